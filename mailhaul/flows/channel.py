@@ -1,0 +1,72 @@
+"""A channel: one open stream and the machine that speaks on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..protocols.machine import Machine, NeedData
+from .requests import Wait
+
+EventT_co = TypeVar("EventT_co", covariant=True)
+
+
+class EventMachine(Machine, Protocol[EventT_co]):
+    """A machine whose events are pulled one by one."""
+
+    def next_event(self) -> EventT_co | NeedData:
+        """Return the next event, or NEED_DATA."""
+        ...
+
+
+M = TypeVar("M", bound=Machine)
+
+CONGESTED = 256 * 1024
+"""Bytes on their way out above which a flow should wait before it adds more."""
+
+
+@dataclass(eq=False)
+class Channel(Generic[M]):
+    """One open stream and its machine. The runtime keeps the fields up to date.
+
+    ``peer`` names the other end for people. ``unwritten`` counts bytes that the runtime
+    holds, ``failure`` says why the stream broke, ``last_words`` is what a child wrote on
+    its standard error (the end of it), ``tls`` says whether TLS is spoken.
+    """
+
+    peer: str
+    machine: M
+    unwritten: int = 0
+    failure: str = ""
+    last_words: bytes = b""
+    tls: bool = False
+    open: bool = False
+    stream: Any = field(default=None, repr=False)
+
+    @property
+    def congested(self) -> bool:
+        """Whether more output should wait until what is there has left."""
+        return self.unwritten + self.machine.unsent > CONGESTED
+
+
+@dataclass(eq=False)
+class Program:
+    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode.
+
+    ``output`` is the end of what it wrote on standard output and error.
+    """
+
+    name: str
+    status: int | None = None
+    output: bytes = b""
+    process: Any = field(default=None, repr=False)
+
+
+async def next_event(channel: Channel[Any], timeout: float) -> Any:
+    """Return the machine's next event, waiting at most ``timeout`` seconds for each news.
+
+    Raises TimedOut, and what the machine's ``next_event`` raises.
+    """
+    while isinstance(event := channel.machine.next_event(), NeedData):
+        await Wait([channel], timeout)
+    return event

@@ -1,0 +1,100 @@
+"""What an IMAP client says to a server (RFC 3501, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Ask what the server can do (6.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """Ask for nothing but news (6.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """Say good-bye (6.1.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Ask to speak TLS from here on (6.2.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Log in with a plain password (6.2.3). ``user`` is sent as it is."""
+
+    user: bytes
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) when ``read_only``.
+
+    ``mailbox`` is the name as it goes on the wire (modified UTF-7, 5.1.3).
+    """
+
+    mailbox: bytes
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UidSearch:
+    """Ask for the UIDs of matching messages (6.4.4, 6.4.8): ``b"UNSEEN UNDELETED"``."""
+
+    criteria: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UidFetch:
+    """Ask for data of messages (6.4.5, 6.4.8): ``UidFetch(b"5", b"(UID BODY.PEEK[])")``.
+
+    ``uids`` is a sequence set (RFC 3501, section 9) and ``items`` the items as sent.
+    """
+
+    uids: bytes
+    items: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UidStore:
+    """Change flags (6.4.6, 6.4.8): ``UidStore(b"5", b"+FLAGS.SILENT", b"(\\\\Deleted)")``."""
+
+    uids: bytes
+    operation: bytes
+    flags: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UidExpunge:
+    """Remove messages flagged as deleted among these UIDs only (RFC 4315, 2.1)."""
+
+    uids: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """Remove every message flagged as deleted (6.4.3)."""
+
+
+Command = (
+    Capability
+    | Noop
+    | Logout
+    | StartTls
+    | Login
+    | Select
+    | UidSearch
+    | UidFetch
+    | UidStore
+    | UidExpunge
+    | Expunge
+)

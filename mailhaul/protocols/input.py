@@ -1,0 +1,60 @@
+"""Bytes received and not yet understood, taken out again as lines and blocks."""
+
+from __future__ import annotations
+
+from .errors import LimitExceeded
+
+
+class InputBuffer:
+    """What a peer sent, up to the point where the machine has read it.
+
+    A search for a line end resumes where the last one stopped, so a line that comes
+    byte by byte costs no more than one that comes whole.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._searched = 0
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def append(self, data: bytes) -> None:
+        """Add bytes as they came."""
+        self._data += data
+
+    def take_line(self, limit: int, name: str = "line") -> bytes | None:
+        """Take one line without its line end, or None while it is incomplete.
+
+        CRLF ends a line; a bare LF does too, because servers exist that send it.
+        Raises LimitExceeded as soon as the line is longer than ``limit`` bytes.
+        """
+        end = self._data.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._data)
+            if self._searched > limit:
+                raise LimitExceeded(name, limit)
+            return None
+        if end > limit:
+            raise LimitExceeded(name, limit)
+        stop = end - 1 if end and self._data[end - 1] == 0x0D else end
+        line = bytes(self._data[:stop])
+        del self._data[: end + 1]
+        self._searched = 0
+        return line
+
+    def take(self, most: int) -> bytes:
+        """Take up to ``most`` bytes of whatever there is."""
+        if most >= len(self._data):
+            block = bytes(self._data)
+            self._data = bytearray()
+        else:
+            block = bytes(self._data[:most])
+            del self._data[:most]
+        self._searched = 0
+        return block
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._data = bytearray()
+        self._searched = 0

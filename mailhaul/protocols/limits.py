@@ -1,0 +1,32 @@
+"""How much of anything a peer may send before we stop listening, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds on what a peer may make us hold. Sizes are in bytes."""
+
+    reply_line: int = 8 * 1024
+    """One SMTP, LMTP or POP3 status line (RFC 5321, 4.5.3.1.5 asks for 512)."""
+    reply_lines: int = 100
+    """Lines of one SMTP reply."""
+    response_line: int = 64 * 1024
+    """One IMAP response outside its literals."""
+    literal: int = 64 * 1024
+    """An IMAP literal that is not message text."""
+    untagged: int = 16 * 1024 * 1024
+    """Untagged IMAP data outside message text while one command is pending."""
+    nesting: int = 64
+    """Depth of parentheses in an IMAP response."""
+    digits: int = 20
+    """Digits of any number."""
+    capabilities: int = 256
+    """Capabilities or SMTP extensions that a server may announce."""
+    outstanding: int = 1000
+    """Commands of ours that may wait for their reply."""
+
+
+DEFAULT_LIMITS = Limits()

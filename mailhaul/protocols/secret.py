@@ -1,0 +1,27 @@
+"""A secret that cannot be printed, pickled or compared by accident."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class Secret:
+    """A password or token. Only ``reveal`` gives it out, and only where it is sent."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """Return the bytes as they go on the wire."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+    def __bool__(self) -> bool:
+        return bool(self._value)

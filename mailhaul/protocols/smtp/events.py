@@ -1,0 +1,62 @@
+"""What an SMTP or LMTP server tells a client (RFC 5321, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .commands import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply of one or more lines. ``enhanced`` is b"5.1.1" and the like (RFC 3463), or b""."""
+
+    code: int
+    lines: tuple[bytes, ...] = (b"",)
+    enhanced: bytes = b""
+
+    @property
+    def positive(self) -> bool:
+        """Whether this is acceptance: 2xx and nothing else."""
+        return 200 <= self.code <= 299
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """The server spoke first: 220, or a refusal such as 554 (RFC 5321, 3.1)."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The reply to one command. In LMTP, EndOfData is answered once per accepted recipient.
+
+    ``recipient`` is then whom this answer is about (RFC 2033, 4.2), otherwise None.
+    """
+
+    command: Command
+    reply: Reply
+    recipient: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaidGoodbye:
+    """An unasked 421: the server is about to close (RFC 5321, 3.8)."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReady:
+    """STARTTLS was granted: the handshake is next, then ``tls_started``."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The peer has closed in good order."""
+
+
+Event = Greeted | Answered | SaidGoodbye | TlsReady | Closed
