@@ -31,7 +31,8 @@ class Channel(Generic[M]):
 
     ``peer`` names the other end for people. ``unwritten`` counts bytes that the runtime
     holds, ``failure`` says why the stream broke, ``last_words`` is what a child wrote on
-    its standard error (the end of it), ``tls`` says whether TLS is spoken.
+    its standard error (the end of it) and ``exit_status`` how it ended, ``address`` is the
+    peer's IP address if it has one, ``tls`` says whether TLS is spoken.
     """
 
     peer: str
@@ -39,6 +40,8 @@ class Channel(Generic[M]):
     unwritten: int = 0
     failure: str = ""
     last_words: bytes = b""
+    address: str = ""
+    exit_status: int | None = None
     tls: bool = False
     open: bool = False
     stream: Any = field(default=None, repr=False)
@@ -70,3 +73,19 @@ async def next_event(channel: Channel[Any], timeout: float) -> Any:
     while isinstance(event := channel.machine.next_event(), NeedData):
         await Wait([channel], timeout)
     return event
+
+
+def describe(channel: Channel[Any], error: Exception) -> str:
+    """Say what happened on a channel in one sentence, with what its child said last."""
+    parts = [f"{channel.peer}: {error}"]
+    if channel.failure and channel.failure not in parts[0]:
+        parts.append(f"({channel.failure})")
+    if channel.exit_status:
+        how = f"status {channel.exit_status}"
+        if channel.exit_status < 0:
+            how = f"signal {-channel.exit_status}"
+        parts.append(f"(the command ended with {how})")
+    if words := channel.last_words.strip():
+        last = words[-400:].decode("utf-8", "replace")
+        parts.append(f"- it said: {' / '.join(last.split(chr(10)))}")
+    return " ".join(parts)

@@ -1,0 +1,1 @@
+"""Where mail goes: one file for each kind of sink."""

@@ -1,0 +1,1 @@
+"""Durable memory of what was offered, accepted and settled."""

@@ -1,0 +1,227 @@
+"""The ledger in SQLite: one small file, one row for each message in flight.
+
+A row is committed before the step that follows it, so a kill loses nothing: what a process
+wrote stays in the system's memory when it dies. Only ``make_durable`` waits for the disk
+(SQLite syncs its write-ahead log with the one commit made under synchronous=FULL), once for
+each batch, before anything is deleted at a server.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ...flows.account import Action
+from ...flows.memory import Owed
+from ...flows.outcome import ExitCode, Outcome, PollFailed
+
+T = TypeVar("T")
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE page (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL, sink TEXT NOT NULL, mailbox TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    UNIQUE (account, sink, mailbox, uidvalidity)
+);
+CREATE TABLE message (
+    page INTEGER NOT NULL REFERENCES page (id),
+    uid INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('offered', 'accepted', 'refused', 'postponed')),
+    action TEXT,
+    recipients TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (page, uid)
+) WITHOUT ROWID;
+CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL);
+INSERT INTO sync VALUES (1, 0);
+"""
+
+BUSY_MILLISECONDS = 30_000
+
+
+class LedgerFault(PollFailed):
+    """The ledger cannot be used. Nothing is deleted at any server after this."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(ExitCode.IOERR, f"ledger {path}: {problem}")
+
+
+class SqliteLedger:
+    """The ledger of one user, in one file. Raises LedgerFault when it cannot be used."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlitePage:
+        """Return the page for one mailbox; opens the file when it is first needed."""
+        key = (account, sink, mailbox, uidvalidity)
+        return SqlitePage(self, self.write(lambda db: find_page(db, key)))
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work in one transaction, committed on return."""
+        try:
+            connection = self._connection or self._open()
+            with connection:
+                return work(connection)
+        except sqlite3.Error as error:
+            raise LedgerFault(self._path, explain(error)) from None
+
+    def make_durable(self) -> None:
+        """Return when all that was committed is on the disk."""
+        try:
+            connection = self._connection or self._open()
+            connection.execute("PRAGMA synchronous = FULL")
+            try:
+                with connection:
+                    connection.execute("UPDATE sync SET batches = batches + 1")
+            finally:
+                connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error as error:
+            raise LedgerFault(self._path, explain(error)) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            make_private(self._path)
+        except OSError as error:
+            raise LedgerFault(self._path, error.strerror or str(error)) from None
+        # A runtime may call from several threads, though never from two at once.
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            prepare(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+
+class SqlitePage:
+    """The rows of one mailbox, for one account and sink."""
+
+    def __init__(self, ledger: SqliteLedger, number: int) -> None:
+        self._ledger = ledger
+        self._number = number
+
+    def owed(self) -> Sequence[Owed]:
+        """Return what was accepted but not settled."""
+        rows = self._ledger.write(
+            lambda db: db.execute(
+                "SELECT uid, size, action FROM message"
+                " WHERE page = ? AND state = 'accepted' ORDER BY uid",
+                (self._number,),
+            ).fetchall()
+        )
+        return [Owed(uid, size, Action(action)) for uid, size, action in rows]
+
+    def offered(self, uid: int, size: int) -> None:
+        """Note that this message is about to be handed to the sink."""
+        self._ledger.write(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO message (page, uid, size, state)"
+                " VALUES (?, ?, ?, 'offered')",
+                (self._number, uid, size),
+            )
+        )
+
+    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+        """Note that the sink took it, the server's word for its octets, and what is owed."""
+        self._put(uid, size, "accepted", action.value, outcome)
+
+    def rejected(self, uid: int, outcome: Outcome) -> None:
+        """Note that the sink did not take it."""
+        self._put(uid, 0, outcome.verdict.value, None, outcome)
+
+    def make_durable(self) -> None:
+        """Return when all that was noted is on the disk."""
+        self._ledger.make_durable()
+
+    def settled(self, uids: Sequence[int]) -> None:
+        """Forget these messages: the server has done what was owed, or no longer has them."""
+        self._ledger.write(
+            lambda db: db.executemany(
+                "DELETE FROM message WHERE page = ? AND uid = ?",
+                [(self._number, uid) for uid in uids],
+            )
+        )
+
+    def _put(self, uid: int, size: int, state: str, action: str | None, outcome: Outcome) -> None:
+        recipients = "\n".join(f"{who} {verdict.value}" for who, verdict in outcome.recipients)
+        self._ledger.write(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO message (page, uid, size, state, action, recipients)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (self._number, uid, size, state, action, recipients),
+            )
+        )
+
+
+def find_page(db: sqlite3.Connection, key: tuple[str, str, str, int]) -> int:
+    """Return the number of the page with this key; make it if it is new."""
+    found = db.execute(
+        "SELECT id FROM page WHERE account = ? AND sink = ? AND mailbox = ? AND uidvalidity = ?",
+        key,
+    ).fetchone()
+    if found:
+        return int(found[0])
+    made = db.execute(
+        "INSERT INTO page (account, sink, mailbox, uidvalidity) VALUES (?, ?, ?, ?)", key
+    )
+    return int(made.lastrowid or 0)
+
+
+def make_private(path: str) -> None:
+    """Make the folder and an empty file that only the user can read. Raises OSError."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    # Without this a loss of power could take the file's name away with all that is in it.
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Bring a new file to the current version. Raises LedgerFault for a newer one."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    if version > VERSION:
+        raise LedgerFault(
+            path, f"written by a newer mailhaul (version {version}, this one reads {VERSION})"
+        )
+    with connection:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def explain(error: sqlite3.Error) -> str:
+    """Say in plain words what is wrong and what to do."""
+    problem = str(error)
+    if "not a database" in problem or "malformed" in problem:
+        return (
+            f"damaged ({problem}); it is left as it is. Move it away to start afresh: mail that "
+            "was delivered but not yet deleted at the server may then be delivered once more"
+        )
+    if "full" in problem:
+        return f"{problem}; make room and run again"
+    return problem

@@ -1,0 +1,238 @@
+"""An MDA command as a sink: one process a message, the message complete on its input.
+
+The command line is fetchmail's: a shell command in which %F stands for the envelope sender
+and %T (or %s) for the recipients. Here both reach the command as arguments, never as part
+of the shell's text; and where the command needs no shell, it is run without one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ...flows.channel import Channel, Program
+from ...flows.outcome import ExitCode, Outcome, PollFailed, SinkUnavailable, Verdict
+from ...flows.requests import Call, Close, OpenFailed, Start, TimedOut, Wait
+from ...flows.sink import Delivery, Parcel
+from ...flows.source import Complete
+
+SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
+"""Characters that only a shell understands."""
+SPOOL_IN_MEMORY = 1024 * 1024
+"""Octets up to which a message waits in memory for its MDA; above, in an unlinked file."""
+
+
+class Template:
+    """An mda string taken apart: what to run, and where sender and recipients go in."""
+
+    def __init__(self, command: str) -> None:
+        self.shell = any(character in SHELL_SYNTAX for character in command)
+        self._words = command.split()
+        self._script = shell_script(command) if self.shell else ""
+
+    def argv(self, sender: str, recipients: str) -> tuple[str, ...]:
+        """Return what to start: a program's arguments, or a script and its "$1" and "$2"."""
+        if self.shell:
+            return (self._script, sender, recipients)
+        values = {"%F": sender, "%T": recipients, "%s": recipients}
+        return tuple(substituted(word, values) for word in self._words)
+
+
+def substituted(word: str, values: dict[str, str]) -> str:
+    """Replace every %F, %T and %s in one word, in a single pass."""
+    pieces: list[str] = []
+    position = 0
+    while (found := word.find("%", position)) >= 0:
+        pieces.append(word[position:found])
+        token = word[found : found + 2]
+        pieces.append(values.get(token, token))
+        position = found + 2
+    pieces.append(word[position:])
+    return "".join(pieces)
+
+
+def shell_script(command: str) -> str:
+    """Return the command with %F as the shell's "$1", and %T and %s as "$2".
+
+    They stand quoted whatever quotes surround them in the command.
+    """
+    pieces: list[str] = []
+    quote = ""
+    position = 0
+    while position < len(command):
+        character = command[position]
+        token = command[position : position + 2]
+        if token in {"%F", "%T", "%s"}:
+            parameter = "${1}" if token == "%F" else "${2}"
+            pieces.append(f'{quote}"{parameter}"{quote}' if quote != '"' else parameter)
+            position += 2
+            continue
+        if character == "\\" and quote != "'":
+            pieces.append(token)
+            position += 2
+            continue
+        if character in {"'", '"'} and quote in {"", character}:
+            quote = "" if quote else character
+        pieces.append(character)
+        position += 1
+    return "".join(pieces)
+
+
+class MdaSink:
+    """An MDA command. See ``mailhaul.flows.sink.Sink``."""
+
+    keeps_return_path = True
+    domain = ""
+
+    def __init__(self, command: str, timeout: float, spool_folder: str) -> None:
+        self.name = f"mda {command}"
+        self.template = Template(command)
+        self.timeout = timeout
+        self.spool_folder = spool_folder
+        self._running: Program | None = None
+
+    async def open(self) -> None:
+        """Nothing to do: each message starts its own process."""
+
+    async def offer(self, parcel: Parcel) -> Delivery:
+        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
+        return MdaDelivery(self, parcel, await Call(lambda: open_spool(parcel.size, self)))
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return the process that is at work, if there is one."""
+        return [self._running] if self._running else []
+
+    def note(self, program: Program | None) -> None:
+        """Remember which process is at work."""
+        self._running = program
+
+    async def close(self) -> None:
+        """Nothing to do: no process outlives its verdict."""
+
+
+def open_spool(size: int, sink: MdaSink) -> int:
+    """Return the descriptor of a file without a name, for one message."""
+    try:
+        if size <= SPOOL_IN_MEMORY and hasattr(os, "memfd_create"):
+            return os.memfd_create("message", os.MFD_CLOEXEC)
+        return os.open(sink.spool_folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise spool_failed(sink, error) from None
+
+
+def spool_failed(sink: MdaSink, error: OSError) -> PollFailed:
+    """Say that the message could not be kept for its MDA."""
+    hint = "; make room, or set TMPDIR" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    return PollFailed(
+        ExitCode.IOERR, f"spool in {sink.spool_folder}: {error.strerror or error}{hint}"
+    )
+
+
+class MdaDelivery:
+    """One message for the MDA. See ``mailhaul.flows.sink.Delivery``."""
+
+    def __init__(self, sink: MdaSink, parcel: Parcel, spool: int) -> None:
+        self._sink = sink
+        self._parcel = parcel
+        self._spool = spool
+        self._program: Program | None = None
+        self._verdict: Outcome | None = None
+
+    async def ready(self) -> bool:
+        """Look at the addresses: what could be taken for an option is not passed on."""
+        for what, address in (("sender", self._sender()), ("recipient", self._recipients())):
+            if address.startswith("-"):
+                self._conclude(
+                    Outcome(
+                        Verdict.REFUSED,
+                        f'the {what} "{address}" begins with "-" and is not passed to the mda, '
+                        "which could take it for an option",
+                    )
+                )
+                return False
+        return True
+
+    def _sender(self) -> str:
+        if self._parcel.sender is None:
+            return ""
+        return decoded(self._parcel.sender) or "<>"
+
+    def _recipients(self) -> str:
+        return " ".join(decoded(recipient) for recipient in self._parcel.recipients)
+
+    async def feed(self, data: bytes) -> None:
+        """Add some bytes to the spool. Raises PollFailed (IOERR) when there is no room."""
+        if self._verdict is None and data:
+            await Call(lambda: self._write(data))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._spool, view) :]
+        except OSError as error:
+            raise spool_failed(self._sink, error) from None
+
+    async def complete(self, proof: Complete) -> None:
+        """Start the MDA: ``proof`` says that the spool holds the whole message."""
+        del proof
+        os.lseek(self._spool, 0, os.SEEK_SET)
+        template = self._sink.template
+        argv = template.argv(self._sender(), self._recipients())
+        try:
+            self._program = await Start(argv, self._spool, shell=template.shell)
+        except OpenFailed as error:
+            self._conclude(Outcome(Verdict.POSTPONED, f"MDA: {error}"))
+            raise SinkUnavailable(f"MDA: {error}") from None
+        self._sink.note(self._program)
+
+    async def outcome(self) -> Outcome:
+        """Wait until the MDA ends; longer than the timeout it may not take."""
+        while (verdict := self.settled()) is None:
+            if self._program is None:
+                return Outcome(Verdict.POSTPONED, "MDA was not started")
+            try:
+                await Wait([self._program], self._sink.timeout)
+            except TimedOut as error:
+                await Close(self._program)
+                reason = f"MDA: {error}, ended{said(self._program)}"
+                self._conclude(Outcome(Verdict.POSTPONED, reason))
+        return verdict
+
+    def settled(self) -> Outcome | None:
+        """Return the verdict if it is known already."""
+        program = self._program
+        if self._verdict is None and program is not None and program.status is not None:
+            self._conclude(self._judge(program, program.status))
+        return self._verdict
+
+    def _judge(self, program: Program, status: int) -> Outcome:
+        if status == 0:
+            taken = tuple((decoded(r), Verdict.ACCEPTED) for r in self._parcel.recipients)
+            return Outcome(Verdict.ACCEPTED, "", taken)
+        how = f"returned nonzero status {status}" if status > 0 else f"died of signal {-status}"
+        return Outcome(Verdict.POSTPONED, f"MDA {how}{said(program)}")
+
+    async def abandon(self) -> None:
+        """Forget the spool: no process has seen it."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
+
+    def _conclude(self, verdict: Outcome) -> None:
+        self._verdict = self._verdict or verdict
+        if self._spool >= 0:
+            os.close(self._spool)
+            self._spool = -1
+        self._sink.note(None)
+
+
+def said(program: Program) -> str:
+    """Return the end of what a program wrote, for an error line."""
+    words = program.output.strip()[-400:].decode("utf-8", "replace")
+    return f"; it said: {' / '.join(words.splitlines())}" if words else ""
+
+
+def decoded(address: bytes) -> str:
+    """Return an address as an argument: bytes that are no UTF-8 pass unharmed."""
+    return address.decode("utf-8", "surrogateescape")

@@ -1,0 +1,339 @@
+"""An IMAP mailbox as a source: UIDs only, one fetch for each message, many in flight.
+
+A message counts as complete when the last octet of its text *and* the tagged OK of the fetch
+that asked for it have come. Deletion is UID STORE and UID EXPUNGE; a server without UIDPLUS
+(RFC 4315) is asked to expunge only when every message flagged as deleted is one of ours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from ...flows.account import Action
+from ...flows.channel import Channel, next_event
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.report import Report, Said
+from ...flows.requests import Close, RuntimeFault
+from ...flows.source import (
+    Arrived,
+    Arriving,
+    Complete,
+    Listed,
+    Opened,
+    Part,
+    Piece,
+    Unavailable,
+)
+from ...protocols.errors import ProtocolError, RemoteProtocolError
+from ...protocols.imap.client import ImapClient
+from ...protocols.imap.commands import (
+    Command,
+    Expunge,
+    Logout,
+    Select,
+    UidExpunge,
+    UidFetch,
+    UidSearch,
+    UidStore,
+)
+from ...protocols.imap.events import (
+    BodyChunk,
+    BodyEnd,
+    BodyStart,
+    Completed,
+    Condition,
+    Exists,
+    Expunged,
+    Fetched,
+    Found,
+    SaidBye,
+    Status,
+)
+from ...protocols.imap.mailbox_names import encode_mailbox
+from ...protocols.imap.uid_sets import split_uid_sets, uid_set
+from ...protocols.machine import NeedData
+from .imap_login import ImapAccess, greet, shown
+
+ACTION_SIZE = 500
+"""Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
+GOODBYE = 10.0
+"""Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
+
+
+class ImapSource:
+    """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods."""
+
+    def __init__(self, access: ImapAccess, report: Report) -> None:
+        self._access = access
+        self._report = report
+        self.timeout = access.timeout
+        self.total = 0
+        self.channel: Channel[ImapClient] = Channel(access.peer, ImapClient(trace=access.trace))
+        self._uidvalidity = 0
+        self._forget_mailbox()
+
+    def _forget_mailbox(self) -> None:
+        self._expunged = 0
+        self._fetches: deque[Listed] = deque()
+        self._parts: deque[Part] = deque()
+        self._current: Arriving | None = None
+        self._octets = 0
+        self._size: int | None = None
+        self._body_over = False
+        self._flagged: set[int] = set()
+        self._confirmed: list[int] = []
+        self._failed_actions: set[int] = set()
+        self._actions: deque[tuple[Command, tuple[int, ...]]] = deque()
+
+    # Coming and going
+
+    async def open(self) -> None:
+        """Connect, secure the connection and log in, with a fresh machine."""
+        self.channel = Channel(self._access.peer, ImapClient(trace=self._access.trace))
+        self.total = 0
+        self._forget_mailbox()
+        await greet(self.channel, self._access)
+
+    async def close(self) -> None:
+        """Log out, if there is still somebody to say it to."""
+        channel = self.channel
+        if not channel.open:
+            return
+        try:
+            if not channel.machine.outstanding and channel.machine.state != "error":
+                channel.machine.send(Logout())
+                while not isinstance(await next_event(channel, GOODBYE), Completed):
+                    pass
+        except (ProtocolError, RuntimeFault):
+            # All that mattered was confirmed before; how the server hangs up is its affair.
+            pass
+        await Close(channel)
+
+    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
+        """Open a mailbox. Raises PollFailed (ERROR) when the server refuses."""
+        self._forget_mailbox()
+        self.total = self._uidvalidity = 0
+        command = Select(encode_mailbox(mailbox), read_only)
+        done = await self._ask(command)
+        if done.condition is not Condition.OK:
+            raise PollFailed(
+                ExitCode.ERROR,
+                f"{self.channel.peer}: mailbox selection failed for {mailbox!r}: "
+                f"{shown(done.text)}",
+            )
+        closed = done.code is not None and done.code.name == b"READ-ONLY"
+        if closed and not read_only:
+            raise PollFailed(
+                ExitCode.LOCKBUSY,
+                f"{self.channel.peer}: mailbox {mailbox!r} can only be read; nothing could be "
+                "deleted or marked there",
+            )
+        return Opened(self._uidvalidity, closed)
+
+    # Listing
+
+    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+        """List what is to be fetched: all, or what is not marked as \\Seen."""
+        criteria = b"UNDELETED" if everything else b"UNSEEN UNDELETED"
+        uids = await self._search(criteria)
+        if not sizes:
+            return [Listed(uid) for uid in uids]
+        details = await self._details(uids)
+        return [details[uid] for uid in uids if uid in details]
+
+    async def old(self) -> Sequence[Listed]:
+        """List what was read before."""
+        details = await self._details(await self._search(b"SEEN UNDELETED"))
+        return list(details.values())
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Return the octets of those of these messages that still exist."""
+        return {uid: listed.size for uid, listed in (await self._details(uids)).items()}
+
+    async def _search(self, criteria: bytes) -> list[int]:
+        found: set[int] = set()
+
+        def note(event: Any) -> None:
+            if isinstance(event, Found):
+                found.update(event.uids)
+
+        done = await self._ask(UidSearch(criteria), note)
+        if done.condition is not Condition.OK:
+            raise PollFailed(
+                ExitCode.ERROR,
+                f"{self.channel.peer}: search for mail failed: {shown(done.text)}",
+            )
+        return sorted(found)
+
+    async def _details(self, uids: Sequence[int]) -> dict[int, Listed]:
+        details: dict[int, Listed] = {}
+
+        def note(event: Any) -> None:
+            if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
+                details[event.uid] = Listed(event.uid, event.size, event.number)
+
+        for some in split_uid_sets(uids):
+            await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), note)
+        return {uid: details[uid] for uid in uids if uid in details}
+
+    async def _ask(self, command: Command, note: Any = None) -> Completed:
+        """Send one command and wait for its end; ``note`` is shown every event before it."""
+        self.channel.machine.send(command)
+        while True:
+            event = await next_event(self.channel, self.timeout)
+            self._keep_count(event)
+            if isinstance(event, Completed) and event.command is command:
+                return event
+            if note:
+                note(event)
+
+    def _keep_count(self, event: Any) -> None:
+        match event:
+            case Exists(count):
+                self.total = count
+            case Expunged():
+                self.total = max(0, self.total - 1)
+                self._expunged += 1
+            case Status(_, code) if code and code.name == b"UIDVALIDITY":
+                self._uidvalidity = int(code.arguments) if code.arguments.isdigit() else 0
+            case SaidBye(_, text):
+                raise PollFailed(
+                    ExitCode.SOCKET,
+                    f"{self.channel.peer}: the server said good-bye: {shown(text)}",
+                )
+            case _:
+                pass
+
+    # Reading
+
+    def request(self, message: Listed) -> None:
+        """Ask for a message, without marking it."""
+        self.channel.machine.send(UidFetch(b"%d" % message.uid, b"(UID RFC822.SIZE BODY.PEEK[])"))
+        self._fetches.append(message)
+
+    def pull(self) -> Part | None:
+        """Return the next part of what was asked for, or None until more has arrived."""
+        while not self._parts:
+            event = self.channel.machine.next_event()
+            if isinstance(event, NeedData):
+                return None
+            self._hear(event)
+        return self._parts.popleft()
+
+    def _hear(self, event: Any) -> None:
+        match event:
+            case BodyChunk(data) if self._current:
+                self._octets += len(data)
+                self._parts.append(Piece(data))
+            case BodyStart(number, uid, section, size):
+                self._begin(number, uid, section, size)
+            case BodyEnd() if self._current:
+                self._body_over = True
+            case Fetched(_, uid, size) if self._current:
+                self._check(self._current.uid, uid)
+                self._size = size
+            case Completed(UidFetch(uids), condition, _, text):
+                self._end_fetch(int(uids), condition, text)
+            case Completed(UidStore() | UidExpunge()):
+                self._end_action(event)
+            case _:
+                self._keep_count(event)
+
+    def _begin(self, number: int, uid: int | None, section: bytes, size: int) -> None:
+        """Take note that message text begins, if it is what we asked for."""
+        asked = {message.uid for message in self._fetches}
+        if self._current or not asked or section:
+            raise RemoteProtocolError("message text that nobody asked for", state="selected")
+        if uid is not None and uid not in asked:
+            return
+        self._body_over = False
+        self._octets = 0
+        self._size = None
+        # A server that names the UID only behind the text must have kept to our order.
+        uid = self._fetches[0].uid if uid is None else uid
+        self._current = Arriving(uid, number + self._expunged, size)
+        self._parts.append(self._current)
+
+    def _check(self, expected: int, uid: int | None) -> None:
+        if uid is not None and uid != expected:
+            raise RemoteProtocolError(
+                f"text of message {uid} came in answer to UID FETCH {expected}", state="selected"
+            )
+
+    def _end_fetch(self, uid: int, condition: Condition, text: bytes) -> None:
+        """The tagged reply: only now the message is complete, or it is not to be had."""
+        current = self._current
+        self._fetches = deque(message for message in self._fetches if message.uid != uid)
+        if current is None:
+            why = shown(text) if condition is not Condition.OK else "it is gone"
+            self._parts.append(Unavailable(uid, why))
+            return
+        self._check(current.uid, uid)
+        self._current = None
+        if condition is Condition.OK and self._body_over:
+            size = self._size if self._size is not None else current.size
+            self._parts.append(Arrived(Complete(uid, self._octets), size))
+        else:
+            self._parts.append(Unavailable(uid, shown(text)))
+
+    # Settling
+
+    def perform(self, action: Action, uids: Sequence[int]) -> None:
+        """Ask the server to delete or mark these messages, behind what was asked before."""
+        uidplus = b"UIDPLUS" in self.channel.machine.capabilities
+        deletes = action is Action.DELETE
+        flags = b"(\\Seen \\Deleted)" if deletes else b"(\\Seen)"
+        for start in range(0, len(uids), ACTION_SIZE):
+            some = uids[start : start + ACTION_SIZE]
+            self._send(UidStore(uid_set(some), b"+FLAGS.SILENT", flags), some)
+            if deletes and uidplus:
+                self._send(UidExpunge(uid_set(some)), some)
+            elif deletes:
+                self._flagged.update(some)
+
+    def _send(self, command: Command, uids: Sequence[int]) -> None:
+        self.channel.machine.send(command)
+        self._actions.append((command, tuple(uids)))
+
+    def _end_action(self, done: Completed) -> None:
+        command, uids = self._actions.popleft()
+        if done.command is not command:
+            raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
+        if done.condition is not Condition.OK:
+            self._failed_actions.update(uids)
+            self._report(
+                Said(
+                    f"{self.channel.peer}: the server does not delete or mark {len(uids)} "
+                    f"message(s): {shown(done.text)}",
+                    error=True,
+                )
+            )
+        last = not any(set(uids) == set(others) for _, others in self._actions)
+        if last:
+            self._confirmed += [uid for uid in uids if uid not in self._failed_actions]
+
+    def confirmed(self) -> Sequence[int]:
+        """Return, once, the UIDs for which the server has done what was asked."""
+        confirmed, self._confirmed = self._confirmed, []
+        return confirmed
+
+    async def finish(self) -> None:
+        """Wait for all answers; then expunge, where the server cannot do that by UID."""
+        while self._actions:
+            self._hear(await next_event(self.channel, self.timeout))
+        if not self._flagged:
+            return
+        deleted = set(await self._search(b"DELETED"))
+        if deleted <= self._flagged:
+            await self._ask(Expunge())
+        else:
+            self._report(
+                Said(
+                    f"{self.channel.peer}: other messages are flagged as deleted here too, and "
+                    "this server cannot expunge ours alone (no UIDPLUS): they stay flagged",
+                    error=False,
+                )
+            )
+        self._flagged.clear()

@@ -1,0 +1,186 @@
+"""From a host name to a logged-in IMAP session: greeting, TLS, login, in that order.
+
+The one gate for the password is ``may_send_password``: it goes out only where the user's
+rules about TLS allow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ...flows.channel import Channel, next_event
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.requests import Address, Open, Pipe, Trust, UpgradeToTls
+from ...protocols.imap.client import ImapClient
+from ...protocols.imap.commands import Capability, Command, Login, StartTls
+from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
+from ...protocols.machine import Trace
+from ...protocols.secret import Secret
+
+
+class TlsMode(Enum):
+    """How fetchmail's options ``ssl``, ``sslproto`` and ``sslcertck`` add up."""
+
+    WRAPPED = "wrapped"
+    """TLS from the first byte (``ssl``)."""
+    REQUIRED = "required"
+    """STARTTLS or nothing."""
+    OFFERED = "offered"
+    """STARTTLS where the server offers it."""
+    NEVER = "never"
+    """In the clear, as ``sslproto ''`` asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImapAccess:
+    """How to reach one account. ``peer`` names the server for people.
+
+    ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS
+    stands in the user's own words and not only in a default.
+    """
+
+    peer: str
+    address: Address
+    user: str
+    password: Secret | None
+    tls: TlsMode
+    trust: Trust
+    preauth: bool = False
+    tls_asked: bool = False
+    timeout: float = 300.0
+    trace: Trace | None = None
+
+
+async def greet(channel: Channel[ImapClient], access: ImapAccess) -> None:
+    """Open the connection and bring it to the point where a mailbox can be selected.
+
+    Raises PollFailed for what the server refuses, and what the machine and runtime raise.
+    """
+    await Open(channel, access.address, access.timeout)
+    if access.tls is TlsMode.WRAPPED:
+        await UpgradeToTls(channel, access.trust, access.timeout)
+    greeting = await hear_greeting(channel, access)
+    if not channel.machine.capabilities:
+        await ask(channel, Capability(), access)
+    if greeting.preauthenticated:
+        accept_preauth(channel, access)
+        return
+    await secure(channel, access)
+    await log_in(channel, access)
+
+
+async def hear_greeting(channel: Channel[ImapClient], access: ImapAccess) -> Greeted:
+    """Wait for the server's first words."""
+    while True:
+        match await next_event(channel, access.timeout):
+            case Greeted() as greeting:
+                return greeting
+            case SaidBye(_, text):
+                raise PollFailed(
+                    ExitCode.SOCKET, f"{access.peer}: the server turned us away: {shown(text)}"
+                )
+            case _:
+                pass
+
+
+async def ask(channel: Channel[ImapClient], command: Command, access: ImapAccess) -> Any:
+    """Send a command; return the event that ends it (Completed or TlsReady)."""
+    channel.machine.send(command)
+    while True:
+        match await next_event(channel, access.timeout):
+            case Completed() | TlsReady() as end:
+                return end
+            case SaidBye(_, text):
+                raise PollFailed(
+                    ExitCode.SOCKET, f"{access.peer}: the server said good-bye: {shown(text)}"
+                )
+            case _:
+                pass
+
+
+def accept_preauth(channel: Channel[ImapClient], access: ImapAccess) -> None:
+    """Go on without a login where that cannot be a trick to avoid TLS (CVE-2021-39272).
+
+    STARTTLS is not possible any more. Over a plugin's pipe the command's own channel is
+    the security; elsewhere, or where the user demands TLS by name, this ends the poll.
+    """
+    if channel.tls or access.tls in {TlsMode.NEVER, TlsMode.OFFERED}:
+        return
+    if isinstance(access.address, Pipe) and not access.tls_asked:
+        return
+    raise PollFailed(
+        ExitCode.SOCKET,
+        f"{access.peer}: the server logs us in (PREAUTH) before TLS could be started, which your "
+        'configuration requires; use "ssl", or "sslproto \'\'" if the connection is safe by '
+        "other means",
+    )
+
+
+async def secure(channel: Channel[ImapClient], access: ImapAccess) -> None:
+    """Start TLS as the user's rules say, and ask again what the server can do inside it."""
+    offered = b"STARTTLS" in channel.machine.capabilities
+    if channel.tls or access.tls is TlsMode.NEVER:
+        return
+    if access.tls is TlsMode.OFFERED and not offered:
+        return
+    if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
+        return
+    granted = await ask(channel, StartTls(), access)
+    if not isinstance(granted, TlsReady):
+        if access.tls is TlsMode.OFFERED:
+            return
+        raise PollFailed(
+            ExitCode.SOCKET,
+            f"{access.peer}: the server refuses STARTTLS ({shown(granted.text)}), which your "
+            'configuration requires; use "ssl", or "sslproto \'\'" to go without TLS',
+        )
+    await UpgradeToTls(channel, access.trust, access.timeout)
+    channel.machine.tls_started()
+    await ask(channel, Capability(), access)
+
+
+def needs_no_tls(access: ImapAccess) -> bool:
+    """Tell whether the pipe is the secure channel: no password will be sent over it."""
+    return access.preauth and not access.tls_asked
+
+
+async def log_in(channel: Channel[ImapClient], access: ImapAccess) -> None:
+    """Log in with the password. Raises PollFailed (AUTHFAIL)."""
+    if access.preauth:
+        # fetchmail goes straight to SELECT: the user vouches that ssh has logged us in.
+        channel.machine.assume_authenticated()
+        return
+    if access.password is None:
+        raise PollFailed(
+            ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
+        )
+    if not may_send_password(channel, access):
+        raise PollFailed(
+            ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
+        )
+    if b"LOGINDISABLED" in channel.machine.capabilities:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); "
+            "it may want TLS first",
+        )
+    done = await ask(channel, Login(access.user.encode(), access.password), access)
+    if done.condition is not Condition.OK:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"Authorization failure on {access.user}@{access.peer}: {shown(done.text)}",
+        )
+    if not channel.machine.capabilities:
+        await ask(channel, Capability(), access)
+
+
+def may_send_password(channel: Channel[ImapClient], access: ImapAccess) -> bool:
+    """Tell whether a password may go out on this channel as it is now."""
+    return channel.tls or access.tls in {TlsMode.NEVER, TlsMode.OFFERED}
+
+
+def shown(text: bytes) -> str:
+    """Return a server's words as text, cut to a length that fits a line."""
+    return text[:200].decode("utf-8", "replace")

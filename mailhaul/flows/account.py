@@ -1,0 +1,41 @@
+"""What a poll needs to know of an account, whichever file or form it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Action(Enum):
+    """What is owed at the server once a message was accepted."""
+
+    DELETE = "delete"
+    MARK = "mark"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One remote user on one server, with the rules of its poll.
+
+    ``name`` identifies the account in the ledger. ``limit`` is in octets, ``timeout`` in
+    seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
+    """
+
+    name: str
+    user: str
+    pollname: str
+    truename: str
+    mailboxes: tuple[str, ...] = ("INBOX",)
+    keep: bool = False
+    fetchall: bool = False
+    flush: bool = False
+    limit: int = 0
+    limitflush: bool = False
+    fetchlimit: int = 0
+    expunge: int = 0
+    check_only: bool = False
+
+    @property
+    def action(self) -> Action:
+        """What is done at the server with a message that was accepted."""
+        return Action.MARK if self.keep else Action.DELETE

@@ -1,0 +1,36 @@
+"""Which messages of a mailbox are fetched, and what becomes of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from .account import Account
+from .source import Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a poll does with a mailbox: fetch these, leave the oversized, ``left`` wait."""
+
+    fetch: tuple[Listed, ...]
+    oversized: tuple[Listed, ...]
+    left: int
+
+
+def choose(
+    account: Account, new: Sequence[Listed], excluded: Collection[int], already_read: int
+) -> Choice:
+    """Apply ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
+
+    ``excluded`` are UIDs that owe something or were cut off in this poll, and
+    ``already_read`` counts against ``fetchlimit`` what this poll has read elsewhere.
+    """
+    candidates = [message for message in new if message.uid not in excluded]
+    limit = account.limit
+    fitting = [m for m in candidates if not limit or m.size <= limit]
+    oversized = [m for m in candidates if limit and m.size > limit]
+    room = len(fitting)
+    if account.fetchlimit:
+        room = max(0, account.fetchlimit - already_read)
+    return Choice(tuple(fitting[:room]), tuple(oversized), len(fitting[room:]))

@@ -1,0 +1,226 @@
+"""The one order of steps: nothing leaves the server before the sink has it, durably.
+
+For each message: the ledger says *offered*; the message streams into the sink; the source
+proves that it is complete; the sink takes its last step and *accepts*; the ledger says so.
+When a batch is full the ledger is made durable, and only then the server is asked to delete
+or mark; when the server has confirmed, the row is *settled*.
+
+Two messages overlap, and no more: behind the final dot of one, the envelope of the next is
+already on its way, so a message costs one turn at the sink. The text of a message is fed
+only when the verdict on the one before is in the ledger, so a kill leaves at most one
+message whose fate is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..protocols.errors import ProtocolError
+from .account import Account
+from .memory import Page
+from .outcome import CutOff, Outcome, SinkUnavailable, Tally
+from .parcel import Packer
+from .report import Handled, Reading, Report, Said
+from .requests import Call, RuntimeFault, Wait
+from .sink import Delivery, Sink
+from .source import Arrived, Arriving, Listed, Part, Piece, Source, Unavailable
+
+AHEAD = 64
+"""Messages asked for before the first of them has been handed on."""
+AHEAD_OCTETS = 32 * 1024 * 1024
+"""Octets of known size asked for ahead."""
+BATCH = 100
+"""Messages whose acceptance is made durable together, unless ``expunge`` says otherwise."""
+
+
+@dataclass(slots=True)
+class Unanswered:
+    """The last message, whose verdict is still out."""
+
+    message: Arriving
+    size: int
+    delivery: Delivery
+
+
+class Ferry:
+    """Carries messages from one open mailbox into a sink. ``run`` is its whole story."""
+
+    def __init__(
+        self,
+        account: Account,
+        source: Source,
+        sink: Sink,
+        page: Page,
+        packer: Callable[[Sink], Packer],
+        report: Report,
+        tally: Tally,
+    ) -> None:
+        self._account = account
+        self._source = source
+        self._sink = sink
+        self._page = page
+        self._packer = packer
+        self._report = report
+        self._tally = tally
+        self._batch = account.expunge or BATCH
+        self._total = 0
+        self._asked: deque[Listed] = deque()
+        self._arriving: Arriving | None = None
+        self._unanswered: Unanswered | None = None
+        self._accepted: list[int] = []
+
+    async def run(self, messages: Iterable[Listed], total: int) -> None:
+        """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
+
+        Raises CutOff when the source fails, SinkUnavailable, and what the ledger raises;
+        what the sink had accepted by then is in the ledger, for the next poll to settle.
+        """
+        self._total = total
+        waiting = deque(messages)
+        try:
+            while waiting or self._asked:
+                self._ask_ahead(waiting)
+                await self._take(await self._next_part())
+            await self._hear_verdict()
+            await self._settle()
+            await self._source.finish()
+            await self._note_confirmed()
+        except (ProtocolError, RuntimeFault) as error:
+            await self._save_verdicts()
+            raise CutOff(self._arriving.uid if self._arriving else None, error) from error
+        except SinkUnavailable:
+            await self._save_verdicts()
+            raise
+
+    def _ask_ahead(self, waiting: deque[Listed]) -> None:
+        octets = sum(message.size for message in self._asked)
+        while waiting and len(self._asked) < AHEAD and octets < AHEAD_OCTETS:
+            message = waiting.popleft()
+            self._source.request(message)
+            self._asked.append(message)
+            octets += message.size
+
+    async def _next_part(self) -> Part:
+        """Return the source's next part; meanwhile take the sink's verdict when it comes."""
+        while (part := self._source.pull()) is None:
+            await Wait([self._source.channel, *self._sink.listening()], self._source.timeout)
+            if self._unanswered and self._unanswered.delivery.settled():
+                await self._hear_verdict()
+        return part
+
+    async def _take(self, part: Part) -> None:
+        match part:
+            case Arriving():
+                self._arriving = part
+                await self._carry(part)
+                self._arriving = None
+            case Unavailable():
+                self._give_up(part)
+            case Piece() | Arrived():
+                raise AssertionError("a part of no message")
+        self._asked.popleft()
+
+    async def _carry(self, message: Arriving) -> None:
+        """Bring one message from the source into the sink, up to the sink's last step."""
+        packer = self._packer(self._sink)
+        arrived = await self._read_header(packer)
+        if isinstance(arrived, Unavailable):
+            self._give_up(arrived)
+            return
+        self._tally.read += 1
+        await Call(lambda: self._page.offered(message.uid, message.size))
+        delivery = await self._sink.offer(packer.parcel(message.size))
+        try:
+            await self._hear_verdict()
+            size = message.size - packer.header_octets
+            self._report(Reading(message.number, self._total, packer.header_octets, size))
+            if await delivery.ready():
+                await delivery.feed(packer.beginning())
+            arrived = arrived or await self._pour(delivery, packer)
+        except Exception:
+            await delivery.abandon()
+            raise
+        await self._hand_over(message, delivery, packer, arrived)
+
+    async def _hand_over(
+        self, message: Arriving, delivery: Delivery, packer: Packer, arrived: Arrived | Unavailable
+    ) -> None:
+        """Let the sink take its last step, if the source has proved the message complete."""
+        if isinstance(arrived, Unavailable):
+            await delivery.abandon()
+            self._give_up(arrived)
+            return
+        self._unanswered = Unanswered(message, arrived.size, delivery)
+        if delivery.settled() is None:
+            await delivery.feed(packer.end())
+            await delivery.complete(arrived.proof)
+
+    def _give_up(self, missing: Unavailable) -> None:
+        self._report(Said(f"message {missing.uid} cannot be read: {missing.reason}", error=True))
+
+    async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
+        while not packer.ready:
+            match await self._next_part():
+                case Piece(data):
+                    packer.scan(data)
+                case Arrived() as end:
+                    packer.scan_end()
+                    return end
+                case Unavailable() as end:
+                    return end
+                case Arriving():
+                    raise AssertionError("a message inside a message")
+        return None
+
+    async def _pour(self, delivery: Delivery, packer: Packer) -> Arrived | Unavailable:
+        """Feed the rest; where the sink has spoken already, read it and let it go."""
+        while True:
+            match await self._next_part():
+                case Piece(data):
+                    if delivery.settled() is None:
+                        await delivery.feed(packer.convert(data))
+                case Arrived() | Unavailable() as end:
+                    return end
+                case Arriving():
+                    raise AssertionError("a message inside a message")
+
+    async def _hear_verdict(self) -> None:
+        """Wait for the verdict on the last message and write it down before anything else."""
+        if self._unanswered is None:
+            return
+        last = self._unanswered
+        outcome = await last.delivery.outcome()
+        self._unanswered = None
+        await self._record(last.message, last.size, outcome)
+        if len(self._accepted) >= self._batch:
+            await self._settle()
+
+    async def _record(self, message: Arriving, size: int, outcome: Outcome) -> None:
+        action = self._account.action
+        if outcome.accepted:
+            self._tally.accepted += 1
+            await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
+            self._accepted.append(message.uid)
+        else:
+            await Call(lambda: self._page.rejected(message.uid, outcome))
+        flushed = outcome.accepted and not self._account.keep
+        self._report(Handled(message.number, outcome, flushed))
+
+    async def _settle(self) -> None:
+        """Make the batch durable; only then ask the server to delete or mark."""
+        await self._note_confirmed()
+        if self._accepted:
+            await Call(self._page.make_durable)
+            self._source.perform(self._account.action, tuple(self._accepted))
+            self._accepted.clear()
+
+    async def _note_confirmed(self) -> None:
+        if confirmed := self._source.confirmed():
+            await Call(lambda: self._page.settled(confirmed))
+
+    async def _save_verdicts(self) -> None:
+        """The source is gone, but what the sink was given may still be accepted."""
+        await self._hear_verdict()
+        await Call(self._page.make_durable)

@@ -1,0 +1,60 @@
+"""The ledger as the flows see it: what must outlive a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .account import Action
+from .outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A message that a sink accepted and that the server may still hold."""
+
+    uid: int
+    size: int
+    action: Action
+
+
+class Page(Protocol):
+    """The part of the ledger for one account, sink, mailbox and UIDVALIDITY.
+
+    Every method may block; flows call them through Call. What they raise ends the poll.
+    A row is committed when the method returns, so that a kill does not lose it; only
+    ``make_durable`` protects it from a loss of power.
+    """
+
+    def owed(self) -> Sequence[Owed]:
+        """Return what was accepted but not settled in earlier polls."""
+        ...
+
+    def offered(self, uid: int, size: int) -> None:
+        """Note that this message is about to be handed to the sink."""
+        ...
+
+    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+        """Note that the sink took it, the server's word for its octets, and what is owed."""
+        ...
+
+    def rejected(self, uid: int, outcome: Outcome) -> None:
+        """Note that the sink did not take it."""
+        ...
+
+    def make_durable(self) -> None:
+        """Bring all that was noted to the disk."""
+        ...
+
+    def settled(self, uids: Sequence[int]) -> None:
+        """Note that the server has done what was owed."""
+        ...
+
+
+class Ledger(Protocol):
+    """Durable memory of what was offered, accepted and settled."""
+
+    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> Page:
+        """Return the page for one mailbox in one generation of its UIDs."""
+        ...

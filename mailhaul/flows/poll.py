@@ -1,0 +1,175 @@
+"""One poll of one account, from connect to log-out.
+
+What goes wrong belongs to a message, a mailbox or the whole poll, and is caught there: a
+message that cannot be read or delivered stays on the server and those behind it go on; a
+server that hangs up inside a message is visited again, for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..protocols.errors import ProtocolError
+from .account import Account, Action
+from .channel import describe
+from .choose import Choice, choose
+from .memory import Ledger, Owed, Page
+from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
+from .report import Counted, LimitReached, Report, Said, Skipped
+from .requests import Call, RuntimeFault
+from .sink import Sink
+from .source import Listed, Source
+
+if TYPE_CHECKING:
+    from .parcel import Packer
+
+RECONNECTS = 3
+"""How often a poll comes back after the server hung up inside a message."""
+
+
+class Poll:
+    """One poll of one account. ``run`` is its story."""
+
+    def __init__(
+        self,
+        account: Account,
+        source: Source,
+        sink: Sink,
+        ledger: Ledger,
+        packer: Callable[[Sink], Packer],
+        report: Report,
+    ) -> None:
+        self._account = account
+        self._source = source
+        self._sink = sink
+        self._ledger = ledger
+        self._packer = packer
+        self._report = report
+        self._tally = Tally()
+        self._new = 0
+        self._left = 0
+        self._cut_off: set[int] = set()
+        self._done: set[str] = set()
+
+    async def run(self) -> ExitCode:
+        """Poll the account and return how it went. Raises PollFailed."""
+        failure: PollFailed | None = None
+        for _ in range(1 + RECONNECTS):
+            again, failure = await self._visit()
+            if not again:
+                break
+        await self._sink.close()
+        if failure:
+            raise failure
+        return self._exit_code()
+
+    async def _visit(self) -> tuple[bool, PollFailed | None]:
+        """Make one connection; return whether to come back, and what went wrong."""
+        again = False
+        failure: PollFailed | None = None
+        try:
+            await self._source.open()
+            for mailbox in self._account.mailboxes:
+                if mailbox not in self._done:
+                    await self._collect(mailbox)
+                    self._done.add(mailbox)
+        except PollFailed as error:
+            failure = error
+        except CutOff as error:
+            again = error.uid is not None and error.uid not in self._cut_off
+            self._cut_off.update([error.uid] if error.uid else [])
+            failure = await self._explain(error.cause)
+        except (ProtocolError, RuntimeFault) as error:
+            failure = await self._explain(error)
+        await self._source.close()
+        if failure is None and self._cut_off:
+            failure = PollFailed(
+                ExitCode.SOCKET,
+                f"{self._source.channel.peer}: {len(self._cut_off)} message(s) stay on the "
+                "server because it hung up while sending them",
+            )
+        elif failure and again:
+            self._report(Said(str(failure), error=True))
+        return again, failure
+
+    async def _explain(self, error: Exception) -> PollFailed:
+        """Close the connection and say what happened, with what a plugin said last."""
+        await self._source.close()
+        return PollFailed(code_of(error), describe(self._source.channel, error))
+
+    async def _collect(self, name: str) -> None:
+        """Bring home what is new in one mailbox."""
+        account, source = self._account, self._source
+        opened = await source.select(name, read_only=account.check_only)
+        page = await Call(
+            lambda: self._ledger.page(account.name, self._sink.name, name, opened.uidvalidity)
+        )
+        owed = await Call(page.owed)
+        if owed and not account.check_only:
+            await self._repay(page, owed)
+        listed: Sequence[Listed] = []
+        if source.total:
+            listed = await source.new(everything=account.fetchall, sizes=account.limit > 0)
+        unsettled = {row.uid for row in owed}
+        choice = choose(account, listed, unsettled | self._cut_off, self._tally.read)
+        self._report(Counted(name, source.total, max(0, source.total - len(listed))))
+        self._new += len(choice.fetch)
+        if account.check_only:
+            return
+        await self._skip(choice)
+        if choice.fetch:
+            await self._carry(page, choice.fetch)
+        if account.flush and not account.fetchall:
+            await self._flush()
+        if choice.left:
+            self._left += choice.left
+            self._report(LimitReached(account.fetchlimit, choice.left))
+
+    async def _carry(self, page: Page, messages: Sequence[Listed]) -> None:
+        from .ferry import Ferry
+
+        ferry = Ferry(
+            self._account, self._source, self._sink, page, self._packer, self._report, self._tally
+        )
+        await ferry.run(messages, self._source.total)
+
+    async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:
+        """Do what an earlier poll did not come to: only on rows that match exactly."""
+        sizes = await self._source.sizes([row.uid for row in owed])
+        gone = [row.uid for row in owed if sizes.get(row.uid) != row.size]
+        for action in Action:
+            due = [r.uid for r in owed if r.action is action and sizes.get(r.uid) == r.size]
+            if due:
+                self._source.perform(action, due)
+        await self._source.finish()
+        settled = [*gone, *self._source.confirmed()]
+        if settled:
+            await Call(lambda: page.settled(settled))
+
+    async def _skip(self, choice: Choice) -> None:
+        """Leave what is too large, or delete it unread where the user asked for that."""
+        flushed = self._account.limitflush
+        for message in choice.oversized:
+            self._report(Skipped(message.number, message.size, "oversized", flushed))
+        if flushed and choice.oversized:
+            self._source.perform(Action.DELETE, [message.uid for message in choice.oversized])
+
+    async def _flush(self) -> None:
+        """Delete what was read before, as ``flush`` asks."""
+        old = await self._source.old()
+        for message in old:
+            self._report(Skipped(message.number, 0, "", flushed=True))
+        if old:
+            self._source.perform(Action.DELETE, [message.uid for message in old])
+        await self._source.finish()
+
+    def _exit_code(self) -> ExitCode:
+        if self._account.check_only:
+            return ExitCode.SUCCESS if self._new else ExitCode.NOMAIL
+        if self._left:
+            return ExitCode.MAXFETCH
+        if self._tally.accepted:
+            return ExitCode.SUCCESS
+        # fetchmail ends with 0 here; nobody would notice that no mail gets through.
+        return ExitCode.SMTP if self._tally.read else ExitCode.NOMAIL

@@ -1,0 +1,83 @@
+"""A sink as the flows see it: where a message goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .channel import Channel, Program
+from .outcome import Outcome
+from .source import Complete
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message on its way: envelope, the header to send, and the size the source announced.
+
+    Addresses are without angle brackets; a sender of b"" is the null sender and None says
+    that the message names none (only an MDA is told the difference).
+    """
+
+    sender: bytes | None
+    recipients: tuple[bytes, ...]
+    header: bytes = field(repr=False)
+    size: int
+
+
+class Delivery(Protocol):
+    """One message on its way into a sink."""
+
+    async def ready(self) -> bool:
+        """Wait until text may be fed; False when the sink has already refused."""
+        ...
+
+    async def feed(self, data: bytes) -> None:
+        """Pass some bytes on; wait while the sink has more than it can take."""
+        ...
+
+    async def complete(self, proof: Complete) -> None:
+        """Take the last step. Only now may the sink accept."""
+        ...
+
+    async def outcome(self) -> Outcome:
+        """Wait for the verdict."""
+        ...
+
+    def settled(self) -> Outcome | None:
+        """Return the verdict if it is known already."""
+        ...
+
+    async def abandon(self) -> None:
+        """Make sure that what was fed is never accepted."""
+        ...
+
+
+class Sink(Protocol):
+    """Where messages go. ``offer`` and ``close`` await requests."""
+
+    name: str
+    """How the ledger knows this sink."""
+    keeps_return_path: bool
+    """Whether Return-Path stays in the header (an MDA) or is the envelope's business."""
+
+    async def open(self) -> None:
+        """Be ready to take mail. Raises SinkUnavailable."""
+        ...
+
+    @property
+    def domain(self) -> str:
+        """The domain that local names are given here."""
+        ...
+
+    async def offer(self, parcel: Parcel) -> Delivery:
+        """Begin with a message, behind the one that is still waiting for its verdict."""
+        ...
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return what the verdict of the last message will come from."""
+        ...
+
+    async def close(self) -> None:
+        """Say good-bye, if there is still somebody to say it to."""
+        ...

@@ -1,0 +1,131 @@
+"""A source as the flows see it: a mailbox to list, to read from and to settle with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .account import Action
+from .channel import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One message on the server; octets and place in the mailbox are 0 when not asked for."""
+
+    uid: int
+    size: int = 0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A mailbox that was opened, and the generation of its UIDs (RFC 3501, 2.3.1.1)."""
+
+    uidvalidity: int
+    read_only: bool
+
+
+class Complete:
+    """Proof that a message arrived whole. Only a source makes one, after the server's OK.
+
+    The last step of every delivery needs it: the final dot, the start of an MDA.
+    """
+
+    __slots__ = ("octets", "uid")
+
+    def __init__(self, uid: int, octets: int) -> None:
+        self.uid = uid
+        self.octets = octets
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """The text of a message begins: its number in the mailbox and the octets announced."""
+
+    uid: int
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of the message that is arriving."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The message is complete. ``size`` is the server's own word for its octets."""
+
+    proof: Complete
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """This message cannot be read now: it is gone, or the server refuses it."""
+
+    uid: int
+    reason: str
+
+
+Part = Arriving | Piece | Arrived | Unavailable
+
+
+class Source(Protocol):
+    """A mailbox to collect from. Coroutines await requests; the others never wait.
+
+    All raise what their protocol machine raises, and PollFailed for a server's refusal.
+    """
+
+    channel: Channel[Any]
+    timeout: float
+    total: int
+    """Messages in the mailbox that is open, as the server last said."""
+
+    async def open(self) -> None:
+        """Connect, secure the connection and log in."""
+        ...
+
+    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
+        """Open a mailbox."""
+        ...
+
+    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+        """List what is to be fetched, in the order of the mailbox: new mail, or everything."""
+        ...
+
+    async def old(self) -> Sequence[Listed]:
+        """List what was read before."""
+        ...
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Return the octets of those of these messages that still exist."""
+        ...
+
+    def request(self, message: Listed) -> None:
+        """Ask for a message; its parts will come out of ``pull``, in the order asked."""
+        ...
+
+    def pull(self) -> Part | None:
+        """Return the next part of what was asked for, or None until more has arrived."""
+        ...
+
+    def perform(self, action: Action, uids: Sequence[int]) -> None:
+        """Ask the server to delete or mark these messages."""
+        ...
+
+    def confirmed(self) -> Sequence[int]:
+        """Return, once, the UIDs for which ``perform`` has been confirmed."""
+        ...
+
+    async def finish(self) -> None:
+        """Wait until the server has answered all that ``perform`` asked."""
+        ...
+
+    async def close(self) -> None:
+        """Log out, if there is still somebody to say it to."""
+        ...

@@ -1,0 +1,139 @@
+"""Child processes: started without fork, watched without signals, always reaped."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from ..flows.requests import OpenFailed
+
+KEPT_OUTPUT = 8 * 1024
+"""How many bytes of a child's standard error are kept: the last ones."""
+
+
+class Child:
+    """One child process.
+
+    ``exit_fd`` becomes readable when it ends (None where the system has no pidfd: then
+    ``poll`` has to be asked from time to time).
+    """
+
+    def __init__(self, pid: int, own_group: bool) -> None:
+        self.pid = pid
+        self.status: int | None = None
+        self._own_group = own_group
+        self.exit_fd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            self.exit_fd = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """Return the exit status if it has ended: negative for a signal's number."""
+        if self.status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.pid, 0
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                self._forget()
+        return self.status
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the child and, where it leads one, to its process group."""
+        if self.status is not None and not self._own_group:
+            return
+        try:
+            if self._own_group:
+                os.killpg(self.pid, number)
+            else:
+                os.kill(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+    def kill_now(self) -> None:
+        """End it at once and reap it."""
+        if self.poll() is None:
+            self.signal(signal.SIGKILL)
+            try:
+                _, status = os.waitpid(self.pid, 0)
+                self.status = os.waitstatus_to_exitcode(status)
+            except ChildProcessError:
+                self.status = -signal.SIGKILL
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)
+            self.exit_fd = None
+
+
+def has_terminal() -> bool:
+    """Tell whether somebody could answer a question on a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
+    """Start a program found on PATH with these descriptors as 0, 1 and 2.
+
+    Everything else is closed in it. It leads a process group of its own, so that all of
+    it can be ended; but not where there is a terminal, since ssh must be able to ask for
+    a passphrase there, which a background group may not. Raises OpenFailed.
+    """
+    own_group = not has_terminal()
+    actions = [
+        (os.POSIX_SPAWN_DUP2, stdin, 0),
+        (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_DUP2, stderr, 2),
+    ]
+    # Python ignores SIGPIPE, and an ignored signal stays ignored across exec.
+    defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+    try:
+        if own_group:
+            pid = os.posix_spawnp(
+                argv[0], argv, os.environ, file_actions=actions, setsigdef=defaults, setpgroup=0
+            )
+        else:
+            pid = os.posix_spawnp(
+                argv[0], argv, os.environ, file_actions=actions, setsigdef=defaults
+            )
+    except FileNotFoundError:
+        raise OpenFailed(f'program "{argv[0]}" not found') from None
+    except OSError as error:
+        raise OpenFailed(f'program "{argv[0]}" cannot be run: {error.strerror}') from None
+    except ValueError as error:
+        raise OpenFailed(f'program "{argv[0]!r}" cannot be run: {error}') from None
+    return Child(pid, own_group)
+
+
+class Tail:
+    """The last bytes that came out of a pipe; the rest is read and dropped."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        self.open = True
+        self.kept = b""
+
+    def drain(self) -> None:
+        """Read what is there, without waiting."""
+        while self.open:
+            try:
+                data = os.read(self.fd, 65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                return
+            self.kept = (self.kept + data)[-KEPT_OUTPUT:]
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self.open:
+            self.open = False
+            os.close(self.fd)

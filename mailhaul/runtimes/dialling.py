@@ -1,0 +1,125 @@
+"""Connecting: every address of a host gets its chance, a slow one delays no other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..flows.requests import NameNotFound, OpenFailed, TimedOut
+from .parking import Park, Step, Work
+
+STAGGER = 0.25
+"""Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
+MOST_ADDRESSES = 16
+
+
+def dial(
+    host: str, port: int | str, deadline: float, clock: Callable[[], float]
+) -> Generator[Step, Any, tuple[socket.socket, str]]:
+    """Return a connected, non-blocking socket and the peer's IP address.
+
+    Addresses are tried in the resolver's order, the next as soon as one fails or after
+    STAGGER seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
+    """
+    started = clock()
+    waiting = (yield from resolve(host, port))[:MOST_ADDRESSES]
+    trying: list[tuple[socket.socket, str]] = []
+    failures: list[str] = []
+    try:
+        while waiting or trying:
+            if waiting:
+                family, address = waiting.pop(0)
+                begin(family, address, trying, failures)
+            left = deadline - clock()
+            if left <= 0:
+                raise TimedOut(deadline - started)
+            if trying:
+                pause = min(left, STAGGER) if waiting else left
+                yield Park((), tuple(sock.fileno() for sock, _ in trying), pause)
+                if (winner := first_connected(trying, failures)) is not None:
+                    return winner
+    finally:
+        for sock, _ in trying:
+            sock.close()
+    raise OpenFailed(f"connection to {host}:{port} failed: {', '.join(failures)}")
+
+
+def resolve(host: str, port: int | str) -> Generator[Step, Any, list[tuple[int, Any]]]:
+    """Return (family, socket address) pairs of a host. Raises NameNotFound, OpenFailed."""
+
+    def look_up() -> list[tuple[int, Any]]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+
+    try:
+        addresses: list[tuple[int, Any]] = yield Work(look_up)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_SERVICE:
+            raise OpenFailed(f'unknown service "{port}"; give a port number') from None
+        raise NameNotFound(f"cannot find the address of {host}: {error.strerror}") from None
+    except (UnicodeError, OverflowError) as error:
+        raise NameNotFound(f"{host!r} is no host name: {error}") from None
+    return addresses
+
+
+def begin(
+    family: int, address: Any, trying: list[tuple[socket.socket, str]], failures: list[str]
+) -> None:
+    """Start connecting to one address."""
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        failures.append(f"{address[0]}: {error.strerror}")
+        return
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    fault = sock.connect_ex(address)
+    if fault in {0, errno.EINPROGRESS}:
+        trying.append((sock, str(address[0])))
+    else:
+        failures.append(f"{address[0]}: {os.strerror(fault)}")
+        sock.close()
+
+
+def first_connected(
+    trying: list[tuple[socket.socket, str]], failures: list[str]
+) -> tuple[socket.socket, str] | None:
+    """Return the first socket that is connected; drop those that failed."""
+    for attempt in list(trying):
+        sock, name = attempt
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            failures.append(f"{name}: {os.strerror(error)}")
+            trying.remove(attempt)
+            sock.close()
+        elif is_connected(sock):
+            trying.remove(attempt)
+            return attempt
+    return None
+
+
+def is_connected(sock: socket.socket) -> bool:
+    """Tell whether the connection stands."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def dial_unix(path: str) -> socket.socket:
+    """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # A listener with a full queue makes connect fail at once when it may not block.
+        sock.settimeout(10)
+        sock.connect(path)
+    except OSError as error:
+        sock.close()
+        raise OpenFailed(f"connection to {path} failed: {error.strerror or error}") from None
+    sock.setblocking(False)
+    return sock

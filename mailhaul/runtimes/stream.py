@@ -1,0 +1,154 @@
+"""One open stream: bytes between a machine and a non-blocking socket, TLS included."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..flows.channel import Channel
+
+if TYPE_CHECKING:
+    from .children import Child, Tail
+    from .tls import TlsLayer
+
+READ_SIZE = 256 * 1024
+VECTOR = 64
+"""Pieces handed to one sendmsg call; every system takes that many."""
+
+
+class Stream:
+    """What the engine knows of one open stream.
+
+    ``flush`` and ``fill`` never block. A broken stream is reported to the machine as end
+    of input, after all that came before it; the reason stands in ``channel.failure``.
+    """
+
+    def __init__(
+        self, channel: Channel[Any], sock: socket.socket, child: Child | None, errors: Tail | None
+    ) -> None:
+        self.channel = channel
+        self.sock = sock
+        self.child = child
+        self.errors = errors
+        self.tls: TlsLayer | None = None
+        self.ended = False
+        self._broken = False
+        self._queue: deque[memoryview] = deque()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self.sock.fileno()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether something waits for room in the socket."""
+        return bool(self._queue) and not self._broken
+
+    def flush(self) -> None:
+        """Take what the machine has to say and write as much as the socket takes."""
+        for piece in self.channel.machine.data_to_send():
+            if self.tls:
+                self.tls.write(piece)
+            else:
+                self._put(piece)
+        self.flush_raw()
+
+    def flush_raw(self) -> None:
+        """Write what is queued and what TLS itself has to say."""
+        if self.tls and (ciphertext := self.tls.to_send()):
+            self._put(ciphertext)
+        while self._queue and not self._broken:
+            try:
+                sent = self.sock.sendmsg(
+                    [self._queue[i] for i in range(min(len(self._queue), VECTOR))]
+                )
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                # What the peer said last is still to be read: only writing ends here.
+                self._fail(error.strerror or str(error))
+                return
+            self._drop(sent)
+
+    def fill(self) -> bool:
+        """Read once and feed the machine; True if it was given something new."""
+        if self.ended:
+            return False
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            data = b""
+        if self.tls:
+            return self._fill_through_tls(self.tls, data)
+        if data:
+            self.channel.machine.receive_data(data)
+        else:
+            self._end()
+        return True
+
+    def _fill_through_tls(self, tls: TlsLayer, data: bytes) -> bool:
+        tls.receive(data)
+        news = False
+        while plain := tls.read():
+            self.channel.machine.receive_data(plain)
+            news = True
+        if tls.ended or not data:
+            if tls.failure:
+                self.channel.failure = self.channel.failure or tls.failure
+            self._end()
+            news = True
+        return news
+
+    def _put(self, data: bytes) -> None:
+        self._queue.append(memoryview(data))
+        self.channel.unwritten += len(data)
+
+    def _drop(self, sent: int) -> None:
+        self.channel.unwritten -= sent
+        while sent:
+            first = self._queue[0]
+            if sent < len(first):
+                self._queue[0] = first[sent:]
+                return
+            sent -= len(first)
+            self._queue.popleft()
+
+    def _fail(self, why: str) -> None:
+        self.channel.failure = self.channel.failure or why
+        self._broken = True
+        self._queue.clear()
+        self.channel.unwritten = 0
+
+    def _end(self) -> None:
+        self.ended = True
+        self.channel.machine.receive_eof()
+
+    def close(self) -> None:
+        """Close the socket; a child learns of it by the end of its input."""
+        self.channel.open = False
+        self.channel.unwritten = 0
+        self._queue.clear()
+        self.sock.close()
+
+    def last_words(self) -> None:
+        """Note the end of what the child wrote on its standard error."""
+        if self.errors:
+            self.errors.drain()
+            self.channel.last_words = self.errors.kept
+
+
+def nonblocking_pair() -> tuple[socket.socket, socket.socket]:
+    """Return a connected pair: ours, which does not block, and the child's, which does."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def pipe_for_output() -> tuple[int, int]:
+    """Return the reading and the writing end of a pipe."""
+    return os.pipe()

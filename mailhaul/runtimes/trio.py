@@ -1,0 +1,79 @@
+"""Runs a flow as part of a trio task: waiting, cancellation and threads are trio's."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
+
+import trio
+
+from ..flows.requests import Request
+from .engine import Engine
+from .parking import Park, Step
+
+T = TypeVar("T")
+
+
+async def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> T:
+    """Run a flow and return its result; what it raises is raised here.
+
+    All its streams are closed and its children ended when it is over or cancelled.
+    """
+    engine = engine or Engine(trio.current_time)
+    try:
+        request = flow.send(None)
+        while True:
+            try:
+                answer = await finish(engine.perform(request))
+            except Exception as error:
+                request = flow.throw(error)
+            else:
+                request = flow.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()
+        engine.abandon()
+
+
+async def finish(steps: Generator[Step, Any, Any]) -> Any:
+    """Take the steps of one answer, waiting as they ask."""
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Park):
+                await park(step)
+                step = steps.send(None)
+            else:
+                try:
+                    result = await trio.to_thread.run_sync(step.call)
+                except Exception as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
+
+
+async def park(step: Park) -> None:
+    """Wait for any of the descriptors, or for the time to pass."""
+    timeout = float("inf") if step.timeout is None else step.timeout
+    with trio.move_on_after(timeout):
+        if len(step.reads) == 1 and not step.writes:
+            await trio.lowlevel.wait_readable(step.reads[0])
+            return
+        if not step.reads and not step.writes:
+            await trio.sleep_forever()
+        async with trio.open_nursery() as nursery:
+
+            async def first(wait: Any, fd: int) -> None:
+                await wait(fd)
+                nursery.cancel_scope.cancel()
+
+            for fd in step.reads:
+                nursery.start_soon(first, trio.lowlevel.wait_readable, fd)
+            for fd in step.writes:
+                nursery.start_soon(first, trio.lowlevel.wait_writable, fd)

@@ -1,0 +1,89 @@
+"""The floors of the house: imports only point down, and a poll loads only what it needs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mailhaul
+
+ROOT = Path(mailhaul.__file__).parent
+
+MAY_IMPORT = {
+    "protocols": {"protocols"},
+    "flows": {"protocols", "flows"},
+    "runtimes": {"protocols", "flows", "runtimes"},
+    "adapters": {"protocols", "flows", "adapters"},
+    "apps": {"protocols", "flows", "runtimes", "adapters", "apps"},
+}
+
+PURE = {
+    *("__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
+    *("functools", "hashlib", "hmac", "itertools", "re", "string", "struct", "typing"),
+}
+"""What the sans-IO floors may take from the standard library."""
+
+ALSO = {"protocols": {"automat"}, "runtimes/trio.py": {"trio"}}
+"""What they may take from elsewhere."""
+
+
+def modules() -> list[Path]:
+    return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield what a module imports, as absolute dotted names."""
+    package = ["mailhaul", *path.parent.parts]
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield ".".join([*base, *([node.module] if node.module else [])])
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_imports_only_point_down(path: Path) -> None:
+    floor = path.parts[0]
+    if floor not in MAY_IMPORT:
+        assert path.name == "__init__.py" or path.name == "__main__.py"
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "mailhaul" and len(parts) > 1:
+            assert parts[1] in MAY_IMPORT[floor], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_the_sans_io_floors_import_nothing_that_acts(path: Path) -> None:
+    floor = path.parts[0]
+    allowed = {"mailhaul", *ALSO.get(floor, ()), *ALSO.get(str(path), ())}
+    for name in imports(path):
+        top = name.split(".", maxsplit=1)[0]
+        if floor in {"protocols", "flows"}:
+            assert top in PURE | allowed, f"{path} imports {name}"
+        elif top not in sys.stdlib_module_names:
+            assert top in allowed, f"{path} imports {name}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_the_blocking_runner_never_imports_trio() -> None:
+    loaded = loaded_by("import mailhaul.apps.cli.main, mailhaul.runtimes.blocking")
+    assert "trio" not in loaded
+
+
+def test_the_command_line_starts_without_what_only_some_polls_need() -> None:
+    loaded = loaded_by("import mailhaul.apps.cli.main")
+    heavy = {"ssl", "email", "logging", "argparse", "asyncio", "subprocess", "trio", "sqlite3"}
+    assert not loaded & heavy
