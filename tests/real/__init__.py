@@ -1,0 +1,1 @@
+"""Mail goes through real programs here, each a private instance that ends with the test run."""

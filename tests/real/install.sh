@@ -1,0 +1,36 @@
+#!/bin/sh
+# Install the programs that tests/real starts, if one is missing (Debian, Ubuntu).
+# No system service is started, and no other package is removed for them.
+set -eu
+
+missing=
+want() {
+    [ -x "$1" ] || missing="$missing $2"
+}
+want /usr/lib/dovecot/imap dovecot-imapd
+want /usr/lib/dovecot/lmtp dovecot-lmtpd
+want /usr/sbin/exim4 exim4-daemon-light
+want /usr/sbin/sshd openssh-server
+want /usr/bin/ssh openssh-client
+want /usr/bin/fetchmail fetchmail
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "install.sh: root is needed to install:$missing" >&2
+    exit 1
+fi
+
+# Packages ask this script before they start a service; 101 means no. One that is there is
+# the administrator's and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+# shellcheck disable=SC2086 # one word for each package
+apt-get -q -y --no-remove --no-install-recommends install $missing
