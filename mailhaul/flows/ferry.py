@@ -16,16 +16,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
 from .account import Account
 from .memory import Page
 from .outcome import CutOff, Outcome, SinkUnavailable, Tally
-from .parcel import Packer
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
 from .sink import Delivery, Sink
 from .source import Arrived, Arriving, Listed, Part, Piece, Source, Unavailable
+
+if TYPE_CHECKING:
+    from .parcel import Packer
 
 AHEAD = 64
 """Messages asked for before the first of them has been handed on."""

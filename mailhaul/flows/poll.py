@@ -29,20 +29,27 @@ RECONNECTS = 3
 
 
 class Poll:
-    """One poll of one account. ``run`` is its story."""
+    """One poll of one account. ``run`` is its story.
+
+    ``sink`` makes the sink, which is called for the first message only: a poll that finds
+    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it.
+    """
 
     def __init__(
         self,
         account: Account,
         source: Source,
-        sink: Sink,
+        sink_name: str,
+        sink: Callable[[], Sink],
         ledger: Ledger,
         packer: Callable[[Sink], Packer],
         report: Report,
     ) -> None:
         self._account = account
         self._source = source
-        self._sink = sink
+        self._sink_name = sink_name
+        self._make_sink = sink
+        self._sink: Sink | None = None
         self._ledger = ledger
         self._packer = packer
         self._report = report
@@ -59,7 +66,8 @@ class Poll:
             again, failure = await self._visit()
             if not again:
                 break
-        await self._sink.close()
+        if self._sink:
+            await self._sink.close()
         if failure:
             raise failure
         return self._exit_code()
@@ -102,15 +110,16 @@ class Poll:
         """Bring home what is new in one mailbox."""
         account, source = self._account, self._source
         opened = await source.select(name, read_only=account.check_only)
+        if not source.total:
+            self._report(Counted(name, 0, 0))
+            return
         page = await Call(
-            lambda: self._ledger.page(account.name, self._sink.name, name, opened.uidvalidity)
+            lambda: self._ledger.page(account.name, self._sink_name, name, opened.uidvalidity)
         )
         owed = await Call(page.owed)
         if owed and not account.check_only:
             await self._repay(page, owed)
-        listed: Sequence[Listed] = []
-        if source.total:
-            listed = await source.new(everything=account.fetchall, sizes=account.limit > 0)
+        listed = await source.new(everything=account.fetchall, sizes=account.limit > 0)
         unsettled = {row.uid for row in owed}
         choice = choose(account, listed, unsettled | self._cut_off, self._tally.read)
         self._report(Counted(name, source.total, max(0, source.total - len(listed))))
@@ -129,8 +138,9 @@ class Poll:
     async def _carry(self, page: Page, messages: Sequence[Listed]) -> None:
         from .ferry import Ferry
 
+        self._sink = sink = self._sink or self._make_sink()
         ferry = Ferry(
-            self._account, self._source, self._sink, page, self._packer, self._report, self._tally
+            self._account, self._source, sink, page, self._packer, self._report, self._tally
         )
         await ferry.run(messages, self._source.total)
 

@@ -56,8 +56,6 @@ class Delivery(Protocol):
 class Sink(Protocol):
     """Where messages go. ``offer`` and ``close`` await requests."""
 
-    name: str
-    """How the ledger knows this sink."""
     keeps_return_path: bool
     """Whether Return-Path stays in the header (an MDA) or is the envelope's business."""
 

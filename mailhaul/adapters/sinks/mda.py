@@ -87,7 +87,6 @@ class MdaSink:
     domain = ""
 
     def __init__(self, command: str, timeout: float, spool_folder: str) -> None:
-        self.name = f"mda {command}"
         self.template = Template(command)
         self.timeout = timeout
         self.spool_folder = spool_folder

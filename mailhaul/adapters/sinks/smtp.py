@@ -55,13 +55,11 @@ class SmtpSink:
 
     def __init__(
         self,
-        name: str,
         listeners: Sequence[Listener],
         helo_name: str,
         timeout: float,
         trace: Trace | None = None,
     ) -> None:
-        self.name = name
         self._listeners = listeners
         self._helo_name = helo_name.encode("ascii", "replace")
         self._timeout = timeout

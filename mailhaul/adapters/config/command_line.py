@@ -1,0 +1,217 @@
+"""The command line, as getopt_long reads it: options and servers in any order.
+
+Long options may be shortened as long as they stay unambiguous, short ones may be bundled.
+Unlike fetchmail's, an unknown option is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from . import options
+from .errors import COMMAND_LINE, ConfigError, ConfigErrors, did_you_mean, quoted
+from .options import AUTHS, OPTIONS, POLICIES, PROTOCOLS, Option, Spelling
+from .settings import RunSettings
+from .values import absolute, c_number, service
+
+_DEFAULT_TIMEOUT: Final = 300
+_MOST_NUMBER: Final = 2**63 - 1
+_HELP_HINT: Final = '"mailhaul --help" lists the options'
+
+
+class CommandLine:
+    """What the command line says. Values have the types of the settings.
+
+    ``options`` replace what the rc file says, ``appended`` are lists to add to its lists.
+    """
+
+    __slots__ = ("appended", "globals", "options", "run", "servers")
+
+    def __init__(self) -> None:
+        self.run = RunSettings({})
+        self.globals: dict[str, object] = {}
+        self.options: dict[str, object] = {}
+        self.appended: dict[str, tuple[object, ...]] = {}
+        self.servers: tuple[str, ...] = ()
+
+
+def parse_command_line(arguments: Sequence[str], folder: str) -> CommandLine:
+    """Read the arguments, without the program's own name.
+
+    Relative paths are taken from ``folder``. Raises ConfigErrors with the first error.
+    """
+    reader = _Reader(folder)
+    reader.read(list(arguments))
+    return reader.finish()
+
+
+class _Reader:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._run: dict[str, object] = {}
+        self._servers: list[str] = []
+        self._result = CommandLine()
+        self._short: dict[str, Spelling] = {}
+        self._long: dict[str, Spelling] = {}
+        for option in OPTIONS:
+            for words, value in ((option.on, True), (option.off, False)):
+                spelling = Spelling(option, value)
+                for word in words.split():
+                    table = self._long if word.startswith("--") else self._short
+                    table[word.lstrip("-")] = spelling
+
+    def read(self, arguments: list[str]) -> None:
+        arguments.reverse()
+        while arguments:
+            argument = arguments.pop()
+            if argument == "--":
+                self._servers.extend(reversed(arguments))
+                return
+            if argument.startswith("--"):
+                self._read_long(argument, arguments)
+            elif argument.startswith("-") and len(argument) > 1:
+                self._read_short(argument[1:], arguments)
+            else:
+                self._servers.append(argument)
+
+    def finish(self) -> CommandLine:
+        sinks = [
+            word
+            for name, word in (("mda", "--mda"), ("bsmtp", "--bsmtp"))
+            if name in self._result.options
+        ]
+        sinks += ["--smtphost"] if "smtphosts" in self._result.appended else []
+        if len(sinks) > 1:
+            raise _error(f"only one of {' and '.join(sinks)} can be given", "")
+        self._result.run = RunSettings(self._run)
+        self._result.servers = tuple(self._servers)
+        return self._result
+
+    # Options.
+
+    def _read_long(self, argument: str, rest: list[str]) -> None:
+        word, equals, value = argument[2:].partition("=")
+        spelling = self._long.get(word) or self._abbreviated(word)
+        if spelling.option.kind in (options.FLAG, options.COUNT):
+            if equals:
+                raise _error(f"the option {quoted('--' + word)} takes no value")
+            self._set_flag(spelling)
+            return
+        if not equals:
+            value = self._pop_value("--" + word, rest)
+        self._set_value(spelling.option, value, "--" + word)
+
+    def _abbreviated(self, word: str) -> Spelling:
+        found = {full: spelling for full, spelling in self._long.items() if full.startswith(word)}
+        meanings = {(id(spelling.option), spelling.value) for spelling in found.values()}
+        if len(meanings) == 1:
+            return next(iter(found.values()))
+        if found:
+            names = ", ".join(f"--{name}" for name in sorted(found))
+            raise _error(f"the option {quoted('--' + word)} is ambiguous: {names}")
+        hint = did_you_mean("--" + word, ["--" + name for name in self._long])
+        raise _error(f"unknown option {quoted('--' + word)}", hint)
+
+    def _read_short(self, letters: str, rest: list[str]) -> None:
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            spelling = self._short.get(letter)
+            if spelling is None:
+                raise _error(f"unknown option {quoted('-' + letter)}")
+            if spelling.option.kind in (options.FLAG, options.COUNT):
+                self._set_flag(spelling)
+                continue
+            value = letters or self._pop_value("-" + letter, rest)
+            self._set_value(spelling.option, value, "-" + letter)
+            return
+
+    def _pop_value(self, spelled: str, rest: list[str]) -> str:
+        if not rest:
+            raise _error(f"the option {quoted(spelled)} needs a value")
+        return rest.pop()
+
+    # Values.
+
+    def _set_flag(self, spelling: Spelling) -> None:
+        name = spelling.option.name
+        if name == "verbose":
+            # The last of -s and -v wins; -v twice says more.
+            before = 0 if self._run.pop("silent", False) else self._run.get("verbose", 0)
+            self._run["verbose"] = 2 if before else 1
+            return
+        if name == "silent":
+            self._run.pop("verbose", None)
+        self._target(spelling.option)[name] = spelling.value
+
+    def _target(self, option: Option) -> dict[str, object]:
+        if option.level == options.RUN:
+            return self._run
+        return self._result.globals if option.level == options.GLOBAL else self._result.options
+
+    def _set_value(self, option: Option, text: str, spelled: str) -> None:
+        if option.kind in (options.LIST, options.NUMBERS):
+            pieces = [piece for piece in text.split(",") if piece]
+            numbers = option.kind == options.NUMBERS
+            more = [_number(piece, spelled) if numbers else piece for piece in pieces]
+            appended = self._result.appended
+            if more:
+                appended[option.name] = (*appended.get(option.name, ()), *more)
+            return
+        self._target(option)[option.name] = self._value(option, text, spelled)
+
+    def _value(self, option: Option, text: str, spelled: str) -> object:
+        match option.kind:
+            case options.NUMBER:
+                number = max(_number(text, spelled), 0)
+                return number or (_DEFAULT_TIMEOUT if option.name == "timeout" else 0)
+            case options.PATH:
+                return absolute(text, self._folder)
+            case options.SERVICE:
+                return service(text)
+            case options.PROTOCOL:
+                return _word(text, text.lower(), PROTOCOLS, "protocol")
+            case options.POLICY:
+                return _word(text, text.lower(), POLICIES, "policy")
+            case options.AUTH:
+                word = text.lower() if text.lower() == "external" else text
+                name = AUTHS[_word(text, word, AUTHS, "authentication method")]
+                # Plain "kerberos" has another meaning in the rc file.
+                return "kerberos5" if text == "kerberos" else name
+            case _:
+                return text
+
+
+def _number(text: str, spelled: str) -> int:
+    number = c_number(text)
+    if number is None or abs(number) > _MOST_NUMBER:
+        raise _error(f"{quoted(text)} is no number for {quoted(spelled)}", "")
+    return number
+
+
+def _word(text: str, word: str, words: Sequence[str] | dict[str, str], what: str) -> str:
+    if word not in words:
+        raise _error(f"unknown {what} {quoted(text)}", did_you_mean(word, words))
+    return word
+
+
+def _error(problem: str, hint: str = _HELP_HINT) -> ConfigErrors:
+    return ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+
+
+def usage() -> str:
+    """Return the text of ``--help``."""
+    lines = ["usage: mailhaul [options] [server ...]"]
+    for option in OPTIONS:
+        for words, negated in ((option.on, False), (option.off, True)):
+            if words:
+                what = f"not: {option.help}" if negated else option.help
+                lines.append(f"  {_left_column(words, option.argument):<32} {what}")
+    return "\n".join(lines) + "\n"
+
+
+def _left_column(words: str, argument: str) -> str:
+    spellings = ", ".join(words.split())
+    if words.startswith("--"):
+        spellings = "    " + spellings
+    return f"{spellings} {argument}".rstrip()

@@ -1,0 +1,169 @@
+"""The rc file as tokens with places.
+
+The token that matches the longest text wins; a bare word may hold nearly anything, so
+``"a"b`` is one bare word with its quotes, and ``p#x`` is no comment. After ``user``,
+``password``, ``is``, ``to`` and ``=`` the next word is a name, whatever it spells.
+
+Separators are replaced by blanks once for the whole text. The end of a word is then one
+``find`` away, and offsets stay what they are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...protocols.secret import Secret
+from .options import AUTHS, ENTRY_KEYWORDS, GLOBAL_KEYWORDS, POLICIES, PROTOCOLS
+
+STRING: Final = "string"
+KEYWORD: Final = "keyword"
+NUMBER: Final = "number"
+EQUALS: Final = "equals"
+HIDDEN: Final = "hidden"
+END: Final = "end"
+
+Token = tuple[str, str, int]
+"""Kind, text and offset. The text of a HIDDEN is empty; ``Tokens.secrets`` has it."""
+
+STATEMENTS: Final = frozenset({"poll", "server", "skip", "defaults", "set"})
+"""Words that begin a statement."""
+
+_NAME: Final = 1
+_PASSWORD: Final = 2
+_AUTH: Final = 3
+
+_KEYWORDS: Final[dict[str, int]] = {
+    **dict.fromkeys([*STATEMENTS, "no", "here", "there"], 0),
+    **dict.fromkeys([*GLOBAL_KEYWORDS, *ENTRY_KEYWORDS], 0),
+    **dict.fromkeys([*PROTOCOLS, *(name.upper() for name in PROTOCOLS)], 0),
+    **dict.fromkeys([*AUTHS, *POLICIES], 0),
+    **dict.fromkeys(["user", "username", "is", "to"], _NAME),
+    **dict.fromkeys(["pass", "password", "esmtppassword"], _PASSWORD),
+    **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
+}
+"""Each keyword and how the word behind it is read."""
+
+_NOISE: Final = frozenset({"and", "with", "has", "wants", "options"})
+_BLANKS: Final = str.maketrans(dict.fromkeys("=;:,\t\r\n", " "))
+_QUOTES: Final = "\"'"
+_LETTERS: Final = {0x6E: b"\n", 0x74: b"\t", 0x62: b"\b", 0x72: b"\r"}
+_OCTAL: Final = b"01234567"
+_DECIMAL: Final = b"0123456789"
+_HEX: Final = b"0123456789abcdefABCDEF"
+
+
+class Tokens:
+    """The tokens of a file, ending in an END, and the passwords among them by offset.
+
+    ``unclosed`` is the offset of a word that opens a quote which is never closed, or -1.
+    """
+
+    __slots__ = ("list", "secrets", "unclosed")
+
+    def __init__(self) -> None:
+        self.list: list[Token] = []
+        self.secrets: dict[int, Secret] = {}
+        self.unclosed = -1
+
+
+def tokenize(text: str) -> Tokens:
+    """Split the text of an rc file, which was decoded with surrogateescape, into tokens."""
+    tokens = Tokens()
+    append = tokens.list.append
+    size = len(text)
+    # The two characters behind the end stop both searches below.
+    flat = text.translate(_BLANKS) + " \n"
+    at = 0
+    mode = 0
+    while True:
+        while flat[at] == " ":
+            if at < size and text[at] == "=":
+                append((EQUALS, "=", at))
+                mode = mode if mode == _PASSWORD else _NAME
+            at += 1
+        if at >= size:
+            append((END, "", size))
+            return tokens
+        start = at
+        first = text[at]
+        at = flat.find(" ", start)
+        if first in _QUOTES:
+            # A quote may enclose blanks, which end a bare word: the longer reading wins.
+            close = text.find(first, start + 1)
+            if close + 1 >= at:
+                at = close + 1
+                append(_string(tokens, text[start + 1 : close], start, mode))
+                mode = 0
+                continue
+            if close < 0:
+                tokens.unclosed = start
+        elif first == "#":
+            end = text.find("\n", start)
+            # Without a newline it is no comment but may be a password.
+            if end >= 0 or not mode:
+                at = end if end >= 0 else size
+                continue
+        elif first == "\\" and text.startswith("\\\n", start):
+            continue
+        word = text[start:at]
+        if mode in (_NAME, _PASSWORD):
+            append(_string(tokens, word, start, mode))
+            mode = 0
+        elif word in _KEYWORDS:
+            append((KEYWORD, word, start))
+            # "auth password" names a method, and no password follows.
+            mode = 0 if mode == _AUTH and word == "password" else _KEYWORDS[word]
+        elif word not in _NOISE:
+            append((NUMBER, word, start) if _is_number(word) else _string(tokens, word, start, 0))
+            mode = 0
+
+
+def _is_number(word: str) -> bool:
+    digits = word[1:] if word[0] == "-" else word
+    return digits.isdecimal() and digits.isascii()
+
+
+def _string(tokens: Tokens, text: str, start: int, mode: int) -> Token:
+    """Make the token of a value, and hide it if it is a password."""
+    value = text if "\\" not in text else unescape(text)
+    if mode != _PASSWORD:
+        return (STRING, value, start)
+    tokens.secrets[start] = Secret(value.encode("utf-8", "surrogateescape"))
+    return (HIDDEN, "", start)
+
+
+def unescape(text: str) -> str:
+    """Resolve the escapes of a value; a value of 0 ends it, a backslash at its end is dropped.
+
+    ``\\0`` begins an octal number and ``\\1`` to ``\\9`` a decimal one, as fetchmail has it.
+    """
+    data = text.encode("utf-8", "surrogateescape")
+    result = bytearray()
+    at = 0
+    while (slash := data.find(b"\\", at)) >= 0 and slash + 1 < len(data):
+        result += data[at:slash]
+        code = data[slash + 1]
+        at = slash + 2
+        if code in b"xX":
+            value, at = _digits(data, at, at + 2, _HEX, 16)
+        elif code in _DECIMAL:
+            octal = code == 0x30
+            value, at = _digits(
+                data, at - 1, at + 2, _OCTAL if octal else _DECIMAL, 8 if octal else 10
+            )
+        else:
+            result += b"" if code == 0x0A else _LETTERS.get(code, data[at - 1 : at])
+            continue
+        if not value:
+            return result.decode("utf-8", "surrogateescape")
+        result.append(value)
+    result += data[at : slash if slash >= 0 else len(data)]
+    return result.decode("utf-8", "surrogateescape")
+
+
+def _digits(data: bytes, start: int, limit: int, digits: bytes, base: int) -> tuple[int, int]:
+    """Read a number of at most ``limit - start`` digits; return its low byte and its end."""
+    end = start
+    while end < min(limit, len(data)) and data[end] in digits:
+        end += 1
+    return (int(data[start:end], base) & 0xFF if end > start else 0), end

@@ -1,0 +1,83 @@
+"""From arguments and environment to the accounts of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .caller import Caller
+from .command_line import parse_command_line
+from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning
+from .grammar import parse
+from .merge import account_settings, global_settings
+from .netrc import needs_password, password_from_netrc
+from .rcfile import folder_of, read_rcfile
+from .sanity import check
+from .selection import select
+from .settings import AccountSettings, GlobalSettings, RunSettings
+
+
+class Configuration:
+    """Everything that the user asked for. ``accounts`` are those of this run, in order."""
+
+    __slots__ = ("accounts", "globals", "rcfile", "run", "warnings")
+
+    def __init__(
+        self,
+        run: RunSettings,
+        settings: GlobalSettings,
+        accounts: Sequence[AccountSettings],
+        warnings: Sequence[ConfigWarning],
+        rcfile: str,
+    ) -> None:
+        self.run = run
+        self.globals = settings
+        self.accounts = tuple(accounts)
+        self.warnings = tuple(warnings)
+        self.rcfile = rcfile
+
+
+def load(
+    arguments: Sequence[str], caller: Caller, read_stdin: Callable[[], bytes]
+) -> Configuration:
+    """Read command line, rc file and, where a password is missing, .netrc.
+
+    With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
+    cannot be polled is no error. Accounts may still lack a password. Raises ConfigErrors
+    (exit code 5) and RcFileRefused (6).
+    """
+    line = parse_command_line(arguments, caller.folder)
+    path = line.run.rcfile or caller.rcfile
+    data = b""
+    if not line.run.help:
+        data = read_rcfile(path, caller.uid, read_stdin, checked=not line.run.version)
+    rc = parse(data, "standard input" if path == "-" else path, folder_of(path))
+    settings = global_settings(rc, line, caller)
+    accounts = list(account_settings(rc, select(rc, line.servers), line, caller))
+    warnings = rc.warnings
+    if not (line.run.help or line.run.version or line.run.quit):
+        if not rc.entries and not accounts:
+            hint = f"there is none in {path}"
+            problem = "no mailservers have been specified"
+            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+        errors, more = check(settings, accounts, one_shot=line.run.check)
+        if errors:
+            raise ConfigErrors(errors)
+        warnings = [*warnings, *more]
+        accounts = _with_passwords(accounts, caller)
+    return Configuration(line.run, settings, accounts, warnings, path)
+
+
+def _with_passwords(accounts: list[AccountSettings], caller: Caller) -> list[AccountSettings]:
+    """Fill in what .netrc knows; the file is read only if a password is missing."""
+    if not any(needs_password(account) for account in accounts):
+        return accounts
+    try:
+        with open(f"{caller.home}/.netrc", "rb") as file:
+            data = file.read()
+    except OSError:
+        return accounts
+    filled: list[AccountSettings] = []
+    for account in accounts:
+        password = password_from_netrc(account, data) if needs_password(account) else None
+        filled.append(account if password is None else account.with_password(password))
+    return filled

@@ -1,0 +1,83 @@
+"""From defaults, entry and command line to the settings of each account.
+
+A value that the entry does not choose is filled in from ``defaults``, one that the command
+line chooses replaces both. Lists of ``defaults`` count only if the entry has none; lists on
+the command line are added to what the file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from .caller import Caller
+from .command_line import CommandLine
+from .settings import AccountSettings, GlobalSettings
+from .statements import Entry, RcFile
+
+
+def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> GlobalSettings:
+    """Merge the ``set`` lines with the command line."""
+    chosen = command_line.globals
+    values: dict[str, object] = {
+        # Root's own mailbox is read by nobody.
+        "postmaster": "postmaster" if caller.uid == 0 else caller.user,
+        "idfile": caller.idfile,
+        **rc.globals.values,
+        **chosen,
+        "_source": rc.source,
+        "_layer": {name: at for name, at in rc.globals.places.items() if name not in chosen},
+    }
+    return GlobalSettings(values)
+
+
+def account_settings(
+    rc: RcFile, entries: Iterable[Entry], command_line: CommandLine, caller: Caller
+) -> Iterator[AccountSettings]:
+    """Yield the settings of every user of these entries, in their order."""
+    filling = _filling(rc, caller)
+    places = (
+        [*(user.places for user in rc.defaults.users[:1]), rc.defaults.server.places]
+        if (rc.defaults)
+        else []
+    )
+    appended = command_line.appended
+    overridden = frozenset(command_line.options)
+    for entry in entries:
+        for user in entry.users:
+            values = {
+                **filling,
+                **entry.server.values,
+                **user.values,
+                **command_line.options,
+                "pollname": entry.pollname,
+                "skip": entry.skip,
+                "_source": rc.source,
+                "_entry": entry.offset,
+                "_layers": (user.places, entry.server.places, *places),
+                "_overridden": overridden,
+            }
+            for name, more in appended.items():
+                values[name] = (*cast("tuple[object, ...]", values.get(name, ())), *more)
+            # What an MDA reads has no carriage returns, unless the user wants them.
+            if "stripcr" not in values and values.get("mda") is not None:
+                values["stripcr"] = True
+            yield AccountSettings(values)
+
+
+def _filling(rc: RcFile, caller: Caller) -> dict[str, object]:
+    """Return the values for whatever an entry does not choose."""
+    values: dict[str, object] = {
+        "remote_user": caller.user,
+        "local_names": ((caller.user, caller.user),),
+        "esmtpname": caller.user,
+    }
+    if rc.defaults is not None:
+        values.update(rc.defaults.server.values)
+        for user in rc.defaults.users[:1]:
+            values.update(user.values)
+    values.pop("aka", None)
+    # The protocol is inherited, Demon's way of naming recipients is not.
+    if values.get("protocol") == "sdps":
+        values["protocol"] = "pop3"
+    return values

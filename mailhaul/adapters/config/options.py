@@ -1,0 +1,410 @@
+"""Every option there is, in one table.
+
+The parser of the rc file, the command line, the defaults and the documentation all read
+this table; nothing else knows an option's spelling or default.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+GLOBAL: Final = "global"
+SERVER: Final = "server"
+USER: Final = "user"
+RUN: Final = "run"
+"""Levels: after ``set``, of a server, of a user, and of this run (command line only)."""
+
+FLAG: Final = "flag"
+NUMBER: Final = "number"
+TEXT: Final = "text"
+PATH: Final = "path"
+LIST: Final = "list"
+NUMBERS: Final = "numbers"
+HIDDEN: Final = "hidden"
+PROTOCOL: Final = "protocol"
+AUTH: Final = "auth"
+SERVICE: Final = "service"
+PORT: Final = "port"
+ENVELOPE: Final = "envelope"
+POLICY: Final = "policy"
+LOGIN: Final = "login"
+NAMES: Final = "names"
+COUNT: Final = "count"
+"""Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT a number
+only, COUNT a flag that is counted, HIDDEN a password."""
+
+GLUED: Final = "glued"
+WORD: Final = "word"
+"""Ways to negate: ``no keep`` and ``nokeep`` (GLUED), or ``no ssl`` only (WORD)."""
+
+PROTOCOLS: Final = (
+    "auto", "pop2", "pop3", "sdps", "apop", "rpop", "kpop", "imap", "etrn", "odmr",
+)  # fmt: skip
+
+AUTHS: Final = {
+    "any": "any",
+    "password": "password",
+    "ssh": "ssh",
+    "external": "external",
+    "otp": "otp",
+    "opie": "otp",
+    "cram": "cram-md5",
+    "cram-md5": "cram-md5",
+    "gssapi": "gssapi",
+    "ntlm": "ntlm",
+    "msn": "msn",
+    # The rc file means version 4, the command line version 5; fetchmail has it so.
+    "kerberos": "kerberos4",
+    "kerberos4": "kerberos4",
+    "kerberos_v4": "kerberos4",
+    "kerberos5": "kerberos5",
+    "kerberos_v5": "kerberos5",
+}
+"""Spellings of the ``auth`` names and what they mean."""
+
+POLICIES: Final = ("accept", "reject")
+
+
+class Option:
+    """One option. ``name`` is the attribute that holds its value in the settings.
+
+    ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
+    are its spellings on the command line, short before long, separated by blanks; ``off``
+    belongs to flags only.
+    """
+
+    __slots__ = (
+        "argument", "default", "help", "keywords", "kind", "level", "name", "negation",
+        "off", "on",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        level: str,
+        name: str,
+        kind: str,
+        default: object,
+        help: str,
+        *,
+        keywords: str = "",
+        negation: str = "",
+        on: str = "",
+        off: str = "",
+        argument: str = "",
+    ) -> None:
+        self.level = level
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.help = help
+        self.keywords = tuple((keywords or name).split()) if level != RUN else ()
+        self.negation = negation
+        self.on = on
+        self.off = off
+        self.argument = argument
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    # This run.
+    Option(RUN, "help", FLAG, False, "show this help", on="-? --help"),
+    Option(RUN, "version", FLAG, False, "show version and settings", on="-V --version"),
+    Option(RUN, "check", FLAG, False, "look for new mail, fetch nothing", on="-c --check"),
+    Option(RUN, "silent", FLAG, False, "print nothing but errors", on="-s --silent"),
+    Option(
+        RUN, "verbose", COUNT, 0, "print the dialogue; twice prints more", on="-v --verbose"
+    ),
+    Option(RUN, "nodetach", FLAG, False, "stay in the foreground", on="-N --nodetach"),
+    Option(RUN, "quit", FLAG, False, "stop the background process", on="-q --quit"),
+    Option(
+        RUN, "rcfile", PATH, None, "read this rc file; - is the standard input",
+        on="-f --fetchmailrc", argument="FILE",
+    ),
+    Option(RUN, "configdump", FLAG, False, "print the settings and stop", on="--configdump"),
+    # After "set".
+    Option(
+        GLOBAL, "daemon", NUMBER, 0, "poll every so many seconds; 0 polls once",
+        on="-d --daemon", argument="SECONDS",
+    ),
+    Option(
+        GLOBAL, "logfile", PATH, None, "append messages to this file",
+        on="-L --logfile", argument="FILE",
+    ),
+    Option(
+        GLOBAL, "idfile", PATH, None, "file of the UIDs that fetchmail has seen",
+        on="-i --idfile", argument="FILE",
+    ),
+    Option(
+        GLOBAL, "pidfile", PATH, None, "lock file of the background process",
+        on="--pidfile", argument="FILE",
+    ),
+    Option(
+        GLOBAL, "postmaster", TEXT, None, "recipient of last resort; empty means nobody",
+        on="--postmaster", argument="NAME",
+    ),
+    Option(
+        GLOBAL, "bouncemail", FLAG, True, "bounces go to the sender, not to the postmaster",
+        negation=GLUED, off="--nobounce",
+    ),
+    Option(
+        GLOBAL, "spambounce", FLAG, False, "bounce what the listener calls spam",
+        negation=GLUED,
+    ),
+    Option(
+        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses for good",
+        negation=WORD, on="--softbounce", off="--nosoftbounce",
+    ),
+    Option(
+        GLOBAL, "syslog", FLAG, False, "log to syslog", negation=WORD,
+        on="--syslog", off="--nosyslog",
+    ),
+    Option(
+        GLOBAL, "invisible", FLAG, False, "add no Received line", negation=WORD,
+        on="--invisible",
+    ),
+    Option(
+        GLOBAL, "showdots", FLAG, False, "show progress dots even in files", negation=WORD,
+        on="--showdots",
+    ),
+    Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
+    # Server options.
+    Option(SERVER, "via", TEXT, None, "the host to connect to, if not the poll name"),
+    Option(SERVER, "aka", LIST, (), "other names of the server"),
+    Option(
+        SERVER, "localdomains", LIST, (), "domains whose addresses pass unchanged",
+        keywords="localdomains local",
+    ),
+    Option(
+        SERVER, "protocol", PROTOCOL, "auto", "the protocol to collect mail with",
+        keywords="protocol proto", on="-p --protocol --proto", argument="NAME",
+    ),
+    Option(
+        SERVER, "service", SERVICE, None, "port number or service name",
+        on="-P --service --port", argument="PORT",
+    ),
+    Option(SERVER, "service", PORT, None, "port number", keywords="port"),
+    Option(
+        SERVER, "auth", AUTH, "any", "how to log in",
+        keywords="auth authenticate preauth preauthenticate", on="--auth", argument="NAME",
+    ),
+    Option(
+        SERVER, "timeout", NUMBER, 300, "seconds to wait for a reply; 0 means 300",
+        on="-t --timeout", argument="SECONDS",
+    ),
+    Option(SERVER, "interval", NUMBER, 0, "poll in every so-manieth cycle only"),
+    Option(
+        SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
+        negation=GLUED, on="-E --envelope", argument="HEADER",
+    ),
+    Option(
+        SERVER, "qvirtual", TEXT, None, "prefix to remove from envelope recipients",
+        on="-Q --qvirtual", argument="PREFIX",
+    ),
+    Option(SERVER, "dns", FLAG, True, "ask the name service for aliases", negation=GLUED),
+    Option(
+        SERVER, "checkalias", FLAG, False, "compare addresses to find aliases", negation=GLUED
+    ),
+    Option(
+        SERVER, "uidl", FLAG, False, "remember messages by their UIDs (POP3)", negation=GLUED,
+        on="-U --uidl",
+    ),
+    Option(
+        SERVER, "interface", TEXT, None, "poll only while this interface is up",
+        on="-I --interface", argument="DEVICE",
+    ),
+    Option(
+        SERVER, "monitor", TEXT, None, "poll only after traffic on this interface",
+        on="-M --monitor", argument="DEVICE",
+    ),
+    Option(
+        SERVER, "plugin", TEXT, None, "command that connects to the server",
+        on="--plugin", argument="COMMAND",
+    ),
+    Option(
+        SERVER, "plugout", TEXT, None, "command that connects to the listener",
+        on="--plugout", argument="COMMAND",
+    ),
+    Option(
+        SERVER, "principal", TEXT, None, "Kerberos 4 principal",
+        on="--principal", argument="NAME",
+    ),
+    Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
+    Option(SERVER, "esmtppassword", HIDDEN, None, "password at the listener"),
+    Option(
+        SERVER, "tracepolls", FLAG, False, "name poll and account in the Received line",
+        negation=WORD, on="--tracepolls",
+    ),
+    Option(
+        SERVER, "bad_header", POLICY, "reject", "accept or reject malformed headers",
+        keywords="bad-header", on="--bad-header", argument="POLICY",
+    ),
+    # User options.
+    Option(
+        USER, "remote_user", LOGIN, None, "login at the server",
+        keywords="user username", on="-u --user --username", argument="NAME",
+    ),
+    Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
+    Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
+    Option(
+        USER, "folders", LIST, ("INBOX",), "mailboxes to collect from",
+        keywords="folder folders", on="-r --folder", argument="NAMES",
+    ),
+    Option(
+        USER, "smtphosts", LIST, ("localhost",), "listeners, tried in turn",
+        keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS",
+    ),
+    Option(
+        USER, "fetchdomains", LIST, (), "domains to collect for (ETRN, ODMR)",
+        on="--fetchdomains", argument="DOMAINS",
+    ),
+    Option(
+        USER, "smtpaddress", TEXT, None, "domain of the recipient at the listener",
+        on="-D --smtpaddress", argument="DOMAIN",
+    ),
+    Option(
+        USER, "smtpname", TEXT, None, "whole address of the recipient at the listener",
+        on="--smtpname", argument="ADDRESS",
+    ),
+    Option(
+        USER, "antispam", NUMBERS, (), "listener replies that mean spam",
+        on="-Z --antispam", argument="CODES",
+    ),
+    Option(
+        USER, "mda", TEXT, None, "command that takes each message",
+        on="-m --mda", argument="COMMAND",
+    ),
+    Option(
+        USER, "bsmtp", PATH, None, "write batched SMTP to this file",
+        on="--bsmtp", argument="FILE",
+    ),
+    Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
+    Option(
+        USER, "preconnect", TEXT, None, "command to run before connecting",
+        keywords="preconnect pre",
+    ),
+    Option(
+        USER, "postconnect", TEXT, None, "command to run after the poll",
+        keywords="postconnect post",
+    ),
+    Option(
+        USER, "keep", FLAG, False, "leave fetched mail on the server", negation=GLUED,
+        on="-k --keep", off="-K --nokeep",
+    ),
+    Option(
+        USER, "fetchall", FLAG, False, "fetch old mail too", negation=GLUED,
+        on="-a --fetchall --all",
+    ),
+    Option(
+        USER, "flush", FLAG, False, "delete old mail on the server", negation=GLUED,
+        on="-F --flush",
+    ),
+    Option(
+        USER, "limitflush", FLAG, False, "delete oversized mail on the server",
+        negation=GLUED, on="--limitflush",
+    ),
+    Option(
+        USER, "rewrite", FLAG, True, "complete addresses without a host", negation=GLUED,
+        off="-n --norewrite",
+    ),
+    Option(
+        USER, "stripcr", FLAG, False, "remove carriage returns (on with mda)", negation=GLUED
+    ),
+    Option(USER, "forcecr", FLAG, False, "end every line with CRLF", negation=GLUED),
+    Option(
+        USER, "pass8bits", FLAG, False, "declare 8-bit text to the listener",
+        keywords="pass8bits pass8", negation=GLUED,
+    ),
+    Option(USER, "dropstatus", FLAG, False, "remove Status lines", negation=GLUED),
+    Option(USER, "dropdelivered", FLAG, False, "remove Delivered-To lines", negation=GLUED),
+    Option(
+        USER, "mimedecode", FLAG, False, "decode MIME encodings",
+        keywords="mimedecode mimedec", negation=GLUED,
+    ),
+    Option(USER, "idle", FLAG, False, "wait for new mail (IMAP)", negation=GLUED, on="--idle"),
+    Option(
+        USER, "limit", NUMBER, 0, "skip messages with more octets; 0 means no limit",
+        on="-l --limit", argument="OCTETS",
+    ),
+    Option(
+        USER, "warnings", NUMBER, 3600, "seconds between warnings about skipped mail",
+        on="-w --warnings", argument="SECONDS",
+    ),
+    Option(
+        USER, "fetchlimit", NUMBER, 0, "messages per poll; 0 means no limit",
+        on="-B --fetchlimit", argument="COUNT",
+    ),
+    Option(
+        USER, "fetchsizelimit", NUMBER, 100, "message sizes to ask for at once",
+        on="--fetchsizelimit", argument="COUNT",
+    ),
+    Option(
+        USER, "fastuidl", NUMBER, 4, "search UIDs instead of listing them (POP3)",
+        on="--fastuidl", argument="COUNT",
+    ),
+    Option(
+        USER, "batchlimit", NUMBER, 0, "messages per listener connection; 0 means no limit",
+        on="-b --batchlimit", argument="COUNT",
+    ),
+    Option(
+        USER, "expunge", NUMBER, 0, "deletions between two expunges; 0 means at the end",
+        on="-e --expunge", argument="COUNT",
+    ),
+    Option(
+        USER, "ssl", FLAG, False, "encrypt from the first byte", negation=WORD, on="--ssl"
+    ),
+    Option(
+        USER, "sslcertck", FLAG, True, "verify the server's certificate", negation=WORD,
+        on="--sslcertck", off="--nosslcertck",
+    ),
+    Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
+    Option(USER, "sslcert", PATH, None, "own certificate", on="--sslcert", argument="FILE"),
+    Option(
+        USER, "sslcertfile", PATH, None, "file of trusted certificates",
+        on="--sslcertfile", argument="FILE",
+    ),
+    Option(
+        USER, "sslcertpath", PATH, None, "folder of trusted certificates",
+        on="--sslcertpath", argument="FOLDER",
+    ),
+    Option(
+        USER, "sslproto", TEXT, None, "TLS version; empty means never STARTTLS",
+        on="--sslproto", argument="VERSION",
+    ),
+    Option(
+        USER, "sslcommonname", TEXT, None, "name expected in the certificate",
+        on="--sslcommonname", argument="NAME",
+    ),
+    Option(
+        USER, "sslfingerprint", TEXT, None, "fingerprint expected of the certificate",
+        on="--sslfingerprint", argument="HEX",
+    ),
+    Option(USER, "properties", TEXT, None, "for other programs; ignored"),
+)  # fmt: skip
+
+
+class Spelling:
+    """What a keyword of the rc file stands for: an option, and for a flag its value."""
+
+    __slots__ = ("option", "value")
+
+    def __init__(self, option: Option, value: bool) -> None:
+        self.option = option
+        self.value = value
+
+
+def _spellings(*levels: str) -> dict[str, Spelling]:
+    found: dict[str, Spelling] = {}
+    for option in OPTIONS:
+        if option.level in levels:
+            yes = Spelling(option, True)
+            found.update((word, yes) for word in option.keywords)
+            if option.negation == GLUED:
+                no = Spelling(option, False)
+                found.update(("no" + word, no) for word in option.keywords)
+    return found
+
+
+GLOBAL_KEYWORDS: Final = _spellings(GLOBAL)
+"""Words that may follow ``set``."""
+
+ENTRY_KEYWORDS: Final = _spellings(SERVER, USER)
+"""Words that begin an option of an entry, glued negations included."""

@@ -1,0 +1,145 @@
+"""What is wrong with settings that are well formed, and what this version cannot do yet.
+
+Only accounts that are going to be polled are looked at. Options that would not change what
+happens to mail pass without a word, even where nothing reads them yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
+
+from .errors import ConfigError, ConfigWarning, Finding, Place, quoted
+from .settings import AccountSettings, GlobalSettings
+
+_REFUSED: Final = {
+    "pop2": "no server speaks it any more",
+    "rpop": "it trusts the client's port number",
+    "kpop": "it needs Kerberos 4",
+    "odmr": "ask the provider for IMAP, or use a mail server that speaks it",
+}
+"""Protocols that will never be spoken, and why."""
+
+_UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
+    ("idle", lambda a: a.idle, "poll at intervals instead"),
+    ("bsmtp", lambda a: a.bsmtp is not None, 'use "mda" or "smtphost"'),
+    ("preconnect", lambda a: a.preconnect is not None, "run the command before mailhaul"),
+    ("postconnect", lambda a: a.postconnect is not None, "run the command after mailhaul"),
+    (
+        "esmtppassword",
+        lambda a: a.esmtppassword is not None,
+        "use a listener that takes mail without a login",
+    ),
+    (
+        "antispam",
+        lambda a: any(code > 0 for code in a.antispam),
+        "mail that the listener refuses stays on the server",
+    ),
+    ("mimedecode", lambda a: a.mimedecode, "messages are delivered as they are"),
+    (
+        "interface",
+        lambda a: a.interface is not None,
+        "start mailhaul from the script that brings the interface up",
+    ),
+    ("monitor", lambda a: a.monitor is not None, "start mailhaul from a timer instead"),
+)
+"""Option, whether an account uses it, and what to do instead. A row goes when the feature
+comes; names are keywords too."""
+
+_SSLPROTOS: Final = frozenset(
+    {"", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
+     "tls1.2+", "tls1.3", "tls1.3+"}
+)  # fmt: skip
+
+_AUTHS: Final = frozenset({"any", "password", "ssh"})
+_POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
+
+F = TypeVar("F", bound=Finding)
+
+
+def check(
+    settings: GlobalSettings, accounts: Iterable[AccountSettings], *, one_shot: bool = False
+) -> tuple[list[ConfigError], list[ConfigWarning]]:
+    """Return what stands against polling these accounts, and what looks wrong.
+
+    ``one_shot`` says that ``daemon`` does not matter in this run.
+    """
+    errors: list[ConfigError] = []
+    warnings: list[ConfigWarning] = []
+    daemon = settings.daemon > 0 and not one_shot
+    if daemon:
+        hint = 'give "-d 0" and start mailhaul from a timer'
+        errors.append(_not_yet(settings.place("daemon"), "daemon", hint))
+    for account in accounts:
+        errors.extend(_contradictions(account))
+        errors.extend(_unsupported(account))
+        warnings.extend(_oddities(account, daemon))
+    return _once(errors), _once(warnings)
+
+
+def _once(findings: list[F]) -> list[F]:
+    """Drop repetitions: the users of an entry share its server options."""
+    return list({str(finding): finding for finding in findings}.values())
+
+
+def _not_yet(place: Place, keyword: str, hint: str) -> ConfigError:
+    return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
+
+
+def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
+    """Yield what fetchmail refuses too."""
+    port = account.port
+    if isinstance(port, int) and not 0 < port < 65536:
+        yield ConfigError(account.place("service"), f"{port} is no port number")
+    if account.lmtp and account.mda is None and account.bsmtp is None:
+        for listener in account.smtphosts:
+            host, _, listener_port = listener.partition("/")
+            # A path is a UNIX socket.
+            if host and listener_port in ("", "25", "smtp"):
+                problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
+                hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
+                yield ConfigError(account.place("lmtp"), problem, hint=hint)
+    if account.protocol in _POP3 and account.folders != ("INBOX",):
+        problem = f"{account.protocol} has no folders"
+        yield ConfigError(account.place("folders"), problem, hint='remove "folder"')
+    mda = account.mda or ""
+    if any(f"'%{letter}" in mda for letter in "FTs"):
+        hint = "they are quoted already; remove the quotes around them"
+        yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
+
+
+def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
+    """Yield one error for each use of something that this version cannot do."""
+    protocol = account.protocol
+    if protocol in _REFUSED:
+        problem = f'"protocol {protocol}" is not supported'
+        yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
+    elif protocol != "imap":
+        yield _not_yet(account.place("protocol"), f"protocol {protocol}", 'use "protocol imap"')
+    if account.auth not in _AUTHS:
+        yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
+    if account.multidrop:
+        place = account.place("wildcard" if account.wildcard else "local_names")
+        problem = "a mailbox for several local users is not supported yet"
+        yield ConfigError(place, problem, hint='give one local name after "is"')
+    for name, uses, hint in _UNSUPPORTED:
+        if uses(account):
+            yield _not_yet(account.place(name), name, hint)
+
+
+def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]:
+    """Yield what works but is probably not meant."""
+    if account.service is not None:
+        problem = ""
+        if account.port in (993, 995) and not account.ssl:
+            problem = f'port {account.port} usually needs "ssl"'
+        elif account.port in (110, 143) and account.ssl:
+            problem = f'port {account.port} is usually used without "ssl"'
+        if problem:
+            yield ConfigWarning(account.place("service"), problem)
+    if account.sslproto is not None and account.sslproto.lower() not in _SSLPROTOS:
+        problem = f'sslproto {quoted(account.sslproto)} is unknown; "auto" is used'
+        yield ConfigWarning(account.place("sslproto"), problem)
+    if daemon and account.keep and account.fetchall:
+        problem = '"fetchall" and "keep" fetch the same messages in every cycle'
+        yield ConfigWarning(account.place("fetchall"), problem)

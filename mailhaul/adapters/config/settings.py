@@ -1,0 +1,212 @@
+"""The finished settings: of the whole program, and of one account (one user on one server).
+
+The defaults are those of the table in ``options``; an object holds only what differs. These
+classes are not dataclasses: with so many fields one would cost milliseconds to define.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from .errors import COMMAND_LINE, Place, Source
+from .options import GLOBAL, OPTIONS, RUN, SERVER, USER
+
+if TYPE_CHECKING:
+    from ...protocols.secret import Secret
+
+Layer = Mapping[str, int]
+"""Option names and where in the file each was chosen."""
+
+_WELL_KNOWN: Final = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+
+
+class _Settings:
+    """Values that are set once."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"settings do not change: {name}")
+
+    def __repr__(self) -> str:
+        values = (f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_")
+        return f"{type(self).__name__}({', '.join(values)})"
+
+
+class RunSettings(_Settings):
+    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``."""
+
+    help: bool
+    version: bool
+    check: bool
+    silent: bool
+    verbose: int
+    nodetach: bool
+    quit: bool
+    rcfile: str | None
+    configdump: bool
+
+
+class GlobalSettings(_Settings):
+    """What follows ``set``, or its forms on the command line. ``daemon`` is in seconds.
+
+    An empty ``postmaster`` means that nobody is the recipient of last resort.
+    """
+
+    daemon: int
+    logfile: str | None
+    idfile: str
+    pidfile: str | None
+    postmaster: str
+    bouncemail: bool
+    spambounce: bool
+    softbounce: bool
+    syslog: bool
+    invisible: bool
+    showdots: bool
+    properties: str | None
+
+    _source: Source
+    _layer: Layer = {}
+
+    def place(self, name: str) -> Place:
+        """Return where the option was chosen; unchosen ones are at the command line."""
+        offset = self._layer.get(name)
+        return COMMAND_LINE if offset is None else self._source.place(offset)
+
+
+class AccountSettings(_Settings):
+    """All options of one user on one server.
+
+    Text was UTF-8, with ``surrogateescape`` for other bytes. ``timeout``, ``interval`` and
+    ``warnings`` are in seconds, ``limit`` in octets; 0 means no limit. ``protocol`` and
+    ``auth`` are lower case, spelled as in ``options``. ``local_names`` are pairs of a remote
+    and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
+    unset, which is not the same as empty. ``envelope`` is None if switched off.
+    """
+
+    pollname: str
+    skip: bool
+
+    via: str | None
+    aka: tuple[str, ...]
+    localdomains: tuple[str, ...]
+    protocol: str
+    service: int | str | None
+    auth: str
+    timeout: int
+    interval: int
+    envelope: str | None
+    envelope_skip: int = 0
+    qvirtual: str | None
+    dns: bool
+    checkalias: bool
+    uidl: bool
+    interface: str | None
+    monitor: str | None
+    plugin: str | None
+    plugout: str | None
+    principal: str | None
+    esmtpname: str
+    esmtppassword: Secret | None
+    tracepolls: bool
+    bad_header: str
+
+    remote_user: str
+    password: Secret | None
+    local_names: tuple[tuple[str, str], ...]
+    wildcard: bool = False
+    folders: tuple[str, ...]
+    smtphosts: tuple[str, ...]
+    fetchdomains: tuple[str, ...]
+    smtpaddress: str | None
+    smtpname: str | None
+    antispam: tuple[int, ...]
+    mda: str | None
+    bsmtp: str | None
+    lmtp: bool
+    preconnect: str | None
+    postconnect: str | None
+    keep: bool
+    fetchall: bool
+    flush: bool
+    limitflush: bool
+    rewrite: bool
+    stripcr: bool
+    forcecr: bool
+    pass8bits: bool
+    dropstatus: bool
+    dropdelivered: bool
+    mimedecode: bool
+    idle: bool
+    limit: int
+    warnings: int
+    fetchlimit: int
+    fetchsizelimit: int
+    fastuidl: int
+    batchlimit: int
+    expunge: int
+    ssl: bool
+    sslcertck: bool
+    sslkey: str | None
+    sslcert: str | None
+    sslcertfile: str | None
+    sslcertpath: str | None
+    sslproto: str | None
+    sslcommonname: str | None
+    sslfingerprint: str | None
+    properties: str | None
+
+    _source: Source | None = None
+    _entry: int = -1
+    _layers: Sequence[Layer] = ()
+    _overridden: frozenset[str] = frozenset()
+
+    @property
+    def host(self) -> str:
+        """The host to connect to, whose name is also the account's true server name."""
+        return self.pollname if self.via is None else self.via
+
+    @property
+    def port(self) -> int | str:
+        """The port to connect to: a number, or the name of a service that is not well known."""
+        if self.service is not None:
+            return _WELL_KNOWN.get(cast(str, self.service), self.service)
+        protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
+        return _WELL_KNOWN[protocol + ("s" if self.ssl else "")]
+
+    @property
+    def multidrop(self) -> bool:
+        """Whether the recipient of each message has to be found in the message."""
+        return self.wildcard or len(self.local_names) > 1
+
+    def place(self, name: str) -> Place:
+        """Return where this option was chosen; one that was not is where the entry begins."""
+        if name in self._overridden or self._source is None:
+            return COMMAND_LINE
+        for layer in self._layers:
+            if name in layer:
+                return self._source.place(layer[name])
+        return COMMAND_LINE if self._entry < 0 else self._source.place(self._entry)
+
+    def with_password(self, password: Secret) -> AccountSettings:
+        """Return the same settings with a password."""
+        return AccountSettings({**vars(self), "password": password})
+
+
+def _install_defaults() -> None:
+    # First come, first kept: "port" is a second row of "service".
+    homes: tuple[tuple[type[_Settings], tuple[str, ...]], ...] = (
+        (RunSettings, (RUN,)),
+        (GlobalSettings, (GLOBAL,)),
+        (AccountSettings, (SERVER, USER)),
+    )
+    for home, levels in homes:
+        for option in OPTIONS:
+            if option.level in levels and option.name not in vars(home):
+                setattr(home, option.name, option.default)
+
+
+_install_defaults()

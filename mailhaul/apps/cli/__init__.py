@@ -1,0 +1,1 @@
+"""The command line: polls accounts one after the other on the blocking runtime."""

@@ -1,0 +1,165 @@
+"""Progress and errors in fetchmail's words, on fetchmail's streams."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO, assert_never
+
+from ...flows.account import Account
+from ...flows.outcome import ExitCode, Outcome
+from ...flows.report import Counted, Event, Handled, LimitReached, Reading, Said, Skipped
+
+LONGEST = 512
+"""Characters of a line that may come from outside."""
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def escape(text: str) -> str:
+    """Return text from outside as something that only ever prints: one line, no controls."""
+    shown = [
+        character if character.isprintable() and character not in BIDI else escaped(character)
+        for character in text
+    ]
+    line = "".join(shown)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def escaped(character: str) -> str:
+    """Return a character as the escape that a programmer would write."""
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class Lines:
+    """Writes what happens. ``verbosity`` is 0 for silent, 1 as usual, 2 with the dialogue."""
+
+    def __init__(
+        self, verbosity: int, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self.verbosity = verbosity
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._unfinished = False
+
+    def say(self, text: str) -> None:
+        """Print a line of progress, unless silent."""
+        if self.verbosity:
+            self._print(self._out, f"mailhaul: {escape(text)}")
+
+    def detail(self, text: str) -> None:
+        """Print a line for those who asked for more."""
+        if self.verbosity > 1:
+            self._print(self._out, f"mailhaul: {escape(text)}")
+
+    def complain(self, text: str) -> None:
+        """Print an error, silent or not."""
+        self._print(self._err, f"mailhaul: {escape(text)}")
+
+    def raw(self, text: str) -> None:
+        """Print a line without prefix, unless silent."""
+        if self.verbosity:
+            self._print(self._out, escape(text))
+
+    def begin(self, text: str) -> None:
+        """Print the first part of a line, unless silent."""
+        if self.verbosity:
+            self._finish()
+            write(self._out, escape(text))
+            self._unfinished = True
+
+    def end(self, text: str) -> None:
+        """Print the last part of a line."""
+        if self.verbosity and self._unfinished:
+            write(self._out, f"{escape(text)}\n")
+            self._unfinished = False
+        else:
+            self.raw(text.strip())
+
+    def _finish(self) -> None:
+        if self._unfinished:
+            write(self._out, "\n")
+            self._unfinished = False
+
+    def _print(self, stream: TextIO, text: str) -> None:
+        self._finish()
+        write(stream, f"{text}\n")
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write at once; a reader that has gone away (``| head``) is no reason to stop."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        pass
+    except UnicodeEncodeError:
+        stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        stream.flush()
+
+
+class AccountLines:
+    """The lines of one account's poll: turns what a flow reports into words."""
+
+    def __init__(self, lines: Lines, account: Account, named_folders: bool, what: str) -> None:
+        self._lines = lines
+        self._account = account
+        self._named_folders = named_folders
+        self._sink = what
+        self._whose = f"{account.user}@{account.truename}"
+
+    def __call__(self, event: Event) -> None:
+        """Print what a flow reports."""
+        lines = self._lines
+        match event:
+            case Counted():
+                self._count(event)
+            case Reading(number, total, header, size):
+                lines.begin(
+                    f"reading message {self._whose}:{number} of {total} ({header} header octets)"
+                    f" ({size} body octets)"
+                )
+            case Handled(_, outcome, flushed):
+                lines.end(" flushed" if flushed else " not flushed")
+                if not outcome.accepted:
+                    lines.complain(self._error(outcome))
+            case Skipped(number, size, reason, flushed):
+                details = f" ({size} octets) ({reason})" if reason else ""
+                fate = "flushed" if flushed else "not flushed"
+                lines.raw(f"skipping message {self._whose}:{number}{details} {fate}")
+            case LimitReached(limit, left):
+                lines.say(
+                    f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
+                    f"{self._account.truename} account {self._account.user}"
+                )
+            case Said(text, error):
+                (lines.complain if error else lines.detail)(text)
+            case _:
+                assert_never(event)
+
+    def _count(self, counted: Counted) -> None:
+        account = self._account
+        where = f"{account.user} at {account.pollname}"
+        if self._named_folders:
+            where += f" (folder {counted.mailbox})"
+        if not counted.total:
+            self._lines.say(f"No mail for {where}")
+            return
+        seen = f" ({counted.seen} seen)" if counted.seen else ""
+        self._lines.raw(f"{counted.total} message{plural(counted.total)}{seen} for {where}.")
+
+    def _error(self, outcome: Outcome) -> str:
+        kept = "the message stays on the server"
+        return f"{self._sink} error: {outcome.reason}; {kept}"
+
+
+def plural(count: int) -> str:
+    """Return the ending of a noun after a number."""
+    return "" if count == 1 else "s"
+
+
+def status_line(code: ExitCode) -> str:
+    """Return fetchmail's closing line for a poll that did not simply succeed."""
+    name = "" if code is ExitCode.SERVBUSY else f" ({code.name})"
+    return f"Query status={int(code)}{name}"

@@ -1,0 +1,232 @@
+"""From an account's settings to a poll: which source, which sink, which rules."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ... import __version__
+from ...adapters.config.caller import Caller
+from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.ledger.store import SqliteLedger
+from ...adapters.sources.imap import ImapSource
+from ...adapters.sources.imap_login import ImapAccess, TlsMode
+from ...flows.account import Account
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.poll import Poll
+from ...flows.report import Report
+from ...flows.requests import Address, Pipe, Tcp, Trust, UnixSocket
+from ...flows.sink import Sink
+from ...protocols.machine import Trace
+
+TracerFor = Callable[[str], Trace | None]
+"""Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
+
+VERSIONS = {
+    "auto": (None, None),
+    "ssl23": (None, None),
+    "tls1": ("tls1", "tls1"),
+    "tls1+": ("tls1", None),
+    "tls1.1": ("tls1.1", "tls1.1"),
+    "tls1.1+": ("tls1.1", None),
+    "tls1.2": ("tls1.2", "tls1.2"),
+    "tls1.2+": ("tls1.2", None),
+    "tls1.3": ("tls1.3", "tls1.3"),
+    "tls1.3+": ("tls1.3", None),
+}
+"""What ``sslproto`` means: the oldest and the newest version of TLS."""
+
+
+def tls_mode(settings: AccountSettings) -> TlsMode:
+    """Return how ``ssl``, ``sslproto``, ``sslcertck`` and ``sslfingerprint`` add up."""
+    if settings.ssl:
+        return TlsMode.WRAPPED
+    if settings.sslproto == "":
+        return TlsMode.NEVER
+    if settings.sslproto is None and not (settings.sslcertck or settings.sslfingerprint):
+        return TlsMode.OFFERED
+    return TlsMode.REQUIRED
+
+
+def trust_of(settings: AccountSettings) -> Trust:
+    """Return whom to believe over TLS. Raises PollFailed (SYNTAX) for an unknown version."""
+    word = (settings.sslproto or "auto").lower()
+    if word not in VERSIONS:
+        raise PollFailed(
+            ExitCode.SYNTAX,
+            f'{settings.place("sslproto")}: sslproto "{word}" is not supported; use one of '
+            f"{', '.join(VERSIONS)}",
+        )
+    minimum, maximum = VERSIONS[word]
+    return Trust(
+        hostname=settings.sslcommonname or settings.host,
+        verify=settings.sslcertck,
+        ca_file=settings.sslcertfile,
+        ca_path=settings.sslcertpath,
+        certificate=settings.sslcert,
+        key=settings.sslkey,
+        minimum=minimum,
+        maximum=maximum,
+        fingerprint=settings.sslfingerprint,
+    )
+
+
+def command_words(command: str, host: str, port: str, option: str) -> tuple[str, ...]:
+    """Split a plugin string as fetchmail does: at white space, without a shell.
+
+    Raises PollFailed (SOCKET) for an empty one.
+    """
+    words = command.replace("%h", host).replace("%p", port).split()
+    if not words:
+        raise PollFailed(
+            ExitCode.SOCKET, f"{option} for host {host} service {port} is empty, cannot run!"
+        )
+    return tuple(words)
+
+
+def imap_access(settings: AccountSettings, trace: Trace | None) -> ImapAccess:
+    """Return how to reach an IMAP account."""
+    address: Address = Tcp(settings.host, settings.port)
+    if settings.plugin is not None:
+        service = settings.service or ("imaps" if settings.ssl else "imap")
+        words = command_words(settings.plugin, settings.host, str(service), "plugin")
+        address = Pipe(words)
+    return ImapAccess(
+        peer=settings.host,
+        address=address,
+        user=settings.remote_user,
+        password=settings.password,
+        tls=tls_mode(settings),
+        trust=trust_of(settings),
+        preauth=settings.auth == "ssh",
+        tls_asked=settings.ssl or bool(settings.sslproto),
+        timeout=float(settings.timeout),
+        trace=trace,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for every account of a run."""
+
+    caller: Caller
+    globals: GlobalSettings
+    check: bool
+    ledger: SqliteLedger
+    locks: str
+    hostname: str
+    tracer: TracerFor
+
+
+def account_of(settings: AccountSettings, check: bool) -> Account:
+    """Return what the poll needs to know."""
+    service = f":{settings.service}" if settings.service is not None else ""
+    return Account(
+        name=f"imap {settings.remote_user}@{settings.host}{service}",
+        user=settings.remote_user,
+        pollname=settings.pollname,
+        truename=settings.host,
+        mailboxes=settings.folders or ("INBOX",),
+        keep=settings.keep,
+        fetchall=settings.fetchall,
+        flush=settings.flush,
+        limit=settings.limit,
+        limitflush=settings.limitflush,
+        fetchlimit=settings.fetchlimit,
+        expunge=settings.expunge,
+        check_only=check,
+    )
+
+
+def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll:
+    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
+    source = ImapSource(imap_access(settings, around.tracer("IMAP")), report)
+    if settings.mda is not None:
+        name, sink = mda_sink(settings, settings.mda)
+    else:
+        name, sink = smtp_sink(settings, around)
+    return Poll(
+        account_of(settings, around.check),
+        source,
+        name,
+        sink,
+        around.ledger,
+        lambda sink: make_packer(settings, around, source, sink),
+        report,
+    )
+
+
+def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of an MDA command as a sink, and what makes it."""
+
+    def make() -> Sink:
+        from ...adapters.sinks.mda import MdaSink
+
+        folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - files there have no name
+        return MdaSink(command, float(settings.timeout), folder)
+
+    return f"mda {command}", make
+
+
+def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of the hunt list as a sink, and what makes it."""
+    hosts = settings.smtphosts or ("localhost",)
+
+    def make() -> Sink:
+        from ...adapters.sinks.smtp import Listener, SmtpSink
+
+        listeners = [
+            Listener(host, *listener_address(settings, host), domain_of(host)) for host in hosts
+        ]
+        lmtp = listeners[0].lmtp
+        helo = settings.host if around.globals.invisible else around.hostname
+        trace = around.tracer("LMTP" if lmtp else "SMTP")
+        return SmtpSink(listeners, helo, float(settings.timeout), trace)
+
+    # Without its plugout a host is another place.
+    through = f" through {settings.plugout}" if settings.plugout else ""
+    return f"{'lmtp' if settings.lmtp else 'smtp'} {' '.join(hosts)}{through}", make
+
+
+def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:
+    """Return the address of one entry of the hunt list, and whether LMTP is spoken there."""
+    if host.startswith("/"):
+        return UnixSocket(host), True
+    name, _, port = host.partition("/")
+    if settings.plugout is not None:
+        words = command_words(settings.plugout, name, port or "smtp", "plugout")
+        return Pipe(words), settings.lmtp
+    return Tcp(name, int(port) if port.isdigit() else port or 25), settings.lmtp
+
+
+def domain_of(host: str) -> str:
+    """Return the domain that local names are given at this entry of the hunt list."""
+    return "localhost" if host.startswith("/") else host.partition("/")[0]
+
+
+def make_packer(
+    settings: AccountSettings, around: Surroundings, source: ImapSource, sink: Sink
+) -> Packer:
+    """Return what makes a parcel of the next message."""
+    from ...flows.parcel import Packer, Treatment
+
+    moment = time.time()
+    zone = time.localtime(moment)
+    return Packer(
+        Treatment(
+            user=settings.remote_user,
+            truename=settings.host,
+            recipient=settings.local_names[0][0],
+            smtp_name=settings.smtpname,
+            smtp_address=settings.smtpaddress,
+        ),
+        sink,
+    )
+
+
+def local_hostname() -> str:
+    """Return this host's own name, without asking any name server."""
+    return socket.gethostname() or "localhost"

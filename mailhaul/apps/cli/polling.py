@@ -1,0 +1,112 @@
+"""The polls of one run, one account after the other, on the blocking runtime."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from ... import __version__
+from ...adapters.config.caller import Caller
+from ...adapters.config.load import Configuration
+from ...adapters.config.netrc import needs_password
+from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.lock import AccountLock
+from ...adapters.ledger.store import SqliteLedger
+from ...flows.outcome import ExitCode, PollFailed
+from ...protocols.machine import Trace
+from ...protocols.secret import Secret
+from ...runtimes import blocking
+from .lines import AccountLines, Lines, status_line
+from .plan import Surroundings, account_of, local_hostname, plan
+
+
+def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
+    """Poll every account in turn: 0 if any brought mail, else the code of the last one."""
+    if configuration.run.check:
+        lines.detail("Check mode enabled, not fetching mail")
+    folder = state_folder(caller, os.environ)
+    around = Surroundings(
+        caller=caller,
+        globals=configuration.globals,
+        check=configuration.run.check,
+        ledger=SqliteLedger(os.path.join(folder, "ledger.db")),
+        locks=os.path.join(folder, "locks"),
+        hostname=local_hostname(),
+        tracer=lambda protocol: tracer(lines, protocol),
+    )
+    try:
+        codes = [poll_account(settings, around, lines) for settings in configuration.accounts]
+    finally:
+        around.ledger.close()
+    if ExitCode.SUCCESS in codes:
+        return ExitCode.SUCCESS
+    return codes[-1] if codes else ExitCode.NOMAIL
+
+
+def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll one account; what goes wrong with it is printed and is its exit code."""
+    lines.detail(f"{about(settings)}: poll started")
+    try:
+        settings = with_password(settings)
+        code = poll_locked(settings, around, lines)
+    except PollFailed as failure:
+        lines.complain(str(failure))
+        code = failure.code
+    lines.detail(f"{about(settings)}: poll completed")
+    if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
+        lines.say(status_line(code))
+    return code
+
+
+def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll one account while nobody else does."""
+    account = account_of(settings, around.check)
+    kind = "MDA" if settings.mda is not None else "LMTP" if settings.lmtp else "SMTP"
+    report = AccountLines(lines, account, settings.folders != ("INBOX",), kind)
+    with AccountLock(around.locks, account.name):
+        return blocking.run(plan(settings, around, report).run())
+
+
+def about(settings: AccountSettings) -> str:
+    """Return how a verbose run introduces an account."""
+    moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
+    protocol = settings.protocol.upper()
+    return f"{__version__} querying {settings.pollname} (protocol {protocol}) at {moment}"
+
+
+def with_password(settings: AccountSettings) -> AccountSettings:
+    """Ask for a password that is missing, if there is somebody to ask.
+
+    Raises PollFailed (AUTHFAIL) otherwise.
+    """
+    if not needs_password(settings):
+        return settings
+    whose = f"{settings.remote_user}@{settings.pollname}"
+    if not os.isatty(0):
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"can't find a password for {whose}. Give one in the rc file or in ~/.netrc",
+        )
+    from getpass import getpass
+
+    typed = getpass(f"Enter password for {whose}: ")
+    return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
+
+
+def state_folder(caller: Caller, environ: Mapping[str, str]) -> str:
+    """Return where the ledger lives."""
+    if caller.private_home is not None:
+        return os.path.join(caller.private_home, "mailhaul")
+    state = environ.get("XDG_STATE_HOME", "")
+    if not PurePath(state).is_absolute():
+        state = os.path.join(caller.home, ".local", "state")
+    return os.path.join(state, "mailhaul")
+
+
+def tracer(lines: Lines, protocol: str) -> Trace | None:
+    """Return what shows the dialogue of a protocol, if the user asked to see it."""
+    if lines.verbosity < 2:
+        return None
+    return lambda way, line: lines.detail(f"{protocol}{way} {line.decode('utf-8', 'replace')}")

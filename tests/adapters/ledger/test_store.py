@@ -1,0 +1,181 @@
+"""The ledger: what it remembers, for whom, and what it does with a file it cannot use."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailhaul.adapters.ledger.lock import AccountLock
+from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
+from mailhaul.flows.account import Action
+from mailhaul.flows.memory import Owed
+from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+
+TAKEN = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "state" / "mailhaul" / "ledger.db")
+
+
+def test_what_was_accepted_is_owed_until_it_is_settled(path: str) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 7)
+    page.offered(1, 100)
+    page.offered(2, 200)
+    page.accepted(1, 101, Action.DELETE, TAKEN)
+    page.accepted(2, 200, Action.MARK, TAKEN)
+    page.offered(3, 300)
+    assert page.owed() == [Owed(1, 101, Action.DELETE), Owed(2, 200, Action.MARK)]
+    page.settled([1])
+    assert page.owed() == [Owed(2, 200, Action.MARK)]
+    ledger.close()
+
+
+def test_another_process_finds_what_this_one_committed(path: str) -> None:
+    code = (
+        "import os, sys\n"
+        "from mailhaul.adapters.ledger.store import SqliteLedger\n"
+        "from mailhaul.flows.account import Action\n"
+        "from mailhaul.flows.outcome import Outcome, Verdict\n"
+        "page = SqliteLedger(sys.argv[1]).page('a', 's', 'INBOX', 7)\n"
+        "page.accepted(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert killed.returncode == -9
+    ledger = SqliteLedger(path)
+    assert ledger.page("a", "s", "INBOX", 7).owed() == [Owed(5, 10, Action.DELETE)]
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("b", "s", "INBOX", 7), ("a", "t", "INBOX", 7), ("a", "s", "Spam", 7), ("a", "s", "INBOX", 8)],
+)
+def test_a_row_counts_for_its_account_sink_mailbox_and_generation_only(
+    path: str, other: tuple[str, str, str, int]
+) -> None:
+    ledger = SqliteLedger(path)
+    ledger.page("a", "s", "INBOX", 7).accepted(1, 10, Action.DELETE, TAKEN)
+    assert ledger.page(*other).owed() == []
+    ledger.close()
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
+def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("a", "s", "INBOX", 7)
+    page.offered(1, 10)
+    page.rejected(1, Outcome(verdict, "no"))
+    assert page.owed() == []
+    ledger.close()
+
+
+def test_a_message_offered_again_is_no_longer_owed(path: str) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("a", "s", "INBOX", 7)
+    page.accepted(1, 10, Action.DELETE, TAKEN)
+    page.offered(1, 10)
+    assert page.owed() == []
+    ledger.close()
+
+
+def test_nobody_else_can_read_the_file(path: str) -> None:
+    before = os.umask(0)
+    try:
+        ledger = SqliteLedger(path)
+        ledger.page("a", "s", "INBOX", 7).offered(1, 10)
+        modes = {stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(os.path.dirname(path))}
+        ledger.close()
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+
+
+def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> None:
+    """Look at the system calls: a sync of the log comes with make_durable, not before."""
+    code = (
+        "import os, sys\n"
+        "from mailhaul.adapters.ledger.store import SqliteLedger\n"
+        "from mailhaul.flows.account import Action\n"
+        "from mailhaul.flows.outcome import Outcome, Verdict\n"
+        "page = SqliteLedger(sys.argv[1]).page('a', 's', 'INBOX', 7)\n"
+        "page.make_durable()\n"
+        "os.write(2, b'ONE')\n"
+        "page.accepted(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))\n"
+        "os.write(2, b'TWO')\n"
+        "page.make_durable()\n"
+        "os.write(2, b'SIX')\n"
+        "os._exit(0)\n"
+    )
+    trace = tmp_path / "trace"
+    argv = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(trace)]
+    subprocess.run([*argv, sys.executable, "-c", code, path], check=True, capture_output=True)
+    text = trace.read_text()
+    accepting = text[text.index('"ONE"') : text.index('"TWO"')]
+    making_durable = text[text.index('"TWO"') : text.index('"SIX"')]
+    assert "sync(" not in accepting
+    assert "ledger.db-wal>)" in "".join(
+        line for line in making_durable.splitlines() if "sync(" in line
+    )
+
+
+def test_a_file_that_is_no_ledger_is_left_alone(path: str) -> None:
+    os.makedirs(os.path.dirname(path))
+    Path(path).write_bytes(b"this is somebody's letter " * 100)
+    with pytest.raises(LedgerFault, match="damaged") as caught:
+        SqliteLedger(path).page("a", "s", "INBOX", 7)
+    assert caught.value.code is ExitCode.IOERR
+    assert Path(path).read_bytes().startswith(b"this is somebody's letter")
+
+
+def test_a_ledger_of_a_newer_mailhaul_is_left_alone(path: str) -> None:
+    os.makedirs(os.path.dirname(path))
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(LedgerFault, match="newer mailhaul"):
+        SqliteLedger(path).page("a", "s", "INBOX", 7)
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where a folder should be")
+    path = str(tmp_path / "state" / "ledger.db")
+    with pytest.raises(LedgerFault, match="state/ledger"):
+        SqliteLedger(path).page("a", "s", "INBOX", 7)
+
+
+def test_two_polls_of_one_account_exclude_each_other(tmp_path: Path) -> None:
+    folder = str(tmp_path / "locks")
+    with AccountLock(folder, "imap joe@server"):
+        with (
+            pytest.raises(PollFailed, match=f"process {os.getpid()}") as caught,
+            AccountLock(folder, "imap joe@server"),
+        ):
+            pass
+        with AccountLock(folder, "imap ann@server"):
+            pass
+    assert caught.value.code is ExitCode.EXCLUDE
+    with AccountLock(folder, "imap joe@server"):
+        pass
+
+
+def test_a_dead_holder_never_blocks(tmp_path: Path) -> None:
+    folder = str(tmp_path / "locks")
+    code = (
+        "import os, sys\n"
+        "from mailhaul.adapters.ledger.lock import AccountLock\n"
+        "AccountLock(sys.argv[1], 'imap joe@server').__enter__()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, folder], check=False)
+    with AccountLock(folder, "imap joe@server"):
+        pass

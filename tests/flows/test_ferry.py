@@ -1,0 +1,397 @@
+"""The one order of steps, cut at every step: a source, a sink and a ledger made of lists."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from mailhaul.flows.account import Account, Action
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.ferry import Ferry
+from mailhaul.flows.memory import Owed
+from mailhaul.flows.outcome import CutOff, Outcome, SinkUnavailable, Tally, Verdict
+from mailhaul.flows.report import Event, Handled
+from mailhaul.flows.requests import Call, Sleep
+from mailhaul.flows.sink import Parcel
+from mailhaul.flows.source import Arrived, Arriving, Complete, Listed, Part, Piece, Unavailable
+from mailhaul.protocols.errors import ConnectionLost, RemoteProtocolError
+
+
+class Cut(BaseException):
+    """The process is killed here."""
+
+
+@dataclass
+class World:
+    """What outlives a kill: server, sink and ledger; and what happened, in order."""
+
+    log: list[tuple[str, int]] = field(default_factory=list)
+    delivered: list[int] = field(default_factory=list)
+    server: list[int] = field(default_factory=lambda: [1, 2, 3])
+    rows: dict[int, str] = field(default_factory=dict)
+    durable: set[int] = field(default_factory=set)
+    cut_at: int = -1
+    steps: int = 0
+
+    def step(self, what: str, uid: int = 0) -> None:
+        self.steps += 1
+        if self.steps == self.cut_at:
+            raise Cut
+        self.log.append((what, uid))
+
+
+class Script:
+    """A source that hands out what it was given."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.channel: Channel[Any] = Channel("server", None)
+        self.timeout = 1.0
+        self.total = 3
+        self.parts: deque[Part | Exception] = deque()
+        self.done: list[int] = []
+        self.replace: dict[int, list[Part | Exception]] = {}
+
+    def request(self, message: Listed) -> None:
+        uid = message.uid
+        usual: list[Part | Exception] = [
+            Arriving(uid, uid, 10),
+            Piece(b"A: b\n\n"),
+            Piece(b"body"),
+            Arrived(Complete(uid, 10), 10),
+        ]
+        self.parts.extend(self.replace.get(uid, usual))
+
+    def pull(self) -> Part | None:
+        if not self.parts:
+            return None
+        part = self.parts.popleft()
+        if isinstance(part, Exception):
+            raise part
+        return part
+
+    def perform(self, action: Action, uids: Sequence[int]) -> None:
+        for uid in uids:
+            self.world.step(action.value, uid)
+            if action is Action.DELETE:
+                self.world.server.remove(uid)
+            self.done.append(uid)
+
+    def confirmed(self) -> Sequence[int]:
+        done, self.done = self.done, []
+        return done
+
+    async def finish(self) -> None:
+        self.world.step("finish")
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def select(self, mailbox: str, *, read_only: bool) -> Any: ...
+
+    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+        return []
+
+    async def old(self) -> Sequence[Listed]:
+        return []
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        return {}
+
+
+class Shelf:
+    """A sink that accepts what is completed, unless told otherwise."""
+
+    keeps_return_path = False
+    domain = "localhost"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.answers: dict[int, Outcome] = {}
+        self.refuse_early: set[int] = set()
+        self.unavailable_from = 99
+        self.offers = 0
+
+    async def open(self) -> None: ...
+
+    async def offer(self, parcel: Parcel) -> Shelved:
+        self.offers += 1
+        if self.offers >= self.unavailable_from:
+            raise SinkUnavailable("nobody listens")
+        self.world.step("offer", self.offers)
+        return Shelved(self, self.offers)
+
+    def listening(self) -> Sequence[Channel[Any]]:
+        return []
+
+    async def close(self) -> None: ...
+
+
+class Shelved:
+    def __init__(self, shelf: Shelf, number: int) -> None:
+        self.shelf = shelf
+        self.number = number
+        self.text = b""
+        self.verdict: Outcome | None = None
+
+    async def ready(self) -> bool:
+        if self.number in self.shelf.refuse_early:
+            self.verdict = Outcome(Verdict.REFUSED, "550 no")
+        return self.verdict is None
+
+    async def feed(self, data: bytes) -> None:
+        assert self.verdict is None
+        self.text += data
+
+    async def complete(self, proof: Complete) -> None:
+        assert isinstance(proof, Complete)
+        self.shelf.world.step("complete", self.number)
+        answer = self.shelf.answers.get(self.number, Outcome(Verdict.ACCEPTED))
+        if answer.accepted:
+            self.shelf.world.delivered.append(self.number)
+        self.verdict = answer
+
+    async def outcome(self) -> Outcome:
+        await Sleep(0)
+        assert self.verdict is not None
+        return self.verdict
+
+    def settled(self) -> Outcome | None:
+        return self.verdict
+
+    async def abandon(self) -> None:
+        self.shelf.world.log.append(("abandon", self.number))
+
+
+class Rows:
+    """A ledger page whose rows survive a kill."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def owed(self) -> Sequence[Owed]:
+        return []
+
+    def offered(self, uid: int, size: int) -> None:
+        self.world.step("offered", uid)
+        self.world.rows[uid] = "offered"
+
+    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+        self.world.step("accepted", uid)
+        self.world.rows[uid] = "accepted"
+
+    def rejected(self, uid: int, outcome: Outcome) -> None:
+        self.world.step("rejected", uid)
+        self.world.rows[uid] = "rejected"
+
+    def make_durable(self) -> None:
+        self.world.step("durable")
+        self.world.durable |= {u for u, state in self.world.rows.items() if state == "accepted"}
+
+    def settled(self, uids: Sequence[int]) -> None:
+        for uid in uids:
+            self.world.step("settled", uid)
+            del self.world.rows[uid]
+
+
+class Passing:
+    """A packer that changes nothing."""
+
+    header_octets = 6
+
+    def __init__(self, _: Any) -> None:
+        self.ready = False
+        self.data = b""
+
+    def scan(self, data: bytes) -> None:
+        self.data += data
+        self.ready = b"\n\n" in self.data
+
+    def scan_end(self) -> None:
+        self.ready = True
+
+    def parcel(self, size: int) -> Parcel:
+        return Parcel(b"a@example.org", (b"joe@localhost",), self.data, size)
+
+    def beginning(self) -> bytes:
+        return self.data
+
+    def convert(self, data: bytes) -> bytes:
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+
+def drive(flow: Coroutine[Any, Any, None]) -> None:
+    """Answer the requests of a ferry at once; it never has to wait for anybody here."""
+    answer: Any = None
+    while True:
+        try:
+            request = flow.send(answer)
+        except StopIteration:
+            return
+        answer = request.work() if isinstance(request, Call) else None
+
+
+@dataclass
+class Stage:
+    world: World
+    source: Script
+    sink: Shelf
+    events: list[Event]
+    tally: Tally
+    keep: bool = False
+    expunge: int = 0
+
+    def run(self, uids: Sequence[int] = (1, 2, 3)) -> None:
+        account = Account(
+            "imap joe@server", "joe", "server", "server", keep=self.keep, expunge=self.expunge
+        )
+        ferry = Ferry(
+            account,
+            self.source,
+            self.sink,
+            Rows(self.world),
+            Passing,  # type: ignore[arg-type]  # the packer's face is all that counts here
+            self.events.append,
+            self.tally,
+        )
+        drive(ferry.run([Listed(uid) for uid in uids], 3))
+
+
+@pytest.fixture
+def stage() -> Stage:
+    world = World()
+    return Stage(world, Script(world), Shelf(world), [], Tally())
+
+
+def test_nothing_is_deleted_before_the_ledger_is_durable(stage: Stage) -> None:
+    stage.run()
+    steps = [what for what, _ in stage.world.log]
+    assert steps.index("durable") < steps.index("delete")
+    assert stage.world.delivered == [1, 2, 3]
+    assert stage.world.server == []
+    assert stage.world.rows == {}
+
+
+def test_the_envelope_of_the_next_message_goes_before_the_verdict_on_the_last(
+    stage: Stage,
+) -> None:
+    stage.run()
+    log = stage.world.log
+    assert log.index(("complete", 1)) < log.index(("offer", 2)) < log.index(("accepted", 1))
+    assert log.index(("accepted", 1)) < log.index(("complete", 2))
+
+
+def cut_points() -> int:
+    world = World()
+    Stage(world, Script(world), Shelf(world), [], Tally()).run()
+    return world.steps
+
+
+@pytest.mark.parametrize("step", range(1, cut_points() + 1))
+@pytest.mark.parametrize("expunge", [0, 1, 2])
+def test_a_kill_at_any_step_loses_nothing_and_doubts_one_message(step: int, expunge: int) -> None:
+    world = World(cut_at=step)
+    stage = Stage(world, Script(world), Shelf(world), [], Tally(), expunge=expunge)
+    with pytest.raises(Cut):
+        stage.run()
+    for uid in (1, 2, 3):
+        assert uid in world.delivered or uid in world.server
+        if uid not in world.server:
+            assert uid in world.durable
+    doubtful = [uid for uid in world.delivered if world.rows.get(uid) == "offered"]
+    assert len(doubtful) <= 1
+
+
+@pytest.mark.parametrize("where", range(5))
+def test_a_source_that_fails_hands_nothing_incomplete_to_the_sink(stage: Stage, where: int) -> None:
+    parts: list[Part | Exception] = [
+        Arriving(2, 2, 10),
+        Piece(b"A: b\n\n"),
+        Piece(b"body"),
+        Arrived(Complete(2, 10), 10),
+    ]
+    stage.source.replace[2] = [*parts[:where], ConnectionLost("gone")]
+    with pytest.raises(CutOff) as caught:
+        stage.run()
+    complete = where == 4
+    assert stage.world.delivered == ([1, 2] if complete else [1])
+    assert stage.world.rows[1] == "accepted"
+    assert 1 in stage.world.durable
+    assert stage.world.server == [1, 2, 3]
+    assert caught.value.uid == (2 if 1 <= where < 4 else None)
+    assert (("abandon", 2) in stage.world.log) == (2 <= where < 4)
+
+
+def test_a_message_that_is_gone_does_not_stop_the_others(stage: Stage) -> None:
+    stage.source.replace[2] = [Unavailable(2, "it is gone")]
+    stage.run()
+    assert stage.world.server == [2]
+    assert stage.tally == Tally(read=2, accepted=2)
+
+
+def test_a_message_that_the_server_breaks_off_with_no_is_given_up(stage: Stage) -> None:
+    stage.source.replace[2] = [
+        Arriving(2, 2, 10),
+        Piece(b"A: b\n\nbo"),
+        Unavailable(2, "cannot read"),
+    ]
+    stage.run()
+    assert ("abandon", 2) in stage.world.log
+    assert ("complete", 2) not in stage.world.log
+    assert stage.world.server == [2]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
+def test_what_the_sink_does_not_accept_stays_and_the_others_go_on(
+    stage: Stage, verdict: Verdict
+) -> None:
+    stage.sink.answers[2] = Outcome(verdict, "no")
+    stage.run()
+    assert stage.world.server == [2]
+    assert stage.world.rows == {2: "rejected"}
+    assert [e.flushed for e in stage.events if isinstance(e, Handled)] == [True, False, True]
+
+
+def test_a_refusal_before_the_text_reads_the_message_and_lets_it_go(stage: Stage) -> None:
+    stage.sink.refuse_early = {1}
+    stage.run()
+    assert ("complete", 1) not in stage.world.log
+    assert stage.world.server == [1]
+
+
+def test_a_sink_that_goes_away_leaves_what_it_accepted_in_the_ledger(stage: Stage) -> None:
+    stage.sink.unavailable_from = 2
+    with pytest.raises(SinkUnavailable):
+        stage.run()
+    assert stage.world.durable == {1}
+    assert stage.world.server == [1, 2, 3]
+
+
+def test_keep_marks_and_deletes_nothing(stage: Stage) -> None:
+    stage.keep = True
+    stage.run()
+    steps = [what for what, _ in stage.world.log]
+    assert steps.count("mark") == 3
+    assert "delete" not in steps
+
+
+def test_expunge_settles_as_often_as_the_user_asks(stage: Stage) -> None:
+    stage.expunge = 1
+    stage.run()
+    log = stage.world.log
+    assert log.index(("delete", 1)) < log.index(("accepted", 2))
+
+
+def test_a_fault_of_the_server_ends_the_mailbox_and_names_the_cause(stage: Stage) -> None:
+    stage.source.replace[1] = [RemoteProtocolError("nonsense")]
+    with pytest.raises(CutOff, match="nonsense"):
+        stage.run()
+    assert stage.world.delivered == []
