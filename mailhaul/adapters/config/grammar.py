@@ -127,8 +127,9 @@ class _Parser:
         else:
             name = self.string("the name of a server")
             entry = Entry(name, offset, skip=text == "skip")
-            self.entry(entry)
+            # Before its options are read: it was there, whatever is wrong with it.
             self.rc.entries.append(entry)
+            self.entry(entry)
 
     def defaults(self, offset: int) -> None:
         entry = Entry("defaults", offset)
@@ -151,7 +152,7 @@ class _Parser:
         negated = kind == KEYWORD and text == "no"
         if negated:
             self.at += 1
-            kind, text, offset = self.tokens[self.at]
+            kind, text, _ = self.tokens[self.at]
         spelling = GLOBAL_KEYWORDS.get(text) if kind == KEYWORD else None
         if spelling is None or (negated and not (spelling.value and spelling.option.negation)):
             words = [w for w, s in GLOBAL_KEYWORDS.items() if not negated or s.option.negation]

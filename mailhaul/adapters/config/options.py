@@ -190,7 +190,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "timeout", NUMBER, 300, "seconds to wait for a reply; 0 means 300",
         on="-t --timeout", argument="SECONDS",
     ),
-    Option(SERVER, "interval", NUMBER, 0, "poll in every so-manieth cycle only"),
+    Option(SERVER, "interval", NUMBER, 0, "poll in every Nth cycle only"),
     Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",

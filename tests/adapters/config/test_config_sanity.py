@@ -1,0 +1,128 @@
+"""What is said about settings that cannot work, or not yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.command_line import parse_command_line
+from mailhaul.adapters.config.grammar import parse
+from mailhaul.adapters.config.merge import account_settings, global_settings
+from mailhaul.adapters.config.sanity import check
+from mailhaul.adapters.config.selection import select
+
+
+def findings(text: str, *arguments: str) -> tuple[list[str], list[str]]:
+    rc = parse(text.encode(), "rc", "/rc")
+    caller = Caller("me", 1000, "/home/me", None, "/cwd")
+    line = parse_command_line(arguments, caller.folder)
+    found = account_settings(rc, select(rc, line.servers), line, caller)
+    errors, warnings = check(global_settings(rc, line, caller), found, one_shot=line.run.check)
+    return [str(error) for error in errors], [str(warning) for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "via v aka a dns timeout 5 interval 3 uidl tracepolls bad-header accept principal p",
+        "plugin 'ssh h' plugout 'ssh h' auth ssh",
+        "auth password service imap2 port 143 esmtpname e",
+        "user u is u=l here pass p folder a b keep fetchall flush limitflush",
+        "user u limit 5 fetchlimit 5 expunge 5 batchlimit 5 fetchsizelimit 5 fastuidl 0",
+        "smtphost a b/2525 /run/lmtp smtpaddress example.org smtpname joe@example.org",
+        "smtphost a/24 /run/lmtp lmtp",
+        "mda 'cat %T' lmtp",
+        "mda 'x -f %F %T' rewrite stripcr forcecr pass8bits dropstatus dropdelivered",
+        "ssl sslcertck sslkey k sslcert c sslproto TLS1.2+ sslcommonname n sslcertfile f",
+        "sslproto '' no sslcertck antispam -1 warnings 5 properties p",
+        "no envelope qvirtual q checkalias localdomains example.org",
+    ],
+)
+def test_what_works_is_accepted_without_a_word(options: str) -> None:
+    assert findings(f"set invisible set postmaster '' poll h proto imap {options}") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("proto pop3", '"protocol pop3" is not supported yet; use "protocol imap"'),
+        ("proto odmr", '"protocol odmr" is not supported; ask the provider'),
+        ("proto kpop", '"protocol kpop" is not supported; it needs Kerberos 4'),
+        ("auth ntlm proto imap", '"auth ntlm" is not supported yet'),
+        ("is a b", "a mailbox for several local users is not supported yet"),
+        ("is *", "a mailbox for several local users is not supported yet"),
+        ("idle", '"idle" is not supported yet'),
+        ("bsmtp x", '"bsmtp" is not supported yet; use "mda" or "smtphost"'),
+        ("preconnect x", '"preconnect" is not supported yet'),
+        ("postconnect x", '"postconnect" is not supported yet'),
+        ("antispam 571", '"antispam" is not supported yet'),
+        ("mimedecode", '"mimedecode" is not supported yet'),
+        ("esmtppassword qZ7", '"esmtppassword" is not supported yet'),
+        ("interface e/1", '"interface" is not supported yet'),
+        ("monitor e", '"monitor" is not supported yet'),
+        ("lmtp", 'LMTP cannot use the SMTP port of "localhost"'),
+        ("lmtp smtphost a/25", 'LMTP cannot use the SMTP port of "a"'),
+        ("lmtp smtphost a/smtp", 'LMTP cannot use the SMTP port of "a"'),
+        ("port 0", "0 is no port number"),
+        ("service 65536", "65536 is no port number"),
+        ("mda \"x '%T'\"", "%F and %T must not be quoted"),
+    ],
+)
+def test_what_does_not_work_is_one_error_at_its_place(text: str, expected: str) -> None:
+    start = "poll h" if text.startswith("proto") else "poll h proto imap"
+    (error,), _ = findings(f"{start}\n {text}")
+    place, _, problem = error.partition(": ")
+    assert problem.startswith(expected)
+    assert place.startswith("rc:2:")
+    assert "qZ7" not in error
+
+
+def test_an_account_without_a_protocol_is_pointed_to_its_entry() -> None:
+    (error,), _ = findings("\npoll h")
+    assert error.startswith('rc:2:1: "protocol auto" is not supported yet')
+
+
+def test_pop3_has_no_folders() -> None:
+    errors, _ = findings("poll h proto pop3 folder x")
+    assert any("pop3 has no folders" in error for error in errors)
+
+
+def test_only_accounts_to_be_polled_are_checked() -> None:
+    assert findings("skip h proto pop3\npoll i proto imap") == ([], [])
+    assert len(findings("skip h proto pop3\npoll i proto imap", "h")[0]) == 1
+
+
+def test_an_error_of_a_server_is_said_once_for_all_its_users() -> None:
+    assert len(findings("poll h proto pop3 user a user b")[0]) == 1
+
+
+def test_an_option_of_the_command_line_is_at_fault_there() -> None:
+    (error,), _ = findings("poll h proto imap", "--idle")
+    assert error.startswith('command line: "idle" is not supported yet')
+
+
+def test_the_daemon_is_not_there_yet_but_one_shot_runs_are() -> None:
+    text = "set daemon 300 poll h proto imap"
+    assert findings(text)[0][0].startswith('rc:1:5: "daemon" is not supported yet')
+    assert findings(text, "-d0") == ([], [])
+    assert findings(text, "-c") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("port 993", 'rc:1:19: warning: port 993 usually needs "ssl"'),
+        ("service pop3s", 'rc:1:19: warning: port 995 usually needs "ssl"'),
+        ("port 143 ssl", 'rc:1:19: warning: port 143 is usually used without "ssl"'),
+        ("sslproto tls9", 'rc:1:19: warning: sslproto "tls9" is unknown; "auto" is used'),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning(options: str, expected: str) -> None:
+    assert findings(f"poll h proto imap {options}") == ([], [expected])
+
+
+def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
+    text = "poll h proto imap keep fetchall"
+    assert findings(text) == ([], [])
+    assert "fetchall" in findings(text, "-d5")[1][0]
