@@ -76,28 +76,34 @@ class Stream:
         """Read once and feed the machine; True if it was given something new."""
         if self.ended:
             return False
-        try:
-            data = self.sock.recv(READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError as error:
-            self._fail(error.strerror or str(error))
-            data = b""
+        data = self._receive()
         if self.tls:
             return self._fill_through_tls(self.tls, data)
         if data:
             self.channel.machine.receive_data(data)
-        else:
+        elif data is not None:
             self._end()
-        return True
+        return data is not None
 
-    def _fill_through_tls(self, tls: TlsLayer, data: bytes) -> bool:
-        tls.receive(data)
+    def _receive(self) -> bytes | None:
+        """Return what came, b"" at the end, None when there is nothing now."""
+        try:
+            return self.sock.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return b""
+
+    def _fill_through_tls(self, tls: TlsLayer, data: bytes | None) -> bool:
+        if data is not None:
+            tls.receive(data)
         news = False
+        # Even without new ciphertext: plain text may have come with the handshake's end.
         while plain := tls.read():
             self.channel.machine.receive_data(plain)
             news = True
-        if tls.ended or not data:
+        if tls.ended or data == b"":
             if tls.failure:
                 self.channel.failure = self.channel.failure or tls.failure
             self._end()

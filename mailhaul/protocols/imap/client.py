@@ -1,0 +1,407 @@
+"""IMAP as the client sees it: bytes in, events out (RFC 3501).
+
+Which command is allowed when is in client_states.py, how bytes become responses in
+responses.py. This module matches replies to commands by their tags and gives every response
+its event.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from automat import NoTransition
+
+from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..greetings import looks_like
+from ..limits import DEFAULT_LIMITS, Limits
+from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from .client_states import Facts, new_dialogue
+from .commands import (
+    Capability,
+    Command,
+    Expunge,
+    Login,
+    Logout,
+    Noop,
+    Select,
+    StartTls,
+    UidExpunge,
+    UidFetch,
+    UidSearch,
+    UidStore,
+)
+from .events import (
+    Capabilities,
+    Closed,
+    Code,
+    Completed,
+    Condition,
+    Event,
+    Exists,
+    Expunged,
+    Found,
+    Greeted,
+    SaidBye,
+    Status,
+    TlsReady,
+    Unknown,
+)
+from .responses import Response, ResponseReader, fetched, split_code
+from .strings import Wire, astring
+from .values import parse_values
+
+CONDITIONS = {condition.value: condition for condition in Condition}
+
+INPUTS: dict[type, str] = {
+    Capability: "question",
+    Noop: "question",
+    StartTls: "start_tls",
+    Login: "login",
+    Select: "select",
+    UidSearch: "message_command",
+    UidFetch: "message_command",
+    UidStore: "message_command",
+    UidExpunge: "message_command",
+    Expunge: "message_command",
+    Logout: "logout",
+}
+"""The input of the dialogue that each command is when it is sent: NAME_sent."""
+
+INJECTED = "something came in the clear behind the OK to STARTTLS (RFC 3501, 6.2.1)"
+
+ALONE = (StartTls, Login, Select, Logout)
+"""Commands behind which nothing may be sent until they are answered: they change the state."""
+
+
+class ImapClient:
+    """An IMAP client without a socket.
+
+    Tags are A0001, A0002 and so on. ``capabilities`` are in upper case, as last announced, and
+    empty when they have to be asked for.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
+        self._limits = limits
+        self._trace = trace
+        self._facts = Facts()
+        self._dialogue = new_dialogue(self._facts)
+        self._reader = ResponseReader(limits, trace)
+        self._outbox = Outbox()
+        self._pending: dict[bytes, Command] = {}
+        self._events: deque[Event] = deque()
+        self._held_back: deque[bytes] = deque()
+        self._tags = 0
+        self._ended = False
+        self._fault: RemoteProtocolError | None = None
+        self.capabilities: frozenset[bytes] = frozenset()
+
+    # The face of every machine
+
+    @property
+    def state(self) -> str:
+        """Where the dialogue stands: a state of client_states.py, or ``error``."""
+        return "error" if self._fault else self._facts.state
+
+    @property
+    def outstanding(self) -> Sequence[Command]:
+        """The commands that wait for their reply, oldest first."""
+        return tuple(self._pending.values())
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
+        return self._outbox.size
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the server sent."""
+        self._reader.input.append(data)
+
+    def receive_eof(self) -> None:
+        """Take note that the server will send no more."""
+        self._ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the server."""
+        return self._outbox.take()
+
+    def send(self, command: Command) -> None:
+        """Send a command. Raises LocalProtocolError when it is not allowed now."""
+        wire = self._encode(command)
+        self._check(command)
+        self._advance(f"{INPUTS[type(command)]}_sent", command)
+        self._tags += 1
+        tag = b"A%04d" % self._tags
+        self._pending[tag] = command
+        if self._trace:
+            self._trace(">", b"%b %b" % (tag, wire.shown))
+        first, *rest = wire.pieces
+        self._outbox.put(b"%b %b" % (tag, first))
+        self._held_back.extend(rest)
+
+    def next_event(self) -> Event | NeedData:
+        """Return the next event, or NEED_DATA.
+
+        Raises RemoteProtocolError at the point of the fault, and again ever after.
+        """
+        if self._events:
+            return self._events.popleft()
+        if self._fault:
+            raise self._fault
+        try:
+            return self._read()
+        except RemoteProtocolError as fault:
+            fault.state = fault.state or self.state
+            self._fault = fault
+            self._outbox.take()
+            raise
+
+    def tls_started(self) -> None:
+        """The handshake is over: what the server announced before counts no more (6.2.1)."""
+        if len(self._reader.input):
+            self._fault = RemoteProtocolError(INJECTED, state=self.state)
+        self._advance("tls_started", None)
+
+    def assume_authenticated(self) -> None:
+        """Go on without a login, on the caller's word that the connection is logged in."""
+        self._advance("vouched", None)
+
+    # Sending
+
+    def _check(self, command: Command) -> None:
+        if self._fault or self._ended:
+            raise LocalProtocolError("the connection is of no more use")
+        if len(self._pending) >= self._limits.outstanding:
+            raise LocalProtocolError("too many commands without a reply")
+        waiting = next((c for c in self._pending.values() if isinstance(c, ALONE)), None)
+        if waiting or (self._pending and isinstance(command, ALONE)):
+            before = waiting or self.outstanding[0]
+            raise LocalProtocolError(
+                f"{type(command).__name__} has to wait for the reply to {type(before).__name__}"
+            )
+
+    def _advance(self, name: str, command: Command | None) -> None:
+        """Tell the dialogue what we do; what it does not know there is our caller's fault."""
+        step: Callable[[], None] = getattr(self._dialogue, name)
+        try:
+            step()
+        except NoTransition:
+            what = type(command).__name__ if command else name
+            raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
+
+    def _encode(self, command: Command) -> Wire:
+        match command:
+            case Capability():
+                return Wire(b"CAPABILITY")
+            case Noop():
+                return Wire(b"NOOP")
+            case Logout():
+                return Wire(b"LOGOUT")
+            case StartTls():
+                return Wire(b"STARTTLS")
+            case Login(user, password):
+                return self._encode_login(user, password.reveal())
+            case Select(mailbox, read_only):
+                verb = b"EXAMINE " if read_only else b"SELECT "
+                return Wire(verb).add(astring(mailbox, self.capabilities))
+            case UidSearch(criteria):
+                return Wire(b"UID SEARCH " + criteria)
+            case UidFetch(uids, items):
+                return Wire(b"UID FETCH %b %b" % (uids, items))
+            case UidStore(uids, operation, flags):
+                return Wire(b"UID STORE %b %b %b" % (uids, operation, flags))
+            case UidExpunge(uids):
+                return Wire(b"UID EXPUNGE " + uids)
+            case Expunge():
+                return Wire(b"EXPUNGE")
+
+    def _encode_login(self, user: bytes, password: bytes) -> Wire:
+        if b"LOGINDISABLED" in self.capabilities:
+            raise LocalProtocolError("the server announced LOGINDISABLED")
+        wire = Wire(b"LOGIN ").add(astring(user, self.capabilities)).add([b" "])
+        return wire.add(astring(password, self.capabilities), secret=True)
+
+    # Hearing
+
+    def _read(self) -> Event | NeedData:
+        while not self._events:
+            read = self._reader.read()
+            if read is None:
+                return self._at_end() if self._ended else NEED_DATA
+            if isinstance(read, Response):
+                self._hear(read)
+            else:
+                return read
+        return self._events.popleft()
+
+    def _at_end(self) -> Event | NeedData:
+        if self._facts.state == "closed":
+            return NEED_DATA
+        if missing := self._reader.missing:
+            raise ConnectionLost(f"connection closed with {missing} octets of a message missing")
+        if self._pending and self._facts.state != "logout":
+            waiting = describe(next(iter(self._pending.values())))
+            raise ConnectionLost(f"connection closed while {waiting} was unanswered")
+        try:
+            self._dialogue.closed()
+        except NoTransition:
+            what = "before the greeting" if self.state == "greeting" else f"in state {self.state}"
+            raise ConnectionLost(f"connection closed {what}") from None
+        return Closed()
+
+    def _hear(self, response: Response) -> None:
+        line = response.line
+        if self._facts.state == "greeting":
+            self._hear_greeting(line)
+        elif line.startswith(b"* "):
+            self._hear_untagged(response, line)
+        elif line.startswith(b"+"):
+            self._go_on(line)
+        else:
+            self._hear_tagged(line)
+
+    def _hear_greeting(self, line: bytes) -> None:
+        star, _, rest = line.partition(b" ")
+        word, _, text = rest.partition(b" ")
+        word = word.upper()
+        if star != b"*" or word not in {b"OK", b"PREAUTH", b"BYE"}:
+            raise RemoteProtocolError(f"greeting is not IMAP{looks_like(line)}", line=line)
+        code, text = split_code(text)
+        if word == b"BYE":
+            self._dialogue.bye()
+            self._events.append(SaidBye(code, text))
+            return
+        if word == b"PREAUTH":
+            self._dialogue.preauthenticated()
+        else:
+            self._dialogue.greeted()
+        self._learn(code)
+        self._events.append(Greeted(word == b"PREAUTH", code, text))
+
+    def _hear_untagged(self, response: Response, line: bytes) -> None:
+        _, first, *rest = line.split(b" ", 2)
+        word = first.upper()
+        text = rest[0] if rest else b""
+        if word in CONDITIONS:
+            code, text = split_code(text)
+            self._learn(code)
+            self._events.append(Status(CONDITIONS[word], code, text))
+        elif word == b"BYE":
+            self._hear_bye(text)
+        elif word == b"CAPABILITY":
+            self._learn(Code(b"CAPABILITY", text))
+        elif word == b"SEARCH":
+            self._events.append(Found(self._numbers(text)))
+        elif first.isdigit():
+            self._hear_numbered(response, first, text)
+        else:
+            self._events.append(Unknown(word))
+
+    def _hear_numbered(self, response: Response, first: bytes, text: bytes) -> None:
+        (count,) = self._numbers(first)
+        kind = text.split(b" ", 1)[0].upper()
+        match kind:
+            case b"EXISTS":
+                self._events.append(Exists(count))
+            case b"EXPUNGE":
+                self._events.append(Expunged(count))
+            case b"FETCH":
+                values = parse_values(response.parts, self._limits.nesting)
+                pieces, event = fetched(values, self._limits)
+                self._events.extend(piece for piece in pieces if not isinstance(piece, Response))
+                self._events.append(event)
+            case _:
+                self._events.append(Unknown(kind))
+
+    def _hear_bye(self, text: bytes) -> None:
+        code, text = split_code(text)
+        try:
+            self._dialogue.bye()
+        except NoTransition:
+            raise RemoteProtocolError("BYE at a moment when nothing may come") from None
+        self._events.append(SaidBye(code, text))
+
+    def _hear_tagged(self, line: bytes) -> None:
+        tag, _, rest = line.partition(b" ")
+        word, _, text = rest.partition(b" ")
+        condition = CONDITIONS.get(word.upper())
+        if tag not in self._pending:
+            raise RemoteProtocolError("a reply to nothing that we asked", line=line)
+        if condition is None:
+            raise RemoteProtocolError(
+                f"reply to {describe(self._pending[tag])} is none of OK, NO and BAD", line=line
+            )
+        command = self._pending.pop(tag)
+        self._reader.command_over()
+        # A command that was refused instead of continued owes us nothing more.
+        self._held_back.clear()
+        code, text = split_code(text)
+        self._conclude(command, condition)
+        self._learn(code)
+        granted = isinstance(command, StartTls) and condition is Condition.OK
+        if granted and len(self._reader.input):
+            raise RemoteProtocolError(INJECTED)
+        self._events.append(
+            TlsReady(command) if granted else Completed(command, condition, code, text)
+        )
+
+    def _conclude(self, command: Command, condition: Condition) -> None:
+        """Move the dialogue on after the commands that change its state."""
+        good = condition is Condition.OK
+        if self._facts.state == "leaving":
+            return
+        match command:
+            case StartTls() if good:
+                self.capabilities = frozenset()
+                self._dialogue.start_tls_granted()
+            case StartTls():
+                self._dialogue.start_tls_refused()
+            case Login() if good:
+                self.capabilities = frozenset()
+                self._dialogue.login_granted()
+            case Login():
+                self._dialogue.login_refused()
+            case Select() if good:
+                self._dialogue.select_granted()
+            case Select():
+                self._dialogue.select_refused()
+            case Logout():
+                self._dialogue.logout_answered()
+            case _:
+                pass
+
+    def _go_on(self, line: bytes) -> None:
+        if not self._held_back:
+            raise RemoteProtocolError("the server asks for more than we have to say", line=line)
+        self._outbox.put(self._held_back.popleft())
+
+    def _learn(self, code: Code | None) -> None:
+        if code is None or code.name != b"CAPABILITY":
+            return
+        names = code.arguments.upper().split()
+        if len(names) > self._limits.capabilities:
+            raise LimitExceeded("capabilities", self._limits.capabilities)
+        self.capabilities = frozenset(names)
+        self._events.append(Capabilities(self.capabilities))
+
+    def _numbers(self, text: bytes) -> tuple[int, ...]:
+        """Return the numbers in a line; other words (such as MODSEQ's list) are passed over."""
+        words = text.split()
+        if any(len(word) > self._limits.digits for word in words if word.isdigit()):
+            raise RemoteProtocolError("a number that is too long to be one", line=text)
+        return tuple(int(word) for word in words if word.isdigit())
+
+
+def describe(command: Command) -> str:
+    """Return a command's name as it stands in the RFC, with its UIDs if it has few."""
+    match command:
+        case UidFetch(uids) | UidStore(uids) | UidExpunge(uids):
+            verb = {UidFetch: "FETCH", UidStore: "STORE", UidExpunge: "EXPUNGE"}[type(command)]
+            few = uids[:40].decode("ascii", "replace")
+            return f"UID {verb} {few}"
+        case UidSearch():
+            return "UID SEARCH"
+        case Select(_, read_only):
+            return "EXAMINE" if read_only else "SELECT"
+        case _:
+            return type(command).__name__.upper()

@@ -1,0 +1,47 @@
+"""UIDs as the sets that commands take: ``2,4:7,9`` (RFC 3501, section 9, sequence-set)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+SET_LENGTH = 8000
+"""Octets of one set on the wire; RFC 7162, section 4 asks for lines below 8192."""
+
+
+def uid_set(uids: Iterable[int]) -> bytes:
+    """Return the shortest set that names exactly these UIDs, however long it becomes."""
+    return b",".join(_ranges(uids))
+
+
+def split_uid_sets(uids: Iterable[int]) -> list[bytes]:
+    """Return sets of at most SET_LENGTH octets that together name exactly these UIDs."""
+    sets: list[bytes] = []
+    current: list[bytes] = []
+    length = 0
+    for piece in _ranges(uids):
+        if current and length + len(piece) + 1 > SET_LENGTH:
+            sets.append(b",".join(current))
+            current, length = [], 0
+        current.append(piece)
+        length += len(piece) + 1
+    if current:
+        sets.append(b",".join(current))
+    return sets
+
+
+def _ranges(uids: Iterable[int]) -> Iterator[bytes]:
+    ordered = sorted(set(uids))
+    start = previous = 0
+    for uid in ordered:
+        if previous and uid == previous + 1:
+            previous = uid
+            continue
+        if previous:
+            yield _range(start, previous)
+        start = previous = uid
+    if previous:
+        yield _range(start, previous)
+
+
+def _range(first: int, last: int) -> bytes:
+    return b"%d" % first if first == last else b"%d:%d" % (first, last)
