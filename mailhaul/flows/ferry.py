@@ -134,13 +134,14 @@ class Ferry:
             return
         self._tally.read += 1
         await Call(lambda: self._page.offered(message.uid, message.size))
-        delivery = await self._sink.offer(packer.parcel(message.size))
+        parcel = packer.parcel(message.size)
+        delivery = await self._sink.offer(parcel)
         try:
             await self._hear_verdict()
             size = message.size - packer.header_octets
             self._report(Reading(message.number, self._total, packer.header_octets, size))
             if await delivery.ready():
-                await delivery.feed(packer.beginning())
+                await delivery.feed(parcel.header + packer.beginning())
             arrived = arrived or await self._pour(delivery, packer)
         except Exception:
             await delivery.abandon()

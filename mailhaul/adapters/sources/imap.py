@@ -71,6 +71,7 @@ class ImapSource:
         self.timeout = access.timeout
         self.total = 0
         self.channel: Channel[ImapClient] = Channel(access.peer, ImapClient(trace=access.trace))
+        self.mailbox = ""
         self._uidvalidity = 0
         self._forget_mailbox()
 
@@ -114,6 +115,7 @@ class ImapSource:
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox. Raises PollFailed (ERROR) when the server refuses."""
         self._forget_mailbox()
+        self.mailbox = mailbox
         self.total = self._uidvalidity = 0
         command = Select(encode_mailbox(mailbox), read_only)
         done = await self._ask(command)

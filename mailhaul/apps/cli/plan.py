@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.caller import Caller
@@ -21,6 +22,10 @@ from ...flows.report import Report
 from ...flows.requests import Address, Pipe, Tcp, Trust, UnixSocket
 from ...flows.sink import Sink
 from ...protocols.machine import Trace
+
+if TYPE_CHECKING:
+    from ...flows.parcel import Packer
+    from ...protocols.message.trace import Received
 
 TracerFor = Callable[[str], Trace | None]
 """Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
@@ -212,18 +217,49 @@ def make_packer(
 ) -> Packer:
     """Return what makes a parcel of the next message."""
     from ...flows.parcel import Packer, Treatment
+    from ...protocols.message.outgoing import HeaderRules
 
-    moment = time.time()
-    zone = time.localtime(moment)
+    rules = HeaderRules(
+        truename=settings.host,
+        user=settings.remote_user,
+        trace=None if around.globals.invisible else trace_of(settings, around, source),
+        rewrite=settings.rewrite,
+        drop_status=settings.dropstatus,
+        drop_delivered=settings.dropdelivered,
+        keep_return_path=sink.keeps_return_path,
+    )
     return Packer(
         Treatment(
-            user=settings.remote_user,
-            truename=settings.host,
             recipient=settings.local_names[0][0],
+            domain=sink.domain,
+            rules=rules,
             smtp_name=settings.smtpname,
             smtp_address=settings.smtpaddress,
-        ),
-        sink,
+            strip_cr=settings.stripcr,
+            force_cr=settings.forcecr,
+        )
+    )
+
+
+def trace_of(settings: AccountSettings, around: Surroundings, source: ImapSource) -> Received:
+    """Return what the Received field of the next message says."""
+    from ...protocols.message.trace import Received, format_date
+
+    moment = int(time.time())
+    zone = time.localtime(moment)
+    details = ""
+    if settings.tracepolls:
+        details = f"polling {settings.pollname} account {settings.remote_user}"
+        if settings.folders != ("INBOX",):
+            details += f" folder {source.mailbox}"
+    return Received(
+        truename=settings.host,
+        address=source.channel.address if settings.dns else "",
+        host=around.hostname,
+        protocol=b"IMAP",
+        version=__version__.encode("ascii"),
+        date=format_date(moment, zone.tm_gmtoff, zone.tm_zone),
+        details=details,
     )
 
 

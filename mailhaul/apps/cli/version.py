@@ -6,7 +6,8 @@ from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
 from .lines import escape
-from .plan import TlsMode, tls_mode
+from ...adapters.sources.imap_login import TlsMode
+from .plan import tls_mode
 
 TLS = {
     TlsMode.WRAPPED: "TLS from the first byte.",

@@ -1,0 +1,1 @@
+"""What a hauler does to a message: envelope, header, line ends. Bytes in, bytes out."""
