@@ -19,13 +19,17 @@ from ..machine import NEED_DATA, NeedData, Outbox, Trace
 from .client_states import Facts, new_dialogue
 from .commands import (
     Capability,
+    CloseMailbox,
     Command,
     Expunge,
+    Fetch,
     Login,
     Logout,
     Noop,
+    Search,
     Select,
     StartTls,
+    Store,
     UidExpunge,
     UidFetch,
     UidSearch,
@@ -40,8 +44,10 @@ from .events import (
     Event,
     Exists,
     Expunged,
+    Flags,
     Found,
     Greeted,
+    Recent,
     SaidBye,
     Status,
     TlsReady,
@@ -59,6 +65,10 @@ INPUTS: dict[type, str] = {
     StartTls: "start_tls",
     Login: "login",
     Select: "select",
+    CloseMailbox: "close",
+    Search: "message_command",
+    Fetch: "message_command",
+    Store: "message_command",
     UidSearch: "message_command",
     UidFetch: "message_command",
     UidStore: "message_command",
@@ -70,7 +80,7 @@ INPUTS: dict[type, str] = {
 
 INJECTED = "something came in the clear behind the OK to STARTTLS (RFC 3501, 6.2.1)"
 
-ALONE = (StartTls, Login, Select, Logout)
+ALONE = (StartTls, Login, Select, CloseMailbox, Logout)
 """Commands behind which nothing may be sent until they are answered: they change the state."""
 
 
@@ -204,6 +214,14 @@ class ImapClient:
             case Select(mailbox, read_only):
                 verb = b"EXAMINE " if read_only else b"SELECT "
                 return Wire(verb).add(astring(mailbox, self.capabilities))
+            case CloseMailbox():
+                return Wire(b"CLOSE")
+            case Search(criteria):
+                return Wire(b"SEARCH " + criteria)
+            case Fetch(numbers, items):
+                return Wire(b"FETCH %b %b" % (numbers, items))
+            case Store(numbers, operation, flags):
+                return Wire(b"STORE %b %b %b" % (numbers, operation, flags))
             case UidSearch(criteria):
                 return Wire(b"UID SEARCH " + criteria)
             case UidFetch(uids, items):
@@ -290,6 +308,8 @@ class ImapClient:
             self._hear_bye(text)
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
+        elif word == b"FLAGS":
+            self._events.append(Flags(tuple(text.strip(b"()").split())))
         elif word == b"SEARCH":
             self._events.append(Found(self._numbers(text)))
         elif first.isdigit():
@@ -303,6 +323,8 @@ class ImapClient:
         match kind:
             case b"EXISTS":
                 self._events.append(Exists(count))
+            case b"RECENT":
+                self._events.append(Recent(count))
             case b"EXPUNGE":
                 self._events.append(Expunged(count))
             case b"FETCH":
@@ -365,6 +387,10 @@ class ImapClient:
                 self._dialogue.select_granted()
             case Select():
                 self._dialogue.select_refused()
+            case CloseMailbox() if good:
+                self._dialogue.close_granted()
+            case CloseMailbox():
+                self._dialogue.close_refused()
             case Logout():
                 self._dialogue.logout_answered()
             case _:

@@ -65,6 +65,15 @@ class Dialogue(Protocol):
     def message_command_sent(self) -> None:
         """We sent a command on messages: SEARCH, FETCH, STORE or EXPUNGE."""
 
+    def close_sent(self) -> None:
+        """We sent CLOSE."""
+
+    def close_granted(self) -> None:
+        """The server answered OK to CLOSE."""
+
+    def close_refused(self) -> None:
+        """The server answered NO or BAD to CLOSE."""
+
     def logout_sent(self) -> None:
         """We sent LOGOUT."""
 
@@ -92,6 +101,7 @@ authenticating = builder.state("authenticating")
 authenticated = builder.state("authenticated")
 selecting = builder.state("selecting")
 selected = builder.state("selected")
+closing = builder.state("closing")
 logout = builder.state("logout")
 leaving = builder.state("leaving")
 closed = builder.state("closed")
@@ -142,9 +152,14 @@ move(selecting, Dialogue.bye, leaving)
 move(selected, Dialogue.question_sent, selected)
 move(selected, Dialogue.message_command_sent, selected)
 move(selected, Dialogue.select_sent, selecting)
+move(selected, Dialogue.close_sent, closing)
 move(selected, Dialogue.logout_sent, logout)
 move(selected, Dialogue.bye, leaving)
 move(selected, Dialogue.closed, closed)
+
+move(closing, Dialogue.close_granted, authenticated)
+move(closing, Dialogue.close_refused, selected)
+move(closing, Dialogue.bye, leaving)
 
 move(logout, Dialogue.bye, logout)
 move(logout, Dialogue.logout_answered, leaving)

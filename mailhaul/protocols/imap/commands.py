@@ -47,6 +47,35 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """Ask for the sequence numbers of matching messages (6.4.4)."""
+
+    criteria: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for data of messages by sequence number (6.4.5)."""
+
+    numbers: bytes
+    items: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Change flags of messages by sequence number (6.4.6)."""
+
+    numbers: bytes
+    operation: bytes
+    flags: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseMailbox:
+    """Leave the mailbox and remove what is flagged as deleted: CLOSE (6.4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
 class UidSearch:
     """Ask for the UIDs of matching messages (6.4.4, 6.4.8): ``b"UNSEEN UNDELETED"``."""
 
@@ -92,6 +121,10 @@ Command = (
     | StartTls
     | Login
     | Select
+    | Search
+    | Fetch
+    | Store
+    | CloseMailbox
     | UidSearch
     | UidFetch
     | UidStore

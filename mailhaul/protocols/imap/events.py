@@ -58,6 +58,20 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Flags:
+    """The flags that messages in this mailbox may have, as sent (7.2.6)."""
+
+    names: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The number of messages that no session has seen before this one (7.3.2)."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """The number of messages in the mailbox (7.3.1)."""
 
@@ -73,7 +87,10 @@ class Expunged:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """UIDs that a search found, in the server's order (7.2.5). May come in several parts."""
+    """What a search found, in the server's order (7.2.5). May come in several parts.
+
+    These are UIDs after UID SEARCH and sequence numbers after SEARCH.
+    """
 
     uids: tuple[int, ...]
 
@@ -152,6 +169,8 @@ Event = (
     | SaidBye
     | Capabilities
     | Status
+    | Flags
+    | Recent
     | Exists
     | Expunged
     | Found

@@ -86,7 +86,7 @@ class ResponseReader:
 
     def _take_line(self, line: bytes) -> Read | None:
         if self._trace:
-            self._trace("<", line)
+            self._trace("<", self._traceable(line))
         self._length += len(line)
         self._held += len(line)
         if self._length > self._limits.response_line:
@@ -110,6 +110,13 @@ class ResponseReader:
             raise LimitExceeded("literal", self._limits.literal)
         self._literal = bytearray()
         return None
+
+    def _traceable(self, line: bytes) -> bytes:
+        """Return a line as it may be shown: a string in a FETCH response can be message text."""
+        start = self._parts[0] if self._parts else line
+        fetch = isinstance(start, bytes) and b" FETCH " in start[:32].upper()
+        before, quote, _ = line.partition(b'"')
+        return b'%b"..."' % before if fetch and quote else line
 
     def _collect(self, literal: bytearray) -> bool:
         if self._left:
