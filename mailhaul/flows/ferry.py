@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Messages asked for before the first of them has been handed on."""
-AHEAD_OCTETS = 32 * 1024 * 1024
-"""Octets of known size asked for ahead."""
+AHEAD_OCTETS = 1024 * 1024
+"""Octets asked for ahead, as the server announced them; one message may always be larger."""
 BATCH = 100
 """Messages whose acceptance is made durable together, unless ``expunge`` says otherwise."""
 
@@ -99,11 +99,13 @@ class Ferry:
 
     def _ask_ahead(self, waiting: deque[Listed]) -> None:
         octets = sum(message.size for message in self._asked)
-        while waiting and len(self._asked) < AHEAD and octets < AHEAD_OCTETS:
+        while waiting and len(self._asked) < AHEAD:
+            octets += waiting[0].size
+            if self._asked and octets > AHEAD_OCTETS:
+                return
             message = waiting.popleft()
             self._source.request(message)
             self._asked.append(message)
-            octets += message.size
 
     async def _next_part(self) -> Part:
         """Return the source's next part; meanwhile take the sink's verdict when it comes."""

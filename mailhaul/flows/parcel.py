@@ -65,8 +65,9 @@ class Packer:
         """Return envelope and header; ``size`` is what the source announced, in octets."""
         treatment = self._treatment
         rules = treatment.rules
-        sender = envelope_sender(self._scanner.fields, rules.truename)
-        if sender is None and treatment.domain:
+        for_mda = not treatment.domain
+        sender = envelope_sender(self._scanner.fields, rules.truename, for_mda=for_mda)
+        if sender is None and not for_mda:
             sender = fallback_sender(rules.user, rules.truename)
         recipient = recipient_address(
             treatment.recipient, treatment.domain, treatment.smtp_name, treatment.smtp_address

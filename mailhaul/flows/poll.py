@@ -119,7 +119,7 @@ class Poll:
         owed = await Call(page.owed)
         if owed and not account.check_only:
             await self._repay(page, owed)
-        listed = await source.new(everything=account.fetchall, sizes=account.limit > 0)
+        listed = await source.new(everything=account.fetchall)
         unsettled = {row.uid for row in owed}
         choice = choose(account, listed, unsettled | self._cut_off, self._tally.read)
         self._report(Counted(name, source.total, max(0, source.total - len(listed))))

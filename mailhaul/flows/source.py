@@ -12,7 +12,7 @@ from .channel import Channel
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One message on the server; octets and place in the mailbox are 0 when not asked for."""
+    """One message on the server. The server's word for its octets, and its place, may be 0."""
 
     uid: int
     size: int = 0
@@ -94,7 +94,7 @@ class Source(Protocol):
         """Open a mailbox."""
         ...
 
-    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+    async def new(self, *, everything: bool) -> Sequence[Listed]:
         """List what is to be fetched, in the order of the mailbox: new mail, or everything."""
         ...
 

@@ -94,7 +94,7 @@ class Script:
 
     async def select(self, mailbox: str, *, read_only: bool) -> Any: ...
 
-    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+    async def new(self, *, everything: bool) -> Sequence[Listed]:
         return []
 
     async def old(self) -> Sequence[Listed]:

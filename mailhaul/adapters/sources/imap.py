@@ -16,16 +16,7 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.report import Report, Said
 from ...flows.requests import Close, RuntimeFault
-from ...flows.source import (
-    Arrived,
-    Arriving,
-    Complete,
-    Listed,
-    Opened,
-    Part,
-    Piece,
-    Unavailable,
-)
+from ...flows.source import Listed, Opened, Part
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
@@ -55,6 +46,7 @@ from ...protocols.imap.mailbox_names import encode_mailbox
 from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
 from .imap_login import ImapAccess, greet, shown
+from .imap_texts import Texts
 
 ACTION_SIZE = 500
 """Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
@@ -77,12 +69,7 @@ class ImapSource:
 
     def _forget_mailbox(self) -> None:
         self._expunged = 0
-        self._fetches: deque[Listed] = deque()
-        self._parts: deque[Part] = deque()
-        self._current: Arriving | None = None
-        self._octets = 0
-        self._size: int | None = None
-        self._body_over = False
+        self._texts = Texts()
         self._flagged: set[int] = set()
         self._confirmed: list[int] = []
         self._failed_actions: set[int] = set()
@@ -136,14 +123,12 @@ class ImapSource:
 
     # Listing
 
-    async def new(self, *, everything: bool, sizes: bool) -> Sequence[Listed]:
+    async def new(self, *, everything: bool) -> Sequence[Listed]:
         """List what is to be fetched: all, or what is not marked as \\Seen."""
         criteria = b"UNDELETED" if everything else b"UNSEEN UNDELETED"
         uids = await self._search(criteria)
-        if not sizes:
-            return [Listed(uid) for uid in uids]
         details = await self._details(uids)
-        return [details[uid] for uid in uids if uid in details]
+        return [details.get(uid, Listed(uid)) for uid in uids]
 
     async def old(self) -> Sequence[Listed]:
         """List what was read before."""
@@ -201,10 +186,8 @@ class ImapSource:
             case Status(_, code) if code and code.name == b"UIDVALIDITY":
                 self._uidvalidity = int(code.arguments) if code.arguments.isdigit() else 0
             case SaidBye(_, text):
-                raise PollFailed(
-                    ExitCode.SOCKET,
-                    f"{self.channel.peer}: the server said good-bye: {shown(text)}",
-                )
+                # What follows is the end of the connection, which fails what is unanswered.
+                self.channel.failure = f"the server said good-bye: {shown(text)}"
             case _:
                 pass
 
@@ -213,72 +196,33 @@ class ImapSource:
     def request(self, message: Listed) -> None:
         """Ask for a message, without marking it."""
         self.channel.machine.send(UidFetch(b"%d" % message.uid, b"(UID RFC822.SIZE BODY.PEEK[])"))
-        self._fetches.append(message)
+        self._texts.ask(message.uid)
 
     def pull(self) -> Part | None:
         """Return the next part of what was asked for, or None until more has arrived."""
-        while not self._parts:
+        while (part := self._texts.pull()) is None:
             event = self.channel.machine.next_event()
             if isinstance(event, NeedData):
                 return None
             self._hear(event)
-        return self._parts.popleft()
+        return part
 
     def _hear(self, event: Any) -> None:
         match event:
-            case BodyChunk(data) if self._current:
-                self._octets += len(data)
-                self._parts.append(Piece(data))
-            case BodyStart(number, uid, section, size):
-                self._begin(number, uid, section, size)
-            case BodyEnd() if self._current:
-                self._body_over = True
-            case Fetched(_, uid, size) if self._current:
-                self._check(self._current.uid, uid)
-                self._size = size
+            case BodyChunk():
+                self._texts.add(event)
+            case BodyStart():
+                self._texts.begin(event, self._expunged)
+            case BodyEnd():
+                self._texts.end_text()
+            case Fetched():
+                self._texts.end_response(event)
             case Completed(UidFetch(uids), condition, _, text):
-                self._end_fetch(int(uids), condition, text)
+                self._texts.end(int(uids), condition, shown(text))
             case Completed(UidStore() | UidExpunge()):
                 self._end_action(event)
             case _:
                 self._keep_count(event)
-
-    def _begin(self, number: int, uid: int | None, section: bytes, size: int) -> None:
-        """Take note that message text begins, if it is what we asked for."""
-        asked = {message.uid for message in self._fetches}
-        if self._current or not asked or section:
-            raise RemoteProtocolError("message text that nobody asked for", state="selected")
-        if uid is not None and uid not in asked:
-            return
-        self._body_over = False
-        self._octets = 0
-        self._size = None
-        # A server that names the UID only behind the text must have kept to our order.
-        uid = self._fetches[0].uid if uid is None else uid
-        self._current = Arriving(uid, number + self._expunged, size)
-        self._parts.append(self._current)
-
-    def _check(self, expected: int, uid: int | None) -> None:
-        if uid is not None and uid != expected:
-            raise RemoteProtocolError(
-                f"text of message {uid} came in answer to UID FETCH {expected}", state="selected"
-            )
-
-    def _end_fetch(self, uid: int, condition: Condition, text: bytes) -> None:
-        """The tagged reply: only now the message is complete, or it is not to be had."""
-        current = self._current
-        self._fetches = deque(message for message in self._fetches if message.uid != uid)
-        if current is None:
-            why = shown(text) if condition is not Condition.OK else "it is gone"
-            self._parts.append(Unavailable(uid, why))
-            return
-        self._check(current.uid, uid)
-        self._current = None
-        if condition is Condition.OK and self._body_over:
-            size = self._size if self._size is not None else current.size
-            self._parts.append(Arrived(Complete(uid, self._octets), size))
-        else:
-            self._parts.append(Unavailable(uid, shown(text)))
 
     # Settling
 

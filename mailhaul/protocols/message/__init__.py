@@ -1,1 +1,1 @@
-"""What a hauler does to a message: envelope, header, line ends. Bytes in, bytes out."""
+"""What a hauler does to a message: its header, its envelope, its line ends. No e-mail parser."""

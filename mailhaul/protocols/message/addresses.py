@@ -1,142 +1,212 @@
-"""Addresses in a header field: found in one pass over the bytes, whatever the bytes are.
+"""Address lists of header fields, as they come (RFC 5322, section 3.4 and the obsolete 4.4).
 
-This is no parser of RFC 5322 but a scanner for what stands in it: quoted strings, comments,
-angle brackets, groups and commas. Garbage yields no address and never an error.
+One pass over the bytes, no recursion, no look-ahead that is repeated: comments are counted,
+not nested, so a hostile field costs no more than its length. Nothing is refused; what makes
+no sense as an address is left out.
+
+The model: a mailbox is a row of *words* up to a comma or semicolon. Words that touch, or
+that a dot or an ``@`` joins over blanks and comments, are one. An angle bracket makes all
+words before it a display name; a colon makes them the name of a group or the end of a route.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
-_QUOTE, _BACKSLASH, _OPEN, _CLOSE, _LESS, _GREATER = b'"\\()<>'
-_COMMA, _SEMICOLON, _COLON = b",;:"
-_BLANKS = frozenset(b" \t\r\n")
+BLANKS = frozenset(b" \t\r\n\0")
+PUNCTUATION = frozenset(b"<>,;:")
+WORD_ENDS = BLANKS | PUNCTUATION | frozenset(b'("')
+QUOTE, COMMENT, COMMENT_END, BACKSLASH = b'"()\\'
+LITERAL, LITERAL_END, AT, COLON = b"[]@:"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An address and where it stands in the text it was found in: ``text[start:end]``."""
+class Address(NamedTuple):
+    """One address of a list.
 
-    start: int
+    ``spec`` is the address without comments, route and blanks around its parts, b"" for
+    ``<>``; its bytes are otherwise as they came. ``hostless`` says that it has neither
+    ``@`` nor ``!`` outside quotes; then ``end`` is where in the text a host belongs.
+    """
+
+    spec: bytes
     end: int
-    value: bytes
+    hostless: bool
 
 
-class _Scanner:
-    """Walks over a field once. ``words`` are the spans of the present mailbox's bare words."""
+def addresses(text: bytes) -> Iterator[Address]:
+    """Yield the addresses of a field's body, whatever it holds."""
+    mailbox = Mailbox(text)
+    position = 0
+    while position < len(text):
+        byte = text[position]
+        if byte in BLANKS:
+            position += 1
+        elif byte == COMMENT:
+            position = comment_end(text, position)
+        elif byte in PUNCTUATION:
+            address = mailbox.punctuate(byte)
+            if address is not None:
+                yield address
+            position += 1
+        else:
+            end = quoted_end(text, position) if byte == QUOTE else word_end(text, position)
+            if end < 0:
+                # An open string swallows the rest, the mailbox it belongs to included.
+                return
+            mailbox.add(position, end)
+            position = end
+    address = mailbox.end()
+    if address is not None:
+        yield address
+
+
+def first_address(text: bytes) -> Address | None:
+    """Return the first address of a field's body, if there is one."""
+    return next(addresses(text), None)
+
+
+def hostless_ends(text: bytes) -> list[int]:
+    """Return, in ascending order, where in the text a host is missing."""
+    return [address.end for address in addresses(text) if address.hostless]
+
+
+class Word:
+    """Touching or joined pieces of a mailbox, each as positions in the text."""
+
+    __slots__ = ("at", "bang", "end", "last", "pieces", "quoted")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.quoted = True
+        self.at = self.bang = False
+        self.end = -1
+        self.last = 0
+
+    def add(self, piece: bytes, end: int) -> None:
+        """Append what ends at ``end``."""
+        self.pieces.append(piece)
+        self.end = end
+        self.last = piece[-1]
+        if piece[0] != QUOTE:
+            self.quoted = False
+            self.at = self.at or AT in piece
+            self.bang = self.bang or b"!" in piece
+
+    def address(self) -> Address:
+        """Return the word as an address."""
+        return Address(b"".join(self.pieces), self.end, not (self.at or self.bang))
+
+    def is_name(self) -> bool:
+        """Whether it cannot be a bare address: a quoted name, or an RFC 2047 encoded word."""
+        if self.quoted:
+            return True
+        return self.pieces[0].startswith(b"=?") and self.pieces[-1].endswith(b"?=")
+
+
+class Mailbox:
+    """The words since the last comma, and whether an angle bracket is open."""
 
     def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.found: list[Address] = []
-        self.words: list[tuple[int, int]] = []
-        self.angle: Address | None = None
+        self._text = text
+        self._words: list[Word] = []
+        self._in_angle = False
+        self._complete = False
 
-    def run(self) -> list[Address]:
-        position = 0
-        while position < len(self.text):
-            position = self._step(position)
-        self._flush()
-        return self.found
+    def add(self, start: int, end: int) -> None:
+        """Take one more piece of a word."""
+        piece = self._text[start:end]
+        last = self._words[-1] if self._words else None
+        joined = piece[0] in b".@" or (last is not None and last.last in b".@")
+        if last is None or not (joined or last.end == start):
+            last = Word()
+            self._words.append(last)
+        last.add(piece, end)
 
-    def _step(self, position: int) -> int:
-        byte = self.text[position]
-        if byte in _BLANKS:
-            return position + 1
-        if byte == _OPEN:
-            return skip_comment(self.text, position)
-        if byte == _LESS:
-            return self._bracket(position)
-        if byte in (_COMMA, _SEMICOLON):
-            self._flush()
-            return position + 1
-        if byte == _COLON:
-            # What stands before it is the name of a group.
-            self.words.clear()
-            return position + 1
-        end = self._end_of_word(position)
-        self.words.append((position, end))
-        return end
+    def punctuate(self, byte: int) -> Address | None:
+        """Take ``<``, ``>``, a comma, semicolon or colon; return the address it ends."""
+        match byte:
+            case 0x3C:
+                self._words.clear()
+                self._in_angle = True
+            case 0x3E:
+                return self._close_angle()
+            case 0x3A:
+                self._words.clear()
+                self._complete = self._complete and self._in_angle
+            case 0x2C if self._in_angle and self._words and self._words[0].pieces[0][0] == AT:
+                # One more host of a route, <@one,@two:ann@three> (RFC 5322, 4.4).
+                self._words.clear()
+            case _:
+                return self.end()
+        return None
 
-    def _end_of_word(self, position: int) -> int:
-        """Return the end of a run of atoms, dots, at signs and quoted strings."""
-        text = self.text
-        while position < len(text):
-            byte = text[position]
-            if byte == _QUOTE:
-                position = skip_quoted(text, position)
-            elif byte in _BLANKS or byte in (_OPEN, _LESS, _COMMA, _SEMICOLON, _COLON):
-                break
-            else:
-                position += 2 if byte == _BACKSLASH else 1
-        return min(position, len(text))
+    def end(self) -> Address | None:
+        """Forget the mailbox; return its address unless it has been returned before."""
+        address = None if self._complete and not self._in_angle else self._choose()
+        self._words.clear()
+        self._in_angle = self._complete = False
+        return address
 
-    def _bracket(self, position: int) -> int:
-        end = position + 1
-        while end < len(self.text) and self.text[end] != _GREATER:
-            end = skip_quoted(self.text, end) if self.text[end] == _QUOTE else end + 1
-        inside = self.text[position + 1 : end]
-        route = inside.rfind(b":") + 1 if inside.lstrip().startswith(b"@") else 0
-        value = inside[route:].strip()
-        start = position + 1 + route + inside[route:].find(value)
-        if self.angle is None:
-            self.angle = Address(start, start + len(value), value)
-        return end + 1
+    def _close_angle(self) -> Address | None:
+        if not self._in_angle:
+            return None
+        address = self._choose() if self._words else Address(b"", -1, False)
+        self._words.clear()
+        self._in_angle = False
+        self._complete = True
+        return address
 
-    def _flush(self) -> None:
-        """A mailbox is over: the brackets hold its address, or its bare words are it."""
-        if self.angle is not None:
-            self.found.append(self.angle)
-        elif self.words:
-            start, end = self._joined()
-            self.found.append(Address(start, end, self.text[start:end]))
-        self.words.clear()
-        self.angle = None
-
-    def _joined(self) -> tuple[int, int]:
-        """Return the span of the words that make the address.
-
-        Blanks around an at sign or a dot are allowed; of other words the last one counts.
-        """
-        start, end = self.words[-1]
-        for before_start, before_end in reversed(self.words[:-1]):
-            left = self.text[before_end - 1 : before_end]
-            right = self.text[start : start + 1]
-            if left not in {b"@", b"."} and right not in {b"@", b"."}:
-                break
-            start = before_start
-        return start, end
+    def _choose(self) -> Address | None:
+        """Return the one word that is the address; of several, the first with a host."""
+        if len(self._words) == 1:
+            word = self._words[0]
+            return word.address() if self._in_angle or not word.is_name() else None
+        return next((word.address() for word in self._words if word.at), None)
 
 
-def skip_comment(text: bytes, position: int) -> int:
-    """Return where the comment that begins here ends; comments nest without a limit."""
+def comment_end(text: bytes, position: int) -> int:
+    """Return where the comment that begins here is over; an open one lasts to the end."""
     depth = 0
     while position < len(text):
         byte = text[position]
-        if byte == _BACKSLASH:
+        position += 1
+        if byte == BACKSLASH:
             position += 1
-        elif byte == _OPEN:
+        elif byte == COMMENT:
             depth += 1
-        elif byte == _CLOSE:
+        elif byte == COMMENT_END:
             depth -= 1
             if depth == 0:
-                return position + 1
-        position += 1
+                return position
     return len(text)
 
 
-def skip_quoted(text: bytes, position: int) -> int:
-    """Return where the quoted string that begins here ends."""
+def quoted_end(text: bytes, position: int) -> int:
+    """Return where the quoted string that begins here is over, -1 if it stays open."""
     position += 1
     while position < len(text):
         byte = text[position]
-        if byte == _BACKSLASH:
-            position += 1
-        elif byte == _QUOTE:
-            return position + 1
         position += 1
-    return len(text)
+        if byte == BACKSLASH:
+            position += 1
+        elif byte == QUOTE:
+            return position
+    return -1
 
 
-def addresses(text: bytes) -> list[Address]:
-    """Return the addresses in the body of a field, in their order; ``<>`` has the value b""."""
-    return _Scanner(text).run()
+def word_end(text: bytes, position: int) -> int:
+    """Return where the word that begins here is over; ``@[...]`` may hold colons."""
+    in_literal = False
+    previous = 0
+    while position < len(text):
+        byte = text[position]
+        if byte in WORD_ENDS and not (in_literal and byte == COLON):
+            break
+        if byte == LITERAL and previous == AT:
+            in_literal = True
+        elif byte == LITERAL_END:
+            in_literal = False
+        previous = byte
+        position += 1
+    return position

@@ -1,42 +1,67 @@
-"""The header of a message as it arrives: fields as they are, whatever they look like.
+"""The header of a message, found in the stream and cut into fields (RFC 5322, section 2.2).
 
-Nothing here can choke: a line without a colon is a field without a name, an over-long header
-is opaque. Joined again, the pieces are the input, byte for byte.
+Nothing is decoded and nothing is refused: whatever the bytes are, fields, separator and
+rest joined again are exactly what came in. What the fields are used for lives in
+envelope.py and outgoing.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from ..errors import LocalProtocolError
 
-LIMIT = 1024 * 1024
-"""Bytes of header that are looked at; a longer one passes through unread."""
+HEADER_LIMIT = 1024 * 1024
+"""Octets of a header above which it is not taken apart."""
+
+NAME_BYTES = bytes(byte for byte in range(33, 127) if byte != ord(":"))
+"""What a field name is made of (RFC 5322, 3.6.8)."""
 
 
-@dataclass(frozen=True, slots=True)
 class Field:
-    """One header field: its name as written (b"" if it has none) and all its raw bytes."""
+    """One field of a header, or one line that is none.
 
-    name: bytes
-    raw: bytes = field(repr=False)
+    ``raw`` is the field as it came, with its folded lines and line ends. ``name`` is what
+    stands before the colon, as written, without blanks behind it (4.5.8) and without NULs;
+    it is empty for a line that is no field: without a colon, a From_ line, or a
+    continuation of nothing.
+    """
+
+    __slots__ = ("name", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.name = field_name(raw)
+
+    @property
+    def key(self) -> bytes:
+        """The name in lower case: names are caseless (RFC 5322, 1.2.2)."""
+        return self.name.lower()
 
     @property
     def body(self) -> bytes:
-        """What stands behind the colon, folded lines and line ends included."""
-        return self.raw[len(self.name) + 1 :] if self.name else self.raw
+        """What stands behind the colon, still folded, without NULs; b"" without a name."""
+        if not self.name:
+            return b""
+        return self.raw[self.raw.find(b":") + 1 :].replace(b"\0", b"")
+
+
+def field_name(raw: bytes) -> bytes:
+    """Return the name of a field, or b"" for a line that is no field."""
+    name = raw[: max(raw.find(b":"), 0)].rstrip(b" \t").replace(b"\0", b"")
+    return b"" if name.translate(None, NAME_BYTES) else name
 
 
 class HeaderScanner:
-    """Holds a message until its header is complete.
+    """Takes a message from its first byte until its header is whole.
 
-    ``complete`` turns true at the blank line, at ``finish`` or at the limit. Then ``fields`` and
-    ``separator`` are the header, and ``rest`` is what came behind it. ``opaque`` says that the
-    limit was passed: then there are no fields and ``rest`` is everything.
+    ``feed`` until ``complete``; the body that follows is not its business. Then ``fields``,
+    ``separator`` (the blank line as it came, b"" if the message ended without one) and
+    ``rest`` (the bytes of the body that came along) hold all that was fed, in this order.
+    A header of more than ``limit`` octets is ``opaque``: all of it is in ``rest``.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = HEADER_LIMIT) -> None:
         self._limit = limit
         self._data = bytearray()
-        self._searched = 0
         self.complete = False
         self.opaque = False
         self.fields: list[Field] = []
@@ -44,77 +69,76 @@ class HeaderScanner:
         self.rest = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Add some bytes of the message."""
+        """Take the next bytes. Raises LocalProtocolError once the header is complete."""
+        if self.complete:
+            raise LocalProtocolError("the header is complete; what follows is the body")
+        searched = len(self._data)
         self._data += chunk
-        end = find_blank_line(self._data, self._searched)
-        if end is not None:
-            self._close(*end)
-        elif len(self._data) > self._limit:
-            self.opaque = self.complete = True
-            self.rest = bytes(self._data)
-        else:
-            self._searched = max(0, len(self._data) - 3)
+        found = find_blank_line(self._data, max(searched - 2, 0), self._limit + 2)
+        if found is not None:
+            self._complete(*found)
+        elif len(self._data) >= self._limit + 2:
+            self._pass_on()
 
     def finish(self) -> None:
-        """The message is over: what has come is its header."""
-        if not self.complete:
-            self._close(len(self._data), len(self._data))
+        """Take note that the message has ended."""
+        if self.complete:
+            return
+        if len(self._data) > self._limit:
+            self._pass_on()
+        else:
+            self._complete(len(self._data), len(self._data))
 
     @property
     def size(self) -> int:
-        """Octets of the header with its blank line."""
-        return sum(len(item.raw) for item in self.fields) + len(self.separator)
+        """Octets of the header as it came, with its blank line; 0 if it is opaque."""
+        return sum(len(field.raw) for field in self.fields) + len(self.separator)
 
     @property
     def line_end(self) -> bytes:
-        """The line end that the header uses."""
-        first = self.fields[0].raw if self.fields else self.separator
-        return b"\n" if first.endswith(b"\n") and not first.endswith(b"\r\n") else b"\r\n"
+        """How lines end in this message: that of its first line, CRLF if it has none."""
+        first = self.fields[0].raw if self.fields else self.separator or self.rest
+        end = first.find(b"\n")
+        return b"\n" if end == 0 or (end > 0 and first[end - 1] != 0x0D) else b"\r\n"
 
-    def _close(self, start: int, end: int) -> None:
-        header = bytes(self._data[:start])
-        self.separator = bytes(self._data[start:end])
-        self.rest = bytes(self._data[end:])
-        self._data = bytearray()
-        self.fields = split_fields(header)
+    def _complete(self, header_end: int, body_start: int) -> None:
+        self.fields = split_fields(bytes(self._data[:header_end]))
+        self.separator = bytes(self._data[header_end:body_start])
+        self.rest = bytes(self._data[body_start:])
+        self._done()
+
+    def _pass_on(self) -> None:
+        self.opaque = True
+        self.rest = bytes(self._data)
+        self._done()
+
+    def _done(self) -> None:
         self.complete = True
+        self._data = bytearray()
 
 
-def find_blank_line(data: bytearray, start: int) -> tuple[int, int] | None:
-    """Return where the blank line that ends a header begins and ends, if it has come."""
-    if start == 0:
-        for blank in (b"\r\n", b"\n"):
-            if data.startswith(blank):
-                return 0, len(blank)
-    position = data.find(b"\n", start)
-    while position >= 0:
-        if data[position + 1 : position + 2] == b"\n":
-            return position + 1, position + 2
-        if data[position + 1 : position + 3] == b"\r\n":
-            return position + 1, position + 3
-        position = data.find(b"\n", position + 1)
-    return None
+def find_blank_line(data: bytearray, start: int, stop: int) -> tuple[int, int] | None:
+    """Return where the first blank line begins and ends, or None if there is none yet.
+
+    Line ends may be mixed. What ends before ``start`` has been looked at before; nothing
+    from ``stop`` on is looked at.
+    """
+    if start == 0 and data.startswith((b"\n", b"\r\n")):
+        return 0, data.find(b"\n") + 1
+    short = data.find(b"\n\n", start, stop)
+    long = data.find(b"\n\r\n", start, stop if short < 0 else short + 2)
+    if long >= 0:
+        return long + 1, long + 3
+    return None if short < 0 else (short + 1, short + 2)
 
 
 def split_fields(header: bytes) -> list[Field]:
-    """Cut a header into fields; lines that begin with a blank belong to the one before."""
-    fields: list[list[bytes]] = []
-    for line in split_at_line_feeds(header):
-        if fields and line[:1] in {b" ", b"\t"}:
-            fields[-1].append(line)
-        else:
-            fields.append([line])
-    return [Field(name_of(lines[0]), b"".join(lines)) for lines in fields]
-
-
-def split_at_line_feeds(header: bytes) -> list[bytes]:
-    """Cut behind each line feed; a bare CR is a character like any other."""
-    *lines, last = header.split(b"\n")
-    return [*(line + b"\n" for line in lines), *([last] if last else [])]
-
-
-def name_of(line: bytes) -> bytes:
-    """Return the field name that begins a line, or b""."""
-    name, colon, _ = line.partition(b":")
-    name_is_word = name and not any(byte <= 32 or byte == 127 for byte in name.rstrip(b" \t"))
-    return name if colon and name_is_word else b""
+    """Cut a header where a line begins that is not a continuation (RFC 5322, 2.2.3)."""
+    fields: list[Field] = []
+    start = end = 0
+    while end < len(header):
+        end = header.find(b"\n", end) + 1 or len(header)
+        if header[end : end + 1] not in (b" ", b"\t"):
+            fields.append(Field(header[start:end]))
+            start = end
+    return fields

@@ -1,4 +1,8 @@
-"""Line ends of a message as it streams by, whole chunks at a time."""
+"""Line ends of a message under way, changed chunk by chunk (options stripcr and forcecr).
+
+Each converter works on whole chunks and holds back at most one CR, whose LF may still come.
+``feed`` returns what can be passed on, ``finish`` the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +11,56 @@ class Identity:
     """Changes nothing."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the data."""
+        """Return the bytes as they are."""
         return data
 
     def finish(self) -> bytes:
-        """Return nothing: nothing was held back."""
+        """Return nothing, for nothing was held back."""
         return b""
 
 
-class StripCr:
-    """Makes LF of CRLF, as Unix text has it; a CR elsewhere stays."""
+class LineEndConverter:
+    """What both conversions share: a chunk never ends between CR and LF."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Convert some bytes; a CR at the end waits for what follows."""
-        data = self._held + data
-        self._held = b"\r" if data.endswith(b"\r") else b""
-        return (data[:-1] if self._held else data).replace(b"\r\n", b"\n")
-
-    def finish(self) -> bytes:
-        """Return what was held back."""
-        held, self._held = self._held, b""
-        return held
-
-
-class ForceCr:
-    """Makes CRLF of LF; a CRLF stays."""
-
-    def __init__(self) -> None:
-        self._after_cr = False
-
-    def feed(self, data: bytes) -> bytes:
         """Convert some bytes."""
         if not data:
             return b""
-        continues = self._after_cr and data.startswith(b"\n")
-        self._after_cr = data.endswith(b"\r")
-        if data.count(b"\n") == data.count(b"\r\n") + continues:
-            return data
-        whole = data[1:] if continues else data
-        converted = whole.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        return b"\n" + converted if continues else converted
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        if data.endswith(b"\r"):
+            data, self._held = data[:-1], b"\r"
+        return self.convert(data)
 
     def finish(self) -> bytes:
-        """Return nothing: nothing was held back."""
-        return b""
+        """Return the CR that was held back: no LF follows it."""
+        held, self._held = self._held, b""
+        return held
+
+    def convert(self, data: bytes) -> bytes:
+        """Convert bytes that a CR does not end."""
+        raise NotImplementedError
+
+
+class StripCr(LineEndConverter):
+    """CRLF becomes LF. A CR elsewhere stays, for it may mean something."""
+
+    def convert(self, data: bytes) -> bytes:
+        """Return the bytes without the CR of each CRLF."""
+        return data.replace(b"\r\n", b"\n")
+
+
+class ForceCr(LineEndConverter):
+    """A bare LF becomes CRLF; a CR stays where it is."""
+
+    def convert(self, data: bytes) -> bytes:
+        """Return the bytes with a CR before every LF."""
+        if data.count(b"\n") == data.count(b"\r\n"):
+            return data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        return data.replace(b"\n", b"\r\n")

@@ -1,20 +1,33 @@
-"""The header that is sent in place of the one received: what a hauler adds and leaves out."""
+"""The header that is sent in place of the one received: fields dropped, completed, added.
+
+All else stays byte for byte and in its order. Nothing in here judges a message: a header
+without a single field, or one too long to be taken apart, goes on as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..errors import LocalProtocolError
+from .envelope import local_part
 from .header import Field, HeaderScanner
+from .hosts import domain_part, host_bytes
 from .rewrite import rewritten
-from .trace import Received, plain, received_field
+from .trace import Received, plain_bytes, received_field
 
-STATUS = frozenset({b"status", b"x-mozilla-status"})
+STATUS = (b"status", b"x-mozilla-status")
+"""What mail readers note in their own folders; meaningless where the message goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderRules:
-    """What an account's options do to headers. ``trace`` is None under ``invisible``."""
+    """What an account's options do to headers.
+
+    ``user`` at the mail server ``truename`` had the message. ``trace`` is None under
+    ``invisible``. ``keep_return_path`` is for an MDA; in SMTP and LMTP the envelope carries
+    it from here, and who delivers finally writes it anew.
+    """
 
     truename: str
     user: str
@@ -26,56 +39,86 @@ class HeaderRules:
 
 
 def outgoing_header(scanner: HeaderScanner, rules: HeaderRules, recipient: bytes | None) -> bytes:
-    """Return the header to send, with its blank line.
+    """Return what to send before ``scanner.rest``: the header and its blank line.
 
-    All that no rule touches stays as it is, byte for byte and in its order; but NULs go, which
-    no header may hold. A header too long to be looked at gets the trace field on top only.
+    NULs go, which no header may hold. Added lines end as those of the message do. Of an
+    opaque header the result is only the trace field. Raises LocalProtocolError while the
+    header is not complete.
     """
+    if not scanner.complete:
+        raise LocalProtocolError("the header is not complete")
     line_end = scanner.line_end
     trace = received_field(rules.trace, recipient, line_end) if rules.trace else b""
     if scanner.opaque:
         return trace
-    fields = [item for item in scanner.fields if not is_from_line(item)]
-    if not any(item.name for item in fields):
-        return b"".join([trace, *substitute(rules, line_end), *(f.raw for f in fields), line_end])
-    lines: list[bytes] = []
-    for item in kept(fields, rules):
-        if trace and item.name.lower() == b"received":
-            lines.append(trace)
-            trace = b""
-        lines.append(rewritten(item, plain(rules.truename)) if rules.rewrite else item.raw)
-    header = b"".join([trace, *lines]).replace(b"\0", b"")
-    if not header.endswith(b"\n"):
-        header += line_end
-    return header + (scanner.separator or line_end)
+    kept = list(kept_fields(without_nuls(scanner.fields), rules))
+    if not any(field.name for field in kept):
+        return trace + stand_in(rules, line_end) + text_without_header(scanner, kept)
+    if rules.rewrite:
+        host = domain_part(rules.truename)
+        lines = [rewritten(field, host) for field in kept]
+    else:
+        lines = [field.raw for field in kept]
+    lines.insert(trace_position(kept), trace)
+    lines.append(scanner.separator)
+    return b"".join(lines)
 
 
-def is_from_line(item: Field) -> bool:
-    """Tell whether this is a mailbox file's From_ line, which is no header field."""
-    return item.raw.startswith((b"From ", b">From "))
+def without_nuls(fields: list[Field]) -> Iterator[Field]:
+    """Yield the fields without NULs. A line of nothing else must not become the blank line."""
+    for field in fields:
+        if b"\0" not in field.raw:
+            yield field
+        elif (raw := field.raw.replace(b"\0", b"")).strip(b"\r\n"):
+            yield Field(raw)
 
 
-def kept(fields: list[Field], rules: HeaderRules) -> Iterator[Field]:
+def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
     """Yield the fields that are passed on."""
     drop_return_path = not rules.keep_return_path
-    for item in fields:
-        name = item.name.lower()
-        if name == b"return-path" and drop_return_path:
-            # The envelope carries it from here; who delivers finally writes it anew.
+    for field in fields:
+        key = field.key
+        if not key and field.raw.startswith((b"From ", b">From ")):
+            # A mailbox file's own line, which is no header field.
+            continue
+        if key == b"return-path" and drop_return_path:
             drop_return_path = False
             continue
-        if name in STATUS and (rules.drop_status or not item.body.strip()):
+        if key in STATUS and (rules.drop_status or not field.body.strip()):
             continue
-        if name == b"delivered-to" and rules.drop_delivered:
+        if key == b"delivered-to" and rules.drop_delivered:
             continue
-        yield item
+        yield field
 
 
-def substitute(rules: HeaderRules, line_end: bytes) -> list[bytes]:
-    """Return a header for a message that has none."""
-    user, host = plain(rules.user), plain(rules.truename)
-    return [
-        b"From: FETCHMAIL-DAEMON" + line_end,
-        b"To: %b@%b" % (user, host) + line_end,
-        b"Subject: Headerless mail from %b's mailbox on %b" % (user, host) + line_end,
-    ]
+def trace_position(fields: list[Field]) -> int:
+    """Return where our Received field goes: before the first one there is, else on top."""
+    for position, field in enumerate(fields):
+        if field.key == b"received":
+            return position
+    return 0
+
+
+def stand_in(rules: HeaderRules, line_end: bytes) -> bytes:
+    """Return a header for a message that has none. Under ``invisible`` it names no own host."""
+    host = rules.trace.host if rules.trace else rules.truename
+    user = plain_bytes(rules.user.encode("ascii", "replace"))
+    to = local_part(user.decode("ascii")) + b"@" + domain_part(host)
+    lines = (
+        b"From: FETCHMAIL-DAEMON",
+        b"To: " + to,
+        b"Subject: Headerless mail from %b's mailbox on %b" % (user, host_bytes(rules.truename)),
+        b"",
+    )
+    return line_end.join(lines)
+
+
+def text_without_header(scanner: HeaderScanner, lines: list[Field]) -> bytes:
+    """Return the blank line, and behind it the lines that were no header after all.
+
+    Those keep the blank line they came with, if any: it is part of the text.
+    """
+    if not lines:
+        return scanner.separator or scanner.line_end
+    text = b"".join(line.raw for line in lines)
+    return scanner.line_end + text + scanner.separator

@@ -1,45 +1,38 @@
-"""fetchmail's rewriting: addresses without a host get the mail server's name."""
+"""Addresses without a host get one: what ``ann`` meant at the mail server (option rewrite).
+
+Host names are inserted and nothing else is changed: no re-folding, no decoding; comments,
+quoted names, groups and ``<>`` stay as they are. Unlike fetchmail, what cannot be an
+address is left alone too: two words in a row, and RFC 2047 encoded words.
+"""
 
 from __future__ import annotations
 
-from .addresses import addresses
+from .addresses import hostless_ends
 from .header import Field
 
 REWRITTEN = frozenset(
-    {
-        b"from",
-        b"to",
-        b"cc",
-        b"bcc",
-        b"reply-to",
-        b"return-path",
-        b"sender",
-        b"apparently-to",
-        b"resent-from",
-        b"resent-to",
-        b"resent-cc",
-        b"resent-bcc",
-        b"resent-reply-to",
-        b"resent-sender",
-    }
-)
-"""Fields that are rewritten."""
+    prefix + name
+    for prefix in (b"", b"resent-")
+    for name in (b"from", b"to", b"cc", b"bcc", b"reply-to", b"sender")
+) | {b"return-path", b"apparently-from", b"apparently-to"}
+"""The fields whose addresses are completed, in lower case."""
 
 
-def rewritten(item: Field, host: bytes) -> bytes:
-    """Return the field with ``@host`` behind each address that has no host of its own.
+def rewritten(field: Field, host: bytes) -> bytes:
+    """Return the raw field with ``@host`` behind each address that has no host.
 
-    Comments, names, ``<>`` and everything else stay as they are.
+    The field has no NULs in it any more; ``host`` can stand in an address.
     """
-    if item.name.lower() not in REWRITTEN:
-        return item.raw
-    body = item.body
+    if field.key not in REWRITTEN:
+        return field.raw
+    ends = hostless_ends(field.body)
+    if not ends:
+        return field.raw
+    offset = field.raw.find(b":") + 1
     pieces: list[bytes] = []
     position = 0
-    for address in addresses(body):
-        if address.value and b"@" not in address.value and b"!" not in address.value:
-            pieces += [body[position : address.end], b"@", host]
-            position = address.end
-    if not pieces:
-        return item.raw
-    return b"".join([item.raw[: len(item.name) + 1], *pieces, body[position:]])
+    for end in ends:
+        pieces += (field.raw[position : offset + end], b"@", host)
+        position = offset + end
+    pieces.append(field.raw[position:])
+    return b"".join(pieces)

@@ -1,16 +1,28 @@
-"""The Received field that a relay adds (RFC 5321, 4.4), in fetchmail's form."""
+"""The Received field that a relay adds (RFC 5321, section 4.4), in fetchmail's form.
+
+Facts are arguments; whatever they hold, the result is one field: no fact can end a line,
+close a comment, or add an octet that is not printable ASCII.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .hosts import host_bytes
+
 DAYS = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")
 MONTHS = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a Received field says. ``details`` is what ``tracepolls`` adds, or b""."""
+    """What a Received field says.
+
+    ``truename`` is the mail server, ``address`` its IP address or "" if it is not to be
+    shown, ``host`` this host, ``protocol`` a word like IMAP, ``date`` what ``format_date``
+    returns. ``details`` is what ``tracepolls`` adds, or "".
+    """
 
     truename: str
     address: str
@@ -22,50 +34,53 @@ class Received:
 
 
 def received_field(trace: Received, recipient: bytes | None, line_end: bytes) -> bytes:
-    """Return the field. ``recipient`` is the one recipient, None where there are several."""
-    where = b" [%b]" % plain(trace.address) if trace.address else b""
-    details = b" %b" % plain(trace.details) if trace.details else b""
-    whom = b"\tfor <%b> (single-drop%b); " if recipient else b"\t(multi-drop%b); "
-    last = whom % ((plain_bytes(recipient), details) if recipient else (details,))
-    return line_end.join(
-        [
-            b"Received: from %b%b" % (plain(trace.truename), where),
-            b"\tby %b with %b (mailhaul-%b)" % (plain(trace.host), trace.protocol, trace.version),
-            last + trace.date,
-            b"",
-        ]
-    )
+    """Return the field. ``recipient`` is the one recipient, None where there are several.
 
-
-def plain(text: str) -> bytes:
-    """Return text as something that cannot end the field or open a comment in it."""
-    return plain_bytes(text.encode("utf-8", "replace"))
-
-
-def plain_bytes(text: bytes) -> bytes:
-    """Replace control characters, blanks excepted, and whatever is not ASCII."""
-    return bytes(byte if 32 <= byte < 127 else 0x3F for byte in text)
+    A recipient without a domain, as an MDA is told it, is one at ``localhost``.
+    """
+    server = host_bytes(trace.truename)
+    if trace.address:
+        tag = b"IPv6:" if ":" in trace.address else b""
+        server += b" [%b%b]" % (tag, host_bytes(trace.address))
+    program = b"mailhaul-" + comment_bytes(trace.version)
+    if trace.details:
+        program += b" " + comment_text(trace.details)
+    protocol = plain_bytes(trace.protocol, b' ()<>;\\"')
+    lines = [
+        b"Received: from " + server,
+        b"\tby %b with %b (%b)" % (host_bytes(trace.host), protocol, program),
+    ]
+    date = plain_bytes(trace.date)
+    if recipient:
+        whom = recipient if b"@" in recipient else recipient + b"@localhost"
+        lines.append(b"\tfor <%b> (single-drop); %b" % (plain_bytes(whom, b"<>"), date))
+    else:
+        lines.append(b"\t(multi-drop); " + date)
+    return line_end.join([*lines, b""])
 
 
 def format_date(seconds: int, offset: int, zone: str) -> bytes:
-    """Return the date of a moment as RFC 5322, 3.3 has it, with the zone's name behind.
+    """Return a moment as RFC 5322, 3.3 has it: ``Sun, 22 Nov 2026 22:14:59 +0000 (UTC)``.
 
-    ``seconds`` count from 1970 in UTC, ``offset`` is the zone's distance from it in seconds.
+    ``seconds`` count from 1970 in UTC, ``offset`` is in seconds east of Greenwich, and
+    ``zone`` is its name, "" for none.
     """
-    days, second = divmod(seconds + offset, 86400)
+    # A zone is written in whole minutes; the time beside it must agree with that.
+    minutes = abs(offset) // 60
+    days, second = divmod(seconds + (-minutes if offset < 0 else minutes) * 60, 86400)
     year, month, day = civil(days)
-    sign = b"-" if offset < 0 else b"+"
-    hours, minutes = divmod(abs(offset) // 60, 60)
     clock = b"%02d:%02d:%02d" % (second // 3600, second // 60 % 60, second % 60)
-    return b"%b, %02d %b %04d %b %b%02d%02d (%b)" % (
-        DAYS[days % 7], day, MONTHS[month - 1], year, clock, sign, hours, minutes, plain(zone),
-    )  # fmt: skip
+    date = b"%b, %02d %b %04d" % (DAYS[days % 7], day, MONTHS[month - 1], year)
+    sign = b"-" if offset < 0 else b"+"
+    written = b"%b %b %b%02d%02d" % (date, clock, sign, *divmod(minutes, 60))
+    return b"%b (%b)" % (written, comment_text(zone)) if zone else written
 
 
 def civil(days: int) -> tuple[int, int, int]:
     """Return year, month and day of a number of days since 1970-01-01.
 
-    Years are counted from March, so that the leap day is the last one of a year of its own.
+    Years are counted from March, so that the leap day is the last one of a year of its own;
+    an era is the 400 years after which the calendar repeats.
     """
     era, day_of_era = divmod(days + 719468, 146097)
     year_of_era = (
@@ -76,3 +91,23 @@ def civil(days: int) -> tuple[int, int, int]:
     day = day_of_year - (153 * shifted + 2) // 5 + 1
     month = shifted + 3 if shifted < 10 else shifted - 9
     return year_of_era + era * 400 + (month <= 2), month, day
+
+
+def comment_text(text: str) -> bytes:
+    """Return text as it may stand in a comment."""
+    return comment_bytes(text.encode("ascii", "replace"))
+
+
+def comment_bytes(text: bytes) -> bytes:
+    """Return octets as they may stand in a comment (RFC 5322, 3.2.2)."""
+    safe = plain_bytes(text)
+    for special in (b"\\", b"(", b")"):
+        safe = safe.replace(special, b"\\" + special)
+    return safe
+
+
+def plain_bytes(text: bytes, unwanted: bytes = b"") -> bytes:
+    """Return the text with ``?`` for all that is unwanted or not printable ASCII."""
+    for byte in {*text.translate(None, PRINTABLE), *unwanted}:
+        text = text.replace(bytes((byte,)), b"?")
+    return text

@@ -1,0 +1,172 @@
+"""What is sent instead of the header that came: little is dropped or added, no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhaul.protocols.errors import LocalProtocolError
+from mailhaul.protocols.message.header import HeaderScanner
+from mailhaul.protocols.message.outgoing import HeaderRules, outgoing_header
+from mailhaul.protocols.message.trace import Received
+
+PLAIN = HeaderRules("mail.example.org", "ann", None, rewrite=False)
+TRACE = Received("mail.example.org", "", "home.example.net", b"IMAP", b"0.1.0", b"DATE")
+TRACED = replace(PLAIN, trace=TRACE)
+FIELD = (
+    b"Received: from mail.example.org\r\n\tby home.example.net with IMAP (mailhaul-0.1.0)\r\n"
+    b"\tfor <joe@localhost> (single-drop); DATE\r\n"
+)
+
+
+def sent(message: bytes, rules: HeaderRules = PLAIN, limit: int = 1 << 20) -> bytes:
+    """Return the whole message as it is sent."""
+    scanner = HeaderScanner(limit)
+    scanner.feed(message)
+    scanner.finish()
+    return outgoing_header(scanner, rules, b"joe@localhost") + scanner.rest
+
+
+UNTOUCHED = (
+    b"X-Odd:\tvalue \r\n  folded\r\n\t\r\nsubject:x\r\nSubject: y\r\n"
+    b"no colon here\r\nX-8: \xff\xfe\r\nTo: ann\r\n\r\nbody \0\r\nReturn-Path: <x>\r\n"
+)
+
+
+def test_what_no_rule_touches_stays_byte_for_byte() -> None:
+    assert sent(UNTOUCHED) == UNTOUCHED
+    assert sent(UNTOUCHED, TRACED) == FIELD + UNTOUCHED
+
+
+HEADERS = st.lists(
+    st.sampled_from([b"A", b": ", b"\r\n", b"\n", b" ", b"To: ann", b"Received: x", b"\xff", b","]),
+    max_size=20,
+).map(b"".join)
+
+
+@given(HEADERS)
+def test_without_rules_the_message_is_sent_as_it_came(text: bytes) -> None:
+    message = b"Subject: x\r\n" + text + b"\r\n\r\nbody"
+    assert sent(message) == message
+
+
+@given(HEADERS)
+def test_the_trace_is_inserted_and_nothing_else_happens(text: bytes) -> None:
+    message = b"Subject: x\r\n" + text + b"\r\n\r\nbody"
+    assert sent(message, TRACED).replace(FIELD, b"", 1) == message
+
+
+def test_the_trace_stands_before_the_first_received() -> None:
+    top, rest = b"X-Received: no\nreturn-path: <a@b>\n", b"RECEIVED: x\nReceived: y\n\nbody"
+    rules = replace(TRACED, keep_return_path=True)
+    assert sent(top + rest, rules) == top + FIELD.replace(b"\r\n", b"\n") + rest
+
+
+def test_the_first_return_path_goes_unless_an_mda_gets_the_message() -> None:
+    message = b"A: 1\r\nReturn-Path: <a@b>\r\n\t(x)\r\nReturn-Path: <c@d>\r\n\r\n"
+    assert sent(message) == b"A: 1\r\nReturn-Path: <c@d>\r\n\r\n"
+    assert sent(message, replace(PLAIN, keep_return_path=True)) == message
+
+
+def test_lines_of_a_mailbox_file_go() -> None:
+    message = b"From ann Mon Mar 2 10:00:00 2020\r\n>From bob\r\nFrom: x@y\r\n\r\nFrom z\r\n"
+    assert sent(message) == b"From: x@y\r\n\r\nFrom z\r\n"
+
+
+def test_a_from_field_with_a_blank_before_its_colon_is_no_such_line() -> None:
+    assert sent(b"From : ann@example.org\r\n\r\n") == b"From : ann@example.org\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", [b"Status", b"X-Mozilla-Status", b"STATUS"])
+def test_empty_status_fields_go_and_others_only_if_asked(name: bytes) -> None:
+    message = b"A: 1\r\n" + name + b": \t\r\n" + name + b": RO\r\nX-Status: \r\n\r\n"
+    assert sent(message) == b"A: 1\r\n" + name + b": RO\r\nX-Status: \r\n\r\n"
+    assert sent(message, replace(PLAIN, drop_status=True)) == b"A: 1\r\nX-Status: \r\n\r\n"
+
+
+def test_delivered_to_goes_only_if_asked() -> None:
+    message = b"Delivered-To: a\r\nA: 1\r\ndelivered-to: b\r\n\r\n"
+    assert sent(message) == message
+    assert sent(message, replace(PLAIN, drop_delivered=True)) == b"A: 1\r\n\r\n"
+
+
+def test_addresses_are_completed_if_rewriting_is_on() -> None:
+    rules = replace(PLAIN, rewrite=True)
+    assert sent(b"To: ann\r\nX: bob\r\n\r\nTo: eve", rules) == (
+        b"To: ann@mail.example.org\r\nX: bob\r\n\r\nTo: eve"
+    )
+
+
+def test_nuls_leave_the_header_and_stay_in_the_body() -> None:
+    assert sent(b"A\0: 1\0\r\n 2\0\r\n\r\nx\0y") == b"A: 1\r\n 2\r\n\r\nx\0y"
+
+
+@pytest.mark.parametrize("line", [b"\0\r\n", b"\0\0\n", b"\r\0\n"])
+def test_a_line_of_nuls_does_not_become_the_blank_line(line: bytes) -> None:
+    assert sent(b"A: 1\r\n" + line + b"B: 2\r\n\r\n") == b"A: 1\r\nB: 2\r\n\r\n"
+
+
+def test_nuls_do_not_hide_a_field_from_the_rules() -> None:
+    assert sent(b"A: 1\r\nReturn\0-Path: <a@b>\r\n\r\n") == b"A: 1\r\n\r\n"
+
+
+STAND_IN = (
+    b"From: FETCHMAIL-DAEMON\r\nTo: ann@home.example.net\r\n"
+    b"Subject: Headerless mail from ann's mailbox on mail.example.org\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "behind"),
+    [
+        (b"\r\nbody\r\n", b"\r\nbody\r\n"),
+        (b"\r\n", b"\r\n"),
+        (b"", b"\r\n"),
+        (b"From ann Mon Mar 2 10:00:00 2020\r\n\r\nbody", b"\r\nbody"),
+        (b"hello\r\nyou\r\n\r\nbody", b"\r\nhello\r\nyou\r\n\r\nbody"),
+        (b"hello", b"\r\nhello"),
+        (b" blank-led\r\n\r\n", b"\r\n blank-led\r\n\r\n"),
+    ],
+)
+def test_a_message_without_header_gets_one_and_keeps_its_text(
+    message: bytes, behind: bytes
+) -> None:
+    assert sent(message, TRACED) == FIELD + STAND_IN + behind
+
+
+def test_a_header_made_for_a_message_takes_its_line_ends_and_is_safe() -> None:
+    rules = replace(PLAIN, user="a b\r\nX: y")
+    assert sent(b"\nbody\n", rules) == (
+        b'From: FETCHMAIL-DAEMON\nTo: "a b??X: y"@mail.example.org\n'
+        b"Subject: Headerless mail from a b??X: y's mailbox on mail.example.org\n\nbody\n"
+    )
+
+
+def test_of_an_over_long_header_only_the_top_changes() -> None:
+    message = b"Return-Path: <a@b>\r\nStatus: \r\nA: 1\0\r\n\r\nbody"
+    assert sent(message, TRACED, limit=10) == FIELD + message
+    assert sent(message, PLAIN, limit=10) == message
+
+
+def test_a_header_that_the_message_ends_in_is_not_completed() -> None:
+    assert sent(b"A: 1\r\nB: 2") == b"A: 1\r\nB: 2"
+    assert sent(b"A: 1\r\nB: 2\r\n") == b"A: 1\r\nB: 2\r\n"
+
+
+def test_a_header_that_is_not_complete_is_not_sent() -> None:
+    scanner = HeaderScanner()
+    scanner.feed(b"A: 1\r\n")
+    with pytest.raises(LocalProtocolError):
+        outgoing_header(scanner, PLAIN, None)
+
+
+def test_five_thousand_fields_go_through_in_order() -> None:
+    message = b"".join(b"To: user%d\r\n" % number for number in range(5000)) + b"\r\n"
+    completed = (
+        b"".join(b"To: user%d@mail.example.org\r\n" % number for number in range(5000)) + b"\r\n"
+    )
+    assert sent(message) == message
+    assert sent(message, replace(PLAIN, rewrite=True)) == completed
