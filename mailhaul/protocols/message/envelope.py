@@ -40,8 +40,7 @@ def envelope_sender(
 
     b"" is the null sender that a Return-Path of ``<>`` gives. None says that the header
     names no usable one: see ``fallback_sender``. For SMTP the result is ASCII, because other
-    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they pass, but nothing that it could
-    take for an option.
+    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they pass.
     """
     for address in candidates(fields):
         if not address.spec:
@@ -49,8 +48,7 @@ def envelope_sender(
         sender = address.spec
         if address.hostless:
             sender += b"@" + strict_domain_part(truename)
-        acceptable = not sender.startswith(b"-") if for_mda else sender.isascii()
-        if acceptable and is_path(sender):
+        if (for_mda or sender.isascii()) and is_path(sender):
             return sender
     return None
 
