@@ -404,8 +404,11 @@ class SmtpDelivery:
             self._refuse(early, spoken(answer.reply))
             self._conclude()
             return
+        # The machine alone knows whether this 2xx is about a text that somebody was to get.
         verdict = verdict_of(answer.reply)
-        if not answer.reply.positive:
+        if verdict is Verdict.ACCEPTED and not answer.accepts:
+            verdict = Verdict.POSTPONED
+        if verdict is not Verdict.ACCEPTED:
             self._refuse(verdict, spoken(answer.reply))
         named = [answer.recipient] if answer.recipient is not None else self._taken
         self._results += [(shown(recipient), verdict) for recipient in named]

@@ -29,12 +29,14 @@ class Mail:
     """Begin a transaction (4.1.1.2). ``sender`` is without angle brackets, b"" is null.
 
     ``size`` goes out as SIZE= (RFC 1870) and ``body`` as BODY= (RFC 6152), each only
-    when the server announced it.
+    when the server announced it. ``utf8`` asks for SMTPUTF8 (RFC 6531), which a recipient
+    beyond ASCII needs; for such a sender it is asked for without being told.
     """
 
     sender: bytes
     size: int | None = None
     body: bytes | None = None
+    utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class Unrecognized:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Server role only: a command whose argument breaks the grammar."""
+    """Server role only: a command that breaks the grammar; ``code`` is the reply due to it."""
 
     verb: bytes
     problem: str
+    code: int = 501
 
 
 Command = Ehlo | Helo | StartTls | Mail | Rcpt | Data | BodyChunk | EndOfData | Rset | Noop | Quit

@@ -9,7 +9,10 @@ from .commands import Command
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply of one or more lines. ``enhanced`` is b"5.1.1" and the like (RFC 3463), or b""."""
+    """A reply of one or more lines, each without its code.
+
+    ``enhanced`` repeats the b"5.1.1" or the like (RFC 3463) that the first line begins with.
+    """
 
     code: int
     lines: tuple[bytes, ...] = (b"",)
@@ -33,11 +36,14 @@ class Answered:
     """The reply to one command. In LMTP, EndOfData is answered once per accepted recipient.
 
     ``recipient`` is then whom this answer is about (RFC 2033, 4.2), otherwise None.
+    ``accepts`` says that the server has taken responsibility for the message: a 2xx to a
+    final dot that was sent, with a sender and a recipient that were taken. Nothing else does.
     """
 
     command: Command
     reply: Reply
     recipient: bytes | None = None
+    accepts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,340 @@
+"""SMTP and LMTP as the client sees them: bytes in, events out (RFC 5321, RFC 2033).
+
+What may be sent when is in client_states.py, what a command looks like in command_lines.py,
+how bytes become replies in replies.py and how text is made safe in dots.py. This module pairs
+replies with commands, and lets commands run ahead of replies as RFC 2920 allows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from automat import NoTransition
+
+from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..limits import DEFAULT_LIMITS, Limits
+from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from .client_states import Facts, begin
+from .command_lines import encode_command, verb_of
+from .commands import (
+    BodyChunk,
+    Command,
+    Data,
+    Ehlo,
+    EndOfData,
+    Helo,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+)
+from .dots import DotWriter
+from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsReady
+from .replies import ReplyReader
+
+SENT: dict[type[Command], str] = {
+    Ehlo: "introduction_sent",
+    Helo: "introduction_sent",
+    StartTls: "start_tls_sent",
+    Mail: "mail_sent",
+    Rcpt: "rcpt_sent",
+    Data: "data_sent",
+    EndOfData: "dot_sent",
+    Rset: "rset_sent",
+    Noop: "noop_sent",
+    Quit: "quit_sent",
+}
+"""The input of the dialogue that sending each command is."""
+
+LAST_IN_GROUP = (Ehlo, Helo, StartTls, Data, Noop, Quit)
+"""Commands behind which nothing goes until they are answered (RFC 2920, 3.1)."""
+FIRST_IN_GROUP = (Ehlo, Helo, StartTls)
+"""Commands that wait until everything before them is answered."""
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What became of one MAIL and its recipients."""
+
+    sender_taken: bool = False
+    taken: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody will get the text."""
+        return self.sender_taken and bool(self.taken)
+
+
+@dataclass(slots=True)
+class Pending:
+    """A command that waits for its reply; ``recipient`` is set for LMTP's replies to the dot."""
+
+    command: Command
+    transaction: Transaction
+    recipient: bytes | None = None
+
+
+class SmtpClient:
+    """An SMTP client without a socket, or with ``lmtp`` an LMTP client.
+
+    ``extensions`` is what the server announced last: keywords in upper case, with arguments.
+    """
+
+    def __init__(
+        self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+    ) -> None:
+        self.lmtp = lmtp
+        self._limits = limits
+        self._trace = trace
+        self._facts = Facts()
+        self._dialogue = begin(self._facts)
+        self._reader = ReplyReader(limits, trace)
+        self._outbox = Outbox()
+        self._pending: deque[Pending] = deque()
+        self._transaction = Transaction()
+        self._text = DotWriter()
+        self._greeted = False
+        self._ended = False
+        self._fault: RemoteProtocolError | None = None
+        self.extensions: dict[bytes, bytes] = {}
+
+    # The face of every machine
+
+    @property
+    def state(self) -> str:
+        """Where the dialogue stands: a state of client_states.py."""
+        return self._facts.state
+
+    @property
+    def outstanding(self) -> Sequence[Command]:
+        """The commands that wait for a reply, oldest first."""
+        return tuple(pending.command for pending in self._pending)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
+        return self._outbox.size
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the server sent."""
+        self._reader.input.append(data)
+
+    def receive_eof(self) -> None:
+        """Take note that the server will send no more."""
+        self._ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the server."""
+        return self._outbox.take()
+
+    def tls_started(self) -> None:
+        """The handshake is over: introduce yourself again (RFC 3207, 4.2)."""
+        if len(self._reader.input):
+            self._fail(RemoteProtocolError(INJECTED, state=self.state))
+            return
+        self._advance("tls_started", "the handshake")
+
+    def send(self, command: Command) -> None:
+        """Send a command. Raises LocalProtocolError when it is not allowed now."""
+        if isinstance(command, BodyChunk):
+            self._send_text(command.data)
+            return
+        if self._ended:
+            raise LocalProtocolError("the server has closed")
+        self._check_turn(command)
+        verb = verb_of(command, lmtp=self.lmtp)
+        if isinstance(command, EndOfData):
+            self._advance("dot_sent", verb)
+            self._send_dot(command)
+            return
+        line = encode_command(command, self.extensions, lmtp=self.lmtp)
+        self._advance(SENT[type(command)], verb)
+        if isinstance(command, Mail):
+            self._transaction = Transaction()
+        self._pending.append(Pending(command, self._transaction))
+        self._say(line)
+
+    def next_event(self) -> Event | NeedData:
+        """Return the next event, or NEED_DATA.
+
+        Raises RemoteProtocolError at the point of the fault, and again ever after.
+        """
+        if self._fault:
+            raise self._fault
+        try:
+            reply = self._reader.read()
+            if reply is not None:
+                return self._hear(reply)
+            return self._at_end() if self._ended else NEED_DATA
+        except RemoteProtocolError as fault:
+            fault.state = fault.state or self.state
+            self._fail(fault)
+            raise
+
+    # Sending
+
+    def _check_turn(self, command: Command) -> None:
+        """Refuse what may not go ahead of the replies that are due."""
+        if not self._pending:
+            return
+        last = self._pending[-1].command
+        if len(self._pending) >= self._limits.outstanding:
+            raise LocalProtocolError("too many commands without a reply")
+        ahead = b"PIPELINING" in self.extensions
+        if not ahead or isinstance(last, LAST_IN_GROUP) or isinstance(command, FIRST_IN_GROUP):
+            what = verb_of(command, lmtp=self.lmtp)
+            before = verb_of(last, lmtp=self.lmtp)
+            raise LocalProtocolError(f"{what} has to wait for the reply to {before}")
+
+    def _advance(self, name: str, what: str) -> None:
+        try:
+            getattr(self._dialogue, name)()
+        except NoTransition:
+            raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
+
+    def _say(self, line: bytes) -> None:
+        if self._trace:
+            self._trace(">", line)
+        self._outbox.put(line + b"\r\n")
+
+    def _send_text(self, data: bytes) -> None:
+        if self.state != "body":
+            raise LocalProtocolError(f"text is not allowed in state {self.state}")
+        if safe := self._text.feed(data):
+            self._outbox.put(safe)
+
+    def _send_dot(self, command: EndOfData) -> None:
+        transaction = self._transaction
+        if self.lmtp and transaction.wanted:
+            for recipient in transaction.taken:
+                self._pending.append(Pending(command, transaction, recipient))
+        else:
+            self._pending.append(Pending(command, transaction))
+        self._outbox.put(self._text.finish())
+        self._text = DotWriter()
+        if self._trace:
+            self._trace(">", b". (EOM)")
+
+    # Hearing
+
+    def _hear(self, reply: Reply) -> Event:
+        if not self._greeted:
+            self._greeted = True
+            (self._dialogue.welcomed if reply.code == 220 else self._dialogue.turned_away)()
+            return Greeted(reply)
+        if not self._pending:
+            return self._hear_unasked(reply)
+        pending = self._pending.popleft()
+        if isinstance(pending.command, StartTls) and reply.code == 220:
+            return self._hand_over_to_tls(reply)
+        event = self._answer(pending, reply)
+        if reply.code == 421:
+            self._note_parting()
+        return event
+
+    def _hear_unasked(self, reply: Reply) -> Event:
+        if self.state in {"body", "lone-dot"}:
+            # An answer to the dot before there is one. The text can only be dropped now.
+            self._dialogue.text_cut_short()
+            return Answered(EndOfData(), reply)
+        if reply.code != 421:
+            raise RemoteProtocolError("a reply to nothing that we asked", line=b"%d" % reply.code)
+        self._note_parting()
+        return SaidGoodbye(reply)
+
+    def _note_parting(self) -> None:
+        try:
+            self._dialogue.going_away()
+        except NoTransition:
+            # Inside a text or a handshake the end of the connection says the same.
+            return
+
+    def _hand_over_to_tls(self, reply: Reply) -> Event:
+        if len(self._reader.input):
+            raise RemoteProtocolError(INJECTED)
+        self._dialogue.tls_granted()
+        self.extensions = {}
+        return TlsReady(reply)
+
+    def _answer(self, pending: Pending, reply: Reply) -> Answered:
+        """Move the dialogue on by the reply to a command."""
+        transaction = pending.transaction
+        current = transaction is self._transaction
+        accepts = False
+        match pending.command:
+            case Ehlo() | Helo():
+                self._learn(pending.command, reply)
+            case StartTls():
+                self._dialogue.tls_refused()
+            case Mail():
+                transaction.sender_taken = reply.positive
+                if not reply.positive and current and self.state in {"envelope", "data-pending"}:
+                    self._dialogue.mail_refused()
+            case Rcpt(recipient):
+                if reply.positive:
+                    transaction.taken.append(recipient)
+            case Data():
+                self._answer_data(transaction, reply)
+            case EndOfData():
+                if self.state == "lone-dot-pending":
+                    self._dialogue.lone_dot_answered()
+                accepts = reply.positive and transaction.wanted
+            case Quit():
+                self._dialogue.quit_answered()
+            case _:
+                pass
+        return Answered(pending.command, reply, pending.recipient, accepts)
+
+    def _answer_data(self, transaction: Transaction, reply: Reply) -> None:
+        if reply.code == 354 and transaction.wanted:
+            self._dialogue.text_granted()
+        elif reply.code == 354:
+            self._dialogue.text_in_vain()
+        elif transaction.sender_taken:
+            self._dialogue.data_refused()
+        else:
+            self._dialogue.all_refused()
+
+    def _learn(self, command: Ehlo | Helo, reply: Reply) -> None:
+        self.extensions = {}
+        if not reply.positive:
+            self._dialogue.not_introduced()
+            return
+        if isinstance(command, Ehlo):
+            if len(reply.lines) - 1 > self._limits.capabilities:
+                raise LimitExceeded("extensions", self._limits.capabilities)
+            for line in reply.lines[1:]:
+                keyword, _, argument = line.strip().partition(b" ")
+                self.extensions[keyword.upper()] = argument
+        self._dialogue.introduced()
+
+    def _at_end(self) -> Event | NeedData:
+        if self.state == "closed":
+            return NEED_DATA
+        if self._pending and self.state != "quitting":
+            first = self._pending[0].command
+            what = (
+                "the final dot" if isinstance(first, EndOfData) else verb_of(first, lmtp=self.lmtp)
+            )
+            raise ConnectionLost(f"connection closed while {what} was unanswered")
+        if self.state == "quitting":
+            self._dialogue.quit_answered()
+        try:
+            self._dialogue.ended()
+        except NoTransition:
+            what = "before the greeting" if self.state == "greeting" else f"in state {self.state}"
+            raise ConnectionLost(f"connection closed {what}") from None
+        return Closed()
+
+    def _fail(self, fault: RemoteProtocolError) -> None:
+        self._fault = fault
+        self._outbox.take()
+        if self.state != "error":
+            self._dialogue.failed()
+
+
+INJECTED = "something came in the clear behind the 220 to STARTTLS (RFC 3207, 4)"

@@ -1,0 +1,67 @@
+"""Replies of an SMTP or LMTP server: lines in, whole replies out (RFC 5321, section 4.2)."""
+
+from __future__ import annotations
+
+from ..errors import LimitExceeded, RemoteProtocolError
+from ..greetings import looks_like
+from ..input import InputBuffer
+from ..limits import Limits
+from ..machine import Trace
+from .events import Reply
+
+
+class ReplyReader:
+    """Cuts what a server sends into replies. ``read`` until it returns None."""
+
+    def __init__(self, limits: Limits, trace: Trace | None) -> None:
+        self.input = InputBuffer()
+        self._limits = limits
+        self._trace = trace
+        self._code = 0
+        self._lines: list[bytes] = []
+        self._first = True
+
+    @property
+    def between_replies(self) -> bool:
+        """Whether nothing of a next reply has come yet."""
+        return not (self._lines or len(self.input))
+
+    def read(self) -> Reply | None:
+        """Return the next reply; None until more has come.
+
+        Raises RemoteProtocolError and LimitExceeded.
+        """
+        while True:
+            line = self.input.take_line(self._limits.reply_line, "reply line")
+            if line is None:
+                return None
+            if self._trace:
+                self._trace("<", line)
+            last = self._take_line(line)
+            if last:
+                lines, self._lines = self._lines, []
+                return Reply(self._code, tuple(lines), enhanced_code(lines[0]))
+
+    def _take_line(self, line: bytes) -> bool:
+        """Add a line to the reply; True if it is the last one."""
+        digits, separator, text = line[:3], line[3:4], line[4:]
+        if not (len(digits) == 3 and digits.isdigit()) or separator not in {b"", b" ", b"-"}:
+            what = "greeting is not SMTP" if self._first else "a line that is no reply"
+            raise RemoteProtocolError(f"{what}{looks_like(line) if self._first else ''}", line=line)
+        code = int(digits)
+        if self._lines and code != self._code:
+            raise RemoteProtocolError("one reply with two codes", line=line)
+        if len(self._lines) >= self._limits.reply_lines:
+            raise LimitExceeded("lines of a reply", self._limits.reply_lines)
+        self._first = False
+        self._code = code
+        self._lines.append(text)
+        return separator != b"-"
+
+
+def enhanced_code(text: bytes) -> bytes:
+    """Return the enhanced status code that begins a text, such as b"5.1.1", or b"" (RFC 3463)."""
+    word = text.split(b" ", 1)[0]
+    parts = word.split(b".")
+    fits = len(parts) == 3 and all(part.isdigit() and len(part) <= 3 for part in parts)
+    return word if fits and parts[0] in {b"2", b"4", b"5"} else b""
