@@ -1,0 +1,257 @@
+"""SMTP and LMTP as the server sees them: bytes in, commands out; replies in, bytes out.
+
+The machine answers what is out of order, unknown or malformed itself, and hands out one command
+at a time: the next one when that has been answered. So commands that run ahead (RFC 2920) need
+no care from its user. Only CRLF ends a command, and only CRLF, dot, CRLF ends a text.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from automat import NoTransition
+
+from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..limits import DEFAULT_LIMITS, Limits
+from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from .command_lines import parse_command, verb_of
+from .commands import (
+    BodyChunk,
+    Data,
+    Ehlo,
+    EndOfData,
+    Heard,
+    Helo,
+    Mail,
+    Malformed,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Unrecognized,
+)
+from .dots import DotReader
+from .events import Closed, Reply
+from .server_states import Facts, begin
+
+HEARD: dict[type, str] = {
+    Ehlo: "introduction_heard",
+    Helo: "introduction_heard",
+    StartTls: "start_tls_heard",
+    Mail: "mail_heard",
+    Rcpt: "rcpt_heard",
+    Data: "data_heard",
+    Rset: "rset_heard",
+    Noop: "noop_heard",
+    Quit: "quit_heard",
+}
+"""The input of the dialogue that each command is."""
+TAKEN: dict[type, str] = {Mail: "mail_taken", Rcpt: "rcpt_taken"}
+"""The input that a 2xx to these commands is."""
+
+DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
+    b"PIPELINING": b"",
+    b"8BITMIME": b"",
+    b"SIZE": b"",
+    b"ENHANCEDSTATUSCODES": b"",
+}
+
+
+class SmtpServer:
+    """An SMTP server without a socket, or with ``lmtp`` an LMTP server.
+
+    ``send`` takes replies: the first is the greeting, each other one answers the command that
+    ``next_event`` gave last; in LMTP the end of a text takes one for each recipient. A 2xx to
+    Ehlo announces ``extensions`` by itself.
+    """
+
+    def __init__(
+        self,
+        lmtp: bool = False,
+        extensions: Mapping[bytes, bytes] = DEFAULT_EXTENSIONS,
+        limits: Limits = DEFAULT_LIMITS,
+        trace: Trace | None = None,
+    ) -> None:
+        self.lmtp = lmtp
+        self.extensions = dict(extensions)
+        self._limits = limits
+        self._trace = trace
+        self._facts = Facts()
+        self._dialogue = begin(self._facts)
+        self._input = bytearray()
+        self._outbox = Outbox()
+        self._due: deque[Heard] = deque()
+        self._recipients = 0
+        self._text: DotReader | None = None
+        self._parts: deque[BodyChunk | EndOfData] = deque()
+        self._ended = False
+        self._told_end = False
+        self._fault: RemoteProtocolError | None = None
+
+    @property
+    def state(self) -> str:
+        """Where the dialogue stands: a state of server_states.py, or ``error``."""
+        return "error" if self._fault else self._facts.state
+
+    @property
+    def outstanding(self) -> Sequence[Heard]:
+        """What has been heard and not been answered; in LMTP once for each reply due."""
+        return tuple(self._due)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
+        return self._outbox.size
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the client sent. Behind STARTTLS they are dropped, not obeyed."""
+        if self._facts.state == "tls-handover":
+            return
+        if self._text:
+            self._take_text(self._text, data)
+        else:
+            self._input += data
+
+    def receive_eof(self) -> None:
+        """Take note that the client will send no more."""
+        self._ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the client."""
+        return self._outbox.take()
+
+    def tls_started(self) -> None:
+        """The handshake is over."""
+        self._advance("tls_started")
+
+    def next_event(self) -> Heard | Closed | NeedData:
+        """Return the next command or piece of text, Closed at the end, or NEED_DATA.
+
+        Raises RemoteProtocolError for what no server should bear, and again ever after.
+        """
+        if self._fault:
+            raise self._fault
+        try:
+            return self._read()
+        except RemoteProtocolError as fault:
+            self._fault = fault
+            raise
+
+    # Hearing
+
+    def _read(self) -> Heard | Closed | NeedData:
+        while not self._due:
+            if self._parts:
+                return self._next_part()
+            if self._text or self._facts.state in {"greeting", "tls-handover"}:
+                break
+            line = self._take_line()
+            if line is None:
+                break
+            command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
+            if self._trace:
+                self._trace("<", line)
+            if self._is_in_order(command):
+                self._due.append(command)
+                return command
+        if self._ended and not self._due and not self._told_end:
+            self._told_end = True
+            return Closed()
+        return NEED_DATA
+
+    def _take_line(self) -> bytes | None:
+        end = self._input.find(b"\r\n")
+        if max(end, 0 if end >= 0 else len(self._input)) > self._limits.reply_line:
+            raise LimitExceeded("command line", self._limits.reply_line)
+        if end < 0:
+            return None
+        line = bytes(self._input[:end])
+        del self._input[: end + 2]
+        return line
+
+    def _is_in_order(self, command: Heard) -> bool:
+        """Tell the dialogue of a command; answer it here when it is not to be had."""
+        if isinstance(command, Unrecognized):
+            return self._refuse(500, b"unknown command")
+        if isinstance(command, Malformed):
+            return self._refuse(command.code, command.problem.encode("ascii", "replace"))
+        try:
+            getattr(self._dialogue, HEARD[type(command)])()
+        except NoTransition:
+            what = verb_of(command, lmtp=self.lmtp) if not isinstance(command, Unrecognized) else ""
+            return self._refuse(503, f"{what} is out of order".encode("ascii"))
+        return True
+
+    def _refuse(self, code: int, why: bytes) -> bool:
+        self._put(Reply(code, (why,)))
+        return False
+
+    def _take_text(self, text: DotReader, data: bytes) -> None:
+        if plain := text.feed(data):
+            self._parts.append(BodyChunk(plain))
+        if text.over:
+            self._text = None
+            self._parts.append(EndOfData())
+            self._input += text.rest
+
+    def _next_part(self) -> BodyChunk | EndOfData:
+        part = self._parts.popleft()
+        if isinstance(part, EndOfData):
+            self._advance("text_over")
+            self._due.extend([part] * (self._recipients if self.lmtp else 1))
+        return part
+
+    # Saying
+
+    def send(self, reply: Reply) -> None:
+        """Say a reply. Raises LocalProtocolError when none is due."""
+        if self._facts.state == "greeting":
+            self._advance("welcomed" if reply.code == 220 else "turned_away")
+            self._put(reply)
+            return
+        if not self._due:
+            if reply.code != 421:
+                raise LocalProtocolError("no command waits for a reply")
+            self._put(reply)
+            return
+        command = self._due.popleft()
+        if isinstance(command, Ehlo) and reply.positive:
+            announced = (b"%b %b" % item for item in self.extensions.items())
+            reply = Reply(reply.code, (*reply.lines, *(line.strip() for line in announced)))
+        self._put(reply)
+        self._follow(command, reply)
+
+    def _follow(self, command: Heard, reply: Reply) -> None:
+        """Move the dialogue on by our own reply."""
+        if isinstance(command, Ehlo | Helo) and reply.positive:
+            self._advance("introduced")
+        elif isinstance(command, StartTls) and reply.code == 220:
+            self._input.clear()
+            self._advance("tls_granted")
+        elif isinstance(command, Data) and reply.code == 354:
+            self._advance("data_granted")
+            self._text = DotReader()
+            ahead, self._input = bytes(self._input), bytearray()
+            self._take_text(self._text, ahead)
+        elif type(command) in TAKEN and reply.positive:
+            if isinstance(command, Mail):
+                self._recipients = 0
+            else:
+                self._recipients += 1
+            self._advance(TAKEN[type(command)])
+
+    def _advance(self, name: str) -> None:
+        try:
+            getattr(self._dialogue, name)()
+        except NoTransition:
+            raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
+
+    def _put(self, reply: Reply) -> None:
+        *lines, last = reply.lines
+        for separator, text in [*((b"-", line) for line in lines), (b" ", last)]:
+            line = b"%03d%b%b" % (reply.code, separator, text)
+            if self._trace:
+                self._trace(">", line)
+            self._outbox.put(line + b"\r\n")
