@@ -23,6 +23,10 @@ class InputBuffer:
         """Add bytes as they came."""
         self._data += data
 
+    def head(self, count: int) -> bytes:
+        """Return the first bytes, at most ``count``, and leave them there."""
+        return bytes(self._data[:count])
+
     def take_line(self, limit: int, name: str = "line") -> bytes | None:
         """Take one line without its line end, or None while it is incomplete.
 

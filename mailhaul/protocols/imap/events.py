@@ -100,13 +100,15 @@ class BodyStart:
     """Message text begins. ``uid`` is None when the server names it only afterwards.
 
     ``section`` is what stands between the brackets (``b""`` is the whole message) and
-    ``size`` the octets announced: never to be trusted for allocation.
+    ``size`` the octets announced: never to be trusted for allocation. ``old_name`` is RFC822,
+    RFC822.HEADER or RFC822.TEXT where the item was called so, and empty for BODY[...].
     """
 
     number: int
     uid: int | None
     section: bytes
     size: int
+    old_name: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

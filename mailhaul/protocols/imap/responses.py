@@ -15,38 +15,46 @@ from ..input import InputBuffer
 from ..limits import Limits
 from ..machine import Trace
 from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched
-from .values import STREAMED, Atom, Part, Streamed, Text, Value, number, parse_values
+from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
 
 CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
+LITERALS = 1000
+"""Literals in one response at most."""
 TEXT_ITEMS = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
 """Old names of message text, and the section that each stands for."""
+WORDS_FOR_PEOPLE = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
+"""Untagged responses that end with free text: what looks like a literal there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One whole response. Message text in it has gone out already, as events."""
+    """One whole response. Message text in it has gone out already, as events.
 
-    parts: tuple[Part, ...]
+    ``line`` is the response up to its first literal; ``values`` are those of a FETCH response.
+    """
 
-    @property
-    def line(self) -> bytes:
-        """The response up to its first literal."""
-        first = self.parts[0]
-        return first if isinstance(first, bytes) else b""
+    line: bytes
+    values: list[Value] | None = None
 
 
 Read = Response | BodyStart | BodyChunk | BodyEnd
 
 
 class ResponseReader:
-    """Cuts what a server sends into responses. ``read`` until it returns None."""
+    """Cuts what a server sends into responses. ``read`` until it returns None.
+
+    ``hidden`` is what a trace must not show: a server may repeat a password in its reply.
+    """
 
     def __init__(self, limits: Limits, trace: Trace | None) -> None:
         self.input = InputBuffer()
+        self.hidden: frozenset[bytes] = frozenset()
         self._limits = limits
         self._trace = trace
-        self._parts: list[Part] = []
+        self._line: bytes | None = None
+        self._values: Values | None = None
+        self._literals = 0
         self._length = 0
         self._held = 0
         self._left = 0
@@ -61,7 +69,7 @@ class ResponseReader:
     @property
     def between_responses(self) -> bool:
         """Whether nothing of a next response has come yet."""
-        return not (self._parts or len(self.input) or self._streaming or self._literal is not None)
+        return self._line is None and not len(self.input)
 
     def read(self) -> Read | None:
         """Return the next response or piece of message text; None until more has come.
@@ -73,10 +81,12 @@ class ResponseReader:
                 return self._stream()
             if self._literal is not None and not self._collect(self._literal):
                 return None
-            line = self.input.take_line(self._limits.response_line, "response line")
+            limit = self._line_limit()
+            line = self.input.take_line(limit, "response line")
             if line is None:
                 return None
-            done = self._take_line(line)
+            self._count(line, limit)
+            done = self._begin(line) if self._line is None else self._go_on(line)
             if done is not None:
                 return done
 
@@ -84,49 +94,89 @@ class ResponseReader:
         """Begin to count anew what one command makes us read."""
         self._held = 0
 
-    def _take_line(self, line: bytes) -> Read | None:
-        if self._trace:
-            self._trace("<", self._traceable(line))
+    def _line_limit(self) -> int:
+        """Return how long a line may be: a search in a big mailbox finds a lot."""
+        if self._line is None and self.input.head(9).upper() == b"* SEARCH ":
+            return self._limits.untagged
+        return self._limits.response_line
+
+    def _count(self, line: bytes, limit: int) -> None:
         self._length += len(line)
         self._held += len(line)
-        if self._length > self._limits.response_line:
-            raise LimitExceeded("response", self._limits.response_line)
+        if self._length > limit:
+            raise LimitExceeded("response", limit)
         if self._held > self._limits.untagged:
             raise LimitExceeded("untagged data for one command", self._limits.untagged)
+
+    def _begin(self, line: bytes) -> Read | None:
+        """Take the first line of a response."""
+        star, _, rest = line[:80].partition(b" ")
+        words = rest.upper().split(b" ", 2)
+        if star == b"*" and words[1:2] == [b"FETCH"]:
+            self._values = Values(self._limits.nesting)
+            self._show(before_quote(line))
+        else:
+            self._show(line)
+            if star != b"*" or words[0] in WORDS_FOR_PEOPLE:
+                self._length = 0
+                return Response(line)
         text, size = split_literal(line, self._limits.digits)
-        self._parts.append(text)
-        if size is None:
-            response = Response(tuple(self._parts))
-            self._parts.clear()
-            self._length = 0
-            return response
+        self._line = text
+        return self._end_piece(text, size)
+
+    def _go_on(self, line: bytes) -> Read | None:
+        """Take a line of a response behind a literal. If sizes lied it may be message text."""
+        text, size = split_literal(line, self._limits.digits)
+        if self._values is None:
+            self._show(line)
+        else:
+            self._show(b"..." if size is None else b"... {%d}" % size)
+        return self._end_piece(text, size)
+
+    def _end_piece(self, text: bytes, size: int | None) -> Read | None:
+        if self._values:
+            self._values.add(text)
+        return self._end_response() if size is None else self._begin_literal(size)
+
+    def _end_response(self) -> Response:
+        values = self._values
+        response = Response(self._line or b"", values.top if values else None)
+        if values and values.innermost is not values.top:
+            raise RemoteProtocolError("a FETCH response that does not end where it should")
+        self._line = self._values = None
+        self._length = self._literals = 0
+        return response
+
+    def _begin_literal(self, size: int) -> Read | None:
+        self._literals += 1
+        if self._literals > LITERALS:
+            raise LimitExceeded("literals in one response", LITERALS)
         self._left = size
-        start = text_start(self._parts, size, self._limits)
-        if start is not None:
+        start = text_start(self._values, size, self._limits) if self._values else None
+        if start is not None and self._values:
             self._streaming = True
-            self._parts.append(STREAMED)
+            self._values.add(STREAMED)
             return start
         if size > self._limits.literal:
             raise LimitExceeded("literal", self._limits.literal)
         self._literal = bytearray()
         return None
 
-    def _traceable(self, line: bytes) -> bytes:
-        """Return a line as it may be shown: a string in a FETCH response can be message text."""
-        start = self._parts[0] if self._parts else line
-        fetch = isinstance(start, bytes) and b" FETCH " in start[:32].upper()
-        before, quote, _ = line.partition(b'"')
-        return b'%b"..."' % before if fetch and quote else line
+    def _show(self, line: bytes) -> None:
+        if self._trace:
+            for secret in self.hidden:
+                line = line.replace(secret, b"*")
+            self._trace("<", line)
 
     def _collect(self, literal: bytearray) -> bool:
-        if self._left:
-            block = self.input.take(self._left)
-            literal += block
-            self._left -= len(block)
+        block = self.input.take(self._left)
+        literal += block
+        self._left -= len(block)
         if self._left:
             return False
         self._held += len(literal)
-        self._parts.append(Text(literal))
+        if self._values:
+            self._values.add(Text(literal))
         self._literal = None
         return True
 
@@ -139,6 +189,12 @@ class ResponseReader:
             return None
         self._left -= len(block)
         return BodyChunk(block)
+
+
+def before_quote(line: bytes) -> bytes:
+    """Return a line of a FETCH response as it may be shown: a string can be message text."""
+    before, quote, _ = line.partition(b'"')
+    return b'%b"..."' % before if quote else line
 
 
 def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
@@ -154,25 +210,22 @@ def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
     if start < 0 or not inside.isdigit():
         return line, None
     if len(inside) > digits:
-        raise RemoteProtocolError("a literal of an impossible size", line=line[start:])
+        raise RemoteProtocolError("a literal of an impossible size")
     return line[:start].removesuffix(b"~"), int(inside)
 
 
-def text_start(parts: list[Part], size: int, limits: Limits) -> BodyStart | None:
+def text_start(values: Values, size: int, limits: Limits) -> BodyStart | None:
     """Return the event that opens a literal which is message text, or None for another one."""
-    first = parts[0]
-    if isinstance(first, Streamed) or not first.startswith(b"*"):
-        return None
-    values = parse_values(parts, limits.nesting)
-    items = fetch_items(values)
-    if items is None or len(items) % 2 == 0:
+    items = fetch_items(values.top)
+    if items is None or items is not values.innermost or len(items) % 2 == 0:
         return None
     section = section_of(items[-1])
     if section is None:
         return None
     known = dict(pairs(items[:-1]))
-    sequence = number(values[1], limits.digits) or 0
-    return BodyStart(sequence, number(known.get(b"UID"), limits.digits), section, size)
+    sequence = number(values.top[1], limits.digits) or 0
+    uid = number(known.get(b"UID"), limits.digits)
+    return BodyStart(sequence, uid, section, size, old_name(items[-1]))
 
 
 def fetch_items(values: list[Value]) -> list[Value] | None:
@@ -206,7 +259,13 @@ def section_of(name: Value) -> bytes | None:
     return None
 
 
-def fetched(values: list[Value], limits: Limits) -> tuple[list[Read], Fetched]:
+def old_name(name: Value) -> bytes:
+    """Return the item's name, in upper case, if it is one of the old ones; else b""."""
+    word = name.upper() if isinstance(name, Atom) else b""
+    return word if word in TEXT_ITEMS else b""
+
+
+def fetched(values: list[Value], limits: Limits) -> tuple[list[Text_], Fetched]:
     """Return the events of a FETCH response: text that came as a string, then all the rest."""
     items = fetch_items(values)
     sequence = number(values[1], limits.digits)
@@ -219,7 +278,7 @@ def fetched(values: list[Value], limits: Limits) -> tuple[list[Read], Fetched]:
         section = section_of(Atom(name))
         if section is not None and not isinstance(value, Streamed | list):
             data = bytes(value or b"")
-            events.append(BodyStart(sequence, uid, section, len(data)))
+            events.append(BodyStart(sequence, uid, section, len(data), old_name(Atom(name))))
             events += [BodyChunk(data)] if data else []
             events.append(BodyEnd())
     flags = known.get(b"FLAGS")

@@ -34,48 +34,70 @@ _SPACE, _OPEN, _CLOSE, _QUOTE, _BACKSLASH = b' ()"\\'
 _BRACKET, _END_BRACKET, _LESS = b"[]<"
 
 
-def parse_values(parts: Sequence[Part], nesting: int) -> list[Value]:
-    """Return the values of a response or of the beginning of one.
+class Values:
+    """The values of one response, which grow with every part of it that is added.
 
-    A list that is not closed yet ends with the parts: so what stands before a literal can be
-    looked at. Raises RemoteProtocolError, and LimitExceeded for lists deeper than ``nesting``.
+    ``top`` may be looked at in between: a list that is not closed yet holds what has come.
+    Faults do not quote what they are about, for it may be message text.
     """
-    top: list[Value] = []
-    stack = [top]
-    for part in parts:
+
+    def __init__(self, nesting: int) -> None:
+        self.top: list[Value] = []
+        self._stack = [self.top]
+        self._nesting = nesting
+
+    @property
+    def innermost(self) -> list[Value]:
+        """The list in which the next value will stand; ``top`` when all lists are closed."""
+        return self._stack[-1]
+
+    def add(self, part: Part) -> None:
+        """Add a piece of line, or what came as a literal.
+
+        Raises RemoteProtocolError, and LimitExceeded for lists deeper than ``nesting``.
+        """
         if isinstance(part, Text | Streamed):
-            stack[-1].append(part)
+            self._stack[-1].append(part)
         else:
-            _parse_line(part, stack, nesting)
-    return top
+            self._parse(part)
+
+    def _parse(self, line: bytes) -> None:
+        stack = self._stack
+        position = 0
+        while position < len(line):
+            byte = line[position]
+            if byte == _SPACE:
+                position += 1
+            elif byte == _OPEN:
+                if len(stack) > self._nesting:
+                    raise LimitExceeded("nesting of parentheses", self._nesting)
+                inner: list[Value] = []
+                stack[-1].append(inner)
+                stack.append(inner)
+                position += 1
+            elif byte == _CLOSE:
+                if len(stack) == 1:
+                    raise RemoteProtocolError("a ) without its (")
+                stack.pop()
+                position += 1
+            elif byte == _QUOTE:
+                text, position = _quoted(line, position + 1)
+                stack[-1].append(text)
+            else:
+                end = _end_of_atom(line, position)
+                word = line[position:end]
+                stack[-1].append(None if word.upper() == b"NIL" else Atom(word))
+                position = end
 
 
-def _parse_line(line: bytes, stack: list[list[Value]], nesting: int) -> None:
-    position = 0
-    while position < len(line):
-        byte = line[position]
-        if byte == _SPACE:
-            position += 1
-        elif byte == _OPEN:
-            if len(stack) > nesting:
-                raise LimitExceeded("nesting of parentheses", nesting)
-            inner: list[Value] = []
-            stack[-1].append(inner)
-            stack.append(inner)
-            position += 1
-        elif byte == _CLOSE:
-            if len(stack) == 1:
-                raise RemoteProtocolError("a ) without its (", line=line)
-            stack.pop()
-            position += 1
-        elif byte == _QUOTE:
-            text, position = _quoted(line, position + 1)
-            stack[-1].append(text)
-        else:
-            end = _end_of_atom(line, position)
-            word = line[position:end]
-            stack[-1].append(None if word.upper() == b"NIL" else Atom(word))
-            position = end
+def parse_values(parts: Sequence[Part], nesting: int) -> list[Value]:
+    """Return the values that all these parts make. Raises what ``Values.add`` raises."""
+    values = Values(nesting)
+    for part in parts:
+        values.add(part)
+    if values.innermost is not values.top:
+        raise RemoteProtocolError("a ( without its )")
+    return values.top
 
 
 def _quoted(line: bytes, position: int) -> tuple[Text, int]:
@@ -91,7 +113,7 @@ def _quoted(line: bytes, position: int) -> tuple[Text, int]:
             raw = line[start:position]
             return Text(_unescape(raw) if escaped else raw), position + 1
         position += 1
-    raise RemoteProtocolError("a quoted string without its end", line=line)
+    raise RemoteProtocolError("a quoted string without its end")
 
 
 def _unescape(raw: bytes) -> bytes:
@@ -109,7 +131,7 @@ def _end_of_atom(line: bytes, position: int) -> int:
         if byte == _BRACKET:
             end = line.find(b"]", position)
             if end < 0:
-                raise RemoteProtocolError("a [ without its ]", line=line)
+                raise RemoteProtocolError("a [ without its ]")
             position = end
         position += 1
     return max(position, start + 1)
