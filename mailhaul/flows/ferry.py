@@ -73,6 +73,8 @@ class Ferry:
         self._arriving: Arriving | None = None
         self._unanswered: Unanswered | None = None
         self._accepted: list[int] = []
+        self.tried: set[int] = set()
+        """UIDs of messages that the sink has given a verdict on."""
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
@@ -205,6 +207,7 @@ class Ferry:
 
     async def _record(self, message: Arriving, size: int, outcome: Outcome) -> None:
         action = self._account.action
+        self.tried.add(message.uid)
         if outcome.accepted:
             self._tally.accepted += 1
             await Call(lambda: self._page.accepted(message.uid, size, action, outcome))

@@ -56,7 +56,9 @@ class Poll:
         self._tally = Tally()
         self._new = 0
         self._left = 0
-        self._cut_off: set[int] = set()
+        self._mailbox = ""
+        self._cut_off = 0
+        self._tried: dict[str, set[int]] = {}
         self._done: set[str] = set()
 
     async def run(self) -> ExitCode:
@@ -85,8 +87,10 @@ class Poll:
         except PollFailed as error:
             failure = error
         except CutOff as error:
-            again = error.uid is not None and error.uid not in self._cut_off
-            self._cut_off.update([error.uid] if error.uid else [])
+            again = error.uid is not None
+            if error.uid is not None:
+                self._tried[self._mailbox].add(error.uid)
+                self._cut_off += 1
             failure = await self._explain(error.cause)
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._explain(error)
@@ -94,7 +98,7 @@ class Poll:
         if failure is None and self._cut_off:
             failure = PollFailed(
                 ExitCode.SOCKET,
-                f"{self._source.channel.peer}: {len(self._cut_off)} message(s) stay on the "
+                f"{self._source.channel.peer}: {self._cut_off} message(s) stay on the "
                 "server because it hung up while sending them",
             )
         elif failure and again:
@@ -109,6 +113,7 @@ class Poll:
     async def _collect(self, name: str) -> None:
         """Bring home what is new in one mailbox."""
         account, source = self._account, self._source
+        self._mailbox = name
         opened = await source.select(name, read_only=account.check_only)
         if not source.total:
             self._report(Counted(name, 0, 0))
@@ -120,28 +125,30 @@ class Poll:
         if owed and not account.check_only:
             await self._repay(page, owed)
         listed = await source.new(everything=account.fetchall)
-        unsettled = {row.uid for row in owed}
-        choice = choose(account, listed, unsettled | self._cut_off, self._tally.read)
+        tried = self._tried.setdefault(name, set())
+        excluded = tried | {row.uid for row in owed}
+        choice = choose(account, listed, excluded, self._tally.read)
         self._report(Counted(name, source.total, max(0, source.total - len(listed))))
         self._new += len(choice.fetch)
         if account.check_only:
             return
         await self._skip(choice)
         if choice.fetch:
-            await self._carry(page, choice.fetch)
+            await self._carry(page, choice.fetch, tried)
         if account.flush and not account.fetchall:
             await self._flush()
         if choice.left:
             self._left += choice.left
             self._report(LimitReached(account.fetchlimit, choice.left))
 
-    async def _carry(self, page: Page, messages: Sequence[Listed]) -> None:
+    async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[int]) -> None:
         from .ferry import Ferry
 
         self._sink = sink = self._sink or self._make_sink()
         ferry = Ferry(
             self._account, self._source, sink, page, self._packer, self._report, self._tally
         )
+        ferry.tried = tried
         await ferry.run(messages, self._source.total)
 
     async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:

@@ -115,7 +115,10 @@ class Start(Request["Program"]):
 
 @dataclass(slots=True)
 class Close(Request[None]):
-    """Close the channel's stream, or end the program, whatever state it is in."""
+    """Close the channel's stream, or end the program, whatever state it is in.
+
+    What is due to be written still is, if the peer takes it within a short time.
+    """
 
     target: Channel[Any] | Program
 

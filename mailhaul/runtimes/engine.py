@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Steps = Generator[Step, Any, Any]
 
 GRACE = 2.0
-"""Seconds that a child may take to end by itself, and again after SIGTERM."""
+"""Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
 LAST_WORDS = 0.2
 """Seconds to wait for the rest of a child's standard error: ssh's master may keep it open."""
 POLL_CHILD = 0.02
@@ -277,8 +277,13 @@ class Engine:
 
     def _close_stream(self, stream: Stream) -> Steps:
         if stream.tls and not stream.ended:
+            stream.flush()
             stream.tls.close()
-        stream.flush_raw()
+        stream.flush()
+        deadline = self._clock() + GRACE
+        while stream.wants_to_write and (left := deadline - self._clock()) > 0:
+            yield Park((), (stream.fileno(),), left)
+            stream.flush_raw()
         stream.close()
         self._streams.remove(stream)
         if stream.errors and stream.child:

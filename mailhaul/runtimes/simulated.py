@@ -65,6 +65,7 @@ class Task:
     name: str
     channels: list[Channel[Any]] = field(default_factory=list[Channel[Any]])
     waiting: Wait | None = None
+    congested: list[Channel[Any]] = field(default_factory=list[Channel[Any]])
     turn: int = 0
 
 
@@ -113,6 +114,7 @@ class Simulation:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._main: Task | None = None
+        self._tasks: list[Task] = []
         self._result: Any = None
         self._failure: BaseException | None = None
         self._over = False
@@ -127,13 +129,20 @@ class Simulation:
         self._listeners[address] = (machine, serve)
 
     def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
-        """Run a flow, and its peers, to its end; what it raises is raised here."""
+        """Run a flow to its end; what it raises is raised here. Its peers end with it."""
         self._main = Task(flow, "main")
         self._over = False
         self._failure = None
+        self._tasks = [self._main]
         self._ready.append((self._main, None, None))
-        while not self._over:
-            self._step()
+        try:
+            while not self._over:
+                self._step()
+        finally:
+            self._ready.clear()
+            self._timers.clear()
+            for task in self._tasks:
+                task.flow.close()
         if self._failure:
             raise self._failure
         result: T = self._result
@@ -170,6 +179,7 @@ class Simulation:
         except Exception as failure:
             self._finish(task, None, failure)
         else:
+            task.congested = [channel for channel in task.channels if channel.congested]
             for channel in task.channels:
                 self._flush(channel.stream)
             try:
@@ -222,6 +232,7 @@ class Simulation:
         ours = self._attach(request.channel, task)
         server = Channel("client", make_machine())
         peer = Task(serve(server), f"peer of {request.channel.peer}")
+        self._tasks.append(peer)
         theirs = self._attach(server, peer)
         ours.peer, theirs.peer = theirs, ours
         delay = 0.0 if isinstance(request.address, Pipe) else self._half
@@ -271,6 +282,8 @@ class Simulation:
         if not channel.open:
             return
         end: End = channel.stream
+        # A closed socket's buffer is still delivered, however slow the peer.
+        end.in_flight = -sum(map(len, end.outbox)) - channel.machine.unsent
         self._flush(end)
         channel.open = False
         task.channels.remove(channel)
@@ -310,6 +323,8 @@ class Simulation:
                 news = news or waitable.status is not None
             elif waitable.stream is not None:
                 news = self._feed(waitable.stream) or news
+                relieved = waitable in task.congested and waitable.unwritten <= CONGESTED
+                news = news or relieved
         if news:
             task.waiting = None
             self._ready.append((task, None, None))
@@ -327,18 +342,14 @@ class Simulation:
         if end.ended and not end.told:
             end.told = news = True
             end.channel.machine.receive_eof()
-        held = end.channel.unwritten
         self._flush(end)
-        return news or (held > CONGESTED >= end.channel.unwritten)
+        return news
 
     def _release(self, end: End, size: int) -> None:
         end.in_flight -= size
         if end.outbox:
-            held = end.channel.unwritten
             self._flush(end)
-            if held > CONGESTED >= end.channel.unwritten and end.task.waiting:
-                end.task.waiting = None
-                self._ready.append((end.task, None, None))
+            self._tell(end)
 
     # Programs
 

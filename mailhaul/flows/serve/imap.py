@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.commands import (
     Capability,
     CloseMailbox,
@@ -45,28 +46,43 @@ from ...protocols.imap.events import (
 )
 from ...protocols.imap.server import ImapServer
 from ..channel import Channel, next_event
-from ..requests import Close, Wait
-from .mailboxes import Mailbox, Mailboxes, Message
+from ..requests import Close, RuntimeFault, TimedOut, Wait
+from .imap_queries import (
+    SYSTEM_FLAGS,
+    Refused,
+    TextItem,
+    canonical,
+    part_of,
+    read_items,
+    search,
+)
+from .mailboxes import Mailbox, Mailboxes, Message, Numbered
 
-SYSTEM_FLAGS = (rb"\Answered", rb"\Flagged", rb"\Deleted", rb"\Seen", rb"\Draft")
 PATIENCE = 1800.0
 """Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
 
+CAPABILITIES = (b"UIDPLUS", b"LITERAL+")
+
 Secure = Callable[[], Awaitable[None]]
+"""Shakes hands over TLS as the server; raises RuntimeFault."""
+
+CHANGES: dict[bytes, Callable[[set[bytes], set[bytes]], set[bytes]]] = {
+    b"FLAGS": lambda old, named: set(named),
+    b"+FLAGS": lambda old, named: old | named,
+    b"-FLAGS": lambda old, named: old - named,
+}
+"""What the operations of STORE make of a message's flags."""
 
 
 @dataclass(slots=True)
 class Misbehaviour:
     """What the server does wrong, for tests. ``cut`` maps a UID to octets of its text.
 
-    The connection is closed after so many octets of that message were sent.
+    The connection is closed as soon as so many octets of that message were sent, whenever it is
+    asked for: its size in octets cuts between the text and the answer to the command.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
-
-
-class Refused(Exception):
-    """A command is answered with NO."""
 
 
 class Hangup(Exception):
@@ -81,7 +97,7 @@ class ImapService:
         channel: Channel[ImapServer],
         mailboxes: Mailboxes,
         users: Mapping[bytes, bytes] | None = None,
-        capabilities: Iterable[bytes] = (b"UIDPLUS", b"LITERAL+"),
+        capabilities: Iterable[bytes] = CAPABILITIES,
         secure: Secure | None = None,
         misbehaviour: Misbehaviour | None = None,
     ) -> None:
@@ -93,6 +109,7 @@ class ImapService:
         self._secure = secure
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._mailbox = Mailbox()
+        self._known = 0
         self._read_only = False
 
     async def run(self) -> None:
@@ -106,6 +123,8 @@ class ImapService:
                     break
         except Hangup:
             pass
+        except (RemoteProtocolError, TimedOut):
+            self._machine.send(SaidBye(None, b"this goes nowhere"))
         await Close(self._channel)
 
     def _announced(self) -> frozenset[bytes]:
@@ -119,6 +138,7 @@ class ImapService:
             self._machine.send(Completed(command, Condition.NO, None, str(refusal).encode("ascii")))
         else:
             if not isinstance(command, StartTls):
+                self._tell_news()
                 self._machine.send(Completed(command, Condition.OK, code, b"done"))
 
     async def _do(self, command: Command) -> Code | None:
@@ -139,26 +159,35 @@ class ImapService:
                 return self._select(name, read_only)
             case CloseMailbox():
                 if not self._read_only:
-                    list(self._mailbox.expunge())
+                    self._mailbox.expunge()
             case Expunge() | UidExpunge():
                 self._expunge(command)
             case Search(criteria) | UidSearch(criteria):
                 self._search(criteria, by_uid=isinstance(command, UidSearch))
             case Fetch(numbers, items):
-                await self._fetch(self._numbered(numbers), items, by_uid=False)
+                await self._fetch(self._mailbox.numbered(numbers), items, by_uid=False)
             case UidFetch(uids, items):
-                await self._fetch(self._with_uids(uids), items, by_uid=True)
+                await self._fetch(self._mailbox.with_uids(uids), items, by_uid=True)
             case Store(numbers, operation, flags):
-                self._store(self._numbered(numbers), operation, flags)
+                self._store(self._mailbox.numbered(numbers), operation, flags, by_uid=False)
             case UidStore(uids, operation, flags):
-                self._store(self._with_uids(uids), operation, flags)
+                self._store(self._mailbox.with_uids(uids), operation, flags, by_uid=True)
         return None
+
+    def _tell_news(self) -> None:
+        """Say that mail has come in since the mailbox was opened (RFC 3501, 5.2)."""
+        if self._machine.state == "selected" and len(self._mailbox.messages) > self._known:
+            self._known = len(self._mailbox.messages)
+            self._machine.send(Exists(self._known))
 
     async def _start_tls(self, command: StartTls) -> None:
         if self._secure is None or self._channel.tls:
             raise Refused("no TLS here")
         self._machine.send(TlsReady(command))
-        await self._secure()
+        try:
+            await self._secure()
+        except RuntimeFault:
+            raise Hangup from None
         self._machine.tls_started()
 
     def _log_in(self, user: bytes, password: bytes) -> None:
@@ -170,6 +199,7 @@ class ImapService:
         if mailbox is None:
             raise Refused("no such mailbox")
         self._mailbox, self._read_only = mailbox, read_only
+        self._known = len(mailbox.messages)
         send = self._machine.send
         send(Flags(SYSTEM_FLAGS))
         send(Exists(len(mailbox.messages)))
@@ -185,119 +215,82 @@ class ImapService:
             raise Refused("the mailbox is read-only")
         uids = None
         if isinstance(command, UidExpunge):
-            uids = frozenset(message.uid for _, message in self._with_uids(command.uids))
+            uids = frozenset(message.uid for _, message in self._mailbox.with_uids(command.uids))
         for number in self._mailbox.expunge(uids):
             self._machine.send(Expunged(number))
+        self._known = min(self._known, len(self._mailbox.messages))
 
     # Messages
 
-    def _numbered(self, numbers: bytes) -> list[tuple[int, Message]]:
-        everything = list(enumerate(self._mailbox.messages, 1))
-        wanted = members(numbers, len(everything))
-        return [(number, message) for number, message in everything if number in wanted]
-
-    def _with_uids(self, uids: bytes) -> list[tuple[int, Message]]:
-        everything = list(enumerate(self._mailbox.messages, 1))
-        wanted = members(uids, max((m.uid for _, m in everything), default=0))
-        return [(number, message) for number, message in everything if message.uid in wanted]
-
     def _search(self, criteria: bytes, *, by_uid: bool) -> None:
-        found: list[int] = []
-        for number, message in enumerate(self._mailbox.messages, 1):
-            if all(matches(key, message) for key in criteria.upper().split()):
-                found.append(message.uid if by_uid else number)
-        self._machine.send(Found(tuple(found)))
+        found = search(criteria, self._mailbox)
+        self._machine.send(Found(tuple(m.uid if by_uid else number for number, m in found)))
 
-    def _store(self, messages: list[tuple[int, Message]], operation: bytes, flags: bytes) -> None:
+    def _store(self, messages: Numbered, operation: bytes, flags: bytes, *, by_uid: bool) -> None:
         if self._read_only:
             raise Refused("the mailbox is read-only")
-        named = set(flags.strip(b"()").split())
-        operation = operation.upper()
+        named = {canonical(flag) for flag in flags.strip(b"()").split()}
+        change, _, silent = operation.upper().partition(b".")
+        if change not in CHANGES or silent not in {b"", b"SILENT"}:
+            raise Refused("flags cannot be changed like this")
         for number, message in messages:
-            if operation.startswith(b"+"):
-                message.flags |= named
-            elif operation.startswith(b"-"):
-                message.flags -= named
-            else:
-                message.flags = named
-            if not operation.endswith(b".SILENT"):
-                flags_now = tuple(sorted(message.flags))
-                self._machine.send(Fetched(number, message.uid, None, flags_now))
+            message.flags = CHANGES[change](message.flags, named)
+            if not silent:
+                uid = message.uid if by_uid else None
+                self._machine.send(Fetched(number, uid, None, tuple(sorted(message.flags))))
 
-    async def _fetch(
-        self, messages: list[tuple[int, Message]], items: bytes, *, by_uid: bool
-    ) -> None:
-        words = items.upper().strip(b"()").replace(b".PEEK", b"").split()
+    async def _fetch(self, messages: Numbered, items: bytes, *, by_uid: bool) -> None:
+        texts, facts = read_items(items)
+        facts |= {b"UID"} if by_uid else set[bytes]()
         for number, message in messages:
-            for word in words:
-                if word.startswith((b"BODY", b"RFC822")) and word != b"RFC822.SIZE":
-                    await self._send_text(number, message, word, by_uid=by_uid)
-            if b".PEEK" not in items.upper() and b"BODY[" in items.upper():
-                message.flags.add(rb"\Seen")
+            uid = message.uid if b"UID" in facts else None
+            for item in texts:
+                await self._send_text(number, uid, message, item)
+            marked = self._mark(message, texts)
             self._machine.send(
                 Fetched(
                     number,
-                    message.uid if by_uid or b"UID" in words else None,
-                    message.size if b"RFC822.SIZE" in words else None,
-                    tuple(sorted(message.flags)) if b"FLAGS" in words else None,
-                    message.date if b"INTERNALDATE" in words else None,
+                    uid,
+                    message.size if b"RFC822.SIZE" in facts else None,
+                    tuple(sorted(message.flags)) if marked or b"FLAGS" in facts else None,
+                    message.date if b"INTERNALDATE" in facts else None,
                 )
             )
 
-    async def _send_text(self, number: int, message: Message, word: bytes, *, by_uid: bool) -> None:
-        section = section_of(word)
+    def _mark(self, message: Message, texts: list[TextItem]) -> bool:
+        """Set \\Seen where reading does that; tell whether it was not set before."""
+        marks = any(item.marks for item in texts) and not self._read_only
+        if not marks or rb"\Seen" in message.flags:
+            return False
+        message.flags.add(rb"\Seen")
+        return True
+
+    async def _send_text(
+        self, number: int, uid: int | None, message: Message, item: TextItem
+    ) -> None:
         size, chunks = message.size, message.chunks()
-        if section:
-            text = part_of(message.text, section)
+        if item.section:
+            text = part_of(message.text, item.section)
             size, chunks = len(text), (text,)
-        self._machine.send(BodyStart(number, message.uid if by_uid else None, section, size))
+        self._machine.send(BodyStart(number, uid, item.section, size, item.old_name))
         left = self._misbehaviour.cut.get(message.uid)
         for chunk in chunks:
-            if left is not None and len(chunk) > left:
-                self._machine.send(BodyChunk(chunk[:left]))
-                raise Hangup
-            left = None if left is None else left - len(chunk)
+            if left is not None:
+                if len(chunk) >= left:
+                    self._machine.send(BodyChunk(chunk[:left]))
+                    raise Hangup
+                left -= len(chunk)
             self._machine.send(BodyChunk(chunk))
-            while self._channel.congested:
-                await Wait([self._channel], PATIENCE)
+            await self._keep_pace()
         self._machine.send(BodyEnd())
 
-
-def section_of(word: bytes) -> bytes:
-    """Return the section that a FETCH item names. Raises Refused for one we do not have."""
-    section = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}.get(word)
-    if section is None and word.startswith(b"BODY[") and word.endswith(b"]"):
-        section = word[5:-1]
-    if section not in {b"", b"HEADER", b"TEXT"}:
-        raise Refused("this section cannot be had here")
-    return section
-
-
-def part_of(text: bytes, section: bytes) -> bytes:
-    """Return a message's header with its blank line, or what follows it."""
-    end = text.find(b"\r\n\r\n")
-    end = len(text) if end < 0 else end + 4
-    return text[:end] if section == b"HEADER" else text[end:]
-
-
-def members(sequence_set: bytes, largest: int) -> set[int]:
-    """Return the numbers in a set such as ``2,4:7,9:*`` up to the largest there is."""
-    found: set[int] = set()
-    for part in sequence_set.split(b","):
-        first, _, last = part.partition(b":")
-        ends = [largest if end == b"*" else int(end) for end in (first, last or first)]
-        found.update(range(min(ends), min(max(ends), largest) + 1))
-    return found
-
-
-def matches(key: bytes, message: Message) -> bool:
-    """Tell whether a message matches one search key. Raises Refused for one we do not know."""
-    if key == b"ALL":
-        return True
-    name = key.removeprefix(b"UN")
-    if name not in {b"SEEN", b"DELETED", b"ANSWERED", b"FLAGGED", b"DRAFT"}:
-        raise Refused("this search cannot be done here")
-    return (b"\\" + name.capitalize() in message.flags) == (name == key)
+    async def _keep_pace(self) -> None:
+        """Let what has been said leave before more is said. Raises Hangup."""
+        while self._channel.congested:
+            try:
+                await Wait([self._channel], PATIENCE)
+            except TimedOut:
+                raise Hangup from None
 
 
 async def serve_imap(
@@ -305,6 +298,12 @@ async def serve_imap(
     mailboxes: Mailboxes,
     users: Mapping[bytes, bytes] | None = None,
     misbehaviour: Misbehaviour | None = None,
+    capabilities: Iterable[bytes] = CAPABILITIES,
+    secure: Secure | None = None,
 ) -> None:
-    """Serve one session; without ``users`` the client is logged in already (PREAUTH)."""
-    await ImapService(channel, mailboxes, users, misbehaviour=misbehaviour).run()
+    """Serve one session; without ``users`` the client is logged in already (PREAUTH).
+
+    STARTTLS is offered when ``secure`` is given. Several sessions may share mailboxes, but only
+    one at a time should expunge: the others are not told.
+    """
+    await ImapService(channel, mailboxes, users, capabilities, secure, misbehaviour).run()

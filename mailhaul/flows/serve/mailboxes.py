@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
+
+from ...protocols.imap.uid_sets import read_set
+
+UID = attrgetter("uid")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     """One stored message. ``size`` is in octets; ``chunks`` gives its text whenever asked."""
 
@@ -20,6 +26,10 @@ class Message:
     def text(self) -> bytes:
         """The whole text: not for messages that would not fit in memory."""
         return b"".join(self.chunks())
+
+
+Numbered = list[tuple[int, Message]]
+"""Messages with their sequence numbers, in the order of these."""
 
 
 class Mailbox:
@@ -45,18 +55,41 @@ class Mailbox:
         self.messages.append(message)
         return message
 
-    def expunge(self, uids: frozenset[int] | None = None) -> Iterator[int]:
+    def numbered(self, numbers: bytes) -> Numbered:
+        """Return the messages with these sequence numbers. Raises ValueError for no set."""
+        spans = ((low - 1, high) for low, high in read_set(numbers, len(self.messages)))
+        return self._within(spans)
+
+    def with_uids(self, uids: bytes) -> Numbered:
+        """Return the messages with these UIDs. Raises ValueError for no set."""
+        largest = self.messages[-1].uid if self.messages else 0
+        spans = (
+            (bisect_left(self.messages, low, key=UID), bisect_right(self.messages, high, key=UID))
+            for low, high in read_set(uids, largest)
+        )
+        return self._within(spans)
+
+    def expunge(self, uids: frozenset[int] | None = None) -> list[int]:
         """Remove what is flagged as deleted, among these UIDs if given.
 
-        Yields the sequence numbers as they are at each removal (RFC 3501, 7.4.1).
+        Returns the sequence numbers as they are at each removal (RFC 3501, 7.4.1).
         """
-        number = 1
-        for message in list(self.messages):
+        kept: list[Message] = []
+        removed: list[int] = []
+        for message in self.messages:
             if b"\\Deleted" in message.flags and (uids is None or message.uid in uids):
-                self.messages.remove(message)
-                yield number
+                removed.append(len(kept) + 1)
             else:
-                number += 1
+                kept.append(message)
+        self.messages = kept
+        return removed
+
+    def _within(self, spans: Iterable[tuple[int, int]]) -> Numbered:
+        """Return the messages at these places, each a pair of first and behind the last."""
+        places: set[int] = set()
+        for first, behind in spans:
+            places.update(range(max(first, 0), min(behind, len(self.messages))))
+        return [(place + 1, self.messages[place]) for place in sorted(places)]
 
 
 class Mailboxes(dict[bytes, Mailbox]):
