@@ -133,13 +133,15 @@ class Poll:
         if account.check_only:
             return
         await self._skip(choice)
+        total, read = source.total, self._tally.read
         if choice.fetch:
             await self._carry(page, choice.fetch, tried)
         if account.flush and not account.fetchall:
             await self._flush()
         if choice.left:
             self._left += choice.left
-            self._report(LimitReached(account.fetchlimit, choice.left))
+            brought = self._tally.read - read
+            self._report(LimitReached(account.fetchlimit, total - brought))
 
     async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[int]) -> None:
         from .ferry import Ferry

@@ -48,7 +48,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """The fetch limit ended the poll with ``left`` messages unread."""
+    """The fetch limit ended the poll; ``left`` messages, old ones too, were not fetched."""
 
     limit: int
     left: int

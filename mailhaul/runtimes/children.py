@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from ..flows.requests import OpenFailed
 
@@ -76,12 +78,29 @@ def has_terminal() -> bool:
     return True
 
 
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Hold back the signals that end a run until the block is over.
+
+    Their handler raises: between a child's start and the note that it is there, nobody
+    would end the child.
+    """
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
     """Start a program found on PATH with these descriptors as 0, 1 and 2.
 
     Everything else is closed in it. It leads a process group of its own, so that all of
     it can be ended; but not where there is a terminal, since ssh must be able to ask for
-    a passphrase there, which a background group may not. Raises OpenFailed.
+    a passphrase there, which a background group may not. No signal is blocked in it. Raises
+    OpenFailed.
     """
     own_group = not has_terminal()
     actions = [
@@ -94,11 +113,22 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
     try:
         if own_group:
             pid = os.posix_spawnp(
-                argv[0], argv, os.environ, file_actions=actions, setsigdef=defaults, setpgroup=0
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=actions,
+                setsigdef=defaults,
+                setsigmask=(),
+                setpgroup=0,
             )
         else:
             pid = os.posix_spawnp(
-                argv[0], argv, os.environ, file_actions=actions, setsigdef=defaults
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=actions,
+                setsigdef=defaults,
+                setsigmask=(),
             )
     except FileNotFoundError:
         raise OpenFailed(f'program "{argv[0]}" not found') from None

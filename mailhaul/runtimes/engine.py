@@ -127,9 +127,10 @@ class Engine:
             self._flush()
             news = [stream.fill() for stream in listening]
             over = [running.look() for running in programs]
-            relieved = [s for s in congested if s.channel.unwritten <= CONGESTED // 2]
             # What arrived may have made TLS speak (a key update, a renegotiated ticket).
             self._flush()
+            # Last of all: what is relieved only by the flush above would never wake us again.
+            relieved = [s for s in congested if s.channel.unwritten <= CONGESTED // 2]
             if any(over):
                 self._programs = [r for r in self._programs if r.program.status is None]
             if any(news) or any(over) or relieved:
@@ -185,7 +186,7 @@ class Engine:
             case UnixSocket(path):
                 self._attach(Stream(request.channel, self._dial_unix(path), None, None))
             case Pipe(argv):
-                self._attach(self._spawn(request.channel, argv))
+                self._spawn(request.channel, argv)
 
     def _attach(self, stream: Stream) -> None:
         stream.channel.stream = stream
@@ -202,13 +203,15 @@ class Engine:
 
         return dial_unix(path)
 
-    def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> Stream:
-        from .children import Tail, start
+    def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
+        from .children import Tail, start, undisturbed
 
         ours, theirs = nonblocking_pair()
         reading, writing = pipe_for_output()
         try:
-            child = start(argv, theirs.fileno(), theirs.fileno(), writing)
+            with undisturbed():
+                child = start(argv, theirs.fileno(), theirs.fileno(), writing)
+                self._attach(Stream(channel, ours, child, Tail(reading)))
         except OpenFailed:
             ours.close()
             os.close(reading)
@@ -216,7 +219,6 @@ class Engine:
         finally:
             theirs.close()
             os.close(writing)
-        return Stream(channel, ours, child, Tail(reading))
 
     # TLS
 
@@ -247,7 +249,7 @@ class Engine:
     # Programs
 
     def _start(self, request: Start) -> Steps:
-        from .children import Tail, start
+        from .children import Tail, start, undisturbed
 
         argv = (
             ("/bin/sh", "-c", request.argv[0], "sh", *request.argv[1:])
@@ -255,15 +257,16 @@ class Engine:
             else request.argv
         )
         reading, writing = pipe_for_output()
+        program = Program(request.argv[0])
         try:
-            child = start(argv, request.stdin, writing, writing)
+            with undisturbed():
+                child = start(argv, request.stdin, writing, writing)
+                self._programs.append(Running(program, child, Tail(reading)))
         except OpenFailed:
             os.close(reading)
             raise
         finally:
             os.close(writing)
-        program = Program(request.argv[0])
-        self._programs.append(Running(program, child, Tail(reading)))
         return program
         yield
 

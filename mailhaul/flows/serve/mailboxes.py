@@ -5,11 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 from ...protocols.imap.uid_sets import read_set
-
-UID = attrgetter("uid")
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +23,11 @@ class Message:
     def text(self) -> bytes:
         """The whole text: not for messages that would not fit in memory."""
         return b"".join(self.chunks())
+
+
+def uid_of(message: Message) -> int:
+    """Return what messages are sorted by."""
+    return message.uid
 
 
 Numbered = list[tuple[int, Message]]
@@ -64,7 +66,10 @@ class Mailbox:
         """Return the messages with these UIDs. Raises ValueError for no set."""
         largest = self.messages[-1].uid if self.messages else 0
         spans = (
-            (bisect_left(self.messages, low, key=UID), bisect_right(self.messages, high, key=UID))
+            (
+                bisect_left(self.messages, low, key=uid_of),
+                bisect_right(self.messages, high, key=uid_of),
+            )
             for low, high in read_set(uids, largest)
         )
         return self._within(spans)

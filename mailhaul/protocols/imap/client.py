@@ -54,8 +54,7 @@ from .events import (
     Unknown,
 )
 from .responses import Response, ResponseReader, fetched, split_code
-from .strings import Wire, astring
-from .values import parse_values
+from .strings import Wire, astring, quoted
 
 CONDITIONS = {condition.value: condition for condition in Condition}
 
@@ -145,6 +144,9 @@ class ImapClient:
         self._pending[tag] = command
         if self._trace:
             self._trace(">", b"%b %b" % (tag, wire.shown))
+        if isinstance(command, Login):
+            password = command.password.reveal()
+            self._reader.hidden = frozenset({password, quoted(password)[1:-1]} - {b""})
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         self._held_back.extend(rest)
@@ -162,8 +164,13 @@ class ImapClient:
             return self._read()
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
+            if self._reader.hidden:
+                # Where a password has just been sent, what came may be its echo.
+                fault.line = b""
             self._fault = fault
             self._outbox.take()
+            if self._events:
+                return self._events.popleft()
             raise
 
     def tls_started(self) -> None:
@@ -171,6 +178,7 @@ class ImapClient:
         if len(self._reader.input):
             self._fault = RemoteProtocolError(INJECTED, state=self.state)
         self._advance("tls_started", None)
+        self.capabilities = frozenset()
 
     def assume_authenticated(self) -> None:
         """Go on without a login, on the caller's word that the connection is logged in."""
@@ -183,9 +191,9 @@ class ImapClient:
             raise LocalProtocolError("the connection is of no more use")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
-        waiting = next((c for c in self._pending.values() if isinstance(c, ALONE)), None)
-        if waiting or (self._pending and isinstance(command, ALONE)):
-            before = waiting or self.outstanding[0]
+        # A command that goes alone is the only one on its way, and so the first.
+        before = next(iter(self._pending.values()), None)
+        if before and (isinstance(before, ALONE) or isinstance(command, ALONE)):
             raise LocalProtocolError(
                 f"{type(command).__name__} has to wait for the reply to {type(before).__name__}"
             )
@@ -243,6 +251,7 @@ class ImapClient:
 
     def _read(self) -> Event | NeedData:
         while not self._events:
+            self._look_ahead()
             read = self._reader.read()
             if read is None:
                 return self._at_end() if self._ended else NEED_DATA
@@ -252,19 +261,32 @@ class ImapClient:
                 return read
         return self._events.popleft()
 
+    def _look_ahead(self) -> None:
+        """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
+        if self._facts.state == "greeting":
+            # A TLS alert does not end with a line end; it would be waited for until the timeout.
+            start = self._reader.input.head(2)
+            if len(start) == 2 and start[0] in b"\x15\x16" and start[1] == 3:
+                raise RemoteProtocolError(f"greeting is not IMAP{looks_like(start)}", line=start)
+        elif len(self._reader.input):
+            if self._facts.state == "tls-handover":
+                raise RemoteProtocolError(INJECTED)
+            if self._facts.state == "logged-out":
+                raise RemoteProtocolError("something came behind the answer to LOGOUT")
+
     def _at_end(self) -> Event | NeedData:
         if self._facts.state == "closed":
             return NEED_DATA
         if missing := self._reader.missing:
             raise ConnectionLost(f"connection closed with {missing} octets of a message missing")
         if self._pending and self._facts.state != "logout":
-            waiting = describe(next(iter(self._pending.values())))
-            raise ConnectionLost(f"connection closed while {waiting} was unanswered")
-        try:
-            self._dialogue.closed()
-        except NoTransition:
-            what = "before the greeting" if self.state == "greeting" else f"in state {self.state}"
-            raise ConnectionLost(f"connection closed {what}") from None
+            raise ConnectionLost(f"connection closed while {owed(self.outstanding)} unanswered")
+        start = self._reader.input.head(80)
+        if self._facts.state == "greeting":
+            raise ConnectionLost(f"connection closed before the greeting{looks_like(start)}")
+        if not self._reader.between_responses and self._facts.state != "logout":
+            raise ConnectionLost("connection closed in the middle of a response")
+        self._dialogue.closed()
         return Closed()
 
     def _hear(self, response: Response) -> None:
@@ -328,9 +350,8 @@ class ImapClient:
             case b"EXPUNGE":
                 self._events.append(Expunged(count))
             case b"FETCH":
-                values = parse_values(response.parts, self._limits.nesting)
-                pieces, event = fetched(values, self._limits)
-                self._events.extend(piece for piece in pieces if not isinstance(piece, Response))
+                pieces, event = fetched(response.values or [], self._limits)
+                self._events.extend(pieces)
                 self._events.append(event)
             case _:
                 self._events.append(Unknown(kind))
@@ -353,19 +374,23 @@ class ImapClient:
             raise RemoteProtocolError(
                 f"reply to {describe(self._pending[tag])} is none of OK, NO and BAD", line=line
             )
+        if self._held_back and condition is Condition.OK:
+            raise RemoteProtocolError("OK to a command that is not sent in full", line=line)
         command = self._pending.pop(tag)
         self._reader.command_over()
         # A command that was refused instead of continued owes us nothing more.
         self._held_back.clear()
         code, text = split_code(text)
+        text = self._reader.without_secrets(text)
+        self._reader.hidden = frozenset()
         self._conclude(command, condition)
-        self._learn(code)
-        granted = isinstance(command, StartTls) and condition is Condition.OK
-        if granted and len(self._reader.input):
-            raise RemoteProtocolError(INJECTED)
-        self._events.append(
-            TlsReady(command) if granted else Completed(command, condition, code, text)
-        )
+        if self._facts.state == "tls-handover":
+            if len(self._reader.input):
+                raise RemoteProtocolError(INJECTED)
+            self._events.append(TlsReady(command))
+        else:
+            self._learn(code)
+            self._events.append(Completed(command, condition, code, text))
 
     def _conclude(self, command: Command, condition: Condition) -> None:
         """Move the dialogue on after the commands that change its state."""
@@ -418,6 +443,12 @@ class ImapClient:
         return tuple(int(word) for word in words if word.isdigit())
 
 
+def owed(commands: Sequence[Command]) -> str:
+    """Say which commands have no reply: ``UID FETCH 7 and 2 more were``."""
+    first, *more = commands
+    return f"{describe(first)} and {len(more)} more were" if more else f"{describe(first)} was"
+
+
 def describe(command: Command) -> str:
     """Return a command's name as it stands in the RFC, with its UIDs if it has few."""
     match command:
@@ -429,5 +460,7 @@ def describe(command: Command) -> str:
             return "UID SEARCH"
         case Select(_, read_only):
             return "EXAMINE" if read_only else "SELECT"
+        case CloseMailbox():
+            return "CLOSE"
         case _:
             return type(command).__name__.upper()

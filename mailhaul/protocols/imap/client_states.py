@@ -103,6 +103,7 @@ selecting = builder.state("selecting")
 selected = builder.state("selected")
 closing = builder.state("closing")
 logout = builder.state("logout")
+logged_out = builder.state("logged-out")
 leaving = builder.state("leaving")
 closed = builder.state("closed")
 
@@ -162,8 +163,11 @@ move(closing, Dialogue.close_refused, selected)
 move(closing, Dialogue.bye, leaving)
 
 move(logout, Dialogue.bye, logout)
-move(logout, Dialogue.logout_answered, leaving)
+move(logout, Dialogue.logout_answered, logged_out)
 move(logout, Dialogue.closed, closed)
+
+# Behind the answer to LOGOUT nothing may come but the end.
+move(logged_out, Dialogue.closed, closed)
 
 move(leaving, Dialogue.bye, leaving)
 move(leaving, Dialogue.closed, closed)

@@ -24,6 +24,7 @@ from .commands import (
     UidSearch,
     UidStore,
 )
+from .uid_sets import read_set
 from .values import Atom, Part, Streamed, Text, parse_values
 
 
@@ -68,9 +69,11 @@ def read_message_command(verb: bytes, line: bytes) -> Command:
         case b"SEARCH", [_, *_] if line:
             return Search(line)
         case b"FETCH", [numbers, _, *_]:
-            return Fetch(numbers, line[len(numbers) + 1 :])
+            return Fetch(sequence_set(numbers), line[len(numbers) + 1 :])
         case b"STORE", [numbers, operation, _, *_]:
-            return Store(numbers, operation, line[len(numbers) + len(operation) + 2 :])
+            return Store(
+                sequence_set(numbers), operation, line[len(numbers) + len(operation) + 2 :]
+            )
         case b"UID", [uid_verb, _, *_]:
             return read_uid_command(uid_verb.upper(), line[len(uid_verb) + 1 :])
         case _:
@@ -80,7 +83,7 @@ def read_message_command(verb: bytes, line: bytes) -> Command:
 def read_uid_command(verb: bytes, line: bytes) -> Command:
     """Return what stands behind UID."""
     if verb == b"EXPUNGE":
-        return UidExpunge(line)
+        return UidExpunge(sequence_set(line))
     match read_message_command(verb, line):
         case Search(criteria):
             return UidSearch(criteria)
@@ -90,6 +93,15 @@ def read_uid_command(verb: bytes, line: bytes) -> Command:
             return UidStore(uids, operation, flags)
         case _:
             raise BadSyntax("this command has no UID form")
+
+
+def sequence_set(text: bytes) -> bytes:
+    """Return a set of numbers as it is, if it is one."""
+    try:
+        read_set(text, 1)
+    except ValueError:
+        raise BadSyntax("not a set of numbers") from None
+    return text
 
 
 def strings(rest: Sequence[Part], count: int) -> list[bytes]:

@@ -38,7 +38,8 @@ class Response:
     values: list[Value] | None = None
 
 
-Read = Response | BodyStart | BodyChunk | BodyEnd
+TextEvent = BodyStart | BodyChunk | BodyEnd
+Read = Response | TextEvent
 
 
 class ResponseReader:
@@ -93,6 +94,12 @@ class ResponseReader:
     def command_over(self) -> None:
         """Begin to count anew what one command makes us read."""
         self._held = 0
+
+    def without_secrets(self, line: bytes) -> bytes:
+        """Return a line with ``*`` in place of what is hidden."""
+        for secret in self.hidden:
+            line = line.replace(secret, b"*")
+        return line
 
     def _line_limit(self) -> int:
         """Return how long a line may be: a search in a big mailbox finds a lot."""
@@ -164,9 +171,7 @@ class ResponseReader:
 
     def _show(self, line: bytes) -> None:
         if self._trace:
-            for secret in self.hidden:
-                line = line.replace(secret, b"*")
-            self._trace("<", line)
+            self._trace("<", self.without_secrets(line))
 
     def _collect(self, literal: bytearray) -> bool:
         block = self.input.take(self._left)
@@ -265,16 +270,17 @@ def old_name(name: Value) -> bytes:
     return word if word in TEXT_ITEMS else b""
 
 
-def fetched(values: list[Value], limits: Limits) -> tuple[list[Text_], Fetched]:
+def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetched]:
     """Return the events of a FETCH response: text that came as a string, then all the rest."""
     items = fetch_items(values)
     sequence = number(values[1], limits.digits)
     if items is None or sequence is None or len(items) % 2:
         raise RemoteProtocolError("a FETCH response that cannot be read", state="selected")
-    known = dict(pairs(items))
+    named = pairs(items)
+    known = dict(named)
     uid = number(known.get(b"UID"), limits.digits)
-    events: list[Read] = []
-    for name, value in pairs(items):
+    events: list[TextEvent] = []
+    for name, value in named:
         section = section_of(Atom(name))
         if section is not None and not isinstance(value, Streamed | list):
             data = bytes(value or b"")

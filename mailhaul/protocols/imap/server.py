@@ -82,10 +82,12 @@ class ImapServer:
         self._outbox = Outbox()
         self._pending: deque[tuple[bytes, Command]] = deque()
         self._parts: list[Part] = []
+        self._length = 0
         self._literal_left = 0
         self._literal: bytearray | None = None
         self._inside_fetch = False
         self._said_uid = False
+        self._text_left: int | None = None
         self._ended = False
         self._told_end = False
         self._fault: RemoteProtocolError | None = None
@@ -158,11 +160,15 @@ class ImapServer:
         if line is None:
             return None
         text, size = split_literal(line, self._limits.digits)
+        self._length += len(line) + (size or 0)
+        if self._length > self._limits.response_line + self._limits.literal:
+            raise LimitExceeded("command", self._limits.response_line + self._limits.literal)
         if size is not None:
             self._begin_literal(text, size, at_once=line.endswith(b"+}"))
             return []
         parts: list[Part] = [*self._parts, text]
         self._parts = []
+        self._length = 0
         return self._interpret(parts)
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
@@ -171,7 +177,7 @@ class ImapServer:
         self._parts.append(text)
         self._literal, self._literal_left = bytearray(), size
         if not at_once:
-            self._outbox.put(b"+ go ahead\r\n")
+            self._put(b"+ go ahead")
 
     def _collect(self, literal: bytearray) -> bool:
         if self._literal_left:
@@ -191,8 +197,7 @@ class ImapServer:
         verb, _, arguments = rest.partition(b" ")
         verb = verb.upper()
         if self._trace:
-            shown = b"LOGIN *" if verb == b"LOGIN" else rest
-            self._trace("<", b"%b %b" % (tag, shown))
+            self._trace("<", shown(line))
         if not tag or not verb or any(byte in b'+*(){%"\\' for byte in tag):
             self._put(b"* BAD a command has a tag and a name")
             return []
@@ -217,6 +222,7 @@ class ImapServer:
         A FETCH response is BodyStart, BodyChunk and BodyEnd for each text, closed by Fetched;
         or Fetched alone. Raises LocalProtocolError for what may not be said now.
         """
+        self._check_place(event)
         match event:
             case BodyStart() | BodyChunk() | BodyEnd() | Fetched():
                 self._send_fetch(event)
@@ -236,21 +242,45 @@ class ImapServer:
             case _:
                 self._put(b"* " + untagged(event))
 
+    def _check_place(self, event: Event) -> None:
+        """Refuse what would stand inside a text or a FETCH response and is no part of it."""
+        if self._text_left is not None:
+            fits = isinstance(event, BodyChunk | BodyEnd)
+        elif self._inside_fetch:
+            fits = isinstance(event, BodyStart | Fetched)
+        else:
+            fits = not isinstance(event, BodyChunk | BodyEnd)
+        if not fits:
+            raise LocalProtocolError(f"{type(event).__name__} does not belong here")
+
     def _send_fetch(self, event: BodyStart | BodyChunk | BodyEnd | Fetched) -> None:
         match event:
-            case BodyStart(number, uid, section, size):
+            case BodyStart(number, uid, section, size, old_name):
                 self._put_item(number, b"" if self._said_uid or uid is None else b"UID %d" % uid)
                 self._said_uid = self._said_uid or uid is not None
-                self._put_item(number, b"BODY[%b] {%d}\r\n" % (section, size))
+                name = old_name or b"BODY[%b]" % section
+                self._put_item(number, b"%b {%d}\r\n" % (name, size))
+                self._text_left = size
             case BodyChunk(data):
+                self._count_text(len(data))
                 self._outbox.put(data)
             case BodyEnd():
-                pass
+                if self._text_left:
+                    raise LocalProtocolError(f"{self._text_left} octets of a text are missing")
+                self._text_left = None
             case Fetched(number):
-                for item in fetch_items_of(event, with_uid=not self._said_uid):
+                items = fetch_items_of(event, with_uid=not self._said_uid)
+                if not items and not self._inside_fetch:
+                    raise LocalProtocolError("a FETCH response without any item")
+                for item in items:
                     self._put_item(number, item)
                 self._outbox.put(b")\r\n")
                 self._inside_fetch = self._said_uid = False
+
+    def _count_text(self, octets: int) -> None:
+        if self._text_left is None or octets > self._text_left:
+            raise LocalProtocolError("a text is longer than was announced")
+        self._text_left -= octets
 
     def _put_item(self, number: int, item: bytes) -> None:
         """Add an item to a FETCH response; the first one opens it."""
@@ -277,6 +307,15 @@ class ImapServer:
         if self._trace:
             self._trace(">", line)
         self._outbox.put(line + b"\r\n")
+
+
+def shown(line: bytes) -> bytes:
+    """Return a command line as a trace may show it: what might be a password is left out."""
+    for verb in (b"LOGIN", b"AUTHENTICATE"):
+        before, found, _ = line.upper().partition(verb)
+        if found:
+            return line[: len(before)] + verb + b" *"
+    return line
 
 
 def bracketed(code: Code | None) -> bytes:

@@ -17,6 +17,8 @@ class Wire:
     """
 
     def __init__(self, start: bytes) -> None:
+        """Begin with words that need no quoting. Raises LocalProtocolError for line ends."""
+        refuse_line_ends(start)
         self._pieces = [start]
         self.shown = start
 
@@ -31,19 +33,29 @@ class Wire:
         first, *rest = pieces
         self._pieces[-1] += first
         self._pieces += rest
-        self.shown += b"*" if secret else b"".join(pieces).replace(b"\r\n", b" ")
+        self.shown += b"*" if secret else first.rstrip(b"\r\n")
         return self
+
+
+def refuse_line_ends(value: bytes) -> None:
+    """Raise LocalProtocolError for CR, LF and NUL: no server could tell them from what follows."""
+    if any(byte in value for byte in b"\r\n\0"):
+        raise LocalProtocolError("a string with CR, LF or NUL cannot be sent")
+
+
+def quoted(value: bytes) -> bytes:
+    """Return a quoted string."""
+    return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def astring(value: bytes, capabilities: frozenset[bytes]) -> list[bytes]:
     """Return a string as pieces to send, the second one after the server's ``+``.
 
-    Raises LocalProtocolError for CR, LF and NUL, which no server could tell from what follows.
+    Raises LocalProtocolError for CR, LF and NUL.
     """
-    if any(byte in value for byte in b"\r\n\0"):
-        raise LocalProtocolError("a string with CR, LF or NUL cannot be sent")
+    refuse_line_ends(value)
     if value.isascii():
-        return [b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')]
+        return [quoted(value)]
     at_once = b"LITERAL+" in capabilities or (
         b"LITERAL-" in capabilities and len(value) <= LITERAL_MINUS
     )

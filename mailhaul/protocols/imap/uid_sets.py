@@ -1,4 +1,4 @@
-"""UIDs as the sets that commands take: ``2,4:7,9`` (RFC 3501, section 9, sequence-set)."""
+"""Numbers and UIDs as the sets of commands: ``2,4:7,9`` (RFC 3501, section 9, sequence-set)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 SET_LENGTH = 8000
 """Octets of one set on the wire; RFC 7162, section 4 asks for lines below 8192."""
+NUMBER_LENGTH = 10
+"""Digits of the largest number there is (nz-number, 32 bits)."""
 
 
 def uid_set(uids: Iterable[int]) -> bytes:
@@ -27,6 +29,27 @@ def split_uid_sets(uids: Iterable[int]) -> list[bytes]:
     if current:
         sets.append(b",".join(current))
     return sets
+
+
+def read_set(sequence_set: bytes, largest: int) -> list[tuple[int, int]]:
+    """Return the ranges of a set as first and last, smaller end first; ``*`` is ``largest``.
+
+    Raises ValueError for what is no set.
+    """
+    ranges: list[tuple[int, int]] = []
+    for part in sequence_set.split(b","):
+        first, colon, last = part.partition(b":")
+        ends = [_end(first, largest), _end(last, largest) if colon else _end(first, largest)]
+        ranges.append((min(ends), max(ends)))
+    return ranges
+
+
+def _end(text: bytes, largest: int) -> int:
+    if text == b"*":
+        return largest
+    if not text.isdigit() or len(text) > NUMBER_LENGTH:
+        raise ValueError("not a sequence set")
+    return int(text)
 
 
 def _ranges(uids: Iterable[int]) -> Iterator[bytes]:

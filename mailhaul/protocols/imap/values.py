@@ -58,36 +58,42 @@ class Values:
         """
         if isinstance(part, Text | Streamed):
             self._stack[-1].append(part)
-        else:
+        elif b'"' in part or b"[" in part:
             self._parse(part)
+        else:
+            # Sizes and flags of a big mailbox come in many such lines: this takes a third.
+            for word in part.replace(b"(", b" ( ").replace(b")", b" ) ").split(b" "):
+                if word:
+                    self._add_word(word)
 
     def _parse(self, line: bytes) -> None:
-        stack = self._stack
         position = 0
         while position < len(line):
             byte = line[position]
-            if byte == _SPACE:
-                position += 1
-            elif byte == _OPEN:
-                if len(stack) > self._nesting:
-                    raise LimitExceeded("nesting of parentheses", self._nesting)
-                inner: list[Value] = []
-                stack[-1].append(inner)
-                stack.append(inner)
-                position += 1
-            elif byte == _CLOSE:
-                if len(stack) == 1:
-                    raise RemoteProtocolError("a ) without its (")
-                stack.pop()
-                position += 1
-            elif byte == _QUOTE:
+            if byte == _QUOTE:
                 text, position = _quoted(line, position + 1)
-                stack[-1].append(text)
+                self._stack[-1].append(text)
+            elif byte == _SPACE:
+                position += 1
             else:
-                end = _end_of_atom(line, position)
-                word = line[position:end]
-                stack[-1].append(None if word.upper() == b"NIL" else Atom(word))
+                end = _end_of_word(line, position)
+                self._add_word(line[position:end])
                 position = end
+
+    def _add_word(self, word: bytes) -> None:
+        """Add an atom, or open or close a list."""
+        if word == b"(":
+            if len(self._stack) > self._nesting:
+                raise LimitExceeded("nesting of parentheses", self._nesting)
+            inner: list[Value] = []
+            self._stack[-1].append(inner)
+            self._stack.append(inner)
+        elif word == b")":
+            if len(self._stack) == 1:
+                raise RemoteProtocolError("a ) without its (")
+            self._stack.pop()
+        else:
+            self._stack[-1].append(None if word.upper() == b"NIL" else Atom(word))
 
 
 def parse_values(parts: Sequence[Part], nesting: int) -> list[Value]:
@@ -121,8 +127,11 @@ def _unescape(raw: bytes) -> bytes:
     return b"\\".join(piece.replace(b"\\", b"") for piece in pieces)
 
 
-def _end_of_atom(line: bytes, position: int) -> int:
-    """Return where an atom ends; a section in brackets belongs to it, blanks and all."""
+def _end_of_word(line: bytes, position: int) -> int:
+    """Return where an atom or a parenthesis ends.
+
+    A section in brackets belongs to its atom, blanks and all.
+    """
     start = position
     while position < len(line):
         byte = line[position]

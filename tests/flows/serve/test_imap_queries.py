@@ -1,0 +1,123 @@
+"""Search keys and fetch items as the IMAP server understands them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.flows.serve.imap_queries import Refused, TextItem, part_of, read_items, search
+from mailhaul.flows.serve.mailboxes import Mailbox
+
+
+def mailbox() -> Mailbox:
+    """Return messages 1 to 4 of 10, 20, 30 and 40 octets: -, Seen, Deleted, Seen and Deleted."""
+    box = Mailbox(b"x" * size for size in (10, 20, 30, 40))
+    box.messages[1].flags = {rb"\Seen"}
+    box.messages[2].flags = {rb"\Deleted"}
+    box.messages[3].flags = {rb"\Seen", rb"\Deleted"}
+    return box
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        (b"ALL", [1, 2, 3, 4]),
+        (b"UNSEEN", [1, 3]),
+        (b"unseen Undeleted", [1]),
+        (b"SEEN DELETED", [4]),
+        (b"NOT SEEN", [1, 3]),
+        (b"NOT NOT SEEN", [2, 4]),
+        (b"NOT (SEEN DELETED)", [1, 2, 3]),
+        (b"OR SEEN DELETED", [2, 3, 4]),
+        (b"OR NOT SEEN UID 4", [1, 3, 4]),
+        (b"(UNSEEN) (1:2)", [1]),
+        (b"2:*", [2, 3, 4]),
+        (b"*", [4]),
+        (b"UID 2,9 SEEN", [2]),
+        (b"LARGER 20", [3, 4]),
+        (b"SMALLER 20", [1]),
+        (b"NEW", []),
+        (b"OLD ANSWERED", []),
+        (b"UNFLAGGED UNDRAFT UNANSWERED", [1, 2, 3, 4]),
+    ],
+)
+def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
+    assert [message.uid for _, message in search(criteria, mailbox())] == expected
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        b"SINCE 1-Jan-2026",
+        b"SUBJECT x",
+        b'"SEEN"',
+        b"NOT",
+        b"OR SEEN",
+        b"UID",
+        b"UID x",
+        b"1:x",
+        b"LARGER",
+        b"LARGER x",
+        b"()",
+        b"(SEEN",
+        b"SEEN)",
+        b"UNUNSEEN",
+        b"NOT " * 20000 + b"SEEN",
+        b"(" * 20000,
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(criteria: bytes) -> None:
+    with pytest.raises(Refused):
+        search(criteria, mailbox())
+
+
+WHOLE = TextItem(b"", True)
+
+
+@pytest.mark.parametrize(
+    ("items", "texts", "facts"),
+    [
+        (b"FLAGS", [], {b"FLAGS"}),
+        (b"(uid Rfc822.Size)", [], {b"UID", b"RFC822.SIZE"}),
+        (b"FAST", [], {b"FLAGS", b"RFC822.SIZE", b"INTERNALDATE"}),
+        (b"BODY[]", [WHOLE], set()),
+        (b"(UID BODY.PEEK[])", [TextItem(b"", False)], {b"UID"}),
+        (b"BODY.PEEK[HEADER]", [TextItem(b"HEADER", False)], set()),
+        (b"(body[header] body[text])", [TextItem(b"HEADER", True), TextItem(b"TEXT", True)], set()),
+        (b"RFC822", [TextItem(b"", True, b"RFC822")], set()),
+        (b"RFC822.HEADER", [TextItem(b"HEADER", False, b"RFC822.HEADER")], set()),
+        (b"RFC822.TEXT", [TextItem(b"TEXT", True, b"RFC822.TEXT")], set()),
+    ],
+)
+def test_what_a_fetch_asks_for(items: bytes, texts: list[TextItem], facts: set[bytes]) -> None:
+    assert read_items(items) == (texts, frozenset(facts))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        b"ENVELOPE",
+        b"BODY",
+        b"BODY[1]",
+        b"BODY[]<0.5>",
+        b"BODY[HEADER.FIELDS (TO)]",
+        b"BINARY[]",
+        b'"FLAGS"',
+        b"((FLAGS))",
+        b"(FLAGS",
+    ],
+)
+def test_what_cannot_be_fetched_is_refused(items: bytes) -> None:
+    with pytest.raises(Refused):
+        read_items(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "rest"),
+    [
+        (b"A: b\r\n\r\ntext\r\n\r\n", b"A: b\r\n\r\n", b"text\r\n\r\n"),
+        (b"A: b\r\n", b"A: b\r\n", b""),
+        (b"", b"", b""),
+    ],
+)
+def test_a_message_is_its_header_and_its_text(text: bytes, header: bytes, rest: bytes) -> None:
+    assert (part_of(text, b"HEADER"), part_of(text, b"TEXT")) == (header, rest)

@@ -1,0 +1,77 @@
+"""Mailboxes in memory: numbers, UIDs and what expunging does to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+
+
+def with_gaps() -> Mailbox:
+    """Return a mailbox with UIDs 1, 3, 4 and 6."""
+    mailbox = Mailbox(b"message %d" % n for n in range(1, 7))
+    for message in mailbox.messages:
+        if message.uid in {2, 5}:
+            message.flags.add(rb"\Deleted")
+    assert mailbox.expunge() == [2, 4]
+    return mailbox
+
+
+@pytest.mark.parametrize(
+    ("uids", "expected"),
+    [
+        (b"3", [(2, 3)]),
+        (b"2", []),
+        (b"2:5", [(2, 3), (3, 4)]),
+        (b"*", [(4, 6)]),
+        (b"5:*", [(4, 6)]),
+        (b"100:*", [(4, 6)]),
+        (b"100:200", []),
+        (b"6,1,1:3", [(1, 1), (2, 3), (4, 6)]),
+        (b"1:4294967295", [(1, 1), (2, 3), (3, 4), (4, 6)]),
+    ],
+)
+def test_messages_by_uid(uids: bytes, expected: list[tuple[int, int]]) -> None:
+    assert [(n, m.uid) for n, m in with_gaps().with_uids(uids)] == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (b"3", [(3, 4)]),
+        (b"0", []),
+        (b"5", []),
+        (b"4:2", [(2, 3), (3, 4), (4, 6)]),
+        (b"*", [(4, 6)]),
+    ],
+)
+def test_messages_by_number(numbers: bytes, expected: list[tuple[int, int]]) -> None:
+    assert [(n, m.uid) for n, m in with_gaps().numbered(numbers)] == expected
+
+
+def test_in_an_empty_mailbox_even_the_last_message_is_not_there() -> None:
+    assert Mailbox().with_uids(b"*") == []
+    assert Mailbox().numbered(b"1:*") == []
+
+
+def test_expunging_by_uid_leaves_the_others() -> None:
+    mailbox = Mailbox([b"a", b"b", b"c"])
+    for message in mailbox.messages:
+        message.flags.add(rb"\Deleted")
+    assert mailbox.expunge(frozenset({1, 3})) == [1, 2]
+    assert [message.uid for message in mailbox.messages] == [2]
+
+
+def test_a_uid_is_never_given_twice() -> None:
+    mailbox = Mailbox([b"a"])
+    mailbox.messages[0].flags.add(rb"\Deleted")
+    mailbox.expunge()
+    assert mailbox.append(b"b").uid == 2
+
+
+def test_inbox_has_its_name_in_any_case() -> None:
+    inbox, other = Mailbox(), Mailbox()
+    mailboxes = Mailboxes({b"INBOX": inbox, b"Other": other})
+    assert mailboxes.find(b"inbox") is inbox
+    assert mailboxes.find(b"Other") is other
+    assert mailboxes.find(b"other") is None
