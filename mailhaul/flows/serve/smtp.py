@@ -41,7 +41,7 @@ class Received:
 Policy = Callable[[Heard], Reply | None]
 """Looks at a command and returns a reply of its own, or None for the usual one."""
 
-USUAL = {
+USUAL: dict[type, Reply] = {
     Mail: Reply(250, (b"2.1.0 sender ok",)),
     Rcpt: Reply(250, (b"2.1.5 recipient ok",)),
     Data: Reply(354, (b"go ahead",)),

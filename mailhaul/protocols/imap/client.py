@@ -16,6 +16,7 @@ from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemotePr
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from .client_lines import describe, encode, owed
 from .client_states import Facts, new_dialogue
 from .commands import (
     Capability,
@@ -54,7 +55,7 @@ from .events import (
     Unknown,
 )
 from .responses import Response, ResponseReader, fetched, split_code
-from .strings import Wire, astring, quoted
+from .strings import quoted
 
 CONDITIONS = {condition.value: condition for condition in Condition}
 
@@ -136,7 +137,7 @@ class ImapClient:
 
     def send(self, command: Command) -> None:
         """Send a command. Raises LocalProtocolError when it is not allowed now."""
-        wire = self._encode(command)
+        wire = encode(command, self.capabilities)
         self._check(command)
         self._advance(f"{INPUTS[type(command)]}_sent", command)
         self._tags += 1
@@ -206,46 +207,6 @@ class ImapClient:
         except NoTransition:
             what = type(command).__name__ if command else name
             raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
-
-    def _encode(self, command: Command) -> Wire:
-        match command:
-            case Capability():
-                return Wire(b"CAPABILITY")
-            case Noop():
-                return Wire(b"NOOP")
-            case Logout():
-                return Wire(b"LOGOUT")
-            case StartTls():
-                return Wire(b"STARTTLS")
-            case Login(user, password):
-                return self._encode_login(user, password.reveal())
-            case Select(mailbox, read_only):
-                verb = b"EXAMINE " if read_only else b"SELECT "
-                return Wire(verb).add(astring(mailbox, self.capabilities))
-            case CloseMailbox():
-                return Wire(b"CLOSE")
-            case Search(criteria):
-                return Wire(b"SEARCH " + criteria)
-            case Fetch(numbers, items):
-                return Wire(b"FETCH %b %b" % (numbers, items))
-            case Store(numbers, operation, flags):
-                return Wire(b"STORE %b %b %b" % (numbers, operation, flags))
-            case UidSearch(criteria):
-                return Wire(b"UID SEARCH " + criteria)
-            case UidFetch(uids, items):
-                return Wire(b"UID FETCH %b %b" % (uids, items))
-            case UidStore(uids, operation, flags):
-                return Wire(b"UID STORE %b %b %b" % (uids, operation, flags))
-            case UidExpunge(uids):
-                return Wire(b"UID EXPUNGE " + uids)
-            case Expunge():
-                return Wire(b"EXPUNGE")
-
-    def _encode_login(self, user: bytes, password: bytes) -> Wire:
-        if b"LOGINDISABLED" in self.capabilities:
-            raise LocalProtocolError("the server announced LOGINDISABLED")
-        wire = Wire(b"LOGIN ").add(astring(user, self.capabilities)).add([b" "])
-        return wire.add(astring(password, self.capabilities), secret=True)
 
     # Hearing
 
@@ -441,26 +402,3 @@ class ImapClient:
         if any(len(word) > self._limits.digits for word in words if word.isdigit()):
             raise RemoteProtocolError("a number that is too long to be one", line=text)
         return tuple(int(word) for word in words if word.isdigit())
-
-
-def owed(commands: Sequence[Command]) -> str:
-    """Say which commands have no reply: ``UID FETCH 7 and 2 more were``."""
-    first, *more = commands
-    return f"{describe(first)} and {len(more)} more were" if more else f"{describe(first)} was"
-
-
-def describe(command: Command) -> str:
-    """Return a command's name as it stands in the RFC, with its UIDs if it has few."""
-    match command:
-        case UidFetch(uids) | UidStore(uids) | UidExpunge(uids):
-            verb = {UidFetch: "FETCH", UidStore: "STORE", UidExpunge: "EXPUNGE"}[type(command)]
-            few = uids[:40].decode("ascii", "replace")
-            return f"UID {verb} {few}"
-        case UidSearch():
-            return "UID SEARCH"
-        case Select(_, read_only):
-            return "EXAMINE" if read_only else "SELECT"
-        case CloseMailbox():
-            return "CLOSE"
-        case _:
-            return type(command).__name__.upper()

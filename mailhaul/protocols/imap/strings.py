@@ -33,7 +33,7 @@ class Wire:
         first, *rest = pieces
         self._pieces[-1] += first
         self._pieces += rest
-        self.shown += b"*" if secret else first.rstrip(b"\r\n")
+        self.shown += b"*" if secret else first.partition(b"\r\n")[0]
         return self
 
 

@@ -61,7 +61,7 @@ class Values:
         elif b'"' in part or b"[" in part:
             self._parse(part)
         else:
-            # Sizes and flags of a big mailbox come in many such lines: this takes a third.
+            # Sizes and flags of a big mailbox come in many such lines: this is the faster way.
             for word in part.replace(b"(", b" ( ").replace(b")", b" ) ").split(b" "):
                 if word:
                     self._add_word(word)

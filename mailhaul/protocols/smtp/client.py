@@ -3,6 +3,16 @@
 What may be sent when is in client_states.py, what a command looks like in command_lines.py,
 how bytes become replies in replies.py and how text is made safe in dots.py. This module pairs
 replies with commands, and lets commands run ahead of replies as RFC 2920 allows.
+
+Three rules for its user:
+
+* After a 354 although the sender or every recipient was refused, the state is ``lone-dot``:
+  only EndOfData may be sent, and its answer never ``accepts``.
+* A 4xx or 5xx in the middle of a text answers the final dot before there is one. It comes as
+  the answer to EndOfData, text that has not left yet is dropped, and the state is
+  ``cut-short``: nothing more may be sent, since the server might take it for text or, worse,
+  text for commands. What it still says is ignored; the connection has to be closed.
+* After a 421, asked for or not, only Quit may be sent.
 """
 
 from __future__ import annotations
@@ -17,7 +27,7 @@ from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemotePr
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
 from .client_states import Facts, begin
-from .command_lines import encode_command, verb_of
+from .command_lines import encode_command, needs_utf8, verb_of
 from .commands import (
     BodyChunk,
     Command,
@@ -60,6 +70,7 @@ FIRST_IN_GROUP = (Ehlo, Helo, StartTls)
 class Transaction:
     """What became of one MAIL and its recipients."""
 
+    utf8: bool = False
     sender_taken: bool = False
     taken: list[bytes] = field(default_factory=list[bytes])
 
@@ -152,9 +163,10 @@ class SmtpClient:
             self._send_dot(command)
             return
         line = encode_command(command, self.extensions, lmtp=self.lmtp)
+        self._check_facts(command)
         self._advance(SENT[type(command)], verb)
         if isinstance(command, Mail):
-            self._transaction = Transaction()
+            self._transaction = Transaction(needs_utf8(command))
         self._pending.append(Pending(command, self._transaction))
         self._say(line)
 
@@ -166,14 +178,20 @@ class SmtpClient:
         if self._fault:
             raise self._fault
         try:
-            reply = self._reader.read()
-            if reply is not None:
-                return self._hear(reply)
+            if self.state == "tls-handover" and len(self._reader.input):
+                raise RemoteProtocolError(INJECTED)
+            while (reply := self._reader.read()) is not None:
+                if self.state != "cut-short":
+                    return self._hear(reply)
             return self._at_end() if self._ended else NEED_DATA
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
             self._fail(fault)
             raise
+        except NoTransition:
+            fault = RemoteProtocolError("a reply that is out of place", state=self.state)
+            self._fail(fault)
+            raise fault from None
 
     # Sending
 
@@ -189,6 +207,14 @@ class SmtpClient:
             what = verb_of(command, lmtp=self.lmtp)
             before = verb_of(last, lmtp=self.lmtp)
             raise LocalProtocolError(f"{what} has to wait for the reply to {before}")
+
+    def _check_facts(self, command: Command) -> None:
+        """Refuse what the dialogue allows and the connection does not."""
+        if isinstance(command, StartTls) and self._facts.encrypted:
+            raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
+        if isinstance(command, Rcpt) and not command.recipient.isascii():
+            if not self._transaction.utf8:
+                raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
 
     def _advance(self, name: str, what: str) -> None:
         try:
@@ -237,9 +263,10 @@ class SmtpClient:
         return event
 
     def _hear_unasked(self, reply: Reply) -> Event:
-        if self.state in {"body", "lone-dot"}:
+        if self.state in {"body", "lone-dot"} and reply.code >= 400:
             # An answer to the dot before there is one. The text can only be dropped now.
             self._dialogue.text_cut_short()
+            self._outbox.take()
             return Answered(EndOfData(), reply)
         if reply.code != 421:
             raise RemoteProtocolError("a reply to nothing that we asked", line=b"%d" % reply.code)
@@ -321,6 +348,8 @@ class SmtpClient:
                 "the final dot" if isinstance(first, EndOfData) else verb_of(first, lmtp=self.lmtp)
             )
             raise ConnectionLost(f"connection closed while {what} was unanswered")
+        if not self._reader.between_replies:
+            raise ConnectionLost("connection closed inside a reply")
         if self.state == "quitting":
             self._dialogue.quit_answered()
         try:

@@ -124,6 +124,9 @@ def _end_of_words(text: bytes, stop: bytes) -> int | None:
 
     None when a quote is left open.
     """
+    if b'"' not in text:
+        places = [place for byte in stop if (place := text.find(byte)) >= 0]
+        return min(places, default=len(text))
     quoted = escaped = False
     for place in range(len(text)):
         byte = text[place : place + 1]

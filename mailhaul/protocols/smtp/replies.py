@@ -10,6 +10,10 @@ from ..machine import Trace
 from .events import Reply
 
 
+TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
+"""How an alert and a handshake begin (RFC 8446, 5.1): what a TLS port says to plain text."""
+
+
 class ReplyReader:
     """Cuts what a server sends into replies. ``read`` until it returns None."""
 
@@ -31,6 +35,10 @@ class ReplyReader:
 
         Raises RemoteProtocolError and LimitExceeded.
         """
+        if self._first and self.input.head(2) in TLS_RECORDS:
+            # A TLS record need not contain a line end: do not wait for one.
+            what = looks_like(self.input.head(2))
+            raise RemoteProtocolError(f"greeting is not SMTP{what}")
         while True:
             line = self.input.take_line(self._limits.reply_line, "reply line")
             if line is None:
@@ -45,7 +53,8 @@ class ReplyReader:
     def _take_line(self, line: bytes) -> bool:
         """Add a line to the reply; True if it is the last one."""
         digits, separator, text = line[:3], line[3:4], line[4:]
-        if not (len(digits) == 3 and digits.isdigit()) or separator not in {b"", b" ", b"-"}:
+        number = len(digits) == 3 and digits.isdigit() and b"1" <= digits[:1] <= b"5"
+        if not number or separator not in {b"", b" ", b"-"}:
             what = "greeting is not SMTP" if self._first else "a line that is no reply"
             raise RemoteProtocolError(f"{what}{looks_like(line) if self._first else ''}", line=line)
         code = int(digits)

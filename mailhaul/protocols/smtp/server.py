@@ -123,8 +123,9 @@ class SmtpServer:
         return self._outbox.take()
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The handshake is over. STARTTLS is offered no more (RFC 3207, 4.2)."""
         self._advance("tls_started")
+        self.extensions.pop(b"STARTTLS", None)
 
     def next_event(self) -> Heard | Closed | NeedData:
         """Return the next command or piece of text, Closed at the end, or NEED_DATA.
@@ -177,6 +178,8 @@ class SmtpServer:
             return self._refuse(500, b"unknown command")
         if isinstance(command, Malformed):
             return self._refuse(command.code, command.problem.encode("ascii", "replace"))
+        if isinstance(command, StartTls) and b"STARTTLS" not in self.extensions:
+            return self._refuse(502, b"STARTTLS is not offered")
         try:
             getattr(self._dialogue, HEARD[type(command)])()
         except NoTransition:
@@ -206,7 +209,9 @@ class SmtpServer:
     # Saying
 
     def send(self, reply: Reply) -> None:
-        """Say a reply. Raises LocalProtocolError when none is due."""
+        """Say a reply. Raises LocalProtocolError when none is due, or it holds a line end."""
+        if any(b"\r" in line or b"\n" in line for line in reply.lines):
+            raise LocalProtocolError("a line of a reply contains a line end")
         if self._facts.state == "greeting":
             self._advance("welcomed" if reply.code == 220 else "turned_away")
             self._put(reply)

@@ -78,9 +78,8 @@ def test_what_does_not_work_is_one_error_at_its_place(text: str, expected: str) 
     assert "qZ7" not in error
 
 
-def test_an_account_without_a_protocol_is_pointed_to_its_entry() -> None:
-    (error,), _ = findings("\npoll h")
-    assert error.startswith('rc:2:1: "protocol auto" is not supported yet')
+def test_an_account_without_a_protocol_is_tried_as_imap() -> None:
+    assert findings("\npoll h") == ([], [])
 
 
 def test_pop3_has_no_folders() -> None:

@@ -184,11 +184,13 @@ def test_an_empty_password_hides_nothing() -> None:
     assert hear(client, b"A0001 NO no\r\n") == [Completed(command, Condition.NO, None, b"no")]
 
 
-def test_a_literal_is_a_note_in_the_trace() -> None:
+@pytest.mark.parametrize(("announced", "note"), [(b"X", b"{5}"), (b"LITERAL+", b"{5+}")])
+def test_a_literal_is_a_note_in_the_trace(announced: bytes, note: bytes) -> None:
     lines: list[bytes] = []
-    client = greeted(trace=lambda way, line: lines.append(line))
+    greeting = b"* OK [CAPABILITY %b] hi" % announced
+    client = greeted(greeting, trace=lambda way, line: lines.append(line))
     client.send(Login("jörg".encode(), Secret(b"sesame")))
-    assert lines[-1] == b"A0001 LOGIN {5} *"
+    assert lines[-1] == b"A0001 LOGIN %b *" % note
 
 
 def test_what_came_with_a_fault_is_handed_out_before_it() -> None:

@@ -1,0 +1,93 @@
+"""Prints the state machines of mailhaul into docs/states, from the machines themselves.
+
+    python docs/states.py            writes the pages
+    python docs/states.py --check    exits with 1 if a page is not what the machine says
+
+Every module of mailhaul.protocols whose name ends in ``_states`` and that has a ``builder``
+(automat's TypeMachineBuilder) gets a page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import mailhaul.protocols
+
+FOLDER = Path(__file__).parent / "states"
+Row = tuple[str, str, str]
+
+
+def machines() -> dict[str, ModuleType]:
+    """Return the modules that hold a machine, by the name of their page."""
+    found: dict[str, ModuleType] = {}
+    for module in pkgutil.walk_packages(mailhaul.protocols.__path__, "mailhaul.protocols."):
+        if module.name.endswith("_states"):
+            *_, protocol, name = module.name.split(".")
+            page = f"{protocol}-{name.removesuffix('_states')}"
+            found[page] = importlib.import_module(module.name)
+    return dict(sorted(found.items()))
+
+
+def rows(module: ModuleType) -> list[Row]:
+    """Return (state, input, next state), sorted."""
+    automaton = module.builder._automaton
+    return sorted((old.name, name, new.name) for old, name, new, _ in automaton.allTransitions())
+
+
+def page(name: str, module: ModuleType) -> str:
+    """Return a page: the diagram, then the table."""
+    start = module.Facts().state
+    file = f"mailhaul/{module.__name__.removeprefix('mailhaul.').replace('.', '/')}.py"
+    first = (module.__doc__ or "").strip().splitlines()[0]
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for old, event, new in rows(module):
+        arrows.setdefault((old, new), []).append(event)
+    diagram = [
+        "stateDiagram-v2",
+        f"    [*] --> {start.replace('-', '_')}",
+        *(
+            f"    {old.replace('-', '_')} --> {new.replace('-', '_')} : {', '.join(events)}"
+            for (old, new), events in arrows.items()
+        ),
+    ]
+    table = [f"| {old} | {event} | {new} |" for old, event, new in rows(module)]
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            first,
+            f"Printed from `{file}` by `docs/states.py`; what is not listed is refused.",
+            "",
+            "```mermaid",
+            *diagram,
+            "```",
+            "",
+            "| state | input | next state |",
+            "|---|---|---|",
+            *table,
+            "",
+        ]
+    )
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    pages = {FOLDER / f"{name}.md": page(name, module) for name, module in machines().items()}
+    if "--check" in sys.argv[1:]:
+        stale = [p for p, text in pages.items() if not p.exists() or p.read_text() != text]
+        stale += sorted(set(FOLDER.glob("*.md")) - set(pages))
+        for path in stale:
+            print(f"{path}: not what the machine says; run python docs/states.py")
+        return 1 if stale else 0
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in pages.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

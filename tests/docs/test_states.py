@@ -1,0 +1,21 @@
+"""The diagrams in docs/states are what the machines say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "states.py"
+
+
+def test_the_diagrams_match_the_machines() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_there_is_a_page_for_each_role() -> None:
+    pages = {path.stem for path in (SCRIPT.parent / "states").glob("*.md")}
+    assert pages == {"imap-client", "imap-server", "smtp-client", "smtp-server"}
