@@ -75,9 +75,9 @@ class HeaderScanner:
         searched = len(self._data)
         self._data += chunk
         found = find_blank_line(self._data, max(searched - 2, 0), self._limit + 2)
-        if found is not None:
+        if found is not None and found[0] <= self._limit:
             self._complete(*found)
-        elif len(self._data) >= self._limit + 2:
+        elif found is not None or len(self._data) >= self._limit + 2:
             self._pass_on()
 
     def finish(self) -> None:

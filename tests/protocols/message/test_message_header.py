@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.errors import LocalProtocolError
@@ -38,6 +38,7 @@ def cut(text: bytes, cuts: list[int]) -> list[bytes]:
     return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
 
 
+@example(b"\r\r\r\r\n\n", [], 4)
 @given(PIECES, st.lists(st.integers(0, 60), max_size=6), st.sampled_from([4, 10, 1000]))
 def test_any_bytes_in_any_split_give_the_same_pieces_and_lose_nothing(
     text: bytes, cuts: list[int], limit: int
