@@ -111,7 +111,8 @@ def test_a_message_of_200_mb_needs_less_than_40_mb(sink: str, tmp_path: Path) ->
         }[sink]
         rcfile = tmp_path / "rc"
         rcfile.write_text(
-            f"set invisible poll localhost port {imap_port} protocol imap user joe password sesame\n"
+            "set invisible\n"
+            f"poll localhost port {imap_port} protocol imap user joe password sesame\n"
             f"  sslproto '' no rewrite {delivery}\n"
         )
         rcfile.chmod(0o600)

@@ -571,11 +571,10 @@ def test_a_handshake_that_never_ends_is_given_up(run: Run, serve: Callable[..., 
     def silent(connection: socket.socket) -> None:
         over.wait(SOON)
 
+    flow = secured(serve(silent), Trust("localhost"), timeout=0.1)
     with pytest.raises(TimedOut):
-        try:
-            run(secured(serve(silent), Trust("localhost"), timeout=0.1))
-        finally:
-            over.set()
+        run(flow)
+    over.set()
 
 
 def test_a_peer_that_hangs_up_in_the_handshake_fails_it(

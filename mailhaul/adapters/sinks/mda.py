@@ -63,14 +63,14 @@ def shell_script(command: str) -> str:
     position = 0
     while position < len(command):
         character = command[position]
-        token = command[position : position + 2]
-        if token in {"%F", "%T", "%s"}:
-            parameter = "${1}" if token == "%F" else "${2}"
+        pair = command[position : position + 2]
+        if pair in {"%F", "%T", "%s"}:
+            parameter = "${1}" if pair == "%F" else "${2}"
             pieces.append(f'{quote}"{parameter}"{quote}' if quote != '"' else parameter)
             position += 2
             continue
         if character == "\\" and quote != "'":
-            pieces.append(token)
+            pieces.append(pair)
             position += 2
             continue
         if character in {"'", '"'} and quote in {"", character}:
