@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from hashlib import sha256
 
 from ...flows.outcome import ExitCode, PollFailed
 
@@ -18,7 +17,7 @@ class AccountLock:
     """
 
     def __init__(self, folder: str, account: str) -> None:
-        self._path = os.path.join(folder, sha256(account.encode()).hexdigest()[:16] + ".lock")
+        self._path = os.path.join(folder, file_name(account))
         self._account = account
         self._fd = -1
 
@@ -47,3 +46,9 @@ class AccountLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def file_name(account: str) -> str:
+    """Return a name for the lock that no other account has and every file system takes."""
+    safe = "".join(c if c.isascii() and c.isalnum() else f"%{ord(c):x}." for c in account)
+    return f"{safe[:200]}.{len(account)}.lock"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import PurePath
 
 from ... import __version__
 from ...adapters.config.caller import Caller
@@ -100,7 +99,7 @@ def state_folder(caller: Caller, environ: Mapping[str, str]) -> str:
     if caller.private_home is not None:
         return os.path.join(caller.private_home, "mailhaul")
     state = environ.get("XDG_STATE_HOME", "")
-    if not PurePath(state).is_absolute():
+    if not os.path.isabs(state):
         state = os.path.join(caller.home, ".local", "state")
     return os.path.join(state, "mailhaul")
 
