@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ..protocols.record import Record
 
 
 class Action(Enum):
@@ -13,8 +14,7 @@ class Action(Enum):
     MARK = "mark"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
     ``name`` identifies the account in the ledger. ``limit`` is in octets, ``timeout`` in

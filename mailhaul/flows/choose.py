@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from ..protocols.record import Record
 from .account import Account
 from .source import Listed
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Record):
     """What a poll does with a mailbox: fetch these, leave the oversized, ``left`` wait."""
 
     fetch: tuple[Listed, ...]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from ..protocols.record import Record
 from .account import Action
 from .outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(Record):
     """A message that a sink accepted and that the server may still hold."""
 
     uid: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from ..protocols.errors import ConnectionLost, ProtocolError
+from ..protocols.record import Record
 from .requests import NameNotFound, RuntimeFault
 
 
@@ -72,8 +73,7 @@ class Verdict(Enum):
     """Not now, or the answer is not known; ask again at the next poll."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Record):
     """A sink's verdict on one message, with its reason and one verdict for each recipient."""
 
     verdict: Verdict

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..protocols.record import Record
 from .outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Record):
     """A mailbox was opened: ``total`` messages, ``seen`` of them not to be fetched."""
 
     mailbox: str
@@ -17,8 +16,7 @@ class Counted:
     seen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Record):
     """The header of message ``number`` of ``total`` is in hand. Sizes are octets."""
 
     number: int
@@ -27,8 +25,7 @@ class Reading:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(Record):
     """The fate of a message that was read: what the sink said, and whether it is deleted."""
 
     number: int
@@ -36,8 +33,7 @@ class Handled:
     flushed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Record):
     """A message was not read: ``reason`` is "oversized" or "", ``size`` 0 when not known."""
 
     number: int
@@ -46,16 +42,14 @@ class Skipped:
     flushed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LimitReached:
+class LimitReached(Record):
     """The fetch limit ended the poll; ``left`` messages, old ones too, were not fetched."""
 
     limit: int
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Record):
     """A remark: an ``error`` that the user must see, or a note for verbose runs."""
 
     text: str

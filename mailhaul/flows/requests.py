@@ -8,8 +8,9 @@ same flow runs on blocking sockets, under trio, and in the simulated runtime.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from ..protocols.record import Record
 
 if TYPE_CHECKING:
     from .channel import Channel, Program
@@ -17,32 +18,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Request(Generic[T]):
+class Request(Record, Generic[T]):
     """A question to the runtime whose answer is a T."""
-
-    __slots__ = ()
 
     def __await__(self) -> Generator[Request[Any], Any, T]:
         return cast(T, (yield self))
 
 
-@dataclass(frozen=True, slots=True)
-class Tcp:
+class Tcp(Record):
     """A TCP address: host name or literal address, and port number or service name."""
 
     host: str
     port: int | str
 
 
-@dataclass(frozen=True, slots=True)
-class UnixSocket:
+class UnixSocket(Record):
     """The path of a UNIX stream socket."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pipe:
+class Pipe(Record):
     """A child process that speaks on its standard input and output, run without a shell."""
 
     argv: tuple[str, ...]
@@ -51,8 +47,7 @@ class Pipe:
 Address = Tcp | UnixSocket | Pipe
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Record):
     """Whom to believe over TLS (the user's sslcertck, sslcertfile, sslproto, ...).
 
     ``hostname`` is the name to ask for and to verify, ``fingerprint`` upper-case hex with
@@ -70,7 +65,6 @@ class Trust:
     fingerprint: str | None = None
 
 
-@dataclass(slots=True)
 class Open(Request[None]):
     """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut."""
 
@@ -79,7 +73,6 @@ class Open(Request[None]):
     timeout: float
 
 
-@dataclass(slots=True)
 class UpgradeToTls(Request[None]):
     """Shake hands over the channel's stream. Raises TlsFailed or TimedOut."""
 
@@ -88,7 +81,6 @@ class UpgradeToTls(Request[None]):
     timeout: float
 
 
-@dataclass(slots=True)
 class Wait(Request[None]):
     """Wait until one of these has news: input, end of input, room to write, or an exit.
 
@@ -101,7 +93,6 @@ class Wait(Request[None]):
     timeout: float
 
 
-@dataclass(slots=True)
 class Start(Request["Program"]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
@@ -113,7 +104,6 @@ class Start(Request["Program"]):
     shell: bool = False
 
 
-@dataclass(slots=True)
 class Close(Request[None]):
     """Close the channel's stream, or end the program, whatever state it is in.
 
@@ -123,21 +113,18 @@ class Close(Request[None]):
     target: Channel[Any] | Program
 
 
-@dataclass(slots=True)
 class Call(Request[T]):
     """Do blocking work (disk, name service) where it delays nobody else; return its result."""
 
     work: Callable[[], T]
 
 
-@dataclass(slots=True)
 class Sleep(Request[None]):
     """Let this many seconds pass."""
 
     seconds: float
 
 
-@dataclass(slots=True)
 class Now(Request[float]):
     """Ask for the seconds of a clock that never jumps."""
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..protocols.record import Record
 from .channel import Channel, Program
 from .outcome import Outcome
 from .source import Complete
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(Record):
     """A message on its way: envelope, the header to send, and the size the source announced.
 
     Addresses are without angle brackets; a sender of b"" is the null sender and None says
@@ -21,8 +20,9 @@ class Parcel:
 
     sender: bytes | None
     recipients: tuple[bytes, ...]
-    header: bytes = field(repr=False)
+    header: bytes
     size: int
+    _hidden = frozenset({"header"})
 
 
 class Delivery(Protocol):

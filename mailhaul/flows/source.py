@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..protocols.record import Record
 from .account import Action
 from .channel import Channel
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Record):
     """One message on the server. The server's word for its octets, and its place, may be 0."""
 
     uid: int
@@ -19,8 +18,7 @@ class Listed:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Record):
     """A mailbox that was opened, and the generation of its UIDs (RFC 3501, 2.3.1.1)."""
 
     uidvalidity: int
@@ -40,8 +38,7 @@ class Complete:
         self.octets = octets
 
 
-@dataclass(frozen=True, slots=True)
-class Arriving:
+class Arriving(Record):
     """The text of a message begins: its number in the mailbox and the octets announced."""
 
     uid: int
@@ -49,23 +46,21 @@ class Arriving:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Record):
     """Some bytes of the message that is arriving."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+    _hidden = frozenset({"data"})
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Record):
     """The message is complete. ``size`` is the server's own word for its octets."""
 
     proof: Complete
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Record):
     """This message cannot be read now: it is gone, or the server refuses it."""
 
     uid: int

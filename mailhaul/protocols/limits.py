@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Record):
     """Upper bounds on what a peer may make us hold. Sizes are in bytes."""
 
     reply_line: int = 8 * 1024

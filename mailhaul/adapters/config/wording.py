@@ -42,6 +42,7 @@ _HISTORIC: Final = {
 }
 """What to write instead of words that other versions know."""
 
+_PASSWORDS: Final = ("pass", "password", "esmtppassword")
 _QUOTES: Final = ("'", '"')
 _UNSEEN: Final = "a word that is not shown here"
 
@@ -61,7 +62,9 @@ class Complainer:
         """
         kind, text, offset = self._tokens.list[at]
         hint = self._quoting(at)
-        hidden = bool(hint) and kind in (STRING, NUMBER, HIDDEN)
+        # "auth password secret" reads as a way to log in, and means a password all the same.
+        follows = at > 0 and self._tokens.list[at - 1][1] in _PASSWORDS
+        hidden = (bool(hint) or follows) and kind in (STRING, NUMBER, HIDDEN)
         if kind == END:
             found = "the end of the file"
         elif hidden or kind == HIDDEN:

@@ -6,7 +6,6 @@ rules about TLS allow it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -17,6 +16,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Capability, Command, Login, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.machine import Trace
+from ...protocols.record import Record
 from ...protocols.secret import Secret
 
 
@@ -33,8 +33,7 @@ class TlsMode(Enum):
     """In the clear, as ``sslproto ''`` asks."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImapAccess:
+class ImapAccess(Record):
     """How to reach one account. ``peer`` names the server for people.
 
     ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS

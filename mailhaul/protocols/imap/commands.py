@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..record import Record
 from ..secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(Record):
     """Ask what the server can do (6.1.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(Record):
     """Ask for nothing but news (6.1.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Logout:
+class Logout(Record):
     """Say good-bye (6.1.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTls(Record):
     """Ask to speak TLS from here on (6.2.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Record):
     """Log in with a plain password (6.2.3). ``user`` is sent as it is."""
 
     user: bytes
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(Record):
     """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) when ``read_only``.
 
     ``mailbox`` is the name as it goes on the wire (modified UTF-7, 5.1.3).
@@ -46,23 +39,20 @@ class Select:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Record):
     """Ask for the sequence numbers of matching messages (6.4.4)."""
 
     criteria: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Record):
     """Ask for data of messages by sequence number (6.4.5)."""
 
     numbers: bytes
     items: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Record):
     """Change flags of messages by sequence number (6.4.6)."""
 
     numbers: bytes
@@ -70,20 +60,17 @@ class Store:
     flags: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CloseMailbox:
+class CloseMailbox(Record):
     """Leave the mailbox and remove what is flagged as deleted: CLOSE (6.4.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class UidSearch:
+class UidSearch(Record):
     """Ask for the UIDs of matching messages (6.4.4, 6.4.8): ``b"UNSEEN UNDELETED"``."""
 
     criteria: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UidFetch:
+class UidFetch(Record):
     """Ask for data of messages (6.4.5, 6.4.8): ``UidFetch(b"5", b"(UID BODY.PEEK[])")``.
 
     ``uids`` is a sequence set (RFC 3501, section 9) and ``items`` the items as sent.
@@ -93,8 +80,7 @@ class UidFetch:
     items: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UidStore:
+class UidStore(Record):
     """Change flags (6.4.6, 6.4.8): ``UidStore(b"5", b"+FLAGS.SILENT", b"(\\\\Deleted)")``."""
 
     uids: bytes
@@ -102,15 +88,13 @@ class UidStore:
     flags: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UidExpunge:
+class UidExpunge(Record):
     """Remove messages flagged as deleted among these UIDs only (RFC 4315, 2.1)."""
 
     uids: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Expunge:
+class Expunge(Record):
     """Remove every message flagged as deleted (6.4.3)."""
 
 

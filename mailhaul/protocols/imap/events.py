@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
+from ..record import Record
 from .commands import Command
 
 
@@ -16,16 +16,14 @@ class Condition(Enum):
     BAD = b"BAD"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Record):
     """The bracketed code of a status response: name in upper case, arguments as sent."""
 
     name: bytes
     arguments: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Greeted:
+class Greeted(Record):
     """The connection is open; ``preauthenticated`` when no login is needed (7.1.1, 7.1.4)."""
 
     preauthenticated: bool
@@ -33,23 +31,20 @@ class Greeted:
     text: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SaidBye:
+class SaidBye(Record):
     """The server is about to close, as a greeting, after LOGOUT or unasked (7.1.5)."""
 
     code: Code | None = None
     text: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Record):
     """What the server can do, in upper case; replaces what was announced before (7.2.1)."""
 
     names: frozenset[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Record):
     """An untagged OK, NO or BAD, such as ``* OK [UIDVALIDITY 7]`` (7.1)."""
 
     condition: Condition
@@ -57,36 +52,31 @@ class Status:
     text: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(Record):
     """The flags that messages in this mailbox may have, as sent (7.2.6)."""
 
     names: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Record):
     """The number of messages that no session has seen before this one (7.3.2)."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(Record):
     """The number of messages in the mailbox (7.3.1)."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Expunged:
+class Expunged(Record):
     """The message of this sequence number is gone (7.4.1)."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Record):
     """What a search found, in the server's order (7.2.5). May come in several parts.
 
     These are UIDs after UID SEARCH and sequence numbers after SEARCH.
@@ -95,8 +85,7 @@ class Found:
     uids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BodyStart:
+class BodyStart(Record):
     """Message text begins. ``uid`` is None when the server names it only afterwards.
 
     ``section`` is what stands between the brackets (``b""`` is the whole message) and
@@ -111,20 +100,18 @@ class BodyStart:
     old_name: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyChunk:
+class BodyChunk(Record):
     """Some bytes of message text, as large as they arrived."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+    _hidden = frozenset({"data"})
 
 
-@dataclass(frozen=True, slots=True)
-class BodyEnd:
+class BodyEnd(Record):
     """The announced number of octets has arrived. Only Completed makes the message complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Record):
     """One FETCH response is over; what it said apart from message text (7.4.2).
 
     What the server did not mention is None. Flags are as sent.
@@ -137,15 +124,13 @@ class Fetched:
     internal_date: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Record):
     """An untagged response that has no event of its own; its first word in upper case."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Record):
     """The tagged reply: this command is over (7.1)."""
 
     command: Command
@@ -154,15 +139,13 @@ class Completed:
     text: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class TlsReady:
+class TlsReady(Record):
     """STARTTLS was granted: the handshake is next, then ``tls_started``."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Record):
     """The peer has closed in good order."""
 
 

@@ -8,12 +8,11 @@ message text, goes out as it comes, and is never held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..input import InputBuffer
 from ..limits import Limits
 from ..machine import Trace
+from ..record import Record
 from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched
 from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
 
@@ -27,8 +26,7 @@ WORDS_FOR_PEOPLE = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 """Untagged responses that end with free text: what looks like a literal there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Record):
     """One whole response. Message text in it has gone out already, as events.
 
     ``line`` is the response up to its first literal; ``values`` are those of a FETCH response.

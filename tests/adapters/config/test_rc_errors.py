@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailhaul.adapters.config.errors import ConfigErrors
@@ -188,6 +188,7 @@ def outcome(data: bytes) -> RcFile | ConfigErrors:
 
 
 @settings(deadline=None)
+@example(before=["auth"], password="qZ7", after=[], option="password")
 @given(
     before=st.lists(WORDS, max_size=6),
     password=PASSWORDS,
