@@ -57,6 +57,7 @@ class World:
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
     extensions: dict[bytes, bytes] = field(default_factory=lambda: dict(DEFAULT_EXTENSIONS))
     events: list[Event] = field(default_factory=list)
+    capabilities: frozenset[bytes] = frozenset({b"IMAP4REV1", b"UIDPLUS"})
 
     @property
     def inbox(self) -> Mailbox:
@@ -187,7 +188,7 @@ def in_simulation(world: World, simulation: Simulation, **options: Any) -> Resul
     imap, smtp = Tcp("imap", 143), Tcp("smtp", 25)
 
     def imap_flow(channel: Channel[Any]) -> Flow:
-        return serve_imap(channel, world.mailboxes, USERS, world.misbehaviour)
+        return serve_imap(channel, world.mailboxes, USERS, world.misbehaviour, world.capabilities)
 
     def smtp_flow(channel: Channel[Any]) -> Flow:
         return serve_smtp(channel, world.received)
@@ -300,3 +301,75 @@ def test_a_kill_at_any_step_of_a_whole_poll_loses_nothing(tmp_path: Path, step: 
     got = [digest for _, digest, _ in result.delivered]
     assert set(got) == wanted
     assert len(got) <= len(texts) + killed
+
+
+def senders(result: Result) -> list[bytes]:
+    return [sender for sender, _, _ in result.delivered]
+
+
+def small_world(folder: Path, count: int = 3) -> World:
+    texts = [message(number, b"hello\r\n") for number in range(1, count + 1)]
+    return World(folder, Mailboxes({b"INBOX": Mailbox(texts, uidvalidity=5)}))
+
+
+def test_what_another_client_deleted_is_neither_fetched_nor_expunged(tmp_path: Path) -> None:
+    world = small_world(tmp_path)
+    world.inbox.messages[1].flags.add(b"\\Deleted")
+    result = in_simulation(world, Simulation())
+    assert senders(result) == [b"a1@example.org", b"a3@example.org"]
+    assert result.left == [2]
+
+
+def test_without_uidplus_a_foreign_deletion_keeps_ours_from_being_expunged(
+    tmp_path: Path,
+) -> None:
+    world = small_world(tmp_path)
+    world.capabilities = frozenset({b"IMAP4REV1"})
+    world.inbox.messages[1].flags.add(b"\\Deleted")
+    result = in_simulation(world, Simulation())
+    assert result.left == [1, 2, 3]
+    assert all(b"\\Deleted" in message.flags for message in world.inbox.messages)
+    again = in_simulation(world, Simulation())
+    assert len(again.delivered) == 2
+
+
+def test_without_uidplus_our_own_deletions_are_expunged(tmp_path: Path) -> None:
+    world = small_world(tmp_path)
+    world.capabilities = frozenset({b"IMAP4REV1"})
+    assert in_simulation(world, Simulation()).left == []
+
+
+def test_another_client_that_expunges_meanwhile_does_not_shift_our_deletions(
+    tmp_path: Path,
+) -> None:
+    world = small_world(tmp_path, 5)
+
+    def policy(heard: Heard) -> Reply | None:
+        if isinstance(heard, Mail) and heard.sender == b"a2@example.org":
+            world.inbox.messages[0].flags.add(b"\\Deleted")
+            list(world.inbox.expunge(frozenset({1})))
+        if isinstance(heard, EndOfData) and len(world.received.messages) == 3:
+            return Reply(451, (b"later",))
+        return None
+
+    world.received.policy = policy
+    result = in_simulation(world, Simulation(round_trip=0.05))
+    delivered = {int(sender[1:2]) for sender in senders(result)}
+    assert delivered.isdisjoint(result.left)
+    assert delivered | set(result.left) == {1, 2, 3, 4, 5}
+
+
+def test_a_message_that_is_no_message_is_delivered_all_the_same(tmp_path: Path) -> None:
+    texts = [b"no colon here\r\nFrom: a1@example.org\r\n\r\nbody\r\n", b"", b"\r\n", b"\0\0\r\n"]
+    world = World(tmp_path, Mailboxes({b"INBOX": Mailbox(texts)}))
+    result = in_simulation(world, Simulation())
+    assert (len(result.delivered), result.left) == (4, [])
+
+
+def test_a_bare_line_feed_cannot_smuggle_a_second_message(tmp_path: Path) -> None:
+    evil = b"hi\n.\nMAIL FROM:<evil@example.org>\r.\rRCPT TO:<x@example.org>\n.\r\nDATA\r\n"
+    world = World(tmp_path, Mailboxes({b"INBOX": Mailbox([message(1, evil)])}))
+    result = in_simulation(world, Simulation(cut=True))
+    assert senders(result) == [b"a1@example.org"]
+    normalized = message(1, evil).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert world.received.messages[0].text == normalized.replace(b"\n", b"\r\n")
