@@ -61,6 +61,10 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
 
         sys.stdout.write(describe(configuration))
         return ExitCode.SUCCESS
+    for word in ("quit", "configdump"):
+        if getattr(configuration.run, word):
+            lines.complain(f'command line: "--{word}" is not supported yet')
+            return ExitCode.SYNTAX
     from .polling import poll_all
 
     for warning in configuration.warnings:
@@ -87,6 +91,9 @@ def stand_on_open_descriptors() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
+    # Python sets these to None, against what their types say, when it finds them closed.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def read_stdin() -> bytes:

@@ -1,0 +1,119 @@
+"""The words of the command line: fetchmail's, and nothing that could drive a terminal."""
+
+from __future__ import annotations
+
+from io import BytesIO, StringIO, TextIOWrapper
+
+import pytest
+
+from mailhaul.apps.cli.lines import LONGEST, AccountLines, Lines, escape, status_line
+from mailhaul.flows.account import Account
+from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
+from mailhaul.flows.report import (
+    Counted,
+    Event,
+    Handled,
+    LimitReached,
+    Reading,
+    Said,
+    Skipped,
+)
+
+TAKEN = Outcome(Verdict.ACCEPTED)
+REFUSED = Outcome(Verdict.REFUSED, "550 no")
+
+
+def printed(*events: Event, verbosity: int = 1, folders: bool = False) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    account = Account("imap kwm@server", "kwm", "server", "true.example.org")
+    report = AccountLines(Lines(verbosity, out, err), account, folders, "SMTP")
+    for event in events:
+        report(event)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Counted("INBOX", 0, 0), "mailhaul: No mail for kwm at server\n"),
+        (Counted("INBOX", 1, 0), "1 message for kwm at server.\n"),
+        (Counted("INBOX", 5, 5), "5 messages (5 seen) for kwm at server.\n"),
+        (
+            LimitReached(3, 1),
+            "mailhaul: fetchlimit 3 reached; 1 message left on server true.example.org account "
+            "kwm\n",
+        ),
+        (
+            Skipped(2, 900, "oversized", False),
+            "skipping message kwm@true.example.org:2 (900 octets) (oversized) not flushed\n",
+        ),
+        (Skipped(2, 0, "", True), "skipping message kwm@true.example.org:2 flushed\n"),
+    ],
+)
+def test_each_event_has_fetchmails_words(event: Event, line: str) -> None:
+    assert printed(event) == (line, "")
+
+
+def test_a_message_is_one_line_from_its_header_to_its_fate() -> None:
+    out, err = printed(Reading(1, 5, 2944, 31), Handled(1, TAKEN, True))
+    assert out == (
+        "reading message kwm@true.example.org:1 of 5 (2944 header octets) (31 body octets)"
+        " flushed\n"
+    )
+    assert err == ""
+
+
+def test_a_refused_message_says_why_on_standard_error() -> None:
+    out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False))
+    assert out.endswith(" not flushed\n")
+    assert err == "mailhaul: SMTP error: 550 no; the message stays on the server\n"
+
+
+def test_a_named_folder_is_named() -> None:
+    assert printed(Counted("Work", 1, 0), folders=True)[0] == (
+        "1 message for kwm at server (folder Work).\n"
+    )
+
+
+def test_silent_prints_errors_only() -> None:
+    events: list[Event] = [Counted("INBOX", 1, 0), Reading(1, 1, 2, 3), Handled(1, REFUSED, False)]
+    out, err = printed(*events, verbosity=0)
+    assert out == ""
+    assert "550 no" in err
+
+
+def test_notes_are_for_those_who_ask() -> None:
+    assert printed(Said("a note", error=False)) == ("", "")
+    assert printed(Said("a note", error=False), verbosity=2)[0] == "mailhaul: a note\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\r\nb\tc\0", "a\\r\\nb\\tc\\x00"),
+        ("\x9b31m\x7f", "\\x9b31m\\x7f"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("grün", "grün"),
+        (b"\xff".decode("utf-8", "surrogateescape"), "\\xff"),
+    ],
+)
+def test_text_from_outside_cannot_drive_a_terminal(text: str, shown: str) -> None:
+    assert escape(text) == shown
+
+
+def test_long_text_is_cut() -> None:
+    assert len(escape("x" * 5000)) == LONGEST + 3
+
+
+def test_a_terminal_that_knows_no_umlauts_gets_escapes() -> None:
+    raw = BytesIO()
+    lines = Lines(1, TextIOWrapper(raw, encoding="ascii"))
+    lines.say("grün")
+    assert raw.getvalue() == b"mailhaul: gr\\xfcn\n"
+
+
+def test_the_status_line_names_the_code() -> None:
+    assert status_line(ExitCode.SOCKET) == "Query status=2 (SOCKET)"
+    assert status_line(ExitCode.SERVBUSY) == "Query status=14"
