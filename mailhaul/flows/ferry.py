@@ -160,10 +160,11 @@ class Ferry:
             await delivery.abandon()
             self._give_up(arrived)
             return
-        self._unanswered = Unanswered(message, arrived.size, delivery)
         if delivery.settled() is None:
             await delivery.feed(packer.end())
+            # The promise: only a complete message may reach the sink's last step.
             await delivery.complete(arrived.proof)
+        self._unanswered = Unanswered(message, arrived.size, delivery)
 
     def _give_up(self, missing: Unavailable) -> None:
         self._report(Said(f"message {missing.uid} cannot be read: {missing.reason}", error=True))

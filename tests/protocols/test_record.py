@@ -46,7 +46,7 @@ def test_a_record_does_not_change() -> None:
     with pytest.raises(AttributeError, match="does not change"):
         point.x = 2  # type: ignore[misc]  # the point of the test
     with pytest.raises(AttributeError):
-        point.z = 2  # type: ignore[attr-defined]  # the point of the test
+        point.z = 2
 
 
 def test_a_record_can_be_taken_apart() -> None:

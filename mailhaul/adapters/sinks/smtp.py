@@ -19,6 +19,7 @@ from ...flows.source import Complete
 from ...protocols.errors import LocalProtocolError, ProtocolError
 from ...protocols.machine import NeedData, Trace
 from ...protocols.smtp.client import SmtpClient
+from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import (
     BodyChunk,
     Data,
@@ -258,32 +259,42 @@ class SmtpDelivery:
 
     def send_envelope(self) -> None:
         """Send MAIL, RCPT and DATA in one go, as pipelining allows."""
-        self._sink.enter(self)
         self._envelope_sent = True
+        if not self._can_be_said():
+            return
+        self._sink.enter(self)
         for command in self._script():
-            if not self._say(command):
-                return
+            self._say(command)
+
+    def _can_be_said(self) -> bool:
+        """Tell whether the listener takes such addresses; if not, that is the verdict.
+
+        Asked before a word is sent: half an envelope would leave replies to nobody.
+        """
+        machine = self._sink.channel.machine
+        try:
+            for command in self._script():
+                encode_command(command, machine.extensions, lmtp=machine.lmtp)
+        except LocalProtocolError as error:
+            self._refuse(Verdict.REFUSED, str(error))
+            self._conclude()
+        return self._verdict is None
 
     def _script(self) -> list[Rset | Mail | Rcpt | Data]:
         parcel = self._parcel
         reset = [Rset()] if self._sink.transaction_open else []
-        mail = Mail(parcel.sender or b"", size=parcel.size or None, body=b"8BITMIME")
+        offered = b"SMTPUTF8" in self._sink.channel.machine.extensions
+        utf8 = offered and not all(recipient.isascii() for recipient in parcel.recipients)
+        mail = Mail(parcel.sender or b"", parcel.size or None, b"8BITMIME", utf8)
         recipients = [Rcpt(recipient) for recipient in parcel.recipients]
         return [*reset, mail, *recipients, Data()]
 
-    def _say(self, command: Rset | Mail | Rcpt | Data) -> bool:
-        """Send a command; where it cannot be sent, that is the verdict."""
-        try:
-            self._sink.channel.machine.send(command)
-        except LocalProtocolError as error:
-            self._refuse(Verdict.REFUSED, str(error))
-            self._conclude()
-            return False
+    def _say(self, command: Rset | Mail | Rcpt | Data) -> None:
+        self._sink.channel.machine.send(command)
         if isinstance(command, Mail):
             self._sink.transaction_open = True
         elif isinstance(command, Rset):
             self._sink.transaction_open = False
-        return True
 
     async def ready(self) -> bool:
         """Wait until text may be fed; False when the sink has already refused.
@@ -303,13 +314,16 @@ class SmtpDelivery:
         if self._envelope_sent:
             await self._until(lambda: self._go_ahead)
             return
-        self._sink.enter(self)
         self._envelope_sent = True
+        if not self._can_be_said():
+            return
+        self._sink.enter(self)
         for command in self._script():
             if isinstance(command, Data) and not self._taken:
                 self._conclude()
-            if self._verdict or not self._say(command):
+            if self._verdict:
                 return
+            self._say(command)
             await self._until(lambda: not self._sink.channel.machine.outstanding)
             if isinstance(command, Mail) and self._refusal:
                 self._conclude()
@@ -382,11 +396,11 @@ class SmtpDelivery:
         self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {spoken(reply)}")
 
     def _hear_data(self, reply: Reply) -> None:
-        if reply.code == 354 and self._taken:
+        if reply.code == 354 and self._sink.in_text:
             self._go_ahead = True
             return
         if reply.code == 354:
-            # Nobody was taken: an empty text ends this, and no answer to it is acceptance.
+            # Nobody will get it: an empty text ends this, and no answer to it is acceptance.
             self._sink.channel.machine.send(EndOfData())
             return
         # Anything but 354, a 250 too, is no permission; and no text was sent.
@@ -403,6 +417,8 @@ class SmtpDelivery:
             early = Verdict.REFUSED if answer.reply.code >= 500 else Verdict.POSTPONED
             self._refuse(early, spoken(answer.reply))
             self._conclude()
+            # Whatever is said now could be taken for text: only a new connection helps.
+            self._sink.lose("the listener spoke inside the text")
             return
         # The machine alone knows whether this 2xx is about a text that somebody was to get.
         verdict = verdict_of(answer.reply)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from ...protocols.errors import RemoteProtocolError
 from ...protocols.smtp.commands import (
     BodyChunk,
     Data,
@@ -21,7 +22,7 @@ from ...protocols.smtp.commands import (
 from ...protocols.smtp.events import Closed, Reply
 from ...protocols.smtp.server import SmtpServer
 from ..channel import Channel, next_event
-from ..requests import Close
+from ..requests import Close, Sleep, TimedOut
 
 PATIENCE = 300.0
 """Seconds without a command after which the connection is closed (RFC 5321, 4.5.3.2.7)."""
@@ -38,8 +39,23 @@ class Received:
     text: bytes = field(repr=False)
 
 
-Policy = Callable[[Heard], Reply | None]
-"""Looks at a command and returns a reply of its own, or None for the usual one."""
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Say nothing for this many seconds, then hang up."""
+
+    seconds: float
+
+
+Policy = Callable[[Heard], Reply | HangUp | Stall | None]
+"""Looks at a command, or a piece of text, and decides on it; None stands for the usual reply.
+
+Text has no reply: a 421 in the middle of it is said at once and ends the connection.
+"""
 
 USUAL: dict[type, Reply] = {
     Mail: Reply(250, (b"2.1.0 sender ok",)),
@@ -55,10 +71,12 @@ USUAL: dict[type, Reply] = {
 class MemorySink:
     """What a server received. ``policy`` may answer any command in its place.
 
+    ``verdict`` gives LMTP's reply for each recipient, where ``policy`` accepts a text.
     With ``keep_text`` off, a message of any size takes no memory.
     """
 
     policy: Policy | None = None
+    verdict: Callable[[bytes], Reply] | None = None
     keep_text: bool = True
     messages: list[Received] = field(default_factory=list[Received])
 
@@ -82,16 +100,34 @@ class SmtpService:
         """Greet, then answer command after command until the client leaves."""
         machine = self._channel.machine
         machine.send(Reply(220, (b"mail.example.org ready",)))
-        while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
-            if isinstance(heard, BodyChunk):
-                self._take(heard.data)
-                continue
-            reply = self._reply(heard)
-            for _ in range(len(machine.outstanding) if isinstance(heard, EndOfData) else 1):
-                machine.send(reply)
-            if isinstance(heard, Quit) or reply.code == 421:
-                break
+        try:
+            while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
+                if not await self._serve(heard):
+                    break
+        except (RemoteProtocolError, TimedOut) as error:
+            machine.send(Reply(421, (b"4.4.2 " + type(error).__name__.encode(),)))
+        # What was said last leaves before the line is closed.
+        await Sleep(0)
         await Close(self._channel)
+
+    async def _serve(self, heard: Heard) -> bool:
+        """Answer one command; False when the connection is over."""
+        own = self._sink.policy(heard) if self._sink.policy else None
+        match own:
+            case HangUp():
+                return False
+            case Stall(seconds):
+                await Sleep(seconds)
+                return False
+            case _:
+                pass
+        if isinstance(heard, BodyChunk) and own is None:
+            self._take(heard.data)
+            return True
+        replies = self._replies(heard, own)
+        for reply in replies:
+            self._channel.machine.send(reply)
+        return not (isinstance(heard, Quit) or replies[0].code == 421)
 
     def _take(self, data: bytes) -> None:
         self._size += len(data)
@@ -99,8 +135,8 @@ class SmtpService:
         if self._sink.keep_text:
             self._chunks.append(data)
 
-    def _reply(self, heard: Heard) -> Reply:
-        own = self._sink.policy(heard) if self._sink.policy else None
+    def _replies(self, heard: Heard, own: Reply | None) -> list[Reply]:
+        """Return the replies that are due, and follow what they mean for the message."""
         reply = own or USUAL.get(type(heard), Reply(250, (b"2.0.0 ok",)))
         match heard:
             case Mail(sender) if reply.positive:
@@ -108,20 +144,34 @@ class SmtpService:
             case Rcpt(recipient) if reply.positive:
                 self._recipients.append(recipient)
             case EndOfData():
-                if reply.positive:
-                    self._store()
+                replies = self._verdicts(reply)
                 self._begin_text()
+                return replies
             case Ehlo() | Helo() if own is None:
-                return Reply(250, (b"mail.example.org",))
+                return [Reply(250, (b"mail.example.org",))]
             case _:
                 pass
-        return reply
+        return [reply]
 
-    def _store(self) -> None:
+    def _verdicts(self, reply: Reply) -> list[Reply]:
+        """Store the text for whom it is accepted; return the replies that say so."""
+        due = len(self._channel.machine.outstanding)
+        verdict = self._sink.verdict
+        if not (reply.positive and verdict and self._channel.machine.lmtp):
+            if reply.positive:
+                self._store(self._recipients)
+            return [reply] * due
+        replies = [verdict(recipient) for recipient in self._recipients]
+        told = zip(self._recipients, replies, strict=True)
+        if taken := [recipient for recipient, own in told if own.positive]:
+            self._store(taken)
+        return replies
+
+    def _store(self, recipients: list[bytes]) -> None:
         self._sink.messages.append(
             Received(
                 self._sender,
-                tuple(self._recipients),
+                tuple(recipients),
                 self._size,
                 self._hash.hexdigest(),
                 b"".join(self._chunks),

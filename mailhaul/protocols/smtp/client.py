@@ -189,9 +189,9 @@ class SmtpClient:
             self._fail(fault)
             raise
         except NoTransition:
-            fault = RemoteProtocolError("a reply that is out of place", state=self.state)
-            self._fail(fault)
-            raise fault from None
+            misplaced = RemoteProtocolError("a reply that is out of place", state=self.state)
+            self._fail(misplaced)
+            raise misplaced from None
 
     # Sending
 
@@ -212,9 +212,9 @@ class SmtpClient:
         """Refuse what the dialogue allows and the connection does not."""
         if isinstance(command, StartTls) and self._facts.encrypted:
             raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
-        if isinstance(command, Rcpt) and not command.recipient.isascii():
-            if not self._transaction.utf8:
-                raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
+        plain = not isinstance(command, Rcpt) or command.recipient.isascii()
+        if not (plain or self._transaction.utf8):
+            raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
 
     def _advance(self, name: str, what: str) -> None:
         try:

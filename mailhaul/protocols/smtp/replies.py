@@ -9,7 +9,6 @@ from ..limits import Limits
 from ..machine import Trace
 from .events import Reply
 
-
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an alert and a handshake begin (RFC 8446, 5.1): what a TLS port says to plain text."""
 

@@ -1,0 +1,238 @@
+"""IMAP servers that refuse, or close at a bad moment: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .peer import HANG_UP, NASTY
+from .running import SECRET, account, mailhaul
+from .scripted_imap import ScriptedImap, message, subjects
+from .scripted_smtp import ScriptedSmtp
+
+SHOWN = "not today \\x1b[2J\\x07"
+"""How NASTY begins once it is harmless."""
+
+
+def into(sink: ScriptedSmtp) -> str:
+    return f"smtphost localhost/{sink.port}"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"ubject:", b"of message", b")\r\n", b"\r\nA0", b"OK done"],
+    ids=["in the header", "in the body", "behind the last octet", "behind it all", "in the OK"],
+)
+def test_a_message_that_is_cut_off_is_not_delivered_and_those_behind_it_are(
+    tmp_path: Path, before: bytes
+) -> None:
+    with (
+        ScriptedImap(*map(message, (1, 2, 3)), cuts={2: before}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        rc = account(server.port, into(sink))
+        run = mailhaul(tmp_path, rc)
+        assert run.code == 2
+        assert all("localhost: " in line for line in run.complaints)
+        assert "connection closed" in run.complaints[0]
+        assert "1 message(s) stay on the server" in run.complaints[-1]
+        assert subjects(sink.accepted) == [1, 3]
+        assert server.kept == [2]
+
+        server.cuts.clear()
+        assert mailhaul(tmp_path, rc).code == 0
+        assert subjects(sink.accepted) == [1, 3, 2]
+        assert server.mailbox == {}
+
+
+def test_a_server_that_closes_between_messages_is_found_out(tmp_path: Path) -> None:
+    with (
+        ScriptedImap(*map(message, (1, 2, 3)), answers={"UID FETCH 2": HANG_UP}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        rc = account(server.port, into(sink))
+        run = mailhaul(tmp_path, rc)
+        assert run.code == 2
+        assert "connection closed while UID FETCH 2" in run.complaint
+        assert subjects(sink.accepted) == [1]
+        assert server.kept == [2, 3] or server.kept == [1, 2, 3]
+
+        server.answers.clear()
+        assert mailhaul(tmp_path, rc).code == 0
+        assert subjects(sink.accepted) == [1, 2, 3]
+        assert server.mailbox == {}
+
+
+@pytest.mark.parametrize("command", ["UID STORE", "UID EXPUNGE"])
+@pytest.mark.parametrize("answer", [HANG_UP, b"NO " + NASTY], ids=["closes", "refuses"])
+def test_what_the_server_does_not_delete_is_not_delivered_twice(
+    tmp_path: Path, command: str, answer: bytes
+) -> None:
+    with (
+        ScriptedImap(message(1), message(2), answers={command: answer}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        rc = account(server.port, into(sink), "sslproto '' fetchall")
+        run = mailhaul(tmp_path, rc)
+        assert run.code == (2 if answer == HANG_UP else 0)
+        assert subjects(sink.accepted) == [1, 2]
+        assert sorted(server.mailbox) == [1, 2]
+        if answer == HANG_UP:
+            assert f"connection closed while {command} 1:2" in run.complaint
+        else:
+            assert "does not delete or mark 2 message(s)" in run.complaints[0]
+            assert SHOWN in run.complaints[0]
+
+        server.answers.clear()
+        again = mailhaul(tmp_path, rc)
+        assert (again.code, again.err) == (1, "")
+        assert subjects(sink.accepted) == [1, 2]
+        assert server.mailbox == {}
+
+
+def test_a_refused_fetch_leaves_that_message_and_the_others_go(tmp_path: Path) -> None:
+    with (
+        ScriptedImap(*map(message, (1, 2, 3)), answers={"UID FETCH 2": b"NO " + NASTY}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert run.code == 0
+        assert "localhost" in run.complaint
+        assert "message 2 cannot be read" in run.complaint
+        assert SHOWN in run.complaint
+        assert subjects(sink.accepted) == [1, 3]
+        assert server.kept == [2]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("LOGIN", 3, "Authorization failure on joe@localhost"),
+        ("SELECT", 7, "mailbox selection failed for 'INBOX'"),
+        ("UID SEARCH", 7, "search for mail failed"),
+    ],
+)
+def test_a_refused_command_ends_the_poll_with_the_servers_words(
+    tmp_path: Path, command: str, code: int, words: str
+) -> None:
+    with (
+        ScriptedImap(message(1), answers={command: b"NO " + NASTY}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert (server.kept, server.changes, sink.accepted) == ([1], [], [])
+    assert run.code == code
+    assert "localhost" in run.complaint
+    assert words in run.complaint
+    assert SHOWN in run.complaint
+
+
+@pytest.mark.parametrize("command", ["CAPABILITY", "LOGIN", "SELECT", "UID SEARCH"])
+def test_a_server_that_closes_in_place_of_an_answer_is_named_with_the_question(
+    tmp_path: Path, command: str
+) -> None:
+    with ScriptedImap(message(1), answers={command: HANG_UP}) as server:
+        run = mailhaul(tmp_path, account(server.port, "mda cat"))
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 2
+    assert run.complaint.startswith(f"localhost: connection closed while {command} was unanswered")
+
+
+@pytest.mark.parametrize("verbose", [[], ["-v"]], ids=["quiet", "verbose"])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"NO no user joe with password {SECRET}",
+        f'BAD what is LOGIN joe "{SECRET}"?',
+        f"MAYBE {SECRET}",
+        f"NO x\r\n* OK {SECRET}",
+    ],
+)
+def test_a_server_that_repeats_the_password_is_not_quoted(
+    tmp_path: Path, echo: str, verbose: list[str]
+) -> None:
+    with ScriptedImap(message(1), answers={"LOGIN": echo.encode()}) as server:
+        run = mailhaul(tmp_path, account(server.port, "mda cat"), *verbose)
+    # That the password stands nowhere is checked for every run.
+    assert run.code in {3, 4}
+    assert "localhost" in run.complaint
+
+
+def test_where_no_login_is_allowed_no_password_is_sent(tmp_path: Path) -> None:
+    with ScriptedImap(message(1), capabilities=b"IMAP4rev1 LOGINDISABLED") as server:
+        run = mailhaul(tmp_path, account(server.port, "mda cat"))
+        assert not any("LOGIN " in line for line in server.commands)
+    assert run.code == 3
+    assert "localhost: the server allows no plain login here (LOGINDISABLED)" in run.complaint
+
+
+def test_without_uidplus_our_messages_are_expunged_when_they_are_the_only_ones(
+    tmp_path: Path,
+) -> None:
+    with (
+        ScriptedImap(message(1), message(2), capabilities=b"IMAP4rev1") as server,
+        ScriptedSmtp() as sink,
+    ):
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert server.mailbox == {}
+        assert server.changes[-1] == "EXPUNGE"
+    assert (run.code, run.err) == (0, "")
+
+
+def test_without_uidplus_what_another_client_has_deleted_is_not_expunged(tmp_path: Path) -> None:
+    with (
+        ScriptedImap(*map(message, (1, 2, 3)), capabilities=b"IMAP4rev1") as server,
+        ScriptedSmtp() as sink,
+    ):
+        server.flags[2].add(b"\\Deleted")
+        rc = account(server.port, into(sink))
+        run = mailhaul(tmp_path, rc)
+        assert run.code == 0
+        assert sorted(server.mailbox) == [1, 2, 3]
+        assert not any(line == "EXPUNGE" for line in server.commands)
+        assert mailhaul(tmp_path, rc).code == 1
+        assert subjects(sink.accepted) == [1, 3]
+
+
+@pytest.mark.parametrize("answer", [b"OK done\r\n* 1 FETCH (FLAGS ())\r\nA9999 OK surprise"])
+def test_a_reply_to_nothing_ends_the_poll_and_nothing_is_deleted_behind_it(
+    tmp_path: Path, answer: bytes
+) -> None:
+    with (
+        ScriptedImap(message(1), answers={"SELECT": answer}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert (server.changes, sink.accepted) == ([], [])
+    assert run.code == 4
+    assert "a reply to nothing that we asked" in run.complaint
+
+
+@pytest.mark.parametrize("size", [b"-1", b"", b"99999999999999999999999999", b"4294967296", b"x"])
+def test_an_absurd_literal_is_never_believed(tmp_path: Path, size: bytes) -> None:
+    text = b"OK done\r\n* 1 FETCH (UID 1 BODY[] {%b}\r\nText\r\n" % size
+    with (
+        ScriptedImap(message(1), cuts={1: b"{"}) as server,
+        ScriptedSmtp() as sink,
+    ):
+        server.answers["UID FETCH 1"] = text.removeprefix(b"OK done\r\n")
+        server.cuts.clear()
+        server.mailbox[1] = message(1)
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert (server.kept, server.changes, sink.accepted) == ([1], [], [])
+    assert run.code in {2, 4}
+
+
+def test_a_poll_that_fails_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    with (
+        ScriptedImap(message(1), answers={"LOGIN": b"NO no"}) as broken,
+        ScriptedImap(message(2)) as good,
+        ScriptedSmtp() as sink,
+    ):
+        rc = account(broken.port, into(sink)) + account(good.port, into(sink))
+        run = mailhaul(tmp_path, rc)
+        assert run.code == 0
+        assert "Authorization failure" in run.complaint
+        assert subjects(sink.accepted) == [2]
+        assert (broken.kept, good.mailbox) == ([1], {})

@@ -1,0 +1,131 @@
+"""Commands that are missing, fail, hang or are given strange addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .running import Run, account, mailhaul, script
+from .scripted_imap import ScriptedImap, message
+
+HEADER = b"To: joe@example.net\r\nSubject: number 1\r\n"
+
+
+def deliver(home: Path, server: ScriptedImap, mda: str) -> Run:
+    return mailhaul(home, account(server.port, f'mda "{mda}"'))
+
+
+def from_sender(address: bytes) -> bytes:
+    return b"Return-Path: <%b>\r\n%b\r\nHello\r\n" % (address, HEADER)
+
+
+@pytest.mark.parametrize("arguments", ["", " -f %F %T"])
+def test_a_command_that_is_not_there_is_named(tmp_path: Path, arguments: str) -> None:
+    with ScriptedImap(message(1), message(2)) as server:
+        run = deliver(tmp_path, server, f"{tmp_path}/nowhere{arguments}")
+        assert (server.kept, server.changes) == ([1, 2], [])
+    assert run.code == 10
+    assert f'"{tmp_path}/nowhere" not found' in run.err
+
+
+def test_a_command_that_the_shell_does_not_find_is_quoted(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        run = deliver(tmp_path, server, f"{tmp_path}/nowhere </dev/null")
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 10
+    assert "status 127" in run.complaint
+    assert f"{tmp_path}/nowhere" in run.complaint
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("exit 1", "MDA returned nonzero status 1"),
+        ("exit 75", "MDA returned nonzero status 75"),
+        ("kill -9 $$", "MDA died of signal 9"),
+    ],
+)
+def test_a_command_that_fails_is_quoted_and_keeps_the_message(
+    tmp_path: Path, end: str, words: str
+) -> None:
+    failing = script(tmp_path / "failing", f"cat; printf 'disk \\033[2J on fire' >&2; {end}")
+    with ScriptedImap(message(1)) as server:
+        run = deliver(tmp_path, server, str(failing))
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 10
+    assert words in run.complaint
+    assert "disk \\x1b[2J on fire" in run.complaint
+    assert "the message stays on the server" in run.complaint
+
+
+def test_a_command_that_reads_nothing_and_ends_well_has_accepted(tmp_path: Path) -> None:
+    with ScriptedImap(message(1, b"x" * 500_000)) as server:
+        run = deliver(tmp_path, server, "true")
+        assert server.mailbox == {}
+    assert (run.code, run.err) == (0, "")
+
+
+@pytest.mark.parametrize("reads", ["", "cat >/dev/null; "])
+def test_a_command_that_hangs_is_ended_and_keeps_the_message(tmp_path: Path, reads: str) -> None:
+    hanging = script(tmp_path / "hanging", f"echo 'just a moment' >&2; {reads}sleep 300")
+    with ScriptedImap(message(1)) as server:
+        run = deliver(tmp_path, server, str(hanging))
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 10
+    assert "timeout after 2 seconds" in run.complaint
+    assert "just a moment" in run.complaint
+
+
+def test_a_command_that_will_not_be_ended_is_killed(tmp_path: Path) -> None:
+    stubborn = script(tmp_path / "stubborn", "trap '' TERM\nwhile :; do sleep 1; done")
+    with ScriptedImap(message(1)) as server:
+        run = deliver(tmp_path, server, str(stubborn))
+        assert server.kept == [1]
+    assert run.code == 10
+    assert "timeout after 2 seconds" in run.complaint
+
+
+def test_a_command_that_talks_without_end_is_drained_and_cut(tmp_path: Path) -> None:
+    chatty = script(tmp_path / "chatty", "head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    with ScriptedImap(message(1)) as server:
+        run = deliver(tmp_path, server, str(chatty))
+        assert server.kept == [1]
+    assert run.code == 10
+    assert len(run.complaint) < 1000
+
+
+@pytest.mark.parametrize("shell", ["", " >/dev/null"], ids=["direct", "shell"])
+def test_a_sender_that_looks_like_an_option_reaches_no_command(
+    tmp_path: Path, shell: str
+) -> None:
+    ran = tmp_path / "ran"
+    recording = script(tmp_path / "recording", f"touch {ran}")
+    with ScriptedImap(from_sender(b"-oQ/tmp@example.org")) as server:
+        run = deliver(tmp_path, server, f"{recording} -f %F %T{shell}")
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 10
+    assert 'the sender "-oQ/tmp@example.org" begins with "-"' in run.complaint
+    assert not ran.exists()
+
+
+def test_a_recipient_that_looks_like_an_option_reaches_no_command(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        rc = account(server.port, 'mda "true %T"').replace("is joe here", "is '-C/tmp/x' here")
+        run = mailhaul(tmp_path, rc)
+        assert (server.kept, server.changes) == ([1], [])
+    assert run.code == 10
+    assert 'the recipient "-C/tmp/x" begins with "-"' in run.complaint
+
+
+@pytest.mark.parametrize("quotes", ["%F", "\\\"%F\\\""], ids=["bare", "quoted"])
+def test_shell_characters_in_addresses_stay_arguments(tmp_path: Path, quotes: str) -> None:
+    words = tmp_path / "words"
+    recording = script(tmp_path / "recording", f'printf "%s|" "$@" >{words}')
+    sender = b"a$(touch${IFS}pwned);`id`|b'c&d@example.org"
+    with ScriptedImap(from_sender(sender)) as server:
+        run = deliver(tmp_path, server, f"{recording} {quotes} %T 2>/dev/null")
+        assert server.mailbox == {}
+    assert run.code == 0
+    assert words.read_bytes() == sender + b"|joe|"
+    assert not (tmp_path / "pwned").exists()

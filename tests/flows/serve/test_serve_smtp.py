@@ -1,0 +1,179 @@
+"""The SMTP server as a flow: what it stores, and what a policy makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from mailhaul.flows.channel import Channel, next_event
+from mailhaul.flows.requests import Close, Now, Open, Tcp, TimedOut
+from mailhaul.flows.serve.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
+from mailhaul.protocols.errors import ConnectionLost
+from mailhaul.protocols.limits import Limits
+from mailhaul.protocols.smtp.client import SmtpClient
+from mailhaul.protocols.smtp.commands import (
+    BodyChunk,
+    Command,
+    Data,
+    Ehlo,
+    EndOfData,
+    Heard,
+    Mail,
+    Quit,
+    Rcpt,
+    Rset,
+)
+from mailhaul.protocols.smtp.events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye
+from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.runtimes.simulated import Simulation
+
+HERE = Tcp("mail.example.org", 25)
+TEXT = b"Subject: hi\r\n\r\n.\r\nhello\r\n"
+MESSAGE: tuple[Command, ...] = (
+    *(Mail(b"ann@example.net"), Rcpt(b"bob@x"), Rcpt(b"eve@x"), Data()),
+    *(BodyChunk(TEXT), EndOfData()),
+)
+
+
+def talk(sink: MemorySink, *commands: Command, lmtp: bool = False) -> tuple[list[Event], float]:
+    """Send commands one by one; return the events behind EHLO's and the seconds it took."""
+    events: list[Event] = []
+
+    async def story() -> float:
+        channel = Channel("server", SmtpClient(lmtp))
+        await Open(channel, HERE, 60)
+        for command in (Ehlo(b"client"), *commands):
+            if not isinstance(command, Ehlo) or isinstance(await next_event(channel, 60), Greeted):
+                channel.machine.send(command)
+            while channel.machine.outstanding:
+                events.append(await next_event(channel, 600))
+        await Close(channel)
+        return await Now()
+
+    world = Simulation(cut=True)
+    world.listen(HERE, lambda: SmtpServer(lmtp), lambda channel: serve_smtp(channel, sink))
+    seconds = world.run(story())
+    return events[1:], seconds
+
+
+def codes(events: Sequence[Event]) -> list[int]:
+    return [event.reply.code for event in events if isinstance(event, Answered)]
+
+
+def on(kind: type[Command], decision: Any) -> Policy:
+    def policy(heard: Heard) -> Any:
+        return decision if isinstance(heard, kind) else None
+
+    return policy
+
+
+def test_what_was_accepted_is_stored_as_it_was() -> None:
+    sink = MemorySink()
+    events, _ = talk(sink, *MESSAGE, Mail(b""), Rset(), Quit())
+    assert codes(events) == [250, 250, 250, 354, 250, 250, 250, 221]
+    [received] = sink.messages
+    assert (received.sender, received.recipients) == (b"ann@example.net", (b"bob@x", b"eve@x"))
+    assert (received.text, received.size) == (TEXT, len(TEXT))
+    assert received.sha256 == sha256(TEXT).hexdigest()
+
+
+def test_a_text_can_be_counted_and_hashed_without_being_kept() -> None:
+    sink = MemorySink(keep_text=False)
+    talk(sink, *MESSAGE, *MESSAGE)
+    assert [(one.size, one.text) for one in sink.messages] == [(len(TEXT), b"")] * 2
+    assert {one.sha256 for one in sink.messages} == {sha256(TEXT).hexdigest()}
+
+
+@pytest.mark.parametrize("kind", [Mail, Data, EndOfData])
+def test_a_policy_refuses_at_any_step_and_nothing_is_stored(kind: type[Command]) -> None:
+    sink = MemorySink(policy=on(kind, Reply(451, (b"4.3.0 later",))))
+    position = [type(command) for command in MESSAGE].index(kind)
+    events, _ = talk(sink, *MESSAGE[: position + 1])
+    assert codes(events)[-1] == 451
+    assert sink.messages == []
+
+
+def test_a_recipient_that_was_refused_is_not_in_the_envelope() -> None:
+    def policy(heard: Heard) -> Reply | None:
+        return Reply(550, (b"5.1.1 who?",)) if heard == Rcpt(b"bob@x") else None
+
+    sink = MemorySink(policy=policy)
+    events, _ = talk(sink, *MESSAGE)
+    assert codes(events) == [250, 550, 250, 354, 250]
+    assert sink.messages[0].recipients == (b"eve@x",)
+
+
+def test_lmtp_gives_a_verdict_for_each_recipient() -> None:
+    def verdict(recipient: bytes) -> Reply:
+        return Reply(452 if recipient == b"bob@x" else 250)
+
+    sink = MemorySink(verdict=verdict)
+    events, _ = talk(sink, *MESSAGE, lmtp=True)
+    assert codes(events) == [250, 250, 250, 354, 452, 250]
+    assert [one.recipients for one in sink.messages] == [(b"eve@x",)]
+
+
+@pytest.mark.parametrize("kind", [Mail, Data, EndOfData])
+def test_a_policy_can_hang_up_at_any_step(kind: type[Command]) -> None:
+    sink = MemorySink(policy=on(kind, HangUp()))
+    with pytest.raises(ConnectionLost):
+        talk(sink, *MESSAGE)
+    assert sink.messages == []
+
+
+def test_a_policy_can_stall_until_the_client_gives_up() -> None:
+    with pytest.raises(TimedOut):
+        talk(MemorySink(policy=on(EndOfData, Stall(10_000))), *MESSAGE)
+
+
+def test_a_policy_can_stall_and_then_hang_up() -> None:
+    with pytest.raises(ConnectionLost, match="final dot"):
+        talk(MemorySink(policy=on(EndOfData, Stall(100))), *MESSAGE)
+
+
+def ends(
+    sink: MemorySink, first: Sequence[Command], limits: Limits, *then: Sequence[Command]
+) -> list[Event]:
+    """Send groups of commands and return all that is said until the server closes."""
+
+    async def story() -> list[Event]:
+        channel = Channel("server", SmtpClient())
+        await Open(channel, HERE, 60)
+        events: list[Event] = [await next_event(channel, 60)]
+        for group in (first, *then):
+            for command in group:
+                channel.machine.send(command)
+            while then and channel.machine.outstanding:
+                events.append(await next_event(channel, 60))
+        while not isinstance(events[-1], Closed):
+            events.append(await next_event(channel, 2 * PATIENCE))
+        await Close(channel)
+        return events
+
+    world = Simulation()
+    world.listen(HERE, lambda: SmtpServer(limits=limits), lambda channel: serve_smtp(channel, sink))
+    return world.run(story())
+
+
+def test_a_client_that_says_nothing_is_told_good_bye() -> None:
+    _, goodbye, _ = ends(MemorySink(), [], Limits())
+    assert isinstance(goodbye, SaidGoodbye)
+
+
+def test_a_client_that_says_too_much_is_told_good_bye() -> None:
+    _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(reply_line=100))
+    assert isinstance(goodbye, Answered)
+    assert goodbye.reply.code == 421
+
+
+def test_a_good_bye_inside_a_text_is_heard_before_its_end() -> None:
+    sink = MemorySink(policy=on(BodyChunk, Reply(421, (b"4.3.2 down",))))
+    events = ends(sink, [Ehlo(b"client")], Limits(), [*MESSAGE[:4]], [MESSAGE[4]])
+    assert events[-2:] == [
+        Answered(EndOfData(), Reply(421, (b"4.3.2 down",), b"4.3.2")),
+        Closed(),
+    ]
+    assert sink.messages == []

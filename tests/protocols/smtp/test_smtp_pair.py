@@ -1,0 +1,192 @@
+"""Client and server talk in memory: each is the other's test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhaul.protocols.machine import NeedData
+from mailhaul.protocols.smtp.client import SmtpClient
+from mailhaul.protocols.smtp.commands import (
+    BodyChunk,
+    Command,
+    Data,
+    Ehlo,
+    EndOfData,
+    Heard,
+    Mail,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+)
+from mailhaul.protocols.smtp.events import Answered, Closed, Event, Reply, TlsReady
+from mailhaul.protocols.smtp.server import SmtpServer
+
+PIPELINING = {b"PIPELINING": b"", b"8BITMIME": b"", b"SIZE": b"", b"SMTPUTF8": b""}
+SERIAL = {b"8BITMIME": b"", b"SIZE": b""}
+Message = tuple[bytes, Sequence[bytes], Sequence[bytes]]
+"""Sender, recipients, and the text in chunks."""
+
+
+class Pair:
+    """A client and a server, and what the server took. Recipients at ``no`` are refused."""
+
+    def __init__(self, extensions: Mapping[bytes, bytes], lmtp: bool, seed: int) -> None:
+        self.client = SmtpClient(lmtp)
+        self.server = SmtpServer(lmtp, extensions)
+        self.received: list[tuple[bytes, list[bytes], bytes]] = []
+        self.events: list[Event] = []
+        self.turns = 0
+        self._random = Random(seed)
+        self._sender, self._recipients, self._text = b"", list[bytes](), b""
+        self.server.send(Reply(220, (b"mx",)))
+        self.turn()
+
+    def turn(self) -> None:
+        """Carry what each has to say to the other, in pieces, until both are silent."""
+        while self.client.unsent or self.server.unsent:
+            self.turns += bool(self.client.unsent)
+            for piece in self._pieces(b"".join(self.client.data_to_send())):
+                self.server.receive_data(piece)
+                self._serve()
+            for piece in self._pieces(b"".join(self.server.data_to_send())):
+                self.client.receive_data(piece)
+                while not isinstance(event := self.client.next_event(), NeedData):
+                    self.events.append(event)
+
+    def say(self, *commands: Command) -> None:
+        """Send commands together where that is allowed, otherwise one by one."""
+        for command in commands:
+            if self.client.outstanding and b"PIPELINING" not in self.client.extensions:
+                self.turn()
+            self.client.send(command)
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        pieces: list[bytes] = []
+        while data:
+            size = self._random.choice([1, 3, 50, 100_000])
+            pieces.append(data[:size])
+            data = data[size:]
+        return pieces
+
+    def _serve(self) -> None:
+        while not isinstance(heard := self.server.next_event(), NeedData):
+            assert not isinstance(heard, Closed)
+            if isinstance(heard, BodyChunk):
+                self._text += heard.data
+            replies = [self._hear(heard) for _ in self.server.outstanding]
+            for reply in replies:
+                self.server.send(reply)
+            if isinstance(heard, EndOfData):
+                self.received.append((self._sender, self._recipients, self._text))
+
+    def _hear(self, heard: Heard) -> Reply:
+        match heard:
+            case Mail(sender):
+                self._sender, self._recipients, self._text = sender, [], b""
+            case Rcpt(recipient) if recipient.endswith(b"@no"):
+                return Reply(550, (b"5.1.1 no",))
+            case Rcpt(recipient):
+                self._recipients.append(recipient)
+            case Data():
+                return Reply(354)
+            case StartTls():
+                return Reply(220)
+            case _:
+                pass
+        return Reply(250)
+
+
+def carry(pair: Pair, messages: Sequence[Message]) -> None:
+    """Deliver messages, each envelope behind the dot of the message before."""
+    for sender, recipients, chunks in messages:
+        pair.say(Mail(sender, body=b"8BITMIME"), *map(Rcpt, recipients), Data())
+        pair.turn()
+        if pair.client.state != "body":
+            # Nobody was taken, so DATA was refused and the transaction is still open.
+            pair.say(Rset())
+            continue
+        for chunk in chunks:
+            pair.client.send(BodyChunk(chunk))
+        pair.client.send(EndOfData())
+    pair.say(Quit())
+    pair.turn()
+
+
+def introduced(extensions: Mapping[bytes, bytes], lmtp: bool = False, seed: int = 0) -> Pair:
+    pair = Pair(extensions, lmtp, seed)
+    pair.client.send(Ehlo(b"client"))
+    pair.turn()
+    pair.events.clear()
+    pair.turns = 0
+    return pair
+
+
+def stored(chunks: Sequence[bytes]) -> bytes:
+    text = b"".join(chunks).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    return text if not text or text.endswith(b"\r\n") else text + b"\r\n"
+
+
+def wanted(messages: Sequence[Message]) -> list[tuple[bytes, list[bytes], bytes]]:
+    return [
+        (sender, taken, stored(chunks))
+        for sender, recipients, chunks in messages
+        if (taken := [name for name in recipients if not name.endswith(b"@no")])
+    ]
+
+
+NAMES = st.sampled_from([b"a@x", b"b@x", b'"odd name"@x', b"c@no"])
+CHUNKS = st.lists(
+    st.lists(st.sampled_from([b".", b"\r", b"\n", b"\r\n", b"text", b"\xff\0"]), max_size=9).map(
+        b"".join
+    ),
+    max_size=4,
+)
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from([b"", b"ann@x"]), st.lists(NAMES, min_size=1, max_size=3), CHUNKS),
+    max_size=4,
+)
+
+
+@given(MESSAGES, st.sampled_from([PIPELINING, SERIAL]), st.booleans(), st.integers(0, 999))
+def test_what_was_sent_arrives_once_and_whole(
+    messages: list[Message], extensions: dict[bytes, bytes], lmtp: bool, seed: int
+) -> None:
+    pair = introduced(extensions, lmtp, seed)
+    carry(pair, messages)
+    expected = wanted(messages)
+    assert pair.received == expected
+    accepted = [
+        event.recipient for event in pair.events if isinstance(event, Answered) and event.accepts
+    ]
+    if lmtp:
+        assert accepted == [name for _, taken, _ in expected for name in taken]
+    else:
+        assert accepted == [None] * len(expected)
+    assert not pair.client.outstanding
+    assert pair.client.state == "done"
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_a_message_costs_one_round_trip(lmtp: bool) -> None:
+    pair = introduced(PIPELINING, lmtp)
+    carry(pair, [(b"ann@x", [b"a@x", b"b@x"], [b"text\r\n"])] * 10)
+    # One for each envelope, where the dot before it goes along, and one for the last dot.
+    assert (len(pair.received), pair.turns) == (10, 11)
+
+
+def test_both_begin_anew_inside_tls() -> None:
+    pair = introduced({**PIPELINING, b"STARTTLS": b""})
+    pair.client.send(StartTls())
+    pair.turn()
+    assert isinstance(pair.events[-1], TlsReady)
+    pair.server.tls_started()
+    pair.client.tls_started()
+    pair.client.send(Ehlo(b"client"))
+    pair.turn()
+    assert pair.client.extensions == PIPELINING
