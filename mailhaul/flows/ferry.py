@@ -167,7 +167,9 @@ class Ferry:
         self._unanswered = Unanswered(message, arrived.size, delivery)
 
     def _give_up(self, missing: Unavailable) -> None:
-        self._report(Said(f"message {missing.uid} cannot be read: {missing.reason}", error=True))
+        server = self._source.channel.peer
+        why = f"{server}: message {missing.uid} cannot be read: {missing.reason}"
+        self._report(Said(why, error=True))
 
     async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
         while not packer.ready:

@@ -289,9 +289,18 @@ class SmtpDelivery:
         recipients = [Rcpt(recipient) for recipient in parcel.recipients]
         return [*reset, mail, *recipients, Data()]
 
-    def _say(self, command: Rset | Mail | Rcpt | Data) -> None:
-        self._sink.channel.machine.send(command)
-        if isinstance(command, Mail):
+    def _say(self, command: Rset | Mail | Rcpt | Data | BodyChunk | EndOfData) -> None:
+        """Send something; a connection that is in no state for it is of no more use."""
+        try:
+            self._sink.channel.machine.send(command)
+        except LocalProtocolError as error:
+            self._sink.lose(str(error))
+            self.lose(str(error))
+            return
+        if isinstance(command, EndOfData):
+            # The text ends the transaction, whatever its answer: a MAIL may follow at once.
+            self._sink.transaction_open = False
+        elif isinstance(command, Mail):
             self._sink.transaction_open = True
         elif isinstance(command, Rset):
             self._sink.transaction_open = False
@@ -333,7 +342,7 @@ class SmtpDelivery:
     async def feed(self, data: bytes) -> None:
         """Pass some bytes on; wait while the listener has more than it can take."""
         if self._verdict is None and data:
-            self._sink.channel.machine.send(BodyChunk(data))
+            self._say(BodyChunk(data))
         while self._verdict is None and self._sink.channel.congested:
             await self._sink.wait(COMMAND_SECONDS)
             self._sink.hear()
@@ -343,7 +352,7 @@ class SmtpDelivery:
         del proof
         if self._verdict is None:
             self._completed = True
-            self._sink.channel.machine.send(EndOfData())
+            self._say(EndOfData())
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict."""
@@ -401,14 +410,13 @@ class SmtpDelivery:
             return
         if reply.code == 354:
             # Nobody will get it: an empty text ends this, and no answer to it is acceptance.
-            self._sink.channel.machine.send(EndOfData())
+            self._say(EndOfData())
             return
         # Anything but 354, a 250 too, is no permission; and no text was sent.
         self._refuse(Verdict.POSTPONED if reply.positive else verdict_of(reply), spoken(reply))
         self._conclude()
 
     def _hear_end(self, answer: Answered) -> None:
-        self._sink.transaction_open = False
         if not self._taken:
             self._conclude()
             return

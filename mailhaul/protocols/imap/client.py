@@ -343,7 +343,9 @@ class ImapClient:
         self._held_back.clear()
         code, text = split_code(text)
         text = self._reader.without_secrets(text)
-        self._reader.hidden = frozenset()
+        if condition is Condition.OK:
+            # After a refusal the server may still be talking about the password.
+            self._reader.hidden = frozenset()
         self._conclude(command, condition)
         if self._facts.state == "tls-handover":
             if len(self._reader.input):

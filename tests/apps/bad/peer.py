@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -56,20 +57,16 @@ class Peer:
             thread.start()
 
     def _visit(self, connection: socket.socket) -> None:
-        try:
+        # Where the client has gone, a peer's thread has nobody to tell.
+        with contextlib.suppress(OSError):
             self.serve(connection)
-        except OSError:
-            # The client has gone: a peer's thread has nobody to tell.
-            pass
         for mine in self._connections:
             if mine is connection:
                 hang_up(mine)
 
     def start_tls(self, connection: socket.socket, context: ssl.SSLContext) -> socket.socket:
         """Shake hands; return what takes the place of the connection."""
-        encrypted = context.wrap_socket(
-            connection, server_side=True, do_handshake_on_connect=False
-        )
+        encrypted = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._connections.append(encrypted)
         encrypted.do_handshake()
         return encrypted

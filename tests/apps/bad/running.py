@@ -81,9 +81,7 @@ def start(
     return launch(home, "-f", str(path), *arguments, environment=environment)
 
 
-def launch(
-    home: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> Started:
+def launch(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Started:
     """Start ``mailhaul ARGUMENTS``; all its files stay below ``home``."""
     with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
         process = subprocess.Popen(

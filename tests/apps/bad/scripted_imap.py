@@ -29,8 +29,9 @@ class ScriptedImap(Peer):
     """One mailbox, whose messages have the UIDs 1, 2, ... and are the same to all sessions.
 
     ``greeting`` is sent as it is. ``answers`` replaces the answer to a command by other words
-    behind the tag, or by HANG_UP or SILENCE; its keys are commands in upper case, with the
-    first argument if they are about one message: ``SELECT``, ``UID FETCH 2``. ``cuts`` names
+    behind the tag, by whole lines that begin with ``*`` (``<tag>`` stands for the tag), or by
+    HANG_UP or SILENCE; its keys are commands in upper case, with the first argument if they are
+    about one message: ``SELECT``, ``UID FETCH 2``. ``cuts`` names
     for a UID the bytes before which the answer to its fetch breaks off. ``bytewise`` sends
     everything one byte at a time. With ``tls`` the server offers STARTTLS, or with ``wrapped``
     speaks TLS at once.
@@ -103,7 +104,8 @@ class ScriptedImap(Peer):
                 if answer == SILENCE:
                     continue
                 if answer is not None:
-                    self._send(connection, tag + b" " + answer + b"\r\n")
+                    whole = answer if answer.startswith(b"* ") else b"<tag> " + answer
+                    self._send(connection, whole.replace(b"<tag>", tag) + b"\r\n")
                     continue
                 whole = self._answer(verb, rest) + tag + b" OK done\r\n"
                 if verb == "UID FETCH" and rest[0].isdigit() and int(rest[0]) in self.cuts:

@@ -14,8 +14,8 @@ class ScriptedSmtp(Peer):
     """Takes mail for everybody and keeps it in ``accepted``.
 
     ``replies`` has for a verb (``greeting``, ``EHLO``, ``LHLO``, ``HELO``, ``MAIL``, ``RCPT``,
-    ``DATA``, ``text`` in the middle of it, ``dot``) the replies in place of the usual ones, one
-    for each time in turn and "" for the usual; a reply may be HANG_UP or SILENCE. While
+    ``DATA``, ``text`` for a word in the middle of it, ``dot``) the replies in place of the usual
+    ones, one for each time in turn and "" for the usual; a reply may be HANG_UP or SILENCE. While
     ``gate`` is clear the answer to the final dot is held back; ``dotted`` says that one is due.
     """
 
@@ -40,15 +40,19 @@ class ScriptedSmtp(Peer):
     def serve(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
             going_on = self._say(connection, self._next("greeting", b"220 sink ready"))
-            lmtp = False
+            lmtp = sender = False
             taken = 0
             while going_on and (line := lines.readline()):
                 verb = line[:4].upper().decode()
                 self.verbs.append(verb)
                 lmtp = lmtp or verb == "LHLO"
-                reply = self._next(verb, self._usual(verb))
-                if verb == "MAIL":
+                usual = self._usual(verb)
+                if verb in {"RCPT", "DATA"} and not (sender and (taken or verb == "RCPT")):
+                    usual = b"503 in vain"
+                reply = self._next(verb, usual)
+                if verb in {"MAIL", "RSET"}:
                     taken = 0
+                    sender = verb == "MAIL" and reply.startswith(b"250")
                 if verb == "RCPT" and reply.startswith(b"250"):
                     taken += 1
                 going_on = self._say(connection, reply) and verb != "QUIT"
@@ -78,13 +82,16 @@ class ScriptedSmtp(Peer):
     def _take_text(self, connection: socket.socket, lines: BinaryIO, replies: int) -> bool:
         text: list[bytes] = []
         early = self._next("text", b"")
+        spoken = False
         while (line := lines.readline()) != b".\r\n":
             if not line:
                 return False
             text.append(line.removeprefix(b"."))
-            if early and not self._say(connection, early):
+            if early and (not self._say(connection, early) or early.startswith(b"421")):
                 return False
-            early = b""
+            spoken, early = spoken or bool(early), b""
+        if spoken:
+            return True
         self.dotted.set()
         self.gate.wait(30)
         answers = [self._next("dot", b"250 taken") for _ in range(replies)]

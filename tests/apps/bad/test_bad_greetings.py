@@ -23,16 +23,12 @@ from .scripted_smtp import ScriptedSmtp
         (b"\x16\x03\x03\x00\x7a\x02\x00", "TLS"),
     ],
 )
-def test_another_protocol_on_the_port_is_named(
-    tmp_path: Path, greeting: bytes, name: str
-) -> None:
+def test_another_protocol_on_the_port_is_named(tmp_path: Path, greeting: bytes, name: str) -> None:
     with ScriptedImap(greeting=greeting) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
         assert server.commands == []
     assert run.code == 4
-    assert run.complaint.startswith(
-        f"localhost: greeting is not IMAP but looks like {name}"
-    )
+    assert run.complaint.startswith(f"localhost: greeting is not IMAP but looks like {name}")
 
 
 def test_noise_in_place_of_a_greeting_is_shown_harmlessly(tmp_path: Path) -> None:

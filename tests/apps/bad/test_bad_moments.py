@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -84,8 +85,6 @@ def stop_at_the_greeting(home: Path, rc: str, ready: Path) -> Run:
 
 
 def test_a_signal_ends_the_plugin_too(tmp_path: Path) -> None:
-    import os
-
     ready = tmp_path / "ready"
     os.mkfifo(ready)
     plugin = script(tmp_path / "plugin", f"trap '' TERM\necho >{ready}\nwhile :; do sleep 1; done")

@@ -46,9 +46,7 @@ def test_a_listener_that_turns_us_away_is_quoted(tmp_path: Path, code: bytes) ->
     ("greeting", "name"),
     [(b"* OK IMAP ready", "IMAP"), (b"+OK POP3 ready", "POP3"), (b"SSH-2.0-x", "SSH")],
 )
-def test_another_protocol_at_the_sink_is_named(
-    tmp_path: Path, greeting: bytes, name: str
-) -> None:
+def test_another_protocol_at_the_sink_is_named(tmp_path: Path, greeting: bytes, name: str) -> None:
     with ScriptedImap(message(1)) as server, ScriptedSmtp({"greeting": [greeting] * 9}) as sink:
         run = mailhaul(tmp_path, account(server.port, into(sink)))
         assert server.kept == [1]

@@ -144,9 +144,7 @@ def test_bytes_behind_the_ok_to_starttls_end_the_poll(
 def test_a_login_before_tls_is_refused_where_tls_is_demanded(
     tmp_path: Path, authority: Path, options: str
 ) -> None:
-    with ScriptedImap(
-        message(1), greeting=b"* PREAUTH come in\r\n", capabilities=OFFERS
-    ) as server:
+    with ScriptedImap(message(1), greeting=b"* PREAUTH come in\r\n", capabilities=OFFERS) as server:
         run = poll(server, tmp_path, authority, options)
         assert not any("SELECT" in line for line in server.commands)
     assert run.code == 2
@@ -154,8 +152,11 @@ def test_a_login_before_tls_is_refused_where_tls_is_demanded(
     assert "ssl" in run.complaint
 
 
-def test_an_authority_file_that_is_missing_is_named(tmp_path: Path, authority: Path) -> None:
-    with ScriptedImap(message(1), capabilities=OFFERS) as server:
+def test_an_authority_file_that_is_missing_is_named(
+    tmp_path: Path, issuer: trustme.CA, authority: Path
+) -> None:
+    good = context(issuer.issue_cert("localhost"))
+    with ScriptedImap(message(1), capabilities=OFFERS, tls=good) as server:
         missing = tmp_path / "no.pem"
         run = poll(server, tmp_path, authority, f'sslcertfile "{missing}"')
     assert run.code == 2
