@@ -117,3 +117,14 @@ def test_a_terminal_that_knows_no_umlauts_gets_escapes() -> None:
 def test_the_status_line_names_the_code() -> None:
     assert status_line(ExitCode.SOCKET) == "Query status=2 (SOCKET)"
     assert status_line(ExitCode.SERVBUSY) == "Query status=14"
+
+
+def test_a_secret_that_a_server_repeats_is_not_printed() -> None:
+    out, err = StringIO(), StringIO()
+    lines = Lines(2, out, err)
+    lines.hide("sesame")
+    lines.hide("a")
+    lines.complain("joe with sesame may not")
+    lines.detail("IMAP< * OK sesame")
+    assert err.getvalue() == "mailhaul: joe with * may not\n"
+    assert out.getvalue() == "mailhaul: IMAP< * OK *\n"

@@ -410,6 +410,7 @@ class SmtpDelivery:
             return
         if reply.code == 354:
             # Nobody will get it: an empty text ends this, and no answer to it is acceptance.
+            self._taken.clear()
             self._say(EndOfData())
             return
         # Anything but 354, a 250 too, is no permission; and no text was sent.

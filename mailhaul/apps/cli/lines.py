@@ -11,6 +11,8 @@ from ...flows.report import Counted, Event, Handled, LimitReached, Reading, Said
 
 LONGEST = 512
 """Characters of a line that may come from outside."""
+SHORTEST_HIDDEN = 4
+"""Characters of a password from which on it is looked for in what is printed."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -42,6 +44,15 @@ class Lines:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._unfinished = False
+        self._hidden: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Show ``*`` for this wherever a server's words are printed.
+
+        Very short ones stay: they stand in every other word, and tell nobody anything.
+        """
+        if len(secret) >= SHORTEST_HIDDEN:
+            self._hidden.add(secret)
 
     def say(self, text: str) -> None:
         """Print a line of progress, unless silent."""
@@ -51,11 +62,11 @@ class Lines:
     def detail(self, text: str) -> None:
         """Print a line for those who asked for more."""
         if self.verbosity > 1:
-            self._print(self._out, f"mailhaul: {escape(text)}")
+            self._print(self._out, f"mailhaul: {escape(self._redacted(text))}")
 
     def complain(self, text: str) -> None:
         """Print an error, silent or not."""
-        self._print(self._err, f"mailhaul: {escape(text)}")
+        self._print(self._err, f"mailhaul: {escape(self._redacted(text))}")
 
     def raw(self, text: str) -> None:
         """Print a line without prefix, unless silent."""
@@ -76,6 +87,11 @@ class Lines:
             self._unfinished = False
         else:
             self.raw(text.strip())
+
+    def _redacted(self, text: str) -> str:
+        for secret in self._hidden:
+            text = text.replace(secret, "*")
+        return text
 
     def _finish(self) -> None:
         if self._unfinished:

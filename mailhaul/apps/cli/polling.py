@@ -49,6 +49,8 @@ def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) 
     lines.detail(f"{about(settings)}: poll started")
     try:
         settings = with_password(settings)
+        if settings.password is not None:
+            lines.hide(settings.password.reveal().decode("utf-8", "replace"))
         code = poll_locked(settings, around, lines)
     except PollFailed as failure:
         lines.complain(str(failure))
