@@ -64,7 +64,9 @@ class Complainer:
         hint = self._quoting(at)
         # "auth password secret" reads as a way to log in, and means a password all the same.
         follows = at > 0 and self._tokens.list[at - 1][1] in _PASSWORDS
-        hidden = (bool(hint) or follows) and kind in (STRING, NUMBER, HIDDEN)
+        # A quote too many can make a value of what was meant as an option and its password.
+        swallowed = "\n" in text or (" " in text and "pass" in text)
+        hidden = (bool(hint) or follows or swallowed) and kind in (STRING, NUMBER, HIDDEN)
         if kind == END:
             found = "the end of the file"
         elif hidden or kind == HIDDEN:

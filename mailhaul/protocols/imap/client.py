@@ -165,9 +165,10 @@ class ImapClient:
             return self._read()
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
-            if self._reader.hidden:
-                # Where a password has just been sent, what came may be its echo.
+            if any(isinstance(command, Login) for command in self._pending.values()):
+                # Where a password has just been sent, what came may be a part of its echo.
                 fault.line = b""
+            fault.line = self._reader.without_secrets(fault.line)
             self._fault = fault
             self._outbox.take()
             if self._events:

@@ -188,6 +188,7 @@ def outcome(data: bytes) -> RcFile | ConfigErrors:
 
 
 @settings(deadline=None)
+@example(before=["'x"], password="qZ7", after=["'x"], option="pass")
 @example(before=["auth"], password="qZ7", after=[], option="password")
 @given(
     before=st.lists(WORDS, max_size=6),

@@ -60,9 +60,7 @@ class Peer:
         # Where the client has gone, a peer's thread has nobody to tell.
         with contextlib.suppress(OSError):
             self.serve(connection)
-        for mine in self._connections:
-            if mine is connection:
-                hang_up(mine)
+        hang_up(connection)
 
     def start_tls(self, connection: socket.socket, context: ssl.SSLContext) -> socket.socket:
         """Shake hands; return what takes the place of the connection."""

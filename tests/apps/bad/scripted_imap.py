@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 
-from .peer import HANG_UP, SILENCE, Peer
+from .peer import HANG_UP, SILENCE, Peer, hang_up
 
 UIDVALIDITY = 7
 
@@ -79,6 +79,7 @@ class ScriptedImap(Peer):
             assert self.tls
             connection = self.start_tls(connection, self.tls)
             upgraded = self._converse(connection)
+        hang_up(connection)
 
     def _send(self, connection: socket.socket, data: bytes) -> None:
         if not self.bytewise:

@@ -116,6 +116,26 @@ def test_a_refused_message_stays_and_those_around_it_go(
         assert server.mailbox == {}
 
 
+@pytest.mark.parametrize(
+    "replies",
+    [
+        {"MAIL": [b"", b"550 go away"], "RCPT": [b"", b"250 ok"], "DATA": [b"", b"354 in vain"]},
+        {"RCPT": [b"", b"550 go away"], "DATA": [b"", b"354 in vain"]},
+    ],
+    ids=["no sender", "no recipient"],
+)
+def test_a_listener_that_wants_a_text_for_nobody_gets_an_empty_one(
+    tmp_path: Path, replies: dict[str, list[bytes]]
+) -> None:
+    with ScriptedImap(*map(message, (1, 2, 3))) as server, ScriptedSmtp(replies) as sink:
+        run = mailhaul(tmp_path, account(server.port, into(sink)))
+        assert subjects(text for text in sink.accepted if text) == [1, 3]
+        assert server.kept == [2]
+        assert sink.visits == 1
+    assert run.code == 0
+    assert "550 go away" in run.complaint
+
+
 @pytest.mark.parametrize("extensions", [(b"PIPELINING",), PLAIN], ids=["pipelining", "plain"])
 @pytest.mark.parametrize(
     "reply", [b"354 more", b"150 wait", b"334 what", b"nonsense " + NASTY, b"250-half\r\n354 odd"]
