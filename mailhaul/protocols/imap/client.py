@@ -324,7 +324,7 @@ class ImapClient:
             self._dialogue.bye()
         except NoTransition:
             raise RemoteProtocolError("BYE at a moment when nothing may come") from None
-        self._events.append(SaidBye(code, text))
+        self._events.append(SaidBye(code, self._reader.without_secrets(text)))
 
     def _hear_tagged(self, line: bytes) -> None:
         tag, _, rest = line.partition(b" ")
@@ -345,8 +345,9 @@ class ImapClient:
         code, text = split_code(text)
         text = self._reader.without_secrets(text)
         if condition is Condition.OK:
-            # After a refusal the server may still be talking about the password.
-            self._reader.hidden = frozenset()
+            # The server may talk about the password later on; but a very short one stands in
+            # every other word.
+            self._reader.hidden = frozenset(s for s in self._reader.hidden if len(s) >= 4)
         self._conclude(command, condition)
         if self._facts.state == "tls-handover":
             if len(self._reader.input):
