@@ -99,7 +99,7 @@ class Poll:
             failure = PollFailed(
                 ExitCode.SOCKET,
                 f"{self._source.channel.peer}: {self._cut_off} message(s) stay on the "
-                "server because it hung up while sending them",
+                "server because the connection failed while they were sent",
             )
         elif failure and again:
             self._report(Said(str(failure), error=True))

@@ -28,11 +28,11 @@ def subjects(texts: Iterable[bytes]) -> list[int]:
 class ScriptedImap(Peer):
     """One mailbox, whose messages have the UIDs 1, 2, ... and are the same to all sessions.
 
-    ``greeting`` is sent as it is. ``answers`` replaces the answer to a command by other words
-    behind the tag, by whole lines that begin with ``*`` (``<tag>`` stands for the tag), or by
-    HANG_UP or SILENCE; its keys are commands in upper case, with the first argument if they are
-    about one message: ``SELECT``, ``UID FETCH 2``. ``cuts`` names
-    for a UID the bytes before which the answer to its fetch breaks off. ``bytewise`` sends
+    ``greeting`` is sent as it is, or may be HANG_UP. ``answers`` replaces the answer to a
+    command by other words behind the tag, by whole lines that begin with ``*`` (``<tag>`` stands
+    for the tag), or by HANG_UP or SILENCE; its keys are commands in upper case, with the first
+    argument if they are about one message: ``SELECT``, ``UID FETCH 2``. ``cuts``
+    names for a UID the bytes before which the answer to its fetch breaks off. ``bytewise`` sends
     everything one byte at a time. With ``tls`` the server offers STARTTLS, or with ``wrapped``
     speaks TLS at once.
     """
@@ -73,6 +73,8 @@ class ScriptedImap(Peer):
     def serve(self, connection: socket.socket) -> None:
         if self.wrapped and self.tls:
             connection = self.start_tls(connection, self.tls)
+        if self.greeting == HANG_UP:
+            return
         self._send(connection, self.greeting)
         upgraded = self._converse(connection)
         while upgraded:

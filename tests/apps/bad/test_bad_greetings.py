@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .peer import NASTY
+from .peer import HANG_UP, NASTY
 from .running import account, mailhaul
 from .scripted_imap import ScriptedImap, message, subjects
 from .scripted_smtp import ScriptedSmtp
@@ -55,9 +55,7 @@ def test_a_greeting_without_end_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_server_that_closes_at_once_is_no_server(tmp_path: Path) -> None:
-    with ScriptedImap(greeting=b"") as server:
-        server.answers[""] = b""
-        server.serve = lambda connection: None  # type: ignore[method-assign]  # says nothing
+    with ScriptedImap(greeting=HANG_UP) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
     assert run.code == 2
     assert run.complaint.startswith("localhost: connection closed before the greeting")

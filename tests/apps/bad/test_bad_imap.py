@@ -84,6 +84,9 @@ def test_what_the_server_does_not_delete_is_not_delivered_twice(
             assert "does not delete or mark 2 message(s)" in run.complaints[0]
             assert SHOWN in run.complaints[0]
 
+        assert mailhaul(tmp_path, rc).code == (2 if answer == HANG_UP else 1)
+        assert subjects(sink.accepted) == [1, 2]
+
         server.answers.clear()
         again = mailhaul(tmp_path, rc)
         assert (again.code, again.err) == (1, "")

@@ -68,6 +68,17 @@ def test_a_plugin_that_ends_behind_the_greeting_is_said_to(tmp_path: Path) -> No
     assert "status 4" in run.complaint
 
 
+def test_a_plugin_that_repeats_the_password_is_not_quoted(tmp_path: Path) -> None:
+    plugin = script(
+        tmp_path / "plugin",
+        "echo '* OK [CAPABILITY IMAP4rev1] hello'; read line; echo \"got $line\" >&2; exit 1",
+    )
+    run = mailhaul(tmp_path, piped(str(plugin)))
+    assert run.code == 2
+    assert "got A0001 LOGIN" in run.complaint
+    assert "*" in run.complaint
+
+
 def test_a_plugin_that_ends_in_the_middle_of_a_message_costs_only_that_message(
     tmp_path: Path,
 ) -> None:

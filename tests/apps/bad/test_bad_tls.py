@@ -161,3 +161,22 @@ def test_an_authority_file_that_is_missing_is_named(
         run = poll(server, tmp_path, authority, f'sslcertfile "{missing}"')
     assert run.code == 2
     assert f"cannot load {missing}: No such file or directory" in run.complaint
+
+
+def test_tls_that_is_cut_inside_a_message_is_no_end_of_it(
+    tmp_path: Path, issuer: trustme.CA, authority: Path
+) -> None:
+    good = context(issuer.issue_cert("localhost"))
+    environment = {"SSL_CERT_FILE": str(authority)}
+    with (
+        ScriptedImap(
+            *map(message, (1, 2, 3)), tls=good, wrapped=True, cuts={2: b"of message"}
+        ) as server,
+        ScriptedSmtp() as sink,
+    ):
+        rc = account(server.port, f"smtphost localhost/{sink.port}", "ssl")
+        run = mailhaul(tmp_path, rc, environment=environment)
+        assert subjects(sink.accepted) == [1, 3]
+        assert server.kept == [2]
+    assert run.code == 2
+    assert "TLS was cut without close_notify" in run.complaints[0]
