@@ -11,7 +11,13 @@ class Limits(Record):
     reply_line: int = 8 * 1024
     """One SMTP, LMTP or POP3 status line (RFC 5321, 4.5.3.1.5 asks for 512)."""
     reply_lines: int = 100
-    """Lines of one SMTP reply."""
+    """Lines of one SMTP reply, or of a POP3 capability list."""
+    listing_lines: int = 2_000_000
+    """Lines of one POP3 listing (LIST, UIDL)."""
+    command_line: int = 8 * 1024
+    """One line from an SMTP, LMTP or POP3 client, as a server."""
+    sasl: int = 64 * 1024
+    """One challenge or response of an authentication, in base64."""
     response_line: int = 64 * 1024
     """One IMAP response outside its literals."""
     literal: int = 64 * 1024
