@@ -1,9 +1,17 @@
-"""What an IMAP client says to a server (RFC 3501, section 6)."""
+"""What an IMAP client says to a server (RFC 3501, section 6; RFC 9051 and the extensions named).
+
+Mailbox names are as they go on the wire: modified UTF-7 (RFC 3501, 5.1.3), or UTF-8 once
+UTF8=ACCEPT or IMAP4REV2 is enabled; mailbox_names.py makes them. Sets of numbers, search keys and
+FETCH items are as sent. Sections are those of RFC 3501 unless another RFC is named.
+"""
 
 from __future__ import annotations
 
 from ..record import Record
+from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 from ..secret import Secret
+
+# Any state
 
 
 class Capability(Record):
@@ -18,6 +26,15 @@ class Logout(Record):
     """Say good-bye (6.1.3)."""
 
 
+class Id(Record):
+    """Say who we are and ask the same (RFC 2971): pairs of field and value; None says nothing."""
+
+    fields: tuple[tuple[bytes, bytes | None], ...] | None = None
+
+
+# Not authenticated
+
+
 class StartTls(Record):
     """Ask to speak TLS from here on (6.2.1)."""
 
@@ -29,55 +46,220 @@ class Login(Record):
     password: Secret
 
 
+# Authenticated
+
+
+class Enable(Record):
+    """Switch extensions on (RFC 5161): ``Enable((b"UTF8=ACCEPT",))``."""
+
+    names: tuple[bytes, ...]
+
+
+class Compress(Record):
+    """Ask to deflate both directions from here on (RFC 4978)."""
+
+
+class Namespace(Record):
+    """Ask where mailboxes live (RFC 2342)."""
+
+
+class Resync(Record):
+    """What we remember of a mailbox, for SELECT ... (QRESYNC (...)) (RFC 7162, 3.2.5)."""
+
+    uid_validity: int
+    modseq: int
+    known_uids: bytes = b""
+
+
 class Select(Record):
     """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) when ``read_only``.
 
-    ``mailbox`` is the name as it goes on the wire (modified UTF-7, 5.1.3).
+    ``condstore`` asks for change numbers (RFC 7162, 3.1.8), ``resync`` for what has changed.
     """
 
     mailbox: bytes
     read_only: bool = False
+    condstore: bool = False
+    resync: Resync | None = None
 
 
-class Search(Record):
-    """Ask for the sequence numbers of matching messages (6.4.4)."""
+class CreateMailbox(Record):
+    """Make a mailbox (6.3.3), with special uses such as ``\\Sent`` (RFC 6154, 3)."""
 
-    criteria: bytes
-
-
-class Fetch(Record):
-    """Ask for data of messages by sequence number (6.4.5)."""
-
-    numbers: bytes
-    items: bytes
+    mailbox: bytes
+    special_use: tuple[bytes, ...] = ()
 
 
-class Store(Record):
-    """Change flags of messages by sequence number (6.4.6)."""
+class DeleteMailbox(Record):
+    """Remove a mailbox (6.3.4)."""
 
-    numbers: bytes
-    operation: bytes
-    flags: bytes
+    mailbox: bytes
+
+
+class Rename(Record):
+    """Give a mailbox another name (6.3.5)."""
+
+    mailbox: bytes
+    new_name: bytes
+
+
+class Subscribe(Record):
+    """Add a mailbox to those that a user wants to see (6.3.6)."""
+
+    mailbox: bytes
+
+
+class Unsubscribe(Record):
+    """Take it out of them (6.3.7)."""
+
+    mailbox: bytes
+
+
+class ListMailboxes(Record):
+    """Ask for mailboxes whose names match (6.3.8; RFC 5258; RFC 5819; RFC 6154, 2).
+
+    With one pattern and no options this is the plain LIST that every server knows. ``selecting``
+    and ``returning`` are option words, such as b"SUBSCRIBED" and b"SPECIAL-USE"; ``status`` are the
+    items of RETURN (STATUS (...)).
+    """
+
+    reference: bytes = b""
+    patterns: tuple[bytes, ...] = (b"*",)
+    selecting: tuple[bytes, ...] = ()
+    returning: tuple[bytes, ...] = ()
+    status: tuple[bytes, ...] = ()
+
+
+class ListSubscribed(Record):
+    """Ask for subscribed mailboxes: LSUB (6.3.9)."""
+
+    reference: bytes = b""
+    pattern: bytes = b"*"
+
+
+class AskStatus(Record):
+    """Ask about a mailbox without opening it: STATUS (6.3.10), items such as b"UIDNEXT"."""
+
+    mailbox: bytes
+    items: tuple[bytes, ...]
+
+
+class Append(Record):
+    """Store a message (6.3.11). ``size`` octets of AppendChunk follow once ReadyForText came.
+
+    ``internal_date`` is as in b"17-Jul-1996 02:44:25 -0700". ``utf8`` says that the header holds
+    UTF-8 (RFC 6855, 4), ``binary`` that there are NULs (RFC 3516, 4.4).
+    """
+
+    mailbox: bytes
+    size: int
+    flags: tuple[bytes, ...] = ()
+    internal_date: bytes | None = None
+    utf8: bool = False
+    binary: bool = False
+
+
+class AppendChunk(Record):
+    """Some octets of the message that APPEND has announced."""
+
+    data: bytes
+    _hidden = frozenset({"data"})
+
+
+class Idle(Record):
+    """Ask for news as they come, until Done (RFC 2177)."""
+
+
+class Done(Record):
+    """Wait no longer for news (RFC 2177)."""
+
+
+class Notify(Record):
+    """Choose which news come unasked (RFC 5465): b"SET (...)" or b"NONE", as sent."""
+
+    wanted: bytes
+
+
+# Selected
 
 
 class CloseMailbox(Record):
     """Leave the mailbox and remove what is flagged as deleted: CLOSE (6.4.2)."""
 
 
-class UidSearch(Record):
-    """Ask for the UIDs of matching messages (6.4.4, 6.4.8): ``b"UNSEEN UNDELETED"``."""
+class Unselect(Record):
+    """Leave the mailbox and remove nothing (RFC 3691)."""
+
+
+class Expunge(Record):
+    """Remove every message flagged as deleted (6.4.3)."""
+
+
+class Search(Record):
+    """Ask for the sequence numbers of matching messages (6.4.4): ``b"UNSEEN UNDELETED"``.
+
+    ``returning`` are result options (RFC 4731, 5182, 9394): (b"COUNT", b"ALL"). None asks in the
+    old way. ``criteria`` may begin with b"CHARSET UTF-8".
+    """
 
     criteria: bytes
+    returning: tuple[bytes, ...] | None = None
+
+
+class Fetch(Record):
+    """Ask for data of messages by sequence number (6.4.5).
+
+    ``modifiers`` are as sent, without parentheses: b"CHANGEDSINCE 12" (RFC 7162, 3.1.4.1).
+    """
+
+    numbers: bytes
+    items: bytes
+    modifiers: bytes = b""
+
+
+class Store(Record):
+    """Change flags of messages by sequence number (6.4.6).
+
+    ``unchanged_since`` spares messages that have changed meanwhile (RFC 7162, 3.1.3).
+    """
+
+    numbers: bytes
+    operation: bytes
+    flags: bytes
+    unchanged_since: int | None = None
+
+
+class Copy(Record):
+    """Copy messages to another mailbox, by sequence number (6.4.7)."""
+
+    numbers: bytes
+    mailbox: bytes
+
+
+class Move(Record):
+    """Move messages to another mailbox, by sequence number (RFC 6851, 3.1)."""
+
+    numbers: bytes
+    mailbox: bytes
+
+
+class UidSearch(Record):
+    """Ask for the UIDs of matching messages (6.4.4, 6.4.8), as Search does for numbers."""
+
+    criteria: bytes
+    returning: tuple[bytes, ...] | None = None
 
 
 class UidFetch(Record):
     """Ask for data of messages (6.4.5, 6.4.8): ``UidFetch(b"5", b"(UID BODY.PEEK[])")``.
 
-    ``uids`` is a sequence set (RFC 3501, section 9) and ``items`` the items as sent.
+    ``uids`` is a sequence set (section 9) and ``items`` the items as sent. ``modifiers`` may be
+    b"CHANGEDSINCE 12 VANISHED" (RFC 7162, 3.2.6) or b"PARTIAL -1:-50" (RFC 9394, 3.4).
     """
 
     uids: bytes
     items: bytes
+    modifiers: bytes = b""
 
 
 class UidStore(Record):
@@ -86,6 +268,21 @@ class UidStore(Record):
     uids: bytes
     operation: bytes
     flags: bytes
+    unchanged_since: int | None = None
+
+
+class UidCopy(Record):
+    """Copy messages to another mailbox (6.4.7, 6.4.8)."""
+
+    uids: bytes
+    mailbox: bytes
+
+
+class UidMove(Record):
+    """Move messages to another mailbox (RFC 6851, 3.2)."""
+
+    uids: bytes
+    mailbox: bytes
 
 
 class UidExpunge(Record):
@@ -94,24 +291,44 @@ class UidExpunge(Record):
     uids: bytes
 
 
-class Expunge(Record):
-    """Remove every message flagged as deleted (6.4.3)."""
-
-
 Command = (
     Capability
     | Noop
     | Logout
+    | Id
     | StartTls
+    | Authenticate
     | Login
+    | Enable
+    | Compress
+    | Namespace
     | Select
+    | CreateMailbox
+    | DeleteMailbox
+    | Rename
+    | Subscribe
+    | Unsubscribe
+    | ListMailboxes
+    | ListSubscribed
+    | AskStatus
+    | Append
+    | Idle
+    | Notify
+    | CloseMailbox
+    | Unselect
+    | Expunge
     | Search
     | Fetch
     | Store
-    | CloseMailbox
+    | Copy
+    | Move
     | UidSearch
     | UidFetch
     | UidStore
+    | UidCopy
+    | UidMove
     | UidExpunge
-    | Expunge
 )
+"""What gets a tag, and a tagged reply."""
+Continuation = Respond | CancelAuthentication | AppendChunk | Done
+"""What belongs to the command before it and has no tag."""
