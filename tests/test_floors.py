@@ -24,7 +24,8 @@ MAY_IMPORT = {
 
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
-    *("functools", "hashlib", "hmac", "itertools", "re", "string", "struct", "typing"),
+    *("functools", "hashlib", "hmac", "itertools", "re", "string", "stringprep", "struct"),
+    *("typing", "unicodedata", "zlib"),
 }
 """What the sans-IO floors may take from the standard library."""
 

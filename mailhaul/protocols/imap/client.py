@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from automat import NoTransition
 
@@ -16,25 +17,46 @@ from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemotePr
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
-from .client_lines import describe, encode, owed
+from ..sasl.exchange import (
+    Authenticate,
+    CancelAuthentication,
+    Challenge,
+    Respond,
+    decode_base64,
+    encode_base64,
+)
+from .client_lines import describe, encode, owed, refuse, takes_initial
 from .client_states import Facts, new_dialogue
 from .commands import (
+    Append,
+    AppendChunk,
     Capability,
     CloseMailbox,
     Command,
+    Compress,
+    Continuation,
+    Copy,
+    Done,
+    Enable,
     Expunge,
     Fetch,
+    Id,
+    Idle,
     Login,
     Logout,
+    Move,
     Noop,
     Search,
     Select,
     StartTls,
     Store,
+    UidCopy,
     UidExpunge,
     UidFetch,
+    UidMove,
     UidSearch,
     UidStore,
+    Unselect,
 )
 from .events import (
     Capabilities,
@@ -42,53 +64,57 @@ from .events import (
     Code,
     Completed,
     Condition,
+    Enabled,
     Event,
-    Exists,
-    Expunged,
-    Flags,
-    Found,
     Greeted,
-    Recent,
+    Idling,
+    ReadyForText,
     SaidBye,
     Status,
     TlsReady,
-    Unknown,
 )
-from .responses import Response, ResponseReader, fetched, split_code
-from .strings import quoted
+from .responses import CHUNK, Response, ResponseReader, split_code
+from .strings import Abilities, quoted
+from .untagged import events_of
+
+if TYPE_CHECKING:
+    from .deflate import Deflater, Inflater
 
 CONDITIONS = {condition.value: condition for condition in Condition}
 
 INPUTS: dict[type, str] = {
-    Capability: "question",
-    Noop: "question",
-    StartTls: "start_tls",
-    Login: "login",
-    Select: "select",
-    CloseMailbox: "close",
-    Search: "message_command",
-    Fetch: "message_command",
-    Store: "message_command",
-    UidSearch: "message_command",
-    UidFetch: "message_command",
-    UidStore: "message_command",
+    **dict.fromkeys((Capability, Noop, Id), "question"),
+    **dict.fromkeys((Login, Authenticate), "login"),
+    **dict.fromkeys((CloseMailbox, Unselect), "close"),
+    **dict.fromkeys((Search, Fetch, Store, Copy, Move, Expunge), "message_command"),
+    **dict.fromkeys((UidSearch, UidFetch, UidStore, UidCopy, UidMove), "message_command"),
     UidExpunge: "message_command",
-    Expunge: "message_command",
+    StartTls: "start_tls",
+    Enable: "enable",
+    Select: "select",
+    Idle: "idle",
     Logout: "logout",
 }
-"""The input of the dialogue that each command is when it is sent: NAME_sent."""
+"""The input of the dialogue that each command is when it is sent: NAME_sent.
+
+All others are commands on mailboxes: ``mailbox_command_sent``.
+"""
 
 INJECTED = "something came in the clear behind the OK to STARTTLS (RFC 3501, 6.2.1)"
 
-ALONE = (StartTls, Login, Select, CloseMailbox, Logout)
+ALONE = (
+    *(StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout),
+)
 """Commands behind which nothing may be sent until they are answered: they change the state."""
+CHATTY = (Append, Idle, Authenticate)
+"""Commands that are a conversation of their own."""
 
 
 class ImapClient:
     """An IMAP client without a socket.
 
-    Tags are A0001, A0002 and so on. ``capabilities`` are in upper case, as last announced, and
-    empty when they have to be asked for.
+    Tags are A0001, A0002 and so on. Commands may be sent before those ahead of them are answered,
+    except where the answer decides what may be said next: then ``send`` refuses.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
@@ -100,11 +126,19 @@ class ImapClient:
         self._outbox = Outbox()
         self._pending: dict[bytes, Command] = {}
         self._events: deque[Event] = deque()
+        self._abilities = Abilities()
+        # A command that is not over when its line is sent: it has literals to be asked for, or
+        # is a conversation. Nothing else may be sent meanwhile, and every + belongs to it.
+        self._open: Command | None = None
         self._held_back: deque[bytes] = deque()
+        self._asked = False
+        self._initial_response: bytes | None = None
+        self._text_left = 0
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
         self._tags = 0
         self._ended = False
         self._fault: RemoteProtocolError | None = None
-        self.capabilities: frozenset[bytes] = frozenset()
 
     # The face of every machine
 
@@ -112,6 +146,16 @@ class ImapClient:
     def state(self) -> str:
         """Where the dialogue stands: a state of client_states.py, or ``error``."""
         return "error" if self._fault else self._facts.state
+
+    @property
+    def capabilities(self) -> frozenset[bytes]:
+        """What the server last announced, in upper case; empty when it has to be asked."""
+        return self._abilities.capabilities
+
+    @property
+    def utf8(self) -> bool:
+        """Whether mailbox names and quoted strings may be UTF-8 (RFC 6855; RFC 9051)."""
+        return self._abilities.utf8
 
     @property
     def outstanding(self) -> Sequence[Command]:
@@ -125,7 +169,10 @@ class ImapClient:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes that the server sent."""
-        self._reader.input.append(data)
+        if self._inflater:
+            self._inflater.feed(data)
+        else:
+            self._reader.input.append(data)
 
     def receive_eof(self) -> None:
         """Take note that the server will send no more."""
@@ -133,24 +180,28 @@ class ImapClient:
 
     def data_to_send(self) -> list[bytes]:
         """Hand over, once, the bytes that are due to the server."""
-        return self._outbox.take()
+        pieces = self._outbox.take()
+        return self._deflater.deflate(pieces) if self._deflater else pieces
 
-    def send(self, command: Command) -> None:
-        """Send a command. Raises LocalProtocolError when it is not allowed now."""
-        wire = encode(command, self.capabilities)
-        self._check(command)
-        self._advance(f"{INPUTS[type(command)]}_sent", command)
-        self._tags += 1
-        tag = b"A%04d" % self._tags
-        self._pending[tag] = command
-        if self._trace:
-            self._trace(">", b"%b %b" % (tag, wire.shown))
-        if isinstance(command, Login):
-            password = command.password.reveal()
-            self._reader.hidden = frozenset({password, quoted(password)[1:-1]} - {b""})
-        first, *rest = wire.pieces
-        self._outbox.put(b"%b %b" % (tag, first))
-        self._held_back.extend(rest)
+    def send(self, command: Command | Continuation) -> None:
+        """Send a command, or what the last one waits for.
+
+        Respond and CancelAuthentication answer a Challenge, AppendChunk follows ReadyForText and
+        Done follows Idling. Raises LocalProtocolError when it is not allowed now.
+        """
+        if self._fault or self._ended:
+            raise LocalProtocolError("the connection is of no more use")
+        match command:
+            case Respond(response):
+                self._respond(encode_base64(response.reveal()), response.reveal())
+            case CancelAuthentication():
+                self._respond(b"*")
+            case AppendChunk(data):
+                self._send_text(data)
+            case Done():
+                self._send_done()
+            case _:
+                self._send_command(command)
 
     def next_event(self) -> Event | NeedData:
         """Return the next event, or NEED_DATA.
@@ -165,7 +216,7 @@ class ImapClient:
             return self._read()
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
-            if any(isinstance(command, Login) for command in self._pending.values()):
+            if any(isinstance(c, Login | Authenticate) for c in self._pending.values()):
                 # Where a password has just been sent, what came may be a part of its echo.
                 fault.line = b""
             fault.line = self._reader.without_secrets(fault.line)
@@ -180,7 +231,7 @@ class ImapClient:
         if len(self._reader.input):
             self._fault = RemoteProtocolError(INJECTED, state=self.state)
         self._advance("tls_started", None)
-        self.capabilities = frozenset()
+        self._abilities = Abilities()
 
     def assume_authenticated(self) -> None:
         """Go on without a login, on the caller's word that the connection is logged in."""
@@ -188,17 +239,90 @@ class ImapClient:
 
     # Sending
 
+    def _send_command(self, command: Command) -> None:
+        refuse(command, self._abilities)
+        wire = encode(command, self._abilities)
+        self._check(command)
+        self._advance(f"{INPUTS.get(type(command), 'mailbox_command')}_sent", command)
+        self._tags += 1
+        tag = b"A%04d" % self._tags
+        self._pending[tag] = command
+        if self._trace:
+            self._trace(">", b"%b %b" % (tag, wire.shown))
+        first, *rest = wire.pieces
+        self._outbox.put(b"%b %b" % (tag, first))
+        if rest or isinstance(command, CHATTY):
+            self._begin_conversation(command, rest)
+        if isinstance(command, Login):
+            self._hide(command.password.reveal(), quoted(command.password.reveal())[1:-1])
+
+    def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
+        self._open, self._asked = command, False
+        self._held_back = deque(held_back)
+        match command:
+            case Append(size=size):
+                self._text_left = size
+                if self._abilities.takes_at_once(size):
+                    self._go_on(b"+")
+            case Authenticate(_, initial) if initial is not None:
+                self._hide(initial.reveal())
+                if not takes_initial(self._abilities):
+                    self._initial_response = initial.reveal()
+            case _:
+                pass
+
+    def _respond(self, line: bytes, plain: bytes = b"") -> None:
+        if not self._asked or not isinstance(self._open, Authenticate):
+            raise LocalProtocolError("there is no challenge to respond to")
+        self._asked = False
+        self._hide(plain)
+        if self._trace:
+            self._trace(">", b"*")
+        self._outbox.put(line + b"\r\n")
+
+    def _send_text(self, data: bytes) -> None:
+        command = self._open
+        if not self._asked or not isinstance(command, Append):
+            raise LocalProtocolError("the server has not asked for a message")
+        if len(data) > self._text_left:
+            raise LocalProtocolError("a message is longer than was announced")
+        if b"\0" in data and not command.binary:
+            raise LocalProtocolError("NUL can be sent as binary only (RFC 3516, 4.4)")
+        self._outbox.put(data)
+        self._text_left -= len(data)
+        if not self._text_left:
+            self._outbox.put(b")\r\n" if command.utf8 else b"\r\n")
+            self._asked = False
+            if command not in self._pending.values():
+                self._open = None
+
+    def _send_done(self) -> None:
+        if not self._asked or not isinstance(self._open, Idle):
+            raise LocalProtocolError("there is no IDLE to be done with")
+        self._advance("done_sent", None)
+        self._open, self._asked = None, False
+        if self._trace:
+            self._trace(">", b"DONE")
+        self._outbox.put(b"DONE\r\n")
+
+    def _hide(self, *secrets: bytes) -> None:
+        """Let no trace or error show what a server repeats of these."""
+        plain = {part for secret in secrets for part in secret.split(b"\0") if part}
+        encoded = {encode_base64(secret) for secret in secrets if secret}
+        self._reader.hidden |= plain | encoded
+
     def _check(self, command: Command) -> None:
-        if self._fault or self._ended:
-            raise LocalProtocolError("the connection is of no more use")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         # A command that goes alone is the only one on its way, and so the first.
         before = next(iter(self._pending.values()), None)
-        if before and (isinstance(before, ALONE) or isinstance(command, ALONE)):
+        alone = before and (isinstance(before, ALONE) or isinstance(command, ALONE))
+        if before and (alone or self._open):
             raise LocalProtocolError(
-                f"{type(command).__name__} has to wait for the reply to {type(before).__name__}"
+                f"{describe(command)} has to wait for the reply to {describe(self._open or before)}"
             )
+        if self._open:
+            raise LocalProtocolError(f"{describe(self._open)} is not sent in full")
 
     def _advance(self, name: str, command: Command | None) -> None:
         """Tell the dialogue what we do; what it does not know there is our caller's fault."""
@@ -206,7 +330,7 @@ class ImapClient:
         try:
             step()
         except NoTransition:
-            what = type(command).__name__ if command else name
+            what = describe(command) if command else name
             raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
 
     # Hearing
@@ -216,6 +340,9 @@ class ImapClient:
             self._look_ahead()
             read = self._reader.read()
             if read is None:
+                if self._inflater and (block := self._inflater.take(CHUNK)):
+                    self._reader.input.append(block)
+                    continue
                 return self._at_end() if self._ended else NEED_DATA
             if isinstance(read, Response):
                 self._hear(read)
@@ -292,31 +419,11 @@ class ImapClient:
             self._hear_bye(text)
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
-        elif word == b"FLAGS":
-            self._events.append(Flags(tuple(text.strip(b"()").split())))
-        elif word == b"SEARCH":
-            self._events.append(Found(self._numbers(text)))
-        elif first.isdigit():
-            self._hear_numbered(response, first, text)
         else:
-            self._events.append(Unknown(word))
-
-    def _hear_numbered(self, response: Response, first: bytes, text: bytes) -> None:
-        (count,) = self._numbers(first)
-        kind = text.split(b" ", 1)[0].upper()
-        match kind:
-            case b"EXISTS":
-                self._events.append(Exists(count))
-            case b"RECENT":
-                self._events.append(Recent(count))
-            case b"EXPUNGE":
-                self._events.append(Expunged(count))
-            case b"FETCH":
-                pieces, event = fetched(response.values or [], self._limits)
-                self._events.extend(pieces)
+            for event in events_of(response, self._limits):
                 self._events.append(event)
-            case _:
-                self._events.append(Unknown(kind))
+                if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
+                    self._abilities = Abilities(self.capabilities, utf8=True)
 
     def _hear_bye(self, text: bytes) -> None:
         code, text = split_code(text)
@@ -336,12 +443,11 @@ class ImapClient:
             raise RemoteProtocolError(
                 f"reply to {describe(self._pending[tag])} is none of OK, NO and BAD", line=line
             )
-        if self._held_back and condition is Condition.OK:
-            raise RemoteProtocolError("OK to a command that is not sent in full", line=line)
-        command = self._pending.pop(tag)
+        command = self._pending[tag]
+        if command is self._open:
+            self._end_conversation(command, condition)
+        del self._pending[tag]
         self._reader.command_over()
-        # A command that was refused instead of continued owes us nothing more.
-        self._held_back.clear()
         code, text = split_code(text)
         text = self._reader.without_secrets(text)
         if condition is Condition.OK:
@@ -357,6 +463,19 @@ class ImapClient:
             self._learn(code)
             self._events.append(Completed(command, condition, code, text))
 
+    def _end_conversation(self, command: Command, condition: Condition) -> None:
+        """The command is answered. One that was refused instead of continued owes nothing more.
+
+        But a message that the server has asked for is sent to its end, for the server reads it.
+        """
+        owes_text = isinstance(command, Append) and self._text_left > 0
+        if condition is Condition.OK and (self._held_back or owes_text):
+            raise RemoteProtocolError(f"OK to {describe(command)}, which is not sent in full")
+        if not (owes_text and self._asked):
+            self._open, self._asked = None, False
+            self._initial_response = None
+            self._held_back.clear()
+
     def _conclude(self, command: Command, condition: Condition) -> None:
         """Move the dialogue on after the commands that change its state."""
         good = condition is Condition.OK
@@ -364,22 +483,26 @@ class ImapClient:
             return
         match command:
             case StartTls() if good:
-                self.capabilities = frozenset()
+                self._abilities = Abilities()
                 self._dialogue.start_tls_granted()
             case StartTls():
                 self._dialogue.start_tls_refused()
-            case Login() if good:
-                self.capabilities = frozenset()
+            case Login() | Authenticate() if good:
+                self._abilities = Abilities()
                 self._dialogue.login_granted()
-            case Login():
+            case Login() | Authenticate():
                 self._dialogue.login_refused()
+            case Idle() if self._facts.state.startswith("idling"):
+                self._dialogue.idle_ended()
+            case Compress() if good:
+                self._compress()
             case Select() if good:
                 self._dialogue.select_granted()
             case Select():
                 self._dialogue.select_refused()
-            case CloseMailbox() if good:
+            case CloseMailbox() | Unselect() if good:
                 self._dialogue.close_granted()
-            case CloseMailbox():
+            case CloseMailbox() | Unselect():
                 self._dialogue.close_refused()
             case Logout():
                 self._dialogue.logout_answered()
@@ -387,9 +510,41 @@ class ImapClient:
                 pass
 
     def _go_on(self, line: bytes) -> None:
-        if not self._held_back:
-            raise RemoteProtocolError("the server asks for more than we have to say", line=line)
-        self._outbox.put(self._held_back.popleft())
+        """Hear a ``+``: the open command may go on (7.5)."""
+        if self._held_back:
+            self._outbox.put(self._held_back.popleft())
+            return
+        match self._open:
+            case Authenticate() if not self._asked:
+                self._hear_challenge(line)
+            case Append() as command if not self._asked:
+                self._asked = True
+                self._events.append(ReadyForText(command))
+            case Idle() as command if not self._asked:
+                self._asked = True
+                self._events.append(Idling(command))
+            case _:
+                raise RemoteProtocolError("the server asks for more than we have to say", line=line)
+
+    def _hear_challenge(self, line: bytes) -> None:
+        if self._initial_response is not None:
+            # Whatever it says: the first + behind a mechanism in which we begin asks for that.
+            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
+            self._initial_response = None
+            return
+        try:
+            challenge = decode_base64(line[1:].strip(b" "))
+        except ValueError:
+            raise RemoteProtocolError("a challenge that is not base64") from None
+        self._asked = True
+        self._events.append(Challenge(challenge))
+
+    def _compress(self) -> None:
+        """Read and write deflated from here on, beginning right behind the OK (RFC 4978)."""
+        from .deflate import Deflater, Inflater  # zlib is loaded where it is used
+
+        self._deflater, self._inflater = Deflater(), Inflater()
+        self._inflater.feed(self._reader.input.take(len(self._reader.input)))
 
     def _learn(self, code: Code | None) -> None:
         if code is None or code.name != b"CAPABILITY":
@@ -397,12 +552,5 @@ class ImapClient:
         names = code.arguments.upper().split()
         if len(names) > self._limits.capabilities:
             raise LimitExceeded("capabilities", self._limits.capabilities)
-        self.capabilities = frozenset(names)
+        self._abilities = Abilities(frozenset(names), self.utf8)
         self._events.append(Capabilities(self.capabilities))
-
-    def _numbers(self, text: bytes) -> tuple[int, ...]:
-        """Return the numbers in a line; other words (such as MODSEQ's list) are passed over."""
-        words = text.split()
-        if any(len(word) > self._limits.digits for word in words if word.isdigit()):
-            raise RemoteProtocolError("a number that is too long to be one", line=text)
-        return tuple(int(word) for word in words if word.isdigit())

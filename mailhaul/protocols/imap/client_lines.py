@@ -2,75 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import LocalProtocolError
+from ..sasl.exchange import Authenticate, encode_initial
 from .commands import (
+    Append,
+    AskStatus,
     Capability,
     CloseMailbox,
     Command,
+    Compress,
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Enable,
     Expunge,
     Fetch,
+    Id,
+    Idle,
+    ListMailboxes,
+    ListSubscribed,
     Login,
     Logout,
+    Move,
+    Namespace,
     Noop,
+    Notify,
+    Rename,
     Search,
     Select,
     StartTls,
     Store,
+    Subscribe,
+    UidCopy,
     UidExpunge,
     UidFetch,
+    UidMove,
     UidSearch,
     UidStore,
+    Unselect,
+    Unsubscribe,
 )
-from .strings import Wire, astring
+from .strings import Abilities, Wire
+
+OnMessages = Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove
+
+NAMES: dict[type, str] = {
+    Capability: "CAPABILITY",
+    Noop: "NOOP",
+    Logout: "LOGOUT",
+    Id: "ID",
+    StartTls: "STARTTLS",
+    Authenticate: "AUTHENTICATE",
+    Login: "LOGIN",
+    Enable: "ENABLE",
+    Compress: "COMPRESS",
+    Namespace: "NAMESPACE",
+    CreateMailbox: "CREATE",
+    DeleteMailbox: "DELETE",
+    Rename: "RENAME",
+    Subscribe: "SUBSCRIBE",
+    Unsubscribe: "UNSUBSCRIBE",
+    ListMailboxes: "LIST",
+    ListSubscribed: "LSUB",
+    AskStatus: "STATUS",
+    Append: "APPEND",
+    Idle: "IDLE",
+    Notify: "NOTIFY",
+    CloseMailbox: "CLOSE",
+    Unselect: "UNSELECT",
+    Expunge: "EXPUNGE",
+    Search: "SEARCH",
+    Fetch: "FETCH",
+    Store: "STORE",
+    Copy: "COPY",
+    Move: "MOVE",
+    UidSearch: "UID SEARCH",
+    UidFetch: "UID FETCH",
+    UidStore: "UID STORE",
+    UidCopy: "UID COPY",
+    UidMove: "UID MOVE",
+    UidExpunge: "UID EXPUNGE",
+}
+"""What each command is called on the wire; SELECT may be EXAMINE."""
 
 
-def encode(command: Command, capabilities: frozenset[bytes]) -> Wire:
+def encode(command: Command, abilities: Abilities) -> Wire:
     """Return a command behind its tag. Raises LocalProtocolError for what cannot be sent.
 
-    ``capabilities`` decide how strings go, and whether there may be a LOGIN.
+    ``abilities`` decide how strings go, and whether there may be a LOGIN.
     """
-    match command:
-        case Capability():
-            return Wire(b"CAPABILITY")
-        case Noop():
-            return Wire(b"NOOP")
-        case Logout():
-            return Wire(b"LOGOUT")
-        case StartTls():
-            return Wire(b"STARTTLS")
-        case Login(user, password):
-            return encode_login(user, password.reveal(), capabilities)
-        case Select(mailbox, read_only):
-            verb = b"EXAMINE " if read_only else b"SELECT "
-            return Wire(verb).add(astring(mailbox, capabilities))
-        case CloseMailbox():
-            return Wire(b"CLOSE")
-        case Search(criteria):
-            return Wire(b"SEARCH " + criteria)
-        case Fetch(numbers, items):
-            return Wire(b"FETCH %b %b" % (numbers, items))
-        case Store(numbers, operation, flags):
-            return Wire(b"STORE %b %b %b" % (numbers, operation, flags))
-        case UidSearch(criteria):
-            return Wire(b"UID SEARCH " + criteria)
-        case UidFetch(uids, items):
-            return Wire(b"UID FETCH %b %b" % (uids, items))
-        case UidStore(uids, operation, flags):
-            return Wire(b"UID STORE %b %b %b" % (uids, operation, flags))
-        case UidExpunge(uids):
-            return Wire(b"UID EXPUNGE " + uids)
-        case Expunge():
-            return Wire(b"EXPUNGE")
+    wire = Wire(name_of(command).encode("ascii"), abilities)
+    add_arguments = ARGUMENTS.get(type(command))
+    if add_arguments:
+        add_arguments(wire.verbatim(b" "), command)
+    return wire
 
 
-def encode_login(user: bytes, password: bytes, capabilities: frozenset[bytes]) -> Wire:
-    """Return LOGIN. Raises LocalProtocolError where the server has said that it is disabled."""
-    if b"LOGINDISABLED" in capabilities:
-        raise LocalProtocolError("the server announced LOGINDISABLED")
-    wire = Wire(b"LOGIN ").add(astring(user, capabilities)).add([b" "])
-    return wire.add(astring(password, capabilities), secret=True)
+def name_of(command: Command) -> str:
+    """Return a command's name as it stands in the RFC."""
+    if isinstance(command, Select):
+        return "EXAMINE" if command.read_only else "SELECT"
+    return NAMES[type(command)]
 
 
 def owed(commands: Sequence[Command]) -> str:
@@ -83,14 +118,190 @@ def describe(command: Command) -> str:
     """Return a command's name as it stands in the RFC, with its UIDs if it has few."""
     match command:
         case UidFetch(uids) | UidStore(uids) | UidExpunge(uids):
-            verb = {UidFetch: "FETCH", UidStore: "STORE", UidExpunge: "EXPUNGE"}[type(command)]
-            few = uids[:40].decode("ascii", "replace")
-            return f"UID {verb} {few}"
-        case UidSearch():
-            return "UID SEARCH"
-        case Select(_, read_only):
-            return "EXAMINE" if read_only else "SELECT"
-        case CloseMailbox():
-            return "CLOSE"
+            return f"{name_of(command)} {uids[:40].decode('ascii', 'replace')}"
         case _:
-            return type(command).__name__.upper()
+            return name_of(command)
+
+
+# Arguments, command by command. The functions are found by type, so each takes its own.
+
+
+def _login(wire: Wire, command: Login) -> None:
+    wire.string(command.user).verbatim(b" ").string(command.password.reveal(), secret=True)
+
+
+def _authenticate(wire: Wire, command: Authenticate) -> None:
+    wire.raw(command.mechanism)
+    if command.initial_response is not None and takes_initial(wire.abilities):
+        wire.verbatim(b" ").secret(encode_initial(command.initial_response.reveal()))
+
+
+def takes_initial(abilities: Abilities) -> bool:
+    """Whether an initial response may stand behind AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
+    return bool({b"SASL-IR", b"IMAP4REV2"} & abilities.capabilities)
+
+
+def _id(wire: Wire, command: Id) -> None:
+    if command.fields is None:
+        wire.verbatim(b"NIL")
+        return
+    wire.verbatim(b"(")
+    for place, (field, value) in enumerate(command.fields):
+        wire.verbatim(b" " if place else b"").string(field).verbatim(b" ")
+        if value is None:
+            wire.verbatim(b"NIL")
+        else:
+            wire.string(value)
+    wire.verbatim(b")")
+
+
+def _enable(wire: Wire, command: Enable) -> None:
+    wire.raw(b" ".join(command.names))
+
+
+def _select(wire: Wire, command: Select) -> None:
+    wire.string(command.mailbox)
+    resync = command.resync
+    if resync:
+        known = b" " + resync.known_uids if resync.known_uids else b""
+        wire.raw(b" (QRESYNC (%d %d%b))" % (resync.uid_validity, resync.modseq, known))
+    elif command.condstore:
+        wire.verbatim(b" (CONDSTORE)")
+
+
+def _create(wire: Wire, command: CreateMailbox) -> None:
+    wire.string(command.mailbox)
+    if command.special_use:
+        wire.verbatim(b" (USE ").listed(command.special_use).verbatim(b")")
+
+
+def _mailbox(
+    wire: Wire, command: CreateMailbox | DeleteMailbox | Subscribe | Unsubscribe | Select
+) -> None:
+    wire.string(command.mailbox)
+
+
+def _rename(wire: Wire, command: Rename) -> None:
+    wire.string(command.mailbox).verbatim(b" ").string(command.new_name)
+
+
+def _list(wire: Wire, command: ListMailboxes) -> None:
+    if command.selecting:
+        wire.listed(command.selecting).verbatim(b" ")
+    wire.string(command.reference)
+    many = len(command.patterns) != 1
+    wire.verbatim(b" (" if many else b" ")
+    for place, pattern in enumerate(command.patterns):
+        wire.verbatim(b" " if place else b"").string(pattern)
+    wire.verbatim(b")" if many else b"")
+    status = [b"STATUS (%b)" % b" ".join(command.status)] if command.status else []
+    if command.returning or status:
+        wire.verbatim(b" RETURN ").listed([*command.returning, *status])
+
+
+def _lsub(wire: Wire, command: ListSubscribed) -> None:
+    wire.string(command.reference).verbatim(b" ").string(command.pattern)
+
+
+def _status(wire: Wire, command: AskStatus) -> None:
+    wire.string(command.mailbox).verbatim(b" ").listed(command.items)
+
+
+def _append(wire: Wire, command: Append) -> None:
+    wire.string(command.mailbox).verbatim(b" ")
+    if command.flags:
+        wire.listed(command.flags).verbatim(b" ")
+    if command.internal_date is not None:
+        wire.raw(b'"%b" ' % command.internal_date)
+    size, plus = command.size, b"+" if wire.abilities.takes_at_once(command.size) else b""
+    binary = b"~" if command.binary or command.utf8 else b""
+    wire.verbatim(b"%b%b{%d%b}" % (b"UTF8 (" if command.utf8 else b"", binary, size, plus))
+
+
+def _notify(wire: Wire, command: Notify) -> None:
+    wire.raw(command.wanted)
+
+
+def _search(wire: Wire, command: Search | UidSearch) -> None:
+    if command.returning is not None:
+        wire.verbatim(b"RETURN ").listed(command.returning).verbatim(b" ")
+    wire.raw(command.criteria)
+
+
+def _set_of(
+    command: Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove,
+) -> bytes:
+    match command:
+        case Fetch() | Store() | Copy() | Move():
+            return command.numbers
+        case _:
+            return command.uids
+
+
+def _fetch(wire: Wire, command: Fetch | UidFetch) -> None:
+    modifiers = b" (%b)" % command.modifiers if command.modifiers else b""
+    wire.raw(b"%b %b%b" % (_set_of(command), command.items, modifiers))
+
+
+def _store(wire: Wire, command: Store | UidStore) -> None:
+    since = command.unchanged_since
+    modifier = b"" if since is None else b"(UNCHANGEDSINCE %d) " % since
+    wire.raw(b"%b %b%b %b" % (_set_of(command), modifier, command.operation, command.flags))
+
+
+def _copy(wire: Wire, command: Copy | Move | UidCopy | UidMove) -> None:
+    wire.raw(_set_of(command)).verbatim(b" ").string(command.mailbox)
+
+
+def _uid_expunge(wire: Wire, command: UidExpunge) -> None:
+    wire.raw(command.uids)
+
+
+def _compress(wire: Wire, command: Compress) -> None:
+    wire.verbatim(b"DEFLATE")
+
+
+ARGUMENTS: dict[type, Callable[[Wire, Any], None]] = {
+    Login: _login,
+    Authenticate: _authenticate,
+    Id: _id,
+    Enable: _enable,
+    Compress: _compress,
+    Select: _select,
+    CreateMailbox: _create,
+    DeleteMailbox: _mailbox,
+    Rename: _rename,
+    Subscribe: _mailbox,
+    Unsubscribe: _mailbox,
+    ListMailboxes: _list,
+    ListSubscribed: _lsub,
+    AskStatus: _status,
+    Append: _append,
+    Notify: _notify,
+    Search: _search,
+    Fetch: _fetch,
+    Store: _store,
+    Copy: _copy,
+    Move: _copy,
+    UidSearch: _search,
+    UidFetch: _fetch,
+    UidStore: _store,
+    UidCopy: _copy,
+    UidMove: _copy,
+    UidExpunge: _uid_expunge,
+}
+"""How the arguments of a command are written; the others have none."""
+
+
+def refuse(command: Command, abilities: Abilities) -> None:
+    """Raise LocalProtocolError for a command that this server has said it does not take."""
+    announced = abilities.capabilities
+    match command:
+        case Login() if b"LOGINDISABLED" in announced:
+            raise LocalProtocolError("the server announced LOGINDISABLED")
+        case Append(size=size) if size < 1:
+            raise LocalProtocolError("an empty message cannot be appended")
+        case Append(utf8=True) if not abilities.utf8:
+            raise LocalProtocolError("UTF8=ACCEPT has to be enabled first (RFC 6855, 4)")
+        case _:
+            pass

@@ -30,7 +30,7 @@ class Dialogue(Protocol):
         """The server said BYE."""
 
     def question_sent(self) -> None:
-        """We sent CAPABILITY or NOOP."""
+        """We sent CAPABILITY, NOOP or ID."""
 
     def start_tls_sent(self) -> None:
         """We sent STARTTLS."""
@@ -45,13 +45,28 @@ class Dialogue(Protocol):
         """The handshake is over."""
 
     def login_sent(self) -> None:
-        """We sent LOGIN."""
+        """We sent LOGIN or AUTHENTICATE."""
 
     def login_granted(self) -> None:
-        """The server answered OK to LOGIN."""
+        """The server answered OK to LOGIN or AUTHENTICATE."""
 
     def login_refused(self) -> None:
-        """The server answered NO or BAD to LOGIN."""
+        """The server answered NO or BAD to LOGIN or AUTHENTICATE."""
+
+    def enable_sent(self) -> None:
+        """We sent ENABLE."""
+
+    def mailbox_command_sent(self) -> None:
+        """We sent a command on mailboxes: LIST, STATUS, CREATE, APPEND, NAMESPACE, NOTIFY, ..."""
+
+    def idle_sent(self) -> None:
+        """We sent IDLE."""
+
+    def done_sent(self) -> None:
+        """We sent DONE."""
+
+    def idle_ended(self) -> None:
+        """The server answered IDLE before we sent DONE."""
 
     def select_sent(self) -> None:
         """We sent SELECT or EXAMINE."""
@@ -63,16 +78,16 @@ class Dialogue(Protocol):
         """The server answered NO or BAD to SELECT or EXAMINE."""
 
     def message_command_sent(self) -> None:
-        """We sent a command on messages: SEARCH, FETCH, STORE or EXPUNGE."""
+        """We sent a command on messages: SEARCH, FETCH, STORE, COPY, MOVE or EXPUNGE."""
 
     def close_sent(self) -> None:
-        """We sent CLOSE."""
+        """We sent CLOSE or UNSELECT."""
 
     def close_granted(self) -> None:
-        """The server answered OK to CLOSE."""
+        """The server answered OK to CLOSE or UNSELECT."""
 
     def close_refused(self) -> None:
-        """The server answered NO or BAD to CLOSE."""
+        """The server answered NO or BAD to CLOSE or UNSELECT."""
 
     def logout_sent(self) -> None:
         """We sent LOGOUT."""
@@ -99,8 +114,10 @@ tls_pending = builder.state("tls-pending")
 tls_handover = builder.state("tls-handover")
 authenticating = builder.state("authenticating")
 authenticated = builder.state("authenticated")
+idling = builder.state("idling")
 selecting = builder.state("selecting")
 selected = builder.state("selected")
+idling_selected = builder.state("idling-selected")
 closing = builder.state("closing")
 logout = builder.state("logout")
 logged_out = builder.state("logged-out")
@@ -140,10 +157,20 @@ move(authenticating, Dialogue.login_refused, not_authenticated)
 move(authenticating, Dialogue.bye, leaving)
 
 move(authenticated, Dialogue.question_sent, authenticated)
+# ENABLE is for the time before a mailbox is open (RFC 5161, 3.1).
+move(authenticated, Dialogue.enable_sent, authenticated)
+move(authenticated, Dialogue.mailbox_command_sent, authenticated)
+move(authenticated, Dialogue.idle_sent, idling)
 move(authenticated, Dialogue.select_sent, selecting)
 move(authenticated, Dialogue.logout_sent, logout)
 move(authenticated, Dialogue.bye, leaving)
 move(authenticated, Dialogue.closed, closed)
+
+# Behind DONE other commands may go, though IDLE itself has no answer yet (RFC 2177).
+move(idling, Dialogue.done_sent, authenticated)
+move(idling, Dialogue.idle_ended, authenticated)
+move(idling, Dialogue.bye, leaving)
+move(idling, Dialogue.closed, closed)
 
 move(selecting, Dialogue.select_granted, selected)
 # A failed SELECT leaves no mailbox selected (6.3.1).
@@ -151,12 +178,19 @@ move(selecting, Dialogue.select_refused, authenticated)
 move(selecting, Dialogue.bye, leaving)
 
 move(selected, Dialogue.question_sent, selected)
+move(selected, Dialogue.mailbox_command_sent, selected)
 move(selected, Dialogue.message_command_sent, selected)
+move(selected, Dialogue.idle_sent, idling_selected)
 move(selected, Dialogue.select_sent, selecting)
 move(selected, Dialogue.close_sent, closing)
 move(selected, Dialogue.logout_sent, logout)
 move(selected, Dialogue.bye, leaving)
 move(selected, Dialogue.closed, closed)
+
+move(idling_selected, Dialogue.done_sent, selected)
+move(idling_selected, Dialogue.idle_ended, selected)
+move(idling_selected, Dialogue.bye, leaving)
+move(idling_selected, Dialogue.closed, closed)
 
 move(closing, Dialogue.close_granted, authenticated)
 move(closing, Dialogue.close_refused, selected)

@@ -1,18 +1,24 @@
-"""Mailbox names between people and the wire: modified UTF-7 (RFC 3501, 5.1.3)."""
+"""Mailbox names between people and the wire: modified UTF-7, or UTF-8 where that is enabled.
+
+RFC 3501, section 5.1.3; RFC 6855, section 3; RFC 9051, section 5.1.
+"""
 
 from __future__ import annotations
 
-from binascii import b2a_base64
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 
 
-def encode_mailbox(name: str) -> bytes:
-    """Return the name as it goes on the wire, before quoting.
+def encode_mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """Return the name as it goes on the wire, before quoting; as UTF-8 if that is enabled.
 
     A name that is all ASCII is taken as it stands, ``&`` included: who writes
     ``Entw&APw-rfe`` in an rc file has encoded it already, because fetchmail never did.
     """
     if name.isascii():
         return name.encode("ascii")
+    if utf8:
+        return name.encode("utf-8", "surrogateescape")
     encoded = bytearray()
     pending = ""
     for character in name:
@@ -25,8 +31,32 @@ def encode_mailbox(name: str) -> bytes:
     return bytes(encoded + _shifted(pending))
 
 
+def decode_mailbox(wire: bytes, *, utf8: bool = False) -> str:
+    """Return a name for people to read. What is not what it should be stays as it is."""
+    if utf8 or not wire.isascii():
+        return wire.decode("utf-8", "surrogateescape")
+    plain, *shifts = wire.decode("ascii").split("&")
+    pieces = [plain]
+    for shift in shifts:
+        encoded, dash, rest = shift.partition("-")
+        decoded = _unshifted(encoded) if dash else None
+        pieces.append("&" + shift if decoded is None else decoded + rest)
+    return "".join(pieces)
+
+
 def _shifted(text: str) -> bytes:
     if not text:
         return b""
     encoded = b2a_base64(text.encode("utf-16-be", "surrogatepass"), newline=False)
     return b"&" + encoded.rstrip(b"=").replace(b"/", b",") + b"-"
+
+
+def _unshifted(encoded: str) -> str | None:
+    """Return what stood between ``&`` and ``-``, or None if that is no modified base64."""
+    if not encoded:
+        return "&"
+    padded = encoded.replace(",", "/") + "=" * (-len(encoded) % 4)
+    try:
+        return a2b_base64(padded, strict_mode=True).decode("utf-16-be")
+    except (Base64Error, UnicodeDecodeError, ValueError):
+        return None

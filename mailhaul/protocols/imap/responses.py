@@ -8,6 +8,9 @@ message text, goes out as it comes, and is never held.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..input import InputBuffer
 from ..limits import Limits
@@ -20,16 +23,23 @@ CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
 LITERALS = 1000
 """Literals in one response at most."""
-TEXT_ITEMS = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
+OLD_NAMES = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
 """Old names of message text, and the section that each stands for."""
+SECTION = re.compile(rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?")
+"""The name of an item that is message text (RFC 3501, section 9; RFC 3516, section 4.2)."""
 WORDS_FOR_PEOPLE = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 """Untagged responses that end with free text: what looks like a literal there is none."""
+LONG = frozenset({b"SEARCH", b"ESEARCH", b"VANISHED", b"SORT"})
+"""Responses that may be long without literals: a search in a big mailbox finds a lot."""
+WITH_VALUES = frozenset({b"LIST", b"LSUB", b"STATUS", b"NAMESPACE", b"ID", b"ESEARCH"})
+"""Responses, besides FETCH, that are made of values."""
 
 
 class Response(Record):
     """One whole response. Message text in it has gone out already, as events.
 
-    ``line`` is the response up to its first literal; ``values`` are those of a FETCH response.
+    ``line`` is the response up to its first literal; ``values`` are those of FETCH and of the
+    responses in WITH_VALUES, the ``*`` among them.
     """
 
     line: bytes
@@ -80,11 +90,9 @@ class ResponseReader:
                 return self._stream()
             if self._literal is not None and not self._collect(self._literal):
                 return None
-            limit = self._line_limit()
-            line = self.input.take_line(limit, "response line")
+            line = self._take_line()
             if line is None:
                 return None
-            self._count(line, limit)
             done = self._begin(line) if self._line is None else self._go_on(line)
             if done is not None:
                 return done
@@ -99,11 +107,22 @@ class ResponseReader:
             line = line.replace(secret, b"*")
         return line
 
-    def _line_limit(self) -> int:
-        """Return how long a line may be: a search in a big mailbox finds a lot."""
-        if self._line is None and self.input.head(9).upper() == b"* SEARCH ":
-            return self._limits.untagged
-        return self._limits.response_line
+    def _take_line(self) -> bytes | None:
+        limit = self._limits.response_line
+        try:
+            line = self.input.take_line(limit, "response line")
+        except LimitExceeded:
+            limit = self._limits.untagged
+            if not self._may_be_long():
+                raise
+            line = self.input.take_line(limit, "response line")
+        if line is not None:
+            self._count(line, limit)
+        return line
+
+    def _may_be_long(self) -> bool:
+        start = self.input.head(12).upper().split(b" ")
+        return self._line is None and start[0] == b"*" and start[1] in LONG
 
     def _count(self, line: bytes, limit: int) -> None:
         self._length += len(line)
@@ -125,6 +144,8 @@ class ResponseReader:
             if star != b"*" or words[0] in WORDS_FOR_PEOPLE:
                 self._length = 0
                 return Response(line)
+            if words[0] in WITH_VALUES:
+                self._values = Values(self._limits.nesting)
         text, size = split_literal(line, self._limits.digits)
         self._line = text
         return self._end_piece(text, size)
@@ -147,7 +168,7 @@ class ResponseReader:
         values = self._values
         response = Response(self._line or b"", values.top if values else None)
         if values and values.innermost is not values.top:
-            raise RemoteProtocolError("a FETCH response that does not end where it should")
+            raise RemoteProtocolError("a response that does not end where it should")
         self._line = self._values = None
         self._length = self._literals = 0
         return response
@@ -217,18 +238,43 @@ def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
     return line[:start].removesuffix(b"~"), int(inside)
 
 
+class TextItem(Record):
+    """What the name of a FETCH item says about message text; see BodyStart."""
+
+    section: bytes
+    old_name: bytes = b""
+    origin: int | None = None
+    binary: bool = False
+
+    def start(self, number: int, uid: int | None, size: int) -> BodyStart:
+        """Return the event that opens the text."""
+        return BodyStart(number, uid, self.section, size, self.old_name, self.origin, self.binary)
+
+
+@lru_cache(maxsize=64)
+def text_item(name: bytes) -> TextItem | None:
+    """Return what an item's name, in upper case, says; None if it is not message text."""
+    if name in OLD_NAMES:
+        return TextItem(OLD_NAMES[name], name)
+    found = SECTION.fullmatch(name)
+    if not found:
+        return None
+    kind, section, origin = found.groups()
+    return TextItem(section, b"", None if origin is None else int(origin), kind == b"BINARY")
+
+
 def text_start(values: Values, size: int, limits: Limits) -> BodyStart | None:
     """Return the event that opens a literal which is message text, or None for another one."""
     items = fetch_items(values.top)
     if items is None or items is not values.innermost or len(items) % 2 == 0:
         return None
-    section = section_of(items[-1])
-    if section is None:
+    name = items[-1]
+    item = text_item(name.upper()) if isinstance(name, Atom) else None
+    if item is None:
         return None
     known = dict(pairs(items[:-1]))
     sequence = number(values.top[1], limits.digits) or 0
-    uid = number(known.get(b"UID"), limits.digits)
-    return BodyStart(sequence, uid, section, size, old_name(items[-1]))
+    return item.start(sequence, number(known.get(b"UID"), limits.digits), size)
 
 
 def fetch_items(values: list[Value]) -> list[Value] | None:
@@ -250,49 +296,45 @@ def pairs(items: list[Value]) -> list[tuple[bytes, Value]]:
     return named
 
 
-def section_of(name: Value) -> bytes | None:
-    """Return the section that an item name asks for, in upper case, or None."""
-    if not isinstance(name, Atom):
-        return None
-    word = name.upper()
-    if word in TEXT_ITEMS:
-        return TEXT_ITEMS[word]
-    if word.startswith((b"BODY[", b"BINARY[")) and b"]" in word:
-        return word[word.index(b"[") + 1 : word.rindex(b"]")]
-    return None
-
-
-def old_name(name: Value) -> bytes:
-    """Return the item's name, in upper case, if it is one of the old ones; else b""."""
-    word = name.upper() if isinstance(name, Atom) else b""
-    return word if word in TEXT_ITEMS else b""
-
-
 def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetched]:
     """Return the events of a FETCH response: text that came as a string, then all the rest."""
     items = fetch_items(values)
     sequence = number(values[1], limits.digits)
     if items is None or sequence is None or len(items) % 2:
         raise RemoteProtocolError("a FETCH response that cannot be read", state="selected")
-    named = pairs(items)
-    known = dict(named)
-    uid = number(known.get(b"UID"), limits.digits)
+    known: dict[bytes, Value] = {}
+    texts: list[tuple[TextItem, bytes]] = []
+    for name, value in pairs(items):
+        item = text_item(name)
+        if item is None:
+            known[name] = value
+        elif not isinstance(value, Streamed | list):
+            texts.append((item, bytes(value or b"")))
+    event = facts_of(sequence, known, limits.digits)
     events: list[TextEvent] = []
-    for name, value in named:
-        section = section_of(Atom(name))
-        if section is not None and not isinstance(value, Streamed | list):
-            data = bytes(value or b"")
-            events.append(BodyStart(sequence, uid, section, len(data), old_name(Atom(name))))
-            events += [BodyChunk(data)] if data else []
-            events.append(BodyEnd())
-    flags = known.get(b"FLAGS")
-    date = known.get(b"INTERNALDATE")
-    return events, Fetched(
+    for item, data in texts:
+        events.append(item.start(sequence, event.uid, len(data)))
+        events += [BodyChunk(data)] if data else []
+        events.append(BodyEnd())
+    return events, event
+
+
+def facts_of(sequence: int, known: dict[bytes, Value], digits: int) -> Fetched:
+    """Return what a FETCH response says apart from message text; takes it out of ``known``."""
+    uid = number(known.pop(b"UID", None), digits)
+    if not known:
+        return Fetched(sequence, uid)
+    flags = known.pop(b"FLAGS", None)
+    date = known.pop(b"INTERNALDATE", None)
+    modseq = known.pop(b"MODSEQ", None)
+    return Fetched(
         sequence,
         uid,
-        number(known.get(b"RFC822.SIZE"), limits.digits),
+        number(known.pop(b"RFC822.SIZE", None), digits),
         tuple(bytes(f) for f in flags if isinstance(f, bytes)) if isinstance(flags, list) else None,
         bytes(date) if isinstance(date, Text) else None,
+        number(modseq[0], digits) if isinstance(modseq, list) and modseq else None,
+        tuple(known.items()),
     )
 
 

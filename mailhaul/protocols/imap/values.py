@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,8 +31,16 @@ Value = Atom | Text | Streamed | None | list["Value"]
 Part = bytes | Text | Streamed
 """A response as it was read: pieces of line, and between them what came as literals."""
 
-_SPACE, _OPEN, _CLOSE, _QUOTE, _BACKSLASH = b' ()"\\'
-_BRACKET, _END_BRACKET, _LESS = b"[]<"
+_QUOTE, _BRACKET = b'"['
+_WORDS = re.compile(
+    rb"""[()]                                           # a list begins or ends
+    | "(?:[^"\\]|\\.)*+"                              # a quoted string
+    | (?:[^ ()"\[]|\[[^\]]*+\])(?:[^ ()\[]|\[[^\]]*+\])*+ # an atom; [...] in it, blanks and all
+    | ["\[].*                                       # either one without its end""",
+    re.VERBOSE | re.DOTALL,
+)
+"""The words of a line, in linear time: what has no end is taken with all that follows."""
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 class Values:
@@ -58,27 +67,12 @@ class Values:
         """
         if isinstance(part, Text | Streamed):
             self._stack[-1].append(part)
-        elif b'"' in part or b"[" in part:
-            self._parse(part)
-        else:
-            # Sizes and flags of a big mailbox come in many such lines: this is the faster way.
-            for word in part.replace(b"(", b" ( ").replace(b")", b" ) ").split(b" "):
-                if word:
-                    self._add_word(word)
-
-    def _parse(self, line: bytes) -> None:
-        position = 0
-        while position < len(line):
-            byte = line[position]
-            if byte == _QUOTE:
-                text, position = _quoted(line, position + 1)
-                self._stack[-1].append(text)
-            elif byte == _SPACE:
-                position += 1
+            return
+        for word in _WORDS.findall(part):
+            if word[0] == _QUOTE:
+                self._stack[-1].append(_unquoted(word))
             else:
-                end = _end_of_word(line, position)
-                self._add_word(line[position:end])
-                position = end
+                self._add_word(word)
 
     def _add_word(self, word: bytes) -> None:
         """Add an atom, or open or close a list."""
@@ -88,6 +82,8 @@ class Values:
             inner: list[Value] = []
             self._stack[-1].append(inner)
             self._stack.append(inner)
+        elif word[0] == _BRACKET and b"]" not in word:
+            raise RemoteProtocolError("a [ without its ]")
         elif word == b")":
             if len(self._stack) == 1:
                 raise RemoteProtocolError("a ) without its (")
@@ -106,44 +102,14 @@ def parse_values(parts: Sequence[Part], nesting: int) -> list[Value]:
     return values.top
 
 
-def _quoted(line: bytes, position: int) -> tuple[Text, int]:
-    start = position
-    escaped = False
-    while position < len(line):
-        byte = line[position]
-        if byte == _BACKSLASH:
-            escaped = True
-            position += 2
-            continue
-        if byte == _QUOTE:
-            raw = line[start:position]
-            return Text(_unescape(raw) if escaped else raw), position + 1
-        position += 1
-    raise RemoteProtocolError("a quoted string without its end")
-
-
-def _unescape(raw: bytes) -> bytes:
+def _unquoted(word: bytes) -> Text:
+    if not _QUOTED.fullmatch(word):
+        raise RemoteProtocolError("a quoted string without its end")
+    raw = word[1:-1]
+    if b"\\" not in raw:
+        return Text(raw)
     pieces = raw.split(b"\\\\")
-    return b"\\".join(piece.replace(b"\\", b"") for piece in pieces)
-
-
-def _end_of_word(line: bytes, position: int) -> int:
-    """Return where an atom or a parenthesis ends.
-
-    A section in brackets belongs to its atom, blanks and all.
-    """
-    start = position
-    while position < len(line):
-        byte = line[position]
-        if byte in (_SPACE, _OPEN, _CLOSE):
-            break
-        if byte == _BRACKET:
-            end = line.find(b"]", position)
-            if end < 0:
-                raise RemoteProtocolError("a [ without its ]")
-            position = end
-        position += 1
-    return max(position, start + 1)
+    return Text(b"\\".join(piece.replace(b"\\", b"") for piece in pieces))
 
 
 def number(value: Value, digits: int) -> int | None:

@@ -53,8 +53,9 @@ from mailhaul.protocols.imap.events import (
     SaidBye,
     Status,
     TlsReady,
-    Unknown,
+    Vanished,
 )
+from mailhaul.protocols.imap.values import Atom, Text
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA, NeedData
 from mailhaul.protocols.secret import Secret
@@ -234,7 +235,7 @@ def test_nothing_follows_a_command_that_changes_the_state(first: Command) -> Non
 def test_a_command_that_changes_the_state_waits_for_what_is_outstanding() -> None:
     client = greeted()
     client.send(Noop())
-    with pytest.raises(LocalProtocolError, match="StartTls has to wait for the reply to Noop"):
+    with pytest.raises(LocalProtocolError, match="STARTTLS has to wait for the reply to NOOP"):
         client.send(StartTls())
 
 
@@ -339,7 +340,7 @@ def test_a_session_reads_the_same_however_it_is_cut(
         Fetched(2, 5, 8, (b"\\Seen",)),
         Completed(fetch, OK, None, b"fetched"),
         Expunged(2),
-        Unknown(b"VANISHED"),
+        Vanished(b"4"),
         Completed(store, Condition.NO, None, b"cannot store"),
     ]
 
@@ -398,11 +399,19 @@ def test_capabilities_are_forgotten_after_the_login() -> None:
             b"(UID 5 BODY[HEADER.FIELDS (TO FROM)] {3}\r\nabc)",
             [BodyStart(1, 5, b"HEADER.FIELDS (TO FROM)", 3), b"abc", Fetched(1, 5)],
         ),
-        (b"(UID 5 BODY[]<0> {3}\r\nabc)", [BodyStart(1, 5, b"", 3), b"abc", Fetched(1, 5)]),
+        (b"(UID 5 BODY[]<0> {3}\r\nabc)", [BodyStart(1, 5, b"", 3, b"", 0), b"abc", Fetched(1, 5)]),
         (b"(FLAGS () UID 5)", [Fetched(1, 5, None, ())]),
         (
             b'(X-NEW ("a" (b {2}\r\n)) NIL)) MODSEQ (7) UID 5 RFC822.SIZE 9)',
-            [Fetched(1, 5, 9)],
+            [
+                Fetched(
+                    1,
+                    5,
+                    9,
+                    modseq=7,
+                    others=((b"X-NEW", [Text(b"a"), [Atom(b"b"), Text(b"))"), None]]),),
+                )
+            ],
         ),
         (
             b'(UID 5 INTERNALDATE "17-Jul-1996 02:44:25 -0700")',
@@ -645,7 +654,7 @@ SMALL = Limits(
     [
         (b"* OK " + b"x" * 300, "response line"),
         (b"* 1 FETCH (UID 7 ENVELOPE {51}\r\n", "literal"),
-        (b"* STATUS x\r\n" * 101, "untagged data"),
+        (b"* XOTHER x\r\n" * 101, "untagged data"),
         (b"* 1 FETCH ((((((((", "nesting"),
         (b"* CAPABILITY A B C D E F\r\n", "capabilities"),
     ],

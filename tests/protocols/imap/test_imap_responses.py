@@ -44,8 +44,8 @@ def test_text_for_people_announces_no_literal(line: bytes) -> None:
 
 
 def test_a_literal_in_another_response_is_passed_over() -> None:
-    assert read(b'* LIST () "/" {5}\r\na\r\nb) extra\r\n* 1 EXISTS\r\n') == [
-        Response(b'* LIST () "/" '),
+    assert read(b'* XLIST () "/" {5}\r\na\r\nb) extra\r\n* 1 EXISTS\r\n') == [
+        Response(b'* XLIST () "/" '),
         Response(b"* 1 EXISTS"),
     ]
 
@@ -79,7 +79,7 @@ def test_a_search_in_a_big_mailbox_fits_a_line() -> None:
 
 
 def test_even_a_search_has_a_limit() -> None:
-    reader = ResponseReader(Limits(untagged=1000), None)
+    reader = ResponseReader(Limits(response_line=100, untagged=1000), None)
     reader.input.append(b"* SEARCH " + b"1 " * 600)
     with pytest.raises(LimitExceeded, match="1000"):
         reader.read()

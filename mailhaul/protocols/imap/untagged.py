@@ -1,0 +1,238 @@
+"""From untagged responses to events (RFC 3501, section 7; the RFCs named in events.py).
+
+What carries data that was asked for is read strictly; what nobody knows becomes Unknown. Status
+responses, CAPABILITY and BYE change what the client knows, and are its own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import RemoteProtocolError
+from ..limits import Limits
+from .events import (
+    Enabled,
+    Event,
+    Exists,
+    Expunged,
+    Flags,
+    Found,
+    FoundInShort,
+    Identified,
+    Listed,
+    MailboxStatus,
+    NamespaceEntry,
+    Namespaces,
+    Recent,
+    Unknown,
+    Vanished,
+)
+from .responses import Response, fetched
+from .values import Atom, Text, Value, number
+
+Reader = Callable[[Sequence[Value], int], Event]
+
+
+def events_of(response: Response, limits: Limits) -> Sequence[Event]:
+    """Return the events of an untagged response. Raises RemoteProtocolError."""
+    _, first, *rest = response.line.split(b" ", 2)
+    text = rest[0] if rest else b""
+    if first.isdigit():
+        return _numbered(response, first, text, limits)
+    name = first.upper()
+    if name in WITH_VALUES:
+        return [WITH_VALUES[name]((response.values or [])[1:], limits.digits)]
+    if name in WITH_WORDS:
+        return [WITH_WORDS[name](text, limits.digits)]
+    return [Unknown(name)]
+
+
+def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> Sequence[Event]:
+    kind = text.split(b" ", 1)[0].upper()
+    if kind == b"FETCH":
+        pieces, event = fetched(response.values or [], limits)
+        return [*pieces, event]
+    (count,) = numbers(first, limits.digits)
+    match kind:
+        case b"EXISTS":
+            return [Exists(count)]
+        case b"RECENT":
+            return [Recent(count)]
+        case b"EXPUNGE":
+            return [Expunged(count)]
+        case _:
+            return [Unknown(kind)]
+
+
+def numbers(text: bytes, digits: int) -> tuple[int, ...]:
+    """Return the numbers in a line; other words are passed over. Raises RemoteProtocolError."""
+    found = [word for word in text.split() if word.isdigit()]
+    if any(len(word) > digits for word in found):
+        raise RemoteProtocolError("a number that is too long to be one", line=text)
+    return tuple(int(word) for word in found)
+
+
+# Responses made of plain words
+
+
+def _flags(text: bytes, digits: int) -> Event:
+    return Flags(tuple(text.strip(b"()").split()))
+
+
+def _search(text: bytes, digits: int) -> Event:
+    found, opened, modseq = text.partition(b"(")
+    changed = numbers(modseq.rstrip(b")"), digits)
+    return Found(numbers(found, digits), changed[0] if opened and changed else None)
+
+
+def _enabled(text: bytes, digits: int) -> Event:
+    return Enabled(frozenset(text.upper().split()))
+
+
+def _vanished(text: bytes, digits: int) -> Event:
+    first, _, rest = text.partition(b" ")
+    earlier = first.upper() == b"(EARLIER)"
+    return Vanished(rest if earlier else text, earlier)
+
+
+WITH_WORDS: dict[bytes, Callable[[bytes, int], Event]] = {
+    b"FLAGS": _flags,
+    b"SEARCH": _search,
+    b"ENABLED": _enabled,
+    b"VANISHED": _vanished,
+}
+
+
+# Responses made of values: what follows the star and the name
+
+
+def _mailbox_listed(values: Sequence[Value], digits: int) -> Event:
+    match values:
+        case [
+            Atom() as name,
+            list() as attributes,
+            delimiter,
+            (Atom() | Text() | None) as it,
+            *more,
+        ]:
+            return Listed(
+                b"NIL" if it is None else bytes(it),
+                text_or_none(delimiter),
+                words(attributes),
+                name.upper() == b"LSUB",
+                _extended(more),
+            )
+        case _:
+            raise RemoteProtocolError("a LIST response that cannot be read")
+
+
+def _extended(more: Sequence[Value]) -> tuple[tuple[bytes, Value], ...]:
+    """Return the pairs behind a mailbox name (RFC 5258, section 6)."""
+    items = more[0] if more and isinstance(more[0], list) else []
+    names = [bytes(name).upper() if isinstance(name, bytes) else b"" for name in items[::2]]
+    return tuple(zip(names, items[1::2], strict=False))
+
+
+def _status(values: Sequence[Value], digits: int) -> Event:
+    match values:
+        case [_, Atom() | Text() as mailbox, list() as items]:
+            named = zip(items[::2], items[1::2], strict=False)
+            known = [(_name(name), _status_value(value, digits)) for name, value in named]
+            return MailboxStatus(
+                bytes(mailbox), tuple((name, value) for name, value in known if value is not None)
+            )
+        case _:
+            raise RemoteProtocolError("a STATUS response that cannot be read")
+
+
+def _status_value(value: Value, digits: int) -> int | bytes | None:
+    """Return a number, or the id in a list (RFC 8474, 4.3); None for NIL and all else."""
+    match value:
+        case [Atom() | Text() as inside]:
+            return bytes(inside)
+        case _:
+            return number(value, digits)
+
+
+def _namespaces(values: Sequence[Value], digits: int) -> Event:
+    match values:
+        case [_, personal, other_users, shared, *_]:
+            return Namespaces(*(_entries(kind) for kind in (personal, other_users, shared)))
+        case _:
+            raise RemoteProtocolError("a NAMESPACE response that cannot be read")
+
+
+def _entries(value: Value) -> tuple[NamespaceEntry, ...]:
+    entries: list[NamespaceEntry] = []
+    for entry in value if isinstance(value, list) else []:
+        match entry:
+            case [Atom() | Text() as prefix, delimiter, *_]:
+                entries.append(NamespaceEntry(bytes(prefix), text_or_none(delimiter)))
+            case _:
+                raise RemoteProtocolError("a NAMESPACE response that cannot be read")
+    return tuple(entries)
+
+
+def _identified(values: Sequence[Value], digits: int) -> Event:
+    match values:
+        case [_, None]:
+            return Identified()
+        case [_, list() as fields]:
+            pairs = zip(fields[::2], fields[1::2], strict=False)
+            return Identified(tuple((_name(n), text_or_none(v)) for n, v in pairs))
+        case _:
+            raise RemoteProtocolError("an ID response that cannot be read")
+
+
+def _found_in_short(values: Sequence[Value], digits: int) -> Event:
+    tag, uid, rest = None, False, list(values[1:])
+    match rest:
+        case [[Atom() as word, Atom() | Text() as name], *_] if word.upper() == b"TAG":
+            tag, rest = bytes(name), rest[1:]
+    match rest:
+        case [Atom() as word, *_] if word.upper() == b"UID":
+            uid, rest = True, rest[1:]
+    # Names that a later RFC adds are passed over, with their value.
+    known = {_name(name): value for name, value in zip(rest[::2], rest[1::2], strict=False)}
+    return FoundInShort(
+        tag,
+        uid,
+        number(known.get(b"MIN"), digits),
+        number(known.get(b"MAX"), digits),
+        number(known.get(b"COUNT"), digits),
+        text_or_none(known.get(b"ALL")),
+        _partial(known.get(b"PARTIAL")),
+        number(known.get(b"MODSEQ"), digits),
+    )
+
+
+def _partial(value: Value) -> tuple[bytes, bytes | None] | None:
+    match value:
+        case [Atom() as wanted, found]:
+            return bytes(wanted), text_or_none(found)
+        case _:
+            return None
+
+
+WITH_VALUES: dict[bytes, Reader] = {
+    b"LIST": _mailbox_listed,
+    b"LSUB": _mailbox_listed,
+    b"STATUS": _status,
+    b"NAMESPACE": _namespaces,
+    b"ID": _identified,
+    b"ESEARCH": _found_in_short,
+}
+
+
+def words(values: Sequence[Value]) -> tuple[bytes, ...]:
+    """Return the words of a list; what is none is left out."""
+    return tuple(bytes(value) for value in values if isinstance(value, Atom | Text))
+
+
+def text_or_none(value: Value) -> bytes | None:
+    """Return a string or an atom; None for NIL, and for a list."""
+    return bytes(value) if isinstance(value, Atom | Text) else None
+
+
+def _name(value: Value) -> bytes:
+    return bytes(value).upper() if isinstance(value, Atom | Text) else b""

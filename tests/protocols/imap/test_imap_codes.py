@@ -1,0 +1,52 @@
+"""What response codes carry is read where it makes sense, and passed over where it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.protocols.imap.codes import AppendUid, CopyUid, append_uid, copy_uid, number_in
+from mailhaul.protocols.imap.events import Code
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (Code(b"APPENDUID", b"38505 3955"), AppendUid(38505, 3955)),
+        (Code(b"APPENDUID", b"38505 3955:3957"), None),
+        (Code(b"APPENDUID", b"38505"), None),
+        (Code(b"APPENDUID", b"1 2 3"), None),
+        (Code(b"APPENDUID", b"-1 x"), None),
+        (Code(b"COPYUID", b"1 2"), None),
+        (None, None),
+    ],
+)
+def test_where_an_appended_message_is(code: Code | None, expected: AppendUid | None) -> None:
+    assert append_uid(code) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            Code(b"COPYUID", b"38505 304,319:320 3956:3958"),
+            CopyUid(38505, b"304,319:320", b"3956:3958"),
+        ),
+        (Code(b"COPYUID", b"38505 304 3956:3958"), None),
+        (Code(b"COPYUID", b"38505 x y"), None),
+        (Code(b"COPYUID", b"x 1 1"), None),
+        (Code(b"COPYUID", b"1 2"), None),
+        (Code(b"ALERT", b"1 2 3"), None),
+        (None, None),
+    ],
+)
+def test_which_messages_became_which(code: Code | None, expected: CopyUid | None) -> None:
+    assert copy_uid(code) == expected
+
+
+def test_the_number_in_a_code() -> None:
+    assert number_in(Code(b"UIDNEXT", b"7"), b"UIDNEXT") == 7
+    assert number_in(Code(b"UIDNEXT", b"7"), b"UIDVALIDITY") is None
+    assert number_in(Code(b"HIGHESTMODSEQ", b"9" * 19), b"HIGHESTMODSEQ") == 10**19 - 1
+    assert number_in(Code(b"HIGHESTMODSEQ", b"9" * 20), b"HIGHESTMODSEQ") is None
+    assert number_in(Code(b"UIDNEXT", b"x"), b"UIDNEXT") is None
+    assert number_in(None, b"UIDNEXT") is None
