@@ -33,9 +33,9 @@ class RecordType(type):
         return made
 
 
-def compile_init(self: Any, *values: Any, **named: Any) -> None:
+def compile_init(self: object, *values: Any, **named: Any) -> None:
     """Stand in as __init__ of a class for its first instance: make the real one, and call it."""
-    cls: Any = type(self)
+    cls: Any = self.__class__
     names = fields_of(cls)
     parameters = [f"{n}=_default_{n}" if n in cls.field_defaults else n for n in names]
     lines = [f"    _put_{name}(self, {name})" for name in names] or ["    pass"]

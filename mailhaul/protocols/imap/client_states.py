@@ -7,11 +7,12 @@ and are no business of this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from automat import TypeMachineBuilder
+
+from ..dialogue import assemble, move
 
 
 class Dialogue(Protocol):
@@ -125,14 +126,6 @@ leaving = builder.state("leaving")
 closed = builder.state("closed")
 
 
-def move(origin: Any, upon: Callable[..., None], target: Any) -> None:
-    """Let an input lead from one state to another."""
-
-    @origin.upon(upon).to(target)  # type: ignore[untyped-decorator]  # one row for any state
-    def enter(inputs: Dialogue, facts: Facts) -> None:
-        facts.state = target.name
-
-
 move(greeting, Dialogue.greeted, not_authenticated)
 move(greeting, Dialogue.preauthenticated, authenticated)
 move(greeting, Dialogue.bye, leaving)
@@ -206,4 +199,4 @@ move(logged_out, Dialogue.closed, closed)
 move(leaving, Dialogue.bye, leaving)
 move(leaving, Dialogue.closed, closed)
 
-new_dialogue = builder.build()
+new_dialogue = assemble(builder)

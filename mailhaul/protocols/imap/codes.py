@@ -37,27 +37,25 @@ def number_in(code: Code | None, name: bytes) -> int | None:
 
 def append_uid(code: Code | None) -> AppendUid | None:
     """Return what APPENDUID says; None for another code, or one that makes no sense."""
-    match code:
-        case Code(b"APPENDUID", arguments):
-            words = arguments.split(b" ")
-            numbers = [_number(word) for word in words]
-            match numbers:
-                case [int() as uid_validity, int() as uid]:
-                    return AppendUid(uid_validity, uid)
-    return None
+    if code is None or code.name != b"APPENDUID":
+        return None
+    match [_number(word) for word in code.arguments.split(b" ")]:
+        case [int() as uid_validity, int() as uid]:
+            return AppendUid(uid_validity, uid)
+        case _:
+            return None
 
 
 def copy_uid(code: Code | None) -> CopyUid | None:
     """Return what COPYUID says; None for another code, or one that makes no sense."""
-    match code:
-        case Code(b"COPYUID", arguments):
-            words = arguments.split(b" ")
-            if len(words) != 3 or (uid_validity := _number(words[0])) is None:
-                return None
-            if _size(words[1]) != _size(words[2]) or not _size(words[1]):
-                return None
-            return CopyUid(uid_validity, words[1], words[2])
-    return None
+    if code is None or code.name != b"COPYUID":
+        return None
+    words = code.arguments.split(b" ")
+    if len(words) != 3 or (uid_validity := _number(words[0])) is None:
+        return None
+    if _size(words[1]) != _size(words[2]) or not _size(words[1]):
+        return None
+    return CopyUid(uid_validity, words[1], words[2])
 
 
 def _number(word: bytes) -> int | None:

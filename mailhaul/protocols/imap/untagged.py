@@ -186,12 +186,10 @@ def _identified(values: Sequence[Value], digits: int) -> Event:
 
 def _found_in_short(values: Sequence[Value], digits: int) -> Event:
     tag, uid, rest = None, False, list(values[1:])
-    match rest:
-        case [[Atom() as word, Atom() | Text() as name], *_] if word.upper() == b"TAG":
-            tag, rest = bytes(name), rest[1:]
-    match rest:
-        case [Atom() as word, *_] if word.upper() == b"UID":
-            uid, rest = True, rest[1:]
+    if rest and isinstance(rest[0], list):
+        tag, rest = text_or_none(rest[0][-1]) if rest[0] else None, rest[1:]
+    if rest and _name(rest[0]) == b"UID":
+        uid, rest = True, rest[1:]
     # Names that a later RFC adds are passed over, with their value.
     known = {_name(name): value for name, value in zip(rest[::2], rest[1::2], strict=False)}
     return FoundInShort(
