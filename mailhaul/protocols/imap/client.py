@@ -228,10 +228,10 @@ class ImapClient:
 
     def tls_started(self) -> None:
         """The handshake is over: what the server announced before counts no more (6.2.1)."""
-        if len(self._reader.input):
-            self._fault = RemoteProtocolError(INJECTED, state=self.state)
         self._advance("tls_started", None)
         self._abilities = Abilities()
+        if len(self._reader.input):
+            self._fault = RemoteProtocolError(INJECTED, state="tls-handover")
 
     def assume_authenticated(self) -> None:
         """Go on without a login, on the caller's word that the connection is logged in."""
@@ -326,6 +326,8 @@ class ImapClient:
 
     def _advance(self, name: str, command: Command | None) -> None:
         """Tell the dialogue what we do; what it does not know there is our caller's fault."""
+        if self._fault:
+            raise LocalProtocolError("the connection is of no more use")
         step: Callable[[], None] = getattr(self._dialogue, name)
         try:
             step()

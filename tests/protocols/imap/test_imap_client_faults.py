@@ -244,3 +244,14 @@ def test_a_hundred_thousand_results_are_found() -> None:
     uids = tuple(range(1, 100_001))
     line = b"* SEARCH " + b" ".join(b"%d" % uid for uid in uids) + b"\r\n"
     assert hear(client, line) == [Found(uids)]
+
+
+def test_a_faulty_client_cannot_be_vouched_for() -> None:
+    client = ImapClient()
+    client.receive_data(b"* OK ready\r\nnonsense\r\n")
+    client.next_event()
+    with pytest.raises(RemoteProtocolError):
+        client.next_event()
+    with pytest.raises(LocalProtocolError, match="no more use"):
+        client.assume_authenticated()
+    assert client.state == "error"
