@@ -18,6 +18,10 @@ class Limits(Record):
     """One line from an SMTP, LMTP or POP3 client, as a server."""
     sasl: int = 64 * 1024
     """One challenge or response of an authentication, in base64."""
+    sasl_rounds: int = 8
+    """Challenges of one authentication."""
+    scram_iterations: int = 2_000_000
+    """Rounds of hashing that a SCRAM server may ask for: about a second of work."""
     response_line: int = 64 * 1024
     """One IMAP response outside its literals."""
     literal: int = 64 * 1024

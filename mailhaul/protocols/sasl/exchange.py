@@ -3,7 +3,8 @@
 Whichever protocol carries it: the client sends Authenticate, the server answers with any number
 of Challenges, each answered by Respond, and ends it with a reply. The machines of the protocols
 speak these words on the wire in base64; what they hold here is plain. Which bytes to say is the
-business of a mechanism (client_mechanisms.py, server_mechanisms.py), not of a machine.
+business of a mechanism (client_mechanisms.py, server_mechanisms.py and their neighbours), not of
+a machine.
 """
 
 from __future__ import annotations

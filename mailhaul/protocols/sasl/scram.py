@@ -1,0 +1,134 @@
+"""SCRAM: what its two sides share, the keys and the grammar (RFC 5802, 7677).
+
+The client never sends its password, and the server need not keep it: each proves to the other
+that it holds a key made from it, over everything that was said (the *auth message*)::
+
+    SaltedPassword = PBKDF2(password, salt, iterations)
+    ClientKey, ServerKey = HMAC(SaltedPassword, "Client Key"), HMAC(SaltedPassword, "Server Key")
+    StoredKey = H(ClientKey)
+    ClientProof = ClientKey XOR HMAC(StoredKey, auth message)
+    ServerSignature = HMAC(ServerKey, auth message)
+
+The server keeps salt, iterations, StoredKey and ServerKey.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import LocalProtocolError
+from ..record import Record
+from ..secret import Secret
+from .saslprep import saslprep
+
+HASHES: Final = {b"SCRAM-SHA-1": "sha1", b"SCRAM-SHA-256": "sha256"}
+"""The hash of each mechanism; with channel binding, ``-PLUS`` follows the name."""
+PLUS: Final = b"-PLUS"
+
+LEAST_ITERATIONS: Final = 4096
+"""What RFC 5802 (5.1) and 7677 (4) ask of a server at least.
+
+Fewer are refused, not only frowned at: whoever answers in a server's place could choose 1, and
+try passwords on our proof at leisure. The upper bound is ``Limits.scram_iterations``.
+"""
+
+# RFC 5802, section 7. Extensions may stand at the end and are ignored, but for ``m=``, which
+# means that whoever does not know it must give up.
+_EXTENSIONS: Final = rb"(?:,[A-Za-ln-z]=[^,\0]+)*"
+_NONCE: Final = rb"[!-+\--~]+"
+_BASE64: Final = rb"[A-Za-z0-9+/]+={0,2}"
+CLIENT_FIRST: Final = re.compile(
+    rb"(?P<header>(?:n|y|p=(?P<kind>[A-Za-z0-9.-]+)),(?:a=(?P<act_as>[^,\0]+))?,)"
+    rb"(?P<bare>n=(?P<user>[^,\0]+),r=(?P<nonce>" + _NONCE + rb")" + _EXTENSIONS + rb")"
+)
+SERVER_FIRST: Final = re.compile(
+    rb"r=(?P<nonce>" + _NONCE + rb"),s=(?P<salt>" + _BASE64 + rb"),"
+    rb"i=(?P<iterations>[1-9][0-9]{0,19})" + _EXTENSIONS
+)
+CLIENT_FINAL: Final = re.compile(
+    rb"(?P<unproved>c=(?P<binding>" + _BASE64 + rb"),r=(?P<nonce>" + _NONCE + rb")"
+    rb"" + _EXTENSIONS + rb"),p=(?P<proof>" + _BASE64 + rb")"
+)
+SERVER_FINAL: Final = re.compile(rb"v=(?P<signature>" + _BASE64 + rb")" + _EXTENSIONS)
+SERVER_ERROR: Final = re.compile(rb"e=(?P<error>[!-+\--~]{1,80})" + _EXTENSIONS)
+_A_NONCE: Final = re.compile(_NONCE)
+
+
+class ScramKeys(Record):
+    """What a server keeps of a password (RFC 5802, section 3)."""
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+    _hidden = frozenset({"salt", "stored_key", "server_key"})
+
+
+def scram_keys(
+    mechanism: bytes, password: Secret, salt: bytes, iterations: int = LEAST_ITERATIONS
+) -> ScramKeys:
+    """Return what a server keeps of a password, for one hash."""
+    name = HASHES[mechanism]
+    salted = salted_password(name, password.reveal(), salt, iterations)
+    stored = digest(name, client_key(name, salted))
+    return ScramKeys(salt, iterations, stored, server_key(name, salted))
+
+
+def salted_password(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+    """Return ``Hi(Normalize(password), salt, i)``. This is meant to take long."""
+    from hashlib import pbkdf2_hmac
+
+    return pbkdf2_hmac(name, saslprep(password), salt, iterations)
+
+
+def client_key(name: str, salted: bytes) -> bytes:
+    """Return what the client proves to hold."""
+    return keyed(name, salted, b"Client Key")
+
+
+def server_key(name: str, salted: bytes) -> bytes:
+    """Return what the server proves to hold."""
+    return keyed(name, salted, b"Server Key")
+
+
+def digest(name: str, data: bytes) -> bytes:
+    """Return ``H(data)``."""
+    from hashlib import new
+
+    return new(name, data).digest()
+
+
+def keyed(name: str, key: bytes, data: bytes) -> bytes:
+    """Return ``HMAC(key, data)``."""
+    from hmac import digest as hmac_digest
+
+    return hmac_digest(key, data, name)
+
+
+def xor(left: bytes, right: bytes) -> bytes:
+    """Return ``left XOR right``, which are of one length."""
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+
+
+def check_nonce(nonce: bytes) -> bytes:
+    """Return a nonce of our own. Raises LocalProtocolError for one that breaks the grammar."""
+    if not _A_NONCE.fullmatch(nonce):
+        raise LocalProtocolError("a nonce is made of printable ASCII without commas")
+    return nonce
+
+
+def quote_name(name: bytes) -> bytes:
+    """Return a name as a ``saslname`` (RFC 5801, section 4)."""
+    return name.replace(b"=", b"=3D").replace(b",", b"=2C")
+
+
+def unquote_name(quoted: bytes) -> bytes:
+    """Return what a ``saslname`` stands for. Raises ValueError for one that is none."""
+    first, *others = quoted.split(b"=")
+    name = bytearray(first)
+    for part in others:
+        if part[:2] not in {b"2C", b"3D"}:
+            raise ValueError("not a saslname")
+        name += (b"," if part[:2] == b"2C" else b"=") + part[2:]
+    return bytes(name)
