@@ -39,7 +39,7 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
     assert "--fetchmailrc" in done.stdout
 
 
-@pytest.mark.parametrize("option", ["-q", "--configdump", "-d 5"])
+@pytest.mark.parametrize("option", ["-q", "-d 5"])
 def test_what_this_version_cannot_do_is_said_and_nothing_is_polled(
     tmp_path: Path, option: str
 ) -> None:
@@ -65,3 +65,11 @@ def test_closed_standard_descriptors_are_no_trap(tmp_path: Path) -> None:
         ["sh", "-c", script], check=False, env={**os.environ, "HOME": str(tmp_path)}
     )
     assert done.returncode == 0
+
+
+def test_the_settings_are_dumped_as_fetchmail_does(tmp_path: Path) -> None:
+    done = mailhaul(tmp_path, "--configdump")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fetchmailrc = {" in done.stdout
+    json = mailhaul(tmp_path, "--configdump=json")
+    assert (json.returncode, json.stdout[:1]) == (0, "{")

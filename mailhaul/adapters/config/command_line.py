@@ -11,11 +11,20 @@ from typing import Final
 
 from . import options
 from .errors import COMMAND_LINE, ConfigError, ConfigErrors, did_you_mean, quoted
-from .options import AUTHS, OPTIONS, POLICIES, PROTOCOLS, Option, Spelling
+from .options import (
+    AUTHS,
+    DEFAULT_TIMEOUT,
+    FILE_ONLY,
+    FORMS,
+    OPTIONS,
+    POLICIES,
+    PROTOCOLS,
+    Option,
+    Spelling,
+)
 from .settings import RunSettings
 from .values import absolute, c_number, service
 
-_DEFAULT_TIMEOUT: Final = 300
 _MOST_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
 
@@ -98,7 +107,9 @@ class _Reader:
                 raise _error(f"the option {quoted('--' + word)} takes no value")
             self._set_flag(spelling)
             return
-        if not equals:
+        if not equals and spelling.option.kind == options.FORM:
+            value = FORMS[0]
+        elif not equals:
             value = self._pop_value("--" + word, rest)
         self._set_value(spelling.option, value, "--" + word)
 
@@ -158,24 +169,30 @@ class _Reader:
             if more:
                 appended[option.name] = (*appended.get(option.name, ()), *more)
             return
-        self._target(option)[option.name] = self._value(option, text, spelled)
+        value = self._value(option, text, spelled)
+        # Less than never counts as not said.
+        if not (option.name == "daemon" and text.startswith("-")):
+            self._target(option)[option.name] = value
 
     def _value(self, option: Option, text: str, spelled: str) -> object:
         match option.kind:
             case options.NUMBER:
                 number = max(_number(text, spelled), 0)
-                return number or (_DEFAULT_TIMEOUT if option.name == "timeout" else 0)
+                return number or (DEFAULT_TIMEOUT if option.name == "timeout" else 0)
             case options.PATH:
                 return absolute(text, self._folder)
             case options.SERVICE:
                 return service(text)
             case options.PROTOCOL:
                 return _word(text, text.lower(), PROTOCOLS, "protocol")
+            case options.FORM:
+                return _word(text, text, FORMS, "form of the dump")
             case options.POLICY:
                 return _word(text, text.lower(), POLICIES, "policy")
             case options.AUTH:
                 word = text.lower() if text.lower() == "external" else text
-                name = AUTHS[_word(text, word, AUTHS, "authentication method")]
+                known = [name for name in AUTHS if name not in FILE_ONLY]
+                name = AUTHS[_word(text, word, known, "authentication method")]
                 # Plain "kerberos" has another meaning in the rc file.
                 return "kerberos5" if text == "kerberos" else name
             case _:
@@ -214,4 +231,4 @@ def _left_column(words: str, argument: str) -> str:
     spellings = ", ".join(words.split())
     if words.startswith("--"):
         spellings = "    " + spellings
-    return f"{spellings} {argument}".rstrip()
+    return f"{spellings}{'' if argument.startswith('[') else ' '}{argument}".rstrip()

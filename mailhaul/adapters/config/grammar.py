@@ -13,7 +13,15 @@ from typing import Final, NoReturn, cast
 from . import options
 from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, Source, quoted
 from .lexer import END, EQUALS, HIDDEN, KEYWORD, NUMBER, STATEMENTS, STRING, Token, tokenize
-from .options import AUTHS, ENTRY_KEYWORDS, GLOBAL_KEYWORDS, POLICIES, PROTOCOLS, Option
+from .options import (
+    AUTHS,
+    DEFAULT_TIMEOUT,
+    ENTRY_KEYWORDS,
+    GLOBAL_KEYWORDS,
+    POLICIES,
+    PROTOCOLS,
+    Option,
+)
 from .statements import Choices, Entry, RcFile
 from .values import absolute, service
 from .wording import Complainer
@@ -252,11 +260,13 @@ class _Parser:
             values[name] = self.string("a value")
 
     def number_value(self, name: str, values: dict[str, object]) -> None:
-        number = max(self.number(), 0)
+        number = self.number()
         if not number and name in ("timeout", "interval"):
             values.pop(name, None)
+        elif number < 0 and name == "timeout":
+            values[name] = DEFAULT_TIMEOUT
         else:
-            values[name] = number
+            values[name] = max(number, 0)
 
     def special_value(self, option: Option, yes: bool, values: dict[str, object]) -> None:
         """Read the argument of an option whose form few others have."""
@@ -268,6 +278,9 @@ class _Parser:
                 values[name] = AUTHS[self.word("the name of an authentication method", AUTHS)]
             case options.POLICY:
                 values[name] = self.word('"accept" or "reject"', POLICIES)
+                if values[name] == "reject":
+                    # This counts as not chosen, so that the one of "defaults" shows through.
+                    del values[name]
             case options.NUMBERS:
                 earlier = cast("tuple[int, ...]", values.get(name, ()))
                 values[name] = (*earlier, *self.numbers())

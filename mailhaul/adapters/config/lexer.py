@@ -31,6 +31,7 @@ STATEMENTS: Final = frozenset({"poll", "server", "skip", "defaults", "set"})
 _NAME: Final = 1
 _PASSWORD: Final = 2
 _AUTH: Final = 3
+_SECRET: Final = 4
 
 _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys([*STATEMENTS, "no", "here", "there"], 0),
@@ -38,7 +39,9 @@ _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys([*PROTOCOLS, *(name.upper() for name in PROTOCOLS)], 0),
     **dict.fromkeys([*AUTHS, *POLICIES], 0),
     **dict.fromkeys(["user", "username", "is", "to"], _NAME),
-    **dict.fromkeys(["pass", "password", "esmtppassword"], _PASSWORD),
+    **dict.fromkeys(["pass", "password"], _PASSWORD),
+    # What looks like a keyword or a number is one here, unlike behind "password".
+    "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
 }
 """Each keyword and how the word behind it is read."""
@@ -79,7 +82,7 @@ def tokenize(text: str) -> Tokens:
         while flat[at] == " ":
             if at < size and text[at] == "=":
                 append((EQUALS, "=", at))
-                mode = mode if mode == _PASSWORD else _NAME
+                mode = _PASSWORD if mode in (_PASSWORD, _SECRET) else _NAME
             at += 1
         if at >= size:
             append((END, "", size))
@@ -100,7 +103,7 @@ def tokenize(text: str) -> Tokens:
         elif first == "#":
             end = text.find("\n", start)
             # Without a newline it is no comment but may be a password.
-            if end >= 0 or not mode:
+            if end >= 0 or mode in (0, _SECRET):
                 at = end if end >= 0 else size
                 continue
         elif first == "\\" and text.startswith("\\\n", start):
@@ -114,7 +117,10 @@ def tokenize(text: str) -> Tokens:
             # "auth password" names a method, and no password follows.
             mode = 0 if mode == _AUTH and word == "password" else _KEYWORDS[word]
         elif word not in _NOISE:
-            append((NUMBER, word, start) if _is_number(word) else _string(tokens, word, start, 0))
+            if _is_number(word):
+                append((NUMBER, "" if mode == _SECRET else word, start))
+            else:
+                append(_string(tokens, word, start, mode))
             mode = 0
 
 
@@ -126,7 +132,7 @@ def _is_number(word: str) -> bool:
 def _string(tokens: Tokens, text: str, start: int, mode: int) -> Token:
     """Make the token of a value, and hide it if it is a password."""
     value = text if "\\" not in text else unescape(text)
-    if mode != _PASSWORD:
+    if mode not in (_PASSWORD, _SECRET):
         return (STRING, value, start)
     tokens.secrets[start] = Secret(value.encode("utf-8", "surrogateescape"))
     return (HIDDEN, "", start)

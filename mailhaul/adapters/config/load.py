@@ -12,7 +12,7 @@ from .merge import account_settings, global_settings
 from .netrc import needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
 from .sanity import check
-from .selection import select
+from .selection import everything, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
 
 
@@ -42,8 +42,8 @@ def load(
     """Read command line, rc file and, where a password is missing, .netrc.
 
     With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
-    cannot be polled is no error. Accounts may still lack a password. Raises ConfigErrors
-    (exit code 5) and RcFileRefused (6).
+    cannot be polled is no error. With ``--configdump`` the accounts are all of the file. Accounts
+    may still lack a password. Raises ConfigErrors (exit code 5) and RcFileRefused (6).
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile
@@ -52,18 +52,20 @@ def load(
         data = read_rcfile(path, caller.uid, read_stdin, checked=not line.run.version)
     rc = parse(data, "standard input" if path == "-" else path, folder_of(path))
     settings = global_settings(rc, line, caller)
-    accounts = list(account_settings(rc, select(rc, line.servers), line, caller))
+    dump = line.run.configdump is not None
+    entries = everything(rc, line.servers) if dump else select(rc, line.servers)
+    accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit):
-        if not rc.entries and not accounts:
+        if not dump and not rc.entries and not accounts:
             hint = f"there is none in {path}"
             problem = "no mailservers have been specified"
             raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
-        errors, more = check(settings, accounts, one_shot=line.run.check)
+        errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
-        accounts = _with_passwords(accounts, caller)
+        accounts = accounts if dump else _with_passwords(accounts, caller)
     return Configuration(line.run, settings, accounts, warnings, path)
 
 

@@ -28,6 +28,8 @@ def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> Gl
         "_source": rc.source,
         "_layer": {name: at for name, at in rc.globals.places.items() if name not in chosen},
     }
+    if command_line.run.check:
+        values["daemon"] = 0
     return GlobalSettings(values)
 
 
@@ -42,7 +44,7 @@ def account_settings(
         else []
     )
     appended = command_line.appended
-    overridden = frozenset(command_line.options)
+    overridden = frozenset({*command_line.options, *appended})
     for entry in entries:
         for user in entry.users:
             values = {

@@ -11,7 +11,7 @@ from typing import Final
 from ...protocols.secret import Secret
 from .settings import AccountSettings
 
-_NO_PASSWORD: Final = frozenset({"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external"})
+NO_PASSWORD: Final = frozenset({"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external"})
 _LOGIN: Final = frozenset({b"login", b"user"})
 _PASSWORD: Final = frozenset({b"password", b"passwd"})
 
@@ -20,7 +20,7 @@ def needs_password(account: AccountSettings) -> bool:
     """Whether this account cannot log in without a password and has none."""
     if account.password is not None or account.protocol == "etrn":
         return False
-    return account.auth not in _NO_PASSWORD
+    return account.auth not in NO_PASSWORD
 
 
 def password_from_netrc(account: AccountSettings, data: bytes) -> Secret | None:

@@ -30,8 +30,9 @@ POLICY: Final = "policy"
 LOGIN: Final = "login"
 NAMES: Final = "names"
 COUNT: Final = "count"
+FORM: Final = "form"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT a number
-only, COUNT a flag that is counted, HIDDEN a password."""
+only, COUNT a flag that is counted, HIDDEN a password, FORM one of FORMS or nothing."""
 
 GLUED: Final = "glued"
 WORD: Final = "word"
@@ -60,9 +61,18 @@ AUTHS: Final = {
     "kerberos5": "kerberos5",
     "kerberos_v5": "kerberos5",
 }
-"""Spellings of the ``auth`` names and what they mean."""
+"""Spellings of the ``auth`` names in the rc file and what they mean."""
+
+FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
+"""Those that the command line does not know."""
+
+DEFAULT_TIMEOUT: Final = 300
+"""Seconds; 0 and less mean this too."""
 
 POLICIES: Final = ("accept", "reject")
+
+FORMS: Final = ("python", "json", "json,passwords")
+"""Ways to dump the settings; the first is fetchmail's, and meant where none is named."""
 
 
 class Option:
@@ -119,7 +129,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         RUN, "rcfile", PATH, None, "read this rc file; - is the standard input",
         on="-f --fetchmailrc", argument="FILE",
     ),
-    Option(RUN, "configdump", FLAG, False, "print the settings and stop", on="--configdump"),
+    Option(
+        RUN, "configdump", FORM, None, "print the settings and stop", on="--configdump",
+        argument="[=python|json|json,passwords]",
+    ),
     # After "set".
     Option(
         GLOBAL, "daemon", NUMBER, 0, "poll every so many seconds; 0 polls once",
@@ -187,7 +200,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="auth authenticate preauth preauthenticate", on="--auth", argument="NAME",
     ),
     Option(
-        SERVER, "timeout", NUMBER, 300, "seconds to wait for a reply; 0 means 300",
+        SERVER, "timeout", NUMBER, DEFAULT_TIMEOUT, "seconds to wait for a reply; 0 means 300",
         on="-t --timeout", argument="SECONDS",
     ),
     Option(SERVER, "interval", NUMBER, 0, "poll in every Nth cycle only"),

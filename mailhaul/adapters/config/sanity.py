@@ -58,21 +58,24 @@ F = TypeVar("F", bound=Finding)
 
 
 def check(
-    settings: GlobalSettings, accounts: Iterable[AccountSettings], *, one_shot: bool = False
+    settings: GlobalSettings,
+    accounts: Iterable[AccountSettings],
+    *,
+    to_poll: bool = True,
 ) -> tuple[list[ConfigError], list[ConfigWarning]]:
     """Return what stands against polling these accounts, and what looks wrong.
 
-    ``one_shot`` says that ``daemon`` does not matter in this run.
+    Without ``to_poll`` only what no version could do counts.
     """
     errors: list[ConfigError] = []
     warnings: list[ConfigWarning] = []
-    daemon = settings.daemon > 0 and not one_shot
-    if daemon:
+    daemon = settings.daemon > 0
+    if daemon and to_poll:
         hint = 'give "-d 0" and start mailhaul from a timer'
         errors.append(_not_yet(settings.place("daemon"), "daemon", hint))
     for account in accounts:
         errors.extend(_contradictions(account))
-        errors.extend(_unsupported(account))
+        errors.extend(_unsupported(account) if to_poll else ())
         warnings.extend(_oddities(account, daemon))
     return _once(errors), _once(warnings)
 
@@ -91,7 +94,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
     port = account.port
     if isinstance(port, int) and not 0 < port < 65536:
         yield ConfigError(account.place("service"), f"{port} is no port number")
-    if account.lmtp and account.mda is None and account.bsmtp is None:
+    if isinstance(port, str) and not _is_service(port):
+        problem = f"unknown service {quoted(port)}"
+        yield ConfigError(account.place("service"), problem, hint="give the port as a number")
+    if account.lmtp and not account.mda and not account.bsmtp:
         for listener in account.smtphosts:
             host, _, listener_port = listener.partition("/")
             # A path is a UNIX socket.
@@ -99,18 +105,29 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
-    if account.protocol in _POP3 and account.folders != ("INBOX",):
-        problem = f"{account.protocol} has no folders"
-        yield ConfigError(account.place("folders"), problem, hint='remove "folder"')
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
 
 
+def _is_service(name: str) -> bool:
+    """Return whether the system knows a port by this name."""
+    from socket import getservbyname  # few rc files hold a name that is not well known
+
+    try:
+        getservbyname(name, "tcp")
+    except OSError:
+        return False
+    return True
+
+
 def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     """Yield one error for each use of something that this version cannot do."""
     protocol = account.protocol
+    if protocol in _POP3 and account.folders != ("INBOX",):
+        problem = f"{protocol} has no folders"
+        yield ConfigError(account.place("folders"), problem, hint='remove "folder"')
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])

@@ -34,6 +34,12 @@ def select(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
     return selected
 
 
+def everything(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
+    """Return all entries of the file, behind them those that names invent."""
+    invented = [entry for entry in select(rc, servers) if entry.offset == INVENTED]
+    return [*rc.entries, *invented]
+
+
 def invent(name: str) -> Entry:
     """Return an entry for a server that the rc file does not mention."""
     entry = Entry(name, INVENTED)

@@ -46,7 +46,7 @@ class RunSettings(_Settings):
     nodetach: bool
     quit: bool
     rcfile: str | None
-    configdump: bool
+    configdump: str | None
 
 
 class GlobalSettings(_Settings):
@@ -181,6 +181,15 @@ class AccountSettings(_Settings):
     def multidrop(self) -> bool:
         """Whether the recipient of each message has to be found in the message."""
         return self.wildcard or len(self.local_names) > 1
+
+    @property
+    def entry(self) -> int:
+        """Where in the file the entry begins; negative for one that stands in no file."""
+        return self._entry
+
+    def chose(self, name: str) -> bool:
+        """Return whether the user chose this option, in the file or on the command line."""
+        return name in self._overridden or any(name in layer for layer in self._layers)
 
     def place(self, name: str) -> Place:
         """Return where this option was chosen; one that was not is where the entry begins."""

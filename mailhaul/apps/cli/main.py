@@ -61,10 +61,12 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
 
         sys.stdout.write(describe(configuration))
         return ExitCode.SUCCESS
-    for word in ("quit", "configdump"):
-        if getattr(configuration.run, word):
-            lines.complain(f'command line: "--{word}" is not supported yet')
-            return ExitCode.SYNTAX
+    if configuration.run.quit:
+        lines.complain('command line: "--quit" is not supported yet')
+        return ExitCode.SYNTAX
+    if configuration.run.configdump:
+        dump(configuration, lines)
+        return ExitCode.SUCCESS
     from .polling import poll_all
 
     for warning in configuration.warnings:
@@ -74,6 +76,21 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     code = poll_all(configuration, caller, lines)
     lines.detail(f"normal termination, status {int(code)}")
     return code
+
+
+def dump(configuration: Configuration, lines: Lines) -> None:
+    """Print what the files and the command line come to."""
+    from ...adapters.config.dump import json_dump, python_dump
+
+    for warning in configuration.warnings:
+        lines.complain(str(warning))
+    form, settings = configuration.run.configdump, configuration.globals
+    if form == "python":
+        text = python_dump(settings, configuration.accounts, os.uname().nodename)
+    else:
+        with_secrets = form == "json,passwords"
+        text = json_dump(settings, configuration.accounts, with_secrets=with_secrets)
+    sys.stdout.write(text)
 
 
 def verbosity(configuration: Configuration) -> int:

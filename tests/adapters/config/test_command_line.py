@@ -129,7 +129,11 @@ def test_a_wrong_option_is_named(arguments: list[str], expected: str) -> None:
 
 def test_the_help_text_names_every_option_once() -> None:
     text = usage()
-    words = [word.strip(",") for line in text.splitlines()[1:] for word in line.split()[:4]]
+    words = [
+        word.strip(",").partition("[")[0]
+        for line in text.splitlines()[1:]
+        for word in line.split()[:4]
+    ]
     for option in OPTIONS:
         for word in (option.on + " " + option.off).split():
             assert words.count(word) == 1, word

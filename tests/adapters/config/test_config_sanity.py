@@ -17,7 +17,7 @@ def findings(text: str, *arguments: str) -> tuple[list[str], list[str]]:
     caller = Caller("me", 1000, "/home/me", None, "/cwd")
     line = parse_command_line(arguments, caller.folder)
     found = account_settings(rc, select(rc, line.servers), line, caller)
-    errors, warnings = check(global_settings(rc, line, caller), found, one_shot=line.run.check)
+    errors, warnings = check(global_settings(rc, line, caller), found)
     return [str(error) for error in errors], [str(warning) for warning in warnings]
 
 

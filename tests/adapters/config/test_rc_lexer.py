@@ -86,9 +86,28 @@ def test_behind_these_words_everything_is_a_name(before: str, word: str) -> None
 
 
 @pytest.mark.parametrize("word", ["poll", "with", "123", "'a b'", "x#y"])
-@pytest.mark.parametrize("before", ["pass", "password", "esmtppassword"])
+@pytest.mark.parametrize("before", ["pass", "password", "esmtppassword ="])
 def test_behind_these_words_everything_is_a_password(before: str, word: str) -> None:
-    assert tokens(f"{before} {word}")[1:] == [(HIDDEN, word.strip("'"))]
+    assert tokens(f"{before} {word}")[-1] == (HIDDEN, word.strip("'"))
+
+
+@pytest.mark.parametrize(
+    ("word", "token"),
+    [
+        ("x#y", (HIDDEN, "x#y")),
+        ("'a b'", (HIDDEN, "a b")),
+        ("'keep'", (HIDDEN, "keep")),
+        ("poll", (KEYWORD, "poll")),
+        ("with x", (HIDDEN, "x")),
+        ("# comment\nx", (HIDDEN, "x")),
+        # A number is none, and not shown in the error either: it was meant to be one.
+        ("123", (NUMBER, "")),
+    ],
+)
+def test_a_password_for_the_listener_must_not_look_like_a_keyword(
+    word: str, token: tuple[str, str]
+) -> None:
+    assert tokens(f"esmtppassword {word}")[1:] == [token]
 
 
 def test_a_password_behind_an_equals_sign_is_hidden_too() -> None:
