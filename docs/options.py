@@ -1,0 +1,177 @@
+"""Prints the option reference and the manual page from the one table of options.
+
+python docs/options.py            writes docs/options.md and docs/mailhaul.1
+python docs/options.py --check    exits with 1 if one is not what the table says
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from mailhaul.adapters.config import options
+from mailhaul.adapters.config.options import GLOBAL, OPTIONS, RUN, SERVER, USER, Option
+
+FOLDER = Path(__file__).parent
+LEVELS = {
+    GLOBAL: ("Behind `set`", "Options of the whole program, as in `set postmaster joe`."),
+    SERVER: ("Of a server", "They stand behind the name of a `poll`, `skip` or `defaults` entry."),
+    USER: ("Of a user", "They stand behind `user`, or behind the server's options."),
+}
+ARGUMENTS = {
+    options.NUMBER: "NUMBER",
+    options.PORT: "NUMBER",
+    options.NUMBERS: "NUMBER ...",
+    options.LIST: "STRING ...",
+    options.PROTOCOL: "NAME",
+    options.AUTH: "NAME",
+    options.SERVICE: "NAME or NUMBER",
+    options.ENVELOPE: "[NUMBER] STRING",
+    options.POLICY: "`accept` or `reject`",
+    options.NAMES: "NAME ...",
+    options.PATH: "FILE",
+}
+"""What follows the keyword in an rc file; a flag has nothing, all else a string."""
+
+
+def pages() -> dict[Path, str]:
+    """Return the pages by their paths."""
+    return {FOLDER / "options.md": markdown(), FOLDER / "mailhaul.1": manual()}
+
+
+def markdown() -> str:
+    """Return the reference."""
+    lines = [
+        "# Options",
+        "",
+        "Printed from `mailhaul/adapters/config/options.py` by `docs/options.py`. The rc file is",
+        "fetchmail's: keywords in lower case, strings in quotes where they hold blanks or spell a",
+        "keyword, `#` begins a comment. What the command line says replaces what the file says,",
+        "but lists are added to. `no` before a keyword switches a flag off; some are also written",
+        "in one word (`nokeep`).",
+        "",
+        f"Names behind `protocol`: {', '.join(options.PROTOCOLS)}.",
+        f"Names behind `auth`: {', '.join(options.AUTHS)}.",
+        "",
+        "## Of a run",
+        "",
+        "These are on the command line only.",
+        "",
+        "| option | meaning |",
+        "|---|---|",
+    ]
+    lines += [f"| {on_line(o)} | {o.help} |" for o in OPTIONS if o.level == RUN]
+    for level, (title, words) in LEVELS.items():
+        lines += ["", f"## {title}", "", words, ""]
+        lines += ["| keyword | argument | usual value | command line | meaning |"]
+        lines += ["|---|---|---|---|---|", *(row(o) for o in OPTIONS if o.level == level)]
+    return "\n".join(lines) + "\n"
+
+
+def row(option: Option) -> str:
+    """Return an option of the rc file as a row."""
+    argument = "" if option.kind == options.FLAG else ARGUMENTS.get(option.kind, "STRING")
+    cells = (keywords(option), argument, usual(option), on_line(option), option.help)
+    return f"| {' | '.join(cells)} |"
+
+
+def keywords(option: Option) -> str:
+    """Return the spellings of an option in the rc file."""
+    first, *more = (f"`{word}`" for word in option.keywords)
+    negated = {options.GLUED: f", `no{option.keywords[0]}`", options.WORD: ""}
+    return ", ".join([first, *more]) + negated.get(option.negation, "")
+
+
+def usual(option: Option) -> str:
+    """Return the default as people write it."""
+    match option.default:
+        case bool() as switched:
+            return "on" if switched else "off"
+        case None | ():
+            return ""
+        case tuple() as values:
+            return " ".join(map(str, values))
+        case value:
+            return str(value)
+
+
+def on_line(option: Option) -> str:
+    """Return the spellings of an option on the command line."""
+    argument = option.argument if option.argument.startswith("[") else f" {option.argument}"
+    argument = argument.rstrip().replace("|", "\\|")
+    on = [f"`{word}{argument}`" for word in option.on.split()]
+    off = [f"`{word}` (off)" for word in option.off.split()]
+    return ", ".join([*on, *off])
+
+
+def manual() -> str:
+    """Return the manual page, in the man macros."""
+    lines = [
+        '.TH MAILHAUL 1 "" mailhaul "User commands"',
+        ".SH NAME",
+        "mailhaul \\- collect mail and hand it on",
+        ".SH SYNOPSIS",
+        ".B mailhaul",
+        "[options] [server ...]",
+        ".SH DESCRIPTION",
+        "mailhaul reads a .fetchmailrc, collects mail from the servers named there and hands each",
+        "message on. It deletes a message at the server only after the next hop has accepted it.",
+        "Without names all entries that are not marked \\fBskip\\fR are polled.",
+        ".SH OPTIONS",
+        *manual_options(),
+        ".SH RC FILE",
+        "Each option stands behind \\fBset\\fR, behind a server or behind a user.",
+        *manual_keywords(),
+        ".SH EXIT STATUS",
+        "0: mail was delivered. 1: there was none. 2: connection or TLS failed. 3: login failed.",
+        "4: protocol error. 5: rc file or option. 6: permissions or disk. 8: already running.",
+        "10: the sink takes no mail. 11: a host name cannot be resolved. 23: internal error.",
+        ".SH FILES",
+        "~/.fetchmailrc, ~/.netrc, ~/.local/state/mailhaul/ledger.db",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def manual_options() -> Iterable[str]:
+    """Yield the options of the command line."""
+    for option in OPTIONS:
+        for words, text in ((option.on, option.help), (option.off, f"not: {option.help}")):
+            if words:
+                names = ", ".join(f"\\fB{escaped(word)}\\fR" for word in words.split())
+                argument = option.argument
+                blank = "" if argument.startswith("[") else " "
+                yield from (".TP", f"{names}{blank}{escaped(argument)}".rstrip(), escaped(text))
+
+
+def manual_keywords() -> Iterable[str]:
+    """Yield the options of the rc file."""
+    for level, (title, _) in LEVELS.items():
+        yield f".SS {title.replace('`', '')}"
+        for option in OPTIONS:
+            if option.level == level:
+                argument = ARGUMENTS.get(option.kind, "STRING")
+                shown = "" if option.kind == options.FLAG else f" {argument.replace('`', '')}"
+                names = ", ".join(f"\\fB{escaped(word)}\\fR" for word in option.keywords)
+                yield from (".TP", f"{names}{shown}", escaped(option.help))
+
+
+def escaped(text: str) -> str:
+    """Return text as troff takes it."""
+    return text.replace("\\", "\\e").replace("-", "\\-")
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    if "--check" in sys.argv[1:]:
+        stale = [p for p, text in pages().items() if not p.exists() or p.read_text() != text]
+        for path in stale:
+            print(f"{path}: not what the table says; run python docs/options.py")
+        return 1 if stale else 0
+    for path, text in pages().items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
