@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ..protocols.record import Record
 from .account import Account
-from .source import Listed
+from .source import Listed, Uid
 
 
 class Choice(Record):
@@ -18,7 +18,7 @@ class Choice(Record):
 
 
 def choose(
-    account: Account, new: Sequence[Listed], excluded: Collection[int], already_read: int
+    account: Account, new: Sequence[Listed], excluded: Collection[Uid], already_read: int
 ) -> Choice:
     """Apply ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
 

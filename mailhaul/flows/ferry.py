@@ -24,8 +24,9 @@ from .memory import Page
 from .outcome import CutOff, Outcome, SinkUnavailable, Tally
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
+from .settle import note_confirmed
 from .sink import Delivery, Sink
-from .source import Arrived, Arriving, Listed, Part, Piece, Source, Unavailable
+from .source import Arrived, Arriving, Listed, Part, Piece, Source, Uid, Unavailable, in_words
 
 if TYPE_CHECKING:
     from .parcel import Packer
@@ -72,8 +73,8 @@ class Ferry:
         self._asked: deque[Listed] = deque()
         self._arriving: Arriving | None = None
         self._unanswered: Unanswered | None = None
-        self._accepted: list[int] = []
-        self.tried: set[int] = set()
+        self._accepted: list[Uid] = []
+        self.tried: set[Uid] = set()
         """UIDs of messages that the sink has given a verdict on."""
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
@@ -168,7 +169,7 @@ class Ferry:
 
     def _give_up(self, missing: Unavailable) -> None:
         server = self._source.channel.peer
-        why = f"{server}: message {missing.uid} cannot be read: {missing.reason}"
+        why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"
         self._report(Said(why, error=True))
 
     async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
@@ -229,8 +230,7 @@ class Ferry:
             self._accepted.clear()
 
     async def _note_confirmed(self) -> None:
-        if confirmed := self._source.confirmed():
-            await Call(lambda: self._page.settled(confirmed))
+        await note_confirmed(self._source, self._page, self._account.action)
 
     async def _save_verdicts(self) -> None:
         """The source is gone, but what the sink was given may still be accepted."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..protocols.record import Record
 from .account import Action
 from .outcome import Outcome
+from .source import Uid
 
 
 class Owed(Record):
     """A message that a sink accepted and that the server may still hold."""
 
-    uid: int
+    uid: Uid
     size: int
     action: Action
 
@@ -30,15 +31,15 @@ class Page(Protocol):
         """Return what was accepted but not settled in earlier polls."""
         ...
 
-    def offered(self, uid: int, size: int) -> None:
+    def offered(self, uid: Uid, size: int) -> None:
         """Note that this message is about to be handed to the sink."""
         ...
 
-    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+    def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
         ...
 
-    def rejected(self, uid: int, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, outcome: Outcome) -> None:
         """Note that the sink did not take it."""
         ...
 
@@ -46,8 +47,16 @@ class Page(Protocol):
         """Bring all that was noted to the disk."""
         ...
 
-    def settled(self, uids: Sequence[int]) -> None:
-        """Note that the server has done what was owed."""
+    def settled(self, uids: Sequence[Uid]) -> None:
+        """Forget these messages: the server has done what was owed, or no longer has them."""
+        ...
+
+    def seen(self, uids: Sequence[Uid]) -> None:
+        """Note that nothing is owed for these messages, and that they are not to be read again."""
+        ...
+
+    def known(self) -> Mapping[Uid, bool]:
+        """Return all messages that are noted, and whether each is not to be read again."""
         ...
 
 

@@ -49,7 +49,7 @@ class SinkUnavailable(PollFailed):
 class CutOff(Exception):
     """The source failed on the way. ``uid`` is the message that was arriving, if any."""
 
-    def __init__(self, uid: int | None, cause: Exception) -> None:
+    def __init__(self, uid: int | bytes | None, cause: Exception) -> None:
         super().__init__(str(cause))
         self.uid = uid
         self.cause = cause

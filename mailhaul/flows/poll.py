@@ -18,8 +18,9 @@ from .memory import Ledger, Owed, Page
 from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
 from .report import Counted, LimitReached, Report, Said, Skipped
 from .requests import Call, RuntimeFault
+from .settle import note_confirmed
 from .sink import Sink
-from .source import Listed, Source
+from .source import Listed, Source, Uid
 
 if TYPE_CHECKING:
     from .parcel import Packer
@@ -58,8 +59,10 @@ class Poll:
         self._left = 0
         self._mailbox = ""
         self._cut_off = 0
-        self._tried: dict[str, set[int]] = {}
+        self._tried: dict[str, set[Uid]] = {}
         self._done: set[str] = set()
+        self._page: Page | None = None
+        self._seen: frozenset[Uid] = frozenset()
 
     async def run(self) -> ExitCode:
         """Poll the account and return how it went. Raises PollFailed."""
@@ -94,7 +97,7 @@ class Poll:
             failure = await self._explain(error.cause)
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._explain(error)
-        await self._source.close()
+        await self._leave()
         if failure is None and self._cut_off:
             failure = PollFailed(
                 ExitCode.SOCKET,
@@ -107,8 +110,15 @@ class Poll:
 
     async def _explain(self, error: Exception) -> PollFailed:
         """Close the connection and say what happened, with what a plugin said last."""
-        await self._source.close()
+        await self._leave()
         return PollFailed(code_of(error), describe(self._source.channel, error))
+
+    async def _leave(self) -> None:
+        """Close the connection; some servers do only then what they were asked."""
+        await self._source.close()
+        page, self._page = self._page, None
+        if page:
+            await note_confirmed(self._source, page, self._account.action)
 
     async def _collect(self, name: str) -> None:
         """Bring home what is new in one mailbox."""
@@ -121,10 +131,13 @@ class Poll:
         page = await Call(
             lambda: self._ledger.page(account.name, self._sink_name, name, opened.uidvalidity)
         )
+        self._page = page
         owed = await Call(page.owed)
         if owed and not account.check_only:
             await self._repay(page, owed)
         listed = await source.new(everything=account.fetchall)
+        if not source.remembers:
+            listed = await self._unseen(page, listed)
         tried = self._tried.setdefault(name, set())
         excluded = tried | {row.uid for row in owed}
         choice = choose(account, listed, excluded, self._tally.read)
@@ -143,7 +156,22 @@ class Poll:
             brought = self._tally.read - read
             self._report(LimitReached(account.fetchlimit, total - brought))
 
-    async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[int]) -> None:
+    async def _unseen(self, page: Page, listed: Sequence[Listed]) -> Sequence[Listed]:
+        """Return what the ledger does not know as seen; drop its rows on what is gone.
+
+        A server may give the UID of a message that is gone to another one.
+        """
+        known = await Call(page.known)
+        there = {message.uid for message in listed}
+        gone = [uid for uid in known if uid not in there]
+        if gone and not self._account.check_only:
+            await Call(lambda: page.settled(gone))
+        self._seen = frozenset(uid for uid, seen in known.items() if seen)
+        if self._account.fetchall:
+            return listed
+        return [message for message in listed if message.uid not in self._seen]
+
+    async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[Uid]) -> None:
         from .ferry import Ferry
 
         self._sink = sink = self._sink or self._make_sink()
@@ -161,10 +189,10 @@ class Poll:
             due = [r.uid for r in owed if r.action is action and sizes.get(r.uid) == r.size]
             if due:
                 self._source.perform(action, due)
-        await self._source.finish()
-        settled = [*gone, *self._source.confirmed()]
-        if settled:
-            await Call(lambda: page.settled(settled))
+                await self._source.finish()
+                await note_confirmed(self._source, page, action)
+        if gone:
+            await Call(lambda: page.settled(gone))
 
     async def _skip(self, choice: Choice) -> None:
         """Leave what is too large, or delete it unread where the user asked for that."""
@@ -177,6 +205,8 @@ class Poll:
     async def _flush(self) -> None:
         """Delete what was read before, as ``flush`` asks."""
         old = await self._source.old()
+        if not self._source.remembers:
+            old = [message for message in old if message.uid in self._seen]
         for message in old:
             self._report(Skipped(message.number, 0, "", flushed=True))
         if old:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..protocols.record import Record
 from .account import Action
 from .channel import Channel
 
+Uid = int | bytes
+"""How a server names a message for as long as it exists: a number in IMAP, a word in POP3."""
+
+
+def in_words(uid: Uid) -> str:
+    """Return a UID as people read it."""
+    return str(uid) if isinstance(uid, int) else uid.decode("ascii", "backslashreplace")
+
 
 class Listed(Record):
     """One message on the server. The server's word for its octets, and its place, may be 0."""
 
-    uid: int
+    uid: Uid
     size: int = 0
     number: int = 0
 
@@ -33,7 +41,7 @@ class Complete:
 
     __slots__ = ("octets", "uid")
 
-    def __init__(self, uid: int, octets: int) -> None:
+    def __init__(self, uid: Uid, octets: int) -> None:
         self.uid = uid
         self.octets = octets
 
@@ -41,7 +49,7 @@ class Complete:
 class Arriving(Record):
     """The text of a message begins: its number in the mailbox and the octets announced."""
 
-    uid: int
+    uid: Uid
     number: int
     size: int
 
@@ -63,7 +71,7 @@ class Arrived(Record):
 class Unavailable(Record):
     """This message cannot be read now: it is gone, or the server refuses it."""
 
-    uid: int
+    uid: Uid
     reason: str
 
 
@@ -80,6 +88,9 @@ class Source(Protocol):
     timeout: float
     total: int
     """Messages in the mailbox that is open, as the server last said."""
+    remembers: bool
+    """Whether the server itself knows what was read before, as IMAP's do. If not, ``new`` and
+    ``old`` list everything, and the ledger knows."""
 
     async def open(self) -> None:
         """Connect, secure the connection and log in."""
@@ -97,7 +108,7 @@ class Source(Protocol):
         """List what was read before."""
         ...
 
-    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+    async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist."""
         ...
 
@@ -109,12 +120,15 @@ class Source(Protocol):
         """Return the next part of what was asked for, or None until more has arrived."""
         ...
 
-    def perform(self, action: Action, uids: Sequence[int]) -> None:
+    def perform(self, action: Action, uids: Sequence[Uid]) -> None:
         """Ask the server to delete or mark these messages."""
         ...
 
-    def confirmed(self) -> Sequence[int]:
-        """Return, once, the UIDs for which ``perform`` has been confirmed."""
+    def confirmed(self) -> Sequence[Uid]:
+        """Return, once, the UIDs for which ``perform`` has been confirmed.
+
+        Some servers confirm only when the connection ends: ask again behind ``close``.
+        """
         ...
 
     async def finish(self) -> None:

@@ -17,7 +17,16 @@ from mailhaul.flows.outcome import CutOff, Outcome, SinkUnavailable, Tally, Verd
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Call, Sleep
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Arrived, Arriving, Complete, Listed, Part, Piece, Unavailable
+from mailhaul.flows.source import (
+    Arrived,
+    Arriving,
+    Complete,
+    Listed,
+    Part,
+    Piece,
+    Uid,
+    Unavailable,
+)
 from mailhaul.protocols.errors import ConnectionLost, RemoteProtocolError
 
 
@@ -29,15 +38,15 @@ class Cut(BaseException):
 class World:
     """What outlives a kill: server, sink and ledger; and what happened, in order."""
 
-    log: list[tuple[str, int]] = field(default_factory=list)
-    delivered: list[int] = field(default_factory=list)
-    server: list[int] = field(default_factory=lambda: [1, 2, 3])
-    rows: dict[int, str] = field(default_factory=dict)
-    durable: set[int] = field(default_factory=set)
+    log: list[tuple[str, Uid]] = field(default_factory=list)
+    delivered: list[Uid] = field(default_factory=list)
+    server: list[Uid] = field(default_factory=lambda: [1, 2, 3])
+    rows: dict[Uid, str] = field(default_factory=dict)
+    durable: set[Uid] = field(default_factory=set)
     cut_at: int = -1
     steps: int = 0
 
-    def step(self, what: str, uid: int = 0) -> None:
+    def step(self, what: str, uid: Uid = 0) -> None:
         self.steps += 1
         if self.steps == self.cut_at:
             raise Cut
@@ -47,19 +56,21 @@ class World:
 class Script:
     """A source that hands out what it was given."""
 
+    remembers = True
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.channel: Channel[Any] = Channel("server", None)
         self.timeout = 1.0
         self.total = 3
         self.parts: deque[Part | Exception] = deque()
-        self.done: list[int] = []
-        self.replace: dict[int, list[Part | Exception]] = {}
+        self.done: list[Uid] = []
+        self.replace: dict[Uid, list[Part | Exception]] = {}
 
     def request(self, message: Listed) -> None:
         uid = message.uid
         usual: list[Part | Exception] = [
-            Arriving(uid, uid, 10),
+            Arriving(uid, int(uid), 10),
             Piece(b"A: b\n\n"),
             Piece(b"body"),
             Arrived(Complete(uid, 10), 10),
@@ -74,14 +85,14 @@ class Script:
             raise part
         return part
 
-    def perform(self, action: Action, uids: Sequence[int]) -> None:
+    def perform(self, action: Action, uids: Sequence[Uid]) -> None:
         for uid in uids:
             self.world.step(action.value, uid)
             if action is Action.DELETE:
                 self.world.server.remove(uid)
             self.done.append(uid)
 
-    def confirmed(self) -> Sequence[int]:
+    def confirmed(self) -> Sequence[Uid]:
         done, self.done = self.done, []
         return done
 
@@ -100,7 +111,7 @@ class Script:
     async def old(self) -> Sequence[Listed]:
         return []
 
-    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+    async def sizes(self, uids: Sequence[Uid]) -> dict[Uid, int]:
         return {}
 
 
@@ -112,8 +123,8 @@ class Shelf:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.answers: dict[int, Outcome] = {}
-        self.refuse_early: set[int] = set()
+        self.answers: dict[Uid, Outcome] = {}
+        self.refuse_early: set[Uid] = set()
         self.unavailable_from = 99
         self.offers = 0
 
@@ -177,15 +188,15 @@ class Rows:
     def owed(self) -> Sequence[Owed]:
         return []
 
-    def offered(self, uid: int, size: int) -> None:
+    def offered(self, uid: Uid, size: int) -> None:
         self.world.step("offered", uid)
         self.world.rows[uid] = "offered"
 
-    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+    def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         self.world.step("accepted", uid)
         self.world.rows[uid] = "accepted"
 
-    def rejected(self, uid: int, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, outcome: Outcome) -> None:
         self.world.step("rejected", uid)
         self.world.rows[uid] = "rejected"
 
@@ -193,10 +204,18 @@ class Rows:
         self.world.step("durable")
         self.world.durable |= {u for u, state in self.world.rows.items() if state == "accepted"}
 
-    def settled(self, uids: Sequence[int]) -> None:
+    def settled(self, uids: Sequence[Uid]) -> None:
         for uid in uids:
             self.world.step("settled", uid)
             del self.world.rows[uid]
+
+    def seen(self, uids: Sequence[Uid]) -> None:
+        for uid in uids:
+            self.world.step("seen", uid)
+            self.world.rows[uid] = "seen"
+
+    def known(self) -> dict[Uid, bool]:
+        return {uid: state == "seen" for uid, state in self.world.rows.items()}
 
 
 class Passing:

@@ -10,36 +10,55 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ...flows.account import Action
 from ...flows.memory import Owed
 from ...flows.outcome import ExitCode, Outcome, PollFailed
+from ...flows.source import Uid
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 
-SCHEMA = """
+MESSAGE = """
+CREATE TABLE message (
+    page INTEGER NOT NULL REFERENCES page (id),
+    uid NOT NULL,
+    size INTEGER NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('offered', 'accepted', 'refused', 'postponed', 'seen')),
+    action TEXT,
+    recipients TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (page, uid)
+) WITHOUT ROWID;
+"""
+
+PAGE = """
 CREATE TABLE page (
     id INTEGER PRIMARY KEY,
     account TEXT NOT NULL, sink TEXT NOT NULL, mailbox TEXT NOT NULL,
     uidvalidity INTEGER NOT NULL,
     UNIQUE (account, sink, mailbox, uidvalidity)
 );
-CREATE TABLE message (
-    page INTEGER NOT NULL REFERENCES page (id),
-    uid INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('offered', 'accepted', 'refused', 'postponed')),
-    action TEXT,
-    recipients TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (page, uid)
-) WITHOUT ROWID;
+"""
+SYNC = """
 CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL);
 INSERT INTO sync VALUES (1, 0);
 """
+SET_ASIDE = "ALTER TABLE message RENAME TO old_message;"
+TAKE_BACK = """
+INSERT INTO message SELECT page, uid, size, state, action, recipients FROM old_message;
+DROP TABLE old_message;
+"""
+
+STEPS = {
+    0: PAGE + MESSAGE + SYNC,
+    # UIDs of POP3 are words, and messages that it keeps are remembered as seen.
+    1: SET_ASIDE + MESSAGE + TAKE_BACK,
+}
+"""What brings a file of this version to the current one."""
 
 BUSY_MILLISECONDS = 30_000
 
@@ -129,7 +148,7 @@ class SqlitePage:
         )
         return [Owed(uid, size, Action(action)) for uid, size, action in rows]
 
-    def offered(self, uid: int, size: int) -> None:
+    def offered(self, uid: Uid, size: int) -> None:
         """Note that this message is about to be handed to the sink."""
         self._ledger.write(
             lambda db: db.execute(
@@ -139,11 +158,11 @@ class SqlitePage:
             )
         )
 
-    def accepted(self, uid: int, size: int, action: Action, outcome: Outcome) -> None:
+    def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
         self._put(uid, size, "accepted", action.value, outcome)
 
-    def rejected(self, uid: int, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, outcome: Outcome) -> None:
         """Note that the sink did not take it."""
         self._put(uid, 0, outcome.verdict.value, None, outcome)
 
@@ -151,7 +170,7 @@ class SqlitePage:
         """Return when all that was noted is on the disk."""
         self._ledger.make_durable()
 
-    def settled(self, uids: Sequence[int]) -> None:
+    def settled(self, uids: Sequence[Uid]) -> None:
         """Forget these messages: the server has done what was owed, or no longer has them."""
         self._ledger.write(
             lambda db: db.executemany(
@@ -160,7 +179,25 @@ class SqlitePage:
             )
         )
 
-    def _put(self, uid: int, size: int, state: str, action: str | None, outcome: Outcome) -> None:
+    def seen(self, uids: Sequence[Uid]) -> None:
+        """Note that nothing is owed for these messages, and that they are not to be read again."""
+        self._ledger.write(
+            lambda db: db.executemany(
+                "INSERT OR REPLACE INTO message (page, uid, size, state) VALUES (?, ?, 0, 'seen')",
+                [(self._number, uid) for uid in uids],
+            )
+        )
+
+    def known(self) -> Mapping[Uid, bool]:
+        """Return all messages that are noted, and whether each is not to be read again."""
+        rows = self._ledger.write(
+            lambda db: db.execute(
+                "SELECT uid, state = 'seen' FROM message WHERE page = ?", (self._number,)
+            ).fetchall()
+        )
+        return {uid: bool(seen) for uid, seen in rows}
+
+    def _put(self, uid: Uid, size: int, state: str, action: str | None, outcome: Outcome) -> None:
         recipients = "\n".join(f"{who} {verdict.value}" for who, verdict in outcome.recipients)
         self._ledger.write(
             lambda db: db.execute(
@@ -202,7 +239,7 @@ def make_private(path: str) -> None:
 
 
 def prepare(connection: sqlite3.Connection, path: str) -> None:
-    """Bring a new file to the current version. Raises LedgerFault for a newer one."""
+    """Bring a new or older file to the current version. Raises LedgerFault for a newer one."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
@@ -211,7 +248,9 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
             path, f"written by a newer mailhaul (version {version}, this one reads {VERSION})"
         )
     with connection:
-        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {STEPS[version]} PRAGMA user_version = {VERSION}; COMMIT;"
+        )
 
 
 def explain(error: sqlite3.Error) -> str:

@@ -8,7 +8,7 @@ that asked for it have come. Deletion is UID STORE and UID EXPUNGE; a server wit
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...flows.account import Action
@@ -16,7 +16,7 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.report import Report, Said
 from ...flows.requests import Close, RuntimeFault
-from ...flows.source import Listed, Opened, Part
+from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
@@ -56,6 +56,8 @@ GOODBYE = 10.0
 
 class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods."""
+
+    remembers = True
 
     def __init__(self, access: ImapAccess, report: Report) -> None:
         self._access = access
@@ -135,9 +137,10 @@ class ImapSource:
         details = await self._details(await self._search(b"SEEN UNDELETED"))
         return list(details.values())
 
-    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+    async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist."""
-        return {uid: listed.size for uid, listed in (await self._details(uids)).items()}
+        details = await self._details([int(uid) for uid in uids])
+        return {uid: listed.size for uid, listed in details.items()}
 
     async def _search(self, criteria: bytes) -> list[int]:
         found: set[int] = set()
@@ -195,8 +198,9 @@ class ImapSource:
 
     def request(self, message: Listed) -> None:
         """Ask for a message, without marking it."""
-        self.channel.machine.send(UidFetch(b"%d" % message.uid, b"(UID RFC822.SIZE BODY.PEEK[])"))
-        self._texts.ask(message.uid)
+        uid = int(message.uid)
+        self.channel.machine.send(UidFetch(b"%d" % uid, b"(UID RFC822.SIZE BODY.PEEK[])"))
+        self._texts.ask(uid)
 
     def pull(self) -> Part | None:
         """Return the next part of what was asked for, or None until more has arrived."""
@@ -226,13 +230,14 @@ class ImapSource:
 
     # Settling
 
-    def perform(self, action: Action, uids: Sequence[int]) -> None:
+    def perform(self, action: Action, uids: Sequence[Uid]) -> None:
         """Ask the server to delete or mark these messages, behind what was asked before."""
+        numbers = [int(uid) for uid in uids]
         uidplus = b"UIDPLUS" in self.channel.machine.capabilities
         deletes = action is Action.DELETE
         flags = b"(\\Seen \\Deleted)" if deletes else b"(\\Seen)"
-        for start in range(0, len(uids), ACTION_SIZE):
-            some = uids[start : start + ACTION_SIZE]
+        for start in range(0, len(numbers), ACTION_SIZE):
+            some = numbers[start : start + ACTION_SIZE]
             self._send(UidStore(uid_set(some), b"+FLAGS.SILENT", flags), some)
             if deletes and uidplus:
                 self._send(UidExpunge(uid_set(some)), some)

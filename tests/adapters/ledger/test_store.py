@@ -179,3 +179,63 @@ def test_a_dead_holder_never_blocks(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, folder], check=False)
     with AccountLock(folder, "imap joe@server"):
         pass
+
+
+def test_what_was_seen_is_remembered_and_owes_nothing(path: str) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("pop3 joe@host", "smtp", "INBOX", 0)
+    page.offered(b"uid-1", 10)
+    page.accepted(b"uid-1", 10, Action.MARK, Outcome(Verdict.ACCEPTED))
+    page.offered(b"uid-2", 20)
+    assert page.known() == {b"uid-1": False, b"uid-2": False}
+    page.seen([b"uid-1"])
+    assert page.known() == {b"uid-1": True, b"uid-2": False}
+    assert page.owed() == []
+    page.settled([b"uid-1", b"uid-2"])
+    assert page.known() == {}
+    ledger.close()
+
+
+def test_a_word_and_a_number_are_different_uids(path: str) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("a", "s", "m", 0)
+    page.seen([7, b"7"])
+    assert page.known() == {7: True, b"7": True}
+    ledger.close()
+
+
+FIRST_SCHEMA = """
+CREATE TABLE page (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL, sink TEXT NOT NULL, mailbox TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    UNIQUE (account, sink, mailbox, uidvalidity)
+);
+CREATE TABLE message (
+    page INTEGER NOT NULL REFERENCES page (id),
+    uid INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('offered', 'accepted', 'refused', 'postponed')),
+    action TEXT,
+    recipients TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (page, uid)
+) WITHOUT ROWID;
+CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL);
+INSERT INTO sync VALUES (1, 0);
+INSERT INTO page VALUES (1, 'imap joe@host', 'smtp', 'INBOX', 7);
+INSERT INTO message VALUES (1, 5, 100, 'accepted', 'delete', '');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_ledger_of_the_first_version_is_read_on(path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    old = sqlite3.connect(path)
+    old.executescript(FIRST_SCHEMA)
+    old.close()
+    for _ in range(2):
+        ledger = SqliteLedger(path)
+        page = ledger.page("imap joe@host", "smtp", "INBOX", 7)
+        assert page.owed() == [Owed(5, 100, Action.DELETE)]
+        page.seen([b"a word"])
+        ledger.close()
