@@ -51,7 +51,7 @@ _SSLPROTOS: Final = frozenset(
      "tls1.2+", "tls1.3", "tls1.3+"}
 )  # fmt: skip
 
-_AUTHS: Final = frozenset({"any", "password", "ssh"})
+_AUTHS: Final = frozenset({"any", "password", "ssh", "cram-md5", "external"})
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
 
 F = TypeVar("F", bound=Finding)

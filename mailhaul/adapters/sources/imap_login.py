@@ -1,13 +1,13 @@
 """From a host name to a logged-in IMAP session: greeting, TLS, login, in that order.
 
-The one gate for the password is ``may_send_password``: it goes out only where the user's
-rules about TLS allow it.
+The one gate for the password is ``ways_of``: it goes out only where the user's rules about TLS
+allow it.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
@@ -17,7 +17,14 @@ from ...protocols.imap.commands import Capability, Command, Login, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.machine import Trace
 from ...protocols.record import Record
+from ...protocols.sasl.exchange import Challenge
 from ...protocols.secret import Secret
+
+if TYPE_CHECKING:
+    from ...protocols.sasl.credentials import Credentials
+
+COMMAND = b""
+"""Stands among mechanisms for the protocol's own command: LOGIN in IMAP, USER and PASS in POP3."""
 
 
 class TlsMode(Enum):
@@ -37,7 +44,8 @@ class ImapAccess(Record):
     """How to reach one account. ``peer`` names the server for people.
 
     ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS
-    stands in the user's own words and not only in a default.
+    stands in the user's own words and not only in a default; ``auth`` is the word behind that
+    option.
     """
 
     peer: str
@@ -50,6 +58,23 @@ class ImapAccess(Record):
     tls_asked: bool = False
     timeout: float = 300.0
     trace: Trace | None = None
+    auth: str = "any"
+
+    @property
+    def credentials(self) -> Credentials:
+        """What there is to log in with."""
+        from ...protocols.sasl.credentials import Credentials
+
+        return Credentials(
+            self.user.encode("utf-8", "surrogateescape"),
+            self.password,
+            certificate=self.trust.certificate is not None,
+        )
+
+    @property
+    def may_show_password(self) -> bool:
+        """Whether the user's rules let a password go out without TLS."""
+        return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
 
 
 async def greet(channel: Channel[ImapClient], access: ImapAccess) -> None:
@@ -87,9 +112,14 @@ async def hear_greeting(channel: Channel[ImapClient], access: ImapAccess) -> Gre
 async def ask(channel: Channel[ImapClient], command: Command, access: ImapAccess) -> Any:
     """Send a command; return the event that ends it (Completed or TlsReady)."""
     channel.machine.send(command)
+    return await decision(channel, access)
+
+
+async def decision(channel: Channel[ImapClient], access: ImapAccess) -> Any:
+    """Wait for the event that ends a command, or for a challenge in the midst of one."""
     while True:
         match await next_event(channel, access.timeout):
-            case Completed() | TlsReady() as end:
+            case Completed() | TlsReady() | Challenge() as end:
                 return end
             case SaidBye(_, text):
                 raise PollFailed(
@@ -151,33 +181,90 @@ async def log_in(channel: Channel[ImapClient], access: ImapAccess) -> None:
         # fetchmail goes straight to SELECT: the user vouches that ssh has logged us in.
         channel.machine.assume_authenticated()
         return
-    if access.password is None:
+    if access.password is None and access.auth != "external":
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    if not may_send_password(channel, access):
-        raise PollFailed(
-            ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
-        )
-    if b"LOGINDISABLED" in channel.machine.capabilities:
-        raise PollFailed(
-            ExitCode.AUTHFAIL,
-            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); "
-            "it may want TLS first",
-        )
-    done = await ask(channel, Login(access.user.encode(), access.password), access)
-    if done.condition is not Condition.OK:
+    ways = ways_of(channel, access)
+    refusal = b""
+    for way in ways:
+        done = await try_way(channel, access, way)
+        if done.condition is Condition.OK:
+            break
+        refusal = done.text
+    else:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"Authorization failure on {access.user}@{access.peer}: {shown(done.text)}",
+            f"Authorization failure on {access.user}@{access.peer}: {shown(refusal)}",
         )
     if not channel.machine.capabilities:
         await ask(channel, Capability(), access)
 
 
-def may_send_password(channel: Channel[ImapClient], access: ImapAccess) -> bool:
-    """Tell whether a password may go out on this channel as it is now."""
-    return channel.tls or access.tls in {TlsMode.NEVER, TlsMode.OFFERED}
+def ways_of(channel: Channel[ImapClient], access: ImapAccess) -> list[bytes]:
+    """Return the ways to log in here. Raises PollFailed if there is none."""
+    capabilities = channel.machine.capabilities
+    disabled = b"LOGINDISABLED" in capabilities
+    protected = channel.tls
+    certificate = access.trust.certificate is not None
+    if not access.may_show_password and not protected:
+        raise PollFailed(
+            ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
+        )
+    if protected and not disabled and access.auth in {"any", "password"} and not certificate:
+        return [COMMAND]
+    from .ways import ways_in  # most polls need no more than LOGIN
+
+    found = ways_in(
+        mechanisms_of(capabilities),
+        access.credentials,
+        access.auth,
+        protected=protected,
+        in_clear=access.may_show_password,
+        command=not disabled,
+    )
+    if found:
+        return found
+    if disabled:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); "
+            "it may want TLS first",
+        )
+    raise PollFailed(
+        ExitCode.AUTHFAIL,
+        f'{access.peer}: the server offers no way to log in that fits "auth {access.auth}"',
+    )
+
+
+async def try_way(channel: Channel[ImapClient], access: ImapAccess, way: bytes) -> Completed:
+    """Try to log in one way; return the server's decision. Raises PollFailed (AUTHFAIL)."""
+    if way == COMMAND and access.password is not None:
+        done: Completed = await ask(channel, Login(access.user.encode(), access.password), access)
+        return done
+    from ...flows.authenticate import authenticate
+    from ...protocols.sasl.errors import SaslError
+    from .ways import mechanism_for
+
+    announced = mechanisms_of(channel.machine.capabilities)
+    mechanism = mechanism_for(way, access.credentials, announced, access.peer)
+    done, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))
+    try:
+        if done.condition is Condition.OK:
+            mechanism.finish()
+    except SaslError as error:
+        fault = error
+    if fault:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"{access.peer}: {way.decode('ascii')} with this server went wrong: {fault.problem}",
+        )
+    return done
+
+
+def mechanisms_of(capabilities: frozenset[bytes]) -> list[bytes]:
+    """Return the SASL mechanisms among the capabilities."""
+    return [name[5:] for name in capabilities if name.startswith(b"AUTH=")]
 
 
 def shown(text: bytes) -> str:

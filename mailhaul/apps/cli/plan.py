@@ -110,6 +110,7 @@ def imap_access(settings: AccountSettings, trace: Trace | None) -> ImapAccess:
         tls_asked=settings.ssl or bool(settings.sslproto),
         timeout=float(settings.timeout),
         trace=trace,
+        auth=settings.auth,
     )
 
 

@@ -1,0 +1,70 @@
+"""Which ways to log in are tried, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.adapters.sources.imap_login import COMMAND
+from mailhaul.adapters.sources.ways import mechanism_for, ways_in
+from mailhaul.protocols.sasl.credentials import Credentials
+from mailhaul.protocols.secret import Secret
+
+HELD = Credentials(b"joe", Secret(b"sesame"))
+WITH_CERTIFICATE = Credentials(b"joe", Secret(b"sesame"), certificate=True)
+ALL = [b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256", b"EXTERNAL"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "announced", "protected", "in_clear", "command", "expected"),
+    [
+        # Inside TLS the password is shown at once: one turn, and one failure in the server's log.
+        ("any", ALL, True, False, True, [COMMAND]),
+        ("any", ALL, True, False, False, [b"PLAIN"]),
+        ("any", [b"LOGIN", b"CRAM-MD5"], True, False, False, [b"LOGIN"]),
+        ("any", [b"CRAM-MD5"], True, False, False, [b"CRAM-MD5"]),
+        # Where others read along, what shows no password comes first.
+        ("any", ALL, False, True, True, [b"SCRAM-SHA-256", b"SCRAM-SHA-1", b"CRAM-MD5", COMMAND]),
+        ("any", ALL, False, False, True, [b"SCRAM-SHA-256", b"SCRAM-SHA-1", b"CRAM-MD5"]),
+        ("any", [b"PLAIN"], False, False, True, []),
+        ("any", [], False, True, True, [COMMAND]),
+        ("password", ALL, True, False, True, [COMMAND]),
+        ("password", ALL, False, False, True, []),
+        ("password", ALL, True, False, False, [b"PLAIN"]),
+        # A named mechanism is tried though it is not announced, and nothing else.
+        ("cram-md5", [], False, False, True, [b"CRAM-MD5"]),
+        ("cram-md5", ALL, True, False, True, [b"CRAM-MD5"]),
+    ],
+)
+def test_the_ways_to_log_in(
+    wish: str,
+    announced: list[bytes],
+    protected: bool,
+    in_clear: bool,
+    command: bool,
+    expected: list[bytes],
+) -> None:
+    found = ways_in(announced, HELD, wish, protected=protected, in_clear=in_clear, command=command)
+    assert found == expected
+
+
+def test_a_certificate_is_tried_before_the_password() -> None:
+    for wish, expected in (("any", [b"EXTERNAL", COMMAND]), ("external", [b"EXTERNAL"])):
+        assert (
+            ways_in(ALL, WITH_CERTIFICATE, wish, protected=True, in_clear=False, command=True)
+            == expected
+        )
+
+
+def test_without_a_password_only_the_certificate_is_left() -> None:
+    held = Credentials(b"joe", certificate=True)
+    found = ways_in(ALL, held, "any", protected=True, in_clear=True, command=True)
+    assert found == [b"EXTERNAL"]
+
+
+def test_no_two_exchanges_begin_alike() -> None:
+    starts = {
+        response.reveal()
+        for _ in range(2)
+        if (response := mechanism_for(b"SCRAM-SHA-256", HELD, ALL, "host").initial_response())
+    }
+    assert len(starts) == 2
