@@ -23,8 +23,6 @@ _REFUSED: Final = {
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
     ("idle", lambda a: a.idle, "poll at intervals instead"),
     ("bsmtp", lambda a: a.bsmtp is not None, 'use "mda" or "smtphost"'),
-    ("preconnect", lambda a: a.preconnect is not None, "run the command before mailhaul"),
-    ("postconnect", lambda a: a.postconnect is not None, "run the command after mailhaul"),
     (
         "esmtppassword",
         lambda a: a.esmtppassword is not None,

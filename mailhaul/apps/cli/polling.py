@@ -67,7 +67,12 @@ def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -
     kind = "MDA" if settings.mda is not None else "LMTP" if settings.lmtp else "SMTP"
     report = AccountLines(lines, account, settings.folders != ("INBOX",), kind)
     with AccountLock(around.locks, account.name):
-        return blocking.run(plan(settings, around, report).run())
+        poll = plan(settings, around, report)
+        if not (settings.preconnect or settings.postconnect):
+            return blocking.run(poll.run())
+        from ...adapters.connect_commands import surrounded
+
+        return blocking.run(surrounded(poll.run, settings.preconnect, settings.postconnect))
 
 
 def about(settings: AccountSettings) -> str:

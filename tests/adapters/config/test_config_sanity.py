@@ -54,8 +54,6 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("is *", "a mailbox for several local users is not supported yet"),
         ("idle", '"idle" is not supported yet'),
         ("bsmtp x", '"bsmtp" is not supported yet; use "mda" or "smtphost"'),
-        ("preconnect x", '"preconnect" is not supported yet'),
-        ("postconnect x", '"postconnect" is not supported yet'),
         ("antispam 571", '"antispam" is not supported yet'),
         ("mimedecode", '"mimedecode" is not supported yet'),
         ("esmtppassword qZ7", '"esmtppassword" is not supported yet'),
