@@ -36,6 +36,10 @@ class Limits(Record):
     """Capabilities or SMTP extensions that a server may announce."""
     outstanding: int = 1000
     """Commands of ours that may wait for their reply."""
+    header: int = 1024 * 1024
+    """The header of a message, or one field of it; what is longer passes without a look."""
+    header_fields: int = 10_000
+    """Fields of a header; with more of them it passes without a look."""
 
 
 DEFAULT_LIMITS = Limits()

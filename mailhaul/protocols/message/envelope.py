@@ -30,19 +30,20 @@ SENDERS = (
     (b"reply-to", False),
     (b"apparently-from", False),
 )
-"""Where to look after Return-Path, and whether only an address with a host counts there."""
+"""Where to look after Return-Path, and whether an address counts there only with its host."""
 
 
 def envelope_sender(
-    fields: Sequence[Field], truename: str, *, for_mda: bool = False
+    fields: Sequence[Field], truename: str, *, for_mda: bool = False, rewrite: bool = True
 ) -> bytes | None:
     """Return the sender that the header names, without angle brackets.
 
     b"" is the null sender that a Return-Path of ``<>`` gives. None says that the header
     names no usable one: see ``fallback_sender``. For SMTP the result is ASCII, because other
-    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they pass.
+    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they pass. ``rewrite`` is the option of
+    that name: it gives a host to every address, before the sender is looked for.
     """
-    for address in candidates(fields):
+    for address in candidates(fields, rewrite):
         if not address.spec:
             return b""
         sender = address.spec
@@ -53,7 +54,7 @@ def envelope_sender(
     return None
 
 
-def candidates(fields: Sequence[Field]) -> Iterator[Address]:
+def candidates(fields: Sequence[Field], rewrite: bool) -> Iterator[Address]:
     """Yield the addresses that may be the sender, best first; only the first may be ``<>``."""
     last = {field.key: field for field in fields}
     if b"return-path" in last:
@@ -63,7 +64,9 @@ def candidates(fields: Sequence[Field]) -> Iterator[Address]:
             yield address
     for key, needs_host in SENDERS:
         address = first_address(last[key].body) if key in last else None
-        if address is not None and address.spec and not (needs_host and address.hostless):
+        if address is None or not address.spec:
+            continue
+        if rewrite or not (needs_host and address.hostless):
             yield address
 
 

@@ -8,9 +8,7 @@ envelope.py and outgoing.py.
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
-
-HEADER_LIMIT = 1024 * 1024
-"""Octets of a header above which it is not taken apart."""
+from ..limits import DEFAULT_LIMITS
 
 NAME_BYTES = bytes(byte for byte in range(33, 127) if byte != ord(":"))
 """What a field name is made of (RFC 5322, 3.6.8)."""
@@ -56,11 +54,15 @@ class HeaderScanner:
     ``feed`` until ``complete``; the body that follows is not its business. Then ``fields``,
     ``separator`` (the blank line as it came, b"" if the message ended without one) and
     ``rest`` (the bytes of the body that came along) hold all that was fed, in this order.
-    A header of more than ``limit`` octets is ``opaque``: all of it is in ``rest``.
+    A header of more than ``limit`` octets or ``most`` fields is ``opaque``: it is not taken
+    apart, and all of it is in ``rest``.
     """
 
-    def __init__(self, limit: int = HEADER_LIMIT) -> None:
+    def __init__(
+        self, limit: int = DEFAULT_LIMITS.header, most: int = DEFAULT_LIMITS.header_fields
+    ) -> None:
         self._limit = limit
+        self._most = most
         self._data = bytearray()
         self.complete = False
         self.opaque = False
@@ -102,7 +104,11 @@ class HeaderScanner:
         return b"\n" if end == 0 or (end > 0 and first[end - 1] != 0x0D) else b"\r\n"
 
     def _complete(self, header_end: int, body_start: int) -> None:
-        self.fields = split_fields(bytes(self._data[:header_end]))
+        header = bytes(self._data[:header_end])
+        if count_fields(header) > self._most:
+            self._pass_on()
+            return
+        self.fields = split_fields(header)
         self.separator = bytes(self._data[header_end:body_start])
         self.rest = bytes(self._data[body_start:])
         self._done()
@@ -130,6 +136,12 @@ def find_blank_line(data: bytearray, start: int, stop: int) -> tuple[int, int] |
     if long >= 0:
         return long + 1, long + 3
     return None if short < 0 else (short + 1, short + 2)
+
+
+def count_fields(header: bytes) -> int:
+    """Return how many fields there are, without making them."""
+    folds = header.count(b"\n ") + header.count(b"\n\t")
+    return header.count(b"\n") - folds + (header[-1:] not in (b"", b"\n"))
 
 
 def split_fields(header: bytes) -> list[Field]:

@@ -26,7 +26,8 @@ class HeaderRules:
 
     ``user`` at the mail server ``truename`` had the message. ``trace`` is None under
     ``invisible``. ``keep_return_path`` is for an MDA; in SMTP and LMTP the envelope carries
-    it from here, and who delivers finally writes it anew.
+    it from here, and who delivers finally writes it anew. ``multidrop`` says whether the
+    mailbox is that of several people.
     """
 
     truename: str
@@ -36,29 +37,38 @@ class HeaderRules:
     drop_status: bool = False
     drop_delivered: bool = False
     keep_return_path: bool = False
+    multidrop: bool = False
 
 
-def outgoing_header(scanner: HeaderScanner, rules: HeaderRules, recipient: bytes | None) -> bytes:
+def outgoing_header(
+    scanner: HeaderScanner, rules: HeaderRules, recipient: bytes | None, warning: bytes = b""
+) -> bytes:
     """Return what to send before ``scanner.rest``: the header and its blank line.
 
-    NULs go, which no header may hold. Added lines end as those of the message do. Of an
-    opaque header the result is only the trace field. Raises LocalProtocolError while the
-    header is not complete.
+    NULs go, which no header may hold. Added lines end as those of the message do. ``warning``
+    is one more field for the end of the header, with its line end. Of an opaque header the
+    result is only what is added, on top. Raises LocalProtocolError while the header is not
+    complete.
     """
     if not scanner.complete:
         raise LocalProtocolError("the header is not complete")
     line_end = scanner.line_end
-    trace = received_field(rules.trace, recipient, line_end) if rules.trace else b""
+    trace = b""
+    if rules.trace:
+        trace = received_field(rules.trace, recipient, line_end, multidrop=rules.multidrop)
     if scanner.opaque:
-        return trace
+        return trace + warning
     kept = list(kept_fields(without_nuls(scanner.fields), rules))
     if not any(field.name for field in kept):
-        return trace + stand_in(rules, line_end) + text_without_header(scanner, kept)
+        header = trace + stand_in(rules, line_end) + warning
+        return header + text_without_header(scanner, kept)
     if rules.rewrite:
         host = domain_part(rules.truename)
         lines = [rewritten(field, host) for field in kept]
     else:
         lines = [field.raw for field in kept]
+    if warning:
+        lines.append(warning if lines[-1].endswith(b"\n") else line_end + warning)
     lines.insert(trace_position(kept), trace)
     lines.append(scanner.separator)
     return b"".join(lines)

@@ -13,9 +13,9 @@ from .header import Field
 REWRITTEN = frozenset(
     prefix + name
     for prefix in (b"", b"resent-")
-    for name in (b"from", b"to", b"cc", b"bcc", b"reply-to", b"sender")
-) | {b"return-path", b"apparently-from", b"apparently-to"}
-"""The fields whose addresses are completed, in lower case."""
+    for name in (b"from", b"to", b"cc", b"bcc", b"sender")
+) | {b"reply-to", b"return-path", b"apparently-from", b"apparently-to"}
+"""The fields whose addresses are completed, in lower case: fetchmail's, none else."""
 
 
 def rewritten(field: Field, host: bytes) -> bytes:

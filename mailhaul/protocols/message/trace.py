@@ -33,10 +33,14 @@ class Received:
     details: str = ""
 
 
-def received_field(trace: Received, recipient: bytes | None, line_end: bytes) -> bytes:
+def received_field(
+    trace: Received, recipient: bytes | None, line_end: bytes, *, multidrop: bool = False
+) -> bytes:
     """Return the field. ``recipient`` is the one recipient, None where there are several.
 
-    A recipient without a domain, as an MDA is told it, is one at ``localhost``.
+    A recipient without a domain, as an MDA is told it, is one at ``localhost``. ``multidrop``
+    says that the mailbox is that of several people, though the message is for one. fetchmail
+    forgets the semicolon before the date where there are several recipients.
     """
     server = host_bytes(trace.truename)
     if trace.address:
@@ -53,7 +57,8 @@ def received_field(trace: Received, recipient: bytes | None, line_end: bytes) ->
     date = plain_bytes(trace.date)
     if recipient:
         whom = recipient if b"@" in recipient else recipient + b"@localhost"
-        lines.append(b"\tfor <%b> (single-drop); %b" % (plain_bytes(whom, b"<>"), date))
+        kind = b"multi-drop" if multidrop else b"single-drop"
+        lines.append(b"\tfor <%b> (%b); %b" % (plain_bytes(whom, b"<>"), kind, date))
     else:
         lines.append(b"\t(multi-drop); " + date)
     return line_end.join([*lines, b""])

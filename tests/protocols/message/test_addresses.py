@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import SupportsIndex, overload
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.message.addresses import addresses, first_address, hostless_ends
 
-
-class Counted(bytes):
-    """Bytes that count how many of them are looked at."""
-
-    looked_at = 0
-
-    @overload
-    def __getitem__(self, key: SupportsIndex, /) -> int: ...
-    @overload
-    def __getitem__(self, key: slice, /) -> bytes: ...
-    def __getitem__(self, key: SupportsIndex | slice, /) -> int | bytes:
-        found = super().__getitem__(key)
-        self.looked_at += 1 if isinstance(found, int) else len(found)
-        return found
+from .counted import Counted
 
 
 def specs(text: bytes) -> list[bytes]:

@@ -51,7 +51,7 @@ def test_the_fields_are_asked_in_their_order_wherever_they_stand(first: int) -> 
         (b"From: <>\nReply-To: ann@example.net\n", b"ann@example.net"),
         (b"From: one@example.net\nFROM: two@example.net\n", b"two@example.net"),
         (b"From: one@example.net, two@example.net\n", b"one@example.net"),
-        (b"Sender: ann\nFrom: bob@example.net\n", b"bob@example.net"),
+        (b"Sender: ann\nFrom: bob@example.net\n", b"ann@mail.example.org"),
         (b"Sender: host!ann\nFrom: bob@example.net\n", b"host!ann"),
         (b"From: ann\n", b"ann@mail.example.org"),
         (b"From: @example.net\nReply-To: ann@example.net\n", b"ann@example.net"),
@@ -65,6 +65,12 @@ def test_the_fields_are_asked_in_their_order_wherever_they_stand(first: int) -> 
 )
 def test_the_first_usable_address_is_the_sender(header: bytes, expected: bytes | None) -> None:
     assert sender(header) == expected
+
+
+def test_a_bare_sender_counts_only_where_rewriting_gives_it_a_host() -> None:
+    fields = split_fields(b"Sender: ann\nResent-Sender: eve\nFrom: bob\n")
+    assert envelope_sender(fields, HOST) == b"eve@mail.example.org"
+    assert envelope_sender(fields, HOST, rewrite=False) == b"bob@mail.example.org"
 
 
 @pytest.mark.parametrize(

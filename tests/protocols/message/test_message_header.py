@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.errors import LocalProtocolError
+from mailhaul.protocols.limits import DEFAULT_LIMITS
 from mailhaul.protocols.message import header
 from mailhaul.protocols.message.header import Field, HeaderScanner
 
@@ -129,6 +130,48 @@ def test_one_octet_over_the_limit_is_over_it_at_the_end_of_the_message_too() -> 
     assert not scanned([b"A: 123"], limit=6).opaque
     scanner = scanned([b"A: 1234"], limit=6)
     assert facts(scanner) == (True, [], b"", b"A: 1234")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (b"A: 1\nB: 2\n\n", 2),
+        (b"A: 1\n 1\n\t1\nB: 2", 2),
+        (b" A\n\n", 1),
+        (b"A: 1\n B", 1),
+        (b"\nbody", 0),
+        (b"", 0),
+    ],
+)
+def test_a_header_of_too_many_fields_is_not_taken_apart(text: bytes, count: int) -> None:
+    enough = HeaderScanner(most=count)
+    enough.feed(text)
+    enough.finish()
+    assert (enough.opaque, len(enough.fields)) == (False, count)
+    few = HeaderScanner(most=count - 1)
+    few.feed(text)
+    few.finish()
+    assert (few.complete, facts(few)) == (True, (True, [], b"", text))
+
+
+@given(PIECES)
+def test_fields_are_counted_as_they_are_cut(text: bytes) -> None:
+    assert header.count_fields(text) == len(header.split_fields(text))
+
+
+def test_the_usual_limits_are_those_of_the_table() -> None:
+    longest = b"A: " + b"x" * (DEFAULT_LIMITS.header - 4) + b"\n"
+    most = b":\n" * DEFAULT_LIMITS.header_fields
+    for text, more in ((longest, b"x" + longest), (most, b":\n" + most)):
+        for header_text, opaque in ((text, False), (more, True)):
+            scanner = HeaderScanner()
+            scanner.feed(header_text + b"\nbody")
+            assert scanner.opaque is opaque
+
+
+def test_a_megabyte_of_tiny_fields_is_not_taken_apart() -> None:
+    scanner = scanned([b":\n" * 500_000 + b"\nbody"])
+    assert (scanner.opaque, scanner.size, scanner.fields) == (True, 0, [])
 
 
 def test_no_text_shows_in_the_repr_of_a_field() -> None:

@@ -170,3 +170,34 @@ def test_five_thousand_fields_go_through_in_order() -> None:
     )
     assert sent(message) == message
     assert sent(message, replace(PLAIN, rewrite=True)) == completed
+
+
+WARNING = b"X-Fetchmail-Warning: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (b"A: 1\r\n\r\nbody", b"A: 1\r\n" + WARNING + b"\r\n"),
+        (b"A: 1\r\n 2", b"A: 1\r\n 2\r\n" + WARNING),
+        (
+            b"\r\nbody",
+            STAND_IN.replace(b"home.example.net", b"mail.example.org") + WARNING + b"\r\n",
+        ),
+        (b"A: long", WARNING),
+    ],
+)
+def test_a_warning_ends_the_header(message: bytes, expected: bytes) -> None:
+    scanner = HeaderScanner(limit=1 << 20 if message != b"A: long" else 4)
+    scanner.feed(message)
+    scanner.finish()
+    assert outgoing_header(scanner, PLAIN, b"joe@localhost", WARNING) == expected
+
+
+def test_the_trace_of_a_multidrop_mailbox_says_so() -> None:
+    scanner = HeaderScanner()
+    scanner.feed(b"A: 1\r\n\r\n")
+    header = outgoing_header(scanner, replace(TRACED, multidrop=True), b"joe@localhost")
+    assert b"for <joe@localhost> (multi-drop); DATE\r\n" in header
+    header = outgoing_header(scanner, replace(TRACED, multidrop=True), None)
+    assert b"\t(multi-drop); DATE\r\n" in header
