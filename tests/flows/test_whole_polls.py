@@ -18,8 +18,8 @@ import trio
 
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
-from mailhaul.adapters.sources.imap_login import ImapAccess, TlsMode
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
@@ -73,7 +73,7 @@ class World:
 
     def poll(self, imap: Tcp, smtp: Tcp, **options: Any) -> Poll:
         account = Account("imap joe@server", "joe", "server", "server.example.org", **options)
-        access = ImapAccess(
+        access = Access(
             "server",
             imap,
             "joe",

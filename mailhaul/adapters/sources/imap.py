@@ -45,7 +45,8 @@ from ...protocols.imap.events import (
 from ...protocols.imap.mailbox_names import encode_mailbox
 from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
-from .imap_login import ImapAccess, greet, shown
+from .access import Access, shown
+from .imap_login import greet
 from .imap_texts import Texts
 
 ACTION_SIZE = 500
@@ -59,7 +60,7 @@ class ImapSource:
 
     remembers = True
 
-    def __init__(self, access: ImapAccess, report: Report) -> None:
+    def __init__(self, access: Access, report: Report) -> None:
         self._access = access
         self._report = report
         self.timeout = access.timeout

@@ -6,78 +6,19 @@ allow it.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Address, Open, Pipe, Trust, UpgradeToTls
+from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Capability, Command, Login, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
-from ...protocols.machine import Trace
-from ...protocols.record import Record
 from ...protocols.sasl.exchange import Challenge
-from ...protocols.secret import Secret
-
-if TYPE_CHECKING:
-    from ...protocols.sasl.credentials import Credentials
-
-COMMAND = b""
-"""Stands among mechanisms for the protocol's own command: LOGIN in IMAP, USER and PASS in POP3."""
+from .access import COMMAND, Access, TlsMode, shown
 
 
-class TlsMode(Enum):
-    """How fetchmail's options ``ssl``, ``sslproto`` and ``sslcertck`` add up."""
-
-    WRAPPED = "wrapped"
-    """TLS from the first byte (``ssl``)."""
-    REQUIRED = "required"
-    """STARTTLS or nothing."""
-    OFFERED = "offered"
-    """STARTTLS where the server offers it."""
-    NEVER = "never"
-    """In the clear, as ``sslproto ''`` asks."""
-
-
-class ImapAccess(Record):
-    """How to reach one account. ``peer`` names the server for people.
-
-    ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS
-    stands in the user's own words and not only in a default; ``auth`` is the word behind that
-    option.
-    """
-
-    peer: str
-    address: Address
-    user: str
-    password: Secret | None
-    tls: TlsMode
-    trust: Trust
-    preauth: bool = False
-    tls_asked: bool = False
-    timeout: float = 300.0
-    trace: Trace | None = None
-    auth: str = "any"
-
-    @property
-    def credentials(self) -> Credentials:
-        """What there is to log in with."""
-        from ...protocols.sasl.credentials import Credentials
-
-        return Credentials(
-            self.user.encode("utf-8", "surrogateescape"),
-            self.password,
-            certificate=self.trust.certificate is not None,
-        )
-
-    @property
-    def may_show_password(self) -> bool:
-        """Whether the user's rules let a password go out without TLS."""
-        return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
-
-
-async def greet(channel: Channel[ImapClient], access: ImapAccess) -> None:
+async def greet(channel: Channel[ImapClient], access: Access) -> None:
     """Open the connection and bring it to the point where a mailbox can be selected.
 
     Raises PollFailed for what the server refuses, and what the machine and runtime raise.
@@ -95,7 +36,7 @@ async def greet(channel: Channel[ImapClient], access: ImapAccess) -> None:
     await log_in(channel, access)
 
 
-async def hear_greeting(channel: Channel[ImapClient], access: ImapAccess) -> Greeted:
+async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
     """Wait for the server's first words."""
     while True:
         match await next_event(channel, access.timeout):
@@ -109,13 +50,13 @@ async def hear_greeting(channel: Channel[ImapClient], access: ImapAccess) -> Gre
                 pass
 
 
-async def ask(channel: Channel[ImapClient], command: Command, access: ImapAccess) -> Any:
+async def ask(channel: Channel[ImapClient], command: Command, access: Access) -> Any:
     """Send a command; return the event that ends it (Completed or TlsReady)."""
     channel.machine.send(command)
     return await decision(channel, access)
 
 
-async def decision(channel: Channel[ImapClient], access: ImapAccess) -> Any:
+async def decision(channel: Channel[ImapClient], access: Access) -> Any:
     """Wait for the event that ends a command, or for a challenge in the midst of one."""
     while True:
         match await next_event(channel, access.timeout):
@@ -129,7 +70,7 @@ async def decision(channel: Channel[ImapClient], access: ImapAccess) -> Any:
                 pass
 
 
-def accept_preauth(channel: Channel[ImapClient], access: ImapAccess) -> None:
+def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
     """Go on without a login where that cannot be a trick to avoid TLS (CVE-2021-39272).
 
     STARTTLS is not possible any more. Over a plugin's pipe the command's own channel is
@@ -147,7 +88,7 @@ def accept_preauth(channel: Channel[ImapClient], access: ImapAccess) -> None:
     )
 
 
-async def secure(channel: Channel[ImapClient], access: ImapAccess) -> None:
+async def secure(channel: Channel[ImapClient], access: Access) -> None:
     """Start TLS as the user's rules say, and ask again what the server can do inside it."""
     offered = b"STARTTLS" in channel.machine.capabilities
     if channel.tls or access.tls is TlsMode.NEVER:
@@ -170,12 +111,12 @@ async def secure(channel: Channel[ImapClient], access: ImapAccess) -> None:
     await ask(channel, Capability(), access)
 
 
-def needs_no_tls(access: ImapAccess) -> bool:
+def needs_no_tls(access: Access) -> bool:
     """Tell whether the pipe is the secure channel: no password will be sent over it."""
     return access.preauth and not access.tls_asked
 
 
-async def log_in(channel: Channel[ImapClient], access: ImapAccess) -> None:
+async def log_in(channel: Channel[ImapClient], access: Access) -> None:
     """Log in with the password. Raises PollFailed (AUTHFAIL)."""
     if access.preauth:
         # fetchmail goes straight to SELECT: the user vouches that ssh has logged us in.
@@ -201,7 +142,7 @@ async def log_in(channel: Channel[ImapClient], access: ImapAccess) -> None:
         await ask(channel, Capability(), access)
 
 
-def ways_of(channel: Channel[ImapClient], access: ImapAccess) -> list[bytes]:
+def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     """Return the ways to log in here. Raises PollFailed if there is none."""
     capabilities = channel.machine.capabilities
     disabled = b"LOGINDISABLED" in capabilities
@@ -237,7 +178,7 @@ def ways_of(channel: Channel[ImapClient], access: ImapAccess) -> list[bytes]:
     )
 
 
-async def try_way(channel: Channel[ImapClient], access: ImapAccess, way: bytes) -> Completed:
+async def try_way(channel: Channel[ImapClient], access: Access, way: bytes) -> Completed:
     """Try to log in one way; return the server's decision. Raises PollFailed (AUTHFAIL)."""
     if way == COMMAND and access.password is not None:
         done: Completed = await ask(channel, Login(access.user.encode(), access.password), access)
@@ -265,8 +206,3 @@ async def try_way(channel: Channel[ImapClient], access: ImapAccess, way: bytes) 
 def mechanisms_of(capabilities: frozenset[bytes]) -> list[bytes]:
     """Return the SASL mechanisms among the capabilities."""
     return [name[5:] for name in capabilities if name.startswith(b"AUTH=")]
-
-
-def shown(text: bytes) -> str:
-    """Return a server's words as text, cut to a length that fits a line."""
-    return text[:200].decode("utf-8", "replace")

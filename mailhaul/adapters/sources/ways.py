@@ -13,7 +13,7 @@ from collections.abc import Collection
 from ...protocols.sasl.choose import choose, make_client
 from ...protocols.sasl.client_mechanisms import ClientMechanism
 from ...protocols.sasl.credentials import Credentials
-from .imap_login import COMMAND
+from .access import COMMAND
 
 PLAIN = (b"PLAIN", b"LOGIN")
 """Mechanisms that say no more than that command."""

@@ -13,8 +13,8 @@ from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import SqliteLedger
+from ...adapters.sources.access import Access, TlsMode
 from ...adapters.sources.imap import ImapSource
-from ...adapters.sources.imap_login import ImapAccess, TlsMode
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
@@ -92,14 +92,14 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
     return tuple(words)
 
 
-def imap_access(settings: AccountSettings, trace: Trace | None) -> ImapAccess:
+def imap_access(settings: AccountSettings, trace: Trace | None) -> Access:
     """Return how to reach an IMAP account."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
         service = settings.service or ("imaps" if settings.ssl else "imap")
         words = command_words(settings.plugin, settings.host, str(service), "plugin")
         address = Pipe(words)
-    return ImapAccess(
+    return Access(
         peer=settings.host,
         address=address,
         user=settings.remote_user,

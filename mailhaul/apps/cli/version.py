@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
-from ...adapters.sources.imap_login import TlsMode
+from ...adapters.sources.access import TlsMode
 from .lines import escape
 from .plan import tls_mode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.adapters.sources.imap_login import COMMAND
+from mailhaul.adapters.sources.access import COMMAND
 from mailhaul.adapters.sources.ways import mechanism_for, ways_in
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
