@@ -66,7 +66,9 @@ class Packer:
         treatment = self._treatment
         rules = treatment.rules
         for_mda = not treatment.domain
-        sender = envelope_sender(self._scanner.fields, rules.truename, for_mda=for_mda)
+        sender = envelope_sender(
+            self._scanner.fields, rules.truename, for_mda=for_mda, rewrite=rules.rewrite
+        )
         if sender is None and not for_mda:
             sender = fallback_sender(rules.user, rules.truename)
         recipient = recipient_address(
