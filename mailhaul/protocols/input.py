@@ -58,6 +58,15 @@ class InputBuffer:
         self._searched = 0
         return block
 
+    def find(self, marker: bytes) -> int:
+        """Return where some bytes stand first, or -1."""
+        return self._data.find(marker)
+
+    def put_back(self, data: bytes) -> None:
+        """Put bytes before all others, as if they had not been taken."""
+        self._data[:0] = data
+        self._searched = 0
+
     def clear(self) -> None:
         """Forget everything."""
         self._data = bytearray()

@@ -292,9 +292,10 @@ class ImapServer:
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
         if not self._pending:
             raise LocalProtocolError("no command waits for a reply")
-        tag, command = self._pending.popleft()
+        tag, command = self._pending[0]
         if condition is Condition.OK and type(command) in GRANTED:
             self._advance(GRANTED[type(command)])
+        self._pending.popleft()
         self._put(b"%b %b %b%b" % (tag, condition.value, bracketed(code), text or b"done"))
 
     def _advance(self, name: str) -> None:

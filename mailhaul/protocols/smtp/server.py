@@ -164,7 +164,9 @@ class SmtpServer:
 
     def _take_line(self) -> bytes | None:
         end = self._input.find(b"\r\n")
-        if max(end, 0 if end >= 0 else len(self._input)) > self._limits.reply_line:
+        # A CR at the end may be the first half of the line end.
+        length = end if end >= 0 else len(self._input) - self._input.endswith(b"\r")
+        if length > self._limits.reply_line:
             raise LimitExceeded("command line", self._limits.reply_line)
         if end < 0:
             return None

@@ -1,0 +1,77 @@
+"""Who may log in at the servers, by password and by SASL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
+from ...protocols.sasl.scram import ScramKeys, scram_keys
+from ...protocols.sasl.server_mechanisms import Accepted, Accounts, Refused, make_server
+from ...protocols.secret import Secret
+from ..channel import Channel, next_event
+
+MECHANISMS = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256")
+SALT = b"a salt, as random as the rest"
+ITERATIONS = 4096
+
+Nonces = Callable[[], bytes]
+"""Makes something random and printable that was never there before."""
+
+
+class Logins:
+    """Users and their passwords. ``nonces`` is needed for CRAM-MD5 and SCRAM."""
+
+    def __init__(self, users: Mapping[bytes, bytes], nonces: Nonces | None = None) -> None:
+        self._users = users
+        self._nonces = nonces
+        self._accounts = Accounts(password=self._secret, scram=self._keys)
+
+    @property
+    def mechanisms(self) -> tuple[bytes, ...]:
+        """What can be announced."""
+        return MECHANISMS if self._nonces else (b"PLAIN", b"LOGIN")
+
+    def fit(self, user: bytes, password: bytes) -> bool:
+        """Whether this is the password of that user."""
+        return self._users.get(user) == password
+
+    def password(self, user: bytes) -> bytes | None:
+        """Return a user's password, for what proves that it is known without saying it."""
+        return self._users.get(user)
+
+    async def exchange(
+        self, channel: Channel[Any], command: Authenticate, patience: float
+    ) -> bytes | None:
+        """Carry an authentication to its end; return who it is, None for nobody."""
+        nonce = self._nonces() if self._nonces else b""
+        known = command.mechanism in self.mechanisms
+        server = make_server(command.mechanism, self._accounts, nonce=nonce) if known else None
+        if server is None:
+            return None
+        verdict = server.start(command.initial_response)
+        while isinstance(verdict, Challenge):
+            channel.machine.send(verdict)
+            match await next_event(channel, patience):
+                case Respond(response):
+                    verdict = server.respond(response)
+                case CancelAuthentication():
+                    verdict = Refused("cancelled")
+                case _:
+                    verdict = Refused("gone")
+        return verdict.authorization_id if isinstance(verdict, Accepted) else None
+
+    def _secret(self, name: bytes) -> Secret | None:
+        password = self._users.get(name)
+        return None if password is None else Secret(password)
+
+    def _keys(self, name: bytes, mechanism: bytes) -> ScramKeys | None:
+        password = self._users.get(name)
+        return None if password is None else keys_of(mechanism, password)
+
+
+@lru_cache(maxsize=64)
+def keys_of(mechanism: bytes, password: bytes) -> ScramKeys:
+    """Return what SCRAM stores of a password."""
+    return scram_keys(mechanism, Secret(password), SALT, ITERATIONS)

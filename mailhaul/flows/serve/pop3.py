@@ -1,0 +1,320 @@
+"""A POP3 server over a mailbox in memory: small but honest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from ...protocols.errors import RemoteProtocolError
+from ...protocols.pop3.commands import (
+    Apop,
+    Capa,
+    Command,
+    Delete,
+    Lang,
+    Last,
+    List,
+    Noop,
+    Pass,
+    Quit,
+    Reset,
+    Retrieve,
+    StartTls,
+    Stat,
+    Top,
+    Uidl,
+    User,
+    Utf8,
+)
+from ...protocols.pop3.events import (
+    BodyChunk,
+    BodyStart,
+    Capabilities,
+    Closed,
+    Completed,
+    Counted,
+    Greeted,
+    LastRead,
+    Listed,
+    ResponseCode,
+    TlsReady,
+    UniqueId,
+)
+from ...protocols.pop3.server import Pop3Server
+from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
+from ..channel import Channel, next_event
+from ..requests import Close, RuntimeFault, TimedOut, Wait
+from .logins import Logins
+from .mailboxes import Mailbox, Message
+
+PATIENCE = 600.0
+"""Seconds without a command after which a client is cut off (RFC 1939, section 3)."""
+
+EXTENSIONS = (b"TOP", b"UIDL", b"PIPELINING", b"RESP-CODES", b"AUTH-RESP-CODE", b"USER")
+
+Secure = Callable[[], Awaitable[None]]
+"""Shakes hands over TLS as the server; raises RuntimeFault."""
+
+
+class Maildrop:
+    """One user's mail, which one session at a time has open."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+        self.busy = False
+
+
+@dataclass(slots=True)
+class Misbehaviour:
+    """What the server does wrong, for tests.
+
+    ``cut`` maps a message number to octets of its text behind which the connection is closed.
+    ``refuse`` are message numbers that RETR and TOP answer with -ERR. ``silent`` are verbs that
+    are never answered, ``hang_up`` those at which the connection is closed, and ``without`` are
+    capabilities that are neither announced nor there.
+    """
+
+    cut: dict[int, int] = field(default_factory=dict[int, int])
+    refuse: Collection[int] = ()
+    silent: Collection[type] = ()
+    hang_up: Collection[type] = ()
+    without: Collection[bytes] = ()
+
+
+class Hangup(Exception):
+    """The connection is closed without a word."""
+
+
+class Refusal(Exception):
+    """The command is answered with -ERR."""
+
+    def __init__(self, text: bytes, code: ResponseCode | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+class Pop3Service:
+    """One session. ``run`` serves it until the client leaves."""
+
+    def __init__(
+        self,
+        channel: Channel[Pop3Server],
+        maildrop: Maildrop,
+        logins: Logins,
+        secure: Secure | None = None,
+        misbehaviour: Misbehaviour | None = None,
+        timestamp: bytes | None = None,
+    ) -> None:
+        self._channel = channel
+        self._machine = channel.machine
+        self._maildrop = maildrop
+        self._logins = logins
+        self._secure = secure
+        self._misbehaviour = misbehaviour or Misbehaviour()
+        self._timestamp = timestamp
+        self._user = b""
+        self._open = False
+        self._messages: list[Message] = []
+        self._deleted: set[int] = set()
+        self._last = 0
+
+    async def run(self) -> None:
+        """Greet, then answer command after command."""
+        self._machine.send(Greeted(self._timestamp, b"ready"))
+        try:
+            while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
+                if isinstance(heard, Respond | CancelAuthentication):
+                    continue
+                await self._answer(heard)
+                if isinstance(heard, Quit):
+                    break
+        except (Hangup, RemoteProtocolError, TimedOut):
+            pass
+        finally:
+            if self._open:
+                self._maildrop.busy = False
+        await Close(self._channel)
+
+    async def _answer(self, command: Command) -> None:
+        if isinstance(command, tuple(self._misbehaviour.hang_up)):
+            raise Hangup
+        if isinstance(command, tuple(self._misbehaviour.silent)):
+            await Wait([], PATIENCE)
+        try:
+            text = await self._do(command)
+        except Refusal as refusal:
+            self._machine.send(Completed(command, False, refusal.text, refusal.code))
+        else:
+            if not isinstance(command, StartTls):
+                self._machine.send(Completed(command, True, text))
+
+    async def _do(self, command: Command) -> bytes:
+        """Do what a command asks; return the text of its +OK. Raises Refusal."""
+        match command:
+            case Capa():
+                self._machine.send(Capabilities(self._announced()))
+            case StartTls():
+                await self._start_tls(command)
+            case User(name):
+                self._user = name
+            case Pass() | Apop() | Authenticate():
+                return await self._log_in(command)
+            case Noop():
+                pass
+            case Quit():
+                self._update()
+            case Utf8() | Lang():
+                raise Refusal(b"not here")
+            case _:
+                await self._do_in_maildrop(command)
+        return b""
+
+    async def _do_in_maildrop(self, command: Command) -> None:
+        match command:
+            case Stat():
+                there = [message for _, message in self._there()]
+                self._machine.send(Counted(len(there), sum(m.size for m in there)))
+            case List(number):
+                for place, message in self._chosen(number):
+                    self._machine.send(Listed(place, message.size))
+            case Uidl(number):
+                self._check(b"UIDL")
+                for place, message in self._chosen(number):
+                    self._machine.send(UniqueId(place, self._uid(message)))
+            case Retrieve(number) | Top(number):
+                await self._send_text(command, number)
+            case Delete(number):
+                self._find(number)
+                self._deleted.add(number)
+            case Reset():
+                self._deleted.clear()
+            case Last():
+                self._machine.send(LastRead(self._last))
+            case _:
+                raise Refusal(b"not here")
+
+    # Logging in
+
+    def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
+        names = [(name, b"") for name in EXTENSIONS if name not in self._misbehaviour.without]
+        if self._secure and not self._channel.tls:
+            names.append((b"STLS", b""))
+        return (*names, (b"SASL", b" ".join(self._logins.mechanisms)))
+
+    async def _start_tls(self, command: StartTls) -> None:
+        if self._secure is None or self._channel.tls:
+            raise Refusal(b"no TLS here")
+        self._machine.send(TlsReady(command))
+        try:
+            await self._secure()
+        except RuntimeFault:
+            raise Hangup from None
+        self._machine.tls_started()
+
+    async def _log_in(self, command: Pass | Apop | Authenticate) -> bytes:
+        match command:
+            case Pass(password):
+                good = self._logins.fit(self._user, password.reveal())
+            case Apop(user, digest):
+                good = self._digest_of(user) == digest.reveal()
+            case Authenticate():
+                who = await self._logins.exchange(self._channel, command, PATIENCE)
+                good = who is not None
+        if not good:
+            raise Refusal(b"wrong user or password", ResponseCode.AUTH)
+        if self._maildrop.busy:
+            raise Refusal(b"somebody else reads this maildrop", ResponseCode.IN_USE)
+        self._maildrop.busy = self._open = True
+        self._messages = list(self._maildrop.mailbox.messages)
+        return b"%d messages" % len(self._messages)
+
+    def _digest_of(self, user: bytes) -> bytes | None:
+        password = self._logins.password(user)
+        if password is None or self._timestamp is None:
+            return None
+        from hashlib import md5  # only for clients that are that old
+
+        digest = md5(self._timestamp + password, usedforsecurity=False)
+        return digest.hexdigest().encode("ascii")
+
+    # The maildrop
+
+    def _there(self) -> list[tuple[int, Message]]:
+        numbered = enumerate(self._messages, 1)
+        return [(number, message) for number, message in numbered if number not in self._deleted]
+
+    def _find(self, number: int) -> Message:
+        if not 1 <= number <= len(self._messages) or number in self._deleted:
+            raise Refusal(b"no such message")
+        return self._messages[number - 1]
+
+    def _chosen(self, number: int | None) -> list[tuple[int, Message]]:
+        return self._there() if number is None else [(number, self._find(number))]
+
+    def _uid(self, message: Message) -> bytes:
+        return b"%d.%d" % (self._maildrop.mailbox.uidvalidity, message.uid)
+
+    def _check(self, capability: bytes) -> None:
+        if capability in self._misbehaviour.without:
+            raise Refusal(b"unknown command")
+
+    async def _send_text(self, command: Retrieve | Top, number: int) -> None:
+        message = self._find(number)
+        if number in self._misbehaviour.refuse:
+            raise Refusal(b"this message cannot be read")
+        chunks = message.chunks()
+        if isinstance(command, Top):
+            self._check(b"TOP")
+            chunks = (first_lines(message.text, command.lines),)
+        else:
+            self._last = max(self._last, number)
+        self._machine.send(BodyStart(number))
+        left = self._misbehaviour.cut.get(number)
+        for chunk in chunks:
+            if left is not None:
+                if len(chunk) >= left:
+                    self._machine.send(BodyChunk(chunk[:left]))
+                    raise Hangup
+                left -= len(chunk)
+            self._machine.send(BodyChunk(chunk))
+            await self._keep_pace()
+
+    def _update(self) -> None:
+        """Remove what was deleted: only a session that ends with QUIT does (section 6)."""
+        gone = {self._messages[number - 1].uid for number in self._deleted}
+        mailbox = self._maildrop.mailbox
+        mailbox.messages = [message for message in mailbox.messages if message.uid not in gone]
+
+    async def _keep_pace(self) -> None:
+        """Let what has been said leave before more is said. Raises Hangup."""
+        while self._channel.congested:
+            try:
+                await Wait([self._channel], PATIENCE)
+            except TimedOut:
+                raise Hangup from None
+
+
+def first_lines(text: bytes, lines: int) -> bytes:
+    """Return the header, the empty line and this many lines of the body (section 7, TOP)."""
+    end = text.find(b"\r\n\r\n")
+    if end < 0:
+        return text
+    place = end + 4
+    for _ in range(lines):
+        place = text.find(b"\n", place) + 1
+        if not place:
+            return text
+    return text[:place]
+
+
+async def serve_pop3(
+    channel: Channel[Pop3Server],
+    maildrop: Maildrop,
+    logins: Logins,
+    misbehaviour: Misbehaviour | None = None,
+    secure: Secure | None = None,
+    timestamp: bytes | None = None,
+) -> None:
+    """Serve one session. STLS is offered when ``secure`` is given, APOP with a ``timestamp``."""
+    await Pop3Service(channel, maildrop, logins, secure, misbehaviour, timestamp).run()

@@ -1,0 +1,32 @@
+"""What a trace, an error or an event must not show, though the peer may repeat it."""
+
+from __future__ import annotations
+
+from .sasl.exchange import encode_base64
+
+SHORTEST = 4
+"""Octets of a secret that is looked for once the login is over: a shorter one is in any word."""
+
+
+class Hidden:
+    """The secrets that were sent on one connection, in all forms they were sent in."""
+
+    def __init__(self) -> None:
+        self._words: set[bytes] = set()
+
+    def add(self, *secrets: bytes) -> None:
+        """Hide these, the parts between NULs that they may be made of, and their base64."""
+        for secret in secrets:
+            self._words.update(part for part in secret.split(b"\0") if part)
+            if secret:
+                self._words.add(encode_base64(secret))
+
+    def login_is_over(self) -> None:
+        """Go on with those that cannot be a part of just any word."""
+        self._words = {word for word in self._words if len(word) >= SHORTEST}
+
+    def clean(self, line: bytes) -> bytes:
+        """Return a line with ``*`` in place of what is hidden."""
+        for word in sorted(self._words, key=len, reverse=True):
+            line = line.replace(word, b"*")
+        return line

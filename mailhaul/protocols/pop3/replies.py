@@ -1,0 +1,78 @@
+"""Status lines and lines of lists (RFC 1939, section 3; RFC 2449, section 8)."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import RemoteProtocolError
+from .events import ResponseCode
+
+CODES = {code.value: code for code in ResponseCode}
+TIMESTAMP = re.compile(rb"<[!-;=?-~]+@[!-;=?-~]+>")
+UID_LENGTH = 1024
+"""Octets of a unique id; RFC 1939, section 7 allows 70, and real servers have sent more."""
+
+
+def split_status(line: bytes) -> tuple[bool, bytes] | None:
+    """Return whether a status line is +OK, and its text; None for what is no status line.
+
+    The indicators are upper case (section 3), but servers have sent other.
+    """
+    word, _, text = line.partition(b" ")
+    match word.upper():
+        case b"+OK":
+            return True, text
+        case b"-ERR":
+            return False, text
+        case _:
+            return None
+
+
+def split_code(text: bytes) -> tuple[ResponseCode | None, bytes]:
+    """Split ``[IN-USE] busy`` into code and text; codes that nobody knows stay in the text.
+
+    A code may have levels below those that are known: [SYS/TEMP/DISK] is [SYS/TEMP].
+    """
+    if not text.startswith(b"["):
+        return None, text
+    name, bracket, rest = text[1:].partition(b"]")
+    levels = name.strip().upper().split(b"/")
+    for depth in range(len(levels), 0, -1):
+        code = CODES.get(b"/".join(levels[:depth]))
+        if code and bracket:
+            return code, rest.lstrip(b" ")
+    return None, text
+
+
+def timestamp_of(text: bytes) -> bytes | None:
+    """Return the timestamp in a greeting: the last thing in it that looks like a msg-id."""
+    found: list[bytes] = TIMESTAMP.findall(text)
+    return found[-1] if found else None
+
+
+def two_numbers(text: bytes, what: str, digits: int) -> tuple[int, int]:
+    """Return the two numbers that a line begins with. Raises RemoteProtocolError."""
+    words = text.split(None, 2)
+    if len(words) < 2:
+        raise RemoteProtocolError(f"{what} without two numbers", line=text)
+    return number(words[0], what, digits), number(words[1], what, digits)
+
+
+def number(word: bytes, what: str, digits: int) -> int:
+    """Return a number. Raises RemoteProtocolError for what is none."""
+    if not word.isdigit() or len(word) > digits:
+        raise RemoteProtocolError(f"{what} without a number", line=word)
+    return int(word)
+
+
+def unique_id(text: bytes, digits: int) -> tuple[int, bytes]:
+    """Return message number and unique id of a line. Raises RemoteProtocolError.
+
+    The id is opaque: RFC 1939 wants printable ASCII, but what a server calls a message is its
+    own affair.
+    """
+    first, _, uid = text.partition(b" ")
+    uid = uid.strip(b" ")
+    if not uid or len(uid) > UID_LENGTH:
+        raise RemoteProtocolError("a unique id that is empty or too long", line=text)
+    return number(first, "a unique id", digits), uid

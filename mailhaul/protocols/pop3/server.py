@@ -1,0 +1,359 @@
+"""POP3 as the server sees it: bytes in, commands out; events in, bytes out (RFC 1939).
+
+The machine answers what is not allowed now or cannot be read with -ERR, and hands out one command
+at a time: the next one when that has been answered. What a command means for a maildrop is its
+user's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from automat import NoTransition
+
+from ..dots import DotWriter
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..input import InputBuffer
+from ..limits import DEFAULT_LIMITS, Limits
+from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..sasl.exchange import (
+    Authenticate,
+    CancelAuthentication,
+    Challenge,
+    Respond,
+    decode_base64,
+    encode_base64,
+)
+from ..secret import Secret
+from .command_lines import BadSyntax, read_command
+from .commands import (
+    Apop,
+    Capa,
+    Command,
+    Envelope,
+    Heard,
+    Lang,
+    Last,
+    List,
+    Pass,
+    Quit,
+    Retrieve,
+    StartTls,
+    Stat,
+    Top,
+    Uidl,
+    User,
+    Utf8,
+)
+from .events import (
+    BodyChunk,
+    BodyStart,
+    Capabilities,
+    Closed,
+    Completed,
+    Counted,
+    Event,
+    Greeted,
+    LastRead,
+    Line,
+    Listed,
+    ResponseCode,
+    TlsReady,
+    TurnedAway,
+    UniqueId,
+)
+from .server_states import Facts, new_dialogue
+
+HEARD: dict[type, str] = {
+    **dict.fromkeys((Capa, Lang), "question_heard"),
+    **dict.fromkeys((Apop, Authenticate), "login_heard"),
+    Utf8: "utf8_heard",
+    StartTls: "start_tls_heard",
+    User: "user_heard",
+    Pass: "password_heard",
+    Quit: "quit_heard",
+}
+"""The input of the dialogue that each command is; all others are commands on the maildrop."""
+
+ListEvent = Capabilities | Listed | UniqueId | Line
+
+
+class Pop3Server:
+    """A POP3 server without a socket. ``send`` begins with Greeted or TurnedAway.
+
+    The answer to a command is its events and then Completed; an answer of several lines begins
+    with the first of them.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
+        self._limits = limits
+        self._trace = trace
+        self._facts = Facts()
+        self._dialogue = new_dialogue(self._facts)
+        self._input = InputBuffer()
+        self._outbox = Outbox()
+        self._command: Command | None = None
+        self._challenged = False
+        self._facts_said = b""
+        self._listing = False
+        self._text: DotWriter | None = None
+        self._ended = False
+        self._told_end = False
+        self._fault: RemoteProtocolError | None = None
+
+    @property
+    def state(self) -> str:
+        """Where the dialogue stands: a state of server_states.py, or ``error``."""
+        return "error" if self._fault else self._facts.state
+
+    @property
+    def outstanding(self) -> Sequence[Command]:
+        """The command that has not been answered, if any."""
+        return (self._command,) if self._command else ()
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
+        return self._outbox.size
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the client sent. Behind STLS they are dropped, not obeyed."""
+        if self._facts.state != "tls-handover":
+            self._input.append(data)
+
+    def receive_eof(self) -> None:
+        """Take note that the client will send no more."""
+        self._ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the client."""
+        return self._outbox.take()
+
+    def tls_started(self) -> None:
+        """The handshake is over."""
+        self._advance("tls_started")
+
+    def next_event(self) -> Heard | Closed | NeedData:
+        """Return the next command, Closed at the end, or NEED_DATA.
+
+        Raises RemoteProtocolError for what no server should bear, and again ever after.
+        """
+        if self._fault:
+            raise self._fault
+        try:
+            return self._read()
+        except RemoteProtocolError as fault:
+            fault.state = self._facts.state
+            self._fault = fault
+            raise
+
+    # Hearing
+
+    def _read(self) -> Heard | Closed | NeedData:
+        while self._listens:
+            limit = self._limits.sasl if self._challenged else self._limits.command_line
+            line = self._input.take_line(limit, "command line")
+            if line is None:
+                break
+            heard = self._hear_response(line) if self._challenged else self._hear(line)
+            if heard:
+                return heard
+        if self._ended and not self._command and not self._told_end:
+            self._told_end = True
+            return Closed()
+        return NEED_DATA
+
+    @property
+    def _listens(self) -> bool:
+        """Whether a line may be taken now: nothing waits for our answer."""
+        if self._facts.state in {"start", "tls-handover", "leaving"}:
+            return False
+        return self._command is None or self._challenged
+
+    def _hear_response(self, line: bytes) -> Heard:
+        """Take the answer to a challenge; what is no base64 cancels it (RFC 5034, section 4)."""
+        self._challenged = False
+        if self._trace:
+            self._trace("<", b"*")
+        try:
+            return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
+        except ValueError:
+            return CancelAuthentication()
+
+    def _hear(self, line: bytes) -> Command | None:
+        if self._trace:
+            self._trace("<", shown(line))
+        try:
+            command = read_command(line)
+        except BadSyntax as problem:
+            self._put(b"-ERR " + str(problem).encode("ascii"))
+            return None
+        try:
+            getattr(self._dialogue, HEARD.get(type(command), "maildrop_command_heard"))()
+        except NoTransition:
+            self._put(b"-ERR not allowed in state " + self._facts.state.encode("ascii"))
+            return None
+        self._command = command
+        return command
+
+    # Saying
+
+    def send(self, event: Event) -> None:
+        """Say something to the client. Raises LocalProtocolError for what may not be said now."""
+        match event:
+            case Greeted(timestamp, text):
+                self._advance("welcomed")
+                self._put(b" ".join(word for word in (b"+OK", text, timestamp) if word))
+            case TurnedAway(code, text):
+                self._advance("turned_away")
+                self._put(status(False, text, code))
+            case Challenge(data):
+                self._challenge(data)
+            case BodyStart():
+                self._begin_text()
+            case BodyChunk(data):
+                if self._text is None:
+                    raise LocalProtocolError("no text has begun")
+                self._outbox.put(self._text.feed(data))
+            case TlsReady():
+                self._grant_tls()
+            case Completed():
+                self._complete(event)
+            case Counted(count, size):
+                self._note((Stat,), b"%d %d" % (count, size))
+            case LastRead(number):
+                self._note((Last,), b"%d" % number)
+            case Closed():
+                raise LocalProtocolError("only a peer closes")
+            case _:
+                self._say_listed(event)
+
+    def _challenge(self, data: bytes) -> None:
+        if not isinstance(self._command, Authenticate) or self._challenged:
+            raise LocalProtocolError("there is nobody to challenge")
+        self._challenged = True
+        if self._trace:
+            self._trace(">", b"+ *")
+        self._outbox.put(b"+ %b\r\n" % encode_base64(data))
+
+    def _begin_text(self) -> None:
+        if not isinstance(self._command, Retrieve | Top) or self._text:
+            raise LocalProtocolError("nobody asked for a text")
+        self._text = DotWriter()
+        self._put(b"+OK")
+
+    def _note(self, commands: tuple[type, ...], facts: bytes) -> None:
+        """Keep what stands behind the +OK of these commands."""
+        if not isinstance(self._command, commands) or self._facts_said:
+            raise LocalProtocolError("this is no answer to the command")
+        self._facts_said = facts
+
+    def _say_listed(self, event: ListEvent) -> None:
+        """Say one line of a list, or what a question about one message asks for."""
+        match event, self._command:
+            case Listed(number, size), List(None):
+                lines = [b"%d %d" % (number, size)]
+            case UniqueId(number, uid), Uidl(None):
+                lines = [b"%d %b" % (number, uid)]
+            case Capabilities(names), Capa():
+                lines = [b" ".join(word for word in pair if word) for pair in names]
+            case Line(text), Lang(None) | Envelope():
+                lines = [text]
+            case Listed(number, size), _:
+                self._note((List,), b"%d %d" % (number, size))
+                return
+            case UniqueId(number, uid), _:
+                self._note((Uidl,), b"%d %b" % (number, uid))
+                return
+            case _:
+                raise LocalProtocolError("this is no answer to the command")
+        self._begin_list()
+        for line in lines:
+            self._put(b"." + line if line.startswith(b".") else line)
+
+    def _begin_list(self) -> None:
+        if not self._listing:
+            self._listing = True
+            self._put(b"+OK")
+
+    def _grant_tls(self) -> None:
+        if not isinstance(self._command, StartTls):
+            raise LocalProtocolError("nobody asked for TLS")
+        self._advance("start_tls_granted")
+        self._command = None
+        self._put(b"+OK begin TLS now")
+        self._input.clear()
+
+    def _complete(self, event: Completed) -> None:
+        command = self._command
+        if command is None:
+            raise LocalProtocolError("no command waits for a reply")
+        if isinstance(command, StartTls) and event.positive:
+            raise LocalProtocolError("TlsReady is the good answer to STLS")
+        if (self._listing or self._text) and not event.positive:
+            raise LocalProtocolError("+OK has been said already")
+        if isinstance(command, Retrieve | Top) and event.positive and not self._text:
+            raise LocalProtocolError("the text is missing")
+        self._conclude(command, event.positive)
+        if self._text:
+            self._outbox.put(self._text.finish())
+        elif event.positive and isinstance(command, Capa | List | Uidl | Lang | Envelope):
+            self._end_list(command, event)
+        else:
+            facts = self._facts_said if event.positive else b""
+            text = b" ".join(word for word in (facts, event.text) if word)
+            self._put(status(event.positive, text, event.code))
+        self._command = self._text = None
+        self._listing = self._challenged = False
+        self._facts_said = b""
+
+    def _end_list(self, command: Command, event: Completed) -> None:
+        """Say the end of a list, or of one without any line, or the facts on one message."""
+        if self._facts_said or (isinstance(command, Lang) and command.language):
+            facts = b" ".join(word for word in (self._facts_said, event.text) if word)
+            self._put(status(True, facts, event.code))
+            return
+        self._begin_list()
+        self._put(b".")
+
+    def _conclude(self, command: Command, good: bool) -> None:
+        """Move the dialogue on after commands that change its state."""
+        match command:
+            case User() if good:
+                self._advance("user_taken")
+            case Pass() | Apop() | Authenticate():
+                self._advance("login_granted" if good else "login_refused")
+            case _:
+                pass
+
+    def _advance(self, name: str) -> None:
+        try:
+            getattr(self._dialogue, name)()
+        except NoTransition:
+            raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
+
+    def _put(self, line: bytes) -> None:
+        if b"\r" in line or b"\n" in line:
+            raise LocalProtocolError("a line with a line end in it")
+        if self._trace:
+            self._trace(">", line)
+        self._outbox.put(line + b"\r\n")
+
+
+def status(positive: bool, text: bytes, code: ResponseCode | None) -> bytes:
+    """Return a status line."""
+    bracketed = b"[%b]" % code.value if code else b""
+    return b" ".join(word for word in (b"+OK" if positive else b"-ERR", bracketed, text) if word)
+
+
+def shown(line: bytes) -> bytes:
+    """Return a command line as a trace may show it: what might be a password is left out."""
+    verb, blank, rest = line.partition(b" ")
+    match verb.upper():
+        case b"PASS" | b"APOP":
+            return verb + blank + b"*" * bool(rest)
+        case b"AUTH":
+            mechanism, blank_, initial = rest.partition(b" ")
+            return verb + blank + mechanism + blank_ + b"*" * bool(initial)
+        case _:
+            return line
