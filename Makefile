@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check states real-servers soak clean
+.PHONY: demo test check states real-servers soak fuzz bench mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -19,10 +19,12 @@ check: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest tests/test_floors.py
 	$(BIN)/python docs/states.py --check
+	$(BIN)/python docs/options.py --check
 
-# The state diagrams under docs/, printed from the machines themselves.
+# The state diagrams and the option reference under docs/, printed from the code itself.
 states: $(VENV)/.dev
 	$(BIN)/python docs/states.py
+	$(BIN)/python docs/options.py
 
 # Dovecot, Exim, OpenSSH and fetchmail, for the tests that talk to real programs.
 real-servers:
@@ -31,6 +33,27 @@ real-servers:
 # The long figures.
 soak: $(VENV)/.dev real-servers
 	MAILHAUL_SOAK=1 $(BIN)/pytest
+
+# Coverage-guided fuzzing of what reads a peer's bytes (fuzz/README.md): all targets, or
+# `make fuzz TARGET=imap_client SECONDS=1800`.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m fuzz $(TARGET) --seconds $(or $(SECONDS),60)
+
+# How fast the protocol machines are (docs/speed.md).
+bench: $(VENV)/.base
+	$(BIN)/python -m bench
+
+# Mutants of the protocol machines that no test notices; half an hour.
+mutate: $(VENV)/.mutate
+	mkdir -p mutants && echo '*' >mutants/.gitignore
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+# Branches of the protocol machines that their own tests reach.
+coverage: $(VENV)/.dev
+	$(BIN)/pytest tests/protocols --ignore=tests/protocols/test_fuzz_regressions.py \
+	  --ignore=tests/protocols/test_bench.py \
+	  --cov=mailhaul.protocols --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || \
@@ -44,5 +67,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.base
 
+$(VENV)/.fuzz $(VENV)/.mutate: $(VENV)/.%: pyproject.toml $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[dev,$*]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,4 +18,5 @@ def test_the_diagrams_match_the_machines() -> None:
 
 def test_there_is_a_page_for_each_role() -> None:
     pages = {path.stem for path in (SCRIPT.parent / "states").glob("*.md")}
-    assert pages == {"imap-client", "imap-server", "smtp-client", "smtp-server"}
+    protocols = ("imap", "pop3", "smtp")
+    assert pages == {f"{name}-{role}" for name in protocols for role in ("client", "server")}

@@ -9,10 +9,19 @@ want() {
 }
 want /usr/lib/dovecot/imap dovecot-imapd
 want /usr/lib/dovecot/lmtp dovecot-lmtpd
+want /usr/lib/dovecot/pop3 dovecot-pop3d
+want /usr/lib/dovecot/submission dovecot-submissiond
+want /usr/sbin/imap4d mailutils-imap4d
+want /usr/sbin/pop3d mailutils-pop3d
 want /usr/sbin/exim4 exim4-daemon-light
 want /usr/sbin/sshd openssh-server
 want /usr/bin/ssh openssh-client
 want /usr/bin/fetchmail fetchmail
+want /usr/bin/mpop mpop
+want /usr/bin/msmtp msmtp
+want /usr/bin/mbsync isync
+want /usr/bin/getmail getmail6
+want /usr/bin/curl curl
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
 [ -n "$missing" ] || exit 0

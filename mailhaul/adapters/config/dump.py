@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import cast
 
 from ...protocols.secret import Secret
 from .options import GLOBAL, OPTIONS, SERVER, USER
@@ -139,7 +140,8 @@ def pair(key: str, value: object) -> str:
         case Secret():
             return f'"{key}":{string(value.reveal().decode("utf-8", "surrogateescape"))}'
         case tuple():
-            return f'"{key}":[{", ".join(string(str(entry)) for entry in value)}]'
+            entries = cast(tuple[object, ...], value)
+            return f'"{key}":[{", ".join(string(str(entry)) for entry in entries)}]'
         case _:
             return f'"{key}":{string(str(value))}'
 
@@ -191,5 +193,6 @@ def plain(value: object, *, with_secrets: bool) -> object:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, tuple):
-        return [plain(entry, with_secrets=with_secrets) for entry in value]
+        entries = cast(tuple[object, ...], value)
+        return [plain(entry, with_secrets=with_secrets) for entry in entries]
     return value

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from ...protocols.errors import RemoteProtocolError
+from ...protocols.sasl.exchange import Authenticate
 from ...protocols.smtp.commands import (
+    Bdat,
     BodyChunk,
     Data,
     Ehlo,
     EndOfData,
+    Expn,
     Heard,
     Helo,
+    Help,
     Mail,
     Quit,
     Rcpt,
     StartTls,
+    Vrfy,
 )
 from ...protocols.smtp.events import Closed, Reply
 from ...protocols.smtp.server import SmtpServer
 from ..channel import Channel, next_event
-from ..requests import Close, Sleep, TimedOut
+from ..requests import Close, Sleep, TimedOut, TlsFailed
+from .logins import Logins
 
 PATIENCE = 300.0
 """Seconds without a command after which the connection is closed (RFC 5321, 4.5.3.2.7)."""
@@ -62,9 +68,16 @@ USUAL: dict[type, Reply] = {
     Rcpt: Reply(250, (b"2.1.5 recipient ok",)),
     Data: Reply(354, (b"go ahead",)),
     EndOfData: Reply(250, (b"2.0.0 accepted",)),
+    Bdat: Reply(250, (b"2.0.0 accepted",)),
+    Vrfy: Reply(252, (b"2.1.5 send some mail, I will try",)),
+    Expn: Reply(502, (b"5.7.2 no lists are shown",)),
+    Help: Reply(214, (b"2.0.0 RFC 5321",)),
     Quit: Reply(221, (b"2.0.0 bye",)),
-    StartTls: Reply(502, (b"5.5.1 no TLS here",)),
 }
+Secure = Callable[[], Awaitable[None]]
+"""Shakes hands over TLS as the server; raises RuntimeFault."""
+AUTHENTICATED = Reply(235, (b"2.7.0 welcome",))
+NOT_AUTHENTICATED = Reply(535, (b"5.7.8 wrong user or password",))
 
 
 @dataclass(slots=True)
@@ -82,11 +95,19 @@ class MemorySink:
 
 
 class SmtpService:
-    """One session."""
+    """One session. AUTH is offered with ``logins``, STARTTLS with ``secure``."""
 
-    def __init__(self, channel: Channel[SmtpServer], sink: MemorySink) -> None:
+    def __init__(
+        self,
+        channel: Channel[SmtpServer],
+        sink: MemorySink,
+        logins: Logins | None = None,
+        secure: Secure | None = None,
+    ) -> None:
         self._channel = channel
         self._sink = sink
+        self._logins = logins
+        self._secure = secure
         self._sender = b""
         self._recipients: list[bytes] = []
         self._begin_text()
@@ -99,11 +120,17 @@ class SmtpService:
     async def run(self) -> None:
         """Greet, then answer command after command until the client leaves."""
         machine = self._channel.machine
+        if self._logins:
+            machine.extensions[b"AUTH"] = b" ".join(self._logins.mechanisms)
+        if self._secure and not self._channel.tls:
+            machine.extensions[b"STARTTLS"] = b""
         machine.send(Reply(220, (b"mail.example.org ready",)))
         try:
             while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
                 if not await self._serve(heard):
                     break
+        except TlsFailed:
+            pass
         except (RemoteProtocolError, TimedOut) as error:
             machine.send(Reply(421, (b"4.4.2 " + type(error).__name__.encode(),)))
         # What was said last leaves before the line is closed.
@@ -124,10 +151,23 @@ class SmtpService:
         if isinstance(heard, BodyChunk) and own is None:
             self._take(heard.data)
             return True
+        if isinstance(heard, Authenticate) and own is None:
+            own = await self._log_in(heard)
+        if isinstance(heard, StartTls) and own is None and self._secure:
+            self._channel.machine.send(Reply(220, (b"2.0.0 go ahead",)))
+            await self._secure()
+            self._channel.machine.tls_started()
+            return True
         replies = self._replies(heard, own)
         for reply in replies:
             self._channel.machine.send(reply)
         return not (isinstance(heard, Quit) or replies[0].code == 421)
+
+    async def _log_in(self, command: Authenticate) -> Reply:
+        who = None
+        if self._logins:
+            who = await self._logins.exchange(self._channel, command, PATIENCE)
+        return NOT_AUTHENTICATED if who is None else AUTHENTICATED
 
     def _take(self, data: bytes) -> None:
         self._size += len(data)
@@ -141,9 +181,10 @@ class SmtpService:
         match heard:
             case Mail(sender) if reply.positive:
                 self._sender, self._recipients = sender, []
+                self._begin_text()
             case Rcpt(recipient) if reply.positive:
                 self._recipients.append(recipient)
-            case EndOfData():
+            case EndOfData() | Bdat(last=True):
                 replies = self._verdicts(reply)
                 self._begin_text()
                 return replies
@@ -179,6 +220,11 @@ class SmtpService:
         )
 
 
-async def serve_smtp(channel: Channel[SmtpServer], sink: MemorySink) -> None:
+async def serve_smtp(
+    channel: Channel[SmtpServer],
+    sink: MemorySink,
+    logins: Logins | None = None,
+    secure: Secure | None = None,
+) -> None:
     """Serve one session; what it brings ends up in ``sink``."""
-    await SmtpService(channel, sink).run()
+    await SmtpService(channel, sink, logins, secure).run()

@@ -79,7 +79,8 @@ def without_nuls(fields: list[Field]) -> Iterator[Field]:
     for field in fields:
         if b"\0" not in field.raw:
             yield field
-        elif (raw := field.raw.replace(b"\0", b"")).strip(b"\r\n"):
+        elif raw := field.raw.replace(b"\0", b"").lstrip(b"\r\n"):
+            # What was folded behind such a line stays, without the line end before it.
             yield Field(raw)
 
 

@@ -1,10 +1,10 @@
 """SMTP and LMTP as the client sees them: bytes in, events out (RFC 5321, RFC 2033).
 
 What may be sent when is in client_states.py, what a command looks like in command_lines.py,
-how bytes become replies in replies.py and how text is made safe in dots.py. This module pairs
+how bytes become replies in replies.py and how text is made safe in ../dots.py. This module pairs
 replies with commands, and lets commands run ahead of replies as RFC 2920 allows.
 
-Three rules for its user:
+Rules for its user:
 
 * After a 354 although the sender or every recipient was refused, the state is ``lone-dot``:
   only EndOfData may be sent, and its answer never ``accepts``.
@@ -13,36 +13,53 @@ Three rules for its user:
   ``cut-short``: nothing more may be sent, since the server might take it for text or, worse,
   text for commands. What it still says is ignored; the connection has to be closed.
 * After a 421, asked for or not, only Quit may be sent.
+* Behind Bdat exactly as many octets as it announced have to go as BodyChunk; a reply that comes
+  meanwhile changes nothing about that. When one chunk is refused the message is lost: no further
+  Bdat is allowed, and Rset ends the transaction (RFC 3030, section 2).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from automat import NoTransition
 
+from ..dots import DotWriter
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..hidden import Hidden
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..sasl.exchange import (
+    Authenticate,
+    CancelAuthentication,
+    Challenge,
+    Respond,
+    decode_base64,
+    encode_base64,
+)
 from .client_states import Facts, begin
-from .command_lines import encode_command, needs_utf8, verb_of
+from .command_lines import encode_command, goes_along, needs_utf8, verb_of
 from .commands import (
+    Bdat,
     BodyChunk,
     Command,
+    Continuation,
     Data,
     Ehlo,
     EndOfData,
+    Etrn,
+    Expn,
     Helo,
+    Help,
     Mail,
     Noop,
     Quit,
     Rcpt,
     Rset,
     StartTls,
+    Vrfy,
 )
-from .dots import DotWriter
 from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsReady
 from .replies import ReplyReader
 
@@ -50,6 +67,12 @@ SENT: dict[type[Command], str] = {
     Ehlo: "introduction_sent",
     Helo: "introduction_sent",
     StartTls: "start_tls_sent",
+    Authenticate: "auth_sent",
+    Bdat: "bdat_sent",
+    Etrn: "etrn_sent",
+    Vrfy: "noop_sent",
+    Expn: "noop_sent",
+    Help: "noop_sent",
     Mail: "mail_sent",
     Rcpt: "rcpt_sent",
     Data: "data_sent",
@@ -60,33 +83,44 @@ SENT: dict[type[Command], str] = {
 }
 """The input of the dialogue that sending each command is."""
 
-LAST_IN_GROUP = (Ehlo, Helo, StartTls, Data, Noop, Quit)
+LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
 """Commands behind which nothing goes until they are answered (RFC 2920, 3.1)."""
-FIRST_IN_GROUP = (Ehlo, Helo, StartTls)
+FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
 """Commands that wait until everything before them is answered."""
 
 
-@dataclass(slots=True)
 class Transaction:
-    """What became of one MAIL and its recipients."""
+    """What became of one MAIL and its recipients.
 
-    utf8: bool = False
-    sender_taken: bool = False
-    taken: list[bytes] = field(default_factory=list[bytes])
+    ``spoiled`` says that a chunk was refused, and with it the message.
+    """
+
+    __slots__ = ("binary", "sender_taken", "spoiled", "taken", "utf8")
+
+    def __init__(self, utf8: bool = False, binary: bool = False) -> None:
+        self.utf8 = utf8
+        self.binary = binary
+        self.sender_taken = False
+        self.spoiled = False
+        self.taken: list[bytes] = []
 
     @property
     def wanted(self) -> bool:
         """Whether anybody will get the text."""
-        return self.sender_taken and bool(self.taken)
+        return self.sender_taken and bool(self.taken) and not self.spoiled
 
 
-@dataclass(slots=True)
 class Pending:
-    """A command that waits for its reply; ``recipient`` is set for LMTP's replies to the dot."""
+    """A command that waits for its reply; ``recipient`` is set for LMTP's replies to a text."""
 
-    command: Command
-    transaction: Transaction
-    recipient: bytes | None = None
+    __slots__ = ("command", "recipient", "transaction")
+
+    def __init__(
+        self, command: Command, transaction: Transaction, recipient: bytes | None = None
+    ) -> None:
+        self.command = command
+        self.transaction = transaction
+        self.recipient = recipient
 
 
 class SmtpClient:
@@ -103,11 +137,17 @@ class SmtpClient:
         self._trace = trace
         self._facts = Facts()
         self._dialogue = begin(self._facts)
-        self._reader = ReplyReader(limits, trace)
+        self._hidden = Hidden()
+        self._reader = ReplyReader(limits, self._trace_heard if trace else None)
         self._outbox = Outbox()
         self._pending: deque[Pending] = deque()
         self._transaction = Transaction()
         self._text = DotWriter()
+        self._chunk_left = 0
+        self._last_of_chunks = False
+        self._challenged = False
+        self._initial_response: bytes | None = None
+        self._authenticated = False
         self._greeted = False
         self._ended = False
         self._fault: RemoteProtocolError | None = None
@@ -149,13 +189,19 @@ class SmtpClient:
             return
         self._advance("tls_started", "the handshake")
 
-    def send(self, command: Command) -> None:
-        """Send a command. Raises LocalProtocolError when it is not allowed now."""
+    def send(self, command: Command | Continuation) -> None:
+        """Send a command, or the answer to a Challenge.
+
+        Raises LocalProtocolError when it is not allowed now.
+        """
         if isinstance(command, BodyChunk):
             self._send_text(command.data)
             return
         if self._ended:
             raise LocalProtocolError("the server has closed")
+        if isinstance(command, Respond | CancelAuthentication):
+            self._respond(command)
+            return
         self._check_turn(command)
         verb = verb_of(command, lmtp=self.lmtp)
         if isinstance(command, EndOfData):
@@ -166,9 +212,19 @@ class SmtpClient:
         self._check_facts(command)
         self._advance(SENT[type(command)], verb)
         if isinstance(command, Mail):
-            self._transaction = Transaction(needs_utf8(command))
+            self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
-        self._say(line)
+        match command:
+            case Authenticate(mechanism, initial) if initial is not None:
+                self._hidden.add(initial.reveal())
+                self._initial_response = None if goes_along(command) else initial.reveal()
+                self._say(line, b"AUTH %b *" % mechanism)
+            case Bdat(size, last):
+                self._say(line)
+                self._chunk_left, self._last_of_chunks = size, last
+                self._send_text(b"")
+            case _:
+                self._say(line)
 
     def next_event(self) -> Event | NeedData:
         """Return the next event, or NEED_DATA.
@@ -181,11 +237,13 @@ class SmtpClient:
             if self.state == "tls-handover" and len(self._reader.input):
                 raise RemoteProtocolError(INJECTED)
             while (reply := self._reader.read()) is not None:
-                if self.state != "cut-short":
-                    return self._hear(reply)
+                if self.state != "cut-short" and (event := self._hear(self._cleaned(reply))):
+                    return event
             return self._at_end() if self._ended else NEED_DATA
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
+            # Where a secret has just been sent, what came may be a part of its echo.
+            fault.line = b"" if self.state == "authenticating" else self._hidden.clean(fault.line)
             self._fail(fault)
             raise
         except NoTransition:
@@ -210,10 +268,20 @@ class SmtpClient:
 
     def _check_facts(self, command: Command) -> None:
         """Refuse what the dialogue allows and the connection does not."""
-        if isinstance(command, StartTls) and self._facts.encrypted:
-            raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
+        transaction = self._transaction
+        match command:
+            case StartTls() if self._facts.encrypted:
+                raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
+            case Authenticate() if self._authenticated:
+                raise LocalProtocolError("AUTH again (RFC 4954, section 4)")
+            case Data() if transaction.binary:
+                raise LocalProtocolError("BINARYMIME goes by BDAT only (RFC 3030, section 3)")
+            case Bdat() if transaction.spoiled:
+                raise LocalProtocolError("a chunk was refused: RSET has to come first")
+            case _:
+                pass
         plain = not isinstance(command, Rcpt) or command.recipient.isascii()
-        if not (plain or self._transaction.utf8):
+        if not (plain or transaction.utf8):
             raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
 
     def _advance(self, name: str, what: str) -> None:
@@ -222,16 +290,42 @@ class SmtpClient:
         except NoTransition:
             raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
 
-    def _say(self, line: bytes) -> None:
+    def _say(self, line: bytes, shown: bytes | None = None) -> None:
         if self._trace:
-            self._trace(">", line)
+            self._trace(">", shown or line)
         self._outbox.put(line + b"\r\n")
 
+    def _respond(self, command: Continuation) -> None:
+        if not self._challenged:
+            raise LocalProtocolError("there is no challenge to respond to")
+        self._challenged = False
+        line = b"*"
+        if isinstance(command, Respond):
+            self._hidden.add(command.response.reveal())
+            line = encode_base64(command.response.reveal())
+        self._say(line, b"*")
+
     def _send_text(self, data: bytes) -> None:
+        if self.state == "chunk":
+            self._send_octets(data)
+            return
         if self.state != "body":
             raise LocalProtocolError(f"text is not allowed in state {self.state}")
         if safe := self._text.feed(data):
             self._outbox.put(safe)
+
+    def _send_octets(self, data: bytes) -> None:
+        """Send a part of a chunk as it is."""
+        if len(data) > self._chunk_left:
+            raise LocalProtocolError("a chunk is longer than was announced")
+        self._outbox.put(data)
+        self._chunk_left -= len(data)
+        if self._chunk_left:
+            return
+        if self._last_of_chunks:
+            self._dialogue.last_chunk_over()
+        else:
+            self._dialogue.chunk_over()
 
     def _send_dot(self, command: EndOfData) -> None:
         transaction = self._transaction
@@ -247,20 +341,61 @@ class SmtpClient:
 
     # Hearing
 
-    def _hear(self, reply: Reply) -> Event:
+    def _hear(self, reply: Reply) -> Event | None:
         if not self._greeted:
             self._greeted = True
             (self._dialogue.welcomed if reply.code == 220 else self._dialogue.turned_away)()
             return Greeted(reply)
         if not self._pending:
             return self._hear_unasked(reply)
-        pending = self._pending.popleft()
+        if isinstance(self._pending[0].command, Authenticate) and reply.code == 334:
+            return self._hear_challenge(reply)
+        pending = self._next_pending()
         if isinstance(pending.command, StartTls) and reply.code == 220:
             return self._hand_over_to_tls(reply)
         event = self._answer(pending, reply)
         if reply.code == 421:
             self._note_parting()
         return event
+
+    def _cleaned(self, reply: Reply) -> Reply:
+        """Return a reply without what it repeats of a secret."""
+        lines = tuple(self._hidden.clean(line) for line in reply.lines)
+        return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
+
+    def _trace_heard(self, way: str, line: bytes) -> None:
+        if self._trace:
+            # A challenge may hold what comes from a secret.
+            challenge = self.state == "authenticating" and line.startswith(b"334")
+            self._trace(way, b"334 *" if challenge else self._hidden.clean(line))
+
+    def _next_pending(self) -> Pending:
+        """Take the command that a reply is about.
+
+        Only now, behind the replies to RCPT, it is known how many LMTP's last chunk gets.
+        """
+        pending = self._pending.popleft()
+        command, transaction = pending.command, pending.transaction
+        last = isinstance(command, Bdat) and command.last
+        if not (last and self.lmtp and transaction.wanted and pending.recipient is None):
+            return pending
+        first, *others = (Pending(command, transaction, who) for who in transaction.taken)
+        self._pending.extendleft(reversed(others))
+        return first
+
+    def _hear_challenge(self, reply: Reply) -> Event | None:
+        if self._challenged:
+            raise RemoteProtocolError("a challenge before the last one was answered")
+        if self._initial_response is not None:
+            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
+            self._initial_response = None
+            return None
+        try:
+            challenge = decode_base64(reply.lines[-1].strip(b" "))
+        except ValueError:
+            raise RemoteProtocolError("a challenge that is not base64") from None
+        self._challenged = True
+        return Challenge(challenge)
 
     def _hear_unasked(self, reply: Reply) -> Event:
         if self.state in {"body", "lone-dot"} and reply.code >= 400:
@@ -310,11 +445,31 @@ class SmtpClient:
                 if self.state == "lone-dot-pending":
                     self._dialogue.lone_dot_answered()
                 accepts = reply.positive and transaction.wanted
+            case Bdat(_, last):
+                self._check_chunk(reply, current=current)
+                accepts = reply.positive and last and transaction.wanted
+                # Each of LMTP's replies to the last chunk is about one recipient only.
+                transaction.spoiled = transaction.spoiled or not (reply.positive or last)
+            case Authenticate():
+                self._end_authentication(reply)
             case Quit():
                 self._dialogue.quit_answered()
             case _:
                 pass
         return Answered(pending.command, reply, pending.recipient, accepts)
+
+    def _check_chunk(self, reply: Reply, *, current: bool) -> None:
+        """Refuse to believe in a chunk that has not been sent in full."""
+        if reply.positive and current and self.state == "chunk" and not self._pending:
+            raise RemoteProtocolError("a chunk was accepted before it was sent")
+
+    def _end_authentication(self, reply: Reply) -> None:
+        self._challenged = False
+        self._initial_response = None
+        self._dialogue.auth_over()
+        if reply.positive:
+            self._authenticated = True
+            self._hidden.login_is_over()
 
     def _answer_data(self, transaction: Transaction, reply: Reply) -> None:
         if reply.code == 354 and transaction.wanted:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from ..dialogue import assemble
 from .dialogue import follow
 
 
@@ -44,6 +45,15 @@ class Dialogue(Protocol):
     def tls_started(self) -> None:
         """The handshake is done."""
 
+    def auth_sent(self) -> None:
+        """We began to authenticate."""
+
+    def auth_over(self) -> None:
+        """The authentication was answered."""
+
+    def etrn_sent(self) -> None:
+        """We asked for what waits for a domain."""
+
     def mail_sent(self) -> None:
         """We began a transaction."""
 
@@ -67,6 +77,15 @@ class Dialogue(Protocol):
 
     def all_refused(self) -> None:
         """DATA was refused, as MAIL was: there is no transaction."""
+
+    def bdat_sent(self) -> None:
+        """We announced a chunk."""
+
+    def chunk_over(self) -> None:
+        """All octets of a chunk are sent, and more chunks follow."""
+
+    def last_chunk_over(self) -> None:
+        """All octets of the last chunk are sent."""
 
     def dot_sent(self) -> None:
         """We sent the final dot."""
@@ -119,7 +138,10 @@ introducing = builder.state("introducing")
 ready = builder.state("ready")
 tls_pending = builder.state("tls-pending")
 tls_handover = builder.state("tls-handover")
+authenticating = builder.state("authenticating")
 envelope = builder.state("envelope")
+chunk = builder.state("chunk")
+chunking = builder.state("chunking")
 data_pending = builder.state("data-pending")
 body = builder.state("body")
 lone_dot = builder.state("lone-dot")
@@ -141,6 +163,8 @@ introducing.upon(Dialogue.not_introduced).to(start).returns(None)
 
 ready.upon(Dialogue.introduction_sent).to(introducing).returns(None)
 ready.upon(Dialogue.start_tls_sent).to(tls_pending).returns(None)
+ready.upon(Dialogue.auth_sent).to(authenticating).returns(None)
+ready.upon(Dialogue.etrn_sent).loop().returns(None)
 ready.upon(Dialogue.mail_sent).to(envelope).returns(None)
 ready.upon(Dialogue.rset_sent).loop().returns(None)
 ready.upon(Dialogue.noop_sent).loop().returns(None)
@@ -156,12 +180,23 @@ def begin_anew(inputs: Dialogue, facts: Facts) -> None:
     facts.encrypted = True
 
 
+authenticating.upon(Dialogue.auth_over).to(ready).returns(None)
+
 envelope.upon(Dialogue.rcpt_sent).loop().returns(None)
+envelope.upon(Dialogue.bdat_sent).to(chunk).returns(None)
 envelope.upon(Dialogue.data_sent).to(data_pending).returns(None)
 envelope.upon(Dialogue.mail_refused).to(ready).returns(None)
 envelope.upon(Dialogue.rset_sent).to(ready).returns(None)
 envelope.upon(Dialogue.noop_sent).loop().returns(None)
 envelope.upon(Dialogue.quit_sent).to(quitting).returns(None)
+
+# Octets that were announced have to follow, whatever the server says meanwhile.
+chunk.upon(Dialogue.chunk_over).to(chunking).returns(None)
+chunk.upon(Dialogue.last_chunk_over).to(ready).returns(None)
+chunking.upon(Dialogue.bdat_sent).to(chunk).returns(None)
+chunking.upon(Dialogue.rset_sent).to(ready).returns(None)
+chunking.upon(Dialogue.noop_sent).loop().returns(None)
+chunking.upon(Dialogue.quit_sent).to(quitting).returns(None)
 
 data_pending.upon(Dialogue.mail_refused).loop().returns(None)
 data_pending.upon(Dialogue.text_granted).to(body).returns(None)
@@ -175,8 +210,9 @@ lone_dot.upon(Dialogue.dot_sent).to(lone_dot_pending).returns(None)
 lone_dot.upon(Dialogue.text_cut_short).to(cut_short).returns(None)
 lone_dot_pending.upon(Dialogue.lone_dot_answered).to(ready).returns(None)
 
-for place in (start, ready, envelope, data_pending, parting):
+for place in (start, ready, authenticating, envelope, chunking, data_pending, parting):
     place.upon(Dialogue.going_away).to(parting).returns(None)
+parting.upon(Dialogue.auth_over).loop().returns(None)
 parting.upon(Dialogue.mail_refused).loop().returns(None)
 parting.upon(Dialogue.data_refused).loop().returns(None)
 parting.upon(Dialogue.all_refused).loop().returns(None)
@@ -188,12 +224,13 @@ done.upon(Dialogue.going_away).loop().returns(None)
 for place in (start, ready, cut_short, parting, done):
     place.upon(Dialogue.ended).to(closed).returns(None)
 for place in (
-    *(greeting, start, introducing, ready, tls_pending, tls_handover, envelope, data_pending),
+    *(greeting, start, introducing, ready, tls_pending, tls_handover, authenticating, envelope),
+    *(chunk, chunking, data_pending),
     *(body, lone_dot, lone_dot_pending, cut_short, parting, quitting, done, closed),
 ):
     place.upon(Dialogue.failed).to(error).returns(None)
 
-machine = builder.build()
+machine = assemble(builder)
 
 
 def begin(facts: Facts) -> Dialogue:

@@ -6,12 +6,18 @@ from collections.abc import Container
 
 from ..errors import LocalProtocolError
 from ..limits import Limits
+from ..sasl.exchange import Authenticate, decode_initial, encode_initial
+from ..secret import Secret
 from .commands import (
+    Bdat,
     Command,
     Data,
     Ehlo,
+    Etrn,
+    Expn,
     Heard,
     Helo,
+    Help,
     Mail,
     Malformed,
     Noop,
@@ -20,7 +26,12 @@ from .commands import (
     Rset,
     StartTls,
     Unrecognized,
+    Vrfy,
 )
+from .xtext import decode_xtext, encode_xtext
+
+LONGEST = 512
+"""Octets of a command line, its end included (RFC 5321, 4.5.3.1.4)."""
 
 _PLAIN: dict[bytes, type[StartTls | Data | Rset | Noop | Quit]] = {
     b"STARTTLS": StartTls,
@@ -30,20 +41,24 @@ _PLAIN: dict[bytes, type[StartTls | Data | Rset | Noop | Quit]] = {
     b"QUIT": Quit,
 }
 """Commands without an argument that matters."""
-_VERBS: dict[type[Command], bytes] = {command: verb for verb, command in _PLAIN.items()}
+_VERBS: dict[type, bytes] = {command: verb for verb, command in _PLAIN.items()}
 
 _UNSENDABLE = bytes([*range(0x20), 0x7F]) + b"<>"
 """What no address may contain: control characters, line ends among them, and brackets."""
-_BODIES = {b"7BIT", b"8BITMIME"}
+_BODIES = {b"7BIT", b"8BITMIME", b"BINARYMIME"}
+_OCCASIONS = {b"NEVER", b"SUCCESS", b"FAILURE", b"DELAY"}
+_NAMES: dict[type, str] = {Authenticate: "AUTH"}
+"""Commands that are not called as their class is."""
 
 
-def verb_of(command: Command, *, lmtp: bool = False) -> str:
+def verb_of(command: Heard, *, lmtp: bool = False) -> str:
     """Return how people call a command."""
     match command:
         case Ehlo():
             return "LHLO" if lmtp else "EHLO"
         case _:
-            return _VERBS.get(type(command), type(command).__name__.upper().encode()).decode()
+            name = _NAMES.get(type(command), type(command).__name__.upper())
+            return _VERBS.get(type(command), name.encode("ascii")).decode("ascii")
 
 
 # Writing
@@ -63,12 +78,63 @@ def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool
             return b"HELO " + _checked_name(name)
         case Mail():
             return _mail_line(command, extensions)
-        case Rcpt(recipient):
-            if not recipient:
-                raise LocalProtocolError("a recipient is empty")
-            return b"RCPT TO:<" + _checked_address(recipient) + b">"
+        case Rcpt():
+            return _rcpt_line(command, extensions)
+        case Bdat(size, last):
+            return _bdat_line(size, last, extensions)
+        case Authenticate(mechanism, initial):
+            line = b"AUTH " + _checked_name(mechanism)
+            if initial is None or not goes_along(command):
+                return line
+            return b"%b %b" % (line, encode_initial(initial.reveal()))
+        case Etrn(domain):
+            return b"ETRN " + _checked_name(domain)
+        case Vrfy(text) | Expn(text) | Help(text):
+            if _contains_any(text, b"\r\n\0"):
+                raise LocalProtocolError("an argument contains a line end")
+            return (verb_of(command).encode("ascii") + b" " + text).rstrip(b" ")
         case _:
             return _VERBS[type(command)]
+
+
+def goes_along(command: Authenticate) -> bool:
+    """Whether the initial response stands behind AUTH; if not, it waits to be asked for.
+
+    A line with it must not be longer than any other command (RFC 4954, section 4).
+    """
+    if command.initial_response is None:
+        return False
+    response = encode_initial(command.initial_response.reveal())
+    return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= LONGEST
+
+
+def _bdat_line(size: int, last: bool, extensions: Container[bytes]) -> bytes:
+    if b"CHUNKING" not in extensions:
+        raise LocalProtocolError("the server takes no BDAT (RFC 3030)")
+    if size < 0:
+        raise LocalProtocolError("a size is negative")
+    return b"BDAT %d%b" % (size, b" LAST" if last else b"")
+
+
+def _rcpt_line(rcpt: Rcpt, extensions: Container[bytes]) -> bytes:
+    if not rcpt.recipient:
+        raise LocalProtocolError("a recipient is empty")
+    line = b"RCPT TO:<" + _checked_address(rcpt.recipient) + b">"
+    if b"DSN" not in extensions:
+        return line
+    if rcpt.notify:
+        if not _is_notify(rcpt.notify):
+            raise LocalProtocolError("NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY")
+        line += b" NOTIFY=" + b",".join(rcpt.notify)
+    if rcpt.original is not None:
+        kind, _, address = rcpt.original.partition(b";")
+        line += b" ORCPT=%b;%b" % (_checked_name(kind), encode_xtext(address))
+    return line
+
+
+def _is_notify(occasions: tuple[bytes, ...]) -> bool:
+    """Whether these may stand together (RFC 3461, 4.1)."""
+    return set(occasions) <= _OCCASIONS and (b"NEVER" not in occasions or len(occasions) == 1)
 
 
 def _mail_line(mail: Mail, extensions: Container[bytes]) -> bytes:
@@ -76,16 +142,30 @@ def _mail_line(mail: Mail, extensions: Container[bytes]) -> bytes:
     if mail.size is not None and mail.size < 0:
         raise LocalProtocolError("a size is negative")
     if mail.body is not None and mail.body not in _BODIES:
-        raise LocalProtocolError("a body is either 7BIT or 8BITMIME (RFC 6152)")
+        raise LocalProtocolError("a body is 7BIT, 8BITMIME (RFC 6152) or BINARYMIME (RFC 3030)")
+    if mail.body == b"BINARYMIME" and not offers_binary(extensions):
+        raise LocalProtocolError("the server takes no BINARYMIME (RFC 3030)")
+    if mail.ret not in {None, b"FULL", b"HDRS"}:
+        raise LocalProtocolError("RET is FULL or HDRS (RFC 3461, 4.3)")
     if mail.size is not None and b"SIZE" in extensions:
         line += b" SIZE=%d" % mail.size
-    if mail.body is not None and b"8BITMIME" in extensions:
+    if mail.body is not None and (b"8BITMIME" in extensions or mail.body == b"BINARYMIME"):
         line += b" BODY=" + mail.body
+    if b"DSN" in extensions:
+        line += b" RET=" + mail.ret if mail.ret else b""
+        line += b" ENVID=" + encode_xtext(mail.envid) if mail.envid else b""
+    if mail.auth is not None and b"AUTH" in extensions:
+        line += b" AUTH=" + (encode_xtext(mail.auth) or b"<>")
     if needs_utf8(mail):
         if b"SMTPUTF8" not in extensions:
             raise LocalProtocolError("the server takes no addresses beyond ASCII (RFC 6531)")
         line += b" SMTPUTF8"
     return line
+
+
+def offers_binary(extensions: Container[bytes]) -> bool:
+    """Whether a message of any octets at all can be sent."""
+    return b"CHUNKING" in extensions and b"BINARYMIME" in extensions
 
 
 def needs_utf8(mail: Mail) -> bool:
@@ -181,12 +261,19 @@ def _parse(
         case b"MAIL":
             return _parse_mail(argument, extensions, limits)
         case b"RCPT":
-            recipient, parameters = _parse_path(argument, b"TO:")
-            if not recipient:
-                raise _Broken("the recipient is empty")
-            if parameters:
-                raise _Broken("RCPT takes no such parameter", 555)
-            return Rcpt(recipient)
+            return _parse_rcpt(argument, extensions)
+        case b"BDAT" if b"CHUNKING" in extensions:
+            return _parse_bdat(argument, limits)
+        case b"AUTH" if b"AUTH" in extensions:
+            return _parse_auth(argument)
+        case b"ETRN" if b"ETRN" in extensions:
+            return Etrn(_required(argument))
+        case b"VRFY":
+            return Vrfy(argument)
+        case b"EXPN":
+            return Expn(argument)
+        case b"HELP":
+            return Help(argument)
         case _ if verb in _PLAIN:
             if argument and verb != b"NOOP":
                 raise _Broken(f"{verb.decode()} takes no argument")
@@ -201,21 +288,80 @@ def _required(argument: bytes) -> bytes:
     return argument
 
 
+def _parse_rcpt(argument: bytes, extensions: Container[bytes]) -> Rcpt:
+    recipient, parameters = _parse_path(argument, b"TO:")
+    if not recipient:
+        raise _Broken("the recipient is empty")
+    notify: tuple[bytes, ...] = ()
+    original: bytes | None = None
+    for parameter in parameters:
+        keyword, _, value = parameter.partition(b"=")
+        match keyword.upper():
+            case b"NOTIFY" if b"DSN" in extensions:
+                notify = tuple(value.upper().split(b","))
+                if not _is_notify(notify):
+                    raise _Broken("NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY")
+            case b"ORCPT" if b"DSN" in extensions:
+                kind, semicolon, address = value.partition(b";")
+                original = kind + semicolon + _decoded(address)
+            case _:
+                raise _Broken("RCPT takes no such parameter", 555)
+    return Rcpt(recipient, notify, original)
+
+
+def _parse_bdat(argument: bytes, limits: Limits) -> Bdat:
+    match argument.upper().split():
+        case [size] if size.isdigit() and len(size) <= limits.digits:
+            return Bdat(int(size))
+        case [size, b"LAST"] if size.isdigit() and len(size) <= limits.digits:
+            return Bdat(int(size), last=True)
+        case _:
+            raise _Broken("BDAT takes a size, and LAST")
+
+
+def _parse_auth(argument: bytes) -> Authenticate:
+    mechanism, _, initial = argument.partition(b" ")
+    if not mechanism:
+        raise _Broken("AUTH takes a mechanism")
+    if not initial:
+        return Authenticate(mechanism.upper())
+    try:
+        return Authenticate(mechanism.upper(), Secret(decode_initial(initial.strip())))
+    except ValueError:
+        raise _Broken("an initial response that is not base64") from None
+
+
+def _decoded(word: bytes) -> bytes:
+    try:
+        return decode_xtext(word)
+    except ValueError:
+        raise _Broken("a parameter that is no xtext") from None
+
+
 def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -> Mail:
     sender, parameters = _parse_path(argument, b"FROM:")
     size: int | None = None
     body: bytes | None = None
     utf8 = False
+    ret: bytes | None = None
+    envid: bytes | None = None
+    auth: bytes | None = None
     for parameter in parameters:
         keyword, _, value = parameter.partition(b"=")
         match keyword.upper():
+            case b"RET" if b"DSN" in extensions and value.upper() in {b"FULL", b"HDRS"}:
+                ret = value.upper()
+            case b"ENVID" if b"DSN" in extensions:
+                envid = _decoded(value)
+            case b"AUTH" if b"AUTH" in extensions:
+                auth = b"" if value == b"<>" else _decoded(value)
             case b"SIZE" if b"SIZE" in extensions:
                 if not value.isdigit() or len(value) > limits.digits:
                     raise _Broken("SIZE is no number")
                 size = int(value)
             case b"BODY" if b"8BITMIME" in extensions:
                 body = value.upper()
-                if body not in _BODIES:
+                if body not in _BODIES or (body == b"BINARYMIME" and not offers_binary(extensions)):
                     raise _Broken("BODY is neither 7BIT nor 8BITMIME")
             case b"SMTPUTF8" if b"SMTPUTF8" in extensions:
                 utf8 = True
@@ -223,7 +369,7 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
                 raise _Broken("MAIL takes no such parameter", 555)
     if not sender.isascii() and not utf8:
         raise _Broken("the address needs SMTPUTF8", 553)
-    return Mail(sender, size, body, utf8)
+    return Mail(sender, size, body, utf8, ret, envid, auth)
 
 
 def _parse_path(argument: bytes, keyword: bytes) -> tuple[bytes, list[bytes]]:

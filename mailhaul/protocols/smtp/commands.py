@@ -2,91 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from ..record import Record
+from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 
 
-@dataclass(frozen=True, slots=True)
-class Ehlo:
+class Ehlo(Record):
     """Introduce ourselves and ask for extensions; on the wire LHLO in LMTP (4.1.1.1)."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Helo:
+class Helo(Record):
     """Introduce ourselves to a server that refused EHLO (4.1.1.1). Never in LMTP."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTls(Record):
     """Ask to speak TLS from here on (RFC 3207)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Record):
     """Begin a transaction (4.1.1.2). ``sender`` is without angle brackets, b"" is null.
 
     ``size`` goes out as SIZE= (RFC 1870) and ``body`` as BODY= (RFC 6152), each only
     when the server announced it. ``utf8`` asks for SMTPUTF8 (RFC 6531), which a recipient
-    beyond ASCII needs; for such a sender it is asked for without being told.
+    beyond ASCII needs; for such a sender it is asked for without being told. ``ret`` (b"FULL" or
+    b"HDRS") and ``envid`` say what a delivery report is to bring back (RFC 3461, 4.3 and 4.4), and
+    ``auth`` who vouched for the message, b"" for nobody we know (RFC 4954, 5); all are dropped
+    where the server does not know them.
     """
 
     sender: bytes
     size: int | None = None
     body: bytes | None = None
     utf8: bool = False
+    ret: bytes | None = None
+    envid: bytes | None = None
+    auth: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
-    """Name one recipient, without angle brackets (4.1.1.3)."""
+class Rcpt(Record):
+    """Name one recipient, without angle brackets (4.1.1.3).
+
+    ``notify`` are the occasions for a delivery report, such as (b"FAILURE", b"DELAY") or
+    (b"NEVER",), and ``original`` the address that the message was sent to first (RFC 3461, 4.1 and
+    4.2: b"rfc822;joe@example.org"). Both are dropped where the server has no DSN.
+    """
 
     recipient: bytes
+    notify: tuple[bytes, ...] = ()
+    original: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Record):
     """Ask to send the message (4.1.1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyChunk:
-    """Some bytes of the message as stored: the machine makes line ends safe and stuffs dots."""
+class Bdat(Record):
+    """Announce so many octets of the message, to come as BodyChunk at once (RFC 3030, section 2).
 
-    data: bytes = field(repr=False)
+    They go as they are: no dots, no line ends made safe. The message is over with ``last``.
+    """
+
+    size: int
+    last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfData:
+class BodyChunk(Record):
+    """Some bytes of the message as stored.
+
+    Behind Data the machine makes line ends safe and stuffs dots; behind Bdat it does not.
+    """
+
+    data: bytes
+    _hidden = frozenset({"data"})
+
+
+class EndOfData(Record):
     """The message is complete: send the final dot (4.1.1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rset:
+class Rset(Record):
     """Forget the transaction (4.1.1.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(Record):
     """Ask for nothing but a reply (4.1.1.9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Etrn(Record):
+    """Ask the server to send us what waits for a domain (RFC 1985)."""
+
+    domain: bytes
+
+
+class Vrfy(Record):
+    """Ask whether there is such a user (4.1.1.6). Not for mail: it tells spammers more."""
+
+    name: bytes
+
+
+class Expn(Record):
+    """Ask who is on a list (4.1.1.7)."""
+
+    name: bytes
+
+
+class Help(Record):
+    """Ask for words for people (4.1.1.8)."""
+
+    topic: bytes = b""
+
+
+class Quit(Record):
     """Say good-bye (4.1.1.10)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unrecognized:
+class Unrecognized(Record):
     """Server role only: a line that is no command we know; ``verb`` in upper case."""
 
     verb: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(Record):
     """Server role only: a command that breaks the grammar; ``code`` is the reply due to it."""
 
     verb: bytes
@@ -94,6 +133,26 @@ class Malformed:
     code: int = 501
 
 
-Command = Ehlo | Helo | StartTls | Mail | Rcpt | Data | BodyChunk | EndOfData | Rset | Noop | Quit
-Heard = Command | Unrecognized | Malformed
+Command = (
+    Ehlo
+    | Helo
+    | StartTls
+    | Authenticate
+    | Mail
+    | Rcpt
+    | Data
+    | Bdat
+    | BodyChunk
+    | EndOfData
+    | Rset
+    | Noop
+    | Etrn
+    | Vrfy
+    | Expn
+    | Help
+    | Quit
+)
+Continuation = Respond | CancelAuthentication
+"""What answers a challenge of the Authenticate before it."""
+Heard = Command | Continuation | Unrecognized | Malformed
 """What the server role may hear."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..record import Record
+from ..sasl.exchange import Challenge
 from .commands import Command
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Record):
     """A reply of one or more lines, each without its code.
 
     ``enhanced`` repeats the b"5.1.1" or the like (RFC 3463) that the first line begins with.
@@ -19,25 +18,31 @@ class Reply:
     enhanced: bytes = b""
 
     @property
+    def status(self) -> tuple[int, int, int] | None:
+        """The enhanced status as class, subject and detail (RFC 3463, section 2)."""
+        if not self.enhanced:
+            return None
+        kind, subject, detail = (int(part) for part in self.enhanced.split(b"."))
+        return kind, subject, detail
+
+    @property
     def positive(self) -> bool:
         """Whether this is acceptance: 2xx and nothing else."""
         return 200 <= self.code <= 299
 
 
-@dataclass(frozen=True, slots=True)
-class Greeted:
+class Greeted(Record):
     """The server spoke first: 220, or a refusal such as 554 (RFC 5321, 3.1)."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Record):
     """The reply to one command. In LMTP, EndOfData is answered once per accepted recipient.
 
     ``recipient`` is then whom this answer is about (RFC 2033, 4.2), otherwise None.
-    ``accepts`` says that the server has taken responsibility for the message: a 2xx to a
-    final dot that was sent, with a sender and a recipient that were taken. Nothing else does.
+    ``accepts`` says that the server has taken responsibility for the message: a 2xx to a final dot
+    or last chunk that was sent, with a sender and a recipient that were taken. Nothing else does.
     """
 
     command: Command
@@ -46,23 +51,20 @@ class Answered:
     accepts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SaidGoodbye:
+class SaidGoodbye(Record):
     """An unasked 421: the server is about to close (RFC 5321, 3.8)."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class TlsReady:
+class TlsReady(Record):
     """STARTTLS was granted: the handshake is next, then ``tls_started``."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Record):
     """The peer has closed in good order."""
 
 
-Event = Greeted | Answered | SaidGoodbye | TlsReady | Closed
+Event = Greeted | Answered | Challenge | SaidGoodbye | TlsReady | Closed

@@ -12,17 +12,31 @@ from collections.abc import Mapping, Sequence
 
 from automat import NoTransition
 
+from ..dots import DotReader
 from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..sasl.exchange import (
+    Authenticate,
+    CancelAuthentication,
+    Challenge,
+    Respond,
+    decode_base64,
+    encode_base64,
+)
+from ..secret import Secret
 from .command_lines import parse_command, verb_of
 from .commands import (
+    Bdat,
     BodyChunk,
     Data,
     Ehlo,
     EndOfData,
+    Etrn,
+    Expn,
     Heard,
     Helo,
+    Help,
     Mail,
     Malformed,
     Noop,
@@ -31,8 +45,8 @@ from .commands import (
     Rset,
     StartTls,
     Unrecognized,
+    Vrfy,
 )
-from .dots import DotReader
 from .events import Closed, Reply
 from .server_states import Facts, begin
 
@@ -43,6 +57,12 @@ HEARD: dict[type, str] = {
     Mail: "mail_heard",
     Rcpt: "rcpt_heard",
     Data: "data_heard",
+    Bdat: "bdat_heard",
+    Authenticate: "auth_heard",
+    Etrn: "noop_heard",
+    Vrfy: "noop_heard",
+    Expn: "noop_heard",
+    Help: "noop_heard",
     Rset: "rset_heard",
     Noop: "noop_heard",
     Quit: "quit_heard",
@@ -64,7 +84,8 @@ class SmtpServer:
 
     ``send`` takes replies: the first is the greeting, each other one answers the command that
     ``next_event`` gave last; in LMTP the end of a text takes one for each recipient. A 2xx to
-    Ehlo announces ``extensions`` by itself.
+    Ehlo announces ``extensions`` by itself. A Bdat comes out behind its octets, which come as
+    BodyChunk; an Authenticate may be answered with a Challenge before its reply.
     """
 
     def __init__(
@@ -86,6 +107,12 @@ class SmtpServer:
         self._recipients = 0
         self._text: DotReader | None = None
         self._parts: deque[BodyChunk | EndOfData] = deque()
+        self._chunk: Bdat | None = None
+        self._chunk_left = 0
+        self._chunk_refused = False
+        self._binary = False
+        self._challenged = False
+        self._authenticated = False
         self._ended = False
         self._told_end = False
         self._fault: RemoteProtocolError | None = None
@@ -143,18 +170,29 @@ class SmtpServer:
     # Hearing
 
     def _read(self) -> Heard | Closed | NeedData:
+        if self._challenged:
+            return self._read_response()
         while not self._due:
             if self._parts:
                 return self._next_part()
             if self._text or self._facts.state in {"greeting", "tls-handover"}:
                 break
+            if self._chunk:
+                part = self._take_octets(self._chunk)
+                if part is None:
+                    break
+                if part:
+                    return part[0]
+                continue
             line = self._take_line()
             if line is None:
                 break
             command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
             if self._trace:
-                self._trace("<", line)
-            if self._is_in_order(command):
+                self._trace("<", shown(line))
+            if isinstance(command, Bdat):
+                self._begin_chunk(command)
+            elif self._is_in_order(command):
                 self._due.append(command)
                 return command
         if self._ended and not self._due and not self._told_end:
@@ -162,12 +200,13 @@ class SmtpServer:
             return Closed()
         return NEED_DATA
 
-    def _take_line(self) -> bytes | None:
+    def _take_line(self, limit: int = 0) -> bytes | None:
+        limit = limit or self._limits.command_line
         end = self._input.find(b"\r\n")
         # A CR at the end may be the first half of the line end.
         length = end if end >= 0 else len(self._input) - self._input.endswith(b"\r")
-        if length > self._limits.reply_line:
-            raise LimitExceeded("command line", self._limits.reply_line)
+        if length > limit:
+            raise LimitExceeded("command line", limit)
         if end < 0:
             return None
         line = bytes(self._input[:end])
@@ -182,12 +221,61 @@ class SmtpServer:
             return self._refuse(command.code, command.problem.encode("ascii", "replace"))
         if isinstance(command, StartTls) and b"STARTTLS" not in self.extensions:
             return self._refuse(502, b"STARTTLS is not offered")
+        if isinstance(command, Authenticate) and self._authenticated:
+            return self._refuse(503, b"you have authenticated already")
+        if isinstance(command, Data) and self._binary:
+            return self._refuse(503, b"BINARYMIME goes by BDAT (RFC 3030)")
         try:
             getattr(self._dialogue, HEARD[type(command)])()
         except NoTransition:
-            what = verb_of(command, lmtp=self.lmtp) if not isinstance(command, Unrecognized) else ""
+            what = verb_of(command, lmtp=self.lmtp)
             return self._refuse(503, f"{what} is out of order".encode("ascii"))
         return True
+
+    def _begin_chunk(self, command: Bdat) -> None:
+        """Take note of octets to come; those of a chunk that is out of order are dropped."""
+        self._chunk, self._chunk_left = command, command.size
+        try:
+            self._dialogue.bdat_heard()
+        except NoTransition:
+            self._chunk_refused = True
+
+    def _take_octets(self, command: Bdat) -> list[BodyChunk | Bdat] | None:
+        """Take octets of a chunk; None when more have to come, [] when all of it was dropped."""
+        octets = bytes(self._input[: self._chunk_left])
+        if self._chunk_left and not octets:
+            return None
+        del self._input[: self._chunk_left]
+        self._chunk_left -= len(octets)
+        if octets:
+            return [] if self._chunk_refused else [BodyChunk(octets)]
+        self._chunk = None
+        if self._chunk_refused:
+            self._chunk_refused = False
+            self._refuse(503, b"BDAT is out of order")
+            return []
+        replies = 1
+        if command.last:
+            self._advance("text_over")
+            replies = self._recipients if self.lmtp else 1
+        self._due.extend([command] * replies)
+        return [command]
+
+    def _read_response(self) -> Heard | Closed | NeedData:
+        """Read the answer to a challenge; what is no base64 cancels it (RFC 4954, section 4)."""
+        line = self._take_line(self._limits.sasl)
+        if line is None:
+            if not self._ended or self._told_end:
+                return NEED_DATA
+            self._told_end = True
+            return Closed()
+        self._challenged = False
+        if self._trace:
+            self._trace("<", b"*")
+        try:
+            return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
+        except ValueError:
+            return CancelAuthentication()
 
     def _refuse(self, code: int, why: bytes) -> bool:
         self._put(Reply(code, (why,)))
@@ -210,8 +298,11 @@ class SmtpServer:
 
     # Saying
 
-    def send(self, reply: Reply) -> None:
+    def send(self, reply: Reply | Challenge) -> None:
         """Say a reply. Raises LocalProtocolError when none is due, or it holds a line end."""
+        if isinstance(reply, Challenge):
+            self._challenge(reply.data)
+            return
         if any(b"\r" in line or b"\n" in line for line in reply.lines):
             raise LocalProtocolError("a line of a reply contains a line end")
         if self._facts.state == "greeting":
@@ -230,10 +321,23 @@ class SmtpServer:
         self._put(reply)
         self._follow(command, reply)
 
+    def _challenge(self, data: bytes) -> None:
+        if self._challenged or not (self._due and isinstance(self._due[0], Authenticate)):
+            raise LocalProtocolError("there is nobody to challenge")
+        self._challenged = True
+        if self._trace:
+            self._trace(">", b"334 *")
+        self._outbox.put(b"334 %b\r\n" % encode_base64(data))
+
     def _follow(self, command: Heard, reply: Reply) -> None:
         """Move the dialogue on by our own reply."""
+        if isinstance(command, Authenticate):
+            self._authenticated, self._challenged = reply.positive, False
         if isinstance(command, Ehlo | Helo) and reply.positive:
             self._advance("introduced")
+        elif isinstance(command, Bdat) and not (command.last or reply.positive):
+            # What was sent ahead of this reply finds no transaction (RFC 3030, section 2).
+            self._advance("chunk_refused")
         elif isinstance(command, StartTls) and reply.code == 220:
             self._input.clear()
             self._advance("tls_granted")
@@ -245,6 +349,7 @@ class SmtpServer:
         elif type(command) in TAKEN and reply.positive:
             if isinstance(command, Mail):
                 self._recipients = 0
+                self._binary = command.body == b"BINARYMIME"
             else:
                 self._recipients += 1
             self._advance(TAKEN[type(command)])
@@ -262,3 +367,9 @@ class SmtpServer:
             if self._trace:
                 self._trace(">", line)
             self._outbox.put(line + b"\r\n")
+
+
+def shown(line: bytes) -> bytes:
+    """Return a command line as a trace may show it: what might be a password is left out."""
+    verb, mechanism, *rest = [*line.split(b" ", 2), b""][:3]
+    return b"%b %b *" % (verb, mechanism) if verb.upper() == b"AUTH" and any(rest) else line

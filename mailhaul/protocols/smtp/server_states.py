@@ -10,6 +10,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from ..dialogue import assemble
 from .dialogue import follow
 
 
@@ -56,13 +57,22 @@ class Dialogue(Protocol):
         """We said 354."""
 
     def text_over(self) -> None:
-        """The final dot came."""
+        """The final dot came, or the last chunk."""
+
+    def bdat_heard(self) -> None:
+        """The client announced a chunk."""
+
+    def chunk_refused(self) -> None:
+        """We refused a chunk behind which more were to come: the message is lost."""
+
+    def auth_heard(self) -> None:
+        """The client wants to authenticate."""
 
     def rset_heard(self) -> None:
         """The client gave its transaction up."""
 
     def noop_heard(self) -> None:
-        """The client sent NOOP, or something that we do not know."""
+        """The client sent NOOP, VRFY, EXPN, HELP or ETRN."""
 
     def quit_heard(self) -> None:
         """The client said good-bye."""
@@ -88,19 +98,20 @@ tls_handover = builder.state("tls-handover")
 sender = builder.state("sender")
 recipients = builder.state("recipients")
 body = builder.state("body")
+chunking = builder.state("chunking")
 parting = builder.state("parting")
 
 greeting.upon(Dialogue.welcomed).to(start).returns(None)
 greeting.upon(Dialogue.turned_away).to(parting).returns(None)
 
 # EHLO at any point begins anew and forgets the transaction (4.1.4).
-for place in (start, ready, sender, recipients):
+for place in (start, ready, sender, recipients, chunking):
     place.upon(Dialogue.introduction_heard).to(start).returns(None)
     place.upon(Dialogue.noop_heard).loop().returns(None)
     place.upon(Dialogue.quit_heard).to(parting).returns(None)
 start.upon(Dialogue.introduced).to(ready).returns(None)
 start.upon(Dialogue.rset_heard).loop().returns(None)
-for place in (ready, sender, recipients):
+for place in (ready, sender, recipients, chunking):
     place.upon(Dialogue.rset_heard).to(ready).returns(None)
 
 for place in (start, ready):
@@ -108,6 +119,7 @@ for place in (start, ready):
     place.upon(Dialogue.tls_granted).to(tls_handover).returns(None)
 tls_handover.upon(Dialogue.tls_started).to(start).returns(None)
 
+ready.upon(Dialogue.auth_heard).loop().returns(None)
 ready.upon(Dialogue.mail_heard).loop().returns(None)
 ready.upon(Dialogue.mail_taken).to(sender).returns(None)
 for place in (sender, recipients):
@@ -116,11 +128,16 @@ for place in (sender, recipients):
 recipients.upon(Dialogue.data_heard).loop().returns(None)
 recipients.upon(Dialogue.data_granted).to(body).returns(None)
 body.upon(Dialogue.text_over).to(ready).returns(None)
+# Behind a first chunk only chunks may come (RFC 3030, section 2).
+for place in (recipients, chunking):
+    place.upon(Dialogue.bdat_heard).to(chunking).returns(None)
+chunking.upon(Dialogue.text_over).to(ready).returns(None)
+chunking.upon(Dialogue.chunk_refused).to(ready).returns(None)
 
 # After a greeting of 554 every command but QUIT gets 503 (3.1).
 parting.upon(Dialogue.quit_heard).loop().returns(None)
 
-machine = builder.build()
+machine = assemble(builder)
 
 
 def begin(facts: Facts) -> Dialogue:

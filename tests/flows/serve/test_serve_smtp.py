@@ -10,11 +10,15 @@ import pytest
 
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Tcp, TimedOut
+from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.limits import Limits
+from mailhaul.protocols.sasl.exchange import Authenticate
+from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import (
+    Bdat,
     BodyChunk,
     Command,
     Data,
@@ -25,6 +29,7 @@ from mailhaul.protocols.smtp.commands import (
     Quit,
     Rcpt,
     Rset,
+    Vrfy,
 )
 from mailhaul.protocols.smtp.events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -57,6 +62,31 @@ def talk(sink: MemorySink, *commands: Command, lmtp: bool = False) -> tuple[list
     world.listen(HERE, lambda: SmtpServer(lmtp), lambda channel: serve_smtp(channel, sink))
     seconds = world.run(story())
     return events[1:], seconds
+
+
+def introduced(**offered: Any) -> Any:
+    """Start a service with these; return what a client does with it, given as a coroutine."""
+
+    def run(story: Any, sink: MemorySink, extensions: dict[bytes, bytes]) -> Any:
+        async def whole() -> Any:
+            channel = Channel("server", SmtpClient())
+            await Open(channel, HERE, 60)
+            await next_event(channel, 60)
+            channel.machine.send(Ehlo(b"client"))
+            await next_event(channel, 60)
+            found = await story(channel)
+            await Close(channel)
+            return found
+
+        world = Simulation()
+        world.listen(
+            HERE,
+            lambda: SmtpServer(False, extensions),
+            lambda channel: serve_smtp(channel, sink, **offered),
+        )
+        return world.run(whole())
+
+    return run
 
 
 def codes(events: Sequence[Event]) -> list[int]:
@@ -164,7 +194,7 @@ def test_a_client_that_says_nothing_is_told_good_bye() -> None:
 
 
 def test_a_client_that_says_too_much_is_told_good_bye() -> None:
-    _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(reply_line=100))
+    _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(command_line=100))
     assert isinstance(goodbye, Answered)
     assert goodbye.reply.code == 421
 
@@ -177,3 +207,40 @@ def test_a_good_bye_inside_a_text_is_heard_before_its_end() -> None:
         Closed(),
     ]
     assert sink.messages == []
+
+
+LOGINS = Logins({b"joe": b"sesame"})
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "response", "code"),
+    [
+        (b"PLAIN", b"\0joe\0sesame", 235),
+        (b"PLAIN", b"\0joe\0wrong", 535),
+        (b"NTLM", b"?", 535),
+    ],
+)
+def test_who_may_log_in_is_let_in(mechanism: bytes, response: bytes, code: int) -> None:
+    async def story(channel: Any) -> Any:
+        assert channel.machine.extensions[b"AUTH"] == b"PLAIN LOGIN"
+        channel.machine.send(Authenticate(mechanism, Secret(response)))
+        return await next_event(channel, 60)
+
+    answer = introduced(logins=LOGINS)(story, MemorySink(), {})
+    assert answer.reply.code == code
+
+
+def test_chunks_are_stored_as_they_are() -> None:
+    async def story(channel: Any) -> Any:
+        for command in (
+            *(Mail(b"ann@x"), Rcpt(b"bob@x"), Bdat(2), BodyChunk(b"a\n"), Bdat(1, last=True)),
+            *(BodyChunk(b"."), Mail(b"eve@x"), Vrfy(b"bob")),
+        ):
+            channel.machine.send(command)
+        return [(await next_event(channel, 60)).reply.code for _ in range(6)]
+
+    sink = MemorySink()
+    extensions = {b"CHUNKING": b"", b"PIPELINING": b""}
+    assert introduced()(story, sink, extensions) == [250, 250, 250, 250, 250, 252]
+    [received] = sink.messages
+    assert (received.text, received.recipients) == (b"a\n.", (b"bob@x",))

@@ -165,7 +165,15 @@ def sent(message: bytes, rules: HeaderRules = PLAIN) -> bytes:
 
 @pytest.mark.parametrize(
     ("line", "left"),
-    [(b"\0 \r\n", b" \r\n"), (b"X\0X\r\n", b"XX\r\n"), (b"\0\r\n", b""), (b"\0\0\n", b"")],
+    [
+        (b"\0 \r\n", b" \r\n"),
+        (b"X\0X\r\n", b"XX\r\n"),
+        (b"\0\r\n", b""),
+        (b"\0\0\n", b""),
+        (b"\0\r\n \r\n", b" \r\n"),
+        (b"\0\n\tx\n", b"\tx\n"),
+        (b"\r\0\n", b""),
+    ],
 )
 def test_only_a_line_of_nothing_but_nuls_is_dropped(line: bytes, left: bytes) -> None:
     assert sent(b"A: 1\r\n" + line + b"B: 2\r\n\r\n") == b"A: 1\r\n" + left + b"B: 2\r\n\r\n"

@@ -10,11 +10,15 @@ from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.limits import DEFAULT_LIMITS
 from mailhaul.protocols.smtp.command_lines import encode_command, parse_command
 from mailhaul.protocols.smtp.commands import (
+    Bdat,
     Command,
     Data,
     Ehlo,
+    Etrn,
+    Expn,
     Heard,
     Helo,
+    Help,
     Mail,
     Malformed,
     Noop,
@@ -23,9 +27,11 @@ from mailhaul.protocols.smtp.commands import (
     Rset,
     StartTls,
     Unrecognized,
+    Vrfy,
 )
 
 ALL = (b"SIZE", b"8BITMIME", b"SMTPUTF8", b"PIPELINING")
+MORE = (*ALL, b"CHUNKING", b"BINARYMIME", b"DSN", b"AUTH", b"ETRN")
 
 
 def encode(command: Command, extensions: tuple[bytes, ...] = ALL, lmtp: bool = False) -> bytes:
@@ -55,6 +61,27 @@ def parse(line: bytes, extensions: tuple[bytes, ...] = ALL, lmtp: bool = False) 
         (Noop(), (), b"NOOP"),
         (Quit(), (), b"QUIT"),
         (StartTls(), (), b"STARTTLS"),
+        (Mail(b"a@x", body=b"BINARYMIME"), MORE, b"MAIL FROM:<a@x> BODY=BINARYMIME"),
+        (
+            Mail(b"a@x", ret=b"HDRS", envid=b"a+b c"),
+            MORE,
+            b"MAIL FROM:<a@x> RET=HDRS ENVID=a+2Bb+20c",
+        ),
+        (Mail(b"a@x", ret=b"HDRS", envid=b"a", auth=b"b@x"), ALL, b"MAIL FROM:<a@x>"),
+        (Mail(b"a@x", auth=b""), MORE, b"MAIL FROM:<a@x> AUTH=<>"),
+        (Mail(b"a@x", auth=b"b=c@x"), MORE, b"MAIL FROM:<a@x> AUTH=b+3Dc@x"),
+        (
+            Rcpt(b"a@x", (b"FAILURE", b"DELAY"), b"rfc822;b=c@x"),
+            MORE,
+            b"RCPT TO:<a@x> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+3Dc@x",
+        ),
+        (Rcpt(b"a@x", (b"NEVER",), b"rfc822;b@x"), ALL, b"RCPT TO:<a@x>"),
+        (Bdat(0, last=True), MORE, b"BDAT 0 LAST"),
+        (Bdat(12), MORE, b"BDAT 12"),
+        (Etrn(b"example.org"), (), b"ETRN example.org"),
+        (Vrfy(b"joe doe"), (), b"VRFY joe doe"),
+        (Expn(b"staff"), (), b"EXPN staff"),
+        (Help(), (), b"HELP"),
     ],
 )
 def test_only_announced_parameters_are_sent(
@@ -97,11 +124,71 @@ def test_whatever_an_address_is_the_server_hears_just_that(address: bytes) -> No
     [
         *(Ehlo(b""), Ehlo(b"a b"), Ehlo(b"a\r\nQUIT"), Helo("ä".encode()), Rcpt(b"")),
         *(Mail(b"a@x", -1), Mail(b"a@x", body=b"8BITMIME SIZE=1")),
+        *(Mail(b"a@x", ret=b"FULL SIZE=1"), Mail(b"a@x", body=b"BINARYMIME"), Bdat(5)),
+        *(Etrn(b"a b"), Etrn(b""), Vrfy(b"a\r\nDATA"), Help(b"\0")),
     ],
 )
 def test_what_breaks_the_grammar_is_not_said(command: Command) -> None:
     with pytest.raises(LocalProtocolError):
         encode(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(Rcpt(b"a@x", (b"NEVER", b"DELAY")), Rcpt(b"a@x", (b"SOON",)), Bdat(-1)),
+        *(Rcpt(b"a@x", (), b"rfc822 x;b@x"), Rcpt(b"a@x", (), b";b@x")),
+    ],
+)
+def test_what_an_extension_does_not_allow_is_not_said(command: Command) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode(command, MORE)
+
+
+@given(st.binary(max_size=20))
+def test_any_octets_go_through_a_parameter(octets: bytes) -> None:
+    rcpt = Rcpt(b"a@x", (b"FAILURE",), b"rfc822;" + octets)
+    assert parse(encode(rcpt, MORE), MORE) == rcpt
+    mail = Mail(b"a@x", ret=b"FULL", envid=octets or None, auth=octets)
+    assert parse(encode(mail, MORE), MORE) == mail
+
+
+@pytest.mark.parametrize(
+    ("line", "heard"),
+    [
+        (b"BDAT 5", Bdat(5)),
+        (b"bdat 0 last", Bdat(0, last=True)),
+        (b"ETRN example.org", Etrn(b"example.org")),
+        (b"MAIL FROM:<a@x> RET=full AUTH=<>", Mail(b"a@x", ret=b"FULL", auth=b"")),
+        (b"MAIL FROM:<a@x> body=binarymime", Mail(b"a@x", body=b"BINARYMIME")),
+        (b"RCPT TO:<a@x> notify=never", Rcpt(b"a@x", (b"NEVER",))),
+    ],
+)
+def test_what_is_announced_is_understood(line: bytes, heard: Heard) -> None:
+    assert parse(line, MORE) == heard
+    verb = line.split(b" ")[0]
+    if verb in {b"MAIL", b"RCPT"}:
+        assert isinstance(parse(line), Malformed)
+    else:
+        assert parse(line) == Unrecognized(verb.upper())
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        *((b"BDAT", 501), (b"BDAT x", 501), (b"BDAT -1", 501), (b"BDAT 1 FIRST", 501)),
+        *((b"BDAT " + b"9" * 21, 501), (b"AUTH", 501), (b"AUTH PLAIN ?", 501), (b"ETRN", 501)),
+        *((b"MAIL FROM:<a@x> RET=ALL", 555), (b"MAIL FROM:<a@x> ENVID=+zz", 501)),
+        *((b"RCPT TO:<a@x> NOTIFY=NEVER,DELAY", 501), (b"RCPT TO:<a@x> X=1", 555)),
+        (b"RCPT TO:<a@x> ORCPT=rfc822;+1", 501),
+    ],
+)
+def test_what_breaks_the_grammar_of_an_extension_names_the_reply_due(
+    line: bytes, code: int
+) -> None:
+    heard = parse(line, MORE)
+    assert isinstance(heard, Malformed)
+    assert heard.code == code
 
 
 def test_utf8_needs_the_extension() -> None:
@@ -123,7 +210,10 @@ def test_utf8_needs_the_extension() -> None:
         (b"MAIL FROM:<a@x> SMTPUTF8", Mail(b"a@x", utf8=True)),
         (b"NOOP hello", Noop()),
         (b"data ", Data()),
-        (b"VRFY bob", Unrecognized(b"VRFY")),
+        (b"VRFY bob", Vrfy(b"bob")),
+        (b"expn staff", Expn(b"staff")),
+        (b"HELP", Help()),
+        (b"help DATA", Help(b"DATA")),
         (b"LHLO host", Unrecognized(b"LHLO")),
         (b"", Unrecognized(b"")),
     ],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.smtp.dots import DotReader, DotWriter
+from mailhaul.protocols.dots import DotReader, DotWriter
 
 HARD = st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\r\n", b"\0"]), max_size=30).map(
     b"".join

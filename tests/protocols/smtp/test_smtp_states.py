@@ -14,10 +14,16 @@ greeting: welcomed start, turned_away parting
 start: introduction_sent introducing, quit_sent quitting, going_away parting, ended closed
 introducing: introduced ready, not_introduced start
 ready: introduction_sent introducing, start_tls_sent tls-pending, mail_sent envelope
+ready: auth_sent authenticating, etrn_sent ready
 ready: rset_sent ready, noop_sent ready, quit_sent quitting, going_away parting, ended closed
 tls-pending: tls_granted tls-handover, tls_refused ready
 tls-handover: tls_started start
 envelope: rcpt_sent envelope, data_sent data-pending, mail_refused ready, rset_sent ready
+authenticating: auth_over ready, going_away parting
+envelope: bdat_sent chunk
+chunk: chunk_over chunking, last_chunk_over ready
+chunking: bdat_sent chunk, rset_sent ready, noop_sent chunking, quit_sent quitting
+chunking: going_away parting
 envelope: noop_sent envelope, quit_sent quitting, going_away parting
 data-pending: mail_refused data-pending, text_granted body, text_in_vain lone-dot
 data-pending: data_refused envelope, all_refused ready, going_away parting
@@ -25,7 +31,7 @@ body: dot_sent ready, text_cut_short cut-short
 lone-dot: dot_sent lone-dot-pending, text_cut_short cut-short
 lone-dot-pending: lone_dot_answered ready
 cut-short: ended closed
-parting: mail_refused parting, data_refused parting, all_refused parting
+parting: auth_over parting, mail_refused parting, data_refused parting, all_refused parting
 parting: quit_sent quitting, going_away parting, ended closed
 quitting: going_away quitting, quit_answered done
 done: going_away done, ended closed
@@ -38,13 +44,16 @@ greeting: welcomed start, turned_away parting
 start: introduction_heard start, introduced ready, noop_heard start, rset_heard start
 start: quit_heard parting, start_tls_heard start, tls_granted tls-handover
 ready: introduction_heard start, noop_heard ready, rset_heard ready, quit_heard parting
+ready: auth_heard ready
 ready: start_tls_heard ready, tls_granted tls-handover, mail_heard ready, mail_taken sender
 tls-handover: tls_started start
 sender: introduction_heard start, noop_heard sender, rset_heard ready, quit_heard parting
 sender: rcpt_heard sender, rcpt_taken recipients
 recipients: introduction_heard start, noop_heard recipients, rset_heard ready
 recipients: quit_heard parting, rcpt_heard recipients, rcpt_taken recipients
-recipients: data_heard recipients, data_granted body
+recipients: data_heard recipients, data_granted body, bdat_heard chunking
+chunking: bdat_heard chunking, text_over ready, chunk_refused ready
+chunking: introduction_heard start, noop_heard chunking, rset_heard ready, quit_heard parting
 body: text_over ready
 parting: quit_heard parting
 """

@@ -1,0 +1,1 @@
+"""What the protocol machines cost, in figures: ``make bench``. docs/speed.md explains them."""

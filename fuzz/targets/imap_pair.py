@@ -1,0 +1,29 @@
+"""The IMAP client and server talk to each other over a line that changes octets."""
+
+from __future__ import annotations
+
+from mailhaul.protocols.imap.client import ImapClient
+
+from ..conversation import TIGHT
+from ..pair import Pairing, talk
+from .imap_client import LETTERS as SAID
+from .imap_server import LETTERS as ANSWERED
+from .imap_server import AnsweredServer, answer
+
+
+def untraced(direction: str, line: bytes) -> None:
+    """Look at nothing: what a trace shows is another target's business."""
+
+
+PAIRING = Pairing(
+    lambda: ImapClient(TIGHT, untraced),
+    lambda: AnsweredServer(TIGHT, untraced),
+    SAID,
+    ANSWERED,
+    answer,
+)
+
+
+def target(data: bytes) -> None:
+    """Let them talk."""
+    talk(PAIRING, data)

@@ -1,0 +1,97 @@
+"""The IMAP server, whatever a client says, answered in whatever way.
+
+The letters of a turn are how the next commands are answered, in their order; OK when they run out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from mailhaul.protocols.errors import LocalProtocolError
+from mailhaul.protocols.imap.commands import Command, Logout, StartTls
+from mailhaul.protocols.imap.events import (
+    BodyChunk,
+    BodyEnd,
+    BodyStart,
+    Closed,
+    Code,
+    Completed,
+    Condition,
+    Event,
+    Exists,
+    Fetched,
+    Greeted,
+    SaidBye,
+    TlsReady,
+)
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.limits import Limits
+from mailhaul.protocols.machine import Trace
+
+from ..conversation import Setting, converse
+
+Answer = Callable[[Command], list[Event]]
+
+
+def granted(command: Command) -> list[Event]:
+    """Say yes in the way that fits the command."""
+    match command:
+        case StartTls():
+            return [TlsReady(command)]
+        case Logout():
+            return [SaidBye(), Completed(command, Condition.OK)]
+        case _:
+            return [Completed(command, Condition.OK)]
+
+
+ANSWERS: dict[str, Answer] = {
+    "o": lambda command: [Completed(command, Condition.OK)],
+    "n": lambda command: [Completed(command, Condition.NO, Code(b"TRYCREATE"), b"no such mailbox")],
+    "b": lambda command: [Completed(command, Condition.BAD)],
+    "d": lambda command: [Exists(3), Completed(command, Condition.OK)],
+    "f": lambda command: [
+        BodyStart(1, 5, b"", 3),
+        BodyChunk(b"abc"),
+        BodyEnd(),
+        Fetched(1, 5, 3, (b"\\Seen",)),
+        Completed(command, Condition.OK),
+    ],
+    "y": lambda command: [SaidBye(), Completed(command, Condition.OK)],
+    "g": granted,
+}
+
+
+class AnsweredServer(ImapServer):
+    """A server, and how its user is going to answer."""
+
+    def __init__(self, limits: Limits, trace: Trace) -> None:
+        super().__init__(limits, trace)
+        self.answers: deque[Answer] = deque()
+        self.send(Greeted(False))
+
+
+def answer(server: AnsweredServer, heard: Command | Closed) -> None:
+    """Answer a command as the letters say; BAD where that is not possible."""
+    if isinstance(heard, Closed):
+        return
+    chosen = server.answers.popleft() if server.answers else granted
+    try:
+        for event in chosen(heard):
+            server.send(event)
+    except LocalProtocolError:
+        server.send(Completed(heard, Condition.BAD))
+
+
+def will(chosen: Answer) -> Callable[[AnsweredServer], None]:
+    """Return what puts an answer behind those that are planned."""
+    return lambda server: server.answers.append(chosen)
+
+
+LETTERS = {ord(letter): will(chosen) for letter, chosen in ANSWERS.items()}
+SETTING = Setting(AnsweredServer, LETTERS, answer, one_way=False)
+
+
+def target(data: bytes) -> None:
+    """Hold the conversation."""
+    converse(SETTING, data)

@@ -1,0 +1,29 @@
+"""The POP3 client and server talk to each other over a line that changes octets."""
+
+from __future__ import annotations
+
+from mailhaul.protocols.pop3.client import Pop3Client
+
+from ..conversation import TIGHT
+from ..pair import Pairing, talk
+from .pop3_client import LETTERS as SAID
+from .pop3_server import LETTERS as ANSWERED
+from .pop3_server import AnsweredServer, answer
+
+
+def untraced(direction: str, line: bytes) -> None:
+    """Look at nothing: what a trace shows is another target's business."""
+
+
+PAIRING = Pairing(
+    lambda: Pop3Client(TIGHT, untraced),
+    lambda: AnsweredServer(TIGHT, untraced),
+    SAID,
+    ANSWERED,
+    answer,
+)
+
+
+def target(data: bytes) -> None:
+    """Let them talk."""
+    talk(PAIRING, data)

@@ -1,0 +1,44 @@
+"""What is said of a FETCH response that cannot be read, and what is forgiven."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.protocols.errors import RemoteProtocolError
+from mailhaul.protocols.imap.events import Fetched
+from mailhaul.protocols.imap.responses import fetched
+from mailhaul.protocols.imap.values import parse_values
+from mailhaul.protocols.limits import DEFAULT_LIMITS
+
+
+def read(line: bytes) -> Fetched:
+    _, event = fetched(parse_values([line], DEFAULT_LIMITS.nesting), DEFAULT_LIMITS)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"* 1 FETCH (UID)", "a FETCH response that cannot be read"),
+        (b"* 1 FETCH UID", "a FETCH response that cannot be read"),
+        (b"* x FETCH (UID 5)", "a FETCH response that cannot be read"),
+        (b'* 1 FETCH ("UID" 5)', "a FETCH response without names"),
+        (b"* 1 FETCH ((UID) 5)", "a FETCH response without names"),
+    ],
+)
+def test_the_fault_says_what_is_wrong_and_where(line: bytes, problem: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        read(line)
+    assert (caught.value.problem, caught.value.state) == (problem, "selected")
+
+
+@pytest.mark.parametrize(
+    ("item", "modseq"), [(b"(12)", 12), (b"()", None), (b"12", None), (b"NIL", None)]
+)
+def test_a_change_number_stands_in_a_list(item: bytes, modseq: int | None) -> None:
+    assert read(b"* 1 FETCH (UID 5 MODSEQ %b)" % item).modseq == modseq
+
+
+def test_a_list_that_is_not_closed_is_named() -> None:
+    with pytest.raises(RemoteProtocolError, match=r"^a \( without its \)$"):
+        parse_values([b"(a"], 8)

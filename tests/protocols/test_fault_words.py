@@ -1,0 +1,29 @@
+"""What a fault says: the problem, where the dialogue stood, and the start of what came."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (RemoteProtocolError("a problem"), "a problem"),
+        (RemoteProtocolError("a problem", state="ready"), "a problem (state ready)"),
+        (RemoteProtocolError("a problem", line=b"x\r"), r"a problem; came: b'x\r'"),
+        (
+            RemoteProtocolError("a problem", state="ready", line=b"x"),
+            "a problem (state ready); came: b'x'",
+        ),
+        (LimitExceeded("line", 80), "line exceeds the limit of 80"),
+        (LimitExceeded("line", 80, state="ready"), "line exceeds the limit of 80 (state ready)"),
+    ],
+)
+def test_a_fault_tells_what_it_knows(fault: RemoteProtocolError, words: str) -> None:
+    assert str(fault) == words
+
+
+def test_no_more_than_eighty_octets_of_what_came_are_kept() -> None:
+    assert RemoteProtocolError("a problem", line=b"x" * 81).line == b"x" * 80

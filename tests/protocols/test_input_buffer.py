@@ -1,0 +1,80 @@
+"""Bytes that came and are not understood yet: lines, blocks, and limits to the octet."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.protocols.errors import LimitExceeded
+from mailhaul.protocols.greetings import looks_like
+from mailhaul.protocols.input import InputBuffer
+
+
+def filled(data: bytes) -> InputBuffer:
+    buffer = InputBuffer()
+    buffer.append(data)
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "left"),
+    [
+        (b"ab\r\nc", b"ab", 1),
+        (b"ab\nc", b"ab", 1),
+        (b"\r\n", b"", 0),
+        (b"\n", b"", 0),
+        (b"a\r\r\n", b"a\r", 0),
+        (b"a\rb\n", b"a\rb", 0),
+    ],
+)
+def test_a_line_ends_with_lf_and_loses_one_cr(data: bytes, line: bytes, left: int) -> None:
+    buffer = filled(data)
+    assert buffer.take_line(10) == line
+    assert len(buffer) == left
+
+
+def test_a_line_may_be_as_long_as_the_limit() -> None:
+    assert filled(b"a" * 10 + b"\n").take_line(10) == b"a" * 10
+    assert filled(b"a" * 10).take_line(10) is None
+
+
+@pytest.mark.parametrize("data", [b"a" * 11 + b"\n", b"a" * 11])
+def test_a_longer_line_is_a_fault_that_names_the_limit(data: bytes) -> None:
+    with pytest.raises(LimitExceeded, match=r"^word exceeds the limit of 10$") as caught:
+        filled(data).take_line(10, "word")
+    assert (caught.value.name, caught.value.limit) == ("word", 10)
+
+
+def test_without_a_name_it_is_called_a_line() -> None:
+    with pytest.raises(LimitExceeded, match=r"^line exceeds"):
+        filled(b"aa").take_line(1)
+
+
+def test_the_search_goes_on_where_it_ended_and_starts_anew_behind_a_block() -> None:
+    buffer = filled(b"abc")
+    assert buffer.take_line(10) is None
+    assert buffer.take(2) == b"ab"
+    buffer.append(b"\nd\n")
+    assert [buffer.take_line(10), buffer.take_line(10)] == [b"c", b"d"]
+
+
+def test_a_block_is_what_there_is_up_to_what_is_wanted() -> None:
+    buffer = filled(b"abc")
+    assert [buffer.take(2), buffer.take(2), buffer.take(2)] == [b"ab", b"c", b""]
+
+
+def test_what_is_looked_at_stays() -> None:
+    buffer = filled(b"abc")
+    assert (buffer.head(2), buffer.head(9), len(buffer)) == (b"ab", b"abc", 3)
+
+
+def test_what_is_forgotten_leaves_nothing_to_search_behind() -> None:
+    buffer = filled(b"abc")
+    assert buffer.take_line(10) is None
+    buffer.clear()
+    buffer.append(b"\n")
+    assert buffer.take_line(10) == b""
+
+
+def test_a_first_line_that_nobody_knows_looks_like_nothing() -> None:
+    assert looks_like(b"hello") == ""
+    assert looks_like(b"HTTP/1.1 400") == " but looks like HTTP"
