@@ -166,6 +166,10 @@ class AppendChunk(Record):
     _hidden = frozenset({"data"})
 
 
+class AppendEnd(Record):
+    """Server role only: the message of the APPEND has come, with the end of its command."""
+
+
 class Idle(Record):
     """Ask for news as they come, until Done (RFC 2177)."""
 
@@ -332,3 +336,5 @@ Command = (
 """What gets a tag, and a tagged reply."""
 Continuation = Respond | CancelAuthentication | AppendChunk | Done
 """What belongs to the command before it and has no tag."""
+Heard = Command | Continuation | AppendEnd
+"""What the server role may hear."""

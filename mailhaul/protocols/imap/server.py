@@ -2,13 +2,23 @@
 
 The machine asks for literals, answers what is not allowed now or cannot be read with BAD, and
 hands out one command at a time: the next one when that has been answered. What a command means
-for a mailbox is its user's business.
+for a mailbox is its user's business. How commands are read is in command_lines.py, how responses
+are written in server_lines.py, what is allowed when in server_states.py.
+
+Some commands are conversations:
+
+* Authenticate may be answered with Challenge, each of which brings Respond or
+  CancelAuthentication, and at last with Completed.
+* Append is answered with ReadyForText, which brings its octets as AppendChunk and then AppendEnd,
+  or with Completed at once: then the message is not wanted, and dropped where it comes anyway.
+* Idle is answered with Idling, then news may be said until Done comes, which Completed answers.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from automat import NoTransition
 
@@ -16,58 +26,93 @@ from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..input import InputBuffer
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
-from .command_lines import BadSyntax, read_command
+from ..sasl.exchange import (
+    Authenticate,
+    CancelAuthentication,
+    Challenge,
+    Respond,
+    decode_base64,
+    encode_base64,
+)
+from ..secret import Secret
+from .command_lines import BadSyntax, read_append, read_command
 from .commands import (
+    Append,
+    AppendChunk,
+    AppendEnd,
     Capability,
     CloseMailbox,
     Command,
+    Compress,
+    Copy,
+    Done,
+    Expunge,
+    Fetch,
+    Heard,
+    Id,
+    Idle,
     Login,
     Logout,
+    Move,
     Noop,
+    Search,
     Select,
     StartTls,
+    Store,
+    UidCopy,
+    UidExpunge,
+    UidFetch,
+    UidMove,
+    UidSearch,
+    UidStore,
+    Unselect,
 )
 from .events import (
     BodyChunk,
     BodyEnd,
     BodyStart,
-    Capabilities,
     Closed,
     Code,
     Completed,
     Condition,
+    Enabled,
     Event,
-    Exists,
-    Expunged,
     Fetched,
-    Flags,
-    Found,
     Greeted,
-    Recent,
+    Idling,
+    ReadyForText,
     SaidBye,
-    Status,
     TlsReady,
-    Unknown,
 )
-from .responses import split_literal
+from .responses import CHUNK, split_literal
+from .server_lines import ResponseWriter, bracketed, text_opener
 from .server_states import Facts, new_dialogue
 from .values import Part, Text
 
+if TYPE_CHECKING:
+    from .deflate import Deflater, Inflater
+
 HEARD: dict[type, str] = {
-    Capability: "question_heard",
-    Noop: "question_heard",
+    **dict.fromkeys((Capability, Noop, Id), "question_heard"),
     StartTls: "start_tls_heard",
-    Login: "login_heard",
+    **dict.fromkeys((Login, Authenticate), "login_heard"),
     Select: "select_heard",
     Logout: "logout_heard",
+    **dict.fromkeys((Search, Fetch, Store, Copy, Move, Expunge), "message_command_heard"),
+    **dict.fromkeys((UidSearch, UidFetch, UidStore, UidCopy, UidMove), "message_command_heard"),
+    **dict.fromkeys((UidExpunge, CloseMailbox, Unselect), "message_command_heard"),
 }
-"""The input of the dialogue that each command is; all others are commands on messages."""
+"""The input of the dialogue that each command is; all others are commands on mailboxes."""
 GRANTED: dict[type, str] = {
-    Login: "login_granted",
+    **dict.fromkeys((Login, Authenticate), "login_granted"),
     Select: "select_granted",
-    CloseMailbox: "close_granted",
+    **dict.fromkeys((CloseMailbox, Unselect), "close_granted"),
 }
 """The input that an OK to these commands is."""
+DEAF = frozenset({"start", "leaving", "tls-handover"})
+"""States in which nothing is heard."""
+TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
+"""What a tag is made of (section 9)."""
 
 
 class ImapServer:
@@ -80,14 +125,22 @@ class ImapServer:
         self._dialogue = new_dialogue(self._facts)
         self._input = InputBuffer()
         self._outbox = Outbox()
-        self._pending: deque[tuple[bytes, Command]] = deque()
+        self._writer = ResponseWriter()
+        self._tag = b""
+        self._command: Command | None = None
         self._parts: list[Part] = []
         self._length = 0
         self._literal_left = 0
         self._literal: bytearray | None = None
+        self._message_due = self._message_waits = False
+        self._message_left = 0
+        self._dropping = False
         self._inside_fetch = False
         self._said_uid = False
         self._text_left: int | None = None
+        self._in_clear: list[bytes] = []
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
         self._ended = False
         self._told_end = False
         self._fault: RemoteProtocolError | None = None
@@ -100,16 +153,20 @@ class ImapServer:
     @property
     def outstanding(self) -> Sequence[Command]:
         """The command that has not been answered, if any."""
-        return tuple(command for _, command in self._pending)
+        return (self._command,) if self._command else ()
 
     @property
     def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now."""
-        return self._outbox.size
+        """How many bytes ``data_to_send`` would hand over now, before they are compressed."""
+        return self._outbox.size + sum(map(len, self._in_clear))
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes that the client sent. Behind STARTTLS they are dropped, not obeyed."""
-        if self._facts.state != "tls-handover":
+        if self._facts.state == "tls-handover":
+            return
+        if self._inflater:
+            self._inflater.feed(data)
+        else:
             self._input.append(data)
 
     def receive_eof(self) -> None:
@@ -118,9 +175,13 @@ class ImapServer:
 
     def data_to_send(self) -> list[bytes]:
         """Hand over, once, the bytes that are due to the client."""
-        return self._outbox.take()
+        pieces = self._outbox.take()
+        if self._deflater is None:
+            return pieces
+        in_clear, self._in_clear = self._in_clear, []
+        return in_clear + self._deflater.deflate(pieces)
 
-    def next_event(self) -> Command | Closed | NeedData:
+    def next_event(self) -> Heard | Closed | NeedData:
         """Return the next command, Closed at the end, or NEED_DATA.
 
         Raises RemoteProtocolError for what no server should bear, and again ever after.
@@ -140,36 +201,123 @@ class ImapServer:
 
     # Hearing
 
-    def _read(self) -> Command | Closed | NeedData:
-        while not self._pending and self._facts.state not in {"start", "leaving", "tls-handover"}:
-            command = self._next_command()
-            if command is None:
-                break
-            if command:
-                return command[0]
-        if self._ended and not self._pending and not self._told_end:
+    def _read(self) -> Heard | Closed | NeedData:
+        while self._listens:
+            heard = self._next()
+            if heard:
+                return heard[0]
+            if heard is None:
+                block = self._inflater.take(CHUNK) if self._inflater else b""
+                if not block:
+                    break
+                self._input.append(block)
+        if self._ended and not self._told_end and (self._listens or not self._command):
             self._told_end = True
             return Closed()
         return NEED_DATA
 
-    def _next_command(self) -> list[Command] | None:
-        """Read one command line; None when more has to come, [] when it was answered here."""
+    @property
+    def _listens(self) -> bool:
+        """Whether anything may be heard now: nothing waits for our answer."""
+        if self._facts.state in DEAF:
+            return False
+        return self._command is None or self._in_conversation
+
+    @property
+    def _in_conversation(self) -> bool:
+        return self._facts.state not in {"not-authenticated", "authenticated", "selected"}
+
+    def _next(self) -> list[Heard] | None:
+        """Read what comes next; None when more has to come, [] when it was answered here."""
+        match self._facts.state:
+            case "challenging":
+                return self._read_response()
+            case "idling" | "idling-selected":
+                return self._read_done()
+            case "receiving" | "receiving-selected":
+                return self._read_message()
+            case _ if self._dropping:
+                return self._drop_message()
+            case _:
+                return self._read_command()
+
+    def _read_response(self) -> list[Heard] | None:
+        """Read the answer to a challenge; what is no base64 cancels it."""
+        line = self._input.take_line(self._limits.sasl, "response")
+        if line is None:
+            return None
+        self._dialogue.response_heard()
+        if self._trace:
+            self._trace("<", b"*")
+        try:
+            if line != b"*":
+                return [Respond(Secret(decode_base64(line)))]
+        except ValueError:
+            pass
+        return [CancelAuthentication()]
+
+    def _read_done(self) -> list[Heard] | None:
+        line = self._input.take_line(self._limits.response_line, "command line")
+        if line is None:
+            return None
+        if self._trace:
+            self._trace("<", line)
+        if line.upper() != b"DONE":
+            raise RemoteProtocolError("something else than DONE came while idle (RFC 2177)")
+        self._dialogue.done_heard()
+        return [Done()]
+
+    def _read_message(self) -> list[Heard] | None:
+        """Read a piece of the message that APPEND brings, or the end of the command."""
+        if self._message_left:
+            block = self._input.take(min(self._message_left, CHUNK))
+            self._message_left -= len(block)
+            return [AppendChunk(block)] if block else None
+        if not self._end_of_append():
+            return None
+        self._dialogue.text_over()
+        return [AppendEnd()]
+
+    def _drop_message(self) -> list[Heard] | None:
+        """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
+        if self._message_left:
+            block = self._input.take(self._message_left)
+            self._message_left -= len(block)
+            return [] if block else None
+        if not self._end_of_append():
+            return None
+        self._dropping = False
+        return []
+
+    def _end_of_append(self) -> bool:
+        line = self._input.take_line(self._limits.response_line, "command line")
+        if line is None:
+            return False
+        if line not in {b"", b")"}:
+            raise RemoteProtocolError("APPEND has one message, and nothing stands behind it")
+        return True
+
+    def _read_command(self) -> list[Heard] | None:
         if self._literal is not None and not self._collect(self._literal):
             return None
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
             return None
         text, size = split_literal(line, self._limits.digits)
+        if size is not None and (append := self._append_of(line, text, size)):
+            return self._begin_append(*append, waits=not line.endswith(b"+}"))
         self._length += len(line) + (size or 0)
         if self._length > self._limits.response_line + self._limits.literal:
             raise LimitExceeded("command", self._limits.response_line + self._limits.literal)
         if size is not None:
             self._begin_literal(text, size, at_once=line.endswith(b"+}"))
             return []
-        parts: list[Part] = [*self._parts, text]
-        self._parts = []
+        return self._interpret([*self._take_parts(), text])
+
+    def _take_parts(self) -> list[Part]:
+        parts, self._parts = self._parts, []
         self._length = 0
-        return self._interpret(parts)
+        return parts
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
         if size > self._limits.literal:
@@ -190,29 +338,53 @@ class ImapServer:
         self._literal = None
         return True
 
-    def _interpret(self, parts: list[Part]) -> list[Command]:
-        first = parts[0]
-        line = first if isinstance(first, bytes) else b""
-        tag, _, rest = line.partition(b" ")
-        verb, _, arguments = rest.partition(b" ")
-        verb = verb.upper()
+    def _append_of(self, line: bytes, text: bytes, size: int) -> tuple[bytes, Append] | None:
+        """Return the APPEND whose message a literal is, and its tag; None for other literals."""
+        tag, verb, rest = taken_apart([*self._parts, text])
+        if verb != b"APPEND" or not is_tag(tag):
+            return None
+        binary = line[: line.rfind(b"{")].endswith(b"~")
+        try:
+            append = read_append(rest, size, binary=binary)
+        except BadSyntax:
+            # The literal is read, and the whole command answered with BAD.
+            return None
+        return (tag, append) if append else None
+
+    def _begin_append(self, tag: bytes, append: Append, *, waits: bool) -> list[Heard]:
+        self._take_parts()
         if self._trace:
-            self._trace("<", shown(line))
-        if not tag or not verb or any(byte in b'+*(){%"\\' for byte in tag):
+            self._trace("<", b"%b APPEND {%d}" % (tag, append.size))
+        self._message_left, self._message_waits = append.size, waits
+        if self._is_in_order(tag, append):
+            self._message_due = True
+            return [append]
+        self._dropping = not waits
+        return []
+
+    def _interpret(self, parts: list[Part]) -> list[Heard]:
+        tag, verb, rest = taken_apart(parts)
+        if self._trace:
+            self._trace("<", shown(parts[0]))
+        if not is_tag(tag) or not verb:
             self._put(b"* BAD a command has a tag and a name")
             return []
         try:
-            command = read_command(verb, [arguments, *parts[1:]])
+            command = read_command(verb, rest)
         except BadSyntax as problem:
             self._put(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
             return []
+        return [command] if self._is_in_order(tag, command) else []
+
+    def _is_in_order(self, tag: bytes, command: Command) -> bool:
+        """Tell the dialogue of a command; answer it here when it is not to be had."""
         try:
-            getattr(self._dialogue, HEARD.get(type(command), "message_command_heard"))()
+            getattr(self._dialogue, HEARD.get(type(command), "mailbox_command_heard"))()
         except NoTransition:
             self._put(b"%b BAD not allowed in state %b" % (tag, self._facts.state.encode()))
-            return []
-        self._pending.append((tag, command))
-        return [command]
+            return False
+        self._tag, self._command = tag, command
+        return True
 
     # Saying
 
@@ -228,19 +400,23 @@ class ImapServer:
                 self._send_fetch(event)
             case Completed(_, condition, code, text):
                 self._complete(condition, code, text)
+            case Challenge() | ReadyForText() | Idling():
+                self._go_on(event)
             case TlsReady():
-                self._complete(Condition.OK, None, b"begin TLS now")
-                self._input.clear()
-                self._advance("start_tls_granted")
+                self._grant_tls()
             case Greeted(preauthenticated, code, text):
-                self._advance("preauthenticated" if preauthenticated else "greeted")
                 word = b"PREAUTH" if preauthenticated else b"OK"
-                self._put(b"* %b %b%b" % (word, bracketed(code), text))
+                line = checked(b"* %b %b%b" % (word, bracketed(code), text))
+                self._advance("preauthenticated" if preauthenticated else "greeted")
+                self._put(line)
             case SaidBye(code, text):
+                line = checked(b"* BYE %b%b" % (bracketed(code), text))
                 self._advance("said_bye")
-                self._put(b"* BYE %b%b" % (bracketed(code), text))
+                self._put(line)
             case _:
-                self._put(b"* " + untagged(event))
+                self._put(b"* " + self._writer.untagged(event, self._tag))
+                if isinstance(event, Enabled) and {b"UTF8=ACCEPT", b"IMAP4REV2"} & event.names:
+                    self._writer.utf8 = True
 
     def _check_place(self, event: Event) -> None:
         """Refuse what would stand inside a text or a FETCH response and is no part of it."""
@@ -255,11 +431,11 @@ class ImapServer:
 
     def _send_fetch(self, event: BodyStart | BodyChunk | BodyEnd | Fetched) -> None:
         match event:
-            case BodyStart(number, uid, section, size, old_name):
+            case BodyStart(number, uid, _, size):
+                opener = text_opener(event)
                 self._put_item(number, b"" if self._said_uid or uid is None else b"UID %d" % uid)
                 self._said_uid = self._said_uid or uid is not None
-                name = old_name or b"BODY[%b]" % section
-                self._put_item(number, b"%b {%d}\r\n" % (name, size))
+                self._put_item(number, opener)
                 self._text_left = size
             case BodyChunk(data):
                 self._count_text(len(data))
@@ -269,7 +445,7 @@ class ImapServer:
                     raise LocalProtocolError(f"{self._text_left} octets of a text are missing")
                 self._text_left = None
             case Fetched(number):
-                items = fetch_items_of(event, with_uid=not self._said_uid)
+                items = self._writer.fetch_items(event, with_uid=not self._said_uid)
                 if not items and not self._inside_fetch:
                     raise LocalProtocolError("a FETCH response without any item")
                 for item in items:
@@ -289,14 +465,56 @@ class ImapServer:
             self._inside_fetch = True
             self._outbox.put(before + item)
 
+    def _go_on(self, event: Challenge | ReadyForText | Idling) -> None:
+        """Say the ``+`` that lets the client go on with its command."""
+        command = self._command
+        match event:
+            case Challenge(data) if isinstance(command, Authenticate):
+                self._advance("challenged")
+                if self._trace:
+                    self._trace(">", b"+ *")
+                self._outbox.put(b"+ %b\r\n" % encode_base64(data))
+            case ReadyForText() if self._message_due:
+                self._advance("text_granted")
+                self._message_due = False
+                if self._message_waits:
+                    self._put(b"+ go ahead")
+            case Idling() if isinstance(command, Idle):
+                self._advance("idle_granted")
+                self._put(b"+ idling")
+            case _:
+                raise LocalProtocolError(f"nobody waits for {type(event).__name__}")
+
+    def _grant_tls(self) -> None:
+        if not isinstance(self._command, StartTls):
+            raise LocalProtocolError("nobody asked for TLS")
+        self._complete(Condition.OK, None, b"begin TLS now")
+        self._input.clear()
+        self._advance("start_tls_granted")
+
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
-        if not self._pending:
+        command = self._command
+        if command is None or (self._in_conversation and self._facts.state not in DEAF):
             raise LocalProtocolError("no command waits for a reply")
-        tag, command = self._pending[0]
+        line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
+        checked(line)
         if condition is Condition.OK and type(command) in GRANTED:
             self._advance(GRANTED[type(command)])
-        self._pending.popleft()
-        self._put(b"%b %b %b%b" % (tag, condition.value, bracketed(code), text or b"done"))
+        if self._message_due:
+            # Who was told to wait sends nothing now; what was sent without asking is on its way.
+            self._message_due, self._dropping = False, not self._message_waits
+        self._command, self._tag = None, b""
+        self._put(line)
+        if isinstance(command, Compress) and condition is Condition.OK:
+            self._compress()
+
+    def _compress(self) -> None:
+        """Deflate both directions from here on; the OK itself is the last in clear."""
+        from .deflate import Deflater, Inflater  # zlib is loaded where it is used
+
+        self._in_clear = self._outbox.take()
+        self._deflater, self._inflater = Deflater(), Inflater()
+        self._inflater.feed(self._input.take(len(self._input)))
 
     def _advance(self, name: str) -> None:
         try:
@@ -310,8 +528,23 @@ class ImapServer:
         self._outbox.put(line + b"\r\n")
 
 
-def shown(line: bytes) -> bytes:
-    """Return a command line as a trace may show it: what might be a password is left out."""
+def taken_apart(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
+    """Return a command's tag, its verb in upper case, and what stands behind that."""
+    first = parts[0]
+    line = first if isinstance(first, bytes) else b""
+    tag, _, rest = line.partition(b" ")
+    verb, _, arguments = rest.partition(b" ")
+    return tag, verb.upper(), [arguments, *parts[1:]]
+
+
+def is_tag(tag: bytes) -> bool:
+    """Whether this may be a tag."""
+    return TAG.fullmatch(tag) is not None
+
+
+def shown(first: Part) -> bytes:
+    """Return a command's first line as a trace may show it, without what might be a password."""
+    line = first if isinstance(first, bytes) else b""
     for verb in (b"LOGIN", b"AUTHENTICATE"):
         before, found, _ = line.upper().partition(verb)
         if found:
@@ -319,46 +552,8 @@ def shown(line: bytes) -> bytes:
     return line
 
 
-def bracketed(code: Code | None) -> bytes:
-    """Return a response code as it stands before the text, or b""."""
-    if code is None:
-        return b""
-    arguments = b" " + code.arguments if code.arguments else b""
-    return b"[%b%b] " % (code.name, arguments)
-
-
-def fetch_items_of(event: Fetched, *, with_uid: bool) -> list[bytes]:
-    """Return the items of a FETCH response that are no message text."""
-    items: list[bytes] = []
-    if event.uid is not None and with_uid:
-        items.append(b"UID %d" % event.uid)
-    if event.size is not None:
-        items.append(b"RFC822.SIZE %d" % event.size)
-    if event.flags is not None:
-        items.append(b"FLAGS (%b)" % b" ".join(event.flags))
-    if event.internal_date is not None:
-        items.append(b'INTERNALDATE "%b"' % event.internal_date)
-    return items
-
-
-def untagged(event: Event) -> bytes:
-    """Return an untagged response, without its star."""
-    match event:
-        case Capabilities(names):
-            return b"CAPABILITY " + b" ".join(sorted(names, key=lambda n: (n != b"IMAP4REV1", n)))
-        case Status(condition, code, text):
-            return b"%b %b%b" % (condition.value, bracketed(code), text)
-        case Flags(names):
-            return b"FLAGS (%b)" % b" ".join(names)
-        case Exists(count):
-            return b"%d EXISTS" % count
-        case Recent(count):
-            return b"%d RECENT" % count
-        case Expunged(number):
-            return b"%d EXPUNGE" % number
-        case Found(uids):
-            return b" ".join([b"SEARCH", *(b"%d" % uid for uid in uids)])
-        case Unknown(name):
-            return name
-        case _:
-            raise LocalProtocolError(f"{type(event).__name__} is not an untagged response")
+def checked(line: bytes) -> bytes:
+    """Return a line. Raises LocalProtocolError for one with a line end in it."""
+    if b"\r" in line or b"\n" in line:
+        raise LocalProtocolError("a line with a line end in it")
+    return line

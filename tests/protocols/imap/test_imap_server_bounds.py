@@ -95,11 +95,16 @@ def test_but_not_of_what_means_something(byte: bytes) -> None:
     ("line", "answer"),
     [
         (b"a NOOP x", b"a BAD no argument belongs here"),
-        (b"a LOGIN x", b"a BAD 2 string(s) belong here"),
-        (b'a LOGIN x "y', b"a BAD a string that does not end"),
-        (b"a LOGIN ((x)) y", b"a BAD a string that does not end"),
+        (b"a LOGIN x", b"a BAD a password belongs here"),
+        (b'a LOGIN x "y', b"a BAD a string or a list that does not end"),
+        (b"a LOGIN ((x)) y", b"a BAD a user belongs here"),
+        (b"a LOGIN ((((x)))) y", b"a BAD a string or a list that does not end"),
+        (b"a LOGIN x y z", b"a BAD something stands behind the last argument"),
         (b"a FETCH x y", b"a BAD not a set of numbers"),
-        (b"a UID UID FETCH 1 FLAGS", b"a BAD this command has no UID form"),
+        (
+            b"a UID UID FETCH 1 FLAGS",
+            b"a BAD this command has no UID form, or an argument is missing",
+        ),
         (b"a FETCH 1", b"a BAD unknown command or missing argument"),
     ],
 )
