@@ -43,7 +43,7 @@ TIGHT = Limits(
     untagged=1500,
     nesting=6,
     digits=12,
-    capabilities=8,
+    capabilities=16,
     outstanding=8,
 )
 """Limits so low that short inputs reach them."""

@@ -9,7 +9,16 @@ from collections import deque
 from collections.abc import Callable
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.imap.commands import Command, Logout, StartTls
+from mailhaul.protocols.imap.commands import (
+    Append,
+    AppendChunk,
+    Command,
+    Done,
+    Heard,
+    Idle,
+    Logout,
+    StartTls,
+)
 from mailhaul.protocols.imap.events import (
     BodyChunk,
     BodyEnd,
@@ -22,12 +31,15 @@ from mailhaul.protocols.imap.events import (
     Exists,
     Fetched,
     Greeted,
+    Idling,
+    ReadyForText,
     SaidBye,
     TlsReady,
 )
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.sasl.exchange import Authenticate, Challenge
 
 from ..conversation import Setting, converse
 
@@ -41,6 +53,12 @@ def granted(command: Command) -> list[Event]:
             return [TlsReady(command)]
         case Logout():
             return [SaidBye(), Completed(command, Condition.OK)]
+        case Authenticate(_, None):
+            return [Challenge(b"say more")]
+        case Append():
+            return [ReadyForText(command)]
+        case Idle():
+            return [Idling(command), Exists(4)]
         case _:
             return [Completed(command, Condition.OK)]
 
@@ -57,6 +75,7 @@ ANSWERS: dict[str, Answer] = {
         Fetched(1, 5, 3, (b"\\Seen",)),
         Completed(command, Condition.OK),
     ],
+    "h": lambda command: [Challenge(b"")],
     "y": lambda command: [SaidBye(), Completed(command, Condition.OK)],
     "g": granted,
 }
@@ -71,16 +90,19 @@ class AnsweredServer(ImapServer):
         self.send(Greeted(False))
 
 
-def answer(server: AnsweredServer, heard: Command | Closed) -> None:
+def answer(server: AnsweredServer, heard: Heard | Closed) -> None:
     """Answer a command as the letters say; BAD where that is not possible."""
-    if isinstance(heard, Closed):
+    if isinstance(heard, Closed | AppendChunk):
         return
+    command = server.outstanding[0]
     chosen = server.answers.popleft() if server.answers else granted
+    if command is not heard and chosen is granted:
+        chosen = ANSWERS["n" if isinstance(heard, Done) else "o"]
     try:
-        for event in chosen(heard):
+        for event in chosen(command):
             server.send(event)
     except LocalProtocolError:
-        server.send(Completed(heard, Condition.BAD))
+        server.send(Completed(command, Condition.BAD))
 
 
 def will(chosen: Answer) -> Callable[[AnsweredServer], None]:

@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
+from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import (
+    Bdat,
     BodyChunk,
     Command,
+    Continuation,
     Data,
     Ehlo,
     EndOfData,
+    Etrn,
     Helo,
     Mail,
     Noop,
@@ -22,9 +27,9 @@ from mailhaul.protocols.smtp.commands import (
     StartTls,
 )
 
-from ..conversation import Setting, converse
+from ..conversation import SECRET, Setting, converse
 
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, Command | Continuation] = {
     "e": Ehlo(b"client.example"),
     "h": Helo(b"client.example"),
     "t": StartTls(),
@@ -40,10 +45,21 @@ COMMANDS: dict[str, Command] = {
     "s": Rset(),
     "n": Noop(),
     "q": Quit(),
+    "a": Authenticate(b"PLAIN", Secret(b"\0joe\0" + SECRET)),
+    "A": Authenticate(b"LOGIN"),
+    "p": Respond(Secret(SECRET)),
+    "c": CancelAuthentication(),
+    "B": Mail(b"ann@example.net", body=b"BINARYMIME", ret=b"HDRS", envid=b"1"),
+    "D": Rcpt(b"dan@example.org", (b"NEVER",), b"rfc822;dan@x"),
+    "b": Bdat(6),
+    "l": Bdat(0, last=True),
+    "L": Bdat(6, last=True),
+    "y": BodyChunk(b"abc"),
+    "E": Etrn(b"example.org"),
 }
 
 
-def sends(command: Command) -> Callable[[SmtpClient], None]:
+def sends(command: Command | Continuation) -> Callable[[SmtpClient], None]:
     """Return what sends a command."""
     return lambda client: client.send(command)
 

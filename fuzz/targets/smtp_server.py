@@ -12,6 +12,7 @@ from collections.abc import Callable
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
 from mailhaul.protocols.smtp.commands import BodyChunk, Data, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Closed, Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
@@ -19,7 +20,11 @@ from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 from ..conversation import Setting, converse
 from ..turns import turns
 
-EXTENSIONS = {**DEFAULT_EXTENSIONS, b"STARTTLS": b"", b"SMTPUTF8": b""}
+EXTENSIONS = {
+    **DEFAULT_EXTENSIONS,
+    **dict.fromkeys((b"STARTTLS", b"SMTPUTF8", b"CHUNKING", b"BINARYMIME", b"DSN", b"ETRN"), b""),
+    b"AUTH": b"PLAIN LOGIN",
+}
 REPLIES = {
     "y": Reply(250, (b"2.0.0 ok",)),
     "g": Reply(354, (b"go on",)),
@@ -56,11 +61,20 @@ def answer(server: AnsweredServer, heard: Heard | Closed) -> None:
     """Answer all that is due as the letters say."""
     if isinstance(heard, Closed | BodyChunk):
         return
+    if isinstance(heard, Authenticate | Respond) and not server.answers:
+        server.send(Challenge(b"say more") if wants_more(heard) else Reply(235, (b"in",)))
+        return
     for due in server.outstanding:
         try:
             server.send(server.answers.popleft() if server.answers else granted(due))
         except LocalProtocolError:
             return
+
+
+def wants_more(heard: Authenticate | Respond) -> bool:
+    """Whether there is anything else to ask."""
+    response = heard.response if isinstance(heard, Respond) else heard.initial_response
+    return response is None or not response.reveal()
 
 
 def will(reply: Reply) -> Callable[[AnsweredServer], None]:

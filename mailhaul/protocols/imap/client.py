@@ -219,7 +219,7 @@ class ImapClient:
             if any(isinstance(c, Login | Authenticate) for c in self._pending.values()):
                 # Where a password has just been sent, what came may be a part of its echo.
                 fault.line = b""
-            fault.line = self._reader.without_secrets(fault.line)
+            fault.line = self._reader.hidden.clean(fault.line)
             self._fault = fault
             self._outbox.take()
             if self._events:
@@ -254,7 +254,8 @@ class ImapClient:
         if rest or isinstance(command, CHATTY):
             self._begin_conversation(command, rest)
         if isinstance(command, Login):
-            self._hide(command.password.reveal(), quoted(command.password.reveal())[1:-1])
+            password = command.password.reveal()
+            self._reader.hidden.add(password, quoted(password)[1:-1])
 
     def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
         self._open, self._asked = command, False
@@ -265,7 +266,7 @@ class ImapClient:
                 if self._abilities.takes_at_once(size):
                     self._go_on(b"+")
             case Authenticate(_, initial) if initial is not None:
-                self._hide(initial.reveal())
+                self._reader.hidden.add(initial.reveal())
                 if not takes_initial(self._abilities):
                     self._initial_response = initial.reveal()
             case _:
@@ -275,7 +276,7 @@ class ImapClient:
         if not self._asked or not isinstance(self._open, Authenticate):
             raise LocalProtocolError("there is no challenge to respond to")
         self._asked = False
-        self._hide(plain)
+        self._reader.hidden.add(plain)
         if self._trace:
             self._trace(">", b"*")
         self._outbox.put(line + b"\r\n")
@@ -305,13 +306,9 @@ class ImapClient:
             self._trace(">", b"DONE")
         self._outbox.put(b"DONE\r\n")
 
-    def _hide(self, *secrets: bytes) -> None:
-        """Let no trace or error show what a server repeats of these."""
-        plain = {part for secret in secrets for part in secret.split(b"\0") if part}
-        encoded = {encode_base64(secret) for secret in secrets if secret}
-        self._reader.hidden |= plain | encoded
-
     def _check(self, command: Command) -> None:
+        if self._deflater and isinstance(command, Compress):
+            raise LocalProtocolError("both directions are compressed already (RFC 4978, section 3)")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         # A command that goes alone is the only one on its way, and so the first.
@@ -433,7 +430,7 @@ class ImapClient:
             self._dialogue.bye()
         except NoTransition:
             raise RemoteProtocolError("BYE at a moment when nothing may come") from None
-        self._events.append(SaidBye(code, self._reader.without_secrets(text)))
+        self._events.append(SaidBye(code, self._reader.hidden.clean(text)))
 
     def _hear_tagged(self, line: bytes) -> None:
         tag, _, rest = line.partition(b" ")
@@ -451,11 +448,11 @@ class ImapClient:
         del self._pending[tag]
         self._reader.command_over()
         code, text = split_code(text)
-        text = self._reader.without_secrets(text)
+        text = self._reader.hidden.clean(text)
         if condition is Condition.OK:
             # The server may talk about the password later on; but a very short one stands in
             # every other word.
-            self._reader.hidden = frozenset(s for s in self._reader.hidden if len(s) >= 4)
+            self._reader.hidden.login_is_over()
         self._conclude(command, condition)
         if self._facts.state == "tls-handover":
             if len(self._reader.input):

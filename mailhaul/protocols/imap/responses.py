@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 
 from ..errors import LimitExceeded, RemoteProtocolError
+from ..hidden import Hidden
 from ..input import InputBuffer
 from ..limits import Limits
 from ..machine import Trace
@@ -58,7 +59,7 @@ class ResponseReader:
 
     def __init__(self, limits: Limits, trace: Trace | None) -> None:
         self.input = InputBuffer()
-        self.hidden: frozenset[bytes] = frozenset()
+        self.hidden = Hidden()
         self._limits = limits
         self._trace = trace
         self._line: bytes | None = None
@@ -100,12 +101,6 @@ class ResponseReader:
     def command_over(self) -> None:
         """Begin to count anew what one command makes us read."""
         self._held = 0
-
-    def without_secrets(self, line: bytes) -> bytes:
-        """Return a line with ``*`` in place of what is hidden."""
-        for secret in self.hidden:
-            line = line.replace(secret, b"*")
-        return line
 
     def _take_line(self) -> bytes | None:
         limit = self._limits.response_line
@@ -190,7 +185,7 @@ class ResponseReader:
 
     def _show(self, line: bytes) -> None:
         if self._trace:
-            self._trace("<", self.without_secrets(line))
+            self._trace("<", self.hidden.clean(line))
 
     def _collect(self, literal: bytearray) -> bool:
         block = self.input.take(self._left)

@@ -378,6 +378,9 @@ class ImapServer:
 
     def _is_in_order(self, tag: bytes, command: Command) -> bool:
         """Tell the dialogue of a command; answer it here when it is not to be had."""
+        if self._deflater and isinstance(command, Compress):
+            self._put(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
+            return False
         try:
             getattr(self._dialogue, HEARD.get(type(command), "mailbox_command_heard"))()
         except NoTransition:

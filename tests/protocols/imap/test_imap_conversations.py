@@ -430,6 +430,12 @@ def test_what_comes_in_one_piece_with_the_ok_is_read_as_deflated() -> None:
     assert list(events_of(client)) == [Completed(Compress(), OK, None, b"now"), Exists(9)]
 
 
+def test_what_is_compressed_is_not_compressed_again() -> None:
+    client = compressed()
+    with pytest.raises(LocalProtocolError, match="already"):
+        client.send(Compress())
+
+
 def test_a_refused_compression_changes_nothing() -> None:
     client = selected()
     client.send(Compress())
