@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .dots import partial_end
 from .sasl.exchange import encode_base64
 
 SHORTEST = 4
@@ -30,3 +31,9 @@ class Hidden:
         for word in sorted(self._words, key=len, reverse=True):
             line = line.replace(word, b"*")
         return line
+
+    def clean_cut(self, line: bytes) -> bytes:
+        """Do so with a line that was cut off, maybe inside a secret."""
+        line = self.clean(line)
+        cut = max((partial_end(line, word) for word in self._words), default=0)
+        return line[:-cut] + b"*" if cut >= SHORTEST else line

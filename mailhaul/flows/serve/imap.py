@@ -2,87 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.commands import (
+    Append,
+    AppendChunk,
+    AppendEnd,
     Capability,
     CloseMailbox,
     Command,
+    Compress,
+    Copy,
+    Done,
+    Enable,
     Expunge,
     Fetch,
+    Heard,
+    Id,
+    Idle,
     Login,
     Logout,
+    Move,
+    Namespace,
     Noop,
     Search,
     Select,
     StartTls,
     Store,
+    UidCopy,
     UidExpunge,
     UidFetch,
+    UidMove,
     UidSearch,
     UidStore,
+    Unselect,
 )
 from ...protocols.imap.events import (
     BodyChunk,
-    BodyEnd,
-    BodyStart,
     Capabilities,
     Closed,
     Code,
     Completed,
     Condition,
+    Enabled,
     Exists,
     Expunged,
     Fetched,
     Flags,
-    Found,
     Greeted,
+    Identified,
+    Idling,
+    ReadyForText,
     Recent,
     SaidBye,
     Status,
     TlsReady,
+    Vanished,
 )
 from ...protocols.imap.server import ImapServer
+from ...protocols.imap.uid_sets import uid_set
+from ...protocols.sasl.exchange import Authenticate
 from ..channel import Channel, next_event
 from ..requests import Close, RuntimeFault, TimedOut, Wait
-from .imap_queries import (
-    SYSTEM_FLAGS,
-    Refused,
-    TextItem,
-    canonical,
-    part_of,
-    read_items,
-    search,
-)
-from .mailboxes import Mailbox, Mailboxes, Message, Numbered
+from .imap_mailboxes import MailboxCommands, OnMailboxes
+from .imap_messages import OpenMailbox
+from .imap_queries import SYSTEM_FLAGS, Refused, canonical
+from .logins import Logins, Nonces
+from .mailboxes import Mailboxes, Message
 
 PATIENCE = 1800.0
 """Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
+GLANCE = 1.0
+"""Seconds between two looks for news while a client is idle."""
 
 CAPABILITIES = (b"UIDPLUS", b"LITERAL+")
+ALL_CAPABILITIES = (
+    *CAPABILITIES,
+    *(b"SASL-IR", b"ID", b"IDLE", b"ENABLE", b"NAMESPACE", b"CHILDREN", b"UNSELECT", b"MOVE"),
+    *(b"ESEARCH", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE", b"CREATE-SPECIAL-USE"),
+    *(b"STATUS=SIZE", b"CONDSTORE", b"QRESYNC", b"COMPRESS=DEFLATE"),
+)
+"""All that this server can do. What is not announced it does not do either."""
+NEEDED: dict[type, bytes] = {
+    Id: b"ID",
+    Idle: b"IDLE",
+    Enable: b"ENABLE",
+    Namespace: b"NAMESPACE",
+    Unselect: b"UNSELECT",
+    Move: b"MOVE",
+    UidMove: b"MOVE",
+    UidExpunge: b"UIDPLUS",
+    Compress: b"COMPRESS=DEFLATE",
+}
+"""The capability without which a command is refused."""
+TO_ENABLE = frozenset({b"CONDSTORE", b"QRESYNC"})
 
 Secure = Callable[[], Awaitable[None]]
 """Shakes hands over TLS as the server; raises RuntimeFault."""
 
-CHANGES: dict[bytes, Callable[[set[bytes], set[bytes]], set[bytes]]] = {
-    b"FLAGS": lambda old, named: set(named),
-    b"+FLAGS": lambda old, named: old | named,
-    b"-FLAGS": lambda old, named: old - named,
-}
-"""What the operations of STORE make of a message's flags."""
-
 
 @dataclass(slots=True)
 class Misbehaviour:
-    """What the server does wrong, for tests. ``cut`` maps a UID to octets of its text.
+    """What the server does wrong, for tests.
 
-    The connection is closed as soon as so many octets of that message were sent, whenever it is
-    asked for: its size in octets cuts between the text and the answer to the command.
+    ``cut`` maps a UID to octets of its text: the connection is closed as soon as so many octets
+    of that message were sent, whenever it is asked for, so that its size in octets cuts between the
+    text and the answer to the command. ``refuse`` are commands that are answered with NO,
+    ``silent`` those that are never answered, and ``hang_up`` those at which the connection is
+    closed.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
+    refuse: Collection[type] = ()
+    silent: Collection[type] = ()
+    hang_up: Collection[type] = ()
 
 
 class Hangup(Exception):
@@ -100,24 +135,25 @@ class ImapService:
         capabilities: Iterable[bytes] = CAPABILITIES,
         secure: Secure | None = None,
         misbehaviour: Misbehaviour | None = None,
+        nonces: Nonces | None = None,
     ) -> None:
         self._channel = channel
         self._machine = channel.machine
-        self._mailboxes = mailboxes
-        self._users = users
+        self._logins = None if users is None else Logins(users, nonces)
         self._capabilities = frozenset({b"IMAP4REV1", *capabilities})
         self._secure = secure
         self._misbehaviour = misbehaviour or Misbehaviour()
-        self._mailbox = Mailbox()
-        self._known = 0
-        self._read_only = False
+        self._mailboxes = MailboxCommands(mailboxes, self._machine.send)
+        self._open: OpenMailbox | None = None
+        self._enabled: set[bytes] = set()
+        self._left = dict(self._misbehaviour.cut)
 
     async def run(self) -> None:
         """Greet (with PREAUTH if no users are given), then answer command after command."""
         announced = Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
-        self._machine.send(Greeted(self._users is None, announced, b"ready"))
+        self._machine.send(Greeted(self._logins is None, announced, b"ready"))
         try:
-            while not isinstance(command := await next_event(self._channel, PATIENCE), Closed):
+            while not isinstance(command := await self._next(), Closed):
                 await self._answer(command)
                 if isinstance(command, Logout):
                     break
@@ -127,58 +163,99 @@ class ImapService:
             self._machine.send(SaidBye(None, b"this goes nowhere"))
         await Close(self._channel)
 
+    async def _next(self) -> Command | Closed:
+        """Return the next command; what belongs to none before it is passed over."""
+        while True:
+            heard: Heard | Closed = await next_event(self._channel, PATIENCE)
+            if isinstance(heard, Command | Closed):
+                return heard
+
     def _announced(self) -> frozenset[bytes]:
         extra = {b"STARTTLS"} if self._secure and not self._channel.tls else set[bytes]()
+        if b"SASL-IR" in self._capabilities and self._logins:
+            extra |= {b"AUTH=" + name for name in self._logins.mechanisms}
         return self._capabilities | extra
 
     async def _answer(self, command: Command) -> None:
+        wrong = self._misbehaviour
+        if isinstance(command, tuple(wrong.hang_up)):
+            raise Hangup
+        if isinstance(command, tuple(wrong.silent)):
+            await Wait([], PATIENCE)
         try:
+            if isinstance(command, tuple(wrong.refuse)):
+                raise Refused("no")
             code = await self._do(command)
         except Refused as refusal:
-            self._machine.send(Completed(command, Condition.NO, None, str(refusal).encode("ascii")))
+            text = str(refusal).encode("ascii")
+            self._machine.send(Completed(command, Condition.NO, refusal.code, text))
+        except ValueError:
+            self._machine.send(Completed(command, Condition.BAD, None, b"not a set of numbers"))
         else:
             if not isinstance(command, StartTls):
-                self._tell_news()
+                self._tell_news(expunged=not isinstance(command, Fetch | Store | Search))
                 self._machine.send(Completed(command, Condition.OK, code, b"done"))
 
     async def _do(self, command: Command) -> Code | None:
         """Do what a command asks; return the code for its OK. Raises Refused."""
+        needed = NEEDED.get(type(command))
+        if needed and needed not in self._capabilities:
+            raise Refused("this is not offered here")
         machine = self._machine
         match command:
             case Capability():
                 machine.send(Capabilities(self._announced()))
-            case Noop():
+            case Noop() | Compress():
                 pass
+            case Id():
+                machine.send(Identified(((b"name", b"mailhaul"),)))
             case Logout():
                 machine.send(SaidBye(None, b"good-bye"))
             case StartTls():
                 await self._start_tls(command)
-            case Login(user, password):
-                self._log_in(user, password.reveal())
-            case Select(name, read_only):
-                return self._select(name, read_only)
-            case CloseMailbox():
-                if not self._read_only:
-                    self._mailbox.expunge()
-            case Expunge() | UidExpunge():
-                self._expunge(command)
-            case Search(criteria) | UidSearch(criteria):
-                self._search(criteria, by_uid=isinstance(command, UidSearch))
-            case Fetch(numbers, items):
-                await self._fetch(self._mailbox.numbered(numbers), items, by_uid=False)
-            case UidFetch(uids, items):
-                await self._fetch(self._mailbox.with_uids(uids), items, by_uid=True)
-            case Store(numbers, operation, flags):
-                self._store(self._mailbox.numbered(numbers), operation, flags, by_uid=False)
-            case UidStore(uids, operation, flags):
-                self._store(self._mailbox.with_uids(uids), operation, flags, by_uid=True)
+            case Login() | Authenticate():
+                return await self._log_in(command)
+            case Enable(names):
+                self._enable(names)
+            case Idle():
+                await self._idle(command)
+            case Append():
+                return await self._append(command)
+            case Select():
+                return self._select(command)
+            case _ if isinstance(command, OnMailboxes):
+                self._mailboxes.do(command)
+            case _:
+                return await self._do_in_mailbox(self._open, command)
         return None
 
-    def _tell_news(self) -> None:
-        """Say that mail has come in since the mailbox was opened (RFC 3501, 5.2)."""
-        if self._machine.state == "selected" and len(self._mailbox.messages) > self._known:
-            self._known = len(self._mailbox.messages)
-            self._machine.send(Exists(self._known))
+    async def _do_in_mailbox(self, box: OpenMailbox | None, command: Command) -> Code | None:
+        if box is None:
+            raise Refused("this is not offered here")
+        match command:
+            case CloseMailbox():
+                if not box.read_only:
+                    box.expunge()
+                self._open = None
+            case Unselect():
+                self._open = None
+            case Expunge():
+                box.expunge()
+            case UidExpunge(uids):
+                box.expunge(uids)
+            case Search() | UidSearch():
+                box.search(command)
+            case Fetch() | UidFetch():
+                await box.fetch(command)
+            case Store() | UidStore():
+                return box.store(command)
+            case Copy() | UidCopy() | Move() | UidMove():
+                return box.copy(command, self._mailboxes.target(command.mailbox))
+            case _:
+                raise Refused("this is not offered here")
+        return None
+
+    # Logging in
 
     async def _start_tls(self, command: StartTls) -> None:
         if self._secure is None or self._channel.tls:
@@ -190,107 +267,138 @@ class ImapService:
             raise Hangup from None
         self._machine.tls_started()
 
-    def _log_in(self, user: bytes, password: bytes) -> None:
-        if self._users is None or self._users.get(user) != password:
-            raise Refused("wrong user or password")
+    async def _log_in(self, command: Login | Authenticate) -> Code:
+        logins = self._logins
+        match command:
+            case Login(user, password):
+                good = logins is not None and logins.fit(user, password.reveal())
+            case Authenticate():
+                who = logins and await logins.exchange(self._channel, command, PATIENCE)
+                good = who is not None
+        if not good:
+            raise Refused("wrong user or password", Code(b"AUTHENTICATIONFAILED"))
+        return Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
 
-    def _select(self, name: bytes, read_only: bool) -> Code:
-        mailbox = self._mailboxes.find(name)
-        if mailbox is None:
-            raise Refused("no such mailbox")
-        self._mailbox, self._read_only = mailbox, read_only
-        self._known = len(mailbox.messages)
+    def _enable(self, names: Iterable[bytes]) -> None:
+        enabled = TO_ENABLE & self._capabilities & set(names)
+        self._enabled |= enabled | ({b"CONDSTORE"} if enabled else set[bytes]())
+        self._machine.send(Enabled(frozenset(enabled)))
+
+    # Mailboxes
+
+    def _select(self, command: Select) -> Code:
+        if self._open and self._enabled:
+            self._machine.send(Status(Condition.OK, Code(b"CLOSED"), b"the one before"))
+        self._open = None
+        mailbox = self._mailboxes.existing(command.mailbox)
+        box = OpenMailbox(mailbox, command.read_only, self._machine.send, self._stream)
+        box.with_modseq = bool(self._enabled) or command.condstore
+        self._open = box
         send = self._machine.send
         send(Flags(SYSTEM_FLAGS))
         send(Exists(len(mailbox.messages)))
         send(Recent(0))
-        permanent = b"()" if read_only else b"(%b)" % b" ".join(SYSTEM_FLAGS)
-        send(Status(Condition.OK, Code(b"PERMANENTFLAGS", permanent), b"flags"))
-        send(Status(Condition.OK, Code(b"UIDVALIDITY", b"%d" % mailbox.uidvalidity), b"UIDs"))
-        send(Status(Condition.OK, Code(b"UIDNEXT", b"%d" % mailbox.uidnext), b"next"))
-        return Code(b"READ-ONLY" if read_only else b"READ-WRITE")
+        permanent = b"()" if command.read_only else b"(%b \\*)" % b" ".join(SYSTEM_FLAGS)
+        for name, value in (
+            (b"PERMANENTFLAGS", permanent),
+            (b"UIDVALIDITY", b"%d" % mailbox.uidvalidity),
+            (b"UIDNEXT", b"%d" % mailbox.uidnext),
+            *([(b"HIGHESTMODSEQ", b"%d" % mailbox.modseq)] if self._counts_changes else []),
+        ):
+            send(Status(Condition.OK, Code(name, value), b"so it is"))
+        if command.resync:
+            self._resync(box, command)
+        return Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
 
-    def _expunge(self, command: Expunge | UidExpunge) -> None:
-        if self._read_only:
-            raise Refused("the mailbox is read-only")
-        uids = None
-        if isinstance(command, UidExpunge):
-            uids = frozenset(message.uid for _, message in self._mailbox.with_uids(command.uids))
-        for number in self._mailbox.expunge(uids):
-            self._machine.send(Expunged(number))
-        self._known = min(self._known, len(self._mailbox.messages))
+    @property
+    def _counts_changes(self) -> bool:
+        return b"CONDSTORE" in self._capabilities
 
-    # Messages
+    def _resync(self, box: OpenMailbox, command: Select) -> None:
+        """Say what has changed since the client looked last (RFC 7162, 3.2.5.1)."""
+        resync = command.resync
+        if b"QRESYNC" not in self._enabled or resync is None:
+            raise Refused("QRESYNC has not been enabled")
+        if resync.uid_validity != box.mailbox.uidvalidity:
+            return
+        if gone := box.mailbox.gone_since(resync.modseq):
+            self._machine.send(Vanished(uid_set(gone), earlier=True))
+        for number, message in enumerate(box.view.messages, 1):
+            if message.modseq > resync.modseq:
+                self._machine.send(changed(number, message, with_modseq=True))
 
-    def _search(self, criteria: bytes, *, by_uid: bool) -> None:
-        found = search(criteria, self._mailbox)
-        self._machine.send(Found(tuple(m.uid if by_uid else number for number, m in found)))
+    async def _append(self, command: Append) -> Code:
+        mailbox = self._mailboxes.target(command.mailbox)
+        self._machine.send(ReadyForText(command))
+        pieces: list[bytes] = []
+        while not isinstance(heard := await self._continuation(), AppendEnd):
+            if isinstance(heard, AppendChunk):
+                pieces.append(heard.data)
+        flags = (canonical(flag) for flag in command.flags)
+        message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
+        return Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
 
-    def _store(self, messages: Numbered, operation: bytes, flags: bytes, *, by_uid: bool) -> None:
-        if self._read_only:
-            raise Refused("the mailbox is read-only")
-        named = {canonical(flag) for flag in flags.strip(b"()").split()}
-        change, _, silent = operation.upper().partition(b".")
-        if change not in CHANGES or silent not in {b"", b"SILENT"}:
-            raise Refused("flags cannot be changed like this")
-        for number, message in messages:
-            message.flags = CHANGES[change](message.flags, named)
-            if not silent:
-                uid = message.uid if by_uid else None
-                self._machine.send(Fetched(number, uid, None, tuple(sorted(message.flags))))
+    async def _idle(self, command: Idle) -> None:
+        self._machine.send(Idling(command))
+        waited = 0.0
+        while True:
+            try:
+                heard = await next_event(self._channel, GLANCE)
+            except TimedOut:
+                waited += GLANCE
+                if waited >= PATIENCE:
+                    raise
+                self._tell_news(expunged=True)
+                continue
+            if isinstance(heard, Done):
+                return
+            raise Hangup
 
-    async def _fetch(self, messages: Numbered, items: bytes, *, by_uid: bool) -> None:
-        texts, facts = read_items(items)
-        facts |= {b"UID"} if by_uid else set[bytes]()
-        for number, message in messages:
-            uid = message.uid if b"UID" in facts else None
-            for item in texts:
-                await self._send_text(number, uid, message, item)
-            marked = self._mark(message, texts)
-            self._machine.send(
-                Fetched(
-                    number,
-                    uid,
-                    message.size if b"RFC822.SIZE" in facts else None,
-                    tuple(sorted(message.flags)) if marked or b"FLAGS" in facts else None,
-                    message.date if b"INTERNALDATE" in facts else None,
-                )
-            )
+    async def _continuation(self) -> Heard:
+        """Return the next piece of a command. Raises Hangup when there will be none."""
+        heard: Heard | Closed = await next_event(self._channel, PATIENCE)
+        if isinstance(heard, Closed):
+            raise Hangup
+        return heard
 
-    def _mark(self, message: Message, texts: list[TextItem]) -> bool:
-        """Set \\Seen where reading does that; tell whether it was not set before."""
-        marks = any(item.marks for item in texts) and not self._read_only
-        if not marks or rb"\Seen" in message.flags:
-            return False
-        message.flags.add(rb"\Seen")
-        return True
+    # News
 
-    async def _send_text(
-        self, number: int, uid: int | None, message: Message, item: TextItem
-    ) -> None:
-        size, chunks = message.size, message.chunks()
-        if item.section:
-            text = part_of(message.text, item.section)
-            size, chunks = len(text), (text,)
-        self._machine.send(BodyStart(number, uid, item.section, size, item.old_name))
-        left = self._misbehaviour.cut.get(message.uid)
-        for chunk in chunks:
-            if left is not None:
-                if len(chunk) >= left:
-                    self._machine.send(BodyChunk(chunk[:left]))
-                    raise Hangup
-                left -= len(chunk)
-            self._machine.send(BodyChunk(chunk))
-            await self._keep_pace()
-        self._machine.send(BodyEnd())
+    def _tell_news(self, *, expunged: bool) -> None:
+        """Say what has happened to the mailbox since the client was told last (5.2)."""
+        box, send = self._open, self._machine.send
+        if box is None:
+            return
+        news = box.view.catch_up(expunged=expunged)
+        if news.removed and b"QRESYNC" in self._enabled:
+            send(Vanished(uid_set(uid for _, uid in news.removed)))
+        else:
+            for number, _ in news.removed:
+                send(Expunged(number))
+        if news.grew:
+            send(Exists(len(box.view.messages)))
+        for number, message in news.changed:
+            send(changed(number, message, with_modseq=box.with_modseq))
 
-    async def _keep_pace(self) -> None:
-        """Let what has been said leave before more is said. Raises Hangup."""
+    async def _stream(self, message: Message, chunk: bytes) -> None:
+        """Say a piece of text, and let it leave before more is said. Raises Hangup."""
+        left = self._left.get(message.uid)
+        if left is not None:
+            if len(chunk) >= left:
+                self._machine.send(BodyChunk(chunk[:left]))
+                raise Hangup
+            self._left[message.uid] = left - len(chunk)
+        self._machine.send(BodyChunk(chunk))
         while self._channel.congested:
             try:
                 await Wait([self._channel], PATIENCE)
             except TimedOut:
                 raise Hangup from None
+
+
+def changed(number: int, message: Message, *, with_modseq: bool) -> Fetched:
+    """Return what is said of a message that has other flags than before."""
+    uid, modseq = (message.uid, message.modseq) if with_modseq else (None, None)
+    return Fetched(number, uid, None, tuple(sorted(message.flags)), None, modseq)
 
 
 async def serve_imap(
@@ -300,10 +408,12 @@ async def serve_imap(
     misbehaviour: Misbehaviour | None = None,
     capabilities: Iterable[bytes] = CAPABILITIES,
     secure: Secure | None = None,
+    nonces: Nonces | None = None,
 ) -> None:
     """Serve one session; without ``users`` the client is logged in already (PREAUTH).
 
-    STARTTLS is offered when ``secure`` is given. Several sessions may share mailboxes, but only
-    one at a time should expunge: the others are not told.
+    STARTTLS is offered when ``secure`` is given, and CRAM-MD5 and SCRAM with ``nonces``. Several
+    sessions may share mailboxes; each is told what the others do.
     """
-    await ImapService(channel, mailboxes, users, capabilities, secure, misbehaviour).run()
+    service = ImapService(channel, mailboxes, users, capabilities, secure, misbehaviour, nonces)
+    await service.run()

@@ -1,21 +1,24 @@
-"""What an IMAP client asks about messages: search keys and fetch items (RFC 3501, 6.4.4, 6.4.5).
-
-Flags, numbers and sizes can be searched for; dates and words in messages cannot.
-"""
+"""What an IMAP client asks about messages: search keys and fetch items (RFC 3501, 6.4.4, 6.4.5)."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from ...protocols.errors import ProtocolError
-from ...protocols.imap.values import Atom, Value, parse_values
-from .mailboxes import Mailbox, Message, Numbered
+from ...protocols.imap.events import Code
+from ...protocols.imap.values import Atom, Text, Value, parse_values
+from .mailboxes import Message, Messages, Numbered
 
 NESTING = 30
 """Depth of lists, NOT and OR in a search."""
 SYSTEM_FLAGS = (rb"\Answered", rb"\Flagged", rb"\Deleted", rb"\Seen", rb"\Draft")
+MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
+END_OF_HEADER = re.compile(rb"(?:\A|\r?\n)\r?\n")
+CHARSETS = {b"UTF-8", b"US-ASCII"}
 
 Test = Callable[[Message], bool]
 
@@ -23,17 +26,23 @@ Test = Callable[[Message], bool]
 class Refused(Exception):
     """A command is answered with NO; ``str()`` says why, in ASCII."""
 
+    def __init__(self, why: str, code: Code | None = None) -> None:
+        super().__init__(why)
+        self.code = code
+
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
     """Message text to be sent. ``marks`` says that reading it sets \\Seen.
 
-    ``old_name`` is the item's name where that is not BODY[section].
+    ``old_name`` is the item's name where that is not BODY[section]. ``partial`` is the first octet
+    that is wanted, and how many.
     """
 
     section: bytes
     marks: bool
     old_name: bytes = b""
+    partial: tuple[int, int] | None = None
 
 
 OLD_ITEMS = {
@@ -41,8 +50,21 @@ OLD_ITEMS = {
     b"RFC822.HEADER": TextItem(b"HEADER", False, b"RFC822.HEADER"),
     b"RFC822.TEXT": TextItem(b"TEXT", True, b"RFC822.TEXT"),
 }
-FACTS = frozenset({b"UID", b"FLAGS", b"RFC822.SIZE", b"INTERNALDATE"})
-SECTIONS = frozenset({b"", b"HEADER", b"TEXT"})
+ENTRIES = frozenset({b"ENVELOPE", b"BODY", b"BODYSTRUCTURE"})
+"""Facts for which a message has to be taken apart."""
+FACTS = ENTRIES | {b"UID", b"FLAGS", b"RFC822.SIZE", b"INTERNALDATE", b"MODSEQ"}
+FAST = frozenset({b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"})
+MACROS = {
+    b"FAST": FAST,
+    b"ALL": FAST | {b"ENVELOPE"},
+    b"FULL": FAST | {b"ENVELOPE", b"BODY"},
+}
+SECTION = re.compile(
+    rb"BODY(\.PEEK)?\[((?:HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \([^)]+\)|"
+    rb"(?:\d{1,4}\.){0,19}(?:\d{1,4}|MIME|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \([^)]+\)))?)\]"
+    rb"(?:<(\d{1,10})\.(\d{1,10})>)?",
+    re.IGNORECASE,
+)
 
 
 def read_items(items: bytes) -> tuple[list[TextItem], frozenset[bytes]]:
@@ -55,72 +77,91 @@ def read_items(items: bytes) -> tuple[list[TextItem], frozenset[bytes]]:
         word = value.upper() if isinstance(value, Atom) else b""
         if word in FACTS:
             facts.add(word)
-        elif word == b"FAST":
-            facts |= FACTS - {b"UID"}
+        elif word in MACROS:
+            facts |= MACROS[word]
+        elif word in OLD_ITEMS:
+            texts.append(OLD_ITEMS[word])
         else:
-            texts.append(OLD_ITEMS.get(word) or read_section(word))
+            texts.append(read_section(value if isinstance(value, Atom) else b""))
     return texts, frozenset(facts)
 
 
 def read_section(word: bytes) -> TextItem:
     """Return what ``BODY[...]`` or ``BODY.PEEK[...]`` asks for. Raises Refused."""
-    name, _, rest = word.partition(b"[")
-    section, bracket, partial = rest.partition(b"]")
-    if name not in {b"BODY", b"BODY.PEEK"} or not bracket or partial or section not in SECTIONS:
+    found = SECTION.fullmatch(word)
+    if not found or found[2].upper() == b"MIME":
         raise Refused("this item cannot be had here")
-    return TextItem(section, marks=name == b"BODY")
+    partial = (int(found[3]), int(found[4])) if found[3] else None
+    return TextItem(found[2].upper(), marks=not found[1], partial=partial)
 
 
-def part_of(text: bytes, section: bytes) -> bytes:
-    """Return a message's header with its blank line, or what follows it."""
-    end = text.find(b"\r\n\r\n")
-    end = len(text) if end < 0 else end + 4
-    return text[:end] if section == b"HEADER" else text[end:]
+def part_of(text: bytes, section: bytes) -> bytes | None:
+    """Return a section of a message; None for a part that is not there."""
+    if section in {b"HEADER", b"TEXT"}:
+        return split(text)[section == b"TEXT"]
+    from .mime import section_of  # the email package is loaded where it is used
+
+    return section_of(text, section)
 
 
-def search(criteria: bytes, mailbox: Mailbox) -> Numbered:
+def split(text: bytes) -> tuple[bytes, bytes]:
+    """Return a header with its blank line, and what follows it."""
+    found = END_OF_HEADER.search(text)
+    end = found.end() if found else len(text)
+    return text[:end], text[end:]
+
+
+# Searching
+
+
+def search(criteria: bytes, messages: Messages) -> Numbered:
     """Return the messages that match all keys. Raises Refused for a key we do not know."""
-    test = read_keys(parsed(criteria), mailbox, NESTING)
-    return [(place, m) for place, m in enumerate(mailbox.messages, 1) if test(m)]
+    values = parsed(criteria)
+    match values:
+        case [Atom() as word, Atom() | Text() as charset, *rest] if word.upper() == b"CHARSET":
+            if charset.upper() not in CHARSETS:
+                raise Refused("this charset is unknown", Code(b"BADCHARSET", b"(UTF-8)"))
+            values = rest
+        case _:
+            pass
+    test = read_keys(values, messages, NESTING)
+    return [(place, m) for place, m in enumerate(messages.messages, 1) if test(m)]
 
 
-def read_keys(values: Iterable[Value], mailbox: Mailbox, nesting: int) -> Test:
+def read_keys(values: Iterable[Value], messages: Messages, nesting: int) -> Test:
     """Return the test that all these search keys make together. Raises Refused."""
     left = deque(values)
     tests: list[Test] = []
     while left:
-        tests.append(read_key(left, mailbox, nesting))
+        tests.append(read_key(left, messages, nesting))
     if not tests:
         raise Refused("nothing to search for")
     return lambda message: all(test(message) for test in tests)
 
 
-def read_key(left: deque[Value], mailbox: Mailbox, nesting: int) -> Test:
+def read_key(left: deque[Value], messages: Messages, nesting: int) -> Test:
     """Take one search key, with its arguments, from what is left. Raises Refused."""
     if nesting == 0 or not left:
         raise Refused("this search is incomplete or too deep")
     value = left.popleft()
     if isinstance(value, list):
-        return read_keys(value, mailbox, nesting - 1)
-    match value.upper() if isinstance(value, Atom) else b"":
+        return read_keys(value, messages, nesting - 1)
+    key = value.upper() if isinstance(value, Atom) else b""
+    match key:
         case b"NOT":
-            negated = read_key(left, mailbox, nesting - 1)
+            negated = read_key(left, messages, nesting - 1)
             return lambda message: not negated(message)
         case b"OR":
-            one = read_key(left, mailbox, nesting - 1)
-            other = read_key(left, mailbox, nesting - 1)
+            one = read_key(left, messages, nesting - 1)
+            other = read_key(left, messages, nesting - 1)
             return lambda message: one(message) or other(message)
         case b"UID":
-            return among(mailbox.with_uids, argument(left))
-        case b"LARGER":
-            least = octets(left)
-            return lambda message: message.size > least
-        case b"SMALLER":
-            most = octets(left)
-            return lambda message: message.size < most
-        case key if key[:1].isdigit() or key[:1] == b"*":
-            return among(mailbox.numbered, key)
-        case key:
+            return among(messages.with_uids, argument(left))
+        case _ if key in WITH_ARGUMENTS:
+            return WITH_ARGUMENTS[key](left)
+        case _ if key[:1].isdigit() or key[:1] == b"*":
+            return among(messages.numbered, key)
+        case _:
             return flag_test(key)
 
 
@@ -146,6 +187,137 @@ def flag_test(key: bytes) -> Test:
     return lambda message: (flag in message.flags) == wanted
 
 
+def keyword(left: deque[Value]) -> Test:
+    """Return the test for a flag by its name."""
+    flag = argument(left).lower()
+    return lambda message: flag in {known.lower() for known in message.flags}
+
+
+def without(test: Callable[[deque[Value]], Test]) -> Callable[[deque[Value]], Test]:
+    """Return what makes the opposite test."""
+
+    def make(left: deque[Value]) -> Test:
+        made = test(left)
+        return lambda message: not made(message)
+
+    return make
+
+
+def larger(left: deque[Value]) -> Test:
+    """Return the test for having more octets."""
+    least = octets(left)
+    return lambda message: message.size > least
+
+
+def smaller(left: deque[Value]) -> Test:
+    """Return the test for having fewer octets."""
+    most = octets(left)
+    return lambda message: message.size < most
+
+
+def changed(left: deque[Value]) -> Test:
+    """Return the test for a change number (RFC 7162, 3.1.5); a flag's name may stand before it."""
+    if left and isinstance(left[0], Text):
+        left.popleft()
+        argument(left)
+    least = octets(left)
+    return lambda message: message.modseq >= least
+
+
+def has_text(*, header: bool) -> Callable[[deque[Value]], Test]:
+    """Return what makes the test for words anywhere, or in the body only."""
+
+    def make(left: deque[Value]) -> Test:
+        words = string(left).lower()
+        return lambda m: words in (m.text if header else part_of(m.text, b"TEXT") or b"").lower()
+
+    return make
+
+
+def has_field(name: bytes = b"") -> Callable[[deque[Value]], Test]:
+    """Return what makes the test for words in a field; without a name, that comes first."""
+
+    def make(left: deque[Value]) -> Test:
+        field = (name or string(left)).lower()
+        words = string(left).lower()
+        return lambda message: any(words in value.lower() for value in values_of(message, field))
+
+    return make
+
+
+def values_of(message: Message, name: bytes) -> list[bytes]:
+    """Return the values of a header's fields with this name, in lower case, unfolded."""
+    from .mime import fields_of
+
+    header = part_of(message.text, b"HEADER") or b""
+    found = [field for known, field in fields_of(header) if known.lower() == name]
+    return [field.partition(b":")[2].replace(b"\r\n", b"").strip() for field in found]
+
+
+def on_day(fits: Callable[[date, date], bool], *, sent: bool) -> Callable[[deque[Value]], Test]:
+    """Return what makes the test for the day of arrival, or of the Date field."""
+
+    def make(left: deque[Value]) -> Test:
+        day = read_day(string(left))
+        if day is None:
+            raise Refused("not a date")
+
+        def test(message: Message) -> bool:
+            there = sent_day(message) if sent else read_day(message.date.strip()[:11])
+            return there is not None and fits(there, day)
+
+        return test
+
+    return make
+
+
+def sent_day(message: Message) -> date | None:
+    """Return the day in the Date field, None without one that can be read."""
+    words = b" ".join(values_of(message, b"date")[:1]).partition(b",")
+    found = re.search(rb"(\d{1,2}) (\w{3})\w* (\d{4})", words[2] or words[0])
+    return read_day(b"-".join(found.groups())) if found else None
+
+
+def read_day(text: bytes) -> date | None:
+    """Return the day that ``17-Jul-1996`` is, None for what is no date."""
+    match text.lower().split(b"-"):
+        case [day, month, year] if month in MONTHS and (day + year).isdigit():
+            try:
+                return date(int(year), MONTHS.index(month) + 1, int(day))
+            except ValueError:
+                return None
+        case _:
+            return None
+
+
+WITH_ARGUMENTS: dict[bytes, Callable[[deque[Value]], Test]] = {
+    b"LARGER": larger,
+    b"SMALLER": smaller,
+    b"KEYWORD": keyword,
+    b"UNKEYWORD": without(keyword),
+    b"MODSEQ": changed,
+    b"BODY": has_text(header=False),
+    b"TEXT": has_text(header=True),
+    b"HEADER": has_field(),
+    **{name: has_field(name) for name in (b"FROM", b"TO", b"CC", b"BCC", b"SUBJECT")},
+    b"BEFORE": on_day(date.__lt__, sent=False),
+    b"ON": on_day(date.__eq__, sent=False),
+    b"SINCE": on_day(date.__ge__, sent=False),
+    b"SENTBEFORE": on_day(date.__lt__, sent=True),
+    b"SENTON": on_day(date.__eq__, sent=True),
+    b"SENTSINCE": on_day(date.__ge__, sent=True),
+}
+"""Search keys that take arguments."""
+
+
+def string(left: deque[Value]) -> bytes:
+    """Take a word or a string. Raises Refused."""
+    value = left.popleft() if left else None
+    if not isinstance(value, Atom | Text):
+        raise Refused("a search key without its argument")
+    return bytes(value)
+
+
 def argument(left: deque[Value]) -> bytes:
     """Take a word. Raises Refused."""
     value = left.popleft() if left else None
@@ -155,7 +327,7 @@ def argument(left: deque[Value]) -> bytes:
 
 
 def octets(left: deque[Value]) -> int:
-    """Take a number of octets. Raises Refused."""
+    """Take a number. Raises Refused."""
     word = argument(left)
     if not word.isdigit() or len(word) > 20:
         raise Refused("not a number")

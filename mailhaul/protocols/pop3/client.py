@@ -115,6 +115,7 @@ class Pop3Client:
         self._status = Completed(Stat(), True)
         self._challenged = False
         self._initial_response: bytes | None = None
+        self._tls = False
         self._ended = False
         self._fault: RemoteProtocolError | None = None
         self.capabilities: dict[bytes, bytes] = {}
@@ -179,7 +180,7 @@ class Pop3Client:
             fault.state = fault.state or self.state
             # Where a password has just been sent, what came may be a part of its echo.
             secret = any(isinstance(c, Pass | Apop | Authenticate) for c in self._pending)
-            fault.line = b"" if secret else self._hidden.clean(fault.line)
+            fault.line = b"" if secret else self._hidden.clean_cut(fault.line)
             self._fault = fault
             self._outbox.take()
             raise
@@ -187,6 +188,7 @@ class Pop3Client:
     def tls_started(self) -> None:
         """The handshake is over: what the server announced before counts no more."""
         self._advance("tls_started", "the handshake")
+        self._tls = True
         self.capabilities = {}
         if len(self._input):
             self._fault = RemoteProtocolError(INJECTED, state="tls-handover")
@@ -200,6 +202,8 @@ class Pop3Client:
     def _send_command(self, command: Command) -> None:
         line, shown = encode(command, self.timestamp)
         self._check_turn(command)
+        if self._tls and isinstance(command, StartTls):
+            raise LocalProtocolError("STLS inside TLS")
         name = INPUTS.get(type(command), "maildrop_command")
         self._advance(f"{name}_sent", describe(command))
         self._pending.append(command)
@@ -259,7 +263,7 @@ class Pop3Client:
                     return self._at_end() if self._ended else NEED_DATA
                 continue
             self._look_ahead()
-            line = self._input.take_line(self._limits.reply_line, "reply line")
+            line = self._take_line()
             if line is None:
                 return self._at_end() if self._ended else NEED_DATA
             if self._lines is None:
@@ -267,6 +271,11 @@ class Pop3Client:
             else:
                 self._hear_listed(line)
         return self._events.popleft()
+
+    def _take_line(self) -> bytes | None:
+        if self._pending and isinstance(self._pending[0], Authenticate):
+            return self._input.take_line(self._limits.sasl, "challenge")
+        return self._input.take_line(self._limits.reply_line, "reply line")
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
@@ -290,23 +299,28 @@ class Pop3Client:
                 raise RemoteProtocolError("a reply to nothing that we asked", line=start)
 
     def _hear(self, line: bytes) -> None:
+        command = self._pending[0] if self._pending else None
+        challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
         if self._trace:
-            self._trace("<", self._hidden.clean(line))
-        if self._facts.state == "greeting":
-            self._hear_greeting(line)
-            return
-        command = self._pending[0]
-        if isinstance(command, Authenticate) and line[:1] == b"+" and line[1:2] in (b"", b" "):
+            # A challenge may hold what comes from a secret.
+            self._trace("<", b"+ *" if challenge else self._hidden.clean(line))
+        if challenge:
             self._hear_challenge(line)
-            return
+        elif command is None:
+            self._hear_greeting(line)
+        else:
+            self._hear_reply(command, line)
+
+    def _hear_reply(self, command: Command, line: bytes) -> None:
         status = split_status(line)
         if status is None:
             raise RemoteProtocolError(
                 f"reply to {describe(command)} is neither +OK nor -ERR", line=line
             )
         positive, text = status
-        code, text = split_code(self._hidden.clean(text))
-        self._status = Completed(command, positive, text, code)
+        code, text = split_code(text)
+        # The text is for people; numbers and unique ids are data, and read before it is cleaned.
+        self._status = Completed(command, positive, self._hidden.clean(text), code)
         if positive:
             self._begin_answer(command, text)
         else:
@@ -328,7 +342,7 @@ class Pop3Client:
 
     def _hear_challenge(self, line: bytes) -> None:
         if self._initial_response is not None:
-            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
+            self._say(encode_base64(self._initial_response), b"*")
             self._initial_response = None
             return
         if self._challenged:
@@ -359,8 +373,8 @@ class Pop3Client:
             case Uidl():
                 self._events.append(UniqueId(*unique_id(text, digits)))
             case Last():
-                last = number(text.split(b" ")[0], "reply to LAST", digits)
-                self._events.append(LastRead(last))
+                word = text.strip(b" ").partition(b" ")[0]
+                self._events.append(LastRead(number(word, "reply to LAST", digits)))
             case _:
                 pass
         self._conclude()
@@ -387,7 +401,7 @@ class Pop3Client:
                     self._lines.append(line)
             case _:
                 self._count(self._limits.reply_lines, "lines of a reply")
-                self._events.append(Line(self._hidden.clean(line)))
+                self._events.append(Line(line))
 
     def _count(self, limit: int, name: str) -> None:
         if self._listed > limit:

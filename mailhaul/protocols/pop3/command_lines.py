@@ -55,6 +55,7 @@ NUMBERED: dict[bytes, Callable[[int], Command]] = {
 """Commands on one message."""
 LISTS: dict[bytes, Callable[[int | None], Command]] = {b"LIST": List, b"UIDL": Uidl}
 """Commands on one message or on all."""
+VERBS = {*PLAIN, *NUMBERED, *LISTS, b"USER", b"PASS", b"APOP", b"TOP", b"AUTH", b"LANG"}
 
 
 def read_command(line: bytes) -> Command:
@@ -79,7 +80,7 @@ def read_command(line: bytes) -> Command:
             return read_apop(rest)
         case b"TOP":
             return read_top(rest)
-        case b"AUTH" if rest:
+        case b"AUTH" if rest.strip():
             return read_authenticate(rest)
         case b"LANG":
             return Lang(rest.strip() or None)

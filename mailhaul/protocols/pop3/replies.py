@@ -71,7 +71,7 @@ def unique_id(text: bytes, digits: int) -> tuple[int, bytes]:
     The id is opaque: RFC 1939 wants printable ASCII, but what a server calls a message is its
     own affair.
     """
-    first, _, uid = text.partition(b" ")
+    first, _, uid = text.strip(b" ").partition(b" ")
     uid = uid.strip(b" ")
     if not uid or len(uid) > UID_LENGTH:
         raise RemoteProtocolError("a unique id that is empty or too long", line=text)

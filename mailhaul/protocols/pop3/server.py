@@ -25,7 +25,7 @@ from ..sasl.exchange import (
     encode_base64,
 )
 from ..secret import Secret
-from .command_lines import BadSyntax, read_command
+from .command_lines import VERBS, BadSyntax, read_command
 from .commands import (
     Apop,
     Capa,
@@ -158,7 +158,8 @@ class Pop3Server:
             heard = self._hear_response(line) if self._challenged else self._hear(line)
             if heard:
                 return heard
-        if self._ended and not self._command and not self._told_end:
+        owed = self._command is not None and not self._challenged
+        if self._ended and not owed and not self._told_end:
             self._told_end = True
             return Closed()
         return NEED_DATA
@@ -202,11 +203,13 @@ class Pop3Server:
         """Say something to the client. Raises LocalProtocolError for what may not be said now."""
         match event:
             case Greeted(timestamp, text):
+                line = status(True, joined(text, timestamp or b""), None)
                 self._advance("welcomed")
-                self._put(b" ".join(word for word in (b"+OK", text, timestamp) if word))
+                self._put(line)
             case TurnedAway(code, text):
+                line = status(False, text, code)
                 self._advance("turned_away")
-                self._put(status(False, text, code))
+                self._put(line)
             case Challenge(data):
                 self._challenge(data)
             case BodyStart():
@@ -246,7 +249,7 @@ class Pop3Server:
         """Keep what stands behind the +OK of these commands."""
         if not isinstance(self._command, commands) or self._facts_said:
             raise LocalProtocolError("this is no answer to the command")
-        self._facts_said = facts
+        self._facts_said = one_line(facts)
 
     def _say_listed(self, event: ListEvent) -> None:
         """Say one line of a list, or what a question about one message asks for."""
@@ -256,7 +259,7 @@ class Pop3Server:
             case UniqueId(number, uid), Uidl(None):
                 lines = [b"%d %b" % (number, uid)]
             case Capabilities(names), Capa():
-                lines = [b" ".join(word for word in pair if word) for pair in names]
+                lines = [joined(*pair) for pair in names]
             case Line(text), Lang(None) | Envelope():
                 lines = [text]
             case Listed(number, size), _:
@@ -267,9 +270,10 @@ class Pop3Server:
                 return
             case _:
                 raise LocalProtocolError("this is no answer to the command")
+        stuffed = [b"." * line.startswith(b".") + one_line(line) for line in lines]
         self._begin_list()
-        for line in lines:
-            self._put(b"." + line if line.startswith(b".") else line)
+        for line in stuffed:
+            self._put(line)
 
     def _begin_list(self) -> None:
         if not self._listing:
@@ -288,33 +292,36 @@ class Pop3Server:
         command = self._command
         if command is None:
             raise LocalProtocolError("no command waits for a reply")
-        if isinstance(command, StartTls) and event.positive:
-            raise LocalProtocolError("TlsReady is the good answer to STLS")
-        if (self._listing or self._text) and not event.positive:
-            raise LocalProtocolError("+OK has been said already")
-        if isinstance(command, Retrieve | Top) and event.positive and not self._text:
-            raise LocalProtocolError("the text is missing")
+        self._check_whole(command, event.positive)
+        facts = self._facts_said if event.positive else b""
+        reply = status(event.positive, joined(facts, event.text), event.code)
         self._conclude(command, event.positive)
         if self._text:
             self._outbox.put(self._text.finish())
-        elif event.positive and isinstance(command, Capa | List | Uidl | Lang | Envelope):
-            self._end_list(command, event)
+        elif event.positive and is_list(command):
+            self._begin_list()
+            self._put(b".")
         else:
-            facts = self._facts_said if event.positive else b""
-            text = b" ".join(word for word in (facts, event.text) if word)
-            self._put(status(event.positive, text, event.code))
+            self._put(reply)
         self._command = self._text = None
         self._listing = self._challenged = False
         self._facts_said = b""
 
-    def _end_list(self, command: Command, event: Completed) -> None:
-        """Say the end of a list, or of one without any line, or the facts on one message."""
-        if self._facts_said or (isinstance(command, Lang) and command.language):
-            facts = b" ".join(word for word in (self._facts_said, event.text) if word)
-            self._put(status(True, facts, event.code))
-            return
-        self._begin_list()
-        self._put(b".")
+    def _check_whole(self, command: Command, positive: bool) -> None:
+        """Refuse an end that does not go with what has been said of the answer."""
+        if not positive and (self._listing or self._text):
+            raise LocalProtocolError("+OK has been said already")
+        match command:
+            case StartTls() if positive:
+                raise LocalProtocolError("TlsReady is the good answer to STLS")
+            case Retrieve() | Top():
+                missing = self._text is None
+            case Stat() | Last() | List(int()) | Uidl(int()):
+                missing = not self._facts_said
+            case _:
+                missing = False
+        if positive and missing:
+            raise LocalProtocolError("what was asked for is missing")
 
     def _conclude(self, command: Command, good: bool) -> None:
         """Move the dialogue on after commands that change its state."""
@@ -333,21 +340,43 @@ class Pop3Server:
             raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
 
     def _put(self, line: bytes) -> None:
-        if b"\r" in line or b"\n" in line:
-            raise LocalProtocolError("a line with a line end in it")
         if self._trace:
             self._trace(">", line)
         self._outbox.put(line + b"\r\n")
 
 
+def is_list(command: Command) -> bool:
+    """Whether the good answer to a command is a list, be it empty."""
+    match command:
+        case Capa() | List(None) | Uidl(None) | Lang(None) | Envelope():
+            return True
+        case _:
+            return False
+
+
 def status(positive: bool, text: bytes, code: ResponseCode | None) -> bytes:
-    """Return a status line."""
+    """Return a status line. Raises LocalProtocolError."""
     bracketed = b"[%b]" % code.value if code else b""
-    return b" ".join(word for word in (b"+OK" if positive else b"-ERR", bracketed, text) if word)
+    return one_line(joined(b"+OK" if positive else b"-ERR", bracketed, text))
+
+
+def joined(*words: bytes) -> bytes:
+    """Return the words that there are, with blanks between them."""
+    return b" ".join(word for word in words if word)
+
+
+def one_line(line: bytes) -> bytes:
+    """Return a line. Raises LocalProtocolError for what would be more than one."""
+    if b"\r" in line or b"\n" in line:
+        raise LocalProtocolError("a line with a line end in it")
+    return line
 
 
 def shown(line: bytes) -> bytes:
-    """Return a command line as a trace may show it: what might be a password is left out."""
+    """Return a command line as a trace may show it: what might be a password is left out.
+
+    That is any line without a verb that we know: it may have been meant for an exchange.
+    """
     verb, blank, rest = line.partition(b" ")
     match verb.upper():
         case b"PASS" | b"APOP":
@@ -355,5 +384,7 @@ def shown(line: bytes) -> bytes:
         case b"AUTH":
             mechanism, blank_, initial = rest.partition(b" ")
             return verb + blank + mechanism + blank_ + b"*" * bool(initial)
-        case _:
+        case known if known in VERBS:
             return line
+        case _:
+            return b"*" * bool(line)

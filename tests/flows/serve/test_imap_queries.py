@@ -47,8 +47,13 @@ def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     "criteria",
     [
-        b"SINCE 1-Jan-2026",
-        b"SUBJECT x",
+        b"SINCE yesterday",
+        b"SINCE 31-Feb-2026",
+        b"SUBJECT",
+        b"HEADER x",
+        b"KEYWORD",
+        b"MODSEQ x",
+        b"CHARSET KOI8-R ALL",
         b'"SEEN"',
         b"NOT",
         b"OR SEEN",
@@ -70,6 +75,47 @@ def test_what_cannot_be_searched_for_is_refused(criteria: bytes) -> None:
         search(criteria, mailbox())
 
 
+LETTER = (
+    b"From: Ann <ann@example.net>\r\nSubject: Lunch\r\n on Friday\r\nX-Day: no\r\n"
+    b"Date: Fri, 17 Jul 1996 02:44:25 -0700\r\n\r\nCome at twelve.\r\n"
+)
+
+
+def letters() -> Mailbox:
+    """Return a letter that came on 20-Jul-1996, and something without a header."""
+    box = Mailbox([LETTER, b"\r\nnothing but Lunch\r\n"])
+    box.messages[0].date = b"20-Jul-1996 10:00:00 +0000"
+    box.messages[1].flags = {b"$Junk"}
+    return box
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        (b"SUBJECT lunch", [1]),
+        (b'SUBJECT "lunch on"', [1]),
+        (b"FROM ann@", [1]),
+        (b"TO ann", []),
+        (b'HEADER X-Day ""', [1]),
+        (b"TEXT lunch", [1, 2]),
+        (b"BODY lunch", [2]),
+        (b"KEYWORD $junk", [2]),
+        (b"UNKEYWORD $junk", [1]),
+        (b"SENTON 17-Jul-1996", [1]),
+        (b"SENTBEFORE 18-Jul-1996", [1]),
+        (b"SENTSINCE 18-Jul-1996", []),
+        (b"ON 20-Jul-1996", [1]),
+        (b'SINCE "20-Jul-1996"', [1, 2]),
+        (b"BEFORE 20-Jul-1996", []),
+        (b"CHARSET UTF-8 SUBJECT Lunch", [1]),
+        (b"MODSEQ 3", [2]),
+        (b'MODSEQ "/flags/\\\\Seen" all 2', [1, 2]),
+    ],
+)
+def test_what_a_search_in_messages_finds(criteria: bytes, expected: list[int]) -> None:
+    assert [message.uid for _, message in search(criteria, letters())] == expected
+
+
 WHOLE = TextItem(b"", True)
 
 
@@ -83,6 +129,14 @@ WHOLE = TextItem(b"", True)
         (b"(UID BODY.PEEK[])", [TextItem(b"", False)], {b"UID"}),
         (b"BODY.PEEK[HEADER]", [TextItem(b"HEADER", False)], set()),
         (b"(body[header] body[text])", [TextItem(b"HEADER", True), TextItem(b"TEXT", True)], set()),
+        (b"FULL", [], {b"FLAGS", b"RFC822.SIZE", b"INTERNALDATE", b"ENVELOPE", b"BODY"}),
+        (b"BODY[1.2.MIME]", [TextItem(b"1.2.MIME", True)], set()),
+        (b"BODY.PEEK[]<5.10>", [TextItem(b"", False, partial=(5, 10))], set()),
+        (
+            b"(BODY.PEEK[HEADER.FIELDS (To From)] MODSEQ)",
+            [TextItem(b"HEADER.FIELDS (TO FROM)", False)],
+            {b"MODSEQ"},
+        ),
         (b"RFC822", [TextItem(b"", True, b"RFC822")], set()),
         (b"RFC822.HEADER", [TextItem(b"HEADER", False, b"RFC822.HEADER")], set()),
         (b"RFC822.TEXT", [TextItem(b"TEXT", True, b"RFC822.TEXT")], set()),
@@ -95,11 +149,10 @@ def test_what_a_fetch_asks_for(items: bytes, texts: list[TextItem], facts: set[b
 @pytest.mark.parametrize(
     "items",
     [
-        b"ENVELOPE",
-        b"BODY",
-        b"BODY[1]",
-        b"BODY[]<0.5>",
-        b"BODY[HEADER.FIELDS (TO)]",
+        b"BODY[MIME]",
+        b"BODY[]<0>",
+        b"BODY[HEADER.FIELDS]",
+        b"BODY[1.]",
         b"BINARY[]",
         b'"FLAGS"',
         b"((FLAGS))",

@@ -19,14 +19,20 @@ from mailhaul.protocols.imap.commands import (
     CloseMailbox,
     Command,
     Expunge,
+    Idle,
     Login,
     Logout,
+    Move,
+    Namespace,
     Noop,
+    Notify,
+    Search,
     Select,
     StartTls,
     UidExpunge,
     UidFetch,
     UidStore,
+    Unselect,
 )
 from mailhaul.protocols.imap.events import (
     BodyChunk,
@@ -214,7 +220,16 @@ def test_mail_that_comes_in_is_announced_with_the_next_answer() -> None:
     assert len(quiet) == 1
 
 
-@pytest.mark.parametrize("command", [UidFetch(b"1", b"ENVELOPE"), UidFetch(b"1", b"(UID BODY[9])")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        UidFetch(b"1", b"BINARY[1]"),
+        UidFetch(b"1", b"(UID BODY[MIME])"),
+        UidFetch(b"1", b"FLAGS", b"PARTIAL 1:5"),
+        Search(b"ALL", (b"SAVE",)),
+        *(Move(b"1", b"INBOX"), Idle(), Notify(b"NONE"), Namespace(), Unselect()),
+    ],
+)
 def test_what_it_does_not_have_it_refuses_before_it_says_anything(command: Command) -> None:
     _, _, events = talk(inbox(), Select(b"INBOX"), command)
     assert len(events) == 1

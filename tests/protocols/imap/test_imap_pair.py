@@ -13,6 +13,7 @@ from mailhaul.protocols.imap.commands import (
     Command,
     Expunge,
     Fetch,
+    Heard,
     Login,
     Logout,
     Noop,
@@ -63,7 +64,7 @@ class Pair:
         self.cut = cut
         self.server.send(greeting)
         self.seen: list[Event] = []
-        self.heard: list[Command | Closed] = []
+        self.heard: list[Heard | Closed] = []
         self.carry()
 
     def carry(self) -> None:

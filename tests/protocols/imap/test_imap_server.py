@@ -15,6 +15,7 @@ from mailhaul.protocols.imap.commands import (
     Command,
     Expunge,
     Fetch,
+    Heard,
     Login,
     Logout,
     Noop,
@@ -76,8 +77,8 @@ def said(server: ImapServer) -> bytes:
     return b"".join(server.data_to_send())
 
 
-def hear(server: ImapServer) -> list[Command | Closed]:
-    heard: list[Command | Closed] = []
+def hear(server: ImapServer) -> list[Heard | Closed]:
+    heard: list[Heard | Closed] = []
     while not isinstance(event := server.next_event(), NeedData):
         heard.append(event)
     return heard
@@ -89,6 +90,7 @@ def answer(server: ImapServer, pieces: Iterable[bytes], how: Condition = OK) -> 
     for piece in pieces:
         server.receive_data(piece)
         while not isinstance(event := server.next_event(), NeedData | Closed):
+            assert isinstance(event, Command)
             heard.append(event)
             server.send(Completed(event, how))
     return heard

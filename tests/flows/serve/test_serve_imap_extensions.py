@@ -1,0 +1,495 @@
+"""The IMAP server with everything it can do: mailboxes, change numbers, IDLE, several sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from mailhaul.flows.channel import Channel, next_event
+from mailhaul.flows.requests import Close, Open, Sleep, Tcp
+from mailhaul.flows.serve.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.protocols.errors import ConnectionLost
+from mailhaul.protocols.imap.client import ImapClient
+from mailhaul.protocols.imap.codes import append_uid, copy_uid
+from mailhaul.protocols.imap.commands import (
+    Append,
+    AppendChunk,
+    AskStatus,
+    Capability,
+    Command,
+    Compress,
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Done,
+    Enable,
+    Expunge,
+    Fetch,
+    Id,
+    Idle,
+    ListMailboxes,
+    ListSubscribed,
+    Logout,
+    Move,
+    Namespace,
+    Noop,
+    Rename,
+    Resync,
+    Search,
+    Select,
+    Store,
+    Subscribe,
+    UidFetch,
+    UidMove,
+    UidSearch,
+    UidStore,
+    Unselect,
+    Unsubscribe,
+)
+from mailhaul.protocols.imap.events import (
+    BodyChunk,
+    BodyStart,
+    Capabilities,
+    Code,
+    Completed,
+    Condition,
+    Enabled,
+    Exists,
+    Expunged,
+    Fetched,
+    Found,
+    FoundInShort,
+    Greeted,
+    Identified,
+    Idling,
+    Listed,
+    MailboxStatus,
+    NamespaceEntry,
+    Namespaces,
+    ReadyForText,
+    Status,
+    Vanished,
+)
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.imap.structure import read_body, read_envelope
+from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+HERE = Tcp("mail.example.org", 143)
+SELECT = Select(b"INBOX")
+MULTIPART = (
+    b"From: Ann <ann@example.net>\r\nTo: bob@example.org\r\nSubject: two\r\n"
+    b"Content-Type: multipart/mixed; boundary=cut\r\n\r\npreamble\r\n--cut\r\n\r\nfirst\r\n"
+    b"--cut\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ndeep\r\n--cut--\r\n"
+)
+Session = Channel[ImapClient]
+
+
+def stock() -> Mailboxes:
+    texts = [b"Subject: %d\r\n\r\ntext %d\r\n" % (n, n) for n in range(1, 4)]
+    return Mailboxes(
+        {
+            b"INBOX": Mailbox([*texts, MULTIPART], uidvalidity=7),
+            b"Sent": Mailbox(special_use=[rb"\Sent"]),
+            b"a/b": Mailbox(),
+        }
+    )
+
+
+async def ask(channel: Session, command: Command) -> list[Any]:
+    """Send a command; return all that is said until its end, without it."""
+    channel.machine.send(command)
+    return await until(channel, Completed)
+
+
+async def until(channel: Session, kind: type) -> list[Any]:
+    events: list[Any] = []
+    while not events or not isinstance(events[-1], kind):
+        events.append(await next_event(channel, 60))
+    return events
+
+
+async def begin() -> Session:
+    channel: Session = Channel("server", ImapClient())
+    await Open(channel, HERE, 60)
+    await until(channel, Greeted)
+    return channel
+
+
+def talk(
+    story: Callable[..., Awaitable[Any]], mailboxes: Mailboxes | None = None, **options: Any
+) -> Any:
+    """Run a story over one session, or over as many as it takes."""
+    options.setdefault("capabilities", ALL_CAPABILITIES)
+    boxes = mailboxes or stock()
+    sessions = story.__code__.co_argcount
+
+    async def whole() -> Any:
+        channels = [await begin() for _ in range(sessions)]
+        result = await story(*channels)
+        for channel in channels:
+            await Close(channel)
+        return result
+
+    world = Simulation()
+    world.listen(HERE, ImapServer, lambda channel: serve_imap(channel, boxes, **options))
+    return world.run(whole())
+
+
+def say(*commands: Command, mailboxes: Mailboxes | None = None, **options: Any) -> list[Any]:
+    """Return what the last of some commands brings."""
+
+    async def story(channel: Session) -> list[Any]:
+        events: list[Any] = []
+        for command in commands:
+            events = await ask(channel, command)
+        return events
+
+    return list(talk(story, mailboxes, **options))
+
+
+def condition(events: list[Any]) -> Condition:
+    last = events[-1]
+    assert isinstance(last, Completed)
+    return last.condition
+
+
+# Mailboxes
+
+
+def test_who_it_is_and_where_mailboxes_live() -> None:
+    assert say(Id())[0] == Identified(((b"NAME", b"mailhaul"),))
+    assert say(Namespace())[0] == Namespaces((NamespaceEntry(b"", b"/"),))
+
+
+def test_mailboxes_are_listed_level_by_level() -> None:
+    names = [event.mailbox for event in say(ListMailboxes())[:-1]]
+    assert names == [b"INBOX", b"Sent", b"a", b"a/b"]
+    names = [event.mailbox for event in say(ListMailboxes(b"", (b"%",)))[:-1]]
+    assert names == [b"INBOX", b"Sent", b"a"]
+    names = [event.mailbox for event in say(ListMailboxes(b"a/", (b"%",)))[:-1]]
+    assert names == [b"a/b"]
+    assert say(ListMailboxes(b"", (b"",)))[0] == Listed(b"", b"/", (rb"\Noselect",))
+
+
+def test_lists_say_what_they_are_asked_for() -> None:
+    [sent, _] = say(ListMailboxes(b"", (b"*",), (b"SPECIAL-USE",)))
+    assert sent == Listed(b"Sent", b"/", (rb"\HasNoChildren", rb"\Sent"))
+    listing = ListMailboxes(b"", (b"INBOX",), (), (b"CHILDREN",), (b"MESSAGES", b"UIDNEXT"))
+    [_, status, _] = say(listing)
+    assert status == MailboxStatus(b"INBOX", ((b"MESSAGES", 4), (b"UIDNEXT", 5)))
+    [parent, _] = say(ListMailboxes(b"", (b"a",)))
+    assert parent.attributes == (rb"\NonExistent", rb"\Noselect", rb"\HasChildren")
+
+
+def test_what_is_subscribed_is_listed_apart() -> None:
+    boxes = stock()
+    say(Subscribe(b"sent"), mailboxes=boxes)
+    assert condition(say(Subscribe(b"nowhere"), mailboxes=boxes)) is Condition.NO
+    say(Subscribe(b"inbox"), Subscribe(b"Sent"), mailboxes=boxes)
+    lsub = say(ListSubscribed(), mailboxes=boxes)
+    assert [event.mailbox for event in lsub[:-1]] == [b"INBOX", b"Sent"]
+    chosen = say(
+        Unsubscribe(b"INBOX"), ListMailboxes(b"", (b"*",), (b"SUBSCRIBED",)), mailboxes=boxes
+    )
+    assert chosen[:-1] == [
+        Listed(b"Sent", b"/", (rb"\HasNoChildren", rb"\Subscribed", rb"\Sent")),
+    ]
+
+
+def test_mailboxes_are_made_renamed_and_removed() -> None:
+    boxes = stock()
+    assert condition(say(CreateMailbox(b"Sent"), mailboxes=boxes)) is Condition.NO
+    say(CreateMailbox(b"New/", (rb"\Junk",)), Rename(b"a", b"z"), mailboxes=boxes)
+    assert condition(say(Rename(b"a/b", b"z/b"), DeleteMailbox(b"Sent"), mailboxes=boxes)).value
+    assert set(boxes) == {b"INBOX", b"New", b"z/b"}
+    assert boxes[b"New"].special_use == (rb"\Junk",)
+    for command in (DeleteMailbox(b"inbox"), DeleteMailbox(b"Sent"), Rename(b"New", b"z/b")):
+        assert condition(say(command, mailboxes=boxes)) is Condition.NO
+
+
+def test_renaming_inbox_takes_the_messages_and_leaves_the_name() -> None:
+    boxes = stock()
+    say(Rename(b"INBOX", b"old"), mailboxes=boxes)
+    assert (len(boxes[b"INBOX"].messages), len(boxes[b"old"].messages)) == (0, 4)
+    assert boxes[b"INBOX"].uidvalidity == 8
+
+
+def test_a_mailbox_can_be_asked_about() -> None:
+    items = (b"MESSAGES", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"HIGHESTMODSEQ", b"RECENT")
+    [status, _] = say(AskStatus(b"inbox", items))
+    assert dict(status.items)[b"UNSEEN"] == 4
+    assert condition(say(AskStatus(b"INBOX", (b"COLOUR",)))) is Condition.NO
+    assert condition(say(AskStatus(b"nowhere", (b"MESSAGES",)))) is Condition.NO
+
+
+# APPEND, COPY and MOVE
+
+
+def test_a_message_is_appended_with_flags_and_date() -> None:
+    boxes = stock()
+    date = b"17-Jul-1996 02:44:25 -0700"
+
+    async def story(channel: Session) -> Completed:
+        await ask(channel, SELECT)
+        channel.machine.send(Append(b"Sent", 5, (rb"\seen", b"$Junk"), date))
+        await until(channel, ReadyForText)
+        channel.machine.send(AppendChunk(b"abc"))
+        channel.machine.send(AppendChunk(b"de"))
+        [completed] = await until(channel, Completed)
+        assert isinstance(completed, Completed)
+        return completed
+
+    completed = talk(story, boxes)
+    assert completed.condition is Condition.OK
+    stored = append_uid(completed.code)
+    assert stored is not None
+    assert (stored.uid_validity, stored.uid) == (1, 1)
+    [message] = boxes[b"Sent"].messages
+    assert (message.text, message.date) == (b"abcde", date)
+    assert message.flags == {rb"\Seen", b"$Junk"}
+
+
+def test_an_append_to_nowhere_says_that_it_may_be_made() -> None:
+    async def story(channel: Session) -> list[Any]:
+        channel.machine.send(Append(b"nowhere", 5))
+        channel.machine.send(AppendChunk(b"abcde"))
+        events = await until(channel, Completed)
+        assert condition(await ask(channel, Noop())) is Condition.OK
+        return events
+
+    [*_, completed] = talk(story)
+    assert (completed.condition, completed.code) == (Condition.NO, Code(b"TRYCREATE"))
+
+
+def test_messages_are_copied_and_moved() -> None:
+    boxes = stock()
+    [copied] = say(SELECT, Copy(b"1:2", b"Sent"), mailboxes=boxes)
+    found = copy_uid(copied.code)
+    assert found is not None
+    assert (found.source, found.destination) == (b"1:2", b"1:2")
+    status, *gone, end = say(SELECT, UidMove(b"2:3", b"Sent"), mailboxes=boxes)
+    assert copy_uid(status.code) == copy_uid(Code(b"COPYUID", b"1 2:3 3:4"))
+    assert gone == [Expunged(2), Expunged(2)]
+    assert end.code is None
+    assert [len(boxes[name].messages) for name in (b"INBOX", b"Sent")] == [2, 4]
+    assert condition(say(SELECT, Copy(b"1", b"nowhere"))) is Condition.NO
+    assert say(SELECT, Copy(b"99", b"Sent"))[-1].code is None
+
+
+def test_a_mailbox_that_is_only_read_loses_nothing() -> None:
+    for command in (Move(b"1", b"Sent"), Expunge(), Store(b"1", b"+FLAGS", b"x")):
+        assert condition(say(Select(b"INBOX", read_only=True), command)) is Condition.NO
+
+
+# Searching and fetching
+
+
+def test_a_search_can_be_answered_in_short() -> None:
+    returning = (b"MIN", b"MAX", b"COUNT", b"ALL")
+    [found, _] = say(SELECT, UidSearch(b"NOT SUBJECT 2", returning))
+    assert (found.lowest, found.highest, found.count, found.every) == (1, 4, 3, b"1,3:4")
+    assert found.uid
+    [nothing, _] = say(SELECT, Search(b"SUBJECT x", returning))
+    assert (nothing.count, nothing.every) == (0, None)
+    assert isinstance(say(SELECT, Search(b"ALL", ()))[0], FoundInShort)
+
+
+def test_sections_and_parts_are_cut_out_as_they_are() -> None:
+    items = b"(BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[1] BODY.PEEK[2.HEADER])"
+    events = say(SELECT, Fetch(b"4", items))
+    starts = [event.section for event in events if isinstance(event, BodyStart)]
+    assert starts == [b"HEADER.FIELDS (SUBJECT)", b"1", b"2.HEADER"]
+    texts = [event.data for event in events if isinstance(event, BodyChunk)]
+    assert texts == [b"Subject: two\r\n\r\n", b"first", b"Subject: inner\r\n\r\n"]
+
+
+def test_a_part_of_a_text_begins_where_it_was_asked_for() -> None:
+    start, chunk, *_ = say(SELECT, UidFetch(b"1", b"BODY.PEEK[]<9.4>"))
+    assert (start.origin, start.size, chunk.data) == (9, 4, b"1\r\n\r")
+
+
+def test_what_a_message_is_made_of() -> None:
+    [fetched, _] = say(SELECT, Fetch(b"4", b"(ENVELOPE BODYSTRUCTURE BODY)"))
+    values = dict(fetched.others)
+    envelope = read_envelope(values[b"ENVELOPE"])
+    assert envelope.subject == b"two"
+    assert [(a.name, a.mailbox, a.host) for a in envelope.from_] == [
+        (b"Ann", b"ann", b"example.net")
+    ]
+    for name in (b"BODY", b"BODYSTRUCTURE"):
+        body = read_body(values[name])
+        assert [part.media_type for part in body.parts] == [b"text", b"message"]
+        assert body.parts[1].envelope is not None
+        assert body.parts[1].envelope.subject == b"inner"
+
+
+# Change numbers
+
+
+def test_only_what_has_changed_is_fetched() -> None:
+    boxes = stock()
+    before = boxes[b"INBOX"].modseq
+    boxes[b"INBOX"].touch(boxes[b"INBOX"].messages[1])
+    modifiers = b"CHANGEDSINCE %d" % before
+    [fetched, _] = say(SELECT, UidFetch(b"1:*", b"(FLAGS)", modifiers), mailboxes=boxes)
+    assert (fetched.uid, fetched.modseq) == (2, before + 1)
+
+
+def test_what_has_changed_meanwhile_is_left_alone() -> None:
+    boxes = stock()
+    before = boxes[b"INBOX"].modseq
+    boxes[b"INBOX"].touch(boxes[b"INBOX"].messages[1])
+    store = UidStore(b"1:2", b"+FLAGS", rb"(\Deleted)", unchanged_since=before)
+    [fetched, end] = say(SELECT, store, mailboxes=boxes)
+    assert (fetched.uid, fetched.flags) == (1, (rb"\Deleted",))
+    assert end.code == Code(b"MODIFIED", b"2")
+
+
+def test_a_search_for_changes_says_how_far_they_go() -> None:
+    boxes = stock()
+    [found, _] = say(SELECT, Search(b"MODSEQ 3"), mailboxes=boxes)
+    assert found == Found((2, 3, 4), boxes[b"INBOX"].modseq)
+
+
+def test_a_client_that_comes_back_is_told_what_it_missed() -> None:
+    boxes = stock()
+    inbox = boxes[b"INBOX"]
+    before = inbox.modseq
+    inbox.remove({2})
+    inbox.messages[0].flags.add(rb"\Seen")
+    inbox.touch(inbox.messages[0])
+    resync = Select(b"INBOX", resync=Resync(7, before))
+    events = say(Enable((b"QRESYNC",)), resync, mailboxes=boxes)
+    assert Vanished(b"2", earlier=True) in events
+    [fetched] = [event for event in events if isinstance(event, Fetched)]
+    assert (fetched.number, fetched.uid, fetched.flags) == (1, 1, (rb"\Seen",))
+    stale = say(Enable((b"QRESYNC",)), Select(b"INBOX", resync=Resync(6, 1)), mailboxes=boxes)
+    assert not any(isinstance(event, Vanished | Fetched) for event in stale)
+    assert condition(say(resync, mailboxes=boxes)) is Condition.NO
+
+
+def test_enabling_says_what_is_enabled() -> None:
+    assert say(Enable((b"QRESYNC", b"UTF8=ACCEPT")))[0] == Enabled(frozenset({b"QRESYNC"}))
+
+
+def test_gone_messages_vanish_by_uid_once_that_is_enabled() -> None:
+    mark = UidStore(b"2:3", b"+FLAGS.SILENT", rb"(\Deleted)")
+    events = say(Enable((b"QRESYNC",)), SELECT, mark, Expunge())
+    assert events[0] == Vanished(b"2:3")
+    events = say(Enable((b"QRESYNC",)), SELECT, SELECT)
+    assert events[0] == Status(Condition.OK, Code(b"CLOSED"), b"the one before")
+
+
+# Several sessions
+
+
+def test_each_session_is_told_what_the_others_do() -> None:
+    async def story(one: Session, other: Session) -> tuple[list[Any], list[Any], list[Any]]:
+        for channel in (one, other):
+            await ask(channel, SELECT)
+        await ask(one, Store(b"1:2", b"+FLAGS.SILENT", rb"(\Deleted)"))
+        flags = await ask(other, Noop())
+        await ask(one, Expunge())
+        # Numbers do not change under a command that uses them.
+        kept = await ask(other, Fetch(b"3", b"UID"))
+        gone = await ask(other, Noop())
+        return flags, kept, gone
+
+    flags, kept, gone = talk(story)
+    assert [(event.number, event.flags) for event in flags[:-1]] == [
+        (1, (rb"\Deleted",)),
+        (2, (rb"\Deleted",)),
+    ]
+    assert kept[0].uid == 3
+    assert gone[:-1] == [Expunged(1), Expunged(1)]
+
+
+def test_an_idle_client_is_told_at_once_what_comes() -> None:
+    boxes = stock()
+
+    async def story(channel: Session) -> list[Any]:
+        await ask(channel, SELECT)
+        channel.machine.send(Idle())
+        await until(channel, Idling)
+        boxes[b"INBOX"].append(b"new")
+        await Sleep(5)
+        news = [await next_event(channel, 60)]
+        channel.machine.send(Done())
+        return [*news, *await until(channel, Completed)]
+
+    news, completed = talk(story, boxes)
+    assert news == Exists(5)
+    assert completed.condition is Condition.OK
+
+
+def test_a_client_that_leaves_while_idle_is_no_fault() -> None:
+    async def story(channel: Session) -> None:
+        channel.machine.send(Idle())
+        await until(channel, Idling)
+
+    talk(story)
+
+
+# Logging in, compression, misbehaviour
+
+
+def test_who_can_prove_the_password_is_let_in() -> None:
+    nonces = iter([b"nonce1", b"nonce2"])
+
+    async def story(channel: Session) -> tuple[Any, Any]:
+        assert b"AUTH=SCRAM-SHA-256" in channel.machine.capabilities
+        plain = Authenticate(b"PLAIN", Secret(b"\0joe\0wrong"))
+        refused = (await ask(channel, plain))[-1]
+        channel.machine.send(Authenticate(b"LOGIN"))
+        for word in (b"joe", b"sesame"):
+            await until(channel, Challenge)
+            channel.machine.send(Respond(Secret(word)))
+        return refused, (await until(channel, Completed))[-1]
+
+    refused, granted = talk(story, users={b"joe": b"sesame"}, nonces=lambda: next(nonces))
+    assert (refused.condition, refused.code.name) == (Condition.NO, b"AUTHENTICATIONFAILED")
+    assert granted.condition is Condition.OK
+
+
+def test_both_directions_can_be_compressed() -> None:
+    events = say(Compress(), SELECT, UidFetch(b"1", b"(UID BODY.PEEK[])"))
+    assert b"".join(e.data for e in events if isinstance(e, BodyChunk)) == (
+        b"Subject: 1\r\n\r\ntext 1\r\n"
+    )
+
+
+def test_a_mailbox_is_left_as_it_is() -> None:
+    boxes = stock()
+    mark = Store(b"1", b"+FLAGS", rb"(\Deleted)")
+    assert condition(say(SELECT, mark, Unselect(), mailboxes=boxes)) is Condition.OK
+    assert len(boxes[b"INBOX"].messages) == 4
+
+
+def test_a_set_that_is_none_is_told_so() -> None:
+    # The machine lets 1:* pass for a mailbox; what it cannot be is a set of UIDs beyond 32 bits.
+    assert condition(say(SELECT, Search(b"1:99999999999"))) is Condition.NO
+
+
+@pytest.mark.parametrize("how", ["refuse", "hang_up", "silent"])
+def test_it_misbehaves_as_it_is_told(how: str) -> None:
+    wrong = Misbehaviour(**{how: (Capability,)})  # type: ignore[arg-type]  # one of the names
+
+    async def story(channel: Session) -> Any:
+        return (await ask(channel, Capability()))[-1]
+
+    if how == "refuse":
+        assert talk(story, misbehaviour=wrong).condition is Condition.NO
+    else:
+        with pytest.raises(Exception, match=r"timeout|CAPABILITY was unanswered") as caught:
+            talk(story, misbehaviour=wrong)
+        assert isinstance(caught.value, ConnectionLost) == (how == "hang_up")
+
+
+def test_leaving_says_good_bye() -> None:
+    assert condition(say(Logout())) is Condition.OK
+    assert isinstance(say(Capability())[0], Capabilities)
