@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ...protocols.errors import ConnectionLost
 from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 from ...protocols.sasl.scram import ScramKeys, scram_keys
 from ...protocols.sasl.server_mechanisms import Accepted, Accounts, Refused, make_server
@@ -44,7 +45,10 @@ class Logins:
     async def exchange(
         self, channel: Channel[Any], command: Authenticate, patience: float
     ) -> bytes | None:
-        """Carry an authentication to its end; return who it is, None for nobody."""
+        """Carry an authentication to its end; return who it is, None for nobody.
+
+        Raises ConnectionLost when the client goes before that.
+        """
         nonce = self._nonces() if self._nonces else b""
         known = command.mechanism in self.mechanisms
         server = make_server(command.mechanism, self._accounts, nonce=nonce) if known else None
@@ -59,7 +63,7 @@ class Logins:
                 case CancelAuthentication():
                     verdict = Refused("cancelled")
                 case _:
-                    verdict = Refused("gone")
+                    raise ConnectionLost("connection closed inside an authentication")
         return verdict.authorization_id if isinstance(verdict, Accepted) else None
 
     def _secret(self, name: bytes) -> Secret | None:

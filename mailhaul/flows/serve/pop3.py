@@ -51,6 +51,14 @@ PATIENCE = 600.0
 """Seconds without a command after which a client is cut off (RFC 1939, section 3)."""
 
 EXTENSIONS = (b"TOP", b"UIDL", b"PIPELINING", b"RESP-CODES", b"AUTH-RESP-CODE", b"USER")
+NEEDED: dict[type, bytes] = {
+    StartTls: b"STLS",
+    User: b"USER",
+    Authenticate: b"SASL",
+    Top: b"TOP",
+    Uidl: b"UIDL",
+}
+"""The capability that a command belongs to."""
 
 Secure = Callable[[], Awaitable[None]]
 """Shakes hands over TLS as the server; raises RuntimeFault."""
@@ -151,6 +159,8 @@ class Pop3Service:
 
     async def _do(self, command: Command) -> bytes:
         """Do what a command asks; return the text of its +OK. Raises Refusal."""
+        if NEEDED.get(type(command)) in self._misbehaviour.without:
+            raise Refusal(b"unknown command")
         match command:
             case Capa():
                 self._machine.send(Capabilities(self._announced()))
@@ -179,7 +189,6 @@ class Pop3Service:
                 for place, message in self._chosen(number):
                     self._machine.send(Listed(place, message.size))
             case Uidl(number):
-                self._check(b"UIDL")
                 for place, message in self._chosen(number):
                     self._machine.send(UniqueId(place, self._uid(message)))
             case Retrieve(number) | Top(number):
@@ -197,10 +206,11 @@ class Pop3Service:
     # Logging in
 
     def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
-        names = [(name, b"") for name in EXTENSIONS if name not in self._misbehaviour.without]
+        names = [(name, b"") for name in EXTENSIONS]
         if self._secure and not self._channel.tls:
             names.append((b"STLS", b""))
-        return (*names, (b"SASL", b" ".join(self._logins.mechanisms)))
+        names.append((b"SASL", b" ".join(self._logins.mechanisms)))
+        return tuple(pair for pair in names if pair[0] not in self._misbehaviour.without)
 
     async def _start_tls(self, command: StartTls) -> None:
         if self._secure is None or self._channel.tls:
@@ -255,17 +265,12 @@ class Pop3Service:
     def _uid(self, message: Message) -> bytes:
         return b"%d.%d" % (self._maildrop.mailbox.uidvalidity, message.uid)
 
-    def _check(self, capability: bytes) -> None:
-        if capability in self._misbehaviour.without:
-            raise Refusal(b"unknown command")
-
     async def _send_text(self, command: Retrieve | Top, number: int) -> None:
         message = self._find(number)
         if number in self._misbehaviour.refuse:
             raise Refusal(b"this message cannot be read")
         chunks = message.chunks()
         if isinstance(command, Top):
-            self._check(b"TOP")
             chunks = (first_lines(message.text, command.lines),)
         else:
             self._last = max(self._last, number)
@@ -282,9 +287,9 @@ class Pop3Service:
 
     def _update(self) -> None:
         """Remove what was deleted: only a session that ends with QUIT does (section 6)."""
-        gone = {self._messages[number - 1].uid for number in self._deleted}
+        gone = {self._messages[number - 1] for number in self._deleted}
         mailbox = self._maildrop.mailbox
-        mailbox.messages = [message for message in mailbox.messages if message.uid not in gone]
+        mailbox.messages = [message for message in mailbox.messages if message not in gone]
 
     async def _keep_pace(self) -> None:
         """Let what has been said leave before more is said. Raises Hangup."""

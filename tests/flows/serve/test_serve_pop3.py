@@ -1,0 +1,611 @@
+"""The POP3 server as a flow: our client, and Python's own, in memory."""
+
+from __future__ import annotations
+
+import poplib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mailhaul.flows.channel import CONGESTED, Channel, next_event
+from mailhaul.flows.requests import Close, Now, Open, Request, Tcp, TimedOut, TlsFailed, Wait
+from mailhaul.flows.serve.logins import Logins
+from mailhaul.flows.serve.mailboxes import Mailbox, Message
+from mailhaul.flows.serve.pop3 import PATIENCE, Maildrop, Misbehaviour, first_lines, serve_pop3
+from mailhaul.protocols.errors import ConnectionLost
+from mailhaul.protocols.pop3.client import Pop3Client
+from mailhaul.protocols.pop3.commands import (
+    Apop,
+    Capa,
+    Command,
+    Delete,
+    Envelope,
+    Lang,
+    Last,
+    List,
+    Noop,
+    Pass,
+    Quit,
+    Reset,
+    Retrieve,
+    StartTls,
+    Stat,
+    Top,
+    Uidl,
+    User,
+    Utf8,
+)
+from mailhaul.protocols.pop3.events import (
+    BodyChunk,
+    Closed,
+    Completed,
+    Counted,
+    LastRead,
+    Listed,
+    ResponseCode,
+    TlsReady,
+    UniqueId,
+)
+from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.protocols.sasl.exchange import Authenticate
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+HERE = Tcp("mail.example.org", 110)
+LOGINS = Logins({b"joe": b"sesame"})
+LOGIN: tuple[Command, ...] = (User(b"joe"), Pass(Secret(b"sesame")))
+TIMESTAMP = b"<1.2@mail.example.org>"
+Session = Coroutine[Request[Any], Any, Any]
+
+
+def text(number: int) -> bytes:
+    return b"Subject: %d\r\n\r\nhello\r\n.\r\n..%d\r\n" % (number, number)
+
+
+def maildrop(count: int = 3) -> Maildrop:
+    return Maildrop(Mailbox([text(number) for number in range(1, count + 1)], uidvalidity=7))
+
+
+def uids(drop: Maildrop) -> list[int]:
+    return [message.uid for message in drop.mailbox.messages]
+
+
+async def ask(channel: Channel[Pop3Client], command: Command) -> list[Any]:
+    """Send a command and return all events up to its end."""
+    channel.machine.send(command)
+    events: list[Any] = []
+    while not events or not isinstance(events[-1], Completed | TlsReady):
+        events.append(await next_event(channel, 60))
+    return events
+
+
+def talk(drop: Maildrop, *commands: Command, **options: Any) -> list[list[Any]]:
+    """Send commands one by one to a server; return the events of each."""
+
+    async def story() -> list[list[Any]]:
+        channel = Channel("server", Pop3Client())
+        await Open(channel, HERE, 60)
+        await next_event(channel, 60)
+        found = [await ask(channel, command) for command in commands]
+        await Close(channel)
+        return found
+
+    world = Simulation(cut=True)
+    logins = options.pop("logins", LOGINS)
+    world.listen(HERE, Pop3Server, lambda channel: serve_pop3(channel, drop, logins, **options))
+    return world.run(story())
+
+
+def served(drop: Maildrop, *commands: Command, **options: Any) -> list[list[Any]]:
+    """Log in, and then send commands; return the events of these."""
+    return talk(drop, *LOGIN, *commands, **options)[2:]
+
+
+def one(events: list[Any]) -> Completed:
+    [event] = events
+    assert isinstance(event, Completed)
+    return event
+
+
+def body(events: list[Any]) -> bytes:
+    return b"".join(event.data for event in events if isinstance(event, BodyChunk))
+
+
+# Logging in
+
+
+@pytest.mark.parametrize(
+    ("login", "options"),
+    [
+        (LOGIN, {}),
+        ((Authenticate(b"PLAIN", Secret(b"\0joe\0sesame")),), {}),
+        ((Apop(b"joe", Secret(b"sesame")),), {"timestamp": TIMESTAMP}),
+    ],
+)
+def test_every_way_in_opens_the_maildrop(
+    login: tuple[Command, ...], options: dict[str, Any]
+) -> None:
+    *_, entered, stat = talk(maildrop(), *login, Stat(), **options)
+    assert one(entered).text == b"3 messages"
+    assert stat[0] == Counted(3, 3 * len(text(1)))
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        (User(b"joe"), Pass(Secret(b"wrong"))),
+        (User(b"eve"), Pass(Secret(b"sesame"))),
+        (Authenticate(b"PLAIN", Secret(b"\0joe\0wrong")),),
+        (Authenticate(b"NTLM", Secret(b"?")),),
+        (Apop(b"joe", Secret(b"wrong")),),
+        (Apop(b"eve", Secret(b"sesame")),),
+    ],
+)
+def test_whoever_does_not_know_the_password_stays_out(login: tuple[Command, ...]) -> None:
+    *_, refused, again = talk(maildrop(), *login, User(b"joe"), timestamp=TIMESTAMP)
+    assert (one(refused).positive, one(refused).code) == (False, ResponseCode.AUTH)
+    assert one(again).positive
+
+
+def test_the_server_does_not_tell_which_users_there_are() -> None:
+    known, unknown = (talk(maildrop(), User(name)) for name in (b"joe", b"eve"))
+    assert one(known[0]).text == one(unknown[0]).text
+    assert one(known[0]).positive
+    assert one(unknown[0]).positive
+
+
+def test_a_proof_for_apop_without_a_timestamp_proves_nothing() -> None:
+    session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
+    session.feed(b"APOP joe d41d8cd98f00b204e9800998ecf8427e\r\n")
+    assert b"-ERR [AUTH]" in session.output
+
+
+def test_one_session_at_a_time_has_the_maildrop_open() -> None:
+    drop = maildrop()
+    first = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    first.feed(b"USER joe\r\nPASS sesame\r\n")
+    second = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    second.feed(b"USER joe\r\nPASS sesame\r\nSTAT\r\n")
+    assert b"-ERR [IN-USE]" in second.output
+    assert b"-ERR not allowed in state authorization" in second.output
+    # Who was refused does not close what is not his.
+    second.end()
+    assert drop.busy
+    first.end()
+    assert not drop.busy
+    assert first.over
+    third = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    third.feed(b"USER joe\r\nPASS sesame\r\n")
+    assert b"+OK 3 messages" in third.output
+
+
+# The maildrop
+
+
+def test_sizes_and_unique_ids_of_all_messages_and_of_one() -> None:
+    drop = maildrop()
+    sizes, size, names, name, none = served(drop, List(), List(2), Uidl(), Uidl(3), List(4))
+    assert sizes[:-1] == [Listed(number, len(text(number))) for number in (1, 2, 3)]
+    assert size[0] == Listed(2, len(text(2)))
+    assert names[:-1] == [UniqueId(1, b"7.1"), UniqueId(2, b"7.2"), UniqueId(3, b"7.3")]
+    assert name[0] == UniqueId(3, b"7.3")
+    assert one(none).text == b"no such message"
+
+
+def test_an_empty_maildrop_is_listed_as_one() -> None:
+    stat, sizes, names, last = served(maildrop(0), Stat(), List(), Uidl(), Last())
+    assert stat[0] == Counted(0, 0)
+    assert one(sizes).positive
+    assert one(names).positive
+    assert last[0] == LastRead(0)
+
+
+def test_messages_arrive_as_they_are_stored() -> None:
+    texts = served(maildrop(), Retrieve(1), Retrieve(3), Retrieve(1))
+    assert [body(events) for events in texts] == [text(1), text(3), text(1)]
+
+
+def test_top_gives_the_header_and_as_many_lines() -> None:
+    answers = served(maildrop(), *(Top(1, lines) for lines in (0, 1, 2, 3, 99)), Last())
+    header = b"Subject: 1\r\n\r\n"
+    assert [body(events) for events in answers[:-1]] == [
+        header,
+        header + b"hello\r\n",
+        header + b"hello\r\n.\r\n",
+        text(1),
+        text(1),
+    ]
+    # To look at the top is not to read.
+    assert answers[-1][0] == LastRead(0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "lines", "top"),
+    [
+        (b"a: b\r\n", 5, b"a: b\r\n"),
+        (b"a: b\r\n\r\nx\r\ny", 2, b"a: b\r\n\r\nx\r\ny"),
+        (b"a: b\r\n\r\nx\r\ny", 1, b"a: b\r\n\r\nx\r\n"),
+        (b"", 1, b""),
+    ],
+)
+def test_the_first_lines_of_a_short_message_are_what_there_is(
+    stored: bytes, lines: int, top: bytes
+) -> None:
+    assert first_lines(stored, lines) == top
+
+
+def test_the_last_message_read_is_the_highest() -> None:
+    *_, last = served(maildrop(), Retrieve(2), Retrieve(1), Last())
+    assert last[0] == LastRead(2)
+
+
+def test_what_is_deleted_is_gone_from_every_list_and_cannot_be_read() -> None:
+    drop = maildrop()
+    _, stat, sizes, names, *refused = served(
+        drop, Delete(2), Stat(), List(), Uidl(), Retrieve(2), Top(2, 0), List(2), Uidl(2), Delete(2)
+    )
+    assert stat[0] == Counted(2, 2 * len(text(1)))
+    assert [listed.number for listed in sizes[:-1]] == [1, 3]
+    assert [unique.number for unique in names[:-1]] == [1, 3]
+    assert [one(events).text for events in refused] == [b"no such message"] * 5
+
+
+def test_only_quit_deletes() -> None:
+    drop = maildrop()
+    served(drop, Delete(1), Delete(3))
+    assert uids(drop) == [1, 2, 3]
+    served(drop, Delete(1), Delete(3), Quit())
+    assert uids(drop) == [2]
+    assert not drop.busy
+
+
+def test_the_server_closes_behind_quit() -> None:
+    drop = maildrop()
+    session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\nDELE 1\r\nQUIT\r\nDELE 2\r\n")
+    assert session.over
+    assert not drop.busy
+    assert uids(drop) == [2, 3]
+
+
+def test_reset_takes_the_marks_back() -> None:
+    drop = maildrop()
+    _, _, stat, _ = served(drop, Delete(1), Reset(), Stat(), Quit())
+    assert stat[0] == Counted(3, 3 * len(text(1)))
+    assert uids(drop) == [1, 2, 3]
+
+
+def test_what_arrives_during_a_session_is_seen_in_the_next_and_not_deleted() -> None:
+    drop = maildrop(1)
+    session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\n")
+    drop.mailbox.append(text(2))
+    session.feed(b"STAT\r\nDELE 2\r\nDELE 1\r\nQUIT\r\n")
+    assert b"+OK 1 %d\r\n-ERR no such message\r\n" % len(text(1)) in session.output
+    assert uids(drop) == [2]
+
+
+def test_of_messages_with_the_same_unique_id_only_the_one_named_is_deleted() -> None:
+    drop = maildrop(0)
+    drop.mailbox.messages = [
+        Message(1, len(text(number)), lambda number=number: (text(number),))  # type: ignore[misc]  # each its own
+        for number in (1, 2)
+    ]
+    names, *_ = served(drop, Uidl(), Delete(1), Quit())
+    assert names[:-1] == [UniqueId(1, b"7.1"), UniqueId(2, b"7.1")]
+    assert [message.text for message in drop.mailbox.messages] == [text(2)]
+
+
+@pytest.mark.parametrize("command", [Lang(), Lang(b"de"), Envelope(1)])
+def test_what_it_does_not_have_it_refuses(command: Command) -> None:
+    [events] = served(maildrop(), command)
+    assert not one(events).positive
+
+
+def test_utf8_is_refused() -> None:
+    [events] = talk(maildrop(), Utf8())
+    assert not one(events).positive
+
+
+def test_quit_before_the_login_changes_nothing() -> None:
+    drop = maildrop()
+    [events] = talk(drop, Quit())
+    assert one(events).positive
+    assert uids(drop) == [1, 2, 3]
+
+
+def test_nothing_that_a_client_says_is_taken_for_more_than_it_is() -> None:
+    session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
+    session.feed(b"XYZZY\r\nSTAT\r\nUSER joe\r\nPASS sesame\r\nRETR 0\r\nRETR x\r\nNOOP\r\n")
+    assert [line[:4] for line in session.output.splitlines()] == [
+        *(b"+OK ", b"-ERR", b"-ERR", b"+OK", b"+OK ", b"-ERR", b"-ERR", b"+OK"),
+    ]
+
+
+# TLS
+
+
+def capabilities(events: list[Any]) -> dict[bytes, bytes]:
+    return dict(events[0].names)
+
+
+def test_what_it_announces_is_there() -> None:
+    [events] = talk(maildrop(), Capa(), logins=Logins({}, lambda: b"nonce"))
+    announced = capabilities(events)
+    assert announced.pop(b"SASL") == b"PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
+    assert announced.keys() == {
+        *(b"TOP", b"UIDL", b"PIPELINING", b"RESP-CODES", b"AUTH-RESP-CODE", b"USER"),
+    }
+
+
+def test_tls_is_offered_once_and_not_inside_itself() -> None:
+    channels: list[Channel[Pop3Server]] = []
+
+    async def secure() -> None:
+        channels[0].tls = True
+
+    def serve(channel: Channel[Pop3Server]) -> Session:
+        channels.append(channel)
+        return serve_pop3(channel, maildrop(), LOGINS, secure=secure)
+
+    async def story() -> list[Any]:
+        channel = Channel("server", Pop3Client())
+        await Open(channel, HERE, 60)
+        await next_event(channel, 60)
+        offered = b"STLS" in capabilities(await ask(channel, Capa()))
+        granted = await ask(channel, StartTls())
+        channel.machine.tls_started()
+        still = b"STLS" in capabilities(await ask(channel, Capa()))
+        ended = [(await ask(channel, command))[-1].positive for command in LOGIN]
+        return [offered, *granted, still, *ended]
+
+    world = Simulation()
+    world.listen(HERE, Pop3Server, serve)
+    assert world.run(story()) == [True, TlsReady(StartTls()), False, True, True]
+    inside = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS, secure=secure))
+    inside.channel.tls = True
+    inside.feed(b"STLS\r\n")
+    assert inside.output.endswith(b"-ERR no TLS here\r\n")
+
+
+def test_a_failed_handshake_ends_the_session() -> None:
+    async def secure() -> None:
+        raise TlsFailed("no")
+
+    session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS, secure=secure))
+    session.feed(b"STLS\r\n")
+    assert session.over
+    assert session.output.endswith(b"+OK begin TLS now\r\n")
+
+
+def test_stls_without_a_certificate_is_refused() -> None:
+    [events] = talk(maildrop(), StartTls())
+    assert one(events).text == b"no TLS here"
+
+
+# Misbehaviour
+
+
+@pytest.mark.parametrize("octets", [0, 1, 10, len(text(2)) - 1, len(text(2))])
+def test_it_can_cut_the_line_inside_or_right_behind_a_text(octets: int) -> None:
+    drop = maildrop()
+    wrong = Misbehaviour(cut={2: octets})
+    with pytest.raises(ConnectionLost, match="inside message RETR 2"):
+        served(drop, Delete(1), Retrieve(3), Retrieve(2), misbehaviour=wrong)
+    assert uids(drop) == [1, 2, 3]
+    assert not drop.busy
+
+
+def test_a_cut_counts_through_the_chunks_of_a_text() -> None:
+    drop = maildrop(0)
+    drop.mailbox.append_chunks(30, lambda: (b"0123456789",) * 3)
+    wrong = Misbehaviour(cut={1: 15})
+    session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS, wrong))
+    session.feed(b"USER joe\r\nPASS sesame\r\nRETR 1\r\nNOOP\r\n")
+    assert session.over
+    assert session.output.endswith(b"+OK\r\n012345678901234")
+
+
+def test_it_can_refuse_to_hand_out_a_message() -> None:
+    wrong = Misbehaviour(refuse={2})
+    good, bad, top = served(maildrop(), Retrieve(1), Retrieve(2), Top(2, 0), misbehaviour=wrong)
+    assert body(good) == text(1)
+    assert one(bad).text == one(top).text == b"this message cannot be read"
+
+
+def test_it_can_fall_silent() -> None:
+    with pytest.raises(TimedOut):
+        served(maildrop(), Noop(), List(), misbehaviour=Misbehaviour(silent={List}))
+
+
+def test_it_can_hang_up_at_a_command() -> None:
+    drop = maildrop()
+    wrong = Misbehaviour(hang_up={Quit})
+    with pytest.raises(ConnectionLost, match="QUIT was unanswered"):
+        served(drop, Delete(1), Quit(), misbehaviour=wrong)
+    assert uids(drop) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("capability", "command"),
+    [(b"UIDL", Uidl()), (b"UIDL", Uidl(1)), (b"TOP", Top(1, 0))],
+)
+def test_it_can_go_without_what_others_have(capability: bytes, command: Command) -> None:
+    wrong = Misbehaviour(without={capability})
+    capa, events = served(maildrop(), Capa(), command, misbehaviour=wrong)
+    assert capability not in capabilities(capa)
+    assert not one(events).positive
+
+
+@pytest.mark.parametrize(
+    ("capability", "command"),
+    [
+        (b"USER", User(b"joe")),
+        (b"SASL", Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"))),
+        (b"STLS", StartTls()),
+    ],
+)
+def test_it_can_go_without_a_way_in(capability: bytes, command: Command) -> None:
+    async def secure() -> None:
+        raise AssertionError("a handshake for nothing")
+
+    wrong = Misbehaviour(without={capability})
+    capa, events = talk(maildrop(), Capa(), command, misbehaviour=wrong, secure=secure)
+    assert capability not in capabilities(capa)
+    assert not one(events).positive
+
+
+# Ends
+
+
+def test_a_client_that_says_nothing_is_cut_off() -> None:
+    async def story() -> tuple[Any, float]:
+        channel = Channel("server", Pop3Client())
+        await Open(channel, HERE, 60)
+        await next_event(channel, 60)
+        began = await Now()
+        return await next_event(channel, 2 * PATIENCE), await Now() - began
+
+    world = Simulation()
+    world.listen(HERE, Pop3Server, lambda channel: serve_pop3(channel, maildrop(), LOGINS))
+    event, seconds = world.run(story())
+    assert event == Closed()
+    assert PATIENCE - 1 < seconds < PATIENCE + 1
+
+
+def test_a_client_that_says_too_much_is_cut_off_and_nothing_is_deleted() -> None:
+    drop = maildrop()
+    session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\nDELE 1\r\n" + b"x" * 100_000)
+    assert session.over
+    assert uids(drop) == [1, 2, 3]
+    assert not drop.busy
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    drop = maildrop(0)
+    drop.mailbox.append_chunks(10**9, lambda: (b"x" * 100_000 for _ in range(10_000)))
+    channel = Channel("client", Pop3Server())
+    flow = serve_pop3(channel, drop, LOGINS)
+    channel.machine.receive_data(b"USER joe\r\nPASS sesame\r\nRETR 1\r\n")
+    request = flow.send(None)
+    assert isinstance(request, Wait)
+    assert channel.machine.unsent <= CONGESTED + 200_000
+    assert isinstance(flow.throw(TimedOut(PATIENCE)), Close)
+    assert not drop.busy
+    flow.close()
+
+
+def test_a_huge_message_is_made_while_it_is_sent() -> None:
+    size, chunk = 50_000_000, b"x" * 100_000
+    drop = maildrop(0)
+    drop.mailbox.append_chunks(size, lambda: (chunk for _ in range(size // len(chunk))))
+    session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
+    session.keep = False
+    session.feed(b"USER joe\r\nPASS sesame\r\nRETR 1\r\n")
+    assert session.said > size
+    assert session.most_held <= CONGESTED + len(chunk) + 1000
+
+
+# Python's own client
+
+
+class Loopback:
+    """A session whose client is fed by hand."""
+
+    def __init__(self, serve: Callable[[Channel[Pop3Server]], Session]) -> None:
+        self.channel = Channel("client", Pop3Server())
+        self.output = bytearray()
+        self.keep = True
+        self.said = 0
+        self.most_held = 0
+        self.over = False
+        self._flow = serve(self.channel)
+        self._go_on()
+
+    def feed(self, data: bytes) -> None:
+        self.channel.machine.receive_data(data)
+        self._go_on()
+
+    def end(self) -> None:
+        self.channel.machine.receive_eof()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Run until the flow waits for more input, taking all that it says."""
+        while not self.over:
+            request: Any = None
+            try:
+                request = self._flow.send(None)
+            except StopIteration:
+                self.over = True
+            else:
+                assert isinstance(request, Wait | Close)
+            self.most_held = max(self.most_held, self.channel.machine.unsent)
+            said = b"".join(self.channel.machine.data_to_send())
+            self.said += len(said)
+            if self.keep:
+                self.output += said
+            if not said and not self.over and isinstance(request, Wait):
+                return
+
+    # What poplib wants of a socket and of its file
+
+    def makefile(self, mode: str) -> Loopback:
+        return self
+
+    def readline(self, size: int) -> bytes:
+        end = self.output.find(b"\n") + 1
+        line = bytes(self.output[:end])
+        del self.output[:end]
+        return line
+
+    def sendall(self, data: bytes) -> None:
+        self.feed(data)
+
+    def shutdown(self, how: int) -> None:
+        self.end()
+
+    def close(self) -> None:
+        pass
+
+
+class InMemory(poplib.POP3):
+    """Python's own POP3 client on a session in memory."""
+
+    def __init__(self, session: Loopback) -> None:
+        self.session = session
+        super().__init__("mail.example.org")
+
+    def _create_socket(self, timeout: float | None) -> Any:
+        return self.session
+
+
+def test_pythons_own_client_can_poll_it() -> None:
+    drop = maildrop()
+    client = InMemory(Loopback(lambda channel: serve_pop3(channel, drop, LOGINS)))
+    assert client.capa()["SASL"] == ["PLAIN", "LOGIN"]
+    client.user("joe")
+    assert client.pass_("sesame") == b"+OK 3 messages"
+    assert client.stat() == (3, 3 * len(text(1)))
+    assert client.list()[1] == [b"%d %d" % (number, len(text(1))) for number in (1, 2, 3)]
+    assert client.uidl()[1] == [b"1 7.1", b"2 7.2", b"3 7.3"]
+    assert client.uidl("2") == b"+OK 2 7.2"
+    assert client.retr(2)[1] == text(2).splitlines()
+    assert client.top(2, 1)[1] == [b"Subject: 2", b"", b"hello"]
+    client.dele(2)
+    with pytest.raises(poplib.error_proto, match="no such message"):
+        client.retr(2)
+    client.rset()
+    client.dele(3)
+    client.quit()
+    assert uids(drop) == [1, 2]
+
+
+def test_pythons_own_client_can_use_apop() -> None:
+    drop = maildrop()
+    client = InMemory(
+        Loopback(lambda channel: serve_pop3(channel, drop, LOGINS, timestamp=TIMESTAMP))
+    )
+    assert client.apop("joe", "sesame") == b"+OK 3 messages"

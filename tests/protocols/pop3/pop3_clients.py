@@ -1,0 +1,75 @@
+"""Clients in the states that tests begin with, and what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
+from mailhaul.protocols.machine import NeedData, Trace
+from mailhaul.protocols.pop3.client import Pop3Client
+from mailhaul.protocols.pop3.commands import Capa, Command
+from mailhaul.protocols.pop3.events import BodyChunk, Event
+
+
+def events_of(client: Pop3Client) -> Iterator[Event]:
+    """Yield all events there are."""
+    while not isinstance(event := client.next_event(), NeedData):
+        yield event
+
+
+def add(events: list[Event], event: Event) -> None:
+    """Add an event; neighbouring chunks of text are joined."""
+    if events and isinstance(event, BodyChunk) and isinstance(events[-1], BodyChunk):
+        events[-1] = BodyChunk(events[-1].data + event.data)
+    else:
+        events.append(event)
+
+
+def feed(client: Pop3Client, pieces: Iterable[bytes]) -> list[Event]:
+    """Hand over pieces of input; return the events, neighbouring chunks of text joined."""
+    events: list[Event] = []
+    for piece in pieces:
+        client.receive_data(piece)
+        for event in events_of(client):
+            add(events, event)
+    return events
+
+
+def hear(client: Pop3Client, *lines: bytes) -> list[Event]:
+    """Hand over lines in one piece; return the events."""
+    return feed(client, [b"".join(line + b"\r\n" for line in lines)])
+
+
+def ask(client: Pop3Client, command: Command, *lines: bytes) -> list[Event]:
+    """Send a command and hear these lines; return the events."""
+    client.send(command)
+    return hear(client, *lines)
+
+
+def sent(client: Pop3Client) -> bytes:
+    """Return what the client has to say."""
+    return b"".join(client.data_to_send())
+
+
+def greeted(
+    *capabilities: bytes,
+    text: bytes = b"ready",
+    limits: Limits = DEFAULT_LIMITS,
+    trace: Trace | None = None,
+) -> Pop3Client:
+    """Return a client that may log in, and has heard of these capabilities."""
+    client = Pop3Client(limits, trace)
+    hear(client, b"+OK " + text)
+    if capabilities:
+        ask(client, Capa(), b"+OK", *capabilities, b".")
+    client.data_to_send()
+    return client
+
+
+def in_transaction(
+    *capabilities: bytes, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+) -> Pop3Client:
+    """Return a client that may ask for mail."""
+    client = greeted(*capabilities, limits=limits, trace=trace)
+    client.assume_authenticated()
+    return client

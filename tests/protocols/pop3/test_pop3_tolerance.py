@@ -1,0 +1,115 @@
+"""What real POP3 servers do though no RFC says so, and the client understands."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.protocols.pop3.client import Pop3Client
+from mailhaul.protocols.pop3.commands import Capa, List, Noop, Retrieve, Stat, Uidl, User
+from mailhaul.protocols.pop3.events import (
+    BodyChunk,
+    BodyStart,
+    Capabilities,
+    Completed,
+    Counted,
+    Greeted,
+    Listed,
+    UniqueId,
+)
+
+from .pop3_clients import ask, feed, hear, in_transaction
+
+
+def bare() -> Pop3Client:
+    """Return a client whose server ends lines with a bare line feed."""
+    client = Pop3Client()
+    assert feed(client, [b"+OK ready\n"]) == [Greeted(None, b"ready")]
+    client.assume_authenticated()
+    return client
+
+
+def test_a_server_may_end_all_its_lines_with_a_bare_line_feed() -> None:
+    client = bare()
+    client.send(Retrieve(1))
+    wire = b"+OK\na\n..b\n.c\n\n.\n"
+    assert feed(client, [wire]) == [
+        BodyStart(1),
+        BodyChunk(b"a\n.b\nc\n\n"),
+        Completed(Retrieve(1), True),
+    ]
+    client.send(List())
+    assert feed(client, [b"+OK\n1 2\n.\n"]) == [Listed(1, 2), Completed(List(), True)]
+
+
+def test_such_a_text_may_come_octet_by_octet() -> None:
+    client = bare()
+    client.send(Retrieve(1))
+    wire = b"+OK\n.\n"
+    assert feed(client, [wire[n : n + 1] for n in range(len(wire))]) == [
+        BodyStart(1),
+        Completed(Retrieve(1), True),
+    ]
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_greeting_with_crlf_is_no_such_server_however_it_is_cut(cut: int) -> None:
+    client = Pop3Client()
+    greeting = b"+OK ready\r\n"
+    feed(client, [greeting[:cut], greeting[cut:]])
+    client.assume_authenticated()
+    client.send(Retrieve(1))
+    # Bare line feeds are text there: only CRLF, dot, CRLF ends it.
+    assert feed(client, [b"+OK\r\na\n.\nb\r\n.\r\n"]) == [
+        BodyStart(1),
+        BodyChunk(b"a\n.\nb\r\n"),
+        Completed(Retrieve(1), True),
+    ]
+
+
+def test_status_lines_may_be_in_lower_case() -> None:
+    client = in_transaction()
+    assert ask(client, Noop(), b"+ok") == [Completed(Noop(), True)]
+    assert ask(client, Noop(), b"-err no") == [Completed(Noop(), False, b"no")]
+
+
+def test_blanks_may_stand_anywhere_between_words() -> None:
+    client = in_transaction()
+    assert ask(client, Stat(), b"+OK  2   320 ")[0] == Counted(2, 320)
+    assert ask(client, List(1), b"+OK  1  5")[0] == Listed(1, 5)
+    assert ask(client, Uidl(1), b"+OK  1  a ")[0] == UniqueId(1, b"a")
+    assert ask(client, List(), b"+OK", b" 1  5 ", b".")[0] == Listed(1, 5)
+    assert ask(client, Uidl(), b"+OK", b" 1  a ", b".")[0] == UniqueId(1, b"a")
+
+
+def test_words_may_stand_behind_the_numbers_of_a_list() -> None:
+    client = in_transaction()
+    assert ask(client, List(), b"+OK", b"1 5 octets", b"2 7 (deleted)", b".")[:2] == [
+        Listed(1, 5),
+        Listed(2, 7),
+    ]
+    assert ask(client, Stat(), b"+OK 2 320 octets")[0] == Counted(2, 320)
+
+
+def test_a_unique_id_may_hold_any_octets() -> None:
+    client = in_transaction()
+    assert ask(client, Uidl(), b"+OK", b"1 a b\t\xe4\0", b"2 .", b".")[:2] == [
+        UniqueId(1, b"a b\t\xe4\0"),
+        UniqueId(2, b"."),
+    ]
+
+
+def test_lines_of_a_list_may_be_stuffed_with_a_dot() -> None:
+    client = in_transaction()
+    assert ask(client, Capa(), b"+OK", b"..ODD", b".")[0] == Capabilities(((b".ODD", b""),))
+
+
+def test_a_capability_that_is_said_twice_counts_as_said_last() -> None:
+    client = in_transaction()
+    ask(client, Capa(), b"+OK", b"SASL PLAIN", b"sasl LOGIN ", b".")
+    assert client.capabilities == {b"SASL": b"LOGIN"}
+
+
+def test_texts_for_people_may_hold_any_octets() -> None:
+    client = Pop3Client()
+    assert hear(client, b"+OK gr\xfc\xdf\0 dich") == [Greeted(None, b"gr\xfc\xdf\0 dich")]
+    assert ask(client, User(b"joe"), b"+OK \xff")[0] == Completed(User(b"joe"), True, b"\xff")
