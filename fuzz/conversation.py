@@ -33,7 +33,7 @@ DEFLATED = ord("Z")
 
 TIGHT = Limits(
     reply_line=700,
-    reply_lines=8,
+    reply_lines=16,
     listing_lines=30,
     command_line=700,
     sasl=700,
@@ -185,8 +185,7 @@ class Conversation:
         events = self.events
         if self.fault is None:
             return events, None, bytes(self.sent) if self._deflater is None else None
-        if events and events[-1][0] == "TlsReady":
-            events = events[:-1]
+        events = [event for event in events if event[0] != "TlsReady"]
         return events, type(self.fault).__name__, None
 
 

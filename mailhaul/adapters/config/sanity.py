@@ -129,8 +129,9 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
-    elif protocol not in {"imap", "auto"}:
-        yield _not_yet(account.place("protocol"), f"protocol {protocol}", 'use "protocol imap"')
+    elif protocol not in {"imap", "auto", "pop3", "apop"}:
+        hint = 'use "protocol imap" or "protocol pop3"'
+        yield _not_yet(account.place("protocol"), f"protocol {protocol}", hint)
     if account.auth not in _AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     if account.multidrop:

@@ -204,6 +204,10 @@ class AccountSettings(_Settings):
         """Return the same settings with a password."""
         return AccountSettings({**vars(self), "password": password})
 
+    def with_protocol(self, protocol: str) -> AccountSettings:
+        """Return the same settings for one protocol."""
+        return AccountSettings({**vars(self), "protocol": protocol})
+
 
 def _install_defaults() -> None:
     # First come, first kept: "port" is a second row of "service".

@@ -14,7 +14,6 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
-from ...adapters.sources.imap import ImapSource
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
@@ -24,8 +23,12 @@ from ...flows.sink import Sink
 from ...protocols.machine import Trace
 
 if TYPE_CHECKING:
+    from ...adapters.sources.imap import ImapSource
+    from ...adapters.sources.pop3 import Pop3Source
     from ...flows.parcel import Packer
     from ...protocols.message.trace import Received
+
+    MailSource = ImapSource | Pop3Source
 
 TracerFor = Callable[[str], Trace | None]
 """Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
@@ -92,11 +95,11 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
     return tuple(words)
 
 
-def imap_access(settings: AccountSettings, trace: Trace | None) -> Access:
-    """Return how to reach an IMAP account."""
+def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
+    """Return how to reach an account."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
-        service = settings.service or ("imaps" if settings.ssl else "imap")
+        service = settings.service or f"{kind_of(settings)}{'s' if settings.ssl else ''}"
         words = command_words(settings.plugin, settings.host, str(service), "plugin")
         address = Pipe(words)
     return Access(
@@ -112,6 +115,11 @@ def imap_access(settings: AccountSettings, trace: Trace | None) -> Access:
         trace=trace,
         auth=settings.auth,
     )
+
+
+def kind_of(settings: AccountSettings) -> str:
+    """Return which protocol is spoken: ``pop3`` or ``imap``."""
+    return "imap" if settings.protocol in {"imap", "auto"} else "pop3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
     """Return what the poll needs to know."""
     service = f":{settings.service}" if settings.service is not None else ""
     return Account(
-        name=f"imap {settings.remote_user}@{settings.host}{service}",
+        name=f"{kind_of(settings)} {settings.remote_user}@{settings.host}{service}",
         user=settings.remote_user,
         pollname=settings.pollname,
         truename=settings.host,
@@ -149,7 +157,7 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
 
 def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll:
     """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
-    source = ImapSource(imap_access(settings, around.tracer("IMAP")), report)
+    source = source_of(settings, around, report)
     if settings.mda is not None:
         name, sink = mda_sink(settings, settings.mda)
     else:
@@ -162,6 +170,25 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         around.ledger,
         lambda sink: make_packer(settings, around, source, sink),
         report,
+    )
+
+
+def source_of(settings: AccountSettings, around: Surroundings, report: Report) -> MailSource:
+    """Return the mailbox to collect from."""
+    access = access_of(settings, around.tracer(kind_of(settings).upper()))
+    if kind_of(settings) == "imap":
+        from ...adapters.sources.imap import ImapSource
+
+        return ImapSource(access, report)
+    from ...adapters.sources.pop3 import Pop3Source
+
+    return Pop3Source(
+        access,
+        report,
+        apop=settings.protocol == "apop",
+        # TOP does not mark a message as read where RETR does, as long as it may have to stay.
+        retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
+        remember=settings.keep and not settings.fetchall,
     )
 
 
@@ -214,7 +241,7 @@ def domain_of(host: str) -> str:
 
 
 def make_packer(
-    settings: AccountSettings, around: Surroundings, source: ImapSource, sink: Sink
+    settings: AccountSettings, around: Surroundings, source: MailSource, sink: Sink
 ) -> Packer:
     """Return what makes a parcel of the next message."""
     from ...flows.parcel import Packer, Treatment
@@ -242,7 +269,7 @@ def make_packer(
     )
 
 
-def trace_of(settings: AccountSettings, around: Surroundings, source: ImapSource) -> Received:
+def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource) -> Received:
     """Return what the Received field of the next message says."""
     from ...protocols.message.trace import Received, format_date
 
@@ -257,7 +284,7 @@ def trace_of(settings: AccountSettings, around: Surroundings, source: ImapSource
         truename=settings.host,
         address=source.channel.address if settings.dns else "",
         host=around.hostname,
-        protocol=b"IMAP",
+        protocol=kind_of(settings).upper().encode("ascii"),
         version=__version__.encode("ascii"),
         date=format_date(moment, zone.tm_gmtoff, zone.tm_zone),
         details=details,

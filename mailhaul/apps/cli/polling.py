@@ -63,6 +63,8 @@ def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) 
 
 def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
     """Poll one account while nobody else does."""
+    if settings.protocol == "auto":
+        return poll_some(settings, around, lines)
     account = account_of(settings, around.check)
     kind = "MDA" if settings.mda is not None else "LMTP" if settings.lmtp else "SMTP"
     report = AccountLines(lines, account, settings.folders != ("INBOX",), kind)
@@ -73,6 +75,17 @@ def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -
         from ...adapters.connect_commands import surrounded
 
         return blocking.run(surrounded(poll.run, settings.preconnect, settings.postconnect))
+
+
+def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll by IMAP, and by POP3 where IMAP is not spoken."""
+    try:
+        return poll_locked(settings.with_protocol("imap"), around, lines)
+    except PollFailed as failure:
+        if failure.code is not ExitCode.PROTOCOL:
+            raise
+        lines.detail(str(failure))
+    return poll_locked(settings.with_protocol("pop3"), around, lines)
 
 
 def about(settings: AccountSettings) -> str:

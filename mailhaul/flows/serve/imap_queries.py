@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
 
 from ...protocols.errors import ProtocolError
 from ...protocols.imap.events import Code
@@ -21,6 +20,8 @@ END_OF_HEADER = re.compile(rb"(?:\A|\r?\n)\r?\n")
 CHARSETS = {b"UTF-8", b"US-ASCII"}
 
 Test = Callable[[Message], bool]
+Day = tuple[int, int, int]
+"""Year, month and day, which compare as they should."""
 
 
 class Refused(Exception):
@@ -254,7 +255,7 @@ def values_of(message: Message, name: bytes) -> list[bytes]:
     return [field.partition(b":")[2].replace(b"\r\n", b"").strip() for field in found]
 
 
-def on_day(fits: Callable[[date, date], bool], *, sent: bool) -> Callable[[deque[Value]], Test]:
+def on_day(fits: Callable[[Day, Day], bool], *, sent: bool) -> Callable[[deque[Value]], Test]:
     """Return what makes the test for the day of arrival, or of the Date field."""
 
     def make(left: deque[Value]) -> Test:
@@ -271,21 +272,34 @@ def on_day(fits: Callable[[date, date], bool], *, sent: bool) -> Callable[[deque
     return make
 
 
-def sent_day(message: Message) -> date | None:
+def before(one: Day, other: Day) -> bool:
+    """Whether a day is earlier."""
+    return one < other
+
+
+def same(one: Day, other: Day) -> bool:
+    """Whether it is the same day."""
+    return one == other
+
+
+def not_before(one: Day, other: Day) -> bool:
+    """Whether a day is not earlier."""
+    return one >= other
+
+
+def sent_day(message: Message) -> Day | None:
     """Return the day in the Date field, None without one that can be read."""
     words = b" ".join(values_of(message, b"date")[:1]).partition(b",")
     found = re.search(rb"(\d{1,2}) (\w{3})\w* (\d{4})", words[2] or words[0])
     return read_day(b"-".join(found.groups())) if found else None
 
 
-def read_day(text: bytes) -> date | None:
+def read_day(text: bytes) -> Day | None:
     """Return the day that ``17-Jul-1996`` is, None for what is no date."""
     match text.lower().split(b"-"):
         case [day, month, year] if month in MONTHS and (day + year).isdigit():
-            try:
-                return date(int(year), MONTHS.index(month) + 1, int(day))
-            except ValueError:
-                return None
+            found = (int(year[:4]), MONTHS.index(month) + 1, int(day[:2]))
+            return found if 1 <= found[2] <= 31 else None
         case _:
             return None
 
@@ -300,12 +314,12 @@ WITH_ARGUMENTS: dict[bytes, Callable[[deque[Value]], Test]] = {
     b"TEXT": has_text(header=True),
     b"HEADER": has_field(),
     **{name: has_field(name) for name in (b"FROM", b"TO", b"CC", b"BCC", b"SUBJECT")},
-    b"BEFORE": on_day(date.__lt__, sent=False),
-    b"ON": on_day(date.__eq__, sent=False),
-    b"SINCE": on_day(date.__ge__, sent=False),
-    b"SENTBEFORE": on_day(date.__lt__, sent=True),
-    b"SENTON": on_day(date.__eq__, sent=True),
-    b"SENTSINCE": on_day(date.__ge__, sent=True),
+    b"BEFORE": on_day(before, sent=False),
+    b"ON": on_day(same, sent=False),
+    b"SINCE": on_day(not_before, sent=False),
+    b"SENTBEFORE": on_day(before, sent=True),
+    b"SENTON": on_day(same, sent=True),
+    b"SENTSINCE": on_day(not_before, sent=True),
 }
 """Search keys that take arguments."""
 

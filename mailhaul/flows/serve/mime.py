@@ -1,21 +1,25 @@
 """The parts of a stored message, for the IMAP server: sections, ENVELOPE and BODYSTRUCTURE.
 
-Python's email package reads the header fields; the octets of a part are cut out as they are.
+The octets of a part are cut out as they are; nothing is decoded.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from email.message import Message as Header
-from email.parser import BytesHeaderParser
-from email.utils import getaddresses
 
 from ...protocols.imap.values import Atom, Text, Value
+from ...protocols.message.addresses import addresses
+from ...protocols.message.header import split_fields
 from .imap_queries import split
 
 DEPTH = 20
 """Multiparts inside each other; what is deeper counts as plain text."""
+
+
+PARAMETER = re.compile(rb';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;]*)')
+FOLD = re.compile(rb"\r?\n(?=[ \t])")
+MESSAGE = (b"message", b"rfc822")
 
 
 class Part:
@@ -23,18 +27,19 @@ class Part:
 
     def __init__(self, text: bytes, depth: int = DEPTH) -> None:
         self.header, self.body = split(text)
-        self.fields: Header = BytesHeaderParser().parsebytes(self.header)
-        self.media_type = self.fields.get_content_maintype().lower()
-        self.subtype = self.fields.get_content_subtype().lower()
+        self.fields = {field.key: unfolded(field.body) for field in split_fields(self.header)}
+        word, self.parameters = value_of(self.fields.get(b"content-type", b""))
+        kind, slash, subtype = word.lower().partition(b"/")
+        self.media_type, self.subtype = (kind, subtype) if slash else (b"text", b"plain")
         self.parts: list[Part] = []
         self.inner: Part | None = None
-        boundary = self.fields.get_boundary()
-        if self.media_type == "multipart" and boundary and depth:
+        boundary = dict(self.parameters).get(b"boundary")
+        if self.media_type == b"multipart" and boundary and depth:
             self.parts = [Part(piece, depth - 1) for piece in pieces(self.body, boundary)]
-        elif (self.media_type, self.subtype) == ("message", "rfc822") and depth:
+        elif (self.media_type, self.subtype) == MESSAGE and depth:
             self.inner = Part(self.body, depth - 1)
-        if self.media_type == "multipart" and not self.parts:
-            self.media_type, self.subtype = "text", "plain"
+        if self.media_type == b"multipart" and not self.parts:
+            self.media_type, self.subtype = b"text", b"plain"
 
     def child(self, number: int) -> Part | None:
         """Return a part by its number; what is no multipart has itself as number 1."""
@@ -45,10 +50,25 @@ class Part:
         return self if number == 1 else None
 
 
-def pieces(body: bytes, boundary: str) -> list[bytes]:
+def unfolded(body: bytes) -> bytes:
+    """Return a field's body in one line."""
+    return FOLD.sub(b"", body).strip()
+
+
+def value_of(body: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return the word that a field begins with, and its parameters (RFC 2045, 5.1)."""
+    found = [(name.lower(), unquoted(value)) for name, value in PARAMETER.findall(body)]
+    return body.partition(b";")[0].strip(), found
+
+
+def unquoted(word: bytes) -> bytes:
+    """Return a quoted string's text, and any other word as it is."""
+    return re.sub(rb"\\(.)", rb"\1", word[1:-1]) if word.startswith(b'"') else word
+
+
+def pieces(body: bytes, boundary: bytes) -> list[bytes]:
     """Return what stands between the boundary lines (RFC 2046, 5.1.1)."""
-    mark = re.escape(boundary.encode("ascii", "surrogateescape"))
-    line = re.compile(rb"(?:\A|\r?\n)--" + mark + rb"(--)?[ \t]*(?=\r?\n|\Z)")
+    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     found: list[bytes] = []
     start: int | None = None
     for edge in line.finditer(body):
@@ -108,27 +128,36 @@ def fields_of(header: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def envelope_of(part: Part) -> Value:
     """Return an ENVELOPE (7.4.2)."""
-    fields = part.fields
-    from_ = addresses(fields, "From")
+    field = part.fields.get
+    from_ = listed(field(b"from"))
     return [
-        text_or_nil(fields.get("Date")),
-        text_or_nil(fields.get("Subject")),
+        text_or_nil(field(b"date")),
+        text_or_nil(field(b"subject")),
         from_,
-        addresses(fields, "Sender") or from_,
-        addresses(fields, "Reply-To") or from_,
-        *(addresses(fields, name) for name in ("To", "Cc", "Bcc")),
-        text_or_nil(fields.get("In-Reply-To")),
-        text_or_nil(fields.get("Message-ID")),
+        listed(field(b"sender")) or from_,
+        listed(field(b"reply-to")) or from_,
+        *(listed(field(name)) for name in (b"to", b"cc", b"bcc")),
+        text_or_nil(field(b"in-reply-to")),
+        text_or_nil(field(b"message-id")),
     ]
 
 
-def addresses(fields: Header, name: str) -> Value:
-    """Return the addresses of a field as ENVELOPE has them."""
+def listed(body: bytes | None) -> Value:
+    """Return the addresses of a field as ENVELOPE has them, NIL without any."""
     found: list[Value] = []
-    for person, address in getaddresses([str(value) for value in fields.get_all(name, [])]):
-        mailbox, _, host = address.rpartition("@")
-        found.append([text_or_nil(person or None), None, text(mailbox or host), text(host)])
+    for address in addresses(body or b""):
+        mailbox, at, host = address.spec.rpartition(b"@")
+        name = display_name(body or b"", address.spec)
+        found.append([name, None, text(mailbox if at else host), text(host if at else b"")])
     return found or None
+
+
+def display_name(body: bytes, spec: bytes) -> Value:
+    """Return what stands before an address in angle brackets."""
+    before = rb'("(?:[^"\\]|\\.)*"|[^",<>]*)\s*<\s*' + re.escape(spec)
+    found = re.search(before, body)
+    name = unquoted(found[1].strip()) if found else b""
+    return text(name) if name else None
 
 
 def structure_of(part: Part, *, extended: bool) -> Value:
@@ -136,42 +165,40 @@ def structure_of(part: Part, *, extended: bool) -> Value:
     if part.parts:
         values: list[Value] = [structure_of(child, extended=extended) for child in part.parts]
         values.append(text(part.subtype))
-        return [*values, parameters(part.fields), *disposition(part)] if extended else values
+        return [*values, pairs(part.parameters), *disposition(part)] if extended else values
+    field = part.fields.get
     values = [
-        *(text(part.media_type), text(part.subtype), parameters(part.fields)),
-        *(text_or_nil(part.fields.get(name)) for name in ("Content-ID", "Content-Description")),
-        text(str(part.fields.get("Content-Transfer-Encoding", "7bit"))),
+        *(text(part.media_type), text(part.subtype), pairs(part.parameters)),
+        *(text_or_nil(field(name)) for name in (b"content-id", b"content-description")),
+        text(field(b"content-transfer-encoding", b"7bit")),
         number(len(part.body)),
     ]
     if part.inner:
         values += [envelope_of(part.inner), structure_of(part.inner, extended=extended)]
-    if part.inner or part.media_type == "text":
+    if part.inner or part.media_type == b"text":
         values.append(number(part.body.count(b"\n")))
     return [*values, None, *disposition(part)] if extended else values
 
 
 def disposition(part: Part) -> Sequence[Value]:
     """Return disposition, language and location."""
-    kind = part.fields.get_content_disposition()
-    if kind is None:
-        return [None, None, None]
-    return [[text(kind), parameters(part.fields, "Content-Disposition")], None, None]
+    kind, parameters = value_of(part.fields.get(b"content-disposition", b""))
+    return [[text(kind), pairs(parameters)] if kind else None, None, None]
 
 
-def parameters(fields: Header, name: str = "Content-Type") -> Value:
-    """Return a field's parameters as a list, None without any."""
-    found = fields.get_params(failobj=[], header=name)[1:]
-    return [text(str(word)) for pair in found for word in pair] or None
+def pairs(parameters: Sequence[tuple[bytes, bytes]]) -> Value:
+    """Return parameters as a list, NIL without any."""
+    return [text(word) for pair in parameters for word in pair] or None
 
 
-def text(value: str) -> Text:
+def text(value: bytes) -> Text:
     """Return a string."""
-    return Text(value.encode("utf-8", "surrogateescape").replace(b"\0", b""))
+    return Text(value.replace(b"\0", b""))
 
 
-def text_or_nil(value: object) -> Value:
-    """Return a field's value without its folding, or NIL."""
-    return None if value is None else text(re.sub(r"\r?\n", "", str(value)))
+def text_or_nil(value: bytes | None) -> Value:
+    """Return a field's body, or NIL where there is no such field."""
+    return None if value is None else text(value)
 
 
 def number(value: int) -> Atom:

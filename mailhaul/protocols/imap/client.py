@@ -219,7 +219,7 @@ class ImapClient:
             if any(isinstance(c, Login | Authenticate) for c in self._pending.values()):
                 # Where a password has just been sent, what came may be a part of its echo.
                 fault.line = b""
-            fault.line = self._reader.hidden.clean(fault.line)
+            fault.line = self._reader.hidden.clean_cut(fault.line)
             self._fault = fault
             self._outbox.take()
             if self._events:

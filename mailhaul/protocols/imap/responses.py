@@ -294,7 +294,7 @@ def pairs(items: list[Value]) -> list[tuple[bytes, Value]]:
 def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetched]:
     """Return the events of a FETCH response: text that came as a string, then all the rest."""
     items = fetch_items(values)
-    sequence = number(values[1], limits.digits)
+    sequence = number(values[1], limits.digits) if len(values) > 1 else None
     if items is None or sequence is None or len(items) % 2:
         raise RemoteProtocolError("a FETCH response that cannot be read", state="selected")
     known: dict[bytes, Value] = {}

@@ -501,6 +501,8 @@ class ImapServer:
             raise LocalProtocolError("no command waits for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)
+        if condition is Condition.OK and self._message_due:
+            raise LocalProtocolError("the message of this APPEND has not come")
         if condition is Condition.OK and type(command) in GRANTED:
             self._advance(GRANTED[type(command)])
         if self._message_due:

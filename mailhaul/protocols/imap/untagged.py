@@ -58,7 +58,8 @@ def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> 
             return [Exists(count)]
         case b"RECENT":
             return [Recent(count)]
-        case b"EXPUNGE":
+        # GNU imap4d 3.15 says EXPUNGED.
+        case b"EXPUNGE" | b"EXPUNGED":
             return [Expunged(count)]
         case _:
             return [Unknown(kind)]

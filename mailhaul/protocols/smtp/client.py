@@ -243,7 +243,9 @@ class SmtpClient:
         except RemoteProtocolError as fault:
             fault.state = fault.state or self.state
             # Where a secret has just been sent, what came may be a part of its echo.
-            fault.line = b"" if self.state == "authenticating" else self._hidden.clean(fault.line)
+            fault.line = (
+                b"" if self.state == "authenticating" else self._hidden.clean_cut(fault.line)
+            )
             self._fail(fault)
             raise
         except NoTransition:

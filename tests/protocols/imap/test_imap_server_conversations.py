@@ -192,6 +192,13 @@ def test_a_huge_message_is_never_held() -> None:
     assert hear(server, b"\r\n") == [AppendEnd()]
 
 
+def test_a_message_that_was_not_taken_cannot_be_stored() -> None:
+    server = greeted()
+    [append] = hear(server, b"a APPEND x {5}\r\n")
+    with pytest.raises(LocalProtocolError, match="has not come"):
+        server.send(Completed(append, OK))
+
+
 # AUTHENTICATE
 
 

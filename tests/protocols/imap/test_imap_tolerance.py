@@ -21,6 +21,7 @@ from mailhaul.protocols.imap.events import (
     Code,
     Event,
     Exists,
+    Expunged,
     Found,
     FoundInShort,
     Greeted,
@@ -233,6 +234,11 @@ def test_a_bye_keeps_its_code() -> None:
 
 
 # Numbers and searches
+
+
+@pytest.mark.parametrize("line", [b"* 2 EXPUNGE", b"* 2 EXPUNGED", b"* 2 expunged"])
+def test_a_message_that_is_gone_may_be_called_expunged(line: bytes) -> None:
+    assert hear(authenticated(), line) == [Expunged(2)]
 
 
 @pytest.mark.parametrize(

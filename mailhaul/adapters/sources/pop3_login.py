@@ -1,0 +1,201 @@
+"""From a host name to a logged-in POP3 session: greeting, TLS, login, in that order.
+
+The password goes out only where the user's rules about TLS allow it: ``ways_of`` is the one gate.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...flows.channel import Channel, next_event
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.requests import Open, Pipe, UpgradeToTls
+from ...protocols.errors import LocalProtocolError
+from ...protocols.pop3.client import Pop3Client
+from ...protocols.pop3.commands import Apop, Capa, Command, Pass, StartTls, User
+from ...protocols.pop3.events import Completed, Greeted, ResponseCode, TlsReady, TurnedAway
+from ...protocols.sasl.exchange import Challenge
+from .access import COMMAND, Access, TlsMode, shown
+
+APOP = b"APOP"
+"""Stands among mechanisms for APOP, which is a command and no mechanism of SASL."""
+
+_BUSY = re.compile(rb"lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]", re.IGNORECASE)
+_OUT_OF_SERVICE = re.compile(rb"service.*unavailable", re.IGNORECASE | re.DOTALL)
+_BUSY_CODES = {ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY, ResponseCode.SYS_TEMP}
+
+
+async def greet(channel: Channel[Pop3Client], access: Access, *, apop: bool = False) -> bytes:
+    """Open the connection and bring it to the point where messages can be listed.
+
+    Returns what the server greeted us with. ``apop`` says that the password must not be sent but
+    proved (``protocol apop``). Raises PollFailed for what the server refuses, and what the machine
+    and runtime raise.
+    """
+    await Open(channel, access.address, access.timeout)
+    if access.tls is TlsMode.WRAPPED:
+        await UpgradeToTls(channel, access.trust, access.timeout)
+    greeting: Greeted | TurnedAway = await next_event(channel, access.timeout)
+    if isinstance(greeting, TurnedAway):
+        reply = Completed(Capa(), False, greeting.text, greeting.code)
+        raise refused(access, reply, "turned us away")
+    await secure(channel, access)
+    await log_in(channel, access, apop=apop)
+    if not channel.machine.capabilities:
+        await ask(channel, Capa(), access)
+    return greeting.text
+
+
+async def ask(channel: Channel[Pop3Client], command: Command, access: Access) -> Any:
+    """Send a command; return the event that ends it (Completed or TlsReady)."""
+    channel.machine.send(command)
+    return await decision(channel, access)
+
+
+async def decision(channel: Channel[Pop3Client], access: Access) -> Any:
+    """Wait for the event that ends a command, or for a challenge in the midst of one."""
+    while True:
+        match await next_event(channel, access.timeout):
+            case Completed() | TlsReady() | Challenge() as end:
+                return end
+            case _:
+                pass
+
+
+def refused(access: Access, reply: Completed, what: str) -> PollFailed:
+    """Return how fetchmail tells apart what a server refuses to let us in for."""
+    sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
+    if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
+        return PollFailed(ExitCode.LOCKBUSY, sentence)
+    if _OUT_OF_SERVICE.search(reply.text):
+        return PollFailed(ExitCode.SERVBUSY, sentence)
+    return PollFailed(ExitCode.AUTHFAIL, sentence)
+
+
+async def secure(channel: Channel[Pop3Client], access: Access) -> None:
+    """Start TLS as the user's rules say."""
+    if channel.tls or access.tls is TlsMode.NEVER:
+        return
+    await ask(channel, Capa(), access)
+    offered = b"STLS" in channel.machine.capabilities
+    if access.tls is TlsMode.OFFERED and not offered:
+        return
+    if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
+        return
+    granted = await ask(channel, StartTls(), access)
+    if isinstance(granted, TlsReady):
+        await UpgradeToTls(channel, access.trust, access.timeout)
+        channel.machine.tls_started()
+    elif access.tls is not TlsMode.OFFERED:
+        raise PollFailed(
+            ExitCode.SOCKET,
+            f"{access.peer}: the server refuses STLS ({shown(granted.text)}), which your "
+            'configuration requires; use "ssl", or "sslproto \'\'" to go without TLS',
+        )
+
+
+def needs_no_tls(access: Access) -> bool:
+    """Tell whether the pipe is the secure channel: no password will be sent over it."""
+    return access.preauth and not access.tls_asked
+
+
+async def log_in(channel: Channel[Pop3Client], access: Access, *, apop: bool) -> None:
+    """Log in. Raises PollFailed (AUTHFAIL, LOCKBUSY, SERVBUSY, PROTOCOL)."""
+    if access.preauth:
+        # fetchmail goes straight to STAT: the user vouches that ssh has logged us in.
+        channel.machine.assume_authenticated()
+        return
+    if access.password is None and access.auth != "external":
+        raise PollFailed(
+            ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
+        )
+    reply = Completed(Capa(), False)
+    for way in [APOP] if apop else await ways_of(channel, access):
+        reply = await try_way(channel, access, way)
+        if reply.positive:
+            return
+        if reply.code in _BUSY_CODES:
+            break
+    raise refused(access, reply, f"does not let {access.user} in")
+
+
+async def ways_of(channel: Channel[Pop3Client], access: Access) -> list[bytes]:
+    """Return the ways to log in here. Raises PollFailed if there is none."""
+    if not access.may_show_password and not channel.tls:
+        raise PollFailed(
+            ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
+        )
+    certificate = access.trust.certificate is not None
+    if access.auth == "password" or (channel.tls and access.auth == "any" and not certificate):
+        return [COMMAND]
+    if not channel.machine.capabilities:
+        await ask(channel, Capa(), access)
+    from .ways import ways_in  # most polls need no more than USER and PASS
+
+    found = ways_in(
+        mechanisms_of(channel),
+        access.credentials,
+        access.auth,
+        protected=channel.tls,
+        in_clear=access.may_show_password,
+        command=True,
+    )
+    if not found:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f'{access.peer}: the server offers no way to log in that fits "auth {access.auth}"',
+        )
+    return found
+
+
+async def try_way(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
+    """Try to log in one way; return the server's decision. Raises PollFailed."""
+    user = access.user.encode("utf-8", "surrogateescape")
+    if access.password is not None and way == COMMAND:
+        named: Completed = await ask(channel, User(user), access)
+        if not named.positive:
+            return named
+        decided: Completed = await ask(channel, Pass(access.password), access)
+        return decided
+    if access.password is not None and way == APOP:
+        return await prove(channel, Apop(user, access.password), access)
+    return await exchange(channel, access, way)
+
+
+async def prove(channel: Channel[Pop3Client], command: Apop, access: Access) -> Completed:
+    """Log in by APOP. Raises PollFailed (AUTHFAIL) for a server that cannot."""
+    try:
+        reply: Completed = await ask(channel, command, access)
+    except LocalProtocolError as error:
+        raise PollFailed(
+            ExitCode.AUTHFAIL, f"{access.peer}: no login by APOP is possible: {error}"
+        ) from None
+    return reply
+
+
+async def exchange(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
+    """Log in by SASL. Raises PollFailed (AUTHFAIL) when the server does it wrong."""
+    from ...flows.authenticate import authenticate
+    from ...protocols.sasl.errors import SaslError
+    from .ways import mechanism_for
+
+    mechanism = mechanism_for(way, access.credentials, mechanisms_of(channel), access.peer)
+    reply, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))
+    try:
+        if reply.positive:
+            mechanism.finish()
+    except SaslError as error:
+        fault = error
+    if fault:
+        raise PollFailed(
+            ExitCode.AUTHFAIL,
+            f"{access.peer}: {way.decode('ascii')} with this server went wrong: {fault.problem}",
+        )
+    decided: Completed = reply
+    return decided
+
+
+def mechanisms_of(channel: Channel[Pop3Client]) -> list[bytes]:
+    """Return the SASL mechanisms among the capabilities."""
+    return channel.machine.capabilities.get(b"SASL", b"").upper().split()
