@@ -201,6 +201,7 @@ class Poll:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
         if flushed and choice.oversized:
             self._source.perform(Action.DELETE, [message.uid for message in choice.oversized])
+            await self._source.finish()
 
     async def _flush(self) -> None:
         """Delete what was read before, as ``flush`` asks."""

@@ -1,0 +1,444 @@
+"""Whole polls of a POP3 maildrop in virtual time: what is read, deleted, remembered, and killed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.pop3 import Pop3Source, told_apart
+from mailhaul.flows.account import Account
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.outcome import ExitCode, PollFailed
+from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.poll import Poll
+from mailhaul.flows.report import Event, Said
+from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.serve.logins import Logins
+from mailhaul.flows.serve.mailboxes import Mailbox, Message
+from mailhaul.flows.serve.pop3 import (
+    Maildrop,
+    Misbehaviour,
+    Pop3Service,
+    Refusal,
+    serve_pop3,
+)
+from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
+from mailhaul.flows.sink import Sink
+from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.pop3.commands import Delete, Quit, Retrieve, Top
+from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.protocols.secret import Secret
+from mailhaul.protocols.smtp.commands import EndOfData
+from mailhaul.protocols.smtp.events import Reply
+from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.runtimes.simulated import Killed, Simulation
+
+POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
+LOGINS = Logins({b"joe": b"sesame"}, lambda: b"<1@pop3>")
+STAMP = b"<1896.697170952@pop3>"
+
+
+def text(number: int, size: int = 40) -> bytes:
+    head = b"From: a%d@example.org\r\nSubject: %d\r\n\r\n.dot\r\n" % (number, number)
+    return head + b"x" * max(0, size - len(head) - 2) + b"\r\n"
+
+
+@dataclass
+class World:
+    """What stands on both sides of a poll and outlives it."""
+
+    folder: Path
+    maildrop: Maildrop
+    received: MemorySink = field(default_factory=MemorySink)
+    misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
+    events: list[Event] = field(default_factory=list)
+    heard: list[type] = field(default_factory=list)
+    uids: list[bytes] | None = None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return self.maildrop.mailbox
+
+    def poll(self, source: dict[str, Any], access: dict[str, Any], **options: Any) -> Poll:
+        account = Account("pop3 joe@server", "joe", "server", "server.example.org", **options)
+        known: dict[str, Any] = {"tls": TlsMode.NEVER, "timeout": 20.0, **access}
+        tls = known.pop("tls")
+        reached = Access("server", POP3, "joe", Secret(b"sesame"), tls, Trust("server"), **known)
+        rules = HeaderRules("server.example.org", "joe", None)
+
+        def sink() -> Sink:
+            return SmtpSink([Listener("sink", SMTP, False, "localhost")], "client", 20.0)
+
+        return Poll(
+            account,
+            Pop3Source(reached, self.events.append, **source),
+            "smtp sink",
+            sink,
+            SqliteLedger(str(self.folder / "ledger.db")),
+            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            self.events.append,
+        )
+
+    def serve(self, channel: Channel[Any]) -> Any:
+        if self.uids is not None:
+            return ServiceWithUids(self, channel).run()
+        return serve_pop3(channel, self.maildrop, LOGINS, self.misbehaviour, None, STAMP)
+
+
+class ServiceWithUids(Pop3Service):
+    """A server that calls messages what the test says, by their UIDs in the mailbox."""
+
+    def __init__(self, world: World, channel: Channel[Any]) -> None:
+        super().__init__(channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP)
+        self._names = world.uids or []
+
+    def _uid(self, message: Message) -> bytes:
+        return self._names[message.uid - 1]
+
+
+def make(folder: Path, count: int = 3, **options: Any) -> World:
+    box = Mailbox([text(number) for number in range(1, count + 1)], uidvalidity=5)
+    return World(folder, Maildrop(box), **options)
+
+
+def run(
+    world: World,
+    simulation: Simulation | None = None,
+    source: dict[str, Any] | None = None,
+    access: dict[str, Any] | None = None,
+    **options: Any,
+) -> ExitCode:
+    simulation = simulation or Simulation(round_trip=0.05)
+    simulation.listen(POP3, Pop3Server, world.serve)
+    simulation.listen(SMTP, SmtpServer, lambda channel: serve_smtp(channel, world.received))
+    world.maildrop.busy = False
+    poll = world.poll(source or {}, access or {}, **options)
+    try:
+        return simulation.run(poll.run())
+    except PollFailed as failure:
+        world.events.append(Said(str(failure), error=True))
+        return failure.code
+
+
+def subjects(world: World) -> list[bytes]:
+    return [one.text.split(b"Subject: ")[1].split(b"\r\n")[0] for one in world.received.messages]
+
+
+def said(world: World) -> str:
+    return "\n".join(event.text for event in world.events if isinstance(event, Said))
+
+
+def left(world: World) -> list[int]:
+    return [message.uid for message in world.mailbox.messages]
+
+
+def test_all_mail_is_brought_home_and_deleted(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    assert run(world) is ExitCode.SUCCESS
+    assert [one.text.partition(b"\r\n\r\n")[2] for one in world.received.messages] == [
+        text(number).partition(b"\r\n\r\n")[2] for number in range(1, 4)
+    ]
+    assert left(world) == []
+    assert run(world) is ExitCode.NOMAIL
+
+
+def test_what_is_kept_is_read_once(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    assert run(world, keep=True) is ExitCode.SUCCESS
+    assert run(world, keep=True) is ExitCode.NOMAIL
+    world.mailbox.append(text(4))
+    assert run(world, keep=True) is ExitCode.SUCCESS
+    assert subjects(world) == [b"1", b"2", b"3", b"4"]
+    assert left(world) == [1, 2, 3, 4]
+    assert run(world, keep=True, fetchall=True) is ExitCode.SUCCESS
+    assert len(world.received.messages) == 8
+
+
+def test_what_was_read_before_is_flushed_when_that_is_asked(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    run(world, keep=True)
+    world.mailbox.append(text(4))
+    assert run(world, flush=True) is ExitCode.SUCCESS
+    assert subjects(world) == [b"1", b"2", b"3", b"4"]
+    assert left(world) == []
+
+
+def test_looking_only_reads_and_remembers_nothing(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    assert run(world, check_only=True) is ExitCode.SUCCESS
+    assert (subjects(world), left(world)) == ([], [1, 2, 3])
+    run(world, keep=True)
+    assert run(world, check_only=True) is ExitCode.NOMAIL
+
+
+def test_an_oversized_message_stays_or_goes_as_the_user_says(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.mailbox.append(text(4, 3000))
+    assert run(world, limit=1000) is ExitCode.SUCCESS
+    assert left(world) == [4]
+    run(world, limit=1000, limitflush=True)
+    assert left(world) == []
+    assert subjects(world) == [b"1", b"2", b"3"]
+
+
+def test_what_the_sink_refuses_stays(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    refusals = iter([None, Reply(550, (b"no",)), None])
+    world.received.policy = lambda heard: (
+        next(refusals, None) if isinstance(heard, EndOfData) else None
+    )
+    assert run(world) is ExitCode.SUCCESS
+    assert left(world) == [2]
+    world.received.policy = None
+    run(world)
+    assert subjects(world) == [b"1", b"3", b"2"]
+
+
+def test_a_message_that_cannot_be_read_keeps_nobody_up(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.misbehaviour.refuse = (2,)
+    assert run(world) is ExitCode.SUCCESS
+    assert left(world) == [2]
+    assert "cannot be read" in said(world)
+
+
+def test_after_a_cut_inside_a_message_the_poll_comes_back_for_the_others(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.misbehaviour.cut = {2: 30}
+    assert run(world) is ExitCode.SOCKET
+    assert left(world) == [2] or left(world) == [1, 2]
+    world.misbehaviour.cut = {}
+    run(world)
+    assert left(world) == []
+    assert sorted(subjects(world)) == [b"1", b"2", b"3"]
+
+
+def test_without_the_answer_to_quit_nothing_counts_as_deleted(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.misbehaviour.hang_up = (Quit,)
+    assert run(world) is ExitCode.SUCCESS
+    assert left(world) == [1, 2, 3]
+    world.misbehaviour.hang_up = ()
+    assert run(world) is ExitCode.NOMAIL
+    assert (left(world), subjects(world)) == ([], [b"1", b"2", b"3"])
+
+
+def test_many_messages_are_asked_for_at_once_where_the_server_bears_that(tmp_path: Path) -> None:
+    serial, ahead = make(tmp_path / "a", 50), make(tmp_path / "b", 50)
+    for world in (serial, ahead):
+        world.folder.mkdir()
+    serial.misbehaviour.without = (b"PIPELINING",)
+    slow, quick = Simulation(round_trip=0.05), Simulation(round_trip=0.05)
+    assert run(serial, slow) is run(ahead, quick) is ExitCode.SUCCESS
+    assert left(serial) == left(ahead) == []
+    assert quick.now < 3.5 < 4.5 < slow.now
+
+
+def listened(world: World) -> list[type]:
+    """Return which commands the server heard, from a service that notes them."""
+
+    class Noting(Pop3Service):
+        async def _answer(self, command: Any) -> None:
+            world.heard.append(type(command))
+            await super()._answer(command)
+
+    def serve(channel: Channel[Any]) -> Any:
+        return Noting(channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP).run()
+
+    world.serve = serve  # type: ignore[method-assign]  # this one world has a talkative server
+    return world.heard
+
+
+@pytest.mark.parametrize(
+    ("source", "without", "command"),
+    [
+        ({}, (), Top),
+        ({"retrieve": True}, (), Retrieve),
+        ({}, (b"TOP",), Retrieve),
+    ],
+)
+def test_messages_are_read_without_being_marked_unless_that_does_not_matter(
+    tmp_path: Path, source: dict[str, Any], without: tuple[bytes, ...], command: type
+) -> None:
+    world = make(tmp_path, misbehaviour=Misbehaviour(without=without))
+    heard = listened(world)
+    assert run(world, source=source) is ExitCode.SUCCESS
+    assert heard.count(command) == 3
+    assert heard.count(Top) + heard.count(Retrieve) == 3
+
+
+def test_a_server_that_refuses_top_is_asked_again_by_retr(tmp_path: Path) -> None:
+    world = make(tmp_path, misbehaviour=Misbehaviour(without=(b"PIPELINING",)))
+    heard = listened(world)
+
+    class Liar(Pop3Service):
+        async def _answer(self, command: Any) -> None:
+            heard.append(type(command))
+            if isinstance(command, Top):
+                self._misbehaviour.without = (b"TOP",)
+            await super()._answer(command)
+
+    world.serve = lambda channel: Liar(  # type: ignore[method-assign]
+        channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP
+    ).run()
+    assert run(world) is ExitCode.SUCCESS
+    assert (heard.count(Top), heard.count(Retrieve)) == (1, 3)
+    assert left(world) == []
+
+
+# Unique ids
+
+
+def test_without_unique_ids_nothing_can_be_kept(tmp_path: Path) -> None:
+    world = make(tmp_path, misbehaviour=Misbehaviour(without=(b"UIDL",)))
+    assert run(world, source={"remember": True}, keep=True) is ExitCode.PROTOCOL
+    assert "no keep" in said(world)
+    assert run(world) is ExitCode.SUCCESS
+    assert left(world) == []
+
+
+def test_without_unique_ids_another_message_is_never_taken_for_one_that_was_read(
+    tmp_path: Path,
+) -> None:
+    world = make(tmp_path, misbehaviour=Misbehaviour(without=(b"UIDL",), hang_up=(Quit,)))
+    run(world)
+    # The mailbox is another one tomorrow, though numbers and sizes are the same.
+    world.mailbox.remove({1, 2, 3})
+    for number in (4, 5, 6):
+        world.mailbox.append(text(number))
+    world.misbehaviour.hang_up = ()
+    assert run(world) is ExitCode.SUCCESS
+    assert subjects(world) == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert left(world) == []
+
+
+def test_messages_with_one_name_are_told_apart() -> None:
+    assert told_apart({1: b"a", 2: b"b", 3: b"a"}) == {1: b"a (1 of 2)", 2: b"b", 3: b"a (2 of 2)"}
+
+
+def test_of_messages_with_one_name_none_is_taken_for_the_other(tmp_path: Path) -> None:
+    world = make(tmp_path, uids=[b"same", b"same", b"same"])
+    world.misbehaviour.hang_up = (Quit,)
+    run(world)
+    # The server did remove the first one; nobody heard.
+    world.mailbox.remove({1})
+    world.misbehaviour.hang_up = ()
+    assert run(world) is ExitCode.SUCCESS
+    assert left(world) == []
+    assert set(subjects(world)) == {b"1", b"2", b"3"}
+
+
+def test_a_name_that_comes_back_for_another_message_is_new(tmp_path: Path) -> None:
+    world = make(tmp_path, 1, uids=[b"x", b"y", b"x"])
+    run(world, keep=True)
+    world.mailbox.remove({1})
+    world.mailbox.append(text(2))
+    run(world, keep=True)
+    world.mailbox.append(text(3))
+    run(world, keep=True)
+    assert subjects(world) == [b"1", b"2", b"3"]
+
+
+def test_a_delete_that_is_refused_is_said_and_owed(tmp_path: Path) -> None:
+    world = make(tmp_path, 1)
+
+    class Stubborn(Pop3Service):
+        async def _do_in_maildrop(self, command: Any) -> None:
+            if isinstance(command, Delete):
+                raise Refusal(b"not today")
+            await super()._do_in_maildrop(command)
+
+    world.serve = lambda channel: Stubborn(  # type: ignore[method-assign]
+        channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP
+    ).run()
+    assert run(world) is ExitCode.SUCCESS
+    assert "does not delete" in said(world)
+    del world.serve
+    assert run(world) is ExitCode.NOMAIL
+    assert (left(world), len(world.received.messages)) == ([], 1)
+
+
+# Logging in
+
+
+@pytest.mark.parametrize(
+    ("access", "source"),
+    [
+        ({}, {}),
+        ({"auth": "password"}, {}),
+        ({"auth": "cram-md5"}, {}),
+        ({}, {"apop": True}),
+        ({"tls": TlsMode.OFFERED}, {}),
+    ],
+)
+def test_there_are_many_ways_in(
+    tmp_path: Path, access: dict[str, Any], source: dict[str, Any]
+) -> None:
+    world = make(tmp_path)
+    assert run(world, access=access, source=source) is ExitCode.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("access", "words"),
+    [
+        ({"tls": TlsMode.REQUIRED}, "refuses STLS"),
+        ({"tls": TlsMode.REQUIRED, "auth": "password"}, "refuses STLS"),
+        ({"auth": "external"}, "no way to log in"),
+    ],
+)
+def test_where_the_rules_allow_no_way_nothing_is_read(
+    tmp_path: Path, access: dict[str, Any], words: str
+) -> None:
+    world = make(tmp_path)
+    assert run(world, access=access) in {ExitCode.SOCKET, ExitCode.AUTHFAIL}
+    assert words in said(world)
+    assert left(world) == [1, 2, 3]
+
+
+def test_a_maildrop_that_is_busy_is_told_apart_from_a_wrong_password(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    simulation = Simulation()
+    simulation.listen(POP3, Pop3Server, world.serve)
+    world.maildrop.busy = True
+    with pytest.raises(PollFailed) as busy:
+        simulation.run(world.poll({}, {}).run())
+    assert busy.value.code is ExitCode.LOCKBUSY
+    world.maildrop.busy = False
+    elsewhere = Simulation()
+    logins = Logins({b"joe": b"else"})
+    elsewhere.listen(POP3, Pop3Server, lambda c: serve_pop3(c, world.maildrop, logins))
+    with pytest.raises(PollFailed) as wrong:
+        elsewhere.run(world.poll({}, {}).run())
+    assert wrong.value.code is ExitCode.AUTHFAIL
+
+
+# Kills
+
+KILLS = range(1, 400, 1 if os.environ.get("MAILHAUL_SOAK") else 7)
+
+
+@pytest.mark.parametrize("pipelined", [True, False], ids=["pipelined", "serial"])
+@pytest.mark.parametrize("step", KILLS)
+def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, step: int, pipelined: bool) -> None:
+    world = make(tmp_path, 6)
+    if not pipelined:
+        world.misbehaviour.without = (b"PIPELINING",)
+    killed = False
+    try:
+        run(world, Simulation(round_trip=0.05, kill_at=step), expunge=2)
+    except Killed:
+        killed = True
+    run(world, expunge=2)
+    assert left(world) == []
+    wanted = {sha256(text(number)).hexdigest() for number in range(1, 7)}
+    got = [one.sha256 for one in world.received.messages]
+    assert set(got) == wanted
+    assert len(got) <= 6 + killed
