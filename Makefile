@@ -26,7 +26,7 @@ states: $(VENV)/.dev
 	$(BIN)/python docs/states.py
 	$(BIN)/python docs/options.py
 
-# Dovecot, Exim, OpenSSH and fetchmail, for the tests that talk to real programs.
+# Dovecot, Exim, Mailutils, OpenSSH, fetchmail and other clients, for the tests with real programs.
 real-servers:
 	sh tests/real/install.sh
 

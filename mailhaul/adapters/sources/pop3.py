@@ -131,7 +131,8 @@ class Pop3Source:
         [counted] = await self._answers(Stat())
         self.total = sum(event.count for event in counted if isinstance(event, Counted))
         if self.total:
-            sizes, uids = await self._answers(List(), Uidl())
+            # GNU pop3d writes the ids into the messages at UIDL: their sizes are others behind it.
+            uids, sizes = await self._answers(Uidl(), List())
             self._note(
                 {event.number: event.size for event in sizes if isinstance(event, SizeListed)},
                 told_apart({e.number: e.uid for e in uids if isinstance(e, UniqueId)}),

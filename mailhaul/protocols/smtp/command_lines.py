@@ -111,8 +111,9 @@ def goes_along(command: Authenticate) -> bool:
 def _bdat_line(size: int, last: bool, extensions: Container[bytes]) -> bytes:
     if b"CHUNKING" not in extensions:
         raise LocalProtocolError("the server takes no BDAT (RFC 3030)")
-    if size < 0:
-        raise LocalProtocolError("a size is negative")
+    if size < (0 if last else 1):
+        # Exim 4.96 refuses such a chunk, and takes what follows for commands.
+        raise LocalProtocolError("a chunk is empty and not the last")
     return b"BDAT %d%b" % (size, b" LAST" if last else b"")
 
 

@@ -136,7 +136,7 @@ def test_what_breaks_the_grammar_is_not_said(command: Command) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *(Rcpt(b"a@x", (b"NEVER", b"DELAY")), Rcpt(b"a@x", (b"SOON",)), Bdat(-1)),
+        *(Rcpt(b"a@x", (b"NEVER", b"DELAY")), Rcpt(b"a@x", (b"SOON",)), Bdat(-1), Bdat(0)),
         *(Rcpt(b"a@x", (), b"rfc822 x;b@x"), Rcpt(b"a@x", (), b";b@x")),
     ],
 )
