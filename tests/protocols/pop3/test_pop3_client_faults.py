@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mailhaul.protocols.errors import ConnectionLost, LimitExceeded, RemoteProtocolError
@@ -144,8 +146,9 @@ def test_nothing_comes_behind_a_good_bye() -> None:
 # The end
 
 
-@pytest.mark.parametrize("client", [greeted(), in_transaction()], ids=["greeted", "transaction"])
-def test_an_end_where_nothing_is_owed_is_an_event(client: Pop3Client) -> None:
+@pytest.mark.parametrize("begin", [greeted, in_transaction], ids=["greeted", "transaction"])
+def test_an_end_where_nothing_is_owed_is_an_event(begin: Callable[[], Pop3Client]) -> None:
+    client = begin()
     client.receive_eof()
     assert list(events_of(client)) == [Closed()]
     assert client.state == "closed"
