@@ -79,6 +79,13 @@ class Mailutils:
         """Start a pop3d; the context is the other end of what it speaks on."""
         return self._inetd(POP3D)
 
+    @property
+    def pop3d_argv(self) -> list[str]:
+        """The command that is a POP3 server on its standard input and output."""
+        return self._argv(POP3D)
+
+    def _argv(self, path: str) -> list[str]:
+        return [path, "--config-file", str(self._configuration), "--inetd"]
+
     def _inetd(self, path: str) -> AbstractContextManager[socket.socket]:
-        argv = [path, "--config-file", str(self._configuration), "--inetd"]
-        return attached(argv, self._folder / "log")
+        return attached(self._argv(path), self._folder / "log")
