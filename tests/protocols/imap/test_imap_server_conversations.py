@@ -312,6 +312,20 @@ def test_a_server_may_leave_an_idle_client() -> None:
     assert hear(server) == [Closed()]
 
 
+def test_a_trace_shows_a_conversation_without_its_text() -> None:
+    lines: list[bytes] = []
+    server = ImapServer(trace=lambda way, line: lines.append(line))
+    server.send(Greeted(True))
+    [append] = hear(server, b"a APPEND x {3+}\r\nabc\r\n")
+    server.send(ReadyForText(append))
+    hear(server)
+    server.send(Completed(append, OK))
+    [idle] = hear(server, b"b IDLE\r\n")
+    server.send(Idling(idle))
+    hear(server, b"DONE\r\n")
+    assert lines[1:] == [b"a APPEND {3}", b"a OK done", b"b IDLE", b"+ idling", b"DONE"]
+
+
 # COMPRESS, ENABLE, ESEARCH
 
 
