@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from . import imap, pop3, smtp, startup, transitions
+from . import imap, pop3, rcfile, smtp, startup, transitions
 from .measure import Rate, copying
 
 RUNS = 5
@@ -13,6 +13,8 @@ PROTOCOLS = ("IMAP", "POP3", "SMTP")
 GIGABYTE = 1 << 30
 MOST_TRANSITIONS = 6
 """Moves of a dialogue for one message, at most."""
+RC_FILES = ((3, 2), (10_000, 500))
+"""Entries of an rc file, and how many milliseconds reading them may take."""
 MOST_MILLISECONDS = 60
 """How long an empty poll may take where bare Python takes 9."""
 
@@ -48,6 +50,10 @@ def main() -> int:
         each = [cost[place] for cost in costs]
         span = f"{min(each):.1f} to {max(each):.1f}"
         print(f"{name + ' client, one transition':<46}{span:>10} us")
+    for entries, most in RC_FILES:
+        spent = rcfile.reading(entries, RUNS)
+        missed |= spent > most
+        print(f"{f'an rc file of {entries} entries':<46}{spent:>10.2f} ms  aim {most}")
     bare, poll = startup.bare_python(20), startup.empty_poll(20)
     missed |= poll > MOST_MILLISECONDS
     print(f"{'bare Python':<46}{bare:>10.1f} ms")

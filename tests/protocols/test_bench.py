@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import imap, pop3, smtp, transitions
+from bench import imap, pop3, rcfile, smtp, transitions
 from bench.__main__ import MOST_TRANSITIONS
 from bench.measure import READ, Rate, best, message, reads
 
@@ -29,6 +29,10 @@ def test_one_message_moves_a_dialogue_only_so_often(count: Callable[[], int]) ->
 )
 def test_every_octet_that_is_timed_is_there(rate: Callable[[], Rate], octets: int) -> None:
     assert rate().octets == octets
+
+
+def test_every_entry_that_is_timed_is_there() -> None:
+    assert rcfile.reading(3, 1) > 0
 
 
 def test_only_the_fastest_run_counts_and_its_preparation_does_not() -> None:
