@@ -138,8 +138,8 @@ class Ferry:
             self._give_up(arrived)
             return
         self._tally.read += 1
-        await Call(lambda: self._page.offered(message.uid, message.size))
-        parcel = packer.parcel(message.size)
+        offer = await Call(lambda: self._page.offered(message.uid, message.size))
+        parcel = packer.parcel(message.size, offer.name, again=offer.again)
         delivery = await self._sink.offer(parcel)
         try:
             await self._hear_verdict()

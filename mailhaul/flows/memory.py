@@ -19,6 +19,16 @@ class Owed(Record):
     action: Action
 
 
+class Offer(Record):
+    """What a message is called while nobody knows whether a sink took it.
+
+    ``again`` says that an earlier run offered it under this name and heard no verdict.
+    """
+
+    name: str
+    again: bool
+
+
 class Page(Protocol):
     """The part of the ledger for one account, sink, mailbox and UIDVALIDITY.
 
@@ -31,8 +41,8 @@ class Page(Protocol):
         """Return what was accepted but not settled in earlier polls."""
         ...
 
-    def offered(self, uid: Uid, size: int) -> None:
-        """Note that this message is about to be handed to the sink."""
+    def offered(self, uid: Uid, size: int) -> Offer:
+        """Note that this message is about to be handed to the sink, and under which name."""
         ...
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:

@@ -61,8 +61,11 @@ class Packer:
         """The message is over: all of it was header."""
         self._scanner.finish()
 
-    def parcel(self, size: int) -> Parcel:
-        """Return envelope and header; ``size`` is what the source announced, in octets."""
+    def parcel(self, size: int, name: str = "", *, again: bool = False) -> Parcel:
+        """Return envelope and header; ``size`` is what the source announced, in octets.
+
+        ``name`` and ``again`` are the ledger's.
+        """
         treatment = self._treatment
         rules = treatment.rules
         for_mda = not treatment.domain
@@ -75,7 +78,7 @@ class Packer:
             treatment.recipient, treatment.domain, treatment.smtp_name, treatment.smtp_address
         )
         header = outgoing_header(self._scanner, rules, recipient)
-        return Parcel(sender, (recipient,), self._line_ends.feed(header), size)
+        return Parcel(sender, (recipient,), self._line_ends.feed(header), size, name, again)
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

@@ -15,13 +15,17 @@ class Parcel(Record):
     """A message on its way: envelope, the header to send, and the size the source announced.
 
     Addresses are without angle brackets; a sender of b"" is the null sender and None says
-    that the message names none (only an MDA is told the difference).
+    that the message names none (only an MDA is told the difference). ``name`` is the ledger's
+    for this offer, and ``again`` says that it was made before, in a run that did not hear a
+    verdict.
     """
 
     sender: bytes | None
     recipients: tuple[bytes, ...]
     header: bytes
     size: int
+    name: str = ""
+    again: bool = False
     _hidden = frozenset({"header"})
 
 

@@ -12,7 +12,7 @@ import pytest
 from mailhaul.flows.account import Account, Action
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.ferry import Ferry
-from mailhaul.flows.memory import Owed
+from mailhaul.flows.memory import Offer, Owed
 from mailhaul.flows.outcome import CutOff, Outcome, SinkUnavailable, Tally, Verdict
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Call, Sleep
@@ -188,9 +188,10 @@ class Rows:
     def owed(self) -> Sequence[Owed]:
         return []
 
-    def offered(self, uid: Uid, size: int) -> None:
+    def offered(self, uid: Uid, size: int) -> Offer:
         self.world.step("offered", uid)
         self.world.rows[uid] = "offered"
+        return Offer(f"offer {uid!r}", False)
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         self.world.step("accepted", uid)
@@ -234,8 +235,8 @@ class Passing:
     def scan_end(self) -> None:
         self.ready = True
 
-    def parcel(self, size: int) -> Parcel:
-        return Parcel(b"a@example.org", (b"joe@localhost",), self.data, size)
+    def parcel(self, size: int, name: str, *, again: bool) -> Parcel:
+        return Parcel(b"a@example.org", (b"joe@localhost",), self.data, size, name, again)
 
     def beginning(self) -> bytes:
         return b""

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ...flows.account import Action
-from ...flows.memory import Owed
+from ...flows.memory import Offer, Owed
 from ...flows.outcome import ExitCode, Outcome, PollFailed
 from ...flows.source import Uid
 
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
 
 MESSAGE = """
 CREATE TABLE message (
@@ -31,6 +32,7 @@ CREATE TABLE message (
         CHECK (state IN ('offered', 'accepted', 'refused', 'postponed', 'seen')),
     action TEXT,
     recipients TEXT NOT NULL DEFAULT '',
+    name TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (page, uid)
 ) WITHOUT ROWID;
 """
@@ -49,7 +51,8 @@ INSERT INTO sync VALUES (1, 0);
 """
 SET_ASIDE = "ALTER TABLE message RENAME TO old_message;"
 TAKE_BACK = """
-INSERT INTO message SELECT page, uid, size, state, action, recipients FROM old_message;
+INSERT INTO message (page, uid, size, state, action, recipients)
+    SELECT page, uid, size, state, action, recipients FROM old_message;
 DROP TABLE old_message;
 """
 
@@ -57,6 +60,8 @@ STEPS = {
     0: PAGE + MESSAGE + SYNC,
     # UIDs of POP3 are words, and messages that it keeps are remembered as seen.
     1: SET_ASIDE + MESSAGE + TAKE_BACK,
+    # An offer has a name, by which a sink can find a message that it took just before a kill.
+    2: "ALTER TABLE message ADD COLUMN name TEXT NOT NULL DEFAULT '';",
 }
 """What brings a file of this version to the current one."""
 
@@ -148,15 +153,31 @@ class SqlitePage:
         )
         return [Owed(uid, size, Action(action)) for uid, size, action in rows]
 
-    def offered(self, uid: Uid, size: int) -> None:
-        """Note that this message is about to be handed to the sink."""
-        self._ledger.write(
-            lambda db: db.execute(
-                "INSERT OR REPLACE INTO message (page, uid, size, state)"
-                " VALUES (?, ?, ?, 'offered')",
-                (self._number, uid, size),
+    def offered(self, uid: Uid, size: int) -> Offer:
+        """Note that this message is about to be handed to the sink, and under which name.
+
+        A name is given once: a message that comes later under a UID that was used before has
+        another one.
+        """
+
+        def note(db: sqlite3.Connection) -> Offer:
+            key = (self._number, uid, size)
+            before = db.execute(
+                "SELECT name FROM message"
+                " WHERE page = ? AND uid = ? AND size = ? AND state = 'offered' AND name != ''",
+                key,
+            ).fetchone()
+            if before:
+                return Offer(before[0], True)
+            name = f"{int(time.time())}.R{os.urandom(8).hex()}"
+            db.execute(
+                "INSERT OR REPLACE INTO message (page, uid, size, state, name)"
+                " VALUES (?, ?, ?, 'offered', ?)",
+                (*key, name),
             )
-        )
+            return Offer(name, False)
+
+        return self._ledger.write(note)
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""

@@ -14,7 +14,7 @@ import pytest
 from mailhaul.adapters.ledger.lock import AccountLock
 from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.memory import Owed
+from mailhaul.flows.memory import Offer, Owed
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 
 TAKEN = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
@@ -239,3 +239,30 @@ def test_a_ledger_of_the_first_version_is_read_on(path: str) -> None:
         assert page.owed() == [Owed(5, 100, Action.DELETE)]
         page.seen([b"a word"])
         ledger.close()
+
+
+def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> None:
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    first = page.offered(1, 100)
+    assert not first.again
+    # A new run asks again, and is told what the message was called.
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    assert page.offered(1, 100) == Offer(first.name, True)
+    # Another size is another message; and what had its verdict begins anew.
+    other = page.offered(1, 101)
+    assert other.name != first.name
+    assert not other.again
+    page.rejected(1, Outcome(Verdict.POSTPONED, "later"))
+    third = page.offered(1, 0)
+    assert (third.again, third.name in {first.name, other.name}) == (False, False)
+
+
+def test_a_ledger_from_before_names_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    SqliteLedger(str(path)).page("a", "s", "INBOX", 1).offered(7, 100)
+    with sqlite3.connect(path) as connection:
+        connection.executescript("ALTER TABLE message DROP COLUMN name; PRAGMA user_version = 2;")
+    connection.close()
+    page = SqliteLedger(str(path)).page("a", "s", "INBOX", 1)
+    offer = page.offered(7, 100)
+    assert (offer.again, bool(offer.name)) == (False, True)

@@ -1,0 +1,193 @@
+"""A Maildir as a sink: written in tmp, synced, renamed into new, and the folder synced.
+
+The layout is that of https://cr.yp.to/proto/maildir.html. A file's name is the ledger's name for
+the offer, so that a message which was delivered just before a kill is found again and no second
+copy is made. A message counts as accepted when its file and its folder are on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...flows.channel import Channel, Program
+from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from ...flows.requests import Call
+from ...flows.sink import Delivery, Parcel
+from ...flows.source import Complete
+
+FOLDERS = ("tmp", "new", "cur")
+STALE = 36 * 3600
+"""Seconds after which a file in tmp belongs to nobody any more."""
+OURS = re.compile(r"\d+\.R[0-9a-f]{16}\.")
+"""How the names begin that the ledger gives."""
+
+
+class MaildirSink:
+    """One Maildir. See ``mailhaul.flows.sink.Sink``. ``host`` goes into the names of files."""
+
+    keeps_return_path = True
+    domain = ""
+
+    def __init__(self, folder: str, host: str) -> None:
+        self.folder = folder
+        # What separates the parts of a name may not stand in one of them.
+        self._host = re.sub(r"[/:]", lambda found: f"\\{ord(found[0]):03o}", host)
+        self._opened = False
+
+    async def open(self) -> None:
+        """Make what is missing of the folder. Raises PollFailed (IOERR)."""
+        await Call(self._prepare)
+
+    def _prepare(self) -> None:
+        if self._opened:
+            return
+        try:
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+            for name in FOLDERS:
+                os.makedirs(os.path.join(self.folder, name), 0o700, exist_ok=True)
+            self._sweep()
+        except OSError as error:
+            raise failed(self.folder, error) from None
+        self._opened = True
+
+    def _sweep(self) -> None:
+        """Remove what a kill left in tmp long ago."""
+        now = time.time()
+        with os.scandir(os.path.join(self.folder, "tmp")) as entries:
+            for entry in entries:
+                if OURS.match(entry.name) and entry.stat().st_mtime < now - STALE:
+                    os.unlink(entry.path)
+
+    async def offer(self, parcel: Parcel) -> Delivery:
+        """Begin to write a message, unless it is there already. Raises PollFailed (IOERR)."""
+        await self.open()
+        name = f"{parcel.name}.{self._host}"
+        delivery = MaildirDelivery(self.folder, name, parcel)
+        await Call(delivery.begin)
+        return delivery
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return nothing: a disk answers at once."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing to do: every message is finished by itself."""
+
+
+class MaildirDelivery:
+    """One message on its way into a Maildir. See ``mailhaul.flows.sink.Delivery``."""
+
+    def __init__(self, folder: str, name: str, parcel: Parcel) -> None:
+        self._folder = folder
+        self._name = name
+        self._parcel = parcel
+        self._tmp = os.path.join(folder, "tmp", name)
+        self._file = -1
+        self._verdict: Outcome | None = None
+
+    def begin(self) -> None:
+        """Open the file, or find the message that an earlier run has delivered."""
+        try:
+            if self._parcel.again and self._is_there():
+                self._accept()
+                return
+            if self._parcel.again and os.path.lexists(self._tmp):
+                os.unlink(self._tmp)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._file = os.open(self._tmp, flags, 0o600)
+        except OSError as error:
+            raise failed(self._tmp, error) from None
+
+    def _is_there(self) -> bool:
+        """Whether the message is in new, or in cur under whatever flags."""
+        if os.path.lexists(os.path.join(self._folder, "new", self._name)):
+            return True
+        with os.scandir(os.path.join(self._folder, "cur")) as entries:
+            return any(entry.name.partition(":")[0] == self._name for entry in entries)
+
+    async def ready(self) -> bool:
+        """Text may be fed unless the message is there already."""
+        return self._verdict is None
+
+    async def feed(self, data: bytes) -> None:
+        """Write some bytes. Raises PollFailed (IOERR)."""
+        if self._verdict is None and data:
+            await Call(lambda: self._write(data))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise failed(self._tmp, error) from None
+
+    async def complete(self, proof: Complete) -> None:
+        """Bring the message to where readers look: ``proof`` says that it is whole."""
+        del proof
+        await Call(self._finish)
+
+    def _finish(self) -> None:
+        new = os.path.join(self._folder, "new")
+        try:
+            os.fsync(self._file)
+            self._close()
+            os.rename(self._tmp, os.path.join(new, self._name))
+            sync_folder(new)
+        except OSError as error:
+            raise failed(os.path.join(new, self._name), error) from None
+        self._accept()
+
+    def _accept(self) -> None:
+        who = tuple(
+            (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
+            for recipient in self._parcel.recipients
+        )
+        self._verdict = Outcome(Verdict.ACCEPTED, "", who)
+
+    async def outcome(self) -> Outcome:
+        """Return the verdict."""
+        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
+
+    def settled(self) -> Outcome | None:
+        """Return the verdict if there is one."""
+        return self._verdict
+
+    async def abandon(self) -> None:
+        """Remove what was written."""
+        if self._verdict is None:
+            await Call(self._remove)
+            self._verdict = Outcome(Verdict.POSTPONED, "the message was given up")
+
+    def _remove(self) -> None:
+        self._close()
+        try:
+            os.unlink(self._tmp)
+        except OSError:
+            # The next run sweeps it away; no reader looks into tmp.
+            return
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            os.close(file)
+
+
+def sync_folder(path: str) -> None:
+    """Bring a folder's entries to the disk. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def failed(path: str, error: OSError) -> PollFailed:
+    """Say what the disk does not do; the message stays at the server."""
+    return PollFailed(
+        ExitCode.IOERR, f"{path}: {error.strerror or error}; mail stays at the server"
+    )

@@ -1,0 +1,200 @@
+"""A Maildir as a sink: what is on the disk when, and that no kill makes a second copy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.sinks.maildir import STALE, MaildirSink
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap import ImapSource
+from mailhaul.flows.account import Account
+from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
+from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.poll import Poll
+from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.serve.imap import serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.flows.sink import Parcel
+from mailhaul.flows.source import Complete
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes import blocking
+from mailhaul.runtimes.simulated import Killed, Simulation
+
+NAME = "1763900000.R0123456789abcdef"
+HEADER = b"Subject: hi\r\n\r\n"
+PROOF = Complete(1, 5)
+
+
+def run(flow: Coroutine[Any, Any, Any]) -> Any:
+    return blocking.run(flow)
+
+
+def parcel(*, again: bool = False) -> Parcel:
+    return Parcel(b"a@x", (b"joe",), HEADER, 20, NAME, again)
+
+
+def deliver(sink: MaildirSink, *, again: bool = False, whole: bool = True) -> Verdict:
+    async def story() -> Verdict:
+        delivery = await sink.offer(parcel(again=again))
+        if await delivery.ready():
+            await delivery.feed(HEADER)
+            await delivery.feed(b"text\r\n")
+            if not whole:
+                await delivery.abandon()
+            else:
+                await delivery.complete(PROOF)
+        verdict = await delivery.outcome()
+        assert delivery.settled() == verdict
+        assert not sink.listening()
+        await sink.close()
+        return verdict.verdict
+
+    found: Verdict = run(story())
+    return found
+
+
+def files(folder: Path) -> dict[str, list[str]]:
+    return {kind: sorted(os.listdir(folder / kind)) for kind in ("tmp", "new", "cur")}
+
+
+def test_a_message_is_in_new_and_nothing_else_is_left(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "Mail"
+    assert deliver(MaildirSink(str(folder), "host/a:b")) is Verdict.ACCEPTED
+    name = NAME + ".host\\057a\\072b"
+    assert files(folder) == {"tmp": [], "new": [name], "cur": []}
+    assert (folder / "new" / name).read_bytes() == HEADER + b"text\r\n"
+    assert (folder / "new" / name).stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    assert deliver(MaildirSink(str(tmp_path), "h"), whole=False) is Verdict.POSTPONED
+    assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
+
+
+@pytest.mark.parametrize("place", ["new", "cur"])
+def test_what_was_delivered_before_a_kill_is_found_again(tmp_path: Path, place: str) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    deliver(sink)
+    if place == "cur":
+        os.rename(tmp_path / "new" / f"{NAME}.h", tmp_path / "cur" / f"{NAME}.h:2,FS")
+    assert deliver(sink, again=True) is Verdict.ACCEPTED
+    assert sum(map(len, files(tmp_path).values())) == 1
+
+
+def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / f"{NAME}.h").write_bytes(b"half")
+    assert deliver(MaildirSink(str(tmp_path), "h"), again=True) is Verdict.ACCEPTED
+    assert (tmp_path / "new" / f"{NAME}.h").read_bytes() == HEADER + b"text\r\n"
+
+
+def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    names = [f"{NAME}.old", "1763900000.R0123456789abcdee.young", "somebody.elses"]
+    for name in names:
+        (tmp_path / "tmp" / name).touch()
+    for name in (names[0], names[2]):
+        os.utime(tmp_path / "tmp" / name, (0, 0))
+    young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE + 60
+    os.utime(tmp_path / "tmp" / names[1], (young, young))
+    deliver(MaildirSink(str(tmp_path), "h"))
+    assert files(tmp_path)["tmp"] == sorted(names[1:])
+
+
+@pytest.mark.parametrize("broken", ["folder", "new"])
+def test_a_disk_that_does_not_do_it_ends_the_poll_and_names_the_place(
+    tmp_path: Path, broken: str
+) -> None:
+    folder = tmp_path / "Mail"
+    sink = MaildirSink(str(folder), "h")
+    if broken == "folder":
+        folder.write_bytes(b"a file")
+    else:
+        deliver(sink)
+        for path in (folder / "new").iterdir():
+            path.unlink()
+        (folder / "new").rmdir()
+    with pytest.raises(PollFailed, match=str(folder)) as failure:
+        deliver(sink, again=True)
+    assert failure.value.code is ExitCode.IOERR
+
+
+def test_a_file_that_cannot_be_written_is_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PollFailed, match="No space left"):
+        deliver(MaildirSink(str(tmp_path), "h"))
+    assert files(tmp_path)["new"] == []
+
+
+def test_file_and_folder_are_synced_around_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def noting_fsync(file: int) -> None:
+        steps.append("fsync")
+        fsync(file)
+
+    def noting_rename(old: str, new: str) -> None:
+        steps.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "rename", noting_rename)
+    deliver(MaildirSink(str(tmp_path), "h"))
+    assert steps == ["fsync", "rename", "fsync"]
+
+
+HERE = Tcp("imap", 143)
+TEXTS = [b"From: a%d@x\r\nSubject: %d\r\n\r\nhello\r\n" % (n, n) for n in range(5)]
+KILLS = range(1, 200, 1 if os.environ.get("MAILHAUL_SOAK") else 4)
+
+
+def poll(folder: Path, inbox: Mailbox, simulation: Simulation) -> ExitCode:
+    boxes = Mailboxes({b"INBOX": inbox})
+    simulation.listen(HERE, ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"}))
+    access = Access("server", HERE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"))
+    account = Account("imap joe@server", "joe", "server", "server")
+    rules = HeaderRules("server", "joe", None)
+    return simulation.run(
+        Poll(
+            account,
+            ImapSource(access, lambda event: None),
+            "maildir",
+            lambda: MaildirSink(str(folder / "Mail"), "h"),
+            SqliteLedger(str(folder / "ledger.db")),
+            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda event: None,
+        ).run()
+    )
+
+
+@pytest.mark.parametrize("step", KILLS)
+def test_a_kill_at_any_step_loses_nothing_and_makes_no_second_copy(
+    tmp_path: Path, step: int
+) -> None:
+    inbox = Mailbox(TEXTS, uidvalidity=5)
+    try:
+        poll(tmp_path, inbox, Simulation(round_trip=0.05, kill_at=step))
+    except Killed:
+        poll(tmp_path, inbox, Simulation(round_trip=0.05))
+    new = tmp_path / "Mail" / "new"
+    got = sorted(sha256(path.read_bytes()).hexdigest() for path in new.iterdir())
+    assert got == sorted(sha256(text).hexdigest() for text in TEXTS)
+    assert inbox.messages == []
