@@ -24,11 +24,6 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
     ("idle", lambda a: a.idle, "poll at intervals instead"),
     ("bsmtp", lambda a: a.bsmtp is not None, 'use "mda" or "smtphost"'),
     (
-        "esmtppassword",
-        lambda a: a.esmtppassword is not None,
-        "use a listener that takes mail without a login",
-    ),
-    (
         "antispam",
         lambda a: any(code > 0 for code in a.antispam),
         "mail that the listener refuses stays on the server",

@@ -6,10 +6,11 @@ MAIL, RCPT and DATA of a message travel behind the final dot of the one before.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, Program, describe, next_event
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
@@ -18,6 +19,7 @@ from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
 from ...protocols.errors import LocalProtocolError, ProtocolError
 from ...protocols.machine import NeedData, Trace
+from ...protocols.sasl.exchange import Challenge
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import (
@@ -32,6 +34,9 @@ from ...protocols.smtp.commands import (
     Rset,
 )
 from ...protocols.smtp.events import Answered, Closed, Greeted, Reply, SaidGoodbye
+
+if TYPE_CHECKING:
+    from ...protocols.sasl.credentials import Credentials
 
 COMMAND_SECONDS = 300.0
 DOT_SECONDS = 600.0
@@ -50,7 +55,10 @@ class Listener:
 
 
 class SmtpSink:
-    """A hunt list of SMTP or LMTP listeners. See ``mailhaul.flows.sink.Sink``."""
+    """A hunt list of SMTP or LMTP listeners. See ``mailhaul.flows.sink.Sink``.
+
+    With ``credentials`` no mail is handed to a listener that does not let us log in (RFC 4954).
+    """
 
     keeps_return_path = False
 
@@ -60,7 +68,9 @@ class SmtpSink:
         helo_name: str,
         timeout: float,
         trace: Trace | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials
         self._listeners = listeners
         self._helo_name = helo_name.encode("ascii", "replace")
         self._timeout = timeout
@@ -117,6 +127,38 @@ class SmtpSink:
             refusal = await self._introduce(Helo(self._helo_name))
         if refusal:
             raise RefusedByListener(refusal)
+        if self._credentials:
+            await self._log_in(self._credentials)
+
+    async def _log_in(self, held: Credentials) -> None:
+        """Log in, or leave: who set a password does not want to go on without it."""
+        from ...flows.authenticate import authenticate
+        from ...protocols.sasl.choose import choose, make_client
+        from ...protocols.sasl.errors import SaslError
+
+        announced = self.channel.machine.extensions.get(b"AUTH", b"").upper().split()
+        ways = choose(announced, held, protected=self.channel.tls, plain_in_clear=True)
+        if not ways:
+            raise NotLoggedIn("the listener offers no way to log in (AUTH)")
+        nonce = os.urandom(18).hex().encode("ascii")
+        mechanism = make_client(ways[0], held, nonce=nonce, announced=announced)
+        answer, fault = await authenticate(self.channel, mechanism, self._decision)
+        try:
+            if answer.reply.positive:
+                mechanism.finish()
+        except SaslError as error:
+            fault = error
+        if fault:
+            raise NotLoggedIn(f"{ways[0].decode('ascii')} went wrong: {fault.problem}")
+        if not answer.reply.positive:
+            raise RefusedByListener(answer.reply)
+
+    async def _decision(self) -> Answered | Challenge:
+        """Wait for a challenge, or for the answer to AUTH."""
+        while True:
+            event = await next_event(self.channel, max(self._timeout, COMMAND_SECONDS))
+            if isinstance(event, Answered | Challenge):
+                return event
 
     async def _connect(self, listener: Listener) -> None:
         self._listener = listener
@@ -235,6 +277,10 @@ class RefusedByListener(ProtocolError):
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(spoken(reply))
+
+
+class NotLoggedIn(ProtocolError):
+    """The listener does not know us; the text is for people."""
 
 
 class SmtpDelivery:

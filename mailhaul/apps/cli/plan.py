@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ...adapters.sources.pop3 import Pop3Source
     from ...flows.parcel import Packer
     from ...protocols.message.trace import Received
+    from ...protocols.sasl.credentials import Credentials
 
     MailSource = ImapSource | Pop3Source
 
@@ -217,11 +218,21 @@ def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Cal
         lmtp = listeners[0].lmtp
         helo = settings.host if around.globals.invisible else around.hostname
         trace = around.tracer("LMTP" if lmtp else "SMTP")
-        return SmtpSink(listeners, helo, float(settings.timeout), trace)
+        return SmtpSink(listeners, helo, float(settings.timeout), trace, login_of(settings))
 
     # Without its plugout a host is another place.
     through = f" through {settings.plugout}" if settings.plugout else ""
     return f"{'lmtp' if settings.lmtp else 'smtp'} {' '.join(hosts)}{through}", make
+
+
+def login_of(settings: AccountSettings) -> Credentials | None:
+    """Return what to log in with at the listener, if the user gave a password for it."""
+    if settings.esmtppassword is None:
+        return None
+    from ...protocols.sasl.credentials import Credentials
+
+    name = settings.esmtpname.encode("utf-8", "surrogateescape")
+    return Credentials(name, settings.esmtppassword)
 
 
 def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:

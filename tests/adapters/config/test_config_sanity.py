@@ -59,7 +59,6 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("bsmtp x", '"bsmtp" is not supported yet; use "mda" or "smtphost"'),
         ("antispam 571", '"antispam" is not supported yet'),
         ("mimedecode", '"mimedecode" is not supported yet'),
-        ("esmtppassword qZ7", '"esmtppassword" is not supported yet'),
         ("interface e/1", '"interface" is not supported yet'),
         ("monitor e", '"monitor" is not supported yet'),
         ("lmtp", 'LMTP cannot use the SMTP port of "localhost"'),
