@@ -22,7 +22,6 @@ _REFUSED: Final = {
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
     ("idle", lambda a: a.idle, "poll at intervals instead"),
-    ("bsmtp", lambda a: a.bsmtp is not None, 'use "mda" or "smtphost"'),
     (
         "antispam",
         lambda a: any(code > 0 for code in a.antispam),

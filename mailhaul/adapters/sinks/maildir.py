@@ -18,6 +18,7 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
+from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
 STALE = 36 * 3600
@@ -119,10 +120,8 @@ class MaildirDelivery:
             await Call(lambda: self._write(data))
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._file, view) :]
+            write_all(self._file, data)
         except OSError as error:
             raise failed(self._tmp, error) from None
 

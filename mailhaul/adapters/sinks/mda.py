@@ -7,21 +7,19 @@ of the shell's text; and where the command needs no shell, it is run without one
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from ...flows.channel import Channel, Program
-from ...flows.outcome import ExitCode, Outcome, PollFailed, SinkUnavailable, Verdict
+from ...flows.outcome import Outcome, SinkUnavailable, Verdict
 from ...flows.requests import Call, Close, OpenFailed, Start, TimedOut, Wait
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
+from .spool import open_spool, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
 """Characters that only a shell understands."""
-SPOOL_IN_MEMORY = 1024 * 1024
-"""Octets up to which a message waits in memory for its MDA; above, in an unlinked file."""
 
 
 class Template:
@@ -97,7 +95,9 @@ class MdaSink:
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        return MdaDelivery(self, parcel, await Call(lambda: open_spool(parcel.size, self)))
+        return MdaDelivery(
+            self, parcel, await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        )
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
         """Return the process that is at work, if there is one."""
@@ -109,24 +109,6 @@ class MdaSink:
 
     async def close(self) -> None:
         """Nothing to do: no process outlives its verdict."""
-
-
-def open_spool(size: int, sink: MdaSink) -> int:
-    """Return the descriptor of a file without a name, for one message."""
-    try:
-        if size <= SPOOL_IN_MEMORY and hasattr(os, "memfd_create"):
-            return os.memfd_create("message", os.MFD_CLOEXEC)
-        return os.open(sink.spool_folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise spool_failed(sink, error) from None
-
-
-def spool_failed(sink: MdaSink, error: OSError) -> PollFailed:
-    """Say that the message could not be kept for its MDA."""
-    hint = "; make room, or set TMPDIR" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
-    return PollFailed(
-        ExitCode.IOERR, f"spool in {sink.spool_folder}: {error.strerror or error}{hint}"
-    )
 
 
 class MdaDelivery:
@@ -164,15 +146,7 @@ class MdaDelivery:
     async def feed(self, data: bytes) -> None:
         """Add some bytes to the spool. Raises PollFailed (IOERR) when there is no room."""
         if self._verdict is None and data:
-            await Call(lambda: self._write(data))
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._spool, view) :]
-        except OSError as error:
-            raise spool_failed(self._sink, error) from None
+            await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
 
     async def complete(self, proof: Complete) -> None:
         """Start the MDA: ``proof`` says that the spool holds the whole message."""

@@ -159,7 +159,9 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
 def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll:
     """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
     source = source_of(settings, around, report)
-    if settings.mda is not None:
+    if settings.bsmtp is not None:
+        name, sink = bsmtp_sink(settings.bsmtp)
+    elif settings.mda is not None:
         name, sink = mda_sink(settings, settings.mda)
     else:
         name, sink = smtp_sink(settings, around)
@@ -193,14 +195,29 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
     )
 
 
+def bsmtp_sink(path: str) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of a file of batched SMTP as a sink, and what makes it."""
+
+    def make() -> Sink:
+        from ...adapters.sinks.bsmtp import BsmtpSink
+
+        return BsmtpSink(path, spool_folder())
+
+    return f"bsmtp {path}", make
+
+
+def spool_folder() -> str:
+    """Return where messages wait that are too large for memory."""
+    return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - files there have no name
+
+
 def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[], Sink]]:
     """Return the name of an MDA command as a sink, and what makes it."""
 
     def make() -> Sink:
         from ...adapters.sinks.mda import MdaSink
 
-        folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - files there have no name
-        return MdaSink(command, float(settings.timeout), folder)
+        return MdaSink(command, float(settings.timeout), spool_folder())
 
     return f"mda {command}", make
 

@@ -56,7 +56,6 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("is a b", "a mailbox for several local users is not supported yet"),
         ("is *", "a mailbox for several local users is not supported yet"),
         ("idle", '"idle" is not supported yet'),
-        ("bsmtp x", '"bsmtp" is not supported yet; use "mda" or "smtphost"'),
         ("antispam 571", '"antispam" is not supported yet'),
         ("mimedecode", '"mimedecode" is not supported yet'),
         ("interface e/1", '"interface" is not supported yet'),

@@ -145,7 +145,6 @@ def test_an_unusable_option_is_named(
         ("protocol sdps user joe", "protocol sdps"),
         ("protocol pop2 user joe", "protocol pop2"),
         ("protocol imap user joe idle", "idle"),
-        ("protocol imap user joe bsmtp /dev/null", "bsmtp"),
         ("protocol imap user joe is a b c here", "several local users"),
         ("protocol imap auth gssapi user joe", "auth gssapi"),
     ],

@@ -1,0 +1,152 @@
+"""Batched SMTP as a sink: each message with its envelope, added to a file or standard output.
+
+What stands there is what an SMTP client would say, for a program that reads it later. A message is
+added when it is whole, under a lock, and taken back where it cannot be written to its end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...flows.channel import Channel, Program
+from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from ...flows.requests import Call
+from ...flows.sink import Delivery, Parcel
+from ...flows.source import Complete
+from ...protocols.dots import DotWriter
+from ...protocols.errors import LocalProtocolError
+from ...protocols.smtp.command_lines import encode_command
+from ...protocols.smtp.commands import Mail, Rcpt
+from .spool import open_spool, write_all, write_spool
+
+STANDARD_OUTPUT = "-"
+BLOCK = 256 * 1024
+EXTENSIONS = (b"8BITMIME", b"SMTPUTF8")
+
+
+class BsmtpSink:
+    """One file of batched SMTP. See ``mailhaul.flows.sink.Sink``."""
+
+    keeps_return_path = False
+    domain = "localhost"
+
+    def __init__(self, path: str, spool_folder: str) -> None:
+        self.path = path
+        self.spool_folder = spool_folder
+
+    async def open(self) -> None:
+        """Nothing to do: the file is opened for each message."""
+
+    async def offer(self, parcel: Parcel) -> Delivery:
+        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
+        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        return BsmtpDelivery(self, parcel, spool)
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return nothing: a file answers at once."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+class BsmtpDelivery:
+    """One message for the batch. See ``mailhaul.flows.sink.Delivery``."""
+
+    def __init__(self, sink: BsmtpSink, parcel: Parcel, spool: int) -> None:
+        self._sink = sink
+        self._parcel = parcel
+        self._spool = spool
+        self._text = DotWriter()
+        self._verdict: Outcome | None = None
+
+    async def ready(self) -> bool:
+        """Write the envelope, where the addresses can stand in one."""
+        try:
+            mail = Mail(self._parcel.sender or b"", body=b"8BITMIME")
+            commands: list[Mail | Rcpt] = [mail, *map(Rcpt, self._parcel.recipients)]
+            lines = [encode_command(each, EXTENSIONS, lmtp=False) for each in commands]
+        except LocalProtocolError as error:
+            self._conclude(Outcome(Verdict.REFUSED, str(error)))
+            return False
+        await self._write(b"\r\n".join([*lines, b"DATA\r\n"]))
+        return True
+
+    async def feed(self, data: bytes) -> None:
+        """Add some bytes to the spool. Raises PollFailed (IOERR)."""
+        if self._verdict is None:
+            await self._write(self._text.feed(data))
+
+    async def _write(self, data: bytes) -> None:
+        await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+
+    async def complete(self, proof: Complete) -> None:
+        """Add the message to the batch: ``proof`` says that it is whole."""
+        del proof
+        await self._write(self._text.finish())
+        await Call(self._append)
+        taken = tuple(
+            (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
+            for recipient in self._parcel.recipients
+        )
+        self._conclude(Outcome(Verdict.ACCEPTED, "", taken))
+
+    def _append(self) -> None:
+        try:
+            if self._sink.path == STANDARD_OUTPUT:
+                self._copy(1)
+                return
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            file = os.open(self._sink.path, flags, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._add(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise PollFailed(ExitCode.BSMTP, f"bsmtp {self._sink.path}: {why}") from None
+
+    def _add(self, file: int) -> None:
+        """Add to an open file, all or nothing. Raises OSError."""
+        status = os.fstat(file)
+        regular = stat.S_ISREG(status.st_mode)
+        try:
+            self._copy(file)
+            if regular:
+                os.fsync(file)
+        except OSError:
+            if regular:
+                os.ftruncate(file, status.st_size)
+            raise
+
+    def _copy(self, file: int) -> None:
+        for block in self._blocks():
+            write_all(file, block)
+
+    def _blocks(self) -> Iterator[bytes]:
+        os.lseek(self._spool, 0, os.SEEK_SET)
+        while block := os.read(self._spool, BLOCK):
+            yield block
+
+    async def outcome(self) -> Outcome:
+        """Return the verdict."""
+        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
+
+    def settled(self) -> Outcome | None:
+        """Return the verdict if there is one."""
+        return self._verdict
+
+    async def abandon(self) -> None:
+        """Forget the spool: nothing has been added."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
+
+    def _conclude(self, verdict: Outcome) -> None:
+        self._verdict = self._verdict or verdict
+        if self._spool >= 0:
+            os.close(self._spool)
+            self._spool = -1

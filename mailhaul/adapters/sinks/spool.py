@@ -1,0 +1,42 @@
+"""Where a message waits until it is whole: a file without a name, which goes when we go."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ...flows.outcome import ExitCode, PollFailed
+
+IN_MEMORY = 1024 * 1024
+"""Octets up to which a message waits in memory; above, in an unlinked file."""
+
+
+def open_spool(size: int, folder: str) -> int:
+    """Return the descriptor of a spool for so many octets. Raises PollFailed (IOERR)."""
+    try:
+        if size <= IN_MEMORY and hasattr(os, "memfd_create"):
+            return os.memfd_create("message", os.MFD_CLOEXEC)
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise spool_failed(folder, error) from None
+
+
+def write_spool(spool: int, data: bytes, folder: str) -> None:
+    """Add some octets. Raises PollFailed (IOERR) when there is no room."""
+    try:
+        write_all(spool, data)
+    except OSError as error:
+        raise spool_failed(folder, error) from None
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write all octets, however many the system takes at a time. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def spool_failed(folder: str, error: OSError) -> PollFailed:
+    """Say that a message could not be kept until it was whole."""
+    hint = "; make room, or set TMPDIR" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    return PollFailed(ExitCode.IOERR, f"spool in {folder}: {error.strerror or error}{hint}")
