@@ -242,10 +242,16 @@ def test_many_messages_are_asked_for_at_once_where_the_server_bears_that(tmp_pat
     assert quick.now < 3.5 < 4.5 < slow.now
 
 
-def listened(world: World) -> list[type]:
-    """Return which commands the server heard, from a service that notes them."""
+def listened(world: World, *more: tuple[bytes, bytes]) -> list[type]:
+    """Return which commands the server heard, from a service that notes them.
+
+    ``more`` is announced too.
+    """
 
     class Noting(Pop3Service):
+        def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
+            return (*super()._announced(), *more)
+
         async def _answer(self, command: Any) -> None:
             world.heard.append(type(command))
             await super()._answer(command)
@@ -273,6 +279,13 @@ def test_messages_are_read_without_being_marked_unless_that_does_not_matter(
     assert run(world, source=source) is ExitCode.SUCCESS
     assert heard.count(command) == 3
     assert heard.count(Top) + heard.count(Retrieve) == 3
+
+
+def test_where_retr_deletes_it_is_not_used(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    heard = listened(world, (b"EXPIRE", b"0"))
+    assert run(world, source={"retrieve": True}, fetchall=True) is ExitCode.SUCCESS
+    assert (heard.count(Top), heard.count(Retrieve)) == (3, 0)
 
 
 def test_a_server_that_refuses_top_is_asked_again_by_retr(tmp_path: Path) -> None:

@@ -105,7 +105,10 @@ class Pop3Source:
         greeting = await greet(self.channel, self._access, apop=self._apop)
         capabilities = self.channel.machine.capabilities
         lacks_top = bool(capabilities) and b"TOP" not in capabilities
-        self._retrieve = self._wants_retrieve or lacks_top or MAILLENNIUM in greeting
+        # What was asked for by RETR is gone with QUIT there, delivered or not (RFC 2449, 6.7).
+        deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
+        wanted = self._wants_retrieve and not deletes
+        self._retrieve = wanted or lacks_top or MAILLENNIUM in greeting
 
     async def close(self) -> None:
         """Say QUIT, which makes the server remove what was deleted, if it still listens."""
