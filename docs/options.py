@@ -72,7 +72,8 @@ def markdown() -> str:
 def row(option: Option) -> str:
     """Return an option of the rc file as a row."""
     argument = "" if option.kind == options.FLAG else ARGUMENTS.get(option.kind, "STRING")
-    cells = (keywords(option), argument, usual(option), on_line(option), option.help)
+    meaning = option.help + " (mailhaul only)" * option.own
+    cells = (keywords(option), argument, usual(option), on_line(option), meaning)
     return f"| {' | '.join(cells)} |"
 
 

@@ -35,6 +35,10 @@ NOISE = ["and", "with", "has", "wants", "options", ",", ";"]
 ARGUMENTS = ["x", "a b", "/p", "r", "", "a,b", "IMAP", "pop3", "12", "0x10", "010", "ssh", "h/25"]
 
 
+KNOWN = [option for option in OPTIONS if not option.own]
+"""What fetchmail knows as well."""
+
+
 class Writer:
     """Writes one rc file and one command line."""
 
@@ -62,7 +66,7 @@ class Writer:
         random = self._random
         arguments: list[str] = []
         for _ in range(random.choice([0, 0, 0, 1, 2, 4])):
-            option = random.choice(OPTIONS)
+            option = random.choice(KNOWN)
             spellings = (option.on + " " + option.off).split()
             if not spellings or option.name in {"help", "version", "quit", "rcfile", "configdump"}:
                 continue
@@ -114,9 +118,7 @@ class Writer:
 
     def _option(self, level: str) -> list[str]:
         random = self._random
-        rows = [
-            o for o in OPTIONS if o.level == level and o.level != RUN and o.kind != options.LOGIN
-        ]
+        rows = [o for o in KNOWN if o.level == level and o.level != RUN and o.kind != options.LOGIN]
         option = random.choice(rows)
         word = random.choice(option.keywords)
         if option.negation and random.random() < 0.3:

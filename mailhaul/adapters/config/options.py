@@ -80,12 +80,12 @@ class Option:
 
     ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
     are its spellings on the command line, short before long, separated by blanks; ``off``
-    belongs to flags only.
+    belongs to flags only. ``own`` says that fetchmail does not know it.
     """
 
     __slots__ = (
         "argument", "default", "help", "keywords", "kind", "level", "name", "negation",
-        "off", "on",
+        "off", "on", "own",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +101,7 @@ class Option:
         on: str = "",
         off: str = "",
         argument: str = "",
+        own: bool = False,
     ) -> None:
         self.level = level
         self.name = name
@@ -112,6 +113,7 @@ class Option:
         self.on = on
         self.off = off
         self.argument = argument
+        self.own = own
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -289,6 +291,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "bsmtp", PATH, None, "write batched SMTP to this file",
         on="--bsmtp", argument="FILE",
     ),
+    Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

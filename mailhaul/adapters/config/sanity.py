@@ -97,6 +97,9 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
+    if account.maildir and (account.mda or account.bsmtp):
+        problem = '"maildir" beside "mda" or "bsmtp"'
+        yield ConfigError(account.place("maildir"), problem, hint="mail goes to one place only")
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"

@@ -126,6 +126,7 @@ class AccountSettings(_Settings):
     antispam: tuple[int, ...]
     mda: str | None
     bsmtp: str | None
+    maildir: str | None
     lmtp: bool
     preconnect: str | None
     postconnect: str | None

@@ -159,7 +159,9 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
 def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll:
     """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
     source = source_of(settings, around, report)
-    if settings.bsmtp is not None:
+    if settings.maildir is not None:
+        name, sink = maildir_sink(settings.maildir, around)
+    elif settings.bsmtp is not None:
         name, sink = bsmtp_sink(settings.bsmtp)
     elif settings.mda is not None:
         name, sink = mda_sink(settings, settings.mda)
@@ -193,6 +195,17 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
         remember=settings.keep and not settings.fetchall,
     )
+
+
+def maildir_sink(folder: str, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of a Maildir as a sink, and what makes it."""
+
+    def make() -> Sink:
+        from ...adapters.sinks.maildir import MaildirSink
+
+        return MaildirSink(folder, around.hostname)
+
+    return f"maildir {folder}", make
 
 
 def bsmtp_sink(path: str) -> tuple[str, Callable[[], Sink]]:

@@ -66,7 +66,7 @@ def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -
     if settings.protocol == "auto":
         return poll_some(settings, around, lines)
     account = account_of(settings, around.check)
-    kind = "MDA" if settings.mda is not None else "LMTP" if settings.lmtp else "SMTP"
+    kind = kind_of_sink(settings)
     report = AccountLines(lines, account, settings.folders != ("INBOX",), kind)
     with AccountLock(around.locks, account.name):
         poll = plan(settings, around, report)
@@ -86,6 +86,14 @@ def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> 
             raise
         lines.detail(str(failure))
     return poll_locked(settings.with_protocol("pop3"), around, lines)
+
+
+def kind_of_sink(settings: AccountSettings) -> str:
+    """Return how status lines call where mail goes."""
+    for name in ("maildir", "bsmtp", "mda"):
+        if getattr(settings, name) is not None:
+            return "Maildir" if name == "maildir" else name.upper()
+    return "LMTP" if settings.lmtp else "SMTP"
 
 
 def about(settings: AccountSettings) -> str:
