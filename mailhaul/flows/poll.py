@@ -83,7 +83,7 @@ class Poll:
         failure: PollFailed | None = None
         try:
             await self._source.open()
-            for mailbox in self._account.mailboxes:
+            for mailbox in await self._source.mailboxes(self._account.mailboxes):
                 if mailbox not in self._done:
                     await self._collect(mailbox)
                     self._done.add(mailbox)
@@ -149,6 +149,9 @@ class Poll:
         total, read = source.total, self._tally.read
         if choice.fetch:
             await self._carry(page, choice.fetch, tried)
+        elif choice.oversized:
+            # What was flushed unread is answered before anything ends the connection.
+            await source.finish()
         if account.flush and not account.fetchall:
             await self._flush()
         if choice.left:
@@ -201,7 +204,6 @@ class Poll:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
         if flushed and choice.oversized:
             self._source.perform(Action.DELETE, [message.uid for message in choice.oversized])
-            await self._source.finish()
 
     async def _flush(self) -> None:
         """Delete what was read before, as ``flush`` asks."""

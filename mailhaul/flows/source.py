@@ -96,6 +96,10 @@ class Source(Protocol):
         """Connect, secure the connection and log in."""
         ...
 
+    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
+        """Return the mailboxes that these names and patterns stand for, in their order."""
+        ...
+
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox."""
         ...

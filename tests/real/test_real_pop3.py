@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def services(scratch: Path, certificates: Certificates) -> Iterator[DovecotServices]:
-    server = DovecotServices(scratch / "pop3", certificates.good)
+    server = DovecotServices(scratch / "pop3-run", certificates.good)
     with server.running():
         yield server
 

@@ -22,6 +22,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
     Command,
     Expunge,
+    ListMailboxes,
     Logout,
     Select,
     UidExpunge,
@@ -42,6 +43,7 @@ from ...protocols.imap.events import (
     SaidBye,
     Status,
 )
+from ...protocols.imap.events import Listed as MailboxListed
 from ...protocols.imap.mailbox_names import encode_mailbox
 from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
@@ -51,6 +53,9 @@ from .imap_texts import Texts
 
 ACTION_SIZE = 500
 """Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
+NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
+SPECIAL = "\\"
+"""What the name of a special use begins with."""
 GOODBYE = 10.0
 """Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
 
@@ -101,6 +106,43 @@ class ImapSource:
             # All that mattered was confirmed before; how the server hangs up is its affair.
             pass
         await Close(channel)
+
+    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
+        """Return names as they are, and what patterns and special uses stand for.
+
+        ``*`` is anything, ``%`` anything in one level (RFC 3501, 6.3.8); ``\\Sent`` and the like
+        are special uses (RFC 6154, 2). The server is asked only where there are such.
+        """
+        if not any(map(is_pattern, wanted)):
+            return wanted
+        found: list[str] = []
+        for name in wanted:
+            found += await self._matching(name) if is_pattern(name) else [name]
+        return list(dict.fromkeys(found))
+
+    async def _matching(self, pattern: str) -> list[str]:
+        special = pattern.startswith(SPECIAL)
+        extended = {b"SPECIAL-USE", b"LIST-EXTENDED"} <= self.channel.machine.capabilities
+        asked = (b"SPECIAL-USE",) if special and extended else ()
+        command = ListMailboxes(b"", (b"*" if special else encode_mailbox(pattern),), (), asked)
+        listed: list[MailboxListed] = []
+
+        def note(event: Any) -> None:
+            if isinstance(event, MailboxListed):
+                listed.append(event)
+
+        done = await self._ask(command, note)
+        names: list[str] = []
+        for one in listed:
+            attributes = {attribute.lower() for attribute in one.attributes}
+            fits = not special or pattern.lower().encode() in attributes
+            if fits and not attributes & NOT_TO_BE_OPENED:
+                names.append(one.mailbox.decode("utf-8", "surrogateescape"))
+        if not names:
+            why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
+            text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
+            self._report(Said(text, error=False))
+        return names
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox. Raises PollFailed (ERROR) when the server refuses."""
@@ -289,3 +331,8 @@ class ImapSource:
                 )
             )
         self._flagged.clear()
+
+
+def is_pattern(name: str) -> bool:
+    """Whether the server has to say which mailboxes a name stands for."""
+    return "*" in name or "%" in name or name.startswith(SPECIAL)

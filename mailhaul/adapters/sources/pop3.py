@@ -128,6 +128,10 @@ class Pop3Source:
             pass
         await Close(channel)
 
+    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
+        """Return them as they are: a maildrop is one mailbox."""
+        return wanted
+
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Look at the maildrop. Raises PollFailed (PROTOCOL) when the server refuses."""
         self.mailbox = mailbox

@@ -1,0 +1,105 @@
+"""Folder lists with patterns and special uses: the server says which mailboxes they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap import ImapSource
+from mailhaul.flows.report import Event, Said
+from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.serve.imap import ALL_CAPABILITIES, CAPABILITIES, Misbehaviour, serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.protocols.imap.commands import ListMailboxes
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+HERE = Tcp("imap", 143)
+NAMES = {
+    b"INBOX": (),
+    b"Archive/2025": (),
+    b"Archive/2026": (),
+    b"Archive/2026/May": (),
+    b"Entw&APw-rfe": (rb"\Drafts",),
+    b"Sent Items": (rb"\Sent",),
+}
+
+
+def expand(
+    *wanted: str, capabilities: tuple[bytes, ...] = ALL_CAPABILITIES, **options: Any
+) -> tuple[list[str], str, int]:
+    """Return which mailboxes these are, what was said, and how often the server was asked."""
+    boxes = Mailboxes({name: Mailbox(special_use=use) for name, use in NAMES.items()})
+    events: list[Event] = []
+    lines: list[bytes] = []
+    access = Access(
+        "server",
+        HERE,
+        "joe",
+        Secret(b"sesame"),
+        TlsMode.NEVER,
+        Trust("server"),
+        trace=lambda way, line: lines.append(line),
+    )
+    source = ImapSource(access, events.append)
+    world = Simulation()
+    world.listen(
+        HERE,
+        ImapServer,
+        lambda c: serve_imap(c, boxes, {b"joe": b"sesame"}, capabilities=capabilities, **options),
+    )
+
+    async def story() -> list[str]:
+        await source.open()
+        found = await source.mailboxes(wanted)
+        await source.close()
+        return list(found)
+
+    found = world.run(story())
+    said = "\n".join(event.text for event in events if isinstance(event, Said))
+    return found, said, sum(b" LIST " in line for line in lines if not line.startswith(b"*"))
+
+
+def test_names_are_what_they_are_and_nobody_is_asked() -> None:
+    assert expand("INBOX", "Nowhere") == (["INBOX", "Nowhere"], "", 0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("Archive/%", ["Archive/2025", "Archive/2026"]),
+        ("Archive/*", ["Archive/2025", "Archive/2026", "Archive/2026/May"]),
+        ("Ent*", ["Entw&APw-rfe"]),
+        ("\\sent", ["Sent Items"]),
+        ("\\Drafts", ["Entw&APw-rfe"]),
+    ],
+)
+@pytest.mark.parametrize("capabilities", [ALL_CAPABILITIES, CAPABILITIES])
+def test_a_pattern_stands_for_what_the_server_lists(
+    pattern: str, names: list[str], capabilities: tuple[bytes, ...]
+) -> None:
+    assert expand(pattern, capabilities=capabilities) == (names, "", 1)
+
+
+def test_the_order_is_that_of_the_file_and_each_comes_once() -> None:
+    names, _, asked = expand("Sent Items", "Archive/*", "*", "INBOX")
+    assert names[:2] == ["Sent Items", "Archive/2025"]
+    assert sorted(names) == sorted(name.decode() for name in NAMES)
+    assert asked == 2
+
+
+def test_what_cannot_be_opened_is_left_out() -> None:
+    names, _, _ = expand("%")
+    assert "Archive" not in names
+
+
+def test_a_pattern_for_nothing_is_said_and_nothing_worse() -> None:
+    names, said, _ = expand("INBOX", "Nothing/*")
+    assert names == ["INBOX"]
+    assert "no mailbox matches 'Nothing/*'" in said
+    refusing = Misbehaviour(refuse=(ListMailboxes,))
+    names, said, _ = expand("INBOX", "*", misbehaviour=refusing)
+    assert (names, said) == (["INBOX"], "server: no mailbox matches '*': no")
