@@ -12,6 +12,7 @@ from mailhaul.adapters.config.options import (
     AUTHS,
     GLOBAL,
     OPTIONS,
+    OWN_AUTHS,
     PROTOCOLS,
     RUN,
     SERVER,
@@ -36,6 +37,7 @@ ARGUMENTS = ["x", "a b", "/p", "r", "", "a,b", "IMAP", "pop3", "12", "0x10", "01
 
 
 KNOWN = [option for option in OPTIONS if not option.own]
+KNOWN_AUTHS = [name for name in AUTHS if name not in OWN_AUTHS]
 """What fetchmail knows as well."""
 
 
@@ -86,7 +88,7 @@ class Writer:
         elif option.kind == options.PROTOCOL and random.random() < 0.8:
             value = random.choice(PROTOCOLS)
         elif option.kind == options.AUTH and random.random() < 0.8:
-            value = random.choice([*AUTHS])
+            value = random.choice(KNOWN_AUTHS)
         else:
             value = random.choice(ARGUMENTS)
         return (
@@ -139,7 +141,7 @@ class Writer:
             case options.PROTOCOL:
                 return [random.choice([random.choice(PROTOCOLS), "IMAP", "POP3"])]
             case options.AUTH:
-                return [random.choice([*AUTHS])]
+                return [random.choice(KNOWN_AUTHS)]
             case options.SERVICE:
                 return [random.choice([*NUMBERS, "imaps", "pop3", "'smtp'"])]
             case options.POLICY:

@@ -20,6 +20,8 @@ def needs_password(account: AccountSettings) -> bool:
     """Whether this account cannot log in without a password and has none."""
     if account.password is not None or account.protocol == "etrn":
         return False
+    if account.keeps_password_elsewhere:
+        return False
     return account.auth not in NO_PASSWORD
 
 

@@ -60,8 +60,13 @@ AUTHS: Final = {
     "kerberos_v4": "kerberos4",
     "kerberos5": "kerberos5",
     "kerberos_v5": "kerberos5",
+    "oauthbearer": "oauthbearer",
+    "xoauth2": "xoauth2",
 }
 """Spellings of the ``auth`` names in the rc file and what they mean."""
+
+OWN_AUTHS: Final = frozenset({"oauthbearer", "xoauth2"})
+"""Those that fetchmail 6.4 does not know."""
 
 FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
 """Those that the command line does not know."""
@@ -80,7 +85,7 @@ class Option:
 
     ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
     are its spellings on the command line, short before long, separated by blanks; ``off``
-    belongs to flags only. ``own`` says that fetchmail does not know it.
+    belongs to flags only. ``own`` says that fetchmail 6.4 does not know it.
     """
 
     __slots__ = (
@@ -252,12 +257,19 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "bad_header", POLICY, "reject", "accept or reject malformed headers",
         keywords="bad-header", on="--bad-header", argument="POLICY",
     ),
+    Option(
+        SERVER, "retrieve_error", TEXT, "continue", "what a message that cannot be read does",
+        keywords="retrieve-error", own=True,
+    ),
     # User options.
     Option(
         USER, "remote_user", LOGIN, None, "login at the server",
         keywords="user username", on="-u --user --username", argument="NAME",
     ),
     Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
+    Option(USER, "passwordfile", PATH, None, "file whose first line is the password", own=True),
+    Option(USER, "passwordeval", TEXT, None, "command that prints the password", own=True),
+    Option(USER, "passwordfd", NUMBER, None, "descriptor to read the password from", own=True),
     Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
     Option(
         USER, "folders", LIST, ("INBOX",), "mailboxes to collect from",
@@ -336,6 +348,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="mimedecode mimedec", negation=GLUED,
     ),
     Option(USER, "idle", FLAG, False, "wait for new mail (IMAP)", negation=GLUED, on="--idle"),
+    Option(USER, "forceidle", FLAG, False, "idle though the server does not offer it", own=True),
+    Option(USER, "idletimeout", NUMBER, 0, "seconds until idle is asked for again", own=True),
     Option(
         USER, "limit", NUMBER, 0, "skip messages with more octets; 0 means no limit",
         on="-l --limit", argument="OCTETS",
@@ -370,6 +384,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         USER, "sslcertck", FLAG, True, "verify the server's certificate", negation=WORD,
         on="--sslcertck", off="--nosslcertck",
+    ),
+    Option(
+        USER, "sslmode", TEXT, None, "none, wrapped, starttls=may or starttls=must", own=True
     ),
     Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
     Option(USER, "sslcert", PATH, None, "own certificate", on="--sslcert", argument="FILE"),

@@ -21,7 +21,7 @@ _REFUSED: Final = {
 """Protocols that will never be spoken, and why."""
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
-    ("idle", lambda a: a.idle, "poll at intervals instead"),
+    ("idle", lambda a: a.idle or a.forceidle, "poll at intervals instead"),
     (
         "antispam",
         lambda a: any(code > 0 for code in a.antispam),
@@ -43,7 +43,11 @@ _SSLPROTOS: Final = frozenset(
      "tls1.2+", "tls1.3", "tls1.3+"}
 )  # fmt: skip
 
-_AUTHS: Final = frozenset({"any", "password", "ssh", "cram-md5", "external"})
+_AUTHS: Final = frozenset(
+    {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
+)
+SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
+_RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
 
 F = TypeVar("F", bound=Finding)
@@ -97,6 +101,14 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
+    if account.sslmode is not None and account.sslmode not in SSL_MODES:
+        problem = f"unknown sslmode {quoted(account.sslmode)}"
+        hint = f"use one of {', '.join(map(quoted, SSL_MODES))}"
+        yield ConfigError(account.place("sslmode"), problem, hint=hint)
+    if account.retrieve_error not in _RETRIEVE_ERRORS:
+        problem = f"unknown retrieve-error {quoted(account.retrieve_error)}"
+        hint = f"use one of {', '.join(_RETRIEVE_ERRORS)}"
+        yield ConfigError(account.place("retrieve_error"), problem, hint=hint)
     if account.maildir and (account.mda or account.bsmtp):
         problem = '"maildir" beside "mda" or "bsmtp"'
         yield ConfigError(account.place("maildir"), problem, hint="mail goes to one place only")
@@ -129,6 +141,10 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     elif protocol not in {"imap", "auto", "pop3", "apop"}:
         hint = 'use "protocol imap" or "protocol pop3"'
         yield _not_yet(account.place("protocol"), f"protocol {protocol}", hint)
+    if account.retrieve_error in {"abort", "markseen"}:
+        place = account.place("retrieve_error")
+        hint = "a message that cannot be read stays, and those behind it are read"
+        yield _not_yet(place, f"retrieve-error {account.retrieve_error}", hint)
     if account.auth not in _AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     if account.multidrop:

@@ -113,9 +113,13 @@ class AccountSettings(_Settings):
     esmtppassword: Secret | None
     tracepolls: bool
     bad_header: str
+    retrieve_error: str
 
     remote_user: str
     password: Secret | None
+    passwordfile: str | None
+    passwordeval: str | None
+    passwordfd: int | None
     local_names: tuple[tuple[str, str], ...]
     wildcard: bool = False
     folders: tuple[str, ...]
@@ -142,6 +146,8 @@ class AccountSettings(_Settings):
     dropdelivered: bool
     mimedecode: bool
     idle: bool
+    forceidle: bool
+    idletimeout: int
     limit: int
     warnings: int
     fetchlimit: int
@@ -151,6 +157,7 @@ class AccountSettings(_Settings):
     expunge: int
     ssl: bool
     sslcertck: bool
+    sslmode: str | None
     sslkey: str | None
     sslcert: str | None
     sslcertfile: str | None
@@ -176,7 +183,14 @@ class AccountSettings(_Settings):
         if self.service is not None:
             return _WELL_KNOWN.get(cast(str, self.service), self.service)
         protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
-        return _WELL_KNOWN[protocol + ("s" if self.ssl else "")]
+        wrapped = self.sslmode == "wrapped" if self.sslmode else self.ssl
+        return _WELL_KNOWN[protocol + ("s" if wrapped else "")]
+
+    @property
+    def keeps_password_elsewhere(self) -> bool:
+        """Whether a file, a command or a descriptor has the password."""
+        elsewhere = (self.passwordfile, self.passwordeval, self.passwordfd)
+        return any(place is not None for place in elsewhere)
 
     @property
     def multidrop(self) -> bool:

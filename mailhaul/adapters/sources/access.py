@@ -55,9 +55,11 @@ class Access(Record):
         """What there is to log in with."""
         from ...protocols.sasl.credentials import Credentials
 
+        token = self.password if self.auth in {"oauthbearer", "xoauth2"} else None
         return Credentials(
             self.user.encode("utf-8", "surrogateescape"),
-            self.password,
+            None if token else self.password,
+            token,
             certificate=self.trust.certificate is not None,
         )
 

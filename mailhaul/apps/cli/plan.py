@@ -49,8 +49,21 @@ VERSIONS = {
 """What ``sslproto`` means: the oldest and the newest version of TLS."""
 
 
+SSL_MODES = {
+    "none": TlsMode.NEVER,
+    "wrapped": TlsMode.WRAPPED,
+    "starttls=may": TlsMode.OFFERED,
+    "starttls=must": TlsMode.REQUIRED,
+}
+
+
 def tls_mode(settings: AccountSettings) -> TlsMode:
-    """Return how ``ssl``, ``sslproto``, ``sslcertck`` and ``sslfingerprint`` add up."""
+    """Return how ``ssl``, ``sslproto``, ``sslcertck`` and ``sslfingerprint`` add up.
+
+    ``sslmode`` says it in one word, and wins.
+    """
+    if settings.sslmode is not None:
+        return SSL_MODES[settings.sslmode]
     if settings.ssl:
         return TlsMode.WRAPPED
     if settings.sslproto == "":
@@ -111,7 +124,7 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
         tls=tls_mode(settings),
         trust=trust_of(settings),
         preauth=settings.auth == "ssh",
-        tls_asked=settings.ssl or bool(settings.sslproto),
+        tls_asked=settings.ssl or bool(settings.sslproto) or tls_in_one_word(settings),
         timeout=float(settings.timeout),
         trace=trace,
         auth=settings.auth,
@@ -121,6 +134,11 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
 def kind_of(settings: AccountSettings) -> str:
     """Return which protocol is spoken: ``pop3`` or ``imap``."""
     return "imap" if settings.protocol in {"imap", "auto"} else "pop3"
+
+
+def tls_in_one_word(settings: AccountSettings) -> bool:
+    """Whether ``sslmode`` demands TLS by name."""
+    return settings.sslmode in {"wrapped", "starttls=must"}
 
 
 @dataclass(frozen=True, slots=True)

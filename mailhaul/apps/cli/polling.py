@@ -108,6 +108,10 @@ def with_password(settings: AccountSettings) -> AccountSettings:
 
     Raises PollFailed (AUTHFAIL) otherwise.
     """
+    if settings.password is None and settings.keeps_password_elsewhere:
+        from ...adapters.config.passwords import password_from
+
+        return settings.with_password(password_from(settings))
     if not needs_password(settings):
         return settings
     whose = f"{settings.remote_user}@{settings.pollname}"

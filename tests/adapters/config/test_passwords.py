@@ -1,0 +1,121 @@
+"""Passwords in files, from commands and through descriptors; TLS in one word; tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailhaul.adapters.config.caller import Caller, find_caller
+from mailhaul.adapters.config.errors import ConfigErrors
+from mailhaul.adapters.config.load import load
+from mailhaul.adapters.config.passwords import drained, password_from
+from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.adapters.sources.access import TlsMode
+from mailhaul.apps.cli.plan import access_of, tls_mode
+from mailhaul.flows.outcome import ExitCode, PollFailed
+
+
+@pytest.fixture
+def caller(tmp_path: Path) -> Caller:
+    return find_caller({"HOME": str(tmp_path)}, os.getuid(), str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def unread() -> Iterator[None]:
+    drained.cache_clear()
+    yield
+    drained.cache_clear()
+
+
+def account(text: str, caller: Caller) -> AccountSettings:
+    [found] = load(["-f", "-"], caller, text.encode).accounts
+    return found
+
+
+def revealed(text: str, caller: Caller) -> bytes:
+    settings = account(f"poll h protocol imap user joe {text}", caller)
+    assert "sesame" not in repr(settings)
+    return password_from(settings).reveal()
+
+
+def test_the_first_line_of_a_file_is_the_password(tmp_path: Path, caller: Caller) -> None:
+    (tmp_path / "secret").write_bytes(b"sesame \r\nand more\n")
+    assert revealed(f'passwordfile "{tmp_path}/secret"', caller) == b"sesame "
+
+
+def test_a_command_prints_the_password(caller: Caller) -> None:
+    assert revealed("passwordeval \"printf 'ses%s\\\\n' ame; echo more\"", caller) == b"sesame"
+
+
+def test_a_descriptor_has_the_password_for_all_accounts(caller: Caller) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"sesame\n")
+    os.close(writing)
+    for _ in range(2):
+        assert revealed(f"passwordfd {reading}", caller) == b"sesame"
+    os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("passwordfile /nowhere/secret", "No such file"),
+        ("passwordfile /dev/null", "no password in it"),
+        ("passwordeval false", "status 1"),
+        ("passwordeval true", "no password in it"),
+        ("passwordfd 999", "descriptor 999: Bad file"),
+    ],
+)
+def test_what_goes_wrong_is_said_with_its_place(option: str, problem: str, caller: Caller) -> None:
+    with pytest.raises(PollFailed, match=problem) as failure:
+        revealed(option, caller)
+    assert failure.value.code is ExitCode.AUTHFAIL
+    assert str(failure.value).startswith("standard input:1:")
+
+
+@pytest.mark.parametrize(
+    ("word", "mode", "port"),
+    [
+        ("none", TlsMode.NEVER, 143),
+        ("wrapped", TlsMode.WRAPPED, 993),
+        ("starttls=may", TlsMode.OFFERED, 143),
+        ("starttls=must", TlsMode.REQUIRED, 143),
+    ],
+)
+def test_one_word_says_how_tls_is_spoken(
+    word: str, mode: TlsMode, port: int, caller: Caller
+) -> None:
+    found = account(f'poll h protocol imap user joe password x ssl sslmode "{word}"', caller)
+    assert (tls_mode(found), found.port) == (mode, port)
+
+
+def test_a_token_is_no_password(caller: Caller) -> None:
+    for name in ("oauthbearer", "xoauth2"):
+        found = account(f"poll h protocol imap auth {name} user joe password token ssl", caller)
+        held = access_of(found, None).credentials
+        assert held.password is None
+        assert held.token is not None
+        assert held.token.reveal() == b"token"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("poll h protocol imap user joe password x sslmode maybe", "unknown sslmode"),
+        ("poll h protocol imap retrieve-error never user joe", "unknown retrieve-error"),
+        ("poll h protocol imap retrieve-error abort user joe", "not supported yet"),
+        ("poll h protocol imap user joe forceidle", "not supported yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said(text: str, problem: str, caller: Caller) -> None:
+    with pytest.raises(ConfigErrors, match=problem):
+        account(text, caller)
+
+
+def test_words_of_fetchmail_7_that_change_nothing_pass(caller: Caller) -> None:
+    text = "poll h protocol imap retrieve-error continue user joe password x idletimeout 60"
+    found = account(text, caller)
+    assert (found.retrieve_error, found.idletimeout) == ("continue", 60)
