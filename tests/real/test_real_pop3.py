@@ -12,6 +12,7 @@ from .mailhaul import mailhaul
 from .servers.certificates import Certificates
 from .servers.dovecot_services import DovecotServices
 from .servers.exim import Exim
+from .servers.fetchmail import fetchmail
 from .servers.mailutils import Mailutils
 
 pytestmark = pytest.mark.real
@@ -130,3 +131,22 @@ def test_gnu_pop3d_behind_a_plugin(mailutils: Mailutils, exim: Exim, tmp_path: P
     assert run.code == 0, run.err
     assert len(bodies(exim)) == 4
     assert mailhaul(text, tmp_path).code == 1
+
+
+def test_who_switches_goes_on_where_fetchmail_stopped(
+    services: DovecotServices, exim: Exim, joe: str, tmp_path: Path
+) -> None:
+    text = rc(
+        services, joe, exim, f"protocol POP3 port {services.pop3_port} uidl", "sslproto '' keep"
+    )
+    assert fetchmail(text, tmp_path).returncode == 0
+    before = (tmp_path / ".fetchids").read_bytes()
+    services.deliver(joe, simple(3))
+    home = {"FETCHMAILHOME": str(tmp_path)}
+    assert mailhaul(text, tmp_path, environment=home).code == 0
+    assert mailhaul(text, tmp_path, environment=home).code == 1
+    assert bodies(exim) == [body_of(simple(number)) for number in (1, 2, 3)]
+    assert (tmp_path / ".fetchids").read_bytes() == before
+    # fetchmail goes on beside us as if nobody had been there.
+    assert fetchmail(text, tmp_path).returncode == 0
+    assert len(bodies(exim)) == 4

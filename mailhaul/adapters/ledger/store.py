@@ -87,6 +87,13 @@ class SqliteLedger:
         key = (account, sink, mailbox, uidvalidity)
         return SqlitePage(self, self.write(lambda db: find_page(db, key)))
 
+    def knows(self, account: str) -> bool:
+        """Whether anything was ever noted for an account."""
+        found = self.write(
+            lambda db: db.execute("SELECT 1 FROM page WHERE account = ?", (account,)).fetchone()
+        )
+        return found is not None
+
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in one transaction, committed on return."""
         try:

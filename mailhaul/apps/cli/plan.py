@@ -185,8 +185,11 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         name, sink = mda_sink(settings, settings.mda)
     else:
         name, sink = smtp_sink(settings, around)
+    account = account_of(settings, around.check)
+    if kind_of(settings) == "pop3":
+        take_over(settings, around, account, name)
     return Poll(
-        account_of(settings, around.check),
+        account,
         source,
         name,
         sink,
@@ -194,6 +197,27 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         lambda sink: make_packer(settings, around, source, sink),
         report,
     )
+
+
+def take_over(settings: AccountSettings, around: Surroundings, account: Account, sink: str) -> None:
+    """Let the ledger know, once, what fetchmail has read before (``.fetchids``).
+
+    Raises PollFailed (IOERR) for a file that is there and cannot be read.
+    """
+    if around.ledger.knows(account.name):
+        return
+    path = around.globals.idfile
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PollFailed(ExitCode.IOERR, f"idfile {path}: {error.strerror or error}") from None
+    from ...adapters.ledger.fetchids import seen_uids
+
+    if uids := seen_uids(data, settings.remote_user, settings.host):
+        around.ledger.page(account.name, sink, "INBOX", 0).seen(uids)
 
 
 def source_of(settings: AccountSettings, around: Surroundings, report: Report) -> MailSource:

@@ -1,0 +1,30 @@
+"""fetchmail's memory of POP3 messages, read once by who switches: the file ``.fetchids``.
+
+A line is ``USER@HOST UID``. The file is never written, so that fetchmail may go on beside us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def seen_uids(data: bytes, user: str, host: str) -> list[bytes]:
+    """Return the unique ids that stand there for an account; names are the same in any case."""
+    wanted = (_folded(user.encode("utf-8", "surrogateescape")), _folded(host.encode("utf-8")))
+    return [uid for name, server, uid in entries(data) if (name, server) == wanted]
+
+
+def entries(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield user, host and unique id of each line that has that shape."""
+    for line in data.splitlines():
+        at = line.find(b"@")
+        blank = line.find(b" ", at)
+        if at < 0 or blank < 0:
+            continue
+        user, _, host = line[:blank].rpartition(b"@")
+        if uid := line[blank + 1 :].strip():
+            yield _folded(user), _folded(host), uid
+
+
+def _folded(name: bytes) -> bytes:
+    return name.lower()
