@@ -141,7 +141,11 @@ class Poll:
         tried = self._tried.setdefault(name, set())
         excluded = tried | {row.uid for row in owed}
         choice = choose(account, listed, excluded, self._tally.read)
-        self._report(Counted(name, source.total, max(0, source.total - len(listed))))
+        seen = max(0, source.total - len(listed))
+        if not source.remembers:
+            # With fetchall they are listed, and counted as seen all the same.
+            seen = max(seen, len(self._seen & {message.uid for message in listed}))
+        self._report(Counted(name, source.total, seen, source.octets))
         self._new += len(choice.fetch)
         if account.check_only:
             return

@@ -9,11 +9,15 @@ from .outcome import Outcome
 
 
 class Counted(Record):
-    """A mailbox was opened: ``total`` messages, ``seen`` of them not to be fetched."""
+    """A mailbox was opened: ``total`` messages, ``seen`` of them read before.
+
+    ``octets`` are those of all messages, where the server says so.
+    """
 
     mailbox: str
     total: int
     seen: int
+    octets: int | None = None
 
 
 class Reading(Record):

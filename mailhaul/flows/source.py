@@ -88,6 +88,8 @@ class Source(Protocol):
     timeout: float
     total: int
     """Messages in the mailbox that is open, as the server last said."""
+    octets: int | None
+    """Octets of all of them, where the server says so."""
     remembers: bool
     """Whether the server itself knows what was read before, as IMAP's do. If not, ``new`` and
     ``old`` list everything, and the ledger knows."""

@@ -64,6 +64,7 @@ class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods."""
 
     remembers = True
+    octets: int | None = None
 
     def __init__(self, access: Access, report: Report) -> None:
         self._access = access

@@ -81,6 +81,7 @@ class Pop3Source:
         self._remember = remember
         self.timeout = access.timeout
         self.total = 0
+        self.octets: int | None = None
         self.mailbox = INBOX
         self._begin()
 
@@ -135,8 +136,10 @@ class Pop3Source:
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Look at the maildrop. Raises PollFailed (PROTOCOL) when the server refuses."""
         self.mailbox = mailbox
-        [counted] = await self._answers(Stat())
-        self.total = sum(event.count for event in counted if isinstance(event, Counted))
+        [answer] = await self._answers(Stat())
+        counted = [event for event in answer if isinstance(event, Counted)]
+        self.total = sum(event.count for event in counted)
+        self.octets = sum(event.size for event in counted)
         if self.total:
             # GNU pop3d writes the ids into the messages at UIDL: their sizes are others behind it.
             uids, sizes = await self._answers(Uidl(), List())

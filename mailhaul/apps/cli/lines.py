@@ -118,7 +118,16 @@ def write(stream: TextIO, text: str) -> None:
 class AccountLines:
     """The lines of one account's poll: turns what a flow reports into words."""
 
-    def __init__(self, lines: Lines, account: Account, named_folders: bool, what: str) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        account: Account,
+        named_folders: bool,
+        what: str,
+        *,
+        in_parts: bool = True,
+    ) -> None:
+        self._in_parts = in_parts
         self._lines = lines
         self._account = account
         self._named_folders = named_folders
@@ -132,10 +141,10 @@ class AccountLines:
             case Counted():
                 self._count(event)
             case Reading(number, total, header, size):
-                lines.begin(
-                    f"reading message {self._whose}:{number} of {total} ({header} header octets)"
-                    f" ({size} body octets)"
-                )
+                # With POP3 fetchmail knows the size of the whole only.
+                parts = f"({header} header octets) ({size} body octets)"
+                octets = parts if self._in_parts else f"({header + size} octets)"
+                lines.begin(f"reading message {self._whose}:{number} of {total} {octets}")
             case Handled(_, outcome, flushed):
                 lines.end(" flushed" if flushed else " not flushed")
                 if not outcome.accepted:
@@ -163,7 +172,9 @@ class AccountLines:
             self._lines.say(f"No mail for {where}")
             return
         seen = f" ({counted.seen} seen)" if counted.seen else ""
-        self._lines.raw(f"{counted.total} message{plural(counted.total)}{seen} for {where}.")
+        octets = "" if counted.octets is None else f" ({counted.octets} octets)"
+        count = f"{counted.total} message{plural(counted.total)}"
+        self._lines.raw(f"{count}{seen} for {where}{octets}.")
 
     def _error(self, outcome: Outcome) -> str:
         kept = "the message stays on the server"

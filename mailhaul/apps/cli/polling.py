@@ -18,7 +18,7 @@ from ...protocols.machine import Trace
 from ...protocols.secret import Secret
 from ...runtimes import blocking
 from .lines import AccountLines, Lines, status_line
-from .plan import Surroundings, account_of, local_hostname, plan
+from .plan import Surroundings, account_of, kind_of, local_hostname, plan
 
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
@@ -67,7 +67,9 @@ def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -
         return poll_some(settings, around, lines)
     account = account_of(settings, around.check)
     kind = kind_of_sink(settings)
-    report = AccountLines(lines, account, settings.folders != ("INBOX",), kind)
+    folders = settings.folders != ("INBOX",)
+    in_parts = kind_of(settings) == "imap"
+    report = AccountLines(lines, account, folders, kind, in_parts=in_parts)
     with AccountLock(around.locks, account.name):
         poll = plan(settings, around, report)
         if not (settings.preconnect or settings.postconnect):
