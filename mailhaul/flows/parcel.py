@@ -15,6 +15,7 @@ from .sink import Parcel
 class Treatment:
     """What an account's options do to a message on its way.
 
+    ``sender`` is the envelope sender where the source knows it, instead of what the header says.
     ``domain`` is that of the sink ("" for an MDA, which also learns when no sender is named).
     ``strip_cr`` and ``force_cr`` are the options of that name.
     """
@@ -26,6 +27,7 @@ class Treatment:
     smtp_address: str | None = None
     strip_cr: bool = False
     force_cr: bool = False
+    sender: bytes | None = None
 
 
 class Packer:
@@ -69,9 +71,11 @@ class Packer:
         treatment = self._treatment
         rules = treatment.rules
         for_mda = not treatment.domain
-        sender = envelope_sender(
-            self._scanner.fields, rules.truename, for_mda=for_mda, rewrite=rules.rewrite
-        )
+        sender = treatment.sender
+        if sender is None:
+            sender = envelope_sender(
+                self._scanner.fields, rules.truename, for_mda=for_mda, rewrite=rules.rewrite
+            )
         if sender is None and not for_mda:
             sender = fallback_sender(rules.user, rules.truename)
         recipient = recipient_address(

@@ -33,7 +33,8 @@ from mailhaul.flows.serve.pop3 import (
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
-from mailhaul.protocols.pop3.commands import Delete, Quit, Retrieve, Top
+from mailhaul.protocols.pop3.commands import Delete, Envelope, Quit, Retrieve, Top
+from mailhaul.protocols.pop3.events import Line
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.commands import EndOfData
@@ -77,13 +78,18 @@ class World:
         def sink() -> Sink:
             return SmtpSink([Listener("sink", SMTP, False, "localhost")], "client", 20.0)
 
+        collected = Pop3Source(reached, self.events.append, **source)
+
+        def packer(sink: Sink) -> Packer:
+            return Packer(Treatment("joe", sink.domain, rules, sender=collected.envelope_sender))
+
         return Poll(
             account,
-            Pop3Source(reached, self.events.append, **source),
+            collected,
             "smtp sink",
             sink,
             SqliteLedger(str(self.folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            packer,
             self.events.append,
         )
 
@@ -305,6 +311,32 @@ def test_a_server_that_refuses_top_is_asked_again_by_retr(tmp_path: Path) -> Non
     assert run(world) is ExitCode.SUCCESS
     assert (heard.count(Top), heard.count(Retrieve)) == (1, 3)
     assert left(world) == []
+
+
+@pytest.mark.parametrize("pipelined", [True, False])
+def test_the_servers_word_on_the_envelope_is_taken(tmp_path: Path, pipelined: bool) -> None:
+    without = () if pipelined else (b"PIPELINING",)
+    world = make(tmp_path, misbehaviour=Misbehaviour(without=without))
+    answers = {1: b"ann@sender.example", 2: b"", 3: None}
+
+    class Demon(Pop3Service):
+        async def _do_in_maildrop(self, command: Any) -> None:
+            if not isinstance(command, Envelope):
+                await super()._do_in_maildrop(command)
+                return
+            sender = answers[command.number]
+            if sender is None:
+                raise Refusal(b"no envelope today")
+            for line in (b"1", b"x", b"y", sender, b"joe@here.example"):
+                self._machine.send(Line(line))
+
+    world.serve = lambda channel: Demon(  # type: ignore[method-assign]
+        channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP
+    ).run()
+    assert run(world, source={"sdps": True}) is ExitCode.SUCCESS
+    assert "*ENV: no envelope today" in said(world)
+    assert left(world) == [3]
+    assert [one.sender for one in world.received.messages] == [b"ann@sender.example", b""]
 
 
 # Unique ids

@@ -65,6 +65,7 @@ class ImapSource:
 
     remembers = True
     octets: int | None = None
+    envelope_sender: bytes | None = None
 
     def __init__(self, access: Access, report: Report) -> None:
         self._access = access

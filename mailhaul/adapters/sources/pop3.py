@@ -33,12 +33,23 @@ from ...flows.source import (
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData
 from ...protocols.pop3.client import Pop3Client
-from ...protocols.pop3.commands import Command, Delete, List, Quit, Retrieve, Stat, Top, Uidl
+from ...protocols.pop3.commands import (
+    Command,
+    Delete,
+    Envelope,
+    List,
+    Quit,
+    Retrieve,
+    Stat,
+    Top,
+    Uidl,
+)
 from ...protocols.pop3.events import (
     BodyChunk,
     BodyStart,
     Completed,
     Counted,
+    Line,
     UniqueId,
 )
 from ...protocols.pop3.events import Listed as SizeListed
@@ -54,13 +65,16 @@ GOODBYE = 60.0
 MAILLENNIUM = b"Maillennium POP3"
 """Greeting of servers that cut what TOP asks for."""
 INBOX = "INBOX"
+SENDER_LINE = 4
+"""Which line of the answer to ``*ENV`` is the envelope sender, empty for the null sender."""
 
 
 class Pop3Source:
     """One POP3 account. See ``mailhaul.flows.source.Source`` for the methods.
 
     ``retrieve`` asks for RETR, which may mark messages as read at the server, where TOP does
-    as well. ``remember`` says that the ledger has to know tomorrow what was read today.
+    as well. ``remember`` says that the ledger has to know tomorrow what was read today. ``sdps``
+    asks Demon Internet's servers for the envelope of each message (``*ENV``).
     """
 
     remembers = False
@@ -73,12 +87,14 @@ class Pop3Source:
         apop: bool = False,
         retrieve: bool = False,
         remember: bool = False,
+        sdps: bool = False,
     ) -> None:
         self._access = access
         self._report = report
         self._apop = apop
         self._wants_retrieve = retrieve
         self._remember = remember
+        self._sdps = sdps
         self.timeout = access.timeout
         self.total = 0
         self.octets: int | None = None
@@ -91,7 +107,9 @@ class Pop3Source:
         self._messages: dict[Uid, Listed] = {}
         self._uids: dict[int, Uid] = {}
         self._waiting: deque[Command] = deque()
-        self._arriving: Uid | None = None
+        self.envelope_sender: bytes | None = None
+        self._envelope: list[bytes] = []
+        self._without_envelope: str | None = None
         self._octets = 0
         self._retrieve = self._wants_retrieve
         self._marked: list[Uid] = []
@@ -207,6 +225,8 @@ class Pop3Source:
 
     def request(self, message: Listed) -> None:
         """Ask for a message."""
+        if self._sdps:
+            self._waiting.append(Envelope(message.number))
         command = Retrieve if self._retrieve else whole
         self._waiting.append(command(message.number))
         self._send_waiting()
@@ -231,11 +251,17 @@ class Pop3Source:
         match event:
             case BodyStart(number):
                 message = self._messages[self._uids[number]]
-                self._arriving, self._octets = message.uid, 0
-                return Arriving(message.uid, number, message.size)
+                self._octets = 0
+                if self._without_envelope is None:
+                    return Arriving(message.uid, number, message.size)
             case BodyChunk(data):
                 self._octets += len(data)
-                return Piece(data)
+                if self._without_envelope is None:
+                    return Piece(data)
+            case Line(text):
+                self._envelope.append(text)
+            case Completed(Envelope()):
+                self._end_envelope(event)
             case Completed(Retrieve(number) | Top(number)):
                 return self._end_text(self._messages[self._uids[number]], event)
             case Completed(Delete(number)):
@@ -244,9 +270,22 @@ class Pop3Source:
                 pass
         return None
 
+    def _end_envelope(self, reply: Completed) -> None:
+        """Take the sender from the answer to ``*ENV``; a message without one is not handed on."""
+        lines, self._envelope = self._envelope, []
+        self._without_envelope = None
+        if reply.positive and len(lines) >= SENDER_LINE:
+            self.envelope_sender = lines[SENDER_LINE - 1].strip().strip(b"<>")
+        else:
+            self._without_envelope = shown(reply.text) or "an envelope without sender"
+        self._send_waiting()
+
     def _end_text(self, message: Listed, reply: Completed) -> Part | None:
+        why, self._without_envelope = self._without_envelope, None
+        if why is not None:
+            self._send_waiting()
+            return Unavailable(message.uid, f"*ENV: {why}")
         if reply.positive:
-            self._arriving = None
             self._send_waiting()
             return Arrived(Complete(message.uid, self._octets), message.size)
         if isinstance(reply.command, Top) and not self.channel.machine.outstanding:

@@ -236,6 +236,7 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
         # TOP does not mark a message as read where RETR does, as long as it may have to stay.
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
         remember=settings.keep and not settings.fetchall,
+        sdps=settings.protocol == "sdps",
     )
 
 
@@ -348,6 +349,7 @@ def make_packer(
             smtp_address=settings.smtpaddress,
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
+            sender=source.envelope_sender,
         )
     )
 
