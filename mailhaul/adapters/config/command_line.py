@@ -29,6 +29,10 @@ _MOST_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
 
 
+SINKS = {"mda": "--mda", "bsmtp": "--bsmtp", "smtphosts": "--smtphost"}
+"""Options of which one can be given, and once."""
+
+
 class CommandLine:
     """What the command line says. Values have the types of the settings.
 
@@ -60,6 +64,7 @@ class _Reader:
         self._folder = folder
         self._run: dict[str, object] = {}
         self._servers: list[str] = []
+        self._sinks: list[str] = []
         self._result = CommandLine()
         self._short: dict[str, Spelling] = {}
         self._long: dict[str, Spelling] = {}
@@ -85,14 +90,12 @@ class _Reader:
                 self._servers.append(argument)
 
     def finish(self) -> CommandLine:
-        sinks = [
-            word
-            for name, word in (("mda", "--mda"), ("bsmtp", "--bsmtp"))
-            if name in self._result.options
-        ]
-        sinks += ["--smtphost"] if "smtphosts" in self._result.appended else []
+        sinks = list(dict.fromkeys(self._sinks))
         if len(sinks) > 1:
             raise _error(f"only one of {' and '.join(sinks)} can be given", "")
+        if len(self._sinks) > 1:
+            hint = "several hosts are separated by commas" if sinks == ["--smtphost"] else ""
+            raise _error(f"{sinks[0]} can be given once only", hint)
         self._result.run = RunSettings(self._run)
         self._result.servers = tuple(self._servers)
         return self._result
@@ -161,6 +164,8 @@ class _Reader:
         return self._result.globals if option.level == options.GLOBAL else self._result.options
 
     def _set_value(self, option: Option, text: str, spelled: str) -> None:
+        if option.name in SINKS:
+            self._sinks.append(SINKS[option.name])
         if option.kind in (options.LIST, options.NUMBERS):
             pieces = [piece for piece in text.split(",") if piece]
             numbers = option.kind == options.NUMBERS

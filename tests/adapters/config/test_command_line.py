@@ -117,6 +117,9 @@ def test_the_rc_file_is_relative_to_the_current_folder(
         (["--auth", "SSH"], 'unknown authentication method "SSH"'),
         (["--bad-header", "no"], 'unknown policy "no"'),
         (["-m", "a", "-S", "b"], "only one of --mda and --smtphost can be given"),
+        (["-m", "a", "-m", "b"], "--mda can be given once only"),
+        (["-S", "a", "-S", "b"], "--smtphost can be given once only; "
+         "several hosts are separated by commas"),
         (["--bsmtp", "a", "-m", "b"], "only one of --mda and --bsmtp can be given"),
     ],
 )  # fmt: skip
