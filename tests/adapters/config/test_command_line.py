@@ -120,7 +120,7 @@ def test_the_rc_file_is_relative_to_the_current_folder(
         (["-m", "a", "-m", "b"], "--mda can be given once only"),
         (["-S", "a", "-S", "b"], "--smtphost can be given once only; "
          "several hosts are separated by commas"),
-        (["--bsmtp", "a", "-m", "b"], "only one of --mda and --bsmtp can be given"),
+        (["--bsmtp", "a", "-m", "b"], "only one of --bsmtp and --mda can be given"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_named(arguments: list[str], expected: str) -> None:
