@@ -25,6 +25,7 @@ NAMES = {
     b"Archive/2026/May": (),
     b"Entw&APw-rfe": (rb"\Drafts",),
     b"Sent Items": (rb"\Sent",),
+    b"Tom &- Jerry": (),
 }
 
 
@@ -72,9 +73,11 @@ def test_names_are_what_they_are_and_nobody_is_asked() -> None:
     [
         ("Archive/%", ["Archive/2025", "Archive/2026"]),
         ("Archive/*", ["Archive/2025", "Archive/2026", "Archive/2026/May"]),
-        ("Ent*", ["Entw&APw-rfe"]),
+        ("Ent*", ["Entwürfe"]),
+        ("Entwürf%", ["Entwürfe"]),
+        ("Tom*", ["Tom &- Jerry"]),
         ("\\sent", ["Sent Items"]),
-        ("\\Drafts", ["Entw&APw-rfe"]),
+        ("\\Drafts", ["Entwürfe"]),
     ],
 )
 @pytest.mark.parametrize("capabilities", [ALL_CAPABILITIES, CAPABILITIES])

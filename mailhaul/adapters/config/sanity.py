@@ -138,9 +138,6 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
-    elif protocol not in {"imap", "auto", "pop3", "apop", "sdps"}:
-        hint = 'use "protocol imap" or "protocol pop3"'
-        yield _not_yet(account.place("protocol"), f"protocol {protocol}", hint)
     if account.retrieve_error in {"abort", "markseen"}:
         place = account.place("retrieve_error")
         hint = "a message that cannot be read stays, and those behind it are read"

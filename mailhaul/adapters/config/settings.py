@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Layer = Mapping[str, int]
 """Option names and where in the file each was chosen."""
 
+SMTP_PORT: Final = 25
 _WELL_KNOWN: Final = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 
 
@@ -182,6 +183,8 @@ class AccountSettings(_Settings):
         """The port to connect to: a number, or the name of a service that is not well known."""
         if self.service is not None:
             return _WELL_KNOWN.get(cast(str, self.service), self.service)
+        if self.protocol == "etrn":
+            return SMTP_PORT
         protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
         wrapped = self.sslmode == "wrapped" if self.sslmode else self.ssl
         return _WELL_KNOWN[protocol + ("s" if wrapped else "")]

@@ -44,7 +44,7 @@ from ...protocols.imap.events import (
     Status,
 )
 from ...protocols.imap.events import Listed as MailboxListed
-from ...protocols.imap.mailbox_names import encode_mailbox
+from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
 from .access import Access, shown
@@ -53,6 +53,7 @@ from .imap_texts import Texts
 
 ACTION_SIZE = 500
 """Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
+INBOX = b"INBOX"
 NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
 SPECIAL = "\\"
 """What the name of a special use begins with."""
@@ -74,6 +75,7 @@ class ImapSource:
         self.total = 0
         self.channel: Channel[ImapClient] = Channel(access.peer, ImapClient(trace=access.trace))
         self.mailbox = ""
+        self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
         self._forget_mailbox()
 
@@ -110,48 +112,62 @@ class ImapSource:
         await Close(channel)
 
     async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
-        """Return names as they are, and what patterns and special uses stand for.
+        """Return names as they are, and what patterns and special uses stand for, each once.
 
         ``*`` is anything, ``%`` anything in one level (RFC 3501, 6.3.8); ``\\Sent`` and the like
         are special uses (RFC 6154, 2). The server is asked only where there are such.
         """
         if not any(map(is_pattern, wanted)):
             return wanted
-        found: list[str] = []
+        found: dict[bytes, str] = {}
         for name in wanted:
-            found += await self._matching(name) if is_pattern(name) else [name]
-        return list(dict.fromkeys(found))
+            for mailbox in await self._matching(name) if is_pattern(name) else [name]:
+                wire = self._wire_name(mailbox)
+                # INBOX is the one name whose case does not matter (RFC 3501, 5.1).
+                found.setdefault(INBOX if wire.upper() == INBOX else wire, mailbox)
+        return list(found.values())
 
     async def _matching(self, pattern: str) -> list[str]:
+        """Return what can be opened of what the server lists; say so if that is nothing."""
+        wire = encode_mailbox(pattern)
         special = pattern.startswith(SPECIAL)
         extended = {b"SPECIAL-USE", b"LIST-EXTENDED"} <= self.channel.machine.capabilities
         asked = (b"SPECIAL-USE",) if special and extended else ()
-        command = ListMailboxes(b"", (b"*" if special else encode_mailbox(pattern),), (), asked)
-        listed: list[MailboxListed] = []
+        names: list[str] = []
 
         def note(event: Any) -> None:
-            if isinstance(event, MailboxListed):
-                listed.append(event)
-
-        done = await self._ask(command, note)
-        names: list[str] = []
-        for one in listed:
-            attributes = {attribute.lower() for attribute in one.attributes}
-            fits = not special or pattern.lower().encode() in attributes
+            if not isinstance(event, MailboxListed):
+                return
+            attributes = {attribute.lower() for attribute in event.attributes}
+            fits = not special or wire.lower() in attributes
             if fits and not attributes & NOT_TO_BE_OPENED:
-                names.append(one.mailbox.decode("utf-8", "surrogateescape"))
+                names.append(self._name_of(event.mailbox))
+
+        done = await self._ask(ListMailboxes(b"", (b"*" if special else wire,), (), asked), note)
         if not names:
             why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
-            self._report(Said(text, error=False))
+            self._report(Said(text, error=True))
         return names
+
+    def _name_of(self, wire: bytes) -> str:
+        """Return the name of a listed mailbox for people, and remember what the server calls it."""
+        name = decode_mailbox(wire)
+        if encode_mailbox(name) != wire:
+            # Its like in the rc file would be another mailbox: "Tom &- Jerry" is no "Tom & Jerry".
+            name = wire.decode("utf-8", "surrogateescape")
+        self._on_the_wire[name] = wire
+        return name
+
+    def _wire_name(self, mailbox: str) -> bytes:
+        return self._on_the_wire.get(mailbox) or encode_mailbox(mailbox)
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox. Raises PollFailed (ERROR) when the server refuses."""
         self._forget_mailbox()
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
-        command = Select(encode_mailbox(mailbox), read_only)
+        command = Select(self._wire_name(mailbox), read_only)
         done = await self._ask(command)
         if done.condition is not Condition.OK:
             raise PollFailed(

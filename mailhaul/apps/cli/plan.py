@@ -23,6 +23,7 @@ from ...flows.sink import Sink
 from ...protocols.machine import Trace
 
 if TYPE_CHECKING:
+    from ...adapters.etrn import EtrnPoll
     from ...adapters.sources.imap import ImapSource
     from ...adapters.sources.pop3 import Pop3Source
     from ...flows.parcel import Packer
@@ -132,7 +133,9 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
 
 
 def kind_of(settings: AccountSettings) -> str:
-    """Return which protocol is spoken: ``pop3`` or ``imap``."""
+    """Return which protocol is spoken: ``pop3``, ``imap`` or ``smtp``."""
+    if settings.protocol == "etrn":
+        return "smtp"
     return "imap" if settings.protocol in {"imap", "auto"} else "pop3"
 
 
@@ -174,8 +177,14 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
     )
 
 
-def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll:
+def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll | EtrnPoll:
     """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
+    if settings.protocol == "etrn":
+        from ...adapters.etrn import EtrnPoll
+
+        access = access_of(settings, around.tracer("ETRN"))
+        domains = settings.fetchdomains or (around.hostname,)
+        return EtrnPoll(access, domains, around.hostname, report)
     source = source_of(settings, around, report)
     if settings.maildir is not None:
         name, sink = maildir_sink(settings.maildir, around)

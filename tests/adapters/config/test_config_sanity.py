@@ -46,10 +46,6 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            "proto etrn",
-            '"protocol etrn" is not supported yet; use "protocol imap" or "protocol pop3"',
-        ),
         ("proto odmr", '"protocol odmr" is not supported; ask the provider'),
         ("proto kpop", '"protocol kpop" is not supported; it needs Kerberos 4'),
         ("auth ntlm proto imap", '"auth ntlm" is not supported yet'),
@@ -87,12 +83,12 @@ def test_pop3_has_no_folders() -> None:
 
 
 def test_only_accounts_to_be_polled_are_checked() -> None:
-    assert findings("skip h proto etrn\npoll i proto imap") == ([], [])
-    assert len(findings("skip h proto etrn\npoll i proto imap", "h")[0]) == 1
+    assert findings("skip h proto odmr\npoll i proto imap") == ([], [])
+    assert len(findings("skip h proto odmr\npoll i proto imap", "h")[0]) == 1
 
 
 def test_an_error_of_a_server_is_said_once_for_all_its_users() -> None:
-    assert len(findings("poll h proto etrn user a user b")[0]) == 1
+    assert len(findings("poll h proto odmr user a user b")[0]) == 1
 
 
 def test_an_option_of_the_command_line_is_at_fault_there() -> None:

@@ -142,7 +142,6 @@ def test_an_unusable_option_is_named(
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ("protocol etrn user joe", "protocol etrn"),
         ("protocol pop2 user joe", "protocol pop2"),
         ("protocol imap user joe idle", "idle"),
         ("protocol imap user joe is a b c here", "several local users"),
