@@ -94,6 +94,19 @@ def test_the_order_is_that_of_the_file_and_each_comes_once() -> None:
     assert asked == 2
 
 
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (("inbox", "I%"), ["inbox"]),
+        (("I%", "inbox"), ["INBOX"]),
+        (("Entwürfe", "Ent%", "Entw&APw-rfe"), ["Entwürfe"]),
+        (("Entw&APw-rfe", "Ent%", "Entwürfe"), ["Entw&APw-rfe"]),
+    ],
+)
+def test_one_mailbox_under_two_names_comes_once(wanted: tuple[str, ...], names: list[str]) -> None:
+    assert expand(*wanted)[0] == names
+
+
 def test_what_cannot_be_opened_is_left_out() -> None:
     names, _, _ = expand("%")
     assert "Archive" not in names

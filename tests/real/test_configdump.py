@@ -91,7 +91,9 @@ MORE_THAN_FETCHMAIL = (
 """What fetchmail refuses in a file that mailhaul may read: IDLE watches any number of folders, what
 is only history is refused when an account that uses it is polled, and ``lmtp`` does not matter
 where an MDA or a BSMTP file takes the mail."""
-LESS_THAN_FETCHMAIL = ("is ambiguous", "unrecognized option", "allow an argument")
+LESS_THAN_FETCHMAIL = (
+    *("is ambiguous", "unrecognized option", "allow an argument", "requires an argument"),
+)
 """What fetchmail complains of on the command line and goes on; mailhaul stops."""
 
 
