@@ -90,7 +90,8 @@ def test_a_pattern_stands_for_what_the_server_lists(
 def test_the_order_is_that_of_the_file_and_each_comes_once() -> None:
     names, _, asked = expand("Sent Items", "Archive/*", "*", "INBOX")
     assert names[:2] == ["Sent Items", "Archive/2025"]
-    assert sorted(names) == sorted(name.decode() for name in NAMES)
+    rest = ["Archive/2026", "Archive/2026/May", "Entwürfe", "INBOX", "Tom &- Jerry"]
+    assert sorted(names[2:]) == rest
     assert asked == 2
 
 
