@@ -66,7 +66,24 @@ def markdown() -> str:
         lines += ["", f"## {title}", "", words, ""]
         lines += ["| keyword | argument | usual value | command line | meaning |"]
         lines += ["|---|---|---|---|---|", *(row(o) for o in OPTIONS if o.level == level)]
+    lines += own_words()
     return "\n".join(lines) + "\n"
+
+
+def own_words() -> list[str]:
+    """Return the section on what only mailhaul understands."""
+    words = [f"`{option.keywords[0]}`" for option in OPTIONS if option.own]
+    return [
+        "",
+        "## What fetchmail 6.4 does not know",
+        "",
+        "A file that uses none of these is valid for both programs:",
+        "",
+        f"* the options {', '.join(words)}; some of them are fetchmail 7's;",
+        "* `folder` with a pattern (`*` stands for anything, `%` for anything in one level) or a",
+        '  special use (`"\\Sent"`), for IMAP: the server is asked which mailboxes they are;',
+        "* `--configdump=json` on the command line.",
+    ]
 
 
 def row(option: Option) -> str:

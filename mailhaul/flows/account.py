@@ -14,6 +14,17 @@ class Action(Enum):
     MARK = "mark"
 
 
+class OnRetrieveError(Enum):
+    """What a message does that the server cannot give us."""
+
+    CONTINUE = "continue"
+    """It stays, and those behind it are read."""
+    ABORT = "abort"
+    """It ends the poll."""
+    MARKSEEN = "markseen"
+    """It stays and is not asked for again."""
+
+
 class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
@@ -34,6 +45,7 @@ class Account(Record):
     fetchlimit: int = 0
     expunge: int = 0
     check_only: bool = False
+    retrieve_error: OnRetrieveError = OnRetrieveError.CONTINUE
 
     @property
     def action(self) -> Action:

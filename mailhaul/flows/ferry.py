@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
-from .account import Account
+from .account import Account, Action, OnRetrieveError
 from .memory import Page
-from .outcome import CutOff, Outcome, SinkUnavailable, Tally
+from .outcome import CutOff, ExitCode, Outcome, PollFailed, Tally
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
 from .settle import note_confirmed
@@ -80,7 +80,7 @@ class Ferry:
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
 
-        Raises CutOff when the source fails, SinkUnavailable, and what the ledger raises;
+        Raises CutOff when the source fails, and PollFailed when the sink or the ledger does;
         what the sink had accepted by then is in the ledger, for the next poll to settle.
         """
         self._total = total
@@ -96,7 +96,7 @@ class Ferry:
         except (ProtocolError, RuntimeFault) as error:
             await self._save_verdicts()
             raise CutOff(self._arriving.uid if self._arriving else None, error) from error
-        except SinkUnavailable:
+        except PollFailed:
             await self._save_verdicts()
             raise
 
@@ -125,7 +125,7 @@ class Ferry:
                 await self._carry(part)
                 self._arriving = None
             case Unavailable():
-                self._give_up(part)
+                await self._give_up(part)
             case Piece() | Arrived():
                 raise AssertionError("a part of no message")
         self._asked.popleft()
@@ -135,7 +135,7 @@ class Ferry:
         packer = self._packer(self._sink)
         arrived = await self._read_header(packer)
         if isinstance(arrived, Unavailable):
-            self._give_up(arrived)
+            await self._give_up(arrived)
             return
         self._tally.read += 1
         offer = await Call(lambda: self._page.offered(message.uid, message.size))
@@ -159,7 +159,7 @@ class Ferry:
         """Let the sink take its last step, if the source has proved the message complete."""
         if isinstance(arrived, Unavailable):
             await delivery.abandon()
-            self._give_up(arrived)
+            await self._give_up(arrived)
             return
         if delivery.settled() is None:
             await delivery.feed(packer.end())
@@ -167,10 +167,20 @@ class Ferry:
             await delivery.complete(arrived.proof)
         self._unanswered = Unanswered(message, arrived.size, delivery)
 
-    def _give_up(self, missing: Unavailable) -> None:
+    async def _give_up(self, missing: Unavailable) -> None:
+        """Do without a message, as ``retrieve-error`` says."""
+        self.tried.add(missing.uid)
         server = self._source.channel.peer
         why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"
+        if self._account.retrieve_error is OnRetrieveError.ABORT:
+            raise PollFailed(ExitCode.PROTOCOL, why)
         self._report(Said(why, error=True))
+        if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
+            return
+        if self._source.remembers:
+            self._source.perform(Action.MARK, [missing.uid])
+        else:
+            await Call(lambda: self._page.seen([missing.uid]))
 
     async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
         while not packer.ready:

@@ -66,13 +66,19 @@ class Poll:
 
     async def run(self) -> ExitCode:
         """Poll the account and return how it went. Raises PollFailed."""
-        failure: PollFailed | None = None
-        for _ in range(1 + RECONNECTS):
+        patience = RECONNECTS
+        again, failure = await self._visit()
+        while again and patience:
+            patience -= failure is not None
             again, failure = await self._visit()
-            if not again:
-                break
         if self._sink:
             await self._sink.close()
+        if failure is None and self._cut_off:
+            failure = PollFailed(
+                ExitCode.SOCKET,
+                f"{self._source.channel.peer}: {self._cut_off} message(s) stay on the "
+                "server because the connection failed while they were sent",
+            )
         if failure:
             raise failure
         return self._exit_code()
@@ -85,7 +91,8 @@ class Poll:
             await self._source.open()
             for mailbox in await self._source.mailboxes(self._account.mailboxes):
                 if mailbox not in self._done:
-                    await self._collect(mailbox)
+                    if again := await self._collect(mailbox):
+                        break
                     self._done.add(mailbox)
         except PollFailed as error:
             failure = error
@@ -98,13 +105,7 @@ class Poll:
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._explain(error)
         await self._leave()
-        if failure is None and self._cut_off:
-            failure = PollFailed(
-                ExitCode.SOCKET,
-                f"{self._source.channel.peer}: {self._cut_off} message(s) stay on the "
-                "server because the connection failed while they were sent",
-            )
-        elif failure and again:
+        if failure and again:
             self._report(Said(str(failure), error=True))
         return again, failure
 
@@ -120,14 +121,14 @@ class Poll:
         if page:
             await note_confirmed(self._source, page, self._account.action)
 
-    async def _collect(self, name: str) -> None:
-        """Bring home what is new in one mailbox."""
+    async def _collect(self, name: str) -> bool:
+        """Bring home what is new in one mailbox; return whether another session is to go on."""
         account, source = self._account, self._source
         self._mailbox = name
         opened = await source.select(name, read_only=account.check_only)
         if not source.total:
             self._report(Counted(name, 0, 0))
-            return
+            return False
         page = await Call(
             lambda: self._ledger.page(account.name, self._sink_name, name, opened.uidvalidity)
         )
@@ -148,20 +149,30 @@ class Poll:
         self._report(Counted(name, source.total, seen, source.octets))
         self._new += len(choice.fetch)
         if account.check_only:
-            return
+            return False
         await self._skip(choice)
         total, read = source.total, self._tally.read
-        if choice.fetch:
-            await self._carry(page, choice.fetch, tried)
+        fetch = self._for_this_session(choice.fetch)
+        if fetch:
+            await self._carry(page, fetch, tried)
         elif choice.oversized:
             # What was flushed unread is answered before anything ends the connection.
             await source.finish()
+        if len(fetch) < len(choice.fetch):
+            return True
         if account.flush and not account.fetchall:
             await self._flush()
         if choice.left:
             self._left += choice.left
             brought = self._tally.read - read
             self._report(LimitReached(account.fetchlimit, total - brought))
+        return False
+
+    def _for_this_session(self, messages: Sequence[Listed]) -> Sequence[Listed]:
+        """Return how many at most are deleted before the server is to make it so (``expunge``)."""
+        account = self._account
+        divided = account.expunge and self._source.in_sessions and not account.keep
+        return messages[: account.expunge] if divided else messages
 
     async def _unseen(self, page: Page, listed: Sequence[Listed]) -> Sequence[Listed]:
         """Return what the ledger does not know as seen; drop its rows on what is gone.

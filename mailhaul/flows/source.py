@@ -93,6 +93,9 @@ class Source(Protocol):
     remembers: bool
     """Whether the server itself knows what was read before, as IMAP's do. If not, ``new`` and
     ``old`` list everything, and the ledger knows."""
+    in_sessions: bool
+    """Whether deletions take effect at the end of a session only, behind which what is left can
+    be told by its UIDs: POP3, where it has any."""
 
     async def open(self) -> None:
         """Connect, secure the connection and log in."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from mailhaul.flows.account import Account, Action
+from mailhaul.flows.account import Account, Action, OnRetrieveError
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.ferry import Ferry
 from mailhaul.flows.memory import Offer, Owed
-from mailhaul.flows.outcome import CutOff, Outcome, SinkUnavailable, Tally, Verdict
+from mailhaul.flows.outcome import CutOff, Outcome, PollFailed, SinkUnavailable, Tally, Verdict
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Call, Sleep
 from mailhaul.flows.sink import Parcel
@@ -57,6 +57,7 @@ class Script:
     """A source that hands out what it was given."""
 
     remembers = True
+    in_sessions = False
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -211,7 +212,7 @@ class Rows:
     def settled(self, uids: Sequence[Uid]) -> None:
         for uid in uids:
             self.world.step("settled", uid)
-            del self.world.rows[uid]
+            self.world.rows.pop(uid, None)
 
     def seen(self, uids: Sequence[Uid]) -> None:
         for uid in uids:
@@ -271,10 +272,17 @@ class Stage:
     tally: Tally
     keep: bool = False
     expunge: int = 0
+    retrieve_error: OnRetrieveError = OnRetrieveError.CONTINUE
 
     def run(self, uids: Sequence[int] = (1, 2, 3)) -> None:
         account = Account(
-            "imap joe@server", "joe", "server", "server", keep=self.keep, expunge=self.expunge
+            "imap joe@server",
+            "joe",
+            "server",
+            "server",
+            keep=self.keep,
+            expunge=self.expunge,
+            retrieve_error=self.retrieve_error,
         )
         ferry = Ferry(
             account,
@@ -358,6 +366,30 @@ def test_a_message_that_is_gone_does_not_stop_the_others(stage: Stage) -> None:
     stage.run()
     assert stage.world.server == [2]
     assert stage.tally == Tally(read=2, accepted=2)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_message_that_is_to_be_marked_as_seen_is_not_asked_for_again(
+    stage: Stage, remembers: bool
+) -> None:
+    stage.retrieve_error = OnRetrieveError.MARKSEEN
+    stage.source.remembers = remembers
+    stage.source.replace[2] = [Unavailable(2, "it is broken")]
+    stage.run()
+    assert stage.world.server == [2]
+    assert (("mark", 2) in stage.world.log) == remembers
+    assert (("seen", 2) in stage.world.log) != remembers
+
+
+def test_a_message_that_is_to_abort_the_poll_does_so_behind_what_was_accepted(
+    stage: Stage,
+) -> None:
+    stage.retrieve_error = OnRetrieveError.ABORT
+    stage.source.replace[2] = [Unavailable(2, "it is broken")]
+    with pytest.raises(PollFailed, match="message 2 cannot be read: it is broken"):
+        stage.run()
+    assert stage.world.delivered == [1]
+    assert stage.world.durable == {1}
 
 
 def test_a_message_that_the_server_breaks_off_with_no_is_given_up(stage: Stage) -> None:

@@ -63,6 +63,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     heard: list[type] = field(default_factory=list)
     uids: list[bytes] | None = None
+    batch_limit: int = 0
 
     @property
     def mailbox(self) -> Mailbox:
@@ -76,7 +77,8 @@ class World:
         rules = HeaderRules("server.example.org", "joe", None)
 
         def sink() -> Sink:
-            return SmtpSink([Listener("sink", SMTP, False, "localhost")], "client", 20.0)
+            listeners = [Listener("sink", SMTP, False, "localhost")]
+            return SmtpSink(listeners, "client", 20.0, batch_limit=self.batch_limit)
 
         collected = Pop3Source(reached, self.events.append, **source)
 
@@ -175,6 +177,60 @@ def test_what_was_read_before_is_flushed_when_that_is_asked(tmp_path: Path) -> N
     assert run(world, flush=True) is ExitCode.SUCCESS
     assert subjects(world) == [b"1", b"2", b"3", b"4"]
     assert left(world) == []
+
+
+def test_expunge_ends_the_session_behind_so_many_deletions(tmp_path: Path) -> None:
+    world = make(tmp_path, 5)
+    heard = listened(world)
+    assert run(world, expunge=2) is ExitCode.SUCCESS
+    assert (subjects(world), left(world)) == ([b"1", b"2", b"3", b"4", b"5"], [])
+    assert [command for command in heard if command in {Top, Quit}] == [
+        *(Top, Top, Quit),
+        *(Top, Top, Quit),
+        *(Top, Quit),
+    ]
+
+
+def test_what_cannot_be_read_or_delivered_is_tried_once_however_many_sessions(
+    tmp_path: Path,
+) -> None:
+    world = make(tmp_path, 4)
+    world.misbehaviour.refuse = (1,)
+    refusals = iter([Reply(550, (b"no",))])
+    world.received.policy = lambda heard: (
+        next(refusals, None) if isinstance(heard, EndOfData) else None
+    )
+    assert run(world, expunge=1) is ExitCode.SUCCESS
+    assert (subjects(world), left(world)) == ([b"3", b"4"], [1, 2])
+
+
+def test_one_session_it_is_where_nothing_is_deleted_or_told_apart(tmp_path: Path) -> None:
+    kept, nameless = make(tmp_path / "a", 3), make(tmp_path / "b", 3)
+    for world in (kept, nameless):
+        world.folder.mkdir()
+    nameless.misbehaviour.without = (b"UIDL",)
+    for world in (kept, nameless):
+        heard = listened(world)
+        assert run(world, expunge=1, keep=world is kept) is ExitCode.SUCCESS
+        assert heard.count(Quit) == 1
+        assert subjects(world) == [b"1", b"2", b"3"]
+
+
+def test_a_batch_limit_means_a_new_connection_to_the_listener(tmp_path: Path) -> None:
+    world = make(tmp_path, 5)
+    world.batch_limit = 2
+    connections: list[int] = []
+    simulation = Simulation(round_trip=0.05)
+    simulation.listen(POP3, Pop3Server, world.serve)
+
+    def serve(channel: Channel[Any]) -> Any:
+        connections.append(len(world.received.messages))
+        return serve_smtp(channel, world.received)
+
+    simulation.listen(SMTP, SmtpServer, serve)
+    assert simulation.run(world.poll({}, {}).run()) is ExitCode.SUCCESS
+    assert connections == [0, 2, 4]
+    assert (subjects(world), left(world)) == ([b"1", b"2", b"3", b"4", b"5"], [])
 
 
 def test_looking_only_reads_and_remembers_nothing(tmp_path: Path) -> None:

@@ -138,10 +138,6 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
-    if account.retrieve_error in {"abort", "markseen"}:
-        place = account.place("retrieve_error")
-        hint = "a message that cannot be read stays, and those behind it are read"
-        yield _not_yet(place, f"retrieve-error {account.retrieve_error}", hint)
     if account.auth not in _AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     if account.multidrop:

@@ -58,6 +58,7 @@ class SmtpSink:
     """A hunt list of SMTP or LMTP listeners. See ``mailhaul.flows.sink.Sink``.
 
     With ``credentials`` no mail is handed to a listener that does not let us log in (RFC 4954).
+    After ``batch_limit`` messages a new connection is made; 0 means that one is enough.
     """
 
     keeps_return_path = False
@@ -69,8 +70,11 @@ class SmtpSink:
         timeout: float,
         trace: Trace | None = None,
         credentials: Credentials | None = None,
+        batch_limit: int = 0,
     ) -> None:
         self._credentials = credentials
+        self._batch_limit = batch_limit
+        self._batch = 0
         self._listeners = listeners
         self._helo_name = helo_name.encode("ascii", "replace")
         self._timeout = timeout
@@ -103,6 +107,7 @@ class SmtpSink:
                 problems.append(describe(self.channel, error))
             else:
                 self._unusable = False
+                self._batch = 0
                 self.transaction_open = False
                 return
         kind = "LMTP" if self._listener.lmtp else "SMTP"
@@ -206,11 +211,20 @@ class SmtpSink:
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin with a message; behind the last one where the listener allows that."""
         self.hear()
+        if self._batch_limit and self._batch == self._batch_limit:
+            await self._begin_batch()
         await self.open()
+        self._batch += 1
         delivery = SmtpDelivery(self, parcel)
         if self.pipelining:
             delivery.send_envelope()
         return delivery
+
+    async def _begin_batch(self) -> None:
+        """Leave the listener as soon as it has said all that it owes."""
+        while self._deliveries:
+            await self._deliveries[0].outcome()
+        await self.close()
 
     @property
     def pipelining(self) -> bool:

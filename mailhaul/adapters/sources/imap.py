@@ -65,6 +65,7 @@ class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods."""
 
     remembers = True
+    in_sessions = False
     octets: int | None = None
     envelope_sender: bytes | None = None
 

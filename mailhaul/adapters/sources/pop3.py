@@ -98,6 +98,7 @@ class Pop3Source:
         self.timeout = access.timeout
         self.total = 0
         self.octets: int | None = None
+        self.in_sessions = True
         self.mailbox = INBOX
         self._begin()
 
@@ -168,6 +169,7 @@ class Pop3Source:
         return Opened(0, False)
 
     def _note(self, sizes: Mapping[int, int], uids: Mapping[int, bytes]) -> None:
+        self.in_sessions = uids.keys() >= sizes.keys()
         for number in sorted(sizes):
             uid = uids.get(number) or self._session_key(number)
             self._messages[uid] = Listed(uid, sizes[number], number)

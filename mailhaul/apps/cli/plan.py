@@ -14,7 +14,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
-from ...flows.account import Account
+from ...flows.account import Account, OnRetrieveError
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
@@ -174,6 +174,7 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
         fetchlimit=settings.fetchlimit,
         expunge=settings.expunge,
         check_only=check,
+        retrieve_error=OnRetrieveError(settings.retrieve_error),
     )
 
 
@@ -300,7 +301,8 @@ def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Cal
         lmtp = listeners[0].lmtp
         helo = settings.host if around.globals.invisible else around.hostname
         trace = around.tracer("LMTP" if lmtp else "SMTP")
-        return SmtpSink(listeners, helo, float(settings.timeout), trace, login_of(settings))
+        timeout, limit = float(settings.timeout), settings.batchlimit
+        return SmtpSink(listeners, helo, timeout, trace, login_of(settings), limit)
 
     # Without its plugout a host is another place.
     through = f" through {settings.plugout}" if settings.plugout else ""

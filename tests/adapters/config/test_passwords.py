@@ -106,7 +106,6 @@ def test_a_token_is_no_password(caller: Caller) -> None:
     [
         ("poll h protocol imap user joe password x sslmode maybe", "unknown sslmode"),
         ("poll h protocol imap retrieve-error never user joe", "unknown retrieve-error"),
-        ("poll h protocol imap retrieve-error abort user joe", "not supported yet"),
         ("poll h protocol imap user joe forceidle", "not supported yet"),
     ],
 )
