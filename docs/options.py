@@ -81,7 +81,7 @@ def own_words() -> list[str]:
         "",
         f"* the options {', '.join(words)}; some of them are fetchmail 7's;",
         "* `folder` with a pattern (`*` stands for anything, `%` for anything in one level) or a",
-        '  special use (`"\\Sent"`), for IMAP: the server is asked which mailboxes they are;',
+        '  special use (`"\\\\Sent"`), for IMAP: the server is asked which mailboxes they are;',
         "* `--configdump=json` on the command line.",
     ]
 
