@@ -25,7 +25,7 @@ from .outcome import CutOff, ExitCode, Outcome, PollFailed, Tally
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
 from .settle import note_confirmed
-from .sink import Delivery, Sink
+from .sink import Declined, Delivery, Parcel, Sink
 from .source import Arrived, Arriving, Listed, Part, Piece, Source, Uid, Unavailable, in_words
 
 if TYPE_CHECKING:
@@ -139,13 +139,17 @@ class Ferry:
             return
         self._tally.read += 1
         offer = await Call(lambda: self._page.offered(message.uid, message.size))
-        parcel = packer.parcel(message.size, offer.name, again=offer.again)
-        delivery = await self._sink.offer(parcel)
+        parcel = await packer.parcel(message.size, offer)
+        delivery: Delivery
+        if isinstance(parcel, Outcome):
+            delivery = Declined(parcel)
+        else:
+            delivery = await self._sink.offer(parcel)
         try:
             await self._hear_verdict()
             size = message.size - packer.header_octets
             self._report(Reading(message.number, self._total, packer.header_octets, size))
-            if await delivery.ready():
+            if isinstance(parcel, Parcel) and await delivery.ready():
                 await delivery.feed(parcel.header + packer.beginning())
             arrived = arrived or await self._pour(delivery, packer)
         except Exception:
@@ -227,7 +231,7 @@ class Ferry:
             await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
             self._accepted.append(message.uid)
         else:
-            await Call(lambda: self._page.rejected(message.uid, outcome))
+            await Call(lambda: self._page.rejected(message.uid, message.size, outcome))
         flushed = outcome.accepted and not self._account.keep
         self._report(Handled(message.number, outcome, flushed))
 

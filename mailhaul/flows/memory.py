@@ -23,10 +23,12 @@ class Offer(Record):
     """What a message is called while nobody knows whether a sink took it.
 
     ``again`` says that an earlier run offered it under this name and heard no verdict.
+    ``served`` are recipients who got it then.
     """
 
     name: str
     again: bool
+    served: frozenset[bytes] = frozenset()
 
 
 class Page(Protocol):
@@ -49,8 +51,8 @@ class Page(Protocol):
         """Note that the sink took it, the server's word for its octets, and what is owed."""
         ...
 
-    def rejected(self, uid: Uid, outcome: Outcome) -> None:
-        """Note that the sink did not take it."""
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
+        """Note that the sink did not take it, or not for everybody, and who got it."""
         ...
 
     def make_durable(self) -> None:

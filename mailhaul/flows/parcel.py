@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..protocols.message.envelope import envelope_sender, fallback_sender, recipient_address
 from ..protocols.message.header import HeaderScanner
 from ..protocols.message.line_ends import ForceCr, Identity, StripCr
+from ..protocols.message.objections import HOP_LIMIT, bad_line, hops
 from ..protocols.message.outgoing import HeaderRules, outgoing_header
+from .memory import Offer
+from .outcome import Outcome, Verdict
 from .sink import Parcel
+
+if TYPE_CHECKING:
+    from .multidrop import Multidrop
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
     """What an account's options do to a message on its way.
 
-    ``sender`` is the envelope sender where the source knows it, instead of what the header says.
+    ``sender`` is the envelope sender where the source knows it, instead of what the header says,
+    and ``told`` the recipient. With ``multidrop`` the message says whom it is for, else that is
+    ``recipient``. ``reject_bad_header`` keeps a message with a header line that is none.
     ``domain`` is that of the sink ("" for an MDA, which also learns when no sender is named).
     ``strip_cr`` and ``force_cr`` are the options of that name.
     """
@@ -28,6 +37,9 @@ class Treatment:
     strip_cr: bool = False
     force_cr: bool = False
     sender: bytes | None = None
+    told: bytes | None = None
+    multidrop: Multidrop | None = None
+    reject_bad_header: bool = False
 
 
 class Packer:
@@ -63,11 +75,71 @@ class Packer:
         """The message is over: all of it was header."""
         self._scanner.finish()
 
-    def parcel(self, size: int, name: str = "", *, again: bool = False) -> Parcel:
-        """Return envelope and header; ``size`` is what the source announced, in octets.
+    async def parcel(self, size: int, offer: Offer) -> Parcel | Outcome:
+        """Return envelope and header, or why nobody is to get the message.
 
-        ``name`` and ``again`` are the ledger's.
+        ``size`` is what the source announced, in octets. Who got it earlier gets it no more.
         """
+        if objection := self._objection():
+            return objection
+        found = await self._recipients()
+        if isinstance(found, Outcome):
+            return found
+        recipients, warning = found
+        left = tuple(each for each in recipients if each not in offer.served)
+        if not left:
+            return Outcome(Verdict.ACCEPTED, "everybody has it already")
+        header = outgoing_header(
+            self._scanner,
+            self._treatment.rules,
+            recipients[0] if len(recipients) == 1 else None,
+            warning,
+        )
+        text = self._line_ends.feed(header)
+        return Parcel(self._sender(), left, text, size, offer.name, offer.again)
+
+    def _objection(self) -> Outcome | None:
+        """Say what in the header itself keeps the message from being handed on."""
+        fields = self._scanner.fields
+        if hops(fields) >= HOP_LIMIT:
+            return Outcome(Verdict.REFUSED, f"mail loop: more than {HOP_LIMIT} Received fields")
+        if self._treatment.reject_bad_header and (line := bad_line(fields)):
+            shown = line.strip()[:60].decode("ascii", "backslashreplace")
+            return Outcome(Verdict.REFUSED, f'bad header line "{shown}" (bad-header reject)')
+        return None
+
+    async def _recipients(self) -> tuple[tuple[bytes, ...], bytes] | Outcome:
+        """Return everybody whom the message is for, with a field to tell them why, or b""."""
+        treatment = self._treatment
+        if treatment.multidrop is None:
+            return (self._address(treatment.recipient, treatment.smtp_name),), b""
+        from ..protocols.message.recipients import NoEnvelope, Recipients, warning_field
+        from .multidrop import LookUpFailed
+
+        try:
+            found = await treatment.multidrop.find(self._scanner.fields, treatment.told)
+        except LookUpFailed as error:
+            return Outcome(Verdict.POSTPONED, str(error))
+        match found:
+            case Recipients(names):
+                addresses = (self._address(name, treatment.smtp_name) for name in names)
+                return tuple(dict.fromkeys(addresses)), b""
+            case NoEnvelope(field):
+                why = (
+                    f'no "{field}" field tells whom it is for; with "no envelope" mailhaul guesses'
+                )
+                return Outcome(Verdict.POSTPONED, why)
+            case nobody:
+                postmaster = treatment.multidrop.postmaster
+        if not postmaster:
+            return Outcome(Verdict.REFUSED, "it is for nobody here, and there is no postmaster")
+        return (self._address(postmaster),), warning_field(nobody, self._scanner.line_end)
+
+    def _address(self, name: str, smtp_name: str | None = None) -> bytes:
+        treatment = self._treatment
+        return recipient_address(name, treatment.domain, smtp_name, treatment.smtp_address)
+
+    def _sender(self) -> bytes | None:
         treatment = self._treatment
         rules = treatment.rules
         for_mda = not treatment.domain
@@ -78,11 +150,7 @@ class Packer:
             )
         if sender is None and not for_mda:
             sender = fallback_sender(rules.user, rules.truename)
-        recipient = recipient_address(
-            treatment.recipient, treatment.domain, treatment.smtp_name, treatment.smtp_address
-        )
-        header = outgoing_header(self._scanner, rules, recipient)
-        return Parcel(sender, (recipient,), self._line_ends.feed(header), size, name, again)
+        return sender
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

@@ -57,6 +57,34 @@ class Delivery(Protocol):
         ...
 
 
+class Declined:
+    """A delivery that never begins: the verdict was known before the sink was asked."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    async def ready(self) -> bool:
+        """Text is not wanted."""
+        return False
+
+    async def feed(self, data: bytes) -> None:
+        """Let it go."""
+
+    async def complete(self, proof: Complete) -> None:
+        """Nothing was begun."""
+
+    async def outcome(self) -> Outcome:
+        """Return the verdict."""
+        return self._outcome
+
+    def settled(self) -> Outcome | None:
+        """Return the verdict."""
+        return self._outcome
+
+    async def abandon(self) -> None:
+        """Nothing was begun."""
+
+
 class Sink(Protocol):
     """Where messages go. ``offer`` and ``close`` await requests."""
 

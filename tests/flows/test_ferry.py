@@ -201,7 +201,7 @@ class Rows:
         self.world.step("accepted", uid)
         self.world.rows[uid] = "accepted"
 
-    def rejected(self, uid: Uid, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
         self.world.step("rejected", uid)
         self.world.rows[uid] = "rejected"
 
@@ -239,8 +239,9 @@ class Passing:
     def scan_end(self) -> None:
         self.ready = True
 
-    def parcel(self, size: int, name: str, *, again: bool) -> Parcel:
-        return Parcel(b"a@example.org", (b"joe@localhost",), self.data, size, name, again)
+    async def parcel(self, size: int, offer: Offer) -> Parcel:
+        who = (b"joe@localhost",)
+        return Parcel(b"a@example.org", who, self.data, size, offer.name, offer.again)
 
     def beginning(self) -> bytes:
         return b""

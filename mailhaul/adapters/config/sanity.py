@@ -140,10 +140,6 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
     if account.auth not in _AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
-    if account.multidrop:
-        place = account.place("wildcard" if account.wildcard else "local_names")
-        problem = "a mailbox for several local users is not supported yet"
-        yield ConfigError(place, problem, hint='give one local name after "is"')
     for name, uses, hint in _UNSUPPORTED:
         if uses(account):
             yield _not_yet(account.place(name), name, hint)

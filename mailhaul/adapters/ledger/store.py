@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ...flows.account import Action
 from ...flows.memory import Offer, Owed
-from ...flows.outcome import ExitCode, Outcome, PollFailed
+from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.source import Uid
 
 T = TypeVar("T")
@@ -170,19 +170,20 @@ class SqlitePage:
         def note(db: sqlite3.Connection) -> Offer:
             key = (self._number, uid, size)
             before = db.execute(
-                "SELECT name FROM message"
-                " WHERE page = ? AND uid = ? AND size = ? AND state = 'offered' AND name != ''",
+                "SELECT state, name, recipients FROM message"
+                " WHERE page = ? AND uid = ? AND size = ?",
                 key,
             ).fetchone()
-            if before:
-                return Offer(before[0], True)
+            state, name, recipients = before or ("", "", "")
+            if state == "offered" and name:
+                return Offer(name, True, served(recipients))
             name = f"{int(time.time())}.R{os.urandom(8).hex()}"
             db.execute(
-                "INSERT OR REPLACE INTO message (page, uid, size, state, name)"
-                " VALUES (?, ?, ?, 'offered', ?)",
-                (*key, name),
+                "INSERT OR REPLACE INTO message (page, uid, size, state, name, recipients)"
+                " VALUES (?, ?, ?, 'offered', ?, ?)",
+                (*key, name, recipients),
             )
-            return Offer(name, False)
+            return Offer(name, False, served(recipients))
 
         return self._ledger.write(note)
 
@@ -190,9 +191,9 @@ class SqlitePage:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
         self._put(uid, size, "accepted", action.value, outcome)
 
-    def rejected(self, uid: Uid, outcome: Outcome) -> None:
-        """Note that the sink did not take it."""
-        self._put(uid, 0, outcome.verdict.value, None, outcome)
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
+        """Note that the sink did not take it, or not for everybody, and who got it."""
+        self._put(uid, size, outcome.verdict.value, None, outcome)
 
     def make_durable(self) -> None:
         """Return when all that was noted is on the disk."""
@@ -226,14 +227,34 @@ class SqlitePage:
         return {uid: bool(seen) for uid, seen in rows}
 
     def _put(self, uid: Uid, size: int, state: str, action: str | None, outcome: Outcome) -> None:
-        recipients = "\n".join(f"{who} {verdict.value}" for who, verdict in outcome.recipients)
-        self._ledger.write(
-            lambda db: db.execute(
+        """Note what became of a message; who was served by an earlier offer stays served."""
+
+        def put(db: sqlite3.Connection) -> None:
+            key = (self._number, uid, size)
+            before = db.execute(
+                "SELECT recipients FROM message WHERE page = ? AND uid = ? AND size = ?", key
+            ).fetchone()
+            fates = dict.fromkeys(served(before[0]) if before else (), Verdict.ACCEPTED)
+            fates |= {in_utf8(who): verdict for who, verdict in outcome.recipients}
+            lines = (f"{who.decode()} {verdict.value}" for who, verdict in fates.items())
+            db.execute(
                 "INSERT OR REPLACE INTO message (page, uid, size, state, action, recipients)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (self._number, uid, size, state, action, recipients),
+                (*key, state, action, "\n".join(lines)),
             )
-        )
+
+        self._ledger.write(put)
+
+
+def served(recipients: str) -> frozenset[bytes]:
+    """Return who got a message, from the fates that the ledger holds."""
+    fates = (line.rpartition(" ") for line in recipients.splitlines())
+    return frozenset(who.encode() for who, _, fate in fates if fate == Verdict.ACCEPTED.value)
+
+
+def in_utf8(text: str) -> bytes:
+    """Return text as SQLite takes it: octets that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def find_page(db: sqlite3.Connection, key: tuple[str, str, str, int]) -> int:

@@ -461,7 +461,7 @@ class SmtpDelivery:
             self._taken.append(recipient)
             return
         verdict = verdict_of(reply)
-        self._results.append((shown(recipient), verdict))
+        self._results.append((decoded(recipient), verdict))
         self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {spoken(reply)}")
 
     def _hear_data(self, reply: Reply) -> None:
@@ -496,7 +496,7 @@ class SmtpDelivery:
         if verdict is not Verdict.ACCEPTED:
             self._refuse(verdict, spoken(answer.reply))
         named = [answer.recipient] if answer.recipient is not None else self._taken
-        self._results += [(shown(recipient), verdict) for recipient in named]
+        self._results += [(decoded(recipient), verdict) for recipient in named]
         if len(self._results) >= len(self._parcel.recipients):
             self._conclude()
 
@@ -531,6 +531,11 @@ def spoken(reply: Reply) -> str:
     """Return a reply as one line of text."""
     text = b" ".join(line.strip() for line in reply.lines)
     return f"{reply.code} {shown(text)}".strip()
+
+
+def decoded(address: bytes) -> str:
+    """Return an address as text, from which it can be made again."""
+    return address.decode("utf-8", "surrogateescape")
 
 
 def shown(text: bytes) -> str:

@@ -68,6 +68,7 @@ class ImapSource:
     in_sessions = False
     octets: int | None = None
     envelope_sender: bytes | None = None
+    envelope_recipient: bytes | None = None
 
     def __init__(self, access: Access, report: Report) -> None:
         self._access = access

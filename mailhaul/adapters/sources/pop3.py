@@ -67,6 +67,8 @@ MAILLENNIUM = b"Maillennium POP3"
 INBOX = "INBOX"
 SENDER_LINE = 4
 """Which line of the answer to ``*ENV`` is the envelope sender, empty for the null sender."""
+RECIPIENT_LINE = 5
+"""Which one is the recipient."""
 
 
 class Pop3Source:
@@ -109,6 +111,7 @@ class Pop3Source:
         self._uids: dict[int, Uid] = {}
         self._waiting: deque[Command] = deque()
         self.envelope_sender: bytes | None = None
+        self.envelope_recipient: bytes | None = None
         self._envelope: list[bytes] = []
         self._without_envelope: str | None = None
         self._octets = 0
@@ -273,11 +276,13 @@ class Pop3Source:
         return None
 
     def _end_envelope(self, reply: Completed) -> None:
-        """Take the sender from the answer to ``*ENV``; a message without one is not handed on."""
+        """Take the envelope from the answer to ``*ENV``; a message without is not handed on."""
         lines, self._envelope = self._envelope, []
         self._without_envelope = None
         if reply.positive and len(lines) >= SENDER_LINE:
             self.envelope_sender = lines[SENDER_LINE - 1].strip().strip(b"<>")
+            told = lines[SENDER_LINE:RECIPIENT_LINE]
+            self.envelope_recipient = told[0].strip().strip(b"<>") if told else None
         else:
             self._without_envelope = shown(reply.text) or "an envelope without sender"
         self._send_waiting()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ...adapters.etrn import EtrnPoll
     from ...adapters.sources.imap import ImapSource
     from ...adapters.sources.pop3 import Pop3Source
+    from ...flows.multidrop import Multidrop
     from ...flows.parcel import Packer
     from ...protocols.message.trace import Received
     from ...protocols.sasl.credentials import Credentials
@@ -196,6 +197,7 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
     else:
         name, sink = smtp_sink(settings, around)
     account = account_of(settings, around.check)
+    multidrop = multidrop_of(settings, around)
     if kind_of(settings) == "pop3":
         take_over(settings, around, account, name)
     return Poll(
@@ -204,7 +206,7 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         name,
         sink,
         around.ledger,
-        lambda sink: make_packer(settings, around, source, sink),
+        lambda sink: make_packer(settings, around, source, sink, multidrop),
         report,
     )
 
@@ -336,7 +338,11 @@ def domain_of(host: str) -> str:
 
 
 def make_packer(
-    settings: AccountSettings, around: Surroundings, source: MailSource, sink: Sink
+    settings: AccountSettings,
+    around: Surroundings,
+    source: MailSource,
+    sink: Sink,
+    multidrop: Multidrop | None,
 ) -> Packer:
     """Return what makes a parcel of the next message."""
     from ...flows.parcel import Packer, Treatment
@@ -350,10 +356,11 @@ def make_packer(
         drop_status=settings.dropstatus,
         drop_delivered=settings.dropdelivered,
         keep_return_path=sink.keeps_return_path,
+        multidrop=multidrop is not None,
     )
     return Packer(
         Treatment(
-            recipient=settings.local_names[0][0],
+            recipient=settings.local_names[0][0] if settings.local_names else "",
             domain=sink.domain,
             rules=rules,
             smtp_name=settings.smtpname,
@@ -361,8 +368,35 @@ def make_packer(
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
             sender=source.envelope_sender,
+            told=source.envelope_recipient,
+            multidrop=multidrop,
+            reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
     )
+
+
+def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop | None:
+    """Return how to find the recipients, where the mailbox is that of several people."""
+    if not settings.multidrop:
+        return None
+    from ...flows.multidrop import Multidrop
+    from ...protocols.message.recipients import LocalNames
+
+    names = LocalNames(
+        settings.host,
+        settings.local_names,
+        wildcard=settings.wildcard,
+        aka=settings.aka,
+        localdomains=settings.localdomains,
+        qvirtual=settings.qvirtual,
+    )
+    is_server = None
+    if settings.dns:
+        from ...adapters.aliases import alias_test
+
+        is_server = alias_test(settings.host, same_address=settings.checkalias)
+    postmaster = around.globals.postmaster
+    return Multidrop(names, settings.envelope, settings.envelope_skip, postmaster, is_server)
 
 
 def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource) -> Received:

@@ -74,7 +74,7 @@ def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
     page.offered(1, 10)
-    page.rejected(1, Outcome(verdict, "no"))
+    page.rejected(1, 10, Outcome(verdict, "no"))
     assert page.owed() == []
     ledger.close()
 
@@ -252,9 +252,22 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     other = page.offered(1, 101)
     assert other.name != first.name
     assert not other.again
-    page.rejected(1, Outcome(Verdict.POSTPONED, "later"))
-    third = page.offered(1, 0)
+    page.rejected(1, 101, Outcome(Verdict.POSTPONED, "later"))
+    third = page.offered(1, 101)
     assert (third.again, third.name in {first.name, other.name}) == (False, False)
+
+
+def test_who_was_served_is_known_at_the_next_offer_of_the_same_message(tmp_path: Path) -> None:
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    accepted, later = Verdict.ACCEPTED, Verdict.POSTPONED
+    page.offered(1, 100)
+    page.rejected(1, 100, Outcome(later, "", (("joe@x y", accepted), ("ann", later))))
+    assert page.offered(1, 100).served == {b"joe@x y"}
+    # A kill between this offer and its verdict forgets nobody.
+    assert page.offered(1, 100).served == {b"joe@x y"}
+    page.rejected(1, 100, Outcome(later, "", (("ann", accepted), ("tom\udcff", later))))
+    assert page.offered(1, 100).served == {b"joe@x y", b"ann"}
+    assert page.offered(1, 99).served == frozenset()
 
 
 def test_a_ledger_from_before_names_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""What a message becomes on its way: recipients, warnings, and what keeps it from going."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.aliases import alias_test
+from mailhaul.flows.memory import Offer
+from mailhaul.flows.multidrop import LOOK_UPS, IsServer, LookUpFailed, Multidrop
+from mailhaul.flows.outcome import Outcome, Verdict
+from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.requests import Call
+from mailhaul.flows.sink import Parcel
+from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.message.recipients import LocalNames
+
+RULES = HeaderRules("mail.example", "fred", None)
+OFFER = Offer("1.R0", False)
+
+
+def answered(flow: Coroutine[Any, Any, Any]) -> Any:
+    """Run a flow that asks for nothing but work."""
+    news: Any = None
+    fault: Exception | None = None
+    while True:
+        try:
+            request = flow.throw(fault) if fault else flow.send(news)
+        except StopIteration as end:
+            return end.value
+        assert isinstance(request, Call)
+        fault = None
+        try:
+            news = request.work()
+        except Exception as error:
+            fault = error
+
+
+def pack(header: bytes, offer: Offer = OFFER, **options: Any) -> Parcel | Outcome:
+    packer = Packer(Treatment("joe", "here.example", RULES, **options))
+    packer.scan(header)
+    packer.scan_end()
+    result = answered(packer.parcel(100, offer))
+    assert isinstance(result, Parcel | Outcome)
+    return result
+
+
+def multidrop(
+    envelope: str | None = "X-To", postmaster: str = "boss", is_server: IsServer | None = None
+) -> Multidrop:
+    names = LocalNames("mail.example", [("joe", "joe"), ("ann", "anna")])
+    return Multidrop(names, envelope, 0, postmaster, is_server)
+
+
+def test_each_recipient_is_named_once(tmp_path: object) -> None:
+    header = b"X-To: joe@mail.example, ann@mail.example, JOE@mail.example\r\n\r\n"
+    parcel = pack(header, multidrop=multidrop())
+    assert isinstance(parcel, Parcel)
+    assert parcel.recipients == (b"joe@here.example", b"anna@here.example")
+
+
+def test_who_got_it_before_does_not_get_it_again() -> None:
+    header = b"X-To: joe@mail.example, ann@mail.example\r\n\r\n"
+    once = Offer("1.R0", False, frozenset({b"joe@here.example"}))
+    parcel = pack(header, once, multidrop=multidrop())
+    assert isinstance(parcel, Parcel)
+    assert parcel.recipients == (b"anna@here.example",)
+    both = Offer("1.R0", False, frozenset({b"joe@here.example", b"anna@here.example"}))
+    outcome = pack(header, both, multidrop=multidrop())
+    assert isinstance(outcome, Outcome)
+    assert outcome.accepted
+
+
+def test_what_is_for_nobody_goes_to_the_postmaster_with_the_reason() -> None:
+    parcel = pack(b"X-To: tom@mail.example\r\n\r\n", multidrop=multidrop())
+    assert isinstance(parcel, Parcel)
+    assert parcel.recipients == (b"boss@here.example",)
+    assert b"X-Fetchmail-Warning: recipient address tom@mail.example didn't match" in parcel.header
+
+
+def test_without_a_postmaster_it_is_refused() -> None:
+    outcome = pack(b"X-To: tom@mail.example\r\n\r\n", multidrop=multidrop(postmaster=""))
+    assert isinstance(outcome, Outcome)
+    assert outcome.verdict is Verdict.REFUSED
+
+
+def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
+    outcome = pack(b"To: joe@mail.example\r\n\r\n", multidrop=multidrop())
+    assert isinstance(outcome, Outcome)
+    assert (outcome.verdict, '"no envelope"' in outcome.reason) == (Verdict.POSTPONED, True)
+    guessed = pack(b"To: joe@mail.example\r\n\r\n", multidrop=multidrop(envelope=None))
+    assert isinstance(guessed, Parcel)
+
+
+def test_the_server_that_tells_the_recipient_is_believed() -> None:
+    parcel = pack(
+        b"X-To: joe@mail.example\r\n\r\n", multidrop=multidrop(), told=b"ann@mail.example"
+    )
+    assert isinstance(parcel, Parcel)
+    assert parcel.recipients == (b"anna@here.example",)
+
+
+def test_hosts_are_looked_up_where_it_matters_and_once() -> None:
+    asked: list[bytes] = []
+
+    def is_server(host: bytes) -> bool:
+        asked.append(host)
+        return host == b"pop.example"
+
+    shared = multidrop(is_server=is_server)
+    header = b"X-To: joe@pop.example, ann@other.example, tom@unasked.example\r\n\r\n"
+    for _ in range(2):
+        parcel = pack(header, multidrop=shared)
+        assert isinstance(parcel, Parcel)
+        assert parcel.recipients == (b"joe@here.example",)
+    assert asked == [b"pop.example", b"other.example"]
+
+
+def test_a_message_cannot_make_us_ask_without_end() -> None:
+    asked: list[bytes] = []
+
+    def is_server(host: bytes) -> bool:
+        asked.append(host)
+        return False
+
+    many = b", ".join(b"joe@h%d.example" % number for number in range(200))
+    pack(b"X-To: " + many + b"\r\n\r\n", multidrop=multidrop(is_server=is_server))
+    assert len(asked) == LOOK_UPS
+
+
+def test_trouble_with_the_name_service_postpones_the_message() -> None:
+    def is_server(host: bytes) -> bool:
+        raise LookUpFailed("no answer about " + host.decode())
+
+    header = b"X-To: joe@pop.example\r\n\r\n"
+    outcome = pack(header, multidrop=multidrop(is_server=is_server))
+    assert isinstance(outcome, Outcome)
+    assert outcome.verdict is Verdict.POSTPONED
+    assert outcome.reason == "no answer about pop.example"
+
+
+@pytest.mark.parametrize("same_address", [True, False])
+def test_a_host_of_the_same_address_is_the_server_if_that_is_to_count(same_address: bool) -> None:
+    is_server = alias_test("localhost", same_address=same_address)
+    assert is_server(b"localhost")
+    assert is_server(b"127.0.0.1") == same_address
+
+
+def test_a_message_that_goes_in_circles_goes_no_further() -> None:
+    outcome = pack(b"Received: x\r\n" * 100 + b"\r\n")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.verdict, "mail loop" in outcome.reason) == (Verdict.REFUSED, True)
+    assert isinstance(pack(b"Received: x\r\n" * 99 + b"\r\n"), Parcel)
+
+
+def test_a_bad_header_is_refused_where_the_user_says_so() -> None:
+    header = b"Subject: x\r\nno colon here\r\n\r\n"
+    assert isinstance(pack(header), Parcel)
+    outcome = pack(header, reject_bad_header=True)
+    assert isinstance(outcome, Outcome)
+    assert outcome.reason == 'bad header line "no colon here" (bad-header reject)'
