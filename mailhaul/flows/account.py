@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..protocols.record import Record
+from .fate import Policy
 
 
 class Action(Enum):
@@ -46,6 +47,7 @@ class Account(Record):
     expunge: int = 0
     check_only: bool = False
     retrieve_error: OnRetrieveError = OnRetrieveError.CONTINUE
+    policy: Policy = Policy()
 
     @property
     def action(self) -> Action:

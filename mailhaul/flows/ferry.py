@@ -20,13 +20,25 @@ from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
 from .account import Account, Action, OnRetrieveError
+from .fate import Fate, fate_of
 from .memory import Page
 from .outcome import CutOff, ExitCode, Outcome, PollFailed, Tally
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
 from .settle import note_confirmed
 from .sink import Declined, Delivery, Parcel, Sink
-from .source import Arrived, Arriving, Listed, Part, Piece, Source, Uid, Unavailable, in_words
+from .source import (
+    Arrived,
+    Arriving,
+    Complete,
+    Listed,
+    Part,
+    Piece,
+    Source,
+    Uid,
+    Unavailable,
+    in_words,
+)
 
 if TYPE_CHECKING:
     from .parcel import Packer
@@ -35,6 +47,8 @@ AHEAD = 64
 """Messages asked for before the first of them has been handed on."""
 AHEAD_OCTETS = 1024 * 1024
 """Octets asked for ahead, as the server announced them; one message may always be larger."""
+REFUSED = 10
+"""Refused messages whose headers are held until their senders are told."""
 BATCH = 100
 """Messages whose acceptance is made durable together, unless ``expunge`` says otherwise."""
 
@@ -46,6 +60,17 @@ class Unanswered:
     message: Arriving
     size: int
     delivery: Delivery
+    packer: Packer
+
+
+@dataclass(slots=True)
+class Refused:
+    """A message whose sender is to be told that it was refused."""
+
+    message: Arriving
+    size: int
+    outcome: Outcome
+    packer: Packer
 
 
 class Ferry:
@@ -74,6 +99,7 @@ class Ferry:
         self._arriving: Arriving | None = None
         self._unanswered: Unanswered | None = None
         self._accepted: list[Uid] = []
+        self._refused: list[Refused] = []
         self.tried: set[Uid] = set()
         """UIDs of messages that the sink has given a verdict on."""
 
@@ -90,6 +116,7 @@ class Ferry:
                 self._ask_ahead(waiting)
                 await self._take(await self._next_part())
             await self._hear_verdict()
+            await self._return_refused()
             await self._settle()
             await self._source.finish()
             await self._note_confirmed()
@@ -138,6 +165,9 @@ class Ferry:
             await self._give_up(arrived)
             return
         self._tally.read += 1
+        if len(self._refused) >= REFUSED:
+            await self._hear_verdict()
+            await self._return_refused()
         offer = await Call(lambda: self._page.offered(message.uid, message.size))
         parcel = await packer.parcel(message.size, offer)
         delivery: Delivery
@@ -169,7 +199,7 @@ class Ferry:
             await delivery.feed(packer.end())
             # The promise: only a complete message may reach the sink's last step.
             await delivery.complete(arrived.proof)
-        self._unanswered = Unanswered(message, arrived.size, delivery)
+        self._unanswered = Unanswered(message, arrived.size, delivery, packer)
 
     async def _give_up(self, missing: Unavailable) -> None:
         """Do without a message, as ``retrieve-error`` says."""
@@ -219,21 +249,54 @@ class Ferry:
         last = self._unanswered
         outcome = await last.delivery.outcome()
         self._unanswered = None
-        await self._record(last.message, last.size, outcome)
+        await self._record(last, outcome)
         if len(self._accepted) >= self._batch:
             await self._settle()
 
-    async def _record(self, message: Arriving, size: int, outcome: Outcome) -> None:
-        action = self._account.action
+    async def _record(self, last: Unanswered, outcome: Outcome) -> None:
+        message = last.message
         self.tried.add(message.uid)
-        if outcome.accepted:
+        fate = fate_of(outcome, self._account.policy)
+        if outcome.served:
             self._tally.accepted += 1
-            await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
-            self._accepted.append(message.uid)
+        if outcome.accepted or fate is Fate.DISCARD:
+            await self._take_over(message, last.size, outcome)
         else:
             await Call(lambda: self._page.rejected(message.uid, message.size, outcome))
-        flushed = outcome.accepted and not self._account.keep
-        self._report(Handled(message.number, outcome, flushed))
+        if fate is Fate.RETURN:
+            self._refused.append(Refused(message, last.size, outcome, last.packer))
+        flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
+        self._report(Handled(message.number, outcome, flushed, fate))
+
+    async def _take_over(self, message: Arriving, size: int, outcome: Outcome) -> None:
+        """Note that nothing more is to be done about a message but to settle it."""
+        action = self._account.action
+        await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
+        self._accepted.append(message.uid)
+
+    async def _return_refused(self) -> None:
+        """Tell the senders of refused messages. What cannot be told stays at the server."""
+        refused, self._refused = self._refused, []
+        for one in refused:
+            letter = one.packer.bounce(one.outcome, self._account.policy)
+            why = "there is nobody to tell"
+            if letter:
+                verdict = await self._post(letter)
+                why = verdict.reason
+                if verdict.accepted:
+                    await self._take_over(one.message, one.size, one.outcome)
+                    continue
+            number = one.message.number
+            text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
+            self._report(Said(text, error=True))
+
+    async def _post(self, letter: Parcel) -> Outcome:
+        """Hand over a message of our own."""
+        delivery = await self._sink.offer(letter)
+        if await delivery.ready():
+            await delivery.feed(letter.header)
+            await delivery.complete(Complete(0, letter.size))
+        return await delivery.outcome()
 
     async def _settle(self) -> None:
         """Make the batch durable; only then ask the server to delete or mark."""

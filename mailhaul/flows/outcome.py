@@ -73,17 +73,39 @@ class Verdict(Enum):
     """Not now, or the answer is not known; ask again at the next poll."""
 
 
+class Refusal(Record):
+    """A reply that is no acceptance; ``recipient`` is None where it is about everybody.
+
+    ``reply`` is the whole of it on one line, its code included; ``status`` is its enhanced
+    status code (RFC 3463), b"" without one.
+    """
+
+    code: int
+    reply: bytes
+    status: bytes = b""
+    recipient: bytes | None = None
+
+
 class Outcome(Record):
-    """A sink's verdict on one message, with its reason and one verdict for each recipient."""
+    """A sink's verdict on one message, with its reason and one verdict for each recipient.
+
+    ``refusals`` are a listener's own words, where the sink is one.
+    """
 
     verdict: Verdict
     reason: str = ""
     recipients: tuple[tuple[str, Verdict], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
     @property
     def accepted(self) -> bool:
         """Whether the message may leave the server."""
         return self.verdict is Verdict.ACCEPTED
+
+    @property
+    def served(self) -> bool:
+        """Whether anybody got it."""
+        return self.accepted or any(v is Verdict.ACCEPTED for _, v in self.recipients)
 
 
 def code_of(error: Exception) -> ExitCode:

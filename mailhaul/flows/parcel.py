@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from .outcome import Outcome, Verdict
 from .sink import Parcel
 
 if TYPE_CHECKING:
+    from ..protocols.message.bounce import Occasion
+    from .fate import Policy
     from .multidrop import Multidrop
 
 
@@ -25,6 +28,8 @@ class Treatment:
     ``sender`` is the envelope sender where the source knows it, instead of what the header says,
     and ``told`` the recipient. With ``multidrop`` the message says whom it is for, else that is
     ``recipient``. ``reject_bad_header`` keeps a message with a header line that is none.
+    ``occasion`` gives a bounce its own facts; those that no sender can be told of are for the
+    ``postmaster``, "" for no such person.
     ``domain`` is that of the sink ("" for an MDA, which also learns when no sender is named).
     ``strip_cr`` and ``force_cr`` are the options of that name.
     """
@@ -39,6 +44,8 @@ class Treatment:
     sender: bytes | None = None
     told: bytes | None = None
     multidrop: Multidrop | None = None
+    postmaster: str = ""
+    occasion: Callable[[], Occasion] | None = None
     reject_bad_header: bool = False
 
 
@@ -52,6 +59,7 @@ class Packer:
     def __init__(self, treatment: Treatment) -> None:
         self._treatment = treatment
         self._scanner = HeaderScanner()
+        self._for_whom: tuple[bytes, ...] = ()
         if treatment.strip_cr:
             self._line_ends: Identity | StripCr | ForceCr = StripCr()
         else:
@@ -95,6 +103,7 @@ class Packer:
             recipients[0] if len(recipients) == 1 else None,
             warning,
         )
+        self._for_whom = left
         text = self._line_ends.feed(header)
         return Parcel(self._sender(), left, text, size, offer.name, offer.again)
 
@@ -151,6 +160,31 @@ class Packer:
         if sender is None and not for_mda:
             sender = fallback_sender(rules.user, rules.truename)
         return sender
+
+    def bounce(self, outcome: Outcome, policy: Policy) -> Parcel | None:
+        """Return the message that tells of these refusals; None if there is nobody to tell.
+
+        It is for the sender, or for the postmaster where a sender must not be told.
+        """
+        from ..protocols.message.bounce import Failure, bounce
+        from ..protocols.message.bounceable import no_bounce
+        from .fate import tells_sender
+
+        treatment = self._treatment
+        sender = self._sender() or b""
+        fields = self._scanner.fields
+        if not (tells_sender(outcome, policy) and fields) or no_bounce(sender, fields):
+            sender = self._address(treatment.postmaster) if treatment.postmaster else b""
+        if not sender or treatment.occasion is None:
+            return None
+        failures = [
+            Failure(recipient, refusal.status, refusal.reply)
+            for refusal in outcome.refusals
+            for recipient in ([refusal.recipient] if refusal.recipient else self._for_whom)
+        ]
+        header = b"".join(field.raw for field in fields)
+        text = bounce(treatment.occasion(), sender, failures, header)
+        return Parcel(b"", (sender,), text, len(text))
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..protocols.record import Record
+from .fate import Fate
 from .outcome import Outcome
 
 
@@ -30,11 +31,15 @@ class Reading(Record):
 
 
 class Handled(Record):
-    """The fate of a message that was read: what the sink said, and whether it is deleted."""
+    """The fate of a message that was read: what the sink said, and whether it is deleted.
+
+    Of one that was not accepted ``fate`` says why it may be deleted all the same.
+    """
 
     number: int
     outcome: Outcome
     flushed: bool
+    fate: Fate = Fate.KEEP
 
 
 class Skipped(Record):

@@ -34,7 +34,8 @@ class Opened(Record):
 
 
 class Complete:
-    """Proof that a message arrived whole. Only a source makes one, after the server's OK.
+    """Proof that a message arrived whole. Only a source makes one, after the server's OK; and
+    who writes a message himself has it whole.
 
     The last step of every delivery needs it: the final dot, the start of an MDA.
     """

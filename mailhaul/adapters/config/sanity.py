@@ -22,11 +22,6 @@ _REFUSED: Final = {
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
     ("idle", lambda a: a.idle or a.forceidle, "poll at intervals instead"),
-    (
-        "antispam",
-        lambda a: any(code > 0 for code in a.antispam),
-        "mail that the listener refuses stays on the server",
-    ),
     ("mimedecode", lambda a: a.mimedecode, "messages are delivered as they are"),
     (
         "interface",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, Program, describe, next_event
-from ...flows.outcome import Outcome, SinkUnavailable, Verdict
+from ...flows.outcome import Outcome, Refusal, SinkUnavailable, Verdict
 from ...flows.requests import Address, Close, Open, RuntimeFault, Wait
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
@@ -309,6 +309,8 @@ class SmtpDelivery:
         self._verdict: Outcome | None = None
         self._lost = False
         self._refusal: tuple[Verdict, str] | None = None
+        self._refusals: list[Refusal] = []
+        self._sender_refused = False
         self._taken: list[bytes] = []
         self._results: list[tuple[str, Verdict]] = []
         self._envelope_sent = False
@@ -444,8 +446,11 @@ class SmtpDelivery:
         reply = answer.reply
         match answer.command:
             case Mail() if not reply.positive:
+                # What is said to the rest of the envelope follows from this, and is not about it.
+                self._sender_refused = True
+                self._note(reply)
                 self._refuse(verdict_of(reply), f"MAIL FROM: {spoken(reply)}")
-            case Rcpt(recipient):
+            case Rcpt(recipient) if not self._sender_refused:
                 self._hear_recipient(recipient, reply)
             case Data():
                 self._hear_data(reply)
@@ -462,6 +467,7 @@ class SmtpDelivery:
             return
         verdict = verdict_of(reply)
         self._results.append((decoded(recipient), verdict))
+        self._note(reply, recipient)
         self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {spoken(reply)}")
 
     def _hear_data(self, reply: Reply) -> None:
@@ -474,7 +480,9 @@ class SmtpDelivery:
             self._say(EndOfData())
             return
         # Anything but 354, a 250 too, is no permission; and no text was sent.
-        self._refuse(Verdict.POSTPONED if reply.positive else verdict_of(reply), spoken(reply))
+        if self._taken:
+            self._note(reply)
+            self._refuse(Verdict.POSTPONED if reply.positive else verdict_of(reply), spoken(reply))
         self._conclude()
 
     def _hear_end(self, answer: Answered) -> None:
@@ -494,11 +502,16 @@ class SmtpDelivery:
         if verdict is Verdict.ACCEPTED and not answer.accepts:
             verdict = Verdict.POSTPONED
         if verdict is not Verdict.ACCEPTED:
+            self._note(answer.reply, answer.recipient)
             self._refuse(verdict, spoken(answer.reply))
         named = [answer.recipient] if answer.recipient is not None else self._taken
         self._results += [(decoded(recipient), verdict) for recipient in named]
         if len(self._results) >= len(self._parcel.recipients):
             self._conclude()
+
+    def _note(self, reply: Reply, recipient: bytes | None = None) -> None:
+        words = b" ".join((b"%d" % reply.code, *reply.lines))
+        self._refusals.append(Refusal(reply.code, words, reply.enhanced, recipient))
 
     def _refuse(self, verdict: Verdict, why: str) -> None:
         """Note why the message is not accepted whole: a postponement outweighs a refusal."""
@@ -510,7 +523,7 @@ class SmtpDelivery:
     def _conclude(self) -> None:
         if self._verdict is None:
             verdict, why = self._refusal or (Verdict.ACCEPTED, "")
-            self._verdict = Outcome(verdict, why, tuple(self._results))
+            self._verdict = Outcome(verdict, why, tuple(self._results), tuple(self._refusals))
         self._sink.leave(self)
 
     def lose(self, why: str) -> None:

@@ -6,9 +6,15 @@ import sys
 from typing import TextIO, assert_never
 
 from ...flows.account import Account
+from ...flows.fate import Fate
 from ...flows.outcome import ExitCode, Outcome
 from ...flows.report import Counted, Event, Handled, LimitReached, Reading, Said, Skipped
 
+WHAT_FOLLOWS = {
+    Fate.KEEP: "the message stays on the server",
+    Fate.RETURN: "a bounce is sent",
+    Fate.DISCARD: "the message is dropped as spam",
+}
 LONGEST = 512
 """Characters of a line that may come from outside."""
 SHORTEST_HIDDEN = 4
@@ -145,10 +151,10 @@ class AccountLines:
                 parts = f"({header} header octets) ({size} body octets)"
                 octets = parts if self._in_parts else f"({header + size} octets)"
                 lines.begin(f"reading message {self._whose}:{number} of {total} {octets}")
-            case Handled(_, outcome, flushed):
+            case Handled(_, outcome, flushed, what_follows):
                 lines.end(" flushed" if flushed else " not flushed")
                 if not outcome.accepted:
-                    lines.complain(self._error(outcome))
+                    lines.complain(self._error(outcome, what_follows))
             case Skipped(number, size, reason, flushed):
                 details = f" ({size} octets) ({reason})" if reason else ""
                 fate = "flushed" if flushed else "not flushed"
@@ -176,9 +182,8 @@ class AccountLines:
         count = f"{counted.total} message{plural(counted.total)}"
         self._lines.raw(f"{count}{seen} for {where}{octets}.")
 
-    def _error(self, outcome: Outcome) -> str:
-        kept = "the message stays on the server"
-        return f"{self._sink} error: {outcome.reason}; {kept}"
+    def _error(self, outcome: Outcome, fate: Fate) -> str:
+        return f"{self._sink} error: {outcome.reason}; {WHAT_FOLLOWS[fate]}"
 
 
 def plural(count: int) -> str:

@@ -15,6 +15,7 @@ from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
+from ...flows.fate import Policy
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ...adapters.sources.pop3 import Pop3Source
     from ...flows.multidrop import Multidrop
     from ...flows.parcel import Packer
+    from ...protocols.message.bounce import Occasion
     from ...protocols.message.trace import Received
     from ...protocols.sasl.credentials import Credentials
 
@@ -158,7 +160,16 @@ class Surroundings:
     tracer: TracerFor
 
 
-def account_of(settings: AccountSettings, check: bool) -> Account:
+KEEP_ALL = Policy()
+
+
+def policy_of(settings: AccountSettings, globals: GlobalSettings) -> Policy:
+    """Return what becomes of mail that the sink refuses for good."""
+    antispam = frozenset(code for code in settings.antispam if code > 0)
+    return Policy(globals.softbounce, globals.bouncemail, globals.spambounce, antispam)
+
+
+def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL) -> Account:
     """Return what the poll needs to know."""
     service = f":{settings.service}" if settings.service is not None else ""
     return Account(
@@ -176,6 +187,7 @@ def account_of(settings: AccountSettings, check: bool) -> Account:
         expunge=settings.expunge,
         check_only=check,
         retrieve_error=OnRetrieveError(settings.retrieve_error),
+        policy=policy,
     )
 
 
@@ -196,7 +208,7 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         name, sink = mda_sink(settings, settings.mda)
     else:
         name, sink = smtp_sink(settings, around)
-    account = account_of(settings, around.check)
+    account = account_of(settings, around.check, policy_of(settings, around.globals))
     multidrop = multidrop_of(settings, around)
     if kind_of(settings) == "pop3":
         take_over(settings, around, account, name)
@@ -370,9 +382,24 @@ def make_packer(
             sender=source.envelope_sender,
             told=source.envelope_recipient,
             multidrop=multidrop,
+            postmaster=around.globals.postmaster,
+            occasion=lambda: occasion(around.hostname),
             reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
     )
+
+
+def occasion(host: str) -> Occasion:
+    """Return what a bounce that is made now has of its own."""
+    from ...protocols.message.bounce import Occasion
+    from ...protocols.message.trace import format_date
+
+    moment = int(time.time())
+    zone = time.localtime(moment)
+    unique = os.urandom(12).hex().encode("ascii")
+    name = b"%d.%b@%b" % (moment, unique, host.encode("ascii", "replace"))
+    date = format_date(moment, zone.tm_gmtoff, zone.tm_zone)
+    return Occasion(host, date, name, b"mailhaul-" + unique)
 
 
 def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop | None:

@@ -50,7 +50,6 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("proto kpop", '"protocol kpop" is not supported; it needs Kerberos 4'),
         ("auth ntlm proto imap", '"auth ntlm" is not supported yet'),
         ("idle", '"idle" is not supported yet'),
-        ("antispam 571", '"antispam" is not supported yet'),
         ("mimedecode", '"mimedecode" is not supported yet'),
         ("interface e/1", '"interface" is not supported yet'),
         ("monitor e", '"monitor" is not supported yet'),
