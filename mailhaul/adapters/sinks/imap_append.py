@@ -14,7 +14,7 @@ instead, and the ledger keeps it as one that was offered.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ...flows.channel import Channel, Program, describe
@@ -146,7 +146,7 @@ class AppendDelivery:
         self._under_way = False
         self._lost = ""
         self._repeated = False
-        self._missing = False
+        self._remedy: Callable[[], Awaitable[None]] | None = None
         self._created = False
 
     # Text
@@ -243,8 +243,9 @@ class AppendDelivery:
                 await self._try_again()
                 continue
             try:
-                if self._missing:
-                    await self._create()
+                if remedy := self._remedy:
+                    self._remedy = None
+                    await remedy()
                 else:
                     await Wait([self._sink.channel], self._sink.patience)
             except (ProtocolError, RuntimeFault) as error:
@@ -253,7 +254,7 @@ class AppendDelivery:
 
     def settled(self) -> Outcome | None:
         """Return the verdict if it is known already."""
-        if self._under_way and not (self._verdict or self._lost or self._missing):
+        if self._under_way and not (self._verdict or self._lost or self._remedy):
             try:
                 answer = self._sink.hear()
             except ProtocolError as error:
@@ -273,16 +274,21 @@ class AppendDelivery:
             case Condition.OK:
                 self._conclude(Verdict.ACCEPTED)
             case Condition.NO if code == b"TRYCREATE" and not self._created:
-                self._missing = True
+                self._remedy = self._create
             case Condition.NO if code != b"TOOBIG":
                 self._conclude(Verdict.POSTPONED, f"{peer}: {text}")
+            case Condition.BAD if any(map(is_keyword, self._marks.flags)):
+                # Exchange refuses what is not among its flags as bad syntax.
+                flags = tuple(flag for flag in self._marks.flags if not is_keyword(flag))
+                self._marks = Marks(flags, self._marks.date)
+                self._remedy = self._append
             case _:
                 self._conclude(Verdict.REFUSED, f"{peer}: {text}")
 
     async def _create(self) -> None:
         """Make the mailbox, as the server suggests, and append once more (6.3.11)."""
         sink = self._sink
-        self._missing, self._created = False, True
+        self._created = True
         done, _ = await tell(sink.channel, CreateMailbox(sink.mailbox), sink.patience)
         if done.condition is Condition.OK:
             await self._append()
@@ -333,6 +339,11 @@ class AppendDelivery:
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1
+
+
+def is_keyword(flag: bytes) -> bool:
+    """Whether a flag is none of IMAP's own, so that a server need not have it (RFC 3501, 2.3.2)."""
+    return not flag.startswith(b"\\")
 
 
 def marks_of(proof: Complete, header: bytes) -> Marks:

@@ -111,6 +111,7 @@ class World:
     capabilities: tuple[bytes, ...] = CAPABILITIES
     answers: Callable[[Any], Answer | None] = as_usual
     preauth: bool = False
+    tls: TlsMode = TlsMode.NEVER
     lost_answers: int = 0
     killed_after_append: bool = False
     pop3: bool = False
@@ -124,7 +125,9 @@ class World:
 
     def sink(self) -> ImapAppendSink:
         password = None if self.preauth else Secret(b"sesame")
-        access = Access("target", TARGET, "joe", password, TlsMode.NEVER, Trust("target"))
+        access = Access(
+            "target", TARGET, "joe", password, self.tls, Trust("target"), way_out="write imaps://"
+        )
         return ImapAppendSink(access, self.mailbox, str(self.folder))
 
     def source(self) -> ImapSource | Pop3Source:
@@ -323,6 +326,23 @@ def test_a_refusal_is_for_one_message(tmp_path: Path, answer: Answer, verdict: V
     assert [message.size for message in world.inbox.messages] == [second]
 
 
+@pytest.mark.parametrize("keyword", [True, False])
+def test_a_server_that_takes_no_keywords_gets_the_other_flags(
+    tmp_path: Path, keyword: bool
+) -> None:
+    world = make(tmp_path, text(1))
+    world.inbox.messages[0].flags |= {rb"\Flagged", b"$Forwarded"}
+    unwanted = b"$Forwarded" if keyword else rb"\Flagged"
+    world.answers = lambda command: (
+        (BAD, None) if isinstance(command, Append) and unwanted in command.flags else None
+    )
+    world.run()
+    assert len(world.asked(Append)) == 2
+    assert [message.flags for message in world.target[b"INBOX"].messages] == (
+        [{rb"\Flagged"}] if keyword else []
+    )
+
+
 def test_when_the_mailbox_is_full_the_poll_ends(tmp_path: Path) -> None:
     world = make(tmp_path, *(text(n) for n in range(1, 7)))
     full = (NO, Code(b"OVERQUOTA"))
@@ -359,6 +379,17 @@ def test_a_target_that_does_not_let_us_in_ends_the_poll(tmp_path: Path) -> None:
     world.misbehaviour.refuse = (Login,)
     assert world.run() is ExitCode.SMTP
     assert "append: Authorization failure on joe@target" in world.failure
+    assert len(world.inbox.messages) == 3
+
+
+@pytest.mark.parametrize("preauth", [True, False])
+def test_without_tls_no_password_goes_out_and_the_remedy_is_that_of_a_url(
+    tmp_path: Path, preauth: bool
+) -> None:
+    world = make(tmp_path, tls=TlsMode.REQUIRED, preauth=preauth)
+    assert world.run() is ExitCode.SMTP
+    assert "configuration requires; write imaps://" in world.failure
+    assert world.asked(Login) == []
     assert len(world.inbox.messages) == 3
 
 
