@@ -37,8 +37,9 @@ from .spool import open_spool, read_spool, write_spool
 BLOCK = 256 * 1024
 ANSWER_SECONDS = 600.0
 """What a server is granted to store a message; a shorter ``timeout`` never cuts it."""
-FULL = 2
-"""Messages in a row for which there is no room: then there is none for those behind them."""
+IN_VAIN = 2
+"""Messages in a row after which those behind them need not be tried: the mailbox is full, or the
+server hangs up on whatever comes."""
 LIMIT = b"APPENDLIMIT"
 
 
@@ -59,8 +60,16 @@ class ImapAppendSink:
         self.channel = self._new_channel()
         self.limit: int | None = None
         """The octets that a message may have at most, where the server says so (RFC 7889)."""
-        self.without_room = 0
-        """How many messages in a row the mailbox had no room for."""
+        self._in_vain: list[str] = []
+
+    def note(self, problem: str) -> None:
+        """Note what would hinder the next message as well; "" if nothing did this one."""
+        self._in_vain = [*self._in_vain, problem] if problem else []
+
+    def check(self) -> None:
+        """Raise SinkUnavailable where one more message would be sent in vain."""
+        if len(self._in_vain) >= IN_VAIN:
+            raise SinkUnavailable(f"append: {self._in_vain[-1]}")
 
     def _new_channel(self) -> Channel[ImapClient]:
         return Channel(self.access.peer, ImapClient(trace=self.access.trace))
@@ -152,7 +161,11 @@ class AppendDelivery:
     # Text
 
     async def ready(self) -> bool:
-        """Log in: a message need not be read for a mailbox that takes none."""
+        """Log in: a message need not be read for a mailbox that takes none.
+
+        Raises SinkUnavailable. The verdict on the message before is known by now.
+        """
+        self._sink.check()
         await self._sink.open()
         return True
 
@@ -176,9 +189,6 @@ class AppendDelivery:
         """Append the message: ``proof`` says that it is whole. The answer is awaited elsewhere."""
         await self._write(self._text.finish())
         self._marks = marks_of(proof, self._parcel.header)
-        if self._sink.without_room >= FULL:
-            self._close_spool()
-            raise SinkUnavailable(f"append: {self._sink.access.peer}: the mailbox is full")
         self._under_way = True
         if objection := self._objection():
             self._conclude(Verdict.REFUSED, objection)
@@ -236,6 +246,12 @@ class AppendDelivery:
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict. Raises SinkUnavailable where none is to be had."""
+        try:
+            return await self._hear_out()
+        finally:
+            self._close_spool()
+
+    async def _hear_out(self) -> Outcome:
         while (verdict := self.settled()) is None:
             if not self._under_way:
                 return Outcome(Verdict.POSTPONED, "the message was given up")
@@ -267,9 +283,9 @@ class AppendDelivery:
     def _judge(self, done: Completed) -> None:
         """Take the answer to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
         code = done.code.name if done.code else b""
-        no_room = done.condition is Condition.NO and code == b"OVERQUOTA"
-        self._sink.without_room = self._sink.without_room + 1 if no_room else 0
         peer, text = self._sink.access.peer, shown(done.text)
+        no_room = done.condition is Condition.NO and code == b"OVERQUOTA"
+        self._sink.note(f"{peer}: {text}" if no_room else "")
         match done.condition:
             case Condition.OK:
                 self._conclude(Verdict.ACCEPTED)
@@ -317,6 +333,7 @@ class AppendDelivery:
             self._conclude(Verdict.ACCEPTED)
         elif self._repeated:
             # It is not there, so much is known; those behind it may fare better.
+            sink.note(lost)
             self._conclude(Verdict.POSTPONED, lost)
         else:
             self._repeated, self._lost = True, ""
@@ -327,13 +344,13 @@ class AppendDelivery:
         if self._under_way and self._verdict is None:
             await self._sink.drop()
         self._conclude(Verdict.POSTPONED, "the message was given up")
+        self._close_spool()
 
     def _conclude(self, verdict: Verdict, why: str = "") -> None:
         if self._verdict is None:
             taken = self._parcel.recipients if verdict is Verdict.ACCEPTED else ()
             who = tuple((each.decode("utf-8", "surrogateescape"), verdict) for each in taken)
             self._verdict = Outcome(verdict, why, who)
-        self._close_spool()
 
     def _close_spool(self) -> None:
         if self._spool >= 0:

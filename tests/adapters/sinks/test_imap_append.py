@@ -26,6 +26,7 @@ from mailhaul.flows.serve.imap import CAPABILITIES, Hangup, ImapService, Misbeha
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
+from mailhaul.flows.sink import Parcel
 from mailhaul.protocols.imap.commands import (
     Append,
     AskStatus,
@@ -36,7 +37,7 @@ from mailhaul.protocols.imap.commands import (
     UidFetch,
     UidSearch,
 )
-from mailhaul.protocols.imap.events import Code, Completed, Condition, MailboxStatus
+from mailhaul.protocols.imap.events import Code, Completed, Condition, MailboxStatus, SaidBye
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -108,6 +109,7 @@ class World:
     inbox: Mailbox
     target: Mailboxes = field(default_factory=lambda: Mailboxes({b"INBOX": Mailbox()}))
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
+    at_source: Misbehaviour = field(default_factory=Misbehaviour)
     capabilities: tuple[bytes, ...] = CAPABILITIES
     answers: Callable[[Any], Answer | None] = as_usual
     preauth: bool = False
@@ -152,7 +154,7 @@ class World:
     def run(self, simulation: Simulation | None = None, **options: Any) -> ExitCode:
         simulation = simulation or Simulation(round_trip=0.05)
         boxes, drop = Mailboxes({b"INBOX": self.inbox}), Maildrop(self.inbox)
-        simulation.listen(IMAP, ImapServer, lambda c: serve_imap(c, boxes, USERS))
+        simulation.listen(IMAP, ImapServer, lambda c: serve_imap(c, boxes, USERS, self.at_source))
         logins = Logins(USERS, lambda: b"<1@pop3>")
         simulation.listen(POP3, Pop3Server, lambda c: serve_pop3(c, drop, logins))
         simulation.listen(TARGET, ImapServer, lambda c: self.serve(self, c).run())
@@ -176,6 +178,12 @@ class World:
 
 def make(folder: Path, *texts: bytes, **options: Any) -> World:
     return World(folder, Mailbox(texts or [text(n) for n in range(1, 4)], 5), **options)
+
+
+def open_spools() -> int:
+    """Return how many messages still wait in memory."""
+    held = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum("memfd:message" in str(link) for link in held)
 
 
 # What is stored
@@ -343,12 +351,22 @@ def test_a_server_that_takes_no_keywords_gets_the_other_flags(
     )
 
 
+def test_a_refusal_in_the_midst_of_the_text_leaves_the_connection_in_order(tmp_path: Path) -> None:
+    world = make(tmp_path, text(1, b"0123456789abcdef\r\n" * 300_000), text(2))
+    answers = iter([(NO, None), None])
+    world.answers = lambda command: next(answers) if isinstance(command, Append) else None
+    assert world.run() is ExitCode.SUCCESS
+    assert world.stored() == [text(2)]
+    assert [outcome[0] for outcome in world.outcomes] == [Verdict.POSTPONED, Verdict.ACCEPTED]
+    assert len(world.asked(Login)) == 1
+
+
 def test_when_the_mailbox_is_full_the_poll_ends(tmp_path: Path) -> None:
     world = make(tmp_path, *(text(n) for n in range(1, 7)))
     full = (NO, Code(b"OVERQUOTA"))
     world.answers = lambda command: full if isinstance(command, Append) else None
     assert world.run() is ExitCode.SMTP
-    assert "the mailbox is full" in world.failure
+    assert world.failure == "append: target: so it is"
     assert len(world.asked(Append)) == 2
     assert len(world.inbox.messages) == 6
     world.answers = as_usual
@@ -420,7 +438,7 @@ def test_what_never_came_to_the_mailbox_is_appended_again(tmp_path: Path) -> Non
 
 def test_a_message_that_ends_every_connection_keeps_nobody_up(tmp_path: Path) -> None:
     world = make(tmp_path)
-    poison = len(text(1))
+    poison = len(text(2))
 
     def answers(command: Any) -> Answer | None:
         if isinstance(command, Append) and command.flags == (rb"\Flagged",):
@@ -433,6 +451,100 @@ def test_a_message_that_ends_every_connection_keeps_nobody_up(tmp_path: Path) ->
     assert world.stored() == [text(1), text(3)]
     assert [message.size for message in world.inbox.messages] == [poison]
     assert world.outcomes[1][0] is Verdict.POSTPONED
+
+
+@pytest.mark.parametrize("bye", [True, False])
+def test_a_server_that_ends_every_connection_is_left_alone(tmp_path: Path, bye: bool) -> None:
+    world = make(tmp_path, *(text(n) for n in range(1, 7)))
+
+    class Leaving(Target):
+        async def _append(self, command: Append) -> Code:
+            if bye:
+                self._machine.send(SaidBye(None, b"shutting down"))
+            raise Hangup
+
+    world.serve = Leaving
+    assert world.run() is ExitCode.SMTP
+    assert open_spools() == 0
+    assert len(world.asked(Append)) == 4
+    assert len(world.inbox.messages) == 6
+    assert ("good-bye: shutting down" in world.failure) is bye
+    world.serve = Target
+    assert world.run() is ExitCode.SUCCESS
+    assert sorted(world.stored()) == [text(n) for n in range(1, 7)]
+
+
+def test_a_silent_server_is_given_its_ten_minutes_and_asked_again(tmp_path: Path) -> None:
+    world = make(tmp_path, text(1))
+    world.misbehaviour.silent = (Append,)
+    simulation = Simulation(round_trip=0.05)
+    assert world.run(simulation) is ExitCode.SMTP
+    assert 1200 < simulation.now < 1300
+    assert "timeout after 600 seconds" in world.outcomes[0][1]
+    assert len(world.inbox.messages) == 1
+
+
+@pytest.mark.parametrize("where", [Login, Select, UidSearch, UidFetch])
+def test_where_nobody_can_be_asked_the_next_run_asks(tmp_path: Path, where: type) -> None:
+    world = make(tmp_path, lost_answers=1)
+
+    def answers(command: Any) -> Answer | None:
+        if isinstance(command, where) and world.asked(Append):
+            raise Hangup
+        return None
+
+    world.answers = answers
+    assert world.run() is ExitCode.SMTP
+    assert world.failure.startswith("append: target: ")
+    assert (len(world.stored()), len(world.inbox.messages)) == (1, 3)
+    assert open_spools() == 0
+    world.answers = as_usual
+    assert world.run() is ExitCode.SUCCESS
+    assert world.stored() == [text(n) for n in range(1, 4)]
+
+
+@pytest.mark.parametrize("command", [Select, UidSearch])
+def test_where_the_mailbox_cannot_be_searched_a_second_copy_is_better_than_none(
+    tmp_path: Path, command: type
+) -> None:
+    world = make(tmp_path, text(1), lost_answers=1)
+    world.misbehaviour.refuse = (command,)
+    assert world.run() is ExitCode.SUCCESS
+    assert world.stored() == [text(1), text(1)]
+
+
+def test_what_the_source_did_not_send_whole_is_not_stored(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.at_source.cut = {2: len(text(2)) - 3}
+    assert world.run() is ExitCode.SOCKET
+    assert world.stored() == [text(1), text(3)]
+    world.at_source.cut = {}
+    assert world.run() is ExitCode.SUCCESS
+    assert world.stored() == [text(1), text(3), text(2)]
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+def test_what_is_given_up_is_never_sent(tmp_path: Path, abandoned: bool) -> None:
+    world = make(tmp_path)
+    simulation = Simulation()
+    simulation.listen(TARGET, ImapServer, lambda c: Target(world, c).run())
+
+    async def story() -> Verdict:
+        sink = world.sink()
+        delivery = await sink.offer(Parcel(b"a@x", (b"joe",), b"Subject: x\r\n\r\n", 20))
+        assert await delivery.ready()
+        await delivery.feed(b"Subject: x\r\n\r\n")
+        assert not sink.listening()
+        assert delivery.settled() is None
+        if abandoned:
+            await delivery.abandon()
+        verdict = (await delivery.outcome()).verdict
+        await sink.close()
+        return verdict
+
+    assert simulation.run(story()) is Verdict.POSTPONED
+    assert open_spools() == 0
+    assert [type(command) for command in world.heard] == [Login, Logout]
 
 
 @pytest.mark.parametrize("named", [True, False])
