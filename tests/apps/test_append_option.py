@@ -119,6 +119,7 @@ def test_behind_a_command_a_password_may_not_be_needed(tmp_path: Path) -> None:
         ("append 'imaps://j@h' maildir m", "mail goes to one place only"),
         ("append imaps://j@h", "a URL needs quotes around it"),
         ("append joe@h", 'rc:1:34: append: it does not begin with imaps:// or imap://; write "im'),
+        ("append 'imaps://u@h'", "it would go round for ever"),
         ("append 'imaps://j:qZ7@h'", 'use "appendpassword"'),
     ],
 )
@@ -129,6 +130,11 @@ def test_what_cannot_work_is_an_error_with_its_place(
         configured(tmp_path, options)
     assert words in str(refusal.value)
     assert "qZ7" not in str(refusal.value)
+
+
+def test_another_mailbox_of_the_same_account_is_a_place_to_go(tmp_path: Path) -> None:
+    _, made = sink(tmp_path, "append 'imaps://u@h/Old' appendpassword x")
+    assert made.mailbox == b"Old"
 
 
 def test_no_form_of_the_settings_shows_the_password(tmp_path: Path) -> None:

@@ -129,10 +129,15 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
         problem = '"append" beside "mda", "bsmtp" or "maildir"'
         yield ConfigError(place, problem, hint="mail goes to one place only")
     try:
-        read_url(url)
+        there = read_url(url)
     except BadUrl as fault:
         hint = 'write "imaps://USER@HOST/MAILBOX"'
         yield ConfigError(place, f"append: {fault}", hint=hint)
+        return
+    same = (there.user, there.host) == (account.remote_user, account.host)
+    if same and there.mailbox in account.folders:
+        problem = "append: this is the mailbox that mail comes from"
+        yield ConfigError(place, problem, hint="it would go round for ever")
 
 
 def _is_service(name: str) -> bool:
