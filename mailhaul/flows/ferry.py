@@ -246,9 +246,9 @@ class Ferry:
         """Wait for the verdict on the last message and write it down before anything else."""
         if self._unanswered is None:
             return
-        last = self._unanswered
+        # A verdict that cannot be had is asked for once only.
+        last, self._unanswered = self._unanswered, None
         outcome = await last.delivery.outcome()
-        self._unanswered = None
         await self._record(last, outcome)
         if len(self._accepted) >= self._batch:
             await self._settle()

@@ -304,6 +304,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--bsmtp", argument="FILE",
     ),
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
+    Option(USER, "append", TEXT, None, "store in imaps://USER@HOST[:PORT]/MAILBOX", own=True),
+    Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

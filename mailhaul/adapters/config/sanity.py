@@ -107,10 +107,32 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
     if account.maildir and (account.mda or account.bsmtp):
         problem = '"maildir" beside "mda" or "bsmtp"'
         yield ConfigError(account.place("maildir"), problem, hint="mail goes to one place only")
+    if account.append is not None:
+        yield from _append_faults(account, account.append)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
+
+
+def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
+    """Yield what is wrong with where ``append`` puts mail."""
+    from .imap_url import BadUrl, read_url  # few rc files hold one
+
+    place = account.place("append")
+    if account.mda or account.bsmtp or account.maildir:
+        problem = '"append" beside "mda", "bsmtp" or "maildir"'
+        yield ConfigError(place, problem, hint="mail goes to one place only")
+    try:
+        there = read_url(url)
+    except BadUrl as fault:
+        hint = 'write "imaps://USER@HOST/MAILBOX"'
+        yield ConfigError(place, f"append: {fault}", hint=hint)
+        return
+    same = (there.user, there.host) == (account.remote_user, account.host)
+    if same and there.mailbox in account.folders:
+        problem = "append: this is the mailbox that mail comes from"
+        yield ConfigError(place, problem, hint="it would go round for ever")
 
 
 def _is_service(name: str) -> bool:

@@ -132,6 +132,8 @@ class AccountSettings(_Settings):
     mda: str | None
     bsmtp: str | None
     maildir: str | None
+    append: str | None
+    appendpassword: Secret | None
     lmtp: bool
     preconnect: str | None
     postconnect: str | None
@@ -221,6 +223,10 @@ class AccountSettings(_Settings):
     def with_password(self, password: Secret) -> AccountSettings:
         """Return the same settings with a password."""
         return AccountSettings({**vars(self), "password": password})
+
+    def with_append_password(self, password: Secret) -> AccountSettings:
+        """Return the same settings with a password for ``append``."""
+        return AccountSettings({**vars(self), "appendpassword": password})
 
     def with_protocol(self, protocol: str) -> AccountSettings:
         """Return the same settings for one protocol."""

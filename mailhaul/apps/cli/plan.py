@@ -202,6 +202,10 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
     source = source_of(settings, around, report)
     if settings.maildir is not None:
         name, sink = maildir_sink(settings.maildir, around)
+    elif settings.append is not None:
+        from .append import append_sink
+
+        name, sink = append_sink(settings, settings.append, around)
     elif settings.bsmtp is not None:
         name, sink = bsmtp_sink(settings.bsmtp)
     elif settings.mda is not None:
@@ -250,7 +254,7 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
     if kind_of(settings) == "imap":
         from ...adapters.sources.imap import ImapSource
 
-        return ImapSource(access, report)
+        return ImapSource(access, report, with_marks=settings.append is not None)
     from ...adapters.sources.pop3 import Pop3Source
 
     return Pop3Source(
@@ -360,11 +364,13 @@ def make_packer(
     from ...flows.parcel import Packer, Treatment
     from ...protocols.message.outgoing import HeaderRules
 
+    # From one mailbox to another nothing is added: the same message is to be there.
+    moved = settings.append is not None
     rules = HeaderRules(
         truename=settings.host,
         user=settings.remote_user,
-        trace=None if around.globals.invisible else trace_of(settings, around, source),
-        rewrite=settings.rewrite,
+        trace=None if moved or around.globals.invisible else trace_of(settings, around, source),
+        rewrite=settings.rewrite and not moved,
         drop_status=settings.dropstatus,
         drop_delivered=settings.dropdelivered,
         keep_return_path=sink.keeps_return_path,

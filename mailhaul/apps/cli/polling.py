@@ -51,6 +51,8 @@ def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) 
         settings = with_password(settings)
         if settings.password is not None:
             lines.hide(settings.password.reveal().decode("utf-8", "replace"))
+        if settings.appendpassword is not None:
+            lines.hide(settings.appendpassword.reveal().decode("utf-8", "replace"))
         code = poll_locked(settings, around, lines)
     except PollFailed as failure:
         lines.complain(str(failure))
@@ -92,7 +94,7 @@ def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> 
 
 def kind_of_sink(settings: AccountSettings) -> str:
     """Return how status lines call where mail goes."""
-    for name in ("maildir", "bsmtp", "mda"):
+    for name in ("maildir", "append", "bsmtp", "mda"):
         if getattr(settings, name) is not None:
             return "Maildir" if name == "maildir" else name.upper()
     return "LMTP" if settings.lmtp else "SMTP"
