@@ -304,6 +304,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--bsmtp", argument="FILE",
     ),
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
+    Option(USER, "mbox", PATH, None, "append to this mailbox file", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

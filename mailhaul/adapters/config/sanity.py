@@ -109,9 +109,11 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         problem = f"unknown retrieve-error {quoted(account.retrieve_error)}"
         hint = f"use one of {', '.join(_RETRIEVE_ERRORS)}"
         yield ConfigError(account.place("retrieve_error"), problem, hint=hint)
-    if account.maildir and (account.mda or account.bsmtp):
-        problem = '"maildir" beside "mda" or "bsmtp"'
-        yield ConfigError(account.place("maildir"), problem, hint="mail goes to one place only")
+    own = [name for name in ("mbox", "maildir") if getattr(account, name)]
+    if own and (len(own) > 1 or account.mda or account.bsmtp):
+        others = [name for name in ("maildir", "mda", "bsmtp") if name != own[0]]
+        problem = f"{quoted(own[0])} beside {' or '.join(map(quoted, others))}"
+        yield ConfigError(account.place(own[0]), problem, hint="mail goes to one place only")
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"

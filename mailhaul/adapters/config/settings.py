@@ -132,6 +132,7 @@ class AccountSettings(_Settings):
     mda: str | None
     bsmtp: str | None
     maildir: str | None
+    mbox: str | None
     lmtp: bool
     preconnect: str | None
     postconnect: str | None
