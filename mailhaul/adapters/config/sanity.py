@@ -27,7 +27,6 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
         lambda a: any(code > 0 for code in a.antispam),
         "mail that the listener refuses stays on the server",
     ),
-    ("mimedecode", lambda a: a.mimedecode, "messages are delivered as they are"),
     (
         "interface",
         lambda a: a.interface is not None,

@@ -371,6 +371,7 @@ def make_packer(
             smtp_address=settings.smtpaddress,
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
+            mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
         )
     )
