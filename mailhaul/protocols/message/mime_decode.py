@@ -24,7 +24,7 @@ from .content_type import content_type, is_boundary, only
 from .encoded_words import LINE_LIMIT, with_words_decoded
 from .header import Field, HeaderScanner
 
-WINDOW = 1024 * 1024
+WINDOW = 256 * 1024
 """Octets of a body that are held until it is clear what becomes of them."""
 DEPTH = 16
 """Multiparts inside each other; what is deeper stays as it is."""
@@ -137,7 +137,7 @@ def plain_text(encoding: bytes, body: bytes) -> bytes | None:
     plain = body.replace(b"\r\n", b"\n")
     if encoding == b"base64":
         try:
-            text = a2b_base64(b"".join(plain.split()), strict_mode=True)
+            text = a2b_base64(plain.translate(None, b" \t\n"), strict_mode=True)
         except Error:
             return None
     else:
