@@ -19,13 +19,12 @@ from ...flows.channel import Channel, Program
 from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
 from ...flows.sink import Delivery, Parcel
-from ...flows.source import Complete
 from ...protocols.message.mboxrd import MboxrdWriter
 from .maildir import failed, sync_folder
 from .mbox_lock import MboxLock
-from .spool import open_spool, write_all, write_spool
+from .spool import open_spool, write_all
+from .spooled import SpooledDelivery
 
-BLOCK = 256 * 1024
 PATIENCE = 60.0
 """Seconds that one poll waits for locks, for all its messages together."""
 INTERVAL = 0.5
@@ -68,15 +67,13 @@ class MboxSink:
         """Nothing to do: every message is finished by itself."""
 
 
-class MboxDelivery:
+class MboxDelivery(SpooledDelivery):
     """One message for the mailbox file. See ``mailhaul.flows.sink.Delivery``."""
 
     def __init__(self, sink: MboxSink, parcel: Parcel, spool: int) -> None:
+        super().__init__(parcel, spool, sink.spool_folder)
         self._sink = sink
-        self._parcel = parcel
-        self._spool = spool
         self._text = MboxrdWriter()
-        self._verdict: Outcome | None = None
 
     async def ready(self) -> bool:
         """Write what stands before the header."""
@@ -89,23 +86,14 @@ class MboxDelivery:
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
-    async def _write(self, data: bytes) -> None:
-        await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
-
-    async def complete(self, proof: Complete) -> None:
-        """Append the message: ``proof`` says that it is whole. Raises PollFailed (IOERR)."""
-        del proof
+    async def _deliver(self) -> None:
         await self._write(self._text.finish())
         while not await Call(self._append):
             if not await self._sink.wait():
                 why = f"{self._sink.path} is locked by another program; mail stays at the server"
                 self._conclude(Outcome(Verdict.POSTPONED, why))
                 return
-        taken = tuple(
-            (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
-            for recipient in self._parcel.recipients
-        )
-        self._conclude(Outcome(Verdict.ACCEPTED, "", taken))
+        self._accept()
 
     def _append(self) -> bool:
         """Append the spool to the file; False while another program has it locked."""
@@ -128,8 +116,7 @@ class MboxDelivery:
             raise failed(self._sink.path, OSError("is no regular file"))
         try:
             write_all(file, gap(file, status.st_size))
-            os.lseek(self._spool, 0, os.SEEK_SET)
-            while block := os.read(self._spool, BLOCK):
+            for block in self._blocks():
                 write_all(file, block)
             os.fsync(file)
         except OSError:
@@ -138,24 +125,6 @@ class MboxDelivery:
         if status.st_size == 0:
             # It may be new: then its name has to reach the disk, too.
             sync_folder(os.path.dirname(self._sink.path))
-
-    async def outcome(self) -> Outcome:
-        """Return the verdict."""
-        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
-
-    def settled(self) -> Outcome | None:
-        """Return the verdict if there is one."""
-        return self._verdict
-
-    async def abandon(self) -> None:
-        """Forget the spool: nothing has been appended."""
-        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
-
-    def _conclude(self, verdict: Outcome) -> None:
-        self._verdict = self._verdict or verdict
-        if self._spool >= 0:
-            os.close(self._spool)
-            self._spool = -1
 
 
 def gap(file: int, size: int) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.adapters.sinks import mbox
+from mailhaul.adapters.sinks import mbox, spooled
 from mailhaul.adapters.sinks.mbox import PATIENCE, MboxSink
 from mailhaul.adapters.sinks.mbox_lock import STALE
 from mailhaul.adapters.sinks.spool import write_all
@@ -282,7 +282,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
 ) -> None:
     before = b"From x\nA: 1\n\nbody\n"
     path.write_bytes(before)
-    monkeypatch.setattr(mbox, "BLOCK", 16)
+    monkeypatch.setattr(spooled, "BLOCK", 16)
     write, sync, left = write_all, os.fsync, [2]
 
     def full(file: int, data: bytes = b"") -> None:
@@ -300,6 +300,19 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     assert os.listdir(path.parent) == ["inbox"]
 
 
+def test_a_failure_leaves_no_descriptor_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(path)
+    before = os.listdir("/proc/self/fd")
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PollFailed):
+        deliver(path)
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_place_that_takes_no_lock_is_named(tmp_path: Path) -> None:
     with pytest.raises(PollFailed, match=r"nowhere/inbox\.lock: No such file or directory"):
         run(offered(MboxSink(str(tmp_path / "nowhere" / "inbox"), "home", str(tmp_path))))
@@ -314,7 +327,7 @@ def test_what_is_no_regular_file_is_refused(path: Path) -> None:
 
 DYING = """
 import os, signal, sys
-from mailhaul.adapters.sinks import mbox
+from mailhaul.adapters.sinks import mbox, spooled
 from tests.adapters.sinks.test_mbox_sink import BODY, deliver
 from pathlib import Path
 write, left = mbox.write_all, int(sys.argv[2])
@@ -325,7 +338,7 @@ def dying(file, data):
         os.kill(os.getpid(), signal.SIGKILL)
     write(file, data)
 mbox.write_all = dying
-mbox.BLOCK = 16
+spooled.BLOCK = 16
 deliver(Path(sys.argv[1]), BODY)
 """
 
