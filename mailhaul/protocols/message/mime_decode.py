@@ -182,7 +182,8 @@ def multipart_decoded(
 def parts_of(entity: Entity, boundary: bytes) -> list[tuple[int, int, bool]]:
     """Return where the parts begin and end, and whether they do end there (RFC 2046, 5.1.1).
 
-    The line end before a delimiter belongs to it. Nothing behind the closing one is a part.
+    The line end before a delimiter belongs to it, and so does that behind it: where they are one,
+    the part between ends before it begins. Nothing behind the closing delimiter is a part.
     """
     body = entity.body
     # The last line may go on behind the window.
@@ -192,13 +193,13 @@ def parts_of(entity: Entity, boundary: bytes) -> list[tuple[int, int, bool]]:
     start = 0
     for found in re.compile(line).finditer(body, 0, known):
         if start:
-            parts.append((start, max(start, found.start()), True))
+            parts.append((start, found.start(), True))
         if found[1] or len(parts) > PARTS:
             break
         start = found.end() + 1
     else:
         if start:
-            parts.append((min(start, len(body)), len(body), False))
+            parts.append((start, len(body), False))
     return parts if len(parts) <= PARTS else []
 
 

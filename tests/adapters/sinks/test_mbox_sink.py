@@ -259,6 +259,20 @@ def test_a_stale_lock_that_another_program_breaks_is_left_to_it(path: Path) -> N
     assert lock.exists()
 
 
+def test_the_lock_of_another_that_broke_ours_is_left_to_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Path(f"{path}.lock")
+
+    def slow(file: int) -> None:
+        lock.unlink()
+        lock.write_text("another")
+
+    monkeypatch.setattr(os, "fsync", slow)
+    assert deliver(path) is Verdict.ACCEPTED
+    assert lock.read_text() == "another"
+
+
 def test_a_file_that_was_replaced_meanwhile_is_not_written_to(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ KEPT = {
     "a bare CR in a field": message(b"X: y\rz\r\n" + QP),
     "a fold of blanks": message(b"X: y\r\n \t\r\n" + QP),
     "a delimiter behind a bare CR": message(text(b"7bit", b"\r--b\r\n"), QP),
+    "nothing between delimiters": message(b"").replace(b"--b\r\n\r\n", b"--b\r\n--b\r\n"),
     "header only": MIME + b"Content-Type: text/plain",
 }
 
