@@ -48,7 +48,8 @@ WIDE = (b"utf-16", b"utf-32", b"ucs", b"unicode", b"iso-10646-ucs")
 class MimeDecoder:
     """Decodes one message: ``feed`` until ``ready``, or ``finish``; then ``result``."""
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    def __init__(self, fields: Sequence[Field], window: int = WINDOW) -> None:
+        self._window = window
         self._held = bytearray()
         self._ended = False
         self._hopeless = not (is_mime(fields) and (is_text(fields) or boundary_of(fields)))
@@ -56,7 +57,7 @@ class MimeDecoder:
     @property
     def ready(self) -> bool:
         """Whether what becomes of the message can be told."""
-        return self._hopeless or self._ended or len(self._held) > WINDOW
+        return self._hopeless or self._ended or len(self._held) > self._window
 
     def feed(self, data: bytes) -> None:
         """Take some bytes of the body."""
@@ -72,7 +73,8 @@ class MimeDecoder:
         ``header`` is what would be handed on otherwise, with its blank line. All that was fed is
         in the beginning; what comes later passes.
         """
-        window, beyond = bytes(self._held[:WINDOW]), bytes(self._held[WINDOW:])
+        held = bytes(self._held)
+        window, beyond = held[: self._window], held[self._window :]
         self._held = bytearray()
         entity, rest = taken_apart(header, whole=self._ended and not beyond)
         entity = entity._replace(body=window)

@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.message import mime_decode
 from mailhaul.protocols.message.header import Field, HeaderScanner
 from mailhaul.protocols.message.mime_decode import DEPTH, PARTS, WINDOW, MimeDecoder
 
 MIME = b"MIME-Version: 1.0\r\n"
 
 
-def decoded(*pieces: bytes) -> bytes:
+def decoded(*pieces: bytes, window: int = WINDOW) -> bytes:
     """Return the whole message as it is handed on."""
     scanner = HeaderScanner()
     decoder: MimeDecoder | None = None
@@ -28,7 +27,7 @@ def decoded(*pieces: bytes) -> bytes:
         if decoder is None:
             scanner.feed(piece)
             if scanner.complete:
-                decoder = MimeDecoder(scanner.fields)
+                decoder = MimeDecoder(scanner.fields, window)
                 decoder.feed(scanner.rest)
         elif decoder.ready:
             passed += piece
@@ -36,7 +35,7 @@ def decoded(*pieces: bytes) -> bytes:
             decoder.feed(piece)
     if decoder is None:
         scanner.finish()
-        decoder = MimeDecoder(scanner.fields)
+        decoder = MimeDecoder(scanner.fields, window)
         decoder.feed(scanner.rest)
     decoder.finish()
     header = b"".join(field.raw for field in scanner.fields) + scanner.separator
@@ -207,18 +206,16 @@ def test_what_is_whole_within_the_window_is_decoded_and_the_rest_passes() -> Non
     assert decoded(cut) == cut
 
 
-def test_a_delimiter_that_the_window_cuts_is_not_taken_for_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_delimiter_that_the_window_cuts_is_not_taken_for_one() -> None:
     whole = message(QP, IMAGE)
     body = whole[whole.find(b"--b") :]
     forged = whole.replace(b"\r\n--b\r\n", b"\r\n--bc\r\n--b\r\n")
     seen = body.rfind(b"--b\r\n") + len(b"--b\r\n")
     for window in range(len(body) + 9):
-        monkeypatch.setattr(mime_decode, "WINDOW", window)
-        assert (decoded(whole) != whole) == (window >= seen)
-        assert leaves(decoded(whole)) == leaves(whole)
-        assert leaves(decoded(forged)) == leaves(forged)
+        found = decoded(whole, window=window)
+        assert (found != whole) == (window >= seen)
+        assert leaves(found) == leaves(whole)
+        assert leaves(decoded(forged, window=window)) == leaves(forged)
 
 
 def test_no_more_than_the_window_is_held() -> None:
@@ -262,9 +259,7 @@ def test_how_a_message_is_cut_changes_nothing(
     whole = start + lines
     places = [0, *sorted(cuts), len(whole)]
     pieces = [whole[a:b] for a, b in pairwise(places)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mime_decode, "WINDOW", window)
-        assert decoded(*pieces) == decoded(whole)
+    assert decoded(*pieces, window=window) == decoded(whole, window=window)
 
 
 @given(st.lists(st.sampled_from([QP, BASE64, IMAGE]) | LINES, max_size=5), st.booleans())
