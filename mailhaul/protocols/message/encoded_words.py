@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from .addresses import COMMENT, PUNCTUATION, QUOTE, comment_end, quoted_end, word_end
+from .addresses import BLANKS, COMMENT, PUNCTUATION, QUOTE, comment_end, quoted_end, word_end
 from .header import Field
 from .rewrite import REWRITTEN
 
@@ -41,7 +41,7 @@ asked for, so it is not asked for what strangers make up."""
 
 ENCODED = re.compile(rb"=\?([\w.-]+)(?:\*[\w-]*)?\?([bBqQ])\?([!->@-~]+)\?=")
 Q_TEXT = re.compile(rb"(?:[!-<>@-~]|=[0-9A-Fa-f]{2})+")
-BLANKS = re.compile(rb"([ \t\r\n]+)")
+BLANK = re.compile(rb"([ \t\r\n]+)")
 UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f]")
 SPECIALS = frozenset(b'()<>[]:;@\\,."')
 """What ends an atom (RFC 5322, 3.2.3)."""
@@ -68,7 +68,7 @@ def decoded_text(body: bytes) -> bytes:
     """Return unstructured text with its encoded words decoded (RFC 2047, section 5, 1)."""
     tokens: list[Token] = []
     start = 0
-    for piece in BLANKS.split(body):
+    for piece in BLANK.split(body):
         end = start + len(piece)
         tokens.append(Token(start, end, ENCODED.fullmatch(piece) is not None))
         start = end
@@ -143,7 +143,7 @@ def token_end(body: bytes, position: int) -> int:
     if byte == QUOTE:
         end = quoted_end(body, position)
         return len(body) if end < 0 else end
-    if byte in PUNCTUATION or byte in b" \t\r\n":
+    if byte in PUNCTUATION or byte in BLANKS:
         return position + 1
     return word_end(body, position)
 

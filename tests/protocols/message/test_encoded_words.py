@@ -122,6 +122,11 @@ def test_what_is_no_display_name_stays_as_it_is(raw: str) -> None:
     assert decoded(f"To: {raw}\r\n") == f"To: {raw}\r\n".encode()
 
 
+@pytest.mark.parametrize("byte", range(256))
+def test_there_is_an_end_to_a_name_whatever_octet_is_in_it(byte: int) -> None:
+    assert decoded(b"To: a %c=?utf-8?q?b?=%c c\r\n" % (byte, byte)).startswith(b"To: a ")
+
+
 def test_a_line_that_would_get_too_long_stays_folded() -> None:
     words = [b"=?utf-8?q?%b?=" % (b"x" * 60) for _ in range(17)]
     raw = b"Subject: " + b"\r\n ".join(words) + b"\r\n"
