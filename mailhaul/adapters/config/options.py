@@ -306,6 +306,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
     Option(USER, "append", TEXT, None, "store in imaps://USER@HOST[:PORT]/MAILBOX", own=True),
     Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
+    Option(USER, "mbox", PATH, None, "append to this mailbox file", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

@@ -134,6 +134,7 @@ class AccountSettings(_Settings):
     maildir: str | None
     append: str | None
     appendpassword: Secret | None
+    mbox: str | None
     lmtp: bool
     preconnect: str | None
     postconnect: str | None

@@ -347,7 +347,8 @@ class SmtpDelivery:
         reset = [Rset()] if self._sink.transaction_open else []
         offered = b"SMTPUTF8" in self._sink.channel.machine.extensions
         utf8 = offered and not all(recipient.isascii() for recipient in parcel.recipients)
-        mail = Mail(parcel.sender or b"", parcel.size or None, b"8BITMIME", utf8)
+        size = None if parcel.recoded else parcel.size or None
+        mail = Mail(parcel.sender or b"", size, b"8BITMIME", utf8)
         recipients = [Rcpt(recipient) for recipient in parcel.recipients]
         return [*reset, mail, *recipients, Data()]
 

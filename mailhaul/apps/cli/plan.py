@@ -206,6 +206,8 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         from .append import append_sink
 
         name, sink = append_sink(settings, settings.append, around)
+    elif settings.mbox is not None:
+        name, sink = mbox_sink(settings.mbox, around)
     elif settings.bsmtp is not None:
         name, sink = bsmtp_sink(settings.bsmtp)
     elif settings.mda is not None:
@@ -277,6 +279,17 @@ def maildir_sink(folder: str, around: Surroundings) -> tuple[str, Callable[[], S
         return MaildirSink(folder, around.hostname)
 
     return f"maildir {folder}", make
+
+
+def mbox_sink(path: str, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of a mailbox file as a sink, and what makes it."""
+
+    def make() -> Sink:
+        from ...adapters.sinks.mbox import MboxSink
+
+        return MboxSink(path, around.hostname, spool_folder())
+
+    return f"mbox {path}", make
 
 
 def bsmtp_sink(path: str) -> tuple[str, Callable[[], Sink]]:
@@ -385,6 +398,7 @@ def make_packer(
             smtp_address=settings.smtpaddress,
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
+            mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
             told=source.envelope_recipient,
             multidrop=multidrop,

@@ -20,6 +20,15 @@ from ...runtimes import blocking
 from .lines import AccountLines, Lines, status_line
 from .plan import Surroundings, account_of, kind_of, local_hostname, plan
 
+SINKS = {
+    "append": "APPEND",
+    "mbox": "mbox",
+    "maildir": "Maildir",
+    "bsmtp": "BSMTP",
+    "mda": "MDA",
+}
+"""How status lines call the sinks that an option of their own chooses."""
+
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     """Poll every account in turn: 0 if any brought mail, else the code of the last one."""
@@ -94,9 +103,9 @@ def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> 
 
 def kind_of_sink(settings: AccountSettings) -> str:
     """Return how status lines call where mail goes."""
-    for name in ("maildir", "append", "bsmtp", "mda"):
+    for name, shown in SINKS.items():
         if getattr(settings, name) is not None:
-            return "Maildir" if name == "maildir" else name.upper()
+            return shown
     return "LMTP" if settings.lmtp else "SMTP"
 
 
