@@ -108,6 +108,13 @@ class Outcome(Record):
         return self.accepted or any(v is Verdict.ACCEPTED for _, v in self.recipients)
 
 
+class Failures(Record):
+    """How often a message was refused for good, and for how many seconds by now."""
+
+    tries: int
+    seconds: int
+
+
 def code_of(error: Exception) -> ExitCode:
     """Return the exit code that stands for this fault of a connection."""
     match error:

@@ -7,14 +7,14 @@ server that hangs up inside a message is visited again, for the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
 from .account import Account, Action
 from .channel import describe
 from .choose import Choice, choose
-from .memory import Ledger, Owed, Page
+from .memory import Held, Ledger, Owed, Page
 from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
 from .report import Counted, LimitReached, Report, Said, Skipped
 from .requests import Call, RuntimeFault
@@ -139,9 +139,10 @@ class Poll:
         listed = await source.new(everything=account.fetchall)
         if not source.remembers:
             listed = await self._unseen(page, listed)
+        held = await self._held(page, listed)
         tried = self._tried.setdefault(name, set())
         excluded = tried | {row.uid for row in owed}
-        choice = choose(account, listed, excluded, self._tally.read)
+        choice = choose(account, listed, excluded, self._tally.read, held)
         seen = max(0, source.total - len(listed))
         if not source.remembers:
             # With fetchall they are listed, and counted as seen all the same.
@@ -188,6 +189,27 @@ class Poll:
         if self._account.fetchall:
             return listed
         return [message for message in listed if message.uid not in self._seen]
+
+    async def _held(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Held]:
+        """Return what no sink took before and is still there; forget what is not.
+
+        A UID with another size is another message.
+        """
+        rows = await Call(page.held)
+        if not rows:
+            return {}
+        sizes = {message.uid: message.size for message in listed}
+        if missing := [row.uid for row in rows if row.uid not in sizes]:
+            sizes |= await self._source.sizes(missing)
+        # 0 stands for a size that the server does not tell.
+        gone = {row.uid for row in rows if sizes.get(row.uid, -1) not in (0, row.size)}
+        if gone and not self._account.check_only:
+            await Call(lambda: page.settled(list(gone)))
+        held = {row.uid: row for row in rows if row.uid not in gone}
+        if aside := sum(row.set_aside for row in held.values()):
+            text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
+            self._report(Said(text, error=False))
+        return held
 
     async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[Uid]) -> None:
         from .ferry import Ferry
