@@ -278,7 +278,9 @@ class Ferry:
     async def _note_rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
         """Note that the sink does not have it; set aside what is refused over and over."""
         failures = await Call(lambda: self._page.rejected(uid, size, outcome))
-        if outcome.verdict is not Verdict.REFUSED or not is_stuck(failures):
+        # Where nothing at all is accepted, it may not be this message that is wrong.
+        works = self._tally.accepted > 0
+        if outcome.verdict is not Verdict.REFUSED or not (works and is_stuck(failures)):
             return
         await Call(lambda: self._page.set_aside(uid))
         text = (

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mailhaul.adapters.ledger.quarantine import drop, retry, stuck
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
@@ -85,11 +87,16 @@ class World:
             self.events.append(Said(str(failure), error=True))
             return failure.code
 
-    def until(self, met: Callable[[], bool], hours: float = 1.0) -> int:
-        """Poll every so often until something is met; return how often that was."""
+    def until(self, met: Callable[[], bool], hours: float = 1.0, fresh: bytes = b"") -> int:
+        """Poll every so often until something is met; return how often that was.
+
+        Before each poll comes a message of this sender, if there is one.
+        """
         polls = 0
         while not met():
             assert polls < 200
+            if fresh:
+                self.inbox.append(b"From: %b\r\n\r\nhi\r\n" % fresh)
             self.poll()
             self.now += hours * 3600
             polls += 1
@@ -110,10 +117,10 @@ class World:
 
 def test_a_message_that_is_refused_for_a_day_is_set_aside_once_and_stays(tmp_path: Path) -> None:
     world = World(tmp_path, [b"bad@x", b"good@x"], {b"bad@x": NO})
-    polls = world.until(lambda: bool(stuck(world.ledger)))
+    polls = world.until(lambda: bool(stuck(world.ledger)), fresh=b"good@x")
     assert polls >= STUCK_TRIES
     assert (polls - 1) * 3600 >= STUCK_SECONDS
-    assert world.got == [b"good@x"]
+    assert set(world.got) == {b"good@x"}
     (said,) = world.errors
     assert "message 1 is set aside after" in said
     assert world.poll() is ExitCode.NOMAIL
@@ -123,15 +130,20 @@ def test_a_message_that_is_refused_for_a_day_is_set_aside_once_and_stays(tmp_pat
     assert message.reason == "MAIL FROM: 550 5.6.0 not this one"
 
 
-def test_a_listener_that_refuses_all_for_an_hour_sets_nothing_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("minutes", "fresh"), [(1, b"good@x"), (60, b"")])
+def test_nothing_is_set_aside_in_an_hour_or_where_nothing_at_all_is_accepted(
+    tmp_path: Path, minutes: int, fresh: bytes
+) -> None:
     world = World(tmp_path, [b"bad@x"], {b"bad@x": NO})
     for _ in range(60):
+        if fresh:
+            world.inbox.append(b"From: %b\r\n\r\nhi\r\n" % fresh)
         world.poll()
-        world.now += 60
+        world.now += 60 * minutes
     assert stuck(world.ledger) == []
     world.answers.clear()
     world.poll()
-    assert world.got == [b"bad@x"]
+    assert b"bad@x" in world.got
 
 
 def test_what_is_put_off_is_never_set_aside(tmp_path: Path) -> None:
@@ -144,30 +156,30 @@ def test_what_is_put_off_is_never_set_aside(tmp_path: Path) -> None:
 
 def test_a_retry_brings_it_back_and_a_drop_deletes_it(tmp_path: Path) -> None:
     world = World(tmp_path, [b"one@x", b"two@x"], {b"one@x": NO, b"two@x": NO})
-    world.until(lambda: len(stuck(world.ledger)) == 2)
+    world.until(lambda: len(stuck(world.ledger)) == 2, fresh=b"good@x")
     one, two = stuck(world.ledger)
     retry(world.ledger, [one.key])
     drop(world.ledger, [two.key])
     world.answers.clear()
     assert world.poll() is ExitCode.SUCCESS
-    assert world.got == [b"one@x"]
+    assert set(world.got) == {b"good@x", b"one@x"}
     assert world.inbox.messages == []
     assert stuck(world.ledger) == []
 
 
 def test_what_is_gone_from_the_server_is_gone_from_quarantine(tmp_path: Path) -> None:
     world = World(tmp_path, [b"bad@x", b"good@x"], {b"bad@x": NO})
-    world.until(lambda: bool(stuck(world.ledger)))
+    world.until(lambda: bool(stuck(world.ledger)), fresh=b"good@x")
     del world.inbox.messages[0]
     world.inbox.append(b"From: new@x\r\n\r\nhi\r\n")
     world.poll()
     assert stuck(world.ledger) == []
-    assert world.got == [b"good@x", b"new@x"]
+    assert set(world.got) == {b"good@x", b"new@x"}
 
 
 def test_a_check_forgets_nothing(tmp_path: Path) -> None:
     world = World(tmp_path, [b"bad@x", b"good@x"], {b"bad@x": NO})
-    world.until(lambda: bool(stuck(world.ledger)))
+    world.until(lambda: bool(stuck(world.ledger)), fresh=b"good@x")
     before = stuck(world.ledger)
     assert world.poll(check_only=True) is ExitCode.NOMAIL
     assert stuck(world.ledger) == before

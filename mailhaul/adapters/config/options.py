@@ -303,6 +303,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "bsmtp", PATH, None, "write batched SMTP to this file",
         on="--bsmtp", argument="FILE",
     ),
+    Option(
+        USER, "mdasplit", FLAG, False, "make each recipient an argument of its own to the mda",
+        negation=GLUED, own=True,
+    ),
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
     Option(USER, "append", TEXT, None, "store in imaps://USER@HOST[:PORT]/MAILBOX", own=True),
     Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),

@@ -131,6 +131,7 @@ class AccountSettings(_Settings):
     antispam: tuple[int, ...]
     mda: str | None
     bsmtp: str | None
+    mdasplit: bool
     maildir: str | None
     append: str | None
     appendpassword: Secret | None

@@ -155,6 +155,8 @@ class AccountLines:
                 lines.end(" flushed" if flushed else " not flushed")
                 if not outcome.accepted:
                     lines.complain(self._error(outcome, what_follows))
+                if outcome.warning:
+                    lines.complain(f"{self._sink} warning: {outcome.warning}")
             case Skipped(number, size, reason, flushed):
                 details = f" ({size} octets) ({reason})" if reason else ""
                 fate = "flushed" if flushed else "not flushed"

@@ -314,7 +314,8 @@ def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[],
     def make() -> Sink:
         from ...adapters.sinks.mda import MdaSink
 
-        return MdaSink(command, float(settings.timeout), spool_folder())
+        split = settings.mdasplit
+        return MdaSink(command, float(settings.timeout), spool_folder(), split=split)
 
     return f"mda {command}", make
 

@@ -21,7 +21,8 @@ usage: mailhaul quarantine [list]
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
 
-A message that was refused ten times, over a day or more, is set aside. It stays at its server.
+A message that was refused ten times, over a day or more, is set aside while others are accepted.
+It stays at its server.
 list   shows what is set aside
 show   tells all that is known of a message
 retry  lets it come again at the next poll
@@ -42,7 +43,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     # Who never polled has no ledger, and needs none to see that nothing is set aside.
     ledger = SqliteLedger(path)
-    found = stuck(ledger) if os.path.exists(path) else []
+    found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
         if action == "list":
             sys.stdout.write("".join(f"{line}\n" for line in table(found)))
