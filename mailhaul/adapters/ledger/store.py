@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -96,6 +97,8 @@ class SqliteLedger:
         self._path = path
         self.clock = clock
         self._connection: sqlite3.Connection | None = None
+        # A daemon's polls call from several threads at once.
+        self._turn = allocate_lock()
 
     def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlitePage:
         """Return the page for one mailbox; opens the file when it is first needed."""
@@ -112,22 +115,24 @@ class SqliteLedger:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in one transaction, committed on return."""
         try:
-            connection = self._connection or self._open()
-            with connection:
-                return work(connection)
+            with self._turn:
+                connection = self._connection or self._open()
+                with connection:
+                    return work(connection)
         except sqlite3.Error as error:
             raise LedgerFault(self._path, explain(error)) from None
 
     def make_durable(self) -> None:
         """Return when all that was committed is on the disk."""
         try:
-            connection = self._connection or self._open()
-            connection.execute("PRAGMA synchronous = FULL")
-            try:
-                with connection:
-                    connection.execute("UPDATE sync SET batches = batches + 1")
-            finally:
-                connection.execute("PRAGMA synchronous = NORMAL")
+            with self._turn:
+                connection = self._connection or self._open()
+                connection.execute("PRAGMA synchronous = FULL")
+                try:
+                    with connection:
+                        connection.execute("UPDATE sync SET batches = batches + 1")
+                finally:
+                    connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             raise LedgerFault(self._path, explain(error)) from None
 
@@ -142,7 +147,7 @@ class SqliteLedger:
             make_private(self._path)
         except OSError as error:
             raise LedgerFault(self._path, error.strerror or str(error)) from None
-        # A runtime may call from several threads, though never from two at once.
+        # A runtime may call from any thread; write() takes care that they take turns.
         connection = sqlite3.connect(
             self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )

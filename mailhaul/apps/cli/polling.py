@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ... import __version__
 from ...adapters.config.caller import Caller
@@ -34,8 +34,21 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     """Poll every account in turn: 0 if any brought mail, else the code of the last one."""
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
+    around = surroundings(configuration, caller, lines)
+    try:
+        codes = [
+            blocking.run(poll_account(settings, around, lines))
+            for settings in configuration.accounts
+        ]
+    finally:
+        around.ledger.close()
+    return combined(codes)
+
+
+def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> Surroundings:
+    """Return what is the same for every account."""
     folder = state_folder(caller, os.environ)
-    around = Surroundings(
+    return Surroundings(
         caller=caller,
         globals=configuration.globals,
         check=configuration.run.check,
@@ -44,25 +57,27 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
     )
-    try:
-        codes = [poll_account(settings, around, lines) for settings in configuration.accounts]
-    finally:
-        around.ledger.close()
+
+
+def combined(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the exit code of a run from those of its accounts, in the order of the file."""
     if ExitCode.SUCCESS in codes:
         return ExitCode.SUCCESS
     return codes[-1] if codes else ExitCode.NOMAIL
 
 
-def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll one account; what goes wrong with it is printed and is its exit code."""
+async def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll one account; what goes wrong with it is printed and is its exit code.
+
+    This is a flow, for a runtime to run.
+    """
     lines.detail(f"{about(settings)}: poll started")
     try:
         settings = with_password(settings)
-        if settings.password is not None:
-            lines.hide(settings.password.reveal().decode("utf-8", "replace"))
-        if settings.appendpassword is not None:
-            lines.hide(settings.appendpassword.reveal().decode("utf-8", "replace"))
-        code = poll_locked(settings, around, lines)
+        for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
+            if secret is not None:
+                lines.hide(secret.reveal().decode("utf-8", "replace"))
+        code = await poll_locked(settings, around, lines)
     except PollFailed as failure:
         lines.complain(str(failure))
         code = failure.code
@@ -72,10 +87,10 @@ def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) 
     return code
 
 
-def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll one account while nobody else does."""
+async def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll one account while nobody else does. Raises PollFailed."""
     if settings.protocol == "auto":
-        return poll_some(settings, around, lines)
+        return await poll_some(settings, around, lines)
     account = account_of(settings, around.check)
     kind = kind_of_sink(settings)
     folders = settings.folders != ("INBOX",)
@@ -84,21 +99,21 @@ def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -
     with AccountLock(around.locks, account.name):
         poll = plan(settings, around, report)
         if not (settings.preconnect or settings.postconnect):
-            return blocking.run(poll.run())
+            return await poll.run()
         from ...adapters.connect_commands import surrounded
 
-        return blocking.run(surrounded(poll.run, settings.preconnect, settings.postconnect))
+        return await surrounded(poll.run, settings.preconnect, settings.postconnect)
 
 
-def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll by IMAP, and by POP3 where IMAP is not spoken."""
+async def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
     try:
-        return poll_locked(settings.with_protocol("imap"), around, lines)
+        return await poll_locked(settings.with_protocol("imap"), around, lines)
     except PollFailed as failure:
         if failure.code is not ExitCode.PROTOCOL:
             raise
         lines.detail(str(failure))
-    return poll_locked(settings.with_protocol("pop3"), around, lines)
+    return await poll_locked(settings.with_protocol("pop3"), around, lines)
 
 
 def kind_of_sink(settings: AccountSettings) -> str:
