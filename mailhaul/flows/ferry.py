@@ -105,6 +105,7 @@ class Ferry:
         self._postponed = 0
         self.tried: set[Uid] = set()
         """UIDs of messages that the sink has given a verdict on."""
+        self.stopping: Callable[[], bool] = lambda: False
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
@@ -131,6 +132,8 @@ class Ferry:
             raise
 
     def _ask_ahead(self, waiting: deque[Listed]) -> None:
+        if waiting and self.stopping():
+            waiting.clear()
         octets = sum(message.size for message in self._asked)
         while waiting and len(self._asked) < AHEAD:
             octets += waiting[0].size

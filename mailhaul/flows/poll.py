@@ -33,7 +33,8 @@ class Poll:
     """One poll of one account. ``run`` is its story.
 
     ``sink`` makes the sink, which is called for the first message only: a poll that finds
-    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it.
+    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it. Once
+    ``stopping`` says so, no further message is asked for.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Poll:
         ledger: Ledger,
         packer: Callable[[Sink], Packer],
         report: Report,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopping = stopping
         self._account = account
         self._source = source
         self._sink_name = sink_name
@@ -68,7 +71,7 @@ class Poll:
         """Poll the account and return how it went. Raises PollFailed."""
         patience = RECONNECTS
         again, failure = await self._visit()
-        while again and patience:
+        while again and patience and not self._stopping():
             patience -= failure is not None
             again, failure = await self._visit()
         if self._sink:
@@ -90,7 +93,7 @@ class Poll:
         try:
             await self._source.open()
             for mailbox in await self._source.mailboxes(self._account.mailboxes):
-                if mailbox not in self._done:
+                if mailbox not in self._done and not self._stopping():
                     if again := await self._collect(mailbox):
                         break
                     self._done.add(mailbox)
@@ -219,6 +222,7 @@ class Poll:
             self._account, self._source, sink, page, self._packer, self._report, self._tally
         )
         ferry.tried = tried
+        ferry.stopping = self._stopping
         await ferry.run(messages, self._source.total)
 
     async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:

@@ -131,6 +131,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         RUN, "verbose", COUNT, 0, "print the dialogue; twice prints more", on="-v --verbose"
     ),
     Option(RUN, "nodetach", FLAG, False, "stay in the foreground", on="-N --nodetach"),
+    Option(
+        RUN, "one_by_one", FLAG, False, "poll one account after the other", on="--one-by-one",
+        own=True,
+    ),
     Option(RUN, "quit", FLAG, False, "stop the background process", on="-q --quit"),
     Option(
         RUN, "rcfile", PATH, None, "read this rc file; - is the standard input",

@@ -13,15 +13,8 @@ from ...adapters.config.caller import Caller, find_caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
+from .interrupted import Interrupted
 from .lines import Lines
-
-
-class Interrupted(BaseException):
-    """A signal asked us to stop. What was accepted is in the ledger; the rest stays."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

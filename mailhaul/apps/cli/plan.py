@@ -158,6 +158,8 @@ class Surroundings:
     locks: str
     hostname: str
     tracer: TracerFor
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the program is to come to an end: then no further message is begun."""
 
 
 KEEP_ALL = Policy()
@@ -191,15 +193,23 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
     )
 
 
-def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll | EtrnPoll:
-    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
+def plan(
+    settings: AccountSettings,
+    around: Surroundings,
+    report: Report,
+    source: MailSource | None = None,
+) -> Poll | EtrnPoll:
+    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings.
+
+    A ``source`` that is open already may be used again.
+    """
     if settings.protocol == "etrn":
         from ...adapters.etrn import EtrnPoll
 
         access = access_of(settings, around.tracer("ETRN"))
         domains = settings.fetchdomains or (around.hostname,)
         return EtrnPoll(access, domains, around.hostname, report)
-    source = source_of(settings, around, report)
+    source = source or source_of(settings, around, report)
     if settings.maildir is not None:
         name, sink = maildir_sink(settings.maildir, around)
     elif settings.append is not None:
@@ -226,6 +236,7 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         around.ledger,
         lambda sink: make_packer(settings, around, source, sink, multidrop),
         report,
+        around.stopping,
     )
 
 

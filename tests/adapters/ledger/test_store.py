@@ -153,19 +153,52 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
         SqliteLedger(path).page("a", "s", "INBOX", 7)
 
 
-def test_two_polls_of_one_account_exclude_each_other(tmp_path: Path) -> None:
+def test_two_processes_that_poll_one_account_exclude_each_other(tmp_path: Path) -> None:
     folder = str(tmp_path / "locks")
-    with AccountLock(folder, "imap joe@server"):
+    code = (
+        "import sys\n"
+        "from mailhaul.adapters.ledger.lock import AccountLock\n"
+        "with AccountLock(sys.argv[1], 'imap joe@server'):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"held\n"
         with (
-            pytest.raises(PollFailed, match=f"process {os.getpid()}") as caught,
+            pytest.raises(PollFailed, match=f"process {other.pid}") as caught,
             AccountLock(folder, "imap joe@server"),
         ):
             pass
         with AccountLock(folder, "imap ann@server"):
             pass
+        other.communicate()
     assert caught.value.code is ExitCode.EXCLUDE
     with AccountLock(folder, "imap joe@server"):
         pass
+
+
+def test_one_process_may_hold_a_lock_several_times_until_the_last_has_let_go(
+    tmp_path: Path,
+) -> None:
+    folder = str(tmp_path / "locks")
+    try_it = (
+        "import sys\n"
+        "from mailhaul.adapters.ledger.lock import AccountLock\n"
+        "AccountLock(sys.argv[1], 'imap joe@server').__enter__()\n"
+    )
+
+    def taken() -> bool:
+        argv = [sys.executable, "-c", try_it, folder]
+        return subprocess.run(argv, check=False, capture_output=True).returncode != 0
+
+    with AccountLock(folder, "imap joe@server"):
+        with AccountLock(folder, "imap joe@server"):
+            assert taken()
+        assert taken()
+    assert not taken()
 
 
 def test_a_dead_holder_never_blocks(tmp_path: Path) -> None:
