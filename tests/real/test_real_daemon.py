@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,10 @@ def test_a_wrong_password_troubles_nobody_else(daemon: Daemon, dovecot: Dovecot,
     assert daemon.log.read_text().count("(AUTHFAIL)") == 1
 
 
+def has_grown(daemon: Daemon, before: int) -> bool:
+    return len(box(daemon)) > before or before == 300
+
+
 def test_a_stop_in_the_midst_of_mail_loses_nothing(
     daemon: Daemon, dovecot: Dovecot, user: str
 ) -> None:
@@ -216,7 +221,7 @@ def test_a_stop_in_the_midst_of_mail_loses_nothing(
     for _ in range(6):
         daemon.start()
         before = len(box(daemon))
-        until(lambda before=before: len(box(daemon)) > before or before == 300)
+        until(partial(has_grown, daemon, before))
         daemon.stop()
     daemon.start()
     until(lambda: not dovecot.messages(user))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -116,19 +116,19 @@ def described(post: Post) -> dict[str, object]:
 
 def metrics(posts: Sequence[Post]) -> str:
     """Return OpenMetrics text: https://prometheus.io/docs/specs/om/open_metrics_spec/"""
-    families = (
-        ("polls", "counter", "Polls that were made.", lambda post: post.polls),
-        ("failures", "gauge", "Polls in a row that failed.", failures_of),
-        ("last_success_timestamp_seconds", "gauge", "When a poll went well.", success_of),
-    )
     lines: list[str] = []
-    for name, kind, help, value in families:
+    for name, kind, help, value in FAMILIES:
         lines += [f"# TYPE mailhaul_{name} {kind}", f"# HELP mailhaul_{name} {help}"]
         suffix = "_total" if kind == "counter" else ""
         for post in posts:
             account = post.name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
             lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(post)}')
     return "\n".join([*lines, "# EOF", ""])
+
+
+def polls_of(post: Post) -> int:
+    """Return how many polls were made."""
+    return post.polls
 
 
 def failures_of(post: Post) -> int:
@@ -139,3 +139,10 @@ def failures_of(post: Post) -> int:
 def success_of(post: Post) -> float:
     """Return when a poll went well last, in Unix time."""
     return post.last_success
+
+
+FAMILIES: Sequence[tuple[str, str, str, Callable[[Post], float]]] = (
+    ("polls", "counter", "Polls that were made.", polls_of),
+    ("failures", "gauge", "Polls in a row that failed.", failures_of),
+    ("last_success_timestamp_seconds", "gauge", "When a poll went well.", success_of),
+)

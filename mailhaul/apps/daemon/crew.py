@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import trio
 
@@ -46,7 +47,7 @@ class Crew:
         Commands before and behind a poll may change routes or tunnels: then it runs alone.
         """
         alone = bool(settings.preconnect or settings.postconnect)
-        around = replace(self._around, tracer=lambda protocol: tracer(lines, protocol))
+        around = replace(self._around, tracer=partial(tracer, lines))
         self._register(settings)
         key = (settings.host, settings.remote_user)
         async with (
@@ -62,7 +63,7 @@ class Crew:
 
         Its connection is its own from beginning to end, so there is nothing to wait for.
         """
-        around = replace(self._around, tracer=lambda protocol: tracer(lines, protocol))
+        around = replace(self._around, tracer=partial(tracer, lines))
         self._register(settings)
         return await runtime.run(watch(settings, around, lines, told), gate=self._gate)
 

@@ -50,6 +50,11 @@ class Post:
         whose = f"{self.settings.remote_user}@{self.settings.pollname}"
         return f"{whose} ({self.settings.folders[0]})" if self.watched else whose
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether its server is to say when there is news."""
+        return self.state == "watching"
+
     def wake(self) -> None:
         """Poll at once."""
         self.schedule.wake()
@@ -138,7 +143,7 @@ class Keeper:
     def wake_one(self, post: Post) -> None:
         """Poll one at once. A connection that waits for news may be dead: it is made anew."""
         post.wake()
-        if post.state == "watching":
+        if post.is_watching:
             post.scope.cancel()
 
     def pause(self, post: Post, *, paused: bool) -> None:
@@ -186,7 +191,7 @@ class Keeper:
         began = trio.current_time()
         await self._crew.watch(post.settings, self._lines, told)
         # What broke while nothing was under way is made anew soon, but not over and over.
-        if post.state == "watching":
+        if post.is_watching:
             lasted = trio.current_time() - began
             post.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
 

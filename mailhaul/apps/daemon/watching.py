@@ -30,17 +30,17 @@ async def watch(
     report = account_lines(settings, account_of(settings, around.check), lines)
     access = access_of(settings, around.tracer("IMAP"))
     source = WatchedSource(access, report, with_marks=settings.append is not None)
-    try:
-        while True:
-            code = await poll_account(settings, around, lines, source)
-            told(code, source.tells_news)
-            # Behind the fetchlimit there is more to fetch, but not now.
-            if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
-                return code
+    while True:
+        code = await poll_account(settings, around, lines, source)
+        told(code, source.tells_news)
+        # Behind the fetchlimit there is more to fetch, but not now.
+        if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
+            break
+        try:
             await source.news()
-    except (ProtocolError, RuntimeFault) as error:
-        lines.detail(describe(source.channel, error))
-        return ExitCode.SOCKET
-    finally:
-        if source.channel.open and not source.channel.failure:
-            await source.leave()
+        except (ProtocolError, RuntimeFault) as error:
+            lines.detail(describe(source.channel, error))
+            code = ExitCode.SOCKET
+            break
+    await source.leave()
+    return code
