@@ -54,7 +54,7 @@ apt-get -q update
 libraries=$([ -z "$unpack" ] || apt-cache depends $unpack |
     sed -n 's/^ *|*[A-Za-z]*Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
 # shellcheck disable=SC2086
-apt-get -q -y --no-remove --no-install-recommends install $missing $libraries
+apt-get -q -y --no-remove --no-upgrade --no-install-recommends install $missing $libraries
 
 for package in $unpack; do
     fresh=$cache/$package.new
