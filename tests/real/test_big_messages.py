@@ -14,7 +14,7 @@ import pytest
 from mailhaul.flows.serve.imap import serve_imap
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import serve_pop3
+from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -55,6 +55,7 @@ class Site:
 
     def __init__(self, certificates: Certificates) -> None:
         self.inbox = Mailbox([])
+        self.maildrop = Maildrop(self.inbox)
         self.sink = MemorySink(keep_text=False)
         self.certificate = certificates.good
         self.size = sum(map(len, text()))
@@ -67,7 +68,7 @@ class Site:
             return stack.enter_context(listening(machine, serve, self.certificate))  # type: ignore[arg-type]
 
         self.imap = listener(ImapServer, lambda c, _: serve_imap(c, boxes, users))
-        self.pop3 = listener(Pop3Server, lambda c, _: serve_pop3(c, self.inbox, Logins(users)))
+        self.pop3 = listener(Pop3Server, lambda c, _: serve_pop3(c, self.maildrop, Logins(users)))
         self.smtp = listener(SmtpServer, lambda c, _: serve_smtp(c, self.sink))
         self.lmtp = listener(lambda: SmtpServer(lmtp=True), lambda c, _: serve_smtp(c, self.sink))
         self.bdat = listener(
