@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
-from .parking import Park, Step, Work
+from .parking import Park, Step
 
 STAGGER = 0.25
 """Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
@@ -25,7 +27,7 @@ def dial(
     STAGGER seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
     """
     started = clock()
-    waiting = (yield from resolve(host, port))[:MOST_ADDRESSES]
+    waiting = (yield from resolve(host, port, deadline, clock))[:MOST_ADDRESSES]
     trying: list[tuple[socket.socket, str]] = []
     failures: list[str] = []
     try:
@@ -47,22 +49,61 @@ def dial(
     raise OpenFailed(f"connection to {host}:{port} failed: {', '.join(failures)}")
 
 
-def resolve(host: str, port: int | str) -> Generator[Step, Any, list[tuple[int, Any]]]:
-    """Return (family, socket address) pairs of a host. Raises NameNotFound, OpenFailed."""
+def resolve(
+    host: str, port: int | str, deadline: float, clock: Callable[[], float]
+) -> Generator[Step, Any, list[tuple[int, Any]]]:
+    """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
-    def look_up() -> list[tuple[int, Any]]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(family, address) for family, _, _, _, address in found]
-
+    question = Question(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     try:
-        addresses: list[tuple[int, Any]] = yield Work(look_up)
+        found = yield from question.answer(deadline, clock)
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None
         raise NameNotFound(f"cannot find the address of {host}: {error.strerror}") from None
     except (UnicodeError, OverflowError) as error:
         raise NameNotFound(f"{host!r} is no host name: {error}") from None
-    return addresses
+    except (OSError, RuntimeError) as error:
+        # No descriptor or no thread to ask with.
+        raise OpenFailed(f"cannot look for the address of {host}: {error}") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Question:
+    """A call that nothing can interrupt, in a thread that is left behind when it takes too long.
+
+    ``_thread`` itself, because ``threading`` would wait for it at the end of the run. It takes
+    no signals: the one that ends the run must interrupt the thread that waits.
+    """
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._outcome: list[Any] = []
+        self._fault: Exception | None = None
+
+    def answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+        """Return what the call returns, or raise what it raises; TimedOut when time is up."""
+        began = clock()
+        ours, theirs = socket.socketpair()
+        with ours:
+            _thread.start_new_thread(self._work, (theirs,))
+            left = deadline - began
+            while not self._outcome and self._fault is None:
+                if left <= 0:
+                    raise TimedOut(deadline - began)
+                yield Park((ours.fileno(),), (), left)
+                left = deadline - clock()
+        if self._fault:
+            raise self._fault
+        return self._outcome[0]
+
+    def _work(self, doorbell: socket.socket) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        with doorbell:
+            try:
+                self._outcome.append(self._ask())
+            except Exception as fault:
+                self._fault = fault
 
 
 def begin(
@@ -111,12 +152,12 @@ def is_connected(sock: socket.socket) -> bool:
     return True
 
 
-def dial_unix(path: str) -> socket.socket:
-    """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed."""
+def dial_unix(path: str, patience: float) -> socket.socket:
+    """Return a connected, non-blocking UNIX stream socket. May block. Raises OpenFailed."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # A listener with a full queue makes connect fail at once when it may not block.
-        sock.settimeout(10)
+        sock.settimeout(patience)
         sock.connect(path)
     except OSError as error:
         sock.close()

@@ -116,6 +116,15 @@ class Engine:
     # Waiting
 
     def _wait(self, request: Wait) -> Steps:
+        began = self._clock()
+        paces = [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
+        for pace in paces:
+            pace.check()
+        yield from self._listen(request)
+        for pace in paces:
+            pace.waited(self._clock() - began)
+
+    def _listen(self, request: Wait) -> Steps:
         deadline = self._clock() + request.timeout
         listening = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
@@ -184,7 +193,8 @@ class Engine:
                 sock, request.channel.address = yield from self._dial(host, port, deadline)
                 self._attach(Stream(request.channel, sock, None, None))
             case UnixSocket(path):
-                self._attach(Stream(request.channel, self._dial_unix(path), None, None))
+                sock = yield from self._dial_unix(path, deadline)
+                self._attach(Stream(request.channel, sock, None, None))
             case Pipe(argv):
                 self._spawn(request.channel, argv)
 
@@ -198,10 +208,11 @@ class Engine:
 
         return (yield from dial(host, port, deadline, self._clock))
 
-    def _dial_unix(self, path: str) -> Any:
+    def _dial_unix(self, path: str, deadline: float) -> Generator[Step, Any, Any]:
         from .dialling import dial_unix
 
-        return dial_unix(path)
+        left = max(0.001, deadline - self._clock())
+        return (yield Work(lambda: dial_unix(path, left)))
 
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
         from .children import Tail, start, undisturbed

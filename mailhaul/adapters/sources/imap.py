@@ -14,6 +14,7 @@ from typing import Any
 from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.pace import Pace
 from ...flows.report import Report, Said
 from ...flows.requests import Close, RuntimeFault
 from ...flows.source import Listed, Opened, Part, Uid
@@ -75,7 +76,7 @@ class ImapSource:
         self._report = report
         self.timeout = access.timeout
         self.total = 0
-        self.channel: Channel[ImapClient] = Channel(access.peer, ImapClient(trace=access.trace))
+        self.channel = self._new_channel()
         self.mailbox = ""
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
@@ -93,10 +94,14 @@ class ImapSource:
 
     async def open(self) -> None:
         """Connect, secure the connection and log in, with a fresh machine."""
-        self.channel = Channel(self._access.peer, ImapClient(trace=self._access.trace))
+        self.channel = self._new_channel()
         self.total = 0
         self._forget_mailbox()
         await greet(self.channel, self._access)
+
+    def _new_channel(self) -> Channel[ImapClient]:
+        machine = ImapClient(trace=self._access.trace)
+        return Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def close(self) -> None:
         """Log out, if there is still somebody to say it to."""
@@ -106,6 +111,7 @@ class ImapSource:
         try:
             if not channel.machine.outstanding and channel.machine.state != "error":
                 channel.machine.send(Logout())
+                channel.pace = Pace(channel.machine, GOODBYE)
                 while not isinstance(await next_event(channel, GOODBYE), Completed):
                     pass
         except (ProtocolError, RuntimeFault):
