@@ -152,15 +152,32 @@ def is_connected(sock: socket.socket) -> bool:
     return True
 
 
-def dial_unix(path: str, patience: float) -> socket.socket:
-    """Return a connected, non-blocking UNIX stream socket. May block. Raises OpenFailed."""
+def dial_unix(
+    path: str, deadline: float, clock: Callable[[], float]
+) -> Generator[Step, Any, socket.socket]:
+    """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed, TimedOut."""
+    began = clock()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # A listener with a full queue makes connect fail at once when it may not block.
-        sock.settimeout(patience)
-        sock.connect(path)
-    except OSError as error:
-        sock.close()
-        raise OpenFailed(f"connection to {path} failed: {error.strerror or error}") from None
     sock.setblocking(False)
+    try:
+        while not connected(sock, path):
+            # The listener's queue is full, and nothing tells when there is room again.
+            left = deadline - clock()
+            if left <= 0:
+                raise TimedOut(deadline - began)
+            yield Park(timeout=min(left, STAGGER))
+    except BaseException:
+        sock.close()
+        raise
     return sock
+
+
+def connected(sock: socket.socket, path: str) -> bool:
+    """Connect to a UNIX socket; False while its listener's queue is full. Raises OpenFailed."""
+    try:
+        sock.connect(path)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise OpenFailed(f"connection to {path} failed: {error.strerror or error}") from None
+    return True

@@ -211,8 +211,7 @@ class Engine:
     def _dial_unix(self, path: str, deadline: float) -> Generator[Step, Any, Any]:
         from .dialling import dial_unix
 
-        left = max(0.001, deadline - self._clock())
-        return (yield Work(lambda: dial_unix(path, left)))
+        return (yield from dial_unix(path, deadline, self._clock))
 
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
         from .children import Tail, start, undisturbed
