@@ -26,8 +26,9 @@ AT_EASE = frozenset({"idling", "idling-selected"})
 class TooSlow(TimedOut):
     """One reply took too long although the peer was not silent."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, pace: Pace) -> None:
         super().__init__(seconds)
+        self.pace = pace
         self.args = (f"too slow: a reply was not complete after {seconds:.0f} seconds",)
 
 
@@ -61,7 +62,7 @@ class Pace:
             self._owed = owed
             self._spent = 0.0
         if self._spent > self._most:
-            raise TooSlow(self._spent)
+            raise TooSlow(self._spent, self)
 
     def waited(self, seconds: float) -> None:
         """Charge time for which we listened, if anything was owed."""

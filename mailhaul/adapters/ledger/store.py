@@ -66,6 +66,8 @@ STEPS = {
 """What brings a file of this version to the current one."""
 
 BUSY_MILLISECONDS = 30_000
+MOST = 2**63 - 1
+"""What SQLite can hold. A size beyond is kept as this: it matches none, and permits no delete."""
 
 
 class LedgerFault(PollFailed):
@@ -168,7 +170,7 @@ class SqlitePage:
         """
 
         def note(db: sqlite3.Connection) -> Offer:
-            key = (self._number, uid, size)
+            key = (self._number, uid, min(size, MOST))
             before = db.execute(
                 "SELECT state, name, recipients FROM message"
                 " WHERE page = ? AND uid = ? AND size = ?",
@@ -230,7 +232,7 @@ class SqlitePage:
         """Note what became of a message; who was served by an earlier offer stays served."""
 
         def put(db: sqlite3.Connection) -> None:
-            key = (self._number, uid, size)
+            key = (self._number, uid, min(size, MOST))
             before = db.execute(
                 "SELECT recipients FROM message WHERE page = ? AND uid = ? AND size = ?", key
             ).fetchone()

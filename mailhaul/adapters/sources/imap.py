@@ -58,6 +58,8 @@ INBOX = b"INBOX"
 NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
 SPECIAL = "\\"
 """What the name of a special use begins with."""
+LARGEST, DIGITS = 2**32 - 1, 10
+"""What a number of IMAP may be, and how long (RFC 3501, 9)."""
 GOODBYE = 10.0
 """Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
 
@@ -256,7 +258,7 @@ class ImapSource:
                 self.total = max(0, self.total - 1)
                 self._expunged += 1
             case Status(_, code) if code and code.name == b"UIDVALIDITY":
-                self._uidvalidity = int(code.arguments) if code.arguments.isdigit() else 0
+                self._uidvalidity = uidvalidity(code.arguments)
             case SaidBye(_, text):
                 # What follows is the end of the connection, which fails what is unanswered.
                 self.channel.failure = f"the server said good-bye: {shown(text)}"
@@ -357,6 +359,15 @@ class ImapSource:
                 )
             )
         self._flagged.clear()
+
+
+def uidvalidity(argument: bytes) -> int:
+    """Return the generation of a mailbox's UIDs, 0 for none. Raises RemoteProtocolError."""
+    if not argument.isdigit():
+        return 0
+    if len(argument) > DIGITS or (number := int(argument)) > LARGEST:
+        raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
+    return number
 
 
 def is_pattern(name: str) -> bool:
