@@ -72,7 +72,7 @@ def markdown() -> str:
 
 def own_words() -> list[str]:
     """Return the section on what only mailhaul understands."""
-    words = [f"`{option.keywords[0]}`" for option in OPTIONS if option.own]
+    words = [f"`{(option.keywords or (option.on,))[0]}`" for option in OPTIONS if option.own]
     return [
         "",
         "## What fetchmail 6.4 does not know",

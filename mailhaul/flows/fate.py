@@ -9,12 +9,18 @@ from __future__ import annotations
 from enum import Enum
 
 from ..protocols.record import Record
-from .outcome import Outcome, Verdict
+from .outcome import Failures, Outcome, Verdict
 
 AUTHENTICATION_REQUIRED = 530
 """We are not welcome at all (RFC 4954, 6): that says nothing about the message."""
 BAD_NAME = 553
 """An address is no address here (RFC 5321, 4.2.2): the sender's may be meant."""
+
+
+STUCK_TRIES = 10
+STUCK_SECONDS = 24 * 3600
+"""A message is set aside once it was refused so often, and for so long: a listener that is set up
+wrongly for an hour sets nothing aside."""
 
 
 class Fate(Enum):
@@ -56,3 +62,8 @@ def tells_sender(outcome: Outcome, policy: Policy) -> bool:
     """Whether it is the sender who is told, not the postmaster."""
     codes = {refusal.code for refusal in outcome.refusals}
     return policy.bouncemail and codes != {BAD_NAME}
+
+
+def is_stuck(failures: Failures) -> bool:
+    """Whether a message has been refused so often that offering it again is in vain."""
+    return failures.tries >= STUCK_TRIES and failures.seconds >= STUCK_SECONDS

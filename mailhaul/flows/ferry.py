@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
-from .fate import Fate, fate_of
+from .fate import Fate, fate_of, is_stuck
 from .memory import Page
-from .outcome import CutOff, ExitCode, Outcome, PollFailed, Tally
+from .outcome import CutOff, ExitCode, Outcome, PollFailed, SinkUnavailable, Tally, Verdict
 from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
@@ -53,6 +53,8 @@ REFUSED = 10
 MUCH_MORE = 64 * 1024 * 1024
 TIMES_MORE = 10
 """How much more than was announced a text may be, before it is taken to have no end."""
+PATIENCE = 20
+"""Messages in a row that a sink may put off before it is left alone until the next poll."""
 BATCH = 100
 """Messages whose acceptance is made durable together, unless ``expunge`` says otherwise."""
 
@@ -104,8 +106,10 @@ class Ferry:
         self._unanswered: Unanswered | None = None
         self._accepted: list[Uid] = []
         self._refused: list[Refused] = []
+        self._postponed = 0
         self.tried: set[Uid] = set()
         """UIDs of messages that the sink has given a verdict on."""
+        self.stopping: Callable[[], bool] = lambda: False
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
@@ -132,6 +136,8 @@ class Ferry:
             raise
 
     def _ask_ahead(self, waiting: deque[Listed]) -> None:
+        if waiting and self.stopping():
+            waiting.clear()
         octets = sum(message.size for message in self._asked)
         while waiting and len(self._asked) < AHEAD:
             octets += waiting[0].size
@@ -220,6 +226,8 @@ class Ferry:
             raise PollFailed(ExitCode.PROTOCOL, why)
         self._report(Said(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
+            size = self._asked[0].size
+            await self._note_rejected(missing.uid, size, Outcome(Verdict.REFUSED, why))
             return
         if self._source.remembers:
             self._source.perform(Action.MARK, [missing.uid])
@@ -261,9 +269,9 @@ class Ferry:
         """Wait for the verdict on the last message and write it down before anything else."""
         if self._unanswered is None:
             return
-        last = self._unanswered
+        # A verdict that cannot be had is asked for once only.
+        last, self._unanswered = self._unanswered, None
         outcome = await last.delivery.outcome()
-        self._unanswered = None
         await self._record(last, outcome)
         if len(self._accepted) >= self._batch:
             await self._settle()
@@ -277,11 +285,35 @@ class Ferry:
         if outcome.accepted or fate is Fate.DISCARD:
             await self._take_over(message, last.size, outcome)
         else:
-            await Call(lambda: self._page.rejected(message.uid, message.size, outcome))
+            await self._note_rejected(message.uid, message.size, outcome)
         if fate is Fate.RETURN:
             self._refused.append(Refused(message, last.size, outcome, last.packer))
         flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
         self._report(Handled(message.number, outcome, flushed, fate))
+        if not isinstance(last.delivery, Declined):
+            self._note_mood(outcome)
+
+    async def _note_rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
+        """Note that the sink does not have it; set aside what is refused over and over."""
+        failures = await Call(lambda: self._page.rejected(uid, size, outcome))
+        # Where nothing at all is accepted, it may not be this message that is wrong.
+        works = self._tally.accepted > 0
+        if outcome.verdict is not Verdict.REFUSED or not (works and is_stuck(failures)):
+            return
+        await Call(lambda: self._page.set_aside(uid))
+        text = (
+            f"message {in_words(uid)} is set aside after {failures.tries} refusals and stays on "
+            'the server; see "mailhaul quarantine list"'
+        )
+        self._report(Said(text, error=True))
+
+    def _note_mood(self, outcome: Outcome) -> None:
+        """Raise SinkUnavailable when the sink puts off whatever comes: later it may not."""
+        self._postponed += 1
+        if outcome.verdict is not Verdict.POSTPONED:
+            self._postponed = 0
+        if self._postponed >= PATIENCE:
+            raise SinkUnavailable(f"{PATIENCE} messages in a row were put off: {outcome.reason}")
 
     async def _take_over(self, message: Arriving, size: int, outcome: Outcome) -> None:
         """Note that nothing more is to be done about a message but to settle it."""

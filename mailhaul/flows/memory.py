@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..protocols.record import Record
 from .account import Action
-from .outcome import Outcome
+from .outcome import Failures, Outcome
 from .source import Uid
 
 
@@ -17,6 +17,19 @@ class Owed(Record):
     uid: Uid
     size: int
     action: Action
+
+
+class Held(Record):
+    """A message that the sink did not take.
+
+    ``failed_again`` is when that happened last (Unix time), 0 if it happened once only. One that is
+    ``set_aside`` is not offered any more until the user says so.
+    """
+
+    uid: Uid
+    size: int
+    failed_again: int
+    set_aside: bool
 
 
 class Offer(Record):
@@ -51,8 +64,16 @@ class Page(Protocol):
         """Note that the sink took it, the server's word for its octets, and what is owed."""
         ...
 
-    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
         """Note that the sink did not take it, or not for everybody, and who got it."""
+        ...
+
+    def set_aside(self, uid: Uid) -> None:
+        """Note that this message is not to be offered again before the user says so."""
+        ...
+
+    def held(self) -> Sequence[Held]:
+        """Return what no sink took in earlier polls."""
         ...
 
     def make_durable(self) -> None:

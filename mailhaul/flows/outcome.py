@@ -89,13 +89,15 @@ class Refusal(Record):
 class Outcome(Record):
     """A sink's verdict on one message, with its reason and one verdict for each recipient.
 
-    ``refusals`` are a listener's own words, where the sink is one.
+    ``refusals`` are a listener's own words, where the sink is one. A ``warning`` is for the user,
+    whatever the verdict.
     """
 
     verdict: Verdict
     reason: str = ""
     recipients: tuple[tuple[str, Verdict], ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    warning: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -106,6 +108,13 @@ class Outcome(Record):
     def served(self) -> bool:
         """Whether anybody got it."""
         return self.accepted or any(v is Verdict.ACCEPTED for _, v in self.recipients)
+
+
+class Failures(Record):
+    """How often a message was refused for good, and for how many seconds by now."""
+
+    tries: int
+    seconds: int
 
 
 def code_of(error: Exception) -> ExitCode:

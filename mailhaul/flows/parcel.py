@@ -17,6 +17,7 @@ from .sink import Parcel
 
 if TYPE_CHECKING:
     from ..protocols.message.bounce import Occasion
+    from ..protocols.message.mime_decode import MimeDecoder
     from .fate import Policy
     from .multidrop import Multidrop
 
@@ -31,7 +32,7 @@ class Treatment:
     ``occasion`` gives a bounce its own facts; those that no sender can be told of are for the
     ``postmaster``, "" for no such person.
     ``domain`` is that of the sink ("" for an MDA, which also learns when no sender is named).
-    ``strip_cr`` and ``force_cr`` are the options of that name.
+    ``strip_cr``, ``force_cr`` and ``mime_decode`` are the options of that name.
     """
 
     recipient: str
@@ -41,6 +42,7 @@ class Treatment:
     smtp_address: str | None = None
     strip_cr: bool = False
     force_cr: bool = False
+    mime_decode: bool = False
     sender: bytes | None = None
     told: bytes | None = None
     multidrop: Multidrop | None = None
@@ -64,11 +66,13 @@ class Packer:
             self._line_ends: Identity | StripCr | ForceCr = StripCr()
         else:
             self._line_ends = ForceCr() if treatment.force_cr else Identity()
+        self._decoder: MimeDecoder | None = None
+        self._beginning = b""
 
     @property
     def ready(self) -> bool:
-        """Whether the header is complete."""
-        return self._scanner.complete
+        """Whether the header is complete, and known as it is handed on."""
+        return self._scanner.complete and (self._decoder is None or self._decoder.ready)
 
     @property
     def header_octets(self) -> int:
@@ -76,12 +80,29 @@ class Packer:
         return self._scanner.size
 
     def scan(self, data: bytes) -> None:
-        """Take some bytes of a message whose header is not complete."""
+        """Take some bytes of a message that is not ready."""
+        if self._decoder is not None:
+            self._decoder.feed(data)
+            return
         self._scanner.feed(data)
+        if self._scanner.complete:
+            self._begin_body()
 
     def scan_end(self) -> None:
-        """The message is over: all of it was header."""
-        self._scanner.finish()
+        """The message was over before it was ready."""
+        if not self._scanner.complete:
+            self._scanner.finish()
+            self._begin_body()
+        if self._decoder is not None:
+            self._decoder.finish()
+
+    def _begin_body(self) -> None:
+        self._beginning = self._scanner.rest
+        if self._treatment.mime_decode:
+            from ..protocols.message.mime_decode import MimeDecoder
+
+            self._decoder = MimeDecoder(self._scanner.fields)
+            self._decoder.feed(self._scanner.rest)
 
     async def parcel(self, size: int, offer: Offer) -> Parcel | Outcome:
         """Return envelope and header, or why nobody is to get the message.
@@ -103,9 +124,12 @@ class Packer:
             recipients[0] if len(recipients) == 1 else None,
             warning,
         )
+        if self._decoder is not None:
+            header, self._beginning = self._decoder.result(header)
         self._for_whom = left
         text = self._line_ends.feed(header)
-        return Parcel(self._sender(), left, text, size, offer.name, offer.again)
+        recoded = self._treatment.mime_decode
+        return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded)
 
     def _objection(self) -> Outcome | None:
         """Say what in the header itself keeps the message from being handed on."""
@@ -188,7 +212,7 @@ class Packer:
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""
-        return self._line_ends.feed(self._scanner.rest)
+        return self._line_ends.feed(self._beginning)
 
     def convert(self, data: bytes) -> bytes:
         """Return some bytes of the body as they are handed on."""

@@ -7,14 +7,14 @@ server that hangs up inside a message is visited again, for the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
 from .account import Account, Action
 from .channel import describe
 from .choose import Choice, choose
-from .memory import Ledger, Owed, Page
+from .memory import Held, Ledger, Owed, Page
 from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
 from .report import Counted, LimitReached, Report, Said, Skipped
 from .requests import Call, RuntimeFault
@@ -33,7 +33,8 @@ class Poll:
     """One poll of one account. ``run`` is its story.
 
     ``sink`` makes the sink, which is called for the first message only: a poll that finds
-    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it.
+    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it. Once
+    ``stopping`` says so, no further message is asked for.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Poll:
         ledger: Ledger,
         packer: Callable[[Sink], Packer],
         report: Report,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopping = stopping
         self._account = account
         self._source = source
         self._sink_name = sink_name
@@ -68,7 +71,7 @@ class Poll:
         """Poll the account and return how it went. Raises PollFailed."""
         patience = RECONNECTS
         again, failure = await self._visit()
-        while again and patience:
+        while again and patience and not self._stopping():
             patience -= failure is not None
             again, failure = await self._visit()
         if self._sink:
@@ -90,7 +93,7 @@ class Poll:
         try:
             await self._source.open()
             for mailbox in await self._source.mailboxes(self._account.mailboxes):
-                if mailbox not in self._done:
+                if mailbox not in self._done and not self._stopping():
                     if again := await self._collect(mailbox):
                         break
                     self._done.add(mailbox)
@@ -139,9 +142,10 @@ class Poll:
         listed = await source.new(everything=account.fetchall)
         if not source.remembers:
             listed = await self._unseen(page, listed)
+        held = await self._held(page, listed)
         tried = self._tried.setdefault(name, set())
         excluded = tried | {row.uid for row in owed}
-        choice = choose(account, listed, excluded, self._tally.read)
+        choice = choose(account, listed, excluded, self._tally.read, held)
         seen = max(0, source.total - len(listed))
         if not source.remembers:
             # With fetchall they are listed, and counted as seen all the same.
@@ -189,6 +193,27 @@ class Poll:
             return listed
         return [message for message in listed if message.uid not in self._seen]
 
+    async def _held(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Held]:
+        """Return what no sink took before and is still there; forget what is not.
+
+        A UID with another size is another message.
+        """
+        rows = await Call(page.held)
+        if not rows:
+            return {}
+        sizes = {message.uid: message.size for message in listed}
+        if missing := [row.uid for row in rows if row.uid not in sizes]:
+            sizes |= await self._source.sizes(missing)
+        # 0 stands for a size that the server does not tell.
+        gone = {row.uid for row in rows if sizes.get(row.uid, -1) not in (0, row.size)}
+        if gone and not self._account.check_only:
+            await Call(lambda: page.settled(list(gone)))
+        held = {row.uid: row for row in rows if row.uid not in gone}
+        if aside := sum(row.set_aside for row in held.values()):
+            text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
+            self._report(Said(text, error=False))
+        return held
+
     async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[Uid]) -> None:
         from .ferry import Ferry
 
@@ -197,6 +222,7 @@ class Poll:
             self._account, self._source, sink, page, self._packer, self._report, self._tally
         )
         ferry.tried = tried
+        ferry.stopping = self._stopping
         await ferry.run(messages, self._source.total)
 
     async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:

@@ -17,7 +17,7 @@ class Parcel(Record):
     Addresses are without angle brackets; a sender of b"" is the null sender and None says
     that the message names none (only an MDA is told the difference). ``name`` is the ledger's
     for this offer, and ``again`` says that it was made before, in a run that did not hear a
-    verdict.
+    verdict. ``recoded`` says that what is sent has quite another size.
     """
 
     sender: bytes | None
@@ -26,6 +26,7 @@ class Parcel(Record):
     size: int
     name: str = ""
     again: bool = False
+    recoded: bool = False
     _hidden = frozenset({"header"})
 
 

@@ -33,18 +33,31 @@ class Opened(Record):
     read_only: bool
 
 
+class Marks(Record):
+    """What a mailbox knows of a message beside its text, for a sink that is a mailbox too.
+
+    Flags are as IMAP writes them, without those that belong to the mailbox and not to the
+    message; ``date`` is IMAP's INTERNALDATE (RFC 3501, 2.3.2 and 2.3.3).
+    """
+
+    flags: tuple[bytes, ...] = ()
+    date: bytes | None = None
+
+
 class Complete:
     """Proof that a message arrived whole. Only a source makes one, after the server's OK; and
     who writes a message himself has it whole.
 
-    The last step of every delivery needs it: the final dot, the start of an MDA.
+    The last step of every delivery needs it: the final dot, the start of an MDA. ``marks`` are
+    there if the source has such and was asked for them.
     """
 
-    __slots__ = ("octets", "uid")
+    __slots__ = ("marks", "octets", "uid")
 
-    def __init__(self, uid: Uid, octets: int) -> None:
+    def __init__(self, uid: Uid, octets: int, marks: Marks | None = None) -> None:
         self.uid = uid
         self.octets = octets
+        self.marks = marks
 
 
 class Arriving(Record):

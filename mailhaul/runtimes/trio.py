@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import trio
 
-from ..flows.requests import Request
+from ..flows.requests import Address, Close, Open, Request
 from .engine import Engine
 from .parking import Park, Step
 
 T = TypeVar("T")
 
 
-async def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> T:
+GateOf = Callable[[Address], trio.CapacityLimiter | None]
+"""Says what bounds the connections to an address, if anything does."""
+
+
+async def run(
+    flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None, gate: GateOf | None = None
+) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
-    All its streams are closed and its children ended when it is over or cancelled.
+    All its streams are closed and its children ended when it is over or cancelled. A connection
+    waits for its turn where ``gate`` names a limiter for its address; the time of waiting is not
+    taken from its own.
     """
     engine = engine or Engine(trio.current_time)
+    turns = Turns(gate)
     try:
         request = flow.send(None)
         while True:
             try:
+                await turns.before(request)
                 answer = await finish(engine.perform(request))
             except Exception as error:
                 request = flow.throw(error)
@@ -35,6 +45,36 @@ async def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = Non
     finally:
         flow.close()
         engine.abandon()
+        turns.end()
+
+
+class Turns:
+    """The connections of one flow that others may have to wait for."""
+
+    def __init__(self, gate: GateOf | None) -> None:
+        self._gate = gate
+        self._held: dict[Any, trio.CapacityLimiter] = {}
+
+    async def before(self, request: Request[Any]) -> None:
+        """Wait for a turn before a connection is opened; give it back as one is closed."""
+        if self._gate is None:
+            return
+        match request:
+            case Open(channel, address):
+                limiter = self._gate(address)
+                if limiter:
+                    await limiter.acquire_on_behalf_of(channel)
+                    self._held[channel] = limiter
+            case Close(target) if limiter := self._held.pop(target, None):
+                limiter.release_on_behalf_of(target)
+            case _:
+                pass
+
+    def end(self) -> None:
+        """Give back whatever is still held."""
+        while self._held:
+            channel, limiter = self._held.popitem()
+            limiter.release_on_behalf_of(channel)
 
 
 async def finish(steps: Generator[Step, Any, Any]) -> Any:

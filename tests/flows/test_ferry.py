@@ -12,8 +12,16 @@ import pytest
 from mailhaul.flows.account import Account, Action, OnRetrieveError
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.ferry import Ferry
-from mailhaul.flows.memory import Offer, Owed
-from mailhaul.flows.outcome import CutOff, Outcome, PollFailed, SinkUnavailable, Tally, Verdict
+from mailhaul.flows.memory import Held, Offer, Owed
+from mailhaul.flows.outcome import (
+    CutOff,
+    Failures,
+    Outcome,
+    PollFailed,
+    SinkUnavailable,
+    Tally,
+    Verdict,
+)
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Call, Sleep
 from mailhaul.flows.sink import Parcel
@@ -45,6 +53,7 @@ class World:
     durable: set[Uid] = field(default_factory=set)
     cut_at: int = -1
     steps: int = 0
+    failures: Failures = field(default_factory=lambda: Failures(0, 0))
 
     def step(self, what: str, uid: Uid = 0) -> None:
         self.steps += 1
@@ -201,9 +210,16 @@ class Rows:
         self.world.step("accepted", uid)
         self.world.rows[uid] = "accepted"
 
-    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
         self.world.step("rejected", uid)
         self.world.rows[uid] = "rejected"
+        return self.world.failures
+
+    def set_aside(self, uid: Uid) -> None:
+        self.world.step("set aside", uid)
+
+    def held(self) -> Sequence[Held]:
+        return []
 
     def make_durable(self) -> None:
         self.world.step("durable")

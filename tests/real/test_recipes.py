@@ -250,7 +250,7 @@ def test_a_sendmail_command_is_told_sender_and_recipient(
 def test_an_mda_gets_the_envelope_as_two_arguments(
     dovecot: Dovecot, user: str, tmp_path: Path, message: bytes, sender: str
 ) -> None:
-    show = script(tmp_path / "show", f'printf "%s\\n" "$#" "$@" >{tmp_path}/arguments\n')
+    show = script(tmp_path / "show", f'printf "%s\\n" "$#" "$@" >{tmp_path}/arguments\ncat >&2\n')
     dovecot.deliver(user, message)
     rc = piped_in(dovecot, user) + f'    is bob mda "{show} %F %T"\n'
     run = mailhaul(rc, tmp_path, "mail.example.org")

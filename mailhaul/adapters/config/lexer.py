@@ -39,7 +39,7 @@ _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys([*PROTOCOLS, *(name.upper() for name in PROTOCOLS)], 0),
     **dict.fromkeys([*AUTHS, *POLICIES], 0),
     **dict.fromkeys(["user", "username", "is", "to"], _NAME),
-    **dict.fromkeys(["pass", "password"], _PASSWORD),
+    **dict.fromkeys(["pass", "password", "appendpassword"], _PASSWORD),
     # What looks like a keyword or a number is one here, unlike behind "password".
     "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),

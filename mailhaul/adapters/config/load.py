@@ -9,7 +9,7 @@ from .command_line import parse_command_line
 from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning
 from .grammar import parse
 from .merge import account_settings, global_settings
-from .netrc import needs_password, password_from_netrc
+from .netrc import find_password, needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
 from .sanity import check
 from .selection import everything, select
@@ -71,7 +71,7 @@ def load(
 
 def _with_passwords(accounts: list[AccountSettings], caller: Caller) -> list[AccountSettings]:
     """Fill in what .netrc knows; the file is read only if a password is missing."""
-    if not any(needs_password(account) for account in accounts):
+    if not any(needs_password(account) or account.append for account in accounts):
         return accounts
     try:
         with open(f"{caller.home}/.netrc", "rb") as file:
@@ -82,4 +82,15 @@ def _with_passwords(accounts: list[AccountSettings], caller: Caller) -> list[Acc
     for account in accounts:
         password = password_from_netrc(account, data) if needs_password(account) else None
         filled.append(account if password is None else account.with_password(password))
-    return filled
+    return [_with_append_password(account, data) for account in filled]
+
+
+def _with_append_password(account: AccountSettings, data: bytes) -> AccountSettings:
+    """Fill in the password of the mailbox that ``append`` names."""
+    if account.append is None or account.appendpassword is not None:
+        return account
+    from .imap_url import read_url  # few rc files hold one
+
+    url = read_url(account.append)
+    password = find_password(data, url.user, url.host)
+    return account if password is None else account.with_append_password(password)

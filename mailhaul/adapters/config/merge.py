@@ -62,7 +62,7 @@ def account_settings(
             for name, more in appended.items():
                 values[name] = (*cast("tuple[object, ...]", values.get(name, ())), *more)
             # What an MDA reads has no carriage returns, unless the user wants them.
-            local = values.get("mda") is not None or values.get("maildir") is not None
+            local = any(values.get(sink) is not None for sink in ("mda", "maildir", "mbox"))
             if "stripcr" not in values and local:
                 values["stripcr"] = True
             yield AccountSettings(values)

@@ -31,9 +31,14 @@ def password_from_netrc(account: AccountSettings, data: bytes) -> Secret | None:
     The entry must name the account's login. ``default`` entries are for no machine at all, as
     with fetchmail: nobody's password goes to a server that it was not meant for.
     """
-    login = _bytes(account.remote_user)
+    return find_password(data, account.remote_user, account.pollname, account.via)
+
+
+def find_password(data: bytes, user: str, *hosts: str | None) -> Secret | None:
+    """Look up a user's password at the first of these hosts that the file knows one for."""
+    login = _bytes(user)
     entries = [entry for entry in _entries(data) if entry[1] == login]
-    for host in (account.pollname, account.via):
+    for host in hosts:
         for machine, _, password in entries:
             if host is not None and machine == _bytes(host) and password is not None:
                 return password

@@ -131,6 +131,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         RUN, "verbose", COUNT, 0, "print the dialogue; twice prints more", on="-v --verbose"
     ),
     Option(RUN, "nodetach", FLAG, False, "stay in the foreground", on="-N --nodetach"),
+    Option(
+        RUN, "one_by_one", FLAG, False, "poll one account after the other", on="--one-by-one",
+        own=True,
+    ),
     Option(RUN, "quit", FLAG, False, "stop the background process", on="-q --quit"),
     Option(
         RUN, "rcfile", PATH, None, "read this rc file; - is the standard input",
@@ -303,7 +307,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "bsmtp", PATH, None, "write batched SMTP to this file",
         on="--bsmtp", argument="FILE",
     ),
+    Option(
+        USER, "mdasplit", FLAG, False, "make each recipient an argument of its own to the mda",
+        negation=GLUED, own=True,
+    ),
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
+    Option(USER, "append", TEXT, None, "store in imaps://USER@HOST[:PORT]/MAILBOX", own=True),
+    Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
+    Option(USER, "mbox", PATH, None, "append to this mailbox file", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

@@ -22,7 +22,6 @@ _REFUSED: Final = {
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
     ("idle", lambda a: a.idle or a.forceidle, "poll at intervals instead"),
-    ("mimedecode", lambda a: a.mimedecode, "messages are delivered as they are"),
     (
         "interface",
         lambda a: a.interface is not None,
@@ -32,6 +31,10 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
 )
 """Option, whether an account uses it, and what to do instead. A row goes when the feature
 comes; names are keywords too."""
+
+_OWN_SINKS: Final = ("append", "mbox", "maildir")
+_SINKS: Final = (*_OWN_SINKS, "bsmtp", "mda")
+"""Where mail goes instead of to a listener. Of the last two, fetchmail knows which it prefers."""
 
 _SSLPROTOS: Final = frozenset(
     {"", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
@@ -104,13 +107,33 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         problem = f"unknown retrieve-error {quoted(account.retrieve_error)}"
         hint = f"use one of {', '.join(_RETRIEVE_ERRORS)}"
         yield ConfigError(account.place("retrieve_error"), problem, hint=hint)
-    if account.maildir and (account.mda or account.bsmtp):
-        problem = '"maildir" beside "mda" or "bsmtp"'
-        yield ConfigError(account.place("maildir"), problem, hint="mail goes to one place only")
+    chosen = [name for name in _SINKS if getattr(account, name)]
+    if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
+        problem = f"{quoted(chosen[0])} beside {' and '.join(map(quoted, chosen[1:]))}"
+        yield ConfigError(account.place(chosen[0]), problem, hint="mail goes to one place only")
+    if account.append is not None:
+        yield from _append_faults(account, account.append)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
+
+
+def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
+    """Yield what is wrong with where ``append`` puts mail."""
+    from .imap_url import BadUrl, read_url  # few rc files hold one
+
+    place = account.place("append")
+    try:
+        there = read_url(url)
+    except BadUrl as fault:
+        hint = 'write "imaps://USER@HOST/MAILBOX"'
+        yield ConfigError(place, f"append: {fault}", hint=hint)
+        return
+    same = (there.user, there.host) == (account.remote_user, account.host)
+    if same and there.mailbox in account.folders:
+        problem = "append: this is the mailbox that mail comes from"
+        yield ConfigError(place, problem, hint="it would go round for ever")
 
 
 def _is_service(name: str) -> bool:

@@ -45,6 +45,7 @@ class RunSettings(_Settings):
     silent: bool
     verbose: int
     nodetach: bool
+    one_by_one: bool
     quit: bool
     rcfile: str | None
     configdump: str | None
@@ -131,7 +132,11 @@ class AccountSettings(_Settings):
     antispam: tuple[int, ...]
     mda: str | None
     bsmtp: str | None
+    mdasplit: bool
     maildir: str | None
+    append: str | None
+    appendpassword: Secret | None
+    mbox: str | None
     lmtp: bool
     preconnect: str | None
     postconnect: str | None
@@ -221,6 +226,14 @@ class AccountSettings(_Settings):
     def with_password(self, password: Secret) -> AccountSettings:
         """Return the same settings with a password."""
         return AccountSettings({**vars(self), "password": password})
+
+    def with_append_password(self, password: Secret) -> AccountSettings:
+        """Return the same settings with a password for ``append``."""
+        return AccountSettings({**vars(self), "appendpassword": password})
+
+    def with_folder(self, folder: str) -> AccountSettings:
+        """Return the same settings for one mailbox."""
+        return AccountSettings({**vars(self), "folders": (folder,)})
 
     def with_protocol(self, protocol: str) -> AccountSettings:
         """Return the same settings for one protocol."""

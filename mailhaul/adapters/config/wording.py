@@ -42,7 +42,7 @@ _HISTORIC: Final = {
 }
 """What to write instead of words that other versions know."""
 
-_PASSWORDS: Final = ("pass", "password", "esmtppassword")
+_PASSWORDS: Final = ("pass", "password", "esmtppassword", "appendpassword")
 _QUOTES: Final = ("'", '"')
 _UNSEEN: Final = "a word that is not shown here"
 
@@ -107,6 +107,8 @@ class Complainer:
         kind, text, offset = self._tokens.list[at]
         if kind in (END, HIDDEN):
             return ""
+        if text.startswith("//"):
+            return "a URL needs quotes around it"
         if kind == EQUALS:
             return '"=" belongs between two user names, or behind the option of a "set"'
         if self._text[offset] == "\\" and self._text[offset + 1 : offset + 2].isspace():

@@ -11,17 +11,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ...flows.account import Action
-from ...flows.memory import Offer, Owed
-from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from ...flows.memory import Held, Offer, Owed
+from ...flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
 from ...flows.source import Uid
 
 T = TypeVar("T")
 
-VERSION = 3
+VERSION = 4
 
 MESSAGE = """
 CREATE TABLE message (
@@ -29,10 +30,15 @@ CREATE TABLE message (
     uid NOT NULL,
     size INTEGER NOT NULL,
     state TEXT NOT NULL
-        CHECK (state IN ('offered', 'accepted', 'refused', 'postponed', 'seen')),
+        CHECK (state IN
+            ('offered', 'accepted', 'refused', 'postponed', 'seen', 'quarantined')),
     action TEXT,
     recipients TEXT NOT NULL DEFAULT '',
     name TEXT NOT NULL DEFAULT '',
+    tries INTEGER NOT NULL DEFAULT 0,
+    since INTEGER NOT NULL DEFAULT 0,
+    tried INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (page, uid)
 ) WITHOUT ROWID;
 """
@@ -49,25 +55,34 @@ SYNC = """
 CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL);
 INSERT INTO sync VALUES (1, 0);
 """
-SET_ASIDE = "ALTER TABLE message RENAME TO old_message;"
+MAKE_ROOM = "ALTER TABLE message RENAME TO old_message;"
 TAKE_BACK = """
 INSERT INTO message (page, uid, size, state, action, recipients)
     SELECT page, uid, size, state, action, recipients FROM old_message;
+DROP TABLE old_message;
+"""
+TAKE_BACK_NAMED = """
+INSERT INTO message (page, uid, size, state, action, recipients, name)
+    SELECT page, uid, size, state, action, recipients, name FROM old_message;
 DROP TABLE old_message;
 """
 
 STEPS = {
     0: PAGE + MESSAGE + SYNC,
     # UIDs of POP3 are words, and messages that it keeps are remembered as seen.
-    1: SET_ASIDE + MESSAGE + TAKE_BACK,
+    1: MAKE_ROOM + MESSAGE + TAKE_BACK,
     # An offer has a name, by which a sink can find a message that it took just before a kill.
-    2: "ALTER TABLE message ADD COLUMN name TEXT NOT NULL DEFAULT '';",
+    2: MAKE_ROOM + MESSAGE + TAKE_BACK,
+    # What is refused over and over is counted, and set aside.
+    3: MAKE_ROOM + MESSAGE + TAKE_BACK_NAMED,
 }
 """What brings a file of this version to the current one."""
 
 BUSY_MILLISECONDS = 30_000
 MOST = 2**63 - 1
 """What SQLite can hold. A size beyond is kept as this: it matches none, and permits no delete."""
+LONGEST = 500
+"""Characters of a reason that are kept."""
 
 
 class LedgerFault(PollFailed):
@@ -80,9 +95,12 @@ class LedgerFault(PollFailed):
 class SqliteLedger:
     """The ledger of one user, in one file. Raises LedgerFault when it cannot be used."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
         self._path = path
+        self.clock = clock
         self._connection: sqlite3.Connection | None = None
+        # A daemon's polls call from several threads at once.
+        self._turn = allocate_lock()
 
     def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlitePage:
         """Return the page for one mailbox; opens the file when it is first needed."""
@@ -99,22 +117,24 @@ class SqliteLedger:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in one transaction, committed on return."""
         try:
-            connection = self._connection or self._open()
-            with connection:
-                return work(connection)
+            with self._turn:
+                connection = self._connection or self._open()
+                with connection:
+                    return work(connection)
         except sqlite3.Error as error:
             raise LedgerFault(self._path, explain(error)) from None
 
     def make_durable(self) -> None:
         """Return when all that was committed is on the disk."""
         try:
-            connection = self._connection or self._open()
-            connection.execute("PRAGMA synchronous = FULL")
-            try:
-                with connection:
-                    connection.execute("UPDATE sync SET batches = batches + 1")
-            finally:
-                connection.execute("PRAGMA synchronous = NORMAL")
+            with self._turn:
+                connection = self._connection or self._open()
+                connection.execute("PRAGMA synchronous = FULL")
+                try:
+                    with connection:
+                        connection.execute("UPDATE sync SET batches = batches + 1")
+                finally:
+                    connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             raise LedgerFault(self._path, explain(error)) from None
 
@@ -129,7 +149,7 @@ class SqliteLedger:
             make_private(self._path)
         except OSError as error:
             raise LedgerFault(self._path, error.strerror or str(error)) from None
-        # A runtime may call from several threads, though never from two at once.
+        # A runtime may call from any thread; write() takes care that they take turns.
         connection = sqlite3.connect(
             self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )
@@ -168,22 +188,24 @@ class SqlitePage:
         A name is given once: a message that comes later under a UID that was used before has
         another one.
         """
+        size = min(size, MOST)
 
         def note(db: sqlite3.Connection) -> Offer:
-            key = (self._number, uid, min(size, MOST))
+            key = (self._number, uid, size)
             before = db.execute(
-                "SELECT state, name, recipients FROM message"
+                "SELECT state, name, recipients, tries, since FROM message"
                 " WHERE page = ? AND uid = ? AND size = ?",
                 key,
             ).fetchone()
-            state, name, recipients = before or ("", "", "")
+            state, name, recipients, tries, since = before or ("", "", "", 0, 0)
             if state == "offered" and name:
                 return Offer(name, True, served(recipients))
-            name = f"{int(time.time())}.R{os.urandom(8).hex()}"
+            name = f"{int(self._ledger.clock())}.R{os.urandom(8).hex()}"
             db.execute(
-                "INSERT OR REPLACE INTO message (page, uid, size, state, name, recipients)"
-                " VALUES (?, ?, ?, 'offered', ?, ?)",
-                (*key, name, recipients),
+                "INSERT OR REPLACE INTO message"
+                " (page, uid, size, state, name, recipients, tries, since)"
+                " VALUES (?, ?, ?, 'offered', ?, ?, ?, ?)",
+                (*key, name, recipients, tries, since),
             )
             return Offer(name, False, served(recipients))
 
@@ -191,11 +213,67 @@ class SqlitePage:
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
-        self._put(uid, size, "accepted", action.value, outcome)
+        size = min(size, MOST)
+        self._ledger.write(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO message (page, uid, size, state, action, recipients)"
+                " VALUES (?, ?, ?, 'accepted', ?, ?)",
+                (
+                    self._number,
+                    uid,
+                    size,
+                    action.value,
+                    fates(self._before(db, uid, size)[0], outcome),
+                ),
+            )
+        )
 
-    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
-        """Note that the sink did not take it, or not for everybody, and who got it."""
-        self._put(uid, size, outcome.verdict.value, None, outcome)
+    def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
+        """Note that the sink did not take it, or not for everybody, and who got it.
+
+        What is put off is not counted: that may be nothing about the message.
+        """
+        size = min(size, MOST)
+
+        def note(db: sqlite3.Connection) -> Failures:
+            recipients, name, tries, since = self._before(db, uid, size)
+            now = int(self._ledger.clock())
+            tries += outcome.verdict is Verdict.REFUSED
+            since = since or now
+            db.execute(
+                "INSERT OR REPLACE INTO message"
+                " (page, uid, size, state, recipients, name, tries, since, tried, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(self._number, uid, size, outcome.verdict.value),
+                    *(fates(recipients, outcome), name, tries, since, now),
+                    in_utf8(outcome.reason[:LONGEST]).decode(),
+                ),
+            )
+            return Failures(tries, now - since)
+
+        return self._ledger.write(note)
+
+    def set_aside(self, uid: Uid) -> None:
+        """Note that this message is not to be offered again before the user says so."""
+        self._ledger.write(
+            lambda db: db.execute(
+                "UPDATE message SET state = 'quarantined' WHERE page = ? AND uid = ?",
+                (self._number, uid),
+            )
+        )
+
+    def held(self) -> Sequence[Held]:
+        """Return what no sink took in earlier polls."""
+        rows = self._ledger.write(
+            lambda db: db.execute(
+                "SELECT uid, size, CASE WHEN tried > since THEN tried ELSE 0 END,"
+                " state = 'quarantined' FROM message WHERE page = ?"
+                " AND state IN ('refused', 'postponed', 'quarantined')",
+                (self._number,),
+            ).fetchall()
+        )
+        return [Held(uid, size, tried, bool(aside)) for uid, size, tried, aside in rows]
 
     def make_durable(self) -> None:
         """Return when all that was noted is on the disk."""
@@ -228,24 +306,21 @@ class SqlitePage:
         )
         return {uid: bool(seen) for uid, seen in rows}
 
-    def _put(self, uid: Uid, size: int, state: str, action: str | None, outcome: Outcome) -> None:
-        """Note what became of a message; who was served by an earlier offer stays served."""
+    def _before(self, db: sqlite3.Connection, uid: Uid, size: int) -> tuple[str, str, int, int]:
+        """Return what earlier offers of this very message left: who was served, and failures."""
+        found = db.execute(
+            "SELECT recipients, name, tries, since FROM message"
+            " WHERE page = ? AND uid = ? AND size = ?",
+            (self._number, uid, size),
+        ).fetchone()
+        return found or ("", "", 0, 0)
 
-        def put(db: sqlite3.Connection) -> None:
-            key = (self._number, uid, min(size, MOST))
-            before = db.execute(
-                "SELECT recipients FROM message WHERE page = ? AND uid = ? AND size = ?", key
-            ).fetchone()
-            fates = dict.fromkeys(served(before[0]) if before else (), Verdict.ACCEPTED)
-            fates |= {in_utf8(who): verdict for who, verdict in outcome.recipients}
-            lines = (f"{who.decode()} {verdict.value}" for who, verdict in fates.items())
-            db.execute(
-                "INSERT OR REPLACE INTO message (page, uid, size, state, action, recipients)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, state, action, "\n".join(lines)),
-            )
 
-        self._ledger.write(put)
+def fates(before: str, outcome: Outcome) -> str:
+    """Return one line for each recipient; who was served by an earlier offer stays served."""
+    known = dict.fromkeys(served(before), Verdict.ACCEPTED)
+    known |= {in_utf8(who): verdict for who, verdict in outcome.recipients}
+    return "\n".join(f"{who.decode()} {verdict.value}" for who, verdict in known.items())
 
 
 def served(recipients: str) -> frozenset[bytes]:

@@ -9,22 +9,21 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...flows.channel import Channel, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
-from ...flows.source import Complete
 from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
-from .spool import open_spool, write_all, write_spool
+from .spool import open_spool, write_all
+from .spooled import SpooledDelivery
 
 STANDARD_OUTPUT = "-"
-BLOCK = 256 * 1024
 EXTENSIONS = (b"8BITMIME", b"SMTPUTF8")
 
 
@@ -54,15 +53,13 @@ class BsmtpSink:
         """Nothing to do."""
 
 
-class BsmtpDelivery:
+class BsmtpDelivery(SpooledDelivery):
     """One message for the batch. See ``mailhaul.flows.sink.Delivery``."""
 
     def __init__(self, sink: BsmtpSink, parcel: Parcel, spool: int) -> None:
+        super().__init__(parcel, spool, sink.spool_folder)
         self._sink = sink
-        self._parcel = parcel
-        self._spool = spool
         self._text = DotWriter()
-        self._verdict: Outcome | None = None
 
     async def ready(self) -> bool:
         """Write the envelope, where the addresses can stand in one."""
@@ -81,19 +78,10 @@ class BsmtpDelivery:
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
-    async def _write(self, data: bytes) -> None:
-        await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
-
-    async def complete(self, proof: Complete) -> None:
-        """Add the message to the batch: ``proof`` says that it is whole."""
-        del proof
+    async def _deliver(self) -> None:
         await self._write(self._text.finish())
         await Call(self._append)
-        taken = tuple(
-            (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
-            for recipient in self._parcel.recipients
-        )
-        self._conclude(Outcome(Verdict.ACCEPTED, "", taken))
+        self._accept()
 
     def _append(self) -> None:
         try:
@@ -127,26 +115,3 @@ class BsmtpDelivery:
     def _copy(self, file: int) -> None:
         for block in self._blocks():
             write_all(file, block)
-
-    def _blocks(self) -> Iterator[bytes]:
-        os.lseek(self._spool, 0, os.SEEK_SET)
-        while block := os.read(self._spool, BLOCK):
-            yield block
-
-    async def outcome(self) -> Outcome:
-        """Return the verdict."""
-        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
-
-    def settled(self) -> Outcome | None:
-        """Return the verdict if there is one."""
-        return self._verdict
-
-    async def abandon(self) -> None:
-        """Forget the spool: nothing has been added."""
-        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
-
-    def _conclude(self, verdict: Outcome) -> None:
-        self._verdict = self._verdict or verdict
-        if self._spool >= 0:
-            os.close(self._spool)
-            self._spool = -1

@@ -20,22 +20,40 @@ from .spool import open_spool, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
 """Characters that only a shell understands."""
+NOT_ABOUT_THE_MESSAGE = frozenset(
+    {
+        *(os.EX_USAGE, os.EX_OSERR, os.EX_OSFILE, os.EX_CANTCREAT, os.EX_IOERR),
+        *(os.EX_TEMPFAIL, os.EX_CONFIG),
+        *(126, 127),
+    }
+)
+"""Exit codes that speak of the system, of the moment, or of a shell that found no command."""
+NAMES = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
 
 
 class Template:
-    """An mda string taken apart: what to run, and where sender and recipients go in."""
+    """An mda string taken apart: what to run, and where sender and recipients go in.
 
-    def __init__(self, command: str) -> None:
+    With ``split`` each recipient is an argument of its own, else one holds them all.
+    """
+
+    def __init__(self, command: str, *, split: bool = False) -> None:
         self.shell = any(character in SHELL_SYNTAX for character in command)
+        self._split = split
         self._words = command.split()
-        self._script = shell_script(command) if self.shell else ""
+        self._script = shell_script(command, split=split) if self.shell else ""
 
-    def argv(self, sender: str, recipients: str) -> tuple[str, ...]:
-        """Return what to start: a program's arguments, or a script and its "$1" and "$2"."""
+    def argv(self, sender: str, recipients: Sequence[str]) -> tuple[str, ...]:
+        """Return what to start: a program's arguments, or a script and its parameters."""
+        if not self._split:
+            recipients = [" ".join(recipients)]
         if self.shell:
-            return (self._script, sender, recipients)
-        values = {"%F": sender, "%T": recipients, "%s": recipients}
-        return tuple(substituted(word, values) for word in self._words)
+            return (self._script, sender, *recipients)
+        values = {"%F": sender, "%T": " ".join(recipients), "%s": " ".join(recipients)}
+        words: list[str] = []
+        for word in self._words:
+            words += recipients if word in {"%T", "%s"} else [substituted(word, values)]
+        return tuple(words)
 
 
 def substituted(word: str, values: dict[str, str]) -> str:
@@ -51,19 +69,23 @@ def substituted(word: str, values: dict[str, str]) -> str:
     return "".join(pieces)
 
 
-def shell_script(command: str) -> str:
+def shell_script(command: str, *, split: bool = False) -> str:
     """Return the command with %F as the shell's "$1", and %T and %s as "$2".
 
-    They stand quoted whatever quotes surround them in the command.
+    They stand quoted whatever quotes surround them in the command. With ``split`` %T is "$@", and
+    %F has been taken away from there.
     """
+    names = {"%F": "${1}", "%T": "${2}", "%s": "${2}"}
     pieces: list[str] = []
+    if split:
+        names = {"%F": "${mailhaul_sender}", "%T": "$@", "%s": "$@"}
+        pieces.append("mailhaul_sender=$1; shift; ")
     quote = ""
     position = 0
     while position < len(command):
         character = command[position]
         pair = command[position : position + 2]
-        if pair in {"%F", "%T", "%s"}:
-            parameter = "${1}" if pair == "%F" else "${2}"
+        if parameter := names.get(pair):
             pieces.append(f'{quote}"{parameter}"{quote}' if quote != '"' else parameter)
             position += 2
             continue
@@ -84,8 +106,11 @@ class MdaSink:
     keeps_return_path = True
     domain = ""
 
-    def __init__(self, command: str, timeout: float, spool_folder: str) -> None:
-        self.template = Template(command)
+    def __init__(
+        self, command: str, timeout: float, spool_folder: str, *, split: bool = False
+    ) -> None:
+        self.template = Template(command, split=split)
+        self.warned = False
         self.timeout = timeout
         self.spool_folder = spool_folder
         self._running: Program | None = None
@@ -123,7 +148,8 @@ class MdaDelivery:
 
     async def ready(self) -> bool:
         """Look at the addresses: what could be taken for an option is not passed on."""
-        for what, address in (("sender", self._sender()), ("recipient", self._recipients())):
+        addresses = [("recipient", recipient) for recipient in self._recipients()]
+        for what, address in [("sender", self._sender()), *addresses]:
             if address.startswith("-"):
                 self._conclude(
                     Outcome(
@@ -140,8 +166,8 @@ class MdaDelivery:
             return ""
         return decoded(self._parcel.sender) or "<>"
 
-    def _recipients(self) -> str:
-        return " ".join(decoded(recipient) for recipient in self._parcel.recipients)
+    def _recipients(self) -> list[str]:
+        return [decoded(recipient) for recipient in self._parcel.recipients]
 
     async def feed(self, data: bytes) -> None:
         """Add some bytes to the spool. Raises PollFailed (IOERR) when there is no room."""
@@ -183,10 +209,21 @@ class MdaDelivery:
 
     def _judge(self, program: Program, status: int) -> Outcome:
         if status == 0:
-            taken = tuple((decoded(r), Verdict.ACCEPTED) for r in self._parcel.recipients)
-            return Outcome(Verdict.ACCEPTED, "", taken)
-        how = f"returned nonzero status {status}" if status > 0 else f"died of signal {-status}"
-        return Outcome(Verdict.POSTPONED, f"MDA {how}{said(program)}")
+            taken = tuple((who, Verdict.ACCEPTED) for who in self._recipients())
+            return Outcome(Verdict.ACCEPTED, "", taken, warning=self._warning())
+        if status < 0:
+            return Outcome(Verdict.POSTPONED, f"MDA died of signal {-status}{said(program)}")
+        name = f" ({NAMES[status]})" if status in NAMES else ""
+        for_good = status not in NOT_ABOUT_THE_MESSAGE
+        verdict = Verdict.REFUSED if for_good else Verdict.POSTPONED
+        return Outcome(verdict, f"MDA returned nonzero status {status}{name}{said(program)}")
+
+    def _warning(self) -> str:
+        """Say, once, that a command has read nothing: the descriptor is ours too, and shows it."""
+        if self._sink.warned or os.lseek(self._spool, 0, os.SEEK_CUR):
+            return ""
+        self._sink.warned = True
+        return "the command says that it has the message and has read nothing of it"
 
     async def abandon(self) -> None:
         """Forget the spool: no process has seen it."""

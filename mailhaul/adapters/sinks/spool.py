@@ -29,6 +29,14 @@ def write_spool(spool: int, data: bytes, folder: str) -> None:
         raise spool_failed(folder, error) from None
 
 
+def read_spool(spool: int, offset: int, octets: int, folder: str) -> bytes:
+    """Return at most so many octets from there. Raises PollFailed (IOERR)."""
+    try:
+        return os.pread(spool, octets, offset)
+    except OSError as error:
+        raise spool_failed(folder, error) from None
+
+
 def write_all(file: int, data: bytes) -> None:
     """Write all octets, however many the system takes at a time. Raises OSError."""
     view = memoryview(data)

@@ -16,15 +16,13 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Report, Said
-from ...flows.requests import Close, RuntimeFault
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import ProtocolError, RemoteProtocolError
+from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
     Command,
     Expunge,
     ListMailboxes,
-    Logout,
     Select,
     UidExpunge,
     UidFetch,
@@ -49,7 +47,7 @@ from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
 from .access import Access, shown
-from .imap_login import greet
+from .imap_login import greet, log_out
 from .imap_texts import Texts
 
 ACTION_SIZE = 500
@@ -60,12 +58,16 @@ SPECIAL = "\\"
 """What the name of a special use begins with."""
 LARGEST, DIGITS = 2**32 - 1, 10
 """What a number of IMAP may be, and how long (RFC 3501, 9)."""
-GOODBYE = 10.0
-"""Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
+PLAIN = b"(UID RFC822.SIZE BODY.PEEK[])"
+MARKED = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+"""What is asked for with each message: PEEK leaves its flags as they were."""
 
 
 class ImapSource:
-    """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods."""
+    """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods.
+
+    ``with_marks`` asks for flags and date along with each text, for a sink that wants them.
+    """
 
     remembers = True
     in_sessions = False
@@ -73,7 +75,8 @@ class ImapSource:
     envelope_sender: bytes | None = None
     envelope_recipient: bytes | None = None
 
-    def __init__(self, access: Access, report: Report) -> None:
+    def __init__(self, access: Access, report: Report, *, with_marks: bool = False) -> None:
+        self._items = MARKED if with_marks else PLAIN
         self._access = access
         self._report = report
         self.timeout = access.timeout
@@ -107,19 +110,7 @@ class ImapSource:
 
     async def close(self) -> None:
         """Log out, if there is still somebody to say it to."""
-        channel = self.channel
-        if not channel.open:
-            return
-        try:
-            if not channel.machine.outstanding and channel.machine.state != "error":
-                channel.machine.send(Logout())
-                channel.pace = Pace(channel.machine, GOODBYE)
-                while not isinstance(await next_event(channel, GOODBYE), Completed):
-                    pass
-        except (ProtocolError, RuntimeFault):
-            # All that mattered was confirmed before; how the server hangs up is its affair.
-            pass
-        await Close(channel)
+        await log_out(self.channel)
 
     async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
         """Return names as they are, and what patterns and special uses stand for, each once.
@@ -218,6 +209,8 @@ class ImapSource:
 
         def note(event: Any) -> None:
             if isinstance(event, Found):
+                if max(event.uids, default=0) > LARGEST:
+                    raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
                 found.update(event.uids)
 
         done = await self._ask(UidSearch(criteria), note)
@@ -270,7 +263,7 @@ class ImapSource:
     def request(self, message: Listed) -> None:
         """Ask for a message, without marking it."""
         uid = int(message.uid)
-        self.channel.machine.send(UidFetch(b"%d" % uid, b"(UID RFC822.SIZE BODY.PEEK[])"))
+        self.channel.machine.send(UidFetch(b"%d" % uid, self._items))
         self._texts.ask(uid)
 
     def pull(self) -> Part | None:

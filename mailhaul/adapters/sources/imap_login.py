@@ -10,12 +10,17 @@ from typing import Any
 
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Open, Pipe, UpgradeToTls
+from ...flows.pace import Pace
+from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
+from ...protocols.errors import ProtocolError
 from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Capability, Command, Login, StartTls
+from ...protocols.imap.commands import Capability, Command, Login, Logout, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
+
+GOODBYE = 10.0
+"""Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
 
 
 async def greet(channel: Channel[ImapClient], access: Access) -> None:
@@ -34,6 +39,22 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
         return
     await secure(channel, access)
     await log_in(channel, access)
+
+
+async def log_out(channel: Channel[ImapClient]) -> None:
+    """Say good-bye, if there is still somebody to say it to, and close the connection."""
+    if not channel.open:
+        return
+    try:
+        if not channel.machine.outstanding and channel.machine.state != "error":
+            channel.machine.send(Logout())
+            channel.pace = Pace(channel.machine, GOODBYE)
+            while not isinstance(await next_event(channel, GOODBYE), Completed):
+                pass
+    except (ProtocolError, RuntimeFault):
+        # All that mattered was confirmed before; how the server hangs up is its affair.
+        pass
+    await Close(channel)
 
 
 async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
@@ -83,8 +104,7 @@ def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
     raise PollFailed(
         ExitCode.SOCKET,
         f"{access.peer}: the server logs us in (PREAUTH) before TLS could be started, which your "
-        'configuration requires; use "ssl", or "sslproto \'\'" if the connection is safe by '
-        "other means",
+        f"configuration requires; {access.way_out} if the connection is safe by other means",
     )
 
 
@@ -104,7 +124,7 @@ async def secure(channel: Channel[ImapClient], access: Access) -> None:
         raise PollFailed(
             ExitCode.SOCKET,
             f"{access.peer}: the server refuses STARTTLS ({shown(granted.text)}), which your "
-            'configuration requires; use "ssl", or "sslproto \'\'" to go without TLS',
+            f"configuration requires; {access.way_out} to go without TLS",
         )
     await UpgradeToTls(channel, access.trust, access.timeout)
     channel.machine.tls_started()

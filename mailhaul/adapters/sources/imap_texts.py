@@ -11,23 +11,29 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ...flows.source import Arrived, Arriving, Complete, Part, Piece, Unavailable
+from ...flows.source import Arrived, Arriving, Complete, Marks, Part, Piece, Unavailable
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.events import BodyChunk, BodyStart, Condition, Fetched
 
 HELD = 16 * 1024 * 1024
 """Octets of later messages that may wait for an earlier one."""
+LASTING_FLAGS = frozenset({rb"\seen", rb"\flagged", rb"\answered", rb"\draft"})
+"""System flags that say something of the message wherever it is (RFC 3501, 2.3.2)."""
 
 
 @dataclass(slots=True)
 class Text:
-    """One message that was asked for. ``whole`` says that all octets announced have come."""
+    """One message that was asked for. ``whole`` says that all octets announced have come.
+
+    ``marks`` are there if the response held flags or a date.
+    """
 
     uid: int
     parts: deque[Part] = field(default_factory=deque[Part])
     arriving: Arriving | None = None
     octets: int = 0
     size: int | None = None
+    marks: Marks | None = None
     whole: bool = False
     over: bool = False
 
@@ -104,6 +110,7 @@ class Texts:
                 f"text of message {event.uid} came where {text.uid} was due", state="selected"
             )
         text.size = event.size
+        text.marks = marks_of(event)
 
     def end(self, uid: int, condition: Condition, why: str) -> None:
         """The tagged reply: only now a message is complete, or it is not to be had."""
@@ -113,7 +120,7 @@ class Texts:
         text.over = True
         if condition is Condition.OK and text.whole and text.arriving:
             size = text.size if text.size is not None else text.arriving.size
-            text.parts.append(Arrived(Complete(uid, text.octets), size))
+            text.parts.append(Arrived(Complete(uid, text.octets, text.marks), size))
         elif text.arriving or condition is not Condition.OK:
             text.parts.append(Unavailable(uid, why))
         else:
@@ -125,3 +132,15 @@ class Texts:
         self._held = sum(
             len(part.data) for text in texts[1:] for part in text.parts if isinstance(part, Piece)
         )
+
+
+def marks_of(event: Fetched) -> Marks | None:
+    """Return what a response says of a message beside its text.
+
+    Keywords count, but \\Deleted and \\Recent are about this mailbox only.
+    """
+    if event.flags is None and event.internal_date is None:
+        return None
+    named = event.flags or ()
+    flags = (flag for flag in named if flag[:1] != b"\\" or flag.lower() in LASTING_FLAGS)
+    return Marks(tuple(flags), event.internal_date)

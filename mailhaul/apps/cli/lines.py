@@ -47,8 +47,8 @@ class Lines:
         self, verbosity: int, out: TextIO | None = None, err: TextIO | None = None
     ) -> None:
         self.verbosity = verbosity
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
         self._unfinished = False
         self._hidden: set[str] = set()
 
@@ -63,33 +63,33 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line of progress, unless silent."""
         if self.verbosity:
-            self._print(self._out, f"mailhaul: {escape(text)}")
+            self._print(self.out, f"mailhaul: {escape(text)}")
 
     def detail(self, text: str) -> None:
         """Print a line for those who asked for more."""
         if self.verbosity > 1:
-            self._print(self._out, f"mailhaul: {escape(self._redacted(text))}")
+            self._print(self.out, f"mailhaul: {escape(self._redacted(text))}")
 
     def complain(self, text: str) -> None:
         """Print an error, silent or not."""
-        self._print(self._err, f"mailhaul: {escape(self._redacted(text))}")
+        self._print(self.err, f"mailhaul: {escape(self._redacted(text))}")
 
     def raw(self, text: str) -> None:
         """Print a line without prefix, unless silent."""
         if self.verbosity:
-            self._print(self._out, escape(text))
+            self._print(self.out, escape(text))
 
     def begin(self, text: str) -> None:
         """Print the first part of a line, unless silent."""
         if self.verbosity:
             self._finish()
-            write(self._out, escape(text))
+            write(self.out, escape(text))
             self._unfinished = True
 
     def end(self, text: str) -> None:
         """Print the last part of a line."""
         if self.verbosity and self._unfinished:
-            write(self._out, f"{escape(text)}\n")
+            write(self.out, f"{escape(text)}\n")
             self._unfinished = False
         else:
             self.raw(text.strip())
@@ -101,7 +101,7 @@ class Lines:
 
     def _finish(self) -> None:
         if self._unfinished:
-            write(self._out, "\n")
+            write(self.out, "\n")
             self._unfinished = False
 
     def _print(self, stream: TextIO, text: str) -> None:
@@ -155,6 +155,8 @@ class AccountLines:
                 lines.end(" flushed" if flushed else " not flushed")
                 if not outcome.accepted:
                     lines.complain(self._error(outcome, what_follows))
+                if outcome.warning:
+                    lines.complain(f"{self._sink} warning: {outcome.warning}")
             case Skipped(number, size, reason, flushed):
                 details = f" ({size} octets) ({reason})" if reason else ""
                 fate = "flushed" if flushed else "not flushed"

@@ -12,16 +12,9 @@ from typing import NoReturn
 from ...adapters.config.caller import Caller, find_caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
-from ...flows.outcome import ExitCode
+from ...flows.outcome import ExitCode, PollFailed
+from .interrupted import Interrupted
 from .lines import Lines
-
-
-class Interrupted(BaseException):
-    """A signal asked us to stop. What was accepted is in the ledger; the rest stays."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = Lines(1)
     try:
         caller = find_caller(os.environ, os.geteuid(), os.getcwd())
-        configuration = load(sys.argv[1:] if argv is None else argv, caller, read_stdin)
+        arguments = sys.argv[1:] if argv is None else argv
+        if arguments[:1] == ["quarantine"]:
+            return int(set_aside(arguments[1:], caller, lines))
+        configuration = load(arguments, caller, read_stdin)
         lines = Lines(verbosity(configuration))
         return int(run(configuration, caller, lines))
     except ConfigErrors as faults:
@@ -40,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigRefused as refusal:
         lines.complain(str(refusal))
         return refusal.exit_code
+    except PollFailed as failure:
+        lines.complain(str(failure))
+        return int(failure.code)
     except Interrupted as stop:
         lines.complain(f"terminated with signal {stop.number}")
         return int(ExitCode.UNDEFINED)
@@ -76,6 +75,13 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     code = poll_all(configuration, caller, lines)
     lines.detail(f"normal termination, status {int(code)}")
     return code
+
+
+def set_aside(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Look after the messages that were set aside. A server of this name comes after ``--``."""
+    from .quarantine import quarantine
+
+    return quarantine(arguments, caller, lines)
 
 
 def dump(configuration: Configuration, lines: Lines) -> None:

@@ -158,6 +158,8 @@ class Surroundings:
     locks: str
     hostname: str
     tracer: TracerFor
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the program is to come to an end: then no further message is begun."""
 
 
 KEEP_ALL = Policy()
@@ -191,17 +193,31 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
     )
 
 
-def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Poll | EtrnPoll:
-    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings."""
+def plan(
+    settings: AccountSettings,
+    around: Surroundings,
+    report: Report,
+    source: MailSource | None = None,
+) -> Poll | EtrnPoll:
+    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings.
+
+    A ``source`` that is open already may be used again.
+    """
     if settings.protocol == "etrn":
         from ...adapters.etrn import EtrnPoll
 
         access = access_of(settings, around.tracer("ETRN"))
         domains = settings.fetchdomains or (around.hostname,)
         return EtrnPoll(access, domains, around.hostname, report)
-    source = source_of(settings, around, report)
+    source = source or source_of(settings, around, report)
     if settings.maildir is not None:
         name, sink = maildir_sink(settings.maildir, around)
+    elif settings.append is not None:
+        from .append import append_sink
+
+        name, sink = append_sink(settings, settings.append, around)
+    elif settings.mbox is not None:
+        name, sink = mbox_sink(settings.mbox, around)
     elif settings.bsmtp is not None:
         name, sink = bsmtp_sink(settings.bsmtp)
     elif settings.mda is not None:
@@ -220,6 +236,7 @@ def plan(settings: AccountSettings, around: Surroundings, report: Report) -> Pol
         around.ledger,
         lambda sink: make_packer(settings, around, source, sink, multidrop),
         report,
+        around.stopping,
     )
 
 
@@ -250,7 +267,7 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
     if kind_of(settings) == "imap":
         from ...adapters.sources.imap import ImapSource
 
-        return ImapSource(access, report)
+        return ImapSource(access, report, with_marks=settings.append is not None)
     from ...adapters.sources.pop3 import Pop3Source
 
     return Pop3Source(
@@ -275,6 +292,17 @@ def maildir_sink(folder: str, around: Surroundings) -> tuple[str, Callable[[], S
     return f"maildir {folder}", make
 
 
+def mbox_sink(path: str, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of a mailbox file as a sink, and what makes it."""
+
+    def make() -> Sink:
+        from ...adapters.sinks.mbox import MboxSink
+
+        return MboxSink(path, around.hostname, spool_folder())
+
+    return f"mbox {path}", make
+
+
 def bsmtp_sink(path: str) -> tuple[str, Callable[[], Sink]]:
     """Return the name of a file of batched SMTP as a sink, and what makes it."""
 
@@ -297,7 +325,8 @@ def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[],
     def make() -> Sink:
         from ...adapters.sinks.mda import MdaSink
 
-        return MdaSink(command, float(settings.timeout), spool_folder())
+        split = settings.mdasplit
+        return MdaSink(command, float(settings.timeout), spool_folder(), split=split)
 
     return f"mda {command}", make
 
@@ -360,11 +389,13 @@ def make_packer(
     from ...flows.parcel import Packer, Treatment
     from ...protocols.message.outgoing import HeaderRules
 
+    # From one mailbox to another nothing is added: the same message is to be there.
+    moved = settings.append is not None
     rules = HeaderRules(
         truename=settings.host,
         user=settings.remote_user,
-        trace=None if around.globals.invisible else trace_of(settings, around, source),
-        rewrite=settings.rewrite,
+        trace=None if moved or around.globals.invisible else trace_of(settings, around, source),
+        rewrite=settings.rewrite and not moved,
         drop_status=settings.dropstatus,
         drop_delivered=settings.dropdelivered,
         keep_return_path=sink.keeps_return_path,
@@ -379,6 +410,7 @@ def make_packer(
             smtp_address=settings.smtpaddress,
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
+            mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
             told=source.envelope_recipient,
             multidrop=multidrop,

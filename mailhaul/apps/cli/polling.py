@@ -1,10 +1,11 @@
-"""The polls of one run, one account after the other, on the blocking runtime."""
+"""The polls of one run: one account on the blocking runtime, several under trio."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.caller import Caller
@@ -13,20 +14,56 @@ from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.lock import AccountLock
 from ...adapters.ledger.store import SqliteLedger
+from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.machine import Trace
 from ...protocols.secret import Secret
 from ...runtimes import blocking
+from .interrupted import Interrupted
 from .lines import AccountLines, Lines, status_line
 from .plan import Surroundings, account_of, kind_of, local_hostname, plan
 
+if TYPE_CHECKING:
+    from .plan import MailSource
+
+SINKS = {
+    "append": "APPEND",
+    "mbox": "mbox",
+    "maildir": "Maildir",
+    "bsmtp": "BSMTP",
+    "mda": "MDA",
+}
+"""How status lines call the sinks that an option of their own chooses."""
+
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
-    """Poll every account in turn: 0 if any brought mail, else the code of the last one."""
+    """Poll every account, side by side unless told otherwise.
+
+    The exit code is 0 if any brought mail, else that of the last one in the file.
+    """
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
+    around = surroundings(configuration, caller, lines)
+    accounts = configuration.accounts
+    try:
+        if len(accounts) == 1 or configuration.run.one_by_one:
+            return combined([blocking.run(poll_account(one, around, lines)) for one in accounts])
+        from ..daemon.side_by_side import poll_side_by_side
+
+        # Who is asked for a password should not have to guess which poll wants it.
+        accounts = tuple(with_typed_password(settings) for settings in accounts)
+        codes, number = poll_side_by_side(accounts, around, lines)
+    finally:
+        around.ledger.close()
+    if number:
+        raise Interrupted(number)
+    return combined(codes)
+
+
+def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> Surroundings:
+    """Return what is the same for every account."""
     folder = state_folder(caller, os.environ)
-    around = Surroundings(
+    return Surroundings(
         caller=caller,
         globals=configuration.globals,
         check=configuration.run.check,
@@ -35,23 +72,32 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
     )
-    try:
-        codes = [poll_account(settings, around, lines) for settings in configuration.accounts]
-    finally:
-        around.ledger.close()
+
+
+def combined(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the exit code of a run from those of its accounts, in the order of the file."""
     if ExitCode.SUCCESS in codes:
         return ExitCode.SUCCESS
     return codes[-1] if codes else ExitCode.NOMAIL
 
 
-def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll one account; what goes wrong with it is printed and is its exit code."""
+async def poll_account(
+    settings: AccountSettings,
+    around: Surroundings,
+    lines: Lines,
+    source: MailSource | None = None,
+) -> ExitCode:
+    """Poll one account; what goes wrong with it is printed and is its exit code.
+
+    This is a flow, for a runtime to run.
+    """
     lines.detail(f"{about(settings)}: poll started")
     try:
         settings = with_password(settings)
-        if settings.password is not None:
-            lines.hide(settings.password.reveal().decode("utf-8", "replace"))
-        code = poll_locked(settings, around, lines)
+        for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
+            if secret is not None:
+                lines.hide(secret.reveal().decode("utf-8", "replace"))
+        code = await poll_locked(settings, around, lines, source)
     except PollFailed as failure:
         lines.complain(str(failure))
         code = failure.code
@@ -61,40 +107,48 @@ def poll_account(settings: AccountSettings, around: Surroundings, lines: Lines) 
     return code
 
 
-def poll_locked(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll one account while nobody else does."""
-    if settings.protocol == "auto":
-        return poll_some(settings, around, lines)
+async def poll_locked(
+    settings: AccountSettings,
+    around: Surroundings,
+    lines: Lines,
+    source: MailSource | None = None,
+) -> ExitCode:
+    """Poll one account while nobody else does. Raises PollFailed."""
+    if settings.protocol == "auto" and source is None:
+        return await poll_some(settings, around, lines)
     account = account_of(settings, around.check)
-    kind = kind_of_sink(settings)
-    folders = settings.folders != ("INBOX",)
-    in_parts = kind_of(settings) == "imap"
-    report = AccountLines(lines, account, folders, kind, in_parts=in_parts)
     with AccountLock(around.locks, account.name):
-        poll = plan(settings, around, report)
+        poll = plan(settings, around, account_lines(settings, account, lines), source)
         if not (settings.preconnect or settings.postconnect):
-            return blocking.run(poll.run())
+            return await poll.run()
         from ...adapters.connect_commands import surrounded
 
-        return blocking.run(surrounded(poll.run, settings.preconnect, settings.postconnect))
+        return await surrounded(poll.run, settings.preconnect, settings.postconnect)
 
 
-def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-    """Poll by IMAP, and by POP3 where IMAP is not spoken."""
+async def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
     try:
-        return poll_locked(settings.with_protocol("imap"), around, lines)
+        return await poll_locked(settings.with_protocol("imap"), around, lines)
     except PollFailed as failure:
         if failure.code is not ExitCode.PROTOCOL:
             raise
         lines.detail(str(failure))
-    return poll_locked(settings.with_protocol("pop3"), around, lines)
+    return await poll_locked(settings.with_protocol("pop3"), around, lines)
+
+
+def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:
+    """Return what finds the words for what a poll of this account reports."""
+    folders = settings.folders != ("INBOX",)
+    in_parts = kind_of(settings) == "imap"
+    return AccountLines(lines, account, folders, kind_of_sink(settings), in_parts=in_parts)
 
 
 def kind_of_sink(settings: AccountSettings) -> str:
     """Return how status lines call where mail goes."""
-    for name in ("maildir", "bsmtp", "mda"):
+    for name, shown in SINKS.items():
         if getattr(settings, name) is not None:
-            return "Maildir" if name == "maildir" else name.upper()
+            return shown
     return "LMTP" if settings.lmtp else "SMTP"
 
 
@@ -126,6 +180,13 @@ def with_password(settings: AccountSettings) -> AccountSettings:
 
     typed = getpass(f"Enter password for {whose}: ")
     return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
+
+
+def with_typed_password(settings: AccountSettings) -> AccountSettings:
+    """Ask for a password that only somebody at the terminal knows, if there is somebody."""
+    if settings.keeps_password_elsewhere or not needs_password(settings) or not os.isatty(0):
+        return settings
+    return with_password(settings)
 
 
 def state_folder(caller: Caller, environ: Mapping[str, str]) -> str:

@@ -60,6 +60,8 @@ def sentences(account: AccountSettings) -> list[str]:
     )
     if account.mda is not None:
         said.append(f"Messages will be delivered with {account.mda!r}.")
+    elif account.append is not None:
+        said.append(f"Messages will be stored in {account.append}.")
     else:
         kind = "LMTP" if account.lmtp else "SMTP"
         hosts = " ".join(account.smtphosts or ("localhost",))

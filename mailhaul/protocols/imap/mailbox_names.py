@@ -19,6 +19,11 @@ def encode_mailbox(name: str, *, utf8: bool = False) -> bytes:
         return name.encode("ascii")
     if utf8:
         return name.encode("utf-8", "surrogateescape")
+    return encode_name(name)
+
+
+def encode_name(name: str) -> bytes:
+    """Return a name in modified UTF-7 that nobody can have encoded before, as one from a URL."""
     encoded = bytearray()
     pending = ""
     for character in name:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from ..errors import LocalProtocolError
 from ..record import Record
+from .content_type import is_boundary
 from .envelope import is_path
 from .hosts import host_bytes
 from .trace import plain_bytes
@@ -23,9 +24,6 @@ LINE_LIMIT = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
 QUOTED_LIMIT = 900
 """Octets that are quoted of a reply or an address: with what stands before them, one line."""
-BOUNDARY_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'()+_,-./:=?"
-"""What a boundary is made of (RFC 2046, 5.1.1), less the blank, which may not be its last."""
-BOUNDARY_LIMIT = 70
 
 
 class Failure(Record):
@@ -60,7 +58,7 @@ def bounce(occasion: Occasion, sender: bytes, failures: Sequence[Failure], heade
     where nothing failed.
     """
     boundary = occasion.boundary
-    if not 0 < len(boundary) <= BOUNDARY_LIMIT or boundary.translate(None, BOUNDARY_BYTES):
+    if not is_boundary(boundary):
         raise LocalProtocolError("this is no MIME boundary")
     if not (sender.isascii() and is_path(sender)):
         raise LocalProtocolError("no bounce can go to this sender")

@@ -1,10 +1,12 @@
-"""Line ends of a message under way, changed chunk by chunk (options stripcr and forcecr).
+"""Line ends of a message under way, changed chunk by chunk (stripcr, forcecr, APPEND).
 
 Each converter works on whole chunks and holds back at most one CR, whose LF may still come.
 ``feed`` returns what can be passed on, ``finish`` the rest.
 """
 
 from __future__ import annotations
+
+from ..dots import normalized
 
 
 class Identity:
@@ -64,3 +66,18 @@ class ForceCr(LineEndConverter):
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
         return data.replace(b"\n", b"\r\n")
+
+
+class Canonical(LineEndConverter):
+    """CRLF stays, a bare CR and a bare LF each become CRLF: the rule of SMTP's text.
+
+    Nothing is added behind a last line that has no end.
+    """
+
+    def finish(self) -> bytes:
+        """Return the line end that a CR at the very end is."""
+        return self.convert(super().finish())
+
+    def convert(self, data: bytes) -> bytes:
+        """Return the bytes with CRLF for every line end."""
+        return normalized(data)

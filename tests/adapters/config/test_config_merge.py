@@ -71,6 +71,8 @@ def test_an_account_has_the_documented_defaults(accounts: Accounts) -> None:
         ("is joe", "is ann", "local_names", (("ann", "ann"),)),
         ("is *", "is ann", "wildcard", True),
         ("mda x", "", "stripcr", True),
+        ("maildir x", "", "stripcr", True),
+        ("mbox x", "", "stripcr", True),
         ("mda x no stripcr", "", "stripcr", False),
         ("stripcr", "", "stripcr", True),
         ("envelope 3 X", "envelope Y", "envelope_skip", 3),

@@ -194,7 +194,7 @@ def outcome(data: bytes) -> RcFile | ConfigErrors:
     before=st.lists(WORDS, max_size=6),
     password=PASSWORDS,
     after=st.lists(WORDS, max_size=4),
-    option=st.sampled_from(["pass", "password", "esmtppassword"]),
+    option=st.sampled_from(["pass", "password", "esmtppassword", "appendpassword"]),
 )
 def test_no_error_near_a_password_shows_it(
     before: list[str], password: str, after: list[str], option: str

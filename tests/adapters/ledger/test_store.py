@@ -14,8 +14,8 @@ import pytest
 from mailhaul.adapters.ledger.lock import AccountLock
 from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.memory import Offer, Owed
-from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from mailhaul.flows.memory import Held, Offer, Owed
+from mailhaul.flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
 
 TAKEN = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
 
@@ -153,19 +153,52 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
         SqliteLedger(path).page("a", "s", "INBOX", 7)
 
 
-def test_two_polls_of_one_account_exclude_each_other(tmp_path: Path) -> None:
+def test_two_processes_that_poll_one_account_exclude_each_other(tmp_path: Path) -> None:
     folder = str(tmp_path / "locks")
-    with AccountLock(folder, "imap joe@server"):
+    code = (
+        "import sys\n"
+        "from mailhaul.adapters.ledger.lock import AccountLock\n"
+        "with AccountLock(sys.argv[1], 'imap joe@server'):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"held\n"
         with (
-            pytest.raises(PollFailed, match=f"process {os.getpid()}") as caught,
+            pytest.raises(PollFailed, match=f"process {other.pid}") as caught,
             AccountLock(folder, "imap joe@server"),
         ):
             pass
         with AccountLock(folder, "imap ann@server"):
             pass
+        other.communicate()
     assert caught.value.code is ExitCode.EXCLUDE
     with AccountLock(folder, "imap joe@server"):
         pass
+
+
+def test_one_process_may_hold_a_lock_several_times_until_the_last_has_let_go(
+    tmp_path: Path,
+) -> None:
+    folder = str(tmp_path / "locks")
+    try_it = (
+        "import sys\n"
+        "from mailhaul.adapters.ledger.lock import AccountLock\n"
+        "AccountLock(sys.argv[1], 'imap joe@server').__enter__()\n"
+    )
+
+    def taken() -> bool:
+        argv = [sys.executable, "-c", try_it, folder]
+        return subprocess.run(argv, check=False, capture_output=True).returncode != 0
+
+    with AccountLock(folder, "imap joe@server"):
+        with AccountLock(folder, "imap joe@server"):
+            assert taken()
+        assert taken()
+    assert not taken()
 
 
 def test_a_dead_holder_never_blocks(tmp_path: Path) -> None:
@@ -279,3 +312,58 @@ def test_a_ledger_from_before_names_is_brought_up_to_date(tmp_path: Path) -> Non
     page = SqliteLedger(str(path)).page("a", "s", "INBOX", 1)
     offer = page.offered(7, 100)
     assert (offer.again, bool(offer.name)) == (False, True)
+
+
+NO = Outcome(Verdict.REFUSED, "550 no")
+LATER = Outcome(Verdict.POSTPONED, "451 later")
+
+
+class Clock:
+    """Time as a test wants it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
+    clock = Clock()
+    page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
+    page.offered(1, 100)
+    assert page.rejected(1, 100, NO) == Failures(1, 0)
+    clock.now += 60
+    page.offered(1, 100)
+    assert page.rejected(1, 100, NO) == Failures(2, 60)
+    # What is put off says nothing about the message, and another size is another message.
+    assert page.rejected(1, 100, LATER) == Failures(2, 60)
+    assert page.rejected(1, 101, NO) == Failures(1, 0)
+
+
+def test_what_no_sink_took_is_held_and_what_one_took_is_not(tmp_path: Path) -> None:
+    clock = Clock()
+    page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
+    page.rejected(1, 100, NO)
+    page.rejected(2, 200, LATER)
+    page.rejected(3, 300, NO)
+    page.accepted(3, 300, Action.DELETE, TAKEN)
+    assert page.held() == [Held(1, 100, 0, False), Held(2, 200, 0, False)]
+    clock.now = 2000
+    page.rejected(1, 100, NO)
+    page.set_aside(1)
+    assert page.held() == [Held(1, 100, 2000, True), Held(2, 200, 0, False)]
+
+
+def test_a_ledger_from_before_refusals_were_counted_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    offer = SqliteLedger(str(path)).page("a", "s", "INBOX", 1).offered(7, 100)
+    with sqlite3.connect(path) as connection:
+        for column in ("tries", "since", "tried", "reason"):
+            connection.execute(f"ALTER TABLE message DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    page = SqliteLedger(str(path)).page("a", "s", "INBOX", 1)
+    assert page.offered(7, 100) == Offer(offer.name, True)
+    page.set_aside(7)
+    assert [held.set_aside for held in page.held()] == [True]

@@ -14,7 +14,7 @@ RECIPIENT = "joe; rm -rf *"
 
 def output_of(command: str, sender: str = SENDER, recipient: str = RECIPIENT) -> str:
     template = Template(command)
-    argv = template.argv(sender, recipient)
+    argv = template.argv(sender, [recipient])
     if template.shell:
         argv = ("/bin/sh", "-c", argv[0], "sh", *argv[1:])
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
@@ -23,7 +23,7 @@ def output_of(command: str, sender: str = SENDER, recipient: str = RECIPIENT) ->
 def test_a_plain_command_runs_without_a_shell() -> None:
     template = Template("/usr/lib/sendmail -oem -f %F %T")
     assert not template.shell
-    assert template.argv("a@b", "joe") == ("/usr/lib/sendmail", "-oem", "-f", "a@b", "joe")
+    assert template.argv("a@b", ["joe"]) == ("/usr/lib/sendmail", "-oem", "-f", "a@b", "joe")
 
 
 @pytest.mark.parametrize("command", ["cat >>/dev/null", "a | b", "a 'b c'", "a $HOME", "a=1 b"])
@@ -56,4 +56,35 @@ def test_other_percent_signs_stay() -> None:
 
 
 def test_a_part_of_a_word_is_replaced_too() -> None:
-    assert Template("deliver -d%T").argv("", "joe")[-1] == "-djoe"
+    assert Template("deliver -d%T").argv("", ["joe"])[-1] == "-djoe"
+
+
+SEVERAL = ["joe", "ann b", "$(id)"]
+
+
+def arguments(command: str, *, split: bool) -> list[str]:
+    """Return what a command that ends its arguments with | is given."""
+    template = Template(command, split=split)
+    argv = template.argv(SENDER, SEVERAL)
+    if template.shell:
+        argv = ("/bin/sh", "-c", argv[0], "sh", *argv[1:])
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    return done.stdout.split("|")[:-1]
+
+
+def test_several_recipients_are_one_argument_as_with_fetchmail() -> None:
+    assert Template("x %F %T").argv(SENDER, SEVERAL) == ("x", SENDER, "joe ann b $(id)")
+    assert arguments("printf '%b|' %F %T", split=False) == [SENDER, "joe ann b $(id)"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["printf '%b|' %F %T | cat", 'printf \'%b|\' "%F" "%T"', "printf '%b|' '%F' '%T'"],
+)
+def test_each_recipient_may_be_an_argument_of_its_own(command: str) -> None:
+    assert arguments(command, split=True) == [SENDER, *SEVERAL]
+
+
+def test_each_recipient_may_be_an_argument_of_its_own_without_a_shell() -> None:
+    template = Template("x -f %F -- %T", split=True)
+    assert template.argv("a@b", SEVERAL) == ("x", "-f", "a@b", "--", *SEVERAL)

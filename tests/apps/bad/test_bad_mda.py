@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_a_command_that_the_shell_does_not_find_is_quoted(tmp_path: Path) -> Non
     ("end", "words"),
     [
         ("exit 1", "MDA returned nonzero status 1"),
-        ("exit 75", "MDA returned nonzero status 75"),
+        ("exit 67", "MDA returned nonzero status 67 (EX_NOUSER)"),
+        ("exit 75", "MDA returned nonzero status 75 (EX_TEMPFAIL)"),
         ("kill -9 $$", "MDA died of signal 9"),
     ],
 )
@@ -60,10 +62,34 @@ def test_a_command_that_fails_is_quoted_and_keeps_the_message(
 
 
 def test_a_command_that_reads_nothing_and_ends_well_has_accepted(tmp_path: Path) -> None:
-    with ScriptedImap(message(1, b"x" * 500_000)) as server:
+    with ScriptedImap(message(1, b"x" * 500_000), message(2)) as server:
         run = deliver(tmp_path, server, "true")
         assert server.mailbox == {}
+    assert run.code == 0
+    # Once is enough.
+    assert run.complaint.count("has read nothing of it") == 1
+
+
+def test_a_command_that_reads_a_part_and_ends_well_has_accepted(tmp_path: Path) -> None:
+    with ScriptedImap(message(1, b"x" * 500_000)) as server:
+        run = deliver(tmp_path, server, "head -c 10")
+        assert server.mailbox == {}
     assert (run.code, run.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"), [(1, "refused"), (67, "refused"), (75, "postponed"), (127, "postponed")]
+)
+def test_only_what_speaks_of_the_message_counts_as_a_refusal(
+    tmp_path: Path, status: int, stored: str
+) -> None:
+    failing = script(tmp_path / "failing", f"exit {status}")
+    with ScriptedImap(message(1)) as server:
+        deliver(tmp_path, server, str(failing))
+    (path,) = tmp_path.rglob("ledger.db")
+    ledger = sqlite3.connect(path)
+    assert ledger.execute("SELECT state FROM message").fetchall() == [(stored,)]
+    ledger.close()
 
 
 @pytest.mark.parametrize("reads", ["", "cat >/dev/null; "])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.message.line_ends import ForceCr, Identity, StripCr
+from mailhaul.protocols.message.line_ends import Canonical, ForceCr, Identity, StripCr
 
-Converter = Identity | StripCr | ForceCr
+Converter = Identity | StripCr | ForceCr | Canonical
 CHUNKS = st.lists(st.text("\r\nab", max_size=6).map(str.encode), max_size=12)
 
 
@@ -31,6 +31,12 @@ def test_strip_cr_is_the_naive_replacement_for_any_split(chunks: list[bytes]) ->
 @given(CHUNKS)
 def test_force_cr_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -> None:
     assert converted(ForceCr(), chunks) == re.sub(rb"(?<!\r)\n", b"\r\n", b"".join(chunks))
+
+
+@given(CHUNKS)
+def test_canonical_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -> None:
+    expected = re.sub(rb"\r\n|\r|\n", b"\r\n", b"".join(chunks))
+    assert converted(Canonical(), chunks) == expected
 
 
 @pytest.mark.parametrize(

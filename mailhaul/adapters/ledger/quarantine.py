@@ -1,0 +1,61 @@
+"""The messages that were set aside: what is known of them, and what the user wants done.
+
+They lie where they always lay, at their servers; here is only the memory of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...flows.account import Action
+from ...flows.source import Uid
+from ...protocols.record import Record
+from .store import SqliteLedger
+
+
+class Stuck(Record):
+    """One message in quarantine. Times are Unix time, ``size`` is in octets."""
+
+    key: str
+    account: str
+    sink: str
+    mailbox: str
+    uid: Uid
+    size: int
+    tries: int
+    since: int
+    tried: int
+    reason: str
+
+
+KEY = "substr(message.name, instr(message.name, '.R') + 2, 8)"
+"""What people call a message here: a part of the name that it was last offered under."""
+LIST = f"""
+SELECT {KEY}, account, sink, mailbox, uid, size, tries, since, tried, reason
+    FROM message JOIN page ON page.id = message.page
+    WHERE state = 'quarantined' ORDER BY account, mailbox, since, uid
+"""  # noqa: S608  KEY is ours
+RETRY = f"""
+UPDATE message SET state = 'refused', tries = 0, since = 0
+    WHERE state = 'quarantined' AND {KEY} = ?
+"""  # noqa: S608
+DROP = f"""
+UPDATE message SET state = 'accepted', action = ?
+    WHERE state = 'quarantined' AND {KEY} = ?
+"""  # noqa: S608
+
+
+def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
+    """Return all that is in quarantine. Raises LedgerFault."""
+    return [Stuck(*row) for row in ledger.write(lambda db: db.execute(LIST).fetchall())]
+
+
+def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:
+    """Let these messages come again at the next poll. Raises LedgerFault."""
+    ledger.write(lambda db: db.executemany(RETRY, [(key,) for key in keys]))
+
+
+def drop(ledger: SqliteLedger, keys: Sequence[str]) -> None:
+    """Let the next poll delete these messages at their servers. Raises LedgerFault."""
+    ledger.write(lambda db: db.executemany(DROP, [(Action.DELETE.value, key) for key in keys]))
+    ledger.make_durable()

@@ -1,0 +1,135 @@
+"""A mailbox file as a sink: each message appended under both locks, whole or not at all.
+
+How a message stands in the file is for protocols/message/mboxrd.py to say, how it is locked for
+mbox_lock.py. A message is spooled until it is whole, so that the locks are held only while it is
+copied and synced. Where that fails the file is cut back to what it was. A kill in the midst leaves
+part of a message, and the one that follows begins behind a blank line all the same; a kill between
+the copy and the ledger's note costs a second copy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...flows.channel import Channel, Program
+from ...flows.outcome import Outcome, Verdict
+from ...flows.requests import Call, Sleep
+from ...flows.sink import Delivery, Parcel
+from ...protocols.message.mboxrd import MboxrdWriter
+from .maildir import failed, sync_folder
+from .mbox_lock import MboxLock
+from .spool import open_spool, write_all
+from .spooled import SpooledDelivery
+
+PATIENCE = 60.0
+"""Seconds that one poll waits for locks, for all its messages together."""
+INTERVAL = 0.5
+"""Seconds between two attempts."""
+
+
+class MboxSink:
+    """One mailbox file. See ``mailhaul.flows.sink.Sink``. ``host`` is named in the lock."""
+
+    keeps_return_path = True
+    domain = ""
+
+    def __init__(self, path: str, host: str, spool_folder: str) -> None:
+        self.path = path
+        self.host = host
+        self.spool_folder = spool_folder
+        self._patience = PATIENCE
+
+    async def open(self) -> None:
+        """Nothing to do: the file is opened for each message."""
+
+    async def offer(self, parcel: Parcel) -> Delivery:
+        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
+        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        return MboxDelivery(self, parcel, spool)
+
+    async def wait(self) -> bool:
+        """Wait before the next attempt; False when this poll has waited long enough."""
+        if self._patience <= 0:
+            return False
+        self._patience -= INTERVAL
+        await Sleep(INTERVAL)
+        return True
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return nothing: a disk answers at once."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing to do: every message is finished by itself."""
+
+
+class MboxDelivery(SpooledDelivery):
+    """One message for the mailbox file. See ``mailhaul.flows.sink.Delivery``."""
+
+    def __init__(self, sink: MboxSink, parcel: Parcel, spool: int) -> None:
+        super().__init__(parcel, spool, sink.spool_folder)
+        self._sink = sink
+        self._text = MboxrdWriter()
+
+    async def ready(self) -> bool:
+        """Write what stands before the header."""
+        parcel = self._parcel
+        await self._write(self._text.begin(parcel.sender, int(time.time()), parcel.header))
+        return True
+
+    async def feed(self, data: bytes) -> None:
+        """Add some bytes to the spool. Raises PollFailed (IOERR)."""
+        if self._verdict is None:
+            await self._write(self._text.feed(data))
+
+    async def _deliver(self) -> None:
+        await self._write(self._text.finish())
+        while not await Call(self._append):
+            if not await self._sink.wait():
+                why = f"{self._sink.path} is locked by another program; mail stays at the server"
+                self._conclude(Outcome(Verdict.POSTPONED, why))
+                return
+        self._accept()
+
+    def _append(self) -> bool:
+        """Append the spool to the file; False while another program has it locked."""
+        lock = MboxLock(self._sink.path, self._sink.host)
+        try:
+            if not lock.take():
+                return False
+            try:
+                self._add(lock.file)
+            finally:
+                lock.release()
+        except OSError as error:
+            raise failed(error.filename or self._sink.path, error) from None
+        return True
+
+    def _add(self, file: int) -> None:
+        """Add to the locked file, all or nothing. Raises OSError, and PollFailed for no file."""
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise failed(self._sink.path, OSError("is no regular file"))
+        try:
+            write_all(file, gap(file, status.st_size))
+            for block in self._blocks():
+                write_all(file, block)
+            os.fsync(file)
+        except OSError:
+            os.ftruncate(file, status.st_size)
+            raise
+        if status.st_size == 0:
+            # It may be new: then its name has to reach the disk, too.
+            sync_folder(os.path.dirname(self._sink.path))
+
+
+def gap(file: int, size: int) -> bytes:
+    """Return what is wanting of the blank line that a message begins behind. Raises OSError."""
+    end = os.pread(file, 2, max(size - 2, 0))
+    if not end or end == b"\n\n":
+        return b""
+    return b"\n" if end.endswith(b"\n") else b"\n\n"

@@ -1,0 +1,117 @@
+"""``mailhaul quarantine``: the messages that no sink takes, and what is to become of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from ...adapters.config.caller import Caller
+from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
+from ...adapters.ledger.store import SqliteLedger
+from ...flows.outcome import ExitCode
+from ...flows.source import in_words
+from .lines import Lines, escape
+from .polling import state_folder
+
+USAGE = """\
+usage: mailhaul quarantine [list]
+       mailhaul quarantine show ID...
+       mailhaul quarantine retry ID... | all
+       mailhaul quarantine drop ID...
+
+A message that was refused ten times, over a day or more, is set aside while others are accepted.
+It stays at its server.
+list   shows what is set aside
+show   tells all that is known of a message
+retry  lets it come again at the next poll
+drop   lets the next poll delete it at the server, unread by anybody
+"""
+
+
+def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Do what the words behind ``quarantine`` say. Raises LedgerFault."""
+    action, *keys = arguments or ("list",)
+    known = action in {"show", "retry", "drop"} and keys
+    if action in {"-h", "-?", "--help"}:
+        sys.stdout.write(USAGE)
+        return ExitCode.SUCCESS
+    if not (known or list(arguments) in ([], ["list"])):
+        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood; {USAGE.strip()}')
+        return ExitCode.SYNTAX
+    path = os.path.join(state_folder(caller, os.environ), "ledger.db")
+    # Who never polled has no ledger, and needs none to see that nothing is set aside.
+    ledger = SqliteLedger(path)
+    found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
+    try:
+        if action == "list":
+            sys.stdout.write("".join(f"{line}\n" for line in table(found)))
+            return ExitCode.SUCCESS if found else ExitCode.NOMAIL
+        return act(action, keys, found, ledger, lines)
+    finally:
+        ledger.close()
+
+
+def act(
+    action: str, keys: Sequence[str], found: Sequence[Stuck], ledger: SqliteLedger, lines: Lines
+) -> ExitCode:
+    """Show, retry or drop the messages with these keys; none if one is unknown."""
+    by_key = {message.key: message for message in found}
+    if action == "retry" and list(keys) == ["all"]:
+        keys = list(by_key)
+    if unknown := [key for key in keys if key not in by_key]:
+        what = " ".join(unknown)
+        lines.complain(f'quarantine: there is no {what}; "mailhaul quarantine list" shows all')
+        return ExitCode.ERROR
+    chosen = [by_key[key] for key in keys]
+    if action == "show":
+        sys.stdout.write("\n".join(map(described, chosen)))
+        return ExitCode.SUCCESS
+    (retry if action == "retry" else drop)(ledger, keys)
+    follows = "comes again" if action == "retry" else "is deleted at the server"
+    for message in chosen:
+        lines.say(f"{message.key} {follows} at the next poll of {message.account}")
+    return ExitCode.SUCCESS
+
+
+def table(found: Sequence[Stuck]) -> Sequence[str]:
+    """Return one line for each message, under a head."""
+    if not found:
+        return ["nothing is in quarantine"]
+    rows = [("ID", "ACCOUNT", "MAILBOX", "UID", "OCTETS", "TRIES", "SINCE", "REASON")]
+    rows += [
+        (
+            *(message.key, escape(message.account), escape(message.mailbox)),
+            *(in_words(message.uid), str(message.size), str(message.tries)),
+            *(moment(message.since)[:10], escape(message.reason)[:60]),
+        )
+        for message in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def described(message: Stuck) -> str:
+    """Return all that is known of one message."""
+    facts = {
+        "id": message.key,
+        "account": escape(message.account),
+        "mailbox": escape(message.mailbox),
+        "uid": in_words(message.uid),
+        "octets": message.size,
+        "sink": escape(message.sink),
+        "tries": message.tries,
+        "first": moment(message.since),
+        "last": moment(message.tried),
+        "reason": escape(message.reason),
+    }
+    return "".join(f"{name + ':':9}{fact}\n" for name, fact in facts.items())
+
+
+def moment(when: int) -> str:
+    """Return a time as people here read it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))

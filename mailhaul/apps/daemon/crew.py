@@ -1,0 +1,98 @@
+"""Polls side by side: bounded in total, for each server and for each listener.
+
+One account's trouble is its own: a server that stalls holds one place among its like, and no
+other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import trio
+
+from ...adapters.config.settings import AccountSettings
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.requests import Address
+from ...runtimes import trio as runtime
+from ..cli.lines import Lines
+from ..cli.plan import Surroundings, listener_address
+from ..cli.polling import poll_account, tracer
+
+TOTAL = 100
+"""Polls at a time."""
+PER_SERVER = 32
+"""Polls at a time of one server; providers count the connections of one user, which are fewer."""
+PER_LISTENER = 10
+"""Connections at a time to one listener: Exim takes 20 as it comes, from everybody."""
+
+
+class Crew:
+    """Runs polls, each when there is room for it."""
+
+    def __init__(self, around: Surroundings, total: int = TOTAL) -> None:
+        self._around = around
+        self._total = trio.CapacityLimiter(total)
+        self._servers: dict[str, trio.CapacityLimiter] = {}
+        self._listeners: dict[Address, trio.CapacityLimiter] = {}
+        self._accounts: dict[tuple[str, str], trio.Lock] = {}
+        self._alone = Alone()
+
+    async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
+        """Poll one account once there is room; its lines go to ``lines``.
+
+        Commands before and behind a poll may change routes or tunnels: then it runs alone.
+        """
+        alone = bool(settings.preconnect or settings.postconnect)
+        around = replace(self._around, tracer=lambda protocol: tracer(lines, protocol))
+        self._register(settings)
+        key = (settings.host, settings.remote_user)
+        async with (
+            self._accounts.setdefault(key, trio.Lock()),
+            self._servers[settings.host],
+            self._total,
+            self._alone.turn(alone=alone),
+        ):
+            return await runtime.run(poll_account(settings, around, lines), gate=self._gate)
+
+    def _register(self, settings: AccountSettings) -> None:
+        """Make the limiters for a server and for the listeners of its mail."""
+        self._servers.setdefault(settings.host, trio.CapacityLimiter(PER_SERVER))
+        for host in settings.smtphosts or ("localhost",):
+            # Settings that cannot work are the poll's to complain of.
+            with suppress(PollFailed):
+                address = listener_address(settings, host)[0]
+                self._listeners.setdefault(address, trio.CapacityLimiter(PER_LISTENER))
+
+    def _gate(self, address: Address) -> trio.CapacityLimiter | None:
+        return self._listeners.get(address)
+
+
+class Alone:
+    """Lets many in at a time, or one that wants to be alone."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._reserved = trio.Lock()
+        self._empty = trio.Event()
+        self._empty.set()
+
+    @asynccontextmanager
+    async def turn(self, *, alone: bool) -> AsyncGenerator[None, None]:
+        """Wait for a turn, and be inside for the time of the block."""
+        if alone:
+            # Who comes later waits for the lock, so that those inside come to an end.
+            async with self._reserved:
+                await self._empty.wait()
+                yield
+            return
+        async with self._reserved:
+            self._inside += 1
+            self._empty = trio.Event() if self._inside == 1 else self._empty
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()

@@ -1,0 +1,73 @@
+"""One run over several accounts: side by side, each account's lines together."""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Sequence
+
+import trio
+
+from ...adapters.config.settings import AccountSettings
+from ...flows.outcome import ExitCode
+from ..cli.lines import Lines, write
+from ..cli.logs import LogLines
+from ..cli.plan import Surroundings
+from .crew import Crew
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Sheaf(Lines):
+    """The lines of one account, kept until its poll is over."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._texts = io.StringIO(), io.StringIO()
+        super().__init__(lines.verbosity, *self._texts)
+        self._lines = lines
+
+    def print(self) -> None:
+        """Hand over all that was said; errors come behind what they are about."""
+        for text, stream in zip(self._texts, (self._lines.out, self._lines.err), strict=True):
+            if text.getvalue():
+                write(stream, text.getvalue())
+
+
+def poll_side_by_side(
+    accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
+) -> tuple[Sequence[ExitCode], int]:
+    """Poll all these accounts.
+
+    Return their codes in this order, and the signal that ended it all, or 0.
+    """
+    return trio.run(_poll_all, accounts, around, lines)
+
+
+async def _poll_all(
+    accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
+) -> tuple[Sequence[ExitCode], int]:
+    crew = Crew(around)
+    codes = [ExitCode.UNDEFINED] * len(accounts)
+    ended_by = 0
+
+    async def one(place: int) -> None:
+        sheaf = lines if isinstance(lines, LogLines) else Sheaf(lines)
+        try:
+            codes[place] = await crew.poll(accounts[place], sheaf)
+        finally:
+            if isinstance(sheaf, Sheaf):
+                sheaf.print()
+
+    async def all_of_them(scope: trio.CancelScope) -> None:
+        async with trio.open_nursery() as polls:
+            for place in range(len(accounts)):
+                polls.start_soon(one, place)
+        scope.cancel()
+
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(all_of_them, nursery.cancel_scope)
+            async for number in signals:
+                ended_by = number
+                nursery.cancel_scope.cancel()
+    return codes, ended_by

@@ -1,0 +1,68 @@
+"""What is set aside can be looked at, sent for again, and given up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailhaul.adapters.ledger.quarantine import Stuck, drop, retry, stuck
+from mailhaul.adapters.ledger.store import SqliteLedger, SqlitePage
+from mailhaul.flows.account import Action
+from mailhaul.flows.memory import Owed
+from mailhaul.flows.outcome import Failures, Outcome, Verdict
+
+NO = Outcome(Verdict.REFUSED, "550 no")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> SqliteLedger:
+    return SqliteLedger(str(tmp_path / "ledger.db"), lambda: 5000.0)
+
+
+@pytest.fixture
+def page(ledger: SqliteLedger) -> SqlitePage:
+    page = ledger.page("imap joe@server", "smtp", "INBOX", 1)
+    for uid in (1, b"a word"):
+        page.offered(uid, 100)
+        page.rejected(uid, 100, NO)
+        page.set_aside(uid)
+    page.offered(3, 300)
+    page.rejected(3, 300, NO)
+    return page
+
+
+def test_all_that_is_known_is_shown(ledger: SqliteLedger, page: SqlitePage) -> None:
+    first, second = stuck(ledger)
+    assert first == Stuck(
+        first.key, "imap joe@server", "smtp", "INBOX", 1, 100, 1, 5000, 5000, "550 no"
+    )
+    assert second.uid == b"a word"
+    assert {len(first.key), len(second.key)} == {8}
+    assert first.key != second.key
+
+
+def test_a_retry_begins_to_count_anew(ledger: SqliteLedger, page: SqlitePage) -> None:
+    first, second = stuck(ledger)
+    retry(ledger, [first.key])
+    assert stuck(ledger) == [second]
+    assert {held.uid: held.set_aside for held in page.held()} == {
+        1: False,
+        3: False,
+        b"a word": True,
+    }
+    assert page.rejected(1, 100, NO) == Failures(1, 0)
+
+
+def test_what_is_dropped_is_owed_to_the_server(ledger: SqliteLedger, page: SqlitePage) -> None:
+    first, second = stuck(ledger)
+    drop(ledger, [second.key])
+    assert stuck(ledger) == [first]
+    assert page.owed() == [Owed(b"a word", 100, Action.DELETE)]
+
+
+def test_only_what_is_set_aside_can_be_dropped(ledger: SqliteLedger, page: SqlitePage) -> None:
+    first, _ = stuck(ledger)
+    retry(ledger, [first.key])
+    drop(ledger, [first.key])
+    assert page.owed() == []
