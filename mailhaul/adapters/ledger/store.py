@@ -19,6 +19,7 @@ from ...flows.account import Action
 from ...flows.memory import Held, Offer, Owed
 from ...flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
 from ...flows.source import Uid
+from .folders import make_private_folder
 
 T = TypeVar("T")
 
@@ -351,7 +352,7 @@ def find_page(db: sqlite3.Connection, key: tuple[str, str, str, int]) -> int:
 def make_private(path: str) -> None:
     """Make the folder and an empty file that only the user can read. Raises OSError."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:

@@ -20,7 +20,7 @@ from ...protocols.machine import Trace
 from ...protocols.secret import Secret
 from ...runtimes import blocking
 from .interrupted import Interrupted
-from .lines import AccountLines, Lines, status_line
+from .lines import AccountLines, Lines, escape, status_line
 from .plan import Surroundings, account_of, kind_of, local_hostname, plan
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def with_password(settings: AccountSettings) -> AccountSettings:
         )
     from getpass import getpass
 
-    typed = getpass(f"Enter password for {whose}: ")
+    typed = getpass(f"Enter password for {escape(whose)}: ")
     return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
 
 
