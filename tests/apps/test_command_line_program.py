@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ENTRY = 'poll mail.example.org protocol imap user joe password "sesame"\n'
 
 
@@ -39,13 +37,16 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
     assert "--fetchmailrc" in done.stdout
 
 
-@pytest.mark.parametrize("option", ["-q", "-d 5"])
-def test_what_this_version_cannot_do_is_said_and_nothing_is_polled(
-    tmp_path: Path, option: str
-) -> None:
-    done = mailhaul(tmp_path, *option.split())
+def test_what_this_version_cannot_do_is_said_and_nothing_is_polled(tmp_path: Path) -> None:
+    done = mailhaul(tmp_path, "--monitor", "eth0")
     assert (done.returncode, done.stdout) == (5, "")
     assert "not supported yet" in done.stderr
+
+
+def test_where_no_daemon_runs_none_can_be_ended(tmp_path: Path) -> None:
+    done = mailhaul(tmp_path, "-q", "--pidfile", str(tmp_path / "pid"))
+    assert (done.returncode, done.stdout) == (8, "")
+    assert done.stderr == "mailhaul: no other mailhaul is running\n"
 
 
 def test_skipped_entries_are_left_alone(tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ class Configuration:
         self.warnings = tuple(warnings)
         self.rcfile = rcfile
 
+    def with_accounts(self, accounts: Sequence[AccountSettings]) -> Configuration:
+        """Return the same with these accounts."""
+        return Configuration(self.run, self.globals, accounts, self.warnings, self.rcfile)
+
 
 def load(
     arguments: Sequence[str], caller: Caller, read_stdin: Callable[[], bytes]

@@ -21,7 +21,7 @@ _REFUSED: Final = {
 """Protocols that will never be spoken, and why."""
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
-    ("idle", lambda a: a.idle or a.forceidle, "poll at intervals instead"),
+    ("forceidle", lambda a: a.forceidle, 'use "idle"; servers say whether they know it'),
     (
         "interface",
         lambda a: a.interface is not None,
@@ -64,9 +64,6 @@ def check(
     errors: list[ConfigError] = []
     warnings: list[ConfigWarning] = []
     daemon = settings.daemon > 0
-    if daemon and to_poll:
-        hint = 'give "-d 0" and start mailhaul from a timer'
-        errors.append(_not_yet(settings.place("daemon"), "daemon", hint))
     for account in accounts:
         errors.extend(_contradictions(account))
         errors.extend(_unsupported(account) if to_poll else ())

@@ -231,9 +231,9 @@ class AccountSettings(_Settings):
         """Return the same settings with a password for ``append``."""
         return AccountSettings({**vars(self), "appendpassword": password})
 
-    def with_folder(self, folder: str) -> AccountSettings:
-        """Return the same settings for one mailbox."""
-        return AccountSettings({**vars(self), "folders": (folder,)})
+    def with_folders(self, folders: Sequence[str]) -> AccountSettings:
+        """Return the same settings for these mailboxes."""
+        return AccountSettings({**vars(self), "folders": tuple(folders)})
 
     def with_protocol(self, protocol: str) -> AccountSettings:
         """Return the same settings for one protocol."""

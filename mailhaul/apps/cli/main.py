@@ -14,8 +14,12 @@ from ...adapters.config.caller import Caller, find_caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
+from .background import default_pidfile, running
 from .interrupted import Interrupted
 from .lines import Lines
+
+COMMANDS = frozenset({"quarantine", "status", "poll", "pause", "resume"})
+"""First words that are no servers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,11 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         caller = find_caller(os.environ, os.geteuid(), os.getcwd())
         arguments = sys.argv[1:] if argv is None else argv
-        if arguments[:1] == ["quarantine"]:
-            return int(set_aside(arguments[1:], caller, lines))
+        if arguments and arguments[0] in COMMANDS:
+            return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
         lines = Lines(verbosity(configuration))
-        return int(run(configuration, caller, lines))
+        return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
         for fault in faults.errors:
             lines.complain(str(fault))
@@ -50,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(ExitCode.UNDEFINED)
 
 
-def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
+def run(
+    configuration: Configuration, caller: Caller, lines: Lines, arguments: Sequence[str]
+) -> ExitCode:
     """Do what the command line asks for."""
     if configuration.run.help:
         from ...adapters.config.command_line import usage
@@ -62,16 +68,29 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
 
         sys.stdout.write(describe(configuration))
         return ExitCode.SUCCESS
-    if configuration.run.quit:
-        lines.complain('command line: "--quit" is not supported yet')
-        return ExitCode.SYNTAX
     if configuration.run.configdump:
         dump(configuration, lines)
         return ExitCode.SUCCESS
-    from .polling import poll_all
-
+    pidfile = configuration.globals.pidfile or default_pidfile(caller)
+    if configuration.run.quit:
+        rest = end_running(pidfile, arguments, caller, lines)
+        if rest is None:
+            return ExitCode.SUCCESS
+        return run(load(rest, caller, read_stdin), caller, lines, rest)
+    if pid := running(pidfile):
+        return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
         lines.complain(str(warning))
+    if configuration.globals.daemon > 0 and not configuration.run.check:
+        return start_daemon(configuration, caller, lines, arguments, pidfile)
+    return run_once(configuration, caller, lines)
+
+
+def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
+    """Poll the accounts and return how that went."""
+    from .polling import poll_all
+
+    lines = logged(configuration, lines) or lines
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, interrupt)
     code = poll_all(configuration, caller, lines)
@@ -79,11 +98,103 @@ def run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     return code
 
 
-def set_aside(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Look after the messages that were set aside. A server of this name comes after ``--``."""
-    from .quarantine import quarantine
+def logged(configuration: Configuration, lines: Lines) -> Lines | None:
+    """Return the lines of a log file or of syslog, None where the user wants neither."""
+    settings = configuration.globals
+    if not (settings.logfile or settings.syslog):
+        return None
+    from .logs import lines_for
 
-    return quarantine(arguments, caller, lines)
+    if settings.logfile and not os.path.exists(settings.logfile):
+        problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
+        lines.complain(problem)
+    return lines_for(verbosity(configuration), settings.logfile, syslog=settings.syslog)
+
+
+def start_daemon(
+    configuration: Configuration,
+    caller: Caller,
+    lines: Lines,
+    arguments: Sequence[str],
+    path: str,
+) -> ExitCode:
+    """Go into the background, unless told not to, and serve there."""
+    from .background import PidFile, detach
+    from .polling import with_typed_password
+
+    # In the background there is nobody to ask.
+    accounts = [with_typed_password(settings) for settings in configuration.accounts]
+    configuration = configuration.with_accounts(accounts)
+    log = logged(configuration, lines)
+    pidfile = PidFile(path)
+    pidfile.take(configuration.globals.daemon)
+    try:
+        if not configuration.run.nodetach:
+            detach()
+            pidfile.write(configuration.globals.daemon)
+        from ..daemon.service import serve
+
+        return serve(configuration, caller, log or lines, arguments)
+    finally:
+        pidfile.release()
+
+
+def end_running(
+    pidfile: str, arguments: Sequence[str], caller: Caller, lines: Lines
+) -> Sequence[str] | None:
+    """End the daemon of this user; return the arguments of a run that is to follow, or None.
+
+    Raises PollFailed (EXCLUDE) where there is none, or where it cannot be ended.
+    """
+    from ...adapters.config.command_line import parse_command_line
+    from .background import end
+
+    rest = [argument for argument in arguments if argument not in {"-q", "--quit"}]
+    line = parse_command_line(rest, caller.folder)
+    more = bool(line.servers or line.options or "daemon" in line.globals)
+    pid = running(pidfile)
+    if pid:
+        end(pid, pidfile, wait=more)
+        lines.say(f"background mailhaul at {pid} killed.")
+    elif not more:
+        raise PollFailed(ExitCode.EXCLUDE, "no other mailhaul is running")
+    return rest if more else None
+
+
+def wake_running(
+    pid: int, check: bool, arguments: Sequence[str], caller: Caller, lines: Lines
+) -> ExitCode:
+    """Let the daemon that runs poll now; it cannot do anything else for us.
+
+    Raises PollFailed (EXCLUDE) where something else was asked for.
+    """
+    from ...adapters.config.command_line import parse_command_line
+    from .background import wake
+
+    line = parse_command_line(arguments, caller.folder)
+    problem = ""
+    if check:
+        problem = "can't check mail while another mailhaul to same host is running."
+    elif line.servers:
+        problem = f"can't poll specified hosts with another mailhaul running at {pid}."
+    elif line.options or line.appended or line.globals.keys() - {"pidfile"} or line.run.rcfile:
+        problem = "can't accept options while a background mailhaul is running."
+    if problem:
+        raise PollFailed(ExitCode.EXCLUDE, problem)
+    wake(pid)
+    lines.say(f"background mailhaul at {pid} awakened.")
+    return ExitCode.SUCCESS
+
+
+def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Do what a first word asks for. A server of such a name comes after ``--``."""
+    if name == "quarantine":
+        from .quarantine import quarantine
+
+        return quarantine(arguments, caller, lines)
+    from .control import control
+
+    return control(name, arguments, caller, lines)
 
 
 def dump(configuration: Configuration, lines: Lines) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -160,6 +160,10 @@ class Surroundings:
     tracer: TracerFor
     stopping: Callable[[], bool] = lambda: False
     """Whether the program is to come to an end: then no further message is begun."""
+
+    def with_stopping(self, stopping: Callable[[], bool]) -> Surroundings:
+        """Return the same for a program that may come to an end."""
+        return replace(self, stopping=stopping)
 
 
 KEEP_ALL = Policy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import trio
 
@@ -19,6 +20,7 @@ from ...runtimes import trio as runtime
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
 from ..cli.polling import poll_account, tracer
+from .watching import Told, watch
 
 TOTAL = 100
 """Polls at a time."""
@@ -45,7 +47,7 @@ class Crew:
         Commands before and behind a poll may change routes or tunnels: then it runs alone.
         """
         alone = bool(settings.preconnect or settings.postconnect)
-        around = replace(self._around, tracer=lambda protocol: tracer(lines, protocol))
+        around = replace(self._around, tracer=partial(tracer, lines))
         self._register(settings)
         key = (settings.host, settings.remote_user)
         async with (
@@ -55,6 +57,15 @@ class Crew:
             self._alone.turn(alone=alone),
         ):
             return await runtime.run(poll_account(settings, around, lines), gate=self._gate)
+
+    async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
+        """Poll one mailbox whenever its server has news; see ``watching.watch``.
+
+        Its connection is its own from beginning to end, so there is nothing to wait for.
+        """
+        around = replace(self._around, tracer=partial(tracer, lines))
+        self._register(settings)
+        return await runtime.run(watch(settings, around, lines, told), gate=self._gate)
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""

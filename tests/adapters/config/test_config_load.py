@@ -66,8 +66,8 @@ def test_nothing_to_poll_is_an_error_only_if_nothing_is_configured(caller: Calle
 
 
 def test_what_does_not_work_ends_the_run(caller: Caller) -> None:
-    with pytest.raises(ConfigErrors, match='"idle" is not supported yet'):
-        read(caller, "poll h proto imap idle")
+    with pytest.raises(ConfigErrors, match='"monitor" is not supported yet'):
+        read(caller, "poll h proto imap monitor e")
 
 
 def test_warnings_of_all_stages_are_collected(caller: Caller) -> None:

@@ -51,7 +51,7 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("proto odmr", '"protocol odmr" is not supported; ask the provider'),
         ("proto kpop", '"protocol kpop" is not supported; it needs Kerberos 4'),
         ("auth ntlm proto imap", '"auth ntlm" is not supported yet'),
-        ("idle", '"idle" is not supported yet'),
+        ("forceidle", '"forceidle" is not supported yet'),
         ("interface e/1", '"interface" is not supported yet'),
         ("monitor e", '"monitor" is not supported yet'),
         ("lmtp", 'LMTP cannot use the SMTP port of "localhost"'),
@@ -94,15 +94,13 @@ def test_an_error_of_a_server_is_said_once_for_all_its_users() -> None:
 
 
 def test_an_option_of_the_command_line_is_at_fault_there() -> None:
-    (error,), _ = findings("poll h proto imap", "--idle")
-    assert error.startswith('command line: "idle" is not supported yet')
+    (error,), _ = findings("poll h proto imap", "--interface", "e/1")
+    assert error.startswith('command line: "interface" is not supported yet')
 
 
-def test_the_daemon_is_not_there_yet_but_one_shot_runs_are() -> None:
-    text = "set daemon 300 poll h proto imap"
-    assert findings(text)[0][0].startswith('rc:1:5: "daemon" is not supported yet')
-    assert findings(text, "-d0") == ([], [])
-    assert findings(text, "-c") == ([], [])
+@pytest.mark.parametrize("arguments", [[], ["-d0"], ["-c"], ["--idle"]])
+def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
+    assert findings("set daemon 300 poll h proto imap", *arguments) == ([], [])
 
 
 @pytest.mark.parametrize(

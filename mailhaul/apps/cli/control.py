@@ -1,0 +1,108 @@
+"""``mailhaul status``, ``poll``, ``pause`` and ``resume``: asking the daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...adapters.config.caller import Caller
+from ...flows.outcome import ExitCode
+from .lines import Lines, escape
+from .polling import state_folder
+
+ACTIONS = ("status", "poll", "pause", "resume")
+USAGE = """\
+usage: mailhaul status [--json | --metrics | --watch]
+       mailhaul poll | pause | resume [ACCOUNT...]
+
+An ACCOUNT is a server's name in the rc file, or USER@SERVER; without one all are meant.
+"""
+SECONDS = 10.0
+"""How long the daemon may take to answer."""
+REFRESH = 2.0
+"""Seconds between two tables of ``--watch``."""
+
+
+def socket_path(caller: Caller) -> str:
+    """Return where the daemon of this user listens."""
+    return os.path.join(state_folder(caller, os.environ), "control")
+
+
+def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Do what the words of the command line ask for."""
+    options = {"--json", "--metrics", "--watch"} if action == "status" else set[str]()
+    wrong = [word for word in arguments if word.startswith("-") and word not in options]
+    if wrong or (action == "status" and len(arguments) > 1):
+        lines.complain(f"{action}: not understood; {USAGE.strip()}")
+        return ExitCode.SYNTAX
+    path = socket_path(caller)
+    try:
+        if "--watch" in arguments:
+            return watch(path)
+        if "--metrics" in arguments:
+            sys.stdout.write(ask(path, "metrics"))
+            return ExitCode.SUCCESS
+        answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
+    except OSError:
+        lines.complain("no mailhaul daemon is running")
+        return ExitCode.EXCLUDE
+    if action == "status":
+        sys.stdout.write(answer if "--json" in arguments else table(json.loads(answer)))
+        return ExitCode.SUCCESS
+    accounts = json.loads(answer)["accounts"]
+    for account in accounts:
+        lines.say(f"{account}: {action}")
+    if not accounts:
+        lines.complain(f"{action}: there is no such account; see mailhaul status")
+    return ExitCode.SUCCESS if accounts else ExitCode.ERROR
+
+
+def watch(path: str) -> ExitCode:
+    """Show the table again and again. Raises OSError when the daemon is gone."""
+    while True:
+        sys.stdout.write("\033[H\033[2J" + table(json.loads(ask(path, "status"))))
+        sys.stdout.flush()
+        time.sleep(REFRESH)
+
+
+def ask(path: str, request: str) -> str:
+    """Return the daemon's answer to one request. Raises OSError when there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(SECONDS)
+        sock.connect(path)
+        sock.sendall(request.encode() + b"\n")
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+
+
+def table(posts: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line for each account, under a head."""
+    rows = [("ACCOUNT", "STATE", "POLLS", "LAST", "RESULT", "SUCCESS", "NEXT")]
+    for post in posts:
+        due = post["next_poll_in"]
+        rows.append(
+            (
+                *(escape(str(post["account"])), str(post["state"]), str(post["polls"])),
+                *(moment(post["last_poll"]), str(post["last_code"] or "-")),
+                *(moment(post["last_success"]), "-" if due is None else f"in {due:.0f} s"),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def moment(when: float | None) -> str:
+    """Return a time of today or of another day."""
+    if not when:
+        return "-"
+    there = time.localtime(when)
+    today = there[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d", there)

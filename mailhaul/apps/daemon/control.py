@@ -1,0 +1,148 @@
+"""The control socket: how the daemon is looked at and told things by ``mailhaul status``.
+
+A UNIX socket that only its user can open. A request is one line, words with blanks between them:
+``status``, ``metrics``, or ``poll``, ``pause``, ``resume`` and the name of an account (none: all).
+The answer is one line of JSON, for ``metrics`` OpenMetrics text, and the end of the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+import trio
+
+from ..cli.control import socket_path
+from .keeper import Keeper, Post
+
+__all__ = ["Control", "socket_path"]
+LONGEST = 4096
+"""Octets of a request."""
+
+
+class Control:
+    """Answers at one path."""
+
+    def __init__(self, keeper: Keeper, path: str) -> None:
+        self._keeper = keeper
+        self._path = path
+
+    async def run(self) -> None:
+        """Listen until cancelled. Where nothing can listen the daemon does without."""
+        try:
+            listener = listen(self._path)
+        except OSError:
+            return
+        try:
+            await trio.serve_listeners(self._answer, [trio.SocketListener(listener)])
+        finally:
+            os.unlink(self._path)
+
+    async def _answer(self, stream: trio.SocketStream) -> None:
+        with trio.move_on_after(10.0):
+            async with stream:
+                request = b""
+                while b"\n" not in request and len(request) < LONGEST:
+                    some = await stream.receive_some(LONGEST)
+                    if not some:
+                        break
+                    request += some
+                words = request.decode("utf-8", "replace").split()
+                await stream.send_all(self.reply(words).encode())
+
+    def reply(self, words: Sequence[str]) -> str:
+        """Do what these words ask for, and return the answer."""
+        match words:
+            case ["status"]:
+                return json.dumps([described(post) for post in self._keeper.posts]) + "\n"
+            case ["metrics"]:
+                return metrics(self._keeper.posts)
+            case ["poll" | "pause" | "resume" as action, *names]:
+                return json.dumps(self._act(action, names)) + "\n"
+            case _:
+                return json.dumps({"error": "not understood"}) + "\n"
+
+    def _act(self, action: str, names: Sequence[str]) -> dict[str, object]:
+        posts = [post for post in self._keeper.posts if not names or is_named(post, names)]
+        for post in posts:
+            if action == "poll":
+                self._keeper.wake_one(post)
+            else:
+                self._keeper.pause(post, paused=action == "pause")
+        return {"done": action, "accounts": [post.name for post in posts]}
+
+
+def is_named(post: Post, names: Sequence[str]) -> bool:
+    """Whether somebody means this post: by its name, its server, or its user at the server."""
+    settings = post.settings
+    user = f"{settings.remote_user}@{settings.pollname}"
+    return bool({post.name, settings.pollname, user} & set(names))
+
+
+def listen(path: str) -> trio.socket.SocketType:
+    """Return a socket that listens at this path, for its owner alone. Raises OSError."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    # Only one daemon runs for each user, so what lies there is a dead one's.
+    if os.path.exists(path):
+        os.unlink(path)
+    before = os.umask(0o177)
+    try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(path)
+    finally:
+        os.umask(before)
+    sock.listen()
+    return trio.socket.from_stdlib_socket(sock)
+
+
+def described(post: Post) -> dict[str, object]:
+    """Return how one post fares, for JSON. Times are Unix time or null, durations seconds."""
+    due = post.schedule.due - trio.current_time()
+    waits = post.state == "waiting"
+    return {
+        "account": post.name,
+        "protocol": post.settings.protocol,
+        "state": "parked" if waits and post.schedule.parked else post.state,
+        "polls": post.polls,
+        "last_code": None if post.last_code is None else post.last_code.name,
+        "last_poll": post.last_poll or None,
+        "last_success": post.last_success or None,
+        "next_poll_in": max(0.0, round(due, 1)) if waits and post.polls else None,
+        "failures": post.schedule.failures + post.schedule.refusals,
+    }
+
+
+def metrics(posts: Sequence[Post]) -> str:
+    """Return OpenMetrics text: https://prometheus.io/docs/specs/om/open_metrics_spec/"""
+    lines: list[str] = []
+    for name, kind, help, value in FAMILIES:
+        lines += [f"# TYPE mailhaul_{name} {kind}", f"# HELP mailhaul_{name} {help}"]
+        suffix = "_total" if kind == "counter" else ""
+        for post in posts:
+            account = post.name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(post)}')
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def polls_of(post: Post) -> int:
+    """Return how many polls were made."""
+    return post.polls
+
+
+def failures_of(post: Post) -> int:
+    """Return how many polls in a row have failed."""
+    return post.schedule.failures + post.schedule.refusals
+
+
+def success_of(post: Post) -> float:
+    """Return when a poll went well last, in Unix time."""
+    return post.last_success
+
+
+FAMILIES: Sequence[tuple[str, str, str, Callable[[Post], float]]] = (
+    ("polls", "counter", "Polls that were made.", polls_of),
+    ("failures", "gauge", "Polls in a row that failed.", failures_of),
+    ("last_success_timestamp_seconds", "gauge", "When a poll went well.", success_of),
+)

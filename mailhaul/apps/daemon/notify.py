@@ -1,0 +1,49 @@
+"""What systemd is told: ready, reloading, stopping, alive (sd_notify(3), systemd.service(5))."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+
+class Notifier:
+    """Sends datagrams to the service manager, if there is one. Nothing here ever fails."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        microseconds = environ.get("WATCHDOG_USEC", "")
+        meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdigit() else 0.0
+        """Seconds within which ``alive`` has to be said, 0 if nobody listens."""
+
+    def ready(self, status: str) -> None:
+        """Say that the service is up, or is again behind a reload."""
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def reloading(self, microseconds: int) -> None:
+        """Say that the configuration is read again; the time is that of CLOCK_MONOTONIC."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
+
+    def stopping(self) -> None:
+        """Say that the service comes to its end."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Say in one line how things are."""
+        self._send(f"STATUS={text}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        # A name that begins with @ is in the abstract name space.
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.sendto(text.encode(), socket.MSG_DONTWAIT, address)
+        except OSError:
+            return
