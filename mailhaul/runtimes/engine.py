@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .children import Child, Tail
 
 Steps = Generator[Step, Any, Any]
+Witness = Callable[[Channel[Any]], None]
 
 GRACE = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
@@ -65,10 +66,14 @@ class Running:
 
 
 class Engine:
-    """All streams and programs of one flow. ``clock`` gives seconds and never jumps."""
+    """All streams and programs of one flow. ``clock`` gives seconds and never jumps.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``witness`` is shown each channel that the flow opens, before anything is said on it.
+    """
+
+    def __init__(self, clock: Callable[[], float], witness: Witness | None = None) -> None:
         self._clock = clock
+        self._witness = witness
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
@@ -197,6 +202,8 @@ class Engine:
                 self._attach(Stream(request.channel, sock, None, None))
             case Pipe(argv):
                 self._spawn(request.channel, argv)
+        if self._witness:
+            self._witness(request.channel)
 
     def _attach(self, stream: Stream) -> None:
         stream.channel.stream = stream

@@ -101,6 +101,7 @@ class Simulation:
         cut: bool = False,
         kill_at: int | None = None,
         run_program: Callable[[tuple[str, ...], bytes], Ran] | None = None,
+        witness: Callable[[Channel[Any]], None] | None = None,
     ) -> None:
         self.now = 0.0
         self.steps = 0
@@ -109,6 +110,7 @@ class Simulation:
         self._cut = cut
         self._kill_at = kill_at
         self._run_program = run_program
+        self._witness = witness
         self._listeners: dict[
             Address, tuple[Callable[[], Machine], Callable[[Channel[Any]], Flow]]
         ] = {}
@@ -232,6 +234,8 @@ class Simulation:
             raise OpenFailed(f"connection to {request.address} failed: Connection refused")
         make_machine, serve = listener
         ours = self._attach(request.channel, task)
+        if self._witness and task is self._main:
+            self._witness(request.channel)
         server = Channel("client", make_machine())
         peer = Task(serve(server), f"peer of {request.channel.peer}")
         self._tasks.append(peer)

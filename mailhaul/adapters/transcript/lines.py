@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
+from typing import cast
 
-from ...protocols.record import Record, fields_of
+from ...protocols.record import Record
 from ...protocols.secret import Secret
 
 FIRST = "# mailhaul transcript, form 1 (docs/trace.md)"
@@ -83,24 +85,26 @@ def worded(value: object, mask: Mask) -> str:
     Unlike ``repr``, sets have an order, and secrets are masked before they are escaped.
     """
     if isinstance(value, Record):
-        cls = type(value)
-        shown = [name for name in fields_of(cls) if name not in cls._hidden]
-        parts = [f"{name}={worded(getattr(value, name), mask)}" for name in shown]
-        return f"{cls.__name__}({', '.join(parts)})"
+        parts = [f"{name}={worded(getattr(value, name), mask)}" for name in value.shown_fields()]
+        return f"{type(value).__name__}({', '.join(parts)})"
     match value:
         case bytes():
             return repr(mask(value))
         case str():
             return repr(mask(value.encode("utf-8", "surrogateescape")).decode("utf-8", "replace"))
         case tuple():
-            return f"({''.join(f'{worded(one, mask)}, ' for one in value)})"
+            values = cast(tuple[object, ...], value)
+            return f"({''.join(f'{worded(one, mask)}, ' for one in values)})"
         case frozenset():
-            return f"{{{', '.join(sorted(worded(one, mask) for one in value))}}}"
-        case dict():
-            pairs = sorted((worded(k, mask), worded(v, mask)) for k, v in value.items())
-            return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
+            members = cast(frozenset[object], value)
+            return f"{{{', '.join(sorted(worded(one, mask) for one in members))}}}"
+        case Mapping():
+            pairs = cast(Mapping[object, object], value).items()
+            shown = sorted(f"{worded(k, mask)}: {worded(v, mask)}" for k, v in pairs)
+            return f"{{{', '.join(shown)}}}"
         case Secret():
-            return "Secret()"
+            # One of other octets than ASCII is sent in another way: IMAP needs a literal.
+            return "Secret()" if value.reveal().isascii() else "Secret(8)"
         case Enum():
             return f"{type(value).__name__}.{value.name}"
         case _:

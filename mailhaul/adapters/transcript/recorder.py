@@ -8,23 +8,28 @@ through the same again (docs/trace.md). Passwords are left out by their place in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from binascii import b2a_base64
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ...flows.channel import Channel
 from ...protocols.errors import RemoteProtocolError
-from ...protocols.hidden import secret_forms
+from ...protocols.hidden import SHORTEST, secret_forms
 from ...protocols.imap.client import ImapClient
+from ...protocols.imap.commands import AppendChunk, Compress
 from ...protocols.machine import NeedData
 from ...protocols.pop3.client import Pop3Client
-from ...protocols.sasl.exchange import Challenge
+from ...protocols.record import Record, fields_of
+from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond
 from ...protocols.secret import Secret
 from ...protocols.smtp.client import SmtpClient
+from ...protocols.smtp.commands import BodyChunk
 from . import lines
 from .lines import Line, Mask, escaped, worded
 from .texts import ImapTexts, Lines, Pop3Texts
 
-CHALLENGE = re.compile(rb"((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
+CHALLENGE = re.compile(rb"\A((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
 
 
 class Tape:
@@ -43,7 +48,7 @@ class Tape:
 
     def hide(self, secret: bytes) -> None:
         """Keep this out, in all forms that it may be repeated in."""
-        self.mask.add(*secret_forms(secret))
+        self.mask.add(*secret_forms(secret), *within_base64(secret))
 
     def watch(self, channel: Channel[Any]) -> None:
         """Note from now on what the channel's machine is given and what it gives."""
@@ -55,6 +60,19 @@ class Tape:
     def note(self, connection: int, kind: str, about: str) -> None:
         """Write one line."""
         self._write(str(Line(self._clock() - self._began, connection, kind, about)))
+
+
+def within_base64(secret: bytes) -> Iterator[bytes]:
+    """Yield what base64 makes of a secret that stands in the midst of something else.
+
+    Three octets become four letters, so there are three ways; the letters at both ends may be made
+    of its neighbours too.
+    """
+    for before in range(3):
+        letters = b2a_base64(b"\0" * before + secret, newline=False)
+        core = letters[(before * 8 + 5) // 6 : (before + len(secret)) * 8 // 6]
+        if len(core) >= SHORTEST:
+            yield core
 
 
 def kind_of(machine: object) -> str:
@@ -85,26 +103,31 @@ class Recorder:
         self._reader = Lines()
         self._texts = {lines.TEXT_HEARD: 0, lines.TEXT_SAID: 0, lines.TEXT_EVENT: 0}
         self._fault: Exception | None = None
+        self._over = False
 
     def begin(self, kind: str, peer: str) -> None:
         """Note that the connection is open, and listen."""
-        self._reader = reader_for(kind)
+        # Where texts are shown, nothing has to be told apart.
+        self._reader = Lines() if self._tape.bodies else reader_for(kind)
         self._note(lines.OPENED, f"{kind} {escaped(self._tape.mask(peer.encode()))}")
         machine = self._machine
-        replaced = {"receive_data": self._receive, "send": self._send, "next_event": self._pull}
+        replaced: dict[str, Callable[..., Any]] = {
+            "receive_data": self._receive,
+            "send": self._send,
+            "next_event": self._pull,
+        }
         for name, instead in replaced.items():
-            original = getattr(machine, name)
-            setattr(machine, name, lambda *a, _i=instead, _o=original: _i(_o, *a))
+            setattr(machine, name, partial(instead, getattr(machine, name)))
         for name in ("receive_eof", "tls_started", "assume_authenticated"):
             if original := getattr(machine, name, None):
-                setattr(machine, name, lambda _n=name, _o=original: self._input(_o, _n))
+                setattr(machine, name, partial(self._input, original, name))
 
     # What a machine is given
 
     def _receive(self, original: Callable[[bytes], None], data: bytes) -> None:
         exchange = self._machine.state == "authenticating"
         for piece, is_text in self._reader.cut(data):
-            if is_text and not self._tape.bodies:
+            if is_text:
                 self._count(lines.TEXT_HEARD, len(piece))
             else:
                 self._write_heard(piece, exchange=exchange)
@@ -117,26 +140,29 @@ class Recorder:
             if shown:
                 self._note(lines.HEARD, escaped(self._tape.mask(shown)))
 
-    def _send(self, original: Callable[[Any], None], command: Any) -> None:
+    def _send(self, original: Callable[[Any], None], command: Record) -> None:
         original(command)
         self._hide_secrets(command)
-        name = type(command).__name__
-        if name in {"BodyChunk", "AppendChunk"}:
-            if self._tape.bodies:
-                self._note(lines.TEXT_SAID, f"{len(command.data)} {self._shown(command.data)}")
-            else:
-                self._count(lines.TEXT_SAID, len(command.data))
+        if isinstance(command, BodyChunk | AppendChunk):
+            self._say_text(command.data)
             return
-        if name not in {"Respond", "CancelAuthentication"}:
+        if not isinstance(command, Respond | CancelAuthentication):
             self._reader.said(command)
         self._note(lines.SAID, worded(command, self._tape.mask))
+        if isinstance(command, Compress):
+            # What comes now is deflated, texts and all: it is not to be told apart (RFC 4978).
+            self._note(lines.INPUT, "compressed")
+            self._over = True
 
-    def _shown(self, data: bytes) -> str:
-        return escaped(self._tape.mask(data))
+    def _say_text(self, data: bytes) -> None:
+        if self._tape.bodies:
+            self._note(lines.TEXT_SAID, f"{len(data)} {escaped(self._tape.mask(data))}")
+        else:
+            self._count(lines.TEXT_SAID, len(data))
 
-    def _hide_secrets(self, command: Any) -> None:
+    def _hide_secrets(self, command: Record) -> None:
         """What is sent as a secret may come back: in an echo, or in base64."""
-        for name in getattr(type(command), "__match_args__", ()):
+        for name in fields_of(type(command)):
             value = getattr(command, name)
             if isinstance(value, Secret):
                 self._tape.hide(value.reveal())
@@ -180,6 +206,8 @@ class Recorder:
                 self._tape.note(self._connection, kind, str(octets))
 
     def _note(self, kind: str, about: str) -> None:
+        if self._over:
+            return
         self._flush(*self._texts)
         self._tape.note(self._connection, kind, about)
 

@@ -19,13 +19,17 @@ from . import lines
 from .lines import Line, Mask, parse, unescaped
 from .recorder import about_event, about_fault
 
+INPUTS = frozenset({"receive_eof", "tls_started", "assume_authenticated"})
+LAST = "compressed"
+"""Stands where a transcript ends because no more can be told."""
 FILLER = b"x"
 STARS = re.compile(r"\*+")
 BLOCK = 256 * 1024
+LEFT_OUT = b"left-out-of-the-transcript"
 
 
 class Replayed(Record):
-    """One line of a transcript, and what came instead; ``instead`` is None where it is as it was."""
+    """One line of a transcript, and what came ``instead``: None where it is as it was."""
 
     line: Line
     instead: str | None
@@ -67,8 +71,10 @@ class Session:
                     self._machine.receive_data(piece)
             case lines.SAID | lines.TEXT_SAID:
                 return self._say(line)
-            case lines.INPUT if line.about in {"receive_eof", "tls_started", "assume_authenticated"}:
+            case lines.INPUT if line.about in INPUTS:
                 getattr(self._machine, line.about)()
+            case lines.INPUT if line.about == LAST:
+                pass
             case lines.EVENT | lines.FAULT:
                 return compare(line.about, self._next())
             case lines.TEXT_EVENT:
@@ -155,7 +161,9 @@ def made(node: ast.expr, names: dict[str, Any]) -> Any:
     """Make a value: a literal, or a record of such values. Nothing is ever called but records."""
     match node:
         case ast.Call(ast.Name("Secret"), [], []):
-            return Secret(b"secret")
+            return Secret(LEFT_OUT)
+        case ast.Call(ast.Name("Secret"), [ast.Constant(8)], []):
+            return Secret(LEFT_OUT + b"\xff")
         case ast.Call(ast.Name(name), [], keywords) if name in names:
             return names[name](**{str(k.arg): made(k.value, names) for k in keywords})
         case ast.Tuple(elements):
@@ -167,11 +175,10 @@ def made(node: ast.expr, names: dict[str, Any]) -> Any:
 
 
 def filler(octets: int) -> Iterator[bytes]:
-    """Yield so many octets of text, as lines: a dot behind them stands at the start of one."""
-    while octets > BLOCK + 2:
-        yield FILLER * BLOCK
+    """Yield so many octets of text."""
+    while octets > 0:
+        yield FILLER * min(octets, BLOCK)
         octets -= BLOCK
-    yield FILLER * (octets - 2) + b"\r\n" if octets > 1 else FILLER * octets
 
 
 def compare(was: str, now: str) -> str | None:

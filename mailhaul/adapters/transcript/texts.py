@@ -42,12 +42,13 @@ class Lines:
 
     def cut(self, data: bytes) -> Iterator[Piece]:
         """Divide what came."""
-        while data:
-            pieces, data = self._inside(data)
+        at = 0
+        while at < len(data):
+            pieces, at = self._inside(data, at)
             yield from pieces
-            end = data.find(b"\n") + 1 or len(data)
-            self._line += data[:end]
-            data = data[end:]
+            end = data.find(b"\n", at) + 1 or len(data)
+            self._line += data[at:end]
+            at = end
             if self._line.endswith(b"\n") or len(self._line) > LONGEST:
                 yield self._take(self.rest()), False
 
@@ -60,9 +61,9 @@ class Lines:
         """Take note of a line; return it as it may be written down."""
         return line
 
-    def _inside(self, data: bytes) -> tuple[list[Piece], bytes]:
-        """Take what belongs to a text or a literal; return it, and the rest."""
-        return [], data
+    def _inside(self, data: bytes, at: int) -> tuple[list[Piece], int]:
+        """Take what belongs to a text or a literal; return it, and where the rest begins."""
+        return [], at
 
 
 class ImapTexts(Lines):
@@ -83,12 +84,12 @@ class ImapTexts(Lines):
         self._going_on = literal is not None
         return QUOTED_TEXT.sub(lambda found: found[1] + b"x" * len(found[2]), line)
 
-    def _inside(self, data: bytes) -> tuple[list[Piece], bytes]:
+    def _inside(self, data: bytes, at: int) -> tuple[list[Piece], int]:
         if not self._left:
-            return [], data
-        inside, data = data[: self._left], data[self._left :]
+            return [], at
+        inside = data[at : at + self._left]
         self._left -= len(inside)
-        return [(inside, self._text)], data
+        return [(inside, self._text)], at + len(inside)
 
 
 class Pop3Texts(Lines):
@@ -120,16 +121,18 @@ class Pop3Texts(Lines):
             self._listing = positive and is_list(command)
         return line
 
-    def _inside(self, data: bytes) -> tuple[list[Piece], bytes]:
+    def _inside(self, data: bytes, at: int) -> tuple[list[Piece], int]:
         if self._reader is None:
-            return [], data
-        text = self._reader.feed(data)
-        pieces = [(text, True)] if text else []
-        if not self._reader.over:
-            return pieces, b""
-        pieces.append((b"." + self._line_end, False))
-        rest, self._reader = self._reader.rest, None
-        return pieces, rest
+            return [], at
+        text, end = self._reader.feed(data[at:]), b""
+        at = len(data)
+        if self._reader.over:
+            # The last line end is part of the text, and of what ends it.
+            last = self._line_end if text else b""
+            text, end = text.removesuffix(last), last + b"." + self._line_end
+            at -= len(self._reader.rest)
+            self._reader = None
+        return [piece for piece in ((text, True), (end, False)) if piece[0]], at
 
 
 def is_list(command: object) -> bool:

@@ -18,7 +18,7 @@ from .background import default_pidfile, running
 from .interrupted import Interrupted
 from .lines import Lines
 
-COMMANDS = frozenset({"quarantine", "status", "poll", "pause", "resume"})
+COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
 
 
@@ -192,6 +192,10 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .quarantine import quarantine
 
         return quarantine(arguments, caller, lines)
+    if name == "replay":
+        from .transcript import play
+
+        return play(arguments, lines)
     from .control import control
 
     return control(name, arguments, caller, lines)

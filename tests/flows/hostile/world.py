@@ -117,8 +117,9 @@ def flooding(before: bytes, text: bytes) -> Script:
 class World:
     """A source, a sink, and one poll between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: bytes = b"sesame") -> None:
         self.folder = folder
+        self.password = Secret(password)
         self.simulation = Simulation()
         self.events: list[Event] = []
         self.received = MemorySink()
@@ -141,7 +142,7 @@ class World:
         lmtp: bool = False,
     ) -> ExitCode:
         access = Access(
-            "server", SOURCE, "joe", Secret(b"sesame"), tls, Trust("server"), timeout=TIMEOUT
+            "server", SOURCE, "joe", self.password, tls, Trust("server"), timeout=TIMEOUT
         )
         rules = HeaderRules("server", "joe", None)
         poll = Poll(
