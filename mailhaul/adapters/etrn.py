@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..flows.channel import Channel, describe, next_event
 from ..flows.outcome import ExitCode, PollFailed, code_of
+from ..flows.pace import Pace
 from ..flows.report import Report, Said
 from ..flows.requests import Close, Open, RuntimeFault, UpgradeToTls
 from ..protocols.errors import ProtocolError
@@ -40,7 +41,9 @@ class EtrnPoll:
         self._domains = domains
         self._helo_name = helo_name.encode("ascii", "replace")
         self._report = report
-        self._channel: Channel[SmtpClient] = Channel(access.peer, SmtpClient(trace=access.trace))
+        machine = SmtpClient(trace=access.trace)
+        pace = Pace(machine, access.timeout)
+        self._channel: Channel[SmtpClient] = Channel(access.peer, machine, pace=pace)
 
     async def run(self) -> ExitCode:
         """Ask for every domain. Raises PollFailed for what the server refuses."""

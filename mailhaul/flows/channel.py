@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..protocols.machine import Machine, NeedData
 from .requests import Wait
+
+if TYPE_CHECKING:
+    from .pace import Pace
 
 EventT_co = TypeVar("EventT_co", covariant=True)
 
@@ -32,7 +35,8 @@ class Channel(Generic[M]):
     ``peer`` names the other end for people. ``unwritten`` counts bytes that the runtime
     holds, ``failure`` says why the stream broke, ``last_words`` is what a child wrote on
     its standard error (the end of it) and ``exit_status`` how it ended, ``address`` is the
-    peer's IP address if it has one, ``tls`` says whether TLS is spoken.
+    peer's IP address if it has one, ``tls`` says whether TLS is spoken. ``pace`` keeps time over
+    a peer that has to answer.
     """
 
     peer: str
@@ -44,6 +48,7 @@ class Channel(Generic[M]):
     exit_status: int | None = None
     tls: bool = False
     open: bool = False
+    pace: Pace | None = None
     stream: Any = field(default=None, repr=False)
 
     @property

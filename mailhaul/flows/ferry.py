@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..protocols.errors import ProtocolError
+from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
 from .fate import Fate, fate_of, is_stuck
 from .memory import Page
 from .outcome import CutOff, ExitCode, Outcome, PollFailed, SinkUnavailable, Tally, Verdict
+from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
 from .settle import note_confirmed
@@ -49,6 +50,9 @@ AHEAD_OCTETS = 1024 * 1024
 """Octets asked for ahead, as the server announced them; one message may always be larger."""
 REFUSED = 10
 """Refused messages whose headers are held until their senders are told."""
+MUCH_MORE = 64 * 1024 * 1024
+TIMES_MORE = 10
+"""How much more than was announced a text may be, before it is taken to have no end."""
 PATIENCE = 20
 """Messages in a row that a sink may put off before it is left alone until the next poll."""
 BATCH = 100
@@ -146,7 +150,13 @@ class Ferry:
     async def _next_part(self) -> Part:
         """Return the source's next part; meanwhile take the sink's verdict when it comes."""
         while (part := self._source.pull()) is None:
-            await Wait([self._source.channel, *self._sink.listening()], self._source.timeout)
+            try:
+                await Wait([self._source.channel, *self._sink.listening()], self._source.timeout)
+            except TooSlow as late:
+                if late.pace is self._source.channel.pace:
+                    raise
+                # It is the sink's fault, and known as such where only the sink is listened to.
+                await self._hear_verdict()
             if self._unanswered and self._unanswered.delivery.settled():
                 await self._hear_verdict()
         return part
@@ -240,9 +250,14 @@ class Ferry:
 
     async def _pour(self, delivery: Delivery, packer: Packer) -> Arrived | Unavailable:
         """Feed the rest; where the sink has spoken already, read it and let it go."""
+        limit = MUCH_MORE + TIMES_MORE * self._asked[0].size
+        octets = 0
         while True:
             match await self._next_part():
                 case Piece(data):
+                    octets += len(data)
+                    if octets > limit:
+                        raise LimitExceeded("message text", limit)
                     if delivery.settled() is None:
                         await delivery.feed(packer.convert(data))
                 case Arrived() | Unavailable() as end:

@@ -18,9 +18,7 @@ class Hidden:
     def add(self, *secrets: bytes) -> None:
         """Hide these, the parts between NULs that they may be made of, and their base64."""
         for secret in secrets:
-            self._words.update(part for part in secret.split(b"\0") if part)
-            if secret:
-                self._words.add(encode_base64(secret))
+            self._words.update(secret_forms(secret))
 
     def login_is_over(self) -> None:
         """Go on with those that cannot be a part of just any word."""
@@ -37,3 +35,10 @@ class Hidden:
         line = self.clean(line)
         cut = max((partial_end(line, word) for word in self._words), default=0)
         return line[:-cut] + b"*" if cut >= SHORTEST else line
+
+
+def secret_forms(secret: bytes) -> set[bytes]:
+    """Return the forms of a secret: the parts between NULs, quoted or not, and all in base64."""
+    parts = {part for part in secret.split(b"\0") if part}
+    quoted = {part.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for part in parts}
+    return parts | quoted | ({encode_base64(secret)} if secret else set())

@@ -70,9 +70,13 @@ class Record(metaclass=RecordType):
         return hash((cls, *(getattr(self, name) for name in fields_of(cls))))
 
     def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.shown_fields())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def shown_fields(self) -> tuple[str, ...]:
+        """Return the names of the fields that may be shown."""
         cls = type(self)
-        shown = (n for n in fields_of(cls) if n not in cls._hidden)
-        return f"{cls.__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
+        return tuple(name for name in fields_of(cls) if name not in cls._hidden)
 
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
-from .parking import Park, Step, Work
+from .parking import Park, Step
 
 STAGGER = 0.25
 """Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
@@ -25,7 +27,7 @@ def dial(
     STAGGER seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
     """
     started = clock()
-    waiting = (yield from resolve(host, port))[:MOST_ADDRESSES]
+    waiting = (yield from resolve(host, port, deadline, clock))[:MOST_ADDRESSES]
     trying: list[tuple[socket.socket, str]] = []
     failures: list[str] = []
     try:
@@ -47,22 +49,61 @@ def dial(
     raise OpenFailed(f"connection to {host}:{port} failed: {', '.join(failures)}")
 
 
-def resolve(host: str, port: int | str) -> Generator[Step, Any, list[tuple[int, Any]]]:
-    """Return (family, socket address) pairs of a host. Raises NameNotFound, OpenFailed."""
+def resolve(
+    host: str, port: int | str, deadline: float, clock: Callable[[], float]
+) -> Generator[Step, Any, list[tuple[int, Any]]]:
+    """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
-    def look_up() -> list[tuple[int, Any]]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(family, address) for family, _, _, _, address in found]
-
+    question = Question(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     try:
-        addresses: list[tuple[int, Any]] = yield Work(look_up)
+        found = yield from question.answer(deadline, clock)
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None
         raise NameNotFound(f"cannot find the address of {host}: {error.strerror}") from None
     except (UnicodeError, OverflowError) as error:
         raise NameNotFound(f"{host!r} is no host name: {error}") from None
-    return addresses
+    except (OSError, RuntimeError) as error:
+        # No descriptor or no thread to ask with.
+        raise OpenFailed(f"cannot look for the address of {host}: {error}") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Question:
+    """A call that nothing can interrupt, in a thread that is left behind when it takes too long.
+
+    ``_thread`` itself, because ``threading`` would wait for it at the end of the run. It takes
+    no signals: the one that ends the run must interrupt the thread that waits.
+    """
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._outcome: list[Any] = []
+        self._fault: Exception | None = None
+
+    def answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+        """Return what the call returns, or raise what it raises; TimedOut when time is up."""
+        began = clock()
+        ours, theirs = socket.socketpair()
+        with ours:
+            _thread.start_new_thread(self._work, (theirs,))
+            left = deadline - began
+            while not self._outcome and self._fault is None:
+                if left <= 0:
+                    raise TimedOut(deadline - began)
+                yield Park((ours.fileno(),), (), left)
+                left = deadline - clock()
+        if self._fault:
+            raise self._fault
+        return self._outcome[0]
+
+    def _work(self, doorbell: socket.socket) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        with doorbell:
+            try:
+                self._outcome.append(self._ask())
+            except Exception as fault:
+                self._fault = fault
 
 
 def begin(
@@ -111,15 +152,32 @@ def is_connected(sock: socket.socket) -> bool:
     return True
 
 
-def dial_unix(path: str) -> socket.socket:
-    """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed."""
+def dial_unix(
+    path: str, deadline: float, clock: Callable[[], float]
+) -> Generator[Step, Any, socket.socket]:
+    """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed, TimedOut."""
+    began = clock()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # A listener with a full queue makes connect fail at once when it may not block.
-        sock.settimeout(10)
-        sock.connect(path)
-    except OSError as error:
-        sock.close()
-        raise OpenFailed(f"connection to {path} failed: {error.strerror or error}") from None
     sock.setblocking(False)
+    try:
+        while not connected(sock, path):
+            # The listener's queue is full, and nothing tells when there is room again.
+            left = deadline - clock()
+            if left <= 0:
+                raise TimedOut(deadline - began)
+            yield Park(timeout=min(left, STAGGER))
+    except BaseException:
+        sock.close()
+        raise
     return sock
+
+
+def connected(sock: socket.socket, path: str) -> bool:
+    """Connect to a UNIX socket; False while its listener's queue is full. Raises OpenFailed."""
+    try:
+        sock.connect(path)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise OpenFailed(f"connection to {path} failed: {error.strerror or error}") from None
+    return True

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .children import Child, Tail
 
 Steps = Generator[Step, Any, Any]
+Witness = Callable[[Channel[Any]], None]
 
 GRACE = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
@@ -65,10 +66,14 @@ class Running:
 
 
 class Engine:
-    """All streams and programs of one flow. ``clock`` gives seconds and never jumps."""
+    """All streams and programs of one flow. ``clock`` gives seconds and never jumps.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``witness`` is shown each channel that the flow opens, before anything is said on it.
+    """
+
+    def __init__(self, clock: Callable[[], float], witness: Witness | None = None) -> None:
         self._clock = clock
+        self._witness = witness
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
@@ -116,6 +121,15 @@ class Engine:
     # Waiting
 
     def _wait(self, request: Wait) -> Steps:
+        began = self._clock()
+        paces = [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
+        for pace in paces:
+            pace.check()
+        yield from self._listen(request)
+        for pace in paces:
+            pace.waited(self._clock() - began)
+
+    def _listen(self, request: Wait) -> Steps:
         deadline = self._clock() + request.timeout
         listening = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
@@ -184,9 +198,12 @@ class Engine:
                 sock, request.channel.address = yield from self._dial(host, port, deadline)
                 self._attach(Stream(request.channel, sock, None, None))
             case UnixSocket(path):
-                self._attach(Stream(request.channel, self._dial_unix(path), None, None))
+                sock = yield from self._dial_unix(path, deadline)
+                self._attach(Stream(request.channel, sock, None, None))
             case Pipe(argv):
                 self._spawn(request.channel, argv)
+        if self._witness:
+            self._witness(request.channel)
 
     def _attach(self, stream: Stream) -> None:
         stream.channel.stream = stream
@@ -198,10 +215,10 @@ class Engine:
 
         return (yield from dial(host, port, deadline, self._clock))
 
-    def _dial_unix(self, path: str) -> Any:
+    def _dial_unix(self, path: str, deadline: float) -> Generator[Step, Any, Any]:
         from .dialling import dial_unix
 
-        return dial_unix(path)
+        return (yield from dial_unix(path, deadline, self._clock))
 
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
         from .children import Tail, start, undisturbed

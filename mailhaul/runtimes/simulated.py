@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from ..flows.channel import CONGESTED, Channel, Program
+from ..flows.pace import Pace
 from ..flows.requests import (
     Address,
     Call,
@@ -67,6 +68,7 @@ class Task:
     waiting: Wait | None = None
     congested: list[Channel[Any]] = field(default_factory=list[Channel[Any]])
     turn: int = 0
+    began: float = 0.0
 
 
 @dataclass(eq=False)
@@ -99,6 +101,7 @@ class Simulation:
         cut: bool = False,
         kill_at: int | None = None,
         run_program: Callable[[tuple[str, ...], bytes], Ran] | None = None,
+        witness: Callable[[Channel[Any]], None] | None = None,
     ) -> None:
         self.now = 0.0
         self.steps = 0
@@ -107,6 +110,7 @@ class Simulation:
         self._cut = cut
         self._kill_at = kill_at
         self._run_program = run_program
+        self._witness = witness
         self._listeners: dict[
             Address, tuple[Callable[[], Machine], Callable[[Channel[Any]], Flow]]
         ] = {}
@@ -230,6 +234,8 @@ class Simulation:
             raise OpenFailed(f"connection to {request.address} failed: Connection refused")
         make_machine, serve = listener
         ours = self._attach(request.channel, task)
+        if self._witness and task is self._main:
+            self._witness(request.channel)
         server = Channel("client", make_machine())
         peer = Task(serve(server), f"peer of {request.channel.peer}")
         self._tasks.append(peer)
@@ -255,6 +261,8 @@ class Simulation:
         while peer and end.outbox and end.in_flight < WINDOW:
             data = end.outbox.popleft()
             end.in_flight += len(data)
+            if end.channel.pace:
+                end.channel.pace.moved(len(data))
             self._deliver(peer, data)
         end.channel.unwritten = sum(map(len, end.outbox))
 
@@ -298,7 +306,10 @@ class Simulation:
     # Waiting
 
     def _wait(self, task: Task, request: Wait) -> None:
+        for pace in paces_of(request):
+            pace.check()
         task.waiting = request
+        task.began = self.now
         task.turn += 1
         if self._try(task):
             return
@@ -325,7 +336,9 @@ class Simulation:
                 news = self._feed(waitable.stream) or news
                 relieved = waitable in task.congested and waitable.unwritten <= CONGESTED
                 news = news or relieved
-        if news:
+        if news and task.waiting:
+            for pace in paces_of(task.waiting):
+                pace.waited(self.now - task.began)
             task.waiting = None
             self._ready.append((task, None, None))
         return news
@@ -335,6 +348,8 @@ class Simulation:
         news = False
         while end.inbox:
             data = end.inbox.popleft()
+            if end.channel.pace:
+                end.channel.pace.moved(len(data))
             end.channel.machine.receive_data(data)
             news = True
             if end.peer:
@@ -368,3 +383,8 @@ class Simulation:
                     self._try(task)
 
         self._at(self.now + ran.seconds, end)
+
+
+def paces_of(request: Wait) -> list[Pace]:
+    """Return the accounts of the peers that are listened to."""
+    return [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]

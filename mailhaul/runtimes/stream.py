@@ -80,7 +80,7 @@ class Stream:
         if self.tls:
             return self._fill_through_tls(self.tls, data)
         if data:
-            self.channel.machine.receive_data(data)
+            self._hand_on(data)
         elif data is not None:
             self._end()
         return data is not None
@@ -101,7 +101,7 @@ class Stream:
         news = False
         # Even without new ciphertext: plain text may have come with the handshake's end.
         while plain := tls.read():
-            self.channel.machine.receive_data(plain)
+            self._hand_on(plain)
             news = True
         if tls.ended or data == b"":
             if tls.failure:
@@ -110,12 +110,19 @@ class Stream:
             news = True
         return news
 
+    def _hand_on(self, data: bytes) -> None:
+        if self.channel.pace:
+            self.channel.pace.moved(len(data))
+        self.channel.machine.receive_data(data)
+
     def _put(self, data: bytes) -> None:
         self._queue.append(memoryview(data))
         self.channel.unwritten += len(data)
 
     def _drop(self, sent: int) -> None:
         self.channel.unwritten -= sent
+        if self.channel.pace:
+            self.channel.pace.moved(sent)
         while sent:
             first = self._queue[0]
             if sent < len(first):

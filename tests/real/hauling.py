@@ -23,7 +23,7 @@ from .mailhaul import Run, mailhaul, same
 from .nasty_corpus import MARK, NASTY
 from .servers.certificates import Certificate
 from .servers.ours import listening, nonce
-from .ways_out import WayOut, lines
+from .ways_out import WayOut, lines, unix
 
 USERS = {b"fred": b"sesame"}
 TRACE = re.compile(
@@ -179,6 +179,20 @@ def check(name: str, haul: Haul) -> None:
     same(rest[max(added, 0) :], expected)
     names = re.findall(rb"^([^\s:]+):", rest[:added], re.MULTILINE)
     assert {each.lower() for each in names} <= way.above
+
+
+def fate(name: str, haul: Haul) -> tuple[str, str]:
+    """Return what became of a message, in a word of docs/corpus.md, and a note on it or ""."""
+    check(name, haul)
+    way = haul.way
+    if reply := REFUSED.get((way.receiver, name)):
+        return "kept", f"{way.receiver}: {reply}"
+    text = outgoing(name, haul)
+    quirk = quirk_of(way, name)
+    word = "whole" if way.rule(text) in {text, unix(text)} else "lines"
+    if quirk is None:
+        return word, ""
+    return "cut" if quirk.sent else word, f"{way.receiver} {quirk.words}"
 
 
 def quirk_of(way: WayOut, name: str) -> Quirk | None:

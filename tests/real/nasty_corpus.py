@@ -58,7 +58,7 @@ END_LIKE = {
     "cr_dot_cr": b"\r.\r",
     "cr_dot_crlf": b"\r.\r\n",
     "crlf_dot_cr": b"\r\n.\r",
-    "cr_lf_dot_cr_cr_lf": b"\r\n.\r\r\n",
+    "crlf_dot_cr_crlf": b"\r\n.\r\r\n",
     "crlf_nul_dot_crlf": b"\r\n\0.\r\n",
     "crlf_dot_nul_crlf": b"\r\n.\0\r\n",
     "crlf_dot_crlf": b"\r\n.\r\n",
@@ -73,7 +73,10 @@ _BODIES = {
     "bare_lf": b"one\ntwo\n\nthree\n",
     "mixed_line_ends": b"a\r\nb\nc\rd\n\re\r\n\nf\r\n",
     "nul": b"a\0b\r\n\0\0\r\nend\r\n",
-    "eight_bit": "Grüße\r\n".encode() + "Grüße\r\n".encode("latin-1") + bytes(range(128, 256)),
+    "eight_bit": "Grüße\r\n".encode()
+    + "Grüße\r\n".encode("latin-1")
+    + bytes(range(128, 256))
+    + CRLF,
     "control_characters": bytes([*range(1, 10), 11, 12, *range(14, 32), 127]) + CRLF,
     "line_of_998": b"x" * 998 + CRLF,
     "line_of_1000": b"x" * 1000 + CRLF,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
-from .hauling import REFUSED, Haul, Source, check
+from .hauling import REFUSED, Haul, Source, check, fate
 from .nasty_corpus import END_LIKE, NASTY, smuggling
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
@@ -20,6 +25,7 @@ from .ways_out import NAMES, WaysOut
 pytestmark = pytest.mark.real
 
 Hauls = Callable[[str, str], Haul]
+PAGE = Path(__file__).parents[2] / "docs" / "corpus.py"
 CASES = [*((name, "IMAP") for name in NAMES), ("Postfix", "POP3"), ("Maildir", "POP3")]
 
 
@@ -99,3 +105,17 @@ def test_this_postfix_can_be_smuggled_into_by_who_sends_texts_as_they_are(
         while replies.readline():
             pass
     assert len(postfix_server.delivered()) == 2
+
+
+def test_the_page_says_what_becomes_of_each_message(hauls: Hauls, tmp_path: Path) -> None:
+    fates = {way: {name: fate(name, hauls(way, "IMAP")) for name in NASTY} for way in NAMES}
+    path = Path(os.environ.get("MAILHAUL_FATES", tmp_path / "fates"))
+    path.write_text(json.dumps(fates))
+    if "MAILHAUL_FATES" not in os.environ:
+        done = subprocess.run(
+            [sys.executable, str(PAGE), "--check", str(path)],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (0, "")

@@ -144,6 +144,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
         RUN, "configdump", FORM, None, "print the settings and stop", on="--configdump",
         argument="[=python|json|json,passwords]",
     ),
+    Option(
+        RUN, "trace", PATH, None, "write down what is said on all connections, without secrets",
+        on="--trace", argument="FILE", own=True,
+    ),
+    Option(
+        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--trace-bodies",
+        own=True,
+    ),
     # After "set".
     Option(
         GLOBAL, "daemon", NUMBER, 0, "poll every so many seconds; 0 polls once",

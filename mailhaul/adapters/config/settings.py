@@ -49,6 +49,8 @@ class RunSettings(_Settings):
     quit: bool
     rcfile: str | None
     configdump: str | None
+    trace: str | None
+    trace_bodies: bool
 
 
 class GlobalSettings(_Settings):

@@ -7,6 +7,7 @@ import os
 from typing import ClassVar
 
 from ...flows.outcome import ExitCode, PollFailed
+from .folders import make_private_folder
 
 
 class AccountLock:
@@ -34,7 +35,7 @@ class AccountLock:
 
     def _lock(self) -> None:
         try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            make_private_folder(os.path.dirname(self._path))
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(self._fd, 0)

@@ -19,6 +19,7 @@ from ...flows.account import Action
 from ...flows.memory import Held, Offer, Owed
 from ...flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
 from ...flows.source import Uid
+from .folders import make_private_folder
 
 T = TypeVar("T")
 
@@ -79,6 +80,8 @@ STEPS = {
 """What brings a file of this version to the current one."""
 
 BUSY_MILLISECONDS = 30_000
+MOST = 2**63 - 1
+"""What SQLite can hold. A size beyond is kept as this: it matches none, and permits no delete."""
 LONGEST = 500
 """Characters of a reason that are kept."""
 
@@ -186,6 +189,7 @@ class SqlitePage:
         A name is given once: a message that comes later under a UID that was used before has
         another one.
         """
+        size = min(size, MOST)
 
         def note(db: sqlite3.Connection) -> Offer:
             key = (self._number, uid, size)
@@ -210,6 +214,7 @@ class SqlitePage:
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
+        size = min(size, MOST)
         self._ledger.write(
             lambda db: db.execute(
                 "INSERT OR REPLACE INTO message (page, uid, size, state, action, recipients)"
@@ -229,6 +234,7 @@ class SqlitePage:
 
         What is put off is not counted: that may be nothing about the message.
         """
+        size = min(size, MOST)
 
         def note(db: sqlite3.Connection) -> Failures:
             recipients, name, tries, since = self._before(db, uid, size)
@@ -346,7 +352,7 @@ def find_page(db: sqlite3.Connection, key: tuple[str, str, str, int]) -> int:
 def make_private(path: str) -> None:
     """Make the folder and an empty file that only the user can read. Raises OSError."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:

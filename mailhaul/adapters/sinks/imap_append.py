@@ -19,6 +19,7 @@ from typing import Any
 
 from ...flows.channel import Channel, Program, describe
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
+from ...flows.pace import Pace
 from ...flows.requests import Call, Close, RuntimeFault, Wait
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete, Marks
@@ -72,7 +73,8 @@ class ImapAppendSink:
             raise SinkUnavailable(f"append: {self._in_vain[-1]}")
 
     def _new_channel(self) -> Channel[ImapClient]:
-        return Channel(self.access.peer, ImapClient(trace=self.access.trace))
+        machine = ImapClient(trace=self.access.trace)
+        return Channel(self.access.peer, machine, pace=Pace(machine, self.patience))
 
     async def open(self) -> None:
         """Connect and log in, unless that is done. Raises SinkUnavailable."""
@@ -97,7 +99,8 @@ class ImapAppendSink:
         machine = self.channel.machine
         for name in machine.capabilities:
             word, _, value = name.partition(b"=")
-            if word == LIMIT and value.isdigit():
+            # 63 bits are as much as a size has (RFC 9051, 9: number64).
+            if word == LIMIT and value.isdigit() and len(value) < 20:
                 self.limit = int(value)
         if LIMIT not in machine.capabilities:
             return

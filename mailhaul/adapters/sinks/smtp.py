@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, Program, describe, next_event
 from ...flows.outcome import SinkUnavailable
+from ...flows.pace import Pace
 from ...flows.requests import Address, Close, Open, RuntimeFault, Wait
 from ...flows.sink import Delivery, Parcel
 from ...protocols.errors import ProtocolError
@@ -22,7 +23,7 @@ from ...protocols.sasl.exchange import Challenge
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.commands import Ehlo, Helo, Quit
 from ...protocols.smtp.events import Answered, Closed, Greeted, Reply, SaidGoodbye
-from .smtp_delivery import COMMAND_SECONDS, SmtpDelivery, spoken
+from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, SmtpDelivery, spoken
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
@@ -100,7 +101,9 @@ class SmtpSink:
         raise SinkUnavailable(f"{kind} connect to {'; '.join(problems)}")
 
     def _new_channel(self, listener: Listener) -> Channel[SmtpClient]:
-        return Channel(listener.name, SmtpClient(lmtp=listener.lmtp, trace=self._trace))
+        machine = SmtpClient(lmtp=listener.lmtp, trace=self._trace)
+        pace = Pace(machine, max(self._timeout, DOT_SECONDS))
+        return Channel(listener.name, machine, pace=pace)
 
     async def _greet(self, listener: Listener) -> None:
         """Open one listener and introduce ourselves, by HELO if EHLO is not understood."""
@@ -181,6 +184,7 @@ class SmtpSink:
         try:
             if not channel.machine.outstanding and channel.machine.state not in {"body", "error"}:
                 channel.machine.send(Quit())
+                channel.pace = Pace(channel.machine, GOODBYE)
                 while not isinstance(await next_event(channel, GOODBYE), Answered | Closed):
                     pass
         except (ProtocolError, RuntimeFault):

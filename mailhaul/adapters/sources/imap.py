@@ -14,6 +14,7 @@ from typing import Any
 from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.pace import Pace
 from ...flows.report import Report, Said
 from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import RemoteProtocolError
@@ -55,6 +56,8 @@ INBOX = b"INBOX"
 NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
 SPECIAL = "\\"
 """What the name of a special use begins with."""
+LARGEST, DIGITS = 2**32 - 1, 10
+"""What a number of IMAP may be, and how long (RFC 3501, 9)."""
 PLAIN = b"(UID RFC822.SIZE BODY.PEEK[])"
 MARKED = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 """What is asked for with each message: PEEK leaves its flags as they were."""
@@ -78,7 +81,7 @@ class ImapSource:
         self._report = report
         self.timeout = access.timeout
         self.total = 0
-        self.channel: Channel[ImapClient] = Channel(access.peer, ImapClient(trace=access.trace))
+        self.channel = self._new_channel()
         self.mailbox = ""
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
@@ -96,10 +99,14 @@ class ImapSource:
 
     async def open(self) -> None:
         """Connect, secure the connection and log in, with a fresh machine."""
-        self.channel = Channel(self._access.peer, ImapClient(trace=self._access.trace))
+        self.channel = self._new_channel()
         self.total = 0
         self._forget_mailbox()
         await greet(self.channel, self._access)
+
+    def _new_channel(self) -> Channel[ImapClient]:
+        machine = ImapClient(trace=self._access.trace)
+        return Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def close(self) -> None:
         """Log out, if there is still somebody to say it to."""
@@ -202,6 +209,8 @@ class ImapSource:
 
         def note(event: Any) -> None:
             if isinstance(event, Found):
+                if max(event.uids, default=0) > LARGEST:
+                    raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
                 found.update(event.uids)
 
         done = await self._ask(UidSearch(criteria), note)
@@ -242,7 +251,7 @@ class ImapSource:
                 self.total = max(0, self.total - 1)
                 self._expunged += 1
             case Status(_, code) if code and code.name == b"UIDVALIDITY":
-                self._uidvalidity = int(code.arguments) if code.arguments.isdigit() else 0
+                self._uidvalidity = uidvalidity(code.arguments)
             case SaidBye(_, text):
                 # What follows is the end of the connection, which fails what is unanswered.
                 self.channel.failure = f"the server said good-bye: {shown(text)}"
@@ -343,6 +352,15 @@ class ImapSource:
                 )
             )
         self._flagged.clear()
+
+
+def uidvalidity(argument: bytes) -> int:
+    """Return the generation of a mailbox's UIDs, 0 for none. Raises RemoteProtocolError."""
+    if not argument.isdigit():
+        return 0
+    if len(argument) > DIGITS or (number := int(argument)) > LARGEST:
+        raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
+    return number
 
 
 def is_pattern(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError
 from ...protocols.imap.client import ImapClient
@@ -47,6 +48,7 @@ async def log_out(channel: Channel[ImapClient]) -> None:
     try:
         if not channel.machine.outstanding and channel.machine.state != "error":
             channel.machine.send(Logout())
+            channel.pace = Pace(channel.machine, GOODBYE)
             while not isinstance(await next_event(channel, GOODBYE), Completed):
                 pass
     except (ProtocolError, RuntimeFault):

@@ -17,6 +17,7 @@ from typing import Any
 from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.pace import Pace
 from ...flows.report import Report, Said
 from ...flows.requests import Close, RuntimeFault
 from ...flows.source import (
@@ -106,7 +107,8 @@ class Pop3Source:
 
     def _begin(self) -> None:
         machine = Pop3Client(trace=self._access.trace)
-        self.channel: Channel[Pop3Client] = Channel(self._access.peer, machine)
+        pace = Pace(machine, self.timeout)
+        self.channel: Channel[Pop3Client] = Channel(self._access.peer, machine, pace=pace)
         self._messages: dict[Uid, Listed] = {}
         self._uids: dict[int, Uid] = {}
         self._waiting: deque[Command] = deque()

@@ -63,33 +63,33 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line of progress, unless silent."""
         if self.verbosity:
-            self._print(self.out, f"mailhaul: {escape(text)}")
+            self._print(self.out, f"mailhaul: {text}")
 
     def detail(self, text: str) -> None:
         """Print a line for those who asked for more."""
         if self.verbosity > 1:
-            self._print(self.out, f"mailhaul: {escape(self._redacted(text))}")
+            self._print(self.out, f"mailhaul: {self._redacted(text)}")
 
     def complain(self, text: str) -> None:
         """Print an error, silent or not."""
-        self._print(self.err, f"mailhaul: {escape(self._redacted(text))}")
+        self._print(self.err, f"mailhaul: {self._redacted(text)}")
 
     def raw(self, text: str) -> None:
         """Print a line without prefix, unless silent."""
         if self.verbosity:
-            self._print(self.out, escape(text))
+            self._print(self.out, text)
 
     def begin(self, text: str) -> None:
         """Print the first part of a line, unless silent."""
         if self.verbosity:
             self._finish()
-            write(self.out, escape(text))
+            self._put(self.out, text)
             self._unfinished = True
 
     def end(self, text: str) -> None:
         """Print the last part of a line."""
         if self.verbosity and self._unfinished:
-            write(self.out, f"{escape(text)}\n")
+            self._put(self.out, text, end="\n")
             self._unfinished = False
         else:
             self.raw(text.strip())
@@ -106,7 +106,11 @@ class Lines:
 
     def _print(self, stream: TextIO, text: str) -> None:
         self._finish()
-        write(stream, f"{text}\n")
+        self._put(stream, text, end="\n")
+
+    def _put(self, stream: TextIO, text: str, *, end: str = "") -> None:
+        """Write a line or part of one: the one door, through which nothing goes unescaped."""
+        write(stream, f"{escape(text)}{end}")
 
 
 def write(stream: TextIO, text: str) -> None:

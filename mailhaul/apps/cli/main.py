@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,13 +18,14 @@ from .background import default_pidfile, running
 from .interrupted import Interrupted
 from .lines import Lines
 
-COMMANDS = frozenset({"quarantine", "status", "poll", "pause", "resume"})
+COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
     stand_on_open_descriptors()
+    leave_no_core()
     lines = Lines(1)
     try:
         caller = find_caller(os.environ, os.geteuid(), os.getcwd())
@@ -190,6 +192,10 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .quarantine import quarantine
 
         return quarantine(arguments, caller, lines)
+    if name == "replay":
+        from .transcript import play
+
+        return play(arguments, lines)
     from .control import control
 
     return control(name, arguments, caller, lines)
@@ -228,6 +234,17 @@ def stand_on_open_descriptors() -> None:
     # Python sets these to None, against what their types say, when it finds them closed.
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def leave_no_core() -> None:
+    """Keep passwords out of core files, should Python itself crash.
+
+    Linux still hands a core to a program, such as systemd-coredump, where its size is limited to
+    0, but not where it is limited to 1.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, most))
 
 
 def read_stdin() -> bytes:

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from ...adapters.etrn import EtrnPoll
     from ...adapters.sources.imap import ImapSource
     from ...adapters.sources.pop3 import Pop3Source
+    from ...adapters.transcript.recorder import Tape
     from ...flows.multidrop import Multidrop
     from ...flows.parcel import Packer
     from ...protocols.message.bounce import Occasion
     from ...protocols.message.trace import Received
     from ...protocols.sasl.credentials import Credentials
+    from ...runtimes.engine import Witness
 
     MailSource = ImapSource | Pop3Source
 
@@ -160,6 +162,13 @@ class Surroundings:
     tracer: TracerFor
     stopping: Callable[[], bool] = lambda: False
     """Whether the program is to come to an end: then no further message is begun."""
+    tape: Tape | None = None
+    """Where all is noted that is said, if the user wants a transcript."""
+
+    @property
+    def witness(self) -> Witness | None:
+        """What is shown every connection."""
+        return self.tape.watch if self.tape else None
 
     def with_stopping(self, stopping: Callable[[], bool]) -> Surroundings:
         """Return the same for a program that may come to an end."""

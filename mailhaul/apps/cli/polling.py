@@ -11,7 +11,7 @@ from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.netrc import needs_password
-from ...adapters.config.settings import AccountSettings
+from ...adapters.config.settings import AccountSettings, RunSettings
 from ...adapters.ledger.lock import AccountLock
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.account import Account
@@ -19,11 +19,13 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.machine import Trace
 from ...protocols.secret import Secret
 from ...runtimes import blocking
+from ...runtimes.engine import Engine
 from .interrupted import Interrupted
-from .lines import AccountLines, Lines, status_line
+from .lines import AccountLines, Lines, escape, status_line
 from .plan import Surroundings, account_of, kind_of, local_hostname, plan
 
 if TYPE_CHECKING:
+    from ...adapters.transcript.recorder import Tape
     from .plan import MailSource
 
 SINKS = {
@@ -47,7 +49,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     accounts = configuration.accounts
     try:
         if len(accounts) == 1 or configuration.run.one_by_one:
-            return combined([blocking.run(poll_account(one, around, lines)) for one in accounts])
+            return combined([run_alone(one, around, lines) for one in accounts])
         from ..daemon.side_by_side import poll_side_by_side
 
         # Who is asked for a password should not have to guess which poll wants it.
@@ -58,6 +60,12 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     if number:
         raise Interrupted(number)
     return combined(codes)
+
+
+def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    """Poll one account while nothing else goes on."""
+    engine = Engine(time.monotonic, around.witness)
+    return blocking.run(poll_account(settings, around, lines), engine)
 
 
 def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> Surroundings:
@@ -71,7 +79,17 @@ def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> 
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
+        tape=tape_for(configuration.run),
     )
+
+
+def tape_for(run: RunSettings) -> Tape | None:
+    """Return what writes the transcript that the user wants. Raises PollFailed (IOERR)."""
+    if run.trace is None:
+        return None
+    from .transcript import open_tape
+
+    return open_tape(run.trace, bodies=run.trace_bodies)
 
 
 def combined(codes: Sequence[ExitCode]) -> ExitCode:
@@ -97,6 +115,8 @@ async def poll_account(
         for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
             if secret is not None:
                 lines.hide(secret.reveal().decode("utf-8", "replace"))
+                if around.tape:
+                    around.tape.hide(secret.reveal())
         code = await poll_locked(settings, around, lines, source)
     except PollFailed as failure:
         lines.complain(str(failure))
@@ -178,7 +198,7 @@ def with_password(settings: AccountSettings) -> AccountSettings:
         )
     from getpass import getpass
 
-    typed = getpass(f"Enter password for {whose}: ")
+    typed = getpass(f"Enter password for {escape(whose)}: ")
     return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
 
 

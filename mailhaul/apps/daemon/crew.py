@@ -17,6 +17,7 @@ from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address
 from ...runtimes import trio as runtime
+from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
 from ..cli.polling import poll_account, tracer
@@ -56,7 +57,8 @@ class Crew:
             self._total,
             self._alone.turn(alone=alone),
         ):
-            return await runtime.run(poll_account(settings, around, lines), gate=self._gate)
+            flow = poll_account(settings, around, lines)
+            return await runtime.run(flow, self._engine(), self._gate)
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
         """Poll one mailbox whenever its server has news; see ``watching.watch``.
@@ -65,7 +67,8 @@ class Crew:
         """
         around = replace(self._around, tracer=partial(tracer, lines))
         self._register(settings)
-        return await runtime.run(watch(settings, around, lines, told), gate=self._gate)
+        flow = watch(settings, around, lines, told)
+        return await runtime.run(flow, self._engine(), self._gate)
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
@@ -75,6 +78,9 @@ class Crew:
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
                 self._listeners.setdefault(address, trio.CapacityLimiter(PER_LISTENER))
+
+    def _engine(self) -> Engine:
+        return Engine(trio.current_time, self._around.witness)
 
     def _gate(self, address: Address) -> trio.CapacityLimiter | None:
         return self._listeners.get(address)

@@ -1,0 +1,33 @@
+"""Every flow that a test here runs is taken down and gone through again, with the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.transcript.recorder import Tape
+from mailhaul.adapters.transcript.replay import replay
+from mailhaul.runtimes.engine import Engine
+from mailhaul.runtimes.simulated import Simulation
+
+
+@pytest.fixture(autouse=True)
+def transcript(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Let a tape be the witness of all that is opened; compare it with its replay."""
+    taken: list[str] = []
+    tape = Tape(taken.append, lambda: 0.0)
+
+    def watched(kind: type[Any]) -> None:
+        begin = kind.__init__
+
+        def begin_watched(self: Any, *args: Any, **options: Any) -> None:
+            begin(self, *args, **{"witness": tape.watch, **options})
+
+        monkeypatch.setattr(kind, "__init__", begin_watched)
+
+    watched(Engine)
+    watched(Simulation)
+    yield taken
+    assert [str(line) for line in replay(taken) if line.instead is not None] == []

@@ -1,0 +1,127 @@
+"""No wait of a runtime is longer than was said: for an answer that drips, for a name, a socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
+from mailhaul.flows.requests import Open, Request, Tcp, TimedOut, UnixSocket, Wait
+from mailhaul.protocols.machine import Outbox
+from mailhaul.runtimes import blocking
+from mailhaul.runtimes import trio as on_trio
+from mailhaul.runtimes.engine import Engine
+
+Flow = Coroutine[Request[Any], Any, Any]
+Run = Callable[..., Any]
+SOON = 20.0
+
+
+def run_on_trio(flow: Flow, engine: Engine | None = None) -> Any:
+    return trio.run(on_trio.run, flow, engine)
+
+
+@pytest.fixture(params=[blocking.run, run_on_trio], ids=["blocking", "trio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    chosen: Run = request.param
+    return chosen
+
+
+class Debtor:
+    """A machine that is owed one reply; each piece of it costs ``seconds`` of its own clock."""
+
+    state = "authorization"
+
+    def __init__(self, seconds: float) -> None:
+        self.outstanding = [object()]
+        self.now = 0.0
+        self._seconds = seconds
+        self._outbox = Outbox()
+
+    def receive_data(self, data: bytes) -> None:
+        self.now += self._seconds
+
+    def receive_eof(self) -> None:
+        raise AssertionError("the peer does not hang up")
+
+    def say(self, data: bytes) -> None:
+        self._outbox.put(data)
+
+    def data_to_send(self) -> list[bytes]:
+        return self._outbox.take()
+
+    @property
+    def unsent(self) -> int:
+        return self._outbox.size
+
+
+async def listen(machine: Debtor, engine: Engine, answer: int) -> int:
+    """Hear pieces of a given length until the patience ends; return how many came."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = Channel("peer", machine, pace=Pace(machine, 10.0))
+        engine.adopt(channel, ours)
+        for pieces in range(50):
+            theirs.sendall(b"x" * answer)
+            try:
+                await Wait([channel], SOON)
+            except TooSlow:
+                return pieces
+        return 50
+
+
+@pytest.mark.parametrize(
+    ("answer", "pieces"), [(1, TIMEOUTS * 10 // 4 + 1), (4 * SLOWEST, 50)], ids=["drip", "flow"]
+)
+def test_an_answer_that_drips_ends_and_one_that_flows_does_not(
+    run: Run, answer: int, pieces: int
+) -> None:
+    machine = Debtor(seconds=4.0)
+    engine = Engine(lambda: machine.now)
+
+    assert run(listen(machine, engine, answer), engine) == pieces
+
+
+@pytest.fixture
+def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every look-up last until the test is over."""
+    over = threading.Event()
+
+    def look_up(*_: Any, **__: Any) -> list[Any]:
+        over.wait(SOON)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("deaf_resolver")
+def test_a_look_up_that_does_not_end_is_left_behind(run: Run) -> None:
+    async def flow() -> None:
+        await Open(Channel("host", Debtor(0.0)), Tcp("mail.example.org", 143), 0.05)
+
+    with pytest.raises(TimedOut):
+        run(flow())
+
+
+def test_a_unix_socket_whose_queue_is_full_is_left(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path)
+        listener.listen(0)
+
+        async def flow() -> None:
+            for _ in range(10):
+                await Open(Channel("host", Debtor(0.0)), UnixSocket(path), 0.05)
+
+        with pytest.raises(TimedOut):
+            run(flow())
