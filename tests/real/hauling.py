@@ -146,7 +146,6 @@ class Source:
             f"poll localhost no dns protocol {protocol} port {port} auth password {way.server}\n"
             f"  user fred password sesame is {way.recipient} here sslproto '' {way.user}\n",
             home,
-            environment={"FETCHMAILHOME": str(home)},
         )
         copies: dict[str, list[bytes]] = {}
         for text in way.stored():

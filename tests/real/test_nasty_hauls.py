@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -95,15 +96,17 @@ def test_this_postfix_can_be_smuggled_into_by_who_sends_texts_as_they_are(
         socket.create_connection(("127.0.0.1", postfix_server.port), 30) as stream,
         stream.makefile("rb") as replies,
     ):
+        replies.readline()
         for words in (
-            *(b"", b"EHLO here\r\n", b"MAIL FROM:<ann@example.net>\r\n"),
-            *(b"RCPT TO:<bob@localhost>\r\n", b"DATA\r\n", text + b".\r\n", b"QUIT\r\n"),
+            *(b"HELO here\r\n", b"MAIL FROM:<ann@example.net>\r\n"),
+            *(b"RCPT TO:<bob@localhost>\r\n", b"DATA\r\n"),
         ):
             stream.sendall(words)
-            while replies.readline()[3:4] == b"-":
-                pass
-        while replies.readline():
-            pass
+            replies.readline()
+        stream.sendall(text + b".\r\nQUIT\r\n")
+        # Postfix takes what is behind the second message for commands, and may hang up on them.
+        with suppress(ConnectionResetError):
+            replies.read()
     assert len(postfix_server.delivered()) == 2
 
 
