@@ -73,7 +73,7 @@ def digest(lines: Iterable[bytes]) -> str:
 
 
 def in_file(path: Path) -> str:
-    """Return the digest of the body in a file. An mbox ends with a blank line, the body has none."""
+    """Return the digest of the body in a file, without the blank line that ends an mbox."""
     with path.open("rb") as file:
         return digest(line for line in body_lines(file) if line != b"\n")
 
