@@ -22,6 +22,10 @@ want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
 want /usr/bin/curl curl
+# Debian installs one mail server at a time: two more are unpacked, and started from where they lie.
+unpacked=/var/cache/mailhaul-tests
+want "$unpacked/postfix/usr/sbin/postfix" unpack:postfix
+want "$unpacked/opensmtpd/usr/sbin/smtpd" unpack:opensmtpd
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
 [ -n "$missing" ] || exit 0
@@ -43,5 +47,35 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
+install=
+for package in $missing; do
+    case $package in
+    unpack:*) ;;
+    *) install="$install $package" ;;
+    esac
+done
 # shellcheck disable=SC2086 # one word for each package
-apt-get -q -y --no-remove --no-install-recommends install $missing
+[ -z "$install" ] || apt-get -q -y --no-remove --no-install-recommends install $install
+
+for package in $missing; do
+    case $package in
+    unpack:*)
+        name=${package#unpack:}
+        draft=$(mktemp -d)
+        # What they need of others is a matter of a few libraries.
+        libraries=$(apt-cache depends "$name" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\)$/\1/p')
+        # shellcheck disable=SC2086
+        apt-get -q -y --no-remove --no-install-recommends install $libraries
+        (cd "$draft" && apt-get -q download "$name" && dpkg -x "$name"_*.deb "$draft/$name")
+        mkdir -p "$unpacked"
+        rm -rf "${unpacked:?}/$name"
+        mv "$draft/$name" "$unpacked/$name"
+        rm -rf "$draft"
+        ;;
+    esac
+done
+for user in opensmtpd opensmtpq; do
+    getent passwd "$user" >/dev/null ||
+        useradd --system --no-create-home --user-group --home-dir /var/lib/opensmtpd/empty \
+            --shell /usr/sbin/nologin "$user"
+done

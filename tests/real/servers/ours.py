@@ -60,8 +60,12 @@ class Connection:
                 self._flush()
                 return
             news, fault = None, None
+            congested = self.channel.congested
             self._flush()
             match request:
+                case Wait() if congested:
+                    # There is room to write again: that is news.
+                    pass
                 case Wait(_, timeout):
                     fault = self._wait(timeout)
                 case Sleep(seconds):
