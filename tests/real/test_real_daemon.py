@@ -57,10 +57,15 @@ class Daemon:
 
     def start(self, interval: int = 3600) -> int:
         """Start it; return its pid."""
+        before = self.starts
         done = self.mailhaul("-f", str(self.rc), "-d", str(interval))
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        until(lambda: "starting mailhaul" in self.log.read_text())
+        until(lambda: self.starts > before)
         return self.pid
+
+    @property
+    def starts(self) -> int:
+        return self.log.read_text().count("starting mailhaul")
 
     @property
     def pid(self) -> int:

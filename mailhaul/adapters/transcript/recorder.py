@@ -21,7 +21,7 @@ from ...protocols.imap.commands import AppendChunk, Compress
 from ...protocols.machine import NeedData
 from ...protocols.pop3.client import Pop3Client
 from ...protocols.record import Record, fields_of
-from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond
+from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond, decode_base64
 from ...protocols.secret import Secret
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.commands import BodyChunk
@@ -215,7 +215,12 @@ class Recorder:
 def masked_challenge(found: re.Match[bytes]) -> bytes:
     """Return a challenge of the same length that says nothing, and is base64 all the same."""
     words = found[2]
-    return found[1] + b"AAAA" * (len(words) // 4) + found[3] if words else found[0]
+    try:
+        decode_base64(words.strip())
+    except ValueError:
+        # It is a fault, and has to be one again.
+        return found[0]
+    return found[1] + b"AAAA" * (len(words.strip()) // 4) + found[3]
 
 
 def about_event(event: object, mask: Mask) -> str:

@@ -78,7 +78,9 @@ def start(
     if path.is_symlink() or not path.exists() or path.is_file():
         path.write_text(rc)
         path.chmod(0o600)
-    return launch(home, "-f", str(path), *arguments, environment=environment)
+    # Where tests run as root, the usual pidfile is that of a daemon that is none of theirs.
+    own = ("--pidfile", str(home / "pid"))
+    return launch(home, "-f", str(path), *own, *arguments, environment=environment)
 
 
 def launch(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Started:

@@ -104,7 +104,7 @@ def test_what_stands_in_a_faulty_rc_file(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("option", [HARMFUL, f"--{HARMFUL}", f"--timeout={HARMFUL}"])
 def test_what_stands_on_the_command_line(tmp_path: Path, option: str) -> None:
-    run = launch(tmp_path, option).finish()
+    run = launch(tmp_path, "--pidfile", str(tmp_path / "pid"), option).finish()
     assert run.code in {3, 5}
     assert HARMLESS[:8] in run.err
 

@@ -93,3 +93,14 @@ def test_what_is_no_transcript_is_named(tmp_path: Path, words: list[str]) -> Non
     run = launch(tmp_path, "replay", *words).finish()
     assert run.code == 5
     assert "replay" in run.complaint
+
+
+def test_several_accounts_side_by_side_share_a_transcript(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as one, ScriptedImap(message(2)) as other, ScriptedSmtp() as sink:
+        into = f"smtphost localhost/{sink.port}"
+        rc = account(one.port, into) + account(other.port, into).replace("joe", "ann")
+        assert mailhaul(tmp_path, rc, "--trace", str(tmp_path / "trace")).code == 0
+    text = (tmp_path / "trace").read_text()
+    assert [text.count(f" open {kind} ") for kind in ("imap", "smtp")] == [2, 2]
+    assert SECRET not in text
+    assert launch(tmp_path, "replay", str(tmp_path / "trace")).finish().code == 0

@@ -67,9 +67,9 @@ def verdicts(world: World) -> list[Verdict]:
     return [event.outcome.verdict for event in world.events if isinstance(event, Handled)]
 
 
-def poll(world: World, *, lmtp: bool = False) -> ExitCode:
+def poll(world: World, *, lmtp: bool = False, login: bool = False) -> ExitCode:
     try:
-        return world.poll(lmtp=lmtp)
+        return world.poll(lmtp=lmtp, login=login)
     except PollFailed as failed:
         return failed.code
 
@@ -167,3 +167,19 @@ def test_a_size_out_of_this_world_does_not_keep_mail_back(world: World, size: by
     world.simulation.listen(SINK, Speaker, listener(ehlo=hello))
 
     assert poll(world) is ExitCode.SUCCESS
+
+
+@pytest.mark.parametrize("mechanism", [b"LOGIN", b"PLAIN", b"CRAM-MD5", b"SCRAM-SHA-256"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"334\r\n", b"334 \r\n", b"334 !\r\n", b"334 A\r\n", b"33\r\n", b"334-\r\n334 \r\n"],
+)
+def test_a_malformed_challenge_ends_the_login_and_nothing_else(
+    world: World, mechanism: bytes, answer: bytes
+) -> None:
+    """fetchmail 6.4.37 crashed here (CVE-2025-61962)."""
+    hello = b"250-sink\r\n250 AUTH " + mechanism + b"\r\n"
+    world.simulation.listen(SINK, Speaker, listener(ehlo=hello, auth=answer))
+
+    assert poll(world, login=True) is ExitCode.SMTP
+    assert Verdict.ACCEPTED not in verdicts(world)

@@ -201,6 +201,10 @@ WILD: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
         {"search": fetch(b"7", b"unasked") + b"* SEARCH 7\r\nTAG OK\r\n"},
         [b"mine"],
     ),
+    "a mailbox that can only be read": (
+        {"select": b"* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\nTAG OK [READ-ONLY] x\r\n"},
+        [],
+    ),
     "no UIDVALIDITY": ({"select": b"* 1 EXISTS\r\nTAG OK\r\n"}, [b"mine"]),
     "a UIDVALIDITY of 30 digits": (
         {"select": b"* 1 EXISTS\r\n* OK [UIDVALIDITY %b] x\r\nTAG OK\r\n" % (b"9" * 30)},
@@ -301,6 +305,26 @@ WILD_POP3: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
         [b"mine"],
     ),
     "a unique id without end": ({"uidl": b"+OK\r\n1 " + b"u" * 99_999 + b"\r\n.\r\n"}, []),
+    "a list out of order": (
+        {
+            "stat": b"+OK 2 80\r\n",
+            "list": b"+OK\r\n9 40\r\n1 40\r\n.\r\n",
+            "uidl": b"+OK\r\n1 abc\r\n9 def\r\n.\r\n",
+        },
+        [b"mine", b"mine"],
+    ),
+    "a message listed twice": ({"list": b"+OK\r\n1 40\r\n1 40\r\n.\r\n"}, [b"mine"]),
+    "a list of what STAT does not know": (
+        {
+            "list": b"+OK\r\n1 40\r\n2 40\r\n.\r\n",
+            "uidl": b"+OK\r\n1 abc\r\n2 def\r\n.\r\n",
+        },
+        [b"mine", b"mine"],
+    ),
+    "unique ids of what LIST does not know": (
+        {"uidl": b"+OK\r\n1 abc\r\n77 def\r\n.\r\n"},
+        [b"mine"],
+    ),
     "an answer too many": ({"stat": b"+OK 1 40\r\n+OK 1 40\r\n"}, []),
 }
 

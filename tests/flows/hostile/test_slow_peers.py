@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.pace import TIMEOUTS
 from mailhaul.flows.report import Handled
-from mailhaul.flows.requests import Sleep
+from mailhaul.flows.requests import Sleep, Trust
 from mailhaul.flows.serve.smtp import serve_smtp
 from mailhaul.protocols.smtp.server import SmtpServer
 
@@ -168,3 +170,33 @@ def test_a_listener_that_reads_slowly_is_waited_for(world: World) -> None:
     world.simulation.listen(SINK, SmtpServer, serve)
 
     assert world.poll() is ExitCode.SUCCESS
+
+
+def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World) -> None:
+    """Dovecot says that it is still there every two minutes, for as long as IDLE lasts."""
+
+    async def serve(channel: Channel[Speaker]) -> None:
+        channel.machine.say(b"* OK [CAPABILITY IMAP4rev1 IDLE] x\r\n")
+        while not channel.machine.ended:
+            tag, _, rest = (await hear_line(channel)).strip().partition(b" ")
+            if rest == b"IDLE":
+                channel.machine.say(b"+ idling\r\n")
+                for _ in range(15):
+                    await Sleep(120.0)
+                    channel.machine.say(b"* OK Still here\r\n")
+                await hear_line(channel)
+                channel.machine.say(tag + b" OK\r\n")
+            else:
+                channel.machine.say(SELECTED.get(rest.split(b" ")[0], b"").replace(b"TAG", tag))
+
+    world.simulation.listen(SOURCE, Speaker, serve)
+    access = Access("server", SOURCE, "joe", world.password, TlsMode.NEVER, Trust("server"))
+    source = WatchedSource(access, world.events.append)
+
+    async def watch() -> bool:
+        await source.open()
+        await source.select("INBOX", read_only=False)
+        return await source.news(28 * 60.0)
+
+    assert world.simulation.run(watch()) is False
+    assert world.simulation.now > TIMEOUTS * TIMEOUT

@@ -24,6 +24,7 @@ from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.machine import Outbox
 from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
@@ -140,16 +141,19 @@ class World:
         *,
         tls: TlsMode = TlsMode.NEVER,
         lmtp: bool = False,
+        login: bool = False,
     ) -> ExitCode:
         access = Access(
             "server", SOURCE, "joe", self.password, tls, Trust("server"), timeout=TIMEOUT
         )
         rules = HeaderRules("server", "joe", None)
+        held = Credentials(b"joe", self.password) if login else None
+        listeners = [Listener("sink", SINK, lmtp, "localhost")]
         poll = Poll(
             Account("joe@server", "joe", "server", "server"),
             kind(access, self.events.append),
             "sink",
-            lambda: SmtpSink([Listener("sink", SINK, lmtp, "localhost")], "client", 5.0),
+            lambda: SmtpSink(listeners, "client", 5.0, credentials=held),
             SqliteLedger(str(self.folder / "ledger.db")),
             lambda sink: Packer(Treatment("joe", sink.domain, rules)),
             self.events.append,
