@@ -158,13 +158,6 @@ def test_an_option_that_is_not_there_yet_is_named_with_its_place(
     assert ";" in run.complaint
 
 
-def test_the_daemon_is_refused_with_advice(tmp_path: Path) -> None:
-    run = mailhaul(tmp_path, f"set daemon 300\n{account(9, 'mda cat')}")
-    assert run.code == 5
-    assert '"daemon" is not supported yet' in run.complaint
-    assert "timer" in run.complaint
-
-
 def test_a_server_that_the_rc_file_does_not_mention_is_asked_for_no_password(
     tmp_path: Path,
 ) -> None:
