@@ -5,10 +5,13 @@ So new mail is fetched over a connection that is open, secured and logged in alr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
+from ...flows.source import Opened
 from ...protocols.imap.commands import Done, Idle
-from ...protocols.imap.events import Completed
+from ...protocols.imap.events import Completed, Idling
 from .imap import ImapSource
 
 LONGEST_IDLE = 28 * 60.0
@@ -17,6 +20,10 @@ LONGEST_IDLE = 28 * 60.0
 
 class WatchedSource(ImapSource):
     """One IMAP account whose connection is kept. ``leave`` ends it."""
+
+    _selected = 0
+    _granted = False
+    _ended = False
 
     async def open(self) -> None:
         """Log in, unless the last poll left a connection that is good."""
@@ -39,6 +46,21 @@ class WatchedSource(ImapSource):
         fit = self.channel.open and not self.channel.failure
         return fit and machine.state == "selected" and not machine.outstanding
 
+    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
+        """Open a mailbox, and remember how many messages a search that follows is about."""
+        opened = await super().select(mailbox, read_only=read_only)
+        self._selected = self.total
+        return opened
+
+    @property
+    def _known(self) -> int:
+        """How many messages there would be if none had come since the mailbox was opened."""
+        return max(0, self._selected - self._expunged)
+
+    @property
+    def _news(self) -> bool:
+        return self.total > self._known
+
     @property
     def tells_news(self) -> bool:
         """Whether the server says by itself when mail has come."""
@@ -50,23 +72,35 @@ class WatchedSource(ImapSource):
         Raises ProtocolError or RuntimeFault when the connection is no more. Its death is noticed
         at the latest when the waiting is over and nobody answers.
         """
-        command = Idle()
-        self.channel.machine.send(command)
-        until = await Now() + seconds
-        known, ended = self.total, False
-        while self.total <= known and not ended and (left := until - await Now()) > 0:
+        # What came while the poll was busy with other mail is news too.
+        if not self._news:
+            self._granted = self._ended = False
+            self.channel.machine.send(Idle())
+            # Before the server agrees to wait, DONE would be no word of the dialogue.
+            await self._demand(lambda: self._granted)
+            await self._until(lambda: self._news, seconds)
+            if not self._ended:
+                self.channel.machine.send(Done())
+                await self._demand(lambda: False)
+        return self._news
+
+    async def _demand(self, met: Callable[[], bool]) -> None:
+        """Wait for what the server owes. Raises TimedOut."""
+        if not await self._until(met, self.timeout):
+            raise TimedOut(self.timeout)
+
+    async def _until(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Hear the server until something is met, or IDLE is over; False when time is up."""
+        deadline = await Now() + seconds
+        while not (self._ended or met()):
+            left = deadline - await Now()
+            if left <= 0:
+                return False
             try:
                 event = await next_event(self.channel, left)
             except TimedOut:
-                break
+                return False
             self._keep_count(event)
-            # What goes makes room; only what comes is news.
-            known = min(known, self.total)
-            ended = isinstance(event, Completed)
-        if not ended:
-            self.channel.machine.send(Done())
-        while not ended:
-            event = await next_event(self.channel, self.timeout)
-            self._keep_count(event)
-            ended = isinstance(event, Completed)
-        return self.total > known
+            self._granted = self._granted or isinstance(event, Idling)
+            self._ended = isinstance(event, Completed)
+        return True

@@ -23,7 +23,7 @@ def default_pidfile(caller: Caller) -> str:
     """Return where the pidfile is, unless the user names one."""
     if caller.private_home is not None:
         return f"{caller.private_home}/mailhaul.pid"
-    return "/run/mailhaul.pid" if caller.uid == 0 else f"{caller.home}/.mailhaul.pid"
+    return f"{caller.home}/.mailhaul.pid"
 
 
 class PidFile:

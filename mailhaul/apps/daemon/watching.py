@@ -8,13 +8,15 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
 from ...flows.outcome import ExitCode
-from ...flows.requests import RuntimeFault
+from ...flows.requests import Now, RuntimeFault, Sleep
 from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, access_of, account_of
 from ..cli.polling import account_lines, poll_account
 
+PAUSE = 30.0
+"""Seconds before IDLE is asked for again where it ended without news."""
 Told = Callable[[ExitCode, bool], None]
 """Is told how each poll ended, and whether the server will say when there is more."""
 
@@ -37,7 +39,10 @@ async def watch(
         if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
             break
         try:
-            await source.news()
+            began = await Now()
+            if not await source.news() and await Now() - began < PAUSE:
+                # A server that ends IDLE by itself would be asked without end.
+                await Sleep(PAUSE)
         except (ProtocolError, RuntimeFault) as error:
             lines.detail(describe(source.channel, error))
             code = ExitCode.SOCKET

@@ -15,7 +15,7 @@ from mailhaul.runtimes import blocking
 
 HEADER = b"Subject: hi\n\n"
 WRITTEN = (
-    b"MAIL FROM:<a@x> BODY=8BITMIME\r\nRCPT TO:<joe@localhost>\r\nDATA\r\n"
+    b"MAIL FROM:<a@x>\r\nRCPT TO:<joe@localhost>\r\nDATA\r\n"
     b"Subject: hi\r\n\r\n..dot\r\nend\r\n.\r\n"
 )
 

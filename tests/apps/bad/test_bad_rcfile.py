@@ -143,7 +143,6 @@ def test_an_unusable_option_is_named(
     ("options", "word"),
     [
         ("protocol pop2 user joe", "protocol pop2"),
-        ("protocol imap user joe idle", "idle"),
         ("protocol imap auth gssapi user joe", "auth gssapi"),
     ],
 )

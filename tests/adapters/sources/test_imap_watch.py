@@ -1,0 +1,190 @@
+"""A connection that waits for news, on a clock that jumps: against our own server, and a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE, WatchedSource
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
+from mailhaul.flows.serve.imap import serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.machine import Machine, Outbox
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+IMAP = Tcp("server", 143)
+MESSAGE = b"From: a@example.org\r\n\r\nHello.\r\n"
+ABLE = frozenset({b"IMAP4REV1", b"IDLE"})
+HOUR = 3600.0
+TIMEOUT = 20.0
+
+
+class World:
+    """A server, a source that waits, and when it told of news."""
+
+    def __init__(
+        self,
+        machine: Callable[[], Machine],
+        serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
+    ) -> None:
+        self.simulation = Simulation(round_trip=0.05)
+        self.simulation.listen(IMAP, machine, serve)
+        self.told: list[float] = []
+        self.sent: list[bytes] = []
+        access = Access(
+            *("server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
+            timeout=TIMEOUT,
+            trace=lambda way, line: self.sent.append(line) if way == ">" else None,
+        )
+        self.source = WatchedSource(access, lambda event: None)
+
+    def at(self, when: float, action: Callable[[], object]) -> None:
+        self.simulation._at(when, lambda: (action(), None)[1])
+
+    async def look(self) -> None:
+        """Do what a poll does with a mailbox where nothing is new."""
+        await self.source.open()
+        await self.source.select("INBOX", read_only=True)
+        await self.source.new(everything=False)
+        await self.source.close()
+
+    def watch(self, times: int = 1) -> list[float]:
+        """Look and wait until news came so many times; return when."""
+
+        async def story() -> None:
+            while len(self.told) < times:
+                await self.look()
+                if await self.source.news():
+                    self.told.append(self.simulation.now)
+            await self.source.leave()
+
+        self.simulation.run(story())
+        return self.told
+
+
+def world(inbox: Mailbox, capabilities: frozenset[bytes] = ABLE) -> World:
+    boxes = Mailboxes({b"INBOX": inbox})
+    return World(
+        ImapServer,
+        lambda channel: serve_imap(channel, boxes, {b"joe": b"sesame"}, capabilities=capabilities),
+    )
+
+
+class Raw:
+    """A machine that hands its flow what came."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.ended = False
+        self.outbox = Outbox()
+
+    def receive_data(self, data: bytes) -> None:
+        self.heard += data
+
+    def receive_eof(self) -> None:
+        self.ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        return self.outbox.take()
+
+    @property
+    def unsent(self) -> int:
+        return self.outbox.size
+
+
+def scripted(answers: dict[str, bytes]) -> World:
+    """A server that answers each command by a script, OK where there is none; b"" is silence."""
+
+    async def serve(channel: Channel[Raw]) -> None:
+        raw = channel.machine
+        answers.setdefault("CAPABILITY", b"* CAPABILITY IMAP4rev1 IDLE\r\nTAG OK done\r\n")
+        before = b""
+        raw.outbox.put(b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
+        while not raw.ended:
+            while b"\r\n" in raw.heard:
+                line, _, rest = bytes(raw.heard).partition(b"\r\n")
+                raw.heard[:] = rest
+                words = line.split(b" ")
+                answer = answers.get(words[min(1, len(words) - 1)].decode(), b"TAG OK done\r\n")
+                raw.outbox.put(answer.replace(b"TAG", words[0]).replace(b"BEFORE", before))
+                before = words[0]
+            await Wait([channel], 1e6)
+
+    return World(Raw, serve)
+
+
+def test_mail_is_told_of_within_a_second_however_long_nothing_came() -> None:
+    inbox = Mailbox([])
+    there = world(inbox)
+    there.at(3 * HOUR, lambda: inbox.append(MESSAGE))
+    [at] = there.watch()
+    assert 0 < at - 3 * HOUR < 1.2
+    # One connection for all that time, and IDLE begun anew before a server loses patience.
+    assert sum(b"LOGIN" in line for line in there.sent) == 1
+    assert there.sent.count(b"DONE") == int(3 * HOUR / LONGEST_IDLE) + 1
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"UID": b"* SEARCH\r\n* 4 EXISTS\r\nTAG OK nothing found\r\n"},
+        {"IDLE": b"+ idling\r\n* 4 EXISTS\r\n"},
+        {"IDLE": b"* 4 EXISTS\r\n+ idling\r\n"},
+    ],
+)
+def test_mail_that_comes_between_the_look_and_idle_is_not_lost(when: dict[str, bytes]) -> None:
+    there = scripted(
+        {
+            "UID": b"* SEARCH\r\nTAG OK nothing found\r\n",
+            "EXAMINE": b"* 3 EXISTS\r\nTAG OK [READ-ONLY] done\r\n",
+            "IDLE": b"+ idling\r\n",
+            "DONE": b"BEFORE OK done\r\n",
+            **when,
+        }
+    )
+    [at] = there.watch()
+    assert at < 1
+
+
+def test_each_arrival_is_told_of() -> None:
+    inbox = Mailbox([])
+    there = world(inbox)
+    for minute in (1, 2, 3):
+        there.at(60 * minute, lambda: inbox.append(MESSAGE))
+    assert [int(at / 60) for at in there.watch(3)] == [1, 2, 3]
+
+
+def test_mail_that_another_client_removes_is_no_news() -> None:
+    inbox = Mailbox([])
+    inbox.append(MESSAGE, b"\\Seen")
+    there = world(inbox)
+    there.at(60, lambda: inbox.remove({1}))
+    there.at(120, lambda: inbox.append(MESSAGE))
+    [at] = there.watch()
+    assert at > 120
+
+
+def test_a_server_without_idle_tells_no_news() -> None:
+    there = world(Mailbox([]), ABLE - {b"IDLE"})
+    there.simulation.run(there.look())
+    assert not there.source.tells_news
+
+
+def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over() -> None:
+    there = scripted(
+        {
+            "EXAMINE": b"* 0 EXISTS\r\nTAG OK [READ-ONLY] done\r\n",
+            "UID": b"* SEARCH\r\nTAG OK done\r\n",
+            "IDLE": b"+ idling\r\n",
+            "DONE": b"",
+        }
+    )
+    with pytest.raises(TimedOut):
+        there.watch()
+    assert LONGEST_IDLE + TIMEOUT <= there.simulation.now < LONGEST_IDLE + TIMEOUT + 2
