@@ -1,8 +1,9 @@
-"""What becomes of difficult messages on the way into each sink, as a table from a real run.
+"""What becomes of nasty messages by every way out of mailhaul, as a table from a real run.
 
-python docs/corpus.py            starts the servers, carries the messages, writes docs/corpus.md
+python docs/corpus.py                 starts the servers, hauls the messages, writes docs/corpus.md
+python docs/corpus.py --check FATES   exits with 1 if the page is not what a run has put into FATES
 
-The run is that of tests/real/test_deliveries.py, which also compares the table with what it sees.
+The run is tests/real/test_nasty_hauls.py, which also checks the page with what it sees.
 """
 
 from __future__ import annotations
@@ -16,57 +17,78 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-TESTS = FOLDER.parent / "tests" / "real" / "test_deliveries.py"
-TABLE = FOLDER / "corpus.md"
+PAGE = FOLDER / "corpus.md"
+RUN = FOLDER.parent / "tests" / "real" / "test_nasty_hauls.py"
+Fates = Mapping[str, Mapping[str, tuple[str, str]]]
+"""By way out and message: a word, and a note on it or nothing."""
 
 HEAD = """\
-# Difficult messages, and what becomes of them
+# Nasty messages, and what becomes of them
 
-Each message of `tests/real/nasty.py` lies in an IMAP mailbox and goes into each sink, between real
-programs. `whole` means that it arrives, once, with header and body equal octet for octet, below the
-fields that were added, after the one rule for line ends of that sink:
+Each message of `tests/real/nasty_corpus.py` lies in an IMAP mailbox and goes out by every way there is,
+to a real program where there is one: Postfix 3.7, Exim 4.96 and OpenSMTPD 6.8 with their defaults,
+by TCP and by `sendmail -bs` on a pipe; aiosmtpd; a server with BINARYMIME (mailhaul's own); Dovecot by LMTP
+and APPEND; a Maildir and an mbox that Python's `mailbox` reads back; an MDA; a batch (BSMTP)
+that Exim reads. A test compares what arrives with what was sent, octet for octet.
 
-| sink | rule |
+* `whole`: header and body are equal, but for the fields added on top, and for what mailhaul does to
+  headers by default: `Return-Path` and empty `Status` fields go, NULs in headers too, addresses without a host
+  get one, a message without header gets one.
+* `lines`: the same after the one rule for line ends of that way (below), which has changed some.
+* `kept`: the receiver refused it, and it is still in its mailbox.
+* `cut`: the receiver took it, and itself dropped something.
+
+| way | rule for line ends |
 |---|---|
-| SMTP, LMTP, `-bs` on a pipe, BSMTP | CRLF, bare CR and bare LF are each a line end; the last line has one |
-| SMTP to a server with BINARYMIME | as it is, by BDAT; by the rule above if the header itself holds a bare CR or LF |
-| MDA, Maildir, mbox | CRLF becomes LF (`stripcr`, usual here); a bare CR and a bare LF stay |
+| SMTP, LMTP, `-bs`, BSMTP | CRLF, bare CR and bare LF are each a line end; the last line has one |
+| BINARYMIME | none changes; where the header itself has others than CRLF, the rule for SMTP |
 | APPEND | CRLF, bare CR and bare LF are each a line end; none is added |
+| Maildir, MDA | CRLF becomes LF; a bare CR and a bare LF stay |
+| mbox | the same; the last line has an end |
 
-`kept` means that the server refused it and that it stays in its mailbox. Two servers have rules of
-their own: Postfix takes away blanks before the colon of a field, OpenSMTPD cuts a line at its first
-NUL. None ever makes two messages of one.
+Most receivers store LF for CRLF, and then what was a bare LF cannot be told any more: `whole` as well.
+
+The messages called `end_...` hold what one server or another has taken for the end of a text, and behind
+it a second message with its envelope. None ever makes two messages of one.
 
 """
-FOOT = """
-`python docs/corpus.py` makes this table anew.
-"""
+FOOT = "\nPrinted by `python docs/corpus.py` from a run of all this.\n"
 
 
-def table(fates: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the page for these fates, by sink and by message."""
-    sinks = list(fates)
-    lines = [f"| message | {' | '.join(sinks)} |", f"|---{'|---' * len(sinks)}|"]
+def page(fates: Fates) -> str:
+    """Return the page for what was seen."""
+    notes = sorted({note for way in fates.values() for _, note in way.values() if note})
+    lines = [f"| | {' | '.join(fates)} |", f"|---{'|---' * len(fates)}|"]
     for message in next(iter(fates.values())):
-        cells = " | ".join(fates[sink][message] for sink in sinks)
-        lines.append(f"| `{message}` | {cells} |")
+        cells = [cell(*way[message], notes) for way in fates.values()]
+        lines.append(f"| `{message}` | {' | '.join(cells)} |")
+    lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
     return HEAD + "\n".join(lines) + "\n" + FOOT
 
 
-def main() -> int:
-    """Run the tests and write the page; return their exit code."""
+def cell(word: str, note: str, notes: list[str]) -> str:
+    """Return one field of the table."""
+    return f"{word} ({notes.index(note) + 1})" if note else word
+
+
+def main(arguments: list[str]) -> int:
+    """Run the test and write the page, or check it; return an exit code."""
+    if arguments[:1] == ["--check"]:
+        if PAGE.read_text() == page(json.loads(Path(arguments[1]).read_text())):
+            return 0
+        print(f"{PAGE}: not what was seen; run python docs/corpus.py")
+        return 1
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fates"
-        path.touch()
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", str(TESTS)],
+            [sys.executable, "-m", "pytest", "-q", "-k", "page", str(RUN)],
             check=False,
             env={**os.environ, "MAILHAUL_FATES": str(path)},
         )
-        fates = dict(json.loads(line) for line in path.read_text().splitlines())
-    TABLE.write_text(table(fates))
+        if run.returncode == 0:
+            PAGE.write_text(page(json.loads(path.read_text())))
     return run.returncode
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -13,6 +13,8 @@ import pytest
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
 from .servers.exim import Exim
+from .servers.opensmtpd import OpenSmtpd
+from .servers.postfix import Postfix
 from .servers.process import ServerFailed
 from .servers.sshd import Sshd
 
@@ -82,6 +84,22 @@ def exim(exim_server: Exim) -> Exim:
     """A running Exim that has delivered nothing yet."""
     exim_server.clear()
     return exim_server
+
+
+@pytest.fixture(scope="session")
+def postfix_server(scratch: Path) -> Iterator[Postfix]:
+    """The run's Postfix; who uses it clears it first."""
+    server = Postfix(scratch / "postfix")
+    with server.running():
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensmtpd_server(scratch: Path) -> Iterator[OpenSmtpd]:
+    """The run's OpenSMTPD; who uses it clears it first."""
+    server = OpenSmtpd(scratch / "opensmtpd")
+    with server.running():
+        yield server
 
 
 @pytest.fixture(scope="session")

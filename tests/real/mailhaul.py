@@ -65,6 +65,8 @@ def mailhaul(
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(home),
+                # Else root's pidfile would be the whole machine's.
+                "FETCHMAILHOME": str(home),
                 "LC_ALL": "C",
                 **(environment or {}),
             },

@@ -1,74 +1,75 @@
-"""A private OpenSMTPD from an unpacked package, which hands on by LMTP to a server of our own.
-
-It keeps its queue in the one place that it was built for, so only one can run at a time.
-"""
+"""A private OpenSMTPD 6.8: an SMTP listener that delivers everybody's mail to one Maildir."""
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
-from mailhaul.protocols.smtp.server import SmtpServer
+from .private_root import PrivateRoot
+from .process import PACE_SECONDS, ServerFailed, free_ports, running
 
-from .certificates import Certificate
-from .ours import listening
-from .process import ServerFailed, free_ports, program, running
-
-UNPACKED = Path("/var/cache/mailhaul-tests/opensmtpd")
-SPOOL = Path("/var/spool/smtpd")
-DELIVERY_SECONDS = 30.0
+SMTPD = "/usr/sbin/smtpd"
+DELIVERY_SECONDS = 60.0
+USERS = {"opensmtpd": 904, "opensmtpq": 905, "vmail": 903}
+QUEUE = "/var/spool/smtpd"
+BOX = "/var/mail/box"
+HOST = "mail.example.org"
 
 _CONFIGURATION = """\
-smtp max-message-size 2G
-listen on 127.0.0.1 port {port} hostname localhost
-action keep relay host lmtp://127.0.0.1:{lmtp}
-match from any for any action keep
+{more}
+listen on 127.0.0.1 port {port} hostname {host}
+table everybody {{ "@" = vmail }}
+action "box" maildir "{box}" virtual <everybody>
+match from any for any action "box"
 """
 
 
 class OpenSmtpd:
-    """A private OpenSMTPD, and what it has handed on."""
+    """Where it listens, and what it delivered."""
 
-    def __init__(self, folder: Path, certificate: Certificate) -> None:
-        """``folder`` is where its configuration goes."""
-        folder.mkdir()
-        self.folder = folder
-        self._certificate = certificate
+    host = "localhost"
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        """Write the configuration, with ``more`` at its beginning."""
+        self.root = PrivateRoot(folder, "opensmtpd", USERS)
         (self.port,) = free_ports(1)
-        self.sink = MemorySink()
+        self.root.make_folder("/var/empty", "root")
+        self.root.make_folder("/var/lib/opensmtpd/empty", "root")
+        self.root.make_folder("/var/run", "root")
+        self.root.make_folder(QUEUE, "root", 0o711)
+        self.root.make_folder(BOX.rpartition("/")[0], "vmail")
+        self.root.path("/etc/mailname").write_text(f"{HOST}\n")
+        self.root.path("/etc/smtpd.conf").write_text(
+            _CONFIGURATION.format(port=self.port, host=HOST, box=BOX, more=more)
+        )
+        self._output = folder.with_suffix(".output")
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Serve until the block ends."""
-        shutil.rmtree(SPOOL, ignore_errors=True)
-        SPOOL.mkdir(mode=0o711, parents=True)
-        Path("/var/lib/opensmtpd/empty").mkdir(parents=True, exist_ok=True)
-        configuration = self.folder / "smtpd.conf"
-        with listening(
-            lambda: SmtpServer(lmtp=True), lambda c, _: serve_smtp(c, self.sink), self._certificate
-        ) as lmtp:
-            configuration.write_text(_CONFIGURATION.format(port=self.port, lmtp=lmtp))
-            with running(
-                [program(str(UNPACKED / "usr/sbin/smtpd")), "-d", "-f", str(configuration)],
-                output=self.folder / "output",
-                ports=[self.port],
-            ):
-                yield
+    def running(self) -> Generator[None, None, None]:
+        """Listen and deliver until the block ends."""
+        with running(self.root.argv(SMTPD, "-d"), output=self._output, ports=[self.port]):
+            yield
 
-    def delivered(self) -> list[bytes]:
-        """Return what was handed on since the last clear(), once the queue is empty."""
+    def delivered(self) -> list[Path]:
+        """Return the files of what was delivered, once nothing is in the queue any more."""
         deadline = time.monotonic() + DELIVERY_SECONDS
-        while any(path.is_file() for path in (SPOOL / "queue").rglob("*")):
+        while any(self._queued()):
             if time.monotonic() > deadline:
-                raise ServerFailed("the queue of OpenSMTPD does not become empty")
-            time.sleep(0.02)
-        return [message.text.replace(b"\r\n", b"\n") for message in self.sink.messages]
+                raise ServerFailed(f"OpenSMTPD still holds mail; it wrote:\n{self.log()[-2000:]}")
+            time.sleep(PACE_SECONDS)
+        return [*self.root.path(BOX).glob("new/*")]
 
     def clear(self) -> None:
-        """Forget what was handed on."""
-        self.delivered()
-        self.sink.messages.clear()
+        """Forget what was delivered."""
+        for path in self.delivered():
+            path.unlink()
+
+    def log(self) -> str:
+        """Return what it wrote so far."""
+        return self._output.read_text(errors="replace")
+
+    def _queued(self) -> Iterator[Path]:
+        for name in ("queue", "incoming"):
+            yield from self.root.path(f"{QUEUE}/{name}").rglob("message")

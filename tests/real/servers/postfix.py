@@ -1,141 +1,127 @@
-"""A private Postfix from an unpacked package: Debian installs one mail server at a time.
+"""A private Postfix: an SMTP listener with the defaults of smtpd, and ``sendmail -bs``.
 
-Its smtpd runs with the settings that it comes with. Each accepted message is kept as it is handed
-to a command: the lines end in LF, below the Received field that Postfix adds.
+What main.cf sets is where mail is delivered; how smtpd reads it is left as it comes
+(of interest here: smtpd_forbid_bare_newline is off in 3.7). Everybody at DOMAINS has mail.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .maildir import Maildir
-from .process import OWNER, ServerFailed, free_ports, owned_folder, program, running, script
+from .private_root import PrivateRoot
+from .process import PACE_SECONDS, ServerFailed, free_ports, running, script
 
-UNPACKED = Path("/var/cache/mailhaul-tests/postfix")
-DELIVERY_SECONDS = 30.0
-
-QUEUES = (
-    *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming"),
-    *("maildrop", "private", "public", "saved", "trace"),
-)
+MASTER = "/usr/lib/postfix/sbin/master"
+SENDMAIL = "/usr/sbin/sendmail"
+DOMAINS = ("localhost", "example.org")
+DELIVERY_SECONDS = 60.0
+USERS = {"postfix": 901, "postdrop": 902, "vmail": 903}
+LOG = "/var/log/postfix.log"
+QUEUE = "/var/spool/postfix"
+BOX = "/var/mail/box"
+WAITING = ("maildrop", "incoming", "active", "deferred")
 
 _MAIN = """\
 compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-command_directory = {unpacked}/usr/sbin
-daemon_directory = {unpacked}/usr/lib/postfix/sbin
-shlib_directory = {unpacked}/usr/lib/postfix
-meta_directory = {folder}
-sendmail_path = {unpacked}/usr/sbin/sendmail
-mail_owner = uucp
-setgid_group = proxy
-default_privs = nobody
-maillog_file = {folder}/log/maillog
-maillog_file_prefixes = {folder}
+maillog_file = {log}
+myhostname = mail.example.org
+mydestination =
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = localhost
-mydestination = localhost, localhost.localdomain, example.org
-local_recipient_maps =
-local_transport = keep
 alias_maps =
-alias_database =
-import_environment = MAIL_CONFIG LD_LIBRARY_PATH PATH
-message_size_limit = 0
-mailbox_size_limit = 0
+virtual_mailbox_domains = {domains}
+virtual_mailbox_base = {base}
+virtual_mailbox_maps = static:{box}/
+virtual_mailbox_limit = 0
+virtual_uid_maps = static:{vmail}
+virtual_gid_maps = static:{vmail}
 """
-# What is in a queue of one's own has no use for a chroot, so the fifth column is n.
+# The lines of the package's own master.cf that are not about programs of others.
 _MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-keep unix - n n - - pipe user={owner} argv={folder}/keep
-"""
-_KEEP = """\
-name=$(date +%s).M$(date +%N | cut -c1-6)Q$$.localhost
-cat >{box}/tmp/$name && mv {box}/tmp/$name {box}/new/$name
+{port}     inet  n - n -     - smtpd
+pickup     unix  n - n 60    1 pickup
+cleanup    unix  n - n -     0 cleanup
+qmgr       unix  n - n 300   1 qmgr
+rewrite    unix  - - n -     - trivial-rewrite
+bounce     unix  - - n -     0 bounce
+defer      unix  - - n -     0 bounce
+trace      unix  - - n -     0 bounce
+flush      unix  n - n 1000? 0 flush
+proxymap   unix  - - n -     - proxymap
+error      unix  - - n -     - error
+retry      unix  - - n -     - error
+discard    unix  - - n -     - discard
+virtual    unix  - n n -     - virtual
+anvil      unix  - - n -     1 anvil
+postlog    unix-dgram n - n - 1 postlogd
 """
 
 
 class Postfix:
-    """A private Postfix, and what it has delivered."""
+    """Where it listens, the words of its ``sendmail -bs``, and what it delivered."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write the configuration below ``folder``: a path that everybody may enter."""
-        folder.mkdir()
-        self.folder = folder
+    host = "localhost"
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        """Write the configuration, with ``more`` at the end of main.cf."""
+        self.root = PrivateRoot(folder, "postfix", USERS)
         (self.port,) = free_ports(1)
-        for name in ("tmp", "new", "cur"):
-            owned_folder(folder / "box" / name)
-        (folder / "log").mkdir()
-        for name in QUEUES:
-            (folder / "queue" / name).mkdir(parents=True)
-            shutil.chown(folder / "queue" / name, "uucp", "uucp")
-        (folder / "queue" / "pid").mkdir()
-        (folder / "data").mkdir()
-        shutil.chown(folder / "data", "uucp", "uucp")
-        facts = {
-            "folder": folder,
-            "unpacked": UNPACKED,
-            "owner": OWNER,
-            "port": self.port,
-            "box": folder / "box",
-        }
-        (folder / "main.cf").write_text(_MAIN.format(**facts))
-        (folder / "master.cf").write_text(_MASTER.format(**facts))
-        shutil.copy(UNPACKED / "etc/postfix/postfix-files", folder / "postfix-files")
-        script(folder / "keep", _KEEP.format(**facts))
+        self._make_folders()
+        etc = self.root.path("/etc/postfix")
+        base, _, box = BOX.rpartition("/")
+        main = _MAIN.format(
+            log=LOG, domains=", ".join(DOMAINS), base=base, box=box, vmail=USERS["vmail"]
+        )
+        (etc / "main.cf").write_text(main + more)
+        (etc / "master.cf").write_text(_MASTER.format(port=self.port))
+        command = " ".join(self.root.argv(SENDMAIL, "-bs"))
+        self._sendmail = script(folder / "sendmail-bs", f"exec {command}\n")
+
+    def _make_folders(self) -> None:
+        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold"):
+            self.root.make_folder(f"{QUEUE}/{name}", "postfix", 0o700)
+        for name in ("incoming", "private", "saved", "trace"):
+            self.root.make_folder(f"{QUEUE}/{name}", "postfix", 0o700)
+        self.root.make_folder(f"{QUEUE}/maildrop", "postfix", 0o730, "postdrop")
+        self.root.make_folder(f"{QUEUE}/public", "postfix", 0o710, "postdrop")
+        self.root.make_folder(f"{QUEUE}/pid", "root")
+        self.root.make_folder("/var/lib/postfix", "postfix")
+        self.root.make_folder(BOX.rpartition("/")[0], "vmail")
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Serve until the block ends."""
-        master = program(str(UNPACKED / "usr/lib/postfix/sbin/master"))
-        variables = {"LD_LIBRARY_PATH": UNPACKED / "usr/lib/postfix", "MAIL_CONFIG": self.folder}
-        environment = [f"{name}={value}" for name, value in variables.items()]
-        with running(
-            ["/usr/bin/env", *environment, master, "-c", str(self.folder), "-d"],
-            output=self.folder / "output",
-            ports=[self.port],
-        ):
+    def running(self) -> Generator[None, None, None]:
+        """Listen and deliver until the block ends."""
+        output = self.root.folder.with_suffix(".output")
+        with running(self.root.argv(MASTER, "-d"), output=output, ports=[self.port]):
             yield
 
-    def delivered(self) -> list[bytes]:
-        """Return what was delivered since the last clear(), once the queue is empty."""
+    @property
+    def bs_argv(self) -> list[str]:
+        """The program that speaks SMTP on its standard input and output."""
+        return [str(self._sendmail)]
+
+    def delivered(self) -> list[Path]:
+        """Return the files of what was delivered, once nothing is in the queue any more."""
         deadline = time.monotonic() + DELIVERY_SECONDS
-        queues = [self.folder / "queue" / name for name in ("incoming", "active", "deferred")]
-        while any(path.is_file() for queue in queues for path in queue.rglob("*")):
+        while any(self._queued()):
             if time.monotonic() > deadline:
-                raise ServerFailed(f"the queue of Postfix does not become empty: {self.log()}")
-            time.sleep(0.02)
-        return Maildir(self.folder / "box").messages()
+                raise ServerFailed(f"Postfix still holds mail; its log:\n{self.log()[-2000:]}")
+            time.sleep(PACE_SECONDS)
+        return [*self.root.path(BOX).glob("new/*")]
 
     def clear(self) -> None:
         """Forget what was delivered."""
-        self.delivered()
-        for path in Maildir(self.folder / "box").files():
+        for path in self.delivered():
             path.unlink()
 
     def log(self) -> str:
-        """Return the mail log."""
-        path = self.folder / "log" / "maillog"
+        """Return what it wrote so far."""
+        path = self.root.path(LOG)
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _queued(self) -> Iterator[Path]:
+        for name in WAITING:
+            found = self.root.path(f"{QUEUE}/{name}").rglob("*")
+            yield from (path for path in found if path.is_file())
