@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 from collections.abc import Sequence
+from random import random
 
 import trio
 
@@ -12,8 +13,10 @@ from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode
 from ..cli.lines import Lines, write
 from ..cli.logs import LogLines
-from ..cli.plan import Surroundings
+from ..cli.plan import Surroundings, kind_of
+from ..cli.polling import combined
 from .crew import Crew
+from .keeper import posts_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -43,6 +46,29 @@ def poll_side_by_side(
     return trio.run(_poll_all, accounts, around, lines)
 
 
+def waits_for_news(settings: AccountSettings, around: Surroundings) -> bool:
+    """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
+    return settings.idle and kind_of(settings) == "imap" and not around.check
+
+
+async def wait_for_news(crew: Crew, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Poll an account, and go on as long as its server tells of new mail."""
+    posts = list(posts_of(settings, 0.0, random))
+    codes = [ExitCode.NOMAIL] * len(posts)
+
+    async def one(place: int) -> None:
+        post = posts[place]
+        if post.watched:
+            codes[place] = await crew.watch(post.settings, lines, lambda code, tells_news: None)
+        else:
+            codes[place] = await crew.poll(post.settings, lines)
+
+    async with trio.open_nursery() as nursery:
+        for place in range(len(posts)):
+            nursery.start_soon(one, place)
+    return combined(codes)
+
+
 async def _poll_all(
     accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
@@ -51,6 +77,9 @@ async def _poll_all(
     ended_by = 0
 
     async def one(place: int) -> None:
+        if waits_for_news(accounts[place], around):
+            codes[place] = await wait_for_news(crew, accounts[place], lines)
+            return
         sheaf = lines if isinstance(lines, LogLines) else Sheaf(lines)
         try:
             codes[place] = await crew.poll(accounts[place], sheaf)
