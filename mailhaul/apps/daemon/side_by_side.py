@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+from collections import deque
 from collections.abc import Sequence
 from random import random
 
@@ -28,6 +29,7 @@ class Sheaf(Lines):
         self._texts = io.StringIO(), io.StringIO()
         super().__init__(lines.verbosity, *self._texts)
         self._lines = lines
+        self.over = False
 
     def print(self) -> None:
         """Hand over all that was said; errors come behind what they are about."""
@@ -75,17 +77,27 @@ async def _poll_all(
     crew = Crew(around)
     codes = [ExitCode.UNDEFINED] * len(accounts)
     ended_by = 0
+    # A log has its lines at once, and so has a run that has no end.
+    sheaves = [
+        None if isinstance(lines, LogLines) or waits_for_news(one, around) else Sheaf(lines)
+        for one in accounts
+    ]
+    waiting = deque(sheaf for sheaf in sheaves if sheaf)
 
     async def one(place: int) -> None:
         if waits_for_news(accounts[place], around):
             codes[place] = await wait_for_news(crew, accounts[place], lines)
             return
-        sheaf = lines if isinstance(lines, LogLines) else Sheaf(lines)
+        sheaf = sheaves[place]
         try:
-            codes[place] = await crew.poll(accounts[place], sheaf)
+            codes[place] = await crew.poll(accounts[place], sheaf or lines)
         finally:
-            if isinstance(sheaf, Sheaf):
-                sheaf.print()
+            if sheaf:
+                sheaf.over = True
+            # In the order of the file, each as soon as those before it are out.
+            while waiting and (first := waiting[0]).over:
+                waiting.popleft()
+                first.print()
 
     async def all_of_them(scope: trio.CancelScope) -> None:
         async with trio.open_nursery() as polls:
