@@ -31,6 +31,7 @@ from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
+from mailhaul.protocols.imap.commands import Expunge
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -337,6 +338,20 @@ def test_without_uidplus_our_own_deletions_are_expunged(tmp_path: Path) -> None:
     world = small_world(tmp_path)
     world.capabilities = frozenset({b"IMAP4REV1"})
     assert in_simulation(world, Simulation()).left == []
+
+
+@pytest.mark.parametrize("how", ["hang_up", "refuse"])
+def test_without_uidplus_what_was_flagged_and_not_expunged_goes_at_the_next_poll(
+    tmp_path: Path, how: str
+) -> None:
+    world = small_world(tmp_path)
+    world.capabilities = frozenset({b"IMAP4REV1"})
+    setattr(world.misbehaviour, how, (Expunge,))
+    assert in_simulation(world, Simulation()).left == [1, 2, 3]
+    assert all(b"\\Deleted" in message.flags for message in world.inbox.messages)
+    setattr(world.misbehaviour, how, ())
+    result = in_simulation(world, Simulation())
+    assert (result.left, len(result.delivered)) == ([], 3)
 
 
 def test_another_client_that_expunges_meanwhile_does_not_shift_our_deletions(

@@ -252,3 +252,27 @@ def test_status_pause_and_resume(daemon: Daemon, dovecot: Dovecot, user: str) ->
     text = daemon.mailhaul("status", "--metrics").stdout
     assert f'mailhaul_polls_total{{account="{user}@localhost"}} 2' in text
     assert text.endswith("# EOF\n")
+
+
+def test_idle_without_a_daemon_stays_in_the_foreground_until_it_is_ended(
+    daemon: Daemon, dovecot: Dovecot, user: str
+) -> None:
+    daemon.configure(entry(dovecot, user, f"idle maildir {daemon.home}/Mail"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mailhaul", "-f", str(daemon.rc)],
+        cwd=daemon.home,
+        env={"PATH": os.defpath, "HOME": str(daemon.home)},
+    )
+    try:
+        for number in (1, 2):
+            dovecot.deliver(user, simple(number))
+            until(partial(has_come, daemon, number))
+        process.terminate()
+        assert process.wait(PATIENCE) == 23
+    finally:
+        process.kill()
+        process.wait()
+
+
+def has_come(daemon: Daemon, count: int) -> bool:
+    return len(box(daemon)) == count

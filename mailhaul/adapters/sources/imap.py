@@ -318,16 +318,16 @@ class ImapSource:
             raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
         if done.condition is not Condition.OK:
             self._failed_actions.update(uids)
-            self._report(
-                Said(
-                    f"{self.channel.peer}: the server does not delete or mark {len(uids)} "
-                    f"message(s): {shown(done.text)}",
-                    error=True,
-                )
-            )
+            self._complain(len(uids), done)
         last = not any(set(uids) == set(others) for _, others in self._actions)
         if last:
-            self._confirmed += [uid for uid in uids if uid not in self._failed_actions]
+            # What has still to be expunged is not done: a line that breaks now leaves it owed.
+            unsure = self._failed_actions | self._flagged
+            self._confirmed += [uid for uid in uids if uid not in unsure]
+
+    def _complain(self, count: int, done: Completed) -> None:
+        text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
+        self._report(Said(f"{self.channel.peer}: {text}", error=True))
 
     def confirmed(self) -> Sequence[int]:
         """Return, once, the UIDs for which the server has done what was asked."""
@@ -342,7 +342,11 @@ class ImapSource:
             return
         deleted = set(await self._search(b"DELETED"))
         if deleted <= self._flagged:
-            await self._ask(Expunge())
+            done = await self._ask(Expunge())
+            if done.condition is Condition.OK:
+                self._confirmed += sorted(self._flagged - self._failed_actions)
+            else:
+                self._complain(len(self._flagged), done)
         else:
             self._report(
                 Said(

@@ -19,6 +19,12 @@ from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, Tls
 from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
 
+NOT_NOW = {
+    b"UNAVAILABLE": ExitCode.SERVBUSY,
+    b"INUSE": ExitCode.LOCKBUSY,
+    b"LIMIT": ExitCode.SERVBUSY,
+}
+"""Codes of a refused login that say nothing against the password (RFC 5530, section 3)."""
 GOODBYE = 10.0
 """Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
 
@@ -153,6 +159,9 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         if done.condition is Condition.OK:
             break
         refusal = done.text
+        if done.code and done.code.name in NOT_NOW:
+            problem = f"{access.peer}: the server does not let us in now: {shown(refusal)}"
+            raise PollFailed(NOT_NOW[done.code.name], problem)
     else:
         raise PollFailed(
             ExitCode.AUTHFAIL,

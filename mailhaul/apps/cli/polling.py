@@ -48,7 +48,8 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     around = surroundings(configuration, caller, lines)
     accounts = configuration.accounts
     try:
-        if len(accounts) == 1 or configuration.run.one_by_one:
+        waiting = any(one.idle for one in accounts) and not configuration.run.check
+        if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
             return combined([run_alone(one, around, lines) for one in accounts])
         from ..daemon.side_by_side import poll_side_by_side
 

@@ -27,7 +27,7 @@ TOTAL = 100
 """Polls at a time."""
 PER_SERVER = 32
 """Polls at a time of one server; providers count the connections of one user, which are fewer."""
-PER_LISTENER = 10
+PER_LISTENER = 15
 """Connections at a time to one listener: Exim takes 20 as it comes, from everybody."""
 
 

@@ -17,7 +17,7 @@ from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode
 from ..cli.lines import Lines
-from ..cli.polling import combined, surroundings
+from ..cli.polling import surroundings
 from .control import Control, socket_path
 from .crew import Crew
 from .keeper import Keeper
@@ -32,7 +32,7 @@ ASLEEP = 10.0
 def serve(
     configuration: Configuration, caller: Caller, lines: Lines, arguments: Sequence[str]
 ) -> ExitCode:
-    """Keep the accounts polled until a signal ends it; return how the last polls went.
+    """Keep the accounts polled until a signal ends it.
 
     ``arguments`` are those of the command line, by which the rc file is read again.
     """
@@ -61,7 +61,7 @@ class Service:
         self._stamp = self._rc_stamp()
 
     async def run(self) -> ExitCode:
-        """Serve until a signal ends it."""
+        """Serve until a signal ends it, which is how it should end: SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
         self._keep(self._configuration)
         control = Control(self.keeper, socket_path(self._caller))
@@ -74,8 +74,7 @@ class Service:
                 nursery.cancel_scope.cancel()
         finally:
             self._around.ledger.close()
-        codes = [post.last_code for post in self.keeper.posts if post.last_code is not None]
-        return combined(codes)
+        return ExitCode.SUCCESS
 
     def _keep(self, configuration: Configuration) -> None:
         self.keeper.keep(configuration.accounts, float(configuration.globals.daemon))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import signal
+from collections import deque
 from collections.abc import Sequence
+from random import random
 
 import trio
 
@@ -12,8 +14,10 @@ from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode
 from ..cli.lines import Lines, write
 from ..cli.logs import LogLines
-from ..cli.plan import Surroundings
+from ..cli.plan import Surroundings, kind_of
+from ..cli.polling import combined
 from .crew import Crew
+from .keeper import posts_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -25,6 +29,7 @@ class Sheaf(Lines):
         self._texts = io.StringIO(), io.StringIO()
         super().__init__(lines.verbosity, *self._texts)
         self._lines = lines
+        self.over = False
 
     def print(self) -> None:
         """Hand over all that was said; errors come behind what they are about."""
@@ -43,20 +48,56 @@ def poll_side_by_side(
     return trio.run(_poll_all, accounts, around, lines)
 
 
+def waits_for_news(settings: AccountSettings, around: Surroundings) -> bool:
+    """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
+    return settings.idle and kind_of(settings) == "imap" and not around.check
+
+
+async def wait_for_news(crew: Crew, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Poll an account, and go on as long as its server tells of new mail."""
+    posts = list(posts_of(settings, 0.0, random))
+    codes = [ExitCode.NOMAIL] * len(posts)
+
+    async def one(place: int) -> None:
+        post = posts[place]
+        if post.watched:
+            codes[place] = await crew.watch(post.settings, lines, lambda code, tells_news: None)
+        else:
+            codes[place] = await crew.poll(post.settings, lines)
+
+    async with trio.open_nursery() as nursery:
+        for place in range(len(posts)):
+            nursery.start_soon(one, place)
+    return combined(codes)
+
+
 async def _poll_all(
     accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
     crew = Crew(around)
     codes = [ExitCode.UNDEFINED] * len(accounts)
     ended_by = 0
+    # A log has its lines at once, and so has a run that has no end.
+    sheaves = [
+        None if isinstance(lines, LogLines) or waits_for_news(one, around) else Sheaf(lines)
+        for one in accounts
+    ]
+    waiting = deque(sheaf for sheaf in sheaves if sheaf)
 
     async def one(place: int) -> None:
-        sheaf = lines if isinstance(lines, LogLines) else Sheaf(lines)
+        if waits_for_news(accounts[place], around):
+            codes[place] = await wait_for_news(crew, accounts[place], lines)
+            return
+        sheaf = sheaves[place]
         try:
-            codes[place] = await crew.poll(accounts[place], sheaf)
+            codes[place] = await crew.poll(accounts[place], sheaf or lines)
         finally:
-            if isinstance(sheaf, Sheaf):
-                sheaf.print()
+            if sheaf:
+                sheaf.over = True
+            # In the order of the file, each as soon as those before it are out.
+            while waiting and (first := waiting[0]).over:
+                waiting.popleft()
+                first.print()
 
     async def all_of_them(scope: trio.CancelScope) -> None:
         async with trio.open_nursery() as polls:

@@ -35,11 +35,15 @@ _QUOTE, _BRACKET = b'"['
 _WORDS = re.compile(
     rb"""[()]                                           # a list begins or ends
     | "(?:[^"\\]|\\.)*+"                              # a quoted string
-    | (?:[^ ()"\[]|\[[^\]]*+\])(?:[^ ()\[]|\[[^\]]*+\])*+ # an atom; [...] in it, blanks and all
+    | (?:[^ ()"\[]|\[[^\]]*\])(?:[^ ()\[]|\[[^\]]*\])*  # an atom; [...] in it, blanks and all
     | ["\[].*                                       # either one without its end""",
     re.VERBOSE | re.DOTALL,
 )
-"""The words of a line, in linear time: what has no end is taken with all that follows."""
+"""The words of a line, in linear time: what has no end is taken with all that follows.
+
+What an atom is made of is not possessive: Python 3.11.2 (Debian 12's) then takes half of what
+fails. There is nothing to give back either, for each part is known by its first octet.
+"""
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 

@@ -1,0 +1,68 @@
+"""A login that is refused for now is no wrong password (RFC 5530, section 3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap_login import greet
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.outcome import ExitCode, PollFailed
+from mailhaul.flows.requests import Tcp, Trust, Wait
+from mailhaul.protocols.imap.client import ImapClient
+from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+IMAP = Tcp("server", 143)
+
+
+class Refusing:
+    """A server that refuses every login in these words."""
+
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+        self.ended = False
+        self.outbox = Outbox()
+        self.outbox.put(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
+
+    def receive_data(self, data: bytes) -> None:
+        self.outbox.put(b"%b NO %b\r\n" % (data.split(b" ")[0], self.words))
+
+    def receive_eof(self) -> None:
+        self.ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        return self.outbox.take()
+
+    @property
+    def unsent(self) -> int:
+        return self.outbox.size
+
+
+async def stay(channel: Channel[Refusing]) -> None:
+    while not channel.machine.ended:
+        await Wait([channel], 1e6)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"[UNAVAILABLE] the database is away", ExitCode.SERVBUSY),
+        (b"[LIMIT] too many connections", ExitCode.SERVBUSY),
+        (b"[INUSE] somebody else has it", ExitCode.LOCKBUSY),
+        (b"[AUTHENTICATIONFAILED] no", ExitCode.AUTHFAIL),
+        (b"no", ExitCode.AUTHFAIL),
+    ],
+)
+def test_only_a_refusal_of_the_password_itself_is_a_failed_login(
+    words: bytes, code: ExitCode
+) -> None:
+    access = Access(
+        "server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
+    )
+    world = Simulation()
+    world.listen(IMAP, lambda: Refusing(words), stay)
+    with pytest.raises(PollFailed) as failed:
+        world.run(greet(Channel("server", ImapClient()), access))
+    assert failed.value.code is code

@@ -1,0 +1,293 @@
+"""The daemon's keeper on a clock that jumps: a day of a thousand accounts, a year of ten."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
+
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.load import load
+from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.apps.cli.lines import Lines
+from mailhaul.apps.daemon.crew import Crew
+from mailhaul.apps.daemon.keeper import WATCHED, Keeper, Post
+from mailhaul.apps.daemon.watching import Told
+from mailhaul.flows.outcome import ExitCode
+
+DAY = 24 * 3600.0
+
+
+@dataclass
+class Box:
+    """One user's mailbox at a server of a made-up world."""
+
+    waiting: int = 0
+    delivered: int = 0
+    polls: int = 0
+    open: int = 0
+    most_open: int = 0
+    refused: int = 0
+    password: bool = True
+    up: bool = True
+    news: trio.Event = field(default_factory=trio.Event)
+
+    def arrive(self) -> None:
+        self.waiting += 1
+        self.news.set()
+
+    def look(self) -> ExitCode:
+        self.polls += 1
+        if not self.up:
+            return ExitCode.SOCKET
+        if not self.password:
+            self.refused += 1
+            return ExitCode.AUTHFAIL
+        code = ExitCode.SUCCESS if self.waiting else ExitCode.NOMAIL
+        self.delivered += self.waiting
+        self.waiting = 0
+        self.news = trio.Event()
+        return code
+
+
+class FakeCrew:
+    """Polls of the made-up world; each takes a moment."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[str, Box] = {}
+
+    def box(self, settings: AccountSettings) -> Box:
+        return self.boxes.setdefault(settings.remote_user, Box())
+
+    async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
+        box = self.box(settings)
+        await trio.sleep(0.1)
+        return box.look()
+
+    async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
+        box = self.box(settings)
+        box.open += 1
+        box.most_open = max(box.most_open, box.open)
+        try:
+            while True:
+                await trio.sleep(0.1)
+                code = box.look()
+                told(code, code is not ExitCode.SOCKET and code is not ExitCode.AUTHFAIL)
+                if code in (ExitCode.SOCKET, ExitCode.AUTHFAIL):
+                    return code
+                with trio.move_on_after(28 * 60):
+                    await box.news.wait()
+                if not box.up:
+                    return ExitCode.SOCKET
+        finally:
+            box.open -= 1
+
+
+class World:
+    """A keeper over such a crew."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.crew = FakeCrew()
+        self.said: list[str] = []
+        lines = Lines(0)
+        lines.complain = self.said.append  # type: ignore[method-assign,assignment]
+        chance = random.Random(1).random
+        self.keeper = Keeper(
+            cast(Crew, self.crew),
+            lines,
+            chance=chance,
+            wall_clock=lambda: trio.current_time() + 1e9,
+        )
+
+    def accounts(self, text: str) -> tuple[AccountSettings, ...]:
+        path = self.home / "rc"
+        path.write_text(text)
+        path.chmod(0o600)
+        caller = Caller("me", path.stat().st_uid, str(self.home), None, str(self.home))
+        return load(["-f", str(path)], caller, bytes).accounts
+
+    def run(self, story: Callable[[], Awaitable[None]], text: str, interval: float) -> None:
+        """Keep these accounts while a story goes on; the clock jumps to what is next."""
+
+        async def main() -> None:
+            self.keeper.keep(self.accounts(text), interval)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.keeper.run)
+                await story()
+                self.keeper.stop()
+
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def entries(count: int, options: str = "") -> str:
+    return "".join(
+        f"poll h{n % 7} proto imap user u{n} pass p {options} maildir x{n}\n" for n in range(count)
+    )
+
+
+def test_a_day_of_a_thousand_accounts_with_outages_and_wrong_passwords(world: World) -> None:
+    chance = random.Random(7)
+
+    async def story() -> None:
+        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(1000)]
+        sent = 0
+        for hour in range(24):
+            for box in chance.sample(boxes, 200):
+                box.arrive()
+                sent += 1
+            down = chance.sample(boxes, 50)
+            wrong = [box for box in chance.sample(boxes, 20) if box not in down]
+            for box in down:
+                box.up = False
+            for box in wrong:
+                box.password = False
+            await trio.sleep(1800)
+            if hour == 12:
+                world.keeper.wake()
+            for box in (*down, *wrong):
+                box.up = box.password = True
+            await trio.sleep(1800)
+        # The longest that anybody is left alone, but for parked ones.
+        await trio.sleep(2 * 3600 * 1.2)
+        late = [box for box in boxes if box.waiting]
+        # Who was refused four times in an unlucky day is tried once a day, or when woken.
+        assert [box for box in late if box.refused < 4] == []
+        world.keeper.wake()
+        await trio.sleep(60)
+        assert sum(box.delivered for box in boxes) == sent
+        assert all(box.polls >= 24 for box in boxes)
+
+    world.run(story, entries(1000), 900.0)
+
+
+def test_a_year_of_ten_accounts(world: World) -> None:
+    chance = random.Random(3)
+
+    async def story() -> None:
+        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(10)]
+        sent = 0
+        for day in range(365):
+            box = boxes[day % 10]
+            box.arrive()
+            sent += 1
+            other = chance.choice(boxes)
+            other.password = day % 30 != 0
+            other.up = day % 11 != 0
+            await trio.sleep(DAY / 2)
+            other.password = other.up = True
+            await trio.sleep(DAY / 2)
+        await trio.sleep(2 * DAY)
+        assert [box.waiting for box in boxes] == [0] * 10
+        assert sum(box.delivered for box in boxes) == sent
+        # Nobody is hammered: a handful on each of the thirteen days with a wrong password.
+        assert sum(box.refused for box in boxes) <= 13 * 6
+
+    world.run(story, entries(10), 3600.0)
+
+
+def test_mail_where_the_server_tells_is_there_within_a_second_all_year(world: World) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box())
+        await trio.sleep(5)
+        for _ in range(365):
+            await trio.sleep(DAY)
+            box.arrive()
+            await trio.sleep(1.0)
+            assert box.waiting == 0
+        assert box.most_open == 1
+
+    world.run(story, entries(1, "idle"), 300.0)
+
+
+def test_a_connection_that_waits_comes_back_after_an_outage(world: World) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box())
+        await trio.sleep(5)
+        box.up = False
+        box.news.set()
+        await trio.sleep(3600)
+        box.up = True
+        box.arrive()
+        await trio.sleep(3600 * 1.2)
+        assert box.waiting == 0
+        assert box.open == 1
+
+    world.run(story, entries(1, "idle"), 300.0)
+
+
+def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
+    folders = ",".join(f"F{n}" for n in range(WATCHED + 5))
+
+    async def story() -> None:
+        await trio.sleep(3600)
+        assert world.crew.boxes["u0"].most_open == WATCHED
+        assert [post.watched for post in world.keeper.posts].count(False) == 1
+        (rest,) = [post for post in world.keeper.posts if not post.watched]
+        assert len(rest.settings.folders) == 5
+
+    world.run(story, entries(1, f"folder {folders} idle"), 300.0)
+
+
+def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
+    async def story() -> None:
+        await trio.sleep(10)
+        before = {post.name: post for post in world.keeper.posts}
+        world.keeper.keep(world.accounts(entries(3).replace("pass p", "pass q", 1)), 300.0)
+        after = {post.name: post for post in world.keeper.posts}
+        assert after["u0@h0"] is not before["u0@h0"]
+        assert after["u1@h1"] is before["u1@h1"]
+        await trio.sleep(10)
+        assert [world.crew.boxes[f"u{n}"].polls for n in range(3)] == [2, 1, 1]
+        world.keeper.keep(world.accounts(entries(1)), 300.0)
+        await trio.sleep(1000)
+        assert world.crew.boxes["u2"].polls == 1
+
+    world.run(story, entries(3), 300.0)
+
+
+def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box())
+        box.password = False
+        await trio.sleep(10 * DAY)
+        assert box.refused <= 4 + 11
+        assert len(world.said) == 1
+        assert "tried once a day" in world.said[0]
+        box.password = True
+        box.arrive()
+        world.keeper.wake()
+        await trio.sleep(1)
+        assert box.delivered == 1
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:
+    async def story() -> None:
+        await trio.sleep(1)
+        (post,) = world.keeper.posts
+        world.keeper.pause(post, paused=True)
+        await trio.sleep(DAY)
+        assert state_of(post) == "paused"
+        polls = world.crew.boxes["u0"].polls
+        world.keeper.pause(post, paused=False)
+        await trio.sleep(1)
+        assert world.crew.boxes["u0"].polls == polls + 1
+
+    world.run(story, entries(1), 60.0)
+
+
+def state_of(post: Post) -> str:
+    return post.state

@@ -1,0 +1,109 @@
+"""A scenario: everything that one seed decides before a world is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from .faults import Fault, Kind, draw
+
+LONGEST = 9000
+
+
+@dataclass(slots=True)
+class Scenario:
+    """What there is, what the user wants, and what goes wrong in which poll."""
+
+    seed: int
+    source: str
+    sink: str
+    texts: list[bytes] = field(repr=False)
+    options: dict[str, Any]
+    capabilities: tuple[bytes, ...]
+    extensions: dict[bytes, bytes]
+    round_trip: float
+    pieces: bool
+    several: bool
+    faults: list[list[Fault]]
+
+    def __str__(self) -> str:
+        lines = [
+            f"seed {self.seed}: {self.source} to {self.sink}, {len(self.texts)} message(s) of "
+            f"{[len(text) for text in self.texts]} octets, {self.options or 'no options'}",
+            f"  {self.capabilities}, {sorted(self.extensions)}, round trip {self.round_trip} s"
+            f"{', in pieces' if self.pieces else ''}{', several recipients' * self.several}",
+        ]
+        for number, poll in enumerate(self.faults, 1):
+            lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
+        return "\n".join(lines)
+
+
+def draw_scenario(seed: int, kinds: dict[str, Kind]) -> Scenario:
+    """Draw a scenario; the same seed gives the same one."""
+    random = Random(seed)
+    source = "imap"
+    sink = "smtp"
+    texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
+    options = draw_options(random)
+    several = random.random() < 0.3
+    possible = [
+        (name, at)
+        for name, kind in kinds.items()
+        for at in kind.at
+        if at.split()[0] in {source, "smtp" if sink == "lmtp" else sink, "process", "line"}
+    ]
+    faults = [
+        [draw(random, *random.choice(possible)) for _ in range(random.choice((1, 1, 2, 2, 3)))]
+        for _ in range(random.randrange(1, 5))
+    ]
+    return Scenario(
+        seed,
+        source,
+        sink,
+        texts,
+        options,
+        (b"UIDPLUS",) if random.random() < 0.7 else (),
+        draw_extensions(random),
+        random.choice((0.0, 0.05)),
+        random.random() < 0.25,
+        several,
+        faults,
+    )
+
+
+def draw_options(random: Random) -> dict[str, Any]:
+    """Draw what the user has asked for."""
+    options: dict[str, Any] = {}
+    if random.random() < 0.4:
+        options["keep"] = True
+    if random.random() < 0.2:
+        options["fetchall"] = True
+    if random.random() < 0.3:
+        options["expunge"] = random.randrange(1, 4)
+    if random.random() < 0.3:
+        options["fetchlimit"] = random.randrange(1, 4)
+    return options
+
+
+def draw_extensions(random: Random) -> dict[bytes, bytes]:
+    """Draw what a listener offers."""
+    offered = (b"PIPELINING", b"8BITMIME", b"SIZE", b"ENHANCEDSTATUSCODES")
+    extensions = {name: b"" for name in offered if random.random() < 0.8}
+    if random.random() < 0.2:
+        extensions |= {b"8BITMIME": b"", b"CHUNKING": b"", b"BINARYMIME": b""}
+    return extensions
+
+
+def draw_text(random: Random, seed: int, number: int) -> bytes:
+    """Draw a message: no two are equal, nor of the same size."""
+    header = b"From: a%d@x\r\nX-To: joe@server, ann@server\r\nSubject: %d of %d\r\n" % (
+        number,
+        number,
+        seed,
+    )
+    line = random.choice((b"hello\r\n", b".\r\n..\r\n", b"Gr\xfc\xdfe\r\n", b"y" * 1200 + b"\r\n"))
+    lines = random.choice((0, 1, 1, 2, 10, 100))
+    body = (line * lines)[:LONGEST].rpartition(b"\n")[0]
+    body += b"\n" if body else b""
+    return header + b"\r\n" + body + b"x" * (2 * number) + b"\r\n"

@@ -1,0 +1,152 @@
+"""An IMAP server that goes wrong where it is told to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.serve.imap import Hangup, ImapService
+from mailhaul.protocols.imap.commands import Command, UidStore
+from mailhaul.protocols.imap.events import Code, Completed, Condition
+from mailhaul.protocols.imap.server import ImapServer
+
+from .dialogue import IMAP
+from .faults import ALL, Fault, Kind
+
+if TYPE_CHECKING:
+    from .world import World
+
+EVERY = tuple(f"imap {name}" for name in IMAP)
+OPENING = ("imap Login", "imap Select")
+BUSY = ("imap UidSearch", "imap UidFetch", "imap UidStore")
+CHANGES = ("imap UidStore", "imap UidExpunge", "imap Expunge")
+
+
+class FaultyImap(ImapService):
+    """One session of the world's IMAP server."""
+
+    def __init__(self, channel: Channel[ImapServer], world: World) -> None:
+        users = {b"joe": b"sesame"}
+        super().__init__(channel, world.mailboxes, users, world.scenario.capabilities)
+        self.world = world
+
+    async def _answer(self, command: Command) -> None:
+        fault = self.world.due(f"imap {type(command).__name__}")
+        if fault is None:
+            await self.obey(command)
+        else:
+            await self.world.act(fault)(self, command, fault)
+
+    async def obey(self, heard: Any) -> None:
+        """Do and answer what was asked, as usual."""
+        await super()._answer(heard)
+        if isinstance(heard, UidStore):
+            self.world.check_marks()
+
+    def say(self, words: bytes) -> None:
+        """Send bytes as they are."""
+        self._machine._outbox.put(words)
+
+    def unsay(self) -> bytes:
+        """Take back what has not left yet."""
+        return b"".join(self._machine.data_to_send())
+
+    def hang_up(self) -> NoReturn:
+        """End the session."""
+        raise Hangup
+
+    def conclude(self, command: Command, condition: Condition, code: Code | None = None) -> None:
+        """Answer a command without doing it."""
+        self._machine.send(Completed(command, condition, code, b"so it is"))
+
+    def cut_text(self, octets: int) -> None:
+        """Let the next texts break off behind so many octets."""
+        self._left = {message.uid: octets for message in self.world.inbox.messages}
+
+
+async def say_no(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.conclude(command, Condition.NO)
+
+
+async def say_bad(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.conclude(command, Condition.BAD)
+
+
+async def say_bye(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.say(b"* BYE [UNAVAILABLE] going down\r\n")
+    service.hang_up()
+
+
+async def do_and_say_bye(service: FaultyImap, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    service.say(b"* BYE going down\r\n")
+    service.hang_up()
+
+
+async def pretend(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.conclude(command, Condition.OK)
+
+
+async def do_and_say_no(service: FaultyImap, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    service.say(service.unsay().replace(b" OK ", b" NO "))
+
+
+async def use_a_wrong_tag(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.say(b"zz%d OK done\r\n" % fault.amount)
+    await service.obey(command)
+
+
+async def ask_for_more(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.say(b"+ go on\r\n")
+    await service.obey(command)
+
+
+async def break_off(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.cut_text(fault.amount % 80)
+    await service.obey(command)
+
+
+async def alert(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.say(b"* OK [ALERT] the disk is nearly full\r\n* NO [X-QUOTA] full\r\n")
+    await service.obey(command)
+
+
+async def be_read_only(service: FaultyImap, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    service.say(service.unsay().replace(b"[READ-WRITE]", b"[READ-ONLY]"))
+
+
+async def let_another_delete(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.world.others.delete_one(fault.amount)
+    await service.obey(command)
+
+
+async def let_mail_come(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.world.others.deliver()
+    await service.obey(command)
+
+
+async def let_another_read(service: FaultyImap, command: Command, fault: Fault) -> None:
+    service.world.others.read_one(fault.amount)
+    await service.obey(command)
+
+
+FAULTS = {
+    "NO": Kind("the server refuses a command", EVERY, say_no),
+    "BAD": Kind("the server does not understand a command", EVERY, say_bad),
+    "BYE": Kind("the server takes its leave instead of an answer", EVERY, say_bye),
+    "answer, BYE": Kind("the server answers and takes its leave", EVERY, do_and_say_bye),
+    "OK, not done": Kind("the server says OK to a change and does nothing", CHANGES, pretend, ALL),
+    "NO, but done": Kind("the server does it and says NO", CHANGES, do_and_say_no, ALL),
+    "foreign tag": Kind("an answer to what was never asked", EVERY, use_a_wrong_tag),
+    "stray +": Kind("a continuation that nobody waits for", EVERY, ask_for_more),
+    "text breaks off": Kind(
+        "the line breaks in the middle of a text", ("imap UidFetch",), break_off
+    ),
+    "alert": Kind("untagged remarks come first", EVERY, alert),
+    "read-only": Kind("the mailbox opens for reading only", ("imap Select",), be_read_only),
+    "deleted meanwhile": Kind("another client removes a message", BUSY, let_another_delete),
+    "mail meanwhile": Kind("a message comes in", (*BUSY, *OPENING), let_mail_come),
+    "read meanwhile": Kind("another client reads a message", BUSY, let_another_read),
+}
