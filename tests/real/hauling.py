@@ -87,7 +87,12 @@ ADDS_FIELDS = Quirk(
     stored=(rb"(?i)(?<=FETCHMAIL-DAEMON)@\S+|^(message-id|date): .*\n", b""),
 )
 CLOSES_UP = Quirk("drops a blank before a colon", stored=(rb"X-Blank: y", b"X-Blank : y"))
+DROPS_THE_REST = Quirk(
+    "drops what a field has beyond 102,400 octets (header_size_limit)",
+    sent=(rb"^(X-Folded: (?:.+\n){6399}.+)\n(?:\t.+\n)+", rb"\1\n"),
+)
 QUIRKS = {
+    ("Postfix", "field_of_200_kilobytes"): DROPS_THE_REST,
     ("Postfix", "line_without_colon"): ENDS_HEADER,
     ("Postfix", "headerless"): ADDS_FIELDS,
     ("Postfix", "odd_fields"): CLOSES_UP,

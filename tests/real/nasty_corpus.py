@@ -93,9 +93,13 @@ _BODIES = {
 _FIELDS = {
     "eight_bit_header": (b"Subject: Gr\xfc\xdfe \xe2\x82\xac",),
     "nul_in_the_header": (b"Subject: a\0b",),
+    "bare_cr_in_the_header": (b"Subject: one\rtwo: three", b"X-After: here"),
+    "bare_lf_in_the_header": (b"Subject: one\ntwo: three", b"X-After: here"),
     "many_fields": tuple(b"X-Field-%d: %d" % (n, n) for n in range(5000)),
     "long_field": (b"X-Long: " + b"0123456789abcdef" * 6000,),
     "long_folded_field": (b"X-Folded: a" + b",\r\n\tb@example.org" * 5000,),
+    "field_of_200_kilobytes": (b"X-Folded: a" + b",\r\n\tb@example.org" * 12500,),
+    "too_many_fields": tuple(b"X-%d: %d" % (n, n) for n in range(12000)),
     "odd_fields": (b"X-Empty:", b"X-Blank : y", b"x-lower:z", b"X-Folded:\r\n one\r\n\t two "),
     "return_path": (b"Return-Path: <ann@example.net>", b"X-After: here"),
     "empty_status": (b"Status: ", b"X-Mozilla-Status:", b"X-After: here"),
@@ -114,6 +118,7 @@ NASTY: Mapping[str, bytes] = {
     "lf_only": message("lf_only", b"one\r\n.\r\ntwo\r\n").replace(CRLF, b"\n"),
     "header_only": message("header_only", b"").removesuffix(CRLF),
     "headerless": b"\r\nThis is " + mark("headerless") + b"\r\nwithout any header.\r\n",
+    "blank_led_first_line": b" X-Blank: led\r\n" + message("blank_led_first_line", b"text\r\n"),
     "from_line_above": b"From ann@example.net Mon Mar  2 10:00:00 2020\r\n"
     + message("from_line_above", b"text\r\n"),
     "hostless_addresses": b"From: ann\r\nTo: bob, Carol <carol>\r\n"

@@ -39,15 +39,19 @@ def hauls(
     certificates: Certificates,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Hauls]:
-    """Each haul is made once, when it is first asked for."""
+    """Each haul is made once, when it is first asked for, even if it fails."""
     good = certificates.good
     ways, source = (
         WaysOut(postfix_server, exim_server, opensmtpd_server, dovecot, good),
         Source(good),
     )
 
+    tried: set[tuple[str, str]] = set()
+
     @cache
     def haul(name: str, protocol: str) -> Haul:
+        assert (name, protocol) not in tried, "this haul has failed before"
+        tried.add((name, protocol))
         home = tmp_path_factory.mktemp("haul")
         return source.haul(ways.way(name, home), home, protocol)
 
@@ -84,7 +88,7 @@ def test_what_looks_like_an_end_of_text_lets_no_second_message_in(
 ) -> None:
     haul = hauls(way, "IMAP")
     assert "smuggled" not in haul.copies
-    assert len(haul.copies[f"end_{end}"]) == 1
+    assert len(haul.copies.get(f"end_{end}", [])) == 1
 
 
 def test_this_postfix_can_be_smuggled_into_by_who_sends_texts_as_they_are(
