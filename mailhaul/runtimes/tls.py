@@ -7,6 +7,7 @@ import os
 import ssl
 
 from ..flows.requests import TlsFailed, Trust
+from ..protocols.record import fields_of
 
 VERSIONS = {
     "tls1": ssl.TLSVersion.TLSv1,
@@ -166,9 +167,36 @@ class TlsLayer:
             )
 
 
+def shared_context(trust: Trust) -> ssl.SSLContext:
+    """Return a context for this trust: the same as long as its files are the same.
+
+    A daemon has thousands of connections, and a context takes more memory than one of them.
+    """
+    stamps: list[int] = []
+    for name in (trust.ca_file, trust.ca_path, trust.certificate, trust.key):
+        try:
+            stamps.append(os.stat(name).st_mtime_ns if name else 0)
+        except OSError:
+            stamps.append(-1)
+    environment = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    facts = [getattr(trust, name) for name in fields_of(Trust) if name != "hostname"]
+    key = (*facts, *stamps, *environment)
+    context = _contexts.get(key)
+    if context is None:
+        if len(_contexts) >= MOST_CONTEXTS:
+            _contexts.clear()
+        context = _contexts[key] = make_context(trust)
+    return context
+
+
+_contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+MOST_CONTEXTS = 64
+"""Contexts that are held; more kinds of trust are rare, and begin anew."""
+
+
 def client_layer(trust: Trust) -> TlsLayer:
     """Return a layer that will shake hands as the client."""
-    context = make_context(trust)
+    context = shared_context(trust)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
         tls = context.wrap_bio(incoming, outgoing, server_hostname=trust.hostname)

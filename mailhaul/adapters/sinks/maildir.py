@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ...flows.channel import Channel, Program
@@ -60,8 +61,10 @@ class MaildirSink:
         now = time.time()
         with os.scandir(os.path.join(self.folder, "tmp")) as entries:
             for entry in entries:
-                if OURS.match(entry.name) and entry.stat().st_mtime < now - STALE:
-                    os.unlink(entry.path)
+                # What another poll was writing may be whole by now, and gone from here.
+                with suppress(FileNotFoundError):
+                    if OURS.match(entry.name) and entry.stat().st_mtime < now - STALE:
+                        os.unlink(entry.path)
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to write a message, unless it is there already. Raises PollFailed (IOERR)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -198,3 +199,24 @@ def test_a_kill_at_any_step_loses_nothing_and_makes_no_second_copy(
     got = sorted(sha256(path.read_bytes()).hexdigest() for path in new.iterdir())
     assert got == sorted(sha256(text).hexdigest() for text in TEXTS)
     assert inbox.messages == []
+
+
+def test_what_another_poll_was_writing_may_vanish_while_we_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two polls of one process, or two programs, may deliver into one Maildir."""
+    folder = tmp_path / "Mail"
+    (folder / "tmp").mkdir(parents=True)
+    (folder / "tmp" / "1.R0123456789abcdef.here").touch()
+    scan = os.scandir
+
+    def vanishing(path: str) -> Any:
+        entries = list(scan(path))
+        for entry in entries:
+            os.unlink(entry.path)
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    sink = MaildirSink(str(folder), "here")
+    Simulation().run(sink.open())
+    assert (folder / "new").is_dir()
