@@ -138,6 +138,7 @@ class MaildirDelivery:
             os.rename(self._tmp, os.path.join(new, self._name))
             sync_folder(new)
         except OSError as error:
+            self._remove()
             raise failed(os.path.join(new, self._name), error) from None
         self._accept()
 

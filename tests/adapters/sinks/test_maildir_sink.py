@@ -129,16 +129,18 @@ def test_a_disk_that_does_not_do_it_ends_the_poll_and_names_the_place(
     assert failure.value.code is ExitCode.IOERR
 
 
-def test_a_file_that_cannot_be_written_is_no_delivery(
+def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+    descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(PollFailed, match="No space left"):
         deliver(MaildirSink(str(tmp_path), "h"))
-    assert files(tmp_path)["new"] == []
+    assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
 def test_file_and_folder_are_synced_around_the_rename(
