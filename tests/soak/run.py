@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .kinds import KINDS
+from .kinds import KINDS, possible
 from .scenario import Scenario, draw_scenario
 from .world import World
 
@@ -54,7 +54,7 @@ class SeedFailed(AssertionError):
 
 def run_seed(seed: int, summary: Summary) -> None:
     """Run one scenario. Raises SeedFailed."""
-    scenario = draw_scenario(seed, KINDS)
+    scenario = draw_scenario(seed, possible)
     world = World(scenario)
     try:
         world.run()

@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 
-from .kinds import KINDS
+from .kinds import possible
 from .run import Summary, run_seed, run_seeds
 from .scenario import draw_scenario
 
@@ -23,7 +23,7 @@ SEED = os.environ.get("MAILHAUL_SIM_SEED")
 def test_the_seed_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     seed = int(SEED or "0")
     with capsys.disabled():
-        print(f"\n{draw_scenario(seed, KINDS)}")
+        print(f"\n{draw_scenario(seed, possible)}")
     run_seed(seed, Summary())
 
 
