@@ -222,9 +222,11 @@ class Pop3Source:
 
     async def _ask(self, command: Command) -> Completed:
         self.channel.machine.send(command)
-        while not isinstance(event := await next_event(self.channel, GOODBYE), Completed):
-            pass
-        return event
+        while True:
+            event = await next_event(self.channel, GOODBYE)
+            # Where a sink has failed, the end of a text may have come and not been looked at.
+            if isinstance(event, Completed) and event.command is command:
+                return event
 
     # Reading
 
