@@ -33,7 +33,15 @@ from mailhaul.flows.serve.pop3 import (
 from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
-from mailhaul.protocols.pop3.commands import Delete, Envelope, Quit, Retrieve, Top
+from mailhaul.protocols.pop3.commands import (
+    Command,
+    Delete,
+    Envelope,
+    List,
+    Quit,
+    Retrieve,
+    Top,
+)
 from mailhaul.protocols.pop3.events import Line
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
@@ -559,3 +567,24 @@ def test_the_answer_to_an_earlier_command_is_not_taken_for_that_to_quit(
     world.misbehaviour.hang_up = ()
     run(world)
     assert (subjects(world), left(world)) == ([b"1", b"2"], [])
+
+
+class TalkativeService(Pop3Service):
+    """A server that answers LIST twice."""
+
+    async def _answer(self, command: Command) -> None:
+        await super()._answer(command)
+        if isinstance(command, List):
+            self._machine._outbox.put(b"+OK once more\r\n1 7\r\n.\r\n")
+
+
+def test_a_second_answer_is_not_delivered_as_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(tmp_path)
+    monkeypatch.setattr(
+        World, "serve", lambda self, channel: TalkativeService(channel, self.maildrop, LOGINS).run()
+    )
+    assert run(world) is ExitCode.PROTOCOL
+    assert "a reply to nothing that we asked" in said(world)
+    assert (subjects(world), left(world)) == ([], [1, 2, 3])

@@ -239,10 +239,10 @@ class Pop3Source:
         self._send_waiting()
 
     def _send_waiting(self) -> None:
-        """Send what the server may be asked for now."""
+        """Send what the server may be asked for now: nothing where it has broken the rules."""
         machine = self.channel.machine
         most = AHEAD if b"PIPELINING" in machine.capabilities else 1
-        while self._waiting and len(machine.outstanding) < most:
+        while self._waiting and machine.state != "error" and len(machine.outstanding) < most:
             machine.send(self._waiting.popleft())
 
     def pull(self) -> Part | None:
