@@ -9,7 +9,7 @@ from typing import Any
 from mailhaul.flows.requests import Open, OpenFailed
 from mailhaul.runtimes.simulated import End, Killed, Simulation, Task
 
-from .faults import Fault, Kind
+from .faults import ALL_AGAIN, Fault, Kind
 
 Due = Callable[[str], Fault | None]
 SOURCE, SINK = "line source", "line sink"
@@ -113,15 +113,17 @@ class FaultySimulation(Simulation):
 
 FAULTS = {
     "refused connection": Kind("nobody listens", LINES),
-    "break towards us": Kind("the line breaks behind some octets of the peer's", LINES, copies=1),
-    "break from us": Kind("the line breaks behind some octets of ours", LINES, copies=1),
-    "black hole towards us": Kind("what the peer says vanishes from there on", LINES, copies=1),
-    "black hole from us": Kind("what we say vanishes from there on", LINES, copies=1),
+    "break towards us": Kind(
+        "the line breaks behind some octets of the peer's", LINES, deafens=True
+    ),
+    "break from us": Kind("the line breaks behind some octets of ours", LINES, deafens=True),
+    "black hole towards us": Kind("what the peer says vanishes from there on", LINES, deafens=True),
+    "black hole from us": Kind("what we say vanishes from there on", LINES, deafens=True),
     "slow line": Kind("three seconds for whatever comes", LINES),
     "octet by octet": Kind("every octet comes alone", LINES),
 }
 PROCESS = {
     "kill": Kind("the process is killed between two steps", ("process step",), copies=1),
     "blackout": Kind("process and peers end between two steps", ("process step",), copies=1),
-    "power loss": Kind("what was not synced may be gone", ("process step",), copies=100),
+    "power loss": Kind("what was not synced may be gone", ("process step",), copies=ALL_AGAIN),
 }

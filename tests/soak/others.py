@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.flows.serve.mailboxes import Message
 
-from .faults import Fault, Kind
+from .faults import ALL_AGAIN, Fault, Kind
 from .scenario import draw_text
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ FAULTS = {
     "another deletes": Kind("another client deletes a message", ANY, delete),
     "another reads": Kind("another client reads a message", IMAP_ONLY, read),
     "another flags": Kind("another client flags a message as deleted", IMAP_ONLY, flag_as_deleted),
-    "another marks all as new": Kind("all is unread again", IMAP_ONLY, unread_all, 100),
+    "another marks all as new": Kind("all is unread again", IMAP_ONLY, unread_all, ALL_AGAIN),
     "another expunges": Kind("what is flagged as deleted goes", IMAP_ONLY, expunge),
-    "new UIDVALIDITY": Kind("all messages get other UIDs", ANY, number_anew, 100),
-    "UIDL used again": Kind("a new message has an old unique id", POP3_ONLY, reuse_uidl, 100),
+    "new UIDVALIDITY": Kind("all messages get other UIDs", ANY, number_anew, ALL_AGAIN),
+    "UIDL used again": Kind("a new message has an old unique id", POP3_ONLY, reuse_uidl, ALL_AGAIN),
     "clock back": Kind("the clock goes back by a year", ANY, go_back_in_time),
     "days pass": Kind("nobody polls for two days", ANY, let_days_pass),
 }

@@ -38,7 +38,7 @@ from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Killed
 
 from .disk import Disk, in_place_of_os
-from .faults import ALL, LAST_STEPS, Fault, Faults
+from .faults import ALL, ALL_AGAIN, Fault, Faults
 from .imap_source import FaultyImap
 from .kinds import KINDS
 from .ledger import MemoryLedger
@@ -86,7 +86,8 @@ class World:
         self.scenario = scenario
         self.random = Random(scenario.seed)
         self.polls = 0
-        self.copies_allowed = 0 if scenario.uids == "good" else 100
+        # Without unique ids nobody can tell what was delivered already.
+        self.copies_allowed = 0 if scenario.uids == "good" else ALL_AGAIN
         self.faults = Faults()
         self.struck: Counter[str] = Counter()
         self.events: list[Event] = []
@@ -124,7 +125,7 @@ class World:
     def note(self, fault: Fault) -> None:
         """Count a fault that happened, and the copies that it excuses."""
         self.struck[fault.name] += 1
-        self.copies_allowed += KINDS[fault.name].copies or fault.at in LAST_STEPS
+        self.copies_allowed += KINDS[fault.name].excuses(fault.at)
 
     def act(self, fault: Fault) -> Callable[..., Any]:
         """Return what does a fault."""
@@ -180,6 +181,7 @@ class World:
 
     def _die(self, death: Fault | None) -> None:
         assert death
+        self.note(death)
         self.disk.process_ends()
         if death.name == "power loss":
             self.disk.lose_power(self.random)
@@ -191,7 +193,6 @@ class World:
         dies_at = None
         if death:
             dies_at = 1 + death.amount % (60 + 60 * len(self.inbox.messages))
-            self.note(death)
         simulation = FaultySimulation(
             self.due,
             dies_at,
