@@ -50,6 +50,7 @@ class SeedFailed(AssertionError):
             f"{type(error).__name__} in poll {poll}: {error}\n{scenario}\n"
             f"again: MAILHAUL_SIM_SEED={scenario.seed} pytest tests/soak"
         )
+        self.seed = scenario.seed
 
 
 def run_seed(seed: int, summary: Summary) -> None:

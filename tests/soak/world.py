@@ -86,6 +86,7 @@ class World:
         self.scenario = scenario
         self.random = Random(scenario.seed)
         self.polls = 0
+        self.steps = 0
         # Without unique ids nobody can tell what was delivered already.
         self.copies_allowed = 0 if scenario.uids == "good" else ALL_AGAIN
         self.faults = Faults()
@@ -170,6 +171,7 @@ class World:
             code = failure.code
         except Killed:
             self._die(death)
+        self.steps += simulation.steps
         if self.disk.left_open:
             raise Broken(f"{self.disk.left_open} file(s) were left open")
         if simulation.now > HOURS * 3600:
