@@ -55,6 +55,8 @@ HOURS = 6
 SETTLING = 20
 """Polls without faults after which nothing may be new any more."""
 
+GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
+
 
 class Broken(AssertionError):
     """Something happened that never may."""
@@ -87,6 +89,7 @@ class World:
         self.random = Random(scenario.seed)
         self.polls = 0
         self.steps = 0
+        self.complaint = ""
         # Without unique ids nobody can tell what was delivered already.
         self.copies_allowed = 0 if scenario.uids == "good" else ALL_AGAIN
         self.faults = Faults()
@@ -142,13 +145,23 @@ class World:
             self.poll(drawn)
         forever = {"keep", "fetchall"} <= self.scenario.options.keys()
         for _ in range(3 if forever else SETTLING):
-            self.poll([])
+            self.poll_in_peace()
             if not self.read:
                 break
         else:
             if not forever:
                 raise Broken(f"{SETTLING} polls without faults, and mail is still read")
         self.check_end(forever)
+        if not forever:
+            self.poll_in_peace()
+            if self.read:
+                raise Broken(f"{self.read} message(s) were read again, though all was settled")
+
+    def poll_in_peace(self) -> None:
+        """Poll once without faults: that goes well, whatever was before."""
+        code = self.poll([])
+        if code not in GOOD:
+            raise Broken(f"nothing went wrong, and the poll ended with {code!r}: {self.complaint}")
 
     def poll(self, drawn: list[Fault]) -> ExitCode | None:
         """Poll once; a kill ends it with None."""
@@ -169,6 +182,7 @@ class World:
                 code = simulation.run(self._poll().run())
         except PollFailed as failure:
             code = failure.code
+            self.complaint = str(failure)
         except Killed:
             self._die(death)
         self.steps += simulation.steps
