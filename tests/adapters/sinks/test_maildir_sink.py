@@ -163,6 +163,27 @@ def test_file_and_folder_are_synced_around_the_rename(
     assert steps == ["fsync", "rename", "fsync"]
 
 
+@pytest.mark.parametrize("place", ["new", "cur"])
+def test_a_folder_is_synced_too_where_the_message_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The kill may have come between the rename and the fsync of the folder."""
+    sink = MaildirSink(str(tmp_path), "h")
+    deliver(sink)
+    if place == "cur":
+        os.rename(tmp_path / "new" / f"{NAME}.h", tmp_path / "cur" / f"{NAME}.h:2,S")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting_fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    assert deliver(sink, again=True) is Verdict.ACCEPTED
+    assert synced == [str(tmp_path / place)]
+
+
 HERE = Tcp("imap", 143)
 TEXTS = [b"From: a%d@x\r\nSubject: %d\r\n\r\nhello\r\n" % (n, n) for n in range(5)]
 KILLS = range(1, 200, 1 if os.environ.get("MAILHAUL_SOAK") else 4)
