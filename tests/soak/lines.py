@@ -52,16 +52,16 @@ class FaultySimulation(Simulation):
         main = self._main
         assert main
         self._dead = True
-        self._ready = type(self._ready)(each for each in self._ready if each[0] is not main)
         for channel in list(main.channels):
             channel.machine.data_to_send()
             self._hang_up(main, channel)
         while self._ready or self._timers:
             super()._step()
 
-    def _try(self, task: Task) -> bool:
-        # Who is dead hears nothing, whatever still arrives.
-        return False if self._dead and task is self._main else super()._try(task)
+    def _resume(self, task: Task, value: Any, error: BaseException | None) -> None:
+        # Who is dead hears nothing, whatever still comes for him.
+        if not (self._dead and task is self._main):
+            super()._resume(task, value, error)
 
     # Lines
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from mailhaul.flows.account import OnRetrieveError
+from mailhaul.flows.fate import Policy
+
 from .faults import Fault, draw
 
 Possible = Callable[[str, str], list[tuple[str, str]]]
@@ -30,6 +33,7 @@ class Scenario:
     several: bool
     uids: str
     retrieve: bool
+    batch_limit: int
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -69,6 +73,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         random.random() < 0.3,
         uids,
         random.random() < 0.5,
+        random.choice((0, 0, 0, 1, 2)),
         faults,
     )
 
@@ -97,6 +102,12 @@ def draw_options(random: Random) -> dict[str, Any]:
         options["expunge"] = random.randrange(1, 4)
     if random.random() < 0.3:
         options["fetchlimit"] = random.randrange(1, 4)
+    if random.random() < 0.1:
+        options["limit"] = random.choice((80, 1000))
+    if random.random() < 0.3:
+        options["policy"] = Policy(softbounce=False, bouncemail=random.random() < 0.8)
+    if random.random() < 0.1:
+        options["retrieve_error"] = OnRetrieveError.ABORT
     return options
 
 

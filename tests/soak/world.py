@@ -26,10 +26,11 @@ from mailhaul.flows.report import Event, Reading
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes, Message
 from mailhaul.flows.serve.pop3 import Maildrop
-from mailhaul.flows.serve.smtp import MemorySink
+from mailhaul.flows.serve.smtp import MemorySink, Received
 from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.message.bounce import Occasion
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -38,7 +39,7 @@ from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Killed
 
 from .disk import Disk, in_place_of_os
-from .faults import ALL, ALL_AGAIN, Fault, Faults
+from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
 from .imap_source import FaultyImap
 from .kinds import KINDS
 from .ledger import MemoryLedger
@@ -46,9 +47,10 @@ from .lines import PROCESS, FaultySimulation
 from .mda_sink import run_mda
 from .others import Others
 from .pop3_source import FaultyPop3
-from .scenario import Scenario
+from .scenario import LONGEST, Scenario
 from .smtp_sink import FaultySmtp
 
+OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@us", b"=boundary")
 SOURCE, SINK = Tcp("source", 1), Tcp("sink", 2)
 HOURS = 6
 """Of virtual time, behind which a poll is taken to hang."""
@@ -79,6 +81,11 @@ class WatchedMailbox(Mailbox):
         for message in set(self._messages).difference(messages):
             self._watch(message)
         self._messages = messages
+
+
+def is_bounce(message: Received) -> bool:
+    """Whether a message tells that another one could not be delivered (RFC 3464)."""
+    return b"\r\nContent-Type: multipart/report" in message.text
 
 
 class World:
@@ -231,14 +238,27 @@ class World:
     def _poll(self) -> Poll:
         names = LocalNames("server", [("joe", "joe"), ("ann", "ann")])
         multidrop = Multidrop(names, "X-To", 0, "boss") if self.scenario.several else None
-        rules = HeaderRules("server", "joe", None)
+
+        def packer(sink: Sink) -> Packer:
+            rules = HeaderRules("server", "joe", None)
+            return Packer(
+                Treatment(
+                    "joe",
+                    sink.domain,
+                    rules,
+                    multidrop=multidrop,
+                    postmaster="boss",
+                    occasion=lambda: OCCASION,
+                )
+            )
+
         return Poll(
             Account("joe@server", "joe", "server", "server", **self.scenario.options),
             self._source(),
             "sink",
             self._sink,
             self.ledger,
-            lambda sink: Packer(Treatment("joe", sink.domain, rules, multidrop=multidrop)),
+            packer,
             self.events.append,
         )
 
@@ -262,7 +282,9 @@ class World:
             case "mda":
                 return MdaSink("mda %T", 20.0, "/tmp", split=True)
             case kind:
-                return SmtpSink([Listener("sink", SINK, kind == "lmtp", "here")], "us", 20.0)
+                listeners = [Listener("sink", SINK, kind == "lmtp", "here")]
+                batch_limit = self.scenario.batch_limit
+                return SmtpSink(listeners, "us", 20.0, batch_limit=batch_limit)
 
     @property
     def read(self) -> int:
@@ -277,13 +299,19 @@ class World:
             texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
             return Counter((text, recipient) for text in texts for recipient in self.recipients)
         return Counter(
-            (one.text, recipient) for one in self.received.messages for recipient in one.recipients
+            (one.text, recipient)
+            for one in self.received.messages
+            if not is_bounce(one)
+            for recipient in one.recipients
         )
 
     def is_accepted(self, text: bytes) -> bool:
-        """Whether the sink has a message, for everybody whom it is for."""
+        """Whether the sink has a message for everybody, or a bounce that tells of it."""
         copies = self.copies()
-        return all(copies[text, recipient] for recipient in self.recipients)
+        if all(copies[text, recipient] for recipient in self.recipients):
+            return True
+        header = text.partition(b"\r\n\r\n")[0]
+        return any(is_bounce(one) and header in one.text for one in self.received.messages)
 
     def check_gone(self, message: Message) -> None:
         """A message leaves the mailbox only when the sink has it, or when others delete it."""
@@ -324,7 +352,9 @@ class World:
         """All mail is where it belongs, unless others have dealt with it."""
         if forever and "fetchlimit" in self.scenario.options:
             return
-        excused = self.others.touched | self.others.hidden
+        limit = self.scenario.options.get("limit", FOR_EVER * LONGEST)
+        oversized = {text for text in self.known if len(text) > limit}
+        excused = self.others.touched | self.others.hidden | oversized
         for text in self.known - excused:
             if not self.is_accepted(text):
                 raise Broken(f"not delivered in the end: {text[:80]!r}")
