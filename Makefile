@@ -30,8 +30,9 @@ states: $(VENV)/.dev
 real-servers:
 	sh tests/real/install.sh
 
-# The long figures.
+# The long figures: a million polls in virtual time (tests/soak), then every test at full length.
 soak: $(VENV)/.dev real-servers
+	$(BIN)/python -m tests.soak
 	MAILHAUL_SOAK=1 $(BIN)/pytest
 
 # Coverage-guided fuzzing of what reads a peer's bytes (fuzz/README.md): all targets, or

@@ -228,7 +228,8 @@ class Poll:
     async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:
         """Do what an earlier poll did not come to: only on rows that match exactly."""
         sizes = await self._source.sizes([row.uid for row in owed])
-        gone = [row.uid for row in owed if sizes.get(row.uid) != row.size]
+        # 0 stands for a size that the server does not tell: that row waits for the next poll.
+        gone = [row.uid for row in owed if sizes.get(row.uid, -1) not in (0, row.size)]
         for action in Action:
             due = [r.uid for r in owed if r.action is action and sizes.get(r.uid) == r.size]
             if due:

@@ -132,7 +132,7 @@ class Source(Protocol):
         ...
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist."""
+        """Return the octets of those of these messages that still exist, 0 if they are not told."""
         ...
 
     def request(self, message: Listed) -> None:

@@ -30,10 +30,18 @@ from mailhaul.flows.serve.pop3 import (
     Refusal,
     serve_pop3,
 )
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
+from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
-from mailhaul.protocols.pop3.commands import Delete, Envelope, Quit, Retrieve, Top
+from mailhaul.protocols.pop3.commands import (
+    Command,
+    Delete,
+    Envelope,
+    List,
+    Quit,
+    Retrieve,
+    Top,
+)
 from mailhaul.protocols.pop3.events import Line
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
@@ -543,3 +551,40 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, step: int, pipelined: 
     got = [one.sha256 for one in world.received.messages]
     assert set(got) == wanted
     assert len(got) <= 6 + killed
+
+
+def test_the_answer_to_an_earlier_command_is_not_taken_for_that_to_quit(
+    tmp_path: Path,
+) -> None:
+    """The sink fails while the answer to RETR has come and has not been looked at."""
+    world = make(tmp_path, count=2)
+    world.misbehaviour.hang_up = (Quit,)
+    run(world, fetchlimit=1)
+    assert left(world) == [1, 2]
+    world.received.policy = lambda heard: HangUp()
+    run(world)
+    world.received.policy = None
+    world.misbehaviour.hang_up = ()
+    run(world)
+    assert (subjects(world), left(world)) == ([b"1", b"2"], [])
+
+
+class TalkativeService(Pop3Service):
+    """A server that answers LIST twice."""
+
+    async def _answer(self, command: Command) -> None:
+        await super()._answer(command)
+        if isinstance(command, List):
+            self._machine._outbox.put(b"+OK once more\r\n1 7\r\n.\r\n")
+
+
+def test_a_second_answer_is_not_delivered_as_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(tmp_path)
+    monkeypatch.setattr(
+        World, "serve", lambda self, channel: TalkativeService(channel, self.maildrop, LOGINS).run()
+    )
+    assert run(world) is ExitCode.PROTOCOL
+    assert "a reply to nothing that we asked" in said(world)
+    assert (subjects(world), left(world)) == ([], [1, 2, 3])

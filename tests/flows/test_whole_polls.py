@@ -31,7 +31,7 @@ from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
-from mailhaul.protocols.imap.commands import Expunge
+from mailhaul.protocols.imap.commands import Expunge, UidFetch, UidStore
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -350,6 +350,18 @@ def test_without_uidplus_what_was_flagged_and_not_expunged_goes_at_the_next_poll
     assert in_simulation(world, Simulation()).left == [1, 2, 3]
     assert all(b"\\Deleted" in message.flags for message in world.inbox.messages)
     setattr(world.misbehaviour, how, ())
+    result = in_simulation(world, Simulation())
+    assert (result.left, len(result.delivered)) == ([], 3)
+
+
+def test_what_the_server_does_not_tell_of_now_is_owed_all_the_same(tmp_path: Path) -> None:
+    world = small_world(tmp_path)
+    world.misbehaviour.hang_up = (UidStore,)
+    in_simulation(world, Simulation())
+    world.misbehaviour.hang_up = ()
+    world.misbehaviour.refuse = (UidFetch,)
+    assert in_simulation(world, Simulation()).left == [1, 2, 3]
+    world.misbehaviour.refuse = ()
     result = in_simulation(world, Simulation())
     assert (result.left, len(result.delivered)) == ([], 3)
 

@@ -20,8 +20,14 @@ SINKS = tuple(f"smtp {name}" for name in SMTP)
 EVERYWHERE = (*SOURCES, *SINKS)
 ANSWERED = tuple(at for at in EVERYWHERE if at != "smtp BodyChunk")
 """Operations that have an answer."""
-IN_LINES = tuple(at for at in ANSWERED if at != "imap UidFetch")
-"""Those whose answer consists of lines only, without counted octets."""
+IN_TURN = tuple(at for at in ANSWERED if at not in {"pop3 Top", "pop3 Retrieve"})
+"""Those whose answer tells what it is about. POP3 tells a text by its turn alone: where the server
+leaves one out, or sends it twice, nobody can know."""
+TAGGED = tuple(at for at in ANSWERED if not at.startswith("pop3"))
+"""Those where one answer too many does not pass for that to the next command: IMAP has tags, and
+SMTP lets a text follow on 354 only."""
+IN_LINES = tuple(at for at in IN_TURN if at != "imap UidFetch")
+"""Those whose answer is no text: what a server makes of that, nobody else can know."""
 
 
 class Service(Protocol):
@@ -130,10 +136,12 @@ DIALOGUE = {
         EVERYWHERE,
         lose_answer,
     ),
-    "swallowed answer": Kind("the server does it and never says so", ANSWERED, swallow_answer),
+    "swallowed answer": Kind("the server does it and never says so", IN_TURN, swallow_answer),
     "silence": Kind("the server does nothing for an hour", EVERYWHERE, fall_silent),
     "slow": Kind("the server takes some seconds", EVERYWHERE, be_slow),
-    "late": Kind("the server does it when nobody waits any more", EVERYWHERE, be_late, 1),
+    "late": Kind(
+        "the server does it when nobody waits any more", EVERYWHERE, be_late, deafens=True
+    ),
     "babble": Kind("a line that is no answer comes first", ANSWERED, babble),
     "empty line": Kind("an empty line comes first", ANSWERED, say_nothing_first),
     "endless line": Kind("a line of 200,000 octets comes first", ANSWERED, never_end_a_line),
@@ -141,6 +149,6 @@ DIALOGUE = {
     "half an answer, silence": Kind(
         "the server stops in the middle of the answer", ANSWERED, say_half_and_wait
     ),
-    "answer twice": Kind("the same answer comes twice", ANSWERED, say_it_twice, ALL),
+    "answer twice": Kind("the same answer comes twice", TAGGED, say_it_twice, ALL),
     "bare line feeds": Kind("the lines of the answer end in LF only", IN_LINES, drop_returns),
 }

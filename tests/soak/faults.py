@@ -12,9 +12,11 @@ from random import Random
 from typing import Any
 
 ALL = 1_000_000
-"""More copies than there ever are messages."""
+"""The copies that a lie excuses: whoever lies is not asked again."""
 LAST_STEPS = frozenset({"smtp EndOfData", "smtp Bdat"})
-"""Where a sink takes a message over: who does not hear the answer has to offer it again."""
+"""Where a listener takes a message over: who does not hear the answer has to offer it again."""
+ALL_AGAIN = 100
+"""More than there are messages."""
 FOR_EVER = 1000
 
 
@@ -22,13 +24,22 @@ FOR_EVER = 1000
 class Kind:
     """One way to go wrong. ``act`` does it; what it is called with depends on the place.
 
-    ``copies`` says how many messages may come once more for each time that it happens.
+    ``copies`` says how many messages may come once more for each time that it happens. One that
+    keeps us from hearing a listener at all (``deafens``) allows one, wherever that begins.
     """
 
     what: str
     at: tuple[str, ...]
     act: Callable[..., Any] | None = None
     copies: int = 0
+    deafens: bool = False
+
+    def excuses(self, at: str) -> int:
+        """Return how many copies this excuses when it happens there."""
+        at_sink = at.startswith("smtp") or at == "line sink"
+        # Where UIDL is refused, mail that is to be deleted is fetched without.
+        nameless = ALL_AGAIN * (at == "pop3 Uidl")
+        return self.copies + nameless + (at in LAST_STEPS or (self.deafens and at_sink))
 
 
 @dataclass(slots=True)
@@ -72,6 +83,6 @@ class Faults:
 
 def draw(random: Random, name: str, at: str) -> Fault:
     """Draw when a fault happens, how often, and its amount."""
-    nth = random.choice((1, 1, 1, 2, 2, 3, 4, 6))
+    nth = random.choice((1, 1, 1, 1, 1, 2, 2, 3, 5))
     times = random.choice((1, 1, 1, 1, 3, FOR_EVER))
     return Fault(name, at, nth, times, random.randrange(1000))

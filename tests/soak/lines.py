@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mailhaul.flows.requests import Open, OpenFailed
 from mailhaul.runtimes.simulated import End, Killed, Simulation, Task
 
-from .faults import Fault, Faults, Kind
+from .faults import ALL_AGAIN, Fault, Kind
 
+Due = Callable[[str], Fault | None]
 SOURCE, SINK = "line source", "line sink"
 LINES = (SOURCE, SINK)
 
@@ -24,20 +26,24 @@ class Trouble:
 
 
 class FaultySimulation(Simulation):
-    """A simulation whose lines break as drawn. ``sides`` maps a host to a name of the line.
+    """A simulation whose lines break as drawn, and whose process dies before a step.
 
-    A kill closes the streams as the system does: what the process had written still arrives.
+    A kill closes its streams as the system does: where ``peers`` go on, what it had written still
+    arrives.
     """
 
-    def __init__(self, faults: Faults, kill_at: int | None, **options: Any) -> None:
+    def __init__(self, due: Due, dies_at: int | None, peers: bool, **options: Any) -> None:
         super().__init__(**options)
-        self._faults = faults
-        self._dies_at = kill_at
+        self._due = due
+        self._dies_at = dies_at
+        self._peers_go_on = peers
+        self._dead = False
         self._troubles: dict[End, Trouble] = {}
 
     def _step(self) -> None:
         if self.steps + 1 == self._dies_at:
-            self._die()
+            if self._peers_go_on:
+                self._die()
             raise Killed
         super()._step()
 
@@ -45,8 +51,7 @@ class FaultySimulation(Simulation):
         """Close what the process had open, and let its peers come to an end."""
         main = self._main
         assert main
-        main.waiting = None
-        self._ready = type(self._ready)(each for each in self._ready if each[0] is not main)
+        self._dead = True
         for channel in list(main.channels):
             channel.machine.data_to_send()
             self._hang_up(main, channel)
@@ -54,15 +59,15 @@ class FaultySimulation(Simulation):
             super()._step()
 
     def _resume(self, task: Task, value: Any, error: BaseException | None) -> None:
-        if task is self._main and self._dies_at and self.steps >= self._dies_at:
-            return
-        super()._resume(task, value, error)
+        # Who is dead hears nothing, whatever still comes for him.
+        if not (self._dead and task is self._main):
+            super()._resume(task, value, error)
 
     # Lines
 
     def _open(self, task: Task, request: Open) -> None:
         at = SOURCE if request.channel.peer == "server" else SINK
-        fault = self._faults.due(at)
+        fault = self._due(at)
         if fault and fault.name == "refused connection":
             raise OpenFailed(f"connection to {request.address} failed: Connection refused")
         super()._open(task, request)
@@ -108,13 +113,17 @@ class FaultySimulation(Simulation):
 
 FAULTS = {
     "refused connection": Kind("nobody listens", LINES),
-    "break towards us": Kind("the line breaks behind some octets of the peer's", LINES, copies=1),
-    "break from us": Kind("the line breaks behind some octets of ours", LINES, copies=1),
-    "black hole towards us": Kind("what the peer says vanishes from there on", LINES, copies=1),
-    "black hole from us": Kind("what we say vanishes from there on", LINES, copies=1),
+    "break towards us": Kind(
+        "the line breaks behind some octets of the peer's", LINES, deafens=True
+    ),
+    "break from us": Kind("the line breaks behind some octets of ours", LINES, deafens=True),
+    "black hole towards us": Kind("what the peer says vanishes from there on", LINES, deafens=True),
+    "black hole from us": Kind("what we say vanishes from there on", LINES, deafens=True),
     "slow line": Kind("three seconds for whatever comes", LINES),
     "octet by octet": Kind("every octet comes alone", LINES),
 }
 PROCESS = {
     "kill": Kind("the process is killed between two steps", ("process step",), copies=1),
+    "blackout": Kind("process and peers end between two steps", ("process step",), copies=1),
+    "power loss": Kind("what was not synced may be gone", ("process step",), copies=ALL_AGAIN),
 }

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .kinds import KINDS
+from .kinds import KINDS, possible
 from .scenario import Scenario, draw_scenario
 from .world import World
 
@@ -50,11 +50,12 @@ class SeedFailed(AssertionError):
             f"{type(error).__name__} in poll {poll}: {error}\n{scenario}\n"
             f"again: MAILHAUL_SIM_SEED={scenario.seed} pytest tests/soak"
         )
+        self.seed = scenario.seed
 
 
 def run_seed(seed: int, summary: Summary) -> None:
     """Run one scenario. Raises SeedFailed."""
-    scenario = draw_scenario(seed, KINDS)
+    scenario = draw_scenario(seed, possible)
     world = World(scenario)
     try:
         world.run()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from .faults import Fault, Kind, draw
+from mailhaul.flows.account import OnRetrieveError
+from mailhaul.flows.fate import Policy
 
+from .faults import Fault, draw
+
+Possible = Callable[[str, str], list[tuple[str, str]]]
+"""Returns which faults there can be between a source and a sink, and where."""
 LONGEST = 9000
 
 
@@ -25,6 +31,9 @@ class Scenario:
     round_trip: float
     pieces: bool
     several: bool
+    uids: str
+    retrieve: bool
+    batch_limit: int
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -32,31 +41,25 @@ class Scenario:
             f"seed {self.seed}: {self.source} to {self.sink}, {len(self.texts)} message(s) of "
             f"{[len(text) for text in self.texts]} octets, {self.options or 'no options'}",
             f"  {self.capabilities}, {sorted(self.extensions)}, round trip {self.round_trip} s"
-            f"{', in pieces' if self.pieces else ''}{', several recipients' * self.several}",
+            f"{', in pieces' if self.pieces else ''}{', several recipients' * self.several}"
+            f"{f', unique ids: {self.uids}' if self.source == 'pop3' else ''}",
         ]
         for number, poll in enumerate(self.faults, 1):
             lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
         return "\n".join(lines)
 
 
-def draw_scenario(seed: int, kinds: dict[str, Kind]) -> Scenario:
+def draw_scenario(seed: int, possible: Possible) -> Scenario:
     """Draw a scenario; the same seed gives the same one."""
     random = Random(seed)
-    source = "imap"
-    sink = "smtp"
+    source = random.choice(("imap", "imap", "pop3"))
+    sink = random.choice(("smtp", "smtp", "lmtp", "maildir", "mda"))
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
-    several = random.random() < 0.3
-    possible = [
-        (name, at)
-        for name, kind in kinds.items()
-        for at in kind.at
-        if at.split()[0] in {source, "smtp" if sink == "lmtp" else sink, "process", "line"}
-    ]
-    faults = [
-        [draw(random, *random.choice(possible)) for _ in range(random.choice((1, 1, 2, 2, 3)))]
-        for _ in range(random.randrange(1, 5))
-    ]
+    uids = "good"
+    if source == "pop3" and random.random() < 0.2:
+        uids = random.choice(("alike", "alike" if "keep" in options else "none"))
+    faults = draw_faults(random, possible(source, sink))
     return Scenario(
         seed,
         source,
@@ -67,9 +70,25 @@ def draw_scenario(seed: int, kinds: dict[str, Kind]) -> Scenario:
         draw_extensions(random),
         random.choice((0.0, 0.05)),
         random.random() < 0.25,
-        several,
+        random.random() < 0.3,
+        uids,
+        random.random() < 0.5,
+        random.choice((0, 0, 0, 1, 2)),
         faults,
     )
+
+
+def draw_faults(random: Random, possible: list[tuple[str, str]]) -> list[list[Fault]]:
+    """Draw what goes wrong in each of the first polls: kinds first, that none is rare."""
+    places: dict[str, list[str]] = {}
+    for name, at in possible:
+        places.setdefault(name, []).append(at)
+    names = list(places)
+    polls: list[list[Fault]] = []
+    for _ in range(random.randrange(1, 5)):
+        drawn = random.choices(names, k=random.choice((1, 1, 2, 2, 3)))
+        polls.append([draw(random, name, random.choice(places[name])) for name in drawn])
+    return polls
 
 
 def draw_options(random: Random) -> dict[str, Any]:
@@ -83,6 +102,12 @@ def draw_options(random: Random) -> dict[str, Any]:
         options["expunge"] = random.randrange(1, 4)
     if random.random() < 0.3:
         options["fetchlimit"] = random.randrange(1, 4)
+    if random.random() < 0.1:
+        options["limit"] = random.choice((80, 1000))
+    if random.random() < 0.3:
+        options["policy"] = Policy(softbounce=False, bouncemail=random.random() < 0.8)
+    if random.random() < 0.1:
+        options["retrieve_error"] = OnRetrieveError.ABORT
     return options
 
 

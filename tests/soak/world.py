@@ -6,17 +6,18 @@ when it is marked, and behind each poll.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from mailhaul.adapters.ledger.store import SqliteLedger, prepare
+from mailhaul.adapters.sinks.maildir import MaildirSink
+from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
+from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
-from mailhaul.flows.channel import Channel
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import Packer, Treatment
@@ -24,27 +25,39 @@ from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes, Message
-from mailhaul.flows.serve.smtp import MemorySink
+from mailhaul.flows.serve.pop3 import Maildrop
+from mailhaul.flows.serve.smtp import MemorySink, Received
 from mailhaul.flows.sink import Sink
+from mailhaul.flows.source import Source
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.message.bounce import Occasion
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.message.recipients import LocalNames
+from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Killed
 
-from .faults import ALL, LAST_STEPS, Fault, Faults
+from .disk import Disk, in_place_of_os
+from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
+from .imap_source import FaultyImap
 from .kinds import KINDS
-from .lines import FaultySimulation
-from .scenario import Scenario, draw_text
-from .sinks import FaultySmtp
-from .sources import FaultyImap
+from .ledger import MemoryLedger
+from .lines import PROCESS, FaultySimulation
+from .mda_sink import run_mda
+from .others import Others
+from .pop3_source import FaultyPop3
+from .scenario import LONGEST, Scenario
+from .smtp_sink import FaultySmtp
 
+OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@us", b"=boundary")
 SOURCE, SINK = Tcp("source", 1), Tcp("sink", 2)
 HOURS = 6
 """Of virtual time, behind which a poll is taken to hang."""
 SETTLING = 20
 """Polls without faults after which nothing may be new any more."""
+
+GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 
 
 class Broken(AssertionError):
@@ -70,70 +83,46 @@ class WatchedMailbox(Mailbox):
         self._messages = messages
 
 
-class MemoryLedger(SqliteLedger):
-    """A ledger that a kill leaves as it is, as a file would be."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(":memory:", clock)
-
-    def _open(self) -> sqlite3.Connection:
-        self._connection = sqlite3.connect(":memory:")
-        prepare(self._connection, ":memory:")
-        return self._connection
-
-
-class Others:
-    """Whoever else writes to the mailbox. What they touch is theirs to answer for."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.touched: set[bytes] = set()
-
-    def _one(self, amount: int) -> Message | None:
-        messages = self._world.inbox.messages
-        return messages[amount % len(messages)] if messages else None
-
-    def deliver(self) -> None:
-        """Put a new message into the mailbox."""
-        world = self._world
-        world.inbox.append(draw_text(world.random, world.scenario.seed, world.inbox.uidnext))
-
-    def delete_one(self, amount: int) -> None:
-        """Delete a message for good."""
-        if message := self._one(amount):
-            self.touched.add(message.text)
-            self._world.inbox.remove({message.uid})
-
-    def read_one(self, amount: int) -> None:
-        """Mark a message as read."""
-        if message := self._one(amount):
-            self.touched.add(message.text)
-            message.flags |= {rb"\Seen"}
-            self._world.inbox.touch(message)
+def is_bounce(message: Received) -> bool:
+    """Whether a message tells that another one could not be delivered (RFC 3464)."""
+    return b"\r\nContent-Type: multipart/report" in message.text
 
 
 class World:
     """What stands on both sides of the polls and outlives them. ``run`` is the whole story."""
 
     def __init__(self, scenario: Scenario) -> None:
-        from random import Random
-
         self.scenario = scenario
         self.random = Random(scenario.seed)
         self.polls = 0
-        self.copies_allowed = 0
+        self.steps = 0
+        self.complaint = ""
+        # Without unique ids nobody can tell what was delivered already.
+        self.copies_allowed = 0 if scenario.uids == "good" else ALL_AGAIN
         self.faults = Faults()
         self.struck: Counter[str] = Counter()
         self.events: list[Event] = []
         self.now = 1e9
-        self.others = Others(self)
         self.known: set[bytes] = set()
+        self.arrived = len(scenario.texts)
+        self.uidls: dict[int, bytes] = {}
+        self.others = Others(self)
         self.inbox = WatchedMailbox(scenario.texts, self.check_gone)
         self.mailboxes = Mailboxes({b"INBOX": self.inbox})
+        self.maildrop = Maildrop(self.inbox)
         self.received = MemorySink()
-        self.ledger = MemoryLedger(lambda: self.now)
-        names = [b"joe@here", b"ann@here"] if scenario.several else [b"joe@here"]
-        self.recipients = frozenset(names)
+        self.disk = Disk(self.due)
+        drawn = {fault.name for poll in scenario.faults for fault in poll}
+        self.ledger = MemoryLedger(lambda: self.now, self.due, "power loss" in drawn)
+        names = [b"joe", b"ann"] if scenario.several else [b"joe"]
+        at = b"@here" if scenario.sink in {"smtp", "lmtp"} else b""
+        self.recipients = frozenset(name + at for name in names)
+
+    def uidl(self, message: Message) -> bytes:
+        """Return what POP3 calls a message."""
+        if self.scenario.uids == "alike":
+            return b"%d" % (message.uid % 2)
+        return self.uidls.setdefault(message.uid, b"%d.%d" % (self.inbox.uidvalidity, message.uid))
 
     # Faults
 
@@ -147,7 +136,7 @@ class World:
     def note(self, fault: Fault) -> None:
         """Count a fault that happened, and the copies that it excuses."""
         self.struck[fault.name] += 1
-        self.copies_allowed += KINDS[fault.name].copies or fault.at in LAST_STEPS
+        self.copies_allowed += KINDS[fault.name].excuses(fault.at)
 
     def act(self, fault: Fault) -> Callable[..., Any]:
         """Return what does a fault."""
@@ -163,80 +152,139 @@ class World:
             self.poll(drawn)
         forever = {"keep", "fetchall"} <= self.scenario.options.keys()
         for _ in range(3 if forever else SETTLING):
-            self.poll([])
+            self.poll_in_peace()
             if not self.read:
                 break
         else:
             if not forever:
                 raise Broken(f"{SETTLING} polls without faults, and mail is still read")
         self.check_end(forever)
+        if not forever:
+            self.poll_in_peace()
+            if self.read:
+                raise Broken(f"{self.read} message(s) were read again, though all was settled")
+
+    def poll_in_peace(self) -> None:
+        """Poll once without faults: that goes well, whatever was before."""
+        code = self.poll([])
+        if code not in GOOD:
+            raise Broken(f"nothing went wrong, and the poll ended with {code!r}: {self.complaint}")
 
     def poll(self, drawn: list[Fault]) -> ExitCode | None:
         """Poll once; a kill ends it with None."""
         self.polls += 1
         self.now += 3600.0
         self.events.clear()
+        self.maildrop.busy = False
         self.faults = Faults(drawn)
-        simulation = self._simulation()
+        for fault in drawn:
+            if fault.at.startswith("between"):
+                self.note(fault)
+                self.act(fault)(self, fault)
+        death = next((fault for fault in drawn if fault.name in PROCESS), None)
+        simulation = self._simulation(death)
         code: ExitCode | None = None
         try:
-            code = simulation.run(self._poll().run())
+            with in_place_of_os(self.disk):
+                code = simulation.run(self._poll().run())
         except PollFailed as failure:
             code = failure.code
+            self.complaint = str(failure)
         except Killed:
-            pass
-        for fault in self.faults.struck:
-            if fault.at.startswith("line"):
-                self.note(fault)
+            self._die(death)
+        self.steps += simulation.steps
+        if self.disk.left_open:
+            raise Broken(f"{self.disk.left_open} file(s) were left open")
         if simulation.now > HOURS * 3600:
             raise Broken(f"a poll took {simulation.now:.0f} seconds")
         self.check_marks()
         self.check_copies()
+        self.check_safe()
         return code
 
-    def _simulation(self) -> FaultySimulation:
+    def _die(self, death: Fault | None) -> None:
+        assert death
+        self.note(death)
+        self.disk.process_ends()
+        if death.name == "power loss":
+            self.disk.lose_power(self.random)
+            if death.amount % 2:
+                self.ledger.lose_power()
+
+    def _simulation(self, death: Fault | None) -> FaultySimulation:
         scenario = self.scenario
-        kill_at = None
-        for fault in self.faults.drawn:
-            if fault.name == "kill":
-                kill_at = 1 + fault.amount % (60 + 60 * len(self.inbox.messages))
-                self.note(fault)
+        dies_at = None
+        if death:
+            dies_at = 1 + death.amount % (60 + 60 * len(self.inbox.messages))
         simulation = FaultySimulation(
-            self.faults,
-            kill_at,
+            self.due,
+            dies_at,
+            death is not None and death.name == "kill",
             seed=scenario.seed + self.polls,
             round_trip=scenario.round_trip,
             cut=scenario.pieces,
+            run_program=lambda argv, data: run_mda(self, argv, data),
         )
-        simulation.listen(SOURCE, ImapServer, lambda channel: FaultyImap(channel, self).run())
-        simulation.listen(SINK, self._smtp_server, self._serve_smtp)
+        if scenario.source == "imap":
+            simulation.listen(SOURCE, ImapServer, lambda channel: FaultyImap(channel, self).run())
+        else:
+            simulation.listen(SOURCE, Pop3Server, lambda channel: FaultyPop3(channel, self).run())
+        simulation.listen(SINK, self._smtp_server, lambda channel: FaultySmtp(channel, self).run())
         return simulation
 
     def _smtp_server(self) -> SmtpServer:
         return SmtpServer(extensions=self.scenario.extensions, lmtp=self.scenario.sink == "lmtp")
 
-    def _serve_smtp(self, channel: Channel[Any]) -> Any:
-        return FaultySmtp(channel, self).run()
-
     def _poll(self) -> Poll:
-        access = Access(
-            "server", SOURCE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
-        )
         names = LocalNames("server", [("joe", "joe"), ("ann", "ann")])
         multidrop = Multidrop(names, "X-To", 0, "boss") if self.scenario.several else None
-        rules = HeaderRules("server", "joe", None)
+
+        def packer(sink: Sink) -> Packer:
+            rules = HeaderRules("server", "joe", None)
+            return Packer(
+                Treatment(
+                    "joe",
+                    sink.domain,
+                    rules,
+                    multidrop=multidrop,
+                    postmaster="boss",
+                    occasion=lambda: OCCASION,
+                )
+            )
+
         return Poll(
             Account("joe@server", "joe", "server", "server", **self.scenario.options),
-            ImapSource(access, self.events.append),
+            self._source(),
             "sink",
             self._sink,
             self.ledger,
-            lambda sink: Packer(Treatment("joe", sink.domain, rules, multidrop=multidrop)),
+            packer,
             self.events.append,
         )
 
+    def _source(self) -> Source:
+        access = Access(
+            "server", SOURCE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
+        )
+        if self.scenario.source == "imap":
+            return ImapSource(access, self.events.append)
+        return Pop3Source(
+            access,
+            self.events.append,
+            retrieve=self.scenario.retrieve,
+            remember="keep" in self.scenario.options,
+        )
+
     def _sink(self) -> Sink:
-        return SmtpSink([Listener("sink", SINK, self.scenario.sink == "lmtp", "here")], "us", 20.0)
+        match self.scenario.sink:
+            case "maildir":
+                return MaildirSink("/Maildir", "here")
+            case "mda":
+                return MdaSink("mda %T", 20.0, "/tmp", split=True)
+            case kind:
+                listeners = [Listener("sink", SINK, kind == "lmtp", "here")]
+                batch_limit = self.scenario.batch_limit
+                return SmtpSink(listeners, "us", 20.0, batch_limit=batch_limit)
 
     @property
     def read(self) -> int:
@@ -247,14 +295,23 @@ class World:
 
     def copies(self) -> Counter[tuple[bytes, bytes]]:
         """Return how often each recipient got each text."""
+        if self.scenario.sink == "maildir":
+            texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
+            return Counter((text, recipient) for text in texts for recipient in self.recipients)
         return Counter(
-            (one.text, recipient) for one in self.received.messages for recipient in one.recipients
+            (one.text, recipient)
+            for one in self.received.messages
+            if not is_bounce(one)
+            for recipient in one.recipients
         )
 
     def is_accepted(self, text: bytes) -> bool:
-        """Whether the sink has a message, for everybody whom it is for."""
+        """Whether the sink has a message for everybody, or a bounce that tells of it."""
         copies = self.copies()
-        return all(copies[text, recipient] for recipient in self.recipients)
+        if all(copies[text, recipient] for recipient in self.recipients):
+            return True
+        header = text.partition(b"\r\n\r\n")[0]
+        return any(is_bounce(one) and header in one.text for one in self.received.messages)
 
     def check_gone(self, message: Message) -> None:
         """A message leaves the mailbox only when the sink has it, or when others delete it."""
@@ -269,6 +326,13 @@ class World:
             self.known.add(text := message.text)
             if message.flags and text not in self.others.touched and not self.is_accepted(text):
                 raise Broken(f"message {message.uid} is {message.flags} and was never accepted")
+
+    def check_safe(self) -> None:
+        """What is not on the server is in the sink, after a power loss too."""
+        there = {message.text for message in self.inbox.messages} | self.others.touched
+        for text in self.known - there:
+            if not self.is_accepted(text):
+                raise Broken(f"lost: {text[:80]!r}")
 
     def check_copies(self) -> None:
         """No text is altered or cut short, and none comes more often than the faults excuse."""
@@ -288,11 +352,20 @@ class World:
         """All mail is where it belongs, unless others have dealt with it."""
         if forever and "fetchlimit" in self.scenario.options:
             return
-        for text in self.known - self.others.touched:
+        limit = self.scenario.options.get("limit", FOR_EVER * LONGEST)
+        oversized = {text for text in self.known if len(text) > limit}
+        excused = self.others.touched | self.others.hidden | oversized
+        for text in self.known - excused:
             if not self.is_accepted(text):
                 raise Broken(f"not delivered in the end: {text[:80]!r}")
-        left = {message.text for message in self.inbox.messages} - self.others.touched
-        # Of a server that says that it has deleted what it has not, nobody asks again.
-        lied_to = self.copies_allowed >= ALL
-        if left and not (lied_to or "keep" in self.scenario.options):
+        left = {message.text for message in self.inbox.messages} - excused
+        if left and not ("keep" in self.scenario.options or self.may_stay()):
             raise Broken(f"{len(left)} message(s) were delivered and not deleted")
+
+    def may_stay(self) -> bool:
+        """Whether mail may stay at the server although it was delivered."""
+        # Without UIDPLUS ours cannot be expunged without what others have flagged.
+        flagged = {m.text for m in self.inbox.messages if rb"\Deleted" in m.flags}
+        entangled = not self.scenario.capabilities and bool(flagged & self.others.touched)
+        # Of a server that says that it has deleted what it has not, nobody asks again.
+        return entangled or self.copies_allowed >= ALL

@@ -96,7 +96,9 @@ class MaildirDelivery:
     def begin(self) -> None:
         """Open the file, or find the message that an earlier run has delivered."""
         try:
-            if self._parcel.again and self._is_there():
+            if self._parcel.again and (place := self._place()):
+                # The kill may have come before the folder was on the disk.
+                sync_folder(place)
                 self._accept()
                 return
             if self._parcel.again and os.path.lexists(self._tmp):
@@ -106,12 +108,13 @@ class MaildirDelivery:
         except OSError as error:
             raise failed(self._tmp, error) from None
 
-    def _is_there(self) -> bool:
-        """Whether the message is in new, or in cur under whatever flags."""
-        if os.path.lexists(os.path.join(self._folder, "new", self._name)):
-            return True
-        with os.scandir(os.path.join(self._folder, "cur")) as entries:
-            return any(entry.name.partition(":")[0] == self._name for entry in entries)
+    def _place(self) -> str:
+        """Return the folder that has the message: new, or cur under whatever flags; else ""."""
+        new, cur = (os.path.join(self._folder, name) for name in ("new", "cur"))
+        if os.path.lexists(os.path.join(new, self._name)):
+            return new
+        with os.scandir(cur) as entries:
+            return cur if any(e.name.partition(":")[0] == self._name for e in entries) else ""
 
     async def ready(self) -> bool:
         """Text may be fed unless the message is there already."""
@@ -141,6 +144,7 @@ class MaildirDelivery:
             os.rename(self._tmp, os.path.join(new, self._name))
             sync_folder(new)
         except OSError as error:
+            self._remove()
             raise failed(os.path.join(new, self._name), error) from None
         self._accept()
 

@@ -200,9 +200,15 @@ class ImapSource:
         return list(details.values())
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist."""
-        details = await self._details([int(uid) for uid in uids])
-        return {uid: listed.size for uid, listed in details.items()}
+        """Return the octets of those of these messages that still exist, 0 if they are not told."""
+        sizes: dict[Uid, int] = {}
+        for some in split_uid_sets([int(uid) for uid in uids]):
+            details, told = await self._ask_details(some)
+            sizes |= {uid: listed.size for uid, listed in details.items()}
+            if not told:
+                # A refusal says nothing about what exists.
+                sizes = dict.fromkeys(uids, 0) | sizes
+        return sizes
 
     async def _search(self, criteria: bytes) -> list[int]:
         found: set[int] = set()
@@ -223,14 +229,20 @@ class ImapSource:
 
     async def _details(self, uids: Sequence[int]) -> dict[int, Listed]:
         details: dict[int, Listed] = {}
+        for some in split_uid_sets(uids):
+            details |= (await self._ask_details(some))[0]
+        return {uid: details[uid] for uid in uids if uid in details}
+
+    async def _ask_details(self, uids: bytes) -> tuple[dict[int, Listed], bool]:
+        """Ask for sizes; return them, and whether the server has told all that it knows."""
+        details: dict[int, Listed] = {}
 
         def note(event: Any) -> None:
             if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
                 details[event.uid] = Listed(event.uid, event.size, event.number)
 
-        for some in split_uid_sets(uids):
-            await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), note)
-        return {uid: details[uid] for uid in uids if uid in details}
+        done = await self._ask(UidFetch(uids, b"(UID RFC822.SIZE)"), note)
+        return details, done.condition is Condition.OK
 
     async def _ask(self, command: Command, note: Any = None) -> Completed:
         """Send one command and wait for its end; ``note`` is shown every event before it."""

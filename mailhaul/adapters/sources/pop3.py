@@ -224,9 +224,11 @@ class Pop3Source:
 
     async def _ask(self, command: Command) -> Completed:
         self.channel.machine.send(command)
-        while not isinstance(event := await next_event(self.channel, GOODBYE), Completed):
-            pass
-        return event
+        while True:
+            event = await next_event(self.channel, GOODBYE)
+            # Where a sink has failed, the end of a text may have come and not been looked at.
+            if isinstance(event, Completed) and event.command is command:
+                return event
 
     # Reading
 
@@ -239,10 +241,10 @@ class Pop3Source:
         self._send_waiting()
 
     def _send_waiting(self) -> None:
-        """Send what the server may be asked for now."""
+        """Send what the server may be asked for now: nothing where it has broken the rules."""
         machine = self.channel.machine
         most = AHEAD if b"PIPELINING" in machine.capabilities else 1
-        while self._waiting and len(machine.outstanding) < most:
+        while self._waiting and machine.state != "error" and len(machine.outstanding) < most:
             machine.send(self._waiting.popleft())
 
     def pull(self) -> Part | None:

@@ -87,6 +87,8 @@ ALONE = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
 """Commands that wait for all replies, and that are answered before anything follows: they
 change the state, or what the server can do."""
 
+QUIET = frozenset({"authorization", "transaction"})
+"""States in which a server says nothing unasked."""
 INJECTED = "something came in the clear behind the +OK to STLS (RFC 2595, section 4)"
 
 
@@ -153,10 +155,14 @@ class Pop3Client:
     def send(self, command: Command | Continuation) -> None:
         """Send a command, or the answer to a Challenge.
 
-        Raises LocalProtocolError when it is not allowed now.
+        Raises LocalProtocolError when it is not allowed now. Nothing is sent to a server that has
+        spoken unasked, for its words would be taken for the reply: ``next_event`` says so.
         """
         if self._fault or self._ended:
             raise LocalProtocolError("the connection is of no more use")
+        if len(self._input) and not self._pending and self._facts.state in QUIET:
+            self._fault = self._unasked()
+            return
         match command:
             case Respond(response):
                 self._respond(encode_base64(response.reveal()), response.reveal())
@@ -295,8 +301,11 @@ class Pop3Client:
             if state == "leaving":
                 raise RemoteProtocolError("something came behind the server's good-bye")
             if not self._pending:
-                start = self._input.head(80)
-                raise RemoteProtocolError("a reply to nothing that we asked", line=start)
+                raise self._unasked()
+
+    def _unasked(self) -> RemoteProtocolError:
+        line = self._hidden.clean_cut(self._input.head(80))
+        return RemoteProtocolError("a reply to nothing that we asked", state=self.state, line=line)
 
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None

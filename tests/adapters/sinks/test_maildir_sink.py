@@ -130,16 +130,18 @@ def test_a_disk_that_does_not_do_it_ends_the_poll_and_names_the_place(
     assert failure.value.code is ExitCode.IOERR
 
 
-def test_a_file_that_cannot_be_written_is_no_delivery(
+def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+    descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(PollFailed, match="No space left"):
         deliver(MaildirSink(str(tmp_path), "h"))
-    assert files(tmp_path)["new"] == []
+    assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
 def test_file_and_folder_are_synced_around_the_rename(
@@ -160,6 +162,27 @@ def test_file_and_folder_are_synced_around_the_rename(
     monkeypatch.setattr(os, "rename", noting_rename)
     deliver(MaildirSink(str(tmp_path), "h"))
     assert steps == ["fsync", "rename", "fsync"]
+
+
+@pytest.mark.parametrize("place", ["new", "cur"])
+def test_a_folder_is_synced_too_where_the_message_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The kill may have come between the rename and the fsync of the folder."""
+    sink = MaildirSink(str(tmp_path), "h")
+    deliver(sink)
+    if place == "cur":
+        os.rename(tmp_path / "new" / f"{NAME}.h", tmp_path / "cur" / f"{NAME}.h:2,S")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting_fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    assert deliver(sink, again=True) is Verdict.ACCEPTED
+    assert synced == [str(tmp_path / place)]
 
 
 HERE = Tcp("imap", 143)

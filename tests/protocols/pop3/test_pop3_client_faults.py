@@ -134,6 +134,18 @@ def test_one_reply_too_many_is_a_fault_behind_the_others() -> None:
         client.next_event()
 
 
+def test_what_came_unasked_is_not_taken_for_the_reply_to_the_next_command() -> None:
+    client = in_transaction()
+    client.send(Delete(1))
+    client.receive_data(b"+OK\r\n+OK surplus\r\n")
+    assert client.next_event() == Completed(Delete(1), True)
+    client.send(Retrieve(2))
+    assert client.data_to_send() == [b"DELE 1\r\n"]
+    with pytest.raises(RemoteProtocolError, match="nothing that we asked") as raised:
+        client.next_event()
+    assert raised.value.line == b"+OK surplus\r\n"
+
+
 def test_nothing_comes_behind_a_good_bye() -> None:
     client = in_transaction()
     with pytest.raises(RemoteProtocolError, match="good-bye"):

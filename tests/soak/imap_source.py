@@ -128,7 +128,7 @@ async def let_mail_come(service: FaultyImap, command: Command, fault: Fault) -> 
 
 
 async def let_another_read(service: FaultyImap, command: Command, fault: Fault) -> None:
-    service.world.others.read_one(fault.amount)
+    service.world.others.flag_one(fault.amount, rb"\Seen")
     await service.obey(command)
 
 

@@ -1,0 +1,125 @@
+"""A POP3 server that goes wrong where it is told to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.serve.logins import Logins
+from mailhaul.flows.serve.mailboxes import Message
+from mailhaul.flows.serve.pop3 import Hangup, Misbehaviour, Pop3Service
+from mailhaul.protocols.pop3.commands import Command
+from mailhaul.protocols.pop3.events import Completed, ResponseCode
+from mailhaul.protocols.pop3.server import Pop3Server
+
+from .dialogue import POP3
+from .faults import ALL, ALL_AGAIN, Fault, Kind
+
+if TYPE_CHECKING:
+    from .world import World
+
+EVERY = tuple(f"pop3 {name}" for name in POP3)
+LOGINS = Logins({b"joe": b"sesame"}, lambda: b"<1@source>")
+READING = ("pop3 Top", "pop3 Retrieve")
+LISTING = ("pop3 List", "pop3 Uidl")
+
+
+class FaultyPop3(Pop3Service):
+    """One session of the world's POP3 server."""
+
+    def __init__(self, channel: Channel[Pop3Server], world: World) -> None:
+        # USER and PASS: to derive a key for SCRAM would take as long as the rest of a poll.
+        without = {b"SASL"} | ({b"UIDL"} if world.scenario.uids == "none" else set())
+        wrong = Misbehaviour(without=without)
+        super().__init__(channel, world.maildrop, LOGINS, None, wrong, b"<1@source>")
+        self.world = world
+
+    async def _answer(self, command: Command) -> None:
+        fault = self.world.due(f"pop3 {type(command).__name__}")
+        if fault is None:
+            await self.obey(command)
+        else:
+            await self.world.act(fault)(self, command, fault)
+
+    def _uid(self, message: Message) -> bytes:
+        return self.world.uidl(message)
+
+    async def obey(self, heard: Any) -> None:
+        """Do and answer what was asked, as usual."""
+        await super()._answer(heard)
+
+    def say(self, words: bytes) -> None:
+        """Send bytes as they are."""
+        self._machine._outbox.put(words)
+
+    def unsay(self) -> bytes:
+        """Take back what has not left yet."""
+        return b"".join(self._machine.data_to_send())
+
+    def hang_up(self) -> NoReturn:
+        """End the session."""
+        raise Hangup
+
+    def conclude(self, command: Command, good: bool, code: ResponseCode | None = None) -> None:
+        """Answer a command without doing it."""
+        self._machine.send(Completed(command, good, b"so it is", code))
+
+    def cut_text(self, octets: int) -> None:
+        """Let the next texts break off behind so many octets."""
+        self._misbehaviour.cut = dict.fromkeys(range(1, 100), octets)
+
+
+async def say_err(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service.conclude(command, False)
+
+
+async def be_in_use(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service.conclude(command, False, ResponseCode.IN_USE)
+
+
+async def fail_for_now(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service.conclude(command, False, ResponseCode.SYS_TEMP)
+
+
+async def leave(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service.say(b"-ERR [SYS/TEMP] shutting down\r\n")
+    service.hang_up()
+
+
+async def break_off(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service.cut_text(fault.amount % 80)
+    await service.obey(command)
+
+
+async def pretend(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    service._deleted.clear()
+    await service.obey(command)
+
+
+async def do_and_say_err(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    service.say(service.unsay().replace(b"+OK", b"-ERR"))
+
+
+async def leave_a_line_out(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    lines = service.unsay().splitlines(keepends=True)
+    if len(lines) > 2:
+        del lines[1 + fault.amount % (len(lines) - 2)]
+    service.say(b"".join(lines))
+
+
+FAULTS = {
+    "-ERR": Kind("the server refuses a command", EVERY, say_err),
+    "-ERR [IN-USE]": Kind("somebody else reads the maildrop", ("pop3 Pass",), be_in_use),
+    "-ERR [SYS/TEMP]": Kind("the server cannot do it now", EVERY, fail_for_now),
+    "-ERR, leave": Kind("the server takes its leave", EVERY, leave),
+    "POP3 text breaks off": Kind("the line breaks in the middle of a text", READING, break_off),
+    "QUIT deletes nothing": Kind(
+        "the server says +OK and forgets what to delete", ("pop3 Quit",), pretend, ALL
+    ),
+    "-ERR, but deleted": Kind(
+        "the server does it and says -ERR", ("pop3 Delete", "pop3 Quit"), do_and_say_err, ALL
+    ),
+    "line left out": Kind("a listing lacks a message", LISTING, leave_a_line_out, ALL_AGAIN),
+}
