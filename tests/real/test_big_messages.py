@@ -1,0 +1,112 @@
+"""A message of any size passes through mailhaul in less than 40 MB of memory, into every sink.
+
+The sources make the text while they send it, and what arrives is hashed as it comes: 64 MB, or 1 GB
+with MAILHAUL_SOAK. A second copy anywhere in mailhaul would already show with the smaller one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mailhaul.flows.serve.imap import serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.flows.serve.smtp import MemorySink, Policy, serve_smtp
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.smtp.commands import Bdat, Data, Heard
+from mailhaul.protocols.smtp.events import Reply
+from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+
+from .peak import measured
+from .servers.streaming import streaming
+
+pytestmark = pytest.mark.real
+
+MOST_MEMORY = 40 * 2**20
+HEADER = b"From: ann@example.org\r\nMessage-ID: <big@example.org>\r\nSubject: big\r\n\r\n"
+LINES = (
+    b"0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwx\r\n" * 1500
+    + b".a dot, which SMTP doubles\r\n"
+    + b"From here on, which mbox quotes\r\n"
+)
+COUNT = (2**30 if os.environ.get("MAILHAUL_SOAK") else 64 * 2**20) // len(LINES)
+SIZE = len(HEADER) + COUNT * len(LINES)
+
+
+def text() -> Iterator[bytes]:
+    yield HEADER
+    for _ in range(COUNT):
+        yield LINES
+
+
+def digest(pieces: Iterable[bytes]) -> str:
+    whole = sha256()
+    for piece in pieces:
+        whole.update(piece)
+    return whole.hexdigest()
+
+
+class Source:
+    """A mailbox with the one message, and the options that collect from it."""
+
+    def __init__(self, mailbox: Mailbox, options: str) -> None:
+        self.mailbox = mailbox
+        self.options = options
+
+    def rc(self, delivery: str) -> str:
+        return (
+            "set invisible\n"
+            f"poll localhost no dns {self.options}\n"
+            f"  user joe password sesame sslproto '' {delivery}\n"
+        )
+
+
+@contextmanager
+def imap() -> Generator[Source, None, None]:
+    mailbox = Mailbox()
+    mailbox.append_chunks(SIZE, text)
+    boxes = Mailboxes({b"INBOX": mailbox})
+    with streaming(ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"})) as port:
+        yield Source(mailbox, f"protocol IMAP port {port}")
+
+
+def carry(source: Source, delivery: str, home: Path) -> None:
+    """Let mailhaul collect the message; fail unless it has, in little memory."""
+    run = measured(source.rc(delivery), home)
+    print(f"{SIZE / 2**20:.0f} MB of message, peak {run.memory / 2**20:.1f} MB")
+    assert (run.code, run.err) == (0, "")
+    assert source.mailbox.messages == []
+    assert run.memory < MOST_MEMORY, f"{run.memory / 2**20:.1f} MB"
+
+
+BINARY = {**DEFAULT_EXTENSIONS, b"CHUNKING": b"", b"BINARYMIME": b""}
+
+
+def data_only(heard: Heard) -> Reply | None:
+    return Reply(502, (b"5.5.1 DATA, please",)) if isinstance(heard, Bdat) else None
+
+
+def bdat_only(heard: Heard) -> Reply | None:
+    return Reply(502, (b"5.5.1 BDAT, please",)) if isinstance(heard, Data) else None
+
+
+@pytest.mark.parametrize(
+    ("make", "policy", "options"),
+    [
+        pytest.param(SmtpServer, data_only, "", id="smtp-data"),
+        pytest.param(lambda: SmtpServer(extensions=BINARY), bdat_only, "", id="smtp-bdat"),
+        pytest.param(lambda: SmtpServer(lmtp=True), data_only, "lmtp", id="lmtp"),
+    ],
+)
+def test_a_listener_gets_every_octet(
+    make: Callable[[], SmtpServer], policy: Policy, options: str, tmp_path: Path
+) -> None:
+    received = MemorySink(policy, keep_text=False)
+    with imap() as source, streaming(make, lambda c: serve_smtp(c, received)) as port:
+        carry(source, f"smtphost localhost/{port} {options}", tmp_path)
+    assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
