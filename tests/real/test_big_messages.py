@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,51 @@ def test_a_listener_gets_every_octet(
     with imap() as source, streaming(make, lambda c: serve_smtp(c, received)) as port:
         carry(source, f"smtphost localhost/{port} {options}", tmp_path)
     assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
+
+
+def plain(piece: bytes) -> bytes:
+    return piece.replace(b"\r\n", b"\n")
+
+
+def quoted(piece: bytes) -> bytes:
+    return plain(piece).replace(b"\nFrom ", b"\n>From ")
+
+
+def dotted(piece: bytes) -> bytes:
+    return piece.replace(b"\r\n.", b"\r\n..")
+
+
+def behind(lines: int, path: Path) -> Iterator[bytes]:
+    """Yield what stands in a file below its first lines."""
+    with path.open("rb") as file:
+        for _ in range(lines):
+            file.readline()
+        while piece := file.read(2**18):
+            yield piece
+
+
+def test_an_mda_reads_every_octet(tmp_path: Path) -> None:
+    with imap() as source:
+        carry(source, f'mda "sha256sum >{tmp_path}/sum"', tmp_path)
+    assert (tmp_path / "sum").read_text().split()[0] == digest(map(plain, text()))
+
+
+def test_a_maildir_holds_every_octet(tmp_path: Path) -> None:
+    with imap() as source:
+        carry(source, "maildir Mail", tmp_path)
+    [stored] = (tmp_path / "Mail" / "new").iterdir()
+    assert digest(behind(0, stored)) == digest(map(plain, text()))
+
+
+def test_a_mailbox_file_holds_every_octet(tmp_path: Path) -> None:
+    with imap() as source:
+        carry(source, "mbox inbox", tmp_path)
+    expected = chain(map(quoted, text()), [b"\n"])
+    assert digest(behind(1, tmp_path / "inbox")) == digest(expected)
+
+
+def test_a_batch_holds_every_octet(tmp_path: Path) -> None:
+    with imap() as source:
+        carry(source, "bsmtp batch", tmp_path)
+    expected = chain(map(dotted, text()), [b".\r\n"])
+    assert digest(behind(3, tmp_path / "batch")) == digest(expected)
