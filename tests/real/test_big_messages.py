@@ -7,8 +7,9 @@ with MAILHAUL_SOAK. A second copy anywhere in mailhaul would already show with t
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -16,14 +17,19 @@ from pathlib import Path
 import pytest
 
 from mailhaul.flows.serve.imap import serve_imap
+from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.flows.serve.smtp import MemorySink, Policy, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.smtp.commands import Bdat, Data, Heard
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 
 from .peak import measured
+from .servers.certificates import Certificates
+from .servers.dovecot import Dovecot
 from .servers.streaming import streaming
 
 pytestmark = pytest.mark.real
@@ -52,6 +58,13 @@ def digest(pieces: Iterable[bytes]) -> str:
     return whole.hexdigest()
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that does not stay behind with all its gigabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 class Source:
     """A mailbox with the one message, and the options that collect from it."""
 
@@ -74,6 +87,19 @@ def imap() -> Generator[Source, None, None]:
     boxes = Mailboxes({b"INBOX": mailbox})
     with streaming(ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"})) as port:
         yield Source(mailbox, f"protocol IMAP port {port}")
+
+
+@contextmanager
+def pop3() -> Generator[Source, None, None]:
+    mailbox = Mailbox()
+    mailbox.append_chunks(SIZE, text)
+    drop, logins = Maildrop(mailbox), Logins({b"joe": b"sesame"})
+    with streaming(Pop3Server, lambda c: serve_pop3(c, drop, logins)) as port:
+        yield Source(mailbox, f"protocol POP3 port {port}")
+
+
+Start = Callable[[], AbstractContextManager[Source]]
+SOURCES = pytest.mark.parametrize("start", [imap, pop3])
 
 
 def carry(source: Source, delivery: str, home: Path) -> None:
@@ -105,11 +131,11 @@ def bdat_only(heard: Heard) -> Reply | None:
     ],
 )
 def test_a_listener_gets_every_octet(
-    make: Callable[[], SmtpServer], policy: Policy, options: str, tmp_path: Path
+    make: Callable[[], SmtpServer], policy: Policy, options: str, home: Path
 ) -> None:
     received = MemorySink(policy, keep_text=False)
     with imap() as source, streaming(make, lambda c: serve_smtp(c, received)) as port:
-        carry(source, f"smtphost localhost/{port} {options}", tmp_path)
+        carry(source, f"smtphost localhost/{port} {options}", home)
     assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
 
 
@@ -134,30 +160,48 @@ def behind(lines: int, path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def test_an_mda_reads_every_octet(tmp_path: Path) -> None:
+def test_an_mda_reads_every_octet(home: Path) -> None:
     with imap() as source:
-        carry(source, f'mda "sha256sum >{tmp_path}/sum"', tmp_path)
-    assert (tmp_path / "sum").read_text().split()[0] == digest(map(plain, text()))
+        carry(source, f'mda "sha256sum >{home}/sum"', home)
+    assert (home / "sum").read_text().split()[0] == digest(map(plain, text()))
 
 
-def test_a_maildir_holds_every_octet(tmp_path: Path) -> None:
-    with imap() as source:
-        carry(source, "maildir Mail", tmp_path)
-    [stored] = (tmp_path / "Mail" / "new").iterdir()
+@SOURCES
+def test_a_maildir_holds_every_octet(start: Start, home: Path) -> None:
+    with start() as source:
+        carry(source, "maildir Mail", home)
+    [stored] = (home / "Mail" / "new").iterdir()
     assert digest(behind(0, stored)) == digest(map(plain, text()))
 
 
-def test_a_mailbox_file_holds_every_octet(tmp_path: Path) -> None:
+def test_a_mailbox_file_holds_every_octet(home: Path) -> None:
     with imap() as source:
-        carry(source, "mbox inbox", tmp_path)
+        carry(source, "mbox inbox", home)
     expected = chain(map(quoted, text()), [b"\n"])
     # Above it are the From_ line and the Return-Path.
-    assert digest(behind(2, tmp_path / "inbox")) == digest(expected)
+    assert digest(behind(2, home / "inbox")) == digest(expected)
 
 
-def test_a_batch_holds_every_octet(tmp_path: Path) -> None:
+def test_a_batch_holds_every_octet(home: Path) -> None:
     with imap() as source:
-        carry(source, "bsmtp batch", tmp_path)
+        carry(source, "bsmtp batch", home)
     expected = chain(map(dotted, text()), [b".\r\n"])
     # Above it are MAIL, RCPT and DATA.
-    assert digest(behind(3, tmp_path / "batch")) == digest(expected)
+    assert digest(behind(3, home / "batch")) == digest(expected)
+
+
+@SOURCES
+@pytest.mark.parametrize("scheme", ["imap", "imaps"])
+def test_a_mailbox_of_another_server_holds_every_octet(
+    start: Start, scheme: str, dovecot: Dovecot, certificates: Certificates, user: str, home: Path
+) -> None:
+    port = {"imap": dovecot.imap_port, "imaps": dovecot.imaps_port}[scheme]
+    delivery = (
+        f'append "{scheme}://{user}@localhost:{port}" appendpassword "{dovecot.password}"'
+        f' sslcertfile "{certificates.authority}"'
+    )
+    with start() as source:
+        carry(source, delivery, home)
+    [stored] = dovecot.mailbox(user).files()
+    assert digest(behind(0, stored)) == digest(map(plain, text()))
+    dovecot.clear(user)
