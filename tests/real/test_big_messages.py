@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -23,7 +24,7 @@ from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.flows.serve.smtp import MemorySink, Policy, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
-from mailhaul.protocols.smtp.commands import Bdat, Data, Heard
+from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Data, Heard
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 
@@ -43,6 +44,9 @@ LINES = (
 )
 COUNT = (2**30 if os.environ.get("MAILHAUL_SOAK") else 64 * 2**20) // len(LINES)
 SIZE = len(HEADER) + COUNT * len(LINES)
+
+
+Text = Callable[[], Iterator[bytes]]
 
 
 def text() -> Iterator[bytes]:
@@ -81,24 +85,24 @@ class Source:
 
 
 @contextmanager
-def imap() -> Generator[Source, None, None]:
+def imap(chunks: Text = text) -> Generator[Source, None, None]:
     mailbox = Mailbox()
-    mailbox.append_chunks(SIZE, text)
+    mailbox.append_chunks(SIZE, chunks)
     boxes = Mailboxes({b"INBOX": mailbox})
     with streaming(ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"})) as port:
         yield Source(mailbox, f"protocol IMAP port {port}")
 
 
 @contextmanager
-def pop3() -> Generator[Source, None, None]:
+def pop3(chunks: Text = text) -> Generator[Source, None, None]:
     mailbox = Mailbox()
-    mailbox.append_chunks(SIZE, text)
+    mailbox.append_chunks(SIZE, chunks)
     drop, logins = Maildrop(mailbox), Logins({b"joe": b"sesame"})
     with streaming(Pop3Server, lambda c: serve_pop3(c, drop, logins)) as port:
         yield Source(mailbox, f"protocol POP3 port {port}")
 
 
-Start = Callable[[], AbstractContextManager[Source]]
+Start = Callable[..., AbstractContextManager[Source]]
 SOURCES = pytest.mark.parametrize("start", [imap, pop3])
 
 
@@ -136,6 +140,41 @@ def test_a_listener_gets_every_octet(
     received = MemorySink(policy, keep_text=False)
     with imap() as source, streaming(make, lambda c: serve_smtp(c, received)) as port:
         carry(source, f"smtphost localhost/{port} {options}", home)
+    assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
+
+
+class LateListener:
+    """Reads nothing more, once the text has begun, until the source has said it all."""
+
+    def __init__(self, seconds: float) -> None:
+        self.all_said = Event()
+        self.held_back: bool | None = None
+        self._seconds = seconds
+
+    def text(self) -> Iterator[bytes]:
+        yield from text()
+        self.all_said.set()
+
+    def policy(self, heard: Heard) -> None:
+        if isinstance(heard, BodyChunk) and self.held_back is None:
+            self.held_back = not self.all_said.wait(self._seconds)
+
+
+@pytest.mark.parametrize("extensions", [DEFAULT_EXTENSIONS, BINARY], ids=["data", "bdat"])
+@SOURCES
+def test_a_source_that_is_faster_than_its_listener_is_held_back(
+    start: Start, extensions: Mapping[bytes, bytes], home: Path
+) -> None:
+    late = LateListener(seconds=2)
+    received = MemorySink(late.policy, keep_text=False)
+    with (
+        start(late.text) as source,
+        streaming(
+            lambda: SmtpServer(extensions=extensions), lambda c: serve_smtp(c, received)
+        ) as port,
+    ):
+        carry(source, f"smtphost localhost/{port}", home)
+    assert late.held_back
     assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
 
 
