@@ -49,6 +49,8 @@ AHEAD_OCTETS = 1024 * 1024
 """Octets asked for ahead, as the server announced them; one message may always be larger."""
 REFUSED = 10
 """Refused messages whose headers are held until their senders are told."""
+REFUSED_OCTETS = 512 * 1024
+"""Octets of these headers that are enough, however few messages they are of."""
 PATIENCE = 20
 """Messages in a row that a sink may put off before it is left alone until the next poll."""
 BATCH = 100
@@ -168,7 +170,7 @@ class Ferry:
             await self._give_up(arrived)
             return
         self._tally.read += 1
-        if len(self._refused) >= REFUSED:
+        if self._many_refused():
             await self._hear_verdict()
             await self._return_refused()
         offer = await Call(lambda: self._page.offered(message.uid, message.size))
@@ -302,6 +304,10 @@ class Ferry:
         action = self._account.action
         await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
         self._accepted.append(message.uid)
+
+    def _many_refused(self) -> bool:
+        octets = sum(one.packer.header_octets for one in self._refused)
+        return len(self._refused) >= REFUSED or octets >= REFUSED_OCTETS
 
     async def _return_refused(self) -> None:
         """Tell the senders of refused messages. What cannot be told stays at the server."""

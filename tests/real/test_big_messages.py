@@ -24,7 +24,7 @@ from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.flows.serve.smtp import MemorySink, Policy, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
-from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Data, Heard
+from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Data, Heard, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 
@@ -176,6 +176,34 @@ def test_a_source_that_is_faster_than_its_listener_is_held_back(
         carry(source, f"smtphost localhost/{port}", home)
     assert late.held_back
     assert [(one.size, one.sha256) for one in received.messages] == [(SIZE, digest(text()))]
+
+
+def refuses_joe(heard: Heard) -> Reply | None:
+    refused = isinstance(heard, Rcpt) and heard.recipient == b"joe@localhost"
+    return Reply(550, (b"5.1.1 no joe here",)) if refused else None
+
+
+LONG = b"From: ann@example.org\r\n" + b"X-Line: %b\r\n" % (b"x" * 90) * 9900
+"""A header that is just short enough to be taken apart."""
+TOO_LONG = b"From: ann@example.org\r\n" + b"X-Line: %b\r\n" % (b"x" * 900) * 1200
+
+
+@pytest.mark.parametrize("header", [LONG, TOO_LONG], ids=["long", "too-long"])
+def test_the_headers_of_refused_messages_do_not_pile_up(header: bytes, home: Path) -> None:
+    received = MemorySink(refuses_joe, keep_text=False)
+    with (
+        imap() as source,
+        streaming(SmtpServer, lambda c: serve_smtp(c, received)) as port,
+    ):
+        source.mailbox.messages.clear()
+        for _ in range(15):
+            source.mailbox.append(header + b"\r\ntext\r\n")
+        rc = source.rc(f"is joe here smtphost localhost/{port}")
+        run = measured(f"set no softbounce\n{rc}", home)
+    print(f"peak {run.memory / 2**20:.1f} MB")
+    assert source.mailbox.messages == []
+    assert len(received.messages) == 15
+    assert run.memory < MOST_MEMORY, f"{run.memory / 2**20:.1f} MB"
 
 
 def plain(piece: bytes) -> bytes:
