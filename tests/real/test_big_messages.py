@@ -188,7 +188,10 @@ LONG = b"From: ann@example.org\r\n" + b"X-Line: %b\r\n" % (b"x" * 90) * 9900
 TOO_LONG = b"From: ann@example.org\r\n" + b"X-Line: %b\r\n" % (b"x" * 900) * 1200
 
 
-@pytest.mark.parametrize("header", [LONG, TOO_LONG], ids=["long", "too-long"])
+FOLDED = b"From: ann@example.org\r\nTo: joe" + b",\r\n b" * 200_000 + b"\r\n"
+
+
+@pytest.mark.parametrize("header", [LONG, TOO_LONG, FOLDED], ids=["long", "too-long", "folded"])
 def test_the_headers_of_refused_messages_do_not_pile_up(header: bytes, home: Path) -> None:
     received = MemorySink(refuses_joe, keep_text=False)
     with (
