@@ -57,7 +57,7 @@ Serve = Callable[[Mailbox], AbstractContextManager[Source]]
 def carry(source: Source, delivery: str, home: Path) -> None:
     """Let mailhaul collect the mail; fail unless it has, in little memory."""
     run = measured(source.rc(delivery), home)
-    assert (run.code, run.err) == (0, "")
+    assert (run.code, run.err) == (0, ""), run
     assert source.mailbox.messages == []
     check_memory(run)
 
@@ -66,4 +66,4 @@ def check_memory(run: Measured) -> None:
     """Fail where a run had too much; say how much it was."""
     megabytes = run.memory / 2**20
     print(f"peak {megabytes:.1f} MB")
-    assert megabytes < MOST_MEGABYTES
+    assert megabytes < MOST_MEGABYTES, run

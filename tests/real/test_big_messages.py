@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import chain
@@ -26,6 +27,7 @@ from .peak_sources import Serve, carry, imap, pop3
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
 from .servers.streaming import streaming
+from .test_real_append import RELAY
 
 pytestmark = pytest.mark.real
 
@@ -192,6 +194,21 @@ def test_a_mailbox_of_another_server_holds_every_octet(
     )
     with serve(big()) as source:
         carry(source, delivery, home)
+    [stored] = dovecot.mailbox(user).files()
+    assert digest(behind(0, stored)) == digest(map(plain, text()))
+    dovecot.clear(user)
+
+
+def test_a_message_whose_answer_is_lost_is_compared_in_little_memory(
+    dovecot: Dovecot, user: str, home: Path
+) -> None:
+    (home / "relay.py").write_text(RELAY)
+    relay = [sys.executable, f"{home}/relay.py", f"{home}/done", "hang-up"]
+    plugout = " ".join([*relay, *dovecot.preauth_argv(user)])
+    with imap(big()) as source:
+        source.options += f' plugout "{plugout}"'
+        carry(source, f'append "imap://{user}@mail.example"', home)
+    assert (home / "done").exists()
     [stored] = dovecot.mailbox(user).files()
     assert digest(behind(0, stored)) == digest(map(plain, text()))
     dovecot.clear(user)
