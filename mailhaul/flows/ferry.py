@@ -53,6 +53,8 @@ REFUSED = 10
 MUCH_MORE = 64 * 1024 * 1024
 TIMES_MORE = 10
 """How much more than was announced a text may be, before it is taken to have no end."""
+REFUSED_OCTETS = 512 * 1024
+"""Octets of these headers that are enough, however few messages they are of."""
 PATIENCE = 20
 """Messages in a row that a sink may put off before it is left alone until the next poll."""
 BATCH = 100
@@ -181,7 +183,7 @@ class Ferry:
             await self._give_up(arrived)
             return
         self._tally.read += 1
-        if len(self._refused) >= REFUSED:
+        if self._many_refused():
             await self._hear_verdict()
             await self._return_refused()
         offer = await Call(lambda: self._page.offered(message.uid, message.size))
@@ -320,6 +322,10 @@ class Ferry:
         action = self._account.action
         await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
         self._accepted.append(message.uid)
+
+    def _many_refused(self) -> bool:
+        octets = sum(one.packer.header_octets for one in self._refused)
+        return len(self._refused) >= REFUSED or octets >= REFUSED_OCTETS
 
     async def _return_refused(self) -> None:
         """Tell the senders of refused messages. What cannot be told stays at the server."""

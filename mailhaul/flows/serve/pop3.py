@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...protocols.errors import RemoteProtocolError
@@ -271,7 +271,7 @@ class Pop3Service:
             raise Refusal(b"this message cannot be read")
         chunks = message.chunks()
         if isinstance(command, Top):
-            chunks = (first_lines(message.text, command.lines),)
+            chunks = first_lines(chunks, command.lines)
         else:
             self._last = max(self._last, number)
         self._machine.send(BodyStart(number))
@@ -300,17 +300,30 @@ class Pop3Service:
                 raise Hangup from None
 
 
-def first_lines(text: bytes, lines: int) -> bytes:
-    """Return the header, the empty line and this many lines of the body (section 7, TOP)."""
-    end = text.find(b"\r\n\r\n")
-    if end < 0:
-        return text
-    place = end + 4
-    for _ in range(lines):
-        place = text.find(b"\n", place) + 1
-        if not place:
-            return text
-    return text[:place]
+def first_lines(chunks: Iterable[bytes], lines: int) -> Iterator[bytes]:
+    """Yield the header, the empty line and this many lines of the body (section 7, TOP)."""
+    before, in_header = b"", True
+    for chunk in chunks:
+        place = 0
+        if in_header:
+            joined = before + chunk
+            end = joined.find(b"\r\n\r\n")
+            if end < 0:
+                # The empty line may begin in this chunk and end in the next.
+                before = joined[-3:]
+                yield chunk
+                continue
+            place = end + 4 - len(before)
+            in_header = False
+        count = chunk.count(b"\n", place)
+        if count < lines:
+            lines -= count
+            yield chunk
+            continue
+        for _ in range(lines):
+            place = chunk.find(b"\n", place) + 1
+        yield chunk[:place]
+        return
 
 
 async def serve_pop3(

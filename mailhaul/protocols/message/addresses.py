@@ -66,28 +66,26 @@ def first_address(text: bytes) -> Address | None:
     return next(addresses(text), None)
 
 
-def hostless_ends(text: bytes) -> list[int]:
-    """Return, in ascending order, where in the text a host is missing."""
-    return [address.end for address in addresses(text) if address.hostless]
+def hostless_ends(text: bytes) -> Iterator[int]:
+    """Yield, in ascending order, where in the text a host is missing."""
+    return (address.end for address in addresses(text) if address.hostless)
 
 
 class Word:
-    """Touching or joined pieces of a mailbox, each as positions in the text."""
+    """Touching or joined pieces of a mailbox, without what stood between them."""
 
-    __slots__ = ("at", "bang", "end", "last", "pieces", "quoted")
+    __slots__ = ("at", "bang", "end", "quoted", "text")
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+        self.text = bytearray()
         self.quoted = True
         self.at = self.bang = False
         self.end = -1
-        self.last = 0
 
     def add(self, piece: bytes, end: int) -> None:
         """Append what ends at ``end``."""
-        self.pieces.append(piece)
+        self.text += piece
         self.end = end
-        self.last = piece[-1]
         if piece[0] != QUOTE:
             self.quoted = False
             self.at = self.at or AT in piece
@@ -95,17 +93,18 @@ class Word:
 
     def address(self) -> Address:
         """Return the word as an address."""
-        return Address(b"".join(self.pieces), self.end, not (self.at or self.bang))
+        return Address(bytes(self.text), self.end, not (self.at or self.bang))
 
     def is_name(self) -> bool:
         """Whether it cannot be a bare address: a quoted name, or an RFC 2047 encoded word."""
-        if self.quoted:
-            return True
-        return self.pieces[0].startswith(b"=?") and self.pieces[-1].endswith(b"?=")
+        return self.quoted or (self.text.startswith(b"=?") and self.text.endswith(b"?="))
 
 
 class Mailbox:
-    """The words since the last comma, and whether an angle bracket is open."""
+    """The words since the last comma that still matter, and whether an angle bracket is open.
+
+    Those are the first, the first with a host and the last one: there may be a million others.
+    """
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -117,8 +116,10 @@ class Mailbox:
         """Take one more piece of a word."""
         piece = self._text[start:end]
         last = self._words[-1] if self._words else None
-        joined = piece[0] in b".@" or (last is not None and last.last in b".@")
+        joined = piece[0] in b".@" or (last is not None and last.text[-1] in b".@")
         if last is None or not (joined or last.end == start):
+            if len(self._words) > 1 and self._first_with_host() is not last:
+                self._words.pop()
             last = Word()
             self._words.append(last)
         last.add(piece, end)
@@ -134,7 +135,7 @@ class Mailbox:
             case 0x3A:
                 self._words.clear()
                 self._complete = self._complete and self._in_angle
-            case 0x2C if self._in_angle and self._words and self._words[0].pieces[0][0] == AT:
+            case 0x2C if self._in_angle and self._words and self._words[0].text[0] == AT:
                 # One more host of a route, <@one,@two:ann@three> (RFC 5322, 4.4).
                 self._words.clear()
             case _:
@@ -162,7 +163,11 @@ class Mailbox:
         if len(self._words) == 1:
             word = self._words[0]
             return word.address() if self._in_angle or not word.is_name() else None
-        return next((word.address() for word in self._words if word.at), None)
+        with_host = self._first_with_host()
+        return with_host.address() if with_host else None
+
+    def _first_with_host(self) -> Word | None:
+        return next((word for word in self._words if word.at), None)
 
 
 def comment_end(text: bytes, position: int) -> int:

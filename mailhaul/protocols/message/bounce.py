@@ -22,6 +22,8 @@ from .trace import plain_bytes
 
 LINE_LIMIT = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
+HEADER_LIMIT = 64 * 1024
+"""Octets that come back of a header: a stranger's megabyte need not go to another stranger."""
 QUOTED_LIMIT = 900
 """Octets that are quoted of a reply or an address: with what stands before them, one line."""
 
@@ -121,6 +123,8 @@ def report(occasion: Occasion, failures: Sequence[Failure]) -> bytes:
 
 def returned(header: bytes) -> bytes:
     """Return the part with the message's own header: its lines, less NULs and what is too long."""
+    if len(header) > HEADER_LIMIT:
+        header = header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1 or HEADER_LIMIT]
     plain = header.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b" ")
     kept = [line[:LINE_LIMIT] for line in plain.split(b"\n") if line]
     encoding = [] if plain.isascii() else [b"Content-Transfer-Encoding: 8bit"]

@@ -24,6 +24,8 @@ from .rewrite import REWRITTEN
 
 LINE_LIMIT = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
+FIELD_LIMIT = 64 * 1024
+"""Octets of a field above which it is not taken apart: that takes a hundred times as many."""
 UNSTRUCTURED = (b"subject", b"comments", b"content-description", b"organization")
 ADDRESSES = REWRITTEN - {b"return-path"}
 
@@ -50,7 +52,7 @@ LESS, MORE, COLON = b"<>:"
 
 def with_words_decoded(field: Field) -> bytes:
     """Return a field as it came, but for its encoded words."""
-    if b"=?" not in field.raw:
+    if b"=?" not in field.raw or len(field.raw) > FIELD_LIMIT:
         return field.raw
     start = field.raw.find(b":") + 1
     if field.key in UNSTRUCTURED:

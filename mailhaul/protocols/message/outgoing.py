@@ -13,7 +13,7 @@ from ..errors import LocalProtocolError
 from .envelope import local_part
 from .header import Field, HeaderScanner
 from .hosts import domain_part, host_bytes
-from .rewrite import rewritten
+from .rewrite import ROOM, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
@@ -63,8 +63,7 @@ def outgoing_header(
         header = trace + stand_in(rules, line_end) + warning
         return header + text_without_header(scanner, kept)
     if rules.rewrite:
-        host = domain_part(rules.truename)
-        lines = [rewritten(field, host) for field in kept]
+        lines = list(completed(kept, domain_part(rules.truename)))
     else:
         lines = [field.raw for field in kept]
     if warning:
@@ -100,6 +99,14 @@ def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
         if key == b"delivered-to" and rules.drop_delivered:
             continue
         yield field
+
+
+def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[bytes]:
+    """Yield the fields as they came, but for ``host`` behind addresses, while there is room."""
+    for field in fields:
+        raw = rewritten(field, host, room)
+        room -= len(raw) - len(field.raw)
+        yield raw
 
 
 def trace_position(fields: list[Field]) -> int:

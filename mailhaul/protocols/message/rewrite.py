@@ -7,6 +7,8 @@ address is left alone too: two words in a row, and RFC 2047 encoded words.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from .addresses import hostless_ends
 from .header import Field
 
@@ -18,15 +20,21 @@ REWRITTEN = frozenset(
 """The fields whose addresses are completed, in lower case: fetchmail's, none else."""
 
 
-def rewritten(field: Field, host: bytes) -> bytes:
+ROOM = 256 * 1024
+"""Octets by which a header may grow: ten thousand addresses, and no million of single letters."""
+
+
+def rewritten(field: Field, host: bytes, room: int = ROOM) -> bytes:
     """Return the raw field with ``@host`` behind each address that has no host.
 
-    The field has no NULs in it any more; ``host`` can stand in an address.
+    The field has no NULs in it any more; ``host`` can stand in an address. A field that would
+    grow by more octets than there is ``room`` for is returned as it came.
     """
     if field.key not in REWRITTEN:
         return field.raw
-    ends = hostless_ends(field.body)
-    if not ends:
+    most = room // (len(host) + 1)
+    ends = list(islice(hostless_ends(field.body), most + 1))
+    if not ends or len(ends) > most:
         return field.raw
     offset = field.raw.find(b":") + 1
     pieces: list[bytes] = []

@@ -232,7 +232,9 @@ def test_top_gives_the_header_and_as_many_lines() -> None:
 def test_the_first_lines_of_a_short_message_are_what_there_is(
     stored: bytes, lines: int, top: bytes
 ) -> None:
-    assert first_lines(stored, lines) == top
+    assert b"".join(first_lines([stored], lines)) == top
+    pieces = [stored[n : n + 1] for n in range(len(stored))]
+    assert b"".join(first_lines(pieces, lines)) == top
 
 
 def test_the_last_message_read_is_the_highest() -> None:
@@ -497,13 +499,14 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
     flow.close()
 
 
-def test_a_huge_message_is_made_while_it_is_sent() -> None:
+@pytest.mark.parametrize("command", [b"RETR 1", b"TOP 1 99999999"])
+def test_a_huge_message_is_made_while_it_is_sent(command: bytes) -> None:
     size, chunk = 50_000_000, b"x" * 100_000
     drop = maildrop(0)
     drop.mailbox.append_chunks(size, lambda: (chunk for _ in range(size // len(chunk))))
     session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
     session.keep = False
-    session.feed(b"USER joe\r\nPASS sesame\r\nRETR 1\r\n")
+    session.feed(b"USER joe\r\nPASS sesame\r\n%b\r\n" % command)
     assert session.said > size
     assert session.most_held <= CONGESTED + len(chunk) + 1000
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,7 +92,7 @@ def test_garbage_gives_what_sense_there_is(text: bytes, expected: list[bytes]) -
 
 def completed(text: bytes) -> bytes:
     """Put @H where a host is missing."""
-    for end in reversed(hostless_ends(text)):
+    for end in reversed(list(hostless_ends(text))):
         text = text[:end] + b"@H" + text[end:]
     return text
 
@@ -129,7 +131,7 @@ def test_any_garbage_is_read_and_completed_only_once(text: bytes) -> None:
     once = completed(text)
     assert completed(once) == once
     assert once.replace(b"@H", b"") == text.replace(b"@H", b"")
-    ends = hostless_ends(text)
+    ends = list(hostless_ends(text))
     assert ends == sorted(set(ends))
     # A host never lands at the start of a line, where it would be a header line of its own.
     assert all(text[end - 1 : end].strip() for end in ends)
@@ -171,3 +173,15 @@ def test_ten_thousand_recipients_are_all_found() -> None:
 
 def test_an_address_behind_a_hundred_thousand_nested_comments_is_found() -> None:
     assert specs(b"(" * 100_000 + b")" * 100_000 + b" ann@example.org") == [b"ann@example.org"]
+
+
+@pytest.mark.parametrize("piece", [b"a,", b"a ", b'""', b"a . ", b"a@b ", b"<a"])
+def test_a_list_of_any_length_takes_little_more_memory_than_itself(piece: bytes) -> None:
+    text = piece * 100_000
+    tracemalloc.start()
+    try:
+        for _ in addresses(text):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(text)
+    finally:
+        tracemalloc.stop()

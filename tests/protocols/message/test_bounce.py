@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.message.bounce import LINE_LIMIT, Failure, Occasion, bounce
+from mailhaul.protocols.message.bounce import HEADER_LIMIT, LINE_LIMIT, Failure, Occasion, bounce
 
 DATE = b"Sun, 22 Nov 2026 22:14:59 +0000"
 BOUNDARY = b"b0undary-1"
@@ -104,6 +104,14 @@ def test_a_header_line_is_cut_where_no_line_may_be_longer() -> None:
     text = bounced(header=b"A: " + b"x" * 2000 + b"\r\nB: 1\r\n")
     assert max(map(len, text.split(b"\r\n"))) == LINE_LIMIT
     assert b"\r\nB: 1\r\n" in text
+
+
+def test_of_a_long_header_the_first_lines_come_back() -> None:
+    header = b"A: 1\r\n" + b"To: ann,\r\n" + b" b,\r\n" * HEADER_LIMIT
+    back = parsed(bounced(header=header)).returned
+    assert HEADER_LIMIT - 10 < len(back) <= HEADER_LIMIT
+    assert header.startswith(back.encode())
+    assert back.endswith(",\r\n")
 
 
 def test_words_of_strangers_are_ascii() -> None:

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.message.encoded_words import CHARSETS, LINE_LIMIT, with_words_decoded
+from mailhaul.protocols.message.encoded_words import (
+    CHARSETS,
+    FIELD_LIMIT,
+    LINE_LIMIT,
+    with_words_decoded,
+)
 from mailhaul.protocols.message.header import Field, split_fields
 
 
@@ -181,6 +186,14 @@ def test_addresses_stay_what_they_were(hidden: list[str]) -> None:
     found = getaddresses([body])
     assert [address for _, address in found] == [f"a{n}@x" for n in range(len(hidden))]
     assert [" ".join(n.split()) for n, _ in found] == [" ".join(n.split()) for n in hidden]
+
+
+def test_a_field_of_many_words_stays_as_it_came_from_some_length_on() -> None:
+    word = b"=?utf-8?q?x?="
+    folded = b"\r\n a " * ((FIELD_LIMIT - 100) // 5)
+    assert decoded(b"Subject: " + word + folded) == b"Subject: x" + folded
+    longer = b"Subject: " + word + folded + b"\r\n a" * 100
+    assert decoded(longer) == longer
 
 
 @given(st.sampled_from([b"To", b"Subject"]), st.binary(max_size=200))

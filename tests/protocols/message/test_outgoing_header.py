@@ -100,6 +100,14 @@ def test_addresses_are_completed_if_rewriting_is_on() -> None:
     )
 
 
+def test_all_addresses_together_may_make_a_header_longer_by_so_much_and_no_more() -> None:
+    field = b"To: " + b"a," * 4000 + b"\r\n"
+    whole = sent(field * 5 + b"\r\n", replace(PLAIN, rewrite=True))
+    # There is room for 15,420 hosts of 17 octets with their @.
+    assert whole.count(b"@mail.example.org") == 3 * 4000
+    assert whole.replace(b"@mail.example.org", b"") == field * 5 + b"\r\n"
+
+
 def test_nuls_leave_the_header_and_stay_in_the_body() -> None:
     assert sent(b"A\0: 1\0\r\n 2\0\r\n\r\nx\0y") == b"A: 1\r\n 2\r\n\r\nx\0y"
 

@@ -67,3 +67,9 @@ def test_a_header_keeps_its_lines(body: bytes) -> None:
 def test_ten_thousand_recipients_are_completed_in_one_field() -> None:
     raw = b"To: " + b",\r\n ".join(b"user%d" % n for n in range(10_000)) + b"\r\n"
     assert rewritten(Field(raw), b"h.example").count(b"@h.example") == 10_000
+
+
+def test_a_field_that_would_grow_too_long_stays_as_it_came() -> None:
+    field = Field(b"To: ann, bob\r\n")
+    assert rewritten(field, b"h.example", room=20) == b"To: ann@h.example, bob@h.example\r\n"
+    assert rewritten(field, b"h.example", room=19) == field.raw
