@@ -64,7 +64,7 @@ def check_addresses(text: bytes) -> None:
         count += 1
         promise(-1 <= address.end <= len(text), "an address ends outside the text")
     promise(count <= len(text) + 1, "more addresses than octets")
-    ends = hostless_ends(text)
+    ends = list(hostless_ends(text))
     promise(ends == sorted(set(ends)), "hosts belong in no order")
 
 
