@@ -274,6 +274,18 @@ def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World
     world.run(story, entries(1), 60.0)
 
 
+def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> None:
+    async def story() -> None:
+        await trio.sleep(1)
+        world.crew.boxes["u0"].look = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+        await trio.sleep(3600)
+        assert world.crew.boxes["u1"].polls > 50
+        assert "u0@h0: internal error, please report it: ZeroDivisionError" in world.said[0]
+        assert len(world.said) < 10
+
+    world.run(story, entries(2), 60.0)
+
+
 def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)

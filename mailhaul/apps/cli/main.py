@@ -15,7 +15,7 @@ from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
-from .interrupted import Interrupted
+from .interrupted import Interrupted, place_of
 from .lines import Lines
 
 COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume"})
@@ -250,13 +250,3 @@ def leave_no_core() -> None:
 def read_stdin() -> bytes:
     """Return all of standard input."""
     return sys.stdin.buffer.read()
-
-
-def place_of(fault: Exception) -> str:
-    """Return what kind of fault it is and where in the code, without the data it carries."""
-    trace = fault.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code if trace else None
-    place = f" at {code.co_filename}:{trace.tb_lineno}" if code and trace else ""
-    return f"{type(fault).__name__}{place}"

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -41,7 +42,8 @@ class Control:
             os.unlink(self._path)
 
     async def _answer(self, stream: trio.SocketStream) -> None:
-        with trio.move_on_after(10.0):
+        # Who asks may go away before the answer is out.
+        with trio.move_on_after(10.0), suppress(trio.BrokenResourceError):
             async with stream:
                 request = b""
                 while b"\n" not in request and len(request) < LONGEST:

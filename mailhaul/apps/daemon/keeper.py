@@ -17,6 +17,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
 from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD, Schedule
+from ..cli.interrupted import place_of
 from ..cli.lines import Lines
 from .crew import Crew
 
@@ -166,7 +167,7 @@ class Keeper:
             with trio.CancelScope() as post.scope:
                 await self._until_due(post)
                 if not post.paused:
-                    await self._poll(post)
+                    await self._poll_safely(post)
         post.state = "over"
 
     async def _until_due(self, post: Post) -> None:
@@ -175,6 +176,15 @@ class Keeper:
         with trio.move_on_at(deadline):
             await post.woken.wait()
         post.woken = trio.Event()
+
+    async def _poll_safely(self, post: Post) -> None:
+        """Poll; what nobody foresaw is one line, and this post's own trouble."""
+        try:
+            await self._poll(post)
+        except Exception as fault:
+            text = f"{post.name}: internal error, please report it: {place_of(fault)}"
+            self._lines.complain(text)
+            self._note(post, ExitCode.UNDEFINED)
 
     async def _poll(self, post: Post) -> None:
         post.state = "polling"

@@ -12,6 +12,7 @@ import trio
 
 from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode
+from ..cli.interrupted import place_of
 from ..cli.lines import Lines, write
 from ..cli.logs import LogLines
 from ..cli.plan import Surroundings, kind_of
@@ -91,6 +92,9 @@ async def _poll_all(
         sheaf = sheaves[place]
         try:
             codes[place] = await crew.poll(accounts[place], sheaf or lines)
+        except Exception as fault:
+            # The others are not to suffer from it.
+            (sheaf or lines).complain(f"internal error, please report it: {place_of(fault)}")
         finally:
             if sheaf:
                 sheaf.over = True
