@@ -13,10 +13,11 @@ IMAP = (
     *("Expunge", "Logout"),
 )
 POP3 = ("Capa", "User", "Pass", "Stat", "Uidl", "List", "Top", "Retrieve", "Delete", "Quit")
+APPEND = ("Capability", "Login", "Append", "Select", "UidSearch", "UidFetch", "Logout")
 SMTP = ("Ehlo", "Mail", "Rcpt", "Data", "BodyChunk", "EndOfData", "Bdat", "Rset", "Quit")
 
 SOURCES = (*(f"imap {name}" for name in IMAP), *(f"pop3 {name}" for name in POP3))
-SINKS = tuple(f"smtp {name}" for name in SMTP)
+SINKS = (*(f"smtp {name}" for name in SMTP), *(f"append {name}" for name in APPEND))
 EVERYWHERE = (*SOURCES, *SINKS)
 ANSWERED = tuple(at for at in EVERYWHERE if at != "smtp BodyChunk")
 """Operations that have an answer."""
@@ -26,7 +27,7 @@ leaves one out, or sends it twice, nobody can know."""
 TAGGED = tuple(at for at in ANSWERED if not at.startswith("pop3"))
 """Those where one answer too many does not pass for that to the next command: IMAP has tags, and
 SMTP lets a text follow on 354 only."""
-IN_LINES = tuple(at for at in IN_TURN if at != "imap UidFetch")
+IN_LINES = tuple(at for at in IN_TURN if not at.endswith("UidFetch"))
 """Those whose answer is no text: what a server makes of that, nobody else can know."""
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from mailhaul.adapters.sinks import maildir, mda, spool
+from mailhaul.adapters.sinks import imap_append, maildir, mda, spool
 
 from .faults import Fault, Kind
 
@@ -181,9 +181,10 @@ def within(path: str, folder: str) -> bool:
 @contextmanager
 def in_place_of_os(disk: Disk) -> Iterator[None]:
     """Let the sinks write to this disk."""
-    with patch.object(maildir, "os", disk), patch.object(spool, "os", disk):  # noqa: SIM117
-        with patch.object(mda, "os", disk):
-            yield
+    with ExitStack() as patches:
+        for module in (maildir, mda, spool, imap_append):
+            patches.enter_context(patch.object(module, "os", disk))
+        yield
 
 
 ERRORS = {

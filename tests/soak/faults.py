@@ -36,7 +36,7 @@ class Kind:
 
     def excuses(self, at: str) -> int:
         """Return how many copies this excuses when it happens there."""
-        at_sink = at.startswith("smtp") or at == "line sink"
+        at_sink = at.startswith(("smtp", "append")) or at == "line sink"
         # Where UIDL is refused, mail that is to be deleted is fetched without.
         nameless = ALL_AGAIN * (at == "pop3 Uidl")
         return self.copies + nameless + (at in LAST_STEPS or (self.deafens and at_sink))

@@ -1,4 +1,4 @@
-"""An IMAP server that goes wrong where it is told to."""
+"""An IMAP server, source or sink, that goes wrong where it is told to."""
 
 from __future__ import annotations
 
@@ -6,32 +6,41 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.serve.imap import Hangup, ImapService
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import Command, UidStore
 from mailhaul.protocols.imap.events import Code, Completed, Condition
 from mailhaul.protocols.imap.server import ImapServer
 
-from .dialogue import IMAP
+from .dialogue import APPEND, IMAP
 from .faults import ALL, Fault, Kind
 
 if TYPE_CHECKING:
     from .world import World
 
-EVERY = tuple(f"imap {name}" for name in IMAP)
+EVERY = (*(f"imap {name}" for name in IMAP), *(f"append {name}" for name in APPEND))
 OPENING = ("imap Login", "imap Select")
 BUSY = ("imap UidSearch", "imap UidFetch", "imap UidStore")
 CHANGES = ("imap UidStore", "imap UidExpunge", "imap Expunge")
 
 
 class FaultyImap(ImapService):
-    """One session of the world's IMAP server."""
+    """One session of an IMAP server; ``place`` is "imap" at the source, "append" at the sink."""
 
-    def __init__(self, channel: Channel[ImapServer], world: World) -> None:
-        users = {b"joe": b"sesame"}
-        super().__init__(channel, world.mailboxes, users, world.scenario.capabilities)
+    def __init__(
+        self,
+        channel: Channel[ImapServer],
+        world: World,
+        place: str,
+        mailbox: Mailbox,
+        capabilities: tuple[bytes, ...],
+    ) -> None:
+        mailboxes = Mailboxes({b"INBOX": mailbox})
+        super().__init__(channel, mailboxes, {b"joe": b"sesame"}, capabilities)
         self.world = world
+        self._place = place
 
     async def _answer(self, command: Command) -> None:
-        fault = self.world.due(f"imap {type(command).__name__}")
+        fault = self.world.due(f"{self._place} {type(command).__name__}")
         if fault is None:
             await self.obey(command)
         else:
@@ -138,7 +147,9 @@ FAULTS = {
     "BYE": Kind("the server takes its leave instead of an answer", EVERY, say_bye),
     "answer, BYE": Kind("the server answers and takes its leave", EVERY, do_and_say_bye),
     "OK, not done": Kind("the server says OK to a change and does nothing", CHANGES, pretend, ALL),
-    "NO, but done": Kind("the server does it and says NO", CHANGES, do_and_say_no, ALL),
+    "NO, but done": Kind(
+        "the server does it and says NO", (*CHANGES, "append Append"), do_and_say_no, ALL
+    ),
     "foreign tag": Kind("an answer to what was never asked", EVERY, use_a_wrong_tag),
     "stray +": Kind("a continuation that nobody waits for", EVERY, ask_for_more),
     "text breaks off": Kind(

@@ -35,9 +35,9 @@ def possible(source: str, sink: str) -> list[tuple[str, str]]:
     """Return what may go wrong between this source and this sink, and where."""
     dialogue = "smtp" if sink in {"smtp", "lmtp"} else sink
     places = {source, f"between {source}", "process", "ledger", "line source", dialogue}
-    if dialogue == "smtp":
+    if dialogue in {"smtp", "append"}:
         places.add("line sink")
-    else:
+    if dialogue != "smtp":
         places.add("disk")
     return [
         (name, at)

@@ -18,8 +18,6 @@ STATUSES = {
     "exit 1": 1,
     "exit 64": 64,
     "exit 67": 67,
-    "exit 70": 70,
-    "exit 73": 73,
     "exit 75": 75,
     "exit 77": 77,
     "exit 127": 127,

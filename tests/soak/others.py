@@ -85,6 +85,7 @@ def number_anew(world: World, fault: Fault) -> None:
     """Give all messages new UIDs, which were those of others before (RFC 3501, 2.3.1.1)."""
     inbox = world.inbox
     inbox.uidvalidity += 1
+    world.uidls.clear()
     for uid, message in enumerate(inbox.messages, 1):
         message.uid = uid
         if message.flags:

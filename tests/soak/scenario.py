@@ -53,7 +53,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     """Draw a scenario; the same seed gives the same one."""
     random = Random(seed)
     source = random.choice(("imap", "imap", "pop3"))
-    sink = random.choice(("smtp", "smtp", "lmtp", "maildir", "mda"))
+    sink = random.choice(("smtp", "smtp", "lmtp", "maildir", "mda", "append"))
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
     uids = "good"

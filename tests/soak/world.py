@@ -11,6 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
@@ -18,13 +19,14 @@ from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
+from mailhaul.flows.channel import Channel
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes, Message
+from mailhaul.flows.serve.mailboxes import Mailbox, Message
 from mailhaul.flows.serve.pop3 import Maildrop
 from mailhaul.flows.serve.smtp import MemorySink, Received
 from mailhaul.flows.sink import Sink
@@ -36,7 +38,7 @@ from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
-from mailhaul.runtimes.simulated import Killed
+from mailhaul.runtimes.simulated import Flow, Killed
 
 from .disk import Disk, in_place_of_os
 from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
@@ -88,6 +90,12 @@ def is_bounce(message: Received) -> bool:
     return b"\r\nContent-Type: multipart/report" in message.text
 
 
+def access_to(peer: str, address: Tcp) -> Access:
+    """Return how to reach a server in the clear."""
+    password = Secret(b"sesame")
+    return Access(peer, address, "joe", password, TlsMode.NEVER, Trust(peer), timeout=20.0)
+
+
 class World:
     """What stands on both sides of the polls and outlives them. ``run`` is the whole story."""
 
@@ -108,7 +116,7 @@ class World:
         self.uidls: dict[int, bytes] = {}
         self.others = Others(self)
         self.inbox = WatchedMailbox(scenario.texts, self.check_gone)
-        self.mailboxes = Mailboxes({b"INBOX": self.inbox})
+        self.target = Mailbox()
         self.maildrop = Maildrop(self.inbox)
         self.received = MemorySink()
         self.disk = Disk(self.due)
@@ -161,7 +169,7 @@ class World:
         self.check_end(forever)
         if not forever:
             self.poll_in_peace()
-            if self.read:
+            if self.read and self.copies_allowed < ALL_AGAIN:
                 raise Broken(f"{self.read} message(s) were read again, though all was settled")
 
     def poll_in_peace(self) -> None:
@@ -226,11 +234,21 @@ class World:
             run_program=lambda argv, data: run_mda(self, argv, data),
         )
         if scenario.source == "imap":
-            simulation.listen(SOURCE, ImapServer, lambda channel: FaultyImap(channel, self).run())
+            simulation.listen(SOURCE, ImapServer, self._serve_imap)
         else:
             simulation.listen(SOURCE, Pop3Server, lambda channel: FaultyPop3(channel, self).run())
-        simulation.listen(SINK, self._smtp_server, lambda channel: FaultySmtp(channel, self).run())
+        if scenario.sink == "append":
+            simulation.listen(SINK, ImapServer, self._serve_target)
+        else:
+            simulation.listen(SINK, self._smtp_server, lambda link: FaultySmtp(link, self).run())
         return simulation
+
+    def _serve_imap(self, channel: Channel[Any]) -> Flow:
+        capabilities = self.scenario.capabilities
+        return FaultyImap(channel, self, "imap", self.inbox, capabilities).run()
+
+    def _serve_target(self, channel: Channel[Any]) -> Flow:
+        return FaultyImap(channel, self, "append", self.target, (b"LITERAL+",)).run()
 
     def _smtp_server(self) -> SmtpServer:
         return SmtpServer(extensions=self.scenario.extensions, lmtp=self.scenario.sink == "lmtp")
@@ -263,11 +281,10 @@ class World:
         )
 
     def _source(self) -> Source:
-        access = Access(
-            "server", SOURCE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
-        )
+        access = access_to("server", SOURCE)
         if self.scenario.source == "imap":
-            return ImapSource(access, self.events.append)
+            with_marks = self.scenario.sink == "append"
+            return ImapSource(access, self.events.append, with_marks=with_marks)
         return Pop3Source(
             access,
             self.events.append,
@@ -279,6 +296,8 @@ class World:
         match self.scenario.sink:
             case "maildir":
                 return MaildirSink("/Maildir", "here")
+            case "append":
+                return ImapAppendSink(access_to("sink", SINK), b"INBOX", "/tmp")
             case "mda":
                 return MdaSink("mda %T", 20.0, "/tmp", split=True)
             case kind:
@@ -295,9 +314,17 @@ class World:
 
     def copies(self) -> Counter[tuple[bytes, bytes]]:
         """Return how often each recipient got each text."""
-        if self.scenario.sink == "maildir":
-            texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
-            return Counter((text, recipient) for text in texts for recipient in self.recipients)
+        texts: list[bytes] = []
+        match self.scenario.sink:
+            case "maildir":
+                texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
+            case "append":
+                texts = [message.text for message in self.target.messages]
+            case _:
+                return self._copies_received()
+        return Counter((text, recipient) for text in texts for recipient in self.recipients)
+
+    def _copies_received(self) -> Counter[tuple[bytes, bytes]]:
         return Counter(
             (one.text, recipient)
             for one in self.received.messages
@@ -355,6 +382,9 @@ class World:
         limit = self.scenario.options.get("limit", FOR_EVER * LONGEST)
         oversized = {text for text in self.known if len(text) > limit}
         excused = self.others.touched | self.others.hidden | oversized
+        if self.scenario.uids == "alike" and "keep" in self.scenario.options:
+            # What has the unique id of a message that was read cannot be known as new.
+            excused |= self.known
         for text in self.known - excused:
             if not self.is_accepted(text):
                 raise Broken(f"not delivered in the end: {text[:80]!r}")

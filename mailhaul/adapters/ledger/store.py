@@ -232,12 +232,14 @@ class SqlitePage:
     def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
         """Note that the sink did not take it, or not for everybody, and who got it.
 
-        What is put off is not counted: that may be nothing about the message.
+        What is put off is not counted: that may be nothing about the message. A size of 0 is one
+        that the server did not tell: then it is the message that had this UID before.
         """
         size = min(size, MOST)
 
         def note(db: sqlite3.Connection) -> Failures:
-            recipients, name, tries, since = self._before(db, uid, size)
+            octets = size or self._size_before(db, uid)
+            recipients, name, tries, since = self._before(db, uid, octets)
             now = int(self._ledger.clock())
             tries += outcome.verdict is Verdict.REFUSED
             since = since or now
@@ -246,7 +248,7 @@ class SqlitePage:
                 " (page, uid, size, state, recipients, name, tries, since, tried, reason)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(self._number, uid, size, outcome.verdict.value),
+                    *(self._number, uid, octets, outcome.verdict.value),
                     *(fates(recipients, outcome), name, tries, since, now),
                     in_utf8(outcome.reason[:LONGEST]).decode(),
                 ),
@@ -306,6 +308,13 @@ class SqlitePage:
             ).fetchall()
         )
         return {uid: bool(seen) for uid, seen in rows}
+
+    def _size_before(self, db: sqlite3.Connection, uid: Uid) -> int:
+        """Return the octets that were noted for a UID, 0 if none were."""
+        found = db.execute(
+            "SELECT size FROM message WHERE page = ? AND uid = ?", (self._number, uid)
+        ).fetchone()
+        return found[0] if found else 0
 
     def _before(self, db: sqlite3.Connection, uid: Uid, size: int) -> tuple[str, str, int, int]:
         """Return what earlier offers of this very message left: who was served, and failures."""

@@ -290,6 +290,16 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     assert (third.again, third.name in {first.name, other.name}) == (False, False)
 
 
+def test_a_size_that_is_not_told_leaves_what_is_known_of_a_message(tmp_path: Path) -> None:
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    fates = (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
+    page.rejected(1, 100, Outcome(Verdict.POSTPONED, "", fates))
+    page.rejected(1, 0, Outcome(Verdict.REFUSED, "it cannot be read"))
+    assert page.offered(1, 100).served == {b"joe"}
+    page.rejected(2, 0, Outcome(Verdict.REFUSED, "it cannot be read"))
+    assert [(held.uid, held.size) for held in page.held()] == [(2, 0)]
+
+
 def test_who_was_served_is_known_at_the_next_offer_of_the_same_message(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     accepted, later = Verdict.ACCEPTED, Verdict.POSTPONED
