@@ -1,0 +1,98 @@
+"""Who may poll at the same time: turns, and one that wants to be alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+import trio.testing
+
+from mailhaul.apps.daemon.crew import Alone
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Address, Close, Open, Tcp
+from mailhaul.protocols.smtp.client import SmtpClient
+from mailhaul.runtimes.trio import Turns
+
+
+def run(story: Any) -> None:
+    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
+    inside: set[str] = set()
+    together: list[set[str]] = []
+
+    async def stay(turns: Alone, name: str, alone: bool, begin: float) -> None:
+        await trio.sleep(begin)
+        async with turns.turn(alone=alone):
+            inside.add(name)
+            together.append(set(inside))
+            await trio.sleep(1)
+            inside.remove(name)
+
+    async def story() -> None:
+        turns = Alone()
+        async with trio.open_nursery() as nursery:
+            for name, alone, begin in (
+                ("a", False, 0.0),
+                ("b", False, 0.1),
+                ("tunnel", True, 0.2),
+                ("c", False, 0.3),
+                ("d", False, 0.4),
+            ):
+                nursery.start_soon(
+                    lambda n=name, a=alone, s=begin: stay(turns, n, alone=a, begin=s)
+                )
+
+    run(story)
+    assert {"a", "b"} in together
+    assert {"c", "d"} in together
+    assert [names for names in together if "tunnel" in names] == [{"tunnel"}]
+
+
+def test_who_gave_up_waiting_to_be_alone_leaves_the_way_free() -> None:
+    async def story() -> None:
+        turns = Alone()
+        async with turns.turn(alone=False):
+            with trio.move_on_after(1) as waiting:
+                async with turns.turn(alone=True):
+                    raise AssertionError("not alone")
+            assert waiting.cancelled_caught
+        with trio.fail_after(1):
+            async with turns.turn(alone=False):
+                pass
+            async with turns.turn(alone=True):
+                pass
+
+    run(story)
+
+
+def channel() -> Channel[SmtpClient]:
+    return Channel("sink", SmtpClient())
+
+
+def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
+    async def story() -> None:
+        limiter = trio.CapacityLimiter(1)
+        bounded, free = Tcp("sink", 25), Tcp("imap", 143)
+
+        def gate(address: Address) -> trio.CapacityLimiter | None:
+            return limiter if address == bounded else None
+
+        first, second = Turns(gate), Turns(gate)
+        held, other = channel(), channel()
+        await first.before(Open(held, bounded, 1.0))
+        with trio.move_on_after(1) as waiting:
+            await second.before(Open(other, bounded, 1.0))
+        assert waiting.cancelled_caught
+        # Another address is nobody's turn, and closing what was not bounded gives nothing back.
+        await second.before(Open(other, free, 1.0))
+        await second.before(Close(other))
+        assert limiter.borrowed_tokens == 1
+        await first.before(Close(held))
+        assert limiter.borrowed_tokens == 0
+        await second.before(Open(other, bounded, 1.0))
+        second.end()
+        assert limiter.borrowed_tokens == 0
+
+    run(story)
