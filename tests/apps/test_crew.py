@@ -40,9 +40,7 @@ def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
                 ("c", False, 0.3),
                 ("d", False, 0.4),
             ):
-                nursery.start_soon(
-                    lambda n=name, a=alone, s=begin: stay(turns, n, alone=a, begin=s)
-                )
+                nursery.start_soon(stay, turns, name, alone, begin)
 
     run(story)
     assert {"a", "b"} in together
