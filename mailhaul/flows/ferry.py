@@ -22,7 +22,16 @@ from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
 from .fate import Fate, fate_of, is_stuck
 from .memory import Page
-from .outcome import CutOff, ExitCode, Outcome, PollFailed, SinkUnavailable, Tally, Verdict
+from .outcome import (
+    CutOff,
+    ExitCode,
+    Failures,
+    Outcome,
+    PollFailed,
+    SinkUnavailable,
+    Tally,
+    Verdict,
+)
 from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
 from .requests import Call, RuntimeFault, Wait
@@ -229,7 +238,8 @@ class Ferry:
         self._report(Said(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
-            await self._note_rejected(missing.uid, size, Outcome(Verdict.REFUSED, why))
+            failures = await Call(lambda: self._page.unreadable(missing.uid, size, why))
+            await self._set_aside_if_stuck(missing.uid, failures)
             return
         if self._source.remembers:
             self._source.perform(Action.MARK, [missing.uid])
@@ -287,7 +297,9 @@ class Ferry:
         if outcome.accepted or fate is Fate.DISCARD:
             await self._take_over(message, last.size, outcome)
         else:
-            await self._note_rejected(message.uid, message.size, outcome)
+            failures = await Call(lambda: self._page.rejected(message.uid, message.size, outcome))
+            if outcome.verdict is Verdict.REFUSED:
+                await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
             self._refused.append(Refused(message, last.size, outcome, last.packer))
         flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
@@ -295,12 +307,10 @@ class Ferry:
         if not isinstance(last.delivery, Declined):
             self._note_mood(outcome)
 
-    async def _note_rejected(self, uid: Uid, size: int, outcome: Outcome) -> None:
-        """Note that the sink does not have it; set aside what is refused over and over."""
-        failures = await Call(lambda: self._page.rejected(uid, size, outcome))
+    async def _set_aside_if_stuck(self, uid: Uid, failures: Failures) -> None:
+        """Set aside what is refused over and over."""
         # Where nothing at all is accepted, it may not be this message that is wrong.
-        works = self._tally.accepted > 0
-        if outcome.verdict is not Verdict.REFUSED or not (works and is_stuck(failures)):
+        if not (self._tally.accepted and is_stuck(failures)):
             return
         await Call(lambda: self._page.set_aside(uid))
         text = (

@@ -68,6 +68,10 @@ class Page(Protocol):
         """Note that the sink did not take it, or not for everybody, and who got it."""
         ...
 
+    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+        """Note that the server did not give it; what an earlier offer came to stays as it was."""
+        ...
+
     def set_aside(self, uid: Uid) -> None:
         """Note that this message is not to be offered again before the user says so."""
         ...

@@ -215,6 +215,9 @@ class Rows:
         self.world.rows[uid] = "rejected"
         return self.world.failures
 
+    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+        return self.world.failures
+
     def set_aside(self, uid: Uid) -> None:
         self.world.step("set aside", uid)
 

@@ -257,6 +257,32 @@ class SqlitePage:
 
         return self._ledger.write(note)
 
+    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+        """Note that the server did not give it; what an earlier offer came to stays as it was.
+
+        It may have been accepted by a sink that could not say so, and has to be known again.
+        """
+
+        def note(db: sqlite3.Connection) -> Failures:
+            octets = min(size, MOST) or self._size_before(db, uid)
+            now = int(self._ledger.clock())
+            key = (self._number, uid, octets)
+            db.execute(
+                "INSERT OR IGNORE INTO message (page, uid, size, state)"
+                " VALUES (?, ?, ?, 'refused')",
+                key,
+            )
+            db.execute(
+                "UPDATE message SET tries = tries + 1, tried = ?, reason = ?,"
+                " since = CASE since WHEN 0 THEN ? ELSE since END"
+                " WHERE page = ? AND uid = ? AND size = ?",
+                (now, in_utf8(why[:LONGEST]).decode(), now, *key),
+            )
+            _, _, tries, since = self._before(db, uid, octets)
+            return Failures(tries, now - since)
+
+        return self._ledger.write(note)
+
     def set_aside(self, uid: Uid) -> None:
         """Note that this message is not to be offered again before the user says so."""
         self._ledger.write(

@@ -377,3 +377,16 @@ def test_a_ledger_from_before_refusals_were_counted_is_brought_up_to_date(tmp_pa
     assert page.offered(7, 100) == Offer(offer.name, True)
     page.set_aside(7)
     assert [held.set_aside for held in page.held()] == [True]
+
+
+def test_what_cannot_be_read_for_once_is_known_again_by_the_name_of_its_offer(
+    tmp_path: Path,
+) -> None:
+    """A sink may have accepted it without being able to say so."""
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    offer = page.offered(1, 100)
+    assert page.unreadable(1, 100, "not now").tries == 1
+    assert page.offered(1, 100) == Offer(offer.name, True)
+    assert page.unreadable(2, 200, "not now").tries == 1
+    assert page.unreadable(2, 200, "not now").tries == 2
+    assert [held.uid for held in page.held()] == [2]
