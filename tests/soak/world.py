@@ -60,6 +60,7 @@ SETTLING = 20
 """Polls without faults after which nothing may be new any more."""
 
 TEXTS = frozenset({"imap UidFetch", "pop3 Top", "pop3 Retrieve"})
+"""Where a message is read."""
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 
 
