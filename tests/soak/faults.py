@@ -17,6 +17,8 @@ LAST_STEPS = frozenset({"smtp EndOfData", "smtp Bdat"})
 """Where a listener takes a message over: who does not hear the answer has to offer it again."""
 ALL_AGAIN = 100
 """More than there are messages."""
+LOOKING = frozenset({"append Select", "append UidSearch", "append UidFetch"})
+"""Where a message is looked for whose APPEND had no answer: what is not shown is appended again."""
 FOR_EVER = 1000
 
 
@@ -39,7 +41,8 @@ class Kind:
         at_sink = at.startswith(("smtp", "append")) or at == "line sink"
         # Where UIDL is refused, mail that is to be deleted is fetched without.
         nameless = ALL_AGAIN * (at == "pop3 Uidl")
-        return self.copies + nameless + (at in LAST_STEPS or (self.deafens and at_sink))
+        unsure = at in LAST_STEPS or at in LOOKING or (self.deafens and at_sink)
+        return self.copies + nameless + unsure
 
 
 @dataclass(slots=True)
