@@ -16,11 +16,14 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
+from mailhaul.adapters import folders
 from mailhaul.adapters.sinks import imap_append, maildir, mda, spool
 
 from .faults import Fault, Kind
 
 FIRST_DESCRIPTOR = 1_000_000
+ROOTS = {"/", "/tmp"}
+"""Folders that are there before everything."""
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +54,7 @@ class Disk:
         self._due = due
         self.path = self
         self.join = os.path.join
+        self.dirname = os.path.dirname
         self._names: dict[str, File] = {}
         self._durable: dict[str, File] = {}
         self._open: dict[int, File | str] = {}
@@ -83,10 +87,15 @@ class Disk:
         for path in self._names.keys() | self._durable.keys():
             if random.random() < 0.5:
                 self._sync_name(path)
-        self._names = dict(self._durable)
+        self._names = {name: file for name, file in self._durable.items() if self._is_held(name)}
         for file in set(self._names.values()):
             if file.synced is not None or random.random() < 0.5:
                 file.data = bytearray(file.synced or b"")
+
+    def _is_held(self, path: str) -> bool:
+        """Whether the folders above a file are on the disk."""
+        folder = os.path.dirname(path)
+        return folder in ROOTS or (folder in self._durable and self._is_held(folder))
 
     def _sync_name(self, path: str) -> None:
         if path in self._names:
@@ -104,8 +113,12 @@ class Disk:
 
     # In the place of os
 
-    def makedirs(self, path: str, mode: int = 0o777, exist_ok: bool = False) -> None:
-        self._check("makedirs")
+    def isdir(self, path: str) -> bool:
+        return path in ROOTS or path in self._names
+
+    def mkdir(self, path: str, mode: int = 0o777) -> None:
+        self._check("mkdir")
+        self._names[path] = File()
 
     @contextmanager
     def scandir(self, path: str) -> Iterator[list[Entry]]:
@@ -182,7 +195,7 @@ def within(path: str, folder: str) -> bool:
 def in_place_of_os(disk: Disk) -> Iterator[None]:
     """Let the sinks write to this disk."""
     with ExitStack() as patches:
-        for module in (maildir, mda, spool, imap_append):
+        for module in (folders, maildir, mda, spool, imap_append):
             patches.enter_context(patch.object(module, "os", disk))
         yield
 
@@ -195,7 +208,7 @@ ERRORS = {
     "read-only disk": errno.EROFS,
 }
 WRITING = ("disk open", "disk write", "disk fsync", "disk memfd_create")
-CALLS = ("makedirs", "scandir", "open", "write", "fsync", "rename", "unlink", "memfd_create")
+CALLS = ("mkdir", "scandir", "open", "write", "fsync", "rename", "unlink", "memfd_create")
 EVERY = tuple(f"disk {call}" for call in CALLS)
 FAULTS = {
     "no space": Kind("the disk is full", WRITING),

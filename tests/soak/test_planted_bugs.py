@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.store import SqlitePage
 from mailhaul.adapters.sinks import maildir
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
+from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Action
 from mailhaul.flows.ferry import Ferry, Unanswered
@@ -74,6 +76,14 @@ def test_a_folder_that_is_not_synced_shows_within_3000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(maildir, "sync_folder", lambda path: None)
+    assert LOSS.search(complaint_within(3000, "maildir"))
+
+
+def test_a_maildir_that_is_made_and_not_synced_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MaildirSink, "_settle_in", lambda self: None)
+    monkeypatch.setattr(folders, "sync_folder", lambda path: None)
     assert LOSS.search(complaint_within(3000, "maildir"))
 
 

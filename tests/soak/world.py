@@ -406,8 +406,10 @@ class World:
 
     def may_stay(self) -> bool:
         """Whether mail may stay at the server although it was delivered."""
-        # Without UIDPLUS ours cannot be expunged without what others have flagged.
+        # Without UIDPLUS ours cannot be expunged without what others have flagged, or what we
+        # flagged under a UID that is gone.
         flagged = {m.text for m in self.inbox.messages if rb"\Deleted" in m.flags}
-        entangled = not self.scenario.capabilities and bool(flagged & self.others.touched)
+        not_ours = self.others.touched | self.others.hidden
+        entangled = not self.scenario.capabilities and bool(flagged & not_ours)
         # Of a server that says that it has deleted what it has not, nobody asks again.
         return entangled or self.copies_allowed >= ALL

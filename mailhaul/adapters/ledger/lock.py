@@ -7,7 +7,7 @@ import os
 from typing import ClassVar
 
 from ...flows.outcome import ExitCode, PollFailed
-from .folders import make_private_folder
+from ..folders import make_private_folder
 
 
 class AccountLock:

@@ -19,7 +19,7 @@ from ...flows.account import Action
 from ...flows.memory import Held, Offer, Owed
 from ...flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
 from ...flows.source import Uid
-from .folders import make_private_folder
+from ..folders import make_private_folder, sync_folder
 
 T = TypeVar("T")
 
@@ -393,11 +393,7 @@ def make_private(path: str) -> None:
     except FileExistsError:
         return
     # Without this a loss of power could take the file's name away with all that is in it.
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(folder)
 
 
 def prepare(connection: sqlite3.Connection, path: str) -> None:

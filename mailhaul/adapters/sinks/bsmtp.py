@@ -20,6 +20,7 @@ from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
+from ..folders import sync_folder
 from .spool import open_spool, write_all
 from .spooled import SpooledDelivery
 
@@ -108,6 +109,9 @@ class BsmtpDelivery(SpooledDelivery):
             self._copy(file)
             if regular:
                 os.fsync(file)
+                if status.st_size == 0:
+                    # It may be new: then its name has to reach the disk, too.
+                    sync_folder(os.path.dirname(self._sink.path))
         except OSError:
             if regular:
                 os.ftruncate(file, status.st_size)

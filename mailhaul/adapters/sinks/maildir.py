@@ -19,6 +19,7 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
+from ..folders import make_private_folder, sync_folder
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
@@ -48,13 +49,26 @@ class MaildirSink:
         if self._opened:
             return
         try:
-            os.makedirs(self.folder, 0o700, exist_ok=True)
             for name in FOLDERS:
-                os.makedirs(os.path.join(self.folder, name), 0o700, exist_ok=True)
+                make_private_folder(os.path.join(self.folder, name))
+            self._settle_in()
             self._sweep()
         except OSError as error:
             raise failed(self.folder, error) from None
         self._opened = True
+
+    def _settle_in(self) -> None:
+        """Bring a Maildir to the disk in which nothing may have been delivered yet.
+
+        A kill may have come between its making and that.
+        """
+        with os.scandir(os.path.join(self.folder, "new")) as entries:
+            if any(entries):
+                return
+        sync_folder(self.folder)
+        # Who made it in a folder that we may not read has to see to that himself.
+        with suppress(PermissionError):
+            sync_folder(os.path.dirname(self.folder))
 
     def _sweep(self) -> None:
         """Remove what a kill left in tmp long ago."""
@@ -181,15 +195,6 @@ class MaildirDelivery:
         if self._file >= 0:
             file, self._file = self._file, -1
             os.close(file)
-
-
-def sync_folder(path: str) -> None:
-    """Bring a folder's entries to the disk. Raises OSError."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def failed(path: str, error: OSError) -> PollFailed:

@@ -20,7 +20,8 @@ from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
 from ...flows.sink import Delivery, Parcel
 from ...protocols.message.mboxrd import MboxrdWriter
-from .maildir import failed, sync_folder
+from ..folders import sync_folder
+from .maildir import failed
 from .mbox_lock import MboxLock
 from .spool import open_spool, write_all
 from .spooled import SpooledDelivery

@@ -76,6 +76,23 @@ def test_a_batch_that_cannot_be_opened_ends_the_poll(tmp_path: Path) -> None:
     assert failure.value.code is ExitCode.BSMTP
 
 
+def test_the_name_of_a_new_batch_is_on_the_disk_before_anything_is_accepted_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting_fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    for _ in range(2):
+        deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path)))
+    batch = str(tmp_path / "batch")
+    assert synced == [batch, str(tmp_path), batch]
+
+
 def test_half_a_message_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
     deliver(sink)

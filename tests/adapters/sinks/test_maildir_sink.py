@@ -136,10 +136,12 @@ def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
     monkeypatch.setattr(os, "fsync", full)
     descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(PollFailed, match="No space left"):
-        deliver(MaildirSink(str(tmp_path), "h"))
+        deliver(sink)
     assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
@@ -158,6 +160,8 @@ def test_file_and_folder_are_synced_around_the_rename(
         steps.append("rename")
         rename(old, new)
 
+    deliver(MaildirSink(str(tmp_path), "h"))
+    os.rename(tmp_path / "new" / f"{NAME}.h", tmp_path / "new" / "another")
     monkeypatch.setattr(os, "fsync", noting_fsync)
     monkeypatch.setattr(os, "rename", noting_rename)
     deliver(MaildirSink(str(tmp_path), "h"))
@@ -183,6 +187,29 @@ def test_a_folder_is_synced_too_where_the_message_is_found_again(
     monkeypatch.setattr(os, "fsync", noting_fsync)
     assert deliver(sink, again=True) is Verdict.ACCEPTED
     assert synced == [str(tmp_path / place)]
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_new_maildir_is_on_the_disk_before_anything_is_accepted_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_before: bool
+) -> None:
+    """A kill may have come when it was made and not synced."""
+    folder = tmp_path / "a" / "Mail"
+    if made_before:
+        for name in ("tmp", "new", "cur"):
+            (folder / name).mkdir(parents=True)
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting_fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    deliver(MaildirSink(str(folder), "h"))
+    assert {str(folder.parent), str(folder)} <= set(synced[:-2])
+    if not made_before:
+        assert str(tmp_path) in synced[:-2]
 
 
 HERE = Tcp("imap", 143)
