@@ -41,6 +41,7 @@ from mailhaul.protocols.pop3.commands import (
     Quit,
     Retrieve,
     Top,
+    Uidl,
 )
 from mailhaul.protocols.pop3.events import Line
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -412,6 +413,27 @@ def test_without_unique_ids_nothing_can_be_kept(tmp_path: Path) -> None:
     assert "no keep" in said(world)
     assert run(world) is ExitCode.SUCCESS
     assert left(world) == []
+
+
+def test_a_server_that_cannot_tell_its_unique_ids_today_is_asked_tomorrow(tmp_path: Path) -> None:
+    world = make(tmp_path, misbehaviour=Misbehaviour(hang_up=(Quit,)))
+    run(world)
+    world.misbehaviour.hang_up = ()
+
+    class Forgetful(Pop3Service):
+        async def _do_in_maildrop(self, command: Any) -> None:
+            if isinstance(command, Uidl):
+                raise Refusal(b"the index is being made")
+            await super()._do_in_maildrop(command)
+
+    world.serve = lambda channel: Forgetful(  # type: ignore[method-assign]
+        channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP
+    ).run()
+    assert run(world) is ExitCode.PROTOCOL
+    assert "UIDL failed: the index is being made" in said(world)
+    del world.serve
+    assert run(world) is ExitCode.NOMAIL
+    assert (subjects(world), left(world)) == ([b"1", b"2", b"3"], [])
 
 
 def test_without_unique_ids_another_message_is_never_taken_for_one_that_was_read(

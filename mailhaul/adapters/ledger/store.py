@@ -82,6 +82,8 @@ STEPS = {
 BUSY_MILLISECONDS = 30_000
 MOST = 2**63 - 1
 """What SQLite can hold. A size beyond is kept as this: it matches none, and permits no delete."""
+GENERATIONS = 4
+"""Of how many values of UIDVALIDITY the rows are kept."""
 LONGEST = 500
 """Characters of a reason that are kept."""
 
@@ -381,7 +383,22 @@ def find_page(db: sqlite3.Connection, key: tuple[str, str, str, int]) -> int:
     made = db.execute(
         "INSERT INTO page (account, sink, mailbox, uidvalidity) VALUES (?, ?, ?, ?)", key
     )
+    forget_generations(db, key[:3])
     return int(made.lastrowid or 0)
+
+
+def forget_generations(db: sqlite3.Connection, mailbox: tuple[str, str, str]) -> None:
+    """Forget all but the last pages of a mailbox: UIDs of those before mean nothing any more.
+
+    Some are left, for a server that goes back to a generation that it had before.
+    """
+    old = db.execute(
+        "SELECT id FROM page WHERE account = ? AND sink = ? AND mailbox = ?"
+        " ORDER BY id DESC LIMIT -1 OFFSET ?",
+        (*mailbox, GENERATIONS),
+    ).fetchall()
+    db.executemany("DELETE FROM message WHERE page = ?", old)
+    db.executemany("DELETE FROM page WHERE id = ?", old)
 
 
 def make_private(path: str) -> None:

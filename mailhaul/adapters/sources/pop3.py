@@ -213,10 +213,13 @@ class Pop3Source:
 
     def _check(self, reply: Completed) -> None:
         """Raise PollFailed for a refused answer that we cannot do without."""
-        if reply.positive or (isinstance(reply.command, Uidl) and not self._remember):
+        asked_for_ids = isinstance(reply.command, Uidl)
+        # A server that has them and cannot tell them now would have us read again what is ours.
+        has_ids = b"UIDL" in self.channel.machine.capabilities
+        if reply.positive or (asked_for_ids and not self._remember and not has_ids):
             return
         what = f"{type(reply.command).__name__.upper()} failed: {shown(reply.text)}"
-        if isinstance(reply.command, Uidl):
+        if asked_for_ids and self._remember:
             what += (
                 '; without unique ids mail that is kept would come again and again: use "no keep"'
             )

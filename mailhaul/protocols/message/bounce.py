@@ -66,7 +66,9 @@ def bounce(occasion: Occasion, sender: bytes, failures: Sequence[Failure], heade
         raise LocalProtocolError("no bounce can go to this sender")
     if not failures:
         raise LocalProtocolError("a bounce without a failed recipient")
-    parts = (explanation(occasion, failures), report(occasion, failures), returned(header))
+    returning = whole_lines(header)
+    cut = len(returning) < len(header)
+    parts = (explanation(occasion, failures, cut), report(occasion, failures), returned(returning))
     if any(boundary in part for part in parts):
         raise LocalProtocolError("the boundary occurs in the text; choose another")
     delimiter = b"\r\n--" + boundary
@@ -89,18 +91,19 @@ def own_header(occasion: Occasion, sender: bytes) -> bytes:
     )
 
 
-def explanation(occasion: Occasion, failures: Sequence[Failure]) -> bytes:
+def explanation(occasion: Occasion, failures: Sequence[Failure], cut: bool) -> bytes:
     """Return the part for people."""
     said: list[bytes] = []
     for failure in failures:
         said += (b"  <%b>" % quoted(failure.recipient), b"    " + quoted(failure.reply), b"")
+    what = b"The beginning of the header" if cut else b"The header"
     return lines(
         b"Content-Type: text/plain; charset=us-ascii",
         b"",
         b"The mail system at %b could not deliver your message to" % host_bytes(occasion.host),
         b"",
         *said,
-        b"It will not be tried again. The header of your message is attached.",
+        b"It will not be tried again. %b of your message is attached." % what,
     )
 
 
@@ -121,10 +124,15 @@ def report(occasion: Occasion, failures: Sequence[Failure]) -> bytes:
     return lines(b"Content-Type: message/delivery-status", b"", reporter, *groups)
 
 
+def whole_lines(header: bytes) -> bytes:
+    """Return as much of a header as is sent back."""
+    if len(header) <= HEADER_LIMIT:
+        return header
+    return header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1 or HEADER_LIMIT]
+
+
 def returned(header: bytes) -> bytes:
     """Return the part with the message's own header: its lines, less NULs and what is too long."""
-    if len(header) > HEADER_LIMIT:
-        header = header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1 or HEADER_LIMIT]
     plain = header.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b" ")
     kept = [line[:LINE_LIMIT] for line in plain.split(b"\n") if line]
     encoding = [] if plain.isascii() else [b"Content-Transfer-Encoding: 8bit"]

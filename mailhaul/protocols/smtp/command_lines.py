@@ -164,6 +164,16 @@ def _mail_line(mail: Mail, extensions: Container[bytes]) -> bytes:
     return line
 
 
+def bodies_taken(extensions: Container[bytes]) -> tuple[bytes, ...]:
+    """Return the values that BODY may have: none where a server does not know the parameter."""
+    bodies: tuple[bytes, ...] = ()
+    if b"8BITMIME" in extensions:
+        bodies = (b"8BITMIME",)
+    if offers_binary(extensions):
+        bodies += (b"BINARYMIME",)
+    return (b"7BIT", *bodies) if bodies else ()
+
+
 def offers_binary(extensions: Container[bytes]) -> bool:
     """Whether a message of any octets at all can be sent."""
     return b"CHUNKING" in extensions and b"BINARYMIME" in extensions
@@ -360,10 +370,10 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
                 if not value.isdigit() or len(value) > limits.digits:
                     raise _Broken("SIZE is no number")
                 size = int(value)
-            case b"BODY" if b"8BITMIME" in extensions:
+            case b"BODY" if bodies := bodies_taken(extensions):
                 body = value.upper()
-                if body not in _BODIES or (body == b"BINARYMIME" and not offers_binary(extensions)):
-                    raise _Broken("BODY is neither 7BIT nor 8BITMIME")
+                if body not in bodies:
+                    raise _Broken(f"BODY is none of {b', '.join(bodies).decode()}")
             case b"SMTPUTF8" if b"SMTPUTF8" in extensions:
                 utf8 = True
             case _:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.adapters.ledger.lock import AccountLock
-from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
+from mailhaul.adapters.ledger.store import GENERATIONS, LedgerFault, SqliteLedger
 from mailhaul.flows.account import Action
 from mailhaul.flows.memory import Held, Offer, Owed
 from mailhaul.flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
@@ -66,6 +66,22 @@ def test_a_row_counts_for_its_account_sink_mailbox_and_generation_only(
     ledger = SqliteLedger(path)
     ledger.page("a", "s", "INBOX", 7).accepted(1, 10, Action.DELETE, TAKEN)
     assert ledger.page(*other).owed() == []
+    ledger.close()
+
+
+def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
+    ledger = SqliteLedger(path)
+    pages = {
+        mailbox: [ledger.page("a", "s", mailbox, generation) for generation in range(1, last + 1)]
+        for mailbox, last in (("INBOX", GENERATIONS), ("Spam", 1))
+    }
+    for page in (*pages["INBOX"], *pages["Spam"]):
+        page.accepted(1, 10, Action.DELETE, TAKEN)
+    assert all(page.owed() for page in pages["INBOX"])
+    ledger.page("a", "s", "INBOX", GENERATIONS + 1)
+    assert [len(page.owed()) for page in pages["INBOX"]] == [0, *[1] * (GENERATIONS - 1)]
+    assert pages["Spam"][0].owed()
+    assert ledger.page("a", "s", "INBOX", 1).owed() == []
     ledger.close()
 
 

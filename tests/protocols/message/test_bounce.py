@@ -112,6 +112,7 @@ def test_of_a_long_header_the_first_lines_come_back() -> None:
     assert HEADER_LIMIT - 10 < len(back) <= HEADER_LIMIT
     assert header.startswith(back.encode())
     assert back.endswith(",\r\n")
+    assert b"The beginning of the header of your message is attached." in bounced(header=header)
 
 
 def test_words_of_strangers_are_ascii() -> None:

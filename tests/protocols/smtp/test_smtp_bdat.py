@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,10 +171,14 @@ MAIL = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nRCPT TO:<c@x>\r\n"
 
 
 def serve(
-    data: bytes, size: int = 99_999, lmtp: bool = False, refuse: Heard | None = None
+    data: bytes,
+    size: int = 99_999,
+    lmtp: bool = False,
+    refuse: Heard | None = None,
+    extensions: Mapping[bytes, bytes] = EXTENSIONS,
 ) -> tuple[list[Heard | Closed], list[int]]:
     """Feed a server in pieces; return what it heard, texts joined, and the codes it said."""
-    server = SmtpServer(lmtp, EXTENSIONS)
+    server = SmtpServer(lmtp, extensions)
     server.send(Reply(220))
     heard: list[Heard | Closed] = []
     said = b""
@@ -225,6 +231,23 @@ def test_an_lmtp_server_owes_a_reply_for_each_recipient() -> None:
 def test_behind_a_first_chunk_only_chunks_may_come(behind: bytes) -> None:
     _, codes = serve(HELLO + MAIL + b"BDAT 1\r\na" + behind + b"BDAT 0 LAST\r\n")
     assert codes == [250, 250, 250, 250, 503, 250]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"BINARYMIME", 250),
+        (b"binarymime", 250),
+        (b"7BIT", 250),
+        (b"8BITMIME", 501),
+        (b"9BIT", 501),
+    ],
+)
+def test_binary_needs_no_8bitmime(body: bytes, code: int) -> None:
+    """RFC 3030, 3: CHUNKING is all that it needs."""
+    extensions = {b"CHUNKING": b"", b"BINARYMIME": b""}
+    mail = b"MAIL FROM:<a@x> BODY=" + body + b"\r\n"
+    assert serve(HELLO + mail, extensions=extensions)[1] == [code]
 
 
 def test_binary_is_not_taken_by_data() -> None:
