@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,10 +21,13 @@ def transcript(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     tape = Tape(taken.append, lambda: 0.0)
 
     def watched(kind: type[Any]) -> None:
+        signature = inspect.signature(kind)
         begin = kind.__init__
 
         def begin_watched(self: Any, *args: Any, **options: Any) -> None:
-            begin(self, *args, **{"witness": tape.watch, **options})
+            given = signature.bind(*args, **options)
+            given.arguments["witness"] = given.arguments.get("witness") or tape.watch
+            begin(self, *given.args, **given.kwargs)
 
         monkeypatch.setattr(kind, "__init__", begin_watched)
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
-from mailhaul.apps.daemon.crew import Alone
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.load import load
+from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.cli.lines import Lines
+from mailhaul.apps.cli.plan import Surroundings
+from mailhaul.apps.daemon import crew as crew_module
+from mailhaul.apps.daemon.crew import PER_SERVER, Alone, Crew
+from mailhaul.apps.daemon.watching import Told
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.requests import Address, Close, Open, Tcp
+from mailhaul.flows.outcome import ExitCode
+from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.runtimes.trio import Turns
 
@@ -94,3 +105,50 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
         assert limiter.borrowed_tokens == 0
 
     run(story)
+
+
+def test_connections_that_are_to_wait_for_news_are_made_in_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, after a night without network, would be a storm; and much memory at a time."""
+    arriving: set[str] = set()
+    waiting: set[str] = set()
+    together: list[int] = []
+
+    async def stays(
+        settings: AccountSettings, around: Surroundings, lines: Lines, told: Told
+    ) -> ExitCode:
+        arriving.add(settings.remote_user)
+        together.append(len(arriving))
+        await Sleep(3600.0 if settings.host == "silent" else 1.0)
+        arriving.remove(settings.remote_user)
+        waiting.add(settings.remote_user)
+        told(ExitCode.NOMAIL, True)
+        await Sleep(1e6)
+        return ExitCode.NOMAIL
+
+    monkeypatch.setattr(crew_module, "watch", stays)
+    hosts = ["silent"] * 50 + ["one", "other"] * 100
+    rc = tmp_path / "rc"
+    rc.write_text(
+        "".join(f"poll {host} user u{n} password x idle\n" for n, host in enumerate(hosts))
+    )
+    rc.chmod(0o600)
+    caller = Caller("me", rc.stat().st_uid, str(tmp_path), None, str(tmp_path))
+    configuration = load(["-f", str(rc)], caller, bytes)
+
+    async def story() -> None:
+        around = Surroundings(
+            *(caller, configuration.globals, False, SqliteLedger(str(tmp_path / "ledger"))),
+            *(str(tmp_path), "here", lambda protocol: None),
+        )
+        crew, lines = Crew(around, total=100), Lines(0)
+        with trio.move_on_after(600):
+            async with trio.open_nursery() as nursery:
+                for settings in configuration.accounts:
+                    nursery.start_soon(crew.watch, settings, lines, lambda code, news: None)
+
+    run(story)
+    # A server that does not answer holds up its own accounts, and nobody else's.
+    assert len(waiting) == 200
+    assert PER_SERVER < max(together) <= 3 * PER_SERVER

@@ -63,12 +63,23 @@ class Crew:
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
         """Poll one mailbox whenever its server has news; see ``watching.watch``.
 
-        Its connection is its own from beginning to end, so there is nothing to wait for.
+        Connecting and the first poll take their turn among the other polls; behind that there is
+        nothing to wait for.
         """
         around = replace(self._around, tracer=partial(tracer, lines))
         self._register(settings)
-        flow = watch(settings, around, lines, told)
-        return await runtime.run(flow, self._engine(), self._gate)
+        turn = Turn(self._servers[settings.host], self._total)
+
+        def arrived(code: ExitCode, tells_news: bool) -> None:
+            turn.end()
+            told(code, tells_news)
+
+        try:
+            await turn.begin()
+            flow = watch(settings, around, lines, arrived)
+            return await runtime.run(flow, self._engine(), self._gate)
+        finally:
+            turn.end()
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
@@ -84,6 +95,25 @@ class Crew:
 
     def _gate(self, address: Address) -> trio.CapacityLimiter | None:
         return self._listeners.get(address)
+
+
+class Turn:
+    """A place in each of some limiters, which is given back before the task ends."""
+
+    def __init__(self, *limiters: trio.CapacityLimiter) -> None:
+        self._limiters = limiters
+        self._held: list[trio.CapacityLimiter] = []
+
+    async def begin(self) -> None:
+        """Wait for all places, in this order."""
+        for limiter in self._limiters:
+            await limiter.acquire_on_behalf_of(self)
+            self._held.append(limiter)
+
+    def end(self) -> None:
+        """Give back what is held."""
+        while self._held:
+            self._held.pop().release_on_behalf_of(self)
 
 
 class Alone:
