@@ -121,6 +121,8 @@ class Ferry:
         self.tried: set[Uid] = set()
         """UIDs of messages that the sink has given a verdict on."""
         self.stopping: Callable[[], bool] = lambda: False
+        self.last = False
+        """Whether nothing else will come for the sink: others may wait for their turn with it."""
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
@@ -137,6 +139,8 @@ class Ferry:
             await self._hear_verdict()
             await self._return_refused()
             await self._settle()
+            if self.last:
+                await self._sink.close()
             await self._source.finish()
             await self._note_confirmed()
         except (ProtocolError, RuntimeFault) as error:

@@ -61,6 +61,7 @@ class Poll:
         self._new = 0
         self._left = 0
         self._mailbox = ""
+        self._is_last = False
         self._cut_off = 0
         self._tried: dict[str, set[Uid]] = {}
         self._done: set[str] = set()
@@ -92,8 +93,10 @@ class Poll:
         failure: PollFailed | None = None
         try:
             await self._source.open()
-            for mailbox in await self._source.mailboxes(self._account.mailboxes):
+            mailboxes = await self._source.mailboxes(self._account.mailboxes)
+            for mailbox in mailboxes:
                 if mailbox not in self._done and not self._stopping():
+                    self._is_last = mailbox == mailboxes[-1]
                     if again := await self._collect(mailbox):
                         break
                     self._done.add(mailbox)
@@ -158,7 +161,7 @@ class Poll:
         total, read = source.total, self._tally.read
         fetch = self._for_this_session(choice.fetch)
         if fetch:
-            await self._carry(page, fetch, tried)
+            await self._carry(page, fetch, tried, self._is_last and len(fetch) == len(choice.fetch))
         elif choice.oversized:
             # What was flushed unread is answered before anything ends the connection.
             await source.finish()
@@ -214,7 +217,9 @@ class Poll:
             self._report(Said(text, error=False))
         return held
 
-    async def _carry(self, page: Page, messages: Sequence[Listed], tried: set[Uid]) -> None:
+    async def _carry(
+        self, page: Page, messages: Sequence[Listed], tried: set[Uid], last: bool
+    ) -> None:
         from .ferry import Ferry
 
         self._sink = sink = self._sink or self._make_sink()
@@ -223,6 +228,7 @@ class Poll:
         )
         ferry.tried = tried
         ferry.stopping = self._stopping
+        ferry.last = last
         await ferry.run(messages, self._source.total)
 
     async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:

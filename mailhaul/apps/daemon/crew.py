@@ -23,7 +23,7 @@ from ..cli.plan import Surroundings, listener_address
 from ..cli.polling import poll_account, tracer
 from .watching import Told, watch
 
-TOTAL = 100
+TOTAL = 200
 """Polls at a time."""
 PER_SERVER = 32
 """Polls at a time of one server; providers count the connections of one user, which are fewer."""
