@@ -29,7 +29,12 @@ PURE = {
 }
 """What the sans-IO floors may take from the standard library."""
 
-ALSO = {"protocols": {"automat"}, "runtimes/trio.py": {"trio"}, "apps/daemon": {"trio"}}
+ALSO = {
+    "protocols": {"automat"},
+    "runtimes/trio.py": {"trio"},
+    "runtimes/desk.py": {"trio"},
+    "apps/daemon": {"trio"},
+}
 """What they may take from elsewhere."""
 
 

@@ -34,7 +34,7 @@ from .outcome import (
 )
 from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
-from .requests import Call, RuntimeFault, Wait
+from .requests import Note, RuntimeFault, Wait
 from .settle import note_confirmed
 from .sink import Declined, Delivery, Parcel, Sink
 from .source import (
@@ -199,7 +199,7 @@ class Ferry:
         if self._many_refused():
             await self._hear_verdict()
             await self._return_refused()
-        offer = await Call(lambda: self._page.offered(message.uid, message.size))
+        offer = await Note(lambda: self._page.offered(message.uid, message.size))
         parcel = await packer.parcel(message.size, offer)
         delivery: Delivery
         if isinstance(parcel, Outcome):
@@ -242,13 +242,13 @@ class Ferry:
         self._report(Said(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
-            failures = await Call(lambda: self._page.unreadable(missing.uid, size, why))
+            failures = await Note(lambda: self._page.unreadable(missing.uid, size, why))
             await self._set_aside_if_stuck(missing.uid, failures)
             return
         if self._source.remembers:
             self._source.perform(Action.MARK, [missing.uid])
         else:
-            await Call(lambda: self._page.seen([missing.uid]))
+            await Note(lambda: self._page.seen([missing.uid]))
 
     async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
         while not packer.ready:
@@ -301,7 +301,7 @@ class Ferry:
         if outcome.accepted or fate is Fate.DISCARD:
             await self._take_over(message, last.size, outcome)
         else:
-            failures = await Call(lambda: self._page.rejected(message.uid, message.size, outcome))
+            failures = await Note(lambda: self._page.rejected(message.uid, message.size, outcome))
             if outcome.verdict is Verdict.REFUSED:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
@@ -316,7 +316,7 @@ class Ferry:
         # Where nothing at all is accepted, it may not be this message that is wrong.
         if not (self._tally.accepted and is_stuck(failures)):
             return
-        await Call(lambda: self._page.set_aside(uid))
+        await Note(lambda: self._page.set_aside(uid))
         text = (
             f"message {in_words(uid)} is set aside after {failures.tries} refusals and stays on "
             'the server; see "mailhaul quarantine list"'
@@ -334,7 +334,7 @@ class Ferry:
     async def _take_over(self, message: Arriving, size: int, outcome: Outcome) -> None:
         """Note that nothing more is to be done about a message but to settle it."""
         action = self._account.action
-        await Call(lambda: self._page.accepted(message.uid, size, action, outcome))
+        await Note(lambda: self._page.accepted(message.uid, size, action, outcome))
         self._accepted.append(message.uid)
 
     def _many_refused(self) -> bool:
@@ -369,7 +369,7 @@ class Ferry:
         """Make the batch durable; only then ask the server to delete or mark."""
         await self._note_confirmed()
         if self._accepted:
-            await Call(self._page.make_durable)
+            await Note(self._page.make_durable)
             self._source.perform(self._account.action, tuple(self._accepted))
             self._accepted.clear()
 
@@ -379,4 +379,4 @@ class Ferry:
     async def _save_verdicts(self) -> None:
         """The source is gone, but what the sink was given may still be accepted."""
         await self._hear_verdict()
-        await Call(self._page.make_durable)
+        await Note(self._page.make_durable)

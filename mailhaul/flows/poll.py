@@ -17,7 +17,7 @@ from .choose import Choice, choose
 from .memory import Held, Ledger, Owed, Page
 from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
 from .report import Counted, LimitReached, Report, Said, Skipped
-from .requests import Call, RuntimeFault
+from .requests import Note, RuntimeFault
 from .settle import note_confirmed
 from .sink import Sink
 from .source import Listed, Source, Uid
@@ -135,11 +135,11 @@ class Poll:
         if not source.total:
             self._report(Counted(name, 0, 0))
             return False
-        page = await Call(
+        page = await Note(
             lambda: self._ledger.page(account.name, self._sink_name, name, opened.uidvalidity)
         )
         self._page = page
-        owed = await Call(page.owed)
+        owed = await Note(page.owed)
         if owed and not account.check_only:
             await self._repay(page, owed)
         listed = await source.new(everything=account.fetchall)
@@ -186,11 +186,11 @@ class Poll:
 
         A server may give the UID of a message that is gone to another one.
         """
-        known = await Call(page.known)
+        known = await Note(page.known)
         there = {message.uid for message in listed}
         gone = [uid for uid in known if uid not in there]
         if gone and not self._account.check_only:
-            await Call(lambda: page.settled(gone))
+            await Note(lambda: page.settled(gone))
         self._seen = frozenset(uid for uid, seen in known.items() if seen)
         if self._account.fetchall:
             return listed
@@ -201,7 +201,7 @@ class Poll:
 
         A UID with another size is another message.
         """
-        rows = await Call(page.held)
+        rows = await Note(page.held)
         if not rows:
             return {}
         sizes = {message.uid: message.size for message in listed}
@@ -210,7 +210,7 @@ class Poll:
         # 0 stands for a size that the server does not tell.
         gone = {row.uid for row in rows if sizes.get(row.uid, -1) not in (0, row.size)}
         if gone and not self._account.check_only:
-            await Call(lambda: page.settled(list(gone)))
+            await Note(lambda: page.settled(list(gone)))
         held = {row.uid: row for row in rows if row.uid not in gone}
         if aside := sum(row.set_aside for row in held.values()):
             text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
@@ -243,7 +243,7 @@ class Poll:
                 await self._source.finish()
                 await note_confirmed(self._source, page, action)
         if gone:
-            await Call(lambda: page.settled(gone))
+            await Note(lambda: page.settled(gone))
 
     async def _skip(self, choice: Choice) -> None:
         """Leave what is too large, or delete it unread where the user asked for that."""

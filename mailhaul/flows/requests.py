@@ -119,6 +119,14 @@ class Call(Request[T]):
     work: Callable[[], T]
 
 
+class Note(Call[T]):
+    """Do a short piece of such work on something that many flows share (the ledger).
+
+    A runtime may do what several of them ask in one go, in the order in which they asked. What they
+    ask in the same words, it may do once for all of them, where the last one asked.
+    """
+
+
 class Sleep(Request[None]):
     """Let this many seconds pass."""
 

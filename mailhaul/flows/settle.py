@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .account import Action
 from .memory import Page
-from .requests import Call
+from .requests import Note
 from .source import Source
 
 
@@ -14,6 +14,6 @@ async def note_confirmed(source: Source, page: Page, action: Action) -> None:
     if not confirmed:
         return
     if action is Action.MARK and not source.remembers:
-        await Call(lambda: page.seen(confirmed))
+        await Note(lambda: page.seen(confirmed))
     else:
-        await Call(lambda: page.settled(confirmed))
+        await Note(lambda: page.settled(confirmed))

@@ -16,6 +16,7 @@ from ..flows.channel import CONGESTED, Channel, Program
 from ..flows.requests import (
     Call,
     Close,
+    Note,
     Now,
     Open,
     OpenFailed,
@@ -83,7 +84,7 @@ class Engine:
             case Wait():
                 return self._wait(request)
             case Call(work):
-                return self._call(work)
+                return self._call(work, isinstance(request, Note))
             case Open():
                 return self._open(request)
             case Close(target):
@@ -184,10 +185,10 @@ class Engine:
         return self._clock()
         yield
 
-    def _call(self, work: Callable[[], Any]) -> Steps:
+    def _call(self, work: Callable[[], Any], shared: bool) -> Steps:
         # What is ready to leave should travel while the disk is busy.
         self._flush()
-        return (yield Work(work))
+        return (yield Work(work, shared))
 
     # Opening
 

@@ -18,9 +18,13 @@ class Park:
 
 @dataclass(slots=True)
 class Work:
-    """Run this where it may block; answer with its result or its exception."""
+    """Run this where it may block; answer with its result or its exception.
+
+    ``shared`` says that it may be done together with that of other flows.
+    """
 
     call: Callable[[], Any]
+    shared: bool = False
 
 
 Step = Park | Work

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import trio
 
 from ..flows.requests import Address, Close, Open, Request
+from .desk import Desk
 from .engine import Engine
 from .parking import Park, Step
 
@@ -19,22 +20,26 @@ GateOf = Callable[[Address], trio.CapacityLimiter | None]
 
 
 async def run(
-    flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None, gate: GateOf | None = None
+    flow: Coroutine[Request[Any], Any, T],
+    engine: Engine | None = None,
+    gate: GateOf | None = None,
+    desk: Desk | None = None,
 ) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
     All its streams are closed and its children ended when it is over or cancelled. A connection
     waits for its turn where ``gate`` names a limiter for its address; the time of waiting is not
-    taken from its own.
+    taken from its own. What flows note in something that they share is done at their ``desk``.
     """
     engine = engine or Engine(trio.current_time)
     turns = Turns(gate)
+    desk = desk or Desk()
     try:
         request = flow.send(None)
         while True:
             try:
                 await turns.before(request)
-                answer = await finish(engine.perform(request))
+                answer = await finish(engine.perform(request), desk)
             except Exception as error:
                 request = flow.throw(error)
             else:
@@ -77,7 +82,7 @@ class Turns:
             limiter.release_on_behalf_of(channel)
 
 
-async def finish(steps: Generator[Step, Any, Any]) -> Any:
+async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
     """Take the steps of one answer, waiting as they ask."""
     try:
         step = next(steps)
@@ -87,7 +92,10 @@ async def finish(steps: Generator[Step, Any, Any]) -> Any:
                 step = steps.send(None)
             else:
                 try:
-                    result = await trio.to_thread.run_sync(step.call)
+                    if step.shared:
+                        result = await desk.do(step.call)
+                    else:
+                        result = await trio.to_thread.run_sync(step.call)
                 except Exception as error:
                     step = steps.throw(error)
                 else:

@@ -168,11 +168,14 @@ class SqliteLedger:
 
 
 class SqlitePage:
-    """The rows of one mailbox, for one account and sink."""
+    """The rows of one mailbox, for one account and sink. ``make_durable`` is that of the ledger:
+    what several flows wait for is done once.
+    """
 
     def __init__(self, ledger: SqliteLedger, number: int) -> None:
         self._ledger = ledger
         self._number = number
+        self.make_durable = ledger.make_durable
 
     def owed(self) -> Sequence[Owed]:
         """Return what was accepted but not settled."""
@@ -305,10 +308,6 @@ class SqlitePage:
             ).fetchall()
         )
         return [Held(uid, size, tried, bool(aside)) for uid, size, tried, aside in rows]
-
-    def make_durable(self) -> None:
-        """Return when all that was noted is on the disk."""
-        self._ledger.make_durable()
 
     def settled(self, uids: Sequence[Uid]) -> None:
         """Forget these messages: the server has done what was owed, or no longer has them."""

@@ -17,6 +17,7 @@ from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address
 from ...runtimes import trio as runtime
+from ...runtimes.desk import Desk
 from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
@@ -41,6 +42,7 @@ class Crew:
         self._listeners: dict[Address, trio.CapacityLimiter] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._alone = Alone()
+        self._desk = Desk()
 
     async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
         """Poll one account once there is room; its lines go to ``lines``.
@@ -58,7 +60,7 @@ class Crew:
             self._alone.turn(alone=alone),
         ):
             flow = poll_account(settings, around, lines)
-            return await runtime.run(flow, self._engine(), self._gate)
+            return await runtime.run(flow, self._engine(), self._gate, self._desk)
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
         """Poll one mailbox whenever its server has news; see ``watching.watch``.
@@ -77,7 +79,7 @@ class Crew:
         try:
             await turn.begin()
             flow = watch(settings, around, lines, arrived)
-            return await runtime.run(flow, self._engine(), self._gate)
+            return await runtime.run(flow, self._engine(), self._gate, self._desk)
         finally:
             turn.end()
 
