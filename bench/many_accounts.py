@@ -1,7 +1,8 @@
 """Many accounts side by side: ``python -m bench.many_accounts``, seconds for all of them.
 
 Each account has its own host name, as accounts at many providers have, two messages, and a line
-with a round trip of 50 ms. Servers are our own roles, all in one other process.
+with a round trip of 50 ms, once with TLS and once without. Servers are our own roles, all in one
+other process; on two cores they have one of them to themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+import trustme
 
 from mailhaul.apps.cli.main import main as mailhaul
 from mailhaul.apps.demo.main import imap_session, smtp_session
@@ -61,21 +64,48 @@ async def late(source: trio.SocketStream, target: trio.SocketStream) -> None:
         await send.aclose()
 
 
-async def serve_far_away(session: Callable[[], Session], client: trio.SocketStream) -> None:
+async def serve_far_away(
+    session: Callable[[], Session], tls: ssl.SSLContext | None, client: trio.SocketStream
+) -> None:
     """Serve one connection whose peer is far away."""
-    near, far = socket.socketpair()
     channel, flow = session()
     engine = Engine(trio.current_time)
-    engine.adopt(channel, far)
     async with client, trio.open_nursery() as nursery:
-        ours = trio.SocketStream(trio.socket.from_stdlib_socket(near))
-        nursery.start_soon(late, client, ours)
-        nursery.start_soon(late, ours, client)
+        near, far = pair()
+        nursery.start_soon(late, client, near)
+        nursery.start_soon(late, near, client)
+        if tls:
+            plain, behind = pair()
+            secret = trio.SSLStream(far, tls, server_side=True, https_compatible=True)
+            nursery.start_soon(carry, secret, plain)
+            nursery.start_soon(carry, plain, secret)
+            far = behind
+        engine.adopt(channel, socket.socket(fileno=os.dup(far.socket.fileno())))
+        await far.aclose()
         await on_trio.run(flow, engine)
 
 
-def serve(ports: Connection) -> None:
+def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """Return two ends of one line."""
+    one, other = (trio.socket.from_stdlib_socket(end) for end in socket.socketpair())
+    return trio.SocketStream(one), trio.SocketStream(other)
+
+
+async def carry(source: trio.abc.ReceiveStream, target: trio.abc.SendStream) -> None:
+    """Carry bytes one way, at once."""
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        async for data in source:
+            await target.send_all(data)
+        await target.aclose()
+
+
+def serve(ports: Connection, certificate: str | None) -> None:
     """Be all servers: each login has a mailbox of its own, which stands behind one port each."""
+
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
 
     async def run() -> None:
         sink = MemorySink()
@@ -86,7 +116,7 @@ def serve(ports: Connection) -> None:
             taken: list[int] = []
             for number, session in enumerate(everything):
                 listeners = await trio.open_tcp_listeners(0, host=host_of(number), backlog=500)
-                handler = partial(serve_far_away, session)
+                handler = partial(serve_far_away, session, tls)
                 if session is everything[-1]:
                     handler = partial(serve_nearby, session)
                 nursery.start_soon(trio.serve_listeners, handler, listeners)
@@ -111,22 +141,24 @@ async def serve_nearby(session: Callable[[], Session], client: trio.SocketStream
         await on_trio.run(flow, engine)
 
 
-def rc_file(ports: list[int]) -> str:
+def rc_file(ports: list[int], authority: str | None) -> str:
     """Return an rc file for all accounts; each host is another loopback address."""
     *imap, smtp = ports
+    security = f'ssl sslcertfile "{authority}"' if authority else "sslproto ''"
     return "".join(
         f"poll n{number} via {host_of(number)} port {port} protocol imap no dns user you"
-        f" password some-pass-word sslproto '' smtphost {host_of(len(imap))}/{smtp}\n"
+        f" password some-pass-word {security} smtphost {host_of(len(imap))}/{smtp}\n"
         for number, port in enumerate(imap)
     )
 
 
-def fdm_file(ports: list[int]) -> str:
+def fdm_file(ports: list[int], authority: str | None) -> str:
     """Return the same for fdm."""
     *imap, smtp = ports
     listener = f'"{host_of(len(imap))}" port {smtp}'
+    protocol = "imaps" if authority else "imap"
     accounts = "".join(
-        f'account "n{number}" imap server "{host_of(number)}" port {port}'
+        f'account "n{number}" {protocol} server "{host_of(number)}" port {port}'
         f' user "you" pass "some-pass-word" no-cram-md5\n'
         for number, port in enumerate(imap)
     )
@@ -134,11 +166,11 @@ def fdm_file(ports: list[int]) -> str:
     return f'{action}{accounts}match all action "out"\n'
 
 
-def run_mailhaul(home: str, ports: list[int], *arguments: str) -> None:
+def run_mailhaul(home: str, ports: list[int], authority: str | None, *arguments: str) -> None:
     """Poll all accounts with mailhaul, in this process."""
     os.environ.update(HOME=home, XDG_STATE_HOME=home)
     path = Path(home) / "rc"
-    path.write_text(rc_file(ports))
+    path.write_text(rc_file(ports, authority))
     path.chmod(0o600)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
@@ -146,35 +178,50 @@ def run_mailhaul(home: str, ports: list[int], *arguments: str) -> None:
     assert (code, said.getvalue().count(" flushed\n")) == (0, ACCOUNTS * MESSAGES)
 
 
-def run_fdm(home: str, ports: list[int]) -> None:
+def run_fdm(home: str, ports: list[int], authority: str | None) -> None:
     """Poll all accounts with fdm."""
     path = Path(home) / "fdm.conf"
-    path.write_text(fdm_file(ports))
+    path.write_text(fdm_file(ports, authority))
     path.chmod(0o600)
     subprocess.run(
         ["fdm", "-f", str(path), "-m", "-l", "fetch"], check=True, env={**os.environ, "HOME": home}
     )
 
 
-def measure(run: Callable[[str, list[int]], None]) -> float:
+def measure(run: Callable[[str, list[int], str | None], None], *, tls: bool) -> float:
     """Return the seconds of one run over all accounts."""
     ours, theirs = multiprocessing.Pipe()
-    servers = multiprocessing.get_context("fork").Process(target=serve, args=(theirs,))
-    servers.start()
-    try:
-        with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory() as home:
+        authority, certificate = make_certificate(home) if tls else (None, None)
+        servers = multiprocessing.get_context("fork").Process(
+            target=serve, args=(theirs, certificate)
+        )
+        servers.start()
+        try:
             taken = ours.recv()
             began = time.perf_counter()
-            run(home, taken)
+            run(home, taken, authority)
             return time.perf_counter() - began
-    finally:
-        servers.kill()
-        servers.join()
+        finally:
+            servers.kill()
+            servers.join()
+
+
+def make_certificate(home: str) -> tuple[str, str]:
+    """Return the files of an authority and of a certificate for all servers."""
+    authority, certificate = f"{home}/ca.pem", f"{home}/server.pem"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(authority)
+    hosts = [host_of(number) for number in range(ACCOUNTS)]
+    ca.issue_cert(*hosts).private_key_and_cert_chain_pem.write_to_path(certificate)
+    return authority, certificate
 
 
 if __name__ == "__main__":
-    ours = measure(run_mailhaul)
-    print(f"{ACCOUNTS} accounts, {ROUND_TRIP * 1000:.0f} ms: mailhaul {ours:.2f} s", flush=True)
-    if shutil.which("fdm"):
-        theirs = measure(run_fdm)
-        print(f"fdm {theirs:.2f} s; mailhaul takes {ours / theirs:.2f} of that")
+    for tls in (True, False):
+        ours = measure(run_mailhaul, tls=tls)
+        what = f"{ACCOUNTS} accounts, {ROUND_TRIP * 1000:.0f} ms, {'TLS' if tls else 'no TLS'}"
+        print(f"{what}: mailhaul {ours:.2f} s", flush=True)
+        if shutil.which("fdm"):
+            theirs = measure(run_fdm, tls=tls)
+            print(f"fdm {theirs:.2f} s; mailhaul takes {ours / theirs:.2f} of that")

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
@@ -54,9 +55,15 @@ def resolve(
 ) -> Generator[Step, Any, list[tuple[int, Any]]]:
     """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
-    question = Question(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    def ask(flags: int = 0) -> list[Any]:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+
+    found: list[Any] = []
+    # An address needs no name service, and so no thread.
+    with suppress(OSError, UnicodeError, OverflowError):
+        found = ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
     try:
-        found = yield from question.answer(deadline, clock)
+        found = found or (yield from Question(ask).answer(deadline, clock))
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None

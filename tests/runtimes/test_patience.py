@@ -16,7 +16,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
 from mailhaul.flows.requests import Open, Request, Tcp, TimedOut, UnixSocket, Wait
 from mailhaul.protocols.machine import Outbox
-from mailhaul.runtimes import blocking
+from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 
@@ -92,10 +92,12 @@ def test_an_answer_that_drips_ends_and_one_that_flows_does_not(
 
 @pytest.fixture
 def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every look-up last until the test is over."""
+    """Let every look-up of a name last until the test is over."""
     over = threading.Event()
 
-    def look_up(*_: Any, **__: Any) -> list[Any]:
+    def look_up(*_: Any, flags: int = 0, **__: Any) -> list[Any]:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
         over.wait(SOON)
         return []
 
@@ -125,3 +127,17 @@ def test_a_unix_socket_whose_queue_is_full_is_left(run: Run, tmp_path: Path) -> 
 
         with pytest.raises(TimedOut):
             run(flow())
+
+
+def test_an_address_needs_no_thread_and_no_name_service(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*args: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def connect(port: int) -> None:
+        await Open(Channel("server", Debtor(0.0)), Tcp("127.0.0.1", port), 5.0)
+
+    monkeypatch.setattr(dialling._thread, "start_new_thread", none)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        run(connect(server.getsockname()[1]))
