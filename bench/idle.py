@@ -1,8 +1,9 @@
-"""Accounts whose servers tell of new mail: ``python -m bench.idle [COUNT]``.
+"""Accounts whose servers tell of new mail: ``python -m bench.idle [COUNT [dovecot]]``.
 
 One daemon holds a TLS connection with IDLE for each account; a server in another process serves
-them all. Printed: memory of the daemon for each connection, its processor time while nothing comes,
-and the time from a message's arrival at the server to its file in a Maildir, 50 at a time.
+them all, or a private Dovecot does, which bears some fifty. Printed: memory of the daemon for each
+connection, its processor time while nothing comes, and the time from a message's arrival at the
+server to its file in a Maildir, 50 at a time.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import trio
 import trustme
 
 COUNT = 1000
+WORD = "correct-horse"
 ROUNDS = 4
 AT_ONCE = 50
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -168,14 +173,14 @@ def watching(home: str) -> int:
     return answer.count(b'"watching"')
 
 
-def daemon(home: str, port: int, authority: str, count: int) -> subprocess.Popen[bytes]:
+def daemon(home: str, port: int, authority: Path, count: int) -> subprocess.Popen[bytes]:
     """Start a daemon with so many accounts."""
     rc = Path(home) / "fetchmailrc"
     rc.write_text(
         "set daemon 3600\n"
         + "".join(
-            f"poll n{n} via localhost port {port} protocol imap no dns user u{n} password x is bob"
-            f' here ssl sslcertfile "{authority}" idle maildir "{home}/Mail"\n'
+            f"poll n{n} via localhost port {port} protocol imap no dns user u{n} password {WORD}"
+            f' is bob here ssl sslcertfile "{authority}" idle maildir "{home}/Mail"\n'
             for n in range(count)
         )
     )
@@ -186,33 +191,68 @@ def daemon(home: str, port: int, authority: str, count: int) -> subprocess.Popen
     )
 
 
-def measure(count: int) -> None:
+Deliver = Callable[[list[bytes]], object]
+"""Gives a message to each of these users."""
+
+
+@contextmanager
+def our_server(folder: Path) -> Iterator[tuple[int, Path, Deliver]]:
+    """Run our server; yield its port, its authority's file, and what delivers mail there."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = folder / "server.pem"
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("fork").Process(
+        target=serve, args=(theirs, str(certificate))
+    )
+    server.start()
+
+    def deliver(users: list[bytes]) -> None:
+        ours.send(users)
+        ours.recv()
+
+    try:
+        yield ours.recv(), folder / "ca.pem", deliver
+    finally:
+        server.kill()
+        server.join()
+
+
+@contextmanager
+def dovecot(folder: Path) -> Iterator[tuple[int, Path, Deliver]]:
+    """Run a private Dovecot, as the tests do; its processes run as another user."""
+    from tests.real.servers.certificates import Certificates
+    from tests.real.servers.dovecot import Dovecot
+
+    folder.chmod(0o755)
+    certificates = Certificates(folder / "tls")
+    server = Dovecot(folder / "dovecot", certificates.good)
+    numbers = count()
+
+    def deliver(users: list[bytes]) -> None:
+        for user in users:
+            server.deliver(user.decode(), (TEXT % next(numbers)).replace(b"\r", b""))
+
+    with server.running():
+        yield server.imaps_port, certificates.authority, deliver
+
+
+def measure(accounts: int, server: Callable[[Path], Any]) -> None:
     """Print all figures for so many connections."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    with tempfile.TemporaryDirectory() as home:
-        ca = trustme.CA()
-        ca.cert_pem.write_to_path(f"{home}/ca.pem")
-        ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
-            f"{home}/server.pem"
-        )
-        ours, theirs = multiprocessing.Pipe()
-        server = multiprocessing.get_context("fork").Process(
-            target=serve, args=(theirs, f"{home}/server.pem")
-        )
-        server.start()
-        process = daemon(home, ours.recv(), f"{home}/ca.pem", count)
+    with tempfile.TemporaryDirectory() as home, server(Path(home)) as (port, authority, deliver):
+        process = daemon(home, port, authority, accounts)
         try:
-            until(lambda: watching(home) == count)
-            report(process.pid, home, ours, count)
+            until(lambda: watching(home) == accounts)
+            report(process.pid, home, deliver, accounts)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
-            server.kill()
-            server.join()
 
 
-def report(pid: int, home: str, server: Connection, count: int) -> None:
+def report(pid: int, home: str, deliver: Deliver, count: int) -> None:
     """Print the figures of a daemon whose connections all wait."""
     time.sleep(2)
     print(f"{count} connections: {resident(pid) / count / 1024:.1f} KiB each, all in all")
@@ -225,9 +265,8 @@ def report(pid: int, home: str, server: Connection, count: int) -> None:
     for turn in range(ROUNDS):
         users = [b"u%d" % ((turn * AT_ONCE + n) % count) for n in range(AT_ONCE)]
         there = set(os.listdir(new)) if new.exists() else set[str]()
-        server.send(users)
         began = time.monotonic()
-        server.recv()
+        deliver(users)
         while len(there) < (turn + 1) * AT_ONCE:
             for name in os.listdir(new) if new.exists() else []:
                 if name not in there:
@@ -241,4 +280,7 @@ def report(pid: int, home: str, server: Connection, count: int) -> None:
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT)
+    measure(
+        int(sys.argv[1]) if len(sys.argv) > 1 else COUNT,
+        dovecot if sys.argv[2:] == ["dovecot"] else our_server,
+    )
