@@ -240,6 +240,23 @@ def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
     world.run(story, entries(1, f"folder {folders} idle"), 300.0)
 
 
+def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> None:
+    folders = ",".join(f"F{n}" for n in range(WATCHED - 3))
+    text = "".join(
+        f"poll h via imap.x proto imap user {user} pass p folder {where} idle maildir x\n"
+        for user, where in (("joe", folders), ("joe", "A,B,C,D,E"), ("ann", "A,B"))
+    )
+
+    async def story() -> None:
+        await trio.sleep(3600)
+        assert world.crew.boxes["joe"].most_open == WATCHED
+        assert world.crew.boxes["ann"].most_open == 2
+        (rest,) = [post for post in world.keeper.posts if not post.watched]
+        assert rest.settings.folders == ("D", "E")
+
+    world.run(story, text, 300.0)
+
+
 def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(10)

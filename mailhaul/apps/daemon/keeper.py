@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -63,16 +64,19 @@ class Post:
 
 
 def posts_of(
-    settings: AccountSettings, interval: float, chance: Callable[[], float]
+    settings: AccountSettings,
+    interval: float,
+    chance: Callable[[], float],
+    room: int = WATCHED,
 ) -> Iterator[Post]:
     """Yield what there is to keep of one account.
 
     Mailboxes that the server has to name first (patterns), and those for which there is no
-    connection left, are polled in turn.
+    connection left of ``room``, are polled in turn.
     """
     every = interval * max(1, settings.interval)
     can_wait = settings.idle and settings.protocol == "imap"
-    folders = [name for name in settings.folders if can_wait and not is_pattern(name)][:WATCHED]
+    folders = [name for name in settings.folders if can_wait and not is_pattern(name)][:room]
     for name in folders:
         yield Post(settings.with_folders([name]), Schedule(every, chance), watched=True)
     rest = tuple(name for name in settings.folders if name not in folders)
@@ -122,7 +126,7 @@ class Keeper:
 
     def keep(self, accounts: Sequence[AccountSettings], interval: float) -> None:
         """Keep these accounts from now on. Those that have not changed go on undisturbed."""
-        wanted = [post for one in accounts for post in posts_of(one, interval, self._chance)]
+        wanted = list(self._posts_of(accounts, interval))
         there = {self._identity(post): post for post in self.posts}
         kept = [there.pop(self._identity(post), post) for post in wanted]
         for post in there.values():
@@ -134,6 +138,15 @@ class Keeper:
                 if post not in self.posts:
                     self._nursery.start_soon(self._keep, post)
         self.posts = kept
+
+    def _posts_of(self, accounts: Sequence[AccountSettings], interval: float) -> Iterator[Post]:
+        """Yield all posts. A user has so many connections, in however many entries he stands."""
+        watched: Counter[tuple[str, str]] = Counter()
+        for one in accounts:
+            user = (one.host, one.remote_user)
+            for post in posts_of(one, interval, self._chance, WATCHED - watched[user]):
+                watched[user] += post.watched
+                yield post
 
     def wake(self) -> None:
         """Poll everything that is not paused at once, whatever its schedule says."""
