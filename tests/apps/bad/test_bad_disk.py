@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,64 @@ def test_a_disk_that_fills_up_during_the_poll_loses_and_doubles_nothing(
         # With a disk of the usual size the rest comes, at most one of them once more.
         mailhaul(tmp_path, rc)
         assert set(subjects(sink.accepted)) == set(range(1, 301))
+
+
+def in_a_maildir(disk: Path) -> list[bytes]:
+    return [path.read_bytes() for path in disk.glob("Mail/[nc]ew/*")]
+
+
+def in_an_mbox(disk: Path) -> list[bytes]:
+    return re.split(rb"(?m)^From joe.*\n|^From ann.*\n", (disk / "mbox").read_bytes())[1:]
+
+
+def in_a_batch(disk: Path) -> list[bytes]:
+    texts = (disk / "batch").read_bytes().split(b"DATA\r\n")[1:]
+    return [text.partition(b"\r\n.\r\n")[0] for text in texts]
+
+
+def in_a_folder(disk: Path) -> list[bytes]:
+    return [path.read_bytes() for path in disk.glob("*.eml")]
+
+
+MDA = "cat >{0}/draft && mv {0}/draft {0}/$$.eml || {{ rm {0}/draft; exit 75; }}"
+
+
+@pytest.mark.parametrize(
+    ("sink", "code", "delivered"),
+    [
+        ("maildir {0}/Mail", 6, in_a_maildir),
+        ("mbox {0}/mbox", 6, in_an_mbox),
+        ("bsmtp {0}/batch", 12, in_a_batch),
+        (f'mda "{MDA}"', 0, in_a_folder),
+    ],
+    ids=["maildir", "mbox", "bsmtp", "mda"],
+)
+def test_where_there_is_no_room_for_more_mail_the_rest_stays_and_comes_later(
+    tmp_path: Path,
+    small_disk: Path,
+    sink: str,
+    code: int,
+    delivered: Callable[[Path], list[bytes]],
+) -> None:
+    texts = [message(number, b"text\r\n" * 500 + b"the end\r\n") for number in range(1, 31)]
+    with ScriptedImap(*texts) as server:
+        rc = account(server.port, sink.format(small_disk))
+        run = mailhaul(tmp_path, rc)
+        assert run.code == code
+        assert "No space left on device" in run.err
+        assert server.kept
+        there = delivered(small_disk)
+        assert there
+        # What was accepted may still be owed at the server.
+        assert {*subjects(there), *server.mailbox} == set(range(1, 31))
+
+        remount = ["mount", "-o", "remount,size=4m", str(small_disk)]
+        subprocess.run(remount, check=True)
+        assert mailhaul(tmp_path, rc).code == 0
+        assert server.mailbox == {}
+    there = delivered(small_disk)
+    assert sorted(subjects(there)) == list(range(1, 31))
+    assert [text for text in there if not text.rstrip().endswith(b"the end")] == []
 
 
 @pytest.mark.parametrize("where", [".local", ".local/state/mailhaul", "ledger", "locks"])
