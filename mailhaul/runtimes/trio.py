@@ -13,6 +13,8 @@ from .engine import Engine
 from .parking import Park, Step
 
 T = TypeVar("T")
+FAIR = 16
+"""Requests after which a flow lets others run, if it has not waited for anything."""
 
 
 GateOf = Callable[[Address], trio.CapacityLimiter | None]
@@ -36,8 +38,16 @@ async def run(
     desk = desk or Desk()
     try:
         request = flow.send(None)
+        step = 0
         while True:
+            step += 1
             try:
+                # Where everything is there already nothing waits: others want to run, too, and
+                # this flow may have been cancelled.
+                if step % FAIR:
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                else:
+                    await trio.lowlevel.checkpoint()
                 await turns.before(request)
                 answer = await finish(engine.perform(request), desk)
             except Exception as error:

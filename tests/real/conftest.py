@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .daemon import Daemon
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
 from .servers.exim import Exim
@@ -126,3 +127,13 @@ def sshd(sshd_server: Sshd, exim: Exim, ssh_user: str) -> Sshd:
     """A running sshd that nobody has asked for anything; what is behind its keys is empty."""
     sshd_server.clear()
     return sshd_server
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that is ended with the test, and must not have met anything unforeseen."""
+    daemon = Daemon(tmp_path)
+    yield daemon
+    daemon.stop()
+    assert "Traceback" not in daemon.log.read_text()
+    assert "internal error" not in daemon.log.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,7 +17,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
 from mailhaul.flows.requests import Open, Request, Tcp, TimedOut, UnixSocket, Wait
 from mailhaul.protocols.machine import Outbox
-from mailhaul.runtimes import blocking, dialling
+from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 
@@ -138,6 +139,6 @@ def test_an_address_needs_no_thread_and_no_name_service(
     async def connect(port: int) -> None:
         await Open(Channel("server", Debtor(0.0)), Tcp("127.0.0.1", port), 5.0)
 
-    monkeypatch.setattr(dialling._thread, "start_new_thread", none)
+    monkeypatch.setattr(_thread, "start_new_thread", none)
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         run(connect(server.getsockname()[1]))

@@ -35,6 +35,9 @@ async def watch(
     while True:
         code = await poll_account(settings, around, lines, source)
         told(code, source.tells_news)
+        if around.stopping():
+            # What came meanwhile is not fetched any more, and would be news for ever.
+            break
         # Behind the fetchlimit there is more to fetch, but not now.
         if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
             break

@@ -1,0 +1,68 @@
+"""A watch whose program is to end: no further news is waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailhaul.apps.cli.lines import Lines
+from mailhaul.apps.daemon import watching
+from mailhaul.flows.outcome import ExitCode
+
+
+class NewsWithoutEnd:
+    """A source that always has more mail to tell of."""
+
+    tells_news = True
+    left = False
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.asked = 0
+
+    async def news(self) -> bool:
+        self.asked += 1
+        assert self.asked < 100
+        return True
+
+    async def leave(self) -> None:
+        NewsWithoutEnd.left = True
+
+
+class Ending:
+    """The surroundings of a program that was told to stop."""
+
+    check = False
+
+    def stopping(self) -> bool:
+        return True
+
+    def tracer(self, protocol: str) -> None:
+        return None
+
+
+def test_what_comes_while_the_program_ends_is_left_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def poll(*_: Any) -> ExitCode:
+        return ExitCode.NOMAIL
+
+    for name in ("account_of", "account_lines", "access_of"):
+        monkeypatch.setattr(watching, name, lambda *_: None)
+    monkeypatch.setattr(watching, "poll_account", poll)
+    monkeypatch.setattr(watching, "WatchedSource", NewsWithoutEnd)
+    told: list[ExitCode] = []
+
+    class Settings:
+        append = None
+
+    settings: Any = Settings()
+    around: Any = Ending()
+    flow = watching.watch(settings, around, Lines(0), lambda code, news: told.append(code))
+    with pytest.raises(StopIteration) as end:
+        flow.send(None)
+    assert (end.value.value, told, NewsWithoutEnd.left) == (
+        ExitCode.NOMAIL,
+        [ExitCode.NOMAIL],
+        True,
+    )

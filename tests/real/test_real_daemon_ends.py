@@ -1,0 +1,114 @@
+"""A daemon that is killed, stopped, reloaded or replaced in the midst of mail: nothing is lost.
+
+A few times here, a hundred for each with ``make soak``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from .corpus import simple
+from .course import WHOLE
+from .daemon import Daemon, box, entry, has_ended, until
+from .mailhaul import MESSAGE_ID
+from .servers.dovecot import Dovecot
+from .servers.exim import Exim
+
+pytestmark = pytest.mark.real
+
+BLOWS = 100 if os.environ.get("MAILHAUL_SOAK") else 3
+MESSAGES = 30
+"""How many come to each account before each blow."""
+
+
+def kill(daemon: Daemon) -> None:
+    pid = daemon.pid
+    os.kill(pid, signal.SIGKILL)
+    until(partial(has_ended, pid))
+    daemon.start()
+
+
+def stop(daemon: Daemon) -> None:
+    daemon.stop()
+    daemon.start()
+
+
+def reload(daemon: Daemon) -> None:
+    text = daemon.rc.read_text().partition("\n")[2]
+    other = text.replace("fetchlimit 1000", "fetchlimit 999")
+    daemon.configure(other if other != text else text.replace("limit 999", "limit 1000"))
+    os.kill(daemon.pid, signal.SIGHUP)
+
+
+def replace(daemon: Daemon) -> None:
+    """End it as an upgrade does; its ledger is one of the version before."""
+    done = daemon.mailhaul("-q", "--pidfile", f"{daemon.home}/pid")
+    assert done.returncode == 0
+    until(lambda: not (daemon.home / "pid").exists())
+    (path,) = daemon.home.rglob("ledger.db")
+    ledger = sqlite3.connect(path)
+    for column in ("tries", "since", "tried", "reason"):
+        ledger.execute(f"ALTER TABLE message DROP COLUMN {column}")
+    ledger.execute("PRAGMA user_version = 3")
+    ledger.close()
+    daemon.start()
+
+
+def names(texts: list[bytes]) -> Counter[bytes]:
+    found = (MESSAGE_ID.search(text) for text in texts)
+    return Counter(one[1] for one in found if one)
+
+
+@pytest.mark.parametrize("blow", [kill, stop, reload, replace])
+def test_nothing_is_lost_in_the_midst_of_mail(
+    daemon: Daemon, dovecot: Dovecot, user: str, exim: Exim, blow: Callable[[Daemon], None]
+) -> None:
+    seed = int(os.environ.get("MAILHAUL_KILLS_SEED", time.time_ns()))
+    print(f"MAILHAUL_KILLS_SEED={seed}")
+    chance = random.Random(seed)
+    other = dovecot.new_user()
+    daemon.configure(
+        entry(dovecot, user, f"idle fetchlimit 1000 maildir {daemon.home}/Mail")
+        + entry(dovecot, other, f"fetchlimit 1000 smtphost localhost/{exim.port}", "again")
+    )
+    daemon.start(interval=1)
+    sent = struck = 0
+    for _ in range(BLOWS):
+        for number in range(sent + 2, sent + MESSAGES + 2):
+            dovecot.deliver(user, simple(number))
+            dovecot.deliver(other, simple(number))
+        sent += MESSAGES
+        before = len(box(daemon))
+        os.kill(daemon.pid, signal.SIGUSR1)
+        # Some have come, and not all: then it strikes.
+        until(partial(has_begun, daemon, before))
+        time.sleep(chance.uniform(0.0, 0.05))
+        struck += not (is_empty(dovecot, user) and is_empty(dovecot, other))
+        blow(daemon)
+    print(f"{struck} of {BLOWS} in the midst of mail")
+    assert struck
+    for one in (user, other):
+        until(partial(is_empty, dovecot, one))
+    in_files = [path.read_bytes() for path in box(daemon)]
+    by_smtp = [one.data for one in exim.delivered()]
+    assert [text for text in (*in_files, *by_smtp) if not WHOLE.search(text)] == []
+    assert (len(names(in_files)), names(in_files).total()) == (sent, sent)
+    assert len(names(by_smtp)) == sent
+    assert names(by_smtp).total() - sent <= (BLOWS if blow is kill else 0)
+
+
+def has_begun(daemon: Daemon, before: int) -> bool:
+    return len(box(daemon)) > before
+
+
+def is_empty(dovecot: Dovecot, user: str) -> bool:
+    return not dovecot.messages(user)
