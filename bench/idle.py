@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing.connection import Connection
@@ -196,7 +196,7 @@ Deliver = Callable[[list[bytes]], object]
 
 
 @contextmanager
-def our_server(folder: Path) -> Iterator[tuple[int, Path, Deliver]]:
+def our_server(folder: Path) -> Generator[tuple[int, Path, Deliver], None, None]:
     """Run our server; yield its port, its authority's file, and what delivers mail there."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -220,7 +220,7 @@ def our_server(folder: Path) -> Iterator[tuple[int, Path, Deliver]]:
 
 
 @contextmanager
-def dovecot(folder: Path) -> Iterator[tuple[int, Path, Deliver]]:
+def dovecot(folder: Path) -> Generator[tuple[int, Path, Deliver], None, None]:
     """Run a private Dovecot, as the tests do; its processes run as another user."""
     from tests.real.servers.certificates import Certificates
     from tests.real.servers.dovecot import Dovecot

@@ -107,6 +107,14 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
     run(story)
 
 
+def no_trace(protocol: str) -> None:
+    """Trace nothing."""
+
+
+def told_nobody(code: ExitCode, tells_news: bool) -> None:
+    """Do nothing about it."""
+
+
 def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,13 +148,13 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     async def story() -> None:
         around = Surroundings(
             *(caller, configuration.globals, False, SqliteLedger(str(tmp_path / "ledger"))),
-            *(str(tmp_path), "here", lambda protocol: None),
+            *(str(tmp_path), "here", no_trace),
         )
         crew, lines = Crew(around, total=100), Lines(0)
         with trio.move_on_after(600):
             async with trio.open_nursery() as nursery:
                 for settings in configuration.accounts:
-                    nursery.start_soon(crew.watch, settings, lines, lambda code, news: None)
+                    nursery.start_soon(crew.watch, settings, lines, told_nobody)
 
     run(story)
     # A server that does not answer holds up its own accounts, and nobody else's.

@@ -25,6 +25,7 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.cli.lines import Lines
 from mailhaul.apps.cli.plan import Surroundings, access_of
+from mailhaul.apps.cli.polling import poll_account
 from mailhaul.apps.daemon import crew as crew_module
 from mailhaul.apps.daemon.crew import PER_SERVER, Crew
 from mailhaul.apps.daemon.keeper import Keeper
@@ -82,10 +83,9 @@ class Days:
         self._settings: dict[int, AccountSettings] = {}
         self.lines = Lines(0)
         self.lines.complain = self.said.append  # type: ignore[method-assign,assignment]
-        real = crew_module.poll_account
 
         def noted(settings: AccountSettings, around: Surroundings, lines: Lines) -> Any:
-            flow = real(settings, around, lines)
+            flow = poll_account(settings, around, lines)
             self._settings[id(flow)] = settings
             return flow
 
@@ -160,7 +160,7 @@ class Days:
         path = self.home / "rc"
         around = Surroundings(
             *(self._caller, load(["-f", str(path)], self._caller, bytes).globals, False, ledger),
-            *(str(self.home / "locks"), "here", lambda protocol: None),
+            *(str(self.home / "locks"), "here", no_trace),
         )
         keeper = Keeper(Crew(around), self.lines, chance=self.chance.random)
 
@@ -198,6 +198,10 @@ class Days:
         assert len(delivered) == self.sent
         assert delivered.total() == self.sent
         assert max(self.most_running.values()) <= PER_SERVER
+
+
+def no_trace(protocol: str) -> None:
+    """Trace nothing."""
 
 
 class _Anybody(dict[bytes, bytes]):

@@ -45,7 +45,8 @@ def owned_folder(path: Path) -> Path:
     if not path.is_dir():
         if not path.parent.is_dir():
             owned_folder(path.parent)
-        path.mkdir()
+        # A server may be faster.
+        path.mkdir(exist_ok=True)
         shutil.chown(path, OWNER, OWNER)
     return path
 
