@@ -307,7 +307,9 @@ class Ferry:
         if fate is Fate.RETURN:
             self._refused.append(Refused(message, last.size, outcome, last.packer))
         flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
-        self._report(Handled(message.number, outcome, flushed, fate))
+        self._report(
+            Handled(message.number, outcome, flushed, fate, uid=message.uid, size=last.size)
+        )
         if not isinstance(last.delivery, Declined):
             self._note_mood(outcome)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..protocols.record import Record
 from .fate import Fate
 from .outcome import Outcome
+from .source import Uid
 
 
 class Counted(Record):
@@ -33,13 +34,16 @@ class Reading(Record):
 class Handled(Record):
     """The fate of a message that was read: what the sink said, and whether it is deleted.
 
-    Of one that was not accepted ``fate`` says why it may be deleted all the same.
+    Of one that was not accepted ``fate`` says why it may be deleted all the same. ``size`` is the
+    server's word for its octets.
     """
 
     number: int
     outcome: Outcome
     flushed: bool
     fate: Fate = Fate.KEEP
+    uid: Uid = 0
+    size: int = 0
 
 
 class Skipped(Record):

@@ -161,6 +161,27 @@ def test_status_pause_and_resume(daemon: Daemon, dovecot: Dovecot, user: str) ->
     assert text.endswith("# EOF\n")
 
 
+def test_the_last_success_is_known_to_the_daemon_that_starts(
+    daemon: Daemon, dovecot: Dovecot, user: str
+) -> None:
+    daemon.configure(entry(dovecot, user, f"maildir {daemon.home}/Mail"))
+    daemon.start()
+    until(lambda: list(daemon.states().values()) == ["waiting"])
+    daemon.stop()
+    # From now on its server is not there.
+    text = daemon.rc.read_text().partition("\n")[2]
+    daemon.configure(text.replace(f"port {dovecot.imap_port}", "port 9"))
+    began = time.time()
+    daemon.start()
+    until(lambda: "refused" in daemon.log.read_text())
+    (line,) = [
+        line
+        for line in daemon.mailhaul("status", "--metrics").stdout.splitlines()
+        if line.startswith("mailhaul_last_success_timestamp_seconds{")
+    ]
+    assert 0 < began - float(line.split()[-1]) < 60
+
+
 def test_idle_without_a_daemon_stays_in_the_foreground_until_it_is_ended(
     daemon: Daemon, dovecot: Dovecot, user: str
 ) -> None:

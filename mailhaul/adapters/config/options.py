@@ -190,6 +190,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--syslog", off="--nosyslog",
     ),
     Option(
+        GLOBAL, "jsonlog", FLAG, False, "log in JSON, with a record for each message",
+        negation=WORD, on="--jsonlog", off="--nojsonlog", own=True,
+    ),
+    Option(
         GLOBAL, "invisible", FLAG, False, "add no Received line", negation=WORD,
         on="--invisible",
     ),

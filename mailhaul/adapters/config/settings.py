@@ -68,6 +68,7 @@ class GlobalSettings(_Settings):
     spambounce: bool
     softbounce: bool
     syslog: bool
+    jsonlog: bool
     invisible: bool
     showdots: bool
     properties: str | None

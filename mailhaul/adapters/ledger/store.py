@@ -23,7 +23,7 @@ from ..folders import make_private_folder, sync_folder
 
 T = TypeVar("T")
 
-VERSION = 4
+VERSION = 5
 
 MESSAGE = """
 CREATE TABLE message (
@@ -56,6 +56,9 @@ SYNC = """
 CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL);
 INSERT INTO sync VALUES (1, 0);
 """
+SUCCESS = """
+CREATE TABLE IF NOT EXISTS success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
+"""
 MAKE_ROOM = "ALTER TABLE message RENAME TO old_message;"
 TAKE_BACK = """
 INSERT INTO message (page, uid, size, state, action, recipients)
@@ -69,13 +72,15 @@ DROP TABLE old_message;
 """
 
 STEPS = {
-    0: PAGE + MESSAGE + SYNC,
+    0: PAGE + MESSAGE + SYNC + SUCCESS,
     # UIDs of POP3 are words, and messages that it keeps are remembered as seen.
-    1: MAKE_ROOM + MESSAGE + TAKE_BACK,
+    1: MAKE_ROOM + MESSAGE + TAKE_BACK + SUCCESS,
     # An offer has a name, by which a sink can find a message that it took just before a kill.
-    2: MAKE_ROOM + MESSAGE + TAKE_BACK,
+    2: MAKE_ROOM + MESSAGE + TAKE_BACK + SUCCESS,
     # What is refused over and over is counted, and set aside.
-    3: MAKE_ROOM + MESSAGE + TAKE_BACK_NAMED,
+    3: MAKE_ROOM + MESSAGE + TAKE_BACK_NAMED + SUCCESS,
+    # A daemon that starts knows since when an account has been in trouble.
+    4: SUCCESS,
 }
 """What brings a file of this version to the current one."""
 
@@ -116,6 +121,15 @@ class SqliteLedger:
             lambda db: db.execute("SELECT 1 FROM page WHERE account = ?", (account,)).fetchone()
         )
         return found is not None
+
+    def went_well(self, times: Mapping[str, float]) -> None:
+        """Note when polls of these went well last (Unix time)."""
+        rows = [(post, int(when)) for post, when in times.items()]
+        self.write(lambda db: db.executemany("INSERT OR REPLACE INTO success VALUES (?, ?)", rows))
+
+    def last_success(self) -> Mapping[str, int]:
+        """Return when a poll went well last (Unix time), for each that ever did."""
+        return dict(self.write(lambda db: db.execute("SELECT post, time FROM success").fetchall()))
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in one transaction, committed on return."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TextIO, assert_never
 
 from ...flows.account import Account
 from ...flows.fate import Fate
 from ...flows.outcome import ExitCode, Outcome
 from ...flows.report import Counted, Event, Handled, LimitReached, Reading, Said, Skipped
+from ...flows.source import in_words
 
 WHAT_FOLLOWS = {
     Fate.KEEP: "the message stays on the server",
@@ -68,11 +70,14 @@ class Lines:
     def detail(self, text: str) -> None:
         """Print a line for those who asked for more."""
         if self.verbosity > 1:
-            self._print(self.out, f"mailhaul: {self._redacted(text)}")
+            self._print(self.out, f"mailhaul: {self.redacted(text)}")
 
     def complain(self, text: str) -> None:
         """Print an error, silent or not."""
-        self._print(self.err, f"mailhaul: {self._redacted(text)}")
+        self._print(self.err, f"mailhaul: {self.redacted(text)}")
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Note what became of a message, for programs; people have read it already."""
 
     def raw(self, text: str) -> None:
         """Print a line without prefix, unless silent."""
@@ -86,15 +91,17 @@ class Lines:
             self._put(self.out, text)
             self._unfinished = True
 
-    def end(self, text: str) -> None:
-        """Print the last part of a line."""
+    def end(self, begun: str, text: str) -> None:
+        """Print the last part of a line that ``begun`` has begun."""
+        del begun
         if self.verbosity and self._unfinished:
             self._put(self.out, text, end="\n")
             self._unfinished = False
         else:
             self.raw(text.strip())
 
-    def _redacted(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """Return text without what is hidden."""
         for secret in self._hidden:
             text = text.replace(secret, "*")
         return text
@@ -143,20 +150,25 @@ class AccountLines:
         self._named_folders = named_folders
         self._sink = what
         self._whose = f"{account.user}@{account.truename}"
+        self._mailbox = ""
+        self._begun = ""
 
     def __call__(self, event: Event) -> None:
         """Print what a flow reports."""
         lines = self._lines
         match event:
             case Counted():
+                self._mailbox = event.mailbox
                 self._count(event)
             case Reading(number, total, header, size):
                 # With POP3 fetchmail knows the size of the whole only.
                 parts = f"({header} header octets) ({size} body octets)"
                 octets = parts if self._in_parts else f"({header + size} octets)"
-                lines.begin(f"reading message {self._whose}:{number} of {total} {octets}")
+                self._begun = f"reading message {self._whose}:{number} of {total} {octets}"
+                lines.begin(self._begun)
             case Handled(_, outcome, flushed, what_follows):
-                lines.end(" flushed" if flushed else " not flushed")
+                lines.end(self._begun, " flushed" if flushed else " not flushed")
+                lines.record(self._facts(event))
                 if not outcome.accepted:
                     lines.complain(self._error(outcome, what_follows))
                 if outcome.warning:
@@ -187,6 +199,21 @@ class AccountLines:
         octets = "" if counted.octets is None else f" ({counted.octets} octets)"
         count = f"{counted.total} message{plural(counted.total)}"
         self._lines.raw(f"{count}{seen} for {where}{octets}.")
+
+    def _facts(self, handled: Handled) -> dict[str, object]:
+        """Return what became of a message, in words of RFC 3501 and in octets."""
+        outcome = handled.outcome
+        return {
+            "account": f"{self._account.user}@{self._account.pollname}",
+            "folder": self._mailbox,
+            "uid": in_words(handled.uid),
+            "size": handled.size,
+            "sink": self._sink,
+            "outcome": outcome.verdict.value,
+            "reason": outcome.reason,
+            "recipients": [verdict.value for _, verdict in outcome.recipients],
+            "deleted": handled.flushed,
+        }
 
     def _error(self, outcome: Outcome, fate: Fate) -> str:
         return f"{self._sink} error: {outcome.reason}; {WHAT_FOLLOWS[fate]}"

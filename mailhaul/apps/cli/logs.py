@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TextIO, cast
 
 from ...flows.outcome import ExitCode, PollFailed
-from .lines import Lines
+from .lines import Lines, escape, write
 
 
 class LogLines(Lines):
     """Lines for readers who are not there: what comes in pieces is written as one line."""
-
-    def __init__(self, verbosity: int, out: TextIO | None = None, err: TextIO | None = None):
-        super().__init__(verbosity, out, err)
-        self._begun = ""
 
     def raw(self, text: str) -> None:
         """Write a line like any other."""
         self.say(text)
 
     def begin(self, text: str) -> None:
-        """Keep the first part of a line."""
-        self._begun = text
+        """Write nothing yet: others may write in between."""
 
-    def end(self, text: str) -> None:
+    def end(self, begun: str, text: str) -> None:
         """Write the line."""
-        begun, self._begun = self._begun, ""
         self.say(f"{begun}{text}")
+
+
+class JsonLines(LogLines):
+    """One JSON object for each line: ``time`` (RFC 3339), ``level`` and ``text``; and one with
+    ``event: message`` for each message, which has no ``text``.
+    """
+
+    def __init__(
+        self,
+        verbosity: int,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(verbosity, out, err)
+        self._clock = clock
+
+    def say(self, text: str) -> None:
+        """Write a line of progress, unless silent."""
+        if self.verbosity:
+            self._write(self.out, {"level": "info", "text": text})
+
+    def detail(self, text: str) -> None:
+        """Write a line for those who asked for more."""
+        if self.verbosity > 1:
+            self._write(self.out, {"level": "debug", "text": text})
+
+    def complain(self, text: str) -> None:
+        """Write an error, silent or not."""
+        self._write(self.err, {"level": "error", "text": text})
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Write what became of a message, unless silent."""
+        if self.verbosity:
+            self._write(self.out, {"level": "info", "event": "message", **facts})
+
+    def _write(self, stream: TextIO, facts: Mapping[str, object]) -> None:
+        import json
+
+        when = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        safe = {
+            name: escape(self.redacted(value)) if isinstance(value, str) else value
+            for name, value in facts.items()
+        }
+        write(stream, json.dumps({"time": when, **safe}) + "\n")
 
 
 class Syslog:
@@ -66,15 +108,18 @@ def log_file(path: str) -> TextIO | None:
     return open(fd, "a", encoding="utf-8", errors="backslashreplace")
 
 
-def lines_for(verbosity: int, logfile: str | None, *, syslog: bool) -> Lines | None:
-    """Return lines that go where the user wants them, None for the standard streams.
+def lines_for(
+    verbosity: int, logfile: str | None, *, syslog: bool, json: bool = False
+) -> Lines | None:
+    """Return lines that go where the user wants them, None for the standard streams and no JSON.
 
     A log file wins over syslog. Raises PollFailed (UNDEFINED) for one that cannot be written.
     """
+    kind = JsonLines if json else LogLines
     file = log_file(logfile) if logfile else None
     if file:
-        return LogLines(verbosity, file, file)
+        return kind(verbosity, file, file)
     if syslog:
         out, err = (cast(TextIO, Syslog(errors=errors)) for errors in (False, True))
-        return LogLines(verbosity, out, err)
-    return None
+        return kind(verbosity, out, err)
+    return kind(verbosity) if json else None

@@ -99,16 +99,21 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
 
 
 def logged(configuration: Configuration, lines: Lines) -> Lines | None:
-    """Return the lines of a log file or of syslog, None where the user wants neither."""
+    """Return the lines of a log file, of syslog or in JSON, None where the user wants none."""
     settings = configuration.globals
-    if not (settings.logfile or settings.syslog):
+    if not (settings.logfile or settings.syslog or settings.jsonlog):
         return None
     from .logs import lines_for
 
     if settings.logfile and not os.path.exists(settings.logfile):
         problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
         lines.complain(problem)
-    return lines_for(verbosity(configuration), settings.logfile, syslog=settings.syslog)
+    return lines_for(
+        verbosity(configuration),
+        settings.logfile,
+        syslog=settings.syslog,
+        json=settings.jsonlog,
+    )
 
 
 def start_daemon(

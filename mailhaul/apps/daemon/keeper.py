@@ -96,6 +96,9 @@ class Keeper:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.posts: list[Post] = []
+        self.last_success: dict[str, float] = {}
+        """When a poll went well last, by the names of posts: in Unix time, by this daemon or one
+        before."""
         self.stopping = False
         self._crew = crew
         self._lines = lines
@@ -146,6 +149,7 @@ class Keeper:
             user = (one.host, one.remote_user)
             for post in posts_of(one, interval, self._chance, WATCHED - watched[user]):
                 watched[user] += post.watched
+                post.last_success = self.last_success.get(post.name, 0.0)
                 yield post
 
     def wake(self) -> None:
@@ -223,7 +227,7 @@ class Keeper:
         post.last_code = code
         post.last_poll = self._wall_clock()
         if code in GOOD:
-            post.last_success = post.last_poll
+            post.last_success = self.last_success[post.name] = post.last_poll
         if remark := post.schedule.ended(trio.current_time(), code):
             self._lines.complain(f"{post.name}: {remark}")
 

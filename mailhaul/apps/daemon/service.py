@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -15,6 +16,7 @@ from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode
 from ..cli.lines import Lines
 from ..cli.polling import surroundings
@@ -59,10 +61,12 @@ class Service:
         self._around = self._around.with_stopping(lambda: self.keeper.stopping)
         self.keeper = Keeper(Crew(self._around), lines)
         self._stamp = self._rc_stamp()
+        self._written: dict[str, float] = {}
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
+        self._recall()
         self._keep(self._configuration)
         control = Control(self.keeper, socket_path(self._caller))
         try:
@@ -72,9 +76,28 @@ class Service:
                 self._notifier.ready(self._status())
                 await self.keeper.run()
                 nursery.cancel_scope.cancel()
+            self._remember(self._successes())
         finally:
             self._around.ledger.close()
         return ExitCode.SUCCESS
+
+    def _recall(self) -> None:
+        """Learn from the ledger since when an account may be in trouble."""
+        # A ledger that cannot be read is each poll's to complain of.
+        with suppress(LedgerFault):
+            self._written = dict(self._around.ledger.last_success())
+            self.keeper.last_success |= self._written
+
+    def _successes(self) -> dict[str, float]:
+        """Return what the ledger does not know of yet."""
+        return dict(self.keeper.last_success.items() - self._written.items())
+
+    def _remember(self, successes: Mapping[str, float]) -> None:
+        """Write it down."""
+        if successes:
+            with suppress(LedgerFault):
+                self._around.ledger.went_well(successes)
+                self._written |= successes
 
     def _keep(self, configuration: Configuration) -> None:
         self.keeper.keep(configuration.accounts, float(configuration.globals.daemon))
@@ -110,6 +133,7 @@ class Service:
                 self._lines.detail("the machine was asleep: all connections are made anew")
                 self.keeper.wake()
             behind = suspended_seconds()
+            await trio.to_thread.run_sync(self._remember, self._successes())
             self._notifier.status(self._status())
 
     async def _feed_watchdog(self) -> None:

@@ -46,6 +46,18 @@ def test_the_first_line_of_a_file_is_the_password(tmp_path: Path, caller: Caller
     assert revealed(f'passwordfile "{tmp_path}/secret"', caller) == b"sesame "
 
 
+def test_a_credential_of_systemd_is_found_by_the_name_of_the_file(
+    tmp_path: Path, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "gmail").write_bytes(b"handed over\n")
+    (tmp_path / "other").write_bytes(b"in its place\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert revealed("passwordfile gmail", caller) == b"handed over"
+    assert revealed("passwordfile ../somewhere/gmail", caller) == b"handed over"
+    assert revealed(f'passwordfile "{tmp_path}/other"', caller) == b"in its place"
+
+
 def test_a_command_prints_the_password(caller: Caller) -> None:
     assert revealed("passwordeval \"printf 'ses%s\\\\n' ame; echo more\"", caller) == b"sesame"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.adapters.ledger.lock import AccountLock
-from mailhaul.adapters.ledger.store import GENERATIONS, LedgerFault, SqliteLedger
+from mailhaul.adapters.ledger.store import GENERATIONS, STEPS, SUCCESS, LedgerFault, SqliteLedger
 from mailhaul.flows.account import Action
 from mailhaul.flows.memory import Held, Offer, Owed
 from mailhaul.flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
@@ -288,6 +288,29 @@ def test_a_ledger_of_the_first_version_is_read_on(path: str) -> None:
         assert page.owed() == [Owed(5, 100, Action.DELETE)]
         page.seen([b"a word"])
         ledger.close()
+
+
+def test_the_last_success_of_each_is_known_to_the_next_process(path: str) -> None:
+    ledger = SqliteLedger(path)
+    assert ledger.last_success() == {}
+    ledger.went_well({"joe@server": 1000.0})
+    ledger.went_well({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
+    ledger.close()
+    assert SqliteLedger(path).last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_ledger_of_any_version_learns_of_success(path: str, version: int) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    old = sqlite3.connect(path)
+    old.executescript(FIRST_SCHEMA)
+    for step in range(1, version):
+        old.executescript(STEPS[step].replace(SUCCESS, "") + f"PRAGMA user_version = {step + 1};")
+    old.close()
+    ledger = SqliteLedger(path)
+    ledger.went_well({"joe@server": 1.0})
+    assert ledger.page("imap joe@host", "smtp", "INBOX", 7).owed() == [Owed(5, 100, Action.DELETE)]
+    ledger.close()
 
 
 def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_what_is_shown_of_the_settings(tmp_path: Path, way: str) -> None:
 def test_what_goes_to_a_log_file() -> None:
     text = io.StringIO()
     lines = LogLines(2, text, text)
-    for write in (lines.say, lines.detail, lines.complain, lines.raw, lines.begin, lines.end):
+    for write in (lines.say, lines.detail, lines.complain, lines.raw, lines.begin):
         write(HARMFUL)
+    lines.end(HARMFUL, HARMFUL)
     assert text.getvalue().count(HARMLESS) == 6
     assert all(c.isprintable() or c == "\n" for c in text.getvalue())
