@@ -8,7 +8,7 @@ from typing import Protocol
 from ..protocols.record import Record
 from .account import Action
 from .outcome import Failures, Outcome
-from .source import Uid
+from .source import Listed, Uid
 
 
 class Owed(Record):
@@ -62,6 +62,10 @@ class Page(Protocol):
 
     def accepted(self, uid: Uid, size: int, action: Action, outcome: Outcome) -> None:
         """Note that the sink took it, the server's word for its octets, and what is owed."""
+        ...
+
+    def to_be_deleted(self, messages: Sequence[Listed]) -> None:
+        """Note that the user wants these deleted, though nobody gets them."""
         ...
 
     def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:

@@ -157,7 +157,7 @@ class Poll:
         self._new += len(choice.fetch)
         if account.check_only:
             return False
-        await self._skip(choice)
+        await self._skip(page, choice)
         total, read = source.total, self._tally.read
         fetch = self._for_this_session(choice.fetch)
         if fetch:
@@ -168,7 +168,7 @@ class Poll:
         if len(fetch) < len(choice.fetch):
             return True
         if account.flush and not account.fetchall:
-            await self._flush()
+            await self._flush(page)
         if choice.left:
             self._left += choice.left
             brought = self._tally.read - read
@@ -245,23 +245,28 @@ class Poll:
         if gone:
             await Note(lambda: page.settled(gone))
 
-    async def _skip(self, choice: Choice) -> None:
+    async def _skip(self, page: Page, choice: Choice) -> None:
         """Leave what is too large, or delete it unread where the user asked for that."""
         flushed = self._account.limitflush
         for message in choice.oversized:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
-        if flushed and choice.oversized:
-            self._source.perform(Action.DELETE, [message.uid for message in choice.oversized])
+        if flushed:
+            await self._delete(page, choice.oversized)
 
-    async def _flush(self) -> None:
+    async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
+        """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
+        if messages:
+            await Note(lambda: page.to_be_deleted(messages))
+            self._source.perform(Action.DELETE, [message.uid for message in messages])
+
+    async def _flush(self, page: Page) -> None:
         """Delete what was read before, as ``flush`` asks."""
         old = await self._source.old()
         if not self._source.remembers:
             old = [message for message in old if message.uid in self._seen]
         for message in old:
             self._report(Skipped(message.number, 0, "", flushed=True))
-        if old:
-            self._source.perform(Action.DELETE, [message.uid for message in old])
+        await self._delete(page, old)
         await self._source.finish()
 
     def _exit_code(self) -> ExitCode:

@@ -210,6 +210,9 @@ class Rows:
         self.world.step("accepted", uid)
         self.world.rows[uid] = "accepted"
 
+    def to_be_deleted(self, messages: Sequence[Listed]) -> None:
+        raise AssertionError("a ferry deletes nothing that was not delivered")
+
     def rejected(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
         self.world.step("rejected", uid)
         self.world.rows[uid] = "rejected"

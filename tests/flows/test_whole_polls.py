@@ -354,6 +354,18 @@ def test_without_uidplus_what_was_flagged_and_not_expunged_goes_at_the_next_poll
     assert (result.left, len(result.delivered)) == ([], 3)
 
 
+def test_without_uidplus_what_is_deleted_unread_is_known_as_ours(tmp_path: Path) -> None:
+    """Else it would stay, flagged, and keep all that follows from being expunged."""
+    world = small_world(tmp_path)
+    world.capabilities = frozenset({b"IMAP4REV1"})
+    world.inbox.append(message(4, b"x" * 5000 + b"\r\n"))
+    world.misbehaviour.hang_up = (Expunge,)
+    in_simulation(world, Simulation(), limit=1000, limitflush=True)
+    assert all(b"\\Deleted" in one.flags for one in world.inbox.messages)
+    world.misbehaviour.hang_up = ()
+    assert in_simulation(world, Simulation(), limit=1000, limitflush=True).left == []
+
+
 def test_what_the_server_does_not_tell_of_now_is_owed_all_the_same(tmp_path: Path) -> None:
     world = small_world(tmp_path)
     world.misbehaviour.hang_up = (UidStore,)

@@ -86,9 +86,9 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def until(met: Callable[[], object]) -> None:
+def until(met: Callable[[], object], patience: float = PATIENCE) -> None:
     """Wait until something is so: what other processes do has no other sign."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not met():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)

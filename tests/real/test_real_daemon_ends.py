@@ -18,7 +18,7 @@ import pytest
 
 from .corpus import simple
 from .course import WHOLE
-from .daemon import Daemon, box, entry, has_ended, until
+from .daemon import PATIENCE, Daemon, box, entry, has_ended, until
 from .mailhaul import MESSAGE_ID
 from .servers.dovecot import Dovecot
 from .servers.exim import Exim
@@ -44,8 +44,8 @@ def stop(daemon: Daemon) -> None:
 
 def reload(daemon: Daemon) -> None:
     text = daemon.rc.read_text().partition("\n")[2]
-    other = text.replace("fetchlimit 1000", "fetchlimit 999")
-    daemon.configure(other if other != text else text.replace("limit 999", "limit 1000"))
+    other = text.replace("99999", "88888")
+    daemon.configure(other if other != text else text.replace("88888", "99999"))
     os.kill(daemon.pid, signal.SIGHUP)
 
 
@@ -77,8 +77,8 @@ def test_nothing_is_lost_in_the_midst_of_mail(
     chance = random.Random(seed)
     other = dovecot.new_user()
     daemon.configure(
-        entry(dovecot, user, f"idle fetchlimit 1000 maildir {daemon.home}/Mail")
-        + entry(dovecot, other, f"fetchlimit 1000 smtphost localhost/{exim.port}", "again")
+        entry(dovecot, user, f"idle fetchlimit 99999 maildir {daemon.home}/Mail")
+        + entry(dovecot, other, f"fetchlimit 99999 smtphost localhost/{exim.port}", "again")
     )
     daemon.start(interval=1)
     sent = struck = 0
@@ -97,7 +97,7 @@ def test_nothing_is_lost_in_the_midst_of_mail(
     print(f"{struck} of {BLOWS} in the midst of mail")
     assert struck
     for one in (user, other):
-        until(partial(is_empty, dovecot, one))
+        until(partial(is_empty, dovecot, one), PATIENCE + BLOWS)
     in_files = [path.read_bytes() for path in box(daemon)]
     by_smtp = [one.data for one in exim.delivered()]
     assert [text for text in (*in_files, *by_smtp) if not WHOLE.search(text)] == []
@@ -111,4 +111,4 @@ def has_begun(daemon: Daemon, before: int) -> bool:
 
 
 def is_empty(dovecot: Dovecot, user: str) -> bool:
-    return not dovecot.messages(user)
+    return not dovecot.mailbox(user).files()

@@ -105,6 +105,9 @@ def draw_options(random: Random) -> dict[str, Any]:
         options["fetchlimit"] = random.randrange(1, 4)
     if random.random() < 0.1:
         options["limit"] = random.choice((80, 1000))
+        options["limitflush"] = random.random() < 0.5
+    if random.random() < 0.1:
+        options["flush"] = True
     if random.random() < 0.3:
         options["policy"] = Policy(softbounce=False, bouncemail=random.random() < 0.8)
     if random.random() < 0.1:

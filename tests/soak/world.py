@@ -356,20 +356,30 @@ class World:
         """A message leaves the mailbox only when the sink has it, or when others delete it."""
         text = message.text
         self.known.add(text)
-        if text not in self.others.touched and not self.is_accepted(text):
+        if text not in self.others.touched | self.may_go() and not self.is_accepted(text):
             raise Broken(f"message {message.uid} was deleted and never accepted")
+
+    def may_go(self) -> set[bytes]:
+        """Return what the user wants to be deleted unread: ``limitflush``."""
+        return self.oversized() if self.scenario.options.get("limitflush") else set()
+
+    def oversized(self) -> set[bytes]:
+        """Return what is never fetched."""
+        limit = self.scenario.options.get("limit", FOR_EVER * LONGEST)
+        return {text for text in self.known if len(text) > limit}
 
     def check_marks(self) -> None:
         """So it is with marks."""
         for message in self.inbox.messages:
             self.known.add(text := message.text)
-            if message.flags and text not in self.others.touched and not self.is_accepted(text):
+            excused = text in self.others.touched | self.may_go()
+            if message.flags and not excused and not self.is_accepted(text):
                 raise Broken(f"message {message.uid} is {message.flags} and was never accepted")
 
     def check_safe(self) -> None:
         """What is not on the server is in the sink, after a power loss too."""
         there = {message.text for message in self.inbox.messages} | self.others.touched
-        for text in self.known - there:
+        for text in self.known - there - self.may_go():
             if not self.is_accepted(text):
                 raise Broken(f"lost: {text[:80]!r}")
 
@@ -391,9 +401,7 @@ class World:
         """All mail is where it belongs, unless others have dealt with it."""
         if forever and "fetchlimit" in self.scenario.options:
             return
-        limit = self.scenario.options.get("limit", FOR_EVER * LONGEST)
-        oversized = {text for text in self.known if len(text) > limit}
-        excused = self.others.touched | self.others.hidden | oversized
+        excused = self.others.touched | self.others.hidden | self.oversized()
         if self.scenario.uids == "alike" and "keep" in self.scenario.options:
             # What has the unique id of a message that was read cannot be known as new.
             excused |= self.known

@@ -18,7 +18,7 @@ from typing import TypeVar
 from ...flows.account import Action
 from ...flows.memory import Held, Offer, Owed
 from ...flows.outcome import ExitCode, Failures, Outcome, PollFailed, Verdict
-from ...flows.source import Uid
+from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
 
 T = TypeVar("T")
@@ -245,6 +245,17 @@ class SqlitePage:
                     action.value,
                     fates(self._before(db, uid, size)[0], outcome),
                 ),
+            )
+        )
+
+    def to_be_deleted(self, messages: Sequence[Listed]) -> None:
+        """Note that the user wants these deleted, though nobody gets them."""
+        rows = [(self._number, one.uid, min(one.size, MOST)) for one in messages]
+        self._ledger.write(
+            lambda db: db.executemany(
+                "INSERT OR REPLACE INTO message (page, uid, size, state, action)"
+                f" VALUES (?, ?, ?, 'accepted', '{Action.DELETE.value}')",
+                rows,
             )
         )
 
