@@ -40,6 +40,28 @@ def test_it_polls_at_once_wakes_when_started_again_and_ends_when_told(
     until(lambda: not (daemon.home / "pid").exists())
 
 
+def test_a_wake_up_that_comes_too_early_does_no_harm(
+    daemon: Daemon, dovecot: Dovecot, user: str
+) -> None:
+    daemon.configure(entry(dovecot, user, f"maildir {daemon.home}/Mail"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mailhaul", "-N", "-f", str(daemon.rc), "-d", "3600"],
+        env={"PATH": os.defpath, "HOME": str(daemon.home)},
+    )
+    pidfile = daemon.home / "pid"
+    until(lambda: pidfile.exists() and pidfile.read_text())
+    while process.poll() is None and not daemon.starts:
+        for number in (signal.SIGUSR1, signal.SIGHUP):
+            process.send_signal(number)
+        time.sleep(0.001)
+    assert process.poll() is None
+    dovecot.deliver(user, simple(1))
+    process.send_signal(signal.SIGUSR1)
+    until(partial(has_come, daemon, 1))
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
 def test_a_second_start_wakes_it_and_refuses_what_it_cannot_pass_on(
     daemon: Daemon, dovecot: Dovecot, user: str
 ) -> None:

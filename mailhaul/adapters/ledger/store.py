@@ -250,11 +250,12 @@ class SqlitePage:
 
     def to_be_deleted(self, messages: Sequence[Listed]) -> None:
         """Note that the user wants these deleted, though nobody gets them."""
-        rows = [(self._number, one.uid, min(one.size, MOST)) for one in messages]
+        delete = Action.DELETE.value
+        rows = [(self._number, one.uid, min(one.size, MOST), delete) for one in messages]
         self._ledger.write(
             lambda db: db.executemany(
                 "INSERT OR REPLACE INTO message (page, uid, size, state, action)"
-                f" VALUES (?, ?, ?, 'accepted', '{Action.DELETE.value}')",
+                " VALUES (?, ?, ?, 'accepted', ?)",
                 rows,
             )
         )
