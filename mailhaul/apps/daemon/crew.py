@@ -61,7 +61,7 @@ class Crew:
             return await runtime.run(flow, self._engine(), self._gate)
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
-        """Poll one mailbox whenever its server has news; see ``watching.watch``.
+        """Poll mailboxes whenever their server has news; see ``watching.watch``.
 
         Its connection is its own from beginning to end, so there is nothing to wait for.
         """
