@@ -50,6 +50,7 @@ class NotifiedSource(WatchedSource):
         self._standing: dict[str, Standing] = {}
         self._changed: set[str] = set()
         self._heard_of: set[str] = set()
+        self._in_utf8 = False
         self._uidnext = 0
         self._forgotten = 0
         self._overflown = False
@@ -104,17 +105,35 @@ class NotifiedSource(WatchedSource):
 
     async def _ask_for_all(self) -> None:
         """Ask how all mailboxes stand, and to be told from now on. Raises NotWatched."""
+        missing = await self._ask_for(self._names())
+        if missing and not self._in_utf8:
+            self._in_utf8 = True
+            missing = await self._ask_for(self._names())
+        if missing:
+            raise NotWatched(f"the server does not watch {min(missing)!r}")
+
+    def _names(self) -> tuple[bytes, ...]:
+        """Return the folders as the server calls them.
+
+        Dovecot 2.3 takes, and tells, names in UTF-8 here, although nobody has enabled that.
+        """
+        if self._in_utf8:
+            return tuple(name.encode("utf-8", "surrogateescape") for name in self._folders)
+        return tuple(map(self._wire_name, self._folders.values()))
+
+    async def _ask_for(self, names: tuple[bytes, ...]) -> set[str]:
+        """Ask for news of these; return the folders of which nothing is told. Raises NotWatched."""
         self._heard_of = {self.mailbox}
         self._overflown = False
-        names = tuple(map(self._wire_name, self._folders.values()))
+        # Dovecot 2.3.19 tells nothing any more where one SET follows another.
+        self.channel.machine.send(Notify())
         # Expunges in the open mailbox wait, so that sequence numbers mean what they did (6.2).
         opened, others = b"SELECTED-DELAYED", b"MAILBOXES"
         groups = (EventGroup(opened, EVENTS), EventGroup(others, EVENTS, names))
         done = await self._ask(Notify(groups, status=True))
         if done.condition is not Condition.OK or self._overflown:
             raise NotWatched(f"the server does not watch so much: {shown(done.text)}")
-        if missing := set(self._folders.values()) - self._heard_of:
-            raise NotWatched(f"the server does not watch {min(missing)!r}")
+        return set(self._folders.values()) - self._heard_of
 
     def _keep_count(self, event: Any) -> None:
         match event:

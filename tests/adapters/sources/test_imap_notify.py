@@ -123,6 +123,8 @@ def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> N
     assert [where for _, where in told] == [("A",), ("INBOX",), ("B",), ("B",), ("A",)]
     assert max(at - hour * HOUR for hour, (at, _) in enumerate(told, 1)) < 1.5
     assert there.count(b"LOGIN") == 1
+    # The server is doubted every five minutes; Dovecot wants each SET to be undone before the next.
+    assert there.count(b"NOTIFY NONE") == there.count(b"NOTIFY SET") >= 5 * HOUR / DOUBT
     # All at first and after 28 and 56 minutes of each hour; where there is news only that one.
     assert there.count(b"EXAMINE") == 3 + 5 * 2 * 3 + 4
 
@@ -285,8 +287,11 @@ ANSWERS = {
 }
 
 
-def scripted(answers: dict[str, bytes]) -> World:
-    """A server that answers each command by a script, OK where there is none; b"" is silence."""
+def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> World:
+    """A server that answers each command by a script, OK where there is none; b"" is silence.
+
+    Behind AGAIN is what it answers the next time.
+    """
     script = ANSWERS | answers
 
     async def serve(channel: Channel[Raw]) -> None:
@@ -299,7 +304,10 @@ def scripted(answers: dict[str, bytes]) -> World:
                 raw.heard[:] = rest
                 words = line.split(b" ")
                 name = words[min(1, len(words) - 1)].decode()
-                at_once, later, more = script.get(name, b"TAG OK done\r\n").partition(b"LATER")
+                name = "NONE" if words[-1] == b"NONE" else name
+                now, _, script[name] = script.get(name, b"TAG OK done\r\n").partition(b"AGAIN")
+                script[name] = script[name] or now
+                at_once, later, more = now.partition(b"LATER")
                 for piece in (at_once, more):
                     told = piece.replace(b"TAG", words[0]).replace(b"BEFORE", before)
                     raw.outbox.put(told)
@@ -309,7 +317,7 @@ def scripted(answers: dict[str, bytes]) -> World:
             await Wait([channel], 1e6)
 
     script["LOGIN"] = b"TAG OK [CAPABILITY IMAP4rev1 IDLE NOTIFY] in\r\n"
-    return World(Raw, serve, FOLDERS)
+    return World(Raw, serve, folders)
 
 
 @pytest.mark.parametrize(
@@ -381,3 +389,19 @@ def test_a_server_that_ends_idle_by_itself_is_not_asked_without_end() -> None:
     there = scripted({"IDLE": b"+ idling\r\nTAG OK enough\r\n"})
     assert not there.look_and_wait(LONGEST_IDLE)
     assert there.count(b"IDLE") == 1
+
+
+def test_a_server_that_knows_names_in_utf8_alone_is_asked_so() -> None:
+    # Dovecot 2.3: what is asked for in modified UTF-7 is not found.
+    inbox, other = b"* STATUS INBOX (UIDNEXT 5)\r\n", b"* STATUS A&B (UIDNEXT %d)\r\n"
+    done = b"TAG OK done\r\n"
+    there = scripted(
+        {
+            "NOTIFY": inbox + done + b"AGAIN" + inbox + other % 5 + done,
+            "IDLE": b"+ idling\r\nLATER" + other % 6,
+        },
+        ["A&-B", "INBOX"],
+    )
+    [(at, where)] = there.watch()
+    assert (60 <= at < 62, where) == (True, ("A&-B",))
+    assert [b'"A&B"' in line for line in there.sent if b"NOTIFY SET" in line] == [False, True]
