@@ -21,6 +21,7 @@ from mailhaul.protocols.imap.commands import (
     CreateMailbox,
     Done,
     Enable,
+    EventGroup,
     Expunge,
     Fetch,
     Id,
@@ -95,7 +96,8 @@ COMMANDS: dict[str, Command | Continuation] = {
     "J": ListMailboxes(b"", (b"*",), (b"SUBSCRIBED",), (b"CHILDREN",), (b"MESSAGES",)),
     "U": ListSubscribed(),
     "T": AskStatus(b"INBOX", (b"MESSAGES", b"UIDNEXT")),
-    "Y": Notify(b"NONE"),
+    "Y": Notify(),
+    "V": Notify((EventGroup(b"MAILBOXES", (b"MessageNew",), (b"a\xe9b", b"INBOX")),), status=True),
 }
 
 

@@ -15,6 +15,7 @@ import trio.testing
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.cli.lines import Lines
 from mailhaul.apps.daemon.crew import Crew
 from mailhaul.apps.daemon.keeper import WATCHED, Keeper, Post
@@ -61,6 +62,7 @@ class FakeCrew:
 
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = {}
+        self.notifies = True
 
     def box(self, settings: AccountSettings) -> Box:
         return self.boxes.setdefault(settings.remote_user, Box())
@@ -78,6 +80,8 @@ class FakeCrew:
             while True:
                 await trio.sleep(0.1)
                 code = box.look()
+                if len(settings.folders) > 1 and not self.notifies:
+                    raise NotWatched("the server does not offer NOTIFY")
                 told(code, code is not ExitCode.SOCKET and code is not ExitCode.AUTHFAIL)
                 if code in (ExitCode.SOCKET, ExitCode.AUTHFAIL):
                     return code
@@ -227,8 +231,46 @@ def test_a_connection_that_waits_comes_back_after_an_outage(world: World) -> Non
     world.run(story, entries(1, "idle"), 300.0)
 
 
+MANY = ",".join(f"F{n}" for n in range(WATCHED + 5))
+
+
+def test_one_connection_watches_all_folders_but_those_that_the_server_has_to_name(
+    world: World,
+) -> None:
+    async def story() -> None:
+        await trio.sleep(3600)
+        assert world.crew.boxes["u0"].most_open == 1
+        whole, rest = world.keeper.posts
+        assert (whole.name, whole.watched, state_of(whole)) == (
+            "u0@h0 (15 folders)",
+            True,
+            "watching",
+        )
+        assert (rest.name, rest.watched, rest.settings.folders) == ("u0@h0", False, ("Lists/*",))
+
+    world.run(story, entries(1, f'folder {MANY},"Lists/*" idle'), 300.0)
+
+
+def test_folders_that_had_to_be_taken_apart_stay_so_over_a_reload(world: World) -> None:
+    world.crew.notifies = False
+
+    async def story() -> None:
+        await trio.sleep(10)
+        before = list(world.keeper.posts)
+        assert [post.name for post in before] == ["u0@h0 (A)", "u0@h0 (B)"]
+        assert [state_of(post) for post in before] == ["watching", "watching"]
+        polls = world.crew.boxes["u0"].polls
+        world.keeper.keep(world.accounts(entries(2, "folder A,B idle")), 300.0)
+        await trio.sleep(10)
+        assert world.keeper.posts[:2] == before
+        assert world.crew.boxes["u0"].polls == polls
+        assert len(world.keeper.posts) == 4
+
+    world.run(story, entries(1, "folder A,B idle"), 300.0)
+
+
 def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
-    folders = ",".join(f"F{n}" for n in range(WATCHED + 5))
+    world.crew.notifies = False
 
     async def story() -> None:
         await trio.sleep(3600)
@@ -237,7 +279,7 @@ def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
         (rest,) = [post for post in world.keeper.posts if not post.watched]
         assert len(rest.settings.folders) == 5
 
-    world.run(story, entries(1, f"folder {folders} idle"), 300.0)
+    world.run(story, entries(1, f"folder {MANY} idle"), 300.0)
 
 
 def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> None:
@@ -246,6 +288,8 @@ def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> N
         f"poll h via imap.x proto imap user {user} pass p folder {where} idle maildir x\n"
         for user, where in (("joe", folders), ("joe", "A,B,C,D,E"), ("ann", "A,B"))
     )
+
+    world.crew.notifies = False
 
     async def story() -> None:
         await trio.sleep(3600)

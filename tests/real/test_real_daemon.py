@@ -98,18 +98,6 @@ def test_with_idle_mail_is_there_within_a_second(
     until(lambda: len(exim.delivered()) == 3)
 
 
-def test_each_of_several_folders_is_watched(daemon: Daemon, dovecot: Dovecot, user: str) -> None:
-    other = dovecot.mailbox(user, "Other")
-    other.deliver(simple(1))
-    daemon.configure(entry(dovecot, user, f'folder INBOX,Other idle maildir "{daemon.home}/Mail"'))
-    daemon.start()
-    until(lambda: list(daemon.states().values()) == ["watching", "watching"])
-    assert len(box(daemon)) == 1
-    other.deliver(simple(2))
-    dovecot.deliver(user, simple(3))
-    until(lambda: len(box(daemon)) == 3)
-
-
 def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(
     daemon: Daemon, dovecot: Dovecot, user: str
 ) -> None:

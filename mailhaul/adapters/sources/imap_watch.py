@@ -5,7 +5,7 @@ So new mail is fetched over a connection that is open, secured and logged in alr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
@@ -66,23 +66,29 @@ class WatchedSource(ImapSource):
         """Whether the server says by itself when mail has come."""
         return self._good and b"IDLE" in self.channel.machine.capabilities
 
-    async def news(self, seconds: float = LONGEST_IDLE) -> bool:
-        """Wait until mail comes, at most so long; return whether some has.
+    async def news(self, seconds: float = LONGEST_IDLE) -> Sequence[str]:
+        """Wait until mail comes, at most so long; return the mailbox if some has.
 
         Raises ProtocolError or RuntimeFault when the connection is no more. Its death is noticed
         at the latest when the waiting is over and nobody answers.
         """
         # What came while the poll was busy with other mail is news too.
         if not self._news:
-            self._granted = self._ended = False
-            self.channel.machine.send(Idle())
-            # Before the server agrees to wait, DONE would be no word of the dialogue.
-            await self._demand(lambda: self._granted)
-            await self._until(lambda: self._news, seconds)
-            if not self._ended:
-                self.channel.machine.send(Done())
-                await self._demand(lambda: False)
-        return self._news
+            await self._idle(lambda: self._news, seconds)
+        return (self.mailbox,) if self._news else ()
+
+    async def _idle(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Be idle until something is met, at most so long; False if the server has enough of it."""
+        self._granted = self._ended = False
+        self.channel.machine.send(Idle())
+        # Before the server agrees to wait, DONE would be no word of the dialogue.
+        await self._demand(lambda: self._granted)
+        await self._until(met, seconds)
+        if self._ended:
+            return False
+        self.channel.machine.send(Done())
+        await self._demand(lambda: False)
+        return True
 
     async def _demand(self, met: Callable[[], bool]) -> None:
         """Wait for what the server owes. Raises TimedOut."""

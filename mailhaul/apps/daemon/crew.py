@@ -63,7 +63,7 @@ class Crew:
             return await runtime.run(flow, self._engine(), self._gate, self._desk)
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
-        """Poll one mailbox whenever its server has news; see ``watching.watch``.
+        """Poll mailboxes whenever their server has news; see ``watching.watch``.
 
         Connecting and the first poll take their turn among the other polls; behind that there is
         nothing to wait for.

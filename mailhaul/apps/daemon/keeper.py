@@ -1,7 +1,7 @@
 """Keeps accounts polled, each on its own schedule, until it is told to stop.
 
-A *post* is one thing that is kept: an account, or one of its mailboxes where its server tells of
-new mail there (``idle``).
+A *post* is one thing that is kept: an account, or those of its mailboxes of which the server tells
+(``idle``): all of them over one connection, or each over its own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import trio
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
+from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD, Schedule
 from ..cli.interrupted import place_of
 from ..cli.lines import Lines
 from .crew import Crew
 
+TOGETHER = 100
+"""Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
 WATCHED = 10
 """Connections that one user may hold open to wait for news; Gmail allows 15 in all."""
 LAST_SECONDS = 20.0
@@ -50,7 +53,10 @@ class Post:
     def name(self) -> str:
         """What people call it."""
         whose = f"{self.settings.remote_user}@{self.settings.pollname}"
-        return f"{whose} ({self.settings.folders[0]})" if self.watched else whose
+        if not self.watched:
+            return whose
+        first, *others = self.settings.folders
+        return f"{whose} ({len(others) + 1} folders)" if others else f"{whose} ({first})"
 
     @property
     def is_watching(self) -> bool:
@@ -65,20 +71,25 @@ class Post:
 
 def posts_of(
     settings: AccountSettings,
-    interval: float,
+    every: float,
     chance: Callable[[], float],
+    *,
+    apart: bool = False,
     room: int = WATCHED,
 ) -> Iterator[Post]:
     """Yield what there is to keep of one account.
 
-    Mailboxes that the server has to name first (patterns), and those for which there is no
-    connection left of ``room``, are polled in turn.
+    Its mailboxes are watched together, or each on its own (``apart``). Those that the server has
+    to name first (patterns), and those for which no connection is left of ``room``, are polled in
+    turn.
     """
-    every = interval * max(1, settings.interval)
     can_wait = settings.idle and settings.protocol == "imap"
-    folders = [name for name in settings.folders if can_wait and not is_pattern(name)][:room]
-    for name in folders:
-        yield Post(settings.with_folders([name]), Schedule(every, chance), watched=True)
+    folders = [name for name in settings.folders if can_wait and not is_pattern(name)]
+    most = room if apart else TOGETHER * min(room, 1)
+    del folders[most:]
+    together = [folders] if folders else []
+    for names in [[name] for name in folders] if apart else together:
+        yield Post(settings.with_folders(names), Schedule(every, chance), watched=True)
     rest = tuple(name for name in settings.folders if name not in folders)
     if rest or not folders:
         yield Post(settings.with_folders(rest), Schedule(every, chance))
@@ -99,6 +110,9 @@ class Keeper:
         self.last_success: dict[str, float] = {}
         """When a poll went well last, by the names of posts: in Unix time, by this daemon or one
         before."""
+        self._accounts: Sequence[AccountSettings] = ()
+        self._interval = 0.0
+        self._apart: set[tuple[object, ...]] = set()
         self.stopping = False
         self._crew = crew
         self._lines = lines
@@ -129,7 +143,8 @@ class Keeper:
 
     def keep(self, accounts: Sequence[AccountSettings], interval: float) -> None:
         """Keep these accounts from now on. Those that have not changed go on undisturbed."""
-        wanted = list(self._posts_of(accounts, interval))
+        self._accounts, self._interval = accounts, interval
+        wanted = list(self._posts_of(accounts))
         there = {self._identity(post): post for post in self.posts}
         kept = [there.pop(self._identity(post), post) for post in wanted]
         for post in there.values():
@@ -142,15 +157,23 @@ class Keeper:
                     self._nursery.start_soon(self._keep, post)
         self.posts = kept
 
-    def _posts_of(self, accounts: Sequence[AccountSettings], interval: float) -> Iterator[Post]:
+    def _posts_of(self, accounts: Sequence[AccountSettings]) -> Iterator[Post]:
         """Yield all posts. A user has so many connections, in however many entries he stands."""
         watched: Counter[tuple[str, str]] = Counter()
         for one in accounts:
             user = (one.host, one.remote_user)
-            for post in posts_of(one, interval, self._chance, WATCHED - watched[user]):
+            for post in self._posts_of_one(one, WATCHED - watched[user]):
                 watched[user] += post.watched
                 post.last_success = self.last_success.get(post.name, 0.0)
                 yield post
+
+    def _posts_of_one(self, settings: AccountSettings, room: int) -> Sequence[Post]:
+        """Return what there is to keep of an account, as its server allows it."""
+        every = self._interval * max(1, settings.interval)
+        posts = list(posts_of(settings, every, self._chance, room=room))
+        if any(self._identity(post) in self._apart for post in posts):
+            return list(posts_of(settings, every, self._chance, apart=True, room=room))
+        return posts
 
     def wake(self) -> None:
         """Poll everything that is not paused at once, whatever its schedule says."""
@@ -216,7 +239,12 @@ class Keeper:
                 post.scope.cancel()
 
         began = trio.current_time()
-        await self._crew.watch(post.settings, self._lines, told)
+        try:
+            await self._crew.watch(post.settings, self._lines, told)
+        except NotWatched:
+            self._apart.add(self._identity(post))
+            self.keep(self._accounts, self._interval)
+            return
         # What broke while nothing was under way is made anew soon, but not over and over.
         if post.is_watching:
             lasted = trio.current_time() - began

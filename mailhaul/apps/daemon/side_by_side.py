@@ -11,6 +11,7 @@ from random import random
 import trio
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
 from ..cli.interrupted import place_of
 from ..cli.lines import Lines, write
@@ -18,7 +19,7 @@ from ..cli.logs import LogLines
 from ..cli.plan import Surroundings, kind_of
 from ..cli.polling import combined
 from .crew import Crew
-from .keeper import posts_of
+from .keeper import Post, posts_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -54,17 +55,20 @@ def waits_for_news(settings: AccountSettings, around: Surroundings) -> bool:
     return settings.idle and kind_of(settings) == "imap" and not around.check
 
 
-async def wait_for_news(crew: Crew, settings: AccountSettings, lines: Lines) -> ExitCode:
-    """Poll an account, and go on as long as its server tells of new mail."""
-    posts = list(posts_of(settings, 0.0, random))
+async def wait_for_news(crew: Crew, posts: Sequence[Post], lines: Lines) -> ExitCode:
+    """Poll what there is of an account, and go on as long as its server tells of new mail."""
     codes = [ExitCode.NOMAIL] * len(posts)
 
     async def one(place: int) -> None:
         post = posts[place]
-        if post.watched:
-            codes[place] = await crew.watch(post.settings, lines, lambda code, tells_news: None)
-        else:
+        if not post.watched:
             codes[place] = await crew.poll(post.settings, lines)
+            return
+        try:
+            codes[place] = await crew.watch(post.settings, lines, lambda code, tells_news: None)
+        except NotWatched:
+            apart = list(posts_of(post.settings, 0.0, random, apart=True))
+            codes[place] = await wait_for_news(crew, apart, lines)
 
     async with trio.open_nursery() as nursery:
         for place in range(len(posts)):
@@ -87,7 +91,8 @@ async def _poll_all(
 
     async def one(place: int) -> None:
         if waits_for_news(accounts[place], around):
-            codes[place] = await wait_for_news(crew, accounts[place], lines)
+            posts = list(posts_of(accounts[place], 0.0, random))
+            codes[place] = await wait_for_news(crew, posts, lines)
             return
         sheaf = sheaves[place]
         try:

@@ -1,10 +1,14 @@
-"""The flow of an account whose server tells of new mail: poll, wait for news, poll again."""
+"""The flow of an account whose server tells of new mail: poll, wait for news, poll again.
+
+One mailbox is watched by IDLE, several over one connection by NOTIFY.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.sources.imap_notify import NotifiedSource, NotWatched
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
 from ...flows.outcome import ExitCode
@@ -24,31 +28,68 @@ Told = Callable[[ExitCode, bool], None]
 async def watch(
     settings: AccountSettings, around: Surroundings, lines: Lines, told: Told
 ) -> ExitCode:
-    """Poll one mailbox, and again whenever something has come; return how the last poll ended.
+    """Poll mailboxes, and each again when something has come; return how the last poll ended.
 
     It comes back when the server does not tell news, when a poll fails, and when the connection
-    breaks while nothing is under way: that is no failure, the next poll will show.
+    breaks while nothing is under way: that is no failure, the next poll will show. Raises
+    NotWatched where several mailboxes cannot be watched over one connection.
     """
+    source = source_for(settings, around, lines)
+    try:
+        code = await keep_watching(source, settings, around, lines, told)
+    except NotWatched as reason:
+        await source.leave()
+        lines.detail(f"{source.channel.peer}: each folder has its own connection: {reason}")
+        raise
+    await source.leave()
+    return code
+
+
+def source_for(settings: AccountSettings, around: Surroundings, lines: Lines) -> WatchedSource:
+    """Return what watches one mailbox, or several."""
     report = account_lines(settings, account_of(settings, around.check), lines)
     access = access_of(settings, around.tracer("IMAP"))
-    source = WatchedSource(access, report, with_marks=settings.append is not None)
+    with_marks = settings.append is not None
+    if len(settings.folders) > 1:
+        return NotifiedSource(access, report, settings.folders, with_marks=with_marks)
+    return WatchedSource(access, report, with_marks=with_marks)
+
+
+async def keep_watching(
+    source: WatchedSource,
+    settings: AccountSettings,
+    around: Surroundings,
+    lines: Lines,
+    told: Told,
+) -> ExitCode:
+    """Do as ``watch`` says, but for the log-out."""
+    wanted = settings
     while True:
-        code = await poll_account(settings, around, lines, source)
+        code = await poll_account(wanted, around, lines, source)
         told(code, source.tells_news)
         if around.stopping():
             # What came meanwhile is not fetched any more, and would be news for ever.
-            break
+            return code
+        if isinstance(source, NotifiedSource):
+            insist_on_one(source, code)
         # Behind the fetchlimit there is more to fetch, but not now.
         if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
-            break
+            return code
         try:
             began = await Now()
-            if not await source.news() and await Now() - began < PAUSE:
+            news = await source.news()
+            if not news and await Now() - began < PAUSE:
                 # A server that ends IDLE by itself would be asked without end.
                 await Sleep(PAUSE)
         except (ProtocolError, RuntimeFault) as error:
             lines.detail(describe(source.channel, error))
-            code = ExitCode.SOCKET
-            break
-    await source.leave()
-    return code
+            return ExitCode.SOCKET
+        wanted = settings.with_folders(news) if news else settings
+
+
+def insist_on_one(source: NotifiedSource, code: ExitCode) -> None:
+    """Raise NotWatched where a poll has shown that one connection is not enough."""
+    if code is ExitCode.ERROR:
+        raise NotWatched("a folder that the server refuses is not to stop the others")
+    if code in GOOD and not source.can_notify:
+        raise NotWatched("the server does not offer NOTIFY")

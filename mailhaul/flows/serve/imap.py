@@ -27,6 +27,7 @@ from ...protocols.imap.commands import (
     Move,
     Namespace,
     Noop,
+    Notify,
     Search,
     Select,
     StartTls,
@@ -68,9 +69,10 @@ from ..channel import Channel, next_event
 from ..requests import Close, RuntimeFault, TimedOut, Wait
 from .imap_mailboxes import MailboxCommands, OnMailboxes
 from .imap_messages import OpenMailbox
+from .imap_news import MailboxNews
 from .imap_queries import SYSTEM_FLAGS, Refused, canonical
 from .logins import Logins, Nonces
-from .mailboxes import Mailboxes, Message
+from .mailboxes import Mailbox, Mailboxes, Message
 
 PATIENCE = 1800.0
 """Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
@@ -82,7 +84,7 @@ ALL_CAPABILITIES = (
     *CAPABILITIES,
     *(b"SASL-IR", b"ID", b"IDLE", b"ENABLE", b"NAMESPACE", b"CHILDREN", b"UNSELECT", b"MOVE"),
     *(b"ESEARCH", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE", b"CREATE-SPECIAL-USE"),
-    *(b"STATUS=SIZE", b"CONDSTORE", b"QRESYNC", b"COMPRESS=DEFLATE"),
+    *(b"STATUS=SIZE", b"CONDSTORE", b"QRESYNC", b"COMPRESS=DEFLATE", b"NOTIFY"),
 )
 """All that this server can do. What is not announced it does not do either."""
 NEEDED: dict[type, bytes] = {
@@ -95,6 +97,7 @@ NEEDED: dict[type, bytes] = {
     UidMove: b"MOVE",
     UidExpunge: b"UIDPLUS",
     Compress: b"COMPRESS=DEFLATE",
+    Notify: b"NOTIFY",
 }
 """The capability without which a command is refused."""
 TO_ENABLE = frozenset({b"CONDSTORE", b"QRESYNC"})
@@ -111,13 +114,15 @@ class Misbehaviour:
     of that message were sent, whenever it is asked for, so that its size in octets cuts between the
     text and the answer to the command. ``refuse`` are commands that are answered with NO,
     ``silent`` those that are never answered, and ``hang_up`` those at which the connection is
-    closed.
+    closed. ``blind``: what NOTIFY was to tell of goes unnoticed, as with Dovecot 2.3 does mail
+    that was put into a Maildir behind its back.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
     refuse: Collection[type] = ()
     silent: Collection[type] = ()
     hang_up: Collection[type] = ()
+    blind: bool = False
 
 
 class Hangup(Exception):
@@ -144,6 +149,7 @@ class ImapService:
         self._secure = secure
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._mailboxes = MailboxCommands(mailboxes, self._machine.send)
+        self._news = MailboxNews(mailboxes, self._machine.send)
         self._open: OpenMailbox | None = None
         self._enabled: set[bytes] = set()
         self._left = dict(self._misbehaviour.cut)
@@ -166,9 +172,25 @@ class ImapService:
     async def _next(self) -> Command | Closed:
         """Return the next command; what belongs to none before it is passed over."""
         while True:
-            heard: Heard | Closed = await next_event(self._channel, PATIENCE)
+            if self._news.wanted:
+                heard = await self._listen(expunged=self._news.removals_too)
+            else:
+                heard = await next_event(self._channel, PATIENCE)
             if isinstance(heard, Command | Closed):
                 return heard
+
+    async def _listen(self, *, expunged: bool) -> Heard | Closed:
+        """Return what is heard next, and tell the client news meanwhile. Raises TimedOut."""
+        waited = 0.0
+        while waited < PATIENCE:
+            try:
+                heard: Heard | Closed = await next_event(self._channel, GLANCE)
+            except TimedOut:
+                waited += GLANCE
+                self._tell_news(expunged=expunged)
+            else:
+                return heard
+        raise TimedOut(PATIENCE)
 
     def _announced(self) -> frozenset[bytes]:
         extra = {b"STARTTLS"} if self._secure and not self._channel.tls else set[bytes]()
@@ -219,6 +241,8 @@ class ImapService:
                 self._enable(names)
             case Idle():
                 await self._idle(command)
+            case Notify():
+                self._news.choose(command, self._opened)
             case Append():
                 return await self._append(command)
             case Select():
@@ -311,6 +335,10 @@ class ImapService:
         return Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
 
     @property
+    def _opened(self) -> Mailbox | None:
+        return self._open.mailbox if self._open else None
+
+    @property
     def _counts_changes(self) -> bool:
         return b"CONDSTORE" in self._capabilities
 
@@ -340,18 +368,7 @@ class ImapService:
 
     async def _idle(self, command: Idle) -> None:
         self._machine.send(Idling(command))
-        waited = 0.0
-        while True:
-            try:
-                heard = await next_event(self._channel, GLANCE)
-            except TimedOut:
-                waited += GLANCE
-                if waited >= PATIENCE:
-                    raise
-                self._tell_news(expunged=True)
-                continue
-            if isinstance(heard, Done):
-                return
+        if not isinstance(await self._listen(expunged=True), Done):
             raise Hangup
 
     async def _continuation(self) -> Heard:
@@ -364,8 +381,10 @@ class ImapService:
     # News
 
     def _tell_news(self, *, expunged: bool) -> None:
-        """Say what has happened to the mailbox since the client was told last (5.2)."""
+        """Say what has happened to mailboxes since the client was told last (5.2)."""
         box, send = self._open, self._machine.send
+        if not self._misbehaviour.blind:
+            self._news.tell(self._opened)
         if box is None:
             return
         news = box.view.catch_up(expunged=expunged)

@@ -18,6 +18,7 @@ from .commands import (
     CreateMailbox,
     DeleteMailbox,
     Enable,
+    EventGroup,
     Expunge,
     Fetch,
     Id,
@@ -49,6 +50,8 @@ from .strings import Abilities, Wire
 
 OnMessages = Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove
 
+MESSAGE_NEW = b"MESSAGENEW"
+"""The one event of NOTIFY that takes items (RFC 5465, 5.2), in upper case."""
 NAMES: dict[type, str] = {
     Capability: "CAPABILITY",
     Noop: "NOOP",
@@ -219,7 +222,28 @@ def _append(wire: Wire, command: Append) -> None:
 
 
 def _notify(wire: Wire, command: Notify) -> None:
-    wire.raw(command.wanted)
+    if not command.groups:
+        wire.verbatim(b"NONE")
+        return
+    wire.verbatim(b"SET STATUS" if command.status else b"SET")
+    for group in command.groups:
+        wire.verbatim(b" (").raw(group.which)
+        if group.names:
+            wire.verbatim(b" (")
+            for place, name in enumerate(group.names):
+                wire.verbatim(b" " if place else b"").string(name)
+            wire.verbatim(b")")
+        _events(wire.verbatim(b" "), group)
+        wire.verbatim(b")")
+
+
+def _events(wire: Wire, group: EventGroup) -> None:
+    """Write the events of a group; what is to be told of new messages stands behind theirs."""
+    if not group.events:
+        wire.verbatim(b"NONE")
+        return
+    items = b" (%b)" % b" ".join(group.fetch) if group.fetch else b""
+    wire.listed(event + items if event.upper() == MESSAGE_NEW else event for event in group.events)
 
 
 def _search(wire: Wire, command: Search | UidSearch) -> None:

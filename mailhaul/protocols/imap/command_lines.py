@@ -22,6 +22,7 @@ from .commands import (
     CreateMailbox,
     DeleteMailbox,
     Enable,
+    EventGroup,
     Expunge,
     Fetch,
     Id,
@@ -56,6 +57,12 @@ from .values import Atom, Part, Streamed, Text, Value, parse_values
 
 NESTING = 3
 """Depth of parentheses in an argument: RETURN (STATUS (...)) needs two."""
+GROUPS = frozenset({b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED"})
+NAMED_GROUPS = frozenset({b"MAILBOXES", b"SUBTREE"})
+"""What NOTIFY may be about: without and with names (RFC 5465, section 6)."""
+MESSAGE_NEW = b"MESSAGENEW"
+MESSAGE_PAIR = frozenset({MESSAGE_NEW, b"MESSAGEEXPUNGE"})
+MESSAGE_EVENTS = MESSAGE_PAIR | {b"FLAGCHANGE", b"ANNOTATIONCHANGE"}
 DIGITS = 19
 """Digits of the largest number: change numbers have 63 bits (RFC 7162, section 7)."""
 
@@ -102,11 +109,7 @@ class Arguments:
 
     def words(self, what: str) -> tuple[bytes, ...]:
         """Take a list of atoms and strings."""
-        values = self.values(what)
-        found = tuple(bytes(value) for value in values if isinstance(value, Atom | Text))
-        if len(found) != len(values):
-            raise BadSyntax(f"a list of {what} belongs here")
-        return found
+        return words_of(self.values(what), what)
 
     def rest(self) -> tuple[bytes, ...]:
         """Take all words that are left; there has to be one."""
@@ -258,6 +261,48 @@ def _status(arguments: Arguments) -> Command:
     return AskStatus(arguments.string("a mailbox"), upper(arguments.words("items")))
 
 
+def _notify(arguments: Arguments) -> Command:
+    if arguments.skip(b"NONE"):
+        return Notify()
+    if not arguments.skip(b"SET"):
+        raise BadSyntax("SET or NONE belongs here")
+    status = arguments.skip(b"STATUS")
+    groups = [_event_group(arguments.values("mailboxes and events"))]
+    while not arguments.over:
+        groups.append(_event_group(arguments.values("mailboxes and events")))
+    return Notify(tuple(groups), status)
+
+
+def _event_group(values: list[Value]) -> EventGroup:
+    match values:
+        case [Atom() as which, wanted] if which.upper() in GROUPS:
+            names: tuple[bytes, ...] = ()
+        case [Atom() as which, Atom() | Text() as name, wanted] if which.upper() in NAMED_GROUPS:
+            names = (bytes(name),)
+        case [Atom() as which, list() as some, wanted] if which.upper() in NAMED_GROUPS and some:
+            names = words_of(some, "mailboxes")
+        case _:
+            raise BadSyntax("an event group is made of mailboxes and events")
+    events, fetch = _events(wanted)
+    known = set(upper(events))
+    if known & MESSAGE_EVENTS and not known >= MESSAGE_PAIR:
+        raise BadSyntax("MessageNew and MessageExpunge go together (RFC 5465, 5)")
+    return EventGroup(which.upper(), events, names, fetch)
+
+
+def _events(wanted: Value) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return events, and the items that stand behind MessageNew."""
+    match wanted:
+        case Atom() if wanted.upper() == b"NONE":
+            return (), ()
+        case [Atom() as first, list() as items, *more] if first.upper() == MESSAGE_NEW:
+            return words_of([first, *more], "events"), words_of(items, "items")
+        case list() if wanted:
+            return words_of(wanted, "events"), ()
+        case _:
+            raise BadSyntax("a list of events belongs here")
+
+
 def _compress(arguments: Arguments) -> Command:
     if arguments.string("DEFLATE").upper() != b"DEFLATE":
         raise BadSyntax("DEFLATE is the only way to compress")
@@ -298,6 +343,7 @@ ARGUMENTS: dict[bytes, Callable[[Arguments], Command]] = {
     b"LIST": _list,
     b"LSUB": _lsub,
     b"STATUS": _status,
+    b"NOTIFY": _notify,
 }
 """Commands whose arguments are values."""
 
@@ -350,8 +396,6 @@ def read_message_command(verb: bytes, line: bytes, *, uid: bool = False) -> Comm
             return UidExpunge(sequence_set(line))
         case b"UID" if behind and not uid:
             return read_message_command(first.upper(), behind, uid=True)
-        case b"NOTIFY" if line and not uid:
-            return Notify(line)
         case _ if uid:
             raise BadSyntax("this command has no UID form, or an argument is missing")
         case _:
@@ -408,6 +452,14 @@ def split_items(line: bytes, *, behind_is_list: bool = True) -> tuple[bytes, byt
 
 
 # Pieces
+
+
+def words_of(values: list[Value], what: str) -> tuple[bytes, ...]:
+    """Return what is in a list of atoms and strings."""
+    found = tuple(bytes(value) for value in values if isinstance(value, Atom | Text))
+    if len(found) != len(values):
+        raise BadSyntax(f"a list of {what} belongs here")
+    return found
 
 
 def sequence_set(text: bytes) -> bytes:

@@ -178,10 +178,28 @@ class Done(Record):
     """Wait no longer for news (RFC 2177)."""
 
 
-class Notify(Record):
-    """Choose which news come unasked (RFC 5465): b"SET (...)" or b"NONE", as sent."""
+class EventGroup(Record):
+    """Which news of which mailboxes (RFC 5465, sections 5 and 6).
 
-    wanted: bytes
+    ``which`` is b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL" or b"SUBSCRIBED"; or
+    b"MAILBOXES" or b"SUBTREE", with ``names``. ``events`` are such as b"MessageNew"; none at all
+    mutes these mailboxes. ``fetch`` are the items told of each new message in the selected one.
+    """
+
+    which: bytes
+    events: tuple[bytes, ...] = ()
+    names: tuple[bytes, ...] = ()
+    fetch: tuple[bytes, ...] = ()
+
+
+class Notify(Record):
+    """Choose which news come unasked (RFC 5465, 3.1): those of these groups, or none.
+
+    ``status`` asks how each of these mailboxes stands now, but for the one that is selected.
+    """
+
+    groups: tuple[EventGroup, ...] = ()
+    status: bool = False
 
 
 # Selected

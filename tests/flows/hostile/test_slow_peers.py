@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -193,10 +194,10 @@ def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World)
     access = Access("server", SOURCE, "joe", world.password, TlsMode.NEVER, Trust("server"))
     source = WatchedSource(access, world.events.append)
 
-    async def watch() -> bool:
+    async def watch() -> Sequence[str]:
         await source.open()
         await source.select("INBOX", read_only=False)
         return await source.news(28 * 60.0)
 
-    assert world.simulation.run(watch()) is False
+    assert not world.simulation.run(watch())
     assert world.simulation.now > TIMEOUTS * TIMEOUT

@@ -227,7 +227,7 @@ def test_mail_that_comes_in_is_announced_with_the_next_answer() -> None:
         UidFetch(b"1", b"(UID BODY[MIME])"),
         UidFetch(b"1", b"FLAGS", b"PARTIAL 1:5"),
         Search(b"ALL", (b"SAVE",)),
-        *(Move(b"1", b"INBOX"), Idle(), Notify(b"NONE"), Namespace(), Unselect()),
+        *(Move(b"1", b"INBOX"), Idle(), Notify(), Namespace(), Unselect()),
     ],
 )
 def test_what_it_does_not_have_it_refuses_before_it_says_anything(command: Command) -> None:

@@ -23,6 +23,7 @@ from mailhaul.protocols.imap.commands import (
     DeleteMailbox,
     Done,
     Enable,
+    EventGroup,
     Expunge,
     Fetch,
     Id,
@@ -90,6 +91,17 @@ def one_of(*kinds: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from([kind() for kind in kinds])
 
 
+EVENTS = st.sampled_from([(), (b"MailboxName",), (b"MessageNew", b"MessageExpunge")])
+GROUPS = st.one_of(
+    st.builds(EventGroup, st.sampled_from([b"SELECTED-DELAYED", b"INBOXES"]), EVENTS),
+    st.builds(EventGroup, st.sampled_from([b"MAILBOXES", b"SUBTREE"]), EVENTS, PATTERNS),
+    st.builds(
+        EventGroup,
+        st.just(b"SELECTED"),
+        st.just((b"MessageNew", b"MessageExpunge")),
+        fetch=st.just((b"UID", b"BODY.PEEK[HEADER.FIELDS (From To)]")),
+    ),
+)
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
     one_of(Capability, Noop, Id, Namespace, CloseMailbox, Unselect, Expunge, Compress),
     st.builds(Id, st.lists(st.tuples(NAMES, st.none() | NAMES), max_size=2).map(tuple)),
@@ -123,7 +135,8 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         binary=st.booleans(),
     ),
     st.builds(Idle),
-    st.builds(Notify, st.just(b"NONE")),
+    st.just(Notify()),
+    st.builds(Notify, st.lists(GROUPS, min_size=1, max_size=3).map(tuple), st.booleans()),
     *(
         st.builds(kind, st.just(b"UNSEEN"), st.none() | st.lists(WORDS, max_size=2).map(tuple))
         for kind in (Search, UidSearch)

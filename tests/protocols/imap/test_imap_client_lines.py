@@ -17,6 +17,7 @@ from mailhaul.protocols.imap.commands import (
     CreateMailbox,
     DeleteMailbox,
     Enable,
+    EventGroup,
     Fetch,
     Id,
     Idle,
@@ -48,6 +49,7 @@ from mailhaul.protocols.secret import Secret
 PLAIN = Abilities()
 DATE = b"17-Jul-1996 02:44:25 -0700"
 
+BOTH = (b"MessageNew", b"MessageExpunge")
 LINES: list[tuple[Command, bytes]] = [
     (Id(), b"ID NIL"),
     (Id(()), b"ID ()"),
@@ -79,7 +81,19 @@ LINES: list[tuple[Command, bytes]] = [
     (Append(b"x", 5, binary=True), b'APPEND "x" ~{5}'),
     (Append(b"x", 5, utf8=True), b'APPEND "x" UTF8 (~{5}'),
     (Idle(), b"IDLE"),
-    (Notify(b"NONE"), b"NOTIFY NONE"),
+    (Notify(), b"NOTIFY NONE"),
+    (
+        Notify((EventGroup(b"SELECTED-DELAYED", BOTH), EventGroup(b"PERSONAL"))),
+        b"NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge)) (PERSONAL NONE)",
+    ),
+    (
+        Notify((EventGroup(b"MAILBOXES", BOTH, (b"a b", b"c")),), status=True),
+        b'NOTIFY SET STATUS (MAILBOXES ("a b" "c") (MessageNew MessageExpunge))',
+    ),
+    (
+        Notify((EventGroup(b"SELECTED", BOTH, (), (b"UID", b"FLAGS")),)),
+        b"NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge))",
+    ),
     (Unselect(), b"UNSELECT"),
     (Search(b"UNSEEN"), b"SEARCH UNSEEN"),
     (Search(b"ALL", (b"COUNT", b"ALL")), b"SEARCH RETURN (COUNT ALL) ALL"),
@@ -124,7 +138,9 @@ def test_every_command_has_a_name() -> None:
         Append(b"x", 5, (), b"today\r\n"),
         Id(((b"name", b"a\nb"),)),
         Enable((b"X\n",)),
-        Notify(b"NONE\r\n"),
+        Notify((EventGroup(b"PERSONAL\r\n", BOTH),)),
+        Notify((EventGroup(b"PERSONAL", (b"MessageNew\n",)),)),
+        Notify((EventGroup(b"MAILBOXES", BOTH, (b"x\n",)),)),
         ListMailboxes(b"", (b"*\r\n",)),
         ListMailboxes(b"", (b"*",), (b"A\n",)),
         AskStatus(b"x", (b"UIDNEXT\r\n",)),

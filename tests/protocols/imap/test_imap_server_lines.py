@@ -17,6 +17,7 @@ from mailhaul.protocols.imap.commands import (
     CreateMailbox,
     DeleteMailbox,
     Enable,
+    EventGroup,
     Fetch,
     Id,
     Idle,
@@ -62,6 +63,7 @@ from mailhaul.protocols.imap.server_lines import ResponseWriter, text_opener
 from mailhaul.protocols.imap.values import STREAMED, Atom, Part, Text, Value, parse_values
 from mailhaul.protocols.sasl.exchange import Authenticate
 
+BOTH = (b"MessageNew", b"MessageExpunge")
 SEEN = rb"(\Seen)"
 
 
@@ -81,7 +83,21 @@ def read(line: bytes, *more: Part) -> Command:
         (b"NAMESPACE", Namespace()),
         (b"IDLE", Idle()),
         (b"UNSELECT", Unselect()),
-        (b"NOTIFY SET (SELECTED (MessageNew))", Notify(b"SET (SELECTED (MessageNew))")),
+        (b"NOTIFY none", Notify()),
+        (b"NOTIFY SET (personal NONE)", Notify((EventGroup(b"PERSONAL"),))),
+        (
+            b"NOTIFY SET STATUS (selected (MessageNew (UID BODY[X (Y)]) MessageExpunge))",
+            Notify((EventGroup(b"SELECTED", BOTH, (), (b"UID", b"BODY[X (Y)]")),), status=True),
+        ),
+        (
+            b'NOTIFY SET (mailboxes x (MessageNew MessageExpunge)) (subtree ("a b" c) (Other))',
+            Notify(
+                (
+                    EventGroup(b"MAILBOXES", BOTH, (b"x",)),
+                    EventGroup(b"SUBTREE", (b"Other",), (b"a b", b"c")),
+                )
+            ),
+        ),
         (b"SELECT x (condstore)", Select(b"x", condstore=True)),
         (b"EXAMINE x", Select(b"x", read_only=True)),
         (b"SELECT x (QRESYNC (7 12))", Select(b"x", resync=Resync(7, 12))),
@@ -138,6 +154,11 @@ def test_how_a_command_is_read(line: bytes, command: Command) -> None:
         *(b"STATUS x", b"STATUS x MESSAGES", b"AUTHENTICATE", b"AUTHENTICATE PLAIN =x="),
         *(b"SEARCH RETURN x ALL", b"SEARCH RETURN (x)", b"FETCH 1 FLAGS x", b"FETCH 1", b"COPY 1"),
         *(b"COPY x y", b"COPY 1 x y", b"UID IDLE x", b"UID NOTIFY NONE", b"NOTIFY", b"UID EXPUNGE"),
+        *(b"NOTIFY SET", b"NOTIFY x", b"NOTIFY SET STATUS", b"NOTIFY SET (inboxes)"),
+        *(b"NOTIFY SET (inboxes ())", b"NOTIFY SET (x (Other))", b"NOTIFY NONE NONE"),
+        *(b"NOTIFY SET (mailboxes () (Other))", b"NOTIFY SET (inboxes (MessageNew))"),
+        *(b"NOTIFY SET (inboxes ((x) Other))", b"NOTIFY SET (mailboxes (Other))"),
+        *(b"NOTIFY SET (inboxes (FlagChange))", b"NOTIFY SET (mailboxes ((x)) (Other))"),
         *(b"STORE 1 FLAGS", b"STORE 1 (UNCHANGEDSINCE x) FLAGS y", b"APPEND x", b"IDLE now"),
     ],
 )

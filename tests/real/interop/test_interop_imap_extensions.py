@@ -16,6 +16,7 @@ from mailhaul.protocols.imap.commands import (
     CreateMailbox,
     Done,
     Enable,
+    EventGroup,
     Idle,
     ListMailboxes,
     Logout,
@@ -195,13 +196,15 @@ def test_notify_tells_of_mailboxes_that_are_not_open(server: DovecotServices) ->
     with logged_in(server, user) as reader, logged_in(server, user) as writer:
         writer.told(CreateMailbox(b"lists"))
         reader.told(Select(b"INBOX"))
-        reader.told(Notify(b"SET (mailboxes lists (MessageNew MessageExpunge))"))
+        reader.told(
+            Notify((EventGroup(b"MAILBOXES", (b"MessageNew", b"MessageExpunge"), (b"lists",)),))
+        )
         append(writer, Append(b"lists", len(simple())), [simple()])
         _, news = reader.until(MailboxStatus)
         assert news.mailbox == b"lists"
         assert dict(news.items)[b"MESSAGES"] == 1
         # Nobody waits for a reply meanwhile: news are news whatever is going on.
-        reader.told(Notify(b"NONE"))
+        reader.told(Notify())
 
 
 # What has changed since (CONDSTORE, QRESYNC)

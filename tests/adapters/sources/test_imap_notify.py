@@ -1,0 +1,407 @@
+"""One connection for many mailboxes, on a clock that jumps: our own server, and a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.imap_notify import DOUBT, NotifiedSource, NotWatched
+from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Request, Sleep, Tcp, TimedOut, Trust, Wait
+from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.protocols.imap.commands import Done, Notify
+from mailhaul.protocols.imap.mailbox_names import encode_mailbox
+from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.machine import Machine, Outbox
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+
+IMAP = Tcp("server", 143)
+MESSAGE = b"From: a@example.org\r\n\r\nHello.\r\n"
+ABLE = frozenset({b"IMAP4REV1", b"IDLE", b"NOTIFY"})
+FOLDERS = ("INBOX", "A", "B")
+HOUR = 3600.0
+TIMEOUT = 20.0
+News = tuple[float, tuple[str, ...]]
+
+
+class World:
+    """A server, a source that watches folders there, and what was told of when."""
+
+    def __init__(
+        self,
+        machine: Callable[[], Machine],
+        serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
+        folders: Sequence[str],
+    ) -> None:
+        self.folders = tuple(folders)
+        self.simulation = Simulation(round_trip=0.05)
+        self.simulation.listen(IMAP, machine, serve)
+        self.told: list[News] = []
+        self.sent: list[bytes] = []
+        access = Access(
+            *("server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
+            timeout=TIMEOUT,
+            trace=lambda way, line: self.sent.append(line) if way == ">" else None,
+        )
+        self.source = NotifiedSource(access, lambda event: None, self.folders)
+        self.between: Callable[[], object] = lambda: None
+
+    def at(self, when: float, action: Callable[[], object]) -> None:
+        self.simulation._at(when, lambda: (action(), None)[1])
+
+    async def look(self, folders: Sequence[str]) -> None:
+        """Do what a poll does with mailboxes where nothing is new."""
+        await self.source.open()
+        for folder in folders:
+            await self.source.select(folder, read_only=True)
+            await self.source.new(everything=False)
+        await self.source.close()
+
+    def watch(self, times: int = 1) -> list[News]:
+        """Look and wait until news came so many times; return when, and where."""
+
+        async def story() -> None:
+            folders: Sequence[str] = self.folders
+            while len(self.told) < times:
+                await self.look(folders)
+                self.between()
+                if news := await self.source.news():
+                    self.told.append((self.simulation.now, tuple(news)))
+                folders = news or self.folders
+            await self.source.leave()
+
+        self.simulation.run(story())
+        return self.told
+
+    def look_and_wait(self, seconds: float) -> Sequence[str]:
+        """Look into all folders, and wait for news once."""
+
+        async def story() -> Sequence[str]:
+            await self.look(self.folders)
+            return await self.source.news(seconds)
+
+        news: Sequence[str] = self.simulation.run(story())
+        return news
+
+    def count(self, word: bytes) -> int:
+        """Return how often a command was sent."""
+        return sum(word in line for line in self.sent)
+
+
+def world(
+    folders: Sequence[str] = FOLDERS,
+    capabilities: frozenset[bytes] = ABLE,
+    misbehaviour: Misbehaviour | None = None,
+) -> tuple[World, dict[str, Mailbox]]:
+    """Return a world with these folders at our own server, and the folders."""
+    there = {folder: Mailbox([MESSAGE]) for folder in folders}
+    names = {name: encode_mailbox(name) for name in folders}
+    boxes = Mailboxes(
+        {b"INBOX" if n.upper() == b"INBOX" else n: there[name] for name, n in names.items()}
+    )
+
+    def serve(channel: Channel[ImapServer]) -> Coroutine[Request[Any], Any, None]:
+        users = {b"joe": b"sesame"}
+        return serve_imap(channel, boxes, users, misbehaviour, capabilities)
+
+    return World(ImapServer, serve, folders), there
+
+
+def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> None:
+    there, boxes = world()
+    for hour, folder in enumerate(["A", "INBOX", "B", "B", "A"], 1):
+        there.at(hour * HOUR, lambda box=boxes[folder]: box.append(MESSAGE))  # type: ignore[misc]
+    told = there.watch(5)
+    assert [where for _, where in told] == [("A",), ("INBOX",), ("B",), ("B",), ("A",)]
+    assert max(at - hour * HOUR for hour, (at, _) in enumerate(told, 1)) < 1.5
+    assert there.count(b"LOGIN") == 1
+    # The server is doubted every five minutes; Dovecot wants each SET to be undone before the next.
+    assert there.count(b"NOTIFY NONE") == there.count(b"NOTIFY SET") >= 5 * HOUR / DOUBT
+    # All at first and after 28 and 56 minutes of each hour; where there is news only that one.
+    assert there.count(b"EXAMINE") == 3 + 5 * 2 * 3 + 4
+
+
+def test_mail_that_comes_between_the_poll_of_its_folder_and_the_watch_is_told_of_at_once() -> None:
+    there, boxes = world()
+
+    def arrive() -> None:
+        boxes["A"].append(MESSAGE)
+        there.between = lambda: None
+
+    there.between = arrive
+    [(at, where)] = there.watch()
+    assert (at < 1, where) == (True, ("A",))
+
+
+def test_mail_in_several_folders_is_told_of_together_in_the_order_of_the_file() -> None:
+    there, boxes = world()
+    there.at(60.0, lambda: [boxes[name].append(MESSAGE) for name in ("B", "INBOX", "A")])
+    assert there.watch()[0][1] == FOLDERS
+
+
+def test_what_another_client_removes_is_no_news() -> None:
+    there, boxes = world()
+    there.at(60.0, lambda: boxes["A"].remove({1}))
+    there.at(120.0, lambda: boxes["A"].append(MESSAGE))
+    [(at, where)] = there.watch()
+    assert (at > 120, where) == (True, ("A",))
+
+
+def test_a_folder_whose_uids_begin_anew_is_polled() -> None:
+    there, boxes = world()
+
+    def renew() -> None:
+        boxes["A"].uidvalidity = 9
+
+    there.at(60.0, renew)
+    [(at, where)] = there.watch()
+    assert (at < 62, where) == (True, ("A",))
+
+
+@pytest.mark.parametrize(
+    "name", ["Entwürfe", "Entw&APw-rfe", 'say "hi"', "back\\slash", "Tom &- Jerry", "a/b c", "日本"]
+)
+def test_a_folder_may_be_called_as_it_likes(name: str) -> None:
+    there, boxes = world(["inbox", name])
+    there.at(60.0, lambda: boxes[name].append(MESSAGE))
+    there.at(120.0, lambda: boxes["inbox"].append(MESSAGE))
+    assert [where for _, where in there.watch(2)] == [(name,), ("inbox",)]
+
+
+def test_a_server_that_forgets_is_asked_and_not_believed_for_long() -> None:
+    there, boxes = world(misbehaviour=Misbehaviour(blind=True))
+    there.at(10.0, lambda: boxes["A"].append(MESSAGE))
+    there.at(HOUR, lambda: boxes["INBOX"].append(MESSAGE))
+    with pytest.raises(NotWatched, match="did not tell"):
+        there.watch(2)
+    [(at, where)] = there.told
+    assert (at < DOUBT + 2, where) == (True, ("A",))
+    assert there.simulation.now < HOUR + DOUBT + 2
+
+
+@pytest.mark.parametrize("command", [Notify, Done])
+def test_a_connection_that_died_in_silence_is_noticed_in_minutes(command: type) -> None:
+    there, _ = world(misbehaviour=Misbehaviour(silent=[command]))
+    if command is Done:
+        there = scripted({"DONE": b""})
+    with pytest.raises(TimedOut):
+        there.watch()
+    assert there.simulation.now < DOUBT + 2 * TIMEOUT
+
+
+def test_a_server_that_refuses_to_watch_is_not_asked_again() -> None:
+    there, _ = world(misbehaviour=Misbehaviour(refuse=[Notify]))
+    with pytest.raises(NotWatched, match="the server does not watch so much: no"):
+        there.watch()
+
+
+@pytest.mark.parametrize("lacking", [b"IDLE", b"NOTIFY"])
+def test_a_server_has_to_offer_both_extensions(lacking: bytes) -> None:
+    there, _ = world(capabilities=ABLE - {lacking})
+    there.simulation.run(there.look(FOLDERS))
+    assert not there.source.can_notify
+    assert not there.source.tells_news
+
+
+ARRIVALS = st.lists(st.tuples(st.integers(0, 9000), st.sampled_from(FOLDERS)), max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrivals=ARRIVALS, removals=ARRIVALS)
+def test_whatever_comes_when_is_told_of_within_seconds(
+    arrivals: list[tuple[int, str]], removals: list[tuple[int, str]]
+) -> None:
+    there, boxes = world()
+
+    def remove(box: Mailbox) -> None:
+        if box.messages:
+            box.remove({box.messages[0].uid})
+
+    for tenth, name in arrivals:
+        there.at(30 + tenth / 10, lambda box=boxes[name]: box.append(MESSAGE))  # type: ignore[misc]
+    for tenth, name in removals:
+        there.at(30 + tenth / 10, lambda box=boxes[name]: remove(box))  # type: ignore[misc]
+    told: list[News] = []
+
+    async def story() -> None:
+        folders: Sequence[str] = FOLDERS
+        while there.simulation.now < 30 + 1000:
+            await there.look(folders)
+            news = await there.source.news(1010.0)
+            told.append((there.simulation.now, tuple(news)))
+            folders = news or FOLDERS
+        await there.source.leave()
+
+    there.simulation.run(story())
+    gone = {(tenth, name) for tenth, name in removals}
+    for tenth, name in arrivals:
+        came = 30 + tenth / 10
+        # What is removed in the same moment may never be seen.
+        seen = [at for at, where in told if name in where and came <= at < came + 3]
+        near = any(other == name and abs(when - tenth) < 30 for when, other in gone)
+        assert seen or near
+    if not arrivals:
+        assert all(not where for _, where in told)
+
+
+# A server by a script
+
+
+class Raw:
+    """A machine that hands its flow what came."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.ended = False
+        self.outbox = Outbox()
+
+    def receive_data(self, data: bytes) -> None:
+        self.heard += data
+
+    def receive_eof(self) -> None:
+        self.ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        return self.outbox.take()
+
+    @property
+    def unsent(self) -> int:
+        return self.outbox.size
+
+
+STATUSES = b"* STATUS A (UIDNEXT 5 UIDVALIDITY 1)\r\n* STATUS B (UIDNEXT 5 UIDVALIDITY 1)\r\n"
+ANSWERS = {
+    "EXAMINE": b"* 4 EXISTS\r\n* OK [UIDNEXT 5] so\r\n* OK [UIDVALIDITY 1] so\r\nTAG OK done\r\n",
+    "UID": b"* SEARCH\r\nTAG OK nothing found\r\n",
+    "NOTIFY": b"* STATUS INBOX (UIDNEXT 5)\r\n" + STATUSES + b"TAG OK done\r\n",
+    "IDLE": b"+ idling\r\n",
+    "DONE": b"BEFORE OK done\r\n",
+}
+
+
+def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> World:
+    """A server that answers each command by a script, OK where there is none; b"" is silence.
+
+    Behind AGAIN is what it answers the next time.
+    """
+    script = ANSWERS | answers
+
+    async def serve(channel: Channel[Raw]) -> None:
+        raw = channel.machine
+        before = b""
+        raw.outbox.put(b"* OK [CAPABILITY IMAP4rev1 IDLE NOTIFY] ready\r\n")
+        while not raw.ended:
+            while b"\r\n" in raw.heard:
+                line, _, rest = bytes(raw.heard).partition(b"\r\n")
+                raw.heard[:] = rest
+                words = line.split(b" ")
+                name = words[min(1, len(words) - 1)].decode()
+                name = "NONE" if words[-1] == b"NONE" else name
+                now, _, script[name] = script.get(name, b"TAG OK done\r\n").partition(b"AGAIN")
+                script[name] = script[name] or now
+                at_once, later, more = now.partition(b"LATER")
+                for piece in (at_once, more):
+                    told = piece.replace(b"TAG", words[0]).replace(b"BEFORE", before)
+                    raw.outbox.put(told)
+                    if later and piece is at_once:
+                        await Sleep(60.0)
+                before = words[0]
+            await Wait([channel], 1e6)
+
+    script["LOGIN"] = b"TAG OK [CAPABILITY IMAP4rev1 IDLE NOTIFY] in\r\n"
+    return World(Raw, serve, folders)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        b"* STATUS A (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 1)\r\n",
+        b'* STATUS "A" (UIDNEXT 6)\r\n',
+        b"* STATUS {1}\r\nA (UNSEEN 1 UIDNEXT 6)\r\n",
+        b"* STATUS A (UIDNEXT 2 UIDVALIDITY 7)\r\n",
+        b"* STATUS C (UIDNEXT 9)\r\n* STATUS A (MESSAGES 3)\r\n* STATUS A (UIDNEXT 6)\r\n",
+    ],
+)
+def test_a_status_is_news_when_the_next_uid_or_the_validity_says_so(status: bytes) -> None:
+    there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
+    [(at, where)] = there.watch()
+    assert (60 <= at < 62, where) == (True, ("A",))
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *(b"* STATUS C (UIDNEXT 9)\r\n", b"* STATUS A (MESSAGES 3)\r\n", b"* 3 EXPUNGE\r\n"),
+        *(b"* STATUS A (MESSAGES 3 UIDNEXT 5 UIDVALIDITY 1)\r\n", b"* STATUS A ()\r\n"),
+    ],
+)
+def test_other_words_are_no_news(status: bytes) -> None:
+    there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
+    assert not there.look_and_wait(200.0)
+
+
+def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
+    lost = b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"
+    there = scripted({"IDLE": b"+ idling\r\nLATER" + lost})
+    assert not there.look_and_wait(LONGEST_IDLE)
+    assert 60 <= there.simulation.now < 62
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"TAG NO [BADEVENT (FlagChange)] no such events\r\n",
+        b"TAG BAD what?\r\n",
+        b"TAG NO [NOTIFICATIONOVERFLOW] too many\r\n",
+        b"* OK [NOTIFICATIONOVERFLOW] too many\r\n" + STATUSES + b"TAG OK done\r\n",
+        # It watches one, and says nothing of the other, which it may not be allowed to.
+        b"* STATUS INBOX (UIDNEXT 5)\r\nTAG OK done\r\n",
+    ],
+)
+def test_a_server_that_watches_less_than_all_is_left(answer: bytes) -> None:
+    with pytest.raises(NotWatched):
+        scripted({"NOTIFY": answer}).watch()
+
+
+def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -> None:
+    ahead = ANSWERS["NOTIFY"].replace(b"A (UIDNEXT 5", b"A (UIDNEXT 8")
+    there = scripted({"NOTIFY": ahead})
+
+    async def story() -> list[Sequence[str]]:
+        found: list[Sequence[str]] = []
+        for _ in range(2):
+            await there.look(FOLDERS)
+            found.append(await there.source.news(100.0))
+        return found
+
+    assert [tuple(one) for one in there.simulation.run(story())] == [("A",), ()]
+
+
+def test_a_server_that_ends_idle_by_itself_is_not_asked_without_end() -> None:
+    there = scripted({"IDLE": b"+ idling\r\nTAG OK enough\r\n"})
+    assert not there.look_and_wait(LONGEST_IDLE)
+    assert there.count(b"IDLE") == 1
+
+
+def test_a_server_that_knows_names_in_utf8_alone_is_asked_so() -> None:
+    # Dovecot 2.3: what is asked for in modified UTF-7 is not found.
+    inbox, other = b"* STATUS INBOX (UIDNEXT 5)\r\n", b"* STATUS A&B (UIDNEXT %d)\r\n"
+    done = b"TAG OK done\r\n"
+    there = scripted(
+        {
+            "NOTIFY": inbox + done + b"AGAIN" + inbox + other % 5 + done,
+            "IDLE": b"+ idling\r\nLATER" + other % 6,
+        },
+        ["A&-B", "INBOX"],
+    )
+    [(at, where)] = there.watch()
+    assert (60 <= at < 62, where) == (True, ("A&-B",))
+    assert [b'"A&B"' in line for line in there.sent if b"NOTIFY SET" in line] == [False, True]
