@@ -34,6 +34,9 @@ class Box:
     polls: int = 0
     open: int = 0
     most_open: int = 0
+    takes: float = 0.1
+    polling: int = 0
+    most_polling: int = 0
     refused: int = 0
     password: bool = True
     up: bool = True
@@ -69,7 +72,10 @@ class FakeCrew:
 
     async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
         box = self.box(settings)
-        await trio.sleep(0.1)
+        box.polling += 1
+        box.most_polling = max(box.most_polling, box.polling)
+        await trio.sleep(box.takes)
+        box.polling -= 1
         return box.look()
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
@@ -316,6 +322,35 @@ def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
         assert world.crew.boxes["u2"].polls == 1
 
     world.run(story, entries(3), 300.0)
+
+
+def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_entry_begins(
+    world: World,
+) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box(takes=30.0))
+        await trio.sleep(10)
+        for options in ("fetchlimit 5", "fetchlimit 6", "fetchlimit 7"):
+            world.keeper.keep(world.accounts(entries(1, options)), 300.0)
+            await trio.sleep(5)
+        assert (box.polls, box.polling) == (0, 1)
+        await trio.sleep(10)
+        assert (box.polls, box.polling) == (1, 1)
+        await trio.sleep(100)
+        assert (box.polls, box.polling, box.most_polling) == (2, 0, 1)
+
+    world.run(story, entries(1), 300.0)
+
+
+def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world: World) -> None:
+    box = world.crew.boxes.setdefault("u0", Box(takes=10.0))
+
+    async def story() -> None:
+        await trio.sleep(5)
+        world.keeper.keep((), 300.0)
+
+    world.run(story, entries(1), 300.0)
+    assert box.polls == 1
 
 
 def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World) -> None:

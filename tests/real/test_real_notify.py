@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +13,9 @@ from smtplib import LMTP
 import pytest
 
 from .corpus import simple
+from .daemon import Daemon, box, entry, until
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
-from .test_real_daemon import Daemon, box, entry, until
 
 pytestmark = pytest.mark.real
 
@@ -104,6 +107,30 @@ def test_a_server_without_notify_gets_a_connection_for_each_folder(
     idling.deliver(user, simple(3))
     until(lambda: len(box(daemon)) == 3)
     assert logins(idling, user) == 1 + 2
+
+
+def test_in_the_foreground_too_a_server_without_notify_is_watched(
+    daemon: Daemon, idling: Dovecot
+) -> None:
+    user = idling.new_user()
+    other = idling.mailbox(user, "Other")
+    other.deliver(simple(1))
+    options = f'folder INBOX,Other idle maildir "{daemon.home}/Mail"'
+    daemon.configure(entry(idling, user, options))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mailhaul", "-f", str(daemon.rc)],
+        cwd=daemon.home,
+        env={"PATH": os.defpath, "HOME": str(daemon.home)},
+    )
+    try:
+        until(lambda: len(box(daemon)) == 1)
+        until(lambda: logins(idling, user) == 1 + 2)
+        other.deliver(simple(2))
+        idling.deliver(user, simple(3))
+        until(lambda: len(box(daemon)) == 3)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_a_folder_that_is_not_there_does_not_stop_the_others(

@@ -127,7 +127,7 @@ class NotifiedSource(WatchedSource):
         self._overflown = False
         # Dovecot 2.3.19 tells nothing any more where one SET follows another.
         self.channel.machine.send(Notify())
-        # Expunges in the open mailbox wait, so that sequence numbers mean what they did (6.2).
+        # Expunges in the open mailbox wait, so that sequence numbers mean what they did (6.1).
         opened, others = b"SELECTED-DELAYED", b"MAILBOXES"
         groups = (EventGroup(opened, EVENTS), EventGroup(others, EVENTS, names))
         done = await self._ask(Notify(groups, status=True))

@@ -46,6 +46,7 @@ class Post:
     last_code: ExitCode | None = None
     last_poll: float = 0.0
     last_success: float = 0.0
+    over: trio.Event = field(default_factory=trio.Event)
     woken: trio.Event = field(default_factory=trio.Event)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -57,6 +58,11 @@ class Post:
             return whose
         first, *others = self.settings.folders
         return f"{whose} ({len(others) + 1} folders)" if others else f"{whose} ({first})"
+
+    @property
+    def user(self) -> tuple[str, str]:
+        """Whose it is, and where."""
+        return (self.settings.host, self.settings.remote_user)
 
     @property
     def is_watching(self) -> bool:
@@ -113,6 +119,7 @@ class Keeper:
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._apart: set[tuple[object, ...]] = set()
+        self._leaving: list[Post] = []
         self.stopping = False
         self._crew = crew
         self._lines = lines
@@ -129,7 +136,7 @@ class Keeper:
                 nursery.start_soon(self._keep, post)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
-                while any(post.state == "polling" for post in self.posts):
+                while any(post.state == "polling" for post in [*self.posts, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
@@ -151,10 +158,13 @@ class Keeper:
             # What is under way comes to its end first.
             if post.state != "polling":
                 post.scope.cancel()
+        leaving = [post for post in self._leaving if not post.over.is_set()]
+        self._leaving = [*leaving, *there.values()]
         if self._nursery:
             for post in kept:
                 if post not in self.posts:
-                    self._nursery.start_soon(self._keep, post)
+                    before = [old for old in self._leaving if old.user == post.user]
+                    self._nursery.start_soon(self._keep, post, before)
         self.posts = kept
 
     def _posts_of(self, accounts: Sequence[AccountSettings]) -> Iterator[Post]:
@@ -201,7 +211,13 @@ class Keeper:
         values = sorted((name, value) for name, value in settings if name[0] != "_")
         return (post.watched, post.schedule.interval, repr(values), secrets_of(post.settings))
 
-    async def _keep(self, post: Post) -> None:
+    async def _keep(self, post: Post, before: Sequence[Post] = ()) -> None:
+        """Keep it as long as it is wanted, once its user's posts of ``before`` a reload are over.
+
+        Two polls of one mailbox would each deliver what the other has not yet deleted.
+        """
+        for old in before:
+            await old.over.wait()
         while not self.stopping and post in self.posts:
             # A reload takes this scope to end the post, a wake-up to end its waiting.
             with trio.CancelScope() as post.scope:
@@ -209,6 +225,7 @@ class Keeper:
                 if not post.paused:
                     await self._poll_safely(post)
         post.state = "over"
+        post.over.set()
 
     async def _until_due(self, post: Post) -> None:
         post.state = "paused" if post.paused else "waiting"

@@ -115,7 +115,7 @@ class Misbehaviour:
     text and the answer to the command. ``refuse`` are commands that are answered with NO,
     ``silent`` those that are never answered, and ``hang_up`` those at which the connection is
     closed. ``blind``: what NOTIFY was to tell of goes unnoticed, as with Dovecot 2.3 does mail
-    that was put into a Maildir behind its back.
+    that was put into a Maildir behind its back. ``overflow``: once, it has lost track of all that.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
@@ -123,6 +123,7 @@ class Misbehaviour:
     silent: Collection[type] = ()
     hang_up: Collection[type] = ()
     blind: bool = False
+    overflow: bool = False
 
 
 class Hangup(Exception):
@@ -383,6 +384,9 @@ class ImapService:
     def _tell_news(self, *, expunged: bool) -> None:
         """Say what has happened to mailboxes since the client was told last (5.2)."""
         box, send = self._open, self._machine.send
+        if self._misbehaviour.overflow and self._news.wanted:
+            self._misbehaviour.overflow = False
+            self._news.lose_track()
         if not self._misbehaviour.blind:
             self._news.tell(self._opened)
         if box is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ...protocols.imap.commands import EventGroup, Notify
-from ...protocols.imap.events import Code, Event, MailboxStatus
+from ...protocols.imap.events import Code, Condition, Event, MailboxStatus, Status
 from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name
 
@@ -57,6 +57,12 @@ class MailboxNews:
                 self._told[name] = status
                 if mailbox is not opened:
                     self._say(status)
+
+    def lose_track(self) -> None:
+        """Say that news were too many, and tell no more of them (section 5.8)."""
+        self._groups = ()
+        code = Code(b"NOTIFICATIONOVERFLOW")
+        self._say(Status(Condition.OK, code, b"too many news to remember"))
 
     def _watched(self) -> Iterator[tuple[bytes, Mailbox]]:
         """Yield the mailboxes that are to be told of: the first group that fits decides."""

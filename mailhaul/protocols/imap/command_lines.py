@@ -270,6 +270,8 @@ def _notify(arguments: Arguments) -> Command:
     groups = [_event_group(arguments.values("mailboxes and events"))]
     while not arguments.over:
         groups.append(_event_group(arguments.values("mailboxes and events")))
+    if sum(group.which.startswith(b"SELECTED") for group in groups) > 1:
+        raise BadSyntax("of the open mailbox there is one group (RFC 5465, 6.1)")
     return Notify(tuple(groups), status)
 
 

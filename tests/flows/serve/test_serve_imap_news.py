@@ -225,6 +225,18 @@ def test_news_that_are_not_to_be_had_are_refused_and_those_before_stay(
     assert news.keys() == {b"c"}
 
 
+def test_it_can_lose_track_once_and_is_to_be_asked_again() -> None:
+    async def story(channel: Session, boxes: Mailboxes) -> Any:
+        [first, _] = await ask(channel, OTHERS)
+        boxes[b"c"].append(b"two")
+        quiet = await unasked(channel)
+        return first, quiet, told(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
+
+    first, quiet, now = talk(story, misbehaviour=Misbehaviour(overflow=True))
+    assert first.code == Code(b"NOTIFICATIONOVERFLOW")
+    assert (quiet, now) == ([], (2, 3, 1))
+
+
 def test_it_can_be_blind_for_all_that_it_is_not_asked_for() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)

@@ -92,9 +92,12 @@ def one_of(*kinds: Any) -> st.SearchStrategy[Any]:
 
 
 EVENTS = st.sampled_from([(), (b"MailboxName",), (b"MessageNew", b"MessageExpunge")])
-GROUPS = st.one_of(
-    st.builds(EventGroup, st.sampled_from([b"SELECTED-DELAYED", b"INBOXES"]), EVENTS),
+OTHERS = st.one_of(
+    st.builds(EventGroup, st.just(b"INBOXES"), EVENTS),
     st.builds(EventGroup, st.sampled_from([b"MAILBOXES", b"SUBTREE"]), EVENTS, PATTERNS),
+)
+OPENED = st.one_of(
+    st.builds(EventGroup, st.just(b"SELECTED-DELAYED"), EVENTS),
     st.builds(
         EventGroup,
         st.just(b"SELECTED"),
@@ -136,7 +139,8 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     ),
     st.builds(Idle),
     st.just(Notify()),
-    st.builds(Notify, st.lists(GROUPS, min_size=1, max_size=3).map(tuple), st.booleans()),
+    st.builds(Notify, st.tuples(OPENED), st.booleans()),
+    st.builds(Notify, st.tuples(OTHERS, OPENED, OTHERS), st.booleans()),
     *(
         st.builds(kind, st.just(b"UNSEEN"), st.none() | st.lists(WORDS, max_size=2).map(tuple))
         for kind in (Search, UidSearch)

@@ -157,6 +157,7 @@ def test_how_a_command_is_read(line: bytes, command: Command) -> None:
         *(b"NOTIFY SET", b"NOTIFY x", b"NOTIFY SET STATUS", b"NOTIFY SET (inboxes)"),
         *(b"NOTIFY SET (inboxes ())", b"NOTIFY SET (x (Other))", b"NOTIFY NONE NONE"),
         *(b"NOTIFY SET (mailboxes () (Other))", b"NOTIFY SET (inboxes (MessageNew))"),
+        b"NOTIFY SET (selected (Other)) (selected-delayed (Other))",
         *(b"NOTIFY SET (inboxes ((x) Other))", b"NOTIFY SET (mailboxes (Other))"),
         *(b"NOTIFY SET (inboxes (FlagChange))", b"NOTIFY SET (mailboxes ((x)) (Other))"),
         *(b"STORE 1 FLAGS", b"STORE 1 (UNCHANGEDSINCE x) FLAGS y", b"APPEND x", b"IDLE now"),
