@@ -72,6 +72,8 @@ class SmtpSink:
         self._unusable = True
         self.transaction_open = False
         """Whether MAIL was sent and neither a text nor RSET has ended it."""
+        self.has_taken = False
+        """Whether the listener has accepted anything on this connection."""
 
     @property
     def domain(self) -> str:
@@ -95,7 +97,7 @@ class SmtpSink:
             else:
                 self._unusable = False
                 self._batch = 0
-                self.transaction_open = False
+                self.transaction_open = self.has_taken = False
                 return
         kind = "LMTP" if self._listener.lmtp else "SMTP"
         raise SinkUnavailable(f"{kind} connect to {'; '.join(problems)}")

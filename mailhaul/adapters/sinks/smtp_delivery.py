@@ -208,6 +208,9 @@ class SmtpDelivery:
         """Take the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
+            case Mail() if reply.code == 421 and self._sink.has_taken:
+                # Many take so many messages from one connection: ready() opens the next.
+                pass
             case Mail() if not reply.positive:
                 # What is said to the rest of the envelope follows from this, and is not about it.
                 self._sender_refused = True
@@ -275,6 +278,7 @@ class SmtpDelivery:
         if verdict is not Verdict.ACCEPTED:
             self._note(answer.reply, answer.recipient)
             self._refuse(verdict, spoken(answer.reply))
+        self._sink.has_taken |= verdict is Verdict.ACCEPTED
         named = [answer.recipient] if answer.recipient is not None else self._taken
         self._results += [(decoded(recipient), verdict) for recipient in named]
         if len(self._results) >= len(self._parcel.recipients):
