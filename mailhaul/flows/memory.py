@@ -96,8 +96,9 @@ class Page(Protocol):
         """Note that nothing is owed for these messages, and that they are not to be read again."""
         ...
 
-    def known(self) -> Mapping[Uid, bool]:
-        """Return all messages that are noted, and whether each is not to be read again."""
+    def known(self) -> Mapping[Uid, int | None]:
+        """Return all messages that are noted: their octets (0 if nobody knows) if they are not to
+        be read again, else None."""
         ...
 
 

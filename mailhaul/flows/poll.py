@@ -66,7 +66,7 @@ class Poll:
         self._tried: dict[str, set[Uid]] = {}
         self._done: set[str] = set()
         self._page: Page | None = None
-        self._seen: frozenset[Uid] = frozenset()
+        self._seen: Mapping[Uid, int] = {}
 
     async def run(self) -> ExitCode:
         """Poll the account and return how it went. Raises PollFailed."""
@@ -152,7 +152,7 @@ class Poll:
         seen = max(0, source.total - len(listed))
         if not source.remembers:
             # With fetchall they are listed, and counted as seen all the same.
-            seen = max(seen, len(self._seen & {message.uid for message in listed}))
+            seen = max(seen, sum(message.uid in self._seen for message in listed))
         self._report(Counted(name, source.total, seen, source.octets))
         self._new += len(choice.fetch)
         if account.check_only:
@@ -191,7 +191,7 @@ class Poll:
         gone = [uid for uid in known if uid not in there]
         if gone and not self._account.check_only:
             await Note(lambda: page.settled(gone))
-        self._seen = frozenset(uid for uid, seen in known.items() if seen)
+        self._seen = {uid: size for uid, size in known.items() if size is not None}
         if self._account.fetchall:
             return listed
         return [message for message in listed if message.uid not in self._seen]
@@ -263,7 +263,8 @@ class Poll:
         """Delete what was read before, as ``flush`` asks."""
         old = await self._source.old()
         if not self._source.remembers:
-            old = [message for message in old if message.uid in self._seen]
+            # What has the name of a message that was read, and another size, may be another.
+            old = [one for one in old if self._seen.get(one.uid, -1) in (0, one.size)]
         for message in old:
             self._report(Skipped(message.number, 0, "", flushed=True))
         await self._delete(page, old)

@@ -36,12 +36,17 @@ class Schedule:
         """Polls in a row that failed."""
         self.refusals = 0
         """Logins in a row that were refused."""
+        self._login_delay = 0.0
         self._chance = chance
 
     @property
     def parked(self) -> bool:
         """Whether the password is taken for wrong."""
         return self.refusals > len(AFTER_REFUSALS)
+
+    def wait_between(self, seconds: float) -> None:
+        """The server wants so much time between logins (LOGIN-DELAY): it gets an hour at most."""
+        self._login_delay = seconds
 
     def wake(self) -> None:
         """Poll at once, whatever happened before."""
@@ -65,6 +70,9 @@ class Schedule:
         return ""
 
     def _delay(self) -> float:
+        return max(self._own_delay(), min(self._login_delay, LONGEST))
+
+    def _own_delay(self) -> float:
         if self.parked:
             return self._varied(PARKED)
         if self.refusals:

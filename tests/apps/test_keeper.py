@@ -35,6 +35,7 @@ class Box:
     open: int = 0
     most_open: int = 0
     takes: float = 0.1
+    login_delay: float = 0.0
     polling: int = 0
     most_polling: int = 0
     refused: int = 0
@@ -70,8 +71,11 @@ class FakeCrew:
     def box(self, settings: AccountSettings) -> Box:
         return self.boxes.setdefault(settings.remote_user, Box())
 
-    async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
+    async def poll(
+        self, settings: AccountSettings, lines: Lines, login_delay: Callable[[float], None]
+    ) -> ExitCode:
         box = self.box(settings)
+        login_delay(box.login_delay)
         box.polling += 1
         box.most_polling = max(box.most_polling, box.polling)
         await trio.sleep(box.takes)
@@ -380,6 +384,20 @@ def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> N
         assert len(world.said) < 10
 
     world.run(story, entries(2), 60.0)
+
+
+def test_a_server_that_wants_time_between_logins_gets_it_but_from_who_is_woken(
+    world: World,
+) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box(login_delay=900.0))
+        await trio.sleep(DAY)
+        assert box.polls == DAY // 900
+        world.keeper.wake()
+        await trio.sleep(1)
+        assert box.polls == DAY // 900 + 1
+
+    world.run(story, entries(1), 60.0)
 
 
 def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:

@@ -241,8 +241,8 @@ class Rows:
             self.world.step("seen", uid)
             self.world.rows[uid] = "seen"
 
-    def known(self) -> dict[Uid, bool]:
-        return {uid: state == "seen" for uid, state in self.world.rows.items()}
+    def known(self) -> dict[Uid, int | None]:
+        return {uid: 0 if state == "seen" else None for uid, state in self.world.rows.items()}
 
 
 class Passing:

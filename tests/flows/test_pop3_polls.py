@@ -225,6 +225,30 @@ def test_one_session_it_is_where_nothing_is_deleted_or_told_apart(tmp_path: Path
         assert subjects(world) == [b"1", b"2", b"3"]
 
 
+def test_an_old_name_on_a_message_of_another_size_is_not_flushed(tmp_path: Path) -> None:
+    world = make(tmp_path, 2, uids=[b"a", b"b", b"a"])
+    assert run(world, keep=True) is ExitCode.SUCCESS
+    world.mailbox.remove({1})
+    world.mailbox.append(text(3, 500))
+    run(world, keep=True, flush=True)
+    assert left(world) == [3]
+
+
+@pytest.mark.parametrize(
+    ("argument", "wanted", "sessions"),
+    [(b"900", 900.0, 1), (b"60 USER", 60.0, 1), (b"0", 0.0, 3), (b"soon", 0.0, 3), (None, 0.0, 3)],
+)
+def test_a_server_that_wants_time_between_logins_is_taken_at_its_word(
+    tmp_path: Path, argument: bytes | None, wanted: float, sessions: int
+) -> None:
+    world = make(tmp_path)
+    heard = listened(world, *([] if argument is None else [(b"LOGIN-DELAY", argument)]))
+    told: list[float] = []
+    assert run(world, source={"login_delay": told.append}, expunge=1) is ExitCode.SUCCESS
+    assert (told, left(world)) == ([wanted] * sessions, [])
+    assert heard.count(Quit) == sessions
+
+
 def test_a_batch_limit_means_a_new_connection_to_the_listener(tmp_path: Path) -> None:
     world = make(tmp_path, 5)
     world.batch_limit = 2

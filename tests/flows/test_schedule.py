@@ -35,6 +35,17 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
     assert schedule.due == 60.0
 
 
+def test_a_server_gets_the_time_between_logins_that_it_wants_up_to_an_hour() -> None:
+    schedule = made()
+    for wanted, given in ((900.0, 900.0), (30.0, 60.0), (1e9, LONGEST), (0.0, 60.0)):
+        schedule.wait_between(wanted)
+        schedule.ended(0.0, ExitCode.NOMAIL)
+        assert schedule.due == given
+    schedule.wait_between(900.0)
+    schedule.ended(0.0, ExitCode.SOCKET)
+    assert schedule.due == 900.0
+
+
 def test_an_interval_of_hours_is_not_made_shorter() -> None:
     schedule = made(3 * LONGEST)
     for _ in range(5):

@@ -346,21 +346,25 @@ class SqlitePage:
 
     def seen(self, uids: Sequence[Uid]) -> None:
         """Note that nothing is owed for these messages, and that they are not to be read again."""
-        self._ledger.write(
-            lambda db: db.executemany(
-                "INSERT OR REPLACE INTO message (page, uid, size, state) VALUES (?, ?, 0, 'seen')",
-                [(self._number, uid) for uid in uids],
-            )
-        )
 
-    def known(self) -> Mapping[Uid, bool]:
-        """Return all messages that are noted, and whether each is not to be read again."""
+        def note(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "INSERT OR REPLACE INTO message (page, uid, size, state) VALUES (?, ?, ?, 'seen')",
+                [(self._number, uid, self._size_before(db, uid)) for uid in uids],
+            )
+
+        self._ledger.write(note)
+
+    def known(self) -> Mapping[Uid, int | None]:
+        """Return all messages that are noted: their octets (0 if nobody knows) if they are not to
+        be read again, else None."""
         rows = self._ledger.write(
             lambda db: db.execute(
-                "SELECT uid, state = 'seen' FROM message WHERE page = ?", (self._number,)
+                "SELECT uid, CASE state WHEN 'seen' THEN size END FROM message WHERE page = ?",
+                (self._number,),
             ).fetchall()
         )
-        return {uid: bool(seen) for uid, seen in rows}
+        return dict(rows)
 
     def _size_before(self, db: sqlite3.Connection, uid: Uid) -> int:
         """Return the octets that were noted for a UID, 0 if none were."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...flows.account import Action
@@ -77,7 +77,8 @@ class Pop3Source:
 
     ``retrieve`` asks for RETR, which may mark messages as read at the server, where TOP does
     as well. ``remember`` says that the ledger has to know tomorrow what was read today. ``sdps``
-    asks Demon Internet's servers for the envelope of each message (``*ENV``).
+    asks Demon Internet's servers for the envelope of each message (``*ENV``). ``login_delay`` is
+    told how many seconds the server wants between logins, where it says so.
     """
 
     remembers = False
@@ -91,6 +92,7 @@ class Pop3Source:
         retrieve: bool = False,
         remember: bool = False,
         sdps: bool = False,
+        login_delay: Callable[[float], None] | None = None,
     ) -> None:
         self._access = access
         self._report = report
@@ -98,6 +100,7 @@ class Pop3Source:
         self._wants_retrieve = retrieve
         self._remember = remember
         self._sdps = sdps
+        self._tell_login_delay = login_delay
         self.timeout = access.timeout
         self.total = 0
         self.octets: int | None = None
@@ -118,6 +121,7 @@ class Pop3Source:
         self._without_envelope: str | None = None
         self._octets = 0
         self._retrieve = self._wants_retrieve
+        self._login_delay = 0.0
         self._marked: list[Uid] = []
         self._deleted: list[Uid] = []
 
@@ -134,6 +138,11 @@ class Pop3Source:
         deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
         wanted = self._wants_retrieve and not deletes
         self._retrieve = wanted or lacks_top or MAILLENNIUM in greeting
+        # "900", or "900 USER" where it differs between users (RFC 2449, 6.5).
+        delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
+        self._login_delay = float(delay) if delay.isdigit() else 0.0
+        if self._tell_login_delay:
+            self._tell_login_delay(self._login_delay)
 
     async def close(self) -> None:
         """Say QUIT, which makes the server remove what was deleted, if it still listens."""
@@ -174,7 +183,7 @@ class Pop3Source:
         return Opened(0, False)
 
     def _note(self, sizes: Mapping[int, int], uids: Mapping[int, bytes]) -> None:
-        self.in_sessions = uids.keys() >= sizes.keys()
+        self.in_sessions = uids.keys() >= sizes.keys() and not self._login_delay
         for number in sorted(sizes):
             uid = uids.get(number) or self._session_key(number)
             self._messages[uid] = Listed(uid, sizes[number], number)

@@ -162,6 +162,8 @@ class Surroundings:
     tracer: TracerFor
     stopping: Callable[[], bool] = lambda: False
     """Whether the program is to come to an end: then no further message is begun."""
+    login_delay: Callable[[float], None] = lambda seconds: None
+    """Is told how many seconds a server wants between logins."""
     tape: Tape | None = None
     """Where all is noted that is said, if the user wants a transcript."""
 
@@ -291,6 +293,7 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
         remember=settings.keep and not settings.fetchall,
         sdps=settings.protocol == "sdps",
+        login_delay=around.login_delay,
     )
 
 

@@ -6,7 +6,7 @@ other's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -44,13 +44,20 @@ class Crew:
         self._alone = Alone()
         self._desk = Desk()
 
-    async def poll(self, settings: AccountSettings, lines: Lines) -> ExitCode:
+    async def poll(
+        self,
+        settings: AccountSettings,
+        lines: Lines,
+        login_delay: Callable[[float], None] = lambda seconds: None,
+    ) -> ExitCode:
         """Poll one account once there is room; its lines go to ``lines``.
 
+        ``login_delay`` is told how many seconds the server wants between logins.
         Commands before and behind a poll may change routes or tunnels: then it runs alone.
         """
         alone = bool(settings.preconnect or settings.postconnect)
-        around = replace(self._around, tracer=partial(tracer, lines))
+        trace = partial(tracer, lines)
+        around = replace(self._around, tracer=trace, login_delay=login_delay)
         self._register(settings)
         key = (settings.host, settings.remote_user)
         async with (

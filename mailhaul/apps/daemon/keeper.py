@@ -246,7 +246,8 @@ class Keeper:
     async def _poll(self, post: Post) -> None:
         post.state = "polling"
         if not post.watched:
-            self._note(post, await self._crew.poll(post.settings, self._lines))
+            code = await self._crew.poll(post.settings, self._lines, post.schedule.wait_between)
+            self._note(post, code)
             return
 
         def told(code: ExitCode, tells_news: bool) -> None:

@@ -236,11 +236,11 @@ def test_what_was_seen_is_remembered_and_owes_nothing(path: str) -> None:
     page.offered(b"uid-1", 10)
     page.accepted(b"uid-1", 10, Action.MARK, Outcome(Verdict.ACCEPTED))
     page.offered(b"uid-2", 20)
-    assert page.known() == {b"uid-1": False, b"uid-2": False}
-    page.seen([b"uid-1"])
-    assert page.known() == {b"uid-1": True, b"uid-2": False}
+    assert page.known() == {b"uid-1": None, b"uid-2": None}
+    page.seen([b"uid-1", b"uid-3"])
+    assert page.known() == {b"uid-1": 10, b"uid-2": None, b"uid-3": 0}
     assert page.owed() == []
-    page.settled([b"uid-1", b"uid-2"])
+    page.settled([b"uid-1", b"uid-2", b"uid-3"])
     assert page.known() == {}
     ledger.close()
 
@@ -249,7 +249,7 @@ def test_a_word_and_a_number_are_different_uids(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "m", 0)
     page.seen([7, b"7"])
-    assert page.known() == {7: True, b"7": True}
+    assert page.known() == {7: 0, b"7": 0}
     ledger.close()
 
 
