@@ -100,9 +100,6 @@ def reuse_uidl(world: World, fault: Fault) -> None:
     if before:
         world.uidls[message.uid] = before[fault.amount % len(before)]
         world.others.hidden.add(message.text)
-        if any(len(text) == len(message.text) for text in world.known):
-            # Not even by its size; then ``flush`` deletes it.
-            world.others.touched.add(message.text)
 
 
 def go_back_in_time(world: World, fault: Fault) -> None:

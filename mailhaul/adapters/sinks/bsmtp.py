@@ -1,7 +1,8 @@
 """Batched SMTP as a sink: each message with its envelope, added to a file or standard output.
 
 What stands there is what an SMTP client would say, for a program that reads it later. A message is
-added when it is whole, under a lock, and taken back where it cannot be written to its end.
+added when it is whole, under a lock, and taken back where it cannot be written to its end: by the
+next one, where a kill left half of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .spooled import SpooledDelivery
 
 STANDARD_OUTPUT = "-"
 EXTENSIONS = (b"SMTPUTF8",)
+BEGINNING = b"MAIL FROM:"
+BLOCK = 8192
 
 
 class BsmtpSink:
@@ -90,8 +93,11 @@ class BsmtpDelivery(SpooledDelivery):
             if self._sink.path == STANDARD_OUTPUT:
                 self._copy(1)
                 return
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            file = os.open(self._sink.path, flags, 0o600)
+            # A FIFO that is open for reading too would never wait for its reader.
+            path = self._sink.path
+            special = os.path.exists(path) and not os.path.isfile(path)
+            flags = (os.O_WRONLY if special else os.O_RDWR) | os.O_APPEND | os.O_CREAT
+            file = os.open(path, flags | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 self._add(file)
@@ -105,18 +111,49 @@ class BsmtpDelivery(SpooledDelivery):
         """Add to an open file, all or nothing. Raises OSError."""
         status = os.fstat(file)
         regular = stat.S_ISREG(status.st_mode)
+        size = mend(file, status.st_size) if regular else 0
         try:
             self._copy(file)
             if regular:
                 os.fsync(file)
-                if status.st_size == 0:
+                if size == 0:
                     # It may be new: then its name has to reach the disk, too.
                     sync_folder(os.path.dirname(self._sink.path))
         except OSError:
             if regular:
-                os.ftruncate(file, status.st_size)
+                os.ftruncate(file, size)
             raise
 
     def _copy(self, file: int) -> None:
         for block in self._blocks():
             write_all(file, block)
+
+
+def mend(file: int, size: int) -> int:
+    """Cut off what a kill left of a message, and return the size behind that. Raises OSError.
+
+    What comes behind it would be taken for its text. What begins otherwise is not ours, and stays.
+    """
+    if size == 0:
+        return 0
+    end = last_end(file, size)
+    # Behind a loss of power there may be octets that were never written.
+    beginning = os.pread(file, len(BEGINNING), end).rstrip(b"\0")
+    if end == size or not BEGINNING.startswith(beginning):
+        return size
+    os.ftruncate(file, end)
+    return end
+
+
+def last_end(file: int, size: int) -> int:
+    """Return the offset behind the last line with a lone dot, 0 without one. Raises OSError."""
+    start, behind = size, b""
+    while start:
+        length = min(BLOCK, start)
+        start -= length
+        block = os.pread(file, length, start) + behind[:3]
+        ends = [at + len(dot) for dot in (b"\n.\r\n", b"\n.\n") if (at := block.rfind(dot)) >= 0]
+        if ends:
+            return start + max(ends)
+        behind = block
+    return 0

@@ -93,6 +93,35 @@ def test_the_name_of_a_new_batch_is_on_the_disk_before_anything_is_accepted_in_i
     assert synced == [batch, str(tmp_path), batch]
 
 
+ENVELOPE = WRITTEN.partition(b"DATA")[0]
+HALF = [
+    *(ENVELOPE[:size] for size in (1, 9, 10, 11, len(ENVELOPE))),
+    WRITTEN[:-5],
+    WRITTEN[:-2],
+    WRITTEN[:-1],
+    ENVELOPE + b"DATA\r\n" + b"a line of a large message\r\n" * 2000,
+    b"\0" * 5000,
+    b"MAIL FR" + b"\0" * 20_000,
+]
+
+
+@pytest.mark.parametrize("before", [b"", WRITTEN, b"HELO x\n" + WRITTEN.replace(b"\r", b"")])
+@pytest.mark.parametrize("half", HALF, ids=range(len(HALF)))
+def test_what_a_kill_left_of_a_message_does_not_swallow_the_next_one(
+    tmp_path: Path, before: bytes, half: bytes
+) -> None:
+    (tmp_path / "batch").write_bytes(before + half)
+    assert deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))) is Verdict.ACCEPTED
+    assert (tmp_path / "batch").read_bytes() == before + WRITTEN
+
+
+@pytest.mark.parametrize("others", [b"QUIT\r\n", b"notes of mine\n", WRITTEN + b"RSET\r\n"])
+def test_what_others_wrote_stays(tmp_path: Path, others: bytes) -> None:
+    (tmp_path / "batch").write_bytes(others)
+    assert deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))) is Verdict.ACCEPTED
+    assert (tmp_path / "batch").read_bytes() == others + WRITTEN
+
+
 def test_half_a_message_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
     deliver(sink)
