@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext, suppress
 
 
 def make_private_folder(path: str) -> None:
@@ -31,3 +32,13 @@ def sync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sync_name(path: str, *, new: bool = False) -> None:
+    """Bring the name of a file or folder to the disk. Raises OSError.
+
+    One that is not ``new`` may be ours all the same: a kill may have come between its making and
+    this. Who made it in a folder that we may not read has to see to that himself.
+    """
+    with nullcontext() if new else suppress(PermissionError):
+        sync_folder(os.path.dirname(path))

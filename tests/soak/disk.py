@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from mailhaul.adapters import folders
-from mailhaul.adapters.sinks import imap_append, maildir, mda, spool
+from mailhaul.adapters.sinks import bsmtp, imap_append, maildir, mbox, mda, spool, spooled
+from mailhaul.runtimes.simulated import Killed
 
 from .faults import Fault, Kind
 
@@ -47,8 +49,19 @@ class Entry:
         return self
 
 
+@dataclass(slots=True)
+class Status:
+    """What fstat tells of a file."""
+
+    st_size: int
+    st_mode: int = stat.S_IFREG | 0o600
+
+
 class Disk:
-    """What the sinks take for ``os``. ``due`` tells whether something goes wrong."""
+    """What the sinks take for ``os``. ``due`` tells whether something goes wrong.
+
+    A kill in the midst of a call leaves what it has done so far; ``killer`` is its fault.
+    """
 
     def __init__(self, due: Callable[[str], Fault | None]) -> None:
         self._due = due
@@ -60,6 +73,7 @@ class Disk:
         self._open: dict[int, File | str] = {}
         self._spools: set[int] = set()
         self._next = FIRST_DESCRIPTOR
+        self.killer: Fault | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -70,6 +84,10 @@ class Disk:
         """Return the contents of all files in a folder."""
         return [bytes(f.data) for path, f in self._names.items() if within(path, folder)]
 
+    def content(self, path: str) -> bytes:
+        """Return what is in a file, b"" if there is none."""
+        return bytes(self._names[path].data) if path in self._names else b""
+
     @property
     def left_open(self) -> int:
         """How many descriptors nobody has closed."""
@@ -77,6 +95,7 @@ class Disk:
 
     def process_ends(self) -> None:
         """Close what the process had open."""
+        self.killer = None
         self._open.clear()
         for spool_file in self._spools:
             os.close(spool_file)
@@ -90,7 +109,9 @@ class Disk:
         self._names = {name: file for name, file in self._durable.items() if self._is_held(name)}
         for file in set(self._names.values()):
             if file.synced is not None or random.random() < 0.5:
-                file.data = bytearray(file.synced or b"")
+                synced = file.synced or b""
+                more = bytes(file.data[len(synced) :])
+                file.data = bytearray(synced + more[: random.randrange(len(more) + 1)])
 
     def _is_held(self, path: str) -> bool:
         """Whether the folders above a file are on the disk."""
@@ -105,13 +126,24 @@ class Disk:
 
     def _check(self, call: str) -> Fault | None:
         """Return what is to go wrong with this call, if it does not fail outright."""
+        if self.killer:
+            raise Killed
         fault = self._due(f"disk {call}")
+        if fault and fault.name == "kill in a call":
+            self.killer = fault
+            if call not in {"write", "spool"}:
+                raise Killed
         if fault and fault.name in ERRORS:
             number = ERRORS[fault.name]
             raise OSError(number, os.strerror(number))
         return fault
 
     # In the place of os
+
+    def isfile(self, path: str) -> bool:
+        return path in self._names
+
+    exists = isfile
 
     def isdir(self, path: str) -> bool:
         return path in ROOTS or path in self._names
@@ -133,9 +165,11 @@ class Disk:
         self._check("open")
         target: File | str = path
         if not flags & os.O_DIRECTORY:
-            if path in self._names:
+            if path not in self._names:
+                self._names[path] = File()
+            elif flags & os.O_EXCL:
                 raise FileExistsError(errno.EEXIST, "File exists")
-            target = self._names[path] = File()
+            target = self._names[path]
         self._next += 1
         self._open[self._next] = target
         return self._next
@@ -147,15 +181,35 @@ class Disk:
         return spool_file
 
     def write(self, descriptor: int, data: bytes) -> int:
-        fault = self._check("write")
+        fault = self._check("write" if descriptor >= FIRST_DESCRIPTOR else "spool")
         if fault:
-            data = data[: 1 + fault.amount % 7]
+            data = data[: 1 + fault.amount % (len(data) if self.killer else 7)]
         if descriptor < FIRST_DESCRIPTOR:
-            return os.write(descriptor, data)
+            written = os.write(descriptor, data)
+        else:
+            self._file(descriptor).data += data
+            written = len(data)
+        if self.killer:
+            raise Killed
+        return written
+
+    def _file(self, descriptor: int) -> File:
         file = self._open[descriptor]
         assert isinstance(file, File)
-        file.data += data
-        return len(data)
+        return file
+
+    def pread(self, descriptor: int, length: int, offset: int) -> bytes:
+        self._check("pread")
+        if descriptor < FIRST_DESCRIPTOR:
+            return os.pread(descriptor, length, offset)
+        return bytes(self._file(descriptor).data[offset : offset + length])
+
+    def fstat(self, descriptor: int) -> Status:
+        return Status(len(self._file(descriptor).data))
+
+    def ftruncate(self, descriptor: int, length: int) -> None:
+        self._check("ftruncate")
+        del self._file(descriptor).data[length:]
 
     def fsync(self, descriptor: int) -> None:
         self._check("fsync")
@@ -186,6 +240,23 @@ class Disk:
             del self._open[descriptor]
 
 
+class Lock:
+    """In the place of ``MboxLock``: nobody else wants the file."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+        self.file = -1
+
+    def take(self) -> bool:
+        self.file = self._disk.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        return True
+
+    def release(self) -> None:
+        if self.file >= 0:
+            self._disk.close(self.file)
+
+
 def within(path: str, folder: str) -> bool:
     """Whether a path is that of an entry of this folder."""
     return os.path.dirname(path) == folder
@@ -195,8 +266,10 @@ def within(path: str, folder: str) -> bool:
 def in_place_of_os(disk: Disk) -> Iterator[None]:
     """Let the sinks write to this disk."""
     with ExitStack() as patches:
-        for module in (folders, maildir, mda, spool, imap_append):
+        for module in (bsmtp, folders, imap_append, maildir, mbox, mda, spool, spooled):
             patches.enter_context(patch.object(module, "os", disk))
+        patches.enter_context(patch.object(bsmtp, "fcntl", Mock()))
+        patches.enter_context(patch.object(mbox, "MboxLock", lambda path, _: Lock(disk, path)))
         yield
 
 
@@ -207,15 +280,18 @@ ERRORS = {
     "permission denied": errno.EACCES,
     "read-only disk": errno.EROFS,
 }
-WRITING = ("disk open", "disk write", "disk fsync", "disk memfd_create")
-CALLS = ("mkdir", "scandir", "open", "write", "fsync", "rename", "unlink", "memfd_create")
-EVERY = tuple(f"disk {call}" for call in CALLS)
+WRITING = ("disk open", "disk write", "disk spool", "disk fsync", "disk memfd_create")
+FILES = ("open", "write", "fsync", "pread", "ftruncate", "memfd_create", "spool")
+FOLDERS = ("mkdir", "scandir", "rename", "unlink")
+EVERY = tuple(f"disk {call}" for call in (*FILES, *FOLDERS))
+"""What may be asked of a disk; to "spool" is to write what has no name yet."""
 FAULTS = {
     "no space": Kind("the disk is full", WRITING),
     "over quota": Kind("the user has no room", WRITING),
     "input/output error": Kind("the disk is broken", EVERY),
     "permission denied": Kind("somebody has changed the rights", EVERY),
     "read-only disk": Kind("the disk was mounted again for reading only", EVERY),
-    "short write": Kind("the disk takes some octets at a time", ("disk write",)),
+    "short write": Kind("the disk takes some octets at a time", ("disk write", "disk spool")),
+    "kill in a call": Kind("the process is killed in a system call", EVERY, copies=1),
     "renamed, and an error": Kind("the rename is done and fails", ("disk rename",)),
 }

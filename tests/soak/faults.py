@@ -41,7 +41,9 @@ class Kind:
         at_sink = at.startswith(("smtp", "append")) or at == "line sink"
         # Where UIDL is refused, mail that is to be deleted is fetched without.
         nameless = ALL_AGAIN * (at == "pop3 Uidl")
+        # What cannot be taken back stands there, and comes again.
         unsure = at in LAST_STEPS or at in LOOKING or (self.deafens and at_sink)
+        unsure |= at == "disk ftruncate"
         return self.copies + nameless + unsure
 
 

@@ -54,7 +54,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     """Draw a scenario; the same seed gives the same one."""
     random = Random(seed)
     source = random.choice(("imap", "imap", "pop3"))
-    sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append"))
+    sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append", "bsmtp", "mbox"))
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
     uids = "good"

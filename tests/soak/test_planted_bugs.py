@@ -9,7 +9,7 @@ import pytest
 
 from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.store import SqlitePage
-from mailhaul.adapters.sinks import maildir
+from mailhaul.adapters.sinks import bsmtp, maildir
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sources.imap import ImapSource
@@ -153,3 +153,17 @@ def test_an_append_that_is_repeated_blindly_shows_within_2000_seeds(
 
     monkeypatch.setattr(AppendDelivery, "_is_there", look_nowhere)
     assert "copies too many" in complaint_within(2000, "append")
+
+
+def test_a_batch_that_is_added_to_behind_half_a_message_shows_within_6000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bsmtp, "mend", lambda file, size: size)
+    assert LOSS.search(complaint_within(6000, "bsmtp"))
+
+
+def test_a_mailbox_file_that_is_not_cut_back_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Disk, "ftruncate", lambda disk, file, size: None)
+    assert "copies too many" in complaint_within(3000, "mbox")

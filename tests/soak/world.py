@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
+from mailhaul.adapters.sinks.bsmtp import BsmtpSink
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.adapters.sinks.maildir import MaildirSink
+from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.access import Access, TlsMode
@@ -42,6 +45,7 @@ from mailhaul.runtimes.simulated import Flow, Killed
 
 from .disk import Disk, in_place_of_os
 from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
+from .files import BATCH, MAILBOX, Copies, in_batch, in_mailbox
 from .imap_source import FaultyImap
 from .kinds import KINDS
 from .ledger import MemoryLedger
@@ -61,6 +65,8 @@ SETTLING = 20
 
 TEXTS = frozenset({"imap UidFetch", "pop3 Top", "pop3 Retrieve"})
 """Where a message is read."""
+KILLED = Fault("kill", "process step", 1, 1, 0)
+"""Stands for a death that another table has drawn."""
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 
 
@@ -125,7 +131,7 @@ class World:
         drawn = {fault.name for poll in scenario.faults for fault in poll}
         self.ledger = MemoryLedger(lambda: self.now, self.due, "power loss" in drawn)
         names = [b"joe", b"ann"] if scenario.several else [b"joe"]
-        at = b"@here" if scenario.sink in {"smtp", "lmtp"} else b""
+        at = {"smtp": b"@here", "lmtp": b"@here", "bsmtp": b"@localhost"}.get(scenario.sink, b"")
         self.recipients = frozenset(name + at for name in names)
 
     def uidl(self, message: Message) -> bytes:
@@ -206,7 +212,7 @@ class World:
         code: ExitCode | None = None
         try:
             with in_place_of_os(self.disk):
-                code = simulation.run(self._poll().run())
+                code = self._run(simulation)
         except PollFailed as failure:
             code = failure.code
             self.complaint = str(failure)
@@ -222,10 +228,24 @@ class World:
         self.check_safe()
         return code
 
+    def _run(self, simulation: FaultySimulation) -> ExitCode:
+        """Run a poll; of one that is killed, nothing that it would still do reaches the disk."""
+        poll = self._poll().run()
+        try:
+            return simulation.run(poll)
+        except Killed:
+            self.disk.killer = self.disk.killer or KILLED
+            with suppress(Killed, RuntimeError):
+                poll.close()
+            raise
+
     def _die(self, death: Fault | None) -> None:
+        killer = self.disk.killer
+        self.disk.process_ends()
+        if killer is not KILLED:
+            return
         assert death
         self.note(death)
-        self.disk.process_ends()
         if death.name == "power loss":
             self.disk.lose_power(self.random)
             if death.amount % 2:
@@ -279,6 +299,7 @@ class World:
                     multidrop=multidrop,
                     postmaster="boss",
                     occasion=lambda: OCCASION,
+                    strip_cr=self.scenario.sink == "mbox",
                 )
             )
 
@@ -310,6 +331,10 @@ class World:
                 return MaildirSink("/Maildir", "here")
             case "append":
                 return ImapAppendSink(access_to("sink", SINK), b"INBOX", "/tmp")
+            case "bsmtp":
+                return BsmtpSink(BATCH, "/tmp")
+            case "mbox":
+                return MboxSink(MAILBOX, "here", "/tmp")
             case "mda":
                 return MdaSink("mda %T", 20.0, "/tmp", split=True)
             case kind:
@@ -324,7 +349,7 @@ class World:
 
     # What must hold
 
-    def copies(self) -> Counter[tuple[bytes, bytes]]:
+    def copies(self) -> Copies:
         """Return how often each recipient got each text."""
         texts: list[bytes] = []
         match self.scenario.sink:
@@ -332,11 +357,15 @@ class World:
                 texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
             case "append":
                 texts = [message.text for message in self.target.messages]
+            case "bsmtp":
+                return in_batch(self.disk.content(BATCH))
+            case "mbox":
+                texts = in_mailbox(self.disk.content(MAILBOX), self.known)
             case _:
                 return self._copies_received()
         return Counter((text, recipient) for text in texts for recipient in self.recipients)
 
-    def _copies_received(self) -> Counter[tuple[bytes, bytes]]:
+    def _copies_received(self) -> Copies:
         return Counter(
             (one.text, recipient)
             for one in self.received.messages

@@ -21,7 +21,7 @@ from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
-from ..folders import sync_folder
+from ..folders import sync_name
 from .spool import open_spool, write_all
 from .spooled import SpooledDelivery
 
@@ -40,6 +40,8 @@ class BsmtpSink:
     def __init__(self, path: str, spool_folder: str) -> None:
         self.path = path
         self.spool_folder = spool_folder
+        self.named = False
+        """Whether the name of the file is on the disk for certain."""
 
     async def open(self) -> None:
         """Nothing to do: the file is opened for each message."""
@@ -116,9 +118,9 @@ class BsmtpDelivery(SpooledDelivery):
             self._copy(file)
             if regular:
                 os.fsync(file)
-                if size == 0:
-                    # It may be new: then its name has to reach the disk, too.
-                    sync_folder(os.path.dirname(self._sink.path))
+                if size == 0 or not self._sink.named:
+                    sync_name(self._sink.path, new=size == 0)
+                    self._sink.named = True
         except OSError:
             if regular:
                 os.ftruncate(file, size)

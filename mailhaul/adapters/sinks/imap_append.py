@@ -196,7 +196,11 @@ class AppendDelivery:
         if objection := self._objection():
             self._conclude(Verdict.REFUSED, objection)
             return
-        await self._send(look_first=self._parcel.again)
+        try:
+            await self._send(look_first=self._parcel.again)
+        except PollFailed:
+            await self.abandon()
+            raise
 
     def _objection(self) -> str:
         """Return why the server would not take the message, if that is known beforehand."""

@@ -19,7 +19,7 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
-from ..folders import make_private_folder, sync_folder
+from ..folders import make_private_folder, sync_folder, sync_name
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
@@ -58,17 +58,12 @@ class MaildirSink:
         self._opened = True
 
     def _settle_in(self) -> None:
-        """Bring a Maildir to the disk in which nothing may have been delivered yet.
-
-        A kill may have come between its making and that.
-        """
+        """Bring a Maildir to the disk in which nothing may have been delivered yet."""
         with os.scandir(os.path.join(self.folder, "new")) as entries:
             if any(entries):
                 return
         sync_folder(self.folder)
-        # Who made it in a folder that we may not read has to see to that himself.
-        with suppress(PermissionError):
-            sync_folder(os.path.dirname(self.folder))
+        sync_name(self.folder)
 
     def _sweep(self) -> None:
         """Remove what a kill left in tmp long ago."""

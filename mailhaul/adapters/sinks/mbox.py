@@ -20,7 +20,7 @@ from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
 from ...flows.sink import Delivery, Parcel
 from ...protocols.message.mboxrd import MboxrdWriter
-from ..folders import sync_folder
+from ..folders import sync_name
 from .maildir import failed
 from .mbox_lock import MboxLock
 from .spool import open_spool, write_all
@@ -42,6 +42,8 @@ class MboxSink:
         self.path = path
         self.host = host
         self.spool_folder = spool_folder
+        self.named = False
+        """Whether the name of the file is on the disk for certain."""
         self._patience = PATIENCE
 
     async def open(self) -> None:
@@ -120,12 +122,12 @@ class MboxDelivery(SpooledDelivery):
             for block in self._blocks():
                 write_all(file, block)
             os.fsync(file)
+            if status.st_size == 0 or not self._sink.named:
+                sync_name(self._sink.path, new=status.st_size == 0)
+                self._sink.named = True
         except OSError:
             os.ftruncate(file, status.st_size)
             raise
-        if status.st_size == 0:
-            # It may be new: then its name has to reach the disk, too.
-            sync_folder(os.path.dirname(self._sink.path))
 
 
 def gap(file: int, size: int) -> bytes:

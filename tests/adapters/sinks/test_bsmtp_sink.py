@@ -76,7 +76,7 @@ def test_a_batch_that_cannot_be_opened_ends_the_poll(tmp_path: Path) -> None:
     assert failure.value.code is ExitCode.BSMTP
 
 
-def test_the_name_of_a_new_batch_is_on_the_disk_before_anything_is_accepted_in_it(
+def test_the_name_of_a_batch_is_on_the_disk_before_anything_is_accepted_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
@@ -87,10 +87,14 @@ def test_the_name_of_a_new_batch_is_on_the_disk_before_anything_is_accepted_in_i
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
-    for _ in range(2):
-        deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path)))
     batch = str(tmp_path / "batch")
-    assert synced == [batch, str(tmp_path), batch]
+    # Of one that is there nobody knows whether who made it came so far; once it is known, it is.
+    for _ in range(2):
+        sink = BsmtpSink(batch, str(tmp_path))
+        deliver(sink)
+        deliver(sink)
+        assert synced == [batch, str(tmp_path), batch]
+        synced.clear()
 
 
 ENVELOPE = WRITTEN.partition(b"DATA")[0]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks import mbox, spooled
 from mailhaul.adapters.sinks.mbox import PATIENCE, MboxSink
@@ -314,6 +315,18 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     assert os.listdir(path.parent) == ["inbox"]
 
 
+def test_a_new_file_whose_name_does_not_reach_the_disk_stays_empty(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(folders, "sync_folder", broken)
+    with pytest.raises(PollFailed):
+        deliver(path)
+    assert path.read_bytes() == b""
+
+
 def test_a_failure_leaves_no_descriptor_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deliver(path)
     before = os.listdir("/proc/self/fd")
@@ -341,6 +354,7 @@ def test_what_is_no_regular_file_is_refused(path: Path) -> None:
 
 DYING = """
 import os, signal, sys
+from mailhaul.adapters import folders
 from mailhaul.adapters.sinks import mbox, spooled
 from tests.adapters.sinks.test_mbox_sink import BODY, deliver
 from pathlib import Path
