@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 BATCH, MAILBOX = "/batch", "/mailbox"
-FROM = re.compile(rb"(?:\A|\n\n)From [^\n]*\n(?:Return-Path: <[^\n]*\n)?")
 QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 Copies = Counter[tuple[bytes, bytes]]
 
@@ -18,6 +17,8 @@ def in_batch(data: bytes) -> Copies:
     recipients: list[bytes] = []
     lines = iter(data.splitlines(keepends=True))
     for line in lines:
+        if not line.endswith(b"\n"):
+            break
         verb, _, rest = line.strip().partition(b":")
         if verb == b"MAIL FROM":
             recipients = []
@@ -43,12 +44,20 @@ def up_to_the_dot(lines: Iterator[bytes]) -> bytes | None:
 
 def in_mailbox(data: bytes, known: set[bytes]) -> list[bytes]:
     """Return the texts in a mailbox file, but for the beginnings that a kill has left."""
-    found = [text for text in FROM.split(data.removesuffix(b"\n\n")) if text]
-    texts = [QUOTED.sub(rb"\1", text + b"\n").replace(b"\n", b"\r\n") for text in found]
+    found: list[list[bytes]] = []
+    behind_blank = True
+    for line in data.splitlines(keepends=True):
+        if behind_blank and line.startswith(b"From "):
+            found.append([])
+        elif found and (found[-1] or not line.startswith(b"Return-Path: <")):
+            found[-1].append(line)
+        behind_blank = line == b"\n"
+    texts = [QUOTED.sub(rb"\1", b"".join(lines).removesuffix(b"\n")) for lines in found]
+    texts = [text.replace(b"\n", b"\r\n") for text in texts]
     return [text for text in texts if text in known or not is_half(text, known)]
 
 
 def is_half(text: bytes, known: set[bytes]) -> bool:
     """Whether a message begins so, or the line before it."""
     beginning = text.rstrip(b"\r\n\0")
-    return beginning.startswith(b"From ") or any(each.startswith(beginning) for each in known)
+    return any(each.startswith(beginning) for each in (b"Return-Path: <", *known))
