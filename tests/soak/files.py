@@ -47,6 +47,9 @@ def in_mailbox(data: bytes, known: set[bytes]) -> list[bytes]:
     found: list[list[bytes]] = []
     behind_blank = True
     for line in data.splitlines(keepends=True):
+        if behind_blank and b"From ".startswith(line):
+            # Half a line, which the next message takes away.
+            break
         if behind_blank and line.startswith(b"From "):
             found.append([])
         elif found and (found[-1] or not line.startswith(b"Return-Path: <")):

@@ -28,6 +28,9 @@ from .spooled import SpooledDelivery
 
 PATIENCE = 60.0
 """Seconds that one poll waits for locks, for all its messages together."""
+FROM = b"From "
+LONGEST_LINE = 1024
+"""Octets of a From_ line, and more: an address has 256 (RFC 5321, 4.5.3.1.3)."""
 INTERVAL = 0.5
 """Seconds between two attempts."""
 
@@ -117,17 +120,34 @@ class MboxDelivery(SpooledDelivery):
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise failed(self._sink.path, OSError("is no regular file"))
+        size = without_half_line(file, status.st_size)
+        if size < status.st_size:
+            os.ftruncate(file, size)
         try:
-            write_all(file, gap(file, status.st_size))
+            write_all(file, gap(file, size))
             for block in self._blocks():
                 write_all(file, block)
             os.fsync(file)
-            if status.st_size == 0 or not self._sink.named:
-                sync_name(self._sink.path, new=status.st_size == 0)
+            if size == 0 or not self._sink.named:
+                sync_name(self._sink.path, new=size == 0)
                 self._sink.named = True
         except OSError:
-            os.ftruncate(file, status.st_size)
+            os.ftruncate(file, size)
             raise
+
+
+def without_half_line(file: int, size: int) -> int:
+    """Return the size of a file without half a From_ line at its end, as a kill may leave it.
+
+    The message before it would have it for its last line. Raises OSError.
+    """
+    at = max(size - LONGEST_LINE, 0)
+    last = os.pread(file, size - at, at)
+    before, newline, line = last.rpartition(b"\n")
+    if at + len(before + newline) and not before.endswith(b"\n"):
+        return size
+    half = line.startswith(FROM) or FROM.startswith(line)
+    return size - len(line) if half else size
 
 
 def gap(file: int, size: int) -> bytes:

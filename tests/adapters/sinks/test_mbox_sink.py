@@ -128,6 +128,24 @@ def test_a_message_begins_behind_a_blank_line(path: Path, before: bytes, gap: by
     assert path.read_bytes().startswith(before + gap + b"From a@x ")
 
 
+@pytest.mark.parametrize("before", [b"", b"From x\nA: 1\n\n"])
+@pytest.mark.parametrize("half", [b"F", b"From", b"From ", b"From a@x Mon"])
+def test_half_a_first_line_is_taken_for_no_part_of_the_message_before(
+    path: Path, before: bytes, half: bytes
+) -> None:
+    path.write_bytes(before + half)
+    deliver(path)
+    assert path.read_bytes().startswith(before + b"From a@x ")
+    assert b"\n" + half + b"\n" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("before", [b"From x\nA: 1\nFrom", b"From x\n\nFrom:", b"text\n\nX"])
+def test_what_may_be_text_stays(path: Path, before: bytes) -> None:
+    path.write_bytes(before)
+    deliver(path)
+    assert path.read_bytes().startswith(before + b"\n\nFrom a@x ")
+
+
 def test_the_locks_are_those_of_other_programs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bytes, bool]] = []
     sync = os.fsync
