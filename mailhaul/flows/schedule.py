@@ -15,6 +15,9 @@ PASSING = frozenset({ExitCode.EXCLUDE, ExitCode.LOCKBUSY})
 """Somebody else has the account open: that says nothing about the server."""
 LONGEST = 3600.0
 """Seconds to which failures stretch an interval, where it is not longer by itself."""
+LONGEST_OFFLINE = 300.0
+"""The same where no name can be looked up: most often it is we who are off line, and no server is
+bothered."""
 AFTER_REFUSALS = (300.0, 900.0, 3600.0)
 """Seconds at least after the first refused logins; a provider's outage may look like them."""
 PARKED = 24 * 3600.0
@@ -37,6 +40,7 @@ class Schedule:
         self.refusals = 0
         """Logins in a row that were refused."""
         self._login_delay = 0.0
+        self._longest = LONGEST
         self._chance = chance
 
     @property
@@ -59,6 +63,7 @@ class Schedule:
         self.refusals = self.refusals + 1 if code is ExitCode.AUTHFAIL else 0
         bad = code not in GOOD and code not in PASSING
         self.failures = self.failures + 1 if bad else 0
+        self._longest = LONGEST_OFFLINE if code is ExitCode.DNS else LONGEST
         self.due = now + self._delay()
         if was_refused and code in GOOD:
             return "the login is accepted again"
@@ -80,7 +85,7 @@ class Schedule:
         if self.failures < 2:
             return self.interval
         stretched = self.interval * 2.0 ** min(self.failures - 1, 20)
-        return self._varied(min(stretched, max(self.interval, LONGEST)))
+        return self._varied(min(stretched, max(self.interval, self._longest)))
 
     def _varied(self, seconds: float) -> float:
         return seconds * (1 + JITTER * (2 * self._chance() - 1))

@@ -17,6 +17,8 @@ from .parking import Park, Step
 STAGGER = 0.25
 """Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
 MOST_ADDRESSES = 16
+KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
+"""Seconds of silence, seconds between probes, and how many: dead within four minutes."""
 
 
 def dial(
@@ -124,13 +126,21 @@ def begin(
         return
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    keep_alive(sock)
     fault = sock.connect_ex(address)
     if fault in {0, errno.EINPROGRESS}:
         trying.append((sock, str(address[0])))
     else:
         failures.append(f"{address[0]}: {os.strerror(fault)}")
         sock.close()
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Let the kernel notice a peer that is gone; routers forget connections that say nothing."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEP_ALIVE.items():
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def first_connected(

@@ -247,7 +247,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
                 # Asleep: the clock stands still, mail comes, and then all happens at once.
                 for box in days.chance.sample(everybody, 500):
                     days.arrive(box)
-                keeper.wake()
+                keeper.renew()
             await trio.sleep(HOUR / 2)
             for box in troubled:
                 box.trouble = ""
@@ -276,7 +276,7 @@ def test_a_year_of_ten_accounts(days: Days) -> None:
             if day % 50 == 40:
                 keeper.keep(days.accounts(range(10), 10, f"fetchlimit {day}"), 6 * HOUR)
             if day % 30 == 20:
-                keeper.wake()
+                keeper.renew()
             await trio.sleep(DAY / 2)
             for box in troubled:
                 box.trouble = ""

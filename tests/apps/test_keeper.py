@@ -374,6 +374,28 @@ def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World
     world.run(story, entries(1), 60.0)
 
 
+def test_another_network_makes_all_anew_but_no_password_right(world: World) -> None:
+    async def story() -> None:
+        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(4)]
+        watching, failing, refused, _paused = boxes
+        failing.up = refused.password = False
+        world.keeper.pause(world.keeper.posts[3], paused=True)
+        await trio.sleep(DAY / 2)
+        failing.up = True
+        polls = [box.polls for box in boxes]
+        world.keeper.renew()
+        await trio.sleep(1)
+        assert [box.polls - before for box, before in zip(boxes, polls, strict=True)] == [
+            1,
+            1,
+            0,
+            0,
+        ]
+        assert watching.open == 1
+
+    world.run(story, entries(1, "idle") + entries(4).partition("\n")[2], 300.0)
+
+
 def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)

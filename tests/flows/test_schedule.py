@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.schedule import AFTER_REFUSALS, JITTER, LONGEST, PARKED, Schedule
+from mailhaul.flows.schedule import (
+    AFTER_REFUSALS,
+    JITTER,
+    LONGEST,
+    LONGEST_OFFLINE,
+    PARKED,
+    Schedule,
+)
 
 
 def made(interval: float = 60.0, chance: float = 0.5) -> Schedule:
@@ -33,6 +40,19 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
     assert delays[-1] == LONGEST
     schedule.ended(0.0, ExitCode.NOMAIL)
     assert schedule.due == 60.0
+
+
+def test_who_is_off_line_looks_every_five_minutes_whether_that_is_over() -> None:
+    schedule = made()
+    for _ in range(100):
+        schedule.ended(0.0, ExitCode.DNS)
+    assert schedule.due == LONGEST_OFFLINE
+    schedule.ended(0.0, ExitCode.SOCKET)
+    assert schedule.due == LONGEST
+    slow = made(3 * LONGEST)
+    for _ in range(5):
+        slow.ended(0.0, ExitCode.DNS)
+    assert slow.due == 3 * LONGEST
 
 
 def test_a_server_gets_the_time_between_logins_that_it_wants_up_to_an_hour() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .servers.dovecot import Dovecot
 
@@ -66,10 +67,14 @@ class Daemon:
         return int((self.home / "pid").read_text().split()[0])
 
     def states(self) -> dict[str, str]:
+        return {post["account"]: post["state"] for post in self.status()}
+
+    def polls(self) -> int:
+        return sum(post["polls"] for post in self.status())
+
+    def status(self) -> list[dict[str, Any]]:
         done = self.mailhaul("status", "--json")
-        if done.returncode:
-            return {}
-        return {post["account"]: post["state"] for post in json.loads(done.stdout)}
+        return [] if done.returncode else json.loads(done.stdout)
 
     def stop(self) -> None:
         if (self.home / "pid").exists():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -96,6 +98,31 @@ def test_with_idle_mail_is_there_within_a_second(
         # Dovecot itself looks at a Maildir when inotify tells it, and waits half a second.
         assert time.monotonic() - began < 2.0
     until(lambda: len(exim.delivered()) == 3)
+
+
+@pytest.fixture
+def another_address() -> Iterator[Callable[[], None]]:
+    """Give the machine another address, from those that are for documentation (RFC 5737)."""
+    name, ip = "198.51.100.77/32", shutil.which("ip") or ""
+    change = partial(subprocess.run, stderr=subprocess.DEVNULL, check=False)
+    if not ip or change([ip, "address", "add", name, "dev", "lo"]).returncode:
+        pytest.skip("no addresses can be added here")
+    change([ip, "address", "delete", name, "dev", "lo"])
+    yield lambda: change([ip, "address", "add", name, "dev", "lo"]).check_returncode()
+    change([ip, "address", "delete", name, "dev", "lo"])
+
+
+def test_another_address_makes_all_connections_anew(
+    daemon: Daemon, dovecot: Dovecot, user: str, another_address: Callable[[], None]
+) -> None:
+    daemon.configure(entry(dovecot, user, f"idle maildir {daemon.home}/Mail"))
+    daemon.start()
+    until(lambda: "watching" in daemon.states().values())
+    began = daemon.polls()
+    another_address()
+    until(lambda: daemon.polls() > began and "watching" in daemon.states().values())
+    dovecot.deliver(user, simple(1))
+    until(lambda: len(box(daemon)) == 1)
 
 
 def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(

@@ -297,6 +297,24 @@ def test_input_of_a_channel_that_nobody_listens_to_stays_where_it_is(
     assert run(flow()) == (b"", b"psst")
 
 
+def test_a_peer_that_vanishes_is_noticed_within_four_minutes(
+    run: Run, serve: Callable[..., Tcp]
+) -> None:
+    address = serve(lambda connection: connection.recv(1))
+
+    async def flow() -> list[int]:
+        channel = new_channel()
+        await Open(channel, address, SOON)
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        sock = channel.stream.sock
+        sock = getattr(sock, "sock", sock)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        return [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+
+    idle, every, count = run(flow())
+    assert idle + every * count <= 240
+
+
 # Failing to open
 
 

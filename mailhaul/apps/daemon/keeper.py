@@ -191,6 +191,15 @@ class Keeper:
             if not post.paused:
                 self.wake_one(post)
 
+    def renew(self) -> None:
+        """Poll at once, over new connections: behind a sleep, or in another network.
+
+        Nothing of that makes a password right.
+        """
+        for post in self.posts:
+            if not (post.paused or post.schedule.refusals):
+                self.wake_one(post)
+
     def wake_one(self, post: Post) -> None:
         """Poll one at once. A connection that waits for news may be dead: it is made anew."""
         post.wake()

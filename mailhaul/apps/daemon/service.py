@@ -23,6 +23,7 @@ from ..cli.polling import surroundings
 from .control import Control, socket_path
 from .crew import Crew
 from .keeper import Keeper
+from .network import watch_network
 from .notify import Notifier
 
 TICK = 5.0
@@ -73,6 +74,7 @@ class Service:
             async with trio.open_nursery() as nursery:
                 for work in (self._hear_signals, self._tick, self._feed_watchdog, control.run):
                     nursery.start_soon(work)
+                nursery.start_soon(watch_network, lambda: self._renew("has another address"))
                 self._notifier.ready(self._status())
                 await self.keeper.run()
                 nursery.cancel_scope.cancel()
@@ -130,11 +132,14 @@ class Service:
                 self._stamp = stamp
                 self._reload()
             if suspended_seconds() - behind > ASLEEP:
-                self._lines.detail("the machine was asleep: all connections are made anew")
-                self.keeper.wake()
+                self._renew("was asleep")
             behind = suspended_seconds()
             await trio.to_thread.run_sync(self._remember, self._successes())
             self._notifier.status(self._status())
+
+    def _renew(self, why: str) -> None:
+        self._lines.detail(f"the machine {why}: all connections are made anew")
+        self.keeper.renew()
 
     async def _feed_watchdog(self) -> None:
         while self._notifier.watchdog:
