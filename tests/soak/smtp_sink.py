@@ -36,13 +36,9 @@ class FaultySmtp(SmtpService):
         super().__init__(channel, world.received)
         self.world = world
         self._goes_on = True
-        self._has_lied = False
 
     async def _serve(self, heard: Heard) -> bool:
         fault = self.world.due(f"smtp {type(heard).__name__}")
-        if self._has_lied and isinstance(heard, EndOfData):
-            # Its "accepted" may come in when the dot has just been sent: then it is believed.
-            self.world.others.touched.add(b"".join(self._chunks))
         try:
             if fault is None:
                 await self.obey(heard)
@@ -118,7 +114,10 @@ async def take_and_leave(service: FaultySmtp, heard: Heard, fault: Fault) -> Non
 async def speak_too_soon(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
     await service.obey(heard)
     service.say(b"250 2.0.0 accepted already\r\n")
-    service._has_lied = True
+    # That may come in when the dot has just been sent: then it is believed.
+    beginning = b"From: %b\r\n" % service._sender
+    texts = [message.text for message in service.world.inbox.messages]
+    service.world.others.touched.update(text for text in texts if text.startswith(beginning))
 
 
 async def never_end_a_reply(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
