@@ -29,7 +29,7 @@ class OnRetrieveError(Enum):
 class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
-    ``name`` identifies the account in the ledger. ``limit`` is in octets, ``timeout`` in
+    ``name`` identifies the account in the ledger. ``limit`` is in octets, ``warnings`` in
     seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
     """
 
@@ -43,6 +43,7 @@ class Account(Record):
     flush: bool = False
     limit: int = 0
     limitflush: bool = False
+    warnings: int = 0
     fetchlimit: int = 0
     expunge: int = 0
     check_only: bool = False

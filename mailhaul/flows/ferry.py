@@ -36,11 +36,10 @@ from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
 from .requests import Note, RuntimeFault, Wait
 from .settle import note_confirmed
-from .sink import Declined, Delivery, Parcel, Sink
+from .sink import Declined, Delivery, Parcel, Sink, post
 from .source import (
     Arrived,
     Arriving,
-    Complete,
     Listed,
     Part,
     Piece,
@@ -350,7 +349,7 @@ class Ferry:
             letter = one.packer.bounce(one.outcome, self._account.policy)
             why = "there is nobody to tell"
             if letter:
-                verdict = await self._post(letter)
+                verdict = await post(self._sink, letter)
                 why = verdict.reason
                 if verdict.accepted:
                     await self._take_over(one.message, one.size, one.outcome)
@@ -358,14 +357,6 @@ class Ferry:
             number = one.message.number
             text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
             self._report(Said(text, error=True))
-
-    async def _post(self, letter: Parcel) -> Outcome:
-        """Hand over a message of our own."""
-        delivery = await self._sink.offer(letter)
-        if await delivery.ready():
-            await delivery.feed(letter.header)
-            await delivery.complete(Complete(0, letter.size))
-        return await delivery.outcome()
 
     async def _settle(self) -> None:
         """Make the batch durable; only then ask the server to delete or mark."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -209,6 +209,25 @@ class Packer:
         header = b"".join(field.raw for field in fields)
         text = bounce(treatment.occasion(), sender, failures, header)
         return Parcel(b"", (sender,), text, len(text))
+
+    def notice(
+        self, account: str, limit: int, sizes: Mapping[str, Mapping[int, int]], *, deleted: bool
+    ) -> Parcel | None:
+        """Return the message on mail that is too large; None if there is nobody to tell.
+
+        For the other arguments see ``oversized_notice``.
+        """
+        from ..protocols.message.notice import oversized_notice
+
+        treatment = self._treatment
+        if not treatment.postmaster or treatment.occasion is None:
+            return None
+        who = self._address(treatment.postmaster)
+        occasion = treatment.occasion()
+        text = oversized_notice(occasion, who, account, limit, sizes, deleted=deleted)
+        text = self._line_ends.feed(text) + self._line_ends.finish()
+        name = occasion.message_id.partition(b"@")[0].decode("ascii")
+        return Parcel(b"", (who,), text, len(text), name)
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

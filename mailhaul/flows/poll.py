@@ -7,6 +7,7 @@ server that hangs up inside a message is visited again, for the others.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,14 @@ from .choose import Choice, choose
 from .memory import Held, Ledger, Owed, Page
 from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
 from .report import Counted, LimitReached, Report, Said, Skipped
-from .requests import Note, RuntimeFault
+from .requests import Note, Now, RuntimeFault
 from .settle import note_confirmed
-from .sink import Sink
+from .sink import Sink, post
 from .source import Listed, Source, Uid
 
 if TYPE_CHECKING:
     from .parcel import Packer
+    from .reminders import Reminders
 
 RECONNECTS = 3
 """How often a poll comes back after the server hung up inside a message."""
@@ -34,7 +36,8 @@ class Poll:
 
     ``sink`` makes the sink, which is called for the first message only: a poll that finds
     nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it. Once
-    ``stopping`` says so, no further message is asked for.
+    ``stopping`` says so, no further message is asked for. With ``reminders`` the user is told by
+    mail of what is too large.
     """
 
     def __init__(
@@ -47,8 +50,11 @@ class Poll:
         packer: Callable[[Sink], Packer],
         report: Report,
         stopping: Callable[[], bool] = lambda: False,
+        reminders: Reminders | None = None,
     ) -> None:
         self._stopping = stopping
+        self._reminders = reminders
+        self._oversized: dict[str, Sequence[Listed]] = {}
         self._account = account
         self._source = source
         self._sink_name = sink_name
@@ -75,6 +81,8 @@ class Poll:
         while again and patience and not self._stopping():
             patience -= failure is not None
             again, failure = await self._visit()
+        if self._reminders and self._oversized:
+            await self._remind(self._reminders)
         if self._sink:
             await self._sink.close()
         if failure is None and self._cut_off:
@@ -248,6 +256,8 @@ class Poll:
     async def _skip(self, page: Page, choice: Choice) -> None:
         """Leave what is too large, or delete it unread where the user asked for that."""
         flushed = self._account.limitflush
+        if choice.oversized:
+            self._oversized[self._mailbox] = choice.oversized
         for message in choice.oversized:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
         if flushed:
@@ -258,6 +268,35 @@ class Poll:
         if messages:
             await Note(lambda: page.to_be_deleted(messages))
             self._source.perform(Action.DELETE, [message.uid for message in messages])
+
+    async def _remind(self, reminders: Reminders) -> None:
+        """Tell the user by mail what is too large. Nothing else depends on that."""
+        account, now = self._account, await Now()
+        uids = {name: {one.uid for one in found} for name, found in self._oversized.items()}
+        every = float(account.warnings)
+        if not any(reminders.due(account.name, name, uids[name], now, every) for name in uids):
+            return
+        try:
+            why = await self._post_notice()
+        except (PollFailed, ProtocolError, RuntimeFault) as error:
+            why = str(error) or type(error).__name__
+        if why:
+            self._report(Said(f"the warning of oversized mail cannot be sent: {why}", error=True))
+            return
+        for name, each in uids.items():
+            reminders.told(account.name, name, each, now)
+
+    async def _post_notice(self) -> str:
+        """Hand the warning of oversized mail to the sink; return why not, or ""."""
+        account = self._account
+        self._sink = sink = self._sink or self._make_sink()
+        sizes = {name: Counter(m.size for m in found) for name, found in self._oversized.items()}
+        whose = f"{account.user}@{account.pollname}"
+        letter = self._packer(sink).notice(whose, account.limit, sizes, deleted=account.limitflush)
+        if letter is None:
+            return "there is nobody to tell"
+        outcome = await post(sink, letter)
+        return "" if outcome.accepted else outcome.reason
 
     async def _flush(self, page: Page) -> None:
         """Delete what was read before, as ``flush`` asks."""

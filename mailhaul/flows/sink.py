@@ -112,3 +112,12 @@ class Sink(Protocol):
     async def close(self) -> None:
         """Say good-bye, if there is still somebody to say it to."""
         ...
+
+
+async def post(sink: Sink, letter: Parcel) -> Outcome:
+    """Hand over a message of our own, whose ``header`` is all of it."""
+    delivery = await sink.offer(letter)
+    if await delivery.ready():
+        await delivery.feed(letter.header)
+        await delivery.complete(Complete(0, letter.size))
+    return await delivery.outcome()

@@ -177,6 +177,24 @@ def test_a_stop_in_the_midst_of_mail_loses_nothing(
     assert len(box(daemon)) == 300
 
 
+def test_mail_that_is_too_large_is_told_of_once(
+    daemon: Daemon, dovecot: Dovecot, user: str
+) -> None:
+    daemon.configure(
+        f"set postmaster boss\n{entry(dovecot, user, f'limit 2000 maildir {daemon.home}/Mail')}"
+    )
+    dovecot.deliver(user, simple(1) + b"x" * 3000)
+    pid = daemon.start()
+    until(partial(has_come, daemon, 1))
+    os.kill(pid, signal.SIGUSR1)
+    until(lambda: daemon.polls() == 2)
+    [notice] = box(daemon)
+    text = notice.read_text()
+    assert f"Subject: Mail for {user}@localhost stays on the server" in text
+    assert "1 message of 3" in text
+    assert len(dovecot.messages(user)) == 1
+
+
 def test_status_pause_and_resume(daemon: Daemon, dovecot: Dovecot, user: str) -> None:
     daemon.configure(entry(dovecot, user, f"maildir {daemon.home}/Mail"))
     assert daemon.mailhaul("status").returncode == 8

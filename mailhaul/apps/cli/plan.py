@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...adapters.transcript.recorder import Tape
     from ...flows.multidrop import Multidrop
     from ...flows.parcel import Packer
+    from ...flows.reminders import Reminders
     from ...protocols.message.bounce import Occasion
     from ...protocols.message.trace import Received
     from ...protocols.sasl.credentials import Credentials
@@ -164,6 +165,8 @@ class Surroundings:
     """Whether the program is to come to an end: then no further message is begun."""
     login_delay: Callable[[float], None] = lambda seconds: None
     """Is told how many seconds a server wants between logins."""
+    reminders: Reminders | None = None
+    """Who was told by mail of what is too large; a single run prints it."""
     tape: Tape | None = None
     """Where all is noted that is said, if the user wants a transcript."""
 
@@ -175,6 +178,10 @@ class Surroundings:
     def with_stopping(self, stopping: Callable[[], bool]) -> Surroundings:
         """Return the same for a program that may come to an end."""
         return replace(self, stopping=stopping)
+
+    def with_reminders(self, reminders: Reminders) -> Surroundings:
+        """Return the same for a daemon."""
+        return replace(self, reminders=reminders)
 
 
 KEEP_ALL = Policy()
@@ -200,6 +207,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         flush=settings.flush,
         limit=settings.limit,
         limitflush=settings.limitflush,
+        warnings=settings.warnings,
         fetchlimit=settings.fetchlimit,
         expunge=settings.expunge,
         check_only=check,
@@ -252,6 +260,7 @@ def plan(
         lambda sink: make_packer(settings, around, source, sink, multidrop),
         report,
         around.stopping,
+        around.reminders,
     )
 
 

@@ -18,6 +18,7 @@ from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode
+from ...flows.reminders import Reminders
 from ..cli.lines import Lines
 from ..cli.polling import surroundings
 from .control import Control, socket_path
@@ -60,6 +61,7 @@ class Service:
         self._notifier = notifier or Notifier()
         self._around = surroundings(configuration, caller, lines)
         self._around = self._around.with_stopping(lambda: self.keeper.stopping)
+        self._around = self._around.with_reminders(Reminders())
         self.keeper = Keeper(Crew(self._around), lines)
         self._stamp = self._rc_stamp()
         self._written: dict[str, float] = {}

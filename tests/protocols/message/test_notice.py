@@ -1,0 +1,52 @@
+"""The message on mail that is too large."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.policy import default
+
+from mailhaul.protocols.message.bounce import Occasion
+from mailhaul.protocols.message.notice import MOST, oversized_notice
+
+OCCASION = Occasion("us.example.org", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
+
+
+def test_it_says_what_there_is_and_what_became_of_it() -> None:
+    sizes = {"INBOX": {2000: 1, 5000: 2}, "Lists": {3000: 1}}
+    text = oversized_notice(OCCASION, b"joe@us", "joe@imap.x", 1000, sizes, deleted=False)
+    message = message_from_bytes(text, policy=default)
+    assert not message.defects
+    assert message["To"] == "joe@us"
+    assert message["Subject"] == "Mail for joe@imap.x stays on the server"
+    assert message["Message-ID"] == "<1.2@us>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_content().splitlines() == [
+        "Mail for joe@imap.x is larger than the limit of 1000 octets and stays on the server:",
+        "",
+        "  INBOX:",
+        "    2 messages of 5000 octets",
+        "    1 message of 2000 octets",
+        "",
+        "  Lists:",
+        "    1 message of 3000 octets",
+        "",
+        'A larger "limit" fetches it.',
+    ]
+
+
+def test_of_what_is_deleted_there_is_no_more_to_say() -> None:
+    text = oversized_notice(OCCASION, b"joe@us", "joe@x", 1, {"INBOX": {2: 1}}, deleted=True)
+    message = message_from_bytes(text, policy=default)
+    assert message["Subject"] == "Mail for joe@x was deleted unread"
+    assert "larger" not in message.get_content().splitlines()[-1]
+
+
+def test_names_cannot_leave_their_line_and_many_sizes_do_not_make_it_endless() -> None:
+    name = "a\r\nX-Evil: 1\r\n\r\nGrüße" + "x" * 5000
+    sizes = {name: dict.fromkeys(range(10_000, 20_000), 1)}
+    text = oversized_notice(OCCASION, b"joe@us", name, 1000, sizes, deleted=False)
+    message = message_from_bytes(text, policy=default)
+    assert message["X-Evil"] is None
+    assert text.isascii()
+    assert max(map(len, text.split(b"\r\n"))) <= 998
+    assert text.count(b"octets\r\n") == MOST
