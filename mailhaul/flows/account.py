@@ -29,7 +29,8 @@ class OnRetrieveError(Enum):
 class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
-    ``name`` identifies the account in the ledger. ``limit`` is in octets, ``warnings`` in
+    ``name`` identifies the account in the ledger. Of what patterns among ``mailboxes`` stand for,
+    another poll sees to those ``elsewhere``. ``limit`` is in octets, ``warnings`` in
     seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
     """
 
@@ -38,6 +39,7 @@ class Account(Record):
     pollname: str
     truename: str
     mailboxes: tuple[str, ...] = ("INBOX",)
+    elsewhere: tuple[str, ...] = ()
     keep: bool = False
     fetchall: bool = False
     flush: bool = False

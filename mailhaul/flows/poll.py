@@ -101,7 +101,8 @@ class Poll:
         failure: PollFailed | None = None
         try:
             await self._source.open()
-            mailboxes = await self._source.mailboxes(self._account.mailboxes)
+            account = self._account
+            mailboxes = await self._source.mailboxes(account.mailboxes, account.elsewhere)
             for mailbox in mailboxes:
                 if mailbox not in self._done and not self._stopping():
                     self._is_last = mailbox == mailboxes[-1]

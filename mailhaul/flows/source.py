@@ -115,8 +115,13 @@ class Source(Protocol):
         """Connect, secure the connection and log in."""
         ...
 
-    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
-        """Return the mailboxes that these names and patterns stand for, in their order."""
+    async def mailboxes(
+        self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """Return the mailboxes that these names and patterns stand for, in their order.
+
+        Another poll sees to those ``elsewhere``: patterns do not stand for them.
+        """
         ...
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:

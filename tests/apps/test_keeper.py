@@ -257,6 +257,8 @@ def test_one_connection_watches_all_folders_but_those_that_the_server_has_to_nam
             "watching",
         )
         assert (rest.name, rest.watched, rest.settings.folders) == ("u0@h0", False, ("Lists/*",))
+        # Two polls of one mailbox at a time would deliver its mail twice.
+        assert rest.settings.elsewhere == whole.settings.folders
 
     world.run(story, entries(1, f'folder {MANY},"Lists/*" idle'), 300.0)
 

@@ -30,7 +30,10 @@ NAMES = {
 
 
 def expand(
-    *wanted: str, capabilities: tuple[bytes, ...] = ALL_CAPABILITIES, **options: Any
+    *wanted: str,
+    capabilities: tuple[bytes, ...] = ALL_CAPABILITIES,
+    elsewhere: tuple[str, ...] = (),
+    **options: Any,
 ) -> tuple[list[str], str, int]:
     """Return which mailboxes these are, what was said, and how often the server was asked."""
     boxes = Mailboxes({name: Mailbox(special_use=use) for name, use in NAMES.items()})
@@ -55,7 +58,7 @@ def expand(
 
     async def story() -> list[str]:
         await source.open()
-        found = await source.mailboxes(wanted)
+        found = await source.mailboxes(wanted, elsewhere)
         await source.close()
         return list(found)
 
@@ -85,6 +88,12 @@ def test_a_pattern_stands_for_what_the_server_lists(
     pattern: str, names: list[str], capabilities: tuple[bytes, ...]
 ) -> None:
     assert expand(pattern, capabilities=capabilities) == (names, "", 1)
+
+
+def test_what_another_poll_sees_to_is_left_to_it() -> None:
+    names, _, _ = expand("*", elsewhere=("Inbox", "Entw&APw-rfe", "Archive/2025", "Unheard"))
+    rest = ["Archive/2026", "Archive/2026/May", "Sent Items", "Tom &- Jerry"]
+    assert sorted(names) == rest
 
 
 def test_the_order_is_that_of_the_file_and_each_comes_once() -> None:

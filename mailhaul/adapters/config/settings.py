@@ -89,11 +89,13 @@ class AccountSettings(_Settings):
     ``warnings`` are in seconds, ``limit`` in octets; 0 means no limit. ``protocol`` and
     ``auth`` are lower case, spelled as in ``options``. ``local_names`` are pairs of a remote
     and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
-    unset, which is not the same as empty. ``envelope`` is None if switched off.
+    unset, which is not the same as empty. ``envelope`` is None if switched off. ``elsewhere`` are
+    mailboxes that patterns among ``folders`` do not stand for.
     """
 
     pollname: str
     skip: bool
+    elsewhere: tuple[str, ...] = ()
 
     via: str | None
     aka: tuple[str, ...]
@@ -234,9 +236,15 @@ class AccountSettings(_Settings):
         """Return the same settings with a password for ``append``."""
         return AccountSettings({**vars(self), "appendpassword": password})
 
-    def with_folders(self, folders: Sequence[str]) -> AccountSettings:
-        """Return the same settings for these mailboxes."""
-        return AccountSettings({**vars(self), "folders": tuple(folders)})
+    def with_folders(
+        self, folders: Sequence[str], elsewhere: Sequence[str] = ()
+    ) -> AccountSettings:
+        """Return the same settings for these mailboxes.
+
+        Patterns among them leave alone those that another poll sees to.
+        """
+        names = {"folders": tuple(folders), "elsewhere": tuple(elsewhere)}
+        return AccountSettings({**vars(self), **names})
 
     def with_protocol(self, protocol: str) -> AccountSettings:
         """Return the same settings for one protocol."""

@@ -112,20 +112,24 @@ class ImapSource:
         """Log out, if there is still somebody to say it to."""
         await log_out(self.channel)
 
-    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
+    async def mailboxes(
+        self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
+    ) -> Sequence[str]:
         """Return names as they are, and what patterns and special uses stand for, each once.
 
+        Patterns do not stand for those that another poll sees to (``elsewhere``).
         ``*`` is anything, ``%`` anything in one level (RFC 3501, 6.3.8); ``\\Sent`` and the like
         are special uses (RFC 6154, 2). The server is asked only where there are such.
         """
         if not any(map(is_pattern, wanted)):
             return wanted
         found: dict[bytes, str] = {}
+        others = {canonical(self._wire_name(name)) for name in elsewhere}
         for name in wanted:
             for mailbox in await self._matching(name) if is_pattern(name) else [name]:
-                wire = self._wire_name(mailbox)
-                # INBOX is the one name whose case does not matter (RFC 3501, 5.1).
-                found.setdefault(INBOX if wire.upper() == INBOX else wire, mailbox)
+                wire = canonical(self._wire_name(mailbox))
+                if wire not in others:
+                    found.setdefault(wire, mailbox)
         return list(found.values())
 
     async def _matching(self, pattern: str) -> list[str]:
@@ -377,6 +381,11 @@ def uidvalidity(argument: bytes) -> int:
     if len(argument) > DIGITS or (number := int(argument)) > LARGEST:
         raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
     return number
+
+
+def canonical(wire: bytes) -> bytes:
+    """Return the same for all writings of INBOX, the one name whose case does not matter (5.1)."""
+    return INBOX if wire.upper() == INBOX else wire
 
 
 def is_pattern(name: str) -> bool:

@@ -162,7 +162,9 @@ class Pop3Source:
             pass
         await Close(channel)
 
-    async def mailboxes(self, wanted: Sequence[str]) -> Sequence[str]:
+    async def mailboxes(
+        self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
+    ) -> Sequence[str]:
         """Return them as they are: a maildrop is one mailbox."""
         return wanted
 

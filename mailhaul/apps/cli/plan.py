@@ -202,6 +202,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         pollname=settings.pollname,
         truename=settings.host,
         mailboxes=settings.folders or ("INBOX",),
+        elsewhere=settings.elsewhere,
         keep=settings.keep,
         fetchall=settings.fetchall,
         flush=settings.flush,

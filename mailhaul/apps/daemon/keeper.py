@@ -98,7 +98,7 @@ def posts_of(
         yield Post(settings.with_folders(names), Schedule(every, chance), watched=True)
     rest = tuple(name for name in settings.folders if name not in folders)
     if rest or not folders:
-        yield Post(settings.with_folders(rest), Schedule(every, chance))
+        yield Post(settings.with_folders(rest, folders), Schedule(every, chance))
 
 
 class Keeper:
