@@ -268,6 +268,7 @@ class Poll:
         """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
         if messages:
             await Note(lambda: page.to_be_deleted(messages))
+            await Note(page.make_durable)
             self._source.perform(Action.DELETE, [message.uid for message in messages])
 
     async def _remind(self, reminders: Reminders) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from .outcome import ExitCode
 
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
-PASSING = frozenset({ExitCode.EXCLUDE, ExitCode.LOCKBUSY})
-"""Somebody else has the account open: that says nothing about the server."""
+PASSING = frozenset({ExitCode.EXCLUDE})
+"""Another mailhaul is at it: that says nothing about the server."""
 LONGEST = 3600.0
 """Seconds to which failures stretch an interval, where it is not longer by itself."""
-LONGEST_OFFLINE = 300.0
+SHORTER = {ExitCode.DNS: 300.0, ExitCode.LOCKBUSY: 900.0}
 """The same where no name can be looked up: most often it is we who are off line, and no server is
-bothered."""
+bothered. And where somebody else has the mailbox open: he will not for long."""
 AFTER_REFUSALS = (300.0, 900.0, 3600.0)
 """Seconds at least after the first refused logins; a provider's outage may look like them."""
 PARKED = 24 * 3600.0
@@ -63,7 +63,7 @@ class Schedule:
         self.refusals = self.refusals + 1 if code is ExitCode.AUTHFAIL else 0
         bad = code not in GOOD and code not in PASSING
         self.failures = self.failures + 1 if bad else 0
-        self._longest = LONGEST_OFFLINE if code is ExitCode.DNS else LONGEST
+        self._longest = SHORTER.get(code, LONGEST)
         self.due = now + self._delay()
         if was_refused and code in GOOD:
             return "the login is accepted again"

@@ -575,6 +575,32 @@ def test_a_maildrop_that_is_busy_is_told_apart_from_a_wrong_password(tmp_path: P
     assert wrong.value.code is ExitCode.AUTHFAIL
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"[SYS/TEMP] later", ExitCode.LOCKBUSY),
+        (b"Too many connections from your host", ExitCode.SERVBUSY),
+        (b"Service temporarily unavailable", ExitCode.SERVBUSY),
+        (b"Too many invalid logins", ExitCode.AUTHFAIL),
+        (b"[AUTH] wrong password", ExitCode.AUTHFAIL),
+    ],
+)
+def test_a_server_that_is_overrun_says_nothing_against_the_password(
+    tmp_path: Path, words: bytes, code: ExitCode
+) -> None:
+    class Refusing(Pop3Service):
+        async def _log_in(self, command: Any) -> bytes:
+            raise Refusal(words)
+
+    world = make(tmp_path)
+    simulation = Simulation()
+    simulation.listen(SMTP, SmtpServer, lambda channel: serve_smtp(channel, world.received))
+    simulation.listen(POP3, Pop3Server, lambda c: Refusing(c, world.maildrop, LOGINS).run())
+    with pytest.raises(PollFailed) as refused:
+        simulation.run(world.poll({}, {}).run())
+    assert refused.value.code is code
+
+
 # Kills
 
 KILLS = range(1, 400, 1 if os.environ.get("MAILHAUL_SOAK") else 7)

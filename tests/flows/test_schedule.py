@@ -9,8 +9,8 @@ from mailhaul.flows.schedule import (
     AFTER_REFUSALS,
     JITTER,
     LONGEST,
-    LONGEST_OFFLINE,
     PARKED,
+    SHORTER,
     Schedule,
 )
 
@@ -42,16 +42,19 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
     assert schedule.due == 60.0
 
 
-def test_who_is_off_line_looks_every_five_minutes_whether_that_is_over() -> None:
+@pytest.mark.parametrize("code", SHORTER)
+def test_who_is_off_line_or_meets_a_lock_looks_more_often_whether_that_is_over(
+    code: ExitCode,
+) -> None:
     schedule = made()
     for _ in range(100):
-        schedule.ended(0.0, ExitCode.DNS)
-    assert schedule.due == LONGEST_OFFLINE
+        schedule.ended(0.0, code)
+    assert schedule.due == SHORTER[code]
     schedule.ended(0.0, ExitCode.SOCKET)
     assert schedule.due == LONGEST
     slow = made(3 * LONGEST)
     for _ in range(5):
-        slow.ended(0.0, ExitCode.DNS)
+        slow.ended(0.0, code)
     assert slow.due == 3 * LONGEST
 
 
@@ -114,8 +117,8 @@ def test_who_wakes_it_has_put_the_password_right() -> None:
     assert schedule.due == AFTER_REFUSALS[0]
 
 
-def test_somebody_else_at_the_mailbox_is_no_failure() -> None:
+def test_another_mailhaul_at_the_account_is_no_failure() -> None:
     schedule = made()
     for _ in range(5):
-        schedule.ended(0.0, ExitCode.LOCKBUSY)
+        schedule.ended(0.0, ExitCode.EXCLUDE)
     assert schedule.due == 60.0

@@ -17,7 +17,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Capability, Command, Login, Logout, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.sasl.exchange import Challenge
-from .access import COMMAND, Access, TlsMode, shown
+from .access import COMMAND, Access, TlsMode, is_throttled, shown
 
 NOT_NOW = {
     b"UNAVAILABLE": ExitCode.SERVBUSY,
@@ -25,6 +25,8 @@ NOT_NOW = {
     b"LIMIT": ExitCode.SERVBUSY,
 }
 """Codes of a refused login that say nothing against the password (RFC 5530, section 3)."""
+NO_REASONS = {b"", b"ALERT", b"THROTTLED"}
+"""Codes, or none, that leave it to the words why a login is refused."""
 GOODBYE = 10.0
 """Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
 
@@ -159,9 +161,10 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         if done.condition is Condition.OK:
             break
         refusal = done.text
-        if done.code and done.code.name in NOT_NOW:
+        name = done.code.name if done.code else b""
+        if name in NOT_NOW or (name in NO_REASONS and is_throttled(refusal)):
             problem = f"{access.peer}: the server does not let us in now: {shown(refusal)}"
-            raise PollFailed(NOT_NOW[done.code.name], problem)
+            raise PollFailed(NOT_NOW.get(name, ExitCode.SERVBUSY), problem)
     else:
         raise PollFailed(
             ExitCode.AUTHFAIL,

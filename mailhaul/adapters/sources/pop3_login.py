@@ -16,7 +16,7 @@ from ...protocols.pop3.client import Pop3Client
 from ...protocols.pop3.commands import Apop, Capa, Command, Pass, StartTls, User
 from ...protocols.pop3.events import Completed, Greeted, ResponseCode, TlsReady, TurnedAway
 from ...protocols.sasl.exchange import Challenge
-from .access import COMMAND, Access, TlsMode, shown
+from .access import COMMAND, Access, TlsMode, is_throttled, shown
 
 APOP = b"APOP"
 """Stands among mechanisms for APOP, which is a command and no mechanism of SASL."""
@@ -68,7 +68,7 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
     if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
-    if _OUT_OF_SERVICE.search(reply.text):
+    if _OUT_OF_SERVICE.search(reply.text) or is_throttled(reply.text):
         return PollFailed(ExitCode.SERVBUSY, sentence)
     return PollFailed(ExitCode.AUTHFAIL, sentence)
 
