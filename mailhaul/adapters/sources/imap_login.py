@@ -17,7 +17,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Capability, Command, Login, Logout, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.sasl.exchange import Challenge
-from .access import COMMAND, Access, TlsMode, is_throttled, shown
+from .access import COMMAND, Access, TlsMode, shown
 
 NOT_NOW = {
     b"UNAVAILABLE": ExitCode.SERVBUSY,
@@ -161,10 +161,9 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         if done.condition is Condition.OK:
             break
         refusal = done.text
-        name = done.code.name if done.code else b""
-        if name in NOT_NOW or (name in NO_REASONS and is_throttled(refusal)):
+        if code := not_now(done):
             problem = f"{access.peer}: the server does not let us in now: {shown(refusal)}"
-            raise PollFailed(NOT_NOW.get(name, ExitCode.SERVBUSY), problem)
+            raise PollFailed(code, problem)
     else:
         raise PollFailed(
             ExitCode.AUTHFAIL,
@@ -172,6 +171,16 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         )
     if not channel.machine.capabilities:
         await ask(channel, Capability(), access)
+
+
+def not_now(done: Completed) -> ExitCode | None:
+    """Return the exit code of a refusal that says nothing against the password, None for others."""
+    name = done.code.name if done.code else b""
+    if name not in NO_REASONS:
+        return NOT_NOW.get(name)
+    from .throttled import is_throttled
+
+    return ExitCode.SERVBUSY if is_throttled(done.text) else None
 
 
 def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:

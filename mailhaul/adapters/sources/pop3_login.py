@@ -16,7 +16,7 @@ from ...protocols.pop3.client import Pop3Client
 from ...protocols.pop3.commands import Apop, Capa, Command, Pass, StartTls, User
 from ...protocols.pop3.events import Completed, Greeted, ResponseCode, TlsReady, TurnedAway
 from ...protocols.sasl.exchange import Challenge
-from .access import COMMAND, Access, TlsMode, is_throttled, shown
+from .access import COMMAND, Access, TlsMode, shown
 
 APOP = b"APOP"
 """Stands among mechanisms for APOP, which is a command and no mechanism of SASL."""
@@ -65,6 +65,8 @@ async def decision(channel: Channel[Pop3Client], access: Access) -> Any:
 
 def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     """Return how fetchmail tells apart what a server refuses to let us in for."""
+    from .throttled import is_throttled
+
     sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
     if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
