@@ -247,6 +247,7 @@ class Lock:
         self._disk = disk
         self._path = path
         self.file = -1
+        self.broke = True
 
     def take(self) -> bool:
         self.file = self._disk.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)

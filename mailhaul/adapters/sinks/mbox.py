@@ -47,6 +47,8 @@ class MboxSink:
         self.spool_folder = spool_folder
         self.named = False
         """Whether the name of the file is on the disk for certain."""
+        self.half_line_left = False
+        """Whether somebody was killed who may have left half a line."""
         self._patience = PATIENCE
 
     async def open(self) -> None:
@@ -105,7 +107,9 @@ class MboxDelivery(SpooledDelivery):
         """Append the spool to the file; False while another program has it locked."""
         lock = MboxLock(self._sink.path, self._sink.host)
         try:
-            if not lock.take():
+            taken = lock.take()
+            self._sink.half_line_left |= lock.broke
+            if not taken:
                 return False
             try:
                 self._add(lock.file)
@@ -120,9 +124,11 @@ class MboxDelivery(SpooledDelivery):
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise failed(self._sink.path, OSError("is no regular file"))
-        size = without_half_line(file, status.st_size)
-        if size < status.st_size:
+        size = status.st_size
+        if self._sink.half_line_left:
+            size = without_half_line(file, size)
             os.ftruncate(file, size)
+            self._sink.half_line_left = False
         try:
             write_all(file, gap(file, size))
             for block in self._blocks():
@@ -139,7 +145,8 @@ class MboxDelivery(SpooledDelivery):
 def without_half_line(file: int, size: int) -> int:
     """Return the size of a file without half a From_ line at its end, as a kill may leave it.
 
-    The message before it would have it for its last line. Raises OSError.
+    The message before it would have it for its last line. Only where there was a kill: else it may
+    be somebody's text. Raises OSError.
     """
     at = max(size - LONGEST_LINE, 0)
     last = os.pread(file, size - at, at)

@@ -26,6 +26,8 @@ class MboxLock:
         self.path = path
         self.lock_path = path + ".lock"
         self.file = -1
+        self.broke = False
+        """Whether a lock was taken away that nobody held: somebody was killed here."""
         self._lock = -1
         self._host = host.encode("utf-8", "surrogateescape")
 
@@ -83,6 +85,7 @@ class MboxLock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._is_stale(lock) and names(self.lock_path, lock):
                 os.unlink(self.lock_path)
+                self.broke = True
         except BlockingIOError:
             return
         finally:

@@ -128,19 +128,41 @@ def test_a_message_begins_behind_a_blank_line(path: Path, before: bytes, gap: by
     assert path.read_bytes().startswith(before + gap + b"From a@x ")
 
 
+def gone() -> int:
+    """Return the number of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        return child.pid
+
+
+def leave_a_lock(path: Path) -> None:
+    """Do what a kill in the midst does."""
+    Path(f"{path}.lock").write_text(f"{gone()} home\n")
+
+
 @pytest.mark.parametrize("before", [b"", b"From x\nA: 1\n\n"])
 @pytest.mark.parametrize("half", [b"F", b"From", b"From ", b"From a@x Mon"])
 def test_half_a_first_line_is_taken_for_no_part_of_the_message_before(
     path: Path, before: bytes, half: bytes
 ) -> None:
     path.write_bytes(before + half)
+    leave_a_lock(path)
     deliver(path)
     assert path.read_bytes().startswith(before + b"From a@x ")
     assert b"\n" + half + b"\n" not in path.read_bytes()
 
 
+@pytest.mark.parametrize("killed", [True, False])
 @pytest.mark.parametrize("before", [b"From x\nA: 1\nFrom", b"From x\n\nFrom:", b"text\n\nX"])
-def test_what_may_be_text_stays(path: Path, before: bytes) -> None:
+def test_what_may_be_text_stays(path: Path, before: bytes, killed: bool) -> None:
+    path.write_bytes(before)
+    if killed:
+        leave_a_lock(path)
+    deliver(path)
+    assert path.read_bytes().startswith(before + b"\n\nFrom a@x ")
+
+
+@pytest.mark.parametrize("before", [b"From x\n\nFrom now on", b"text\n\nF"])
+def test_where_nobody_was_killed_all_stays(path: Path, before: bytes) -> None:
     path.write_bytes(before)
     deliver(path)
     assert path.read_bytes().startswith(before + b"\n\nFrom a@x ")
@@ -230,12 +252,6 @@ def test_an_fcntl_lock_of_another_process_is_waited_for(path: Path) -> None:
     assert path.read_bytes() == b""
     assert os.listdir(path.parent) == ["inbox"]
     assert deliver(path) is Verdict.ACCEPTED
-
-
-def gone() -> int:
-    """Return the number of a process that is no more."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as child:
-        return child.pid
 
 
 @pytest.mark.parametrize(
