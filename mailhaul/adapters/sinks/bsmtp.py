@@ -28,7 +28,9 @@ from .spooled import SpooledDelivery
 STANDARD_OUTPUT = "-"
 EXTENSIONS = (b"SMTPUTF8",)
 BEGINNING = b"MAIL FROM:"
+"""Of each message that is added here."""
 BLOCK = 8192
+"""Octets that are looked at in one go for the end of the last one."""
 
 
 class BsmtpSink:

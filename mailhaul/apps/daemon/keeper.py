@@ -47,6 +47,7 @@ class Post:
     last_poll: float = 0.0
     last_success: float = 0.0
     over: trio.Event = field(default_factory=trio.Event)
+    """Set once it is kept no more, and its last poll has ended."""
     woken: trio.Event = field(default_factory=trio.Event)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 

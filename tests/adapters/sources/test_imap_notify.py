@@ -19,9 +19,10 @@ from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import Done, Notify
 from mailhaul.protocols.imap.mailbox_names import encode_mailbox
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine, Outbox
+from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from tests.adapters.sources.raw import Raw
 
 IMAP = Tcp("server", 143)
 MESSAGE = b"From: a@example.org\r\n\r\nHello.\r\n"
@@ -253,28 +254,6 @@ def test_whatever_comes_when_is_told_of_within_seconds(
 
 
 # A server by a script
-
-
-class Raw:
-    """A machine that hands its flow what came."""
-
-    def __init__(self) -> None:
-        self.heard = bytearray()
-        self.ended = False
-        self.outbox = Outbox()
-
-    def receive_data(self, data: bytes) -> None:
-        self.heard += data
-
-    def receive_eof(self) -> None:
-        self.ended = True
-
-    def data_to_send(self) -> list[bytes]:
-        return self.outbox.take()
-
-    @property
-    def unsent(self) -> int:
-        return self.outbox.size
 
 
 STATUSES = b"* STATUS A (UIDNEXT 5 UIDVALIDITY 1)\r\n* STATUS B (UIDNEXT 5 UIDVALIDITY 1)\r\n"

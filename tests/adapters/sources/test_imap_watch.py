@@ -14,9 +14,10 @@ from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
 from mailhaul.flows.serve.imap import serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine, Outbox
+from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from tests.adapters.sources.raw import Raw
 
 IMAP = Tcp("server", 143)
 MESSAGE = b"From: a@example.org\r\n\r\nHello.\r\n"
@@ -74,28 +75,6 @@ def world(inbox: Mailbox, capabilities: frozenset[bytes] = ABLE) -> World:
         ImapServer,
         lambda channel: serve_imap(channel, boxes, {b"joe": b"sesame"}, capabilities=capabilities),
     )
-
-
-class Raw:
-    """A machine that hands its flow what came."""
-
-    def __init__(self) -> None:
-        self.heard = bytearray()
-        self.ended = False
-        self.outbox = Outbox()
-
-    def receive_data(self, data: bytes) -> None:
-        self.heard += data
-
-    def receive_eof(self) -> None:
-        self.ended = True
-
-    def data_to_send(self) -> list[bytes]:
-        return self.outbox.take()
-
-    @property
-    def unsent(self) -> int:
-        return self.outbox.size
 
 
 def scripted(answers: dict[str, bytes]) -> World:

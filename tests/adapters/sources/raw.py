@@ -1,0 +1,27 @@
+"""A server by a script: a machine without rules."""
+
+from __future__ import annotations
+
+from mailhaul.protocols.machine import Outbox
+
+
+class Raw:
+    """A machine that hands its flow what came."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.ended = False
+        self.outbox = Outbox()
+
+    def receive_data(self, data: bytes) -> None:
+        self.heard += data
+
+    def receive_eof(self) -> None:
+        self.ended = True
+
+    def data_to_send(self) -> list[bytes]:
+        return self.outbox.take()
+
+    @property
+    def unsent(self) -> int:
+        return self.outbox.size
