@@ -111,6 +111,7 @@ class Ferry:
         self._tally = tally
         self._batch = account.expunge or BATCH
         self._total = 0
+        self._waiting: deque[Listed] = deque()
         self._asked: deque[Listed] = deque()
         self._arriving: Arriving | None = None
         self._unanswered: Unanswered | None = None
@@ -130,10 +131,10 @@ class Ferry:
         what the sink had accepted by then is in the ledger, for the next poll to settle.
         """
         self._total = total
-        waiting = deque(messages)
+        self._waiting.extend(messages)
         try:
-            while waiting or self._asked:
-                self._ask_ahead(waiting)
+            while self._waiting or self._asked:
+                self._ask_ahead()
                 await self._take(await self._next_part())
             await self._hear_verdict()
             await self._return_refused()
@@ -149,7 +150,8 @@ class Ferry:
             await self._save_verdicts()
             raise
 
-    def _ask_ahead(self, waiting: deque[Listed]) -> None:
+    def _ask_ahead(self) -> None:
+        waiting = self._waiting
         if waiting and self.stopping():
             waiting.clear()
         octets = sum(message.size for message in self._asked)
@@ -232,7 +234,10 @@ class Ferry:
         self._unanswered = Unanswered(message, arrived.size, delivery, packer)
 
     async def _give_up(self, missing: Unavailable) -> None:
-        """Do without a message, as ``retrieve-error`` says."""
+        """Do without a message, as ``retrieve-error`` says, or ask for it once more."""
+        if missing.again:
+            self._waiting.append(self._asked[0])
+            return
         self.tried.add(missing.uid)
         server = self._source.channel.peer
         why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"

@@ -83,10 +83,15 @@ class Arrived(Record):
 
 
 class Unavailable(Record):
-    """This message cannot be read now: it is gone, or the server refuses it."""
+    """This message cannot be read now: it is gone, or the server refuses it.
+
+    ``again`` says that what came may not be all of it: it is to be asked for once more, and the
+    source will do so in another way.
+    """
 
     uid: Uid
     reason: str
+    again: bool = False
 
 
 Part = Arriving | Piece | Arrived | Unavailable
