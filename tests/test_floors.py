@@ -31,6 +31,7 @@ PURE = {
 
 ALSO = {
     "protocols": {"automat"},
+    "flows/row_states.py": {"automat"},
     "runtimes/trio.py": {"trio"},
     "runtimes/desk.py": {"trio"},
     "apps/daemon": {"trio"},

@@ -29,9 +29,12 @@ class OnRetrieveError(Enum):
 class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
-    ``name`` identifies the account in the ledger. Of what patterns among ``mailboxes`` stand for,
-    another poll sees to those ``elsewhere``. ``limit`` is in octets, ``warnings`` in
-    seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
+    ``name`` identifies the account in the ledger, and ``same_user`` is how such names begin for the
+    same user of this protocol on whatever server ("" where no account may take over what another
+    one knew). Of what patterns among ``mailboxes`` stand for, another poll sees to those
+    ``elsewhere``. With ``by_ledger`` the ledger decides what is new, whatever the server calls
+    read. ``limit`` is in octets, ``warnings`` in seconds; 0 means no limit for ``limit``,
+    ``fetchlimit`` and ``expunge``.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Account(Record):
     check_only: bool = False
     retrieve_error: OnRetrieveError = OnRetrieveError.CONTINUE
     policy: Policy = Policy()
+    same_user: str = ""
+    by_ledger: bool = False
 
     @property
     def action(self) -> Action:

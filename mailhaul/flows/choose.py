@@ -6,16 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..protocols.record import Record
 from .account import Account
-from .memory import Held
+from .ledger import Undelivered
 from .source import Listed, Uid
 
 
 class Choice(Record):
-    """What a poll does with a mailbox: fetch these, leave the oversized, ``left`` wait."""
+    """What a poll does with a mailbox: fetch these, leave the oversized.
+
+    ``left`` wait for the next poll, and ``later`` for the next session of this one.
+    """
 
     fetch: tuple[Listed, ...]
     oversized: tuple[Listed, ...]
     left: int
+    later: int
 
 
 def choose(
@@ -23,22 +27,40 @@ def choose(
     new: Sequence[Listed],
     excluded: Collection[Uid],
     already_read: int,
-    held: Mapping[Uid, Held],
+    undelivered: Mapping[Uid, Undelivered],
+    at_once: int,
 ) -> Choice:
     """Apply ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
 
     ``excluded`` are UIDs that owe something or were cut off in this poll, and
     ``already_read`` counts against ``fetchlimit`` what this poll has read elsewhere. What the sink
-    has not taken more than once (``held``) comes last, in turns: so it is in nobody's way.
+    has not taken more than once (``undelivered``) comes last, in turns: so it is in nobody's way.
+    No more than ``at_once`` are held.
     """
-    candidates = [message for message in new if message.uid not in excluded]
-    if held:
-        candidates = [m for m in candidates if not (m.uid in held and held[m.uid].set_aside)]
-        candidates.sort(key=lambda m: held[m.uid].failed_again if m.uid in held else 0)
     limit = account.limit
-    fitting = [m for m in candidates if not limit or m.size <= limit]
-    oversized = [m for m in candidates if limit and m.size > limit]
-    room = len(fitting)
+    most = at_once
     if account.fetchlimit:
-        room = max(0, account.fetchlimit - already_read)
-    return Choice(tuple(fitting[:room]), tuple(oversized), len(fitting[room:]))
+        most = min(most, max(0, account.fetchlimit - already_read))
+    fitting: list[Listed] = []
+    oversized: list[Listed] = []
+    last: list[Listed] = []
+    more = 0
+    for message in new:
+        row = undelivered.get(message.uid)
+        if message.uid in excluded or (row and row.set_aside):
+            continue
+        if limit and message.size > limit:
+            oversized.append(message)
+        elif row and row.failed_again:
+            last.append(message)
+        elif len(fitting) < most:
+            fitting.append(message)
+        else:
+            more += 1
+    last.sort(key=lambda message: undelivered[message.uid].failed_again)
+    room = most - len(fitting)
+    waiting = more + len(last[room:])
+    fetch = (*fitting, *last[:room])
+    is_left = account.fetchlimit and already_read + len(fetch) >= account.fetchlimit
+    left, later = (waiting, 0) if is_left else (0, waiting)
+    return Choice(fetch, tuple(oversized), left, later)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
 from .fate import Fate, fate_of, is_stuck
-from .memory import Page
+from .ledger import Offer, Page
 from .outcome import (
     CutOff,
     ExitCode,
@@ -74,7 +74,7 @@ class Unanswered:
     """The last message, whose verdict is still out."""
 
     message: Arriving
-    size: int
+    listed: Listed
     delivery: Delivery
     packer: Packer
 
@@ -84,13 +84,21 @@ class Refused:
     """A message whose sender is to be told that it was refused."""
 
     message: Arriving
-    size: int
+    listed: Listed
     outcome: Outcome
     packer: Packer
 
 
 class Ferry:
-    """Carries messages from one open mailbox into a sink. ``run`` is its whole story."""
+    """Carries messages from one open mailbox into a sink. ``run`` is its whole story.
+
+    ``tried`` takes the UIDs of messages whose fate is known. Once ``stopping`` says so, no further
+    message is asked for. With ``last`` nothing else will come for the sink: others may wait for
+    their turn with it. With ``by_ledger`` only the ledger knows what was read.
+
+    Whatever a server says of a message's size when its text comes: the size in the ledger is the
+    one that the listing told, for that is what later listings are compared with.
+    """
 
     def __init__(
         self,
@@ -101,6 +109,11 @@ class Ferry:
         packer: Callable[[Sink], Packer],
         report: Report,
         tally: Tally,
+        *,
+        tried: set[Uid] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        last: bool = False,
+        by_ledger: bool = False,
     ) -> None:
         self._account = account
         self._source = source
@@ -117,12 +130,12 @@ class Ferry:
         self._unanswered: Unanswered | None = None
         self._accepted: list[Uid] = []
         self._refused: list[Refused] = []
+        self._offers: dict[Uid, Offer] = {}
         self._postponed = 0
-        self.tried: set[Uid] = set()
-        """UIDs of messages that the sink has given a verdict on."""
-        self.stopping: Callable[[], bool] = lambda: False
-        self.last = False
-        """Whether nothing else will come for the sink: others may wait for their turn with it."""
+        self._tried = set[Uid]() if tried is None else tried
+        self._stopping = stopping
+        self._last = last
+        self._by_ledger = by_ledger
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
@@ -134,34 +147,55 @@ class Ferry:
         self._waiting.extend(messages)
         try:
             while self._waiting or self._asked:
-                self._ask_ahead()
+                await self._ask_ahead()
                 await self._take(await self._next_part())
             await self._hear_verdict()
             await self._return_refused()
             await self._settle()
-            if self.last:
+            if self._last:
                 await self._sink.close()
             await self._source.finish()
             await self._note_confirmed()
         except (ProtocolError, RuntimeFault) as error:
             await self._save_verdicts()
-            raise CutOff(self._arriving.uid if self._arriving else None, error) from error
+            # A line that dies before the text began died at its request.
+            raise CutOff(self._asked[0] if self._asked else None, error) from error
         except PollFailed:
             await self._save_verdicts()
             raise
 
-    def _ask_ahead(self) -> None:
+    async def _ask_ahead(self) -> None:
+        """Ask for the next messages once half of those asked for have come.
+
+        Their offers are in the ledger, in one go, before the first of them can be delivered.
+        """
         waiting = self._waiting
-        if waiting and self.stopping():
+        if waiting and self._stopping():
             waiting.clear()
+        if not waiting or len(self._asked) > AHEAD // 2:
+            return
         octets = sum(message.size for message in self._asked)
-        while waiting and len(self._asked) < AHEAD:
+        if self._asked and octets + waiting[0].size > AHEAD_OCTETS:
+            return
+        some: list[Listed] = []
+        while waiting and len(self._asked) + len(some) < AHEAD:
             octets += waiting[0].size
-            if self._asked and octets > AHEAD_OCTETS:
-                return
-            message = waiting.popleft()
+            if (self._asked or some) and octets > AHEAD_OCTETS:
+                break
+            some.append(waiting.popleft())
+        self._offers |= await Note(lambda: self._page.reserve(some))
+        if self._sink.finds_offers:
+            # What it finds again by its name must be known by that name after a power cut, too.
+            await Note(self._page.make_durable)
+        for message in some:
             self._source.request(message)
             self._asked.append(message)
+
+    async def _offer(self, message: Listed) -> Offer:
+        """Note that a message is about to be handed to the sink; return its name."""
+        if reserved := self._offers.pop(message.uid, None):
+            return reserved
+        return await Note(lambda: self._page.offer(message.uid, message.size))
 
     async def _next_part(self) -> Part:
         """Return the source's next part; meanwhile take the sink's verdict when it comes."""
@@ -200,7 +234,7 @@ class Ferry:
         if self._many_refused():
             await self._hear_verdict()
             await self._return_refused()
-        offer = await Note(lambda: self._page.offered(message.uid, message.size))
+        offer = await self._offer(self._asked[0])
         parcel = await packer.parcel(message.size, offer)
         delivery: Delivery
         if isinstance(parcel, Outcome):
@@ -231,14 +265,14 @@ class Ferry:
             await delivery.feed(packer.end())
             # The promise: only a complete message may reach the sink's last step.
             await delivery.complete(arrived.proof)
-        self._unanswered = Unanswered(message, arrived.size, delivery, packer)
+        self._unanswered = Unanswered(message, self._asked[0], delivery, packer)
 
     async def _give_up(self, missing: Unavailable) -> None:
         """Do without a message, as ``retrieve-error`` says, or ask for it once more."""
         if missing.again:
             self._waiting.append(self._asked[0])
             return
-        self.tried.add(missing.uid)
+        self._tried.add(missing.uid)
         server = self._source.channel.peer
         why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"
         if self._account.retrieve_error is OnRetrieveError.ABORT:
@@ -249,10 +283,11 @@ class Ferry:
             failures = await Note(lambda: self._page.unreadable(missing.uid, size, why))
             await self._set_aside_if_stuck(missing.uid, failures)
             return
-        if self._source.remembers:
-            self._source.perform(Action.MARK, [missing.uid])
+        if self._by_ledger:
+            seen = [self._asked[0]]
+            await Note(lambda: self._page.mark_seen(seen))
         else:
-            await Note(lambda: self._page.seen([missing.uid]))
+            self._source.perform(Action.MARK, [missing.uid])
 
     async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
         while not packer.ready:
@@ -297,23 +332,21 @@ class Ferry:
             await self._settle()
 
     async def _record(self, last: Unanswered, outcome: Outcome) -> None:
-        message = last.message
-        self.tried.add(message.uid)
+        message, size = last.message, last.listed.size
+        self._tried.add(message.uid)
         fate = fate_of(outcome, self._account.policy)
         if outcome.served:
             self._tally.accepted += 1
         if outcome.accepted or fate is Fate.DISCARD:
-            await self._take_over(message, last.size, outcome)
+            await self._take_over(last, outcome)
         else:
-            failures = await Note(lambda: self._page.rejected(message.uid, message.size, outcome))
+            failures = await Note(lambda: self._page.reject(message.uid, size, outcome))
             if outcome.verdict is Verdict.REFUSED:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
-            self._refused.append(Refused(message, last.size, outcome, last.packer))
+            self._refused.append(Refused(message, last.listed, outcome, last.packer))
         flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
-        self._report(
-            Handled(message.number, outcome, flushed, fate, uid=message.uid, size=last.size)
-        )
+        self._report(Handled(message.number, outcome, flushed, fate, uid=message.uid, size=size))
         if not isinstance(last.delivery, Declined):
             self._note_mood(outcome)
 
@@ -337,11 +370,12 @@ class Ferry:
         if self._postponed >= PATIENCE:
             raise SinkUnavailable(f"{PATIENCE} messages in a row were put off: {outcome.reason}")
 
-    async def _take_over(self, message: Arriving, size: int, outcome: Outcome) -> None:
+    async def _take_over(self, message: Unanswered | Refused, outcome: Outcome) -> None:
         """Note that nothing more is to be done about a message but to settle it."""
-        action = self._account.action
-        await Note(lambda: self._page.accepted(message.uid, size, action, outcome))
-        self._accepted.append(message.uid)
+        listed, action = message.listed, self._account.action
+        mark = message.packer.fingerprint
+        await Note(lambda: self._page.accept(listed.uid, listed.size, action, outcome, mark))
+        self._accepted.append(listed.uid)
 
     def _many_refused(self) -> bool:
         octets = sum(one.packer.header_octets for one in self._refused)
@@ -357,7 +391,7 @@ class Ferry:
                 verdict = await post(self._sink, letter)
                 why = verdict.reason
                 if verdict.accepted:
-                    await self._take_over(one.message, one.size, one.outcome)
+                    await self._take_over(one, one.outcome)
                     continue
             number = one.message.number
             text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
@@ -372,7 +406,8 @@ class Ferry:
             self._accepted.clear()
 
     async def _note_confirmed(self) -> None:
-        await note_confirmed(self._source, self._page, self._account.action)
+        action = self._account.action
+        await note_confirmed(self._source, self._page, action, by_ledger=self._by_ledger)
 
     async def _save_verdicts(self) -> None:
         """The source is gone, but what the sink was given may still be accepted."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
 
 from ..protocols.errors import ConnectionLost, ProtocolError
 from ..protocols.record import Record
 from .requests import NameNotFound, RuntimeFault
+
+if TYPE_CHECKING:
+    from .source import Listed
 
 
 class ExitCode(IntEnum):
@@ -47,11 +51,14 @@ class SinkUnavailable(PollFailed):
 
 
 class CutOff(Exception):
-    """The source failed on the way. ``uid`` is the message that was arriving, if any."""
+    """The source failed on the way.
 
-    def __init__(self, uid: int | bytes | None, cause: Exception) -> None:
+    ``message`` is the one that was arriving, or that was asked for next, if any.
+    """
+
+    def __init__(self, message: Listed | None, cause: Exception) -> None:
         super().__init__(str(cause))
-        self.uid = uid
+        self.message = message
         self.cause = cause
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..protocols.message.envelope import envelope_sender, fallback_sender, recipient_address
+from ..protocols.message.fingerprint import fingerprint
 from ..protocols.message.header import HeaderScanner
 from ..protocols.message.line_ends import ForceCr, Identity, StripCr
 from ..protocols.message.objections import HOP_LIMIT, bad_line, hops
 from ..protocols.message.outgoing import HeaderRules, outgoing_header
-from .memory import Offer
+from .ledger import Offer
 from .outcome import Outcome, Verdict
 from .sink import Parcel
 
@@ -78,6 +79,11 @@ class Packer:
     def header_octets(self) -> int:
         """The size of the header as it came."""
         return self._scanner.size
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells this message from others, from its header as it came."""
+        return fingerprint(b"".join(field.raw for field in self._scanner.fields))
 
     def scan(self, data: bytes) -> None:
         """Take some bytes of a message that is not ready."""

@@ -8,20 +8,19 @@ server that hangs up inside a message is visited again, for the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
-from .account import Account, Action
+from .account import Account
 from .channel import describe
-from .choose import Choice, choose
-from .memory import Held, Ledger, Owed, Page
-from .outcome import CutOff, ExitCode, PollFailed, Tally, code_of
-from .report import Counted, LimitReached, Report, Said, Skipped
-from .requests import Note, Now, RuntimeFault
-from .settle import note_confirmed
+from .ledger import Ledger, Lock, Unlocked
+from .outcome import CutOff, ExitCode, PollFailed, code_of
+from .report import Report, Said
+from .requests import Call, Now, RuntimeFault, Sleep
 from .sink import Sink, post
-from .source import Listed, Source, Uid
+from .source import Source
+from .visit import Progress, Visit
 
 if TYPE_CHECKING:
     from .parcel import Packer
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 
 RECONNECTS = 3
 """How often a poll comes back after the server hung up inside a message."""
+LOOK_AGAIN = 1.0
+"""Seconds after which a poll looks whether another one of this process is done with a mailbox."""
+LOCK_SECONDS = 600.0
+"""For how long it does so."""
 
 
 class Poll:
@@ -37,7 +40,8 @@ class Poll:
     ``sink`` makes the sink, which is called for the first message only: a poll that finds
     nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it. Once
     ``stopping`` says so, no further message is asked for. With ``reminders`` the user is told by
-    mail of what is too large.
+    mail of what is too large. ``lock`` makes the lock of a mailbox: it is held from the listing
+    until all is settled, so that no two polls have a mailbox at the same time.
     """
 
     def __init__(
@@ -51,78 +55,143 @@ class Poll:
         report: Report,
         stopping: Callable[[], bool] = lambda: False,
         reminders: Reminders | None = None,
+        lock: Callable[[str], Lock] = Unlocked,
     ) -> None:
         self._stopping = stopping
         self._reminders = reminders
-        self._oversized: dict[str, Sequence[Listed]] = {}
         self._account = account
         self._source = source
         self._sink_name = sink_name
         self._make_sink = sink
-        self._sink: Sink | None = None
+        self._open_sink: Sink | None = None
         self._ledger = ledger
         self._packer = packer
         self._report = report
-        self._tally = Tally()
-        self._new = 0
-        self._left = 0
-        self._mailbox = ""
-        self._is_last = False
-        self._cut_off = 0
-        self._tried: dict[str, set[Uid]] = {}
+        self._make_lock = lock
+        self._lock: Lock | None = None
+        self._locked = ""
+        self._progress = Progress()
         self._done: set[str] = set()
-        self._page: Page | None = None
-        self._seen: Mapping[Uid, int] = {}
+        self._open_visit: Visit | None = None
 
     async def run(self) -> ExitCode:
         """Poll the account and return how it went. Raises PollFailed."""
+        try:
+            return await self._run()
+        finally:
+            # However this ends: a cancelled poll must not keep others out.
+            self._release_lock()
+
+    async def _run(self) -> ExitCode:
         patience = RECONNECTS
         again, failure = await self._visit()
         while again and patience and not self._stopping():
             patience -= failure is not None
             again, failure = await self._visit()
-        if self._reminders and self._oversized:
+        if self._reminders and self._progress.oversized:
             await self._remind(self._reminders)
-        if self._sink:
-            await self._sink.close()
-        if failure is None and self._cut_off:
+        if self._open_sink:
+            await self._open_sink.close()
+        cut_off = self._progress.cut_off
+        if failure is None and cut_off:
             failure = PollFailed(
                 ExitCode.SOCKET,
-                f"{self._source.channel.peer}: {self._cut_off} message(s) stay on the "
+                f"{self._source.channel.peer}: {cut_off} message(s) stay on the "
                 "server because the connection failed while they were sent",
             )
         if failure:
             raise failure
         return self._exit_code()
 
+    def _sink(self) -> Sink:
+        """Return the sink; the first message makes it."""
+        self._open_sink = self._open_sink or self._make_sink()
+        return self._open_sink
+
     async def _visit(self) -> tuple[bool, PollFailed | None]:
         """Make one connection; return whether to come back, and what went wrong."""
         again = False
         failure: PollFailed | None = None
         try:
-            await self._source.open()
-            account = self._account
-            mailboxes = await self._source.mailboxes(account.mailboxes, account.elsewhere)
-            for mailbox in mailboxes:
-                if mailbox not in self._done and not self._stopping():
-                    self._is_last = mailbox == mailboxes[-1]
-                    if again := await self._collect(mailbox):
-                        break
-                    self._done.add(mailbox)
+            again = await self._visit_mailboxes()
         except PollFailed as error:
             failure = error
         except CutOff as error:
-            again = error.uid is not None
-            if error.uid is not None:
-                self._tried[self._mailbox].add(error.uid)
-                self._cut_off += 1
+            again = error.message is not None
             failure = await self._explain(error.cause)
+            await self._note_cut_off(error, str(failure))
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._explain(error)
         await self._leave()
         if failure and again:
             self._report(Said(str(failure), error=True))
         return again, failure
+
+    async def _visit_mailboxes(self) -> bool:
+        """Visit each mailbox in one session; return whether another one is to go on."""
+        account, source = self._account, self._source
+        if len(account.mailboxes) == 1:
+            # Whoever else has it is not disturbed by a connection.
+            await self._take_lock(account.mailboxes[0])
+        await source.open()
+        mailboxes = await source.mailboxes(account.mailboxes, account.elsewhere)
+        for mailbox in mailboxes:
+            if mailbox in self._done or self._stopping():
+                continue
+            await self._take_lock(mailbox)
+            visit = self._visit_of(mailbox, is_last=mailbox == mailboxes[-1])
+            self._open_visit = visit
+            if await visit.run():
+                return True
+            self._done.add(mailbox)
+        return False
+
+    def _visit_of(self, mailbox: str, *, is_last: bool) -> Visit:
+        return Visit(
+            mailbox,
+            self._account,
+            self._source,
+            self._ledger,
+            self._sink_name,
+            self._sink,
+            self._packer,
+            self._report,
+            self._progress,
+            stopping=self._stopping,
+            is_last=is_last,
+        )
+
+    async def _take_lock(self, mailbox: str) -> None:
+        """Wait until no other poll of this process has the mailbox. Raises PollFailed (EXCLUDE)."""
+        if self._lock and self._locked == mailbox:
+            return
+        self._release_lock()
+        lock = self._make_lock(mailbox)
+        waited = 0.0
+        while not await Call(lock.acquire):
+            if waited >= LOCK_SECONDS or self._stopping():
+                peer, name = self._source.channel.peer, self._account.name
+                raise PollFailed(
+                    ExitCode.EXCLUDE,
+                    f"{peer}: another poll of {name!r} has had mailbox {mailbox!r} for too long",
+                )
+            await Sleep(LOOK_AGAIN)
+            waited += LOOK_AGAIN
+        self._lock, self._locked = lock, mailbox
+
+    def _release_lock(self) -> None:
+        if self._lock:
+            self._lock.release()
+        self._lock = None
+
+    async def _note_cut_off(self, error: CutOff, why: str) -> None:
+        """The session died at a message: it comes last from now on, if it dies there again."""
+        message, visit = error.message, self._open_visit
+        if message is None or visit is None:
+            return
+        self._progress.tried[visit.mailbox].add(message.uid)
+        self._progress.cut_off += 1
+        await visit.count_failure(message, why)
 
     async def _explain(self, error: Exception) -> PollFailed:
         """Close the connection and say what happened, with what a plugin said last."""
@@ -132,149 +201,16 @@ class Poll:
     async def _leave(self) -> None:
         """Close the connection; some servers do only then what they were asked."""
         await self._source.close()
-        page, self._page = self._page, None
-        if page:
-            await note_confirmed(self._source, page, self._account.action)
-
-    async def _collect(self, name: str) -> bool:
-        """Bring home what is new in one mailbox; return whether another session is to go on."""
-        account, source = self._account, self._source
-        self._mailbox = name
-        opened = await source.select(name, read_only=account.check_only)
-        if not source.total:
-            self._report(Counted(name, 0, 0))
-            return False
-        page = await Note(
-            lambda: self._ledger.page(account.name, self._sink_name, name, opened.uidvalidity)
-        )
-        self._page = page
-        owed = await Note(page.owed)
-        if owed and not account.check_only:
-            await self._repay(page, owed)
-        listed = await source.new(everything=account.fetchall)
-        if not source.remembers:
-            listed = await self._unseen(page, listed)
-        held = await self._held(page, listed)
-        tried = self._tried.setdefault(name, set())
-        excluded = tried | {row.uid for row in owed}
-        choice = choose(account, listed, excluded, self._tally.read, held)
-        seen = max(0, source.total - len(listed))
-        if not source.remembers:
-            # With fetchall they are listed, and counted as seen all the same.
-            seen = max(seen, sum(message.uid in self._seen for message in listed))
-        self._report(Counted(name, source.total, seen, source.octets))
-        self._new += len(choice.fetch)
-        if account.check_only:
-            return False
-        await self._skip(page, choice)
-        total, read = source.total, self._tally.read
-        fetch = self._for_this_session(choice.fetch)
-        if fetch:
-            await self._carry(page, fetch, tried, self._is_last and len(fetch) == len(choice.fetch))
-        elif choice.oversized:
-            # What was flushed unread is answered before anything ends the connection.
-            await source.finish()
-        if len(fetch) < len(choice.fetch):
-            return True
-        if account.flush and not account.fetchall:
-            await self._flush(page)
-        if choice.left:
-            self._left += choice.left
-            brought = self._tally.read - read
-            self._report(LimitReached(account.fetchlimit, total - brought))
-        return False
-
-    def _for_this_session(self, messages: Sequence[Listed]) -> Sequence[Listed]:
-        """Return how many at most are deleted before the server is to make it so (``expunge``)."""
-        account = self._account
-        divided = account.expunge and self._source.in_sessions and not account.keep
-        return messages[: account.expunge] if divided else messages
-
-    async def _unseen(self, page: Page, listed: Sequence[Listed]) -> Sequence[Listed]:
-        """Return what the ledger does not know as seen; drop its rows on what is gone.
-
-        A server may give the UID of a message that is gone to another one.
-        """
-        known = await Note(page.known)
-        there = {message.uid for message in listed}
-        gone = [uid for uid in known if uid not in there]
-        if gone and not self._account.check_only:
-            await Note(lambda: page.settled(gone))
-        self._seen = {uid: size for uid, size in known.items() if size is not None}
-        if self._account.fetchall:
-            return listed
-        return [message for message in listed if message.uid not in self._seen]
-
-    async def _held(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Held]:
-        """Return what no sink took before and is still there; forget what is not.
-
-        A UID with another size is another message.
-        """
-        rows = await Note(page.held)
-        if not rows:
-            return {}
-        sizes = {message.uid: message.size for message in listed}
-        if missing := [row.uid for row in rows if row.uid not in sizes]:
-            sizes |= await self._source.sizes(missing)
-        # 0 stands for a size that the server does not tell.
-        gone = {row.uid for row in rows if sizes.get(row.uid, -1) not in (0, row.size)}
-        if gone and not self._account.check_only:
-            await Note(lambda: page.settled(list(gone)))
-        held = {row.uid: row for row in rows if row.uid not in gone}
-        if aside := sum(row.set_aside for row in held.values()):
-            text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
-            self._report(Said(text, error=False))
-        return held
-
-    async def _carry(
-        self, page: Page, messages: Sequence[Listed], tried: set[Uid], last: bool
-    ) -> None:
-        from .ferry import Ferry
-
-        self._sink = sink = self._sink or self._make_sink()
-        ferry = Ferry(
-            self._account, self._source, sink, page, self._packer, self._report, self._tally
-        )
-        ferry.tried = tried
-        ferry.stopping = self._stopping
-        ferry.last = last
-        await ferry.run(messages, self._source.total)
-
-    async def _repay(self, page: Page, owed: Sequence[Owed]) -> None:
-        """Do what an earlier poll did not come to: only on rows that match exactly."""
-        sizes = await self._source.sizes([row.uid for row in owed])
-        # 0 stands for a size that the server does not tell: that row waits for the next poll.
-        gone = [row.uid for row in owed if sizes.get(row.uid, -1) not in (0, row.size)]
-        for action in Action:
-            due = [r.uid for r in owed if r.action is action and sizes.get(r.uid) == r.size]
-            if due:
-                self._source.perform(action, due)
-                await self._source.finish()
-                await note_confirmed(self._source, page, action)
-        if gone:
-            await Note(lambda: page.settled(gone))
-
-    async def _skip(self, page: Page, choice: Choice) -> None:
-        """Leave what is too large, or delete it unread where the user asked for that."""
-        flushed = self._account.limitflush
-        if choice.oversized:
-            self._oversized[self._mailbox] = choice.oversized
-        for message in choice.oversized:
-            self._report(Skipped(message.number, message.size, "oversized", flushed))
-        if flushed:
-            await self._delete(page, choice.oversized)
-
-    async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
-        """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
-        if messages:
-            await Note(lambda: page.to_be_deleted(messages))
-            await Note(page.make_durable)
-            self._source.perform(Action.DELETE, [message.uid for message in messages])
+        visit = self._open_visit
+        if visit:
+            await visit.leave()
+        self._release_lock()
 
     async def _remind(self, reminders: Reminders) -> None:
         """Tell the user by mail what is too large. Nothing else depends on that."""
         account, now = self._account, await Now()
-        uids = {name: {one.uid for one in found} for name, found in self._oversized.items()}
+        oversized = self._progress.oversized.items()
+        uids = {name: {one.uid for one in found} for name, found in oversized}
         every = float(account.warnings)
         if not any(reminders.due(account.name, name, uids[name], now, every) for name in uids):
             return
@@ -291,8 +227,9 @@ class Poll:
     async def _post_notice(self) -> str:
         """Hand the warning of oversized mail to the sink; return why not, or ""."""
         account = self._account
-        self._sink = sink = self._sink or self._make_sink()
-        sizes = {name: Counter(m.size for m in found) for name, found in self._oversized.items()}
+        sink = self._sink()
+        oversized = self._progress.oversized.items()
+        sizes = {name: Counter(m.size for m in found) for name, found in oversized}
         whose = f"{account.user}@{account.pollname}"
         letter = self._packer(sink).notice(whose, account.limit, sizes, deleted=account.limitflush)
         if letter is None:
@@ -300,23 +237,13 @@ class Poll:
         outcome = await post(sink, letter)
         return "" if outcome.accepted else outcome.reason
 
-    async def _flush(self, page: Page) -> None:
-        """Delete what was read before, as ``flush`` asks."""
-        old = await self._source.old()
-        if not self._source.remembers:
-            # What has the name of a message that was read, and another size, may be another.
-            old = [one for one in old if self._seen.get(one.uid, -1) in (0, one.size)]
-        for message in old:
-            self._report(Skipped(message.number, 0, "", flushed=True))
-        await self._delete(page, old)
-        await self._source.finish()
-
     def _exit_code(self) -> ExitCode:
+        progress = self._progress
         if self._account.check_only:
-            return ExitCode.SUCCESS if self._new else ExitCode.NOMAIL
-        if self._left:
+            return ExitCode.SUCCESS if progress.new else ExitCode.NOMAIL
+        if progress.left:
             return ExitCode.MAXFETCH
-        if self._tally.accepted:
+        if progress.tally.accepted:
             return ExitCode.SUCCESS
         # fetchmail ends with 0 here; nobody would notice that no mail gets through.
-        return ExitCode.SMTP if self._tally.read else ExitCode.NOMAIL
+        return ExitCode.SMTP if progress.tally.read else ExitCode.NOMAIL

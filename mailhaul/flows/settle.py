@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from .account import Action
-from .memory import Page
+from .ledger import Page
 from .requests import Note
-from .source import Source
+from .source import Listed, Source
 
 
-async def note_confirmed(source: Source, page: Page, action: Action) -> None:
-    """Write down what the server has done; remember what it will not remember itself."""
+async def note_confirmed(source: Source, page: Page, action: Action, *, by_ledger: bool) -> None:
+    """Write down what the server has done.
+
+    With ``by_ledger`` only the ledger knows tomorrow what was read today.
+    """
     confirmed = source.confirmed()
     if not confirmed:
         return
-    if action is Action.MARK and not source.remembers:
-        await Note(lambda: page.seen(confirmed))
+    if action is Action.MARK and by_ledger:
+        await Note(lambda: page.mark_seen([Listed(uid) for uid in confirmed]))
     else:
-        await Note(lambda: page.settled(confirmed))
+        await Note(lambda: page.forget(confirmed))

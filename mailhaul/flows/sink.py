@@ -91,6 +91,8 @@ class Sink(Protocol):
 
     keeps_return_path: bool
     """Whether Return-Path stays in the header (an MDA) or is the envelope's business."""
+    finds_offers: bool
+    """Whether it finds by the name of an offer what it took just before a kill."""
 
     async def open(self) -> None:
         """Be ready to take mail. Raises SinkUnavailable."""

@@ -19,11 +19,15 @@ def in_words(uid: Uid) -> str:
 
 
 class Listed(Record):
-    """One message on the server. The server's word for its octets, and its place, may be 0."""
+    """One message on the server. The server's word for its octets, and its place, may be 0.
+
+    ``seen`` says that the server calls it read.
+    """
 
     uid: Uid
     size: int = 0
     number: int = 0
+    seen: bool = False
 
 
 class Opened(Record):
@@ -112,6 +116,8 @@ class Source(Protocol):
     remembers: bool
     """Whether the server itself knows what was read before, as IMAP's do. If not, ``new`` and
     ``old`` list everything, and the ledger knows."""
+    reuses_uids: bool
+    """Whether the UID of a message that is gone may be given to another one: POP3."""
     in_sessions: bool
     """Whether deletions take effect at the end of a session only, behind which what is left can
     be told by its UIDs: POP3, where it has any."""
@@ -139,6 +145,11 @@ class Source(Protocol):
 
     async def old(self) -> Sequence[Listed]:
         """List what was read before."""
+        ...
+
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers, or their fields that tell messages apart, of those of these that
+        still exist and can be asked for without marking them as read."""
         ...
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:

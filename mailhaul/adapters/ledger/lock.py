@@ -1,37 +1,49 @@
-"""One mailhaul at a time on one account."""
+"""One poll at a time in one mailbox, whichever entry, process or daemon makes it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from _thread import allocate_lock
 from typing import ClassVar
 
 from ...flows.outcome import ExitCode, PollFailed
 from ..folders import make_private_folder
 
+MAX_NAME = 200
+"""Characters of a mailbox's name that go into the name of its lock."""
 
-class AccountLock:
-    """A lock on one account, held while its poll runs.
 
-    The system releases it when the process ends, however it ends, so a dead holder never
-    blocks. Within one process, who polls its several mailboxes may hold it several times.
-    Raises PollFailed (EXCLUDE) when another process holds it, (IOERR) when no lock can be had.
+class MailboxLock:
+    """A lock on one mailbox of an account; see ``mailhaul.flows.ledger.Lock``.
+
+    The system releases it when the process ends, however it ends, so a dead holder never blocks.
     """
 
-    _held: ClassVar[dict[str, tuple[int, int]]] = {}
-    """The descriptor of each lock of this process, and how often it is held."""
+    _held: ClassVar[set[str]] = set()
+    """What this process holds: to the system, one process is one holder."""
+    _turn: ClassVar = allocate_lock()
 
-    def __init__(self, folder: str, account: str) -> None:
-        self._path = os.path.join(folder, file_name(account))
+    def __init__(self, folder: str, account: str, mailbox: str) -> None:
+        self._path = os.path.join(folder, file_name(f"{account}/{mailbox}"))
         self._account = account
         self._fd = -1
 
-    def __enter__(self) -> AccountLock:
-        self._fd, times = self._held.get(self._path, (-1, 0))
-        if not times:
+    def acquire(self) -> bool:
+        """Take it if it is free; False if another poll of this process has it.
+
+        Raises PollFailed: EXCLUDE when another process has it, IOERR when no lock can be had.
+        """
+        with self._turn:
+            if self._path in self._held:
+                return False
+            self._held.add(self._path)
+        try:
             self._lock()
-        self._held[self._path] = (self._fd, times + 1)
-        return self
+        except BaseException:
+            self._held.discard(self._path)
+            raise
+        return True
 
     def _lock(self) -> None:
         try:
@@ -42,27 +54,34 @@ class AccountLock:
             os.write(self._fd, str(os.getpid()).encode())
         except BlockingIOError:
             holder = os.read(self._fd, 32).decode("ascii", "replace") or "unknown"
-            os.close(self._fd)
+            self._close()
             raise PollFailed(
                 ExitCode.EXCLUDE,
-                f"{self._account}: another mailhaul (process {holder}) is polling this account",
+                f"{self._account}: another mailhaul (process {holder}) is polling this mailbox",
             ) from None
         except OSError as error:
-            if self._fd >= 0:
-                os.close(self._fd)
+            self._close()
             raise PollFailed(
                 ExitCode.IOERR, f"lock {self._path}: {error.strerror or error}"
             ) from None
 
-    def __exit__(self, *_: object) -> None:
-        fd, times = self._held.pop(self._path)
-        if times > 1:
-            self._held[self._path] = (fd, times - 1)
-        else:
-            os.close(fd)
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def release(self) -> None:
+        """Give it back."""
+        self._close()
+        self._held.discard(self._path)
 
 
-def file_name(account: str) -> str:
-    """Return a name for the lock that no other account has and every file system takes."""
-    safe = "".join(c if c.isascii() and c.isalnum() else f"%{ord(c):x}." for c in account)
-    return f"{safe[:200]}.{len(account)}.lock"
+def file_name(name: str) -> str:
+    """Return a name for a lock that no other mailbox has and every file system takes."""
+    octets = name.encode("utf-8", "surrogateescape")
+    safe = "".join(chr(c) if chr(c).isalnum() and c < 128 else f"%{c:x}." for c in octets)
+    if len(safe) <= MAX_NAME:
+        return f"{safe}.lock"
+    from zlib import crc32
+
+    return f"{safe[:MAX_NAME]}.{len(octets)}.{crc32(octets):08x}.lock"

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...flows.account import Action
+from ...flows.row_states import Life, after, quarantined
 from ...flows.source import Uid
 from ...protocols.record import Record
+from .names import shown
 from .store import SqliteLedger
 
 
@@ -31,31 +33,34 @@ class Stuck(Record):
 KEY = "substr(message.name, instr(message.name, '.R') + 2, 8)"
 """What people call a message here: a part of the name that it was last offered under."""
 LIST = f"""
-SELECT {KEY}, account, sink, mailbox, uid, size, tries, since, tried, reason
-    FROM message JOIN page ON page.id = message.page
-    WHERE state = 'quarantined' ORDER BY account, mailbox, since, uid
+SELECT {KEY}, account, sink.name, mailbox.name, uid, size, tries, since, tried, reason
+    FROM message JOIN mailbox ON mailbox.id = mailbox JOIN sink ON sink.id = sink
+    WHERE state = '{quarantined.name}' ORDER BY account, mailbox.name, since, uid
 """  # noqa: S608  KEY is ours
 RETRY = f"""
-UPDATE message SET state = 'refused', tries = 0, since = 0
-    WHERE state = 'quarantined' AND {KEY} = ?
+UPDATE message SET state = ?, tries = 0, since = 0
+    WHERE state = '{quarantined.name}' AND {KEY} = ?
 """  # noqa: S608
 DROP = f"""
-UPDATE message SET state = 'accepted', action = ?
-    WHERE state = 'quarantined' AND {KEY} = ?
+UPDATE message SET state = ?, action = ?, tries = 0, tried = 0
+    WHERE state = '{quarantined.name}' AND {KEY} = ?
 """  # noqa: S608
 
 
 def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
     """Return all that is in quarantine. Raises LedgerFault."""
-    return [Stuck(*row) for row in ledger.write(lambda db: db.execute(LIST).fetchall())]
+    rows = ledger.write(lambda db: db.execute(LIST).fetchall())
+    return [Stuck(row[0], *map(shown, row[1:4]), *row[4:]) for row in rows]
 
 
 def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:
     """Let these messages come again at the next poll. Raises LedgerFault."""
-    ledger.write(lambda db: db.executemany(RETRY, [(key,) for key in keys]))
+    state = after(quarantined.name, Life.retry)
+    ledger.write(lambda db: db.executemany(RETRY, [(state, key) for key in keys]))
 
 
 def drop(ledger: SqliteLedger, keys: Sequence[str]) -> None:
     """Let the next poll delete these messages at their servers. Raises LedgerFault."""
-    ledger.write(lambda db: db.executemany(DROP, [(Action.DELETE.value, key) for key in keys]))
+    state, action = after(quarantined.name, Life.drop), Action.DELETE.value
+    ledger.write(lambda db: db.executemany(DROP, [(state, action, key) for key in keys]))
     ledger.make_durable()

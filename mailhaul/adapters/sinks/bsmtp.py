@@ -37,6 +37,7 @@ class BsmtpSink:
     """One file of batched SMTP. See ``mailhaul.flows.sink.Sink``."""
 
     keeps_return_path = False
+    finds_offers = False
     domain = "localhost"
 
     def __init__(self, path: str, spool_folder: str) -> None:

@@ -51,6 +51,7 @@ class ImapAppendSink:
     """
 
     keeps_return_path = True
+    finds_offers = True
     domain = ""
 
     def __init__(self, access: Access, mailbox: bytes, spool_folder: str) -> None:

@@ -33,6 +33,7 @@ class MaildirSink:
     """One Maildir. See ``mailhaul.flows.sink.Sink``. ``host`` goes into the names of files."""
 
     keeps_return_path = True
+    finds_offers = True
     domain = ""
 
     def __init__(self, folder: str, host: str) -> None:

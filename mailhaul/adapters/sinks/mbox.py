@@ -39,6 +39,7 @@ class MboxSink:
     """One mailbox file. See ``mailhaul.flows.sink.Sink``. ``host`` is named in the lock."""
 
     keeps_return_path = True
+    finds_offers = False
     domain = ""
 
     def __init__(self, path: str, host: str, spool_folder: str) -> None:

@@ -104,6 +104,7 @@ class MdaSink:
     """An MDA command. See ``mailhaul.flows.sink.Sink``."""
 
     keeps_return_path = True
+    finds_offers = False
     domain = ""
 
     def __init__(

@@ -49,6 +49,7 @@ class SmtpSink:
     """
 
     keeps_return_path = False
+    finds_offers = False
 
     def __init__(
         self,

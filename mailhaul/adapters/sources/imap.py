@@ -61,6 +61,10 @@ LARGEST, DIGITS = 2**32 - 1, 10
 PLAIN = b"(UID RFC822.SIZE BODY.PEEK[])"
 MARKED = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 """What is asked for with each message: PEEK leaves its flags as they were."""
+TELLING = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
+"""What tells messages apart (``protocols.message.fingerprint``)."""
+MAX_HEADER = 64 * 1024
+"""Octets of these fields that are looked at."""
 
 
 class ImapSource:
@@ -70,6 +74,7 @@ class ImapSource:
     """
 
     remembers = True
+    reuses_uids = False
     in_sessions = False
     octets: int | None = None
     envelope_sender: bytes | None = None
@@ -213,6 +218,29 @@ class ImapSource:
                 # A refusal says nothing about what exists.
                 sizes = dict.fromkeys(uids, 0) | sizes
         return sizes
+
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the fields that tell messages apart, of those of these that still exist."""
+        headers: dict[Uid, bytes] = {}
+        for some in split_uid_sets([int(uid) for uid in uids]):
+            headers |= await self._ask_headers(some)
+        return headers
+
+    async def _ask_headers(self, uids: bytes) -> dict[Uid, bytes]:
+        headers: dict[Uid, bytes] = {}
+        text = bytearray()
+
+        def note(event: Any) -> None:
+            if isinstance(event, BodyStart):
+                text.clear()
+            elif isinstance(event, BodyChunk) and len(text) < MAX_HEADER:
+                text.extend(event.data)
+            elif isinstance(event, Fetched) and event.uid is not None:
+                headers[event.uid] = bytes(text)
+                text.clear()
+
+        await self._ask(UidFetch(uids, TELLING), note)
+        return headers
 
     async def _search(self, criteria: bytes) -> list[int]:
         found: set[int] = set()

@@ -82,6 +82,7 @@ class Pop3Source:
     """
 
     remembers = False
+    reuses_uids = True
 
     def __init__(
         self,
@@ -208,6 +209,23 @@ class Pop3Source:
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist."""
         return {uid: self._messages[uid].size for uid in uids if uid in self._messages}
+
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers of those that still exist and can be asked for by TOP."""
+        there = [self._messages[uid] for uid in uids if uid in self._messages]
+        headers: dict[Uid, bytes] = {}
+        if self._retrieve:
+            return headers
+        self._waiting.extend(Top(message.number, 0) for message in there)
+        for message in there:
+            self._send_waiting()
+            text = bytearray()
+            while not isinstance(event := await next_event(self.channel, self.timeout), Completed):
+                if isinstance(event, BodyChunk):
+                    text += event.data
+            if event.positive:
+                headers[message.uid] = bytes(text)
+        return headers
 
     async def _answers(self, *commands: Command) -> list[list[Any]]:
         """Ask questions, at once where the server bears that; return the events of each answer."""

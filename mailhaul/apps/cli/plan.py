@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.ledger.lock import MailboxLock
+from ...adapters.ledger.names import (
+    account_name,
+    is_loopback,
+    mailbox_name,
+    same_user,
+    sink_name,
+)
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
@@ -21,6 +29,7 @@ from ...flows.poll import Poll
 from ...flows.report import Report
 from ...flows.requests import Address, Pipe, Tcp, Trust, UnixSocket
 from ...flows.sink import Sink
+from ...flows.source import Listed
 from ...protocols.machine import Trace
 
 if TYPE_CHECKING:
@@ -195,9 +204,9 @@ def policy_of(settings: AccountSettings, globals: GlobalSettings) -> Policy:
 
 def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL) -> Account:
     """Return what the poll needs to know."""
-    service = f":{settings.service}" if settings.service is not None else ""
     return Account(
-        name=f"{kind_of(settings)} {settings.remote_user}@{settings.host}{service}",
+        name=name_of(settings),
+        same_user=same_user(kind_of(settings), settings.remote_user),
         user=settings.remote_user,
         pollname=settings.pollname,
         truename=settings.host,
@@ -215,6 +224,18 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         retrieve_error=OnRetrieveError(settings.retrieve_error),
         policy=policy,
     )
+
+
+def name_of(settings: AccountSettings) -> str:
+    """Return the name of an account in the ledger: what it is, however it is written down."""
+    place = ""
+    port = "" if settings.service is None else str(settings.service)
+    if settings.plugin is not None or is_loopback(settings.host):
+        # A tunnel or a command may lead to any server; only the user's name for it tells which.
+        place = settings.pollname
+    if settings.plugin is not None and "%h" not in settings.plugin:
+        place = f"{place}: {' '.join(settings.plugin.split())}"
+    return account_name(kind_of(settings), settings.remote_user, settings.host, port, place)
 
 
 def plan(
@@ -255,13 +276,16 @@ def plan(
     return Poll(
         account,
         source,
-        name,
+        sink_name(name),
         sink,
         around.ledger,
         lambda sink: make_packer(settings, around, source, sink, multidrop),
         report,
         around.stopping,
         around.reminders,
+        lambda mailbox: MailboxLock(
+            around.locks, account.name, mailbox_name(account.name, mailbox)
+        ),
     )
 
 
@@ -283,7 +307,8 @@ def take_over(settings: AccountSettings, around: Surroundings, account: Account,
     from ...adapters.ledger.fetchids import seen_uids
 
     if uids := seen_uids(data, settings.remote_user, settings.host):
-        around.ledger.page(account.name, sink, "INBOX", 0).seen(uids)
+        page = around.ledger.page(account.name, sink_name(sink), "INBOX", 0)
+        page.mark_seen([Listed(uid) for uid in uids])
 
 
 def source_of(settings: AccountSettings, around: Surroundings, report: Report) -> MailSource:

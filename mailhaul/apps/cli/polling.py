@@ -12,7 +12,6 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings, RunSettings
-from ...adapters.ledger.lock import AccountLock
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
@@ -118,7 +117,7 @@ async def poll_account(
                 lines.hide(secret.reveal().decode("utf-8", "replace"))
                 if around.tape:
                     around.tape.hide(secret.reveal())
-        code = await poll_locked(settings, around, lines, source)
+        code = await poll_once(settings, around, lines, source)
     except PollFailed as failure:
         lines.complain(str(failure))
         code = failure.code
@@ -128,34 +127,33 @@ async def poll_account(
     return code
 
 
-async def poll_locked(
+async def poll_once(
     settings: AccountSettings,
     around: Surroundings,
     lines: Lines,
     source: MailSource | None = None,
 ) -> ExitCode:
-    """Poll one account while nobody else does. Raises PollFailed."""
+    """Poll one account by the protocol that is written down. Raises PollFailed."""
     if settings.protocol == "auto" and source is None:
         return await poll_some(settings, around, lines)
     account = account_of(settings, around.check)
-    with AccountLock(around.locks, account.name):
-        poll = plan(settings, around, account_lines(settings, account, lines), source)
-        if not (settings.preconnect or settings.postconnect):
-            return await poll.run()
-        from ...adapters.connect_commands import surrounded
+    poll = plan(settings, around, account_lines(settings, account, lines), source)
+    if not (settings.preconnect or settings.postconnect):
+        return await poll.run()
+    from ...adapters.connect_commands import surrounded
 
-        return await surrounded(poll.run, settings.preconnect, settings.postconnect)
+    return await surrounded(poll.run, settings.preconnect, settings.postconnect)
 
 
 async def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
     """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
     try:
-        return await poll_locked(settings.with_protocol("imap"), around, lines)
+        return await poll_once(settings.with_protocol("imap"), around, lines)
     except PollFailed as failure:
         if failure.code is not ExitCode.PROTOCOL:
             raise
         lines.detail(str(failure))
-    return await poll_locked(settings.with_protocol("pop3"), around, lines)
+    return await poll_once(settings.with_protocol("pop3"), around, lines)
 
 
 def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:

@@ -1,0 +1,177 @@
+"""The ledger's tables, and how a file of an older version becomes one of this version.
+
+A file is prepared in one transaction: a kill at any step leaves it as it was, and of several
+processes that start at once one does the work while the others wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+
+from .names import mailbox_name, name_of_paged, sink_name, stored
+
+VERSION = 6
+
+TABLES = (
+    """
+    CREATE TABLE mailbox (
+        id INTEGER PRIMARY KEY,
+        account NOT NULL, name NOT NULL, uidvalidity INTEGER NOT NULL,
+        compared INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (account, name, uidvalidity)
+    )
+    """,
+    "CREATE TABLE sink (id INTEGER PRIMARY KEY, name NOT NULL UNIQUE)",
+    """
+    CREATE TABLE seen (
+        mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+        uid NOT NULL,
+        size INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL DEFAULT x'',
+        PRIMARY KEY (mailbox, uid)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE message (
+        mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+        sink INTEGER NOT NULL REFERENCES sink (id),
+        uid NOT NULL,
+        size INTEGER NOT NULL,
+        state TEXT NOT NULL
+            CHECK (state IN ('offered', 'accepted', 'refused', 'postponed', 'quarantined')),
+        action TEXT,
+        recipients TEXT NOT NULL DEFAULT '',
+        name TEXT NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0,
+        since INTEGER NOT NULL DEFAULT 0,
+        tried INTEGER NOT NULL DEFAULT 0,
+        reason TEXT NOT NULL DEFAULT '',
+        fingerprint BLOB NOT NULL DEFAULT x'',
+        PRIMARY KEY (mailbox, uid, sink)
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL)",
+    "INSERT INTO sync VALUES (1, 0)",
+    "CREATE TABLE success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+FIRST_PAGED, LAST_PAGED = 1, 5
+"""Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
+
+
+class TooNew(Exception):
+    """The file was written by a newer version; ``args[0]`` is its number."""
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """Bring a new or an older file to this version. Raises TooNew, and sqlite3.Error."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        return
+    isolation, db.isolation_level = db.isolation_level, None
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have done it while this one waited.
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            step = steps_from(version)
+            step(db)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+    finally:
+        db.isolation_level = isolation
+
+
+def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
+    """Return what brings a file of this version to the current one. Raises TooNew."""
+    if version == 0:
+        return make_tables
+    if FIRST_PAGED <= version <= LAST_PAGED:
+        return upgrade_pages
+    if version == VERSION:
+        return lambda db: None
+    raise TooNew(version)
+
+
+def make_tables(db: sqlite3.Connection) -> None:
+    """Make all tables."""
+    for table in TABLES:
+        db.execute(table)
+
+
+def upgrade_pages(db: sqlite3.Connection) -> None:
+    """Take over what pages knew.
+
+    What was seen through any sink was seen by the account. Where two pages turn out to be of one
+    mailbox, because only the writing of their names differed, the younger one is believed.
+    """
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in ("page", "message", "sync", "success"):
+        if table in tables:
+            db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    make_tables(db)
+    if "success" in tables:
+        db.execute("INSERT INTO success SELECT post, time FROM old_success")
+    columns = {row[1] for row in db.execute("PRAGMA table_info(old_message)")}
+    pages = db.execute(
+        "SELECT id, account, sink, mailbox, uidvalidity FROM old_page ORDER BY id DESC"
+    ).fetchall()
+    for page, account, sink, mailbox, uidvalidity in pages:
+        name = stored(mailbox_name(account, mailbox))
+        key = (stored(name_of_paged(account)), name, uidvalidity)
+        number = find_or_make(db, "mailbox", ("account", "name", "uidvalidity"), key)
+        place = find_or_make(db, "sink", ("name",), (stored(sink_name(sink)),))
+        upgrade_rows(db, page, number, place, columns)
+    db.execute("UPDATE mailbox SET compared = 1")
+    for table in ("message", "page", "sync", "success"):
+        db.execute(f"DROP TABLE IF EXISTS old_{table}")
+
+
+def upgrade_rows(
+    db: sqlite3.Connection, page: int, mailbox: int, sink: int, columns: set[str]
+) -> None:
+    """Take over the rows of one page; ``columns`` are those that its version had."""
+    db.execute(
+        "INSERT OR IGNORE INTO seen (mailbox, uid, size)"
+        " SELECT ?, uid, size FROM old_message WHERE page = ? AND state = 'seen'",
+        (mailbox, page),
+    )
+    name = "name" if "name" in columns else "''"
+    failures = "tries, since, tried, reason" if "tries" in columns else "0, 0, 0, ''"
+    # An offer without a name has never told its sink one; any other row needs one to be called by.
+    rows = db.execute(
+        f"SELECT uid, size, state, action, recipients, {name}, {failures} FROM old_message"  # noqa: S608
+        " WHERE page = ? AND state <> 'seen'",
+        (page,),
+    ).fetchall()
+    db.executemany(
+        "INSERT OR IGNORE INTO message (mailbox, sink, uid, size, state, action, recipients,"
+        " name, tries, since, tried, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (mailbox, sink, *row[:5], row[5] or new_name(0), *row[6:])
+            for row in rows
+            if row[2] != "offered" or row[5]
+        ],
+    )
+
+
+def find_or_make(
+    db: sqlite3.Connection, table: str, columns: tuple[str, ...], key: tuple[object, ...]
+) -> int:
+    """Return the number of the row with this key; make it if there is none."""
+    wanted = " AND ".join(f"{column} = ?" for column in columns)
+    found = db.execute(f"SELECT id FROM {table} WHERE {wanted}", key).fetchone()  # noqa: S608
+    if found:
+        return int(found[0])
+    marks = ", ".join("?" * len(columns))
+    made = db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", key)  # noqa: S608
+    return int(made.lastrowid or 0)
+
+
+def new_name(moment: float) -> str:
+    """Return a name for an offer that no other has: Unix time, and chance."""
+    return f"{int(moment)}.R{os.urandom(8).hex()}"

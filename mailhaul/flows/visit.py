@@ -1,0 +1,396 @@
+"""One mailbox during a poll: what is new in it, and what is done with that.
+
+New mail comes first. What the server still owes for earlier mail follows, then what ``flush``
+asks for; so neither keeps mail back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ..protocols.message.fingerprint import fingerprint
+from .account import Account, Action
+from .choose import Choice, choose
+from .debts import Match, match, shares
+from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
+from .outcome import Tally
+from .report import Counted, LimitReached, Report, Said, Skipped
+from .requests import Note
+from .settle import note_confirmed
+from .sink import Sink
+from .source import Listed, Source, Uid
+
+if TYPE_CHECKING:
+    from .parcel import Packer
+
+PART = 5000
+"""Messages of a listing that are compared with the ledger together."""
+AT_ONCE = 20_000
+"""New messages that are fetched in one session; for more of them the poll comes back."""
+DELETED_AT_ONCE = 1000
+"""Messages that are deleted unread together."""
+MAX_CHANGED = 500
+"""Messages of another size than before that are looked at in one poll."""
+SAMPLE = 5
+"""Messages whose headers must agree before an account takes over what another one knew."""
+
+
+class Progress:
+    """What the visits of one poll have come to, beside its messages (``tally``)."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.new = 0
+        self.left = 0
+        self.cut_off = 0
+        self.oversized: dict[str, Sequence[Listed]] = {}
+        self.tried: dict[str, set[Uid]] = {}
+        """UIDs of messages whose fate in this poll is known, by their mailboxes."""
+
+
+class Visit:
+    """One mailbox in one session. ``run`` is its story; ``page`` is there once it is open."""
+
+    def __init__(
+        self,
+        mailbox: str,
+        account: Account,
+        source: Source,
+        ledger: Ledger,
+        sink_name: str,
+        sink: Callable[[], Sink],
+        packer: Callable[[Sink], Packer],
+        report: Report,
+        progress: Progress,
+        *,
+        stopping: Callable[[], bool],
+        is_last: bool,
+    ) -> None:
+        self.mailbox = mailbox
+        self._account = account
+        self._source = source
+        self._ledger = ledger
+        self._sink_name = sink_name
+        self._sink = sink
+        self._packer = packer
+        self._report = report
+        self._progress = progress
+        self._stopping = stopping
+        self._is_last = is_last
+        self._by_ledger = False
+        self._seen = 0
+        self.page: Page | None = None
+
+    async def run(self) -> bool:
+        """Bring home what is new; return whether another session is to go on with it."""
+        account, source = self._account, self._source
+        opened = await source.select(self.mailbox, read_only=account.check_only)
+        if not source.total:
+            self._report(Counted(self.mailbox, 0, 0))
+            return False
+        # A mailbox that can only be read remembers nothing, whatever its server could do.
+        self._by_ledger = account.by_ledger or not source.remembers
+        page = self.page = await self._open_page(opened.uidvalidity)
+        listed = await source.new(everything=account.fetchall or self._by_ledger)
+        self._seen = max(0, source.total - len(listed))
+        if self._by_ledger and page.is_new and not account.check_only:
+            page = self.page = await self._known_before(page, listed)
+        old = await self._old(page, listed) if account.flush and not account.fetchall else ()
+        if self._by_ledger:
+            listed = await self._compare(page, listed, seen_elsewhere=opened.read_only)
+        undelivered = await self._undelivered(page, listed)
+        pending = await Note(page.pending)
+        tried = self._progress.tried.setdefault(self.mailbox, set())
+        excluded = tried | {row.uid for row in pending}
+        read = self._progress.tally.read
+        choice = choose(account, listed, excluded, read, undelivered, AT_ONCE)
+        self._report(Counted(self.mailbox, source.total, self._seen, source.octets))
+        self._progress.new += len(choice.fetch) + choice.later
+        if account.check_only:
+            return False
+        if page.is_new:
+            await Note(page.begin)
+        await self._skip(page, choice)
+        fetch = self._for_this_session(choice.fetch)
+        more = len(fetch) < len(choice.fetch) or choice.later > 0
+        if fetch:
+            await self._carry(page, fetch, tried, last=self._is_last and not more)
+        elif choice.oversized:
+            # What was flushed unread is answered before anything ends the connection.
+            await source.finish()
+        if more:
+            return True
+        await self._settle_debts(page, pending)
+        if old:
+            await self._flush(page, old)
+        if choice.left:
+            self._progress.left += choice.left
+            brought = self._progress.tally.read - read
+            self._report(LimitReached(account.fetchlimit, source.total - brought))
+        return False
+
+    async def leave(self) -> None:
+        """After the end of the session: some servers do only then what they were asked."""
+        if self.page:
+            await self._note_confirmed(self.page, self._account.action)
+
+    async def count_failure(self, message: Listed, why: str) -> None:
+        """The session died while this message was asked for or arrived: that is its trouble."""
+        page = self.page
+        if page:
+            await Note(lambda: page.unreadable(message.uid, message.size, why))
+
+    async def _note_confirmed(self, page: Page, action: Action) -> None:
+        await note_confirmed(self._source, page, action, by_ledger=self._by_ledger)
+
+    async def _open_page(self, uidvalidity: int) -> Page:
+        account, sink, key = self._account.name, self._sink_name, self._key
+        return await Note(lambda: self._ledger.page(account, sink, key, uidvalidity))
+
+    @property
+    def _key(self) -> str:
+        """What the ledger calls this mailbox; over POP3 there is only one."""
+        return INBOX if self._source.reuses_uids else mailbox_key(self.mailbox)
+
+    # Against the ledger
+
+    async def _compare(
+        self, page: Page, listed: Sequence[Listed], *, seen_elsewhere: bool
+    ) -> Sequence[Listed]:
+        """Return what the ledger does not know as seen; drop what it knows of messages now gone.
+
+        At the first time, and with ``seen_elsewhere`` always, what the server itself calls read
+        was seen.
+        """
+        new: list[Listed] = []
+        changed: list[Seen] = []
+        known = 0
+        for part in in_parts(listed, PART):
+            found = await Note(partial(page.compare, part))
+            new += found.new
+            changed += found.changed
+            known += found.known
+        if not self._account.check_only and known < await Note(page.count_seen):
+            uids = ([one.uid for one in part] for part in in_parts(listed, PART))
+            await Note(lambda: page.keep_only(uids))
+        if changed:
+            new += await self._changed(page, changed)
+            new.sort(key=lambda one: one.number)
+        if page.is_new or seen_elsewhere:
+            new = await self._without_read(page, new)
+        self._seen += len(listed) - len(new)
+        return listed if self._account.fetchall else new
+
+    async def _without_read(self, page: Page, new: Sequence[Listed]) -> list[Listed]:
+        """Return what the server does not call read; the ledger knows the others from now on."""
+        if not self._account.check_only:
+            for part in in_parts([one for one in new if one.seen], PART):
+                await Note(partial(page.mark_seen, part))
+        return [one for one in new if not one.seen]
+
+    async def _changed(self, page: Page, changed: Sequence[Seen]) -> Sequence[Listed]:
+        """Return which messages of another size than before are others under the same UIDs."""
+        looked_at = changed[:MAX_CHANGED]
+        known = [one.listed.uid for one in looked_at if one.fingerprint]
+        headers = await self._source.headers(known)
+        same: list[Listed] = []
+        new: list[Listed] = []
+        for one in looked_at:
+            header = headers.get(one.listed.uid)
+            is_same = header is not None and fingerprint(header) == one.fingerprint
+            (same if is_same else new).append(one.listed)
+        if not self._account.check_only:
+            await Note(lambda: page.mark_seen(same))
+            await Note(lambda: page.forget([one.uid for one in new]))
+        return new
+
+    async def _known_before(self, page: Page, listed: Sequence[Listed]) -> Page:
+        """Return the page with what this account knew under another name, if it did.
+
+        That is so if most messages are in both, all with the same sizes, and some with the same
+        headers. What is in doubt is said.
+        """
+        account = self._account
+        if not account.same_user:
+            return page
+        key = self._key
+        relatives = await Note(
+            lambda: self._ledger.relatives(account.name, account.same_user, key, page.uidvalidity)
+        )
+        for relative in relatives:
+            common, alike = await self._resembles(relative, listed)
+            if common and alike and 2 * common >= min(relative.known, len(listed)):
+                return await self._take_over(page, relative)
+            if common:
+                text = (
+                    f"{self._source.channel.peer}: mail of this account is fetched, although "
+                    f"{relative.account!r} knows {common} messages of the same names; if that is "
+                    f"the same mailbox: mailhaul ledger rename {relative.account!r} "
+                    f"{account.name!r}"
+                )
+                self._report(Said(text, error=True))
+        return page
+
+    async def _resembles(self, relative: Relative, listed: Sequence[Listed]) -> tuple[int, bool]:
+        """Return how many messages both have, and whether these are the same."""
+        theirs = await Note(lambda: self._ledger.relative_page(relative))
+        common = 0
+        sample: list[Uid] = []
+        for part in in_parts(listed, PART):
+            found = await Note(partial(theirs.compare, part))
+            common += found.known
+            if found.changed:
+                return common, False
+            new = {one.uid for one in found.new}
+            sample += [one.uid for one in part if one.uid not in new][: SAMPLE - len(sample)]
+        noted = await Note(lambda: theirs.fingerprints(sample))
+        headers = await self._source.headers(list(noted))
+        alike = all(fingerprint(headers.get(uid, b"")) == mark for uid, mark in noted.items())
+        return common, alike
+
+    async def _take_over(self, page: Page, relative: Relative) -> Page:
+        """Let the account have what another name of it knew; return its page anew."""
+        account = self._account
+        await Note(lambda: self._ledger.take_over(relative, account.name))
+        text = (
+            f"{self._source.channel.peer}: {relative.known} message(s) are known from "
+            f"{relative.account!r}, which this account was before"
+        )
+        self._report(Said(text, error=True))
+        return await self._open_page(page.uidvalidity)
+
+    async def _undelivered(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Undelivered]:
+        """Return what no sink took before and is still there; forget what is not.
+
+        A UID with another size is another message.
+        """
+        rows = await Note(page.undelivered)
+        if not rows:
+            return {}
+        wanted = {row.uid for row in rows}
+        sizes = {one.uid: one.size for one in listed if one.uid in wanted}
+        if missing := [row.uid for row in rows if row.uid not in sizes]:
+            sizes |= await self._source.sizes(missing)
+        gone = {r.uid for r in rows if not (r.uid in sizes and same_size(sizes[r.uid], r.size))}
+        if gone and not self._account.check_only:
+            await Note(lambda: page.forget(list(gone)))
+        there = {row.uid: row for row in rows if row.uid not in gone}
+        if aside := sum(row.set_aside for row in there.values()):
+            text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
+            self._report(Said(text, error=False))
+        return there
+
+    # Carrying
+
+    def _for_this_session(self, messages: Sequence[Listed]) -> Sequence[Listed]:
+        """Return how many at most are deleted before the server is to make it so (``expunge``)."""
+        account = self._account
+        divided = account.expunge and self._source.in_sessions and not account.keep
+        return messages[: account.expunge] if divided else messages
+
+    async def _carry(
+        self, page: Page, messages: Sequence[Listed], tried: set[Uid], *, last: bool
+    ) -> None:
+        from .ferry import Ferry
+
+        ferry = Ferry(
+            self._account,
+            self._source,
+            self._sink(),
+            page,
+            self._packer,
+            self._report,
+            self._progress.tally,
+            tried=tried,
+            stopping=self._stopping,
+            last=last,
+            by_ledger=self._by_ledger,
+        )
+        await ferry.run(messages, self._source.total)
+
+    # Deleting
+
+    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> None:
+        """Ask for what an earlier poll did not come to: only for messages shown to be the same."""
+        for share in shares(pending):
+            if self._stopping():
+                return
+            due = await self._shown_to_be_same(page, share)
+            for action in Action:
+                uids = [row.uid for row in due if row.action is action]
+                if uids:
+                    # Before it is asked for: the session may die of it.
+                    await Note(partial(page.try_again, uids))
+                    self._source.perform(action, uids)
+                    await self._source.finish()
+                    await self._note_confirmed(page, action)
+
+    async def _shown_to_be_same(self, page: Page, rows: Sequence[Pending]) -> Sequence[Pending]:
+        """Return the rows whose messages are there still; forget those whose messages are not."""
+        source = self._source
+        sizes = await source.sizes([row.uid for row in rows])
+        headers = await source.headers([r.uid for r in rows if r.uid in sizes and r.fingerprint])
+        found = [(row, match(row, sizes, headers, reuses_uids=source.reuses_uids)) for row in rows]
+        gone = [row.uid for row, what in found if what is Match.OTHER]
+        if gone:
+            await Note(lambda: page.forget(gone))
+        return [row for row, what in found if what is Match.SAME]
+
+    async def _skip(self, page: Page, choice: Choice) -> None:
+        """Leave what is too large, or delete it unread where the user asked for that."""
+        flushed = self._account.limitflush
+        if choice.oversized:
+            self._progress.oversized[self.mailbox] = choice.oversized
+        for message in choice.oversized:
+            self._report(Skipped(message.number, message.size, "oversized", flushed))
+        if flushed:
+            await self._delete(page, choice.oversized)
+
+    async def _old(self, page: Page, listed: Sequence[Listed]) -> Sequence[Listed]:
+        """Return what was read before this poll, for ``flush``."""
+        if not self._by_ledger:
+            return await self._source.old()
+        old: list[Listed] = []
+        for part in in_parts(listed, PART):
+            found = await Note(partial(page.compare, part))
+            # What has the name of a message that was read, and another size, may be another.
+            new = {one.uid for one in found.new} | {one.listed.uid for one in found.changed}
+            old += [one for one in part if one.uid not in new]
+        return old
+
+    async def _flush(self, page: Page, old: Sequence[Listed]) -> None:
+        """Delete what was read before this poll, as ``flush`` asks."""
+        for message in old:
+            self._report(Skipped(message.number, 0, "", flushed=True))
+        await self._delete(page, old)
+        await self._source.finish()
+
+    async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
+        """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
+        for part in in_parts(messages, DELETED_AT_ONCE):
+            await Note(partial(page.delete_unread, part))
+            await Note(page.make_durable)
+            self._source.perform(Action.DELETE, [message.uid for message in part])
+
+
+INBOX = "INBOX"
+
+
+def mailbox_key(name: str) -> str:
+    """Return what the ledger calls a mailbox: case does not matter for INBOX (RFC 3501, 5.1)."""
+    return INBOX if name.upper() == INBOX else name
+
+
+def same_size(one: int, other: int) -> bool:
+    """Whether two sizes may be of one message; 0 is a size that nobody has told."""
+    return one == other or 0 in (one, other)
+
+
+def in_parts(listed: Sequence[Listed], size: int) -> Iterator[Sequence[Listed]]:
+    """Yield a listing in parts, each of which is held in memory only while it is looked at."""
+    iterator = iter(listed)
+    while part := tuple(islice(iterator, size)):
+        yield part
