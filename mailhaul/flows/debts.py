@@ -17,8 +17,11 @@ from .source import Uid
 
 SHARES = (200, 12, 1)
 """How many messages one poll asks for together, by how often it was asked in vain before."""
+ALONE = 2
+"""What a failure counts for a message that was asked for alone: it must be about this one."""
+MOST_TRIES = 2 * ALONE
 REST = 24 * 3600
-"""Seconds for which a message rests at which the server has failed that often."""
+"""Seconds for which a message rests at which the server has failed so often."""
 
 
 class Match(Enum):
@@ -34,14 +37,13 @@ class Match(Enum):
 def shares(pending: Sequence[Pending]) -> Sequence[Sequence[Pending]]:
     """Return the shares of one poll, each of which is asked for by itself."""
     groups: list[Sequence[Pending]] = []
+    # A clock that was set back must not let a message rest for ever.
+    due = [row for row in pending if row.tries < MOST_TRIES or not 0 <= row.rested < REST]
+    due.sort(key=lambda row: -row.rested)
     for tries, most in enumerate(SHARES):
-        last = tries == len(SHARES) - 1
-        rows = [row for row in pending if min(row.tries, len(SHARES) - 1) == tries]
-        # A clock that was set back must not let a message rest for ever.
-        due = [row for row in rows if not last or not 0 <= row.rested < REST]
-        due.sort(key=lambda row: -row.rested)
-        if due:
-            groups.append(due[:most])
+        rows = [row for row in due if min(row.tries, len(SHARES) - 1) == tries]
+        if rows:
+            groups.append(rows[:most])
     return groups
 
 
@@ -50,11 +52,11 @@ def match(
 ) -> Match:
     """Compare a message in the ledger with what the server says of its UID."""
     size = sizes.get(row.uid, -1)
-    header = headers.get(row.uid)
     if size < 0:
         return Match.OTHER
-    if row.fingerprint and header is not None:
-        return Match.SAME if fingerprint(header) == row.fingerprint else Match.OTHER
+    found = fingerprint(headers.get(row.uid, b""))
+    if row.fingerprint and found:
+        return Match.SAME if found == row.fingerprint else Match.OTHER
     known = size > 0 and row.size > 0
     if known and size != row.size:
         return Match.OTHER

@@ -25,7 +25,7 @@ class Pending(Record):
     """A message that a sink accepted, and whose server still owes us the action.
 
     ``size`` is 0 and ``fingerprint`` b"" if nobody knows. ``tries`` counts the polls that asked for
-    the action in vain, the last of them ``rested`` seconds ago.
+    the action in vain (see debts.py), the last of them ``rested`` seconds ago.
     """
 
     uid: Uid
@@ -168,8 +168,8 @@ class Page(Protocol):
         """Return what was accepted and not settled, whichever sink took it."""
         ...
 
-    def try_again(self, uids: Sequence[Uid]) -> None:
-        """Note that the server is asked once more for what it owes for these."""
+    def try_again(self, uids: Sequence[Uid], count: int) -> None:
+        """Note that the server is asked once more for what it owes for these; it counts so much."""
         ...
 
     def forget(self, uids: Sequence[Uid]) -> None:

@@ -95,7 +95,7 @@ class Poll:
         cut_off = self._progress.cut_off
         if failure is None and cut_off:
             failure = PollFailed(
-                ExitCode.SOCKET,
+                self._progress.cut_off_code,
                 f"{self._source.channel.peer}: {cut_off} message(s) stay on the "
                 "server because the connection failed while they were sent",
             )
@@ -119,7 +119,7 @@ class Poll:
         except CutOff as error:
             again = error.message is not None
             failure = await self._explain(error.cause)
-            await self._note_cut_off(error, str(failure))
+            await self._note_cut_off(error, failure)
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._explain(error)
         await self._leave()
@@ -184,14 +184,15 @@ class Poll:
             self._lock.release()
         self._lock = None
 
-    async def _note_cut_off(self, error: CutOff, why: str) -> None:
+    async def _note_cut_off(self, error: CutOff, failure: PollFailed) -> None:
         """The session died at a message: it comes last from now on, if it dies there again."""
         message, visit = error.message, self._open_visit
         if message is None or visit is None:
             return
         self._progress.tried[visit.mailbox].add(message.uid)
         self._progress.cut_off += 1
-        await visit.count_failure(message, why)
+        self._progress.cut_off_code = failure.code
+        await visit.count_failure(message, str(failure))
 
     async def _explain(self, error: Exception) -> PollFailed:
         """Close the connection and say what happened, with what a plugin said last."""

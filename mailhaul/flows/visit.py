@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ..protocols.message.fingerprint import fingerprint
 from .account import Account, Action
 from .choose import Choice, choose
-from .debts import Match, match, shares
+from .debts import ALONE, Match, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
-from .outcome import Tally
+from .outcome import ExitCode, Tally
 from .report import Counted, LimitReached, Report, Said, Skipped
 from .requests import Note
 from .settle import note_confirmed
@@ -46,6 +46,7 @@ class Progress:
         self.new = 0
         self.left = 0
         self.cut_off = 0
+        self.cut_off_code = ExitCode.SOCKET
         self.oversized: dict[str, Sequence[Listed]] = {}
         self.tried: dict[str, set[Uid]] = {}
         """UIDs of messages whose fate in this poll is known, by their mailboxes."""
@@ -323,7 +324,8 @@ class Visit:
                 uids = [row.uid for row in due if row.action is action]
                 if uids:
                     # Before it is asked for: the session may die of it.
-                    await Note(partial(page.try_again, uids))
+                    count = 1 if len(uids) > 1 else ALONE
+                    await Note(partial(page.try_again, uids, count))
                     self._source.perform(action, uids)
                     await self._source.finish()
                     await self._note_confirmed(page, action)

@@ -32,8 +32,8 @@ def ledger(tmp_path: Path) -> SqliteLedger:
     ledger = SqliteLedger(str(folder / "ledger.db"), lambda: 1_790_000_000.0)
     page = ledger.page("imap joe@mail.example.org", "smtp localhost", "INBOX", 1)
     for uid in (7, 8):
-        page.offered(uid, 100 * uid)
-        page.rejected(uid, 100 * uid, Outcome(Verdict.REFUSED, "550 5.6.0 \x1b[2J no"))
+        page.offer(uid, 100 * uid)
+        page.reject(uid, 100 * uid, Outcome(Verdict.REFUSED, "550 5.6.0 \x1b[2J no"))
         page.set_aside(uid)
     ledger.close()
     return ledger

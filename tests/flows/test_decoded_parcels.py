@@ -16,7 +16,7 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
-from mailhaul.flows.memory import Offer
+from mailhaul.flows.ledger import Offer
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.aliases import alias_test
-from mailhaul.flows.memory import Offer
+from mailhaul.flows.ledger import Offer
 from mailhaul.flows.multidrop import LOOK_UPS, IsServer, LookUpFailed, Multidrop
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.parcel import Packer, Treatment

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger, prepare
+from mailhaul.adapters.ledger.schema import prepare
+from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
 
 from .faults import Fault, Kind
 
@@ -48,7 +49,7 @@ class MemoryLedger(SqliteLedger):
 
     def _open(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(HERE)
-        prepare(self._connection, HERE)
+        prepare(self._connection)
         if self._images:
             self._durable = self._connection.serialize()
         return self._connection

@@ -291,21 +291,21 @@ class SqlitePage:
         now = int(self._ledger.clock())
         rows = self._ledger.write(
             lambda db: db.execute(
-                "SELECT uid, size, action, fingerprint, tries, ? - tried FROM message"
+                "SELECT uid, size, action, fingerprint, tries, iif(tries, ? - tried, 0) FROM message"
                 " WHERE mailbox = ? AND state = ? ORDER BY uid",
                 (now, self._mailbox, accepted.name),
             ).fetchall()
         )
         return [Pending(uid, size, Action(action), *rest) for uid, size, action, *rest in rows]
 
-    def try_again(self, uids: Sequence[Uid]) -> None:
-        """Note that the server is asked once more for what it owes for these."""
+    def try_again(self, uids: Sequence[Uid], count: int) -> None:
+        """Note that the server is asked once more for what it owes for these; it counts so much."""
         now = int(self._ledger.clock())
         self._ledger.write(
             lambda db: db.executemany(
-                "UPDATE message SET tries = tries + 1, tried = ?"
+                "UPDATE message SET tries = tries + ?, tried = ?"
                 " WHERE mailbox = ? AND uid = ? AND state = ?",
-                [(now, self._mailbox, uid, accepted.name) for uid in uids],
+                [(count, now, self._mailbox, uid, accepted.name) for uid in uids],
             )
         )
 

@@ -80,7 +80,9 @@ def prepare(db: sqlite3.Connection) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            # A full disk has ended the transaction already.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
     finally:
         db.isolation_level = isolation

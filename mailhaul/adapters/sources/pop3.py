@@ -214,8 +214,6 @@ class Pop3Source:
         """Return the headers of those that still exist and can be asked for by TOP."""
         there = [self._messages[uid] for uid in uids if uid in self._messages]
         headers: dict[Uid, bytes] = {}
-        if self._retrieve:
-            return headers
         self._waiting.extend(Top(message.number, 0) for message in there)
         for message in there:
             self._send_waiting()

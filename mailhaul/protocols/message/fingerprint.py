@@ -18,13 +18,13 @@ OCTETS = 8
 def fingerprint(header: bytes) -> bytes:
     """Return eight octets for the fields of a header that servers do not change.
 
-    How the fields are folded, and how lines end, does not matter. Without any of the fields it is
-    b"", which stands for no fingerprint.
+    How the fields are folded, and how lines end, does not matter, nor what follows the header.
+    Without any of the fields it is b"", which stands for no fingerprint.
     """
     # OpenSSL is loaded with it: a poll that finds no mail does without.
     from hashlib import blake2b
 
-    lines = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0]
     found: dict[bytes, bytes] = {}
     for name, body in FIELDS.findall(lines):
         found.setdefault(name.lower(), b" ".join(body.split()))

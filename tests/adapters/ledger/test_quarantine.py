@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailhaul.adapters.ledger.quarantine import Stuck, drop, retry, stuck
-from mailhaul.adapters.ledger.store import SqliteLedger, SqlitePage
+from mailhaul.adapters.ledger.page import SqlitePage
+from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.memory import Owed
+from mailhaul.flows.ledger import Pending
 from mailhaul.flows.outcome import Failures, Outcome, Verdict
 
 NO = Outcome(Verdict.REFUSED, "550 no")
@@ -22,20 +23,20 @@ def ledger(tmp_path: Path) -> SqliteLedger:
 
 @pytest.fixture
 def page(ledger: SqliteLedger) -> SqlitePage:
-    page = ledger.page("imap joe@server", "smtp", "INBOX", 1)
+    page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 1)
     for uid in (1, b"a word"):
-        page.offered(uid, 100)
-        page.rejected(uid, 100, NO)
+        page.offer(uid, 100)
+        page.reject(uid, 100, NO)
         page.set_aside(uid)
-    page.offered(3, 300)
-    page.rejected(3, 300, NO)
+    page.offer(3, 300)
+    page.reject(3, 300, NO)
     return page
 
 
 def test_all_that_is_known_is_shown(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, second = stuck(ledger)
     assert first == Stuck(
-        first.key, "imap joe@server", "smtp", "INBOX", 1, 100, 1, 5000, 5000, "550 no"
+        first.key, "imap joe@server", "smtp localhost", "INBOX", 1, 100, 1, 5000, 5000, "550 no"
     )
     assert second.uid == b"a word"
     assert {len(first.key), len(second.key)} == {8}
@@ -46,23 +47,35 @@ def test_a_retry_begins_to_count_anew(ledger: SqliteLedger, page: SqlitePage) ->
     first, second = stuck(ledger)
     retry(ledger, [first.key])
     assert stuck(ledger) == [second]
-    assert {held.uid: held.set_aside for held in page.held()} == {
+    assert {held.uid: held.set_aside for held in page.undelivered()} == {
         1: False,
         3: False,
         b"a word": True,
     }
-    assert page.rejected(1, 100, NO) == Failures(1, 0)
+    assert page.reject(1, 100, NO) == Failures(1, 0)
 
 
 def test_what_is_dropped_is_owed_to_the_server(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, second = stuck(ledger)
     drop(ledger, [second.key])
     assert stuck(ledger) == [first]
-    assert page.owed() == [Owed(b"a word", 100, Action.DELETE)]
+    assert page.pending() == [Pending(b"a word", 100, Action.DELETE)]
 
 
 def test_only_what_is_set_aside_can_be_dropped(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, _ = stuck(ledger)
     retry(ledger, [first.key])
     drop(ledger, [first.key])
-    assert page.owed() == []
+    assert page.pending() == []
+
+
+def test_what_was_never_offered_has_a_name_of_its_own_too(
+    ledger: SqliteLedger, page: SqlitePage
+) -> None:
+    for uid in (8, 9):
+        page.unreadable(uid, 10, "it cannot be read")
+        page.set_aside(uid)
+    keys = [message.key for message in stuck(ledger)]
+    assert len({*keys, ""}) == len(keys) + 1 == 5
+    drop(ledger, [""])
+    assert len(stuck(ledger)) == 4

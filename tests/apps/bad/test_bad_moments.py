@@ -102,7 +102,7 @@ def test_a_server_that_falls_silent_behind_a_delivery_does_not_undo_it(tmp_path:
         rc = account(server.port, f"smtphost localhost/{sink.port}")
         run = mailhaul(tmp_path, rc)
         assert run.code == 2
-        assert "timeout after 2 seconds" in run.complaint
+        assert "timeout after 2 seconds" in run.complaints[0]
         assert subjects(sink.accepted) == [1]
 
         server.answers.clear()

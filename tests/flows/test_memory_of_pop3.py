@@ -1,0 +1,270 @@
+"""What the ledger remembers of a maildrop: by whom it is known again, and what it permits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhaul.adapters.ledger.lock import MailboxLock
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.sources.pop3 import Pop3Source
+from mailhaul.flows.account import Account
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.debts import REST
+from mailhaul.flows.outcome import ExitCode, PollFailed
+from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.poll import Poll
+from mailhaul.flows.report import Event, Said
+from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.serve.logins import Logins
+from mailhaul.flows.serve.mailboxes import Mailbox, Message
+from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Pop3Service
+from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
+from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.pop3.commands import Command, Delete, Quit
+from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.protocols.secret import Secret
+from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.runtimes.simulated import Simulation
+
+POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
+LOGINS = Logins({b"joe": b"sesame"}, lambda: b"<1@pop3>")
+Hook = Callable[["Service", Command], None]
+
+
+def text(name: str, size: int = 200) -> bytes:
+    head = b"Message-ID: <%b@x>\r\nDate: today\r\nFrom: a@x\r\n\r\n" % name.encode()
+    return head + b"x" * (size - len(head) - 2) + b"\r\n"
+
+
+@dataclass
+class World:
+    """A maildrop whose messages have the unique ids that a test gives them."""
+
+    folder: Path
+    ids: dict[int, bytes] = field(default_factory=dict)
+    box: Mailbox = field(default_factory=Mailbox)
+    received: MemorySink = field(default_factory=MemorySink)
+    events: list[Event] = field(default_factory=list)
+    before: Hook = lambda service, command: None
+    asked: list[Command] = field(default_factory=list)
+    now: float = 1e9
+
+    def put(self, name: str, uid: bytes, size: int = 200) -> Message:
+        message = self.box.append(text(name, size))
+        self.ids[message.uid] = uid
+        return message
+
+    @property
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(str(self.folder / "ledger.db"), lambda: self.now)
+
+    def poll(
+        self, name: str = "pop3 joe@server", sink: str = "smtp sink", **options: Any
+    ) -> ExitCode:
+        self.events.clear()
+        self.asked.clear()
+        simulation = Simulation(round_trip=0.01)
+        drop = Maildrop(self.box)
+        simulation.listen(POP3, Pop3Server, lambda channel: Service(channel, drop, self).run())
+        simulation.listen(SMTP, SmtpServer, lambda channel: serve_smtp(channel, self.received))
+        access = Access(
+            "server", POP3, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
+        )
+        poll = Poll(
+            Account(name, "joe", "server", "server", same_user="pop3 joe@", **options),
+            Pop3Source(access, self.events.append, remember="keep" in options),
+            sink,
+            lambda: SmtpSink([Listener("sink", SMTP, False, "here")], "client", 20.0),
+            self.ledger,
+            lambda _: Packer(Treatment("joe", "here", HeaderRules("server", "joe", None))),
+            self.events.append,
+            lock=lambda mailbox: MailboxLock(str(self.folder / "locks"), name, mailbox),
+        )
+        self.now += 600
+        try:
+            return simulation.run(poll.run())
+        except PollFailed as failure:
+            self.events.append(Said(str(failure), error=True))
+            return failure.code
+
+    @property
+    def got(self) -> list[str]:
+        texts = [message.text for message in self.received.messages]
+        return [one.split(b"Message-ID: <")[1].split(b"@")[0].decode() for one in texts]
+
+    @property
+    def said(self) -> Sequence[str]:
+        return [event.text for event in self.events if isinstance(event, Said)]
+
+
+class Service(Pop3Service):
+    """The maildrop's server."""
+
+    def __init__(self, channel: Channel[Any], drop: Maildrop, world: World) -> None:
+        super().__init__(channel, drop, LOGINS, None, None, b"<1@pop3>")
+        self.world = world
+
+    def _uid(self, message: Message) -> bytes:
+        return self.world.ids[message.uid]
+
+    async def _answer(self, command: Command) -> None:
+        self.world.asked.append(command)
+        self.world.before(self, command)
+        await super()._answer(command)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    for number in range(1, 6):
+        world.put(f"m{number}", b"u%d" % number, 200 + number)
+    return world
+
+
+def hang_up_at(kind: type[Command]) -> Hook:
+    def hook(service: Service, command: Command) -> None:
+        if isinstance(command, kind):
+            raise Hangup
+
+    return hook
+
+
+def no_answer_to_quit(service: Service, command: Command) -> None:
+    """Do what QUIT asks, and hang up without a word."""
+    if isinstance(command, Quit):
+        uids = {service._messages[number - 1].uid for number in service._deleted}
+        service.world.box.remove(uids)
+        raise Hangup
+
+
+def test_another_sink_gets_nothing_again(world: World) -> None:
+    assert world.poll(keep=True) is ExitCode.SUCCESS
+    for sink in ("smtp elsewhere", "mda cat", "maildir /x"):
+        assert world.poll(sink=sink, keep=True) is ExitCode.NOMAIL
+    assert len(world.got) == 5
+
+
+def test_another_name_of_the_account_takes_over_what_was_seen(world: World) -> None:
+    world.poll("pop3 joe@old", keep=True)
+    world.put("m6", b"u6")
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
+    assert world.got == ["m1", "m2", "m3", "m4", "m5", "m6"]
+    assert [line for line in world.said if "pop3 joe@old" in line] == [
+        "server: 5 message(s) are known from 'pop3 joe@old', which this account was before"
+    ]
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
+    assert world.said == []
+
+
+def test_another_users_memory_is_not_taken_over(world: World) -> None:
+    world.poll("pop3 ann@server", keep=True)
+    world.poll("pop3 joe@example.org@server", keep=True)
+    assert len(world.got) == 10
+
+
+@pytest.mark.parametrize("how", ["sizes", "headers"])
+def test_what_differs_is_another_mailbox_and_the_way_to_take_it_over_is_told(
+    world: World, how: str
+) -> None:
+    world.poll("pop3 joe@old", keep=True)
+    world.box.remove({message.uid for message in world.box.messages})
+    for number in range(1, 6):
+        size = 200 + number + 7 * (how == "sizes")
+        world.put(f"n{number}", b"u%d" % number, size)
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
+    assert world.got[5:] == ["n1", "n2", "n3", "n4", "n5"]
+    (line,) = world.said
+    assert "mailhaul ledger rename 'pop3 joe@old' 'pop3 joe@new'" in line
+
+
+def test_a_mailbox_with_other_names_is_fetched_without_a_word(world: World) -> None:
+    world.poll("pop3 joe@old", keep=True)
+    world.ids = {uid: b"other " + name for uid, name in world.ids.items()}
+    world.poll("pop3 joe@new", keep=True)
+    assert (len(world.got), world.said) == (10, [])
+
+
+def test_new_mail_under_an_old_id_is_fetched_under_keep(world: World) -> None:
+    world.poll(keep=True)
+    first = world.box.messages[0]
+    world.box.remove({first.uid})
+    world.put("new", b"u1", 201 + 50)
+    assert world.poll(keep=True) is ExitCode.SUCCESS
+    assert world.got[5:] == ["new"]
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+
+
+def test_a_message_that_has_only_changed_its_size_is_not_fetched_again(world: World) -> None:
+    """Some servers add fields of their own to what was read."""
+    world.poll(keep=True)
+    for number in range(1, 6):
+        world.box.messages[number - 1].chunks = lambda n=number: iter(
+            [b"Status: RO\r\n" + text(f"m{n}", 200 + n)]
+        )
+        world.box.messages[number - 1].size += 12
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+    assert len(world.got) == 5
+    # From now on that is its size.
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+    assert not any("Top" in type(command).__name__ for command in world.asked)
+
+
+def test_mail_under_the_id_and_size_of_mail_that_was_deleted_is_not_deleted_unread(
+    world: World,
+) -> None:
+    world.before = no_answer_to_quit
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.box.messages == []
+    world.before = lambda service, command: None
+    world.put("new", b"u2", 202)
+    world.poll()
+    world.poll()
+    assert world.got[5:] == ["new"]
+    assert world.box.messages == []
+
+
+def test_what_is_owed_is_settled_after_the_new_mail(world: World) -> None:
+    world.before = hang_up_at(Quit)
+    world.poll()
+    assert len(world.box.messages) == 5
+    world.before = lambda service, command: None
+    world.put("m6", b"u6")
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.got == ["m1", "m2", "m3", "m4", "m5", "m6"]
+    kinds = [type(command).__name__ for command in world.asked]
+    assert kinds.index("Retrieve" if "Retrieve" in kinds else "Top") < kinds.index("Delete")
+    assert world.box.messages == []
+
+
+def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
+    world: World,
+) -> None:
+    def die_at_the_third(service: Service, command: Command) -> None:
+        if not isinstance(command, Delete):
+            return
+        if service.world.ids[service._messages[command.number - 1].uid] == b"u3":
+            raise Hangup
+
+    world.before = die_at_the_third
+    for number in range(10, 40):
+        world.put(f"m{number}", b"u%d" % number)
+        world.poll()
+    assert sorted(world.got) == sorted({*world.got})
+    assert len(world.got) == 35
+    # In the end it is alone, and asked for once a day only.
+    assert [world.ids[m.uid] for m in world.box.messages] == [b"u3"]
+    assert world.poll() is ExitCode.NOMAIL
+    world.now += REST
+    assert world.poll() is ExitCode.SOCKET
+    assert world.poll() is ExitCode.NOMAIL
+    world.before = lambda service, command: None
+    world.now += REST
+    world.poll()
+    assert world.box.messages == []
