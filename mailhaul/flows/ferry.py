@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
-from .fate import Fate, fate_of, is_stuck
+from .fate import Fate, fate_of
 from .ledger import Offer, Page
 from .outcome import (
     CutOff,
@@ -35,6 +35,7 @@ from .outcome import (
 from .pace import TooSlow
 from .report import Handled, Reading, Report, Said
 from .requests import Note, RuntimeFault, Wait
+from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
 from .sink import Declined, Delivery, Parcel, Sink, post
 from .source import (
@@ -351,16 +352,7 @@ class Ferry:
             self._note_mood(outcome)
 
     async def _set_aside_if_stuck(self, uid: Uid, failures: Failures) -> None:
-        """Set aside what is refused over and over."""
-        # Where nothing at all is accepted, it may not be this message that is wrong.
-        if not (self._tally.accepted and is_stuck(failures)):
-            return
-        await Note(lambda: self._page.set_aside(uid))
-        text = (
-            f"message {in_words(uid)} is set aside after {failures.tries} refusals and stays on "
-            'the server; see "mailhaul quarantine list"'
-        )
-        self._report(Said(text, error=True))
+        await set_aside_if_stuck(self._page, self._report, self._tally, uid, failures)
 
     def _note_mood(self, outcome: Outcome) -> None:
         """Raise SinkUnavailable when the sink puts off whatever comes: later it may not."""

@@ -19,6 +19,7 @@ from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
 from .report import Counted, LimitReached, Report, Said, Skipped
 from .requests import Note
+from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
 from .sink import Sink
 from .source import Listed, Source, Uid
@@ -142,7 +143,9 @@ class Visit:
         """The session died while this message was asked for or arrived: that is its trouble."""
         page = self.page
         if page:
-            await Note(lambda: page.unreadable(message.uid, message.size, why))
+            failures = await Note(lambda: page.unreadable(message.uid, message.size, why))
+            tally = self._progress.tally
+            await set_aside_if_stuck(page, self._report, tally, message.uid, failures)
 
     async def _note_confirmed(self, page: Page, action: Action) -> None:
         await note_confirmed(self._source, page, action, by_ledger=self._by_ledger)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters import folders
-from mailhaul.adapters.ledger.store import SqlitePage
+from mailhaul.adapters.ledger.page import SqlitePage
 from mailhaul.adapters.sinks import bsmtp, maildir
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
 from mailhaul.adapters.sinks.maildir import MaildirSink
@@ -56,7 +56,7 @@ def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     late: list[tuple[SqlitePage, Any]] = []
-    settle, accepted = Ferry._settle, SqlitePage.accepted
+    settle, accept = Ferry._settle, SqlitePage.accept
 
     def remember(self: SqlitePage, *row: Any) -> None:
         late.append((self, row))
@@ -65,9 +65,9 @@ def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
         await settle(self)
         while late:
             page, row = late.pop()
-            accepted(page, *row)
+            accept(page, *row)
 
-    monkeypatch.setattr(SqlitePage, "accepted", remember)
+    monkeypatch.setattr(SqlitePage, "accept", remember)
     monkeypatch.setattr(Ferry, "_settle", settle_and_write)
     assert "copies too many" in complaint_within(2000, "lmtp")
 

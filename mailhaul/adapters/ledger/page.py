@@ -62,7 +62,7 @@ class SqlitePage:
         def look(db: sqlite3.Connection) -> None:
             for some in in_parts([one.uid for one in listed]):
                 rows = db.execute(
-                    "SELECT uid, size, fingerprint FROM seen"
+                    "SELECT uid, size, fingerprint FROM seen"  # noqa: S608
                     f" WHERE mailbox = ? AND uid IN ({marks(some)})",
                     (self._mailbox, *some),
                 )
@@ -82,7 +82,7 @@ class SqlitePage:
     def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the fingerprints of those of these that were seen and have one."""
         query = (
-            "SELECT uid, fingerprint FROM seen WHERE mailbox = ? AND fingerprint <> x''"
+            "SELECT uid, fingerprint FROM seen WHERE mailbox = ? AND fingerprint <> x''"  # noqa: S608
             f" AND uid IN ({marks(uids)})"
         )
         return dict(
@@ -267,7 +267,7 @@ class SqlitePage:
         states = before(Life.set_aside)
         self._ledger.write(
             lambda db: db.execute(
-                "UPDATE message SET state = ? WHERE mailbox = ? AND sink = ? AND uid = ?"
+                "UPDATE message SET state = ? WHERE mailbox = ? AND sink = ? AND uid = ?"  # noqa: S608
                 f" AND state IN ({marks(states)})",
                 (quarantined.name, self._mailbox, self._sink, uid, *states),
             )
@@ -291,8 +291,8 @@ class SqlitePage:
         now = int(self._ledger.clock())
         rows = self._ledger.write(
             lambda db: db.execute(
-                "SELECT uid, size, action, fingerprint, tries, iif(tries, ? - tried, 0) FROM message"
-                " WHERE mailbox = ? AND state = ? ORDER BY uid",
+                "SELECT uid, size, action, fingerprint, tries, iif(tries, ? - tried, 0)"
+                " FROM message WHERE mailbox = ? AND state = ? ORDER BY uid",
                 (now, self._mailbox, accepted.name),
             ).fetchall()
         )
@@ -334,7 +334,7 @@ class SqlitePage:
         found: dict[Uid, Row] = {}
         for some in in_parts(uids):
             rows = db.execute(
-                "SELECT sink, uid, size, state, recipients, name, tries, since FROM message"
+                "SELECT sink, uid, size, state, recipients, name, tries, since FROM message"  # noqa: S608
                 f" WHERE mailbox = ? AND uid IN ({marks(some)})",
                 (self._mailbox, *some),
             )

@@ -50,7 +50,10 @@ UPDATE message SET state = ?, action = ?, tries = 0, tried = 0
 def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
     """Return all that is in quarantine. Raises LedgerFault."""
     rows = ledger.write(lambda db: db.execute(LIST).fetchall())
-    return [Stuck(row[0], *map(shown, row[1:4]), *row[4:]) for row in rows]
+    return [
+        Stuck(key, shown(account), shown(sink), shown(mailbox), *rest)
+        for key, account, sink, mailbox, *rest in rows
+    ]
 
 
 def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     lock = MailboxLock(str(tmp_path / "file" / "locks"), "a", "INBOX")
     for _ in range(2):
-        with pytest.raises(PollFailed, match="lock .*file") as caught:
+        with pytest.raises(PollFailed, match=r"lock .*file") as caught:
             lock.acquire()
         assert caught.value.code is ExitCode.IOERR
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from mailhaul.adapters.ledger.page import SqlitePage
+from mailhaul.adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.flows.account import Action
 from mailhaul.flows.ledger import Pending

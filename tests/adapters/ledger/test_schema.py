@@ -98,7 +98,7 @@ def check(path: Path, version: int) -> None:
     assert page.pending() == [Pending(1, 10, Action.MARK)]
     if "name" not in MISSING[version]:
         assert page.offer(2, 20).again
-    aside = {row.uid: row.set_aside for row in page.undelivered() if row.uid > 2}
+    aside = {row.uid: row.set_aside for row in page.undelivered() if row.uid != 2}
     assert aside == {3: False, 4: True, 5: True}
     assert len({message.key for message in stuck(ledger)}) == 2
     assert ledger.last_success() == ({"joe@mail": 77} if version == 5 else {})
