@@ -3,8 +3,8 @@
     python docs/states.py            writes the pages
     python docs/states.py --check    exits with 1 if a page is not what the machine says
 
-Every module of mailhaul.protocols whose name ends in ``_states`` and that has a ``builder``
-(automat's TypeMachineBuilder) gets a page.
+Every module of mailhaul.protocols and mailhaul.flows whose name ends in ``_states`` and that has a
+``builder`` (automat's TypeMachineBuilder) gets a page.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import mailhaul.flows
 import mailhaul.protocols
 
 FOLDER = Path(__file__).parent / "states"
@@ -24,11 +25,13 @@ Row = tuple[str, str, str]
 def machines() -> dict[str, ModuleType]:
     """Return the modules that hold a machine, by the name of their page."""
     found: dict[str, ModuleType] = {}
-    for module in pkgutil.walk_packages(mailhaul.protocols.__path__, "mailhaul.protocols."):
-        if module.name.endswith("_states"):
-            *_, protocol, name = module.name.split(".")
-            page = f"{protocol}-{name.removesuffix('_states')}"
-            found[page] = importlib.import_module(module.name)
+    for floor in (mailhaul.protocols, mailhaul.flows):
+        for module in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}."):
+            if module.name.endswith("_states"):
+                *_, folder, name = module.name.split(".")
+                page = name.removesuffix("_states")
+                page = f"ledger-{page}" if folder == "flows" else f"{folder}-{page}"
+                found[page] = importlib.import_module(module.name)
     return dict(sorted(found.items()))
 
 

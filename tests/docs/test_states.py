@@ -16,7 +16,8 @@ def test_the_diagrams_match_the_machines() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_there_is_a_page_for_each_role() -> None:
+def test_there_is_a_page_for_each_role_and_for_a_row_of_the_ledger() -> None:
     pages = {path.stem for path in (SCRIPT.parent / "states").glob("*.md")}
     protocols = ("imap", "pop3", "smtp")
-    assert pages == {f"{name}-{role}" for name in protocols for role in ("client", "server")}
+    roles = {f"{name}-{role}" for name in protocols for role in ("client", "server")}
+    assert pages == roles | {"ledger-row"}

@@ -18,7 +18,7 @@ from .background import default_pidfile, running
 from .interrupted import Interrupted, place_of
 from .lines import Lines
 
-COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume"})
+COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
 
 
@@ -201,6 +201,10 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .quarantine import quarantine
 
         return quarantine(arguments, caller, lines)
+    if name == "ledger":
+        from .ledger import ledger
+
+        return ledger(arguments, caller, lines)
     if name == "replay":
         from .transcript import play
 
