@@ -192,11 +192,21 @@ class Ferry:
             self._source.request(message)
             self._asked.append(message)
 
-    async def _offer(self, message: Listed) -> Offer:
-        """Note that a message is about to be handed to the sink; return its name."""
-        if reserved := self._offers.pop(message.uid, None):
-            return reserved
-        return await Note(lambda: self._page.offer(message.uid, message.size))
+    async def _offer(self, message: Listed, fingerprint: bytes) -> Offer:
+        """Note that a message is about to be handed to the sink; return its name.
+
+        What is known of its UID may be about another message, which is gone.
+        """
+        uid, size = message.uid, message.size
+        offer = self._offers.pop(uid, None)
+        if offer is None:
+            offer = await Note(lambda: self._page.offer(uid, size))
+        if offer.fingerprint and fingerprint and offer.fingerprint != fingerprint:
+            await Note(lambda: self._page.forget([uid]))
+            offer = await Note(lambda: self._page.offer(uid, size))
+        if self._sink.finds_offers and self._source.reuses_uids and fingerprint:
+            await Note(lambda: self._page.describe(uid, fingerprint))
+        return offer
 
     async def _next_part(self) -> Part:
         """Return the source's next part; meanwhile take the sink's verdict when it comes."""
@@ -235,7 +245,7 @@ class Ferry:
         if self._many_refused():
             await self._hear_verdict()
             await self._return_refused()
-        offer = await self._offer(self._asked[0])
+        offer = await self._offer(self._asked[0], packer.fingerprint)
         parcel = await packer.parcel(message.size, offer)
         delivery: Delivery
         if isinstance(parcel, Outcome):
@@ -341,7 +351,8 @@ class Ferry:
         if outcome.accepted or fate is Fate.DISCARD:
             await self._take_over(last, outcome)
         else:
-            failures = await Note(lambda: self._page.reject(message.uid, size, outcome))
+            mark = last.packer.fingerprint
+            failures = await Note(lambda: self._page.reject(message.uid, size, outcome, mark))
             if outcome.verdict is Verdict.REFUSED:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:

@@ -53,12 +53,13 @@ class Offer(Record):
     """What a message is called while nobody knows whether a sink took it.
 
     ``again`` says that an earlier run offered it under this name and heard no verdict.
-    ``served`` are recipients who got it then.
+    ``served`` are recipients who got it then, and ``fingerprint`` is what told it from others.
     """
 
     name: str
     again: bool
     served: frozenset[bytes] = frozenset()
+    fingerprint: bytes = b""
 
 
 class Seen(Record):
@@ -97,10 +98,6 @@ class Page(Protocol):
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
         """Compare a part of a listing with what was seen. Memory is bounded by that part."""
-        ...
-
-    def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the fingerprints of those of these that were seen and have one."""
         ...
 
     def count_seen(self) -> int:
@@ -142,7 +139,11 @@ class Page(Protocol):
         """Note that the sink took it, and the action that is owed at the server."""
         ...
 
-    def reject(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
+    def describe(self, uid: Uid, fingerprint: bytes) -> None:
+        """Note what tells a message that is offered from others under its UID."""
+        ...
+
+    def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes) -> Failures:
         """Note that the sink did not take it, or not for everybody, and who got it."""
         ...
 
@@ -184,12 +185,25 @@ class Page(Protocol):
 class Relative(Record):
     """A mailbox of another account in the ledger that may be the one that was opened.
 
-    It has the same name and generation, and the account the same protocol and user.
+    It has the same name and generation, and the account the same protocol and user. ``known``
+    counts the messages that were seen there or are under way.
     """
 
     key: int
     account: str
     known: int
+
+
+class Resemblance(Record):
+    """A part of a listing against what is known of another mailbox.
+
+    ``common`` counts the UIDs that both have, ``differing`` those among them whose sizes differ.
+    ``fingerprints`` are those of messages with the same size, as far as they are known.
+    """
+
+    common: int
+    differing: int
+    fingerprints: Mapping[Uid, bytes]
 
 
 class Ledger(Protocol):
@@ -204,12 +218,12 @@ class Ledger(Protocol):
     ) -> Sequence[Relative]:
         """Return the mailboxes of accounts whose names begin with ``same_user``, but ``account``.
 
-        Only those are returned in which something was seen.
+        Only those are returned of which something is known.
         """
         ...
 
-    def relative_page(self, relative: Relative) -> Page:
-        """Return the page of such a mailbox, to compare a listing with."""
+    def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
+        """Compare a part of a listing with what is known of such a mailbox."""
         ...
 
     def take_over(self, relative: Relative, account: str) -> None:

@@ -98,7 +98,7 @@ class Visit:
         page = self.page = await self._open_page(opened.uidvalidity)
         listed = await source.new(everything=account.fetchall or self._by_ledger)
         self._seen = max(0, source.total - len(listed))
-        if self._by_ledger and page.is_new and not account.check_only:
+        if page.is_new and not account.check_only:
             page = self.page = await self._known_before(page, listed)
         old = await self._old(page, listed) if account.flush and not account.fetchall else ()
         if self._by_ledger:
@@ -240,19 +240,16 @@ class Visit:
 
     async def _resembles(self, relative: Relative, listed: Sequence[Listed]) -> tuple[int, bool]:
         """Return how many messages both have, and whether these are the same."""
-        theirs = await Note(lambda: self._ledger.relative_page(relative))
         common = 0
-        sample: list[Uid] = []
+        sample: dict[Uid, bytes] = {}
         for part in in_parts(listed, PART):
-            found = await Note(partial(theirs.compare, part))
-            common += found.known
-            if found.changed:
+            found = await Note(partial(self._ledger.resemblance, relative, part))
+            common += found.common
+            if found.differing:
                 return common, False
-            new = {one.uid for one in found.new}
-            sample += [one.uid for one in part if one.uid not in new][: SAMPLE - len(sample)]
-        noted = await Note(lambda: theirs.fingerprints(sample))
-        headers = await self._source.headers(list(noted))
-        alike = all(fingerprint(headers.get(uid, b"")) == mark for uid, mark in noted.items())
+            sample |= dict(islice(found.fingerprints.items(), SAMPLE - len(sample)))
+        headers = await self._source.headers(list(sample))
+        alike = all(fingerprint(headers.get(uid, b"")) == mark for uid, mark in sample.items())
         return common, alike
 
     async def _take_over(self, page: Page, relative: Relative) -> Page:

@@ -211,9 +211,6 @@ class Rows:
     def compare(self, listed: Sequence[Listed]) -> Compared:
         return Compared(tuple(listed), (), 0)
 
-    def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        return {}
-
     def count_seen(self) -> int:
         return 0
 
@@ -249,7 +246,9 @@ class Rows:
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         raise AssertionError("a ferry deletes nothing that was not delivered")
 
-    def reject(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
+    def describe(self, uid: Uid, fingerprint: bytes) -> None: ...
+
+    def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         self.world.step("rejected", uid)
         self.world.rows[uid] = "rejected"
         return self.world.failures

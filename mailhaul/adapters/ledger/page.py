@@ -79,16 +79,6 @@ class SqlitePage:
         )
         return Compared(new, changed, len(listed) - len(new))
 
-    def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the fingerprints of those of these that were seen and have one."""
-        query = (
-            "SELECT uid, fingerprint FROM seen WHERE mailbox = ? AND fingerprint <> x''"  # noqa: S608
-            f" AND uid IN ({marks(uids)})"
-        )
-        return dict(
-            self._ledger.write(lambda db: db.execute(query, (self._mailbox, *uids)).fetchall())
-        )
-
     def count_seen(self) -> int:
         """Return how many messages were seen and not yet forgotten."""
         query = "SELECT count(*) FROM seen WHERE mailbox = ?"
@@ -156,7 +146,7 @@ class SqlitePage:
                     self._put(db, one, after(None, Life.offer), name)
                     offers[one.uid] = Offer(name, False)
                 elif row.state == offered.name and is_same_size(row.size, one.size):
-                    offers[one.uid] = Offer(row.name, True, served(row.recipients))
+                    offers[one.uid] = row.offer(again=True)
             return offers
 
         return self._ledger.write(note)
@@ -171,10 +161,10 @@ class SqlitePage:
         def note(db: sqlite3.Connection) -> Offer:
             row = self._row(db, uid, size)
             if row.state == offered.name:
-                return Offer(row.name, True, served(row.recipients))
-            name = new_name(self._ledger.clock())
-            self._put(db, Listed(uid, size), after(row.state, Life.offer), name, row)
-            return Offer(name, False, served(row.recipients))
+                return row.offer(again=True)
+            row.name = new_name(self._ledger.clock())
+            self._put(db, Listed(uid, size), after(row.state, Life.offer), row.name, row)
+            return row.offer(again=False)
 
         return self._ledger.write(note)
 
@@ -216,7 +206,11 @@ class SqlitePage:
 
         self._ledger.write(note)
 
-    def reject(self, uid: Uid, size: int, outcome: Outcome) -> Failures:
+    def describe(self, uid: Uid, fingerprint: bytes) -> None:
+        """Note what tells a message that is offered from others under its UID."""
+        self._ledger.write(lambda db: self._set(db, [uid], "fingerprint = ?", fingerprint))
+
+    def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         """Note that the sink did not take it, or not for everybody, and who got it.
 
         What is put off is not counted: that may be nothing about the message.
@@ -225,6 +219,7 @@ class SqlitePage:
         def note(db: sqlite3.Connection) -> Failures:
             row = self._row(db, uid, size)
             state = after(row.state, UPON[outcome.verdict])
+            row.fingerprint = fingerprint or row.fingerprint
             counted = outcome.verdict is Verdict.REFUSED
             recipients = fates(row.recipients, outcome)
             return self._fail(db, row, state, outcome.reason, recipients, counted=counted)
@@ -257,7 +252,8 @@ class SqlitePage:
         """Write down a failure of a message; return how often it has failed and how long."""
         now = int(self._ledger.clock())
         tries, since = row.tries + counted, row.since or now
-        failed = Row(row.uid, row.size, state, recipients, row.name, tries, since)
+        mark = row.fingerprint
+        failed = Row(row.uid, row.size, state, recipients, row.name, tries, since, mark)
         self._put(db, Listed(row.uid, row.size), state, row.name or new_name(now), failed)
         self._set(db, [row.uid], "tried = ?, reason = ?", now, in_utf8(why[:MAX_REASON]).decode())
         return Failures(tries, now - since)
@@ -334,15 +330,16 @@ class SqlitePage:
         found: dict[Uid, Row] = {}
         for some in in_parts(uids):
             rows = db.execute(
-                "SELECT sink, uid, size, state, recipients, name, tries, since FROM message"  # noqa: S608
-                f" WHERE mailbox = ? AND uid IN ({marks(some)})",
+                "SELECT sink, uid, size, state, recipients, name, tries, since, fingerprint"  # noqa: S608
+                f" FROM message WHERE mailbox = ? AND uid IN ({marks(some)})",
                 (self._mailbox, *some),
             )
             for sink, uid, size, state, recipients, *rest in rows:
                 if sink == self._sink:
                     found[uid] = Row(uid, size, state, shown(recipients), *rest)
                 elif recipients and sink in self._akin and state != accepted.name:
-                    found.setdefault(uid, Row(uid, size, None, shown(recipients)))
+                    mark = rest[-1]
+                    found.setdefault(uid, Row(uid, size, None, shown(recipients), fingerprint=mark))
         return found
 
     def _row(self, db: sqlite3.Connection, uid: Uid, size: int) -> Row:
@@ -358,10 +355,12 @@ class SqlitePage:
     ) -> None:
         """Write a row anew; with ``row`` it keeps who was served, and the failures."""
         size = min(one.size, MAX_SIZE)
-        kept = (stored(row.recipients), row.tries, row.since) if row else ("", 0, 0)
+        kept: tuple[object, ...] = ("", 0, 0, b"")
+        if row:
+            kept = (stored(row.recipients), row.tries, row.since, row.fingerprint)
         db.execute(
             "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, name,"
-            " recipients, tries, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " recipients, tries, since, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._mailbox, self._sink, one.uid, size, state, name, *kept),
         )
 
@@ -379,7 +378,7 @@ class Row:
     message without a row.
     """
 
-    __slots__ = ("name", "recipients", "since", "size", "state", "tries", "uid")
+    __slots__ = (*("fingerprint", "name", "recipients", "since", "size", "state", "tries", "uid"),)
 
     def __init__(
         self,
@@ -390,6 +389,7 @@ class Row:
         name: str = "",
         tries: int = 0,
         since: int = 0,
+        fingerprint: bytes = b"",
     ) -> None:
         self.uid = uid
         self.size = min(size, MAX_SIZE)
@@ -398,6 +398,11 @@ class Row:
         self.name = name
         self.tries = tries
         self.since = since
+        self.fingerprint = fingerprint
+
+    def offer(self, *, again: bool) -> Offer:
+        """Return the offer that this row stands for."""
+        return Offer(self.name, again, served(self.recipients), self.fingerprint)
 
 
 def is_same_size(noted: int, listed: int) -> bool:

@@ -166,12 +166,14 @@ def find_or_make(
 ) -> int:
     """Return the number of the row with this key; make it if there is none."""
     wanted = " AND ".join(f"{column} = ?" for column in columns)
-    found = db.execute(f"SELECT id FROM {table} WHERE {wanted}", key).fetchone()  # noqa: S608
-    if found:
-        return int(found[0])
-    marks = ", ".join("?" * len(columns))
-    made = db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", key)  # noqa: S608
-    return int(made.lastrowid or 0)
+    query = f"SELECT id FROM {table} WHERE {wanted}"  # noqa: S608
+    found = db.execute(query, key).fetchone()
+    if found is None:
+        marks = ", ".join("?" * len(columns))
+        # Another process may be making it just now.
+        db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})", key)  # noqa: S608
+        found = db.execute(query, key).fetchone()
+    return int(found[0])
 
 
 def new_name(moment: float) -> str:

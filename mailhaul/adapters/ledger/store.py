@@ -15,11 +15,12 @@ from _thread import allocate_lock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from ...flows.ledger import Relative
+from ...flows.ledger import Relative, Resemblance
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
 from .names import shown, stored
-from .page import SqlitePage
+from .page import SqlitePage, in_parts, is_same_size, marks
 from .schema import VERSION, TooNew, find_or_make, prepare
 
 T = TypeVar("T")
@@ -90,12 +91,13 @@ class SqliteLedger:
     ) -> Sequence[Relative]:
         """Return the mailboxes of accounts whose names begin with ``same_user``, but ``account``.
 
-        Only those are returned in which something was seen.
+        Only those are returned of which something is known.
         """
         beginning = stored(same_user)
         rows = self.write(
             lambda db: db.execute(
-                "SELECT id, account, (SELECT count(*) FROM seen WHERE mailbox = id) AS known"
+                "SELECT id, account, (SELECT count(*) FROM seen WHERE mailbox = id)"
+                " + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known"
                 " FROM mailbox WHERE name = ? AND uidvalidity = ? AND account <> ?"
                 " AND substr(account, 1, ?) = ? AND known > 0 ORDER BY known DESC",
                 (stored(mailbox), uidvalidity, stored(account), len(beginning), beginning),
@@ -105,9 +107,25 @@ class SqliteLedger:
         # The user "joe" is not the user "joe@example.org", although the names begin alike.
         return [r for r in found if "@" not in r.account[len(same_user) :].partition(" ")[0]]
 
-    def relative_page(self, relative: Relative) -> SqlitePage:
-        """Return the page of such a mailbox, to compare a listing with."""
-        return SqlitePage(self, relative.key, 0, 0, (), is_new=False)
+    def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
+        """Compare a part of a listing with what is known of such a mailbox."""
+        known: dict[Uid, tuple[int, bytes]] = {}
+
+        def look(db: sqlite3.Connection) -> None:
+            for some in in_parts([one.uid for one in listed]):
+                for table in ("message", "seen"):
+                    rows = db.execute(
+                        f"SELECT uid, size, fingerprint FROM {table}"  # noqa: S608
+                        f" WHERE mailbox = ? AND uid IN ({marks(some)})",
+                        (relative.key, *some),
+                    )
+                    known.update({uid: (size, mark) for uid, size, mark in rows})
+
+        self.write(look)
+        common = [one for one in listed if one.uid in known]
+        same = [one.uid for one in common if is_same_size(known[one.uid][0], one.size)]
+        fingerprints = {uid: known[uid][1] for uid in same if known[uid][1]}
+        return Resemblance(len(common), len(common) - len(same), fingerprints)
 
     def take_over(self, relative: Relative, account: str) -> None:
         """Let all that is known of such a mailbox belong to this account from now on."""

@@ -298,7 +298,6 @@ def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
     assert page.compare(listed) == Compared(
         (Listed(b"d", 40),), (Seen(Listed(b"a", 11), 10, b"fields"),), 3
     )
-    assert page.fingerprints([b"a", b"b"]) == {b"a": b"fields"}
     assert page.count_seen() == 3
 
 
