@@ -34,8 +34,13 @@ class Match(Enum):
     """The server does not tell enough today."""
 
 
-def shares(pending: Sequence[Pending]) -> Sequence[Sequence[Pending]]:
-    """Return the shares of one poll, each of which is asked for by itself."""
+def shares(pending: Sequence[Pending], *, expunges_all: bool) -> Sequence[Sequence[Pending]]:
+    """Return the shares of one poll, each of which is asked for by itself.
+
+    Where the server expunges all or nothing (``expunges_all``), they are asked for together.
+    """
+    if expunges_all:
+        return [pending] if pending else []
     groups: list[Sequence[Pending]] = []
     # A clock that was set back must not let a message rest for ever.
     due = [row for row in pending if row.tries < MOST_TRIES or not 0 <= row.rested < REST]

@@ -122,6 +122,12 @@ class Source(Protocol):
     """Whether deletions take effect at the end of a session only, behind which what is left can
     be told by its UIDs: POP3, where it has any."""
 
+    @property
+    def expunges_all(self) -> bool:
+        """Whether messages go only when all that are flagged as deleted are ours: IMAP without
+        UIDPLUS."""
+        ...
+
     async def open(self) -> None:
         """Connect, secure the connection and log in."""
         ...

@@ -125,7 +125,8 @@ class Visit:
             await source.finish()
         if more:
             return True
-        await self._settle_debts(page, pending)
+        if pending or source.expunges_all:
+            await self._settle_debts(page)
         if old:
             await self._flush(page, old)
         if choice.left:
@@ -314,9 +315,10 @@ class Visit:
 
     # Deleting
 
-    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> None:
+    async def _settle_debts(self, page: Page) -> None:
         """Ask for what an earlier poll did not come to: only for messages shown to be the same."""
-        for share in shares(pending):
+        pending = await Note(page.pending)
+        for share in shares(pending, expunges_all=self._source.expunges_all):
             if self._stopping():
                 return
             due = await self._shown_to_be_same(page, share)

@@ -67,6 +67,7 @@ class Script:
 
     remembers = True
     reuses_uids = False
+    expunges_all = False
     in_sessions = False
 
     def __init__(self, world: World) -> None:

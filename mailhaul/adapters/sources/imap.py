@@ -338,6 +338,11 @@ class ImapSource:
 
     # Settling
 
+    @property
+    def expunges_all(self) -> bool:
+        """Whether this server cannot expunge some messages and leave others."""
+        return b"UIDPLUS" not in self.channel.machine.capabilities
+
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
         """Ask the server to delete or mark these messages, behind what was asked before."""
         numbers = [int(uid) for uid in uids]

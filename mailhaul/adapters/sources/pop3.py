@@ -83,6 +83,7 @@ class Pop3Source:
 
     remembers = False
     reuses_uids = True
+    expunges_all = False
 
     def __init__(
         self,
