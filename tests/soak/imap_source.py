@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.serve.imap import Hangup, ImapService
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.protocols.imap.commands import Command, UidStore
+from mailhaul.protocols.imap.commands import Command, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Code, Completed, Condition
 from mailhaul.protocols.imap.server import ImapServer
 
 from .dialogue import APPEND, IMAP
 from .faults import ALL, Fault, Kind
+from .quirks import Quirk
 
 if TYPE_CHECKING:
     from .world import World
@@ -38,8 +41,19 @@ class FaultyImap(ImapService):
         super().__init__(channel, mailboxes, {b"joe": b"sesame"}, capabilities)
         self.world = world
         self._place = place
+        self._cut: set[object] = set()
+        if place == "imap" and (quirk := world.quirk):
+            self._quirk = quirk
+            machine = channel.machine
+            send = machine.data_to_send
+            machine.data_to_send = lambda: [quirk.says(words) for words in send()]
+
+    _quirk = Quirk("none")
 
     async def _answer(self, command: Command) -> None:
+        if type(command).__name__ in self._quirk.refuses:
+            self.conclude(command, Condition.NO)
+            return
         fault = self.world.due(f"{self._place} {type(command).__name__}")
         if fault is None:
             await self.obey(command)
@@ -116,6 +130,46 @@ async def break_off(service: FaultyImap, command: Command, fault: Fault) -> None
     await service.obey(command)
 
 
+def is_text(heard: Any) -> bool:
+    """Whether a message is asked for, and not what is known of it."""
+    return isinstance(heard, UidFetch) and b"BODY.PEEK[]" in heard.items
+
+
+def cut_literal(words: bytes, octets: Callable[[int], int]) -> bytes:
+    """Announce and send less of a text than there is of it."""
+    found = re.search(rb"BODY\[\] \{(\d+)\}\r\n", words)
+    if found is None:
+        return words
+    size = int(found[1])
+    left = octets(size)
+    end = found.end()
+    head = words[: found.start()] + b"BODY[] {%d}\r\n" % left
+    return head + words[end : end + left] + words[end + size :]
+
+
+def giving_less(octets: Callable[[int], int]) -> Callable[..., Any]:
+    """Return what gives less of a text than there is, the first time that it is asked for."""
+
+    async def act(service: FaultyImap, command: Command, fault: Fault) -> None:
+        await service.obey(command)
+        if is_text(command) and command not in service._cut:
+            service._cut.add(command)
+            service.say(cut_literal(service.unsay(), octets))
+
+    return act
+
+
+async def give_nil(service: FaultyImap, command: Command, fault: Fault) -> None:
+    await service.obey(command)
+    if is_text(command):
+        words = service.unsay()
+        found = re.search(rb"BODY\[\] \{(\d+)\}\r\n", words)
+        if found:
+            end = found.end() + int(found[1])
+            words = words[: found.start()] + b"BODY[] NIL" + words[end:]
+        service.say(words)
+
+
 async def alert(service: FaultyImap, command: Command, fault: Fault) -> None:
     service.say(b"* OK [ALERT] the disk is nearly full\r\n* NO [X-QUOTA] full\r\n")
     await service.obey(command)
@@ -155,6 +209,9 @@ FAULTS = {
     "text breaks off": Kind(
         "the line breaks in the middle of a text", ("imap UidFetch",), break_off
     ),
+    "NIL for a text": Kind("there is no text to be had", ("imap UidFetch",), give_nil),
+    "empty text": Kind("no octets of a text", ("imap UidFetch",), giving_less(lambda size: 0)),
+    "cut text": Kind("a third of a text", ("imap UidFetch",), giving_less(lambda n: n // 3)),
     "alert": Kind("untagged remarks come first", EVERY, alert),
     "read-only": Kind("the mailbox opens for reading only", ("imap Select",), be_read_only),
     "deleted meanwhile": Kind("another client removes a message", BUSY, let_another_delete),

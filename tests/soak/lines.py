@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from mailhaul.flows.requests import Open, OpenFailed
-from mailhaul.runtimes.simulated import End, Killed, Simulation, Task
+from mailhaul.flows.requests import Open, OpenFailed, Request
+from mailhaul.runtimes.simulated import End, Flow, Killed, Simulation, Task
 
 from .faults import ALL_AGAIN, Fault, Kind
 
+T = TypeVar("T")
 Due = Callable[[str], Fault | None]
 SOURCE, SINK = "line source", "line sink"
 LINES = (SOURCE, SINK)
@@ -39,6 +40,7 @@ class FaultySimulation(Simulation):
         self._peers_go_on = peers
         self._dead = False
         self._troubles: dict[End, Trouble] = {}
+        self._beside: list[Flow] = []
 
     def _step(self) -> None:
         if self.steps + 1 == self._dies_at:
@@ -62,6 +64,21 @@ class FaultySimulation(Simulation):
         # Who is dead hears nothing, whatever still comes for him.
         if not (self._dead and task is self._main):
             super()._resume(task, value, error)
+
+    @property
+    def dies(self) -> bool:
+        """Whether the process is to be killed."""
+        return self._dies_at is not None
+
+    def go_along(self, flow: Flow) -> None:
+        """Run another flow beside the one that ``run`` is given."""
+        self._beside.append(flow)
+
+    def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
+        """Run a flow to its end, and what goes along with it."""
+        for one in self._beside:
+            self._ready.append((Task(one, "beside"), None, None))
+        return super().run(flow)
 
     # Lines
 

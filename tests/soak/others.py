@@ -37,11 +37,20 @@ class Others:
         self.touched.add(message.text)
         return message
 
-    def deliver(self) -> Message:
-        """Put a new message into the mailbox."""
+    def deliver(self, size: int = 0) -> Message:
+        """Put a new message into the mailbox, of this size if that is possible."""
         world = self._world
         world.arrived += 1
-        return world.inbox.append(draw_text(world.random, world.scenario.seed, world.arrived))
+        text = draw_text(world.random, world.scenario.seed, world.arrived)
+        if size > len(text):
+            text = text.removesuffix(b"\r\n") + b"x" * (size - len(text)) + b"\r\n"
+        return world.inbox.append(text)
+
+    def delete(self, uid: int) -> None:
+        """Delete this message for good."""
+        texts = [m.text for m in self._world.inbox.messages if m.uid == uid]
+        self.touched.update(texts)
+        self._world.inbox.remove({uid})
 
     def delete_one(self, amount: int) -> None:
         """Delete a message for good."""
@@ -94,12 +103,32 @@ def number_anew(world: World, fault: Fault) -> None:
 
 
 def reuse_uidl(world: World, fault: Fault) -> None:
-    """Let a new message have the unique id of one that has been (RFC 1939, section 7)."""
-    message = world.others.deliver()
-    before = list(world.uidls.values())
-    if before:
-        world.uidls[message.uid] = before[fault.amount % len(before)]
+    """Let a new message have the unique id of one that has been (RFC 1939, section 7).
+
+    It may have as many octets, too.
+    """
+    before = list(world.uidls.items())
+    if not before:
+        return
+    uid, uidl = before[fault.amount % len(before)]
+    there = {message.uid for message in world.inbox.messages}
+    if uid in there:
+        world.others.delete(uid)
+    message = world.others.deliver(size=world.sizes.get(uid, 0) if fault.amount % 2 else 0)
+    world.uidls[message.uid] = uidl
+    if fault.amount % 2 and "keep" in world.scenario.options:
+        # Under keep the size is all that shows a new message under an id that was seen.
         world.others.hidden.add(message.text)
+
+
+def rename_sink(world: World, fault: Fault) -> None:
+    """Let the user write down the same sink in another way."""
+    world.sink_name = f"sink {fault.amount % 3}"
+
+
+def rename_account(world: World, fault: Fault) -> None:
+    """Let the user write down the same account in another way."""
+    world.account_name = f"{world.scenario.source} joe@server{fault.amount % 3}"
 
 
 def go_back_in_time(world: World, fault: Fault) -> None:
@@ -118,7 +147,9 @@ FAULTS = {
     "another marks all as new": Kind("all is unread again", IMAP_ONLY, unread_all, ALL_AGAIN),
     "another expunges": Kind("what is flagged as deleted goes", IMAP_ONLY, expunge),
     "new UIDVALIDITY": Kind("all messages get other UIDs", ANY, number_anew, ALL_AGAIN),
-    "UIDL used again": Kind("a new message has an old unique id", POP3_ONLY, reuse_uidl, ALL_AGAIN),
+    "UIDL used again": Kind("a new message has an old unique id", POP3_ONLY, reuse_uidl, 1),
+    "another sink name": Kind("the same sink, written down otherwise", ANY, rename_sink, 1),
+    "another account name": Kind("the account, written down otherwise", ANY, rename_account),
     "clock back": Kind("the clock goes back by a year", ANY, go_back_in_time),
     "days pass": Kind("nobody polls for two days", ANY, let_days_pass),
 }

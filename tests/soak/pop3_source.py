@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Message
 from mailhaul.flows.serve.pop3 import Hangup, Misbehaviour, Pop3Service
-from mailhaul.protocols.pop3.commands import Command
+from mailhaul.protocols.pop3.commands import Command, Retrieve, Top, Uidl
 from mailhaul.protocols.pop3.events import Completed, ResponseCode
 from mailhaul.protocols.pop3.server import Pop3Server
 
 from .dialogue import POP3
 from .faults import ALL, ALL_AGAIN, Fault, Kind
+from .quirks import Quirk
 
 if TYPE_CHECKING:
     from .world import World
@@ -33,8 +35,19 @@ class FaultyPop3(Pop3Service):
         wrong = Misbehaviour(without=without)
         super().__init__(channel, world.maildrop, LOGINS, None, wrong, b"<1@source>")
         self.world = world
+        self._cut: set[object] = set()
+        self._quirk = world.quirk or Quirk("none")
+        machine, says = channel.machine, self._quirk.says
+        send = machine.data_to_send
+        machine.data_to_send = lambda: [says(words) for words in send()]
 
     async def _answer(self, command: Command) -> None:
+        name = type(command).__name__
+        if name in self._quirk.closes:
+            self.conclude(command, False)
+            self.hang_up()
+        if name == "Top" and self.world.scenario.quirk == "TOP cut":
+            command = Top(command.number, 0)  # type: ignore[union-attr]  # it is one
         fault = self.world.due(f"pop3 {type(command).__name__}")
         if fault is None:
             await self.obey(command)
@@ -47,6 +60,8 @@ class FaultyPop3(Pop3Service):
     async def obey(self, heard: Any) -> None:
         """Do and answer what was asked, as usual."""
         await super()._answer(heard)
+        if isinstance(heard, Uidl) and self.world.scenario.quirk == "a number without id":
+            self.say(re.sub(rb"(?m)^1 \S+\r\n", b"1\r\n", self.unsay()))
 
     def say(self, words: bytes) -> None:
         """Send bytes as they are."""
@@ -91,6 +106,16 @@ async def break_off(service: FaultyPop3, command: Command, fault: Fault) -> None
     await service.obey(command)
 
 
+async def cut_short(service: FaultyPop3, command: Command, fault: Fault) -> None:
+    """End a text early, in good form, the first time that it is asked for."""
+    await service.obey(command)
+    if command not in service._cut and (isinstance(command, Retrieve) or command.lines):  # type: ignore[attr-defined]
+        service._cut.add(command)
+        head, separator, text = service.unsay().partition(b"\r\n")
+        lines = text.removesuffix(b".\r\n").splitlines(keepends=True)
+        service.say(head + separator + b"".join(lines[: fault.amount % 3]) + b".\r\n")
+
+
 async def pretend(service: FaultyPop3, command: Command, fault: Fault) -> None:
     service._deleted.clear()
     await service.obey(command)
@@ -115,6 +140,7 @@ FAULTS = {
     "-ERR [SYS/TEMP]": Kind("the server cannot do it now", EVERY, fail_for_now),
     "-ERR, leave": Kind("the server takes its leave", EVERY, leave),
     "POP3 text breaks off": Kind("the line breaks in the middle of a text", READING, break_off),
+    "POP3 text cut": Kind("a text ends early, in good form", READING, cut_short),
     "QUIT deletes nothing": Kind(
         "the server says +OK and forgets what to delete", ("pop3 Quit",), pretend, ALL
     ),

@@ -11,6 +11,7 @@ from mailhaul.flows.account import OnRetrieveError
 from mailhaul.flows.fate import Policy
 
 from .faults import Fault, draw
+from .quirks import QUIRKS
 
 Possible = Callable[[str, str], list[tuple[str, str]]]
 """Returns which faults there can be between a source and a sink, and where."""
@@ -35,6 +36,11 @@ class Scenario:
     uids: str
     retrieve: bool
     batch_limit: int
+    quirk: str
+    tls: bool
+    plugin: bool
+    watched: bool
+    second: bool
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -43,7 +49,10 @@ class Scenario:
             f"{[len(text) for text in self.texts]} octets, {self.options or 'no options'}",
             f"  {self.capabilities}, {sorted(self.extensions)}, round trip {self.round_trip} s"
             f"{', in pieces' if self.pieces else ''}{', several recipients' * self.several}"
-            f"{f', unique ids: {self.uids}' if self.source == 'pop3' else ''}",
+            f"{f', unique ids: {self.uids}' if self.source == 'pop3' else ''}"
+            f"{f', quirk: {self.quirk}' * bool(self.quirk)}{', TLS' * self.tls}"
+            f"{', by a plugin' * self.plugin}{', watched' * self.watched}"
+            f"{', by two entries' * self.second}",
         ]
         for number, poll in enumerate(self.faults, 1):
             lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
@@ -61,6 +70,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     if source == "pop3" and random.random() < 0.2:
         uids = random.choice(("alike", "alike" if "keep" in options else "none"))
     faults = draw_faults(random, possible(source, sink))
+    quirk = random.choice(("", *QUIRKS[source])) if random.random() < 0.4 else ""
     return Scenario(
         seed,
         source,
@@ -75,6 +85,11 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         uids,
         random.random() < 0.5,
         random.choice((0, 0, 0, 1, 2)),
+        quirk,
+        random.random() < 0.2,
+        random.random() < 0.2,
+        source == "imap" and random.random() < 0.2,
+        random.random() < 0.15,
         faults,
     )
 
@@ -126,10 +141,9 @@ def draw_extensions(random: Random) -> dict[bytes, bytes]:
 
 def draw_text(random: Random, seed: int, number: int) -> bytes:
     """Draw a message: no two are equal, nor of the same size."""
-    header = b"From: a%d@x\r\nX-To: joe@server, ann@server\r\nSubject: %d of %d\r\n" % (
-        number,
-        number,
-        seed,
+    header = (
+        b"From: a%d@x\r\nX-To: joe@server, ann@server\r\nSubject: %d of %d\r\n"
+        b"Message-ID: <%d@x>\r\n" % (number, number, seed, number)
     )
     line = random.choice((b"hello\r\n", b".\r\n..\r\n", b"Gr\xfc\xdfe\r\n", b"y" * 1200 + b"\r\n"))
     lines = random.choice((0, 1, 1, 2, 10, 100))

@@ -20,6 +20,7 @@ from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
+from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
@@ -28,12 +29,13 @@ from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
-from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.requests import Address, Pipe, RuntimeFault, Sleep, Tcp, Trust
 from mailhaul.flows.serve.mailboxes import Mailbox, Message
 from mailhaul.flows.serve.pop3 import Maildrop
 from mailhaul.flows.serve.smtp import MemorySink, Received
 from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
+from mailhaul.protocols.errors import ProtocolError
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import Occasion
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -53,11 +55,13 @@ from .lines import PROCESS, FaultySimulation
 from .mda_sink import run_mda
 from .others import Others
 from .pop3_source import FaultyPop3
+from .quirks import QUIRKS
 from .scenario import LONGEST, Scenario
 from .smtp_sink import FaultySmtp
 
 OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@us", b"=boundary")
 SOURCE, SINK = Tcp("source", 1), Tcp("sink", 2)
+PLUGIN = Pipe(("plugin",))
 HOURS = 6
 """Of virtual time, behind which a poll is taken to hang."""
 SETTLING = 20
@@ -98,10 +102,36 @@ def is_bounce(message: Received) -> bool:
     return b"\r\nContent-Type: multipart/report" in message.text
 
 
-def access_to(peer: str, address: Tcp) -> Access:
-    """Return how to reach a server in the clear."""
-    password = Secret(b"sesame")
-    return Access(peer, address, "joe", password, TlsMode.NEVER, Trust(peer), timeout=20.0)
+def access_to(peer: str, address: Address, tls: TlsMode = TlsMode.NEVER) -> Access:
+    """Return how to reach a server, in the clear unless told otherwise."""
+    return Access(peer, address, "joe", Secret(b"sesame"), tls, Trust(peer), timeout=20.0)
+
+
+class Locks:
+    """Who has the mailbox; what a process had is free when it ends."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, mailbox: str) -> Lock:
+        return Lock(self._taken, mailbox)
+
+
+class Lock:
+    """One mailbox."""
+
+    def __init__(self, taken: set[str], mailbox: str) -> None:
+        self._taken = taken
+        self._mailbox = mailbox
+
+    def acquire(self) -> bool:
+        if self._mailbox in self._taken:
+            return False
+        self._taken.add(self._mailbox)
+        return True
+
+    def release(self) -> None:
+        self._taken.discard(self._mailbox)
 
 
 class World:
@@ -122,6 +152,10 @@ class World:
         self.known: set[bytes] = set()
         self.arrived = len(scenario.texts)
         self.uidls: dict[int, bytes] = {}
+        self.sizes: dict[int, int] = {}
+        self.sink_name = "sink"
+        self.account_name = f"{scenario.source} joe@server"
+        self.quirk = QUIRKS[scenario.source].get(scenario.quirk)
         self.others = Others(self)
         self.inbox = WatchedMailbox(scenario.texts, self.check_gone)
         self.target = Mailbox()
@@ -138,6 +172,7 @@ class World:
         """Return what POP3 calls a message."""
         if self.scenario.uids == "alike":
             return b"%d" % (message.uid % 2)
+        self.sizes[message.uid] = message.size
         return self.uidls.setdefault(message.uid, b"%d.%d" % (self.inbox.uidvalidity, message.uid))
 
     # Faults
@@ -230,7 +265,10 @@ class World:
 
     def _run(self, simulation: FaultySimulation) -> ExitCode:
         """Run a poll; of one that is killed, nothing that it would still do reaches the disk."""
-        poll = self._poll().run()
+        locks = Locks()
+        poll = self._story(locks)
+        if self.scenario.second and not simulation.dies:
+            simulation.go_along(self._quietly(self._poll(self._source(), locks)))
         try:
             return simulation.run(poll)
         except Killed:
@@ -238,6 +276,27 @@ class World:
             with suppress(Killed, RuntimeError):
                 poll.close()
             raise
+
+    async def _story(self, locks: Locks) -> ExitCode:
+        """Poll once; a source that is told of news waits for them, and polls again."""
+        source = self._source()
+        code = await self._poll(source, locks).run()
+        if not isinstance(source, WatchedSource):
+            return code
+        try:
+            if code in GOOD and source.tells_news:
+                await source.news(60.0)
+                code = await self._poll(source, locks).run()
+        except (ProtocolError, RuntimeFault):
+            return ExitCode.SOCKET
+        await source.leave()
+        return code
+
+    async def _quietly(self, poll: Poll) -> None:
+        """Poll beside another entry of the same mailbox."""
+        await Sleep(self.random.choice((0.0, 0.1, 1.0)))
+        with suppress(PollFailed):
+            await poll.run()
 
     def _die(self, death: Fault | None) -> None:
         killer = self.disk.killer
@@ -265,10 +324,11 @@ class World:
             cut=scenario.pieces,
             run_program=lambda argv, data: run_mda(self, argv, data),
         )
-        if scenario.source == "imap":
-            simulation.listen(SOURCE, ImapServer, self._serve_imap)
-        else:
-            simulation.listen(SOURCE, Pop3Server, lambda channel: FaultyPop3(channel, self).run())
+        for address in (SOURCE, PLUGIN):
+            if scenario.source == "imap":
+                simulation.listen(address, ImapServer, self._serve_imap)
+            else:
+                simulation.listen(address, Pop3Server, lambda link: FaultyPop3(link, self).run())
         if scenario.sink == "append":
             simulation.listen(SINK, ImapServer, self._serve_target)
         else:
@@ -276,7 +336,7 @@ class World:
         return simulation
 
     def _serve_imap(self, channel: Channel[Any]) -> Flow:
-        capabilities = self.scenario.capabilities
+        capabilities = (*self.scenario.capabilities, b"IDLE")
         return FaultyImap(channel, self, "imap", self.inbox, capabilities).run()
 
     def _serve_target(self, channel: Channel[Any]) -> Flow:
@@ -285,7 +345,7 @@ class World:
     def _smtp_server(self) -> SmtpServer:
         return SmtpServer(extensions=self.scenario.extensions, lmtp=self.scenario.sink == "lmtp")
 
-    def _poll(self) -> Poll:
+    def _poll(self, source: Source, locks: Locks) -> Poll:
         names = LocalNames("server", [("joe", "joe"), ("ann", "ann")])
         multidrop = Multidrop(names, "X-To", 0, "boss") if self.scenario.several else None
 
@@ -304,26 +364,40 @@ class World:
             )
 
         return Poll(
-            Account("joe@server", "joe", "server", "server", **self.scenario.options),
-            self._source(),
-            "sink",
+            Account(
+                self.account_name,
+                "joe",
+                "server",
+                "server",
+                same_user=f"{self.scenario.source} joe@",
+                **self.scenario.options,
+            ),
+            source,
+            self.sink_name,
             self._sink,
             self.ledger,
             packer,
             self.events.append,
+            lock=locks,
         )
 
     def _source(self) -> Source:
-        access = access_to("server", SOURCE)
+        access = self._access()
         if self.scenario.source == "imap":
             with_marks = self.scenario.sink == "append"
-            return ImapSource(access, self.events.append, with_marks=with_marks)
+            kind = WatchedSource if self.scenario.watched else ImapSource
+            return kind(access, self.events.append, with_marks=with_marks)
         return Pop3Source(
             access,
             self.events.append,
             retrieve=self.scenario.retrieve,
             remember="keep" in self.scenario.options,
         )
+
+    def _access(self) -> Access:
+        address = PLUGIN if self.scenario.plugin else SOURCE
+        tls = TlsMode.WRAPPED if self.scenario.tls else TlsMode.NEVER
+        return access_to("server", address, tls)
 
     def _sink(self) -> Sink:
         match self.scenario.sink:
@@ -431,6 +505,8 @@ class World:
         if forever and "fetchlimit" in self.scenario.options:
             return
         excused = self.others.touched | self.others.hidden | self.oversized()
+        if self.quirk:
+            excused |= set(filter(self.quirk.hides, self.known))
         if self.scenario.uids == "alike" and "keep" in self.scenario.options:
             # What has the unique id of a message that was read cannot be known as new.
             excused |= self.known
