@@ -14,6 +14,8 @@ class Limits(Record):
     """Lines of one SMTP reply, or of a POP3 capability list."""
     listing_lines: int = 2_000_000
     """Lines of one POP3 listing (LIST, UIDL)."""
+    listing_octets: int = 40 * 1024 * 1024
+    """One POP3 listing; a million messages with ids of 20 octets take 28 million."""
     command_line: int = 8 * 1024
     """One line from an SMTP, LMTP or POP3 client, as a server."""
     sasl: int = 64 * 1024
