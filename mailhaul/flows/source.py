@@ -145,6 +145,12 @@ class Source(Protocol):
         """Return the octets of those of these messages that still exist, 0 if they are not told."""
         ...
 
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers of those that still exist and can be asked without marking them as
+        read. Of a long one only the first 64 KiB are returned.
+        """
+        ...
+
     def request(self, message: Listed) -> None:
         """Ask for a message; its parts will come out of ``pull``, in the order asked."""
         ...

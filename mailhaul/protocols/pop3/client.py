@@ -64,7 +64,15 @@ from .events import (
     TurnedAway,
     UniqueId,
 )
-from .replies import listed_size, number, split_code, split_status, timestamp_of, two_numbers, unique_id
+from .replies import (
+    listed_size,
+    number,
+    split_code,
+    split_status,
+    timestamp_of,
+    two_numbers,
+    unique_id,
+)
 
 CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
@@ -103,9 +111,9 @@ class Pop3Client:
     may go ahead of replies where that holds PIPELINING (RFC 2449, section 6.6); elsewhere
     ``send`` refuses. ``timestamp`` is the greeting's, for APOP.
 
-    An empty line where a reply is due may be an odd end of the last reply, or stand in place of
-    this one. It is passed over, and from then until all replies have come the client is ``in_doubt``:
-    nothing but QUIT may go ahead, and where more than one reply is due they are ``doubtful``.
+    An empty line where a reply is due may belong to the last reply, or stand in place of this one.
+    It is passed over, and from then until all replies have come the client is ``in_doubt``: nothing
+    but QUIT may go ahead, and where more than one reply is due they are ``doubtful``.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
@@ -259,7 +267,12 @@ class Pop3Client:
         if self.in_doubt and isinstance(command, Quit):
             return
         ahead = b"PIPELINING" in self.capabilities
-        if not ahead or self.in_doubt or isinstance(last, (*ALONE, Quit)) or isinstance(command, ALONE):
+        if (
+            not ahead
+            or self.in_doubt
+            or isinstance(last, (*ALONE, Quit))
+            or isinstance(command, ALONE)
+        ):
             raise LocalProtocolError(
                 f"{describe(command)} has to wait for the reply to {describe(last)}"
             )
