@@ -1,6 +1,6 @@
 """What LIST and UIDL said of a maildrop, held so that a million messages fit.
 
-A dict of records takes some 300 octets for each message, and this takes 16 and its unique id:
+A dict of records takes some 300 octets for each message, and this takes 12 and its unique id:
 numbers and sizes stand in arrays, the ids one after the other in one block. Records are made
 when somebody looks at them.
 """
@@ -17,8 +17,8 @@ from typing import overload
 from ...flows.source import Listed, Uid
 from ...protocols.errors import LimitExceeded
 
-HIGHEST_NUMBER = 2**32 - 1
-LARGEST = 2**63 - 1
+MOST = 2**32 - 1
+"""The highest number, and the largest size, that is held: no server has more."""
 OUT_OF_ORDER = 100_000
 """Lines of a listing that does not ascend, as all servers' do, that are put in order."""
 REPEATED = 150_000
@@ -31,7 +31,8 @@ class Listing(Sequence[Listed]):
     """All messages of a maildrop, in order. ``named_only`` leaves out those without unique id.
 
     ``total`` is the server's word for how many there are: a higher number that only UIDL knows is
-    none of them. First ids and sizes are added as the server tells them, then ``close`` puts them together.
+    none of them. First ids and sizes are added as the server tells them, then ``close`` puts them
+    together.
     """
 
     def __init__(self, total: int, *, named_only: bool = False) -> None:
@@ -40,10 +41,10 @@ class Listing(Sequence[Listed]):
         self._session = os.urandom(8).hex().encode("ascii")
         self._id_numbers = array("I")
         self._ids = bytearray()
-        self._ends = array("Q", [0])
+        self._ends = array("I", [0])
         self._numbers = array("I")
-        self._sizes = array("q")
-        self._places = array("q")
+        self._sizes = array("I")
+        self._places: Sequence[int] = ()
         self._apart: dict[int, bytes] = {}
         self.nameless = 0
         """How many messages have no unique id."""
@@ -52,21 +53,21 @@ class Listing(Sequence[Listed]):
 
     def add_id(self, number: int, uid: bytes) -> None:
         """Take a line of UIDL."""
-        if 1 <= number <= HIGHEST_NUMBER:
+        if 1 <= number <= MOST:
             self._id_numbers.append(number)
             self._ids += uid
             self._ends.append(len(self._ids))
 
     def add_size(self, number: int, size: int) -> None:
         """Take a line of LIST."""
-        if 1 <= number <= HIGHEST_NUMBER:
+        if 1 <= number <= MOST:
             self._numbers.append(number)
-            self._sizes.append(min(size, LARGEST))
+            self._sizes.append(min(size, MOST))
 
     def close(self) -> None:
         """Bring ids and sizes together. Raises LimitExceeded for what nobody could hold."""
         if self._id_numbers == self._numbers and ascends(self._numbers):
-            self._places = array("q", range(len(self._numbers)))
+            self._places = range(len(self._numbers))
         else:
             self._merge()
         self._id_numbers = array("I")
@@ -76,7 +77,7 @@ class Listing(Sequence[Listed]):
         """Make one entry for each number that is in either list; one without size gets 0."""
         ids, sizes = in_order(self._id_numbers), in_order(self._numbers)
         highest_named = self._id_numbers[ids[-1]] if ids else 0
-        numbers, octets, places = array("I"), array("q"), array("q")
+        numbers, octets, places = array("I"), array("I"), array("i")
         for number, of_id, of_size in merged(self._id_numbers, ids, self._numbers, sizes):
             if of_id < 0:
                 self.nameless += 1
@@ -191,8 +192,8 @@ def merged(
     """Yield each number in either list with its place in both, -1 where it is not there."""
     i = j = 0
     while i < len(left_order) or j < len(right_order):
-        at_left = left[left_order[i]] if i < len(left_order) else HIGHEST_NUMBER + 1
-        at_right = right[right_order[j]] if j < len(right_order) else HIGHEST_NUMBER + 1
+        at_left = left[left_order[i]] if i < len(left_order) else MOST + 1
+        at_right = right[right_order[j]] if j < len(right_order) else MOST + 1
         number = min(at_left, at_right)
         yield (
             number,

@@ -113,7 +113,7 @@ class Pop3Client:
 
     An empty line where a reply is due may belong to the last reply, or stand in place of this one.
     It is passed over, and from then until all replies have come the client is ``in_doubt``: nothing
-    but QUIT may go ahead, and where more than one reply is due they are ``doubtful``.
+    but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
@@ -240,6 +240,7 @@ class Pop3Client:
             raise LocalProtocolError("STLS inside TLS")
         name = INPUTS.get(type(command), "maildrop_command")
         self._advance(f"{name}_sent", describe(command))
+        self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
         self._pending.append(command)
         match command:
             case Pass(password) | Apop(_, password):
@@ -395,7 +396,9 @@ class Pop3Client:
         code, text = split_code(text)
         # The text is for people; numbers and unique ids are data, and read before it is cleaned.
         cleaned = self._hidden.clean(text)
-        self._status = Completed(command, positive, cleaned, code, self._may_be_shifted)
+        # Where the last reply that is due has come, none was missing.
+        doubtful = self._may_be_shifted and len(self._pending) > 1
+        self._status = Completed(command, positive, cleaned, code, doubtful)
         self._empty_lines = 0
         if positive:
             self._begin_answer(command, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Server:
     """A maildrop and the answers that are odd. ``heard`` are all lines, of all sessions."""
 
     messages: list[bytes]
-    odd: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    odd: Mapping[bytes, Answer] = field(default_factory=dict[bytes, Answer])
     capabilities: Sequence[bytes] = PLAIN
     uids: list[bytes] = field(default_factory=list[bytes])
     heard: list[bytes] = field(default_factory=list[bytes])

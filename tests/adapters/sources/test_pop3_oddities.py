@@ -66,7 +66,7 @@ def test_an_empty_line_in_place_of_a_reply_loses_nothing(
     sizes = [letter(n, b"text %d\r\n" % n + b"x\r\n" * (n % 2)) for n in range(1, 7)]
     world = World(tmp_path, Server(list(sizes), {verb: once}, capabilities))
     world.poll()
-    world.server.odd.clear()
+    world.server.odd = {}
     for _ in range(2):
         world.poll()
     assert world.server.messages == []
@@ -248,7 +248,7 @@ def test_mail_that_comes_between_uidl_and_list_waits_for_the_next_poll_under_kee
     world = World(tmp_path, Server(letters(3), odd))
     world.poll(keep=True)
     assert (world.subjects(), world.said) == ([b"1", b"2"], "")
-    world.server.odd.clear()
+    world.server.odd = {}
     world.poll(keep=True)
     assert world.subjects() == [b"1", b"2", b"3"]
 
@@ -294,7 +294,7 @@ def test_deletions_that_are_not_confirmed_are_said(tmp_path: Path, answer: bytes
     world = World(tmp_path, Server(letters(2), {b"QUIT": leave}))
     assert world.poll() is ExitCode.SUCCESS
     assert "not confirmed" in world.said or "did not remove all" in world.said
-    world.server.odd.clear()
+    world.server.odd = {}
     world.poll()
     assert (world.subjects(), world.server.messages) == ([b"1", b"2"], [])
 

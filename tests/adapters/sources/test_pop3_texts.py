@@ -12,6 +12,7 @@ from mailhaul.flows.outcome import ExitCode
 from tests.adapters.sources.pop3_scripts import (
     PIPELINED,
     PLAIN,
+    Answer,
     Server,
     World,
     letter,
@@ -80,10 +81,10 @@ def nothing(server: Server, rest: bytes) -> bytes:
 @WAYS
 @pytest.mark.parametrize("odd", [header_alone, nothing])
 def test_where_top_cuts_texts_retr_is_asked(
-    tmp_path: Path, capabilities: Sequence[bytes], odd: object
+    tmp_path: Path, capabilities: Sequence[bytes], odd: Answer
 ) -> None:
     messages = [letter(n, LONG) for n in (1, 2, 3)]
-    world = World(tmp_path, Server(messages, {b"TOP": odd}, capabilities))  # type: ignore[dict-item]
+    world = World(tmp_path, Server(messages, {b"TOP": odd}, capabilities))
     assert world.poll() is ExitCode.SUCCESS
     assert sorted(world.subjects()) == [b"1", b"2", b"3"]
     assert set(world.bodies()) == {LONG}
@@ -92,7 +93,7 @@ def test_where_top_cuts_texts_retr_is_asked(
 
 
 def test_what_retr_does_not_send_either_stays(tmp_path: Path) -> None:
-    odd = {b"TOP": nothing, b"RETR": nothing}
+    odd: dict[bytes, Answer] = {b"TOP": nothing, b"RETR": nothing}
     world = World(tmp_path, Server([letter(1)], odd))
     for _ in range(3):
         world.poll()
@@ -101,16 +102,16 @@ def test_what_retr_does_not_send_either_stays(tmp_path: Path) -> None:
 
 
 def test_a_size_that_is_wrong_by_much_is_one_if_two_ways_agree(tmp_path: Path) -> None:
-    odd = {b"LIST": lambda server, rest: lines(b"1 100000")}
-    world = World(tmp_path, Server([letter(1)], odd))  # type: ignore[arg-type]
+    odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
+    world = World(tmp_path, Server([letter(1)], odd))
     assert world.poll() is ExitCode.SUCCESS
     assert (world.subjects(), world.server.messages) == ([b"1"], [])
     assert [v for v in world.server.verbs() if v in {b"TOP", b"RETR"}] == [b"TOP", b"RETR"]
 
 
 def test_where_only_retr_is_there_two_of_them_have_to_agree(tmp_path: Path) -> None:
-    odd = {b"LIST": lambda server, rest: lines(b"1 100000")}
-    world = World(tmp_path, Server([letter(1)], odd, (b"USER", b"UIDL")))  # type: ignore[arg-type]
+    odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
+    world = World(tmp_path, Server([letter(1)], odd, (b"USER", b"UIDL")))
     assert world.poll() is ExitCode.SUCCESS
     assert (world.subjects(), world.server.messages) == ([b"1"], [])
     assert world.server.verbs().count(b"RETR") == 2
@@ -123,12 +124,12 @@ def test_texts_that_never_agree_are_not_believed(tmp_path: Path) -> None:
         sent.append(letter(1, b"x" * len(sent) + b"\r\n"))
         return b"+OK\r\n" + sent[-1] + b".\r\n"
 
-    odd = {
+    odd: dict[bytes, Answer] = {
         b"LIST": lambda server, rest: lines(b"1 100000"),
         b"TOP": another,
         b"RETR": another,
     }
-    world = World(tmp_path, Server([letter(1)], odd))  # type: ignore[arg-type]
+    world = World(tmp_path, Server([letter(1)], odd))
     assert world.poll() is ExitCode.SMTP
     assert (len(sent), world.received.messages, len(world.server.messages)) == (3, [], 1)
 
@@ -174,7 +175,7 @@ def test_half_a_text_is_never_handed_on_or_deleted(
 
     messages = [letter(1, LONG), letter(3, LONG)]
     messages.insert(place, DOTTED)
-    odd = {b"TOP": as_it_is, b"RETR": as_it_is, b"LIST": sizes}
+    odd: dict[bytes, Answer] = {b"TOP": as_it_is, b"RETR": as_it_is, b"LIST": sizes}
     world = World(tmp_path, Server(messages, odd, capabilities))
     for _ in range(6):
         world.poll()
@@ -184,7 +185,7 @@ def test_half_a_text_is_never_handed_on_or_deleted(
 
 
 def test_one_that_is_not_stuffed_at_the_very_end_is_noticed(tmp_path: Path) -> None:
-    odd = {b"TOP": as_it_is, b"RETR": as_it_is}
+    odd: dict[bytes, Answer] = {b"TOP": as_it_is, b"RETR": as_it_is}
     world = World(tmp_path, Server([letter(1, b"text\r\n.\r\n")], odd))
     for _ in range(3):
         world.poll()
@@ -192,11 +193,11 @@ def test_one_that_is_not_stuffed_at_the_very_end_is_noticed(tmp_path: Path) -> N
 
 
 def test_half_a_line_after_a_text_proves_nothing(tmp_path: Path) -> None:
-    odd = {
+    odd: dict[bytes, Answer] = {
         b"LIST": lambda server, rest: lines(b"1 150"),
         b"NOOP": lambda server, rest: b"+OK but without an end",
     }
-    world = World(tmp_path, Server([letter(1)], odd))  # type: ignore[arg-type]
+    world = World(tmp_path, Server([letter(1)], odd))
     assert world.poll() is ExitCode.SOCKET
     assert (world.received.messages, len(world.server.messages)) == ([], 1)
 

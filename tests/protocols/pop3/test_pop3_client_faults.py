@@ -291,6 +291,21 @@ def test_a_list_has_as_many_lines_as_its_limit_and_no_more(
     assert (raised.value.name, raised.value.limit) == (name, 3)
 
 
+@pytest.mark.parametrize("command", [List(), Uidl()])
+def test_a_listing_has_as_many_octets_as_its_limit_and_no_more(command: Command) -> None:
+    client = in_transaction(limits=Limits(listing_octets=9))
+    *_, last = ask(client, command, b"+OK", b"1 1", b"2 2", b"3 3", b".")
+    assert last == Completed(command, True)
+    client.send(command)
+    client.receive_data(b"+OK\r\n1 1\r\n2 22\r\n3 3\r\n.\r\n")
+    # What came before the limit is handed out first.
+    client.next_event()
+    client.next_event()
+    with pytest.raises(LimitExceeded, match="octets of") as raised:
+        client.next_event()
+    assert raised.value.limit == 9
+
+
 def test_a_number_has_as_many_digits_as_its_limit_and_no_more() -> None:
     client = in_transaction(limits=LIMITS)
     assert ask(client, Stat(), b"+OK 1 99999")[0] == Counted(1, 99999)
