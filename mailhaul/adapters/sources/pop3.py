@@ -218,12 +218,12 @@ class Pop3Source:
         if not deleted or self._login_delay:
             return
         marked = self._marked
-        sizes = {uid: self._known[uid].size for uid in deleted if uid in self._known}
+        sizes = await self.sizes(deleted)
         try:
             await self.open()
             await self.select(self.mailbox, read_only=False)
             there = await self.sizes(deleted)
-            self.perform(Action.DELETE, [u for u in deleted if there.get(u) == sizes.get(u, -1)])
+            self.perform(Action.DELETE, [uid for uid in there if there[uid] == sizes.get(uid)])
             await self.finish()
         except (PollFailed, ProtocolError, RuntimeFault) as error:
             self._complain(f"{len(deleted)} deletion(s) wait for the next poll: {error}")
@@ -418,7 +418,7 @@ class Pop3Source:
             case Completed(Retrieve(number) | Top(number)):
                 return self._end_text(self._listing.numbered(number), event)
             case Completed(Delete(number)):
-                self._end_delete(self._listing.numbered(number).uid, event)
+                self._end_delete(number, event)
             case _:
                 pass
         return None
@@ -457,8 +457,12 @@ class Pop3Source:
         elif self._measure.octets == message.size:
             part = Arrived(Complete(message.uid, message.size), message.size)
         else:
-            part = self._hold(message, reply.command)
+            part = None
+            self._held = message, reply.command, self._measure
         self._send_waiting()
+        machine = self.channel.machine
+        if self._held and not machine.outstanding and machine.state != "error":
+            machine.send(Noop())
         return part
 
     def _end_refused(self, message: Listed, reply: Completed) -> Part | None:
@@ -486,13 +490,6 @@ class Pop3Source:
     # with it where the next reply is due. So a text whose octets are not those announced is held
     # until the next reply has begun as a reply, or the one to NOOP if nothing else was asked for.
 
-    def _hold(self, message: Listed, command: Command) -> None:
-        self._held = message, command, self._measure
-        self._send_waiting()
-        machine = self.channel.machine
-        if not machine.outstanding and machine.state != "error":
-            machine.send(Noop())
-
     def _believed(self, message: Listed, command: Command, measure: Measure) -> Part:
         """Return what becomes of a held text whose end was one."""
         why = measure.doubt(message.size)
@@ -513,19 +510,22 @@ class Pop3Source:
         """Ask the server to delete messages. To be marked is the ledger's business here."""
         if action is not Action.DELETE:
             self._marked += uids
+            for uid in uids:
+                self._known.pop(uid, None)
             return
-        if missing := [uid for uid in uids if uid not in self._known]:
-            self._known.update(self._listing.find(missing))
-        self._waiting += [Delete(self._known[uid].number) for uid in uids]
+        unknown = [uid for uid in uids if uid not in self._known]
+        self._known.update(self._listing.find(unknown))
+        there = [self._known.pop(uid) for uid in uids if uid in self._known]
+        self._waiting += [Delete(message.number) for message in there]
         self._send_waiting()
 
-    def _end_delete(self, uid: Uid, reply: Completed) -> None:
+    def _end_delete(self, number: int, reply: Completed) -> None:
         self._send_waiting()
         if reply.doubtful:
             return
         if reply.positive:
-            self._deleted.append(uid)
-            self._at_risk.discard(self._known[uid].number)
+            self._deleted.append(self._listing.numbered(number).uid)
+            self._at_risk.discard(number)
         else:
             self._complain(f"the server does not delete a message: {shown(reply.text)}")
 

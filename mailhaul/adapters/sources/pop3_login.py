@@ -67,8 +67,7 @@ async def greet(
         await UpgradeToTls(channel, access.trust, access.timeout)
     greeting: Greeted | TurnedAway = await next_event(channel, access.timeout)
     if isinstance(greeting, TurnedAway):
-        reply = Completed(Capa(), False, greeting.text, greeting.code)
-        raise refused(access, reply, "turned us away")
+        raise turned_away(access, greeting)
     await secure(channel, access, avoided)
     await log_in(channel, access, avoided, apop=apop)
     if not channel.machine.capabilities:
@@ -112,6 +111,15 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     if _OUT_OF_SERVICE.search(reply.text) or is_throttled(reply.text):
         return PollFailed(ExitCode.SERVBUSY, sentence)
     return PollFailed(ExitCode.AUTHFAIL, sentence)
+
+
+def turned_away(access: Access, greeting: TurnedAway) -> PollFailed:
+    """Return what a greeting means that lets nobody in: nothing about a password not yet sent."""
+    reply = Completed(Capa(), False, greeting.text, greeting.code)
+    failure = refused(access, reply, "turned us away")
+    if failure.code is ExitCode.AUTHFAIL and greeting.code is not ResponseCode.AUTH:
+        failure.code = ExitCode.SOCKET
+    return failure
 
 
 async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
@@ -217,6 +225,9 @@ async def prove(channel: Channel[Pop3Client], command: Apop, access: Access) -> 
     try:
         reply: Completed = await ask(channel, command, access)
     except LocalProtocolError as error:
+        if channel.machine.timestamp:
+            # The server has closed after its greeting: that says nothing against the password.
+            raise
         raise PollFailed(
             ExitCode.AUTHFAIL, f"{access.peer}: no login by APOP is possible: {error}"
         ) from None

@@ -306,12 +306,9 @@ class Pop3Client:
                 continue
             if self._late_fault:
                 raise self._late_fault
-            if self._lines is not None and isinstance(self._pending[0], List | Uidl):
-                self._read_listing(self._pending[0])
-                if self._events or self._late_fault or self._lines is None:
-                    continue
-            else:
-                self._look_ahead()
+            if self._read_listing():
+                continue
+            self._look_ahead()
             line = self._take_line()
             if line is None:
                 return self._at_end() if self._ended else NEED_DATA
@@ -477,8 +474,14 @@ class Pop3Client:
                 self._count(self._limits.reply_lines, "lines of a reply")
                 self._events.append(Line(line))
 
-    def _read_listing(self, command: List | Uidl) -> None:
-        """Take all lines of a listing that are there, of which there may be a million."""
+    def _read_listing(self) -> bool:
+        """Take all lines of a listing that are there, of which there may be a million.
+
+        Return whether there were any.
+        """
+        command = self._pending[0] if self._lines is not None else None
+        if not isinstance(command, List | Uidl):
+            return False
         block = self._input.take_lines(LISTING_BLOCK)
         lines = block.split(b"\n")
         last = len(lines) - 1
@@ -487,7 +490,7 @@ class Pop3Client:
             if line == b".":
                 self._input.put_back(b"\n".join(lines[place + 1 :]))
                 self._end_list()
-                return
+                break
             self._listed += 1
             try:
                 if len(lines[place]) > self._limits.reply_line:
@@ -496,7 +499,8 @@ class Pop3Client:
             except RemoteProtocolError as fault:
                 # What came before is handed out first.
                 self._late_fault = fault
-                return
+                break
+        return bool(block)
 
     def _take_listed(self, command: List | Uidl, line: bytes) -> None:
         """Take one line of a listing. One that says nothing of use is about no other message."""

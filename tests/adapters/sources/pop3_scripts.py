@@ -58,6 +58,8 @@ class Server:
     heard: list[bytes] = field(default_factory=list[bytes])
     sessions: int = 0
     deletes_what_is_read: bool = False
+    greeting: bytes = b"+OK ready\r\n"
+    closes: bool = False
     gone: set[int] = field(default_factory=set[int])
 
     def __post_init__(self) -> None:
@@ -67,8 +69,8 @@ class Server:
         self.sessions += 1
         self.gone = set()
         say = channel.machine.outbox.put
-        say(b"+OK ready\r\n")
-        done = False
+        say(self.greeting)
+        done = self.closes
         while not (done or channel.machine.ended):
             heard = channel.machine.heard
             while not done and (end := heard.find(b"\r\n")) >= 0:

@@ -283,6 +283,37 @@ def test_what_a_refusal_says_to_programs_counts_more_than_its_words(
     assert world.poll() is code
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"no", ExitCode.SOCKET),
+        (b"access denied", ExitCode.SOCKET),
+        (b"too many connections", ExitCode.SERVBUSY),
+        (b"[IN-USE] no", ExitCode.LOCKBUSY),
+        (b"[AUTH] no", ExitCode.AUTHFAIL),
+    ],
+)
+def test_a_server_that_turns_us_away_says_nothing_against_the_password(
+    tmp_path: Path, words: bytes, code: ExitCode
+) -> None:
+    world = World(tmp_path, Server(letters(1), greeting=b"-ERR %b\r\n" % words))
+    assert world.poll() is code
+
+
+def test_a_server_that_closes_before_apop_says_nothing_against_the_password(
+    tmp_path: Path,
+) -> None:
+    odd: dict[bytes, Answer] = {b"APOP": lambda server, rest: b"-ERR no\r\n"}
+    greeting = b"+OK <1@server>\r\n"
+    world = World(tmp_path, Server(letters(1), odd, greeting=greeting))
+    assert world.poll(source={"apop": True}) is ExitCode.AUTHFAIL
+    world = World(tmp_path, Server(letters(1), greeting=greeting, closes=True))
+    assert world.poll(source={"apop": True}) is not ExitCode.AUTHFAIL
+    world = World(tmp_path, Server(letters(1)))
+    assert world.poll(source={"apop": True}) is ExitCode.AUTHFAIL
+    assert "no login by APOP is possible" in world.said
+
+
 # Good-byes
 
 
