@@ -127,6 +127,9 @@ class Script:
     async def sizes(self, uids: Sequence[Uid]) -> dict[Uid, int]:
         return {}
 
+    async def headers(self, uids: Sequence[Uid]) -> dict[Uid, bytes]:
+        return {}
+
 
 class Shelf:
     """A sink that accepts what is completed, unless told otherwise."""

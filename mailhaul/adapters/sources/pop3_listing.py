@@ -22,7 +22,8 @@ MOST = 2**32 - 1
 OUT_OF_ORDER = 100_000
 """Lines of a listing that does not ascend, as all servers' do, that are put in order."""
 REPEATED = 150_000
-"""Unique ids, each of several messages, that are told apart."""
+REPEATED_OCTETS = 4 * 1024 * 1024
+"""Unique ids, each of several messages, that are told apart, and the octets of them all."""
 FLAGS = 2**24
 """Places for the hashes of unique ids: 16 for each of a million, so that few of them meet."""
 
@@ -96,22 +97,24 @@ class Listing(Sequence[Listed]):
         flags = bytearray(FLAGS if len(self._ends) > FLAGS // 256 else FLAGS // 256)
         mask = len(flags) - 1
         suspects: set[bytes] = set()
+        octets = 0
         for uid in self._named():
             place = hash(uid) & mask
-            if flags[place]:
+            if flags[place] and uid not in suspects:
                 suspects.add(uid)
-                if len(suspects) > REPEATED:
-                    raise LimitExceeded("unique ids that come more than once", REPEATED)
+                octets += len(uid)
+                check_repeated(len(suspects), octets)
             flags[place] = 1
         del flags
         if not suspects:
             return
         counts = Counter(uid for uid in self._named() if uid in suspects)
-        if max(counts.values()) > 1:
-            repeated = {uid for uid, count in counts.items() if count > 1}
+        repeated = {uid for uid, count in counts.items() if count > 1}
+        check_repeated(
+            sum(counts[uid] for uid in repeated), sum(len(uid) * counts[uid] for uid in repeated)
+        )
+        if repeated:
             found = {i: uid for i, uid in enumerate(self._uids()) if uid in repeated}
-            if len(found) > REPEATED:
-                raise LimitExceeded("unique ids that come more than once", REPEATED)
             self._apart = told_apart(found)
 
     def _named(self) -> Iterator[bytes]:
@@ -167,6 +170,14 @@ class Listing(Sequence[Listed]):
         if not wanted:
             return {}
         return {uid: self._at(index) for index, uid in enumerate(self._uids()) if uid in wanted}
+
+
+def check_repeated(count: int, octets: int) -> None:
+    """Raise LimitExceeded for more unique ids of several messages than are told apart."""
+    if count > REPEATED:
+        raise LimitExceeded("unique ids that come more than once", REPEATED)
+    if octets > REPEATED_OCTETS:
+        raise LimitExceeded("octets of unique ids that come more than once", REPEATED_OCTETS)
 
 
 def ascends(numbers: Sequence[int]) -> bool:

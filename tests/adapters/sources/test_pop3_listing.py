@@ -78,7 +78,7 @@ def test_ids_whose_hashes_meet_are_not_taken_for_one(monkeypatch: pytest.MonkeyP
     assert [one.uid for one in found] == [b"u%d" % n for n in range(1, 500)]
 
 
-@pytest.mark.parametrize("constant", ["OUT_OF_ORDER", "REPEATED"])
+@pytest.mark.parametrize("constant", ["OUT_OF_ORDER", "REPEATED", "REPEATED_OCTETS"])
 def test_what_takes_more_room_has_a_limit(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
     monkeypatch.setattr(pop3_listing, constant, 3)
     numbers = [5, 4, 3, 2, 1] if constant == "OUT_OF_ORDER" else [1, 2, 3, 4, 5]
