@@ -44,7 +44,6 @@ from ...protocols.pop3.commands import (
     Delete,
     Envelope,
     List,
-    Noop,
     Quit,
     Retrieve,
     Stat,
@@ -387,13 +386,11 @@ class Pop3Source:
         while not self._parts:
             try:
                 event = self.channel.machine.next_event()
-            except ConnectionLost:
-                raise
-            except RemoteProtocolError:
+            except RemoteProtocolError as fault:
                 if not self._held:
                     raise
                 held, self._held = self._held, None
-                return disowned(held[0])
+                return self._unproved(held[0], fault)
             if isinstance(event, NeedData):
                 return None
             if self._held:
@@ -419,6 +416,8 @@ class Pop3Source:
                 return self._end_text(self._listing.numbered(number), event)
             case Completed(Delete(number)):
                 self._end_delete(number, event)
+            case Completed(Stat()):
+                self._send_waiting()
             case _:
                 pass
         return None
@@ -459,10 +458,10 @@ class Pop3Source:
         else:
             part = None
             self._held = message, reply.command, self._measure
-        self._send_waiting()
         machine = self.channel.machine
         if self._held and not machine.outstanding and machine.state != "error":
-            machine.send(Noop())
+            machine.send(Stat())
+        self._send_waiting()
         return part
 
     def _end_refused(self, message: Listed, reply: Completed) -> Part | None:
@@ -488,7 +487,20 @@ class Pop3Source:
     #
     # A server that does not stuff a line that is a lone dot ends the text too early, and goes on
     # with it where the next reply is due. So a text whose octets are not those announced is held
-    # until the next reply has begun as a reply, or the one to NOOP if nothing else was asked for.
+    # until the next reply has begun as a reply. Where nothing else was asked for that is STAT's,
+    # which every server knows and which no text looks like.
+
+    def _unproved(self, message: Listed, fault: RemoteProtocolError) -> Part:
+        """Return what becomes of a held text that no reply followed; the fault is raised next."""
+        if isinstance(fault, ConnectionLost):
+            # Perhaps at the next message: what was asked for alone will show whose fault it is.
+            self._one_by_one = True
+            return Unavailable(message.uid, "the connection ended right after it", again=True)
+        return Unavailable(
+            message.uid,
+            "its text goes on after a line with a lone dot, which the server should have doubled "
+            "(RFC 1939, section 3)",
+        )
 
     def _believed(self, message: Listed, command: Command, measure: Measure) -> Part:
         """Return what becomes of a held text whose end was one."""
@@ -558,12 +570,3 @@ class Pop3Source:
 def whole(number: int) -> Top:
     """Return what asks for all of a message."""
     return Top(number, ALL_LINES)
-
-
-def disowned(message: Listed) -> Unavailable:
-    """Return what becomes of a held text that is followed by what is not a reply."""
-    return Unavailable(
-        message.uid,
-        "its text goes on after a line with a lone dot, which the server should have doubled "
-        "(RFC 1939, section 3)",
-    )

@@ -70,9 +70,15 @@ async def greet(
         raise turned_away(access, greeting)
     await secure(channel, access, avoided)
     await log_in(channel, access, avoided, apop=apop)
-    if not channel.machine.capabilities:
+    if not channel.machine.capabilities or differs_between_users(channel):
         await ask_capabilities(channel, access, avoided)
     return greeting.text
+
+
+def differs_between_users(channel: Channel[Pop3Client]) -> bool:
+    """Tell whether CAPA says other things of this user than of all (RFC 2449, 6.5 and 6.7)."""
+    told = channel.machine.capabilities
+    return any(b"USER" in told.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
 
 
 async def ask_capabilities(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:

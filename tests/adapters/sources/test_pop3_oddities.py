@@ -146,6 +146,19 @@ def test_what_is_kept_is_not_deleted_by_having_been_read(tmp_path: Path) -> None
     assert world.poll(keep=True) is ExitCode.NOMAIL
 
 
+def test_what_capa_says_may_differ_between_users(tmp_path: Path) -> None:
+    def of_this_user(server: Server, rest: bytes) -> bytes:
+        known = b"EXPIRE 0" if b"PASS" in server.verbs() else b"EXPIRE 30 USER"
+        return lines(b"USER", b"UIDL", known)
+
+    server = Server(letters(2), {b"CAPA": of_this_user}, deletes_what_is_read=True)
+    world = World(tmp_path, server)
+    refusing(world, 1)
+    # Asked before the login as well.
+    world.poll({"tls": TlsMode.OFFERED})
+    assert world.server.messages == [letters(2)[0]]
+
+
 # Servers that hang up
 
 
