@@ -1,6 +1,6 @@
 """What LIST and UIDL said of a maildrop, held so that a million messages fit.
 
-A dict of records takes some 300 octets for each message, and this takes 12 and its unique id:
+A dict of records takes some 300 octets for each message, and this takes some 20 and its unique id:
 numbers and sizes stand in arrays, the ids one after the other in one block. Records are made
 when somebody looks at them.
 """
@@ -24,8 +24,6 @@ OUT_OF_ORDER = 100_000
 REPEATED = 150_000
 REPEATED_OCTETS = 4 * 1024 * 1024
 """Unique ids, each of several messages, that are told apart, and the octets of them all."""
-FLAGS = 2**24
-"""Places for the hashes of unique ids: 16 for each of a million, so that few of them meet."""
 
 
 class Listing(Sequence[Listed]):
@@ -46,6 +44,7 @@ class Listing(Sequence[Listed]):
         self._numbers = array("I")
         self._sizes = array("I")
         self._places: Sequence[int] = ()
+        self._table = array("i", [-1])
         self._apart: dict[int, bytes] = {}
         self.nameless = 0
         """How many messages have no unique id."""
@@ -93,32 +92,50 @@ class Listing(Sequence[Listed]):
         self._numbers, self._sizes, self._places = numbers, octets, places
 
     def _tell_apart(self) -> None:
-        """Find unique ids that several messages have, without holding all of them as objects."""
-        flags = bytearray(FLAGS if len(self._ends) > FLAGS // 256 else FLAGS // 256)
-        mask = len(flags) - 1
-        suspects: set[bytes] = set()
-        octets = 0
-        for uid in self._named():
-            place = hash(uid) & mask
-            if flags[place] and uid not in suspects:
-                suspects.add(uid)
-                octets += len(uid)
-                check_repeated(len(suspects), octets)
-            flags[place] = 1
-        del flags
-        if not suspects:
+        """Find unique ids that several messages have, and give each a place among them."""
+        repeated = self._index()
+        if not repeated:
             return
-        counts = Counter(uid for uid in self._named() if uid in suspects)
-        repeated = {uid for uid, count in counts.items() if count > 1}
-        check_repeated(
-            sum(counts[uid] for uid in repeated), sum(len(uid) * counts[uid] for uid in repeated)
-        )
-        if repeated:
-            found = {i: uid for i, uid in enumerate(self._uids()) if uid in repeated}
-            self._apart = told_apart(found)
+        found: dict[int, bytes] = {}
+        octets = 0
+        for index, uid in enumerate(self._uids()):
+            if uid in repeated:
+                found[index] = uid
+                octets += len(uid)
+                check_repeated(len(found), octets)
+        self._apart = told_apart(found)
+        self._index()
 
-    def _named(self) -> Iterator[bytes]:
-        return (uid for uid, place in zip(self._uids(), self._places, strict=True) if place >= 0)
+    def _index(self) -> set[bytes]:
+        """Make a table from the hashes of ids to their places; return ids that come again.
+
+        It is open addressing by hand: a dict would hold each id as an object of its own.
+        """
+        self._table = table = array("i", [-1]) * (1 << max(3, (2 * len(self)).bit_length()))
+        mask = len(table) - 1
+        repeated: set[bytes] = set()
+        octets = 0
+        for index, uid in enumerate(self._uids()):
+            slot = hash(uid) & mask
+            while (there := table[slot]) >= 0:
+                if self._uid_at(there) == uid:
+                    if uid not in repeated:
+                        repeated.add(uid)
+                        octets += len(uid)
+                        check_repeated(len(repeated), octets)
+                    break
+                slot = (slot + 1) & mask
+            else:
+                table[slot] = index
+        return repeated
+
+    def _place_of(self, uid: Uid) -> int:
+        """Return the place of this message, or -1."""
+        mask = len(self._table) - 1
+        slot = hash(uid) & mask
+        while (there := self._table[slot]) >= 0 and self._uid_at(there) != uid:
+            slot = (slot + 1) & mask
+        return there
 
     def _uids(self) -> Iterator[bytes]:
         return (self._uid_at(index) for index in range(len(self._numbers)))
@@ -166,10 +183,8 @@ class Listing(Sequence[Listed]):
 
     def find(self, uids: Iterable[Uid]) -> dict[Uid, Listed]:
         """Return those of these messages that are there."""
-        wanted = set(uids)
-        if not wanted:
-            return {}
-        return {uid: self._at(index) for index, uid in enumerate(self._uids()) if uid in wanted}
+        places = {uid: self._place_of(uid) for uid in uids}
+        return {uid: self._at(place) for uid, place in places.items() if place >= 0}
 
 
 def check_repeated(count: int, octets: int) -> None:
