@@ -128,6 +128,7 @@ class Ferry:
         self._waiting: deque[Listed] = deque()
         self._asked: deque[Listed] = deque()
         self._arriving: Arriving | None = None
+        self._given_up: Listed | None = None
         self._unanswered: Unanswered | None = None
         self._accepted: list[Uid] = []
         self._refused: list[Refused] = []
@@ -159,8 +160,10 @@ class Ferry:
             await self._note_confirmed()
         except (ProtocolError, RuntimeFault) as error:
             await self._save_verdicts()
-            # A line that dies before the text began died at its request.
-            raise CutOff(self._asked[0] if self._asked else None, error) from error
+            # A line that dies before a text has begun died at its request, unless the message
+            # before was given up: then its end was none.
+            asked = self._asked[0] if self._asked else None
+            raise CutOff(self._given_up or asked, error) from error
         except PollFailed:
             await self._save_verdicts()
             raise
@@ -226,6 +229,7 @@ class Ferry:
         match part:
             case Arriving():
                 self._arriving = part
+                self._given_up = None
                 await self._carry(part)
                 self._arriving = None
             case Unavailable():
@@ -280,6 +284,7 @@ class Ferry:
 
     async def _give_up(self, missing: Unavailable) -> None:
         """Do without a message, as ``retrieve-error`` says, or ask for it once more."""
+        self._given_up = self._asked[0]
         if missing.again:
             self._waiting.append(self._asked[0])
             return

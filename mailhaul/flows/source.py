@@ -153,13 +153,16 @@ class Source(Protocol):
         """List what was read before."""
         ...
 
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the headers, or their fields that tell messages apart, of those of these that
-        still exist and can be asked for without marking them as read."""
-        ...
-
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist, 0 if they are not told."""
+        ...
+
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers, or their fields that tell messages apart, of those of these that
+        still exist and can be asked for without marking them as read.
+
+        Of a long one only the first 64 KiB are returned. Nothing may be under way.
+        """
         ...
 
     def request(self, message: Listed) -> None:

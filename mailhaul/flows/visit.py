@@ -126,7 +126,7 @@ class Visit:
         if more:
             return True
         if pending or source.expunges_all:
-            await self._settle_debts(page)
+            await self._settle_debts(page, pending)
         if old:
             await self._flush(page, old)
         if choice.left:
@@ -315,9 +315,11 @@ class Visit:
 
     # Deleting
 
-    async def _settle_debts(self, page: Page) -> None:
+    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> None:
         """Ask for what an earlier poll did not come to: only for messages shown to be the same."""
-        pending = await Note(page.pending)
+        if self._source.expunges_all:
+            # What this poll has flagged goes with it, or nothing does.
+            pending = await Note(page.pending)
         for share in shares(pending, expunges_all=self._source.expunges_all):
             if self._stopping():
                 return

@@ -47,6 +47,10 @@ class InputBuffer:
         self._searched = 0
         return line
 
+    def take_lines(self, most: int) -> bytes:
+        """Take the whole lines among the first ``most`` bytes, line ends and all, or nothing."""
+        return self.take(self._data.rfind(b"\n", 0, most) + 1)
+
     def take(self, most: int) -> bytes:
         """Take up to ``most`` bytes of whatever there is."""
         if most >= len(self._data):

@@ -12,8 +12,10 @@ class Limits(Record):
     """One SMTP, LMTP or POP3 status line (RFC 5321, 4.5.3.1.5 asks for 512)."""
     reply_lines: int = 100
     """Lines of one SMTP reply, or of a POP3 capability list."""
-    listing_lines: int = 2_000_000
+    listing_lines: int = 1_500_000
     """Lines of one POP3 listing (LIST, UIDL)."""
+    listing_octets: int = 40 * 1024 * 1024
+    """One POP3 listing; a million messages with ids of 20 octets take 28 million."""
     command_line: int = 8 * 1024
     """One line from an SMTP, LMTP or POP3 client, as a server."""
     sasl: int = 64 * 1024

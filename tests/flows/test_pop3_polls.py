@@ -13,7 +13,8 @@ import pytest
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.access import Access, TlsMode
-from mailhaul.adapters.sources.pop3 import Pop3Source, told_apart
+from mailhaul.adapters.sources.pop3 import Pop3Source
+from mailhaul.adapters.sources.pop3_listing import told_apart
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed

@@ -15,7 +15,7 @@ from mailhaul.protocols.imap.server import ImapServer
 
 from .dialogue import APPEND, IMAP
 from .faults import ALL, Fault, Kind
-from .quirks import Quirk
+from .quirks import Quirk, speak_as
 
 if TYPE_CHECKING:
     from .world import World
@@ -44,9 +44,7 @@ class FaultyImap(ImapService):
         self._cut: set[object] = set()
         if place == "imap" and (quirk := world.quirk):
             self._quirk = quirk
-            machine = channel.machine
-            send = machine.data_to_send
-            machine.data_to_send = lambda: [quirk.says(words) for words in send()]
+            speak_as(channel.machine, quirk)
 
     _quirk = Quirk("none")
 

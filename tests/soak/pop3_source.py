@@ -15,7 +15,7 @@ from mailhaul.protocols.pop3.server import Pop3Server
 
 from .dialogue import POP3
 from .faults import ALL, ALL_AGAIN, Fault, Kind
-from .quirks import Quirk
+from .quirks import Quirk, speak_as
 
 if TYPE_CHECKING:
     from .world import World
@@ -37,17 +37,15 @@ class FaultyPop3(Pop3Service):
         self.world = world
         self._cut: set[object] = set()
         self._quirk = world.quirk or Quirk("none")
-        machine, says = channel.machine, self._quirk.says
-        send = machine.data_to_send
-        machine.data_to_send = lambda: [says(words) for words in send()]
+        speak_as(channel.machine, self._quirk)
 
     async def _answer(self, command: Command) -> None:
         name = type(command).__name__
         if name in self._quirk.closes:
             self.conclude(command, False)
             self.hang_up()
-        if name == "Top" and self.world.scenario.quirk == "TOP cut":
-            command = Top(command.number, 0)  # type: ignore[union-attr]  # it is one
+        if isinstance(command, Top) and self.world.scenario.quirk == "TOP cut":
+            command = Top(command.number, 0)
         fault = self.world.due(f"pop3 {type(command).__name__}")
         if fault is None:
             await self.obey(command)
@@ -109,7 +107,8 @@ async def break_off(service: FaultyPop3, command: Command, fault: Fault) -> None
 async def cut_short(service: FaultyPop3, command: Command, fault: Fault) -> None:
     """End a text early, in good form, the first time that it is asked for."""
     await service.obey(command)
-    if command not in service._cut and (isinstance(command, Retrieve) or command.lines):  # type: ignore[attr-defined]
+    whole = isinstance(command, Retrieve) or (isinstance(command, Top) and command.lines)
+    if whole and command not in service._cut:
         service._cut.add(command)
         head, separator, text = service.unsay().partition(b"\r\n")
         lines = text.removesuffix(b".\r\n").splitlines(keepends=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 LIE = 7
 """Octets by which announced sizes differ from those of the texts."""
@@ -33,6 +34,12 @@ class Quirk:
     refuses: frozenset[str] = frozenset()
     closes: frozenset[str] = frozenset()
     hides: Callable[[bytes], bool] = nothing
+
+
+def speak_as(machine: Any, quirk: Quirk) -> None:
+    """Let a server's machine say what it says in this way."""
+    send = machine.data_to_send
+    machine.data_to_send = lambda: [quirk.says(words) for words in send()]
 
 
 def lie_about_sizes(words: bytes) -> bytes:

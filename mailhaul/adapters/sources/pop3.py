@@ -9,70 +9,63 @@ after a kill, but nothing is taken for what it is not.
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from ...flows.account import Action
-from ...flows.channel import Channel, next_event
+from ...flows.channel import next_event
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.pace import Pace
-from ...flows.report import Report, Said
-from ...flows.requests import Close, RuntimeFault
+from ...flows.requests import Close, RuntimeFault, TimedOut
 from ...flows.source import (
     Arrived,
     Arriving,
     Complete,
     Listed,
-    Opened,
     Part,
     Piece,
     Uid,
     Unavailable,
 )
-from ...protocols.errors import ProtocolError
+from ...protocols.errors import (
+    ConnectionLost,
+    ProtocolError,
+    RemoteProtocolError,
+)
 from ...protocols.machine import NeedData
-from ...protocols.pop3.client import Pop3Client
+from ...protocols.pop3.client_lines import describe
 from ...protocols.pop3.commands import (
     Command,
     Delete,
     Envelope,
-    List,
     Quit,
     Retrieve,
     Stat,
     Top,
-    Uidl,
 )
 from ...protocols.pop3.events import (
     BodyChunk,
     BodyStart,
     Completed,
-    Counted,
     Line,
-    UniqueId,
 )
-from ...protocols.pop3.events import Listed as SizeListed
-from .access import Access, shown
-from .pop3_login import greet
+from .access import shown
+from .pop3_maildrop import Pop3Maildrop
+from .pop3_texts import TRIES, Doubts, Measure
 
+EMPTY_LINE = 20.0
+"""Seconds to wait for a reply after an empty line, which may have been all that comes."""
 ALL_LINES = 99_999_999
 """Lines for TOP that no message has: the whole text, which the server does not mark as read."""
-AHEAD = 200
-"""Commands on their way to a server that takes several at once."""
 GOODBYE = 60.0
 """Seconds to wait for the answer to QUIT: servers remove messages before they give it."""
-MAILLENNIUM = b"Maillennium POP3"
-"""Greeting of servers that cut what TOP asks for."""
-INBOX = "INBOX"
 SENDER_LINE = 4
 """Which line of the answer to ``*ENV`` is the envelope sender, empty for the null sender."""
 RECIPIENT_LINE = 5
 """Which one is the recipient."""
 
 
-class Pop3Source:
+class Pop3Source(Pop3Maildrop):
     """One POP3 account. See ``mailhaul.flows.source.Source`` for the methods.
 
     ``retrieve`` asks for RETR, which may mark messages as read at the server, where TOP does
@@ -81,70 +74,20 @@ class Pop3Source:
     told how many seconds the server wants between logins, where it says so.
     """
 
-    remembers = False
-    reuses_uids = True
-    expunges_all = False
-
-    def __init__(
-        self,
-        access: Access,
-        report: Report,
-        *,
-        apop: bool = False,
-        retrieve: bool = False,
-        remember: bool = False,
-        sdps: bool = False,
-        login_delay: Callable[[float], None] | None = None,
-    ) -> None:
-        self._access = access
-        self._report = report
-        self._apop = apop
-        self._wants_retrieve = retrieve
-        self._remember = remember
-        self._sdps = sdps
-        self._tell_login_delay = login_delay
-        self.timeout = access.timeout
-        self.total = 0
-        self.octets: int | None = None
-        self.in_sessions = True
-        self.mailbox = INBOX
-        self._begin()
-
     def _begin(self) -> None:
-        machine = Pop3Client(trace=self._access.trace)
-        pace = Pace(machine, self.timeout)
-        self.channel: Channel[Pop3Client] = Channel(self._access.peer, machine, pace=pace)
-        self._messages: dict[Uid, Listed] = {}
-        self._uids: dict[int, Uid] = {}
-        self._waiting: deque[Command] = deque()
+        super()._begin()
+        self._parts: deque[Part] = deque()
         self.envelope_sender: bytes | None = None
         self.envelope_recipient: bytes | None = None
         self._envelope: list[bytes] = []
         self._without_envelope: str | None = None
-        self._octets = 0
-        self._retrieve = self._wants_retrieve
-        self._login_delay = 0.0
+        self._measure = Measure()
+        self._held: tuple[Listed, Command, Measure] | None = None
+        self._doubts = Doubts()
         self._marked: list[Uid] = []
         self._deleted: list[Uid] = []
 
-    # Coming and going
-
-    async def open(self) -> None:
-        """Connect, secure the connection and log in, with a fresh machine."""
-        self._begin()
-        self.total = 0
-        greeting = await greet(self.channel, self._access, apop=self._apop)
-        capabilities = self.channel.machine.capabilities
-        lacks_top = bool(capabilities) and b"TOP" not in capabilities
-        # What was asked for by RETR is gone with QUIT there, delivered or not (RFC 2449, 6.7).
-        deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
-        wanted = self._wants_retrieve and not deletes
-        self._retrieve = wanted or lacks_top or MAILLENNIUM in greeting
-        # "900", or "900 USER" where it differs between users (RFC 2449, 6.5).
-        delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
-        self._login_delay = float(delay) if delay.isdigit() else 0.0
-        if self._tell_login_delay:
-            self._tell_login_delay(self._login_delay)
+    # Going
 
     async def close(self) -> None:
         """Say QUIT, which makes the server remove what was deleted, if it still listens."""
@@ -152,106 +95,51 @@ class Pop3Source:
         if not channel.open:
             return
         deleted, self._deleted = self._deleted, []
+        if self._at_risk:
+            await self._leave_without_quit(deleted)
+            return
+        machine = channel.machine
         try:
-            if not channel.machine.outstanding and channel.machine.state == "transaction":
+            # Behind an empty line in place of a reply, QUIT may go ahead.
+            if machine.state == "transaction" and (machine.in_doubt or not machine.outstanding):
                 reply = await self._ask(Quit())
-                if reply.positive:
+                if reply.positive and not reply.doubtful:
                     self._marked += deleted
                 elif deleted:
                     self._complain(f"the server did not remove all messages: {shown(reply.text)}")
-        except (ProtocolError, RuntimeFault):
+        except (ProtocolError, RuntimeFault) as error:
             # What was not confirmed is owed still, and the next poll will see to it.
-            pass
+            if deleted:
+                self._complain(
+                    f"{len(deleted)} deletion(s) were not confirmed at QUIT ({error}); "
+                    "the next poll sees to them"
+                )
         await Close(channel)
 
-    async def mailboxes(
-        self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
-    ) -> Sequence[str]:
-        """Return them as they are: a maildrop is one mailbox."""
-        return wanted
+    async def _leave_without_quit(self, deleted: list[Uid]) -> None:
+        """Let the server forget this session, and delete in another what was delivered.
 
-    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Look at the maildrop. Raises PollFailed (PROTOCOL) when the server refuses."""
-        self.mailbox = mailbox
-        [answer] = await self._answers(Stat())
-        counted = [event for event in answer if isinstance(event, Counted)]
-        self.total = sum(event.count for event in counted)
-        self.octets = sum(event.size for event in counted)
-        if self.total:
-            # GNU pop3d writes the ids into the messages at UIDL: their sizes are others behind it.
-            uids, sizes = await self._answers(Uidl(), List())
-            self._note(
-                {event.number: event.size for event in sizes if isinstance(event, SizeListed)},
-                told_apart({e.number: e.uid for e in uids if isinstance(e, UniqueId)}),
-            )
-        return Opened(0, False)
-
-    def _note(self, sizes: Mapping[int, int], uids: Mapping[int, bytes]) -> None:
-        self.in_sessions = uids.keys() >= sizes.keys() and not self._login_delay
-        for number in sorted(sizes):
-            uid = uids.get(number) or self._session_key(number)
-            self._messages[uid] = Listed(uid, sizes[number], number)
-            self._uids[number] = uid
-
-    def _session_key(self, number: int) -> bytes:
-        """Return a key that fits no message of any other session."""
-        return b"%d of session %b" % (number, os.urandom(8).hex().encode("ascii"))
-
-    # Listing
-
-    async def new(self, *, everything: bool) -> Sequence[Listed]:
-        """List all there is: what is new only the ledger knows."""
-        return list(self._messages.values())
-
-    async def old(self) -> Sequence[Listed]:
-        """List all there is: what is old only the ledger knows."""
-        return list(self._messages.values())
-
-    async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist."""
-        return {uid: self._messages[uid].size for uid in uids if uid in self._messages}
-
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the headers of those that still exist and can be asked for by TOP."""
-        there = [self._messages[uid] for uid in uids if uid in self._messages]
-        headers: dict[Uid, bytes] = {}
-        self._waiting.extend(Top(message.number, 0) for message in there)
-        for message in there:
-            self._send_waiting()
-            text = bytearray()
-            while not isinstance(event := await next_event(self.channel, self.timeout), Completed):
-                if isinstance(event, BodyChunk):
-                    text += event.data
-            if event.positive:
-                headers[message.uid] = bytes(text)
-        return headers
-
-    async def _answers(self, *commands: Command) -> list[list[Any]]:
-        """Ask questions, at once where the server bears that; return the events of each answer."""
-        self._waiting.extend(commands)
-        answers: list[list[Any]] = []
-        for _ in commands:
-            self._send_waiting()
-            events: list[Any] = []
-            while not isinstance(event := await next_event(self.channel, self.timeout), Completed):
-                events.append(event)
-            self._check(event)
-            answers.append(events)
-        return answers
-
-    def _check(self, reply: Completed) -> None:
-        """Raise PollFailed for a refused answer that we cannot do without."""
-        asked_for_ids = isinstance(reply.command, Uidl)
-        # A server that has them and cannot tell them now would have us read again what is ours.
-        has_ids = b"UIDL" in self.channel.machine.capabilities
-        if reply.positive or (asked_for_ids and not self._remember and not has_ids):
+        Without QUIT there is no UPDATE state: nothing is removed (RFC 1939, section 6).
+        """
+        self._complain(
+            f"the server deletes what was read (EXPIRE 0), and {len(self._at_risk)} message(s) are "
+            "to stay: the connection is closed without QUIT"
+        )
+        await Close(self.channel)
+        if not deleted or self._login_delay:
             return
-        what = f"{type(reply.command).__name__.upper()} failed: {shown(reply.text)}"
-        if asked_for_ids and self._remember:
-            what += (
-                '; without unique ids mail that is kept would come again and again: use "no keep"'
-            )
-        raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: {what}")
+        marked = self._marked
+        sizes = await self.sizes(deleted)
+        try:
+            await self.open()
+            await self.select(self.mailbox, read_only=False)
+            there = await self.sizes(deleted)
+            self.perform(Action.DELETE, [uid for uid in there if there[uid] == sizes.get(uid)])
+            await self.finish()
+        except (PollFailed, ProtocolError, RuntimeFault) as error:
+            self._complain(f"{len(deleted)} deletion(s) wait for the next poll: {error}")
+        await self.close()
+        self._marked = [*marked, *self._marked]
 
     async def _ask(self, command: Command) -> Completed:
         self.channel.machine.send(command)
@@ -265,37 +153,38 @@ class Pop3Source:
 
     def request(self, message: Listed) -> None:
         """Ask for a message."""
+        self._known[message.uid] = message
         if self._sdps:
             self._waiting.append(Envelope(message.number))
-        command = Retrieve if self._retrieve else whole
+        command = Retrieve if self._retrieve or message.number in self._top_refused else whole
         self._waiting.append(command(message.number))
         self._send_waiting()
 
-    def _send_waiting(self) -> None:
-        """Send what the server may be asked for now: nothing where it has broken the rules."""
-        machine = self.channel.machine
-        most = AHEAD if b"PIPELINING" in machine.capabilities else 1
-        while self._waiting and machine.state != "error" and len(machine.outstanding) < most:
-            machine.send(self._waiting.popleft())
-
     def pull(self) -> Part | None:
         """Return the next part of what was asked for, or None until more has arrived."""
-        while True:
-            event = self.channel.machine.next_event()
+        while not self._parts:
+            try:
+                event = self.channel.machine.next_event()
+            except RemoteProtocolError as fault:
+                if not self._held:
+                    raise
+                held, self._held = self._held, None
+                return self._unproved(held[0], fault)
             if isinstance(event, NeedData):
                 return None
+            if self._held:
+                held, self._held = self._held, None
+                self._parts.append(self._believed(*held))
             if part := self._hear(event):
-                return part
+                self._parts.append(part)
+        return self._parts.popleft()
 
     def _hear(self, event: Any) -> Part | None:
         match event:
             case BodyStart(number):
-                message = self._messages[self._uids[number]]
-                self._octets = 0
-                if self._without_envelope is None:
-                    return Arriving(message.uid, number, message.size)
+                return self._begin_text(self._listing.numbered(number))
             case BodyChunk(data):
-                self._octets += len(data)
+                self._measure.feed(data)
                 if self._without_envelope is None:
                     return Piece(data)
             case Line(text):
@@ -303,11 +192,22 @@ class Pop3Source:
             case Completed(Envelope()):
                 self._end_envelope(event)
             case Completed(Retrieve(number) | Top(number)):
-                return self._end_text(self._messages[self._uids[number]], event)
+                return self._end_text(self._listing.numbered(number), event)
             case Completed(Delete(number)):
-                self._end_delete(self._uids[number], event)
+                self._end_delete(number, event)
+            case Completed(Stat()):
+                self._send_waiting()
             case _:
                 pass
+        return None
+
+    def _begin_text(self, message: Listed) -> Part | None:
+        self._measure = Measure()
+        if message.number in self._top_refused and not self._retrieve:
+            # RETR works where TOP did not, so it is TOP that this server refuses.
+            self._turn_to_retr()
+        if self._without_envelope is None:
+            return Arriving(message.uid, message.number, message.size)
         return None
 
     def _end_envelope(self, reply: Completed) -> None:
@@ -324,25 +224,76 @@ class Pop3Source:
 
     def _end_text(self, message: Listed, reply: Completed) -> Part | None:
         why, self._without_envelope = self._without_envelope, None
-        if why is not None:
-            self._send_waiting()
-            return Unavailable(message.uid, f"*ENV: {why}")
-        if reply.positive:
-            self._send_waiting()
-            return Arrived(Complete(message.uid, self._octets), message.size)
-        if isinstance(reply.command, Top) and not self.channel.machine.outstanding:
-            # Nothing else is on its way, which would have to come behind this one.
-            self._turn_to_retr(message.number)
-            return None
+        part: Part | None
+        if reply.doubtful:
+            self._doubts.note(message.uid, 0)
+            part = self._once_more(message, "an empty line came in place of a reply")
+        elif why is not None:
+            part = Unavailable(message.uid, f"*ENV: {why}")
+        elif not reply.positive:
+            part = self._end_refused(message, reply)
+        elif self._measure.octets == message.size:
+            part = Arrived(Complete(message.uid, message.size), message.size)
+        else:
+            part = None
+            self._held = message, reply.command, self._measure
+        machine = self.channel.machine
+        if self._held and not machine.outstanding and machine.state != "error":
+            machine.send(Stat())
         self._send_waiting()
-        return Unavailable(message.uid, shown(reply.text))
+        return part
 
-    def _turn_to_retr(self, number: int) -> None:
-        """Ask again by RETR, which every server knows; and so for all that is not sent yet."""
+    def _end_refused(self, message: Listed, reply: Completed) -> Part | None:
+        """Ask again by RETR, which every server knows; a text that RETR refuses is not there."""
+        self._at_risk.discard(message.number)
+        if isinstance(reply.command, Retrieve):
+            return Unavailable(message.uid, shown(reply.text))
+        self._top_refused.add(message.number)
+        if self.channel.machine.outstanding:
+            # Others are on their way, which would come before this one.
+            return Unavailable(message.uid, shown(reply.text), again=True)
+        self._waiting.appendleft(Retrieve(message.number))
+        return None
+
+    def _turn_to_retr(self) -> None:
+        """Ask by RETR from here on, and so for all that is not sent yet."""
         self._retrieve = True
-        waiting = [Top(number, 0), *self._waiting]
-        self._waiting = deque(Retrieve(c.number) if isinstance(c, Top) else c for c in waiting)
-        self._send_waiting()
+        self._waiting = deque(
+            Retrieve(c.number) if isinstance(c, Top) else c for c in self._waiting
+        )
+
+    # Whether what came is the message
+    #
+    # A server that does not stuff a line that is a lone dot ends the text too early, and goes on
+    # with it where the next reply is due. So a text whose octets are not those announced is held
+    # until the next reply has begun as a reply. Where nothing else was asked for that is STAT's,
+    # which every server knows and which no text looks like.
+
+    def _unproved(self, message: Listed, fault: RemoteProtocolError) -> Part:
+        """Return what becomes of a held text that no reply followed; the fault is raised next."""
+        if isinstance(fault, ConnectionLost):
+            # Perhaps at the next message: what was asked for alone will show whose fault it is.
+            self._one_by_one = True
+            return Unavailable(message.uid, "the connection ended right after it", again=True)
+        return Unavailable(
+            message.uid,
+            "its text goes on after a line with a lone dot, which the server should have doubled "
+            "(RFC 1939, section 3)",
+        )
+
+    def _believed(self, message: Listed, command: Command, measure: Measure) -> Part:
+        """Return what becomes of a held text whose end was one."""
+        why = measure.doubt(message.size)
+        if not why or self._doubts.note(message.uid, measure.octets):
+            return Arrived(Complete(message.uid, measure.octets), message.size)
+        if isinstance(command, Top):
+            self._turn_to_retr()
+        elif not measure.octets:
+            return Unavailable(message.uid, why)
+        return self._once_more(message, why)
+
+    def _once_more(self, message: Listed, why: str) -> Part:
+        return Unavailable(message.uid, why, again=self._doubts.tried(message.uid) < TRIES)
 
     # Settling
 
@@ -350,19 +301,24 @@ class Pop3Source:
         """Ask the server to delete messages. To be marked is the ledger's business here."""
         if action is not Action.DELETE:
             self._marked += uids
+            for uid in uids:
+                self._known.pop(uid, None)
             return
-        self._waiting += [Delete(self._messages[uid].number) for uid in uids]
+        unknown = [uid for uid in uids if uid not in self._known]
+        self._known.update(self._listing.find(unknown))
+        there = [self._known.pop(uid) for uid in uids if uid in self._known]
+        self._waiting += [Delete(message.number) for message in there]
         self._send_waiting()
 
-    def _end_delete(self, uid: Uid, reply: Completed) -> None:
+    def _end_delete(self, number: int, reply: Completed) -> None:
         self._send_waiting()
+        if reply.doubtful:
+            return
         if reply.positive:
-            self._deleted.append(uid)
+            self._deleted.append(self._listing.numbered(number).uid)
+            self._at_risk.discard(number)
         else:
             self._complain(f"the server does not delete a message: {shown(reply.text)}")
-
-    def _complain(self, what: str) -> None:
-        self._report(Said(f"{self._access.peer}: {what}", error=True))
 
     def confirmed(self) -> Sequence[Uid]:
         """Return, once, what is settled: deletions only behind a QUIT that went well."""
@@ -370,29 +326,23 @@ class Pop3Source:
         return confirmed
 
     async def finish(self) -> None:
-        """Wait for all answers."""
-        while self.channel.machine.outstanding or self._waiting:
+        """Wait for all answers. Raises PollFailed (PROTOCOL) for an empty line in place of one."""
+        machine = self.channel.machine
+        while machine.outstanding or self._waiting:
             self._send_waiting()
-            self._hear(await next_event(self.channel, self.timeout))
+            try:
+                seconds = min(self.timeout, EMPTY_LINE) if machine.in_doubt else self.timeout
+                self._hear(await next_event(self.channel, seconds))
+            except TimedOut:
+                if not machine.in_doubt:
+                    raise
+                owed = describe(machine.outstanding[0])
+                raise PollFailed(
+                    ExitCode.PROTOCOL,
+                    f"{self._access.peer}: an empty line came in place of the reply to {owed}",
+                ) from None
 
 
 def whole(number: int) -> Top:
     """Return what asks for all of a message."""
     return Top(number, ALL_LINES)
-
-
-def told_apart(uids: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Return unique ids that are unique.
-
-    Where several messages have the same one, each gets its place among them and their count:
-    when one of them goes, none of the others can be taken for it.
-    """
-    counts = Counter(uids.values())
-    places: Counter[bytes] = Counter()
-    apart: dict[int, bytes] = {}
-    for number, uid in uids.items():
-        places[uid] += 1
-        apart[number] = uid
-        if counts[uid] > 1:
-            apart[number] = b"%b (%d of %d)" % (uid, places[uid], counts[uid])
-    return apart

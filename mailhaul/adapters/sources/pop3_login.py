@@ -24,27 +24,68 @@ APOP = b"APOP"
 _BUSY = re.compile(rb"lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]", re.IGNORECASE)
 _OUT_OF_SERVICE = re.compile(rb"service.*unavailable", re.IGNORECASE | re.DOTALL)
 _BUSY_CODES = {ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY, ResponseCode.SYS_TEMP}
+CAPA, STLS = b"CAPA", b"STLS"
 
 
-async def greet(channel: Channel[Pop3Client], access: Access, *, apop: bool = False) -> bytes:
+class Avoided:
+    """What this server refuses and hangs up on, and what can be done without.
+
+    Some servers close the connection after a command that they do not know. Each such command is
+    left out when we connect once more, as fetchmail does after a refused CAPA.
+    """
+
+    def __init__(self) -> None:
+        self.names: set[bytes] = set()
+        self.last: bytes | None = None
+        """What was refused last, if no other command has been answered well since then."""
+
+    def learn(self) -> bool:
+        """Leave out what was refused before the server hung up; return whether that is news."""
+        last, self.last = self.last, None
+        if last is None or last in self.names:
+            return False
+        self.names.add(last)
+        return True
+
+
+async def greet(
+    channel: Channel[Pop3Client],
+    access: Access,
+    avoided: Avoided | None = None,
+    *,
+    apop: bool = False,
+) -> bytes:
     """Open the connection and bring it to the point where messages can be listed.
 
     Returns what the server greeted us with. ``apop`` says that the password must not be sent but
     proved (``protocol apop``). Raises PollFailed for what the server refuses, and what the machine
-    and runtime raise.
+    and runtime raise; ``avoided`` then knows whether it is worth another try.
     """
+    avoided = avoided or Avoided()
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
     greeting: Greeted | TurnedAway = await next_event(channel, access.timeout)
     if isinstance(greeting, TurnedAway):
-        reply = Completed(Capa(), False, greeting.text, greeting.code)
-        raise refused(access, reply, "turned us away")
-    await secure(channel, access)
-    await log_in(channel, access, apop=apop)
-    if not channel.machine.capabilities:
-        await ask(channel, Capa(), access)
+        raise turned_away(access, greeting)
+    await secure(channel, access, avoided)
+    await log_in(channel, access, avoided, apop=apop)
+    if not channel.machine.capabilities or differs_between_users(channel):
+        await ask_capabilities(channel, access, avoided)
     return greeting.text
+
+
+def differs_between_users(channel: Channel[Pop3Client]) -> bool:
+    """Tell whether CAPA says other things of this user than of all (RFC 2449, 6.5 and 6.7)."""
+    told = channel.machine.capabilities
+    return any(b"USER" in told.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
+
+
+async def ask_capabilities(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
+    """Ask what the server can do, unless it hangs up on the question."""
+    if CAPA not in avoided.names:
+        reply: Completed = await ask(channel, Capa(), access)
+        avoided.last = None if reply.positive else CAPA
 
 
 async def ask(channel: Channel[Pop3Client], command: Command, access: Access) -> Any:
@@ -68,6 +109,9 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     from .throttled import is_throttled
 
     sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
+    if reply.code in {ResponseCode.AUTH, ResponseCode.SYS_PERM}:
+        # A code says more than a word: an account that is locked is not one that is in use.
+        return PollFailed(ExitCode.AUTHFAIL, sentence)
     if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
     if _OUT_OF_SERVICE.search(reply.text) or is_throttled(reply.text):
@@ -75,12 +119,21 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     return PollFailed(ExitCode.AUTHFAIL, sentence)
 
 
-async def secure(channel: Channel[Pop3Client], access: Access) -> None:
+def turned_away(access: Access, greeting: TurnedAway) -> PollFailed:
+    """Return what a greeting means that lets nobody in: nothing about a password not yet sent."""
+    reply = Completed(Capa(), False, greeting.text, greeting.code)
+    failure = refused(access, reply, "turned us away")
+    if failure.code is ExitCode.AUTHFAIL and greeting.code is not ResponseCode.AUTH:
+        failure.code = ExitCode.SOCKET
+    return failure
+
+
+async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
     """Start TLS as the user's rules say."""
     if channel.tls or access.tls is TlsMode.NEVER:
         return
-    await ask(channel, Capa(), access)
-    offered = b"STLS" in channel.machine.capabilities
+    await ask_capabilities(channel, access, avoided)
+    offered = STLS in channel.machine.capabilities and STLS not in avoided.names
     if access.tls is TlsMode.OFFERED and not offered:
         return
     if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
@@ -95,6 +148,8 @@ async def secure(channel: Channel[Pop3Client], access: Access) -> None:
             f"{access.peer}: the server refuses STLS ({shown(granted.text)}), which your "
             'configuration requires; use "ssl", or "sslproto \'\'" to go without TLS',
         )
+    else:
+        avoided.last = STLS
 
 
 def needs_no_tls(access: Access) -> bool:
@@ -102,7 +157,9 @@ def needs_no_tls(access: Access) -> bool:
     return access.preauth and not access.tls_asked
 
 
-async def log_in(channel: Channel[Pop3Client], access: Access, *, apop: bool) -> None:
+async def log_in(
+    channel: Channel[Pop3Client], access: Access, avoided: Avoided, *, apop: bool
+) -> None:
     """Log in. Raises PollFailed (AUTHFAIL, LOCKBUSY, SERVBUSY, PROTOCOL)."""
     if access.preauth:
         # fetchmail goes straight to STAT: the user vouches that ssh has logged us in.
@@ -113,16 +170,20 @@ async def log_in(channel: Channel[Pop3Client], access: Access, *, apop: bool) ->
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
     reply = Completed(Capa(), False)
-    for way in [APOP] if apop else await ways_of(channel, access):
+    ways = [APOP] if apop else await ways_of(channel, access, avoided)
+    for way in [way for way in ways if way not in avoided.names] or ways:
         reply = await try_way(channel, access, way)
         if reply.positive:
+            avoided.last = None
             return
         if reply.code in _BUSY_CODES:
             break
+        # A server may hang up on a mechanism that it announces; not where the password is wrong.
+        avoided.last = None if reply.code is ResponseCode.AUTH else way
     raise refused(access, reply, f"does not let {access.user} in")
 
 
-async def ways_of(channel: Channel[Pop3Client], access: Access) -> list[bytes]:
+async def ways_of(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> list[bytes]:
     """Return the ways to log in here. Raises PollFailed if there is none."""
     if not access.may_show_password and not channel.tls:
         raise PollFailed(
@@ -132,7 +193,7 @@ async def ways_of(channel: Channel[Pop3Client], access: Access) -> list[bytes]:
     if access.auth == "password" or (channel.tls and access.auth == "any" and not certificate):
         return [COMMAND]
     if not channel.machine.capabilities:
-        await ask(channel, Capa(), access)
+        await ask_capabilities(channel, access, avoided)
     from .ways import ways_in  # most polls need no more than USER and PASS
 
     found = ways_in(
@@ -170,6 +231,9 @@ async def prove(channel: Channel[Pop3Client], command: Apop, access: Access) -> 
     try:
         reply: Completed = await ask(channel, command, access)
     except LocalProtocolError as error:
+        if channel.machine.timestamp:
+            # The server has closed after its greeting: that says nothing against the password.
+            raise
         raise PollFailed(
             ExitCode.AUTHFAIL, f"{access.peer}: no login by APOP is possible: {error}"
         ) from None

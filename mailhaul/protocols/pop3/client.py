@@ -64,10 +64,22 @@ from .events import (
     TurnedAway,
     UniqueId,
 )
-from .replies import number, split_code, split_status, timestamp_of, two_numbers, unique_id
+from .replies import (
+    listed_size,
+    number,
+    split_code,
+    split_status,
+    timestamp_of,
+    two_numbers,
+    unique_id,
+)
 
 CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
+LISTING_BLOCK = 32 * 1024
+"""Octets of LIST and UIDL that are read in one go."""
+EMPTY_LINES = 8
+"""Empty lines before one reply that are passed over. Exchange Online has sent some after DELE."""
 
 INPUTS: dict[type, str] = {
     **dict.fromkeys((Capa, Lang), "question"),
@@ -98,6 +110,10 @@ class Pop3Client:
     ``capabilities`` is what CAPA said last: names in upper case, with their arguments. Commands
     may go ahead of replies where that holds PIPELINING (RFC 2449, section 6.6); elsewhere
     ``send`` refuses. ``timestamp`` is the greeting's, for APOP.
+
+    An empty line where a reply is due may belong to the last reply, or stand in place of this one.
+    It is passed over, and from then until all replies have come the client is ``in_doubt``: nothing
+    but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
@@ -114,6 +130,10 @@ class Pop3Client:
         self._text: DotReader | None = None
         self._lines: list[bytes] | None = None
         self._listed = 0
+        self._listed_octets = 0
+        self._empty_lines = 0
+        self._may_be_shifted = False
+        self._late_fault: RemoteProtocolError | None = None
         self._status = Completed(Stat(), True)
         self._challenged = False
         self._initial_response: bytes | None = None
@@ -122,6 +142,7 @@ class Pop3Client:
         self._fault: RemoteProtocolError | None = None
         self.capabilities: dict[bytes, bytes] = {}
         self.timestamp: bytes | None = None
+        self.in_doubt = False
 
     # The face of every machine
 
@@ -162,6 +183,13 @@ class Pop3Client:
             raise LocalProtocolError("the connection is of no more use")
         if len(self._input) and not self._pending and self._facts.state in QUIET:
             self._fault = self._unasked()
+        if isinstance(command, Quit) and self._pending and not self._text and self._lines is None:
+            # An empty line that has come in place of a reply lets QUIT go ahead.
+            try:
+                self._pass_over_empty_lines()
+            except LimitExceeded as fault:
+                self._fault = fault
+        if self._fault:
             return
         match command:
             case Respond(response):
@@ -212,6 +240,7 @@ class Pop3Client:
             raise LocalProtocolError("STLS inside TLS")
         name = INPUTS.get(type(command), "maildrop_command")
         self._advance(f"{name}_sent", describe(command))
+        self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
         self._pending.append(command)
         match command:
             case Pass(password) | Apop(_, password):
@@ -242,8 +271,15 @@ class Pop3Client:
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         last = self._pending[-1]
+        if self.in_doubt and isinstance(command, Quit):
+            return
         ahead = b"PIPELINING" in self.capabilities
-        if not ahead or isinstance(last, (*ALONE, Quit)) or isinstance(command, ALONE):
+        if (
+            not ahead
+            or self.in_doubt
+            or isinstance(last, (*ALONE, Quit))
+            or isinstance(command, ALONE)
+        ):
             raise LocalProtocolError(
                 f"{describe(command)} has to wait for the reply to {describe(last)}"
             )
@@ -267,6 +303,10 @@ class Pop3Client:
                     return chunk
                 if not text.over:
                     return self._at_end() if self._ended else NEED_DATA
+                continue
+            if self._late_fault:
+                raise self._late_fault
+            if self._read_listing():
                 continue
             self._look_ahead()
             line = self._take_line()
@@ -300,12 +340,35 @@ class Pop3Client:
                 raise RemoteProtocolError(INJECTED)
             if state == "leaving":
                 raise RemoteProtocolError("something came behind the server's good-bye")
-            if not self._pending:
-                raise self._unasked()
+            if self._lines is not None:
+                return
+            if self._pending:
+                self._pass_over_empty_lines()
+            elif fault := self._unasked():
+                raise fault
 
-    def _unasked(self) -> RemoteProtocolError:
+    def _unasked(self) -> RemoteProtocolError | None:
+        """Return the fault of a server that speaks unasked, if that is what it does."""
+        try:
+            self._pass_over_empty_lines()
+        except LimitExceeded as fault:
+            return fault
+        # The first half of an empty line is nothing yet.
+        if self._input.head(2) in (b"", b"\r"):
+            return None
         line = self._hidden.clean_cut(self._input.head(80))
         return RemoteProtocolError("a reply to nothing that we asked", state=self.state, line=line)
+
+    def _pass_over_empty_lines(self) -> None:
+        """Drop empty lines where a reply is due or nothing is. Raises LimitExceeded."""
+        while self._input.head(1) == b"\n" or self._input.head(2) == b"\r\n":
+            self._input.take_line(self._limits.reply_line)
+            self._empty_lines += 1
+            if self._empty_lines > EMPTY_LINES:
+                raise LimitExceeded("empty lines between replies", EMPTY_LINES)
+            if self._pending:
+                self.in_doubt = True
+                self._may_be_shifted = self._may_be_shifted or len(self._pending) > 1
 
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None
@@ -329,7 +392,11 @@ class Pop3Client:
         positive, text = status
         code, text = split_code(text)
         # The text is for people; numbers and unique ids are data, and read before it is cleaned.
-        self._status = Completed(command, positive, self._hidden.clean(text), code)
+        cleaned = self._hidden.clean(text)
+        # Where the last reply that is due has come, none was missing.
+        doubtful = self._may_be_shifted and len(self._pending) > 1
+        self._status = Completed(command, positive, cleaned, code, doubtful)
+        self._empty_lines = 0
         if positive:
             self._begin_answer(command, text)
         else:
@@ -373,7 +440,7 @@ class Pop3Client:
                 return
             case Capa() | List(None) | Uidl(None) | Lang(None) | Envelope():
                 self._lines = []
-                self._listed = 0
+                self._listed = self._listed_octets = 0
                 return
             case Stat():
                 self._events.append(Counted(*two_numbers(text, "reply to STAT", digits)))
@@ -396,14 +463,9 @@ class Pop3Client:
         if line.startswith(b"."):
             line = line[1:]
         self._listed += 1
-        digits = self._limits.digits
         match self._pending[0]:
-            case List():
-                self._count(self._limits.listing_lines, "lines of LIST")
-                self._events.append(Listed(*two_numbers(line, "a line of LIST", digits)))
-            case Uidl():
-                self._count(self._limits.listing_lines, "lines of UIDL")
-                self._events.append(UniqueId(*unique_id(line, digits)))
+            case List() | Uidl() as command:
+                self._take_listed(command, line)
             case Capa():
                 self._count(self._limits.capabilities, "capabilities")
                 if self._lines is not None:
@@ -411,6 +473,54 @@ class Pop3Client:
             case _:
                 self._count(self._limits.reply_lines, "lines of a reply")
                 self._events.append(Line(line))
+
+    def _read_listing(self) -> bool:
+        """Take all lines of a listing that are there, of which there may be a million.
+
+        Return whether there were any.
+        """
+        command = self._pending[0] if self._lines is not None else None
+        if not isinstance(command, List | Uidl):
+            return False
+        block = self._input.take_lines(LISTING_BLOCK)
+        lines = block.split(b"\n")
+        last = len(lines) - 1
+        for place in range(last):
+            line = lines[place].removesuffix(b"\r")
+            if line == b".":
+                self._input.put_back(b"\n".join(lines[place + 1 :]))
+                self._end_list()
+                break
+            self._listed += 1
+            try:
+                if len(lines[place]) > self._limits.reply_line:
+                    raise LimitExceeded("reply line", self._limits.reply_line)
+                self._take_listed(command, line.removeprefix(b"."))
+            except RemoteProtocolError as fault:
+                # What came before is handed out first.
+                self._late_fault = fault
+                break
+        return bool(block)
+
+    def _take_listed(self, command: List | Uidl, line: bytes) -> None:
+        """Take one line of a listing. One that says nothing of use is about no other message."""
+        what = describe(command)
+        self._count(self._limits.listing_lines, f"lines of {what}")
+        self._listed_octets += len(line)
+        if self._listed_octets > self._limits.listing_octets:
+            raise LimitExceeded(f"octets of {what}", self._limits.listing_octets)
+        if split_status(line):
+            raise RemoteProtocolError(f"a reply inside the answer to {what}", line=line)
+        digits = self._limits.digits
+        if isinstance(command, List):
+            if size := listed_size(line, digits):
+                self._events.append(Listed(*size))
+            return
+        try:
+            self._events.append(UniqueId(*unique_id(line, digits)))
+        except RemoteProtocolError:
+            # This message has no id that it could be remembered by.
+            return
 
     def _count(self, limit: int, name: str) -> None:
         if self._listed > limit:
@@ -443,6 +553,9 @@ class Pop3Client:
     def _conclude(self) -> None:
         """The reply to the oldest command is over: move the dialogue on."""
         command = self._pending.popleft()
+        if not self._pending:
+            # As many replies came as were due.
+            self.in_doubt = self._may_be_shifted = False
         good = self._status.positive
         match command:
             case StartTls():

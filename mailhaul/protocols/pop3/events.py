@@ -95,13 +95,15 @@ class BodyChunk(Record):
 class Completed(Record):
     """The reply to a command, and for a text or a list its end: +OK or -ERR.
 
-    ``code`` is what the reply says to programs, if it is one that we know.
+    ``code`` is what the reply says to programs, if it is one that we know. ``doubtful`` says that
+    it may be the reply to another command: an empty line came where one of several was due.
     """
 
     command: Command
     positive: bool
     text: bytes = b""
     code: ResponseCode | None = None
+    doubtful: bool = False
 
 
 class TlsReady(Record):

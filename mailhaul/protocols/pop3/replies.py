@@ -58,6 +58,19 @@ def two_numbers(text: bytes, what: str, digits: int) -> tuple[int, int]:
     return number(words[0], what, digits), number(words[1], what, digits)
 
 
+def listed_size(line: bytes, digits: int) -> tuple[int, int] | None:
+    """Return message number and octets of a line of LIST, or None where it names no message.
+
+    A size that cannot be read is 0, as one that the server does not tell.
+    """
+    words = line.split(None, 2)
+    if not words or not words[0].isdigit() or len(words[0]) > digits:
+        return None
+    size = words[1] if len(words) > 1 else b""
+    known = size.isdigit() and len(size) <= digits
+    return int(words[0]), int(size) if known else 0
+
+
 def number(word: bytes, what: str, digits: int) -> int:
     """Return a number. Raises RemoteProtocolError for what is none."""
     if not word.isdigit() or len(word) > digits:

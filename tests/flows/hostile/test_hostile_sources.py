@@ -292,9 +292,9 @@ WILD_POP3: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
     "STAT below nothing": ({"stat": b"+OK -1 -1\r\n"}, []),
     "STAT of exabytes": ({"stat": b"+OK 1 %b\r\n" % HUGE}, [b"mine"]),
     "STAT of four billion messages": ({"stat": b"+OK 4294967295 1\r\n"}, [b"mine"]),
-    "a size below nothing": ({"list": b"+OK\r\n1 -40\r\n.\r\n"}, []),
+    "a size below nothing": ({"list": b"+OK\r\n1 -40\r\n.\r\n"}, [b"mine"]),
     "a size of exabytes": ({"list": b"+OK\r\n1 %b\r\n.\r\n" % HUGE}, [b"mine"]),
-    "a size of 30 digits": ({"list": b"+OK\r\n1 " + b"9" * 30 + b"\r\n.\r\n"}, []),
+    "a size of 30 digits": ({"list": b"+OK\r\n1 " + b"9" * 30 + b"\r\n.\r\n"}, [b"mine"]),
     "message 0": ({"list": b"+OK\r\n0 40\r\n.\r\n", "uidl": b"+OK\r\n0 abc\r\n.\r\n"}, []),
     "a unique id of 1000 octets": (
         {"uidl": b"+OK\r\n1 " + b"u" * 1000 + b"\r\n.\r\n"},
@@ -352,5 +352,5 @@ def test_a_text_without_end_is_given_up_far_behind_its_announced_size(
     with pytest.raises(PollFailed, match="1 message") as failed:
         world.poll(Pop3Source)
 
-    assert failed.value.code is ExitCode.SOCKET
+    assert failed.value.code is ExitCode.PROTOCOL
     assert world.received.messages == []

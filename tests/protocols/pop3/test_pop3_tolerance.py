@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from mailhaul.protocols.errors import (
+    ConnectionLost,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from mailhaul.protocols.pop3.client import Pop3Client
-from mailhaul.protocols.pop3.commands import Capa, List, Noop, Retrieve, Stat, Uidl, User
+from mailhaul.protocols.pop3.commands import (
+    Capa,
+    Delete,
+    List,
+    Noop,
+    Quit,
+    Retrieve,
+    Stat,
+    Uidl,
+    User,
+)
 from mailhaul.protocols.pop3.events import (
     BodyChunk,
     BodyStart,
@@ -113,3 +129,94 @@ def test_texts_for_people_may_hold_any_octets() -> None:
     client = Pop3Client()
     assert hear(client, b"+OK gr\xfc\xdf\0 dich") == [Greeted(None, b"gr\xfc\xdf\0 dich")]
     assert ask(client, User(b"joe"), b"+OK \xff")[0] == Completed(User(b"joe"), True, b"\xff")
+
+
+# Empty lines
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_empty_lines_between_replies_are_passed_over(end: bytes) -> None:
+    client = in_transaction()
+    for _ in range(5):
+        assert feed(client, [end] * 3) == []
+        assert ask(client, Noop(), b"+OK") == [Completed(Noop(), True)]
+        client.send(Noop())
+        assert feed(client, [end, end + b"+OK\r\n"]) == [Completed(Noop(), True)]
+        assert not client.in_doubt
+
+
+def test_half_an_empty_line_is_nothing_yet() -> None:
+    client = in_transaction()
+    assert feed(client, [b"\r"]) == []
+    client.send(Noop())
+    assert feed(client, [b"\n+OK\r\n"]) == [Completed(Noop(), True)]
+    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+        feed(client, [b"\r", b"x"])
+
+
+def test_empty_lines_are_too_many_one_by_one_or_all_at_once() -> None:
+    for pieces in ([b"\r\n"] * 9, [b"\r\n" * 9]):
+        for asked in (True, False):
+            client = in_transaction()
+            if asked:
+                client.send(Noop())
+            with pytest.raises(LimitExceeded, match="empty lines"):
+                feed(client, pieces)
+    client = in_transaction()
+    client.receive_data(b"\r\n" * 9)
+    client.send(Noop())
+    assert client.data_to_send() == []
+    with pytest.raises(LimitExceeded, match="empty lines"):
+        client.next_event()
+
+
+def test_where_one_of_several_replies_may_be_missing_all_but_the_last_are_doubtful() -> None:
+    client = in_transaction(b"PIPELINING")
+    for number in (1, 2, 3):
+        client.send(Delete(number))
+    assert feed(client, [b"+OK\r\n\r\n"]) == [Completed(Delete(1), True)]
+    assert client.in_doubt
+    with pytest.raises(LocalProtocolError, match="has to wait"):
+        client.send(Delete(4))
+    assert feed(client, [b"+OK\r\n+OK\r\n"]) == [
+        Completed(Delete(2), True, doubtful=True),
+        # As many replies came as were due.
+        Completed(Delete(3), True),
+    ]
+    assert not client.in_doubt
+    client.send(Delete(4))
+    client.send(Delete(5))
+    assert hear(client, b"+OK", b"+OK") == [Completed(Delete(4), True), Completed(Delete(5), True)]
+
+
+def test_behind_an_empty_line_in_place_of_a_reply_quit_may_be_said() -> None:
+    client = in_transaction()
+    client.send(Delete(1))
+    with pytest.raises(LocalProtocolError, match="has to wait"):
+        client.send(Quit())
+    client.receive_data(b"\r\n")
+    client.send(Quit())
+    assert hear(client, b"+OK bye") == [Completed(Delete(1), True, b"bye", doubtful=True)]
+    client.receive_eof()
+    with pytest.raises(ConnectionLost):
+        client.next_event()
+
+
+# Listings
+
+
+def test_a_line_of_a_listing_that_says_nothing_is_about_no_other_message() -> None:
+    client = in_transaction()
+    odd = [b"2", b"2 ", b"", b"two b", b"-2 b", b"2 " + b"u" * 1025]
+    assert ask(client, Uidl(), b"+OK", b"1 a", *odd, b"3 c", b".") == [
+        UniqueId(1, b"a"),
+        UniqueId(3, b"c"),
+        Completed(Uidl(), True),
+    ]
+    assert ask(client, List(), b"+OK", b"1 5", b"2", b"3 x", b"", b"four 4", b"5 -5", b".") == [
+        Listed(1, 5),
+        Listed(2, 0),
+        Listed(3, 0),
+        Listed(5, 0),
+        Completed(List(), True),
+    ]

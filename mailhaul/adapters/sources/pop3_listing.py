@@ -1,0 +1,247 @@
+"""What LIST and UIDL said of a maildrop, held so that a million messages fit.
+
+A dict of records takes some 300 octets for each message, and this takes some 20 and its unique id:
+numbers and sizes stand in arrays, the ids one after the other in one block. Records are made
+when somebody looks at them.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import overload
+
+from ...flows.source import Listed, Uid
+from ...protocols.errors import LimitExceeded
+
+MOST = 2**32 - 1
+"""The highest number, and the largest size, that is held: no server has more."""
+OUT_OF_ORDER = 100_000
+"""Lines of a listing that does not ascend, as all servers' do, that are put in order."""
+REPEATED = 150_000
+REPEATED_OCTETS = 4 * 1024 * 1024
+"""Unique ids, each of several messages, that are told apart, and the octets of them all."""
+
+
+class Listing(Sequence[Listed]):
+    """All messages of a maildrop, in order. ``named_only`` leaves out those without unique id.
+
+    ``total`` is the server's word for how many there are: a higher number that only UIDL knows is
+    none of them. First ids and sizes are added as the server tells them, then ``close`` puts them
+    together.
+    """
+
+    def __init__(self, total: int, *, named_only: bool = False) -> None:
+        self._total = total
+        self._named_only = named_only
+        self._session = os.urandom(8).hex().encode("ascii")
+        self._id_numbers = array("I")
+        self._ids = bytearray()
+        self._ends = array("I", [0])
+        self._numbers = array("I")
+        self._sizes = array("I")
+        self._places: Sequence[int] = ()
+        self._table = array("i", [-1])
+        self._apart: dict[int, bytes] = {}
+        self.nameless = 0
+        """How many messages have no unique id."""
+        self.latest_nameless = True
+        """Whether these are the last ones: mail that came between UIDL and LIST is."""
+
+    def add_id(self, number: int, uid: bytes) -> None:
+        """Take a line of UIDL."""
+        if 1 <= number <= MOST:
+            self._id_numbers.append(number)
+            self._ids += uid
+            self._ends.append(len(self._ids))
+
+    def add_size(self, number: int, size: int) -> None:
+        """Take a line of LIST."""
+        if 1 <= number <= MOST:
+            self._numbers.append(number)
+            self._sizes.append(min(size, MOST))
+
+    def close(self) -> None:
+        """Bring ids and sizes together. Raises LimitExceeded for what nobody could hold."""
+        if self._id_numbers == self._numbers and ascends(self._numbers):
+            self._places = range(len(self._numbers))
+        else:
+            self._merge()
+        self._id_numbers = array("I")
+        self._tell_apart()
+
+    def _merge(self) -> None:
+        """Make one entry for each number that is in either list; one without size gets 0."""
+        ids, sizes = in_order(self._id_numbers), in_order(self._numbers)
+        highest_named = self._id_numbers[ids[-1]] if ids else 0
+        numbers, octets, places = array("I"), array("I"), array("i")
+        for number, of_id, of_size in merged(self._id_numbers, ids, self._numbers, sizes):
+            if of_id < 0:
+                self.nameless += 1
+                self.latest_nameless = self.latest_nameless and number > highest_named
+                if self._named_only:
+                    continue
+            if of_size < 0 and number > self._total:
+                continue
+            numbers.append(number)
+            octets.append(self._sizes[of_size] if of_size >= 0 else 0)
+            places.append(of_id)
+        self._numbers, self._sizes, self._places = numbers, octets, places
+
+    def _tell_apart(self) -> None:
+        """Find unique ids that several messages have, and give each a place among them."""
+        repeated = self._index()
+        if not repeated:
+            return
+        found: dict[int, bytes] = {}
+        octets = 0
+        for index, uid in enumerate(self._uids()):
+            if uid in repeated:
+                found[index] = uid
+                octets += len(uid)
+                check_repeated(len(found), octets)
+        self._apart = told_apart(found)
+        self._index()
+
+    def _index(self) -> set[bytes]:
+        """Make a table from the hashes of ids to their places; return ids that come again.
+
+        It is open addressing by hand: a dict would hold each id as an object of its own.
+        """
+        self._table = table = array("i", [-1]) * (1 << max(3, (2 * len(self)).bit_length()))
+        mask = len(table) - 1
+        repeated: set[bytes] = set()
+        octets = 0
+        for index, uid in enumerate(self._uids()):
+            slot = hash(uid) & mask
+            while (there := table[slot]) >= 0:
+                if self._uid_at(there) == uid:
+                    if uid not in repeated:
+                        repeated.add(uid)
+                        octets += len(uid)
+                        check_repeated(len(repeated), octets)
+                    break
+                slot = (slot + 1) & mask
+            else:
+                table[slot] = index
+        return repeated
+
+    def _place_of(self, uid: Uid) -> int:
+        """Return the place of this message, or -1."""
+        mask = len(self._table) - 1
+        slot = hash(uid) & mask
+        while (there := self._table[slot]) >= 0 and self._uid_at(there) != uid:
+            slot = (slot + 1) & mask
+        return there
+
+    def _uids(self) -> Iterator[bytes]:
+        return (self._uid_at(index) for index in range(len(self._numbers)))
+
+    def _uid_at(self, index: int) -> bytes:
+        if self._apart and index in self._apart:
+            return self._apart[index]
+        place = self._places[index]
+        if place < 0:
+            # A key that fits no message of any other session.
+            return b"%d of session %b" % (self._numbers[index], self._session)
+        return bytes(self._ids[self._ends[place] : self._ends[place + 1]])
+
+    # Looking at them
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the server told any unique id."""
+        return bool(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Listed: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Listed]: ...
+    def __getitem__(self, index: int | slice) -> Listed | list[Listed]:
+        if isinstance(index, slice):
+            return [self._at(place) for place in range(*index.indices(len(self)))]
+        return self._at(range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Listed]:
+        return map(self._at, range(len(self)))
+
+    def _at(self, index: int) -> Listed:
+        return Listed(self._uid_at(index), self._sizes[index], self._numbers[index])
+
+    def numbered(self, number: int) -> Listed:
+        """Return the message with this number. Raises KeyError if there is none."""
+        index = bisect_left(self._numbers, number)
+        if index == len(self) or self._numbers[index] != number:
+            raise KeyError(number)
+        return self._at(index)
+
+    def find(self, uids: Iterable[Uid]) -> dict[Uid, Listed]:
+        """Return those of these messages that are there."""
+        places = {uid: self._place_of(uid) for uid in uids}
+        return {uid: self._at(place) for uid, place in places.items() if place >= 0}
+
+
+def check_repeated(count: int, octets: int) -> None:
+    """Raise LimitExceeded for more unique ids of several messages than are told apart."""
+    if count > REPEATED:
+        raise LimitExceeded("unique ids that come more than once", REPEATED)
+    if octets > REPEATED_OCTETS:
+        raise LimitExceeded("octets of unique ids that come more than once", REPEATED_OCTETS)
+
+
+def ascends(numbers: Sequence[int]) -> bool:
+    """Tell whether each number is above the one before."""
+    if len(numbers) and numbers[0] == 1 and numbers[-1] == len(numbers):
+        return numbers == array("I", range(1, len(numbers) + 1))
+    return all(numbers[place] < numbers[place + 1] for place in range(len(numbers) - 1))
+
+
+def in_order(numbers: Sequence[int]) -> Sequence[int]:
+    """Return the places of these numbers in ascending order; of equal ones the last counts."""
+    if ascends(numbers):
+        return range(len(numbers))
+    if len(numbers) > OUT_OF_ORDER:
+        raise LimitExceeded("lines of a listing out of order", OUT_OF_ORDER)
+    last = {number: place for place, number in enumerate(numbers)}
+    return [last[number] for number in sorted(last)]
+
+
+def merged(
+    left: Sequence[int], left_order: Sequence[int], right: Sequence[int], right_order: Sequence[int]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield each number in either list with its place in both, -1 where it is not there."""
+    i = j = 0
+    while i < len(left_order) or j < len(right_order):
+        at_left = left[left_order[i]] if i < len(left_order) else MOST + 1
+        at_right = right[right_order[j]] if j < len(right_order) else MOST + 1
+        number = min(at_left, at_right)
+        yield (
+            number,
+            left_order[i] if at_left == number else -1,
+            right_order[j] if at_right == number else -1,
+        )
+        i += at_left == number
+        j += at_right == number
+
+
+def told_apart(uids: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return unique ids that are unique.
+
+    Where several messages have the same one, each gets its place among them and their count:
+    when one of them goes, none of the others can be taken for it.
+    """
+    counts = Counter(uids.values())
+    places: Counter[bytes] = Counter()
+    apart: dict[int, bytes] = {}
+    for number, uid in uids.items():
+        places[uid] += 1
+        apart[number] = uid
+        if counts[uid] > 1:
+            apart[number] = b"%b (%d of %d)" % (uid, places[uid], counts[uid])
+    return apart

@@ -1,0 +1,271 @@
+"""A POP3 session up to the point where messages can be read: the login, and what is there.
+
+What is read from it and deleted is pop3.py's affair.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...flows.channel import Channel
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.pace import Pace
+from ...flows.report import Report, Said
+from ...flows.requests import Close, Wait
+from ...flows.source import (
+    Listed,
+    Opened,
+    Uid,
+)
+from ...protocols.errors import (
+    ConnectionLost,
+    LocalProtocolError,
+)
+from ...protocols.machine import NeedData
+from ...protocols.pop3.client import Pop3Client
+from ...protocols.pop3.commands import (
+    Command,
+    List,
+    Retrieve,
+    Stat,
+    Top,
+    Uidl,
+)
+from ...protocols.pop3.events import (
+    BodyChunk,
+    BodyStart,
+    Completed,
+    Counted,
+    UniqueId,
+)
+from ...protocols.pop3.events import Listed as SizeListed
+from .access import Access, shown
+from .pop3_listing import Listing
+from .pop3_login import Avoided, greet
+
+UIDL = b"UIDL"
+NO_KEEP = 'without unique ids mail that is kept would come again and again: use "no keep"'
+HEADER = 64 * 1024
+"""Octets of a header that are looked at to know a message again."""
+AHEAD = 200
+"""Commands on their way to a server that takes several at once."""
+MAILLENNIUM = b"Maillennium POP3"
+"""Greeting of servers that cut what TOP asks for."""
+INBOX = "INBOX"
+
+
+class Pop3Maildrop:
+    """One POP3 account: connecting, listing, and asking without marking anything as read."""
+
+    remembers = False
+    reuses_uids = True
+    expunges_all = False
+
+    def __init__(
+        self,
+        access: Access,
+        report: Report,
+        *,
+        apop: bool = False,
+        retrieve: bool = False,
+        remember: bool = False,
+        sdps: bool = False,
+        login_delay: Callable[[float], None] | None = None,
+    ) -> None:
+        self._access = access
+        self._report = report
+        self._apop = apop
+        self._wants_retrieve = retrieve
+        self._remember = remember
+        self._sdps = sdps
+        self._tell_login_delay = login_delay
+        self._avoided = Avoided()
+        # Whether replies and commands cannot be paired where several commands are on their way.
+        self._one_by_one = False
+        self.timeout = access.timeout
+        self.total = 0
+        self.octets: int | None = None
+        self.in_sessions = True
+        self.mailbox = INBOX
+        self._begin()
+
+    def _begin(self) -> None:
+        machine = Pop3Client(trace=self._access.trace)
+        pace = Pace(machine, self.timeout)
+        self.channel: Channel[Pop3Client] = Channel(self._access.peer, machine, pace=pace)
+        self._listing = Listing(0)
+        self._known: dict[Uid, Listed] = {}
+        self._waiting: deque[Command] = deque()
+        self._top_refused: set[int] = set()
+        self._retrieve = self._wants_retrieve
+        self._has_top = True
+        self._deletes = False
+        self._at_risk: set[int] = set()
+        self._login_delay = 0.0
+
+    # Coming
+
+    async def open(self) -> None:
+        """Connect, secure the connection and log in, with a fresh machine."""
+        greeting = await self._greet()
+        self.total = 0
+        capabilities = self.channel.machine.capabilities
+        self._has_top = not capabilities or b"TOP" in capabilities
+        # What was asked for by RETR is gone with QUIT there, delivered or not (RFC 2449, 6.7).
+        self._deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
+        wanted = self._wants_retrieve and not self._deletes
+        self._retrieve = wanted or not self._has_top or MAILLENNIUM in greeting
+        # "900", or "900 USER" where it differs between users (RFC 2449, 6.5).
+        delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
+        self._login_delay = float(delay) if delay.isdigit() else 0.0
+        if self._tell_login_delay:
+            self._tell_login_delay(self._login_delay)
+
+    async def _greet(self) -> bytes:
+        """Connect and log in; once more where the server hangs up on what can be left out."""
+        while True:
+            self._begin()
+            try:
+                return await greet(self.channel, self._access, self._avoided, apop=self._apop)
+            except (ConnectionLost, LocalProtocolError):
+                if not self._avoided.learn():
+                    raise
+                await Close(self.channel)
+
+    async def mailboxes(
+        self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """Return the first of them: a maildrop is one mailbox, whatever it is called."""
+        return wanted[:1]
+
+    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
+        """Look at the maildrop. Raises PollFailed (PROTOCOL) when the server refuses."""
+        self.mailbox = mailbox
+        try:
+            await self._look()
+        except (ConnectionLost, LocalProtocolError):
+            if not self._avoided.learn():
+                raise
+            await Close(self.channel)
+            await self.open()
+            await self._look()
+        return Opened(0, False)
+
+    async def _look(self) -> None:
+        """Ask what there is: STAT, UIDL, LIST."""
+        self.octets = 0
+        await self._answers(self._count, Stat())
+        self._listing = listing = Listing(self.total, named_only=self._remember)
+        if self.total:
+            # GNU pop3d writes the ids into the messages at UIDL: their sizes are others behind it.
+            questions = [List()] if UIDL in self._avoided.names else [Uidl(), List()]
+            await self._answers(self._note, *questions)
+        listing.close()
+        if self._remember and listing.nameless:
+            self._say_nameless(listing)
+        self.in_sessions = not (listing.nameless or self._login_delay)
+
+    def _count(self, event: Any) -> None:
+        if isinstance(event, Counted):
+            self.total = event.count
+            self.octets = event.size
+
+    def _note(self, event: Any) -> None:
+        match event:
+            case UniqueId(number, uid):
+                self._listing.add_id(number, uid)
+            case SizeListed(number, size):
+                self._listing.add_size(number, size)
+            case _:
+                pass
+
+    def _say_nameless(self, listing: Listing) -> None:
+        """Say what is left because nobody could know tomorrow that it was read today."""
+        if not listing.has_ids:
+            raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: UIDL gave no ids: {NO_KEEP}")
+        if not listing.latest_nameless:
+            # Mail that came between UIDL and LIST has its id in the next poll.
+            self._complain(f"{listing.nameless} message(s) are left: {NO_KEEP}")
+
+    # Listing
+
+    async def new(self, *, everything: bool) -> Sequence[Listed]:
+        """List all there is: what is new only the ledger knows."""
+        return self._listing
+
+    async def old(self) -> Sequence[Listed]:
+        """List all there is: what is old only the ledger knows."""
+        return self._listing
+
+    async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
+        """Return the octets of those of these messages that still exist."""
+        found = self._listing.find(uids)
+        self._known.update(found)
+        return {uid: message.size for uid, message in found.items()}
+
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers of those that still exist, by TOP; none where that cannot be used."""
+        if not self._has_top:
+            return {}
+        found = self._listing.find(uids)
+        self._known.update(found)
+        headers: dict[Uid, bytearray] = {}
+
+        def take(event: Any) -> None:
+            match event:
+                case BodyStart(number):
+                    headers[self._listing.numbered(number).uid] = bytearray()
+                case BodyChunk(data):
+                    header = headers[next(reversed(headers))]
+                    header += data[: HEADER - len(header)]
+                case _:
+                    pass
+
+        await self._answers(take, *[Top(message.number, 0) for message in found.values()])
+        return {uid: bytes(header) for uid, header in headers.items() if header}
+
+    async def _answers(self, take: Callable[[Any], None], *commands: Command) -> None:
+        """Ask questions, at once where the server bears that, and hand on what comes."""
+        self._waiting.extend(commands)
+        machine = self.channel.machine
+        for _ in commands:
+            self._send_waiting()
+            while not isinstance(event := machine.next_event(), Completed):
+                if isinstance(event, NeedData):
+                    await Wait([self.channel], self.timeout)
+                else:
+                    take(event)
+            self._check(event)
+
+    def _check(self, reply: Completed) -> None:
+        """Raise PollFailed for a refused answer that we cannot do without."""
+        asked_for_ids = isinstance(reply.command, Uidl)
+        # A server that has them and cannot tell them now would have us read again what is ours.
+        has_ids = b"UIDL" in self.channel.machine.capabilities
+        if reply.positive or isinstance(reply.command, Top):
+            self._avoided.last = None
+            return
+        if asked_for_ids and not self._remember and not has_ids:
+            self._avoided.last = UIDL
+            return
+        what = f"{type(reply.command).__name__.upper()} failed: {shown(reply.text)}"
+        if asked_for_ids and self._remember:
+            what += f"; {NO_KEEP}"
+        raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: {what}")
+
+    def _send_waiting(self) -> None:
+        """Send what the server may be asked for now: nothing where it has broken the rules."""
+        machine = self.channel.machine
+        self._one_by_one = self._one_by_one or machine.in_doubt
+        ahead = b"PIPELINING" in machine.capabilities and not self._one_by_one
+        most = AHEAD if ahead and not (self._deletes and self._retrieve) else 1
+        while self._waiting and machine.state != "error" and len(machine.outstanding) < most:
+            command = self._waiting.popleft()
+            if self._deletes and isinstance(command, Retrieve):
+                self._at_risk.add(command.number)
+            machine.send(command)
+
+    def _complain(self, what: str) -> None:
+        self._report(Said(f"{self._access.peer}: {what}", error=True))

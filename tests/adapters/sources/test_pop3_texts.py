@@ -1,0 +1,229 @@
+"""What a POP3 server sends counts as the message only if it can be what LIST announced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mailhaul.adapters.sources.pop3_texts import Doubts, Measure
+from mailhaul.flows.outcome import ExitCode
+from tests.adapters.sources.pop3_scripts import (
+    PIPELINED,
+    PLAIN,
+    Answer,
+    HangUp,
+    Server,
+    World,
+    letter,
+    lines,
+    stuffed,
+)
+
+LONG = b"a line of text\r\n" * 100
+WAYS = pytest.mark.parametrize("capabilities", [PLAIN, PIPELINED], ids=["serial", "pipelined"])
+
+
+def measured(*pieces: bytes) -> Measure:
+    measure = Measure()
+    for piece in pieces:
+        measure.feed(piece)
+    return measure
+
+
+# Measuring
+
+
+@pytest.mark.parametrize(
+    ("text", "announced", "doubtful"),
+    [
+        (letter(1), len(letter(1)), False),
+        (letter(1), 10, False),
+        (letter(1), 0, False),
+        # By a few octets, or by one for each line.
+        (letter(1), len(letter(1)) + 40, False),
+        (letter(1).replace(b"\r\n", b"\n"), len(letter(1)), False),
+        (b"\r\n\r\n\r\n".replace(b"\r\n", b"\n"), 6, False),
+        (b"\r\ntext\r\n", 14, False),
+        # Much less, nothing, a header alone.
+        (letter(1, LONG), 2 * len(letter(1, LONG)) + 1, True),
+        (b"", 1, True),
+        (letter(1, b""), len(letter(1)) + 100, True),
+        (letter(1, b"\r\n"), len(letter(1)) + 100, True),
+        (letter(1, b"").replace(b"\r\n", b"\n"), len(letter(1, b"")), False),
+    ],
+)
+def test_what_is_suspicious_about_a_text(text: bytes, announced: int, doubtful: bool) -> None:
+    assert bool(measured(text).doubt(announced)) is doubtful
+    bytewise = measured(*[text[n : n + 1] for n in range(len(text))])
+    assert bytewise.doubt(announced) == measured(text).doubt(announced)
+
+
+def test_two_texts_that_agree_are_believed_but_nothing_is_never_a_text() -> None:
+    doubts = Doubts()
+    assert [doubts.note(b"a", octets) for octets in (5, 7, 5)] == [False, False, True]
+    assert [doubts.note(b"b", 0) for _ in range(3)] == [False] * 3
+    assert (doubts.tried(b"a"), doubts.tried(b"b"), doubts.tried(b"c")) == (3, 3, 0)
+
+
+# Polls
+
+
+def header_alone(server: Server, rest: bytes) -> bytes:
+    text = server.messages[int(rest.split()[0]) - 1]
+    return b"+OK\r\n" + text[: text.index(b"\r\n\r\n") + 4] + b".\r\n"
+
+
+def nothing(server: Server, rest: bytes) -> bytes:
+    return b"+OK\r\n.\r\n"
+
+
+@WAYS
+@pytest.mark.parametrize("odd", [header_alone, nothing])
+def test_where_top_cuts_texts_retr_is_asked(
+    tmp_path: Path, capabilities: Sequence[bytes], odd: Answer
+) -> None:
+    messages = [letter(n, LONG) for n in (1, 2, 3)]
+    world = World(tmp_path, Server(messages, {b"TOP": odd}, capabilities))
+    assert world.poll() is ExitCode.SUCCESS
+    assert sorted(world.subjects()) == [b"1", b"2", b"3"]
+    assert set(world.bodies()) == {LONG}
+    assert world.server.messages == []
+    assert world.server.verbs().count(b"RETR") == 3
+
+
+def test_what_retr_does_not_send_either_stays(tmp_path: Path) -> None:
+    odd: dict[bytes, Answer] = {b"TOP": nothing, b"RETR": nothing}
+    world = World(tmp_path, Server([letter(1)], odd))
+    for _ in range(3):
+        world.poll()
+    assert (world.received.messages, world.server.messages) == ([], [letter(1)])
+    assert "announced 73 octets and sent 0" in world.said
+
+
+def test_a_size_that_is_wrong_by_much_is_one_if_two_ways_agree(tmp_path: Path) -> None:
+    odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
+    world = World(tmp_path, Server([letter(1)], odd))
+    assert world.poll() is ExitCode.SUCCESS
+    assert (world.subjects(), world.server.messages) == ([b"1"], [])
+    assert [v for v in world.server.verbs() if v in {b"TOP", b"RETR"}] == [b"TOP", b"RETR"]
+
+
+def test_where_only_retr_is_there_two_of_them_have_to_agree(tmp_path: Path) -> None:
+    odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
+    world = World(tmp_path, Server([letter(1)], odd, (b"USER", b"UIDL")))
+    assert world.poll() is ExitCode.SUCCESS
+    assert (world.subjects(), world.server.messages) == ([b"1"], [])
+    assert world.server.verbs().count(b"RETR") == 2
+
+
+def test_texts_that_never_agree_are_not_believed(tmp_path: Path) -> None:
+    sent: list[bytes] = []
+
+    def another(server: Server, rest: bytes) -> bytes:
+        sent.append(letter(1, b"x" * len(sent) + b"\r\n"))
+        return b"+OK\r\n" + sent[-1] + b".\r\n"
+
+    odd: dict[bytes, Answer] = {
+        b"LIST": lambda server, rest: lines(b"1 100000"),
+        b"TOP": another,
+        b"RETR": another,
+    }
+    world = World(tmp_path, Server([letter(1)], odd))
+    assert world.poll() is ExitCode.SMTP
+    assert (len(sent), world.received.messages, len(world.server.messages)) == (3, [], 1)
+
+
+@WAYS
+def test_sizes_that_are_a_little_wrong_cost_no_second_text(
+    tmp_path: Path, capabilities: Sequence[bytes]
+) -> None:
+    def short(server: Server, rest: bytes) -> bytes:
+        return lines(*(b"%d %d" % (n, len(t) - 9) for n, t in enumerate(server.messages, 1)))
+
+    messages = [letter(n, LONG) for n in range(1, 6)]
+    world = World(tmp_path, Server(messages, {b"LIST": short}, capabilities))
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.subjects() == [b"1", b"2", b"3", b"4", b"5"]
+    verbs = world.server.verbs()
+    assert (verbs.count(b"TOP"), verbs.count(b"RETR")) == (5, 0)
+    # One question more for each, where no other reply follows.
+    assert verbs.count(b"STAT") == 1 + (1 if capabilities is PIPELINED else 5)
+
+
+def test_sizes_that_are_right_cost_no_question(tmp_path: Path) -> None:
+    world = World(tmp_path, Server([letter(n) for n in (1, 2, 3)]))
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.server.verbs().count(b"STAT") == 1
+
+
+# A lone dot that is not stuffed
+
+DOTTED = letter(2, b"before\r\n" * 50 + b".\r\nafter the dot\r\nlast line\r\n")
+
+
+def as_it_is(server: Server, rest: bytes) -> bytes:
+    return b"+OK\r\n" + server.messages[int(rest.split()[0]) - 1] + b".\r\n"
+
+
+@WAYS
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("less", [0, 100, 200], ids=lambda less: f"announced-{less}-less")
+def test_half_a_text_is_never_handed_on_or_deleted(
+    tmp_path: Path, capabilities: Sequence[bytes], place: int, less: int
+) -> None:
+    def sizes(server: Server, rest: bytes) -> bytes:
+        return lines(*(b"%d %d" % (n, len(t) - less) for n, t in enumerate(server.messages, 1)))
+
+    messages = [letter(1, LONG), letter(3, LONG)]
+    messages.insert(place, DOTTED)
+    odd: dict[bytes, Answer] = {b"TOP": as_it_is, b"RETR": as_it_is, b"LIST": sizes}
+    world = World(tmp_path, Server(messages, odd, capabilities))
+    for _ in range(6):
+        world.poll()
+    assert DOTTED in world.server.messages
+    assert b"2" not in world.subjects()
+    assert "goes on after a line with a lone dot" in world.said
+
+
+def test_one_that_is_not_stuffed_at_the_very_end_is_noticed(tmp_path: Path) -> None:
+    odd: dict[bytes, Answer] = {b"TOP": as_it_is, b"RETR": as_it_is}
+    world = World(tmp_path, Server([letter(1, b"text\r\n.\r\n")], odd))
+    for _ in range(3):
+        world.poll()
+    assert (len(world.server.messages), world.received.messages) == (1, [])
+
+
+def test_half_a_line_after_a_text_proves_nothing(tmp_path: Path) -> None:
+    odd: dict[bytes, Answer] = {
+        b"LIST": lambda server, rest: lines(b"1 150"),
+        b"STAT": lambda server, rest: b"+OK 1 1" if b"TOP" in server.verbs() else None,
+    }
+    world = World(tmp_path, Server([letter(1)], odd))
+    assert world.poll() is ExitCode.SOCKET
+    assert (world.received.messages, len(world.server.messages)) == ([], 1)
+
+
+def test_a_server_that_dies_at_the_next_message_does_not_take_this_one_along(
+    tmp_path: Path,
+) -> None:
+    def dies(server: Server, rest: bytes) -> bytes | None:
+        if rest.startswith(b"2 "):
+            raise HangUp(b"")
+        return None
+
+    def short(server: Server, rest: bytes) -> bytes:
+        return lines(*(b"%d %d" % (n, len(t) - 9) for n, t in enumerate(server.messages, 1)))
+
+    odd: dict[bytes, Answer] = {b"TOP": dies, b"LIST": short}
+    world = World(tmp_path, Server([letter(n, LONG) for n in (1, 2)], odd))
+    world.poll()
+    assert world.subjects() == [b"1"]
+
+
+def test_dots_that_are_stuffed_arrive(tmp_path: Path) -> None:
+    world = World(tmp_path, Server([DOTTED]))
+    assert stuffed(DOTTED) != DOTTED
+    assert world.poll() is ExitCode.SUCCESS
+    assert (world.bodies(), world.server.messages) == ([DOTTED.partition(b"\r\n\r\n")[2]], [])
