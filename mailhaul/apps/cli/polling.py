@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -66,6 +68,8 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
 def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
     """Poll one account while nothing else goes on."""
     engine = Engine(time.monotonic, around.witness)
+    lines = lines.of(whose(settings))
+    around = replace(around, tracer=partial(tracer, lines))
     return blocking.run(poll_account(settings, around, lines), engine)
 
 
@@ -80,17 +84,17 @@ def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> 
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
-        tape=tape_for(configuration.run),
+        tape=tape_for(configuration.run, lines),
     )
 
 
-def tape_for(run: RunSettings) -> Tape | None:
+def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
     """Return what writes the transcript that the user wants. Raises PollFailed (IOERR)."""
     if run.trace is None:
         return None
     from .transcript import open_tape
 
-    return open_tape(run.trace, bodies=run.trace_bodies)
+    return open_tape(run.trace, lines.complain, bodies=run.trace_bodies)
 
 
 def combined(codes: Sequence[ExitCode]) -> ExitCode:
@@ -120,8 +124,18 @@ async def poll_account(
                     around.tape.hide(secret.reveal())
         code = await poll_locked(settings, around, lines, source)
     except PollFailed as failure:
-        lines.complain(str(failure))
-        code = failure.code
+        return failed(failure, settings, lines)
+    return completed(code, settings, lines)
+
+
+def failed(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say why a poll has failed; return its code."""
+    lines.complain(str(failure))
+    return completed(failure.code, settings, lines)
+
+
+def completed(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say that a poll is over, and how it went unless it simply succeeded; return its code."""
     lines.detail(f"{about(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
         lines.say(status_line(code))
@@ -173,6 +187,11 @@ def kind_of_sink(settings: AccountSettings) -> str:
     return "LMTP" if settings.lmtp else "SMTP"
 
 
+def whose(settings: AccountSettings) -> str:
+    """Return how people call an account."""
+    return f"{settings.remote_user}@{settings.pollname}"
+
+
 def about(settings: AccountSettings) -> str:
     """Return how a verbose run introduces an account."""
     moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
@@ -183,7 +202,7 @@ def about(settings: AccountSettings) -> str:
 def with_password(settings: AccountSettings) -> AccountSettings:
     """Ask for a password that is missing, if there is somebody to ask.
 
-    Raises PollFailed (AUTHFAIL) otherwise.
+    Raises PollFailed: AUTHFAIL where there is nobody, IOERR where what has the password fails.
     """
     if settings.password is None and settings.keeps_password_elsewhere:
         from ...adapters.config.passwords import password_from
@@ -191,15 +210,14 @@ def with_password(settings: AccountSettings) -> AccountSettings:
         return settings.with_password(password_from(settings))
     if not needs_password(settings):
         return settings
-    whose = f"{settings.remote_user}@{settings.pollname}"
     if not os.isatty(0):
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"can't find a password for {whose}. Give one in the rc file or in ~/.netrc",
+            f"can't find a password for {whose(settings)}. Give one in the rc file or in ~/.netrc",
         )
     from getpass import getpass
 
-    typed = getpass(f"Enter password for {escape(whose)}: ")
+    typed = getpass(f"Enter password for {escape(whose(settings))}: ")
     return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
 
 
