@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -26,16 +27,19 @@ async def run(
     engine: Engine | None = None,
     gate: GateOf | None = None,
     desk: Desk | None = None,
+    threads: Threads | None = None,
 ) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
     All its streams are closed and its children ended when it is over or cancelled. A connection
     waits for its turn where ``gate`` names a limiter for its address; the time of waiting is not
-    taken from its own. What flows note in something that they share is done at their ``desk``.
+    taken from its own. What flows note in something that they share is done at their ``desk``,
+    other work that blocks in ``threads``.
     """
     engine = engine or Engine(trio.current_time)
     turns = Turns(gate)
     desk = desk or Desk()
+    threads = threads or Threads()
     try:
         request = flow.send(None)
         step = 0
@@ -49,7 +53,7 @@ async def run(
                 else:
                     await trio.lowlevel.checkpoint()
                 await turns.before(request)
-                answer = await finish(engine.perform(request), desk)
+                answer = await finish(engine.perform(request), desk, threads)
             except Exception as error:
                 request = flow.throw(error)
             else:
@@ -61,6 +65,47 @@ async def run(
         flow.close()
         engine.abandon()
         turns.end()
+
+
+class Threads:
+    """Where flows have work done that blocks.
+
+    A cancellation waits for the end of it: a message that is half written must not be begun anew
+    beside it. But what never ends (a file on a server that is gone) must not keep the program from
+    ending: ``give_up`` leaves it behind.
+    """
+
+    def __init__(self, at_a_time: int = 40) -> None:
+        self._room = trio.CapacityLimiter(at_a_time)
+        self._counted = trio.CapacityLimiter(math.inf)
+        self._running: set[trio.CancelScope] = set()
+        self._given_up = False
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return the result of a call, or raise what it raises."""
+        whose = object()
+        # Here a cancellation is heard at once: nothing has begun.
+        await self._room.acquire_on_behalf_of(whose)
+        with trio.CancelScope(shield=True) as scope:
+            self._running.add(scope)
+            try:
+                if self._given_up:
+                    scope.cancel()
+                return await trio.to_thread.run_sync(
+                    call, abandon_on_cancel=True, limiter=self._counted
+                )
+            finally:
+                self._running.discard(scope)
+                self._room.release_on_behalf_of(whose)
+        # The flow ends with the program; until then there is nothing to tell it.
+        await trio.sleep_forever()
+        raise AssertionError("nobody sleeps for ever")
+
+    def give_up(self) -> None:
+        """Wait no longer for what is under way; its flows will be cancelled."""
+        self._given_up = True
+        for scope in [*self._running]:
+            scope.cancel()
 
 
 class Turns:
@@ -92,7 +137,7 @@ class Turns:
             limiter.release_on_behalf_of(channel)
 
 
-async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
+async def finish(steps: Generator[Step, Any, Any], desk: Desk, threads: Threads) -> Any:
     """Take the steps of one answer, waiting as they ask."""
     try:
         step = next(steps)
@@ -105,7 +150,7 @@ async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
                     if step.shared:
                         result = await desk.do(step.call)
                     else:
-                        result = await trio.to_thread.run_sync(step.call)
+                        result = await threads.run(step.call)
                 except Exception as error:
                     step = steps.throw(error)
                 else:

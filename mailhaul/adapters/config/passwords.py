@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
+from typing import IO, cast
 
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.secret import Secret
@@ -112,8 +113,7 @@ class Asking:
 
     def _printed(self, child: subprocess.Popen[bytes]) -> bytes:
         """Return what a command prints until its end. Raises TimeoutError."""
-        assert child.stdout
-        with child.stdout as output:
+        with cast(IO[bytes], child.stdout) as output:
             data = self._read(output.fileno(), lambda: child.poll() is not None)
         try:
             left = 0.0 if self._given_up else self._deadline - time.monotonic()

@@ -48,13 +48,17 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
             sys.stdout.write(ask(path, "metrics"))
             return ExitCode.SUCCESS
         answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
+        said = json.loads(answer)
+        if isinstance(said, dict) and "error" in said:
+            lines.complain(str(said["error"]))
+            return ExitCode.UNDEFINED
     except OSError:
         lines.complain("no mailhaul daemon is running")
         return ExitCode.EXCLUDE
     if action == "status":
-        sys.stdout.write(answer if "--json" in arguments else table(json.loads(answer)))
+        sys.stdout.write(answer if "--json" in arguments else table(said))
         return ExitCode.SUCCESS
-    accounts = json.loads(answer)["accounts"]
+    accounts = said["accounts"]
     for account in accounts:
         lines.say(f"{account}: {action}")
     if not accounts:
@@ -75,7 +79,7 @@ def ask(path: str, request: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(SECONDS)
         sock.connect(path)
-        sock.sendall(request.encode() + b"\n")
+        sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
         return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from io import TextIOBase
 from typing import TextIO, cast
 
 from ...flows.outcome import ExitCode, PollFailed
@@ -15,6 +18,12 @@ from .lines import PROGRAM, Lines, escape
 
 class LogLines(Lines):
     """Lines for readers who are not there: what comes in pieces is written as one line."""
+
+    def close(self) -> None:
+        """Let go of the file; nothing more is written."""
+        if self.out not in (sys.stdout, sys.stderr) and isinstance(self.out, TextIOBase):
+            with suppress(OSError, ValueError):
+                self.out.close()
 
     def raw(self, text: str, account: str = "") -> None:
         """Write a line like any other."""

@@ -148,7 +148,7 @@ def start_daemon(
             pidfile.write(configuration.globals.daemon)
         from ..daemon.service import serve
 
-        return serve(configuration, caller, log or lines, arguments)
+        return serve(configuration, caller, log or lines, arguments, pidfile)
     finally:
         pidfile.release()
 

@@ -234,20 +234,7 @@ def plan(
         domains = settings.fetchdomains or (around.hostname,)
         return EtrnPoll(access, domains, around.hostname, report)
     source = source or source_of(settings, around, report)
-    if settings.maildir is not None:
-        name, sink = maildir_sink(settings.maildir, around)
-    elif settings.append is not None:
-        from .append import append_sink
-
-        name, sink = append_sink(settings, settings.append, around)
-    elif settings.mbox is not None:
-        name, sink = mbox_sink(settings.mbox, around)
-    elif settings.bsmtp is not None:
-        name, sink = bsmtp_sink(settings.bsmtp)
-    elif settings.mda is not None:
-        name, sink = mda_sink(settings, settings.mda)
-    else:
-        name, sink = smtp_sink(settings, around)
+    name, sink = sink_of(settings, around)
     account = account_of(settings, around.check, policy_of(settings, around.globals))
     multidrop = multidrop_of(settings, around)
     if kind_of(settings) == "pop3":
@@ -263,6 +250,23 @@ def plan(
         around.stopping,
         around.reminders,
     )
+
+
+def sink_of(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of the sink of an account, and what makes it."""
+    if settings.maildir is not None:
+        return maildir_sink(settings.maildir, around)
+    if settings.append is not None:
+        from .append import append_sink
+
+        return append_sink(settings, settings.append, around)
+    if settings.mbox is not None:
+        return mbox_sink(settings.mbox, around)
+    if settings.bsmtp is not None:
+        return bsmtp_sink(settings.bsmtp)
+    if settings.mda is not None:
+        return mda_sink(settings, settings.mda)
+    return smtp_sink(settings, around)
 
 
 def take_over(settings: AccountSettings, around: Surroundings, account: Account, sink: str) -> None:

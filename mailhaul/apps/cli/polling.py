@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ...adapters.config.load import Configuration
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings, RunSettings
 from ...adapters.ledger.lock import AccountLock
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import LedgerFault, SqliteLedger
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.machine import Trace
@@ -52,17 +53,41 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     try:
         waiting = any(one.idle for one in accounts) and not configuration.run.check
         if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
-            return combined([run_alone(one, around, lines) for one in accounts])
-        from ..daemon.side_by_side import poll_side_by_side
+            codes: Sequence[ExitCode] = [run_alone(one, around, lines) for one in accounts]
+            number = 0
+        else:
+            from ..daemon.side_by_side import poll_side_by_side
 
-        # Who is asked for a password should not have to guess which poll wants it.
-        accounts = tuple(with_typed_password(settings) for settings in accounts)
-        codes, number = poll_side_by_side(accounts, around, lines)
+            # Who is asked for a password should not have to guess which poll wants it.
+            accounts = tuple(with_typed_password(settings) for settings in accounts)
+            codes, number = poll_side_by_side(accounts, around, lines)
+        note_successes(accounts, codes, around, lines)
     finally:
         around.ledger.close()
     if number:
         raise Interrupted(number)
     return combined(codes)
+
+
+def note_successes(
+    accounts: Sequence[AccountSettings],
+    codes: Sequence[ExitCode],
+    around: Surroundings,
+    lines: Lines,
+) -> None:
+    """Leave behind when each account was polled well last: for a daemon, and for who asks it."""
+    from ...flows.schedule import GOOD
+
+    now = time.time()
+    keys = told_apart(key_of(one) for one in accounts)
+    times = {key: now for key, code in zip(keys, codes, strict=True) if code in GOOD}
+    if not times or around.check:
+        return
+    try:
+        around.ledger.went_well(times)
+    except LedgerFault as fault:
+        # The mail has come; nothing depends on this.
+        lines.detail(str(fault))
 
 
 def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
@@ -190,6 +215,25 @@ def kind_of_sink(settings: AccountSettings) -> str:
 def whose(settings: AccountSettings) -> str:
     """Return how people call an account."""
     return f"{settings.remote_user}@{settings.pollname}"
+
+
+def key_of(settings: AccountSettings) -> str:
+    """Return what an entry is known by over runs and reloads: what it polls, not where it stands.
+
+    One user may have several entries at one server.
+    """
+    service = f":{settings.service}" if settings.service is not None else ""
+    usual = settings.folders in ((), ("INBOX",))
+    folders = "" if usual else f" ({','.join(settings.folders)})"
+    return f"{whose(settings)} {settings.protocol}{service}{folders}"
+
+
+def told_apart(keys: Iterable[str]) -> Iterator[str]:
+    """Yield the keys; those that are the same, of entries with several sinks, have a number."""
+    times: Counter[str] = Counter()
+    for key in keys:
+        times[key] += 1
+        yield key if times[key] == 1 else f"{key} #{times[key]}"
 
 
 def about(settings: AccountSettings) -> str:
