@@ -20,7 +20,7 @@ class Log(Lines):
         """Write there from now on."""
         before, self._current = self._current, to
         to.never_wait()
-        if isinstance(before, LogLines):
+        if isinstance(before, LogLines) and before is not to:
             before.close()
 
     def say(self, text: str, account: str = "") -> None:

@@ -25,6 +25,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
 from ..cli.background import PidFile, default_pidfile
 from ..cli.lines import Lines
+from ..cli.logs import LogLines
 from ..cli.main import logged
 from ..cli.plan import local_hostname
 from ..cli.polling import surroundings
@@ -82,6 +83,8 @@ class Service:
         self._configuration = configuration
         self._caller = caller
         self._lines = Log(lines)
+        no_log = Lines(lines.verbosity, program=lines.program)
+        self._plain = no_log if isinstance(lines, LogLines) else lines
         self._arguments = arguments
         self._notifier = notifier or Notifier()
         self._pidfile = pidfile
@@ -272,16 +275,15 @@ class Service:
     async def _change_log(self, configuration: Configuration) -> None:
         """Open the log anew: it may be another, or the old one may have been put away."""
         settings = configuration.globals
-        plain = Lines(self._lines.verbosity, program=self._lines.program)
         if settings.logfile and not os.path.exists(settings.logfile):
             self._lines.complain(f'"{settings.logfile}" does not exist; the log stays where it is')
             return
         try:
-            log = await self._aside(partial(logged, configuration, plain))
+            log = await self._aside(partial(logged, configuration, self._plain))
         except PollFailed as failure:
             self._lines.complain(f"{failure}; the log stays where it is")
             return
-        self._lines.change(log or plain)
+        self._lines.change(log or self._plain)
 
     def _change_interval(self, seconds: int) -> None:
         if seconds > 0:
