@@ -111,7 +111,7 @@ class Service:
                 await self.keeper.run()
                 nursery.cancel_scope.cancel()
             with trio.move_on_after(LAST_NOTES):
-                await self._aside(partial(self._remember, self._successes()))
+                await fenced("status", self._note_successes, self._lines.complain)
         finally:
             attempt("ledger", self._ledger.close, self._lines.complain)
         return ExitCode.SUCCESS
@@ -159,7 +159,10 @@ class Service:
         while True:
             await trio.sleep(TICK)
             self._notifier.status(self._status())
-            await self._aside(partial(self._remember, self._successes()))
+            await self._note_successes()
+
+    async def _note_successes(self) -> None:
+        await self._aside(partial(self._remember, self._successes()))
 
     def _status(self) -> str:
         posts = self.keeper.posts
