@@ -580,23 +580,31 @@ def test_no_interval_makes_polls_without_a_pause(world: World) -> None:
 
 
 def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
+    """Else one that fails hides after the other, which is fine."""
     text = "".join(
-        f"poll h proto {kind} user joe pass p folder {folder} maildir {where}\n"
-        for kind, folder, where in (
-            ("imap", "INBOX", "x"),
-            ("imap", "Work", "x"),
-            ("imap", "Work", "y"),
+        f"poll h proto {kind} user {user} pass p {folder} maildir {where}\n"
+        for user, kind, folder, where in (
+            ("joe", "imap", "", "x"),
+            ("joe", "imap", "folder Work", "x"),
+            ("ann", "pop3", "", "x"),
+            ("ann", "imap", "", "x"),
+            ("sue", "imap port 1143", "", "x"),
+            ("sue", "imap port 1143", "", "y"),
         )
     )
 
     async def story() -> None:
         await trio.sleep(1)
-        assert [post.name for post in world.keeper.posts] == [
-            "joe@h imap",
-            "joe@h imap (Work)",
-            "joe@h imap (Work) #2",
+        names = [post.name for post in world.keeper.posts]
+        assert names == [
+            "joe@h",
+            "joe@h (Work)",
+            "ann@h pop3",
+            "ann@h imap",
+            "sue@h imap:1143",
+            "sue@h imap:1143 #2",
         ]
-        assert set(world.keeper.last_success) == {post.name for post in world.keeper.posts}
+        assert set(world.keeper.last_success) == set(names)
 
     world.run(story, text, 300.0)
 

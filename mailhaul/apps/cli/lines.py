@@ -116,6 +116,11 @@ class Lines:
             self._put(self.out, text)
             self._unfinished = True
 
+    def progress(self, signs: str) -> None:
+        """Print some signs in a line that was begun: ours, and as many as there are."""
+        if self.verbosity and self._unfinished:
+            self._write(self.out, signs)
+
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line that ``begun`` has begun."""
         del begun
@@ -212,6 +217,10 @@ class LinesOfPoll(Lines):
     def begin(self, text: str) -> None:
         """Print the first part of a line, unless silent."""
         self._lines.begin(text)
+
+    def progress(self, signs: str) -> None:
+        """Print some signs in a line that was begun."""
+        self._lines.progress(signs)
 
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line."""

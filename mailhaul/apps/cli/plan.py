@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ...adapters.sources.pop3 import Pop3Source
     from ...adapters.transcript.recorder import Tape
     from ...flows.multidrop import Multidrop
-    from ...flows.parcel import Packer
+    from ...flows.parcel import Packer, Treatment
     from ...flows.reminders import Reminders
     from ...protocols.message.bounce import Occasion
     from ...protocols.message.trace import Received
@@ -167,6 +168,8 @@ class Surroundings:
     """Is told how many seconds a server wants between logins."""
     reminders: Reminders | None = None
     """Who was told by mail of what is too large; a single run prints it."""
+    dots: Callable[[str], None] | None = None
+    """Is given the signs of progress (``showdots``)."""
     tape: Tape | None = None
     """Where all is noted that is said, if the user wants a transcript."""
 
@@ -416,7 +419,7 @@ def make_packer(
     multidrop: Multidrop | None,
 ) -> Packer:
     """Return what makes a parcel of the next message."""
-    from ...flows.parcel import Packer, Treatment
+    from ...flows.parcel import Treatment
     from ...protocols.message.outgoing import HeaderRules
 
     # From one mailbox to another nothing is added: the same message is to be there.
@@ -431,7 +434,7 @@ def make_packer(
         keep_return_path=sink.keeps_return_path,
         multidrop=multidrop is not None,
     )
-    return Packer(
+    return packer_kind(around)(
         Treatment(
             recipient=settings.local_names[0][0] if settings.local_names else "",
             domain=sink.domain,
@@ -449,6 +452,17 @@ def make_packer(
             reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
     )
+
+
+def packer_kind(around: Surroundings) -> Callable[[Treatment], Packer]:
+    """Return what makes a packer: one that shows progress, where the user wants to see it."""
+    if around.dots is None:
+        from ...flows.parcel import Packer
+
+        return Packer
+    from .dots import DottedPacker
+
+    return partial(DottedPacker, show=around.dots)
 
 
 def occasion(host: str) -> Occasion:

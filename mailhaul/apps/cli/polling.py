@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -79,8 +79,7 @@ def note_successes(
     from ...flows.schedule import GOOD
 
     now = time.time()
-    keys = told_apart(key_of(one) for one in accounts)
-    times = {key: now for key, code in zip(keys, codes, strict=True) if code in GOOD}
+    times = {key: now for key, code in zip(keys_of(accounts), codes, strict=True) if code in GOOD}
     if not times or around.check:
         return
     try:
@@ -94,7 +93,7 @@ def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> 
     """Poll one account while nothing else goes on."""
     engine = Engine(time.monotonic, around.witness)
     lines = lines.of(whose(settings))
-    around = replace(around, tracer=partial(tracer, lines))
+    around = saying(around, lines)
     return blocking.run(poll_account(settings, around, lines), engine)
 
 
@@ -111,6 +110,12 @@ def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> 
         tracer=lambda protocol: tracer(lines, protocol),
         tape=tape_for(configuration.run, lines),
     )
+
+
+def saying(around: Surroundings, lines: Lines) -> Surroundings:
+    """Return the same for a poll with lines of its own."""
+    dots = lines.progress if around.globals.showdots else None
+    return replace(around, tracer=partial(tracer, lines), dots=dots)
 
 
 def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
@@ -217,23 +222,36 @@ def whose(settings: AccountSettings) -> str:
     return f"{settings.remote_user}@{settings.pollname}"
 
 
-def key_of(settings: AccountSettings) -> str:
-    """Return what an entry is known by over runs and reloads: what it polls, not where it stands.
+def keys_of(accounts: Sequence[AccountSettings]) -> Sequence[str]:
+    """Return what each is known by over runs and reloads: whose it is, and more only where needed.
 
-    One user may have several entries at one server.
+    One user may have several entries at one server: then the folders tell them apart, then the
+    protocol and the port, then, for one mailbox with several sinks, their order.
     """
-    service = f":{settings.service}" if settings.service is not None else ""
+    keys = [whose(one) for one in accounts]
+    for detail in (folders_of, service_of):
+        times = Counter(keys)
+        keys = [
+            key + detail(one) if times[key] > 1 else key
+            for key, one in zip(keys, accounts, strict=True)
+        ]
+    seen: Counter[str] = Counter()
+    for place, key in enumerate(keys):
+        seen[key] += 1
+        keys[place] = key if seen[key] == 1 else f"{key} #{seen[key]}"
+    return keys
+
+
+def folders_of(settings: AccountSettings) -> str:
+    """Return what tells apart entries that differ in their folders."""
     usual = settings.folders in ((), ("INBOX",))
-    folders = "" if usual else f" ({','.join(settings.folders)})"
-    return f"{whose(settings)} {settings.protocol}{service}{folders}"
+    return "" if usual else f" ({','.join(settings.folders)})"
 
 
-def told_apart(keys: Iterable[str]) -> Iterator[str]:
-    """Yield the keys; those that are the same, of entries with several sinks, have a number."""
-    times: Counter[str] = Counter()
-    for key in keys:
-        times[key] += 1
-        yield key if times[key] == 1 else f"{key} #{times[key]}"
+def service_of(settings: AccountSettings) -> str:
+    """Return what tells apart entries that differ in the way to the mailbox."""
+    port = f":{settings.service}" if settings.service is not None else ""
+    return f" {settings.protocol}{port}"
 
 
 def about(settings: AccountSettings) -> str:

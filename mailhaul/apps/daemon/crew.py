@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -23,7 +22,7 @@ from ...runtimes.desk import Desk
 from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
-from ..cli.polling import failed, poll_account, tracer, whose
+from ..cli.polling import failed, poll_account, saying, whose
 from .login_notice import login_notice
 from .watching import Told, watch
 
@@ -152,8 +151,7 @@ class Crew:
         """Return what a poll needs that begins now."""
         around = self.around
         return replace(
-            around,
-            tracer=partial(tracer, lines),
+            saying(around, lines),
             login_delay=hooks.login_delay,
             stopping=lambda: around.stopping() or hooks.stopping(),
         )

@@ -21,7 +21,7 @@ from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD, Schedule
 from ..cli.interrupted import place_of
 from ..cli.lines import Lines
-from ..cli.polling import key_of, told_apart, whose
+from ..cli.polling import keys_of, whose
 from .crew import Crew, PollHooks
 
 TOGETHER = 100
@@ -235,7 +235,7 @@ class Keeper:
                 watched[user] += post.watched
                 posts.append(post)
         names = Counter(post.own_name for post in posts)
-        keys = told_apart(key_of(post.settings) for post in posts)
+        keys = keys_of([post.settings for post in posts])
         for post, key in zip(posts, keys, strict=True):
             post.key = key
             post.label = key if names[post.own_name] > 1 else ""

@@ -47,6 +47,10 @@ class Log(Lines):
         """Write the first part of a line, unless silent."""
         self._current.begin(text)
 
+    def progress(self, signs: str) -> None:
+        """Write some signs in a line that was begun."""
+        self._current.progress(signs)
+
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Write the last part of a line."""
         self._current.end(begun, text, account)
