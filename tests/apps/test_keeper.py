@@ -489,6 +489,17 @@ def test_the_user_is_told_by_mail_after_the_third_refused_login_and_when_it_is_r
     world.run(story, entries(1), 60.0)
 
 
+def test_who_is_woken_before_the_third_refusal_is_told_all_the_same(world: World) -> None:
+    async def story() -> None:
+        world.crew.boxes.setdefault("u0", Box()).password = False
+        for _ in range(10):
+            await trio.sleep(60)
+            world.keeper.wake()
+        assert [told[1] for told in world.crew.told] == [True]
+
+    world.run(story, entries(1), 3600.0)
+
+
 def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: World) -> None:
     async def story() -> None:
         box = world.crew.boxes.setdefault("u0", Box())

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
 
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
     assert set(said) == {"control socket: Input/output error; mail goes on"}
-    pauses = [after - before for before, after in zip(begun, begun[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(begun)]
     assert pauses[0] == pytest.approx(PAUSE)
     assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
 

@@ -159,6 +159,7 @@ class Keeper:
         self._crew = crew
         self._lines = lines
         self._telling: set[str] = set()
+        self._refused: Counter[str] = Counter()
         self._chance = chance
         self._wall_clock = wall_clock
         self._nursery: trio.Nursery | None = None
@@ -361,8 +362,13 @@ class Keeper:
 
     def _tell_of_login(self, post: Post, code: ExitCode) -> None:
         """Let the user be told by mail of a login that is refused, or is accepted again."""
+        # A wake-up makes the schedule forget refusals; whoever is woken each hour is told as well.
+        if code is ExitCode.AUTHFAIL:
+            self._refused[post.key] += 1
+        elif code in GOOD:
+            del self._refused[post.key]
         told = post.key in self._told
-        refused = post.schedule.refusals >= TOLD_AFTER
+        refused = self._refused[post.key] >= TOLD_AFTER
         is_news = (refused and not told) or (told and code in GOOD)
         if is_news and self._nursery and post.key not in self._telling:
             self._telling.add(post.key)
