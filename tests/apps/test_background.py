@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli import background
 from mailhaul.apps.cli.background import QUIT_SECONDS, PidFile, end, running
 from mailhaul.apps.daemon.keeper import LAST_SECONDS
 from mailhaul.flows.outcome import ExitCode, PollFailed
@@ -53,12 +52,13 @@ def test_a_full_disk_or_a_folder_that_is_gone_keeps_no_daemon_from_its_work(
 
     path = str(tmp_path / "pid")
     pidfile = PidFile(path)
-    monkeypatch.setattr(background.os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", full)
     pidfile.take(300)
     with pytest.raises(PollFailed):
         PidFile(path).take(300)
-    monkeypatch.setattr(background.os, "unlink", full)
-    pidfile.release()
+    with monkeypatch.context() as gone:
+        gone.setattr(os, "unlink", full)
+        pidfile.release()
     assert running(path) == 0
 
 

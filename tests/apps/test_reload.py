@@ -176,7 +176,12 @@ def test_changed_rules_are_gone_by_at_once_others_break_nothing(daemon: Running)
         [post] = daemon.service.keeper.posts
         begun = daemon.service.keeper.begin_anew
         calls: list[int] = []
-        daemon.service.keeper.begin_anew = lambda: (calls.append(1), begun())
+
+        def counted() -> None:
+            calls.append(1)
+            begun()
+
+        daemon.service.keeper.begin_anew = counted
         for text, times in (("set daemon 200", 0), ("set daemon 200 set no softbounce", 1)):
             daemon.write(f"{text}\n{ENTRY}")
             await daemon.service.reload()

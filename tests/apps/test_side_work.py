@@ -26,6 +26,8 @@ from mailhaul.apps.cli.lines import Lines
 from mailhaul.apps.cli.plan import Surroundings
 from mailhaul.apps.daemon import crew as crew_module
 from mailhaul.apps.daemon import service as service_module
+from mailhaul.apps.daemon.control import Control
+from mailhaul.apps.daemon.notify import Notifier
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.daemon.side_work import LONGEST_PAUSE, PAUSE, attempt, fenced
 from mailhaul.flows.outcome import ExitCode
@@ -213,12 +215,12 @@ async def breaks(*_: object) -> None:
     [
         (service_module, "watch_network"),
         (service_module, "suspended_seconds"),
-        (service_module.Notifier, "alive"),
-        (service_module.Notifier, "status"),
-        (service_module.Control, "run"),
-        (service_module.Service, "_rc_stamp"),
-        (service_module.Service, "_remember"),
-        (service_module.Service, "reload"),
+        (Notifier, "alive"),
+        (Notifier, "status"),
+        (Control, "run"),
+        (Service, "_rc_stamp"),
+        (Service, "_remember"),
+        (Service, "reload"),
     ],
 )
 def test_whatever_breaks_beside_the_polls_mail_goes_on(

@@ -126,7 +126,7 @@ def test_while_the_name_service_hangs_threads_do_not_pile_up(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialling, "MOST_ASKED", 3)
-    started: list[object] = []
+    started: list[tuple[Any, ...]] = []
     start = _thread.start_new_thread
 
     def counted(work: Any, what: Any) -> int:

@@ -48,13 +48,13 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
             sys.stdout.write(ask(path, "metrics"))
             return ExitCode.SUCCESS
         answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
-        said = json.loads(answer)
-        if isinstance(said, dict) and "error" in said:
-            lines.complain(str(said["error"]))
-            return ExitCode.UNDEFINED
+        said: Any = json.loads(answer)
     except OSError:
         lines.complain("no mailhaul daemon is running")
         return ExitCode.EXCLUDE
+    if "error" in said:
+        lines.complain(str(said["error"]))
+        return ExitCode.UNDEFINED
     if action == "status":
         sys.stdout.write(answer if "--json" in arguments else table(said))
         return ExitCode.SUCCESS

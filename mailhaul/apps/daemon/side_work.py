@@ -7,6 +7,7 @@ task. One that fails says so, and is begun again after a while; it never takes t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import trio
 
@@ -53,6 +54,7 @@ def reason(fault: Exception) -> str:
 
 def leaves(fault: Exception) -> list[Exception]:
     """Return the faults that a group is made of."""
-    if isinstance(fault, ExceptionGroup):
-        return [one for each in fault.exceptions for one in leaves(each)]
-    return [fault]
+    if not isinstance(fault, ExceptionGroup):
+        return [fault]
+    group = cast(ExceptionGroup[Exception], fault)
+    return [one for each in group.exceptions for one in leaves(each)]

@@ -108,7 +108,12 @@ def test_what_never_answers_has_a_deadline_and_can_be_given_up(
     with pytest.raises(PollFailed, match=r"0\.3 seconds"):
         Asking(settings, 0.3).password()
     asking = Asking(settings)
-    waiting = Thread(target=lambda: pytest.raises(PollFailed, asking.password))
+
+    def ask() -> None:
+        with pytest.raises(PollFailed):
+            asking.password()
+
+    waiting = Thread(target=ask)
     waiting.start()
     asking.give_up()
     waiting.join(20)
