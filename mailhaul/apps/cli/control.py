@@ -12,7 +12,7 @@ from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
-from .lines import Lines, escape
+from .lines import Lines, escape, write
 from .polling import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
@@ -45,7 +45,7 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
         if "--watch" in arguments:
             return watch(path)
         if "--metrics" in arguments:
-            sys.stdout.write(ask(path, "metrics"))
+            write(sys.stdout, ask(path, "metrics"))
             return ExitCode.SUCCESS
         answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
         said: Any = json.loads(answer)
@@ -56,7 +56,7 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
         lines.complain(str(said["error"]))
         return ExitCode.UNDEFINED
     if action == "status":
-        sys.stdout.write(answer if "--json" in arguments else table(said))
+        write(sys.stdout, answer if "--json" in arguments else table(said))
         return ExitCode.SUCCESS
     accounts = said["accounts"]
     for account in accounts:
@@ -80,7 +80,7 @@ def ask(path: str, request: str) -> str:
         sock.settimeout(SECONDS)
         sock.connect(path)
         sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
-        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode("utf-8", "backslashreplace")
 
 
 def table(posts: Sequence[Mapping[str, Any]]) -> str:

@@ -250,6 +250,11 @@ def written(stream: TextIO, text: str, *, wait: bool = True) -> str:
     return ""
 
 
+def write(stream: TextIO, text: str) -> None:
+    """Write at once what somebody has asked for; where nobody takes it, that is all."""
+    written(stream, text)
+
+
 def has_room(stream: TextIO) -> bool:
     """Whether what is written next will not wait for a reader."""
     try:

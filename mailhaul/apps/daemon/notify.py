@@ -14,7 +14,7 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         microseconds = environ.get("WATCHDOG_USEC", "")
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdigit() else 0.0
+        self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
         """Seconds within which ``alive`` has to be said, 0 if nobody listens."""
 
     def ready(self, status: str) -> None:

@@ -101,7 +101,7 @@ class Service:
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
-        self._recall()
+        attempt("ledger", self._recall, self._lines.complain)
         self.keeper.keep(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
