@@ -20,6 +20,7 @@ from mailhaul.apps.cli.background import PidFile, running
 from mailhaul.apps.cli.lines import Lines
 from mailhaul.apps.cli.plan import Surroundings, policy_of
 from mailhaul.apps.daemon import crew as crew_module
+from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Sleep
@@ -226,5 +227,25 @@ def test_a_pidfile_that_cannot_be_had_stays_where_it_is(daemon: Running) -> None
         await daemon.reload_and_poll(f'set daemon 300 set pidfile "/nowhere/pid"\n{ENTRY}')
         assert running(str(daemon.home / "mailhaul.pid")) == os.getpid()
         assert "the pidfile stays where it is" in daemon.out.getvalue()
+
+    daemon.live(story, f"set daemon 300\n{ENTRY}")
+
+
+def test_a_change_that_a_signal_told_of_is_taken_up_once(
+    daemon: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "TICK", 0.02)
+
+    def times() -> int:
+        return daemon.out.getvalue().count("is read again")
+
+    async def story() -> None:
+        await trio.sleep(0.1)
+        daemon.write(f"set daemon 200\n{ENTRY}")
+        await daemon.service.reload()
+        await trio.sleep(0.3)
+        assert times() == 1
+        daemon.write(f"set daemon 201\n{ENTRY}\n")
+        await daemon.until(lambda: times() == 2)
 
     daemon.live(story, f"set daemon 300\n{ENTRY}")

@@ -52,6 +52,22 @@ def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
     assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
 
 
+def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
+    begun: list[float] = []
+
+    async def work() -> None:
+        begun.append(trio.current_time())
+        await trio.sleep(2 * LONGEST_PAUSE)
+        if len(begun) < 12:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def story() -> None:
+        await fenced("control socket", work, lambda text: None)
+
+    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert begun[-1] - begun[-2] == pytest.approx(2 * LONGEST_PAUSE + PAUSE)
+
+
 def test_a_group_of_faults_is_one_line_and_a_cancellation_among_them_goes_on() -> None:
     said: list[str] = []
 

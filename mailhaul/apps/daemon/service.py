@@ -96,6 +96,7 @@ class Service:
         self._interval = configuration.globals.daemon
         self._side_threads = trio.CapacityLimiter(8)
         self._reload_wanted = trio.Event()
+        self._stamp: tuple[int, int] | None = None
         self._written: dict[str, float] = {}
 
     async def run(self) -> ExitCode:
@@ -211,12 +212,12 @@ class Service:
     # The rc file that changes
 
     async def _watch_file(self) -> None:
-        stamp = await self._aside(self._rc_stamp)
         while True:
-            await trio.sleep(TICK)
-            before, stamp = stamp, await self._aside(self._rc_stamp)
-            if stamp != before:
+            stamp = await self._aside(self._rc_stamp)
+            if self._stamp not in (None, stamp):
                 self._reload_wanted.set()
+            self._stamp = stamp
+            await trio.sleep(TICK)
 
     def _rc_stamp(self) -> tuple[int, int]:
         try:
@@ -242,6 +243,8 @@ class Service:
             return
         read = partial(load, self._arguments, self._caller, bytes)
         try:
+            # What changes from now on is another change.
+            self._stamp = await self._aside(self._rc_stamp)
             configuration = await self._aside(read)
         except ConfigErrors as faults:
             problems = [str(fault) for fault in faults.errors]

@@ -25,6 +25,7 @@ async def fenced(
     pause = PAUSE
     while True:
         problem = ""
+        began = trio.current_time()
         try:
             await work()
         # A task with children of its own raises groups; a cancellation among them goes on.
@@ -33,6 +34,8 @@ async def fenced(
         if not problem:
             return
         complain(f"{what}: {problem}; mail goes on")
+        if trio.current_time() - began > LONGEST_PAUSE:
+            pause = PAUSE
         await trio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
