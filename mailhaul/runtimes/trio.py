@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -14,6 +13,11 @@ from .engine import Engine
 from .parking import Park, Step
 
 T = TypeVar("T")
+STUCK = 2.0
+"""Seconds that work in a thread may take to its end when its flow is cancelled: a disk that hangs
+must not keep the program from ending."""
+NOT_BEGUN = 0.1
+"""Seconds after which work that has not begun has no thread."""
 FAIR = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
@@ -68,44 +72,35 @@ async def run(
 
 
 class Threads:
-    """Where flows have work done that blocks.
-
-    A cancellation waits for the end of it: a message that is half written must not be begun anew
-    beside it. But what never ends (a file on a server that is gone) must not keep the program from
-    ending: ``give_up`` leaves it behind.
-    """
+    """Where flows have work done that blocks, so many pieces at a time."""
 
     def __init__(self, at_a_time: int = 40) -> None:
         self._room = trio.CapacityLimiter(at_a_time)
-        self._counted = trio.CapacityLimiter(math.inf)
-        self._running: set[trio.CancelScope] = set()
-        self._given_up = False
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Return the result of a call, or raise what it raises."""
-        whose = object()
-        # Here a cancellation is heard at once: nothing has begun.
-        await self._room.acquire_on_behalf_of(whose)
-        with trio.CancelScope(shield=True) as scope:
-            self._running.add(scope)
-            try:
-                if self._given_up:
-                    scope.cancel()
-                return await trio.to_thread.run_sync(
-                    call, abandon_on_cancel=True, limiter=self._counted
-                )
-            finally:
-                self._running.discard(scope)
-                self._room.release_on_behalf_of(whose)
-        # The flow ends with the program; until then there is nothing to tell it.
-        await trio.sleep_forever()
-        raise AssertionError("nobody sleeps for ever")
+        """Return the result of a call, or raise what it raises.
 
-    def give_up(self) -> None:
-        """Wait no longer for what is under way; its flows will be cancelled."""
-        self._given_up = True
-        for scope in [*self._running]:
-            scope.cancel()
+        A cancellation waits for its end, since a message that is half written must not be begun
+        anew beside it; but not for long. What hangs keeps its place until it is over.
+        """
+        begun = done = False
+
+        def work() -> T:
+            nonlocal begun, done
+            begun = True
+            try:
+                return call()
+            finally:
+                done = True
+
+        try:
+            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._room)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                since = trio.current_time()
+                while not done and trio.current_time() < since + (STUCK if begun else NOT_BEGUN):
+                    await trio.sleep(0.01)
+            raise
 
 
 class Turns:

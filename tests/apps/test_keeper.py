@@ -72,7 +72,6 @@ class FakeCrew:
         self.notifies = True
         self.told: list[tuple[str, bool, float]] = []
         self.no_mail = ""
-        self.given_up = False
 
     def box(self, settings: AccountSettings) -> Box:
         return self.boxes.setdefault(settings.remote_user, Box())
@@ -98,9 +97,6 @@ class FakeCrew:
     async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
         self.told.append((settings.remote_user, refused, trio.current_time()))
         return self.no_mail
-
-    def give_up(self) -> None:
-        self.given_up = True
 
     async def watch(
         self,
@@ -641,4 +637,3 @@ def test_news_that_is_being_fetched_arrives_when_the_daemon_stops(world: World) 
 
     world.run(story, entries(1, "idle"), 300.0)
     assert box.delivered == 1
-    assert world.crew.given_up

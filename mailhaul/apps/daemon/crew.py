@@ -139,10 +139,6 @@ class Crew:
         around = self._around_of(lines, NO_HOOKS)
         return await self._run(login_notice(settings, around, refused=refused))
 
-    def give_up(self) -> None:
-        """Wait no longer for what cannot be interrupted: the program ends."""
-        self._threads.give_up()
-
     async def _run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
         engine = Engine(trio.current_time, self.around.witness)
         return await runtime.run(flow, engine, self._gate, self._desk, self._threads)

@@ -175,8 +175,6 @@ class Keeper:
             with trio.move_on_after(LAST_SECONDS):
                 while any(post.state == "polling" for post in [*self.posts, *self._leaving]):
                     await trio.sleep(0.05)
-            # A thread that hangs (a file on a server that is gone) must not keep us from ending.
-            self._crew.give_up()
             nursery.cancel_scope.cancel()
 
     def stop(self) -> None:
