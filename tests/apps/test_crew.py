@@ -299,11 +299,15 @@ def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
     over = Event()
     ended: list[int] = []
 
+    def slow() -> None:
+        over.wait(0.5)
+        ended.append(1)
+
     async def story() -> None:
         threads = Threads(1)
         with trio.move_on_after(0.05):
             # A message that is half written is not begun anew beside it.
-            await threads.run(lambda: over.wait(0.5) or ended.append(1))
+            await threads.run(slow)
         assert ended == [1]
         with trio.move_on_after(0.05) as hanging:
             await threads.run(lambda: over.wait(60))
