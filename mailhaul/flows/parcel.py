@@ -225,12 +225,30 @@ class Packer:
         """
         from ..protocols.message.notice import oversized_notice
 
+        return self._to_postmaster(
+            lambda occasion, who: oversized_notice(
+                occasion, who, account, limit, sizes, deleted=deleted
+            )
+        )
+
+    def login_notice(self, account: str, *, refused: bool) -> Parcel | None:
+        """Return the message on refused logins, or on one that is accepted again.
+
+        None if there is nobody to tell.
+        """
+        from ..protocols.message.notice import login_notice
+
+        return self._to_postmaster(
+            lambda occasion, who: login_notice(occasion, who, account, refused=refused)
+        )
+
+    def _to_postmaster(self, notice: Callable[[Occasion, bytes], bytes]) -> Parcel | None:
         treatment = self._treatment
         if not treatment.postmaster or treatment.occasion is None:
             return None
         who = self._address(treatment.postmaster)
         occasion = treatment.occasion()
-        text = oversized_notice(occasion, who, account, limit, sizes, deleted=deleted)
+        text = notice(occasion, who)
         text = self._line_ends.feed(text) + self._line_ends.finish()
         name = occasion.message_id.partition(b"@")[0].decode("ascii")
         return Parcel(b"", (who,), text, len(text), name)

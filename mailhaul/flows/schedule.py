@@ -22,6 +22,8 @@ AFTER_REFUSALS = (300.0, 900.0, 3600.0)
 """Seconds at least after the first refused logins; a provider's outage may look like them."""
 PARKED = 24 * 3600.0
 """Seconds between tries when the password must be taken for wrong: nobody is banned for that."""
+SHORTEST = 1.0
+"""Seconds between polls, whatever the interval: no server is ever polled without a pause."""
 JITTER = 0.1
 """The part of a delay that chance adds or takes, so that accounts do not march in step."""
 
@@ -33,10 +35,10 @@ class Schedule:
     """
 
     def __init__(self, interval: float, chance: Callable[[], float]) -> None:
-        self.interval = interval
+        self.interval = max(interval, SHORTEST)
         self.due = float("-inf")
         self.failures = 0
-        """Polls in a row that failed."""
+        """Polls in a row that failed, for whatever reason."""
         self.refusals = 0
         """Logins in a row that were refused."""
         self._login_delay = 0.0
@@ -56,6 +58,12 @@ class Schedule:
         """Poll at once, whatever happened before."""
         self.due = float("-inf")
         self.refusals = self.failures = 0
+
+    def change(self, interval: float, now: float) -> None:
+        """Go on with another interval; what happened before still counts."""
+        before, self.interval = self.interval, max(interval, SHORTEST)
+        if not self.failures and self.interval < before:
+            self.due = min(self.due, now + self._delay())
 
     def ended(self, now: float, code: ExitCode) -> str:
         """Set the time of the next poll; return what has changed, in words, or ""."""

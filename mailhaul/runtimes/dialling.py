@@ -9,7 +9,8 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any
+from copy import copy
+from typing import Any, ClassVar
 
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
 from .parking import Park, Step
@@ -17,6 +18,8 @@ from .parking import Park, Step
 STAGGER = 0.25
 """Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
 MOST_ADDRESSES = 16
+MOST_ASKED = 32
+"""Names that are looked up at a time."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 """Seconds of silence, seconds between probes, and how many: dead within four minutes."""
 
@@ -65,7 +68,7 @@ def resolve(
     with suppress(OSError, UnicodeError, OverflowError):
         found = ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
     try:
-        found = found or (yield from Question(ask).answer(deadline, clock))
+        found = found or (yield from Question.about((host, port), ask, deadline, clock))
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None
@@ -83,36 +86,82 @@ class Question:
 
     ``_thread`` itself, because ``threading`` would wait for it at the end of the run. It takes
     no signals: the one that ends the run must interrupt the thread that waits.
+
+    While a name service hangs each poll would leave one more thread behind. So there are no more
+    than MOST_ASKED, and who asks what is being asked already waits for the same answer.
     """
+
+    _asked: ClassVar[dict[object, Question]] = {}
+    _turn = _thread.allocate_lock()
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
         self._outcome: list[Any] = []
         self._fault: Exception | None = None
+        self._doorbells: list[socket.socket] = []
 
-    def answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+    @classmethod
+    def about(
+        cls, what: object, ask: Callable[[], Any], deadline: float, clock: Callable[[], float]
+    ) -> Generator[Step, Any, Any]:
         """Return what the call returns, or raise what it raises; TimedOut when time is up."""
         began = clock()
+        while (question := cls._of(what, ask)) is None:
+            # As many hang as may, and nothing tells when one of them is over.
+            left = deadline - clock()
+            if left <= 0:
+                raise TimedOut(deadline - began)
+            yield Park(timeout=min(left, STAGGER))
+        return (yield from question.answer(deadline, clock))
+
+    @classmethod
+    def _of(cls, what: object, ask: Callable[[], Any]) -> Question | None:
+        """Return the question that is being asked, or a new one; None while there are too many."""
+        with cls._turn:
+            question = cls._asked.get(what)
+            if question or len(cls._asked) >= MOST_ASKED:
+                return question
+            question = cls(ask)
+            _thread.start_new_thread(question._work, (what,))
+            cls._asked[what] = question
+            return question
+
+    def answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+        """Wait for the answer."""
+        began = clock()
         ours, theirs = socket.socketpair()
-        with ours:
-            _thread.start_new_thread(self._work, (theirs,))
+        with ours, theirs:
+            with self._turn:
+                self._doorbells.append(theirs)
             left = deadline - began
-            while not self._outcome and self._fault is None:
-                if left <= 0:
-                    raise TimedOut(deadline - began)
-                yield Park((ours.fileno(),), (), left)
-                left = deadline - clock()
+            try:
+                while not self._outcome and self._fault is None:
+                    if left <= 0:
+                        raise TimedOut(deadline - began)
+                    yield Park((ours.fileno(),), (), left)
+                    left = deadline - clock()
+            finally:
+                with self._turn:
+                    self._doorbells.remove(theirs)
         if self._fault:
-            raise self._fault
+            # Each that waits raises one of its own: a traceback grows with every raise.
+            raise copy(self._fault)
         return self._outcome[0]
 
-    def _work(self, doorbell: socket.socket) -> None:
+    def _work(self, what: object) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        with doorbell:
-            try:
-                self._outcome.append(self._ask())
-            except Exception as fault:
-                self._fault = fault
+        try:
+            outcome: list[Any] = [self._ask()]
+            fault = None
+        except Exception as error:
+            outcome, fault = [], error
+        with self._turn:
+            # Who asks from now on asks anew.
+            self._asked.pop(what, None)
+            self._outcome, self._fault = outcome, fault
+            for doorbell in self._doorbells:
+                with suppress(OSError):
+                    doorbell.send(b"!")
 
 
 def begin(

@@ -13,6 +13,11 @@ from .engine import Engine
 from .parking import Park, Step
 
 T = TypeVar("T")
+STUCK = 2.0
+"""Seconds that work in a thread may take to its end when its flow is cancelled: a disk that hangs
+must not keep the program from ending."""
+NOT_BEGUN = 0.1
+"""Seconds after which work that has not begun has no thread."""
 FAIR = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
@@ -26,16 +31,19 @@ async def run(
     engine: Engine | None = None,
     gate: GateOf | None = None,
     desk: Desk | None = None,
+    threads: Threads | None = None,
 ) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
     All its streams are closed and its children ended when it is over or cancelled. A connection
     waits for its turn where ``gate`` names a limiter for its address; the time of waiting is not
-    taken from its own. What flows note in something that they share is done at their ``desk``.
+    taken from its own. What flows note in something that they share is done at their ``desk``,
+    other work that blocks in ``threads``.
     """
     engine = engine or Engine(trio.current_time)
     turns = Turns(gate)
     desk = desk or Desk()
+    threads = threads or Threads()
     try:
         request = flow.send(None)
         step = 0
@@ -49,7 +57,7 @@ async def run(
                 else:
                     await trio.lowlevel.checkpoint()
                 await turns.before(request)
-                answer = await finish(engine.perform(request), desk)
+                answer = await finish(engine.perform(request), desk, threads)
             except Exception as error:
                 request = flow.throw(error)
             else:
@@ -61,6 +69,38 @@ async def run(
         flow.close()
         engine.abandon()
         turns.end()
+
+
+class Threads:
+    """Where flows have work done that blocks, so many pieces at a time."""
+
+    def __init__(self, at_a_time: int = 40) -> None:
+        self._room = trio.CapacityLimiter(at_a_time)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return the result of a call, or raise what it raises.
+
+        A cancellation waits for its end, since a message that is half written must not be begun
+        anew beside it; but not for long. What hangs keeps its place until it is over.
+        """
+        begun = done = False
+
+        def work() -> T:
+            nonlocal begun, done
+            begun = True
+            try:
+                return call()
+            finally:
+                done = True
+
+        try:
+            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._room)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                since = trio.current_time()
+                while not done and trio.current_time() < since + (STUCK if begun else NOT_BEGUN):
+                    await trio.sleep(0.01)
+            raise
 
 
 class Turns:
@@ -92,7 +132,7 @@ class Turns:
             limiter.release_on_behalf_of(channel)
 
 
-async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
+async def finish(steps: Generator[Step, Any, Any], desk: Desk, threads: Threads) -> Any:
     """Take the steps of one answer, waiting as they ask."""
     try:
         step = next(steps)
@@ -105,7 +145,7 @@ async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
                     if step.shared:
                         result = await desk.do(step.call)
                     else:
-                        result = await trio.to_thread.run_sync(step.call)
+                        result = await threads.run(step.call)
                 except Exception as error:
                     step = steps.throw(error)
                 else:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,47 +21,86 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.cli.lines import Lines
 from mailhaul.apps.cli.plan import Surroundings
 from mailhaul.apps.daemon import crew as crew_module
-from mailhaul.apps.daemon.crew import PER_SERVER, Alone, Crew
+from mailhaul.apps.daemon.crew import PATIENCE, PER_SERVER, Alone, Crew
 from mailhaul.apps.daemon.watching import Told
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
 from mailhaul.protocols.smtp.client import SmtpClient
-from mailhaul.runtimes.trio import Turns
+from mailhaul.runtimes.trio import STUCK, Threads, Turns
 
 
 def run(story: Any) -> None:
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
-    inside: set[str] = set()
-    together: list[set[str]] = []
+class House:
+    """Who was inside together, and when each went in."""
 
-    async def stay(turns: Alone, name: str, alone: bool, begin: float) -> None:
+    def __init__(self) -> None:
+        self.turns = Alone()
+        self.inside: set[str] = set()
+        self.together: list[set[str]] = []
+        self.went_in: dict[str, float] = {}
+
+    async def stay(self, name: str, begin: float, how_long: float, *, alone: bool) -> None:
+        came = trio.current_time()
         await trio.sleep(begin)
-        async with turns.turn(alone=alone):
-            inside.add(name)
-            together.append(set(inside))
-            await trio.sleep(1)
-            inside.remove(name)
+        async with self.turns.turn(alone=alone):
+            self.went_in[name] = trio.current_time() - came
+            self.inside.add(name)
+            self.together.append(set(self.inside))
+            await trio.sleep(how_long)
+            self.inside.remove(name)
 
-    async def story() -> None:
-        turns = Alone()
-        async with trio.open_nursery() as nursery:
-            for name, alone, begin in (
-                ("a", False, 0.0),
-                ("b", False, 0.1),
-                ("tunnel", True, 0.2),
-                ("c", False, 0.3),
-                ("d", False, 0.4),
-            ):
-                nursery.start_soon(stay, turns, name, alone, begin)
+    def see(self, *visits: tuple[str, float, float, bool]) -> None:
+        async def story() -> None:
+            async with trio.open_nursery() as nursery:
+                for name, begin, how_long, alone in visits:
+                    nursery.start_soon(partial(self.stay, name, begin, how_long, alone=alone))
 
-    run(story)
-    assert {"a", "b"} in together
-    assert {"c", "d"} in together
-    assert [names for names in together if "tunnel" in names] == [{"tunnel"}]
+        run(story)
+
+
+def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
+    house = House()
+    house.see(
+        ("a", 0.0, 1.0, False),
+        ("b", 0.1, 1.0, False),
+        ("tunnel", 0.2, 1.0, True),
+        ("c", 1.3, 1.0, False),
+        ("d", 1.4, 1.0, False),
+    )
+    assert {"a", "b"} in house.together
+    assert {"c", "d"} in house.together
+    assert [names for names in house.together if "tunnel" in names] == [{"tunnel"}]
+
+
+def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
+    """A poll may take hours over a slow server: the others would not be polled in that time."""
+    house = House()
+    house.see(
+        ("slow", 0.0, 5000.0, False),
+        ("tunnel", 1.0, 10.0, True),
+        *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
+    )
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 11 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
+    # Nor does it wait for ever, and of all the others it meets the slow one alone.
+    assert house.went_in["tunnel"] <= 2 * PATIENCE + 2
+    [met] = [names for names in house.together if "tunnel" in names]
+    assert met == {"slow", "tunnel"}
+
+
+def test_who_is_alone_for_long_is_so_no_more() -> None:
+    house = House()
+    house.see(
+        ("tunnel", 0.0, 5000.0, True),
+        ("second", 1.0, 10.0, True),
+        *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
+    )
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 1 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 
 def test_who_gave_up_waiting_to_be_alone_leaves_the_way_free() -> None:
@@ -124,7 +168,11 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     together: list[int] = []
 
     async def stays(
-        settings: AccountSettings, around: Surroundings, lines: Lines, told: Told
+        settings: AccountSettings,
+        around: Surroundings,
+        lines: Lines,
+        told: Told,
+        begins: Callable[[], None],
     ) -> ExitCode:
         arriving.add(settings.remote_user)
         together.append(len(arriving))
@@ -160,3 +208,118 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     # A server that does not answer holds up its own accounts, and nobody else's.
     assert len(waiting) == 200
     assert PER_SERVER < max(together) <= 3 * PER_SERVER
+
+
+class World:
+    """Accounts of an rc file, and a crew for them."""
+
+    def __init__(self, home: Path, text: str) -> None:
+        rc = home / "rc"
+        rc.write_text(text)
+        rc.chmod(0o600)
+        caller = Caller("me", rc.stat().st_uid, str(home), None, str(home))
+        configuration = load(["-f", str(rc)], caller, bytes)
+        self.accounts = configuration.accounts
+        self.err = StringIO()
+        self.lines = Lines(1, StringIO(), self.err)
+        ledger = SqliteLedger(str(home / "ledger"))
+        self.crew = Crew(
+            Surroundings(
+                *(caller, configuration.globals, False, ledger, str(home), "here", no_trace)
+            )
+        )
+
+
+def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bytes] = []
+
+    async def polls(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+        assert settings.password
+        given.append(settings.password.reveal())
+        return ExitCode.NOMAIL
+
+    monkeypatch.setattr(crew_module, "poll_account", polls)
+    world = World(
+        tmp_path,
+        f"poll slow user joe passwordeval 'echo $$ >{tmp_path}/pid; sleep 60; echo no'\n"
+        "poll fast user ann passwordeval 'echo sesame'\n",
+    )
+    slow, fast = world.accounts
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.crew.poll, slow, world.lines)
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+                await trio.sleep(0.01)
+            with trio.fail_after(20):
+                assert await world.crew.poll(fast, world.lines) is ExitCode.NOMAIL
+            nursery.cancel_scope.cancel()
+
+    began = time.monotonic()
+    trio.run(story)
+    assert given == [b"sesame"]
+    assert time.monotonic() - began < 30
+    pid = (tmp_path / "pid").read_text().strip()
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() - began < 30
+
+
+def test_a_command_for_a_password_that_fails_is_no_refused_login(tmp_path: Path) -> None:
+    world = World(tmp_path, "poll h proto imap user joe passwordeval 'exit 1' idle\n")
+    told: list[tuple[ExitCode, bool]] = []
+
+    async def story() -> None:
+        [joe] = world.accounts
+        assert await world.crew.poll(joe, world.lines) is ExitCode.IOERR
+        code = await world.crew.watch(joe, world.lines, lambda *each: told.append(each))
+        assert code is ExitCode.IOERR
+
+    trio.run(story)
+    assert told == [(ExitCode.IOERR, False)]
+    assert world.err.getvalue().count("passwordeval: the command ended with status 1") == 2
+
+
+def test_a_connection_that_waits_for_news_has_the_password_of_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watches(settings: AccountSettings, *_: Any) -> ExitCode:
+        assert settings.password
+        assert settings.password.reveal() == b"sesame"
+        return ExitCode.NOMAIL
+
+    monkeypatch.setattr(crew_module, "watch", watches)
+    world = World(tmp_path, "poll h proto imap user joe passwordeval 'echo sesame' idle\n")
+    code = trio.run(world.crew.watch, world.accounts[0], world.lines, told_nobody)
+    assert code is ExitCode.NOMAIL
+
+
+def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
+    over = Event()
+    ended: list[int] = []
+
+    def slow() -> None:
+        over.wait(0.5)
+        ended.append(1)
+
+    async def story() -> None:
+        threads = Threads(1)
+        with trio.move_on_after(0.05):
+            # A message that is half written is not begun anew beside it.
+            await threads.run(slow)
+        assert ended == [1]
+        with trio.move_on_after(0.05) as hanging:
+            await threads.run(lambda: over.wait(60))
+        assert hanging.cancelled_caught
+        # It keeps its place; who waits for that can be cancelled at once.
+        with trio.move_on_after(0.05) as waiting:
+            await threads.run(lambda: None)
+        assert waiting.cancelled_caught
+        over.set()
+        with trio.fail_after(20):
+            assert await threads.run(lambda: "once more") == "once more"
+
+    began = time.monotonic()
+    trio.run(story)
+    assert STUCK < time.monotonic() - began < 20

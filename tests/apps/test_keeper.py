@@ -17,7 +17,7 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.daemon.crew import Crew
+from mailhaul.apps.daemon.crew import NO_HOOKS, Crew, PollHooks
 from mailhaul.apps.daemon.keeper import WATCHED, Keeper, Post
 from mailhaul.apps.daemon.watching import Told
 from mailhaul.flows.outcome import ExitCode
@@ -35,6 +35,9 @@ class Box:
     open: int = 0
     most_open: int = 0
     takes: float = 0.1
+    messages: int = 1
+    begun: int = 0
+    waits_for_turn: float = 0.0
     login_delay: float = 0.0
     polling: int = 0
     most_polling: int = 0
@@ -67,28 +70,48 @@ class FakeCrew:
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = {}
         self.notifies = True
+        self.told: list[tuple[str, bool, float]] = []
+        self.no_mail = ""
 
     def box(self, settings: AccountSettings) -> Box:
         return self.boxes.setdefault(settings.remote_user, Box())
 
     async def poll(
-        self, settings: AccountSettings, lines: Lines, login_delay: Callable[[float], None]
+        self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
     ) -> ExitCode:
         box = self.box(settings)
-        login_delay(box.login_delay)
+        if box.waits_for_turn:
+            await trio.sleep(box.waits_for_turn)
+        hooks.begun()
+        hooks.login_delay(box.login_delay)
         box.polling += 1
         box.most_polling = max(box.most_polling, box.polling)
-        await trio.sleep(box.takes)
+        for _ in range(box.messages):
+            # The poll of one message after the other.
+            if not hooks.stopping():
+                await trio.sleep(box.takes)
+                box.begun += 1
         box.polling -= 1
         return box.look()
 
-    async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
+    async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
+        self.told.append((settings.remote_user, refused, trio.current_time()))
+        return self.no_mail
+
+    async def watch(
+        self,
+        settings: AccountSettings,
+        lines: Lines,
+        told: Told,
+        hooks: PollHooks = NO_HOOKS,
+    ) -> ExitCode:
         box = self.box(settings)
         box.open += 1
         box.most_open = max(box.most_open, box.open)
         try:
             while True:
-                await trio.sleep(0.1)
+                hooks.begun()
+                await trio.sleep(box.takes)
                 code = box.look()
                 if len(settings.folders) > 1 and not self.notifies:
                     raise NotWatched("the server does not offer NOTIFY")
@@ -441,3 +464,176 @@ def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:
 
 def state_of(post: Post) -> str:
     return post.state
+
+
+def test_the_user_is_told_by_mail_after_the_third_refused_login_and_when_it_is_right(
+    world: World,
+) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box())
+        box.password = False
+        await trio.sleep(10 * DAY)
+        [(who, refused, when)] = world.crew.told
+        assert (who, refused) == ("u0", True)
+        # After the first, five minutes and fifteen.
+        assert when == pytest.approx(1200, rel=0.1)
+        box.password = True
+        world.keeper.wake()
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.crew.told] == [True, False]
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_who_is_woken_before_the_third_refusal_is_told_all_the_same(world: World) -> None:
+    async def story() -> None:
+        world.crew.boxes.setdefault("u0", Box()).password = False
+        for _ in range(10):
+            await trio.sleep(60)
+            world.keeper.wake()
+        assert [told[1] for told in world.crew.told] == [True]
+
+    world.run(story, entries(1), 3600.0)
+
+
+def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: World) -> None:
+    async def story() -> None:
+        box = world.crew.boxes.setdefault("u0", Box())
+        box.password = False
+        await trio.sleep(DAY)
+        box.password = True
+        world.keeper.keep(world.accounts(entries(1).replace("pass p", "pass q")), 60.0)
+        await trio.sleep(10)
+        assert [told[1] for told in world.crew.told] == [True, False]
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_a_mail_on_logins_that_cannot_be_sent_is_said_and_tried_again(world: World) -> None:
+    async def story() -> None:
+        world.crew.boxes.setdefault("u0", Box()).password = False
+        world.crew.no_mail = "550 no"
+        await trio.sleep(DAY)
+        assert len(world.crew.told) > 1
+        assert "u0@h0: the mail on its login cannot be sent: 550 no" in world.said
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_changed_rules_let_no_further_message_begin_and_the_rest_comes_at_once(
+    world: World,
+) -> None:
+    box = world.crew.boxes.setdefault("u0", Box(takes=10.0, messages=100))
+
+    async def story() -> None:
+        await trio.sleep(95)
+        world.keeper.begin_anew()
+        await trio.sleep(6)
+        assert (box.polls, box.polling, box.begun) == (1, 1, 10)
+
+    world.run(story, entries(1), 3600.0)
+
+
+def test_an_entry_that_has_changed_lets_no_further_message_begin(world: World) -> None:
+    box = world.crew.boxes.setdefault("u0", Box(takes=10.0, messages=100))
+
+    async def story() -> None:
+        await trio.sleep(95)
+        world.keeper.keep(world.accounts(entries(1, "keep")), 3600.0)
+        await trio.sleep(6)
+        assert (box.polls, box.polling, box.begun) == (1, 1, 10)
+        assert box.most_polling == 1
+
+    world.run(story, entries(1), 3600.0)
+
+
+def test_changed_rules_make_connections_anew_but_forget_no_failures(world: World) -> None:
+    async def story() -> None:
+        watching = world.crew.boxes.setdefault("u0", Box())
+        failing = world.crew.boxes.setdefault("u1", Box(up=False))
+        await trio.sleep(DAY)
+        polls, others = watching.polls, failing.polls
+        world.keeper.begin_anew()
+        await trio.sleep(1)
+        assert (watching.polls, watching.open, failing.polls) == (polls + 1, 1, others)
+
+    world.run(story, entries(1, "idle") + entries(2).partition("\n")[2], 300.0)
+
+
+def test_another_interval_breaks_no_connection_and_counts_at_once(world: World) -> None:
+    async def story() -> None:
+        await trio.sleep(10)
+        before = list(world.keeper.posts)
+        world.keeper.keep(world.accounts(TWO), 60.0)
+        assert world.keeper.posts == before
+        await trio.sleep(100)
+        assert [world.crew.boxes[f"u{n}"].polls for n in range(2)] == [1, 2]
+
+    two = TWO
+    world.run(story, two, 3600.0)
+
+
+TWO = entries(1, "idle") + entries(2).partition("\n")[2]
+
+
+def test_no_interval_makes_polls_without_a_pause(world: World) -> None:
+    async def story() -> None:
+        world.crew.boxes["bad"] = bad = Box(up=False)
+        await trio.sleep(100)
+        assert world.crew.boxes["u0"].polls <= 101
+        assert bad.polls <= 10
+
+    world.run(story, entries(1) + entries(1).replace("u0", "bad"), 0.0)
+
+
+def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
+    """Else one that fails hides after the other, which is fine."""
+    text = "".join(
+        f"poll h proto {kind} user {user} pass p {folder} maildir {where}\n"
+        for user, kind, folder, where in (
+            ("joe", "imap", "", "x"),
+            ("joe", "imap", "folder Work", "x"),
+            ("ann", "pop3", "", "x"),
+            ("ann", "imap", "", "x"),
+            ("sue", "imap port 1143", "", "x"),
+            ("sue", "imap port 1143", "", "y"),
+        )
+    )
+
+    async def story() -> None:
+        await trio.sleep(1)
+        names = [post.name for post in world.keeper.posts]
+        assert names == [
+            "joe@h",
+            "joe@h (Work)",
+            "ann@h pop3",
+            "ann@h imap",
+            "sue@h imap:1143",
+            "sue@h imap:1143 #2",
+        ]
+        assert set(world.keeper.last_success) == set(names)
+
+    world.run(story, text, 300.0)
+
+
+def test_who_waits_for_a_turn_when_the_daemon_stops_does_not_begin(world: World) -> None:
+    box = world.crew.boxes.setdefault("u0", Box(waits_for_turn=10.0))
+
+    async def story() -> None:
+        await trio.sleep(5)
+
+    world.run(story, entries(1), 300.0)
+    assert box.polls == 0
+
+
+def test_news_that_is_being_fetched_arrives_when_the_daemon_stops(world: World) -> None:
+    box = world.crew.boxes.setdefault("u0", Box())
+
+    async def story() -> None:
+        await trio.sleep(5)
+        box.takes = 10.0
+        box.arrive()
+        await trio.sleep(5)
+
+    world.run(story, entries(1, "idle"), 300.0)
+    assert box.delivered == 1

@@ -112,6 +112,18 @@ def another_address() -> Iterator[Callable[[], None]]:
     change([ip, "address", "delete", name, "dev", "lo"])
 
 
+def test_with_idle_a_command_may_have_the_password(
+    daemon: Daemon, dovecot: Dovecot, user: str
+) -> None:
+    text = entry(dovecot, user, f"idle maildir {daemon.home}/Mail")
+    command = f"passwordeval 'echo {dovecot.password}'"
+    daemon.configure(text.replace(f'password "{dovecot.password}"', command))
+    daemon.start()
+    until(lambda: list(daemon.states().values()) == ["watching"])
+    dovecot.deliver(user, simple(1))
+    until(lambda: len(box(daemon)) == 1)
+
+
 def test_another_address_makes_all_connections_anew(
     daemon: Daemon, dovecot: Dovecot, user: str, another_address: Callable[[], None]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
-from mailhaul.flows.requests import Open, Request, Tcp, TimedOut, UnixSocket, Wait
+from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
 from mailhaul.protocols.machine import Outbox
-from mailhaul.runtimes import blocking
+from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
+from mailhaul.runtimes.dialling import Question
 from mailhaul.runtimes.engine import Engine
 
 Flow = Coroutine[Request[Any], Any, Any]
@@ -105,6 +108,8 @@ def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     yield
     over.set()
+    while Question._asked:
+        time.sleep(0.001)
 
 
 @pytest.mark.usefixtures("deaf_resolver")
@@ -114,6 +119,67 @@ def test_a_look_up_that_does_not_end_is_left_behind(run: Run) -> None:
 
     with pytest.raises(TimedOut):
         run(flow())
+
+
+@pytest.mark.usefixtures("deaf_resolver")
+def test_while_the_name_service_hangs_threads_do_not_pile_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "MOST_ASKED", 3)
+    started: list[tuple[Any, ...]] = []
+    start = _thread.start_new_thread
+
+    def counted(work: Any, what: Any) -> int:
+        started.append(what)
+        return start(work, what)
+
+    monkeypatch.setattr(_thread, "start_new_thread", counted)
+
+    async def open_(host: str) -> None:
+        await Open(Channel("host", Debtor(0.0)), Tcp(host, 143), 0.02)
+
+    for host in ("a", "a", "b", "a", "b", "c", "d", "e", "a"):
+        with pytest.raises(TimedOut):
+            run(open_(f"{host}.example.org"))
+    # trio has threads of its own for other things.
+    names = [what for (what,) in started if isinstance(what, tuple)]
+    assert names == [("a.example.org", 143), ("b.example.org", 143), ("c.example.org", 143)]
+
+
+def test_all_who_ask_for_one_name_get_the_answer_and_the_next_asks_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    may_answer = threading.Event()
+
+    def look_up(*_: Any, flags: int = 0, **__: Any) -> list[Any]:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        asked.append(1)
+        may_answer.wait(SOON)
+        raise socket.gaierror(socket.EAI_AGAIN, "not now")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    failures: list[str] = []
+
+    async def one() -> None:
+        channel = Channel("host", Debtor(0.0))
+        try:
+            await Open(channel, Tcp("mail.example.org", 143), SOON)
+        except NameNotFound as error:
+            failures.append(str(error))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(on_trio.run, one())
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            may_answer.set()
+        await on_trio.run(one())
+
+    trio.run(main)
+    assert failures == ["cannot find the address of mail.example.org: not now"] * 6
+    assert len(asked) == 2
 
 
 def test_a_unix_socket_whose_queue_is_full_is_left(run: Run, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--invisible",
     ),
     Option(
-        GLOBAL, "showdots", FLAG, False, "show progress dots even in files", negation=WORD,
+        GLOBAL, "showdots", FLAG, False, "show progress dots while a message comes", negation=WORD,
         on="--showdots",
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),

@@ -60,16 +60,30 @@ def unescaped(text: str) -> bytes:
     )
 
 
+MOST_SECRETS = 10_000
+"""Words that a transcript masks: the forms of a thousand passwords."""
+
+
 class Mask:
     """The secrets of a run. What is masked keeps its length, so that lengths announced hold."""
 
     def __init__(self) -> None:
+        self._known: dict[bytes, None] = {}
         self._words: list[bytes] = []
 
     def add(self, *secrets: bytes) -> None:
-        """Mask these from now on. One octet is in any word, and tells nobody anything."""
-        known = {*self._words, *(secret for secret in secrets if len(secret) > 1)}
-        self._words = sorted(known, key=len, reverse=True)
+        """Mask these from now on. One octet is in any word, and tells nobody anything.
+
+        Those that were not met for longest are forgotten in the end: a daemon whose accounts get a
+        new token each hour would have to look for all of them in all that it writes.
+        """
+        for secret in secrets:
+            if len(secret) > 1:
+                self._known.pop(secret, None)
+                self._known[secret] = None
+        while len(self._known) > MOST_SECRETS:
+            del self._known[next(iter(self._known))]
+        self._words = sorted(self._known, key=len, reverse=True)
 
     def __call__(self, data: bytes) -> bytes:
         """Return data with stars in place of the secrets in it."""

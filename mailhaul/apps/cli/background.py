@@ -11,12 +11,17 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode, PollFailed
 
-QUIT_SECONDS = 10.0
-"""How long ``--quit`` waits for a daemon before a run goes on that was asked for as well."""
+QUIT_SECONDS = 30.0
+"""How long ``--quit`` waits for a daemon before a run goes on that was asked for as well.
+
+The daemon lets messages that are under way arrive for 20 seconds; what begins before it has ended
+would refuse to run beside it, and then there would be none at all.
+"""
 
 
 def default_pidfile(caller: Caller) -> str:
@@ -56,14 +61,29 @@ class PidFile:
 
     def write(self, interval: int) -> None:
         """Name this process: after a fork it is another one."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b"%d\n%d\n" % (os.getpid(), interval), 0)
+        text = b"%d\n%d\n" % (os.getpid(), interval)
+        # On a full disk the lock holds all the same; it is what keeps a second daemon out.
+        with suppress(OSError):
+            os.pwrite(self._fd, text, 0)
+            os.ftruncate(self._fd, len(text))
+
+    def move(self, path: str, interval: int) -> None:
+        """Be the daemon that another file names. Raises PollFailed, and then nothing changes."""
+        if path == self._path:
+            self.write(interval)
+            return
+        other = PidFile(path)
+        other.take(interval)
+        self.release()
+        self._path, self._fd = path, other._fd
 
     def release(self) -> None:
         """Remove the file, and with it the lock."""
         if self._fd >= 0:
-            if self._is_current():
-                os.unlink(self._path)
+            # The lock ends with the descriptor, whatever becomes of the name.
+            with suppress(OSError):
+                if self._is_current():
+                    os.unlink(self._path)
             os.close(self._fd)
             self._fd = -1
 
@@ -97,12 +117,18 @@ def wake(pid: int) -> None:
 
 
 def end(pid: int, path: str, *, wait: bool, pause: Callable[[float], None] = time.sleep) -> None:
-    """Ask a daemon to end, and with ``wait`` wait until it has. Raises PollFailed (EXCLUDE)."""
+    """Ask a daemon to end, and with ``wait`` wait until it has.
+
+    Raises PollFailed (EXCLUDE) where it cannot be told, or does not end.
+    """
     _tell(pid, signal.SIGTERM)
     patience = QUIT_SECONDS if wait else 0.0
     while patience > 0 and running(path) == pid:
         pause(0.05)
         patience -= 0.05
+    if wait and running(path) == pid:
+        problem = f"the mailhaul at {pid} was told to end and has not ended yet"
+        raise PollFailed(ExitCode.EXCLUDE, problem)
 
 
 def _tell(pid: int, number: int) -> None:

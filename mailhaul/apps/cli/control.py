@@ -12,7 +12,7 @@ from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
-from .lines import Lines, escape
+from .lines import Lines, escape, write
 from .polling import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
@@ -45,16 +45,20 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
         if "--watch" in arguments:
             return watch(path)
         if "--metrics" in arguments:
-            sys.stdout.write(ask(path, "metrics"))
+            write(sys.stdout, ask(path, "metrics"))
             return ExitCode.SUCCESS
         answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
+        said: Any = json.loads(answer)
     except OSError:
         lines.complain("no mailhaul daemon is running")
         return ExitCode.EXCLUDE
+    if "error" in said:
+        lines.complain(str(said["error"]))
+        return ExitCode.UNDEFINED
     if action == "status":
-        sys.stdout.write(answer if "--json" in arguments else table(json.loads(answer)))
+        write(sys.stdout, answer if "--json" in arguments else table(said))
         return ExitCode.SUCCESS
-    accounts = json.loads(answer)["accounts"]
+    accounts = said["accounts"]
     for account in accounts:
         lines.say(f"{account}: {action}")
     if not accounts:
@@ -75,8 +79,8 @@ def ask(path: str, request: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(SECONDS)
         sock.connect(path)
-        sock.sendall(request.encode() + b"\n")
-        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+        sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode("utf-8", "backslashreplace")
 
 
 def table(posts: Sequence[Mapping[str, Any]]) -> str:

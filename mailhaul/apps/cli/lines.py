@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO, assert_never
 
 from ...flows.account import Account
@@ -17,6 +19,9 @@ WHAT_FOLLOWS = {
     Fate.RETURN: "a bounce is sent",
     Fate.DISCARD: "the message is dropped as spam",
 }
+PROGRAM = "mailhaul"
+"""What lines begin with where the program was not called by another name."""
+GONE = "nobody is there to read"
 LONGEST = 512
 """Characters of a line that may come from outside."""
 SHORTEST_HIDDEN = 4
@@ -43,14 +48,26 @@ def escaped(character: str) -> str:
 
 
 class Lines:
-    """Writes what happens. ``verbosity`` is 0 for silent, 1 as usual, 2 with the dialogue."""
+    """Writes what happens. ``verbosity`` is 0 for silent, 1 as usual, 2 with the dialogue.
+
+    Mail goes on where nothing can be written: a full disk or a reader that has gone away is no
+    reason to leave mail on a server. ``program`` is the name that lines begin with.
+    """
 
     def __init__(
-        self, verbosity: int, out: TextIO | None = None, err: TextIO | None = None
+        self,
+        verbosity: int,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        program: str = PROGRAM,
     ) -> None:
         self.verbosity = verbosity
+        self.program = program
         self.out = out or sys.stdout
         self.err = err or sys.stderr
+        self.trouble = ""
+        """Why the last line could not be written, "" where it could."""
+        self._patient = True
         self._unfinished = False
         self._hidden: set[str] = set()
 
@@ -62,24 +79,32 @@ class Lines:
         if len(secret) >= SHORTEST_HIDDEN:
             self._hidden.add(secret)
 
-    def say(self, text: str) -> None:
+    def of(self, account: str) -> Lines:
+        """Return the lines of one poll, which knows secrets of its own."""
+        return LinesOfPoll(self, account)
+
+    def never_wait(self) -> None:
+        """Lose a line rather than wait for a reader who does not read: a daemon has more to do."""
+        self._patient = False
+
+    def say(self, text: str, account: str = "") -> None:
         """Print a line of progress, unless silent."""
         if self.verbosity:
-            self._print(self.out, f"mailhaul: {text}")
+            self._print(self.out, f"{self.program}: {text}")
 
-    def detail(self, text: str) -> None:
+    def detail(self, text: str, account: str = "") -> None:
         """Print a line for those who asked for more."""
         if self.verbosity > 1:
-            self._print(self.out, f"mailhaul: {self.redacted(text)}")
+            self._print(self.out, f"{self.program}: {self.redacted(text)}")
 
-    def complain(self, text: str) -> None:
+    def complain(self, text: str, account: str = "") -> None:
         """Print an error, silent or not."""
-        self._print(self.err, f"mailhaul: {self.redacted(text)}")
+        self._print(self.err, f"{self.program}: {self.redacted(text)}")
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Note what became of a message, for programs; people have read it already."""
 
-    def raw(self, text: str) -> None:
+    def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""
         if self.verbosity:
             self._print(self.out, text)
@@ -91,7 +116,12 @@ class Lines:
             self._put(self.out, text)
             self._unfinished = True
 
-    def end(self, begun: str, text: str) -> None:
+    def progress(self, signs: str) -> None:
+        """Print some signs in a line that was begun: ours, and as many as there are."""
+        if self.verbosity and self._unfinished:
+            self._write(self.out, signs)
+
+    def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line that ``begun`` has begun."""
         del begun
         if self.verbosity and self._unfinished:
@@ -99,6 +129,11 @@ class Lines:
             self._unfinished = False
         else:
             self.raw(text.strip())
+
+    def pass_on(self, stream: TextIO, text: str) -> None:
+        """Write what other lines have made ready for one of these streams."""
+        if text:
+            self._write(stream, text)
 
     def redacted(self, text: str) -> str:
         """Return text without what is hidden."""
@@ -108,7 +143,7 @@ class Lines:
 
     def _finish(self) -> None:
         if self._unfinished:
-            write(self.out, "\n")
+            self._write(self.out, "\n")
             self._unfinished = False
 
     def _print(self, stream: TextIO, text: str) -> None:
@@ -117,19 +152,127 @@ class Lines:
 
     def _put(self, stream: TextIO, text: str, *, end: str = "") -> None:
         """Write a line or part of one: the one door, through which nothing goes unescaped."""
-        write(stream, f"{escape(text)}{end}")
+        self._write(stream, f"{escape(text)}{end}")
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        """Write, or find out why not: telling of mail must never stop mail.
+
+        The first loss is said on the other stream, and where it happened once writing is possible
+        again.
+        """
+        trouble, self.trouble = self.trouble, written(stream, text, wait=self._patient)
+        if trouble and not self.trouble:
+            written(stream, self._about_loss(f"lines were lost here: {trouble}"), wait=False)
+        other = self.err if stream is self.out else self.out
+        if self.trouble not in ("", trouble, GONE) and other is not stream:
+            written(other, self._about_loss(f"lines are lost: {self.trouble}"), wait=False)
+
+    def _about_loss(self, text: str) -> str:
+        """Return the line that tells of lines that could not be written."""
+        return f"{self.program}: {text}\n"
+
+
+class LinesOfPoll(Lines):
+    """The lines of one poll, on whatever paper the others write.
+
+    What is hidden is known here and nowhere else: it is forgotten with the poll, and the lines of
+    other polls are not searched for it.
+    """
+
+    def __init__(self, lines: Lines, account: str) -> None:
+        super().__init__(lines.verbosity, lines.out, lines.err, lines.program)
+        self._lines = lines
+        self._account = account
+
+    def of(self, account: str) -> Lines:
+        """Return the lines of one poll."""
+        return self._lines.of(account)
+
+    def say(self, text: str, account: str = "") -> None:
+        """Print a line of progress, unless silent."""
+        self._lines.say(text, account or self._account)
+
+    def detail(self, text: str, account: str = "") -> None:
+        """Print a line for those who asked for more."""
+        if self.verbosity > 1:
+            self._lines.detail(self.redacted(text), account or self._account)
+
+    def complain(self, text: str, account: str = "") -> None:
+        """Print an error, silent or not."""
+        self._lines.complain(self.redacted(text), account or self._account)
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Note what became of a message."""
+        self._lines.record(
+            {
+                name: self.redacted(value) if isinstance(value, str) else value
+                for name, value in facts.items()
+            }
+        )
+
+    def raw(self, text: str, account: str = "") -> None:
+        """Print a line without prefix, unless silent."""
+        self._lines.raw(text, account or self._account)
+
+    def begin(self, text: str) -> None:
+        """Print the first part of a line, unless silent."""
+        self._lines.begin(text)
+
+    def progress(self, signs: str) -> None:
+        """Print some signs in a line that was begun."""
+        self._lines.progress(signs)
+
+    def end(self, begun: str, text: str, account: str = "") -> None:
+        """Print the last part of a line."""
+        self._lines.end(begun, text, account or self._account)
+
+
+def written(stream: TextIO, text: str, *, wait: bool = True) -> str:
+    """Write at once; return why that was not possible, or "".
+
+    Without ``wait`` a pipe that nobody empties takes nothing.
+    """
+    try:
+        if not (wait or has_room(stream)):
+            return "nobody reads them"
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        stream.flush()
+    except BrokenPipeError:
+        # A reader that has had enough (``| head``) is no fault.
+        return GONE
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError:
+        return "it is closed"
+    return ""
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write at once; a reader that has gone away (``| head``) is no reason to stop."""
+    """Write at once what somebody has asked for; where nobody takes it, that is all."""
+    written(stream, text)
+
+
+def has_room(stream: TextIO) -> bool:
+    """Whether what is written next will not wait for a reader."""
     try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        pass
-    except UnicodeEncodeError:
-        stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-        stream.flush()
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def program_name(argv: Sequence[str]) -> str:
+    """Return the name that the program was called by, as fetchmail does in all that it says.
+
+    Programs that look for "fetchmail: ..." find it where a link of that name leads here.
+    """
+    name = os.path.basename(argv[0]) if argv else ""
+    return PROGRAM if name in {"", "-c", "-m", "__main__.py"} else name
 
 
 class AccountLines:

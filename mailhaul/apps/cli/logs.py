@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from io import TextIOBase
 from typing import TextIO, cast
 
 from ...flows.outcome import ExitCode, PollFailed
-from .lines import Lines, escape, write
+from .lines import PROGRAM, Lines, escape
 
 
 class LogLines(Lines):
     """Lines for readers who are not there: what comes in pieces is written as one line."""
 
-    def raw(self, text: str) -> None:
+    def close(self) -> None:
+        """Let go of the file; nothing more is written."""
+        if self.out not in (sys.stdout, sys.stderr) and isinstance(self.out, TextIOBase):
+            with suppress(OSError, ValueError):
+                self.out.close()
+
+    def raw(self, text: str, account: str = "") -> None:
         """Write a line like any other."""
-        self.say(text)
+        self.say(text, account)
 
     def begin(self, text: str) -> None:
         """Write nothing yet: others may write in between."""
 
-    def end(self, begun: str, text: str) -> None:
+    def end(self, begun: str, text: str, account: str = "") -> None:
         """Write the line."""
-        self.say(f"{begun}{text}")
+        self.say(f"{begun}{text}", account)
 
 
 class JsonLines(LogLines):
-    """One JSON object for each line: ``time`` (RFC 3339), ``level`` and ``text``; and one with
-    ``event: message`` for each message, which has no ``text``.
+    """One JSON object for each line: ``time`` (RFC 3339), ``level``, ``text`` and, where it is
+    about one, ``account``; and one with ``event: message`` for each message, which has no ``text``.
     """
 
     def __init__(
@@ -38,30 +48,38 @@ class JsonLines(LogLines):
         out: TextIO | None = None,
         err: TextIO | None = None,
         clock: Callable[[], float] = time.time,
+        program: str = PROGRAM,
     ) -> None:
-        super().__init__(verbosity, out, err)
+        super().__init__(verbosity, out, err, program)
         self._clock = clock
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, account: str = "") -> None:
         """Write a line of progress, unless silent."""
         if self.verbosity:
-            self._write(self.out, {"level": "info", "text": text})
+            self._object(self.out, about(account) | {"level": "info", "text": text})
 
-    def detail(self, text: str) -> None:
+    def detail(self, text: str, account: str = "") -> None:
         """Write a line for those who asked for more."""
         if self.verbosity > 1:
-            self._write(self.out, {"level": "debug", "text": text})
+            self._object(self.out, about(account) | {"level": "debug", "text": text})
 
-    def complain(self, text: str) -> None:
+    def complain(self, text: str, account: str = "") -> None:
         """Write an error, silent or not."""
-        self._write(self.err, {"level": "error", "text": text})
+        self._object(self.err, about(account) | {"level": "error", "text": text})
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Write what became of a message, unless silent."""
         if self.verbosity:
-            self._write(self.out, {"level": "info", "event": "message", **facts})
+            self._object(self.out, {"level": "info", "event": "message", **facts})
 
-    def _write(self, stream: TextIO, facts: Mapping[str, object]) -> None:
+    def _object(self, stream: TextIO, facts: Mapping[str, object]) -> None:
+        self._write(stream, self._in_json(facts))
+
+    def _about_loss(self, text: str) -> str:
+        """Return the line that tells of lines that could not be written."""
+        return self._in_json({"level": "error", "text": text})
+
+    def _in_json(self, facts: Mapping[str, object]) -> str:
         import json
 
         when = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
@@ -69,23 +87,29 @@ class JsonLines(LogLines):
             name: escape(self.redacted(value)) if isinstance(value, str) else value
             for name, value in facts.items()
         }
-        write(stream, json.dumps({"time": when, **safe}) + "\n")
+        return json.dumps({"time": when, **safe}) + "\n"
+
+
+def about(account: str) -> dict[str, object]:
+    """Return what says whose a line is."""
+    return {"account": account} if account else {}
 
 
 class Syslog:
     """One priority of syslog as a stream. The name of the program is syslog's own business."""
 
-    def __init__(self, *, errors: bool) -> None:
+    def __init__(self, program: str, *, errors: bool) -> None:
         import syslog
 
-        syslog.openlog("mailhaul", syslog.LOG_PID, syslog.LOG_MAIL)
+        self._prefix = f"{program}: "
+        syslog.openlog(program, syslog.LOG_PID, syslog.LOG_MAIL)
         self._priority = syslog.LOG_ERR if errors else syslog.LOG_INFO
         self._write = syslog.syslog
 
     def write(self, text: str) -> int:
         """Send each line."""
         for line in text.splitlines():
-            self._write(self._priority, line.removeprefix("mailhaul: "))
+            self._write(self._priority, line.removeprefix(self._prefix))
         return len(text)
 
     def flush(self) -> None:
@@ -109,17 +133,22 @@ def log_file(path: str) -> TextIO | None:
 
 
 def lines_for(
-    verbosity: int, logfile: str | None, *, syslog: bool, json: bool = False
+    verbosity: int,
+    logfile: str | None,
+    *,
+    syslog: bool,
+    json: bool = False,
+    program: str = PROGRAM,
 ) -> Lines | None:
     """Return lines that go where the user wants them, None for the standard streams and no JSON.
 
     A log file wins over syslog. Raises PollFailed (UNDEFINED) for one that cannot be written.
     """
-    kind = JsonLines if json else LogLines
+    kind = partial(JsonLines if json else LogLines, verbosity, program=program)
     file = log_file(logfile) if logfile else None
     if file:
-        return kind(verbosity, file, file)
+        return kind(out=file, err=file)
     if syslog:
-        out, err = (cast(TextIO, Syslog(errors=errors)) for errors in (False, True))
-        return kind(verbosity, out, err)
-    return kind(verbosity) if json else None
+        out, err = (cast(TextIO, Syslog(program, errors=errors)) for errors in (False, True))
+        return kind(out=out, err=err)
+    return kind() if json else None

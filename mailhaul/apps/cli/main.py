@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
 from .interrupted import Interrupted, place_of
-from .lines import Lines
+from .lines import Lines, program_name
 
 COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
@@ -26,14 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
     stand_on_open_descriptors()
     leave_no_core()
-    lines = Lines(1)
+    program = program_name(sys.argv)
+    lines = Lines(1, program=program)
     try:
         caller = find_caller(os.environ, os.geteuid(), os.getcwd())
         arguments = sys.argv[1:] if argv is None else argv
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
-        lines = Lines(verbosity(configuration))
+        lines = Lines(verbosity(configuration), program=program)
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
         for fault in faults.errors:
@@ -52,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The last door: what nobody foresaw is one line with its place, not a traceback.
         lines.complain(f"internal error, please report it: {place_of(fault)}")
         return int(ExitCode.UNDEFINED)
+    finally:
+        let_go_of_streams()
 
 
 def run(
@@ -113,6 +117,7 @@ def logged(configuration: Configuration, lines: Lines) -> Lines | None:
         settings.logfile,
         syslog=settings.syslog,
         json=settings.jsonlog,
+        program=lines.program,
     )
 
 
@@ -143,7 +148,7 @@ def start_daemon(
             pidfile.write(configuration.globals.daemon)
         from ..daemon.service import serve
 
-        return serve(configuration, caller, log or lines, arguments)
+        return serve(configuration, caller, log or lines, arguments, pidfile)
     finally:
         pidfile.release()
 
@@ -247,6 +252,18 @@ def stand_on_open_descriptors() -> None:
     # Python sets these to None, against what their types say, when it finds them closed.
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def let_go_of_streams() -> None:
+    """Drop what cannot be written: Python would try again as it ends, and change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
 
 
 def leave_no_core() -> None:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ...adapters.sources.pop3 import Pop3Source
     from ...adapters.transcript.recorder import Tape
     from ...flows.multidrop import Multidrop
-    from ...flows.parcel import Packer
+    from ...flows.parcel import Packer, Treatment
     from ...flows.reminders import Reminders
     from ...protocols.message.bounce import Occasion
     from ...protocols.message.trace import Received
@@ -176,6 +177,8 @@ class Surroundings:
     """Is told how many seconds a server wants between logins."""
     reminders: Reminders | None = None
     """Who was told by mail of what is too large; a single run prints it."""
+    dots: Callable[[str], None] | None = None
+    """Is given the signs of progress (``showdots``)."""
     tape: Tape | None = None
     """Where all is noted that is said, if the user wants a transcript."""
 
@@ -255,20 +258,7 @@ def plan(
         domains = settings.fetchdomains or (around.hostname,)
         return EtrnPoll(access, domains, around.hostname, report)
     source = source or source_of(settings, around, report)
-    if settings.maildir is not None:
-        name, sink = maildir_sink(settings.maildir, around)
-    elif settings.append is not None:
-        from .append import append_sink
-
-        name, sink = append_sink(settings, settings.append, around)
-    elif settings.mbox is not None:
-        name, sink = mbox_sink(settings.mbox, around)
-    elif settings.bsmtp is not None:
-        name, sink = bsmtp_sink(settings.bsmtp)
-    elif settings.mda is not None:
-        name, sink = mda_sink(settings, settings.mda)
-    else:
-        name, sink = smtp_sink(settings, around)
+    name, sink = sink_of(settings, around)
     account = account_of(settings, around.check, policy_of(settings, around.globals))
     multidrop = multidrop_of(settings, around)
     if kind_of(settings) == "pop3":
@@ -287,6 +277,23 @@ def plan(
             around.locks, account.name, mailbox_name(account.name, mailbox)
         ),
     )
+
+
+def sink_of(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+    """Return the name of the sink of an account, and what makes it."""
+    if settings.maildir is not None:
+        return maildir_sink(settings.maildir, around)
+    if settings.append is not None:
+        from .append import append_sink
+
+        return append_sink(settings, settings.append, around)
+    if settings.mbox is not None:
+        return mbox_sink(settings.mbox, around)
+    if settings.bsmtp is not None:
+        return bsmtp_sink(settings.bsmtp)
+    if settings.mda is not None:
+        return mda_sink(settings, settings.mda)
+    return smtp_sink(settings, around)
 
 
 def take_over(settings: AccountSettings, around: Surroundings, account: Account, sink: str) -> None:
@@ -437,7 +444,7 @@ def make_packer(
     multidrop: Multidrop | None,
 ) -> Packer:
     """Return what makes a parcel of the next message."""
-    from ...flows.parcel import Packer, Treatment
+    from ...flows.parcel import Treatment
     from ...protocols.message.outgoing import HeaderRules
 
     # From one mailbox to another nothing is added: the same message is to be there.
@@ -452,7 +459,7 @@ def make_packer(
         keep_return_path=sink.keeps_return_path,
         multidrop=multidrop is not None,
     )
-    return Packer(
+    return packer_kind(around)(
         Treatment(
             recipient=settings.local_names[0][0] if settings.local_names else "",
             domain=sink.domain,
@@ -470,6 +477,17 @@ def make_packer(
             reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
     )
+
+
+def packer_kind(around: Surroundings) -> Callable[[Treatment], Packer]:
+    """Return what makes a packer: one that shows progress, where the user wants to see it."""
+    if around.dots is None:
+        from ...flows.parcel import Packer
+
+        return Packer
+    from .dots import DottedPacker
+
+    return partial(DottedPacker, show=around.dots)
 
 
 def occasion(host: str) -> Occasion:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -12,7 +15,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings, RunSettings
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import LedgerFault, SqliteLedger
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.machine import Trace
@@ -49,12 +52,15 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     try:
         waiting = any(one.idle for one in accounts) and not configuration.run.check
         if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
-            return combined([run_alone(one, around, lines) for one in accounts])
-        from ..daemon.side_by_side import poll_side_by_side
+            codes: Sequence[ExitCode] = [run_alone(one, around, lines) for one in accounts]
+            number = 0
+        else:
+            from ..daemon.side_by_side import poll_side_by_side
 
-        # Who is asked for a password should not have to guess which poll wants it.
-        accounts = tuple(with_typed_password(settings) for settings in accounts)
-        codes, number = poll_side_by_side(accounts, around, lines)
+            # Who is asked for a password should not have to guess which poll wants it.
+            accounts = tuple(with_typed_password(settings) for settings in accounts)
+            codes, number = poll_side_by_side(accounts, around, lines)
+        note_successes(accounts, codes, around, lines)
     finally:
         around.ledger.close()
     if number:
@@ -62,9 +68,31 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     return combined(codes)
 
 
+def note_successes(
+    accounts: Sequence[AccountSettings],
+    codes: Sequence[ExitCode],
+    around: Surroundings,
+    lines: Lines,
+) -> None:
+    """Leave behind when each account was polled well last: for a daemon, and for who asks it."""
+    from ...flows.schedule import GOOD
+
+    now = time.time()
+    times = {key: now for key, code in zip(keys_of(accounts), codes, strict=True) if code in GOOD}
+    if not times or around.check:
+        return
+    try:
+        around.ledger.went_well(times)
+    except LedgerFault as fault:
+        # The mail has come; nothing depends on this.
+        lines.detail(str(fault))
+
+
 def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
     """Poll one account while nothing else goes on."""
     engine = Engine(time.monotonic, around.witness)
+    lines = lines.of(whose(settings))
+    around = saying(around, lines)
     return blocking.run(poll_account(settings, around, lines), engine)
 
 
@@ -79,17 +107,23 @@ def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> 
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
-        tape=tape_for(configuration.run),
+        tape=tape_for(configuration.run, lines),
     )
 
 
-def tape_for(run: RunSettings) -> Tape | None:
+def saying(around: Surroundings, lines: Lines) -> Surroundings:
+    """Return the same for a poll with lines of its own."""
+    dots = lines.progress if around.globals.showdots else None
+    return replace(around, tracer=partial(tracer, lines), dots=dots)
+
+
+def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
     """Return what writes the transcript that the user wants. Raises PollFailed (IOERR)."""
     if run.trace is None:
         return None
     from .transcript import open_tape
 
-    return open_tape(run.trace, bodies=run.trace_bodies)
+    return open_tape(run.trace, lines.complain, bodies=run.trace_bodies)
 
 
 def combined(codes: Sequence[ExitCode]) -> ExitCode:
@@ -119,8 +153,18 @@ async def poll_account(
                     around.tape.hide(secret.reveal())
         code = await poll_once(settings, around, lines, source)
     except PollFailed as failure:
-        lines.complain(str(failure))
-        code = failure.code
+        return failed(failure, settings, lines)
+    return completed(code, settings, lines)
+
+
+def failed(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say why a poll has failed; return its code."""
+    lines.complain(str(failure))
+    return completed(failure.code, settings, lines)
+
+
+def completed(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say that a poll is over, and how it went unless it simply succeeded; return its code."""
     lines.detail(f"{about(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
         lines.say(status_line(code))
@@ -171,6 +215,43 @@ def kind_of_sink(settings: AccountSettings) -> str:
     return "LMTP" if settings.lmtp else "SMTP"
 
 
+def whose(settings: AccountSettings) -> str:
+    """Return how people call an account."""
+    return f"{settings.remote_user}@{settings.pollname}"
+
+
+def keys_of(accounts: Sequence[AccountSettings]) -> Sequence[str]:
+    """Return what each is known by over runs and reloads: whose it is, and more only where needed.
+
+    One user may have several entries at one server: then the folders tell them apart, then the
+    protocol and the port, then, for one mailbox with several sinks, their order.
+    """
+    keys = [whose(one) for one in accounts]
+    for detail in (folders_of, service_of):
+        times = Counter(keys)
+        keys = [
+            key + detail(one) if times[key] > 1 else key
+            for key, one in zip(keys, accounts, strict=True)
+        ]
+    seen: Counter[str] = Counter()
+    for place, key in enumerate(keys):
+        seen[key] += 1
+        keys[place] = key if seen[key] == 1 else f"{key} #{seen[key]}"
+    return keys
+
+
+def folders_of(settings: AccountSettings) -> str:
+    """Return what tells apart entries that differ in their folders."""
+    usual = settings.folders in ((), ("INBOX",))
+    return "" if usual else f" ({','.join(settings.folders)})"
+
+
+def service_of(settings: AccountSettings) -> str:
+    """Return what tells apart entries that differ in the way to the mailbox."""
+    port = f":{settings.service}" if settings.service is not None else ""
+    return f" {settings.protocol}{port}"
+
+
 def about(settings: AccountSettings) -> str:
     """Return how a verbose run introduces an account."""
     moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
@@ -181,7 +262,7 @@ def about(settings: AccountSettings) -> str:
 def with_password(settings: AccountSettings) -> AccountSettings:
     """Ask for a password that is missing, if there is somebody to ask.
 
-    Raises PollFailed (AUTHFAIL) otherwise.
+    Raises PollFailed: AUTHFAIL where there is nobody, IOERR where what has the password fails.
     """
     if settings.password is None and settings.keeps_password_elsewhere:
         from ...adapters.config.passwords import password_from
@@ -189,15 +270,14 @@ def with_password(settings: AccountSettings) -> AccountSettings:
         return settings.with_password(password_from(settings))
     if not needs_password(settings):
         return settings
-    whose = f"{settings.remote_user}@{settings.pollname}"
     if not os.isatty(0):
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"can't find a password for {whose}. Give one in the rc file or in ~/.netrc",
+            f"can't find a password for {whose(settings)}. Give one in the rc file or in ~/.netrc",
         )
     from getpass import getpass
 
-    typed = getpass(f"Enter password for {escape(whose)}: ")
+    typed = getpass(f"Enter password for {escape(whose(settings))}: ")
     return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.recorder import Tape
@@ -16,8 +16,11 @@ USAGE = "usage: mailhaul replay FILE"
 SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
 
 
-def open_tape(path: str, *, bodies: bool) -> Tape:
-    """Begin a transcript that nobody else can read. Raises PollFailed (IOERR)."""
+def open_tape(path: str, complain: Callable[[str], None], *, bodies: bool) -> Tape:
+    """Begin a transcript that nobody else can read. Raises PollFailed (IOERR).
+
+    Once it cannot be written it ends there, and that is said: mail does not wait for it.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -26,13 +29,18 @@ def open_tape(path: str, *, bodies: bool) -> Tape:
         problem = f"trace {path}: {error.strerror or error}"
         raise PollFailed(ExitCode.IOERR, problem) from None
 
+    is_whole = True
+
     def write(line: str) -> None:
+        nonlocal is_whole
         # A line at a time: what was said before a crash is what matters most.
         try:
-            os.write(descriptor, f"{line}\n".encode("ascii", "backslashreplace"))
+            if is_whole:
+                os.write(descriptor, f"{line}\n".encode("ascii", "backslashreplace"))
         except OSError as error:
-            problem = f"trace {path}: {error.strerror or error}"
-            raise PollFailed(ExitCode.IOERR, problem) from None
+            # With a gap it could not be replayed.
+            is_whole = False
+            complain(f"trace {path}: {error.strerror or error}; it ends here")
 
     return Tape(write, time.monotonic, bodies=bodies)
 

@@ -8,6 +8,7 @@ The answer is one line of JSON, for ``metrics`` OpenMetrics text, and the end of
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from contextlib import suppress
 import trio
 
 from ..cli.control import socket_path
+from ..cli.interrupted import place_of
+from ..cli.polling import whose
 from .keeper import Keeper, Post
 
 __all__ = ["Control", "socket_path"]
@@ -31,15 +34,19 @@ class Control:
         self._path = path
 
     async def run(self) -> None:
-        """Listen until cancelled. Where nothing can listen the daemon does without."""
-        try:
-            listener = listen(self._path)
-        except OSError:
-            return
+        """Listen until cancelled. Raises OSError where nothing can listen."""
+        # No descriptor is left for a request: trio tries again, and would print why.
+        logging.getLogger("trio.serve_listeners").propagate = False
+        logging.getLogger("trio.serve_listeners").addHandler(logging.NullHandler())
+        listener = listen(self._path)
+        ours = os.stat(self._path)
         try:
             await trio.serve_listeners(self._answer, [trio.SocketListener(listener)])
         finally:
-            os.unlink(self._path)
+            # Somebody may have tidied up, and another daemon may listen there by now.
+            with suppress(OSError):
+                if os.path.samestat(ours, os.stat(self._path)):
+                    os.unlink(self._path)
 
     async def _answer(self, stream: trio.SocketStream) -> None:
         # Who asks may go away before the answer is out.
@@ -51,8 +58,16 @@ class Control:
                     if not some:
                         break
                     request += some
-                words = request.decode("utf-8", "replace").split()
-                await stream.send_all(self.reply(words).encode())
+                words = request.decode("utf-8", "surrogateescape").split()
+                await stream.send_all(self._safe_reply(words))
+
+    def _safe_reply(self, words: Sequence[str]) -> bytes:
+        """Return the answer; one that cannot be given is the trouble of who asked alone."""
+        try:
+            return self.reply(words).encode()
+        except Exception as fault:
+            problem = f"internal error, please report it: {place_of(fault)}"
+            return f"{json.dumps({'error': problem})}\n".encode()
 
     def reply(self, words: Sequence[str]) -> str:
         """Do what these words ask for, and return the answer."""
@@ -73,14 +88,21 @@ class Control:
                 self._keeper.wake_one(post)
             else:
                 self._keeper.pause(post, paused=action == "pause")
-        return {"done": action, "accounts": [post.name for post in posts]}
+        return {"done": action, "accounts": [shown(post.name) for post in posts]}
 
 
 def is_named(post: Post, names: Sequence[str]) -> bool:
     """Whether somebody means this post: by its name, its server, or its user at the server."""
     settings = post.settings
-    user = f"{settings.remote_user}@{settings.pollname}"
-    return bool({post.name, settings.pollname, user} & set(names))
+    known = {post.name, post.key, settings.pollname, whose(settings)}
+    # What has blanks in it comes as several words, what is not UTF-8 as it is shown.
+    asked = {*names, " ".join(names)}
+    return bool(asked & (known | set(map(shown, known))))
+
+
+def shown(name: str) -> str:
+    """Return a name with whatever is not UTF-8 in it as an escape: JSON has no other octets."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def listen(path: str) -> trio.socket.SocketType:
@@ -104,7 +126,7 @@ def described(post: Post) -> dict[str, object]:
     due = post.schedule.due - trio.current_time()
     waits = post.state == "waiting"
     return {
-        "account": post.name,
+        "account": shown(post.name),
         "protocol": post.settings.protocol,
         "state": "parked" if waits and post.schedule.parked else post.state,
         "polls": post.polls,
@@ -112,7 +134,7 @@ def described(post: Post) -> dict[str, object]:
         "last_poll": post.last_poll or None,
         "last_success": post.last_success or None,
         "next_poll_in": max(0.0, round(due, 1)) if waits and post.polls else None,
-        "failures": post.schedule.failures + post.schedule.refusals,
+        "failures": failures_of(post),
     }
 
 
@@ -123,7 +145,7 @@ def metrics(posts: Sequence[Post]) -> str:
         lines += [f"# TYPE mailhaul_{name} {kind}", f"# HELP mailhaul_{name} {help}"]
         suffix = "_total" if kind == "counter" else ""
         for post in posts:
-            account = post.name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            account = shown(post.name).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
             lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(post)}')
     return "\n".join([*lines, "# EOF", ""])
 
@@ -135,7 +157,7 @@ def polls_of(post: Post) -> int:
 
 def failures_of(post: Post) -> int:
     """Return how many polls in a row have failed."""
-    return post.schedule.failures + post.schedule.refusals
+    return post.schedule.failures
 
 
 def success_of(post: Post) -> float:

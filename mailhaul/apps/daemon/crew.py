@@ -6,24 +6,27 @@ other's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import trio
 
+from ...adapters.config.passwords import Asking
 from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Address
+from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
 from ...runtimes.desk import Desk
 from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
-from ..cli.polling import poll_account, tracer
+from ..cli.polling import failed, poll_account, saying, whose
+from .login_notice import login_notice
 from .watching import Told, watch
 
+T = TypeVar("T")
 TOTAL = 200
 """Polls at a time."""
 PER_SERVER = 32
@@ -32,50 +35,82 @@ PER_LISTENER = 15
 """Connections at a time to one listener: Exim takes 20 as it comes, from everybody."""
 
 
+ASKING = 8
+"""Passwords that are asked for at a time, of commands and pipes that may hang."""
+PATIENCE = 60.0
+"""Seconds that polls of one kind wait for those of the other; see ``Alone``."""
+LEAVING = 30.0
+"""Seconds that those inside have to end after the door is shut."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollHooks:
+    """What whoever wants a poll is told, and asked, while it goes on."""
+
+    login_delay: Callable[[float], None] = lambda seconds: None
+    """Is told how many seconds the server wants between logins."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether no further message is to be begun."""
+    begun: Callable[[], None] = lambda: None
+    """Is told that the poll has its turn; before that nothing is lost if it is cancelled."""
+
+
+NO_HOOKS = PollHooks()
+
+
 class Crew:
-    """Runs polls, each when there is room for it."""
+    """Runs polls, each when there is room for it. ``around`` may be exchanged for those to come."""
 
     def __init__(self, around: Surroundings, total: int = TOTAL) -> None:
-        self._around = around
+        self.around = around
         self._total = trio.CapacityLimiter(total)
         self._servers: dict[str, trio.CapacityLimiter] = {}
         self._listeners: dict[Address, trio.CapacityLimiter] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
+        self._passwords = trio.CapacityLimiter(ASKING)
         self._alone = Alone()
         self._desk = Desk()
+        # A thread for each poll: those that hang take nothing from the others.
+        self._threads = runtime.Threads(total)
 
     async def poll(
-        self,
-        settings: AccountSettings,
-        lines: Lines,
-        login_delay: Callable[[float], None] = lambda seconds: None,
+        self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
     ) -> ExitCode:
         """Poll one account once there is room; its lines go to ``lines``.
 
-        ``login_delay`` is told how many seconds the server wants between logins.
-        Commands before and behind a poll may change routes or tunnels: then it runs alone.
+        Commands before and after a poll may change routes or tunnels: then it runs alone.
         """
         alone = bool(settings.preconnect or settings.postconnect)
-        trace = partial(tracer, lines)
-        around = replace(self._around, tracer=trace, login_delay=login_delay)
+        lines = lines.of(whose(settings))
         self._register(settings)
         key = (settings.host, settings.remote_user)
-        async with (
-            self._accounts.setdefault(key, trio.Lock()),
-            self._servers[settings.host],
-            self._total,
-            self._alone.turn(alone=alone),
-        ):
-            flow = poll_account(settings, around, lines)
-            return await runtime.run(flow, self._engine(), self._gate, self._desk)
+        async with self._accounts.setdefault(key, trio.Lock()):
+            try:
+                settings = await self._with_password(settings)
+            except PollFailed as failure:
+                return failed(failure, settings, lines)
+            async with (
+                self._servers[settings.host],
+                self._total,
+                self._alone.turn(alone=alone),
+            ):
+                hooks.begun()
+                flow = poll_account(settings, self._around_of(lines, hooks), lines)
+                return await self._run(flow)
 
-    async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
+    async def watch(
+        self,
+        settings: AccountSettings,
+        lines: Lines,
+        told: Told,
+        hooks: PollHooks = NO_HOOKS,
+    ) -> ExitCode:
         """Poll mailboxes whenever their server has news; see ``watching.watch``.
 
-        Connecting and the first poll take their turn among the other polls; behind that there is
+        Connecting and the first poll take their turn among the other polls; after that there is
         nothing to wait for.
         """
-        around = replace(self._around, tracer=partial(tracer, lines))
+        lines = lines.of(whose(settings))
         self._register(settings)
         turn = Turn(self._servers[settings.host], self._total)
 
@@ -84,11 +119,56 @@ class Crew:
             told(code, tells_news)
 
         try:
+            settings = await self._with_password(settings)
+        except PollFailed as failure:
+            code = failed(failure, settings, lines)
+            told(code, False)
+            return code
+        try:
             await turn.begin()
-            flow = watch(settings, around, lines, arrived)
-            return await runtime.run(flow, self._engine(), self._gate, self._desk)
+            around = self._around_of(lines, hooks)
+            flow = watch(settings, around, lines, arrived, hooks.begun)
+            return await self._run(flow)
         finally:
             turn.end()
+
+    async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
+        """Tell the user by mail how the logins of an account fare; return why not, or ""."""
+        lines = lines.of(whose(settings))
+        self._register(settings)
+        around = self._around_of(lines, NO_HOOKS)
+        return await self._run(login_notice(settings, around, refused=refused))
+
+    async def _run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
+        engine = Engine(trio.current_time, self.around.witness)
+        return await runtime.run(flow, engine, self._gate, self._desk, self._threads)
+
+    def _around_of(self, lines: Lines, hooks: PollHooks) -> Surroundings:
+        """Return what a poll needs that begins now."""
+        around = self.around
+        return replace(
+            saying(around, lines),
+            login_delay=hooks.login_delay,
+            stopping=lambda: around.stopping() or hooks.stopping(),
+        )
+
+    async def _with_password(self, settings: AccountSettings) -> AccountSettings:
+        """Ask for a password that is kept elsewhere. Raises PollFailed.
+
+        A command may take a minute, or wait for somebody who unlocks a key: not in the event loop,
+        and only for as long as the poll is wanted.
+        """
+        if settings.password is not None or not settings.keeps_password_elsewhere:
+            return settings
+        asking = Asking(settings)
+        try:
+            password = await trio.to_thread.run_sync(
+                asking.password, abandon_on_cancel=True, limiter=self._passwords
+            )
+        except trio.Cancelled:
+            asking.give_up()
+            raise
+        return settings.with_password(password)
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
@@ -98,9 +178,6 @@ class Crew:
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
                 self._listeners.setdefault(address, trio.CapacityLimiter(PER_LISTENER))
-
-    def _engine(self) -> Engine:
-        return Engine(trio.current_time, self._around.witness)
 
     def _gate(self, address: Address) -> trio.CapacityLimiter | None:
         return self._listeners.get(address)
@@ -126,29 +203,54 @@ class Turn:
 
 
 class Alone:
-    """Lets many in at a time, or one that wants to be alone."""
+    """Lets many in at a time, or one that wants to be alone.
+
+    Neither may stop the other for long: a poll can take hours over a slow server, and so can the
+    one that wants to be alone. So it waits for an empty house with the door open; then, with the
+    door shut, for those that will soon be through; and then goes in beside whoever is left. Who
+    waits at the shut door goes in as well when that takes too long.
+    """
 
     def __init__(self) -> None:
         self._inside = 0
         self._reserved = trio.Lock()
         self._empty = trio.Event()
         self._empty.set()
+        self._open = trio.Event()
+        self._open.set()
+        self._opens_at = 0.0
 
     @asynccontextmanager
     async def turn(self, *, alone: bool) -> AsyncGenerator[None, None]:
         """Wait for a turn, and be inside for the time of the block."""
         if alone:
-            # Who comes later waits for the lock, so that those inside come to an end.
             async with self._reserved:
-                await self._empty.wait()
-                yield
+                await self._until_empty(PATIENCE)
+                self._open = trio.Event()
+                self._opens_at = trio.current_time() + LEAVING + PATIENCE
+                try:
+                    await self._until_empty(LEAVING)
+                    yield
+                finally:
+                    self._open.set()
             return
-        async with self._reserved:
-            self._inside += 1
-            self._empty = trio.Event() if self._inside == 1 else self._empty
+        await self._until_open()
+        self._inside += 1
+        self._empty = trio.Event() if self._inside == 1 else self._empty
         try:
             yield
         finally:
             self._inside -= 1
             if not self._inside:
                 self._empty.set()
+
+    async def _until_empty(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            while self._inside:
+                await self._empty.wait()
+
+    async def _until_open(self) -> None:
+        patience = trio.current_time() + PATIENCE
+        while not self._open.is_set() and trio.current_time() < min(patience, self._opens_at):
+            with trio.move_on_at(min(patience, self._opens_at)):
+                await self._open.wait()

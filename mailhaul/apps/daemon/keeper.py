@@ -21,7 +21,8 @@ from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD, Schedule
 from ..cli.interrupted import place_of
 from ..cli.lines import Lines
-from .crew import Crew
+from ..cli.polling import keys_of, whose
+from .crew import Crew, PollHooks
 
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
@@ -29,6 +30,8 @@ WATCHED = 10
 """Connections that one user may hold open to wait for news; Gmail allows 15 in all."""
 LAST_SECONDS = 20.0
 """How long messages in flight may take to arrive once the daemon is to stop."""
+TOLD_AFTER = 3
+"""Refused logins in a row after which the user is told by mail, as by fetchmail."""
 SOON = 5.0
 """Seconds before a connection that broke while it waited for news is made anew."""
 
@@ -46,6 +49,16 @@ class Post:
     last_code: ExitCode | None = None
     last_poll: float = 0.0
     last_success: float = 0.0
+    key: str = ""
+    """What it is known by in the ledger, over reloads and restarts."""
+    label: str = ""
+    """What people call it where its own name is that of another one, too."""
+    under_way: bool = False
+    """Whether something would be lost if its poll were cancelled."""
+    unwanted: bool = False
+    """Whether it is kept no more: then its poll begins no further message."""
+    outdated: bool = False
+    """Whether its poll goes by rules that a reload has changed: then it is to begin anew."""
     over: trio.Event = field(default_factory=trio.Event)
     """Set once it is kept no more, and its last poll has ended."""
     woken: trio.Event = field(default_factory=trio.Event)
@@ -54,11 +67,16 @@ class Post:
     @property
     def name(self) -> str:
         """What people call it."""
-        whose = f"{self.settings.remote_user}@{self.settings.pollname}"
+        return self.label or self.own_name
+
+    @property
+    def own_name(self) -> str:
+        """What people would call it if there were no other."""
+        user = whose(self.settings)
         if not self.watched:
-            return whose
+            return user
         first, *others = self.settings.folders
-        return f"{whose} ({len(others) + 1} folders)" if others else f"{whose} ({first})"
+        return f"{user} ({len(others) + 1} folders)" if others else f"{user} ({first})"
 
     @property
     def user(self) -> tuple[str, str]:
@@ -74,6 +92,21 @@ class Post:
         """Poll at once."""
         self.schedule.wake()
         self.woken.set()
+
+    def cut_short(self) -> None:
+        """End what it does, unless mail is under way: that comes to its end first."""
+        if not self.under_way:
+            self.scope.cancel()
+
+    def hooks(self) -> PollHooks:
+        """Return what a poll of it is to tell and to ask."""
+        return PollHooks(
+            self.schedule.wait_between, lambda: self.unwanted or self.outdated, self._begun
+        )
+
+    def _begun(self) -> None:
+        self.state = "polling"
+        self.under_way = True
 
 
 def posts_of(
@@ -115,8 +148,9 @@ class Keeper:
     ) -> None:
         self.posts: list[Post] = []
         self.last_success: dict[str, float] = {}
-        """When a poll went well last, by the names of posts: in Unix time, by this daemon or one
-        before."""
+        """When a poll went well last, by the keys of posts: Unix time, by whatever run it was."""
+        self._told: set[str] = set()
+        """Keys of the posts whose refused login the user was told of."""
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._apart: set[tuple[object, ...]] = set()
@@ -124,6 +158,8 @@ class Keeper:
         self.stopping = False
         self._crew = crew
         self._lines = lines
+        self._telling: set[str] = set()
+        self._refused: Counter[str] = Counter()
         self._chance = chance
         self._wall_clock = wall_clock
         self._nursery: trio.Nursery | None = None
@@ -145,8 +181,7 @@ class Keeper:
         """Begin no further message, finish what is under way, and come to an end."""
         self.stopping = True
         for post in self.posts:
-            if post.state != "polling":
-                post.scope.cancel()
+            post.cut_short()
         self._stopped.set()
 
     def keep(self, accounts: Sequence[AccountSettings], interval: float) -> None:
@@ -154,11 +189,10 @@ class Keeper:
         self._accounts, self._interval = accounts, interval
         wanted = list(self._posts_of(accounts))
         there = {self._identity(post): post for post in self.posts}
-        kept = [there.pop(self._identity(post), post) for post in wanted]
+        kept = [self._go_on(there.pop(self._identity(post), post), post) for post in wanted]
         for post in there.values():
-            # What is under way comes to its end first.
-            if post.state != "polling":
-                post.scope.cancel()
+            post.unwanted = True
+            post.cut_short()
         leaving = [post for post in self._leaving if not post.over.is_set()]
         self._leaving = [*leaving, *there.values()]
         if self._nursery:
@@ -168,15 +202,44 @@ class Keeper:
                     self._nursery.start_soon(self._keep, post, before)
         self.posts = kept
 
+    @staticmethod
+    def _go_on(post: Post, wanted: Post) -> Post:
+        """Give a post what a reload may change without ending it."""
+        if post is not wanted:
+            post.key, post.label = wanted.key, wanted.label
+            if post.schedule.interval != wanted.schedule.interval:
+                post.schedule.change(wanted.schedule.interval, trio.current_time())
+                if post.state == "waiting":
+                    # It looks again for how long.
+                    post.scope.cancel()
+        return post
+
+    def begin_anew(self) -> None:
+        """Go by rules that have changed: what is under way ends with its message and comes again.
+
+        How often a server failed still counts.
+        """
+        for post in self.posts:
+            if post.state in {"polling", "watching"}:
+                post.outdated = True
+                post.cut_short()
+
     def _posts_of(self, accounts: Sequence[AccountSettings]) -> Iterator[Post]:
         """Yield all posts. A user has so many connections, in however many entries he stands."""
         watched: Counter[tuple[str, str]] = Counter()
+        posts: list[Post] = []
         for one in accounts:
             user = (one.host, one.remote_user)
             for post in self._posts_of_one(one, WATCHED - watched[user]):
                 watched[user] += post.watched
-                post.last_success = self.last_success.get(post.name, 0.0)
-                yield post
+                posts.append(post)
+        names = Counter(post.own_name for post in posts)
+        keys = keys_of([post.settings for post in posts])
+        for post, key in zip(posts, keys, strict=True):
+            post.key = key
+            post.label = key if names[post.own_name] > 1 else ""
+            post.last_success = self.last_success.get(key, 0.0)
+            yield post
 
     def _posts_of_one(self, settings: AccountSettings, room: int) -> Sequence[Post]:
         """Return what there is to keep of an account, as its server allows it."""
@@ -219,23 +282,29 @@ class Keeper:
         """Return what tells apart posts that differ in any setting."""
         settings = vars(post.settings).items()
         values = sorted((name, value) for name, value in settings if name[0] != "_")
-        return (post.watched, post.schedule.interval, repr(values), secrets_of(post.settings))
+        return (post.watched, repr(values), secrets_of(post.settings))
 
     async def _keep(self, post: Post, before: Sequence[Post] = ()) -> None:
         """Keep it as long as it is wanted, once its user's posts of ``before`` a reload are over.
 
         Two polls of one mailbox would each deliver what the other has not yet deleted.
         """
-        for old in before:
-            await old.over.wait()
-        while not self.stopping and post in self.posts:
-            # A reload takes this scope to end the post, a wake-up to end its waiting.
-            with trio.CancelScope() as post.scope:
-                await self._until_due(post)
-                if not post.paused:
-                    await self._poll_safely(post)
-        post.state = "over"
-        post.over.set()
+        try:
+            for old in before:
+                await old.over.wait()
+            while not self.stopping and post in self.posts:
+                # A reload takes this scope to end the post, a wake-up to end its waiting.
+                with trio.CancelScope() as post.scope:
+                    await self._until_due(post)
+                    if not post.paused:
+                        await self._poll_safely(post)
+                post.under_way = False
+                if post.outdated:
+                    post.outdated = False
+                    post.schedule.due = trio.current_time()
+        finally:
+            post.state = "over"
+            post.over.set()
 
     async def _until_due(self, post: Post) -> None:
         post.state = "paused" if post.paused else "waiting"
@@ -256,19 +325,20 @@ class Keeper:
     async def _poll(self, post: Post) -> None:
         post.state = "polling"
         if not post.watched:
-            code = await self._crew.poll(post.settings, self._lines, post.schedule.wait_between)
+            code = await self._crew.poll(post.settings, self._lines, post.hooks())
             self._note(post, code)
             return
 
         def told(code: ExitCode, tells_news: bool) -> None:
             self._note(post, code)
             post.state = "watching" if tells_news and not self.stopping else "polling"
+            post.under_way = not post.is_watching
             if self.stopping or post not in self.posts or post.paused:
                 post.scope.cancel()
 
         began = trio.current_time()
         try:
-            await self._crew.watch(post.settings, self._lines, told)
+            await self._crew.watch(post.settings, self._lines, told, post.hooks())
         except NotWatched:
             self._apart.add(self._identity(post))
             self.keep(self._accounts, self._interval)
@@ -283,9 +353,41 @@ class Keeper:
         post.last_code = code
         post.last_poll = self._wall_clock()
         if code in GOOD:
-            post.last_success = self.last_success[post.name] = post.last_poll
+            post.last_success = self.last_success[post.key] = post.last_poll
         if remark := post.schedule.ended(trio.current_time(), code):
             self._lines.complain(f"{post.name}: {remark}")
+        self._tell_of_login(post, code)
+
+    def _tell_of_login(self, post: Post, code: ExitCode) -> None:
+        """Let the user be told by mail of a login that is refused, or is accepted again."""
+        # A wake-up makes the schedule forget refusals; whoever is woken each hour is told as well.
+        if code is ExitCode.AUTHFAIL:
+            self._refused[post.key] += 1
+        elif code in GOOD:
+            del self._refused[post.key]
+        told = post.key in self._told
+        refused = self._refused[post.key] >= TOLD_AFTER
+        is_news = (refused and not told) or (told and code in GOOD)
+        if is_news and self._nursery and post.key not in self._telling:
+            self._telling.add(post.key)
+            self._nursery.start_soon(self._tell, post, refused)
+
+    async def _tell(self, post: Post, refused: bool) -> None:
+        """Tell it; whatever happens to that mail, it is no trouble of the polls."""
+        why = ""
+        try:
+            why = await self._crew.tell_of_login(post.settings, self._lines, refused=refused)
+        except Exception as fault:
+            why = place_of(fault)
+        finally:
+            self._telling.discard(post.key)
+        if refused and not why:
+            self._told.add(post.key)
+        elif not refused:
+            self._told.discard(post.key)
+        if why:
+            problem = f"{post.name}: the mail on its login cannot be sent: {why}"
+            self._lines.complain(problem)
 
 
 def secrets_of(settings: AccountSettings) -> tuple[bytes, ...]:

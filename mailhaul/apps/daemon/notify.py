@@ -14,7 +14,7 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         microseconds = environ.get("WATCHDOG_USEC", "")
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdigit() else 0.0
+        self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
         """Seconds within which ``alive`` has to be said, 0 if nobody listens."""
 
     def ready(self, status: str) -> None:
@@ -44,6 +44,6 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.sendto(text.encode(), socket.MSG_DONTWAIT, address)
-        except OSError:
+                sock.sendto(text.encode("utf-8", "replace"), socket.MSG_DONTWAIT, address)
+        except (OSError, ValueError):
             return

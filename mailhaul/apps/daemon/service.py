@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -15,36 +18,58 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...adapters.config.netrc import needs_password
-from ...adapters.config.settings import AccountSettings
+from ...adapters.config.options import GLOBAL, OPTIONS
+from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import LedgerFault
-from ...flows.outcome import ExitCode
+from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
+from ..cli.background import PidFile, default_pidfile
 from ..cli.lines import Lines
+from ..cli.logs import LogLines
+from ..cli.main import logged
+from ..cli.plan import local_hostname
 from ..cli.polling import surroundings
 from .control import Control, socket_path
 from .crew import Crew
 from .keeper import Keeper
+from .log import Log
 from .network import watch_network
 from .notify import Notifier
+from .side_work import attempt, fenced
 
+T = TypeVar("T")
 TICK = 5.0
 """Seconds between two looks at the rc file and at the clocks."""
 ASLEEP = 10.0
 """Seconds by which the clocks differ when the machine was suspended."""
 
 
+LAST_NOTES = 5.0
+"""Seconds that the ledger may take for the last success of each account at the end."""
+PROCESS = frozenset({"daemon", "logfile", "syslog", "jsonlog", "pidfile", "properties"})
+"""Words after ``set`` that are about the process; polls go by all the others."""
+
+
 def serve(
-    configuration: Configuration, caller: Caller, lines: Lines, arguments: Sequence[str]
+    configuration: Configuration,
+    caller: Caller,
+    lines: Lines,
+    arguments: Sequence[str],
+    pidfile: PidFile | None = None,
 ) -> ExitCode:
     """Keep the accounts polled until a signal ends it.
 
     ``arguments`` are those of the command line, by which the rc file is read again.
     """
-    return trio.run(Service(configuration, caller, lines, arguments).run)
+    return trio.run(Service(configuration, caller, lines, arguments, pidfile=pidfile).run)
 
 
 class Service:
-    """One daemon."""
+    """One daemon.
+
+    The polls are what it is for. Everything else has a task of its own behind a fence
+    (``side_work``), and what blocks there waits in a thread that nothing else needs.
+    """
 
     def __init__(
         self,
@@ -53,43 +78,71 @@ class Service:
         lines: Lines,
         arguments: Sequence[str],
         notifier: Notifier | None = None,
+        pidfile: PidFile | None = None,
     ) -> None:
         self._configuration = configuration
         self._caller = caller
-        self._lines = lines
+        self._lines = Log(lines)
+        no_log = Lines(lines.verbosity, program=lines.program)
+        self._plain = no_log if isinstance(lines, LogLines) else lines
         self._arguments = arguments
         self._notifier = notifier or Notifier()
-        self._around = surroundings(configuration, caller, lines)
-        self._around = self._around.with_stopping(lambda: self.keeper.stopping)
-        self._around = self._around.with_reminders(Reminders())
-        self.keeper = Keeper(Crew(self._around), lines)
-        self._stamp = self._rc_stamp()
+        self._pidfile = pidfile
+        around = surroundings(configuration, caller, self._lines)
+        around = around.with_stopping(lambda: self.keeper.stopping)
+        self.crew = Crew(around.with_reminders(Reminders()))
+        self._ledger = around.ledger
+        self.keeper = Keeper(self.crew, self._lines)
+        self._interval = configuration.globals.daemon
+        self._side_threads = trio.CapacityLimiter(8)
+        self._reload_wanted = trio.Event()
+        self._stamp: tuple[int, int] | None = None
         self._written: dict[str, float] = {}
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
-        self._recall()
-        self._keep(self._configuration)
-        control = Control(self.keeper, socket_path(self._caller))
+        attempt("ledger", self._recall, self._lines.complain)
+        self.keeper.keep(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
-                for work in (self._hear_signals, self._tick, self._feed_watchdog, control.run):
-                    nursery.start_soon(work)
-                nursery.start_soon(watch_network, lambda: self._renew("has another address"))
+                for what, work in self._side_work().items():
+                    nursery.start_soon(fenced, what, work, self._lines.complain)
                 self._notifier.ready(self._status())
                 await self.keeper.run()
                 nursery.cancel_scope.cancel()
-            self._remember(self._successes())
+            with trio.move_on_after(LAST_NOTES):
+                await fenced("status", self._note_successes, self._lines.complain)
         finally:
-            self._around.ledger.close()
+            attempt("ledger", self._ledger.close, self._lines.complain)
         return ExitCode.SUCCESS
+
+    def _side_work(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        """Return what goes on beside the polls, by the names that people know it by."""
+        return {
+            "signals": self._hear_signals,
+            "reload": self._reload_when_wanted,
+            "rc file": self._watch_file,
+            "clocks": self._watch_clocks,
+            "status": self._note_status,
+            "watchdog": self._feed_watchdog,
+            "control socket": Control(self.keeper, socket_path(self._caller)).run,
+            "network": lambda: watch_network(lambda: self._renew("has another address")),
+        }
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """Do what may block (a disk that hangs) where nothing but this waits for it."""
+        return await trio.to_thread.run_sync(
+            work, abandon_on_cancel=True, limiter=self._side_threads
+        )
+
+    # When accounts were polled well
 
     def _recall(self) -> None:
         """Learn from the ledger since when an account may be in trouble."""
         # A ledger that cannot be read is each poll's to complain of.
         with suppress(LedgerFault):
-            self._written = dict(self._around.ledger.last_success())
+            self._written = dict(self._ledger.last_success())
             self.keeper.last_success |= self._written
 
     def _successes(self) -> dict[str, float]:
@@ -100,44 +153,52 @@ class Service:
         """Write it down."""
         if successes:
             with suppress(LedgerFault):
-                self._around.ledger.went_well(successes)
+                self._ledger.went_well(successes)
                 self._written |= successes
 
-    def _keep(self, configuration: Configuration) -> None:
-        self.keeper.keep(configuration.accounts, float(configuration.globals.daemon))
+    async def _note_status(self) -> None:
+        while True:
+            await trio.sleep(TICK)
+            self._notifier.status(self._status())
+            await self._note_successes()
+
+    async def _note_successes(self) -> None:
+        await self._aside(partial(self._remember, self._successes()))
 
     def _status(self) -> str:
         posts = self.keeper.posts
         parked = sum(post.schedule.parked for post in posts)
         failing = sum(post.schedule.failures > 0 for post in posts)
-        return f"{len(posts)} kept, {failing} failing, {parked} with a refused login"
+        text = f"{len(posts)} kept, {failing} failing, {parked} with a refused login"
+        lost = self._lines.lost
+        return f"{text}; the log cannot be written: {lost}" if lost else text
+
+    # What the system tells
 
     async def _hear_signals(self) -> None:
         wanted = (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
         with trio.open_signal_receiver(*wanted) as signals:
             async for number in signals:
-                if number == signal.SIGUSR1:
-                    self._lines.say(f"awakened by signal {int(number)}")
-                    self.keeper.wake()
-                elif number == signal.SIGHUP:
-                    self._reload()
-                else:
-                    self._lines.complain(f"terminated with signal {int(number)}")
-                    self._notifier.stopping()
-                    self.keeper.stop()
+                attempt("signals", partial(self._heed, number), self._lines.complain)
 
-    async def _tick(self) -> None:
+    def _heed(self, number: int) -> None:
+        if number == signal.SIGUSR1:
+            self._lines.say(f"awakened by signal {int(number)}")
+            self.keeper.wake()
+        elif number == signal.SIGHUP:
+            self._reload_wanted.set()
+        else:
+            self._lines.complain(f"terminated with signal {int(number)}")
+            self._notifier.stopping()
+            self.keeper.stop()
+
+    async def _watch_clocks(self) -> None:
         behind = suspended_seconds()
         while True:
             await trio.sleep(TICK)
-            if (stamp := self._rc_stamp()) != self._stamp:
-                self._stamp = stamp
-                self._reload()
             if suspended_seconds() - behind > ASLEEP:
                 self._renew("was asleep")
             behind = suspended_seconds()
-            await trio.to_thread.run_sync(self._remember, self._successes())
-            self._notifier.status(self._status())
 
     def _renew(self, why: str) -> None:
         self._lines.detail(f"the machine {why}: all connections are made anew")
@@ -148,6 +209,16 @@ class Service:
             self._notifier.alive()
             await trio.sleep(self._notifier.watchdog / 3)
 
+    # The rc file that changes
+
+    async def _watch_file(self) -> None:
+        while True:
+            stamp = await self._aside(self._rc_stamp)
+            if self._stamp not in (None, stamp):
+                self._reload_wanted.set()
+            self._stamp = stamp
+            await trio.sleep(TICK)
+
     def _rc_stamp(self) -> tuple[int, int]:
         try:
             there = os.stat(self._configuration.rcfile)
@@ -155,36 +226,91 @@ class Service:
             return (0, 0)
         return (there.st_mtime_ns, there.st_ino)
 
-    def _reload(self) -> None:
+    async def _reload_when_wanted(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted = trio.Event()
+            self._notifier.reloading(time.monotonic_ns() // 1000)
+            try:
+                await self.reload()
+            finally:
+                self._notifier.ready(self._status())
+
+    async def reload(self) -> None:
         """Read the rc file again; one with a fault changes nothing, and says so."""
         if self._configuration.rcfile == "-":
             self._lines.complain("an rc file from standard input cannot be read again")
             return
-        self._notifier.reloading(time.monotonic_ns() // 1000)
-        if configuration := self._read_again():
-            known = self._configuration
-            accounts = [with_known_password(one, known.accounts) for one in configuration.accounts]
-            configuration = configuration.with_accounts(accounts)
-            self._lines.say(f"{configuration.rcfile} is read again")
-            self._configuration = configuration
-            self._keep(configuration)
-        self._notifier.ready(self._status())
-
-    def _read_again(self) -> Configuration | None:
+        read = partial(load, self._arguments, self._caller, bytes)
         try:
-            configuration = load(self._arguments, self._caller, bytes)
+            # What changes from now on is another change.
+            self._stamp = await self._aside(self._rc_stamp)
+            configuration = await self._aside(read)
         except ConfigErrors as faults:
             problems = [str(fault) for fault in faults.errors]
         except ConfigRefused as refusal:
             problems = [str(refusal)]
         else:
-            for warning in configuration.warnings:
-                self._lines.complain(str(warning))
-            return configuration
+            await self._take_up(configuration)
+            return
         for problem in problems:
             self._lines.complain(problem)
         self._lines.complain("the configuration stays as it was")
-        return None
+
+    async def _take_up(self, configuration: Configuration) -> None:
+        """Go by another configuration in everything; only what holds still goes on as it was.
+
+        That is connections and schedules of accounts that are the same, who was told of what, and
+        the ledger.
+        """
+        for warning in configuration.warnings:
+            self._lines.complain(str(warning))
+        before, known = self._configuration.globals, self._configuration.accounts
+        accounts = [with_known_password(one, known) for one in configuration.accounts]
+        self._configuration = configuration.with_accounts(accounts)
+        settings = configuration.globals
+        await self._change_log(configuration)
+        self._change_interval(settings.daemon)
+        self._change_pidfile(settings)
+        self.crew.around = replace(self.crew.around, globals=settings, hostname=local_hostname())
+        if rules_of(settings) != rules_of(before):
+            self.keeper.begin_anew()
+        self.keeper.keep(accounts, float(self._interval))
+        self._lines.say(f"{configuration.rcfile} is read again")
+
+    async def _change_log(self, configuration: Configuration) -> None:
+        """Open the log anew: it may be another, or the old one may have been put away."""
+        settings = configuration.globals
+        if settings.logfile and not os.path.exists(settings.logfile):
+            self._lines.complain(f'"{settings.logfile}" does not exist; the log stays where it is')
+            return
+        try:
+            log = await self._aside(partial(logged, configuration, self._plain))
+        except PollFailed as failure:
+            self._lines.complain(f"{failure}; the log stays where it is")
+            return
+        self._lines.change(log or self._plain)
+
+    def _change_interval(self, seconds: int) -> None:
+        if seconds > 0:
+            self._interval = seconds
+        else:
+            self._lines.complain(f'no "set daemon": the interval of {self._interval} s stays')
+
+    def _change_pidfile(self, settings: GlobalSettings) -> None:
+        if self._pidfile is None:
+            return
+        path = settings.pidfile or default_pidfile(self._caller)
+        try:
+            self._pidfile.move(path, self._interval)
+        except PollFailed as failure:
+            self._lines.complain(f"{failure}; the pidfile stays where it is")
+
+
+def rules_of(settings: GlobalSettings) -> Mapping[str, object]:
+    """Return the values of the words after ``set`` that polls go by."""
+    names = {option.name for option in OPTIONS if option.level == GLOBAL}
+    return {name: getattr(settings, name) for name in names - PROCESS}
 
 
 def with_known_password(

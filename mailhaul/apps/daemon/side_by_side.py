@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import signal
-from collections import deque
 from collections.abc import Sequence
 from random import random
 
@@ -14,7 +13,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
 from ..cli.interrupted import place_of
-from ..cli.lines import Lines, write
+from ..cli.lines import Lines
 from ..cli.logs import LogLines
 from ..cli.plan import Surroundings, kind_of
 from ..cli.polling import combined
@@ -25,19 +24,24 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Sheaf(Lines):
-    """The lines of one account, kept until its poll is over."""
+    """The lines of one account, kept until its poll is over or nobody else has any."""
 
     def __init__(self, lines: Lines) -> None:
         self._texts = io.StringIO(), io.StringIO()
-        super().__init__(lines.verbosity, *self._texts)
+        super().__init__(lines.verbosity, *self._texts, lines.program)
         self._lines = lines
-        self.over = False
 
     def print(self) -> None:
-        """Hand over all that was said; errors come behind what they are about."""
+        """Hand over all that was said; errors come after what they are about."""
         for text, stream in zip(self._texts, (self._lines.out, self._lines.err), strict=True):
-            if text.getvalue():
-                write(stream, text.getvalue())
+            self._lines.pass_on(stream, text.getvalue())
+            text.seek(0)
+            text.truncate()
+
+    def go_on_openly(self) -> None:
+        """Print from now on whatever is said at once."""
+        self.print()
+        self.out, self.err = self._lines.out, self._lines.err
 
 
 def poll_side_by_side(
@@ -87,7 +91,7 @@ async def _poll_all(
         None if isinstance(lines, LogLines) or waits_for_news(one, around) else Sheaf(lines)
         for one in accounts
     ]
-    waiting = deque(sheaf for sheaf in sheaves if sheaf)
+    kept = [sheaf for sheaf in sheaves if sheaf]
 
     async def one(place: int) -> None:
         if waits_for_news(accounts[place], around):
@@ -101,12 +105,13 @@ async def _poll_all(
             # The others are not to suffer from it.
             (sheaf or lines).complain(f"internal error, please report it: {place_of(fault)}")
         finally:
+            # Each as soon as it is over, whatever its place in the file: one slow account would
+            # hide what has become of all the others.
             if sheaf:
-                sheaf.over = True
-            # In the order of the file, each as soon as those before it are out.
-            while waiting and (first := waiting[0]).over:
-                waiting.popleft()
-                first.print()
+                sheaf.print()
+                kept.remove(sheaf)
+            if len(kept) == 1 and len(sheaves) == sum(one is not None for one in sheaves):
+                kept[0].go_on_openly()
 
     async def all_of_them(scope: trio.CancelScope) -> None:
         async with trio.open_nursery() as polls:

@@ -25,10 +25,20 @@ Told = Callable[[ExitCode, bool], None]
 """Is told how each poll ended, and whether the server will say when there is more."""
 
 
+def nothing() -> None:
+    """Do nothing about it."""
+
+
 async def watch(
-    settings: AccountSettings, around: Surroundings, lines: Lines, told: Told
+    settings: AccountSettings,
+    around: Surroundings,
+    lines: Lines,
+    told: Told,
+    begins: Callable[[], None] = nothing,
 ) -> ExitCode:
     """Poll mailboxes, and each again when something has come; return how the last poll ended.
+
+    ``begins`` is told of the beginning of each poll, ``told`` of its end.
 
     It comes back when the server does not tell news, when a poll fails, and when the connection
     breaks while nothing is under way: that is no failure, the next poll will show. Raises
@@ -36,7 +46,7 @@ async def watch(
     """
     source = source_for(settings, around, lines)
     try:
-        code = await keep_watching(source, settings, around, lines, told)
+        code = await keep_watching(source, settings, around, lines, told, begins)
     except NotWatched as reason:
         await source.leave()
         lines.detail(f"{source.channel.peer}: each folder has its own connection: {reason}")
@@ -61,10 +71,12 @@ async def keep_watching(
     around: Surroundings,
     lines: Lines,
     told: Told,
+    begins: Callable[[], None],
 ) -> ExitCode:
     """Do as ``watch`` says, but for the log-out."""
     wanted = settings
     while True:
+        begins()
         code = await poll_account(wanted, around, lines, source)
         told(code, source.tells_news)
         if around.stopping():

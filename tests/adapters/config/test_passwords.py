@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from mailhaul.adapters.config.caller import Caller, find_caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import load
-from mailhaul.adapters.config.passwords import drained, password_from
+from mailhaul.adapters.config.passwords import Asking, drained, password_from
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.access import TlsMode
 from mailhaul.apps.cli.plan import access_of, tls_mode
@@ -84,8 +86,39 @@ def test_a_descriptor_has_the_password_for_all_accounts(caller: Caller) -> None:
 def test_what_goes_wrong_is_said_with_its_place(option: str, problem: str, caller: Caller) -> None:
     with pytest.raises(PollFailed, match=problem) as failure:
         revealed(option, caller)
-    assert failure.value.code is ExitCode.AUTHFAIL
+    # No server has refused anything: the next try need not wait for an hour, or for a day.
+    assert failure.value.code is ExitCode.IOERR
     assert str(failure.value).startswith("standard input:1:")
+
+
+def test_what_a_command_leaves_running_is_not_waited_for(caller: Caller) -> None:
+    began = time.monotonic()
+    assert revealed("passwordeval \"sleep 30 & printf 'ses%s' ame\"", caller) == b"sesame"
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("option", ["passwordeval 'sleep 30; :'", "passwordfile FIFO"])
+def test_what_never_answers_has_a_deadline_and_can_be_given_up(
+    option: str, tmp_path: Path, caller: Caller
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    option = option.replace("FIFO", str(tmp_path / "pipe"))
+    settings = account(f"poll h protocol imap user joe {option}", caller)
+    began = time.monotonic()
+    with pytest.raises(PollFailed, match=r"0\.3 seconds"):
+        Asking(settings, 0.3).password()
+    asking = Asking(settings)
+
+    def ask() -> None:
+        with pytest.raises(PollFailed):
+            asking.password()
+
+    waiting = Thread(target=ask)
+    waiting.start()
+    asking.give_up()
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
-from .running import account, mailhaul
+from .running import account, mailhaul, start
 from .scripted_imap import ScriptedImap, message
 
 
@@ -19,10 +20,26 @@ def test_every_account_is_polled_and_its_lines_stand_together(tmp_path: Path) ->
     assert len(counted) == 2
 
 
-def test_lines_come_in_the_order_of_the_file_whoever_is_ready_first(tmp_path: Path) -> None:
-    with ScriptedImap(*(message(n) for n in range(1, 60))) as first, ScriptedImap() as second:
-        rc = account(first.port, "maildir one") + account(second.port, "maildir two")
-        run = mailhaul(tmp_path, rc)
-    lines = [line for line in run.out.splitlines() if "essage" in line or "No mail" in line]
-    assert "59 messages" in lines[0]
-    assert "No mail" in lines[-1]
+def test_lines_come_as_soon_as_their_account_is_over_and_stay_together(tmp_path: Path) -> None:
+    """One account that is slow must not hide what has become of the others."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ScriptedImap(*(message(n) for n in range(1, 60))) as full,
+        ScriptedImap() as empty,
+    ):
+        ports = (silent.getsockname()[1], full.port, empty.port)
+        rc = "".join(account(port, f"maildir m{port}") for port in ports)
+        started = start(tmp_path, rc.replace("timeout 2", "timeout 5", 1))
+        out = tmp_path / "out"
+        seen = ""
+        while started.process.poll() is None and not ("No mail" in seen and "59 mess" in seen):
+            seen = out.read_text()
+        # The first in the file is still being waited for.
+        assert started.process.poll() is None
+        run = started.finish()
+    lines = run.out.splitlines()
+    begins = next(place for place, line in enumerate(lines) if "59 messages" in line)
+    assert all("reading message" in line for line in lines[begins + 1 : begins + 60])
+    assert "No mail" in run.out
+    assert "timeout after 5 seconds" in run.err
+    assert run.code == 0

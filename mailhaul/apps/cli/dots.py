@@ -1,0 +1,39 @@
+"""``showdots``: what has come of a message shows while it comes, in fetchmail's signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...flows.parcel import Packer, Treatment
+
+OCTETS = 1024
+"""Octets received for each dot."""
+
+
+class DottedPacker(Packer):
+    """Gives ``show`` a dot for each 1024 octets, # for the header, * for each line of the body."""
+
+    def __init__(self, treatment: Treatment, show: Callable[[str], None]) -> None:
+        super().__init__(treatment)
+        self._show = show
+        self._octets = 0
+
+    def beginning(self) -> bytes:
+        """Return what came of the body along with the header."""
+        beginning = super().beginning()
+        header = sum(len(field.raw) for field in self._scanner.fields)
+        self._show(f" {self._dots(header)}#{self._signs(beginning)}")
+        return beginning
+
+    def convert(self, data: bytes) -> bytes:
+        """Return some bytes of the body as they are handed on."""
+        self._show(self._signs(data))
+        return super().convert(data)
+
+    def _signs(self, data: bytes) -> str:
+        return self._dots(len(data)) + "*" * data.count(b"\n")
+
+    def _dots(self, octets: int) -> str:
+        before = self._octets // OCTETS
+        self._octets += octets
+        return "." * (self._octets // OCTETS - before)

@@ -1,0 +1,61 @@
+"""The daemon's log: what all its parts write to, while a reload may change where that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..cli.lines import Lines
+from ..cli.logs import LogLines
+
+
+class Log(Lines):
+    """Passes every line on to the lines of the day. It never waits for a reader."""
+
+    def __init__(self, current: Lines) -> None:
+        super().__init__(current.verbosity, current.out, current.err, current.program)
+        self._current = current
+        current.never_wait()
+
+    def change(self, to: Lines) -> None:
+        """Write there from now on."""
+        before, self._current = self._current, to
+        to.never_wait()
+        if isinstance(before, LogLines) and before is not to:
+            before.close()
+
+    def say(self, text: str, account: str = "") -> None:
+        """Write a line of progress, unless silent."""
+        self._current.say(text, account)
+
+    def detail(self, text: str, account: str = "") -> None:
+        """Write a line for those who asked for more."""
+        self._current.detail(text, account)
+
+    def complain(self, text: str, account: str = "") -> None:
+        """Write an error, silent or not."""
+        self._current.complain(text, account)
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Note what became of a message."""
+        self._current.record(facts)
+
+    def raw(self, text: str, account: str = "") -> None:
+        """Write a line without prefix, unless silent."""
+        self._current.raw(text, account)
+
+    def begin(self, text: str) -> None:
+        """Write the first part of a line, unless silent."""
+        self._current.begin(text)
+
+    def progress(self, signs: str) -> None:
+        """Write some signs in a line that was begun."""
+        self._current.progress(signs)
+
+    def end(self, begun: str, text: str, account: str = "") -> None:
+        """Write the last part of a line."""
+        self._current.end(begun, text, account)
+
+    @property
+    def lost(self) -> str:
+        """Why the last line could not be written, "" where it could."""
+        return self._current.trouble

@@ -1,0 +1,27 @@
+"""The flow that tells the user by mail that his server refuses the login, or accepts it again.
+
+fetchmail does so too: who does not watch a log notices nothing but silence.
+"""
+
+from __future__ import annotations
+
+from ...adapters.config.settings import AccountSettings
+from ...flows.notices import send_notice
+from ...flows.report import Event
+from ..cli.plan import Surroundings, make_packer, sink_of, source_of
+from ..cli.polling import whose
+
+
+async def login_notice(settings: AccountSettings, around: Surroundings, *, refused: bool) -> str:
+    """Hand the message to the sink of the account; return why that was not possible, or ""."""
+    _, make_sink = sink_of(settings, around)
+    source = source_of(settings, around, told_nobody)
+    return await send_notice(
+        make_sink,
+        lambda sink: make_packer(settings, around, source, sink, None),
+        lambda packer: packer.login_notice(whose(settings), refused=refused),
+    )
+
+
+def told_nobody(event: Event) -> None:
+    """Nothing of a mailbox is reported here."""

@@ -1,0 +1,77 @@
+"""The pidfile: what a second start and ``--quit`` do with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailhaul.apps.cli.background import QUIT_SECONDS, PidFile, end, running
+from mailhaul.apps.daemon.keeper import LAST_SECONDS
+from mailhaul.flows.outcome import ExitCode, PollFailed
+
+
+def test_who_quits_a_daemon_to_begin_another_waits_for_mail_that_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: told.append(pid))
+    pidfile = PidFile(str(tmp_path / "pid"))
+    pidfile.take(300)
+    waited = 0.0
+
+    def pause(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+        if waited > LAST_SECONDS + 5:
+            pidfile.release()
+
+    end(os.getpid(), str(tmp_path / "pid"), wait=True, pause=pause)
+    assert LAST_SECONDS + 5 < waited < QUIT_SECONDS
+    assert told == [os.getpid()]
+
+
+def test_what_is_to_follow_does_not_begin_beside_a_daemon_that_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    pidfile = PidFile(str(tmp_path / "pid"))
+    pidfile.take(300)
+    with pytest.raises(PollFailed, match="has not ended yet") as failure:
+        end(os.getpid(), str(tmp_path / "pid"), wait=True, pause=lambda seconds: None)
+    assert failure.value.code is ExitCode.EXCLUDE
+    pidfile.release()
+
+
+def test_a_full_disk_or_a_folder_that_is_gone_keeps_no_daemon_from_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    path = str(tmp_path / "pid")
+    pidfile = PidFile(path)
+    monkeypatch.setattr(os, "pwrite", full)
+    pidfile.take(300)
+    with pytest.raises(PollFailed):
+        PidFile(path).take(300)
+    with monkeypatch.context() as gone:
+        gone.setattr(os, "unlink", full)
+        pidfile.release()
+    assert running(path) == 0
+
+
+def test_a_pidfile_moves_with_its_lock(tmp_path: Path) -> None:
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    pidfile = PidFile(old)
+    pidfile.take(300)
+    pidfile.move(new, 60)
+    assert running(new) == os.getpid()
+    assert not os.path.exists(old)
+    with pytest.raises(PollFailed):
+        pidfile.move("/nowhere/pid", 60)
+    assert running(new) == os.getpid()
+    pidfile.move(new, 77)
+    assert Path(new).read_text() == f"{os.getpid()}\n77\n"
+    pidfile.release()

@@ -1,0 +1,54 @@
+"""What a run shows while it goes on, and what it leaves behind."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.cli.dots import DottedPacker
+from mailhaul.apps.cli.lines import Lines
+from mailhaul.flows.parcel import Treatment
+from mailhaul.protocols.message.outgoing import HeaderRules
+
+from .bad.running import account, mailhaul
+from .bad.scripted_imap import ScriptedImap, message
+
+
+def test_dots_are_for_octets_and_stars_for_lines() -> None:
+    shown: list[str] = []
+    rules = HeaderRules("imap", "joe", None)
+    packer = DottedPacker(Treatment("joe", "here", rules), shown.append)
+    packer.scan(b"Subject: x\r\n\r\none\r\n")
+    packer.beginning()
+    packer.convert(b"x" * 2500 + b"\r\n")
+    packer.convert(b"\r\n" * 3)
+    assert shown == [" #*", "..*", "***"]
+
+
+def test_signs_go_on_with_the_line_that_was_begun_and_with_no_other() -> None:
+    out = StringIO()
+    lines = Lines(1, out, out)
+    poll = lines.of("joe@host")
+    poll.begin("reading message")
+    poll.progress(" #" + "*" * 1000)
+    poll.end("reading message", " flushed")
+    poll.progress("***")
+    assert out.getvalue() == f"reading message #{'*' * 1000} flushed\n"
+
+
+def test_showdots_shows_them_and_nothing_else_does(tmp_path: Path) -> None:
+    for option in ("--showdots", ""):
+        with ScriptedImap(message(1)) as server:
+            run = mailhaul(tmp_path, account(server.port, "mda cat"), *option.split())
+        assert ("octets) #*" in run.out) == bool(option)
+        assert run.out.rstrip().endswith(" flushed")
+
+
+def test_a_run_leaves_behind_which_account_was_polled_well(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        mailhaul(tmp_path, account(server.port, "mda cat"))
+    [ledger] = tmp_path.rglob("ledger.db")
+    [(key, when)] = SqliteLedger(str(ledger)).last_success().items()
+    assert "@" in key
+    assert when > 1.7e9
