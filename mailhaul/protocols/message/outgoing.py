@@ -2,22 +2,30 @@
 
 All else stays byte for byte and in its order. Nothing in here judges a message: a header
 without a single field, or one too long to be taken apart, goes on as well.
+
+What is dropped is dropped for all that it says, never for how it begins: a line that begins with
+``From `` or a Return-Path that holds more than a path may be somebody's text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import LocalProtocolError
 from .envelope import local_part
 from .header import Field, HeaderScanner
+from .mailbox_line import without_mailbox_line
 from .hosts import domain_part, host_bytes
 from .rewrite import ROOM, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
 """What mail readers note in their own folders; meaningless where the message goes."""
+BLANKS = (b" ", b"\t")
+PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
+"""All that a Return-Path says: one path, and perhaps comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,9 @@ def outgoing_header(
     if rules.trace:
         trace = received_field(rules.trace, recipient, line_end, multidrop=rules.multidrop)
     if scanner.opaque:
-        return trace + warning
-    kept = list(kept_fields(without_nuls(scanner.fields), rules))
+        # A first line that begins with a blank would become part of what is added.
+        return b"" if scanner.rest.startswith(BLANKS) else trace + warning
+    kept = list(kept_fields(without_nuls(without_mailbox_line(scanner.fields)), rules))
     if not any(field.name for field in kept):
         header = trace + stand_in(rules, line_end) + warning
         return header + text_without_header(scanner, kept)
@@ -67,13 +76,23 @@ def outgoing_header(
     else:
         lines = [field.raw for field in kept]
     if warning:
-        lines.append(warning if lines[-1].endswith(b"\n") else line_end + warning)
+        lines.append(warning if lines[-1].endswith((b"\n", b"\r")) else line_end + warning)
     lines.insert(trace_position(kept), trace)
-    lines.append(scanner.separator)
-    return b"".join(lines)
+    return closed(lines, scanner.separator, line_end)
 
 
-def without_nuls(fields: list[Field]) -> Iterator[Field]:
+def closed(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
+    """Return lines and the blank line behind them, which stays one.
+
+    The line between may be gone, and a bare CR before it would be part of that line end now.
+    """
+    text = b"".join(lines)
+    if text.endswith(b"\r") and separator.endswith(b"\n"):
+        text = text[:-1] + line_end
+    return text + separator
+
+
+def without_nuls(fields: Iterable[Field]) -> Iterator[Field]:
     """Yield the fields without NULs. A line of nothing else must not become the blank line."""
     for field in fields:
         if b"\0" not in field.raw:
@@ -85,20 +104,20 @@ def without_nuls(fields: list[Field]) -> Iterator[Field]:
 
 def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
     """Yield the fields that are passed on."""
-    drop_return_path = not rules.keep_return_path
     for field in fields:
         key = field.key
-        if not key and field.raw.startswith((b"From ", b">From ")):
-            # A mailbox file's own line, which is no header field.
-            continue
-        if key == b"return-path" and drop_return_path:
-            drop_return_path = False
+        if key == b"return-path" and not rules.keep_return_path and is_path_alone(field):
             continue
         if key in STATUS and (rules.drop_status or not field.body.strip()):
             continue
         if key == b"delivered-to" and rules.drop_delivered:
             continue
         yield field
+
+
+def is_path_alone(field: Field) -> bool:
+    """Whether a Return-Path holds nothing that could be missed."""
+    return PATH.fullmatch(field.body.strip()) is not None
 
 
 def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[bytes]:
@@ -110,11 +129,14 @@ def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[by
 
 
 def trace_position(fields: list[Field]) -> int:
-    """Return where our Received field goes: before the first one there is, else on top."""
+    """Return where our Received field goes: before the first one there is, else on top.
+
+    On top it is behind lines that begin with a blank: they would become part of it.
+    """
     for position, field in enumerate(fields):
         if field.key == b"received":
             return position
-    return 0
+    return next(at for at, field in enumerate(fields) if not field.raw.startswith(BLANKS))
 
 
 def stand_in(rules: HeaderRules, line_end: bytes) -> bytes:
@@ -138,5 +160,5 @@ def text_without_header(scanner: HeaderScanner, lines: list[Field]) -> bytes:
     """
     if not lines:
         return scanner.separator or scanner.line_end
-    text = b"".join(line.raw for line in lines)
-    return scanner.line_end + text + scanner.separator
+    text = closed([line.raw for line in lines], scanner.separator, scanner.line_end)
+    return scanner.line_end + text
