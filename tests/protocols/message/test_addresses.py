@@ -163,9 +163,13 @@ def test_any_garbage_is_read_and_completed_only_once(text: bytes) -> None:
         b"a . " * 50_000,
         b"a" * 100_000,
         b"(a)a" * 50_000,
+        b"=?" * 50_000,
+        b"=?a?q?" * 20_000,
+        b"=?a?q?," * 20_000 + b"?=",
+        b"=?a?q?b:c?= " * 10_000,
         b", ".join(b"User %d <user%d@example.org>" % (n, n) for n in range(10_000)),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_no_field_costs_more_than_a_few_looks_at_each_byte(text: bytes) -> None:
     counted = Counted(text)
