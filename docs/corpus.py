@@ -52,8 +52,8 @@ What may change in a header, unless options say otherwise, and nothing else does
   a mailbox file gets one if there is none.
 * `Status` and `X-Mozilla-Status` fields without a value go, and NULs.
 * Addresses without a host get one (not by APPEND).
-* A `Received` field is added before the first one or on top (not by APPEND), behind lines on top that begin with
-  a blank.
+* A `Received` field is added before the first one or on top (not by APPEND). Where the first line of a header begins
+  with a blank, an `X-Fetchmail-Warning` stands above it, of which that line becomes a part.
 * A message without a single field gets a header; all its lines stay.
 * A header of more than 1 MiB or 10,000 fields is not looked into: a `Received` field is put above it, that is all.
 

@@ -26,6 +26,9 @@ TRACE = re.compile(
     rb"(?<![^\r\n])Received: from %b\r?\n\tby \S+ with IMAP \(mailhaul-[0-9.]+\)\r?\n"
     rb"\tfor <\S+> \(single-drop\); [^\r\n]+\r?\n" % re.escape(HOST)
 )
+LED_BY_BLANK = re.compile(
+    rb"(?<![^\r\n])X-Fetchmail-Warning: the first line of the header begins with a blank\r?\n"
+)
 STAND_IN = re.compile(
     rb"From: FETCHMAIL-DAEMON\r?\nTo: \S+\r?\nSubject: Headerless mail from [^\r\n]*\r?\n"
 )
@@ -97,17 +100,24 @@ class Expected(NamedTuple):
 def kept(fields: list[bytes], way: WayOut) -> Iterator[bytes]:
     """Yield the fields that are passed on."""
     for number, field in enumerate(fields):
-        name, value = name_of(field), field.partition(b":")[2]
         end = LINE_END.search(field)
         line = field[: end.end()] if end else field
         if number == 0 and MAILBOX_LINE.fullmatch(line.rstrip()):
             yield field[len(line) :]
-        elif name == b"return-path" and not way.keeps_return_path and RETURN_PATH.fullmatch(value):
-            continue
-        elif name in {b"status", b"x-mozilla-status"} and not value.strip():
-            continue
-        else:
-            yield field.replace(b"\0", b"") if field.strip(b"\0\r\n") else b""
+        elif field.strip(b"\0\r\n") and not goes(field, way):
+            yield field.replace(b"\0", b"")
+
+
+def goes(field: bytes, way: WayOut) -> bool:
+    """Whether a field is dropped."""
+    value = field.partition(b":")[2]
+    match name_of(field):
+        case b"return-path":
+            return not way.keeps_return_path and RETURN_PATH.fullmatch(value) is not None
+        case b"status" | b"x-mozilla-status":
+            return not value.strip()
+        case _:
+            return False
 
 
 def without_hosts(text: bytes) -> bytes:
@@ -122,7 +132,7 @@ def without_hosts(text: bytes) -> bytes:
 
 def comparable(stored: bytes, way: WayOut) -> Iterator[bytes]:
     """Yield what a stored message may have been, for a lookup by ``Expected.key``."""
-    text = TRACE.sub(b"", stored, count=1)
+    text = LED_BY_BLANK.sub(b"", TRACE.sub(b"", stored, count=1), count=1)
     tops = [text]
     if way.above and (top := TOP_LINE.match(text)):
         tops.append(text[top.end() :])

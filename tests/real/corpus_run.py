@@ -108,10 +108,11 @@ class Corpus:
         return hauled
 
     def _rc(self, way: WayOut) -> str:
+        dovecot = self._dovecot
         return (
-            f"poll {HOST.decode()} no dns protocol IMAP port {self._dovecot.imap_port} auth password"
-            f" {way.server}\n"
-            f'  user {self._user} password "{self._dovecot.password}" is {way.recipient} here\n'
+            f"poll {HOST.decode()} no dns protocol IMAP port {dovecot.imap_port}\n"
+            f"  auth password {way.server}\n"
+            f'  user {self._user} password "{dovecot.password}" is {way.recipient} here\n'
             f"  sslproto '' keep fetchall {way.user}\n"
         )
 

@@ -94,9 +94,11 @@ BODIES: Mapping[str, bytes] = {
     "crcrlf_delimiter": b"\r\n--x\r\r\nContent-Type: text/html\r\r\n\r\r\ntext\r\n--x--\r\n",
     "cr_delimiter": b"\r\n--x\rContent-Type: text/html\r\rtext\r--x--\r",
     "part_without_header": b"\r\n--x\r\ntext\r\n--x--\r\n",
-    "part_in_itself": b"\r\n--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x--",
+    "part_in_itself": b"\r\n--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\n\r\na\r\n--x--",
     "bad_base64": b"\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!\r\n=\r\n--x--\r\n",
-    "message_inside": b"\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nFrom: a\r\n\r\nFrom b\r\n--x--\r\n",
+    "message_inside": b"\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n"
+    b"From: a\r\n\r\nFrom b\r\n--x--\r\n",
 }
 TYPES: Mapping[str, bytes] = {
     "plain": b"multipart/mixed; boundary=x",
@@ -150,7 +152,7 @@ def marked(name: str, text: bytes) -> bytes:
 
 def by_lines() -> Iterator[tuple[str, bytes]]:
     """Yield each shape in each kind of line end, and with ends of all kinds."""
-    chance = Random(1)  # noqa: S311 - a repeatable choice, not a secret
+    chance = Random(1)
     for shape, lines in SHAPES.items():
         for kind, end in ENDS.items():
             yield f"{shape}_{kind}", end.join([*lines, b""])

@@ -86,7 +86,7 @@ class HeaderScanner:
             raise LocalProtocolError("the header is complete; what follows is the body")
         self._data += chunk
         # CRs at the end may belong to an LF that has not come yet.
-        self._look(len(self._data) - len(without_open_end(self._data[-2:])[1]))
+        self._look(len(self._data) - len(without_open_end(bytes(self._data[-2:]))[1]))
 
     def finish(self) -> None:
         """Take note that the message has ended."""

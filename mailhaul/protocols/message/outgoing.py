@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from ..errors import LocalProtocolError
 from .envelope import local_part
 from .header import Field, HeaderScanner
-from .mailbox_line import without_mailbox_line
 from .hosts import domain_part, host_bytes
+from .mailbox_line import without_mailbox_line
 from .rewrite import ROOM, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
 """What mail readers note in their own folders; meaningless where the message goes."""
 BLANKS = (b" ", b"\t")
+LED_BY_BLANK = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
+"""What such a line becomes a part of: not of our Received, and no relay ends the header before it."""
 PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
 """All that a Return-Path says: one path, and perhaps comments."""
 
@@ -65,8 +67,8 @@ def outgoing_header(
     if rules.trace:
         trace = received_field(rules.trace, recipient, line_end, multidrop=rules.multidrop)
     if scanner.opaque:
-        # A first line that begins with a blank would become part of what is added.
-        return b"" if scanner.rest.startswith(BLANKS) else trace + warning
+        led = LED_BY_BLANK + line_end if trace and scanner.rest.startswith(BLANKS) else b""
+        return trace + warning + led
     kept = list(kept_fields(without_nuls(without_mailbox_line(scanner.fields)), rules))
     if not any(field.name for field in kept):
         header = trace + stand_in(rules, line_end) + warning
@@ -77,6 +79,8 @@ def outgoing_header(
         lines = [field.raw for field in kept]
     if warning:
         lines.append(warning if lines[-1].endswith((b"\n", b"\r")) else line_end + warning)
+    if trace and lines[0].startswith(BLANKS):
+        lines[0] = LED_BY_BLANK + line_end + lines[0]
     lines.insert(trace_position(kept), trace)
     return closed(lines, scanner.separator, line_end)
 
@@ -129,14 +133,11 @@ def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[by
 
 
 def trace_position(fields: list[Field]) -> int:
-    """Return where our Received field goes: before the first one there is, else on top.
-
-    On top it is behind lines that begin with a blank: they would become part of it.
-    """
+    """Return where our Received field goes: before the first one there is, else on top."""
     for position, field in enumerate(fields):
         if field.key == b"received":
             return position
-    return next(at for at, field in enumerate(fields) if not field.raw.startswith(BLANKS))
+    return 0
 
 
 def stand_in(rules: HeaderRules, line_end: bytes) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailhaul.protocols.dots import normalized
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.header import HeaderScanner
-from mailhaul.protocols.message.outgoing import HeaderRules, outgoing_header
+from mailhaul.protocols.message.outgoing import LED_BY_BLANK, HeaderRules, outgoing_header
 from mailhaul.protocols.message.trace import Received
 
 PLAIN = HeaderRules("mail.example.org", "ann", None, rewrite=False)
@@ -148,10 +148,13 @@ def test_a_line_is_not_closed_by_the_blank_line_when_the_one_between_them_goes()
 
 
 def test_a_first_line_that_begins_with_a_blank_becomes_no_part_of_the_trace() -> None:
-    assert sent(b" led\r\nA: 1\r\n\r\n", TRACED) == b" led\r\n" + FIELD + b"A: 1\r\n\r\n"
-    top = b" led\r\nReceived: x\r\n"
-    assert sent(top + b"\r\n", TRACED) == b" led\r\n" + FIELD + b"Received: x\r\n\r\n"
-    assert sent(b" led\r\nA: 1\r\n\r\n", TRACED, limit=4) == b" led\r\nA: 1\r\n\r\n"
+    led = LED_BY_BLANK + b"\r\n led\r\n"
+    assert sent(b" led\r\nA: 1\r\n\r\n", TRACED) == FIELD + led + b"A: 1\r\n\r\n"
+    below = b"Received: x\r\n\r\n"
+    assert sent(b" led\r\n" + below, TRACED) == led + FIELD + below
+    too_long = sent(b" led\r\nA: 1\r\n\r\n", TRACED, limit=4)
+    assert too_long == FIELD + led + b"A: 1\r\n\r\n"
+    assert sent(b" led\r\nA: 1\r\n\r\n") == b" led\r\nA: 1\r\n\r\n"
 
 
 SOME_LINES = st.lists(

@@ -42,7 +42,7 @@ HERE = LocalNames(
 )
 EVERYBODY = LocalNames("mail.example.org", [("ann", "bob")], wildcard=True)
 
-Outcome = Recipients | NoMatch | NoEnvelope | LookUp
+Outcome = Recipients | NoMatch | NoEnvelope | TooMany | LookUp
 
 
 def found(text: bytes, names: LocalNames = HERE, known: Known = None) -> Outcome:
