@@ -87,7 +87,7 @@ class Expected(NamedTuple):
         if sum(name_of(field) == b"received" for field in fields) >= HOPS:
             return cls(b"", stays=True)
         header = b"".join(kept(fields, way))
-        if header.endswith(b"\r") and blank.endswith(b"\n"):
+        if header.endswith(b"\r") and blank in {b"\n", b"\r\n"}:
             # The line between them is gone: they stay two line ends.
             header = header[:-1] + b"\r\n"
         whole = way.rule(header + blank + body)

@@ -25,7 +25,7 @@ STATUS = (b"status", b"x-mozilla-status")
 """What mail readers note in their own folders; meaningless where the message goes."""
 BLANKS = (b" ", b"\t")
 LED_BY_BLANK = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
-"""What such a line becomes a part of: not of our Received, and no relay ends the header before it."""
+"""Such a line becomes part of this, not of our Received; relays would end the header before it."""
 PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
 """All that a Return-Path says: one path, and perhaps comments."""
 
@@ -91,7 +91,7 @@ def closed(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
     The line between may be gone, and a bare CR before it would be part of that line end now.
     """
     text = b"".join(lines)
-    if text.endswith(b"\r") and separator.endswith(b"\n"):
+    if text.endswith(b"\r") and separator in {b"\n", b"\r\n"}:
         text = text[:-1] + line_end
     return text + separator
 
