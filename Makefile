@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check states real-servers soak fuzz bench mutate coverage clean
+.PHONY: demo test check states real-servers corpus soak fuzz bench mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -29,6 +29,11 @@ states: $(VENV)/.dev
 # Dovecot, Exim, Mailutils, OpenSSH, fetchmail and other clients, for the tests with real programs.
 real-servers:
 	sh tests/real/install.sh
+
+# Every message of a folder (files, a Maildir, or a mailbox file) from Dovecot by every way out:
+# `make corpus DIR=...`; what may change is in docs/corpus.md.
+corpus: $(VENV)/.dev real-servers
+	$(BIN)/python -m tests.real.corpus_run $(DIR)
 
 # The long figures: a million polls in virtual time (tests/soak), then every test at full length.
 soak: $(VENV)/.dev real-servers

@@ -31,20 +31,38 @@ by TCP and by `sendmail -bs` on a pipe; aiosmtpd; a server with BINARYMIME (mail
 and APPEND; a Maildir and an mbox that Python's `mailbox` reads back; an MDA; a batch (BSMTP)
 that Exim reads. A test compares what arrives with what was sent, octet for octet.
 
-* `whole`: header and body are equal, but for the fields added on top, and for what mailhaul does to
-  headers by default: `Return-Path` and empty `Status` fields go, NULs in headers too, addresses without a host
-  get one, a message without header gets one.
+* `whole`: header and body are equal, but for what may change in headers (below).
 * `lines`: the same after the one rule for line ends of that way (below), which has changed some.
 * `kept`: the receiver refused it, and it is still in its mailbox.
 * `cut`: the receiver took it, and itself dropped something.
 
 | way | rule for line ends |
 |---|---|
-| SMTP, LMTP, `-bs`, BSMTP | CRLF, bare CR and bare LF are each a line end; the last line has one |
+| SMTP, LMTP, `-bs`, BSMTP | CRLF, bare CR, bare LF and CR CR LF are each one line end; the last line has one |
 | BINARYMIME | none changes; where the header itself has others than CRLF, the rule for SMTP |
-| APPEND | CRLF, bare CR and bare LF are each a line end; none is added |
-| Maildir, MDA | CRLF becomes LF; a bare CR and a bare LF stay |
+| APPEND | CRLF, bare CR, bare LF and CR CR LF are each one line end; none is added |
+| Maildir, MDA | CRLF and CR CR LF become LF; a bare CR and a bare LF stay |
 | mbox | the same; the last line has an end |
+
+What may change in a header, unless options say otherwise, and nothing else does:
+
+* A line that a mailbox file has before a message (`From `, an address, a date) goes from the very top. No
+  other line that begins with `From ` does.
+* `Return-Path` fields go on the way to SMTP, LMTP and BSMTP, where they hold one path and perhaps comments;
+  a mailbox file gets one if there is none.
+* `Status` and `X-Mozilla-Status` fields without a value go, and NULs.
+* Addresses without a host get one (not by APPEND).
+* A `Received` field is added before the first one or on top (not by APPEND). Where the first line of a header begins
+  with a blank, an `X-Fetchmail-Warning` stands above it, of which that line becomes a part.
+* A message without a single field gets a header; all its lines stay.
+* A header of more than 1 MiB or 10,000 fields is not looked into: a `Received` field is put above it, that is all.
+
+In a header, too, a line ends at any of the four line ends, so a message of old Macintosh lines has fields like any
+other. Whole octets arrive of it where the way out leaves a bare CR alone.
+
+Some hundreds of odder messages (`tests/real/odd_corpus.py`) go by SMTP, LMTP, MDA, Maildir, mbox, BSMTP and APPEND
+in the tests, from Dovecot. `make corpus DIR=...` does the same with your own: a folder of files, a Maildir or a mailbox
+file. It prints counts, and each octet that is not as the rules above say.
 
 Most receivers store LF for CRLF, and then what was a bare LF cannot be told any more: `whole` as well.
 

@@ -98,6 +98,8 @@ def check_outgoing(scanner: HeaderScanner, options: int) -> None:
         return
     again = HeaderScanner(10 * LIMIT)
     again.feed(header + scanner.rest)
+    if not again.complete:
+        again.finish()
     if scanner.separator:
         promise(again.complete and again.rest == scanner.rest, "the body begins elsewhere")
     position = 0

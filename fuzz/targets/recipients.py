@@ -12,12 +12,14 @@ from mailhaul.protocols.message.envelope import is_path
 from mailhaul.protocols.message.header import Field, count_fields, split_fields
 from mailhaul.protocols.message.objections import bad_line, hops, times_delivered
 from mailhaul.protocols.message.recipients import (
+    MAX_NAMED,
     Known,
     LocalNames,
     LookUp,
     NoEnvelope,
     NoMatch,
     Recipients,
+    TooMany,
     envelope_recipients,
     guessed_recipients,
     warning_field,
@@ -27,7 +29,7 @@ from ..finding import promise
 
 DECLARED = [("ann", "ann"), ("bob@example.org", "robert"), ("jö", "joe")]
 ENVELOPES = ("Received", "Delivered-To", "X-Envelope-To:")
-Found = Recipients | NoMatch | NoEnvelope | LookUp
+Found = Recipients | NoMatch | NoEnvelope | TooMany | LookUp
 
 
 def target(data: bytes) -> None:
@@ -54,7 +56,9 @@ def target(data: bytes) -> None:
 
 def search(fields: list[Field], options: int, names: LocalNames, known: Known) -> Found:
     """Search as the options say; each host that is asked about is the server's if it is short."""
-    for _ in range(len(fields) + 2):
+    # One answer names so many hosts at most.
+    more = sum(field.raw.count(b"@") for field in fields) // MAX_NAMED
+    for _ in range(len(fields) + 2 + more):
         if options & 8:
             found: Found = guessed_recipients(fields, names, known)
         else:
@@ -84,5 +88,5 @@ def check(found: Found, names: LocalNames, known: Known) -> None:
         case NoMatch():
             field = warning_field(found, b"\r\n")
             promise(field.count(b"\n") == 1 and field.isascii(), "a warning of several lines")
-        case NoEnvelope() | LookUp():
+        case NoEnvelope() | TooMany() | LookUp():
             pass

@@ -6,7 +6,7 @@ a message that does not say for whom it came is kept, unless the user chose gues
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..protocols.message.addresses import first_address
 from ..protocols.message.header import Field
@@ -16,6 +16,7 @@ from ..protocols.message.recipients import (
     NoEnvelope,
     NoMatch,
     Recipients,
+    TooMany,
     envelope_recipients,
     guessed_recipients,
     matching_recipients,
@@ -31,6 +32,22 @@ IsServer = Callable[[bytes], bool]
 
 class LookUpFailed(Exception):
     """The name service gives no answer now. ``str()`` is one sentence for the user."""
+
+
+class OthersAreNot(Mapping[bytes, bool]):
+    """What is known of hosts, where any other one is not the mail server."""
+
+    def __init__(self, known: Mapping[bytes, bool]) -> None:
+        self._known = known
+
+    def __getitem__(self, host: bytes) -> bool:
+        return self._known.get(host, False)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class Multidrop:
@@ -58,33 +75,38 @@ class Multidrop:
 
     async def find(
         self, fields: Sequence[Field], told: bytes | None
-    ) -> Recipients | NoMatch | NoEnvelope:
+    ) -> Recipients | NoMatch | NoEnvelope | TooMany:
         """Find out who it is. ``told`` is the address that the server itself names (SDPS).
 
         Raises LookUpFailed.
         """
-        asked = 0
+        known: Mapping[bytes, bool] | None = self._known
+        left = LOOK_UPS
         while True:
-            match self._ask(fields, told):
-                case LookUp(hosts):
-                    for host in hosts:
-                        await self._look_up(host, allowed=asked < LOOK_UPS)
-                        asked += 1
+            match self._ask(fields, told, known):
+                case LookUp(hosts) if self._known is not None:
+                    for host in hosts[:left]:
+                        await self._look_up(host, self._known)
+                    left -= min(left, len(hosts))
+                    # What a stranger names beyond that is neither asked about nor remembered.
+                    known = self._known if left else OthersAreNot(self._known)
+                case LookUp():
+                    raise AssertionError("nothing is to be looked up")
                 case found:
                     return found
 
     def _ask(
-        self, fields: Sequence[Field], told: bytes | None
-    ) -> Recipients | NoMatch | NoEnvelope | LookUp:
+        self, fields: Sequence[Field], told: bytes | None, known: Mapping[bytes, bool] | None
+    ) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
         if told is not None:
             address = first_address(told)
-            return matching_recipients([address] if address else [], self._names, self._known)
+            return matching_recipients([address] if address else [], self._names, known)
         if self._envelope is None:
-            return guessed_recipients(fields, self._names, self._known)
-        return envelope_recipients(fields, self._envelope, self._skip, self._names, self._known)
+            return guessed_recipients(fields, self._names, known)
+        return envelope_recipients(fields, self._envelope, self._skip, self._names, known)
 
-    async def _look_up(self, host: bytes, *, allowed: bool) -> None:
-        ask, known = self._is_server, self._known
-        if ask is None or known is None:
+    async def _look_up(self, host: bytes, known: dict[bytes, bool]) -> None:
+        ask = self._is_server
+        if ask is None:
             raise AssertionError("nothing is to be looked up")
-        known[host] = allowed and await Call(lambda: ask(host))
+        known[host] = await Call(lambda: ask(host))

@@ -152,7 +152,13 @@ class Packer:
         treatment = self._treatment
         if treatment.multidrop is None:
             return (self._address(treatment.recipient, treatment.smtp_name),), b""
-        from ..protocols.message.recipients import NoEnvelope, Recipients, warning_field
+        from ..protocols.message.recipients import (
+            MAX_RECIPIENTS,
+            NoEnvelope,
+            Recipients,
+            TooMany,
+            warning_field,
+        )
         from .multidrop import LookUpFailed
 
         try:
@@ -163,6 +169,12 @@ class Packer:
             case Recipients(names):
                 addresses = (self._address(name, treatment.smtp_name) for name in names)
                 return tuple(dict.fromkeys(addresses)), b""
+            case TooMany():
+                why = f"it is for more than {MAX_RECIPIENTS} recipients here"
+                return Outcome(Verdict.REFUSED, why)
+            case NoEnvelope() if self._scanner.opaque:
+                # No later poll and no option can tell.
+                return Outcome(Verdict.REFUSED, "its header is too long to tell whom it is for")
             case NoEnvelope(field):
                 why = (
                     f'no "{field}" field tells whom it is for; with "no envelope" mailhaul guesses'

@@ -2,12 +2,21 @@
 
 RFC 5321, sections 2.3.8 and 4.5.2; RFC 1939, section 3.
 
-One rule for the writer: CRLF stays; a bare CR and a bare LF each become CRLF; then every line
-that begins with a dot gets another one; the end is CRLF, dot, CRLF. So no text whatever can
-end early at any server, strict or not. All of it works on whole chunks; no loop runs over lines.
+One rule for the writer: every line end becomes CRLF; then every line that begins with a dot gets
+another one; the end is CRLF, dot, CRLF. So no text whatever can end early at any server, strict or
+not. All of it works on whole chunks; no loop runs over lines.
+
+What a line end is stands here once, for headers and all writers: CRLF, a bare LF, a bare CR, and
+CR CR LF, which broken converters make of CRLF. Of a longer row of CRs only the last two belong to
+an LF that follows.
 """
 
 from __future__ import annotations
+
+import re
+
+LINE_END = re.compile(rb"\r?\r?\n|\r")
+"""One line end. More than this never has to be held back at the end of a chunk: two CRs."""
 
 
 class DotWriter:
@@ -15,25 +24,19 @@ class DotWriter:
 
     def __init__(self) -> None:
         self._at_line_start = True
-        self._held_cr = False
+        self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to send for some bytes of the message."""
-        if self._held_cr:
-            data = b"\r" + data
-            self._held_cr = False
-        if data.endswith(b"\r"):
-            # Whether a line feed follows is not known yet.
-            self._held_cr = True
-            data = data[:-1]
+        data, self._held = without_open_end(self._held + data if self._held else data)
         if not data:
             return b""
         return self._stuff(normalized(data))
 
     def finish(self) -> bytes:
         """Return what ends the message: its last line end if that is missing, and the dot."""
-        end = b"\r\n" if self._held_cr or not self._at_line_start else b""
-        return end + b".\r\n"
+        end = self._stuff(normalized(self._held)) if self._held else b""
+        return end + (b".\r\n" if self._at_line_start else b"\r\n.\r\n")
 
     def _stuff(self, data: bytes) -> bytes:
         stuffed = data.replace(b"\r\n.", b"\r\n..")
@@ -44,12 +47,25 @@ class DotWriter:
 
 
 def normalized(data: bytes) -> bytes:
-    """Return the data with CRLF for every line end: CRLF, bare CR and bare LF."""
+    """Return the data with CRLF for every line end."""
     # Replacing single bytes is several times faster than counting pairs. Clean data is what
     # taking out every CR and putting one before every LF does not change.
     if data.replace(b"\r", b"").replace(b"\n", b"\r\n") == data:
         return data
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    return with_line_feeds(data).replace(b"\n", b"\r\n")
+
+
+def with_line_feeds(data: bytes) -> bytes:
+    """Return the data with LF for every line end."""
+    return data.replace(b"\r\r\n", b"\r\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def without_open_end(data: bytes) -> tuple[bytes, bytes]:
+    """Return data, and the CRs at its end of which it is not known whether an LF follows."""
+    if not data.endswith(b"\r"):
+        return data, b""
+    size = 2 if data.endswith(b"\r\r") else 1
+    return data[:-size], data[-size:]
 
 
 CRLF = b"\r\n"

@@ -130,6 +130,22 @@ def test_a_message_cannot_make_us_ask_without_end() -> None:
     assert len(asked) == LOOK_UPS
 
 
+def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next() -> None:
+    asked: list[bytes] = []
+
+    def is_server(host: bytes) -> bool:
+        asked.append(host)
+        return True
+
+    shared = multidrop(is_server=is_server)
+    many = b", ".join(b"joe@h%d.example" % number for number in range(LOOK_UPS + 1))
+    for header in (many, b"joe@h%d.example" % LOOK_UPS):
+        parcel = pack(b"X-To: " + header + b"\r\n\r\n", multidrop=shared)
+        assert isinstance(parcel, Parcel)
+        assert parcel.recipients == (b"joe@here.example",)
+    assert asked == [b"h%d.example" % number for number in range(LOOK_UPS + 1)]
+
+
 def test_trouble_with_the_name_service_postpones_the_message() -> None:
     def is_server(host: bytes) -> bool:
         raise LookUpFailed("no answer about " + host.decode())

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.dots import CRLF, DotReader, DotWriter, normalized, partial_end
+from mailhaul.protocols.dots import (
+    CRLF,
+    LINE_END,
+    DotReader,
+    DotWriter,
+    normalized,
+    partial_end,
+    with_line_feeds,
+)
 
 LF = b"\n"
 HARD = st.lists(
@@ -108,12 +116,21 @@ def test_what_was_written_reads_back_with_whole_line_ends(text: bytes, places: l
     [
         (b"a\r\nb", b"a\r\nb"),
         (b"a\nb\rc\r\n", b"a\r\nb\r\nc\r\n"),
-        (b"\r\r\n\n", b"\r\n\r\n\r\n"),
+        (b"\r\r\n\n", b"\r\n\r\n"),
+        (b"a\r\r\nb\r\r\n\r\r\nc", b"a\r\nb\r\n\r\nc"),
+        (b"\r\r\r\n", b"\r\n\r\n"),
+        (b"a\r\rb", b"a\r\n\r\nb"),
         (b"", b""),
     ],
 )
 def test_every_line_end_becomes_crlf(text: bytes, clean: bytes) -> None:
     assert normalized(text) == clean
+
+
+@given(HARD)
+def test_one_line_end_is_the_same_for_all_writers(text: bytes) -> None:
+    assert normalized(text) == LINE_END.sub(CRLF, text)
+    assert with_line_feeds(text) == LINE_END.sub(LF, text)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
 
+from .corpus_rule import LED_BY_BLANK
 from .mailhaul import Run, mailhaul, same
 from .nasty_corpus import MARK, NASTY
 from .servers.certificates import Certificate
@@ -176,6 +177,8 @@ def check(name: str, haul: Haul) -> None:
     assert (len(copies), name in haul.kept) == (1, False)
     rest, traces = TRACE.subn(b"", copies[0], count=1)
     assert traces == (0 if way.plain else 1)
+    rest, led = LED_BY_BLANK.subn(b"", rest)
+    assert led == (name == "blank_led_first_line" and not way.plain)
     expected = way.rule(outgoing(name, haul))
     if quirk := quirk_of(way, name):
         rest, expected = substituted(rest, quirk.stored), substituted(expected, quirk.sent)

@@ -44,7 +44,11 @@ class Run:
 
 
 def mailhaul(
-    rc: str, home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    rc: str,
+    home: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    patience: float = RUN_SECONDS,
 ) -> Run:
     """Run ``mailhaul -f RCFILE ARGUMENTS`` and wait for its end.
 
@@ -72,7 +76,7 @@ def mailhaul(
             },
         )
     try:
-        code = process.wait(RUN_SECONDS)
+        code = process.wait(patience)
     finally:
         process.kill()
         process.wait()

@@ -31,27 +31,28 @@ NAMES = (
     *("LMTP", "APPEND", "Maildir", "mbox", "MDA", "BSMTP"),
 )
 BINARY = {**DEFAULT_EXTENSIONS, b"CHUNKING": b"", b"BINARYMIME": b""}
-LINE_END = re.compile(rb"\r\n|\r|\n")
+ENVELOPE = re.compile(rb"MAIL FROM:[^\r\n]*\r\n(?:RCPT TO:[^\r\n]*\r\n)+DATA\r\n")
+LINE_END = re.compile(rb"\r?\r?\n|\r")
 
 
 def lines(text: bytes) -> bytes:
-    """CRLF, a bare CR and a bare LF are each a line end, and the last line has one."""
+    """Every line end is one, CR CR LF too, and the last line has one."""
     text = inner_lines(text)
     return text if text.endswith(b"\n") else text + b"\n"
 
 
 def inner_lines(text: bytes) -> bytes:
-    """CRLF, a bare CR and a bare LF are each a line end; none is added."""
+    """Every line end is one, CR CR LF too; none is added."""
     return LINE_END.sub(b"\n", text)
 
 
 def unix(text: bytes) -> bytes:
-    """CRLF becomes LF, nothing else changes."""
-    return text.replace(b"\r\n", b"\n")
+    """CRLF and CR CR LF become LF, nothing else changes."""
+    return re.sub(rb"\r?\r\n", b"\n", text)
 
 
 def unix_lines(text: bytes) -> bytes:
-    """CRLF becomes LF, and the last line has an end."""
+    """The same, and the last line has an end."""
     text = unix(text)
     return text if text.endswith(b"\n") else text + b"\n"
 
@@ -128,7 +129,8 @@ class WaysOut:
         for server in (self._postfix, self._exim, self._opensmtpd, self._aiosmtpd):
             server.clear()
         self._binary.messages.clear()
-        ways = [*self._smtp(), *self._piped(), *self._into_dovecot(), *self._files(home)]
+        ways = [*self._smtp(), *self._piped(), *into_dovecot(self._dovecot)]
+        ways += [*into_files(home), self._batch(home)]
         return next(way for way in ways if way.name == name)
 
     def _smtp(self) -> Iterable[WayOut]:
@@ -149,46 +151,11 @@ class WaysOut:
             server = f'plugout "{" ".join(argv)}"'
             yield WayOut(f"{receiver} -bs", receiver, stored, lines, server=server, above=above)
 
-    def _into_dovecot(self) -> Iterable[WayOut]:
-        dovecot = self._dovecot
-        user = dovecot.new_user()
-        url = f"imap://{user}@localhost:{dovecot.imap_port}/INBOX"
-        yield WayOut(
-            "LMTP",
-            "Dovecot",
-            lambda: dovecot.messages(user),
-            lines,
-            f"lmtp smtphost localhost/{dovecot.lmtp_port}",
-            recipient=user,
-            above=RETURN_PATH,
-        )
-        yield WayOut(
-            "APPEND",
-            "Dovecot",
-            lambda: dovecot.messages(user),
-            inner_lines,
-            f'append "{url}" appendpassword {dovecot.password}',
-            keeps_return_path=True,
-            plain=True,
-        )
+    def _batch(self, home: Path) -> WayOut:
+        def read() -> Iterable[bytes]:
+            return self._read_by_exim(home / "batch")
 
-    def _files(self, home: Path) -> Iterable[WayOut]:
-        (home / "taken").mkdir()
-        keep = script(home / "keep", f"exec cat >{home}/taken/$$\n")
-        for name, stored, rule, user, above in (
-            ("MDA", lambda: texts_in(home / "taken"), unix, f'mda "{keep}"', frozenset[bytes]()),
-            ("Maildir", lambda: maildir(home / "Mail"), unix, "maildir Mail", frozenset[bytes]()),
-            ("mbox", lambda: mbox(home / "box"), unix_lines, "mbox box", RETURN_PATH),
-        ):
-            yield WayOut(name, name, stored, rule, user, above=above, keeps_return_path=True)
-        yield WayOut(
-            "BSMTP",
-            "Exim",
-            lambda: self._read_by_exim(home / "batch"),
-            lines,
-            "bsmtp batch",
-            above=TOP_OF_EXIM,
-        )
+        return WayOut("BSMTP", "Exim", read, lines, "bsmtp batch", above=TOP_OF_EXIM)
 
     def _in_postfix(self) -> Iterable[bytes]:
         return (path.read_bytes() for path in self._postfix.delivered())
@@ -209,6 +176,55 @@ class WaysOut:
         argv = [*self._exim.sendmail_argv[:1], "-bS"]
         subprocess.run(argv, input=batch.read_bytes(), check=True, timeout=60)
         return self._in_exim()
+
+
+def into_dovecot(dovecot: Dovecot) -> Iterable[WayOut]:
+    """Yield the ways into a mailbox of a new user there."""
+    user = dovecot.new_user()
+    url = f"imap://{user}@localhost:{dovecot.imap_port}/INBOX"
+    yield WayOut(
+        "LMTP",
+        "Dovecot",
+        lambda: dovecot.messages(user),
+        lines,
+        f"lmtp smtphost localhost/{dovecot.lmtp_port}",
+        recipient=user,
+        above=RETURN_PATH,
+    )
+    yield WayOut(
+        "APPEND",
+        "Dovecot",
+        lambda: dovecot.messages(user),
+        inner_lines,
+        f'append "{url}" appendpassword {dovecot.password}',
+        keeps_return_path=True,
+        plain=True,
+    )
+
+
+def into_files(home: Path) -> Iterable[WayOut]:
+    """Yield the ways into files below ``home``."""
+    (home / "taken").mkdir()
+    keep = script(home / "keep", f"exec cat >{home}/taken/$$\n")
+    for name, stored, rule, user, above in (
+        ("MDA", lambda: texts_in(home / "taken"), unix, f'mda "{keep}"', frozenset[bytes]()),
+        ("Maildir", lambda: maildir(home / "Mail"), unix, "maildir Mail", frozenset[bytes]()),
+        ("mbox", lambda: mbox(home / "box"), unix_lines, "mbox box", RETURN_PATH),
+    ):
+        yield WayOut(name, name, stored, rule, user, above=above, keeps_return_path=True)
+
+
+def batched(batch: bytes) -> Sequence[bytes]:
+    """Return the texts of a batch (BSMTP) without the dots that were added."""
+    texts: list[bytes] = []
+    position = 0
+    while position < len(batch):
+        envelope = ENVELOPE.match(batch, position)
+        assert envelope, batch[position : position + 80]
+        end = batch.index(b"\r\n.\r\n", envelope.end() - 2)
+        texts.append(re.sub(rb"(?m)^\.", b"", batch[envelope.end() : end + 2]))
+        position = end + 5
+    return texts
 
 
 def texts_in(folder: Path) -> Sequence[bytes]:

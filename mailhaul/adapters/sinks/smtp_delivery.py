@@ -27,6 +27,8 @@ DOT_SECONDS = 600.0
 """What RFC 5321, 4.5.3.2 grants a server at least; a shorter ``timeout`` never cuts it."""
 CHUNK = 256 * 1024
 """Octets of a BDAT."""
+MAX_PIPELINED = 500
+"""Recipients that are named in one go."""
 CHUNKS_AHEAD = 4
 """Chunks that may go before the answer to the first of them, where that is allowed at all."""
 
@@ -57,7 +59,12 @@ class SmtpDelivery:
     # Envelope
 
     def send_envelope(self) -> None:
-        """Send MAIL, RCPT and DATA in one go, as pipelining allows."""
+        """Send MAIL, RCPT and DATA in one go, as pipelining allows; not for very many recipients.
+
+        Without this their commands go one by one, and no queue of replies grows with them.
+        """
+        if len(self._parcel.recipients) > MAX_PIPELINED:
+            return
         if self._begin():
             for command in self._script():
                 self._say(command)

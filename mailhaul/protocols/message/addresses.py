@@ -7,10 +7,12 @@ no sense as an address is left out.
 The model: a mailbox is a row of *words* up to a comma or semicolon. Words that touch, or
 that a dot or an ``@`` joins over blanks and comments, are one. An angle bracket makes all
 words before it a display name; a colon makes them the name of a group or the end of a route.
+An encoded word is one piece, although some programs leave punctuation in it (RFC 2047, 5).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,7 +20,9 @@ BLANKS = frozenset(b" \t\r\n\0")
 PUNCTUATION = frozenset(b"<>,;:")
 WORD_ENDS = BLANKS | PUNCTUATION | frozenset(b'("')
 QUOTE, COMMENT, COMMENT_END, BACKSLASH = b'"()\\'
-LITERAL, LITERAL_END, AT, COLON = b"[]@:"
+LITERAL, LITERAL_END, AT, COLON, EQUALS = b"[]@:="
+ENCODED_WORD = re.compile(rb"=\?[^\s?]+\?[bBqQ]\?[^\s?]*\?=")
+"""An encoded word, whatever is between its question marks. The search ends at the next one."""
 
 
 class Address(NamedTuple):
@@ -88,8 +92,9 @@ class Word:
         self.end = end
         if piece[0] != QUOTE:
             self.quoted = False
-            self.at = self.at or AT in piece
-            self.bang = self.bang or b"!" in piece
+            plain = ENCODED_WORD.sub(b"", piece) if b"=?" in piece else piece
+            self.at = self.at or AT in plain
+            self.bang = self.bang or b"!" in plain
 
     def address(self) -> Address:
         """Return the word as an address."""
@@ -208,7 +213,9 @@ def word_end(text: bytes, position: int) -> int:
         byte = text[position]
         if byte in WORD_ENDS and not (in_literal and byte == COLON):
             break
-        if byte == LITERAL and previous == AT:
+        if byte == EQUALS and (encoded := ENCODED_WORD.match(text, position)):
+            position = encoded.end() - 1
+        elif byte == LITERAL and previous == AT:
             in_literal = True
         elif byte == LITERAL_END:
             in_literal = False

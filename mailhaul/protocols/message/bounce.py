@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..dots import with_line_feeds
 from ..errors import LocalProtocolError
 from ..record import Record
 from .content_type import is_boundary
@@ -133,7 +134,7 @@ def whole_lines(header: bytes) -> bytes:
 
 def returned(header: bytes) -> bytes:
     """Return the part with the message's own header: its lines, less NULs and what is too long."""
-    plain = header.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b" ")
+    plain = with_line_feeds(header.replace(b"\0", b""))
     kept = [line[:LINE_LIMIT] for line in plain.split(b"\n") if line]
     encoding = [] if plain.isascii() else [b"Content-Transfer-Encoding: 8bit"]
     return lines(b"Content-Type: text/rfc822-headers", *encoding, b"", *kept)

@@ -12,10 +12,12 @@ from ..record import Record
 from .header import Field
 
 TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)/([\w!#$&^.+-]+)\s*")
-PARAMETER = re.compile(rb';\s*([^\s;="()]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"()]+)\s*', re.DOTALL)
+PARAMETER = re.compile(rb';\s*([^\s;="()]+)\s*=\s*("(?:[^"\\]++|\\.)*+"|[^\s;"()]+)\s*', re.DOTALL)
 BOUNDARY_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'()+_,-./:=?"
 """What a boundary is made of (RFC 2046, 5.1.1), less the blank, which may not be its last."""
 BOUNDARY_LIMIT = 70
+FIELD_LIMIT = 64 * 1024
+"""Octets of a field above which it is not taken apart."""
 
 
 class ContentType(Record):
@@ -29,6 +31,8 @@ class ContentType(Record):
 def content_type(fields: Sequence[Field]) -> ContentType | None:
     """Return what the one Content-Type field says; None where there is none or no sense in it."""
     body = only(fields, b"content-type")
+    if len(body) > FIELD_LIMIT:
+        return None
     found = TYPE.match(body)
     if found is None:
         return None

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from ..dots import with_line_feeds
 from .addresses import BLANKS, COMMENT, PUNCTUATION, QUOTE, comment_end, quoted_end, word_end
 from .header import Field
 from .rewrite import REWRITTEN
@@ -41,9 +42,11 @@ CHARSETS = frozenset(
 """Charsets by the names that Python knows them by, too. It remembers every other name that it is
 asked for, so it is not asked for what strangers make up."""
 
-ENCODED = re.compile(rb"=\?([\w.-]+)(?:\*[\w-]*)?\?([bBqQ])\?([!->@-~]+)\?=")
-Q_TEXT = re.compile(rb"(?:[!-<>@-~]|=[0-9A-Fa-f]{2})+")
+ENCODED = re.compile(rb"=\?([\w.-]+)(?:\*[\w-]*)?\?([bBqQ])\?([!->@-~]*)\?=")
+Q_TEXT = re.compile(rb"(?:[!-<>@-~]|=[0-9A-Fa-f]{2})*")
 BLANK = re.compile(rb"([ \t\r\n]+)")
+BLANK_LINE = re.compile(rb"\n[ \t\r]*+(?=\n|\Z)")
+"""A continuation of nothing but blanks: some readers see the end of the header in it."""
 UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f]")
 SPECIALS = frozenset(b'()<>[]:;@\\,."')
 """What ends an atom (RFC 5322, 3.2.3)."""
@@ -62,8 +65,9 @@ def with_words_decoded(field: Field) -> bytes:
     else:
         return field.raw
     changed = field.raw[:start] + body
-    longest = max(len(line.rstrip(b"\r")) for line in changed.split(b"\n"))
-    return changed if longest <= LINE_LIMIT else field.raw
+    longest = max(map(len, with_line_feeds(changed).split(b"\n")))
+    emptied = len(BLANK_LINE.findall(changed)) > len(BLANK_LINE.findall(field.raw))
+    return field.raw if longest > LINE_LIMIT or emptied else changed
 
 
 def decoded_text(body: bytes) -> bytes:
@@ -163,7 +167,7 @@ def decoded_run(words: list[bytes]) -> bytes | None:
     except (UnicodeError, Error):
         return None
     text = "".join(texts)
-    if not text.strip() or "=?" in text or UNPRINTABLE.search(text):
+    if text.isspace() or "=?" in text or UNPRINTABLE.search(text):
         return None
     return text.encode("utf-8")
 
@@ -185,6 +189,6 @@ def octets_of(word: bytes) -> tuple[str, bytes]:
 
 def quoted_if_needed(text: bytes) -> bytes:
     """Return text as it may stand in a display name (RFC 5322, 3.2.5)."""
-    if SPECIALS.isdisjoint(text):
+    if text and SPECIALS.isdisjoint(text):
         return text
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

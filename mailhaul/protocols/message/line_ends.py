@@ -1,12 +1,13 @@
 """Line ends of a message under way, changed chunk by chunk (stripcr, forcecr, APPEND).
 
-Each converter works on whole chunks and holds back at most one CR, whose LF may still come.
+Each converter works on whole chunks and holds back at most two CRs, whose LF may still come. What
+a line end is, is said in dots.py: CR CR LF is one too.
 ``feed`` returns what can be passed on, ``finish`` the rest.
 """
 
 from __future__ import annotations
 
-from ..dots import normalized
+from ..dots import normalized, without_open_end
 
 
 class Identity:
@@ -31,51 +32,47 @@ class LineEndConverter:
         """Convert some bytes."""
         if not data:
             return b""
-        if self._held:
-            data = self._held + data
-            self._held = b""
-        if data.endswith(b"\r"):
-            data, self._held = data[:-1], b"\r"
+        data, self._held = without_open_end(self._held + data if self._held else data)
         return self.convert(data)
 
     def finish(self) -> bytes:
-        """Return the CR that was held back: no LF follows it."""
+        """Return the CRs that were held back: no LF follows them."""
         held, self._held = self._held, b""
         return held
 
     def convert(self, data: bytes) -> bytes:
-        """Convert bytes that a CR does not end."""
+        """Convert bytes that do not end inside a line end."""
         raise NotImplementedError
 
 
 class StripCr(LineEndConverter):
-    """CRLF becomes LF. A CR elsewhere stays, for it may mean something."""
+    """CRLF and CR CR LF become LF. A CR elsewhere stays, for it may mean something."""
 
     def convert(self, data: bytes) -> bytes:
-        """Return the bytes without the CR of each CRLF."""
-        return data.replace(b"\r\n", b"\n")
+        """Return the bytes without the CRs that belong to an LF."""
+        return data.replace(b"\r\r\n", b"\r\n").replace(b"\r\n", b"\n")
 
 
 class ForceCr(LineEndConverter):
-    """A bare LF becomes CRLF; a CR stays where it is."""
+    """A bare LF and CR CR LF become CRLF; any other CR stays where it is."""
 
     def convert(self, data: bytes) -> bytes:
-        """Return the bytes with a CR before every LF."""
+        """Return the bytes with one CR before every LF."""
+        if b"\r" in data:
+            data = data.replace(b"\r\r\n", b"\r\n")
         if data.count(b"\n") == data.count(b"\r\n"):
             return data
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
-        return data.replace(b"\n", b"\r\n")
+        return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class Canonical(LineEndConverter):
-    """CRLF stays, a bare CR and a bare LF each become CRLF: the rule of SMTP's text.
+    """Every line end becomes CRLF: the rule of SMTP's text.
 
     Nothing is added behind a last line that has no end.
     """
 
     def finish(self) -> bytes:
-        """Return the line end that a CR at the very end is."""
+        """Return the line ends that CRs at the very end are."""
         return self.convert(super().finish())
 
     def convert(self, data: bytes) -> bytes:

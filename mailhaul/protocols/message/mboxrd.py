@@ -41,6 +41,9 @@ class MboxrdWriter:
         first = b"From %b %b\n" % (who, asctime(seconds))
         if sender is None or not (sender == b"" or is_path(sender)):
             return first
+        if header.startswith((b" ", b"\t")):
+            # It would become part of a field above it.
+            return first
         if any(field.key == b"return-path" for field in split_fields(header)):
             return first
         # RFC 5321, 4.4: who delivers finally writes the envelope sender down.

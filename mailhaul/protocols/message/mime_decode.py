@@ -36,7 +36,7 @@ ENCODINGS = (b"quoted-printable", b"base64")
 PLAIN = (b"", b"7bit", b"8bit", b"binary")
 """Encodings that a multipart may have (RFC 2045, 6.4)."""
 SEALED = (b"signed", b"encrypted")
-CLEAR = re.compile(rb"[!-9;-~]+:[^\0\r\n]*(?:\r?\n[ \t]+[^\0\r\n \t][^\0\r\n]*)*(?:\r?\n)?")
+CLEAR = re.compile(rb"[!-9;-~]+:[^\0\r\n]*(?:\r?\n[ \t]++[^\0\r\n][^\0\r\n]*+)*+(?:\r?\n)?")
 """A field that every reader takes for one; at other lines some of them see the header's end."""
 BARE_CR = re.compile(rb"\r(?!\n|\Z)")
 """To some readers this ends a line, and so there may be delimiters that others do not see."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .addresses import first_address
-from .header import Field
+from .header import Field, first_line
+from .mailbox_line import without_mailbox_line
 
 HOP_LIMIT = 100
 """Received fields from which on a message goes in circles (RFC 5321, 6.3)."""
@@ -19,12 +20,11 @@ def bad_line(fields: Sequence[Field]) -> bytes | None:
 
     It is the first line of a field, neither blank nor with a blank at its front, and has no
     colon. What else is wrong with a name is forgiven, as by fetchmail. A mailbox file's own
-    ``From `` line is never bad, although fetchmail refuses one that has no colon, for ever:
-    it is dropped from the outgoing header in any case.
+    ``From `` line on top is never bad: it is dropped from the outgoing header in any case.
     """
-    for field in fields:
-        line = field.raw[: field.raw.find(b"\n") + 1 or None].replace(b"\0", b"")
-        if b":" in line or line[:1].isspace() or line.startswith((b"From ", b">From ")):
+    for field in without_mailbox_line(fields):
+        line = first_line(field.raw).replace(b"\0", b"")
+        if b":" in line or line[:1].isspace():
             continue
         if line:
             return line

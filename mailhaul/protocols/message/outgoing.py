@@ -2,22 +2,32 @@
 
 All else stays byte for byte and in its order. Nothing in here judges a message: a header
 without a single field, or one too long to be taken apart, goes on as well.
+
+What is dropped is dropped for all that it says, never for how it begins: a line that begins with
+``From `` or a Return-Path that holds more than a path may be somebody's text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import LocalProtocolError
 from .envelope import local_part
 from .header import Field, HeaderScanner
 from .hosts import domain_part, host_bytes
+from .mailbox_line import without_mailbox_line
 from .rewrite import ROOM, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
 """What mail readers note in their own folders; meaningless where the message goes."""
+BLANKS = (b" ", b"\t")
+LED_BY_BLANK = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
+"""Such a line becomes part of this, not of our Received; relays would end the header before it."""
+PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
+"""All that a Return-Path says: one path, and perhaps comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,9 @@ def outgoing_header(
     if rules.trace:
         trace = received_field(rules.trace, recipient, line_end, multidrop=rules.multidrop)
     if scanner.opaque:
-        return trace + warning
-    kept = list(kept_fields(without_nuls(scanner.fields), rules))
+        led = LED_BY_BLANK + line_end if trace and scanner.rest.startswith(BLANKS) else b""
+        return trace + warning + led
+    kept = list(kept_fields(without_nuls(without_mailbox_line(scanner.fields)), rules))
     if not any(field.name for field in kept):
         header = trace + stand_in(rules, line_end) + warning
         return header + text_without_header(scanner, kept)
@@ -67,13 +78,25 @@ def outgoing_header(
     else:
         lines = [field.raw for field in kept]
     if warning:
-        lines.append(warning if lines[-1].endswith(b"\n") else line_end + warning)
+        lines.append(warning if lines[-1].endswith((b"\n", b"\r")) else line_end + warning)
+    if trace and lines[0].startswith(BLANKS):
+        lines[0] = LED_BY_BLANK + line_end + lines[0]
     lines.insert(trace_position(kept), trace)
-    lines.append(scanner.separator)
-    return b"".join(lines)
+    return closed(lines, scanner.separator, line_end)
 
 
-def without_nuls(fields: list[Field]) -> Iterator[Field]:
+def closed(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
+    """Return lines and the blank line behind them, which stays one.
+
+    The line between may be gone, and a bare CR before it would be part of that line end now.
+    """
+    text = b"".join(lines)
+    if text.endswith(b"\r") and separator in {b"\n", b"\r\n"}:
+        text = text[:-1] + line_end
+    return text + separator
+
+
+def without_nuls(fields: Iterable[Field]) -> Iterator[Field]:
     """Yield the fields without NULs. A line of nothing else must not become the blank line."""
     for field in fields:
         if b"\0" not in field.raw:
@@ -85,20 +108,20 @@ def without_nuls(fields: list[Field]) -> Iterator[Field]:
 
 def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
     """Yield the fields that are passed on."""
-    drop_return_path = not rules.keep_return_path
     for field in fields:
         key = field.key
-        if not key and field.raw.startswith((b"From ", b">From ")):
-            # A mailbox file's own line, which is no header field.
-            continue
-        if key == b"return-path" and drop_return_path:
-            drop_return_path = False
+        if key == b"return-path" and not rules.keep_return_path and is_path_alone(field):
             continue
         if key in STATUS and (rules.drop_status or not field.body.strip()):
             continue
         if key == b"delivered-to" and rules.drop_delivered:
             continue
         yield field
+
+
+def is_path_alone(field: Field) -> bool:
+    """Whether a Return-Path holds nothing that could be missed."""
+    return PATH.fullmatch(field.body.strip()) is not None
 
 
 def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[bytes]:
@@ -138,5 +161,5 @@ def text_without_header(scanner: HeaderScanner, lines: list[Field]) -> bytes:
     """
     if not lines:
         return scanner.separator or scanner.line_end
-    text = b"".join(line.raw for line in lines)
-    return scanner.line_end + text + scanner.separator
+    text = closed([line.raw for line in lines], scanner.separator, scanner.line_end)
+    return scanner.line_end + text

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from ..record import Record
 from .addresses import Address, addresses
-from .envelope import is_domain, is_local_part, is_path
+from .envelope import PATH_LIMIT, is_domain, is_local_part, is_path
 from .header import Field
 from .received import received_for
 from .trace import plain_bytes
@@ -27,6 +27,10 @@ from .trace import plain_bytes
 GUESSES = ((b"resent-to", b"resent-cc", b"resent-bcc"), (b"to", b"cc", b"bcc", b"apparently-to"))
 """Fields that tell people who got the message; the first group of which there is one counts."""
 
+MAX_RECIPIENTS = 10_000
+"""Recipients of one message. A header has room for half a million; no listener takes so many."""
+MAX_NAMED = 100
+"""Addresses, or hosts, that an answer names where it is not about recipients."""
 ADDRESS_SHOWN = 320
 """Octets of an address that a warning shows: the longest there are (RFC 5321, 4.5.3.1)."""
 
@@ -52,10 +56,15 @@ class NoEnvelope(Record):
     field: str
 
 
+class TooMany(Record):
+    """The message names more than ``MAX_RECIPIENTS`` people here."""
+
+
 class LookUp(Record):
     """It depends on whether these hosts, in lower case, are the mail server.
 
-    A message can name as many as it likes. Of those that are too many to ask about, say no.
+    A message can name as many as it likes: these may be some of them. Of those that are too many
+    to ask about, say no.
     """
 
     hosts: tuple[bytes, ...]
@@ -135,12 +144,12 @@ class LocalNames:
             return declared
         # A stranger wrote it: it must be no address, or mail could be sent anywhere through us.
         usable = local.isascii() and b"@" not in local and is_local_part(local)
-        return local.decode() if usable else None
+        return local.decode() if usable and len(local) <= PATH_LIMIT else None
 
 
 def envelope_recipients(
     fields: Sequence[Field], envelope: str, skip: int, names: LocalNames, known: Known
-) -> Recipients | NoMatch | NoEnvelope | LookUp:
+) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
     """Find the recipients in the field ``envelope``, behind ``skip`` others of its name."""
     named = fields_called(lower_bytes(envelope).rstrip(b": \t"), fields)[skip:]
     if named and named[0].key == b"received":
@@ -152,7 +161,7 @@ def envelope_recipients(
 
 def received_recipients(
     fields: Sequence[Field], names: LocalNames, known: Known
-) -> Recipients | NoMatch | NoEnvelope | LookUp:
+) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
     """Find the recipient in the first Received field that says: by the mail server, for whom."""
     for field in fields:
         by, address = received_for(field.body)
@@ -169,7 +178,7 @@ def received_recipients(
 
 def guessed_recipients(
     fields: Sequence[Field], names: LocalNames, known: Known
-) -> Recipients | NoMatch | LookUp:
+) -> Recipients | NoMatch | TooMany | LookUp:
     """Find the recipients in what was written for people (``no envelope``, or nothing better)."""
     for keys in GUESSES:
         found = [field for field in fields if field.key in keys]
@@ -181,7 +190,7 @@ def guessed_recipients(
 
 def matching_recipients(
     candidates: Iterable[Address], names: LocalNames, known: Known
-) -> Recipients | NoMatch | LookUp:
+) -> Recipients | NoMatch | TooMany | LookUp:
     """Find which of these addresses are somebody's here; also for one that SDPS has told."""
     # Dictionaries are sets that keep their order.
     matched: dict[str, None] = {}
@@ -192,13 +201,17 @@ def matching_recipients(
         match names.name_of(spec, address.hostless, known):
             case str(name):
                 matched[name] = None
-            case LookUp(hosts):
+                if len(matched) > MAX_RECIPIENTS:
+                    return TooMany()
+            case LookUp(hosts) if len(unknown) < MAX_NAMED:
                 unknown.update(dict.fromkeys(hosts))
-            case None:
+            case None if spec and len(rejected) < MAX_NAMED:
                 rejected[spec] = None
+            case _:
+                pass
     if unknown:
         return LookUp(tuple(unknown))
-    return Recipients(tuple(matched)) if matched else NoMatch(tuple(filter(None, rejected)))
+    return Recipients(tuple(matched)) if matched else NoMatch(tuple(rejected))
 
 
 def warning_field(outcome: NoMatch, line_end: bytes) -> bytes:

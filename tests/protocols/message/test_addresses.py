@@ -65,6 +65,11 @@ def test_addresses_of_a_list(text: bytes, expected: list[bytes]) -> None:
         (b"Ann Smith", []),
         (b'"Ann Smith"', []),
         (b"=?utf-8?Q?Ann?=", []),
+        (b"=?utf-8?Q?a:b?= <ann@example.org>", [b"ann@example.org"]),
+        (b"=?utf-8?Q?a,<b>;(c?= <ann@example.org>, bob", [b"ann@example.org", b"bob"]),
+        (b"=?utf-8?Q?a,b@c?=, =?utf-8?Q?a!b@c?=", []),
+        (b"=?utf-8?Q?a:b?=: ann;", [b"ann"]),
+        (b"=?utf-8?Q?a,b", [b"=?utf-8?Q?a", b"b"]),
         (b"Ann Smith ann@example.org", [b"ann@example.org"]),
         (b"<", []),
         (b">", []),
@@ -109,6 +114,10 @@ def completed(text: bytes) -> bytes:
         (b"<ann", b"<ann@H"),
         (b"ann%there", b"ann%there@H"),
         (b"<>, a!b, ann@, (ann), ann@example.org", b"<>, a!b, ann@, (ann), ann@example.org"),
+        (
+            b"=?utf-8?Q?a:b?=, =?utf-8?q?a,b!?= <ann>, x=?utf-8?B?:?=",
+            b"=?utf-8?Q?a:b?=, =?utf-8?q?a,b!?= <ann@H>, x=?utf-8?B?:?=@H",
+        ),
         (b'Ann Smith, "ann", =?utf-8?Q?Ann?=', b'Ann Smith, "ann", =?utf-8?Q?Ann?='),
         (b'<"open\r\n', b'<"open\r\n'),
     ],
@@ -154,9 +163,13 @@ def test_any_garbage_is_read_and_completed_only_once(text: bytes) -> None:
         b"a . " * 50_000,
         b"a" * 100_000,
         b"(a)a" * 50_000,
+        b"=?" * 50_000,
+        b"=?a?q?" * 20_000,
+        b"=?a?q?," * 20_000 + b"?=",
+        b"=?a?q?b:c?= " * 10_000,
         b", ".join(b"User %d <user%d@example.org>" % (n, n) for n in range(10_000)),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_no_field_costs_more_than_a_few_looks_at_each_byte(text: bytes) -> None:
     counted = Counted(text)

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.message.bounce import HEADER_LIMIT, LINE_LIMIT, Failure, Occasion, bounce
+from mailhaul.protocols.message.bounce import (
+    HEADER_LIMIT,
+    LINE_LIMIT,
+    Failure,
+    Occasion,
+    bounce,
+    returned,
+)
 
 DATE = b"Sun, 22 Nov 2026 22:14:59 +0000"
 BOUNDARY = b"b0undary-1"
@@ -195,3 +202,9 @@ def test_no_fact_of_our_own_adds_a_field() -> None:
     whole = parsed(bounce(occasion, b"ann@example.org", [JOE], HEADER)).whole
     assert "X" not in whole
     assert len(whole.keys()) == 8
+
+
+def test_lines_of_a_header_that_end_in_bare_cr_come_back_as_lines() -> None:
+    header = b"Subject: " + b"x" * 900 + b"\rTo: ann\r\r\nX: y\r"
+    expected = [b"Subject: " + b"x" * 900, b"To: ann", b"X: y", b""]
+    assert returned(header).split(b"\r\n\r\n")[1].split(b"\r\n") == expected

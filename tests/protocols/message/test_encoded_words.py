@@ -32,6 +32,9 @@ def decoded(raw: str | bytes) -> bytes:
         ("Subject: =?utf-8*de?B?R3LDvMOfZQ==?=\r\n", "Subject: Grüße\r\n"),
         ("Subject: Re: =?utf-8?q?=C3=BC?=\r\n x\r\n", "Subject: Re: ü\r\n x\r\n"),
         ("subject: =?utf-8?q?a?= =?utf-8?q?b?=\r\n", "subject: ab\r\n"),
+        ("Subject: =?utf-8?q??=\r\n", "Subject: \r\n"),
+        ("Subject: a =?utf-8?B??= =?utf-8?q??= b\r\n", "Subject: a  b\r\n"),
+        ("Subject: =?utf-8?q?a?= =?utf-8?q??=\r\n =?utf-8?q?b?=\r\n", "Subject: ab\r\n"),
         (
             "Subject: =?utf-8?q?a?=\r\n =?koi8-r?q?=C1?= c =?utf-8?q?d?=\r\n",
             "Subject: a\u0430 c d\r\n",
@@ -67,7 +70,6 @@ def test_words_of_a_text_are_decoded(raw: str, expected: str) -> None:
         "=?x-made-up?q?abc?=",
         "=?utf-7?q?+AAo-?=",
         "=?hex?q?61?=",
-        "=?utf-8?q??=",
         "=?utf-8?q?a?",
         "x=?utf-8?q?a?=",
         "=?utf-8?q?a?=.",
@@ -99,6 +101,8 @@ def test_other_fields_are_left_alone(raw: str) -> None:
     [
         ("=?utf-8?q?J=C3=BCrgen?= Ott <j@x>", "Jürgen Ott <j@x>"),
         ("=?utf-8?q?J=C3=BCrgen?=<j@x>", "Jürgen<j@x>"),
+        ("=?utf-8?q??= <j@x>", '"" <j@x>'),
+        ("=?utf-8?q?J:,=C3=BC?= <j@x>", '"J:,ü" <j@x>'),
         ("=?utf-8?q?Ott=2C_J=C3=BCrgen?= <j@x>", '"Ott, Jürgen" <j@x>'),
         ("=?utf-8?q?=22J=22_=5C?= <j@x>, b@y", '"\\"J\\" \\\\" <j@x>, b@y'),
         ("=?utf-8?q?a?= =?utf-8?q?b=40?= <j@x>", '"ab@" <j@x>'),
@@ -199,3 +203,9 @@ def test_a_field_of_many_words_stays_as_it_came_from_some_length_on() -> None:
 @given(st.sampled_from([b"To", b"Subject"]), st.binary(max_size=200))
 def test_any_bytes_have_a_result(name: bytes, body: bytes) -> None:
     decoded(name + b": =?utf-8?q?" + body)
+
+
+def test_an_empty_word_that_is_all_of_a_line_stays() -> None:
+    for end in ("\r\n", "\n", "\r\n y\r\n"):
+        raw = f"Subject: x\r\n =?utf-8?q??={end}".encode()
+        assert decoded(raw) == raw

@@ -93,6 +93,9 @@ def test_the_day_is_written_as_c_writes_it(seconds: int) -> None:
         (b"a@x\nBcc: b@x", HEADER, b""),
         (b"ann@example.org", b"Received: x\nreturn-path: <eve@x>\n\n", b""),
         (b"ann@example.org", b"X: y\n Return-Path: z\n\n", b"Return-Path: <ann@example.org>\n"),
+        (b"ann@example.org", b"X: y\rReturn-Path: <eve@x>\r\r", b""),
+        # Nothing may stand above what would be a continuation of it.
+        (b"ann@example.org", b" led\nX: y\n\n", b""),
     ],
 )
 def test_a_return_path_is_added_where_there_is_none(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailhaul.protocols.dots import LINE_END
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.limits import DEFAULT_LIMITS
 from mailhaul.protocols.message import header
@@ -50,7 +51,7 @@ def test_any_bytes_in_any_split_give_the_same_pieces_and_lose_nothing(
     assert b"".join([*raws, separator, rest]) == text
     assert facts(scanned([text], limit)) == (opaque, raws, separator, rest)
     assert facts(scanned([bytes((b,)) for b in text], limit)) == (opaque, raws, separator, rest)
-    assert separator in {b"", b"\n", b"\r\n"}
+    assert separator in {b"", b"\n", b"\r", b"\r\n", b"\r\r\n"}
     assert sum(map(len, raws)) <= limit
     assert opaque == (header_octets(text) > limit)
 
@@ -58,19 +59,38 @@ def test_any_bytes_in_any_split_give_the_same_pieces_and_lose_nothing(
 def header_octets(text: bytes) -> int:
     """Count, line by line, the octets before the first blank line."""
     size = 0
-    for line in text.split(b"\n")[:-1]:
-        if line in {b"", b"\r"}:
+    for found in LINE_END.finditer(text):
+        if found.start() == size:
             return size
-        size += len(line) + 1
+        size = found.end()
     return len(text)
 
 
-@pytest.mark.parametrize("blank", [b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\n\n"])
+ENDS = [b"\n", b"\r\n", b"\r", b"\r\r\n"]
+
+
+@pytest.mark.parametrize(
+    "blank",
+    # CR and LF together are one line end.
+    [a + b for a in ENDS for b in ENDS if not (a == b"\r" and b in {b"\n", b"\r\n"})],
+)
 def test_the_first_blank_line_ends_the_header_whatever_its_line_ends(blank: bytes) -> None:
     scanner = scanned([b"A: 1\r\nB: 2" + blank + b"body\n\nmore"])
     assert [field.name for field in scanner.fields] == [b"A", b"B"]
     assert scanner.rest == b"body\n\nmore"
     assert scanner.size == len(b"A: 1\r\nB: 2" + blank)
+
+
+def test_a_bare_cr_ends_a_line_of_the_header() -> None:
+    scanner = scanned([b"Return-Path: <a@b>\rFrom: a@b\r folded\r\rThe text.\r"])
+    raws = [b"Return-Path: <a@b>\r", b"From: a@b\r folded\r"]
+    assert facts(scanner) == (False, raws, b"\r", b"The text.\r")
+
+
+def test_cr_cr_lf_is_no_blank_line() -> None:
+    scanner = scanned([b"A: 1\r\r\nB: 2\r\r\n\r\r\nbody\r\r\n"])
+    raws = [b"A: 1\r\r\n", b"B: 2\r\r\n"]
+    assert facts(scanner) == (False, raws, b"\r\r\n", b"body\r\r\n")
 
 
 def test_folded_lines_belong_to_their_field() -> None:
@@ -113,6 +133,8 @@ def test_name_and_body_of_a_line(raw: bytes, name: bytes, body: bytes) -> None:
         (b"A: 1\nB: 2\r\n\r\n", b"\n"),
         (b"\nbody\r\n", b"\n"),
         (b"\r\nbody\n", b"\r\n"),
+        (b"A: 1\rB: 2\r\rbody", b"\r\n"),
+        (b"A: 1\rB: 2\n\nbody", b"\r\n"),
         (b"A: no line end", b"\r\n"),
         (b"", b"\r\n"),
     ],

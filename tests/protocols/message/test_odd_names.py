@@ -172,7 +172,6 @@ def sent(message: bytes, rules: HeaderRules = PLAIN) -> bytes:
         (b"\0\0\n", b""),
         (b"\0\r\n \r\n", b" \r\n"),
         (b"\0\n\tx\n", b"\tx\n"),
-        (b"\r\0\n", b""),
     ],
 )
 def test_only_a_line_of_nothing_but_nuls_is_dropped(line: bytes, left: bytes) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailhaul.protocols.dots import normalized
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.header import HeaderScanner
-from mailhaul.protocols.message.outgoing import HeaderRules, outgoing_header
+from mailhaul.protocols.message.outgoing import LED_BY_BLANK, HeaderRules, outgoing_header
 from mailhaul.protocols.message.trace import Received
 
 PLAIN = HeaderRules("mail.example.org", "ann", None, rewrite=False)
@@ -65,15 +67,114 @@ def test_the_trace_stands_before_the_first_received() -> None:
     assert sent(top + rest, rules) == top + FIELD.replace(b"\r\n", b"\n") + rest
 
 
-def test_the_first_return_path_goes_unless_an_mda_gets_the_message() -> None:
+def test_return_paths_go_unless_an_mda_gets_the_message() -> None:
     message = b"A: 1\r\nReturn-Path: <a@b>\r\n\t(x)\r\nReturn-Path: <c@d>\r\n\r\n"
-    assert sent(message) == b"A: 1\r\nReturn-Path: <c@d>\r\n\r\n"
+    assert sent(message) == b"A: 1\r\n\r\n"
     assert sent(message, replace(PLAIN, keep_return_path=True)) == message
 
 
-def test_lines_of_a_mailbox_file_go() -> None:
-    message = b"From ann Mon Mar 2 10:00:00 2020\r\n>From bob\r\nFrom: x@y\r\n\r\nFrom z\r\n"
-    assert sent(message) == b"From: x@y\r\n\r\nFrom z\r\n"
+@pytest.mark.parametrize(
+    "path", [b"<>", b" <a@b> ", b"a@b", b"", b"<a@b> (one)\r\n (two)", b"a@b (", b"<a@b>\r\n\t"]
+)
+def test_a_return_path_goes_only_for_what_it_is(path: bytes) -> None:
+    message = b"A: 1\r\nReturn-Path:" + path + b"\r\nB: 2\r\n\r\n"
+    assert sent(message) == (message if path == b"a@b (" else b"A: 1\r\nB: 2\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "path", [b"<a@b> hello", b"<a@b>\r\n The text.", b"a@b c@d", b"<" * 99_999, b"(" * 99_999]
+)
+def test_a_return_path_with_anything_else_in_it_stays(path: bytes) -> None:
+    message = b"A: 1\r\nReturn-Path: " + path + b"\r\n\r\n"
+    assert sent(message) == message
+
+
+MAILBOX_LINE = b"From ann@example.net Mon Mar  2 10:00:00 2020"
+
+
+def test_the_line_of_a_mailbox_file_on_top_goes() -> None:
+    message = b"From: x@y\r\n\r\nFrom z\r\n"
+    assert sent(MAILBOX_LINE + b"\r\n" + message) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"From the sea\r\nthe sky is blue\r\n\r\nAnn\r\n",
+        b"From \r\nFrom: x@y\r\n\r\n",
+        b"From ann\r\nFrom: x@y\r\n\r\n",
+        b">From ann@example.net Mon Mar  2 10:00:00 2020\r\nFrom: x@y\r\n\r\n",
+        b"From: x@y\r\n" + MAILBOX_LINE + b"\r\nTo: x@y\r\n\r\n",
+        b"From: x@y\r\n>From bob\r\n\r\n",
+        MAILBOX_LINE[:-1] + b"x\r\nFrom: x@y\r\n\r\n",
+    ],
+)
+def test_no_other_line_that_begins_with_from_goes(message: bytes) -> None:
+    assert sent(message).endswith(message)
+
+
+def test_of_a_mailbox_line_nothing_goes_that_is_folded_behind_it() -> None:
+    for end in (b"\r\n", b"\r"):
+        message = b" Subject: x" + end + b"From: x@y" + end + end
+        assert sent(MAILBOX_LINE + end + message) == message
+
+
+# Bare CRs (RFC 5322, 2.2: none in a header; old Macintosh mail is made of them)
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b"\r\r\n"])
+@pytest.mark.parametrize(
+    "top", [b"Return-Path: <ann@example.net>", MAILBOX_LINE, b"Status: ", b"Delivered-To: x@y"]
+)
+def test_whatever_ends_lines_only_the_line_itself_is_dropped(top: bytes, end: bytes) -> None:
+    rules = replace(PLAIN, drop_delivered=True)
+    rest = end.join([b"From: x@y", b"Subject: one", b"", b"The text.", b""])
+    assert sent(top + end + rest, rules) == rest
+
+
+def test_in_a_bare_cr_header_an_address_gets_its_host_and_nothing_else_does() -> None:
+    message = (
+        b"To: ann\rContent-Type: multipart/alternative; boundary=x\rSubject: one, two\r\rtext, x"
+    )
+    expected = message.replace(b"To: ann", b"To: ann@mail.example.org")
+    assert sent(message, replace(PLAIN, rewrite=True)) == expected
+
+
+def test_a_line_is_not_closed_by_the_blank_line_when_the_one_between_them_goes() -> None:
+    for blank in (b"\n", b"\r\n", b"\r\r\n"):
+        message = b"A: 1\rStatus: \r\n" + blank + b"text"
+        assert normalized(sent(message)) == b"A: 1\r\n\r\ntext"
+    assert normalized(sent(b"x\rStatus: \r\n\ntext")).endswith(b"\r\nx\r\n\r\ntext")
+
+
+def test_a_first_line_that_begins_with_a_blank_becomes_no_part_of_the_trace() -> None:
+    led = LED_BY_BLANK + b"\r\n led\r\n"
+    assert sent(b" led\r\nA: 1\r\n\r\n", TRACED) == FIELD + led + b"A: 1\r\n\r\n"
+    below = b"Received: x\r\n\r\n"
+    assert sent(b" led\r\n" + below, TRACED) == led + FIELD + below
+    too_long = sent(b" led\r\nA: 1\r\n\r\n", TRACED, limit=4)
+    assert too_long == FIELD + led + b"A: 1\r\n\r\n"
+    assert sent(b" led\r\nA: 1\r\n\r\n") == b" led\r\nA: 1\r\n\r\n"
+
+
+SOME_LINES = st.lists(
+    st.sampled_from(
+        [b"A: 1", b" led", b"Status:", b"Return-Path: <a@b>", b"words", b"", MAILBOX_LINE, b"\0"]
+    ).flatmap(lambda line: st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\r\n"]).map(line.__add__)),
+    max_size=8,
+).map(b"".join)
+
+
+@given(SOME_LINES, st.booleans())
+def test_every_line_arrives_but_those_that_are_dropped(text: bytes, traced: bool) -> None:
+    """Seen by a reader for whom every line end is one, as behind any SMTP sink."""
+    message = b"Subject: x\r\n" + text + b"\r\n\r\ntext\0\r"
+    header, blank, body = normalized(message).partition(b"\r\n\r\n")
+    dropped = {b"Status:", b"Return-Path: <a@b>", b"\0"}
+    fields = re.split(rb"\r\n(?! )", header)
+    kept = [field.removeprefix(b"\0\r\n") for field in fields if field not in dropped]
+    result = normalized(sent(message, TRACED if traced else PLAIN))
+    assert result.removeprefix(FIELD) == b"\r\n".join(kept) + blank + body
 
 
 def test_a_from_field_with_a_blank_before_its_colon_is_no_such_line() -> None:
@@ -112,7 +213,7 @@ def test_nuls_leave_the_header_and_stay_in_the_body() -> None:
     assert sent(b"A\0: 1\0\r\n 2\0\r\n\r\nx\0y") == b"A: 1\r\n 2\r\n\r\nx\0y"
 
 
-@pytest.mark.parametrize("line", [b"\0\r\n", b"\0\0\n", b"\r\0\n"])
+@pytest.mark.parametrize("line", [b"\0\r\n", b"\0\0\n", b"\0\r"])
 def test_a_line_of_nuls_does_not_become_the_blank_line(line: bytes) -> None:
     assert sent(b"A: 1\r\n" + line + b"B: 2\r\n\r\n") == b"A: 1\r\nB: 2\r\n\r\n"
 

@@ -11,12 +11,15 @@ from mailhaul.protocols.message.envelope import is_path, recipient_address
 from mailhaul.protocols.message.header import HeaderScanner, split_fields
 from mailhaul.protocols.message.outgoing import HeaderRules, outgoing_header
 from mailhaul.protocols.message.recipients import (
+    MAX_NAMED,
+    MAX_RECIPIENTS,
     Known,
     LocalNames,
     LookUp,
     NoEnvelope,
     NoMatch,
     Recipients,
+    TooMany,
     envelope_recipients,
     guessed_recipients,
     matching_recipients,
@@ -39,7 +42,7 @@ HERE = LocalNames(
 )
 EVERYBODY = LocalNames("mail.example.org", [("ann", "bob")], wildcard=True)
 
-Outcome = Recipients | NoMatch | NoEnvelope | LookUp
+Outcome = Recipients | NoMatch | NoEnvelope | TooMany | LookUp
 
 
 def found(text: bytes, names: LocalNames = HERE, known: Known = None) -> Outcome:
@@ -392,3 +395,27 @@ def test_ten_thousand_addresses_are_matched_one_by_one() -> None:
 def test_an_address_told_beside_the_message_is_matched_alike() -> None:
     told = Address(b"pre-joe@mail.example.org", 0, False)
     assert matching_recipients([told], HERE, None) == Recipients(("joe",))
+
+
+def test_more_people_than_a_listener_takes_are_too_many() -> None:
+    most = [b"u%d@loc.example" % number for number in range(MAX_RECIPIENTS)]
+    assert isinstance(found(b", ".join(most)), Recipients)
+    assert found(b", ".join([*most, b"one.more@loc.example"])) == TooMany()
+
+
+def test_only_some_of_a_million_strangers_and_hosts_are_named() -> None:
+    strangers = b", ".join(b"u%d@h%d.example" % (n, n) for n in range(1000))
+    names = LocalNames("mail.example.org", [("joe", "joe")])
+    nobody = matching_recipients(addresses(strangers), names, None)
+    assert isinstance(nobody, NoMatch)
+    assert nobody.rejected == tuple(b"u%d@h%d.example" % (n, n) for n in range(MAX_NAMED))
+    everybody = LocalNames("mail.example.org", [], wildcard=True)
+    hosts = matching_recipients(addresses(strangers), everybody, {})
+    assert hosts == LookUp(tuple(b"h%d.example" % n for n in range(MAX_NAMED)))
+
+
+def test_a_name_that_is_too_long_for_an_address_is_nobodys() -> None:
+    names = LocalNames("mail.example.org", [], wildcard=True)
+    long = b"x" * 499
+    assert matching_recipients(addresses(long), names, None) == NoMatch((long,))
+    assert matching_recipients(addresses(long[1:]), names, None) == Recipients((long[1:].decode(),))

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from mailhaul.protocols.dots import LINE_END
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.header import Field, HeaderScanner
 
@@ -15,16 +16,15 @@ LONGEST = 7
 
 def expected(text: bytes, limit: int) -> tuple[bool, bytes, bytes, bytes]:
     """Return opaqueness, header, blank line and rest, looked for line by line."""
-    size = 0
-    for line in text.split(b"\n")[:-1]:
-        if line in {b"", b"\r"}:
+    size = end = 0
+    for found in LINE_END.finditer(text):
+        size, end = end, found.end()
+        if found.start() == size:
             break
-        size += len(line) + 1
     else:
         return (True, b"", b"", text) if len(text) > limit else (False, text, b"", b"")
     if size > limit:
         return True, b"", b"", text
-    end = size + len(line) + 1
     return False, text[:size], text[size:end], text[end:]
 
 
