@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ENTRY = 'poll mail.example.org protocol imap user joe password "sesame"\n'
 
 
@@ -74,3 +76,29 @@ def test_the_settings_are_dumped_as_fetchmail_does(tmp_path: Path) -> None:
     assert "fetchmailrc = {" in done.stdout
     json = mailhaul(tmp_path, "--configdump=json")
     assert (json.returncode, json.stdout[:1]) == (0, "{")
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mailhaul", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.defpath, "HOME": str(home)},
+    )
+
+
+@pytest.mark.parametrize("action", ["poll", "pause", "resume"])
+def test_an_empty_name_does_not_stand_for_all_accounts(tmp_path: Path, action: str) -> None:
+    done = command(tmp_path, action, "")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "the name of an account is empty" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["status", "--jsn"], ["replay"], ["quarantine", "eat"]])
+def test_usage_texts_have_lines(tmp_path: Path, words: list[str]) -> None:
+    done = command(tmp_path, *words)
+    assert done.returncode == 5
+    assert "\\n" not in done.stderr
+    assert any(line.startswith("usage: mailhaul") for line in done.stderr.splitlines())

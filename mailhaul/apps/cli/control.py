@@ -38,7 +38,12 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
     options = {"--json", "--metrics", "--watch"} if action == "status" else set[str]()
     wrong = [word for word in arguments if word.startswith("-") and word not in options]
     if wrong or (action == "status" and len(arguments) > 1):
-        lines.complain(f"{action}: not understood; {USAGE.strip()}")
+        lines.complain(f"{action}: {' '.join(arguments)} is not understood")
+        lines.explain(USAGE)
+        return ExitCode.SYNTAX
+    if any(not word.strip() for word in arguments):
+        # What an unset variable of a script leaves here must not stand for all accounts.
+        lines.complain(f"{action}: the name of an account is empty; nothing is done")
         return ExitCode.SYNTAX
     path = socket_path(caller)
     try:
@@ -75,7 +80,7 @@ def ask(path: str, request: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(SECONDS)
         sock.connect(path)
-        sock.sendall(request.encode() + b"\n")
+        sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
         return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 
 

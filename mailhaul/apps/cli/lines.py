@@ -76,6 +76,12 @@ class Lines:
         """Print an error, silent or not."""
         self._print(self.err, f"mailhaul: {self.redacted(text)}")
 
+    def explain(self, text: str) -> None:
+        """Print a text of several lines, such as a usage text, after an error."""
+        self._finish()
+        for line in text.splitlines():
+            self._put(self.err, line, end="\n")
+
     def record(self, facts: Mapping[str, object]) -> None:
         """Note what became of a message, for programs; people have read it already."""
 

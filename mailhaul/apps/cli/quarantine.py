@@ -38,7 +38,12 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
         sys.stdout.write(USAGE)
         return ExitCode.SUCCESS
     if not (known or list(arguments) in ([], ["list"])):
-        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood; {USAGE.strip()}')
+        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood')
+        lines.explain(USAGE)
+        return ExitCode.SYNTAX
+    if "" in keys:
+        # What an unset variable of a script leaves here must not stand for any message.
+        lines.complain(f"quarantine {action}: an ID is empty; nothing is done")
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     # Who never polled has no ledger, and needs none to see that nothing is set aside.
@@ -62,8 +67,10 @@ def act(
         keys = list(by_key)
     if unknown := [key for key in keys if key not in by_key]:
         what = " ".join(unknown)
-        lines.complain(f'quarantine: there is no {what}; "mailhaul quarantine list" shows all')
-        return ExitCode.ERROR
+        lines.complain(
+            f'quarantine: there is no {what}; nothing is done; "mailhaul quarantine list" shows all'
+        )
+        return ExitCode.SYNTAX
     chosen = [by_key[key] for key in keys]
     if action == "show":
         sys.stdout.write("\n".join(map(described, chosen)))

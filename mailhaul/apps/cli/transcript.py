@@ -43,7 +43,7 @@ def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
     Returns 0 where all is as it was, PROTOCOL where it is not, SYNTAX for what is no transcript.
     """
     if len(arguments) != 1:
-        lines.complain(USAGE)
+        lines.explain(USAGE)
         return ExitCode.SYNTAX
     try:
         with open(arguments[0], encoding="ascii", errors="replace") as file:
