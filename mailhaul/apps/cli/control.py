@@ -13,7 +13,7 @@ from typing import Any
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
 from .lines import Lines, escape
-from .polling import state_folder
+from .state_folder import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
 USAGE = """\

@@ -13,7 +13,7 @@ from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ...flows.source import in_words
 from .lines import Lines, escape
-from .polling import state_folder
+from .state_folder import state_folder
 
 USAGE = """\
 usage: mailhaul quarantine [list]
