@@ -12,9 +12,11 @@ import pytest
 ENTRY = 'poll mail.example.org protocol imap user joe password "sesame"\n'
 
 
-def mailhaul(home: Path, *arguments: str, rc: str = ENTRY) -> subprocess.CompletedProcess[str]:
+def mailhaul(
+    home: Path, *arguments: str, rc: str = ENTRY, **environment: str
+) -> subprocess.CompletedProcess[str]:
     path = home / "rc"
-    path.write_text(rc)
+    path.write_bytes(rc.encode("utf-8", "surrogateescape"))
     path.chmod(0o600)
     return subprocess.run(
         [sys.executable, "-m", "mailhaul", "-f", str(path), *arguments],
@@ -22,7 +24,7 @@ def mailhaul(home: Path, *arguments: str, rc: str = ENTRY) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), **environment},
     )
 
 
@@ -102,3 +104,48 @@ def test_usage_texts_have_lines(tmp_path: Path, words: list[str]) -> None:
     assert done.returncode == 5
     assert "\\n" not in done.stderr
     assert any(line.startswith("usage: mailhaul") for line in done.stderr.splitlines())
+
+
+LATIN = (
+    'set properties "\xfc" set postmaster "\xfc"\n'
+    'poll "h\xf6st" via "h\xf6st" aka "\xfc" localdomains "\xfc" proto imap plugin "nc \xfcx %h"\n'
+    '  envelope "X-\xfc" qvirtual "\xfc" esmtpname "\xfc" esmtppassword "\xfc"\n'
+    '  user "j\xf6rg" password "p\xf6" is "l\xf6c" "\xfc"="\xe4" here folder "Entw\xfcrfe" "\xe4"\n'
+    '  smtphost "\xe4" smtpname "\xfc" properties "\xfc" preconnect "\xfc" postconnect "\xe4"\n'
+    '  sslcert "\xfc" sslkey "\xfc" sslcertfile "\xfc" sslcertpath "\xfc" sslcommonname "\xfc"\n'
+).encode("latin-1")
+"""Every text option in ISO 8859-1, in an entry that has no sink of its own yet."""
+
+
+@pytest.mark.parametrize("sink", ["mda", "maildir", "mbox", "bsmtp"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    "option", ["-V", "--configdump", "--configdump=json", "--configdump=json,passwords"]
+)
+def test_octets_that_are_not_utf8_are_shown(
+    tmp_path: Path, sink: str, encoding: str, option: str
+) -> None:
+    rc = LATIN + f'{sink} "f\xfcr"\n'.encode("latin-1")
+    for text in (rc, rc.decode("latin-1").encode()):
+        done = mailhaul(
+            tmp_path, option, rc=text.decode("utf-8", "surrogateescape"), PYTHONIOENCODING=encoding
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "udc" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("maildir /m", "Messages will be stored in the Maildir /m."),
+        ("mbox /m", "Messages will be appended to the mailbox file /m."),
+        ("bsmtp /b", "Messages will be written as batched SMTP to /b."),
+        ('append "imaps://u@h/m"', "Messages will be stored in imaps://u@h/m."),
+        ("mda 'cat %T'", 'Messages will be delivered with "cat %T".'),
+        ("smtphost a b lmtp", "Messages will be LMTP-forwarded to: a b."),
+    ],
+)
+def test_version_names_where_mail_goes(tmp_path: Path, options: str, sentence: str) -> None:
+    done = mailhaul(tmp_path, "-V", rc=f"{ENTRY} {options}\n")
+    assert f"  {sentence}\n" in done.stdout
+    assert done.stdout.count("Messages will be") == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
-from .lines import Lines, escape
+from .lines import Lines, escape, write
 from .state_folder import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
@@ -50,14 +50,14 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
         if "--watch" in arguments:
             return watch(path)
         if "--metrics" in arguments:
-            sys.stdout.write(ask(path, "metrics"))
+            write(sys.stdout, ask(path, "metrics"))
             return ExitCode.SUCCESS
         answer = ask(path, " ".join([action, *(() if action == "status" else arguments)]))
     except OSError:
         lines.complain("no mailhaul daemon is running")
         return ExitCode.EXCLUDE
     if action == "status":
-        sys.stdout.write(answer if "--json" in arguments else table(json.loads(answer)))
+        write(sys.stdout, answer if "--json" in arguments else table(json.loads(answer)))
         return ExitCode.SUCCESS
     accounts = json.loads(answer)["accounts"]
     for account in accounts:
@@ -81,7 +81,7 @@ def ask(path: str, request: str) -> str:
         sock.settimeout(SECONDS)
         sock.connect(path)
         sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
-        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode("utf-8", "backslashreplace")
 
 
 def table(posts: Sequence[Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
 from .interrupted import Interrupted, place_of
-from .lines import Lines
+from .lines import Lines, write
 
 COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
@@ -61,12 +61,12 @@ def run(
     if configuration.run.help:
         from ...adapters.config.command_line import usage
 
-        sys.stdout.write(usage())
+        write(sys.stdout, usage())
         return ExitCode.SUCCESS
     if configuration.run.version:
         from .version import describe
 
-        sys.stdout.write(describe(configuration))
+        write(sys.stdout, describe(configuration))
         return ExitCode.SUCCESS
     if configuration.run.configdump:
         dump(configuration, lines)
@@ -222,7 +222,7 @@ def dump(configuration: Configuration, lines: Lines) -> None:
     else:
         with_secrets = form == "json,passwords"
         text = json_dump(settings, configuration.accounts, with_secrets=with_secrets)
-    sys.stdout.write(text)
+    write(sys.stdout, text)
 
 
 def verbosity(configuration: Configuration) -> int:

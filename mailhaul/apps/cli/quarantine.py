@@ -12,7 +12,7 @@ from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ...flows.source import in_words
-from .lines import Lines, escape
+from .lines import Lines, escape, write
 from .state_folder import state_folder
 
 USAGE = """\
@@ -35,7 +35,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if action in {"-h", "-?", "--help"}:
-        sys.stdout.write(USAGE)
+        write(sys.stdout, USAGE)
         return ExitCode.SUCCESS
     if not (known or list(arguments) in ([], ["list"])):
         lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood')
@@ -51,7 +51,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
         if action == "list":
-            sys.stdout.write("".join(f"{line}\n" for line in table(found)))
+            write(sys.stdout, "".join(f"{line}\n" for line in table(found)))
             return ExitCode.SUCCESS if found else ExitCode.NOMAIL
         return act(action, keys, found, ledger, lines)
     finally:
@@ -73,7 +73,7 @@ def act(
         return ExitCode.SYNTAX
     chosen = [by_key[key] for key in keys]
     if action == "show":
-        sys.stdout.write("\n".join(map(described, chosen)))
+        write(sys.stdout, "\n".join(map(described, chosen)))
         return ExitCode.SUCCESS
     (retry if action == "retry" else drop)(ledger, keys)
     follows = "comes again" if action == "retry" else "is deleted at the server"
