@@ -67,6 +67,7 @@ def check(
     for account in accounts:
         errors.extend(_contradictions(account))
         errors.extend(_unsupported(account) if to_poll else ())
+        errors.extend(_host_faults(account) if to_poll else ())
         warnings.extend(_oddities(account, daemon))
     return _once(errors), _once(warnings)
 
@@ -116,14 +117,52 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
 
 
+def _host_faults(account: AccountSettings) -> Iterator[ConfigError]:
+    """Yield the names of hosts and domains that no name service and no certificate can know."""
+    for option, name in _host_names(account):
+        if name.isascii():
+            continue
+        from ...flows.host_names import BadHostName, ascii_host  # few rc files need it
+
+        try:
+            ascii_host(name)
+        except BadHostName as fault:
+            problem = f"{quoted(name)} is no host name: {fault}"
+            hint = "give the name in its ASCII form (xn--...)"
+            yield ConfigError(account.place(option), problem, hint=hint)
+
+
+def _host_names(account: AccountSettings) -> Iterator[tuple[str, str]]:
+    """Yield options and the names in them that are looked up, compared or sent.
+
+    What a plugin makes of a name is its own affair, unless a certificate is checked for it.
+    """
+    checked = account.sslcertck and account.sslproto != "" and account.sslmode != "none"
+    if account.plugin is None or (checked and not account.sslcommonname):
+        yield "via", account.host
+    if account.sslcommonname:
+        yield "sslcommonname", account.sslcommonname
+    if not any(getattr(account, sink) for sink in _SINKS):
+        for host in account.smtphosts:
+            if not host.startswith("/"):
+                yield "smtphosts", host.partition("/")[0]
+    if account.smtpaddress:
+        yield "smtpaddress", account.smtpaddress
+    for option in ("fetchdomains", *(("aka", "localdomains") if account.multidrop else ())):
+        for name in getattr(account, option):
+            yield option, name
+
+
 def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
     """Yield what is wrong with where ``append`` puts mail."""
-    from .imap_url import BadUrl, read_url  # few rc files hold one
+    from ...flows.host_names import BadHostName, ascii_host  # few rc files hold a URL
+    from .imap_url import BadUrl, read_url
 
     place = account.place("append")
     try:
         there = read_url(url)
-    except BadUrl as fault:
+        ascii_host(there.host)
+    except (BadUrl, BadHostName) as fault:
         hint = 'write "imaps://USER@HOST/MAILBOX"'
         yield ConfigError(place, f"append: {fault}", hint=hint)
         return

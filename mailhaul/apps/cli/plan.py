@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
 from ...flows.fate import Policy
+from ...flows.host_names import BadHostName, ascii_host
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
@@ -368,7 +369,7 @@ def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Cal
             Listener(host, *listener_address(settings, host), domain_of(host)) for host in hosts
         ]
         lmtp = listeners[0].lmtp
-        helo = settings.host if around.globals.invisible else around.hostname
+        helo = name_in_mail(settings.host) if around.globals.invisible else around.hostname
         trace = around.tracer("LMTP" if lmtp else "SMTP")
         timeout, limit = float(settings.timeout), settings.batchlimit
         return SmtpSink(listeners, helo, timeout, trace, login_of(settings), limit)
@@ -399,9 +400,22 @@ def listener_address(settings: AccountSettings, host: str) -> tuple[Address, boo
     return Tcp(name, int(port) if port.isdigit() else port or 25), settings.lmtp
 
 
+def both_forms(hosts: Sequence[str]) -> Sequence[str]:
+    """Return names as they are typed and in ASCII: an address in a header may have either."""
+    return list(dict.fromkeys([*hosts, *map(ascii_host, hosts)]))
+
+
+def name_in_mail(host: str) -> str:
+    """Return a server's name for a header: ASCII, unless it is a word that only a plugin knows."""
+    try:
+        return ascii_host(host)
+    except BadHostName:
+        return host
+
+
 def domain_of(host: str) -> str:
     """Return the domain that local names are given at this entry of the hunt list."""
-    return "localhost" if host.startswith("/") else host.partition("/")[0]
+    return "localhost" if host.startswith("/") else ascii_host(host.partition("/")[0])
 
 
 def make_packer(
@@ -418,7 +432,7 @@ def make_packer(
     # From one mailbox to another nothing is added: the same message is to be there.
     moved = settings.append is not None
     rules = HeaderRules(
-        truename=settings.host,
+        truename=name_in_mail(settings.host),
         user=settings.remote_user,
         trace=None if moved or around.globals.invisible else trace_of(settings, around, source),
         rewrite=settings.rewrite and not moved,
@@ -433,7 +447,7 @@ def make_packer(
             domain=sink.domain,
             rules=rules,
             smtp_name=settings.smtpname,
-            smtp_address=settings.smtpaddress,
+            smtp_address=settings.smtpaddress and ascii_host(settings.smtpaddress),
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
             mime_decode=settings.mimedecode,
@@ -467,19 +481,20 @@ def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop |
     from ...flows.multidrop import Multidrop
     from ...protocols.message.recipients import LocalNames
 
+    host = name_in_mail(settings.host)
     names = LocalNames(
-        settings.host,
+        host,
         settings.local_names,
         wildcard=settings.wildcard,
-        aka=settings.aka,
-        localdomains=settings.localdomains,
+        aka=both_forms(settings.aka),
+        localdomains=both_forms(settings.localdomains),
         qvirtual=settings.qvirtual,
     )
     is_server = None
     if settings.dns:
         from ...adapters.aliases import alias_test
 
-        is_server = alias_test(settings.host, same_address=settings.checkalias)
+        is_server = alias_test(host, same_address=settings.checkalias)
     postmaster = around.globals.postmaster
     return Multidrop(names, settings.envelope, settings.envelope_skip, postmaster, is_server)
 
@@ -496,7 +511,7 @@ def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource
         if settings.folders != ("INBOX",):
             details += f" folder {source.mailbox}"
     return Received(
-        truename=settings.host,
+        truename=name_in_mail(settings.host),
         address=source.channel.address if settings.dns else "",
         host=around.hostname,
         protocol=kind_of(settings).upper().encode("ascii"),

@@ -75,6 +75,42 @@ def test_what_does_not_work_is_one_error_at_its_place(text: str, expected: str) 
     assert "qZ7" not in error
 
 
+@pytest.mark.parametrize(
+    ("server", "user"),
+    [
+        ("\n via \u2603", ""),
+        ("", "\n smtphost a \u2603/25"),
+        ("", "\n sslcommonname \u2603"),
+        ("", "\n smtpaddress \u2603"),
+        ("\n aka a \u2603", "is *"),
+        ("\n localdomains \u2603", "is a b"),
+        ("plugin 'nc %h'\n via \u2603", ""),
+        ("", '\n append "imaps://u@\u2603/m"'),
+    ],
+)
+def test_a_name_that_idna_refuses_is_an_error_at_its_place(server: str, user: str) -> None:
+    (error,), _ = findings(f"poll h proto imap {server} user u {user}")
+    assert error.startswith("rc:2:2: ")
+    assert "IDNA 2008 does not allow it" in error
+    assert "xn--" in error or "imaps://" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "poll stra\xdfe.example aka \xfc proto imap smtphost b\xfccher.example is a b",
+        # What only a plugin makes something of, and what nothing compares.
+        "poll \u2603 proto imap plugin 'nc %h' sslproto ''",
+        "poll \u2603 proto imap plugin 'nc %h' sslcommonname h",
+        "poll h aka \u2603 proto imap",
+        "poll h proto imap smtphost \u2603 mda cat",
+        "poll h proto imap smtphost /run/\u2603",
+    ],
+)
+def test_other_names_need_not_be_ascii(text: str) -> None:
+    assert findings(text) == ([], [])
+
+
 def test_an_account_without_a_protocol_is_tried_as_imap() -> None:
     assert findings("\npoll h") == ([], [])
 
