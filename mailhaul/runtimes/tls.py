@@ -166,12 +166,12 @@ class TlsLayer:
         """Compare the peer's certificate with a pin (MD5 or SHA-256, by its length)."""
         certificate = self._tls.getpeercert(binary_form=True) or b""
         wanted = fingerprint.replace(":", "").upper()
-        digest = hashlib.sha256 if len(wanted) == 64 else hashlib.md5
+        kind, digest = ("SHA-256", hashlib.sha256) if len(wanted) == 64 else ("MD5", hashlib.md5)
         found = digest(certificate, usedforsecurity=False).hexdigest().upper()
         if found != wanted:
             pairs = ":".join(found[i : i + 2] for i in range(0, len(found), 2))
             raise TlsFailed(
-                f'the certificate has the fingerprint {pairs}, not your "sslfingerprint"'
+                f'the certificate has the {kind} fingerprint {pairs}, not your "sslfingerprint"'
             )
 
 

@@ -1,4 +1,4 @@
-"""What is shipped works: from the sources to an sdist, a wheel of it, a clean environment, a poll."""
+"""What is shipped works: sources, sdist, wheel of it, clean environment, poll."""
 
 from __future__ import annotations
 

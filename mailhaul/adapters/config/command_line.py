@@ -227,7 +227,7 @@ def usage() -> str:
     for option in OPTIONS:
         for words, negated in ((option.on, False), (option.off, True)):
             if words:
-                what = f"not: {option.help}" if negated else option.help
+                what = option.off_help if negated else option.help
                 lines.append(f"  {_left_column(words, option.argument):<32} {what}")
     return "\n".join(lines) + "\n"
 

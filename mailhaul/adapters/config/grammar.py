@@ -24,7 +24,7 @@ from .options import (
 )
 from .statements import Choices, Entry, RcFile
 from .values import absolute, service
-from .wording import Complainer
+from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, Complainer
 
 MOST_ERRORS: Final = 100
 MOST_DIGITS: Final = 18
@@ -164,7 +164,7 @@ class _Parser:
         spelling = GLOBAL_KEYWORDS.get(text) if kind == KEYWORD else None
         if spelling is None or (negated and not (spelling.value and spelling.option.negation)):
             words = [w for w, s in GLOBAL_KEYWORDS.items() if not negated or s.option.negation]
-            self.unexpected("a global option", words)
+            self.unexpected(GLOBAL_OPTION, words)
         self.at += 1
         if self.tokens[self.at][0] == EQUALS and spelling.option.kind != options.FLAG:
             self.at += 1
@@ -230,8 +230,7 @@ class _Parser:
         if negated:
             words = [word for word, s in ENTRY_KEYWORDS.items() if s.value and s.option.negation]
             self.unexpected('an option that "no" can switch off', words)
-        expected = "a user option" if in_user else "a server or user option"
-        self.unexpected(expected, [*ENTRY_KEYWORDS, *STATEMENTS, "no"])
+        self.unexpected(ENTRY_OPTIONS[in_user], [*ENTRY_KEYWORDS, *STATEMENTS, "no"])
 
     # Values.
 

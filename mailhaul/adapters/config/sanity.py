@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from .errors import ConfigError, ConfigWarning, Finding, Place, quoted
+from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
+from .options import OPTIONS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
 
 _REFUSED: Final = {
@@ -36,16 +37,8 @@ _OWN_SINKS: Final = ("append", "mbox", "maildir")
 _SINKS: Final = (*_OWN_SINKS, "bsmtp", "mda")
 """Where mail goes instead of to a listener. Of the last two, fetchmail knows which it prefers."""
 
-_SSLPROTOS: Final = frozenset(
-    {"", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
-     "tls1.2+", "tls1.3", "tls1.3+"}
-)  # fmt: skip
-
-_AUTHS: Final = frozenset(
-    {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
-)
-SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
-_RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
+_PIN_DIGITS: Final = (32, 64)
+"""Hexadecimal digits of MD5, which is fetchmail's, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
 
 F = TypeVar("F", bound=Finding)
@@ -65,6 +58,9 @@ def check(
     warnings: list[ConfigWarning] = []
     daemon = settings.daemon > 0
     for account in accounts:
+        unknown = list(_unknown_words(account))
+        errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))
+        warnings.extend(finding for finding in unknown if isinstance(finding, ConfigWarning))
         errors.extend(_contradictions(account))
         errors.extend(_unsupported(account) if to_poll else ())
         errors.extend(_host_faults(account) if to_poll else ())
@@ -79,6 +75,36 @@ def _once(findings: list[F]) -> list[F]:
 
 def _not_yet(place: Place, keyword: str, hint: str) -> ConfigError:
     return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
+
+
+def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWarning]:
+    """Yield the values that are none of those that their option allows."""
+    for option in OPTIONS:
+        value = getattr(account, option.name) if option.choices else None
+        if value is None or option.choice(value) is not None:
+            continue
+        word, place = option.keywords[0], account.place(option.name)
+        if option.fallback:
+            problem = f"{word} {quoted(value)} is unknown; {quoted(option.fallback)} is used"
+            hint = did_you_mean(value.lower(), option.choices)
+            yield ConfigWarning(place, problem, hint=hint)
+        else:
+            hint = f"use one of {', '.join(map(quoted, option.choices))}"
+            yield ConfigError(place, f"unknown {word} {quoted(value)}", hint=hint)
+
+
+def _pin_faults(account: AccountSettings, pin: str) -> Iterator[ConfigError]:
+    """Yield why a fingerprint fits no certificate, whatever the server has."""
+    digits = pin.replace(":", "")
+    if len(digits) in _PIN_DIGITS and not digits.strip("0123456789abcdefABCDEF"):
+        return
+    found = f"{len(digits)} digits (as SHA-1 has)" if len(digits) == 40 else quoted(pin)
+    hint = (
+        "it is MD5, 32 hexadecimal digits, or SHA-256, 64, as from "
+        '"openssl x509 -noout -fingerprint -sha256"'
+    )
+    problem = f"no certificate has the fingerprint {found}"
+    yield ConfigError(account.place("sslfingerprint"), problem, hint=hint)
 
 
 def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
@@ -97,14 +123,8 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
-    if account.sslmode is not None and account.sslmode not in SSL_MODES:
-        problem = f"unknown sslmode {quoted(account.sslmode)}"
-        hint = f"use one of {', '.join(map(quoted, SSL_MODES))}"
-        yield ConfigError(account.place("sslmode"), problem, hint=hint)
-    if account.retrieve_error not in _RETRIEVE_ERRORS:
-        problem = f"unknown retrieve-error {quoted(account.retrieve_error)}"
-        hint = f"use one of {', '.join(_RETRIEVE_ERRORS)}"
-        yield ConfigError(account.place("retrieve_error"), problem, hint=hint)
+    if account.sslfingerprint is not None:
+        yield from _pin_faults(account, account.sslfingerprint)
     chosen = [name for name in _SINKS if getattr(account, name)]
     if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
         problem = f"{quoted(chosen[0])} beside {' and '.join(map(quoted, chosen[1:]))}"
@@ -192,7 +212,7 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
-    if account.auth not in _AUTHS:
+    if account.auth not in SPOKEN_AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     for name, uses, hint in _UNSUPPORTED:
         if uses(account):
@@ -209,9 +229,6 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
             problem = f'port {account.port} is usually used without "ssl"'
         if problem:
             yield ConfigWarning(account.place("service"), problem)
-    if account.sslproto is not None and account.sslproto.lower() not in _SSLPROTOS:
-        problem = f'sslproto {quoted(account.sslproto)} is unknown; "auto" is used'
-        yield ConfigWarning(account.place("sslproto"), problem)
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.caller import Caller
+from ...adapters.config.options import SSL_MODES, SSLPROTO
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
@@ -43,8 +44,8 @@ TracerFor = Callable[[str], Trace | None]
 """Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
 
 VERSIONS = {
-    "auto": (None, None),
-    "ssl23": (None, None),
+    # Without a version of their own: the oldest that is allowed otherwise, and the newest.
+    **dict.fromkeys(("", "auto", "ssl23", "ssl3+"), (None, None)),
     "tls1": ("tls1", "tls1"),
     "tls1+": ("tls1", None),
     "tls1.1": ("tls1.1", "tls1.1"),
@@ -54,15 +55,15 @@ VERSIONS = {
     "tls1.3": ("tls1.3", "tls1.3"),
     "tls1.3+": ("tls1.3", None),
 }
-"""What ``sslproto`` means: the oldest and the newest version of TLS."""
+"""What ``sslproto`` means: the oldest and the newest version of TLS. SSL 3 alone means nothing."""
 
-
-SSL_MODES = {
-    "none": TlsMode.NEVER,
-    "wrapped": TlsMode.WRAPPED,
-    "starttls=may": TlsMode.OFFERED,
-    "starttls=must": TlsMode.REQUIRED,
-}
+TLS_MODES = dict(
+    zip(
+        SSL_MODES,
+        (TlsMode.NEVER, TlsMode.WRAPPED, TlsMode.OFFERED, TlsMode.REQUIRED),
+        strict=True,
+    )
+)
 
 
 def tls_mode(settings: AccountSettings) -> TlsMode:
@@ -71,7 +72,7 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
     ``sslmode`` says it in one word, and wins.
     """
     if settings.sslmode is not None:
-        return SSL_MODES[settings.sslmode]
+        return TLS_MODES[settings.sslmode]
     if settings.ssl:
         return TlsMode.WRAPPED
     if settings.sslproto == "":
@@ -82,13 +83,13 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
 
 
 def trust_of(settings: AccountSettings) -> Trust:
-    """Return whom to believe over TLS. Raises PollFailed (SYNTAX) for an unknown version."""
-    word = (settings.sslproto or "auto").lower()
+    """Return whom to believe over TLS. Raises PollFailed (SOCKET) for a version nobody speaks."""
+    word = SSLPROTO.choice(settings.sslproto or "") or SSLPROTO.fallback
     if word not in VERSIONS:
         raise PollFailed(
-            ExitCode.SYNTAX,
-            f'{settings.place("sslproto")}: sslproto "{word}" is not supported; use one of '
-            f"{', '.join(VERSIONS)}",
+            ExitCode.SOCKET,
+            f'{settings.place("sslproto")}: no TLS library speaks sslproto "{word}" any more; '
+            f'use "{word}+" or "{SSLPROTO.fallback}"',
         )
     minimum, maximum = VERSIONS[word]
     return Trust(

@@ -146,3 +146,9 @@ def test_the_help_text_names_every_option_once() -> None:
 def test_no_two_options_share_a_spelling() -> None:
     words = [word for option in OPTIONS for word in (option.on + " " + option.off).split()]
     assert len(words) == len(set(words))
+
+
+def test_every_option_says_what_switching_it_off_does() -> None:
+    assert all(option.off_help for option in OPTIONS if option.off)
+    assert "not: " not in usage()
+    assert "--nobounce                   bounces go to the postmaster\n" in usage()

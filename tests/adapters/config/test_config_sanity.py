@@ -8,6 +8,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.command_line import parse_command_line
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import account_settings, global_settings
+from mailhaul.adapters.config.options import SSL_PROTOS
 from mailhaul.adapters.config.sanity import check
 from mailhaul.adapters.config.selection import select
 
@@ -145,11 +146,46 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
         ("port 993", 'rc:1:19: warning: port 993 usually needs "ssl"'),
         ("service pop3s", 'rc:1:19: warning: port 995 usually needs "ssl"'),
         ("port 143 ssl", 'rc:1:19: warning: port 143 is usually used without "ssl"'),
-        ("sslproto tls9", 'rc:1:19: warning: sslproto "tls9" is unknown; "auto" is used'),
+        (
+            "sslproto TLSv1.2",
+            'rc:1:19: warning: sslproto "TLSv1.2" is unknown; "auto" is used; '
+            'did you mean "tls1.2"?',
+        ),
+        ("sslproto x", 'rc:1:19: warning: sslproto "x" is unknown; "auto" is used'),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(options: str, expected: str) -> None:
     assert findings(f"poll h proto imap {options}") == ([], [expected])
+
+
+@pytest.mark.parametrize("word", [*SSL_PROTOS, "AUTO", "TLS1.2+", "Ssl3+"])
+def test_the_versions_of_the_table_are_known_in_any_case(word: str) -> None:
+    assert findings(f'poll h proto imap sslproto "{word}"') == ([], [])
+
+
+@pytest.mark.parametrize("word", ["NONE", "maybe", ""])
+def test_an_unknown_mode_of_tls_is_an_error_that_names_all(word: str) -> None:
+    (error,), _ = findings(f'poll h proto imap sslmode "{word}"')
+    assert error.startswith(f'rc:1:19: unknown sslmode "{word}"; use one of "none", "wrapped"')
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        ":".join(["AB"] * 16),
+        "ab" * 16,
+        ":".join(["AB"] * 32),
+    ],
+)
+def test_a_pin_is_md5_or_sha_256(pin: str) -> None:
+    assert findings(f'poll h proto imap sslfingerprint "{pin}"') == ([], [])
+
+
+@pytest.mark.parametrize("pin", [":".join(["AB"] * 20), "AB", "", "xy" * 16, "ab" * 31])
+def test_a_pin_that_no_certificate_can_have_is_an_error(pin: str) -> None:
+    (error,), _ = findings(f'poll h proto imap sslfingerprint "{pin}"')
+    assert "it is MD5, 32 hexadecimal digits, or SHA-256, 64" in error
+    assert ("SHA-1" in error) == (len(pin) == 59)
 
 
 def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
