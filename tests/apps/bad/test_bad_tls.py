@@ -186,3 +186,18 @@ def test_tls_that_is_cut_inside_a_message_is_no_end_of_it(
         assert server.kept == [2]
     assert run.code == 2
     assert "TLS was cut without close_notify" in run.complaints[0]
+
+
+def test_a_login_that_is_disabled_inside_tls_is_not_told_to_want_tls(
+    tmp_path: Path, issuer: trustme.CA, authority: Path
+) -> None:
+    certificate = issuer.issue_cert("localhost")
+    with ScriptedImap(
+        message(1),
+        capabilities=b"IMAP4rev1 LOGINDISABLED AUTH=GSSAPI",
+        tls=context(certificate),
+        wrapped=True,
+    ) as server:
+        run = poll(server, tmp_path, authority, "ssl")
+    assert run.code == 3
+    assert run.complaint.endswith("(LOGINDISABLED); it offers GSSAPI")
