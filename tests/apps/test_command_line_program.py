@@ -48,9 +48,26 @@ def test_what_this_version_cannot_do_is_said_and_nothing_is_polled(tmp_path: Pat
 
 
 def test_where_no_daemon_runs_none_can_be_ended(tmp_path: Path) -> None:
-    done = mailhaul(tmp_path, "-q", "--pidfile", str(tmp_path / "pid"))
-    assert (done.returncode, done.stdout) == (8, "")
-    assert done.stderr == "mailhaul: no other mailhaul is running\n"
+    pidfile = ("--pidfile", str(tmp_path / "pid"))
+    for words in (
+        ("-q",),
+        ("-sq",),
+        ("-d300", "-q"),
+        ("--keep", "--quit"),
+        ("a.example.org", "-q"),
+    ):
+        done = mailhaul(tmp_path, *pidfile, *words)
+        assert (done.returncode, done.stdout) == (8, "")
+        assert done.stderr == "mailhaul: no other mailhaul is running\n"
+
+
+def test_what_follows_quit_is_done_after_it(tmp_path: Path) -> None:
+    pidfile = ("--pidfile", str(tmp_path / "pid"))
+    for words in (("-qs",), ("--qui", "-s"), ("-q", "a.example.org"), ("-q", "-N")):
+        done = mailhaul(tmp_path, *pidfile, *words, rc="skip a.example.org user joe\n")
+        asked_for_one = "a.example.org" in words
+        assert done.returncode == (3 if asked_for_one else 1)
+        assert done.stderr.startswith("mailhaul: no other mailhaul is running\n")
 
 
 def test_skipped_entries_are_left_alone(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class _Reader:
         if spelling.option.kind in (options.FLAG, options.COUNT):
             if equals:
                 raise _error(f"the option {quoted('--' + word)} takes no value")
-            self._set_flag(spelling)
+            self._set_flag(spelling, last=not rest)
             return
         if not equals and spelling.option.kind == options.FORM:
             value = FORMS[0]
@@ -134,7 +134,7 @@ class _Reader:
             if spelling is None:
                 raise _error(f"unknown option {quoted('-' + letter)}")
             if spelling.option.kind in (options.FLAG, options.COUNT):
-                self._set_flag(spelling)
+                self._set_flag(spelling, last=not (letters or rest))
                 continue
             value = letters or self._pop_value("-" + letter, rest)
             self._set_value(spelling.option, value, "-" + letter)
@@ -147,8 +147,10 @@ class _Reader:
 
     # Values.
 
-    def _set_flag(self, spelling: Spelling) -> None:
+    def _set_flag(self, spelling: Spelling, *, last: bool) -> None:
         name = spelling.option.name
+        if name == "quit":
+            self._run["quit_only"] = last
         if name == "verbose":
             # The last of -s and -v wins; -v twice says more.
             before = 0 if self._run.pop("silent", False) else self._run.get("verbose", 0)

@@ -60,7 +60,7 @@ def load(
     entries = everything(rc, line.servers) if dump else select(rc, line.servers)
     accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
-    if not (line.run.help or line.run.version or line.run.quit):
+    if not (line.run.help or line.run.version or line.run.quit_only):
         if not dump and not rc.entries and not accounts:
             hint = f"there is none in {path}"
             problem = "no mailservers have been specified"

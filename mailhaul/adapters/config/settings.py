@@ -37,7 +37,10 @@ class _Settings:
 
 
 class RunSettings(_Settings):
-    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``."""
+    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``.
+
+    ``quit_only`` says that ``quit`` was the last word of the command line: nothing follows.
+    """
 
     help: bool
     version: bool
@@ -47,6 +50,7 @@ class RunSettings(_Settings):
     nodetach: bool
     one_by_one: bool
     quit: bool
+    quit_only: bool = False
     rcfile: str | None
     configdump: str | None
     trace: str | None

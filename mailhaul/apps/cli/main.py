@@ -73,10 +73,10 @@ def run(
         return ExitCode.SUCCESS
     pidfile = configuration.globals.pidfile or default_pidfile(caller)
     if configuration.run.quit:
-        rest = end_running(pidfile, arguments, caller, lines)
-        if rest is None:
+        only = configuration.run.quit_only
+        end_running(pidfile, lines, only=only)
+        if only:
             return ExitCode.SUCCESS
-        return run(load(rest, caller, read_stdin), caller, lines, rest)
     if pid := running(pidfile):
         return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
@@ -148,26 +148,20 @@ def start_daemon(
         pidfile.release()
 
 
-def end_running(
-    pidfile: str, arguments: Sequence[str], caller: Caller, lines: Lines
-) -> Sequence[str] | None:
-    """End the daemon of this user; return the arguments of a run that is to follow, or None.
+def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
+    """End the daemon of this user, and wait for it unless that is ``only`` what was asked for.
 
-    Raises PollFailed (EXCLUDE) where there is none, or where it cannot be ended.
+    Raises PollFailed (EXCLUDE) where it cannot be ended, or where there is none to end.
     """
-    from ...adapters.config.command_line import parse_command_line
     from .background import end
 
-    rest = [argument for argument in arguments if argument not in {"-q", "--quit"}]
-    line = parse_command_line(rest, caller.folder)
-    more = bool(line.servers or line.options or "daemon" in line.globals)
-    pid = running(pidfile)
-    if pid:
-        end(pid, pidfile, wait=more)
+    if pid := running(pidfile):
+        end(pid, pidfile, wait=not only)
         lines.say(f"background mailhaul at {pid} killed.")
-    elif not more:
+    elif only:
         raise PollFailed(ExitCode.EXCLUDE, "no other mailhaul is running")
-    return rest if more else None
+    else:
+        lines.complain("no other mailhaul is running")
 
 
 def wake_running(
