@@ -120,7 +120,7 @@ def test_usage_texts_have_lines(tmp_path: Path, words: list[str]) -> None:
     done = command(tmp_path, *words)
     assert done.returncode == 5
     assert "\\n" not in done.stderr
-    assert any(line.startswith("usage: mailhaul") for line in done.stderr.splitlines())
+    assert any(line.startswith("mailhaul: usage: ") for line in done.stderr.splitlines())
 
 
 LATIN = (

@@ -114,7 +114,7 @@ def test_an_empty_id_stands_for_no_message(
 def test_the_usage_text_has_lines(tmp_path: Path) -> None:
     done = quarantine(tmp_path, "eat", "x")
     assert "\\n" not in done.stderr
-    assert done.stderr.splitlines()[1] == "usage: mailhaul quarantine [list]"
+    assert done.stderr.splitlines()[1] == "mailhaul: usage: mailhaul quarantine [list]"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,9 @@ class _Reader:
 
     def _abbreviated(self, word: str) -> Spelling:
         found = {full: spelling for full, spelling in self._long.items() if full.startswith(word)}
+        # What fetchmail takes for one of its options stays that one, whatever came after it.
+        theirs = {full: spelling for full, spelling in found.items() if not spelling.option.own}
+        found = theirs or found
         meanings = {(id(spelling.option), spelling.value) for spelling in found.values()}
         if len(meanings) == 1:
             return next(iter(found.values()))

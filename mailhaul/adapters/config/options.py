@@ -177,10 +177,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         RUN, "trace", PATH, None, "write down what is said on all connections, without secrets",
-        on="--trace", argument="FILE", own=True,
+        on="--transcript", argument="FILE", own=True,
     ),
     Option(
-        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--trace-bodies",
+        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--transcript-bodies",
         own=True,
     ),
     # After "set".
@@ -377,6 +377,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-a --fetchall --all",
     ),
     Option(
+        USER, "fetchread", FLAG, False, "fetch also what was read elsewhere, by the ledger (IMAP)",
+        negation=GLUED, on="--fetchread", own=True,
+    ),
+    Option(
         USER, "flush", FLAG, False, "delete old mail on the server", negation=GLUED,
         on="-F --flush",
     ),
@@ -500,3 +504,10 @@ GLOBAL_KEYWORDS: Final = _spellings(GLOBAL)
 
 ENTRY_KEYWORDS: Final = _spellings(SERVER, USER)
 """Words that begin an option of an entry, glued negations included."""
+
+OWN_KEYWORDS: Final = frozenset(
+    word
+    for word, spelling in (*GLOBAL_KEYWORDS.items(), *ENTRY_KEYWORDS.items())
+    if spelling.option.own
+)
+"""Those that fetchmail 6.4 takes for ordinary words; where a name or a value stands, they are."""

@@ -229,6 +229,18 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
             problem = f'port {account.port} is usually used without "ssl"'
         if problem:
             yield ConfigWarning(account.place("service"), problem)
+    if account.fetchread:
+        yield from _no_use_of_fetchread(account)
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)
+
+
+def _no_use_of_fetchread(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield why ``fetchread`` changes nothing here."""
+    place = account.place("fetchread")
+    if account.protocol not in ("imap", "auto"):
+        problem = f'"fetchread" is for IMAP; over {account.protocol} nobody else\'s reading counts'
+        yield ConfigWarning(place, problem)
+    elif account.fetchall:
+        yield ConfigWarning(place, '"fetchread" changes nothing beside "fetchall"')

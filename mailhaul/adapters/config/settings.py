@@ -94,7 +94,8 @@ class AccountSettings(_Settings):
     ``auth`` are lower case, spelled as in ``options``. ``local_names`` are pairs of a remote
     and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
     unset, which is not the same as empty. ``envelope`` is None if switched off. ``elsewhere`` are
-    mailboxes that patterns among ``folders`` do not stand for.
+    mailboxes that patterns among ``folders`` do not stand for. ``fetchread`` says that over IMAP
+    new is what the ledger does not know, whoever has read it.
     """
 
     pollname: str
@@ -151,6 +152,7 @@ class AccountSettings(_Settings):
     postconnect: str | None
     keep: bool
     fetchall: bool
+    fetchread: bool
     flush: bool
     limitflush: bool
     rewrite: bool

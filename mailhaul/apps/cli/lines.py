@@ -78,9 +78,8 @@ class Lines:
 
     def explain(self, text: str) -> None:
         """Print a text of several lines, such as a usage text, after an error."""
-        self._finish()
         for line in text.splitlines():
-            self._put(self.err, line, end="\n")
+            self.complain(line)
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Note what became of a message, for programs; people have read it already."""

@@ -1,4 +1,4 @@
-"""``--trace FILE`` and ``mailhaul replay FILE``: a transcript of what is said, and its replay."""
+"""``--transcript FILE`` and ``mailhaul replay FILE``: what is said, and its replay."""
 
 from __future__ import annotations
 

@@ -151,6 +151,10 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
             'rc:1:19: warning: sslproto "TLSv1.2" is unknown; "auto" is used; '
             'did you mean "tls1.2"?',
         ),
+        (
+            "fetchread fetchall",
+            'rc:1:19: warning: "fetchread" changes nothing beside "fetchall"',
+        ),
         ("sslproto x", 'rc:1:19: warning: sslproto "x" is unknown; "auto" is used'),
     ],
 )
@@ -192,3 +196,22 @@ def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
     text = "poll h proto imap keep fetchall"
     assert findings(text) == ([], [])
     assert "fetchall" in findings(text, "-d5")[1][0]
+
+
+def test_reading_elsewhere_counts_with_imap_only() -> None:
+    assert findings("poll h proto imap fetchread") == ([], [])
+    assert findings("poll h fetchread") == ([], [])
+    (warning,) = findings("poll h proto pop3 fetchread")[1]
+    assert warning.startswith('rc:1:19: warning: "fetchread" is for IMAP; over pop3')
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "on"),
+    [("fetchread", [], True), ("nofetchread", [], False), ("", ["--fetchread"], True)],
+)
+def test_what_was_read_elsewhere_is_asked_for(text: str, arguments: list[str], on: bool) -> None:
+    rc = parse(f"poll h proto imap {text}".encode(), "rc")
+    line = parse_command_line(arguments, "/")
+    caller = Caller("me", 1000, "/home/me")
+    (account,) = account_settings(rc, select(rc, ()), line, caller)
+    assert account.fetchread is on
