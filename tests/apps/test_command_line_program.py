@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mailhaul.apps.cli.slips import is_slip
+
 ENTRY = 'poll mail.example.org protocol imap user joe password "sesame"\n'
 
 
@@ -166,3 +168,64 @@ def test_version_names_where_mail_goes(tmp_path: Path, options: str, sentence: s
     done = mailhaul(tmp_path, "-V", rc=f"{ENTRY} {options}\n")
     assert f"  {sentence}\n" in done.stdout
     assert done.stdout.count("Messages will be") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["staus"], "status"),
+        (["stauts"], "status"),
+        (["statuss"], "status"),
+        (["Status"], "status"),
+        (["quarantin", "list"], "quarantine"),
+        (["-s", "status"], "status"),
+        (["-d", "300", "puase"], "pause"),
+        (["a.example.org", "resune"], "resume"),
+    ],
+)
+def test_a_mistyped_command_is_no_server(tmp_path: Path, words: list[str], command: str) -> None:
+    done = mailhaul(tmp_path, *words, rc="set daemon 300 poll a.example.org user u password p")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f'write "mailhaul {command}" for the command, "mailhaul -- ' in done.stderr
+    assert not (tmp_path / ".mailhaul.pid").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "rc"),
+    [
+        (["staus"], "poll staus proto imap user u"),
+        (["-s", "status"], "skip status proto imap user u"),
+        (["--", "status"], ""),
+        (["-s", "--", "staus"], ""),
+        (["staus.example.org"], ""),
+        (["mail"], ""),
+        (["pop"], ""),
+    ],
+)
+def test_a_server_may_be_called_like_a_command(tmp_path: Path, words: list[str], rc: str) -> None:
+    done = mailhaul(tmp_path, *words, rc=rc)
+    assert done.returncode == 3
+    assert "can't find a password" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "slip"),
+    [
+        ("abcd", "abcd", True),
+        ("abdc", "abcd", True),
+        ("bacd", "abcd", True),
+        ("abc", "abcd", True),
+        ("bcd", "abcd", True),
+        ("abxcd", "abcd", True),
+        ("abxd", "abcd", True),
+        ("abx", "abcd", False),
+        ("badc", "abcd", False),
+        ("cbad", "abcd", False),
+        ("abcdxy", "abcd", False),
+        ("", "a", True),
+        ("", "ab", False),
+    ],
+)
+def test_a_slip_is_one_letter(word: str, other: str, slip: bool) -> None:
+    assert is_slip(word, other) is slip
+    assert is_slip(other, word) is slip

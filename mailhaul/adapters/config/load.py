@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..files import SMALL, read_file
 from .caller import Caller
 from .command_line import parse_command_line
-from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning
+from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning, Place
 from .grammar import parse
 from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
@@ -69,18 +70,23 @@ def load(
         if errors:
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
-        accounts = accounts if dump else _with_passwords(accounts, caller)
+        accounts = accounts if dump else _with_passwords(accounts, caller, warnings)
     return Configuration(line.run, settings, accounts, warnings, path)
 
 
-def _with_passwords(accounts: list[AccountSettings], caller: Caller) -> list[AccountSettings]:
+def _with_passwords(
+    accounts: list[AccountSettings], caller: Caller, warnings: list[ConfigWarning]
+) -> list[AccountSettings]:
     """Fill in what .netrc knows; the file is read only if a password is missing."""
     if not any(needs_password(account) or account.append for account in accounts):
         return accounts
+    path = f"{caller.home}/.netrc"
     try:
-        with open(f"{caller.home}/.netrc", "rb") as file:
-            data = file.read()
-    except OSError:
+        data = read_file(path, SMALL)
+    except FileNotFoundError:
+        return accounts
+    except OSError as fault:
+        warnings.append(ConfigWarning(Place(path), f"it is not read: {fault.strerror}"))
         return accounts
     filled: list[AccountSettings] = []
     for account in accounts:

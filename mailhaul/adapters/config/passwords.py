@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.secret import Secret
+from ..files import read_file
 from .settings import AccountSettings
 
 LONGEST = 64 * 1024
@@ -46,8 +47,7 @@ def from_file(settings: AccountSettings, path: str) -> bytes:
         handed_over = os.path.join(credentials, os.path.basename(path))
         path = handed_over if os.path.exists(handed_over) else path
     try:
-        with open(path, "rb") as file:
-            return file.read(LONGEST)
+        return read_file(path, LONGEST, pipe=True)
     except OSError as error:
         raise refused(settings, "passwordfile", f"{path}: {error.strerror or error}") from None
 

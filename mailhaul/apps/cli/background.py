@@ -78,7 +78,7 @@ class PidFile:
 def running(path: str) -> int:
     """Return the pid of the daemon that holds this pidfile, 0 if there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return 0
     try:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ...adapters.config.caller import Caller, find_caller
-from ...adapters.config.errors import ConfigErrors, ConfigRefused
+from ...adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
@@ -71,6 +71,7 @@ def run(
     if configuration.run.configdump:
         dump(configuration, lines)
         return ExitCode.SUCCESS
+    refuse_mistyped_commands(configuration, arguments)
     pidfile = configuration.globals.pidfile or default_pidfile(caller)
     if configuration.run.quit:
         only = configuration.run.quit_only
@@ -84,6 +85,24 @@ def run(
     if configuration.globals.daemon > 0 and not configuration.run.check:
         return start_daemon(configuration, caller, lines, arguments, pidfile)
     return run_once(configuration, caller, lines)
+
+
+def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Raise ConfigErrors for a word that is no server of the rc file and looks like a command.
+
+    A server of such a name comes after ``--``.
+    """
+    plain = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for account in configuration.accounts:
+        name = account.pollname
+        if account.entry >= 0 or "." in name or name not in plain:
+            continue
+        from .slips import meant  # few runs name a server that is in no file
+
+        if word := meant(name, COMMANDS):
+            problem = f'"{name}" is no server in {configuration.rcfile}'
+            hint = f'write "mailhaul {word}" for the command, "mailhaul -- {name}" for a server'
+            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
 
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
@@ -251,5 +270,7 @@ def leave_no_core() -> None:
 
 
 def read_stdin() -> bytes:
-    """Return all of standard input."""
-    return sys.stdin.buffer.read()
+    """Return all of standard input. Raises RcFileRefused for more than a file may hold."""
+    from ...adapters.config.rcfile import read_descriptor
+
+    return read_descriptor(0, "standard input")

@@ -13,6 +13,7 @@ from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.options import SSL_MODES, SSLPROTO
 from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.files import AUTHORITIES, ID_FILE, read_file, refuse_odd_files
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
@@ -91,6 +92,8 @@ def trust_of(settings: AccountSettings) -> Trust:
             f'{settings.place("sslproto")}: no TLS library speaks sslproto "{word}" any more; '
             f'use "{word}+" or "{SSLPROTO.fallback}"',
         )
+    files = (settings.sslcertfile, settings.sslcert, settings.sslkey)
+    refuse_odd_certificates(*files)
     minimum, maximum = VERSIONS[word]
     return Trust(
         hostname=settings.sslcommonname or settings.host,
@@ -103,6 +106,15 @@ def trust_of(settings: AccountSettings) -> Trust:
         maximum=maximum,
         fingerprint=settings.sslfingerprint,
     )
+
+
+def refuse_odd_certificates(*paths: str | None) -> None:
+    """Raise PollFailed (SOCKET) for a device or the like, which the TLS library would read."""
+    try:
+        refuse_odd_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
+    except OSError as error:
+        problem = f"cannot load {error.filename}: {error.strerror}"
+        raise PollFailed(ExitCode.SOCKET, problem) from None
 
 
 def command_words(command: str, host: str, port: str, option: str) -> tuple[str, ...]:
@@ -276,8 +288,7 @@ def take_over(settings: AccountSettings, around: Surroundings, account: Account,
         return
     path = around.globals.idfile
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path, ID_FILE)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
+from ...adapters.files import open_file
 from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.recorder import Tape
 from ...adapters.transcript.replay import Replayed, replay
@@ -46,7 +47,8 @@ def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
         lines.explain(USAGE)
         return ExitCode.SYNTAX
     try:
-        with open(arguments[0], encoding="ascii", errors="replace") as file:
+        descriptor = open_file(arguments[0], pipe=True)
+        with open(descriptor, encoding="ascii", errors="replace") as file:
             differences = sum(show(replayed, lines) for replayed in replay(file))
     except (OSError, ValueError) as error:
         lines.complain(f"replay {arguments[0]}: {error}")
