@@ -69,7 +69,7 @@ def test_what_follows_quit_is_done_after_it(tmp_path: Path) -> None:
         done = mailhaul(tmp_path, *pidfile, *words, rc="skip a.example.org user joe\n")
         asked_for_one = "a.example.org" in words
         assert done.returncode == (3 if asked_for_one else 1)
-        assert done.stderr.startswith("mailhaul: no other mailhaul is running\n")
+        assert "no other mailhaul" not in done.stderr
 
 
 def test_skipped_entries_are_left_alone(tmp_path: Path) -> None:

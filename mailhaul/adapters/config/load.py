@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..files import SMALL, read_file
 from .caller import Caller
 from .command_line import parse_command_line
-from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning, Place
+from .errors import EXIT_SYNTAX, ConfigErrors, ConfigRefused, ConfigWarning, Place
 from .grammar import parse
 from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
@@ -48,7 +48,8 @@ def load(
 
     With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
     cannot be polled is no error. With ``--configdump`` the accounts are all of the file. Accounts
-    may still lack a password. Raises ConfigErrors (exit code 5) and RcFileRefused (6).
+    may still lack a password. Raises ConfigErrors and ConfigRefused (exit code 5), and RcFileRefused
+    (6).
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile
@@ -63,9 +64,8 @@ def load(
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit_only):
         if not dump and not rc.entries and not accounts:
-            hint = f"there is none in {path}"
-            problem = "no mailservers have been specified"
-            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+            problem = f"no mailservers have been specified; there is none in {path}"
+            raise ConfigRefused(problem, EXIT_SYNTAX)
         errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
             raise ConfigErrors(errors)

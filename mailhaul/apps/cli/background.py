@@ -27,7 +27,7 @@ def default_pidfile(caller: Caller) -> str:
 
 
 class PidFile:
-    """The pidfile of the process that takes it. Raises PollFailed (LOCKBUSY) where it cannot."""
+    """The pidfile of the process that takes it. Raises PollFailed (EXCLUDE) where it cannot."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -51,7 +51,7 @@ class PidFile:
             ) from None
         except OSError as error:
             problem = f"pidfile {self._path}: {error.strerror or error}"
-            raise PollFailed(ExitCode.LOCKBUSY, problem) from None
+            raise PollFailed(ExitCode.EXCLUDE, problem) from None
         self.write(interval)
 
     def write(self, interval: int) -> None:

@@ -179,8 +179,6 @@ def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
         lines.say(f"background mailhaul at {pid} killed.")
     elif only:
         raise PollFailed(ExitCode.EXCLUDE, "no other mailhaul is running")
-    else:
-        lines.complain("no other mailhaul is running")
 
 
 def wake_running(
