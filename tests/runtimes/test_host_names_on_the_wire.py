@@ -33,7 +33,7 @@ def test_the_name_service_is_asked_for_the_owners_name(monkeypatch: pytest.Monke
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
-    monkeypatch.setattr(dialling.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     finished(dialling.resolve(STRASSE, 1, 10.0, lambda: 0.0))
     assert asked == [b"xn--strae-oqa.invalid"]
 

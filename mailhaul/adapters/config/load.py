@@ -48,8 +48,7 @@ def load(
 
     With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
     cannot be polled is no error. With ``--configdump`` the accounts are all of the file. Accounts
-    may still lack a password. Raises ConfigErrors and ConfigRefused (exit code 5), and RcFileRefused
-    (6).
+    may still lack a password. Raises ConfigErrors, and ConfigRefused with its exit code.
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile

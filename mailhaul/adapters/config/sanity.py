@@ -223,17 +223,32 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
     """Yield what works but is probably not meant."""
     if account.service is not None:
         problem = ""
-        if account.port in (993, 995) and not account.ssl:
+        if account.port in (993, 995) and not account.wrapped:
             problem = f'port {account.port} usually needs "ssl"'
-        elif account.port in (110, 143) and account.ssl:
+        elif account.port in (110, 143) and account.wrapped:
             problem = f'port {account.port} is usually used without "ssl"'
         if problem:
             yield ConfigWarning(account.place("service"), problem)
+    if account.sslmode is not None:
+        yield from _passed_over_by_sslmode(account)
     if account.fetchread:
         yield from _no_use_of_fetchread(account)
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)
+
+
+def _passed_over_by_sslmode(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield the words that ``sslmode`` overrules, where they say something else."""
+    mode = account.sslmode
+    other = {
+        "ssl": account.ssl and mode != "wrapped",
+        "sslproto": account.sslproto == "" and mode != "none",
+    }
+    for name, differs in other.items():
+        if differs:
+            problem = f'"sslmode {mode}" is used, and {quoted(name)} says something else'
+            yield ConfigWarning(account.place(name), problem)
 
 
 def _no_use_of_fetchread(account: AccountSettings) -> Iterator[ConfigWarning]:

@@ -202,8 +202,12 @@ class AccountSettings(_Settings):
         if self.protocol == "etrn":
             return SMTP_PORT
         protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
-        wrapped = self.sslmode == "wrapped" if self.sslmode else self.ssl
-        return _WELL_KNOWN[protocol + ("s" if wrapped else "")]
+        return _WELL_KNOWN[protocol + ("s" if self.wrapped else "")]
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether TLS begins with the first byte."""
+        return self.ssl if self.sslmode is None else self.sslmode == "wrapped"
 
     @property
     def keeps_password_elsewhere(self) -> bool:

@@ -134,7 +134,7 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
     """Return how to reach an account."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
-        service = settings.service or f"{kind_of(settings)}{'s' if settings.ssl else ''}"
+        service = settings.service or f"{kind_of(settings)}{'s' if settings.wrapped else ''}"
         words = command_words(settings.plugin, settings.host, str(service), "plugin")
         address = Pipe(words)
     return Access(

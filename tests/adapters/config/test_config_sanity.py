@@ -152,6 +152,15 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
             'did you mean "tls1.2"?',
         ),
         (
+            "sslmode 'starttls=must' ssl",
+            'rc:1:43: warning: "sslmode starttls=must" is used, and "ssl" says something else',
+        ),
+        (
+            "sslmode wrapped sslproto ''",
+            'rc:1:35: warning: "sslmode wrapped" is used, and "sslproto" says something else',
+        ),
+        ("port 993 sslmode none", 'rc:1:19: warning: port 993 usually needs "ssl"'),
+        (
             "fetchread fetchall",
             'rc:1:19: warning: "fetchread" changes nothing beside "fetchall"',
         ),
@@ -196,6 +205,14 @@ def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
     text = "poll h proto imap keep fetchall"
     assert findings(text) == ([], [])
     assert "fetchall" in findings(text, "-d5")[1][0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["port 993 sslmode wrapped", "port 143 sslmode 'starttls=must'", "sslmode wrapped ssl"],
+)
+def test_sslmode_counts_where_it_stands(options: str) -> None:
+    assert findings(f"poll h proto imap {options}") == ([], [])
 
 
 def test_reading_elsewhere_counts_with_imap_only() -> None:
