@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import mailhaul as package
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.settings import GlobalSettings
+from mailhaul.apps.cli import state_folder
+from mailhaul.apps.cli.control import socket_path
 from mailhaul.apps.cli.slips import is_slip
+from mailhaul.flows.outcome import PollFailed
+
+ROOT = Path(package.__file__).parents[1]
 
 ENTRY = 'poll mail.example.org protocol imap user joe password "sesame"\n'
 
@@ -229,3 +237,24 @@ def test_a_server_may_be_called_like_a_command(tmp_path: Path, words: list[str],
 def test_a_slip_is_one_letter(word: str, other: str, slip: bool) -> None:
     assert is_slip(word, other) is slip
     assert is_slip(other, word) is slip
+
+
+def test_a_current_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    script = (
+        f"cd {tmp_path}/gone && rmdir ../gone && exec {sys.executable} -m mailhaul -V -f /dev/null"
+    )
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_daemon_whose_home_is_anothers_listens_where_its_ledger_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_folder, "may_write", lambda folder: "data" in folder)
+    caller = Caller("joe", os.getuid(), str(tmp_path / "home"), account_home=str(tmp_path))
+    settings = GlobalSettings({"idfile": str(tmp_path / "data" / "ids"), "pidfile": None})
+    assert socket_path(caller, settings) == f"{tmp_path}/data/mailhaul/control"
+    with pytest.raises(PollFailed, match="XDG_STATE_HOME"):
+        socket_path(caller)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...adapters.config.caller import Caller
+from ...adapters.config.settings import GlobalSettings
 from ...flows.outcome import ExitCode
 from .lines import Lines, escape, write
 from .state_folder import state_folder
@@ -28,9 +29,12 @@ REFRESH = 2.0
 """Seconds between two tables of ``--watch``."""
 
 
-def socket_path(caller: Caller) -> str:
-    """Return where the daemon of this user listens."""
-    return os.path.join(state_folder(caller, os.environ), "control")
+def socket_path(caller: Caller, settings: GlobalSettings | None = None) -> str:
+    """Return where the daemon of this user listens. Raises PollFailed if no folder can be.
+
+    The daemon gives its ``settings``, so that it finds the folder where its ledger is.
+    """
+    return os.path.join(state_folder(caller, os.environ, settings), "control")
 
 
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:

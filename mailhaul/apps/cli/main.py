@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     leave_no_core()
     lines = Lines(1)
     try:
-        caller = find_caller(os.environ, os.geteuid(), os.getcwd())
+        caller = find_caller(os.environ, os.geteuid(), current_folder())
         arguments = sys.argv[1:] if argv is None else argv
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
@@ -244,6 +244,14 @@ def verbosity(configuration: Configuration) -> int:
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
     """Stop where we are: the order of steps makes that safe at any instant."""
     raise Interrupted(number)
+
+
+def current_folder() -> str:
+    """Return the current folder; ``.``, where nothing will be found, if it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "."
 
 
 def stand_on_open_descriptors() -> None:

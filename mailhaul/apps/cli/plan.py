@@ -58,7 +58,7 @@ VERSIONS = {
 }
 """What ``sslproto`` means: the oldest and the newest version of TLS. SSL 3 alone means nothing."""
 
-TLS_MODES = dict(
+TLS_MODES: dict[str, TlsMode] = dict(
     zip(
         SSL_MODES,
         (TlsMode.NEVER, TlsMode.WRAPPED, TlsMode.OFFERED, TlsMode.REQUIRED),

@@ -71,7 +71,7 @@ class Service:
         self._lines.say(f"starting mailhaul {__version__} daemon")
         self._recall()
         self._keep(self._configuration)
-        control = Control(self.keeper, socket_path(self._caller))
+        control = Control(self.keeper, socket_path(self._caller, self._configuration.globals))
         try:
             async with trio.open_nursery() as nursery:
                 for work in (self._hear_signals, self._tick, self._feed_watchdog, control.run):
