@@ -54,6 +54,7 @@ _VALUE_MODES: Final = {
     ENVELOPE: _COUNTED_VALUE,
 }
 """Kinds of options that take a word; of an ENVELOPE a number may stand before it."""
+_AFTER_NUMBER: Final = {_COUNTED_VALUE: _VALUE}
 
 
 def _mode_of(word: str) -> int:
@@ -149,7 +150,7 @@ def tokenize(text: str) -> Tokens:
         elif word not in _NOISE:
             if _is_number(word):
                 append((NUMBER, "" if mode == _SECRET else word, start))
-                mode = _VALUE if mode == _COUNTED_VALUE else 0
+                mode = _AFTER_NUMBER.get(mode, 0)
             else:
                 append(_string(tokens, word, start, mode))
                 mode = 0

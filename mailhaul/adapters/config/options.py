@@ -133,7 +133,7 @@ class Option:
         self.kind = kind
         self.default = default
         self.help = help
-        self.keywords = tuple((keywords or name).split()) if level != RUN else ()
+        self.keywords: tuple[str, ...] = tuple((keywords or name).split()) if level != RUN else ()
         self.negation = negation
         self.on = on
         self.off = off
