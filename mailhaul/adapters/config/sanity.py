@@ -123,8 +123,6 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
-    if account.sslfingerprint is not None:
-        yield from _pin_faults(account, account.sslfingerprint)
     chosen = [name for name in _SINKS if getattr(account, name)]
     if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
         problem = f"{quoted(chosen[0])} beside {' and '.join(map(quoted, chosen[1:]))}"
@@ -204,7 +202,7 @@ def _is_service(name: str) -> bool:
 
 
 def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
-    """Yield one error for each use of something that this version cannot do."""
+    """Yield one error for each use of something that cannot be done, or not by this version."""
     protocol = account.protocol
     if protocol in _POP3 and account.folders != ("INBOX",):
         problem = f"{protocol} has no folders"
@@ -212,6 +210,8 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
+    if account.sslfingerprint is not None:
+        yield from _pin_faults(account, account.sslfingerprint)
     if account.auth not in SPOKEN_AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     for name, uses, hint in _UNSUPPORTED:
