@@ -130,6 +130,10 @@ ROWS = [
         Row([], f"skip h aka {word} proto imap user u password p folder {word}\n", 1)
         for word in ("maildir", "xoauth2", "passwordfile", "forceidle", "appendpassword")
     ),
+    *(
+        Row([], f"skip h proto imap user u password p folder a {word} is b {word} here\n", 1)
+        for word in ("maildir", "mbox", "xoauth2", "passwordfile")
+    ),
     # What an entry asks for.
     Row([], "poll h.invalid proto imap user joe password x\n", 11, "Query status=11 (DNS)"),
     Row([], POLL.replace("port 9", "service nosuch"), 5),

@@ -18,6 +18,7 @@ from .options import (
     DEFAULT_TIMEOUT,
     ENTRY_KEYWORDS,
     GLOBAL_KEYWORDS,
+    OWN_KEYWORDS,
     POLICIES,
     PROTOCOLS,
     Option,
@@ -40,6 +41,8 @@ _SPECIAL: Final = frozenset(
         options.SERVICE,
     }
 )
+_ARGUMENTS: Final = {options.FLAG: "", options.NUMBER: NUMBER, options.HIDDEN: HIDDEN}
+"""What follows the keyword of an option; a string follows all others."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
 
 
@@ -308,7 +311,7 @@ class _Parser:
         kind, text, _ = self.tokens[self.at]
         if kind == KEYWORD and text == "there":
             self.at += 1
-        elif kind in (STRING, EQUALS) or (kind == KEYWORD and text == "here"):
+        elif kind == EQUALS or self.at_text() or (kind == KEYWORD and text == "here"):
             second = self.at
             self.at = start
             names = self.names()
@@ -333,8 +336,8 @@ class _Parser:
 
     def names(self) -> list[tuple[str, str]]:
         names: list[tuple[str, str]] = []
-        while not names or self.tokens[self.at][0] == STRING:
-            remote = local = self.string("a user name")
+        while not names or self.at_text():
+            remote = local = self.pop_text() if names else self.string("a user name")
             if self.tokens[self.at][0] == EQUALS:
                 self.at += 1
                 local = self.string("a local user name")
@@ -371,10 +374,28 @@ class _Parser:
 
     def strings(self) -> list[str]:
         values = [self.string("a value")]
-        while self.tokens[self.at][0] == STRING:
-            values.append(self.tokens[self.at][1])
-            self.at += 1
+        while self.at_text():
+            values.append(self.pop_text())
         return values
+
+    def at_text(self) -> bool:
+        """Whether a further value of a list is next.
+
+        fetchmail takes a word of ours for one. It begins an option if it can; ``maildir`` before
+        another keyword cannot.
+        """
+        kind, text, _ = self.tokens[self.at]
+        if kind == KEYWORD and text in OWN_KEYWORDS:
+            spelling = ENTRY_KEYWORDS.get(text)
+            if spelling is None:
+                return True
+            argument = _ARGUMENTS.get(spelling.option.kind, STRING)
+            return bool(argument) and self.tokens[self.at + 1][0] != argument
+        return kind == STRING
+
+    def pop_text(self) -> str:
+        self.at += 1
+        return self.tokens[self.at - 1][1]
 
     def number(self) -> int:
         _, text, offset = self.expect(NUMBER, "a number")

@@ -91,6 +91,21 @@ def test_where_an_option_stands_our_words_are_options(accounts: Accounts) -> Non
     assert (account.envelope, account.retrieve_error) == (None, "abort")
 
 
+@pytest.mark.parametrize("word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "jsonlog"])
+@pytest.mark.parametrize("after", ["", "keep", "here keep", "poll i", "no keep"])
+def test_a_word_that_can_begin_no_option_is_a_further_name(
+    accounts: Accounts, word: str, after: str
+) -> None:
+    account = accounts(f"poll h user u is a {word} {after}")[0]
+    assert account.local_names == (("a", "a"), (word, word))
+    if after.startswith("here"):
+        (account,) = accounts(f"poll h user a {word} {after}")
+        assert account.local_names == (("a", "a"), (word, word))
+    else:
+        account = accounts(f"poll h user u folder a {word} {after}")[0]
+        assert account.folders == ("a", word)
+
+
 def test_no_own_word_has_a_meaning_in_fetchmail() -> None:
     theirs = [
         word
