@@ -7,11 +7,13 @@ happens to mail pass without a word, even where nothing reads them yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
+from .values import service
 
 _REFUSED: Final = {
     "pop2": "no server speaks it any more",
@@ -176,6 +178,11 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
     from ...flows.host_names import BadHostName, ascii_host  # few rc files hold a URL
     from .imap_url import BadUrl, read_url
 
+    def folded(host: str) -> str:
+        with suppress(BadHostName):
+            host = ascii_host(host)
+        return host.lower().removesuffix(".")
+
     place = account.place("append")
     try:
         there = read_url(url)
@@ -184,10 +191,15 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
         hint = 'write "imaps://USER@HOST/MAILBOX"'
         yield ConfigError(place, f"append: {fault}", hint=hint)
         return
-    same = (there.user, there.host) == (account.remote_user, account.host)
-    if same and there.mailbox in account.folders:
+    same = (there.user, folded(there.host)) == (account.remote_user, folded(account.host))
+    if same and _mailbox(there.mailbox) in map(_mailbox, account.folders):
         problem = "append: this is the mailbox that mail comes from"
         yield ConfigError(place, problem, hint="it would go round for ever")
+
+
+def _mailbox(name: str) -> str:
+    """Return what a mailbox is called; INBOX is itself in any case (RFC 3501, section 5.1)."""
+    return "INBOX" if name.upper() == "INBOX" else name
 
 
 def _is_service(name: str) -> bool:
@@ -229,6 +241,8 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
             problem = f'port {account.port} is usually used without "ssl"'
         if problem:
             yield ConfigWarning(account.place("service"), problem)
+    if not any(getattr(account, sink) for sink in _SINKS):
+        yield from _listener_ports(account)
     if account.sslmode is not None:
         yield from _passed_over_by_sslmode(account)
     if account.fetchread:
@@ -236,6 +250,16 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)
+
+
+def _listener_ports(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield ports of listeners that cannot be; the others of the hunt list may do."""
+    for listener in account.smtphosts:
+        host, _, port = listener.partition("/")
+        number = service(port)
+        if host and isinstance(number, int) and not 0 < number < 65536:
+            problem = f"{port} is no port number of {quoted(host)}"
+            yield ConfigWarning(account.place("smtphosts"), problem)
 
 
 def _passed_over_by_sslmode(account: AccountSettings) -> Iterator[ConfigWarning]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.options import SSL_MODES, SSLPROTO
-from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.config.settings import SMTP_PORT, AccountSettings, GlobalSettings
+from ...adapters.config.values import service
 from ...adapters.files import AUTHORITIES, ID_FILE, read_file, refuse_odd_files
 from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
@@ -409,7 +410,7 @@ def listener_address(settings: AccountSettings, host: str) -> tuple[Address, boo
     if settings.plugout is not None:
         words = command_words(settings.plugout, name, port or "smtp", "plugout")
         return Pipe(words), settings.lmtp
-    return Tcp(name, int(port) if port.isdigit() else port or 25), settings.lmtp
+    return Tcp(name, service(port) or SMTP_PORT), settings.lmtp
 
 
 def both_forms(hosts: Sequence[str]) -> Sequence[str]:

@@ -112,6 +112,20 @@ def test_other_names_need_not_be_ascii(text: str) -> None:
     assert findings(text) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "imaps://u@H.example/INBOX",
+        "imaps://u@h.example./inbox",
+        "imap://u@h.example",
+        "imaps://u@h.EXAMPLE/Inbox",
+    ],
+)
+def test_mail_is_not_stored_where_it_comes_from_however_that_is_spelt(url: str) -> None:
+    (error,), _ = findings(f'poll h.example proto imap user u append "{url}"')
+    assert "it would go round for ever" in error
+
+
 def test_an_account_without_a_protocol_is_tried_as_imap() -> None:
     assert findings("\npoll h") == ([], [])
 
@@ -159,6 +173,8 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
             "sslmode wrapped sslproto ''",
             'rc:1:35: warning: "sslmode wrapped" is used, and "sslproto" says something else',
         ),
+        ("smtphost a/99999 b", 'rc:1:19: warning: 99999 is no port number of "a"'),
+        ("smtphost a/0", 'rc:1:19: warning: 0 is no port number of "a"'),
         ("port 993 sslmode none", 'rc:1:19: warning: port 993 usually needs "ssl"'),
         (
             "fetchread fetchall",

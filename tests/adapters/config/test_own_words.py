@@ -91,7 +91,9 @@ def test_where_an_option_stands_our_words_are_options(accounts: Accounts) -> Non
     assert (account.envelope, account.retrieve_error) == (None, "abort")
 
 
-@pytest.mark.parametrize("word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "jsonlog"])
+@pytest.mark.parametrize(
+    "word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "jsonlog"]
+)
 @pytest.mark.parametrize("after", ["", "keep", "here keep", "poll i", "no keep"])
 def test_a_word_that_can_begin_no_option_is_a_further_name(
     accounts: Accounts, word: str, after: str
