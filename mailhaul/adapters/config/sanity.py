@@ -6,6 +6,7 @@ happens to mail pass without a word, even where nothing reads them yet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -192,14 +193,20 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
         yield ConfigError(place, f"append: {fault}", hint=hint)
         return
     same = (there.user, folded(there.host)) == (account.remote_user, folded(account.host))
-    if same and _mailbox(there.mailbox) in map(_mailbox, account.folders):
+    if same and any(_may_be(there.mailbox, folder) for folder in account.folders):
         problem = "append: this is the mailbox that mail comes from"
         yield ConfigError(place, problem, hint="it would go round for ever")
 
 
-def _mailbox(name: str) -> str:
-    """Return what a mailbox is called; INBOX is itself in any case (RFC 3501, section 5.1)."""
-    return "INBOX" if name.upper() == "INBOX" else name
+def _may_be(mailbox: str, folder: str) -> bool:
+    """Whether a folder, perhaps a pattern, is or covers a mailbox, as far as can be known here.
+
+    INBOX is itself in any case (RFC 3501, section 5.1); what ends a level only the server knows.
+    """
+    pattern = re.sub("[*%]+", ".*", re.escape(folder).replace(r"\*", "*"))
+    if mailbox.upper() == "INBOX":
+        return re.fullmatch(pattern, mailbox, re.IGNORECASE | re.DOTALL) is not None
+    return re.fullmatch(pattern, mailbox, re.DOTALL) is not None
 
 
 def _is_service(name: str) -> bool:

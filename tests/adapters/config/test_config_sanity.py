@@ -126,6 +126,16 @@ def test_mail_is_not_stored_where_it_comes_from_however_that_is_spelt(url: str) 
     assert "it would go round for ever" in error
 
 
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [("*", True), ("Arch%", True), ("Old* Archive", True), ("Sent", False), ("archive", False)],
+)
+def test_a_pattern_does_not_cover_where_mail_is_stored(folder: str, refused: bool) -> None:
+    folders = " ".join(f'"{name}"' for name in folder.split())
+    errors, _ = findings(f'poll h proto imap user u append "imaps://u@h/Archive" folder {folders}')
+    assert bool(errors) is refused
+
+
 def test_an_account_without_a_protocol_is_tried_as_imap() -> None:
     assert findings("\npoll h") == ([], [])
 
