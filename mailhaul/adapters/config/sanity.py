@@ -6,7 +6,6 @@ happens to mail pass without a word, even where nothing reads them yet.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -203,6 +202,8 @@ def _may_be(mailbox: str, folder: str) -> bool:
 
     INBOX is itself in any case (RFC 3501, section 5.1); what ends a level only the server knows.
     """
+    import re  # as above
+
     pattern = re.sub("[*%]+", ".*", re.escape(folder).replace(r"\*", "*"))
     if mailbox.upper() == "INBOX":
         return re.fullmatch(pattern, mailbox, re.IGNORECASE | re.DOTALL) is not None
