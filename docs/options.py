@@ -89,9 +89,15 @@ def own_words() -> list[str]:
 def row(option: Option) -> str:
     """Return an option of the rc file as a row."""
     argument = "" if option.kind == options.FLAG else ARGUMENTS.get(option.kind, "STRING")
-    meaning = option.help + " (mailhaul only)" * option.own
+    meaning = option.help + choices(option) + " (mailhaul only)" * option.own
     cells = (keywords(option), argument, usual(option), on_line(option), meaning)
     return f"| {' | '.join(cells)} |"
+
+
+def choices(option: Option) -> str:
+    """Return the values that an option allows, where they are few."""
+    known = ", ".join(f"`{value}`" for value in option.choices if value)
+    return f": {known}" if known else ""
 
 
 def keywords(option: Option) -> str:
@@ -154,7 +160,7 @@ def manual() -> str:
 def manual_options() -> Iterable[str]:
     """Yield the options of the command line."""
     for option in OPTIONS:
-        for words, text in ((option.on, option.help), (option.off, f"not: {option.help}")):
+        for words, text in ((option.on, option.help), (option.off, option.off_help)):
             if words:
                 names = ", ".join(f"\\fB{escaped(word)}\\fR" for word in words.split())
                 argument = option.argument

@@ -32,6 +32,7 @@ PURE = {
 ALSO = {
     "protocols": {"automat"},
     "flows/row_states.py": {"automat"},
+    "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/desk.py": {"trio"},
     "apps/daemon": {"trio"},
@@ -93,5 +94,15 @@ def test_the_blocking_runner_never_imports_trio() -> None:
 
 def test_the_command_line_starts_without_what_only_some_polls_need() -> None:
     loaded = loaded_by("import mailhaul.apps.cli.main")
-    heavy = {"ssl", "email", "logging", "argparse", "asyncio", "subprocess", "trio", "sqlite3"}
+    heavy = {
+        "ssl",
+        "email",
+        "logging",
+        "argparse",
+        "asyncio",
+        "subprocess",
+        "trio",
+        "sqlite3",
+        "idna",
+    }
     assert not loaded & heavy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..flows.channel import Channel, describe, next_event
+from ..flows.host_names import ascii_host
 from ..flows.outcome import ExitCode, PollFailed, code_of
 from ..flows.pace import Pace
 from ..flows.report import Report, Said
@@ -83,7 +84,7 @@ class EtrnPoll:
 
     async def _ask_for(self, domain: str) -> bool:
         """Ask for one domain; return whether to ask for the next one."""
-        reply = await self._say(Etrn(domain.encode("ascii", "replace")))
+        reply = await self._say(Etrn(ascii_host(domain).encode("ascii")))
         if reply.code in GOOD:
             self._report(Said(GOOD[reply.code].format(domain), error=False))
             return reply.code != NOTHING_WAITS

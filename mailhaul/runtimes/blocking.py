@@ -56,14 +56,19 @@ def finish(steps: Generator[Step, Any, Any]) -> Any:
         return end.value
 
 
+LONGEST_WAIT = 2_000_000.0
+"""Seconds that the system can wait at one go, 23 days: milliseconds in 31 bits."""
+
+
 def park(step: Park) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
+    timeout = None if step.timeout is None else min(step.timeout, LONGEST_WAIT)
     if not step.reads and not step.writes:
-        time.sleep(step.timeout or 0)
+        time.sleep(timeout or 0)
         return
     poll = select.poll()
     for fd in step.reads:
         poll.register(fd, select.POLLIN)
     for fd in step.writes:
         poll.register(fd, select.POLLOUT | (select.POLLIN if fd in step.reads else 0))
-    poll.poll(None if step.timeout is None else max(1, round(step.timeout * 1000)))
+    poll.poll(None if timeout is None else max(1, round(timeout * 1000)))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, ClassVar
 
+from ..flows.host_names import BadHostName, ascii_host
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
 from .parking import Park, Step
 
@@ -60,8 +61,14 @@ def resolve(
 ) -> Generator[Step, Any, list[tuple[int, Any]]]:
     """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
+    try:
+        # As bytes: text would go through Python's IDNA 2003.
+        name = ascii_host(host).encode("ascii")
+    except BadHostName as fault:
+        raise NameNotFound(f"{host!r} is no host name: {fault}") from None
+
     def ask(flags: int = 0) -> list[Any]:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
 
     found: list[Any] = []
     # An address needs no name service, and so no thread.

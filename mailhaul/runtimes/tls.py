@@ -6,6 +6,7 @@ import hashlib
 import os
 import ssl
 
+from ..flows.host_names import ascii_host
 from ..flows.requests import TlsFailed, Trust
 from ..protocols.record import fields_of
 
@@ -20,6 +21,12 @@ CERTIFICATE_HINT = (
     'give the right CA with "sslcertfile" or "sslcertpath", or the certificate\'s '
     '"sslfingerprint" together with "no sslcertck"'
 )
+NAME_HINT = (
+    'connect by a name that is in the certificate, or give the one that is with "sslcommonname"'
+)
+TIME_HINT = "compare this machine's clock; else the server needs a new certificate"
+HINTS = {9: TIME_HINT, 10: TIME_HINT, 62: NAME_HINT, 64: NAME_HINT}
+"""What to do, by OpenSSL's number: not yet valid, expired, another host name, another address."""
 
 
 def make_context(trust: Trust) -> ssl.SSLContext:
@@ -73,7 +80,8 @@ def has_hashed_names(directory: str) -> bool:
 def reason(error: Exception) -> str:
     """Say in plain words what went wrong."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate refused: {error.verify_message.rstrip('.')}; {CERTIFICATE_HINT}"
+        hint = HINTS.get(error.verify_code, CERTIFICATE_HINT)
+        return f"certificate refused: {error.verify_message.rstrip('.')}; {hint}"
     if isinstance(error, ssl.SSLError):
         what = (error.reason or str(error)).replace("_", " ").lower()
         if what in {"wrong version number", "packet length too long", "record layer failure"}:
@@ -158,12 +166,12 @@ class TlsLayer:
         """Compare the peer's certificate with a pin (MD5 or SHA-256, by its length)."""
         certificate = self._tls.getpeercert(binary_form=True) or b""
         wanted = fingerprint.replace(":", "").upper()
-        digest = hashlib.sha256 if len(wanted) == 64 else hashlib.md5
+        kind, digest = ("SHA-256", hashlib.sha256) if len(wanted) == 64 else ("MD5", hashlib.md5)
         found = digest(certificate, usedforsecurity=False).hexdigest().upper()
         if found != wanted:
             pairs = ":".join(found[i : i + 2] for i in range(0, len(found), 2))
             raise TlsFailed(
-                f'the certificate has the fingerprint {pairs}, not your "sslfingerprint"'
+                f'the certificate has the {kind} fingerprint {pairs}, not your "sslfingerprint"'
             )
 
 
@@ -199,7 +207,8 @@ def client_layer(trust: Trust) -> TlsLayer:
     context = shared_context(trust)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=trust.hostname)
+        name = ascii_host(trust.hostname)
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
     except ValueError as error:
         raise TlsFailed(f"{trust.hostname!r} cannot be a TLS server name: {error}") from None
     return TlsLayer(tls, incoming, outgoing)

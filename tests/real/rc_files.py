@@ -25,6 +25,11 @@ WORDS = [
     *("'it'", '"a b"', "'c \"d\"'", '"x\\ty"', "\\x41z", "\\065", '"\\101"', '"a\\\nb"', '"a\nb"'),
     *("''", '""', '"#b"', '"keep"', "'poll'", '"12"', "\\q", '"\\\\"', '"a=b"', '"a,b"'),
 ]
+OWN_NAMES = ["xoauth2"]
+"""Names that are words of mailhaul's own, and names to both programs wherever they stand here.
+
+Others begin an option where one can stand, as docs/differences.md says.
+"""
 BROKEN = [
     *("poll", "skip", "set", "no", "here", "there", "and", "=", "keep", "nokeep", "user", "is"),
     *("12", "-1", "defaults", '"', "'", "\\", "#", "#c\n", "folder", "imap", "IMAP", "Imap"),
@@ -56,7 +61,7 @@ class Writer:
         if random.random() < 0.3:
             tokens += ["defaults", *self._options(SERVER, 2), *self._options(USER, 3)]
         for name in random.sample(
-            ["h", "a.example.org", "other", "'q r'"], random.choice([0, 1, 1, 2])
+            ["h", "a.example.org", "other", "'q r'", *OWN_NAMES], random.choice([0, 1, 1, 2])
         ):
             tokens += [random.choice(["poll", "skip", "server"]), name, *self._body()]
         if random.random() < 0.35:
@@ -107,7 +112,7 @@ class Writer:
         return tokens
 
     def _login(self) -> list[str]:
-        name = self._word()
+        name = self._random.choice([self._word(), self._word(), *OWN_NAMES])
         return ["user", name, *self._random.choice([[], ["there"], ["here"]])]
 
     def _options(self, level: str, most: int) -> list[str]:

@@ -34,7 +34,7 @@ def test_it_polls_at_once_wakes_when_started_again_and_ends_when_told(
     os.kill(pid, signal.SIGUSR1)
     until(lambda: len(box(daemon)) == 2)
     assert "awakened by signal 10" in daemon.log.read_text()
-    done = daemon.mailhaul("-q", "--pidfile", f"{daemon.home}/pid")
+    done = daemon.mailhaul("--pidfile", f"{daemon.home}/pid", "-q")
     assert (done.returncode, done.stdout) == (
         0,
         f"mailhaul: background mailhaul at {pid} killed.\n",

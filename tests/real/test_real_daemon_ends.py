@@ -51,7 +51,7 @@ def reload(daemon: Daemon) -> None:
 
 def replace(daemon: Daemon) -> None:
     """End it as an upgrade does; its ledger is one of the version before."""
-    done = daemon.mailhaul("-q", "--pidfile", f"{daemon.home}/pid")
+    done = daemon.mailhaul("--pidfile", f"{daemon.home}/pid", "-q")
     assert done.returncode == 0
     until(lambda: not (daemon.home / "pid").exists())
     (path,) = daemon.home.rglob("ledger.db")

@@ -11,13 +11,17 @@ from .errors import EXIT_ENVIRONMENT, ConfigRefused
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The invoking user. ``private_home`` is FETCHMAILHOME; ``folder`` the current one."""
+    """The invoking user. ``private_home`` is FETCHMAILHOME; ``folder`` the current one.
+
+    ``account_home`` is the home in the user database, if the environment names another.
+    """
 
     user: str
     uid: int
     home: str
     private_home: str | None = None
     folder: str = "/"
+    account_home: str = ""
 
     @property
     def rcfile(self) -> str:
@@ -41,15 +45,15 @@ def find_caller(environ: Mapping[str, str], uid: int, folder: str) -> Caller:
         if environ.get(name):
             problem = f"the environment variable {name} is set; unset it, as it changes mail"
             raise ConfigRefused(problem, EXIT_ENVIRONMENT)
-    user, home = _account(environ, uid)
-    home = environ.get("HOME_ETC") or environ.get("HOME") or home
+    user, account_home = _account(environ, uid)
+    home = environ.get("HOME_ETC") or environ.get("HOME") or account_home
     real = os.path.realpath(home)
     if not os.path.isdir(real):
         raise ConfigRefused(f"the home directory {home} does not exist", EXIT_ENVIRONMENT)
     private = environ.get("FETCHMAILHOME")
     if private is not None:
         private = os.path.realpath(private)
-    return Caller(user, uid, real, private, folder)
+    return Caller(user, uid, real, private, folder, account_home)
 
 
 def _account(environ: Mapping[str, str], uid: int) -> tuple[str, str]:

@@ -108,7 +108,7 @@ class _Reader:
         if spelling.option.kind in (options.FLAG, options.COUNT):
             if equals:
                 raise _error(f"the option {quoted('--' + word)} takes no value")
-            self._set_flag(spelling)
+            self._set_flag(spelling, last=not rest)
             return
         if not equals and spelling.option.kind == options.FORM:
             value = FORMS[0]
@@ -118,6 +118,9 @@ class _Reader:
 
     def _abbreviated(self, word: str) -> Spelling:
         found = {full: spelling for full, spelling in self._long.items() if full.startswith(word)}
+        # What fetchmail takes for one of its options stays that one, whatever came after it.
+        theirs = {full: spelling for full, spelling in found.items() if not spelling.option.own}
+        found = theirs or found
         meanings = {(id(spelling.option), spelling.value) for spelling in found.values()}
         if len(meanings) == 1:
             return next(iter(found.values()))
@@ -134,7 +137,7 @@ class _Reader:
             if spelling is None:
                 raise _error(f"unknown option {quoted('-' + letter)}")
             if spelling.option.kind in (options.FLAG, options.COUNT):
-                self._set_flag(spelling)
+                self._set_flag(spelling, last=not (letters or rest))
                 continue
             value = letters or self._pop_value("-" + letter, rest)
             self._set_value(spelling.option, value, "-" + letter)
@@ -147,8 +150,10 @@ class _Reader:
 
     # Values.
 
-    def _set_flag(self, spelling: Spelling) -> None:
+    def _set_flag(self, spelling: Spelling, *, last: bool) -> None:
         name = spelling.option.name
+        if name == "quit":
+            self._run["quit_only"] = last
         if name == "verbose":
             # The last of -s and -v wins; -v twice says more.
             before = 0 if self._run.pop("silent", False) else self._run.get("verbose", 0)
@@ -227,7 +232,7 @@ def usage() -> str:
     for option in OPTIONS:
         for words, negated in ((option.on, False), (option.off, True)):
             if words:
-                what = f"not: {option.help}" if negated else option.help
+                what = option.off_help if negated else option.help
                 lines.append(f"  {_left_column(words, option.argument):<32} {what}")
     return "\n".join(lines) + "\n"
 

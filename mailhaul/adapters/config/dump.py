@@ -68,7 +68,8 @@ def by_server(accounts: Iterable[AccountSettings]) -> Iterable[Sequence[AccountS
 def server_lines(users: Sequence[AccountSettings], host: str) -> list[str]:
     """Return the lines of one server entry."""
     server = users[0]
-    lines = [f"\t# Entry for site `{server.pollname}' begins:", "\t{"]
+    # Escaped, so that a name with a line end in it cannot end the comment.
+    lines = [f"\t# Entry for site `{string(server.pollname)[1:-1]}' begins:", "\t{"]
     lines += [f"\t    {text}," for text in server_pairs(server)]
     lines.append("\t    'users': [")
     for user in users:
@@ -175,7 +176,7 @@ def json_dump(
 
     servers = [
         {
-            "pollname": users[0].pollname,
+            "pollname": plain(users[0].pollname, with_secrets=with_secrets),
             "skip": users[0].skip,
             **values(SERVER, users[0]),
             "envelope_skip": users[0].envelope_skip,

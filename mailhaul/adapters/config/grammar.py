@@ -18,13 +18,14 @@ from .options import (
     DEFAULT_TIMEOUT,
     ENTRY_KEYWORDS,
     GLOBAL_KEYWORDS,
+    OWN_KEYWORDS,
     POLICIES,
     PROTOCOLS,
     Option,
 )
 from .statements import Choices, Entry, RcFile
 from .values import absolute, service
-from .wording import Complainer
+from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, Complainer
 
 MOST_ERRORS: Final = 100
 MOST_DIGITS: Final = 18
@@ -40,6 +41,8 @@ _SPECIAL: Final = frozenset(
         options.SERVICE,
     }
 )
+_ARGUMENTS: Final = {options.FLAG: "", options.NUMBER: NUMBER, options.HIDDEN: HIDDEN}
+"""What follows the keyword of an option; a string follows all others."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
 
 
@@ -164,7 +167,7 @@ class _Parser:
         spelling = GLOBAL_KEYWORDS.get(text) if kind == KEYWORD else None
         if spelling is None or (negated and not (spelling.value and spelling.option.negation)):
             words = [w for w, s in GLOBAL_KEYWORDS.items() if not negated or s.option.negation]
-            self.unexpected("a global option", words)
+            self.unexpected(GLOBAL_OPTION, words)
         self.at += 1
         if self.tokens[self.at][0] == EQUALS and spelling.option.kind != options.FLAG:
             self.at += 1
@@ -230,8 +233,7 @@ class _Parser:
         if negated:
             words = [word for word, s in ENTRY_KEYWORDS.items() if s.value and s.option.negation]
             self.unexpected('an option that "no" can switch off', words)
-        expected = "a user option" if in_user else "a server or user option"
-        self.unexpected(expected, [*ENTRY_KEYWORDS, *STATEMENTS, "no"])
+        self.unexpected(ENTRY_OPTIONS[in_user], [*ENTRY_KEYWORDS, *STATEMENTS, "no"])
 
     # Values.
 
@@ -309,7 +311,7 @@ class _Parser:
         kind, text, _ = self.tokens[self.at]
         if kind == KEYWORD and text == "there":
             self.at += 1
-        elif kind in (STRING, EQUALS) or (kind == KEYWORD and text == "here"):
+        elif kind == EQUALS or self.at_text() or (kind == KEYWORD and text == "here"):
             second = self.at
             self.at = start
             names = self.names()
@@ -334,8 +336,8 @@ class _Parser:
 
     def names(self) -> list[tuple[str, str]]:
         names: list[tuple[str, str]] = []
-        while not names or self.tokens[self.at][0] == STRING:
-            remote = local = self.string("a user name")
+        while not names or self.at_text():
+            remote = local = self.pop_text() if names else self.string("a user name")
             if self.tokens[self.at][0] == EQUALS:
                 self.at += 1
                 local = self.string("a local user name")
@@ -372,10 +374,28 @@ class _Parser:
 
     def strings(self) -> list[str]:
         values = [self.string("a value")]
-        while self.tokens[self.at][0] == STRING:
-            values.append(self.tokens[self.at][1])
-            self.at += 1
+        while self.at_text():
+            values.append(self.pop_text())
         return values
+
+    def at_text(self) -> bool:
+        """Whether a further value of a list is next.
+
+        fetchmail takes a word of ours for one. It begins an option if it can; ``maildir`` before
+        another keyword cannot.
+        """
+        kind, text, _ = self.tokens[self.at]
+        if kind == KEYWORD and text in OWN_KEYWORDS:
+            spelling = ENTRY_KEYWORDS.get(text)
+            if spelling is None:
+                return True
+            argument = _ARGUMENTS.get(spelling.option.kind, STRING)
+            return bool(argument) and self.tokens[self.at + 1][0] != argument
+        return kind == STRING
+
+    def pop_text(self) -> str:
+        self.at += 1
+        return self.tokens[self.at - 1][1]
 
     def number(self) -> int:
         _, text, offset = self.expect(NUMBER, "a number")

@@ -2,7 +2,8 @@
 
 The token that matches the longest text wins; a bare word may hold nearly anything, so
 ``"a"b`` is one bare word with its quotes, and ``p#x`` is no comment. After ``user``,
-``password``, ``is``, ``to`` and ``=`` the next word is a name, whatever it spells.
+``password``, ``is``, ``to`` and ``=`` the next word is a name, whatever it spells. mailhaul's own
+keywords (``maildir``) are keywords only where no value is due: fetchmail's files stay valid.
 
 Separators are replaced by blanks once for the whole text. The end of a word is then one
 ``find`` away, and offsets stay what they are.
@@ -13,7 +14,20 @@ from __future__ import annotations
 from typing import Final
 
 from ...protocols.secret import Secret
-from .options import AUTHS, ENTRY_KEYWORDS, GLOBAL_KEYWORDS, POLICIES, PROTOCOLS
+from .options import (
+    AUTHS,
+    ENTRY_KEYWORDS,
+    ENVELOPE,
+    GLOBAL_KEYWORDS,
+    LIST,
+    OWN_AUTHS,
+    OWN_KEYWORDS,
+    PATH,
+    POLICIES,
+    PROTOCOLS,
+    SERVICE,
+    TEXT,
+)
 
 STRING: Final = "string"
 KEYWORD: Final = "keyword"
@@ -32,10 +46,26 @@ _NAME: Final = 1
 _PASSWORD: Final = 2
 _AUTH: Final = 3
 _SECRET: Final = 4
+_VALUE: Final = 5
+_COUNTED_VALUE: Final = 6
+
+_VALUE_MODES: Final = {
+    **dict.fromkeys((TEXT, PATH, LIST, SERVICE), _VALUE),
+    ENVELOPE: _COUNTED_VALUE,
+}
+"""Kinds of options that take a word; of an ENVELOPE a number may stand before it."""
+_AFTER_NUMBER: Final = {_COUNTED_VALUE: _VALUE}
+
+
+def _mode_of(word: str) -> int:
+    spelling = ENTRY_KEYWORDS.get(word) or GLOBAL_KEYWORDS.get(word)
+    return _VALUE_MODES.get(spelling.option.kind, 0) if spelling and spelling.value else 0
+
 
 _KEYWORDS: Final[dict[str, int]] = {
-    **dict.fromkeys([*STATEMENTS, "no", "here", "there"], 0),
-    **dict.fromkeys([*GLOBAL_KEYWORDS, *ENTRY_KEYWORDS], 0),
+    **dict.fromkeys(["defaults", "set", "no", "here", "there"], 0),
+    **dict.fromkeys(["poll", "server", "skip"], _VALUE),
+    **{word: _mode_of(word) for word in (*GLOBAL_KEYWORDS, *ENTRY_KEYWORDS)},
     **dict.fromkeys([*PROTOCOLS, *(name.upper() for name in PROTOCOLS)], 0),
     **dict.fromkeys([*AUTHS, *POLICIES], 0),
     **dict.fromkeys(["user", "username", "is", "to"], _NAME),
@@ -112,16 +142,25 @@ def tokenize(text: str) -> Tokens:
         if mode in (_NAME, _PASSWORD):
             append(_string(tokens, word, start, mode))
             mode = 0
-        elif word in _KEYWORDS:
+        elif word in _KEYWORDS and not _is_plain(word, mode):
+            # "auth password" names a method, and no password follows; "no envelope" has no value.
+            negated = bool(tokens.list) and tokens.list[-1][:2] == (KEYWORD, "no")
             append((KEYWORD, word, start))
-            # "auth password" names a method, and no password follows.
-            mode = 0 if mode == _AUTH and word == "password" else _KEYWORDS[word]
+            mode = 0 if negated or (mode == _AUTH and word == "password") else _KEYWORDS[word]
         elif word not in _NOISE:
             if _is_number(word):
                 append((NUMBER, "" if mode == _SECRET else word, start))
+                mode = _AFTER_NUMBER.get(mode, 0)
             else:
                 append(_string(tokens, word, start, mode))
-            mode = 0
+                mode = 0
+
+
+def _is_plain(word: str, mode: int) -> bool:
+    """Whether a word that only mailhaul has a meaning for is an ordinary one here."""
+    if word in OWN_AUTHS:
+        return mode != _AUTH
+    return word in OWN_KEYWORDS and mode in (_VALUE, _COUNTED_VALUE, _SECRET)
 
 
 def _is_number(word: str) -> bool:

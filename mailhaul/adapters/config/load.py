@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..files import SMALL, read_file
 from .caller import Caller
 from .command_line import parse_command_line
-from .errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigWarning
+from .errors import EXIT_SYNTAX, ConfigErrors, ConfigRefused, ConfigWarning, Place
 from .grammar import parse
 from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
@@ -47,7 +48,7 @@ def load(
 
     With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
     cannot be polled is no error. With ``--configdump`` the accounts are all of the file. Accounts
-    may still lack a password. Raises ConfigErrors (exit code 5) and RcFileRefused (6).
+    may still lack a password. Raises ConfigErrors, and ConfigRefused with its exit code.
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile
@@ -60,27 +61,31 @@ def load(
     entries = everything(rc, line.servers) if dump else select(rc, line.servers)
     accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
-    if not (line.run.help or line.run.version or line.run.quit):
+    if not (line.run.help or line.run.version or line.run.quit_only):
         if not dump and not rc.entries and not accounts:
-            hint = f"there is none in {path}"
-            problem = "no mailservers have been specified"
-            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+            problem = f"no mailservers have been specified; there is none in {path}"
+            raise ConfigRefused(problem, EXIT_SYNTAX)
         errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
-        accounts = accounts if dump else _with_passwords(accounts, caller)
+        accounts = accounts if dump else _with_passwords(accounts, caller, warnings)
     return Configuration(line.run, settings, accounts, warnings, path)
 
 
-def _with_passwords(accounts: list[AccountSettings], caller: Caller) -> list[AccountSettings]:
+def _with_passwords(
+    accounts: list[AccountSettings], caller: Caller, warnings: list[ConfigWarning]
+) -> list[AccountSettings]:
     """Fill in what .netrc knows; the file is read only if a password is missing."""
     if not any(needs_password(account) or account.append for account in accounts):
         return accounts
+    path = f"{caller.home}/.netrc"
     try:
-        with open(f"{caller.home}/.netrc", "rb") as file:
-            data = file.read()
-    except OSError:
+        data = read_file(path, SMALL)
+    except FileNotFoundError:
+        return accounts
+    except OSError as fault:
+        warnings.append(ConfigWarning(Place(path), f"it is not read: {fault.strerror}"))
         return accounts
     filled: list[AccountSettings] = []
     for account in accounts:

@@ -68,6 +68,11 @@ AUTHS: Final = {
 OWN_AUTHS: Final = frozenset({"oauthbearer", "xoauth2"})
 """Those that fetchmail 6.4 does not know."""
 
+SPOKEN_AUTHS: Final = frozenset(
+    {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
+)
+"""Ways to log in that this version knows; the others are refused by name."""
+
 FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
 """Those that the command line does not know."""
 
@@ -75,6 +80,16 @@ DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and less mean this too."""
 
 POLICIES: Final = ("accept", "reject")
+
+SSL_PROTOS: Final = (
+    "", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
+    "tls1.2+", "tls1.3", "tls1.3+",
+)  # fmt: skip
+"""Versions of TLS, as fetchmail 6.4 calls them, in any case; ``""`` is for no STARTTLS."""
+
+SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
+
+RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
 
 FORMS: Final = ("python", "json", "json,passwords")
 """Ways to dump the settings; the first is fetchmail's, and meant where none is named."""
@@ -85,12 +100,14 @@ class Option:
 
     ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
     are its spellings on the command line, short before long, separated by blanks; ``off``
-    belongs to flags only. ``own`` says that fetchmail 6.4 does not know it.
+    belongs to flags only, and ``off_help`` is what it does. ``own`` says that fetchmail 6.4
+    does not know it. ``choices`` are all values of a text that means one of a few things; an
+    unknown one is an error, or counts as the ``fallback`` with a warning.
     """
 
     __slots__ = (
-        "argument", "default", "help", "keywords", "kind", "level", "name", "negation",
-        "off", "on", "own",
+        "argument", "choices", "default", "fallback", "help", "keywords", "kind", "level", "name",
+        "negation", "off", "off_help", "on", "own",
     )  # fmt: skip
 
     def __init__(
@@ -105,20 +122,34 @@ class Option:
         negation: str = "",
         on: str = "",
         off: str = "",
+        off_help: str = "",
         argument: str = "",
         own: bool = False,
+        choices: tuple[str, ...] = (),
+        fallback: str = "",
     ) -> None:
         self.level = level
         self.name = name
         self.kind = kind
         self.default = default
         self.help = help
-        self.keywords = tuple((keywords or name).split()) if level != RUN else ()
+        self.keywords: tuple[str, ...] = tuple((keywords or name).split()) if level != RUN else ()
         self.negation = negation
         self.on = on
         self.off = off
         self.argument = argument
         self.own = own
+        self.off_help = off_help
+        self.choices = choices
+        self.fallback = fallback
+
+    def choice(self, value: str) -> str | None:
+        """Return which of the ``choices`` a value means, or None for an unknown one.
+
+        Upper case matters only where an unknown value is an error.
+        """
+        folded = value.lower() if self.fallback else value
+        return folded if folded in self.choices else None
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -146,10 +177,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         RUN, "trace", PATH, None, "write down what is said on all connections, without secrets",
-        on="--trace", argument="FILE", own=True,
+        on="--transcript", argument="FILE", own=True,
     ),
     Option(
-        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--trace-bodies",
+        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--transcript-bodies",
         own=True,
     ),
     # After "set".
@@ -175,7 +206,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         GLOBAL, "bouncemail", FLAG, True, "bounces go to the sender, not to the postmaster",
-        negation=GLUED, off="--nobounce",
+        negation=GLUED, off="--nobounce", off_help="bounces go to the postmaster",
     ),
     Option(
         GLOBAL, "spambounce", FLAG, False, "bounce what the listener calls spam",
@@ -184,14 +215,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses for good",
         negation=WORD, on="--softbounce", off="--nosoftbounce",
+        off_help="bounce and delete mail that the listener refuses for good",
     ),
     Option(
         GLOBAL, "syslog", FLAG, False, "log to syslog", negation=WORD,
-        on="--syslog", off="--nosyslog",
+        on="--syslog", off="--nosyslog", off_help="do not log to syslog",
     ),
     Option(
         GLOBAL, "jsonlog", FLAG, False, "log in JSON, with a record for each message",
-        negation=WORD, on="--jsonlog", off="--nojsonlog", own=True,
+        negation=WORD, on="--jsonlog", off="--nojsonlog", off_help="log in plain lines", own=True,
     ),
     Option(
         GLOBAL, "invisible", FLAG, False, "add no Received line", negation=WORD,
@@ -275,7 +307,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         SERVER, "retrieve_error", TEXT, "continue", "what a message that cannot be read does",
-        keywords="retrieve-error", own=True,
+        keywords="retrieve-error", own=True, choices=RETRIEVE_ERRORS,
     ),
     # User options.
     Option(
@@ -338,11 +370,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         USER, "keep", FLAG, False, "leave fetched mail on the server", negation=GLUED,
-        on="-k --keep", off="-K --nokeep",
+        on="-k --keep", off="-K --nokeep", off_help="delete fetched mail from the server",
     ),
     Option(
         USER, "fetchall", FLAG, False, "fetch old mail too", negation=GLUED,
         on="-a --fetchall --all",
+    ),
+    Option(
+        USER, "fetchread", FLAG, False, "fetch also what was read elsewhere, by the ledger (IMAP)",
+        negation=GLUED, on="--fetchread", own=True,
     ),
     Option(
         USER, "flush", FLAG, False, "delete old mail on the server", negation=GLUED,
@@ -354,7 +390,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         USER, "rewrite", FLAG, True, "complete addresses without a host", negation=GLUED,
-        off="-n --norewrite",
+        off="-n --norewrite", off_help="leave addresses without a host as they are",
     ),
     Option(
         USER, "stripcr", FLAG, False, "remove carriage returns (on with mda)", negation=GLUED
@@ -406,10 +442,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         USER, "sslcertck", FLAG, True, "verify the server's certificate", negation=WORD,
-        on="--sslcertck", off="--nosslcertck",
+        on="--sslcertck", off="--nosslcertck", off_help="accept any certificate of the server",
     ),
     Option(
-        USER, "sslmode", TEXT, None, "none, wrapped, starttls=may or starttls=must", own=True
+        USER, "sslmode", TEXT, None, "when to use TLS, in place of ssl and sslproto", own=True,
+        choices=SSL_MODES,
     ),
     Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
     Option(USER, "sslcert", PATH, None, "own certificate", on="--sslcert", argument="FILE"),
@@ -423,18 +460,21 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         USER, "sslproto", TEXT, None, "TLS version; empty means never STARTTLS",
-        on="--sslproto", argument="VERSION",
+        on="--sslproto", argument="VERSION", choices=SSL_PROTOS, fallback="auto",
     ),
     Option(
         USER, "sslcommonname", TEXT, None, "name expected in the certificate",
         on="--sslcommonname", argument="NAME",
     ),
     Option(
-        USER, "sslfingerprint", TEXT, None, "fingerprint expected of the certificate",
+        USER, "sslfingerprint", TEXT, None, "MD5 or SHA-256 expected of the certificate",
         on="--sslfingerprint", argument="HEX",
     ),
     Option(USER, "properties", TEXT, None, "for other programs; ignored"),
 )  # fmt: skip
+
+
+SSLPROTO: Final = next(option for option in OPTIONS if option.name == "sslproto")
 
 
 class Spelling:
@@ -464,3 +504,10 @@ GLOBAL_KEYWORDS: Final = _spellings(GLOBAL)
 
 ENTRY_KEYWORDS: Final = _spellings(SERVER, USER)
 """Words that begin an option of an entry, glued negations included."""
+
+OWN_KEYWORDS: Final = frozenset(
+    word
+    for word, spelling in (*GLOBAL_KEYWORDS.items(), *ENTRY_KEYWORDS.items())
+    if spelling.option.own
+)
+"""Those that fetchmail 6.4 takes for ordinary words; where a name or a value stands, they are."""

@@ -20,6 +20,7 @@ from typing import IO, cast
 
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.secret import Secret
+from ..files import open_file
 from .settings import AccountSettings
 
 LONGEST = 64 * 1024
@@ -78,8 +79,7 @@ class Asking:
             handed_over = os.path.join(credentials, os.path.basename(path))
             path = handed_over if os.path.exists(handed_over) else path
         try:
-            # A pipe that nobody writes to must not hold us up in open(2), where nothing wakes us.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = open_file(path, pipe=True)
             try:
                 return self._read(descriptor)
             finally:

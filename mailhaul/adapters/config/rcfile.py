@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from collections.abc import Callable
 
+from ..files import RC_FILE, open_file, read_all
 from .errors import EXIT_PERMISSIONS, ConfigRefused
 
 _FORBIDDEN = 0o067
@@ -24,37 +25,39 @@ def read_rcfile(
 ) -> bytes:
     """Return the bytes of the rc file; none if it does not exist.
 
-    ``-`` is the standard input. The file must be regular and belong to ``uid``, and nobody
-    else may read or write it; ``/dev/null`` is fine as it is, and ``checked`` switches the
-    checks off. Raises RcFileRefused.
+    ``-`` is the standard input. The file must be regular, or a pipe among our own descriptors,
+    and belong to ``uid``, and nobody else may read or write it. ``/dev/null`` is fine as it is;
+    without ``checked`` it does not matter whose the file is. Raises RcFileRefused.
     """
     if path == "-":
         return read_stdin()
     if path == os.devnull:
         return b""
     try:
-        # Not to wait for somebody to write to what turns out to be a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = open_file(path, pipe=True)
     except FileNotFoundError:
         return b""
     except OSError as fault:
         raise _unreadable(path, fault) from None
     try:
-        # The open file is checked, so that nobody can put another one in its place.
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode) or (checked and not stat.S_ISREG(status.st_mode)):
-            raise RcFileRefused(f"File {path} must be a regular file.")
         if checked:
-            _check(path, status, uid)
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    except OSError as fault:
-        raise _unreadable(path, fault) from None
+            _check(path, os.fstat(descriptor), uid)
+        return read_descriptor(descriptor, path)
     finally:
         os.close(descriptor)
 
 
+def read_descriptor(descriptor: int, path: str) -> bytes:
+    """Return what an open rc file holds. Raises RcFileRefused."""
+    try:
+        return read_all(descriptor, path, RC_FILE)
+    except OSError as fault:
+        raise _unreadable(path, fault) from None
+
+
 def _unreadable(path: str, fault: OSError) -> RcFileRefused:
+    if fault.errno == errno.EINVAL:
+        return RcFileRefused(f"File {path} must be a regular file.")
     return RcFileRefused(f"File {path} cannot be read: {fault.strerror}.")
 
 

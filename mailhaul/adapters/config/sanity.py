@@ -7,10 +7,13 @@ happens to mail pass without a word, even where nothing reads them yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final, TypeVar
 
-from .errors import ConfigError, ConfigWarning, Finding, Place, quoted
+from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
+from .options import OPTIONS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
+from .values import service
 
 _REFUSED: Final = {
     "pop2": "no server speaks it any more",
@@ -36,16 +39,8 @@ _OWN_SINKS: Final = ("append", "mbox", "maildir")
 _SINKS: Final = (*_OWN_SINKS, "bsmtp", "mda")
 """Where mail goes instead of to a listener. Of the last two, fetchmail knows which it prefers."""
 
-_SSLPROTOS: Final = frozenset(
-    {"", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
-     "tls1.2+", "tls1.3", "tls1.3+"}
-)  # fmt: skip
-
-_AUTHS: Final = frozenset(
-    {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
-)
-SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
-_RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
+_PIN_DIGITS: Final = (32, 64)
+"""Hexadecimal digits of MD5, which is fetchmail's, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
 
 F = TypeVar("F", bound=Finding)
@@ -65,8 +60,12 @@ def check(
     warnings: list[ConfigWarning] = []
     daemon = settings.daemon > 0
     for account in accounts:
+        unknown = list(_unknown_words(account))
+        errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))
+        warnings.extend(finding for finding in unknown if isinstance(finding, ConfigWarning))
         errors.extend(_contradictions(account))
         errors.extend(_unsupported(account) if to_poll else ())
+        errors.extend(_host_faults(account) if to_poll else ())
         warnings.extend(_oddities(account, daemon))
     return _once(errors), _once(warnings)
 
@@ -78,6 +77,36 @@ def _once(findings: list[F]) -> list[F]:
 
 def _not_yet(place: Place, keyword: str, hint: str) -> ConfigError:
     return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
+
+
+def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWarning]:
+    """Yield the values that are none of those that their option allows."""
+    for option in OPTIONS:
+        value = getattr(account, option.name) if option.choices else None
+        if value is None or option.choice(value) is not None:
+            continue
+        word, place = option.keywords[0], account.place(option.name)
+        if option.fallback:
+            problem = f"{word} {quoted(value)} is unknown; {quoted(option.fallback)} is used"
+            hint = did_you_mean(value.lower(), option.choices)
+            yield ConfigWarning(place, problem, hint=hint)
+        else:
+            hint = f"use one of {', '.join(map(quoted, option.choices))}"
+            yield ConfigError(place, f"unknown {word} {quoted(value)}", hint=hint)
+
+
+def _pin_faults(account: AccountSettings, pin: str) -> Iterator[ConfigError]:
+    """Yield why a fingerprint fits no certificate, whatever the server has."""
+    digits = pin.replace(":", "")
+    if len(digits) in _PIN_DIGITS and not digits.strip("0123456789abcdefABCDEF"):
+        return
+    found = f"{len(digits)} digits (as SHA-1 has)" if len(digits) == 40 else quoted(pin)
+    hint = (
+        "it is MD5, 32 hexadecimal digits, or SHA-256, 64, as from "
+        '"openssl x509 -noout -fingerprint -sha256"'
+    )
+    problem = f"no certificate has the fingerprint {found}"
+    yield ConfigError(account.place("sslfingerprint"), problem, hint=hint)
 
 
 def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
@@ -96,14 +125,6 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
-    if account.sslmode is not None and account.sslmode not in SSL_MODES:
-        problem = f"unknown sslmode {quoted(account.sslmode)}"
-        hint = f"use one of {', '.join(map(quoted, SSL_MODES))}"
-        yield ConfigError(account.place("sslmode"), problem, hint=hint)
-    if account.retrieve_error not in _RETRIEVE_ERRORS:
-        problem = f"unknown retrieve-error {quoted(account.retrieve_error)}"
-        hint = f"use one of {', '.join(_RETRIEVE_ERRORS)}"
-        yield ConfigError(account.place("retrieve_error"), problem, hint=hint)
     chosen = [name for name in _SINKS if getattr(account, name)]
     if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
         problem = f"{quoted(chosen[0])} beside {' and '.join(map(quoted, chosen[1:]))}"
@@ -116,21 +137,77 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
 
 
+def _host_faults(account: AccountSettings) -> Iterator[ConfigError]:
+    """Yield the names of hosts and domains that no name service and no certificate can know."""
+    for option, name in _host_names(account):
+        if name.isascii():
+            continue
+        from ...flows.host_names import BadHostName, ascii_host  # few rc files need it
+
+        try:
+            ascii_host(name)
+        except BadHostName as fault:
+            problem = f"{quoted(name)} is no host name: {fault}"
+            hint = "give the name in its ASCII form (xn--...)"
+            yield ConfigError(account.place(option), problem, hint=hint)
+
+
+def _host_names(account: AccountSettings) -> Iterator[tuple[str, str]]:
+    """Yield options and the names in them that are looked up, compared or sent.
+
+    What a plugin makes of a name is its own affair, unless a certificate is checked for it.
+    """
+    checked = account.sslcertck and account.sslproto != "" and account.sslmode != "none"
+    if account.plugin is None or (checked and not account.sslcommonname):
+        yield "via", account.host
+    if account.sslcommonname:
+        yield "sslcommonname", account.sslcommonname
+    if not any(getattr(account, sink) for sink in _SINKS):
+        for host in account.smtphosts:
+            if not host.startswith("/"):
+                yield "smtphosts", host.partition("/")[0]
+    if account.smtpaddress:
+        yield "smtpaddress", account.smtpaddress
+    for option in ("fetchdomains", *(("aka", "localdomains") if account.multidrop else ())):
+        for name in getattr(account, option):
+            yield option, name
+
+
 def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
     """Yield what is wrong with where ``append`` puts mail."""
-    from .imap_url import BadUrl, read_url  # few rc files hold one
+    from ...flows.host_names import BadHostName, ascii_host  # few rc files hold a URL
+    from .imap_url import BadUrl, read_url
+
+    def folded(host: str) -> str:
+        with suppress(BadHostName):
+            host = ascii_host(host)
+        return host.lower().removesuffix(".")
 
     place = account.place("append")
     try:
         there = read_url(url)
-    except BadUrl as fault:
+        ascii_host(there.host)
+    except (BadUrl, BadHostName) as fault:
         hint = 'write "imaps://USER@HOST/MAILBOX"'
         yield ConfigError(place, f"append: {fault}", hint=hint)
         return
-    same = (there.user, there.host) == (account.remote_user, account.host)
-    if same and there.mailbox in account.folders:
+    same = (there.user, folded(there.host)) == (account.remote_user, folded(account.host))
+    if same and any(_may_be(there.mailbox, folder) for folder in account.folders):
         problem = "append: this is the mailbox that mail comes from"
         yield ConfigError(place, problem, hint="it would go round for ever")
+
+
+def _may_be(mailbox: str, folder: str) -> bool:
+    """Whether a folder, perhaps a pattern, is or covers a mailbox, as far as can be known here.
+
+    INBOX is itself in any case (RFC 3501, section 5.1); what ends a level only the server knows.
+    """
+    import re  # as above
+
+    pattern = re.sub("[*%]+", ".*", re.escape(folder).replace(r"\*", "*"))
+    if mailbox.upper() == "INBOX":
+        return re.fullmatch(pattern, mailbox, re.IGNORECASE | re.DOTALL) is not None
+    return re.fullmatch(pattern, mailbox, re.DOTALL) is not None
 
 
 def _is_service(name: str) -> bool:
@@ -145,7 +222,7 @@ def _is_service(name: str) -> bool:
 
 
 def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
-    """Yield one error for each use of something that this version cannot do."""
+    """Yield one error for each use of something that cannot be done, or not by this version."""
     protocol = account.protocol
     if protocol in _POP3 and account.folders != ("INBOX",):
         problem = f"{protocol} has no folders"
@@ -153,7 +230,9 @@ def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
     if protocol in _REFUSED:
         problem = f'"protocol {protocol}" is not supported'
         yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
-    if account.auth not in _AUTHS:
+    if account.sslfingerprint is not None:
+        yield from _pin_faults(account, account.sslfingerprint)
+    if account.auth not in SPOKEN_AUTHS:
         yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
     for name, uses, hint in _UNSUPPORTED:
         if uses(account):
@@ -164,15 +243,51 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
     """Yield what works but is probably not meant."""
     if account.service is not None:
         problem = ""
-        if account.port in (993, 995) and not account.ssl:
+        if account.port in (993, 995) and not account.wrapped:
             problem = f'port {account.port} usually needs "ssl"'
-        elif account.port in (110, 143) and account.ssl:
+        elif account.port in (110, 143) and account.wrapped:
             problem = f'port {account.port} is usually used without "ssl"'
         if problem:
             yield ConfigWarning(account.place("service"), problem)
-    if account.sslproto is not None and account.sslproto.lower() not in _SSLPROTOS:
-        problem = f'sslproto {quoted(account.sslproto)} is unknown; "auto" is used'
-        yield ConfigWarning(account.place("sslproto"), problem)
+    if not any(getattr(account, sink) for sink in _SINKS):
+        yield from _listener_ports(account)
+    if account.sslmode is not None:
+        yield from _passed_over_by_sslmode(account)
+    if account.fetchread:
+        yield from _no_use_of_fetchread(account)
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)
+
+
+def _listener_ports(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield ports of listeners that cannot be; the others of the hunt list may do."""
+    for listener in account.smtphosts:
+        host, _, port = listener.partition("/")
+        number = service(port)
+        if host and isinstance(number, int) and not 0 < number < 65536:
+            problem = f"{port} is no port number of {quoted(host)}"
+            yield ConfigWarning(account.place("smtphosts"), problem)
+
+
+def _passed_over_by_sslmode(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield the words that ``sslmode`` overrules, where they say something else."""
+    mode = account.sslmode
+    other = {
+        "ssl": account.ssl and mode != "wrapped",
+        "sslproto": account.sslproto == "" and mode != "none",
+    }
+    for name, differs in other.items():
+        if differs:
+            problem = f'"sslmode {mode}" is used, and {quoted(name)} says something else'
+            yield ConfigWarning(account.place(name), problem)
+
+
+def _no_use_of_fetchread(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield why ``fetchread`` changes nothing here."""
+    place = account.place("fetchread")
+    if account.protocol not in ("imap", "auto"):
+        problem = f'"fetchread" is for IMAP; over {account.protocol} nobody else\'s reading counts'
+        yield ConfigWarning(place, problem)
+    elif account.fetchall:
+        yield ConfigWarning(place, '"fetchread" changes nothing beside "fetchall"')

@@ -37,7 +37,10 @@ class _Settings:
 
 
 class RunSettings(_Settings):
-    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``."""
+    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``.
+
+    ``quit_only`` says that ``quit`` was the last word of the command line: nothing follows.
+    """
 
     help: bool
     version: bool
@@ -47,6 +50,7 @@ class RunSettings(_Settings):
     nodetach: bool
     one_by_one: bool
     quit: bool
+    quit_only: bool = False
     rcfile: str | None
     configdump: str | None
     trace: str | None
@@ -90,7 +94,8 @@ class AccountSettings(_Settings):
     ``auth`` are lower case, spelled as in ``options``. ``local_names`` are pairs of a remote
     and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
     unset, which is not the same as empty. ``envelope`` is None if switched off. ``elsewhere`` are
-    mailboxes that patterns among ``folders`` do not stand for.
+    mailboxes that patterns among ``folders`` do not stand for. ``fetchread`` says that over IMAP
+    new is what the ledger does not know, whoever has read it.
     """
 
     pollname: str
@@ -147,6 +152,7 @@ class AccountSettings(_Settings):
     postconnect: str | None
     keep: bool
     fetchall: bool
+    fetchread: bool
     flush: bool
     limitflush: bool
     rewrite: bool
@@ -196,8 +202,12 @@ class AccountSettings(_Settings):
         if self.protocol == "etrn":
             return SMTP_PORT
         protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
-        wrapped = self.sslmode == "wrapped" if self.sslmode else self.ssl
-        return _WELL_KNOWN[protocol + ("s" if wrapped else "")]
+        return _WELL_KNOWN[protocol + ("s" if self.wrapped else "")]
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether TLS begins with the first byte."""
+        return self.ssl if self.sslmode is None else self.sslmode == "wrapped"
 
     @property
     def keeps_password_elsewhere(self) -> bool:

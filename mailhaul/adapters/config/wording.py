@@ -11,6 +11,7 @@ from typing import Final
 
 from .errors import ConfigError, Source, did_you_mean, quoted
 from .lexer import END, EQUALS, HIDDEN, KEYWORD, NUMBER, STATEMENTS, STRING, Tokens
+from .options import ENTRY_KEYWORDS, GLOBAL_KEYWORDS
 
 _HISTORIC: Final = {
     "nossl": 'write "no ssl"',
@@ -29,18 +30,13 @@ _HISTORIC: Final = {
     "plain": 'write "auth password"',
     "login": 'write "auth password"',
     "include": "other files cannot be included",
-    "sslmode": 'a word of fetchmail 7; write "ssl" or "sslproto"',
-    "passwordeval": "a word of fetchmail 7 that is not supported",
-    "passwordfile": "a word of fetchmail 7 that is not supported",
-    "passwordfd": "a word of fetchmail 7 that is not supported",
-    "oauthbearer": "a word of fetchmail 7 that is not supported",
-    "xoauth2": "a word of fetchmail 7 that is not supported",
     "implicit": "a word of fetchmail 7 that is not supported",
-    "idletimeout": "a word of fetchmail 7 that is not supported",
-    "forceidle": "a word of fetchmail 7 that is not supported",
-    "retrieve-error": "a word of fetchmail 7 that is not supported",
 }
 """What to write instead of words that other versions know."""
+
+GLOBAL_OPTION: Final = "a global option"
+ENTRY_OPTIONS: Final = ("a server or user option", "a user option")
+"""What is expected, in words, where an option can stand: outside a user, and inside."""
 
 _PASSWORDS: Final = ("pass", "password", "esmtppassword", "appendpassword")
 _QUOTES: Final = ("'", '"')
@@ -116,6 +112,10 @@ class Complainer:
         if expected == "a number":
             after_equals = at and self._tokens.list[at - 1][0] == EQUALS
             return 'a number takes no "=" before it' if after_equals else ""
+        if expected == GLOBAL_OPTION and text in ENTRY_KEYWORDS:
+            return "it is an option of a poll entry"
+        if expected in ENTRY_OPTIONS and text in GLOBAL_KEYWORDS:
+            return f'write "set {text}" before the first entry'
         if text in _HISTORIC:
             return _HISTORIC[text]
         if words:

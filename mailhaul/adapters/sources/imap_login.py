@@ -208,10 +208,13 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     if found:
         return found
     if disabled:
+        offered = ", ".join(
+            sorted(way.decode("ascii", "replace") for way in mechanisms_of(capabilities))
+        )
+        wanted = f"it offers {offered or 'nothing else'}" if protected else "it may want TLS first"
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); "
-            "it may want TLS first",
+            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); {wanted}",
         )
     raise PollFailed(
         ExitCode.AUTHFAIL,

@@ -10,7 +10,7 @@ from ...adapters.sources.access import Access, TlsMode
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...flows.sink import Sink
-from .plan import Surroundings, command_words, spool_folder
+from .plan import Surroundings, command_words, refuse_odd_certificates, spool_folder
 
 
 def append_sink(
@@ -38,6 +38,7 @@ def append_sink(
 
 def access_to(url: MailboxUrl, settings: AccountSettings, around: Surroundings) -> Access:
     """Return how to reach the mailbox. What TLS versions the source speaks is of no matter here."""
+    refuse_odd_certificates(settings.sslcertfile)
     address: Address = Tcp(url.host, url.port)
     if settings.plugout is not None:
         address = Pipe(command_words(settings.plugout, url.host, str(url.port), "plugout"))

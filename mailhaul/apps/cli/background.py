@@ -32,7 +32,7 @@ def default_pidfile(caller: Caller) -> str:
 
 
 class PidFile:
-    """The pidfile of the process that takes it. Raises PollFailed (LOCKBUSY) where it cannot."""
+    """The pidfile of the process that takes it. Raises PollFailed (EXCLUDE) where it cannot."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class PidFile:
             ) from None
         except OSError as error:
             problem = f"pidfile {self._path}: {error.strerror or error}"
-            raise PollFailed(ExitCode.LOCKBUSY, problem) from None
+            raise PollFailed(ExitCode.EXCLUDE, problem) from None
         self.write(interval)
 
     def write(self, interval: int) -> None:
@@ -98,7 +98,7 @@ class PidFile:
 def running(path: str) -> int:
     """Return the pid of the daemon that holds this pidfile, 0 if there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return 0
     try:

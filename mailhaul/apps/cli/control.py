@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...adapters.config.caller import Caller
+from ...adapters.config.settings import GlobalSettings
 from ...flows.outcome import ExitCode
 from .lines import Lines, escape, write
-from .polling import state_folder
+from .state_folder import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
 USAGE = """\
@@ -28,9 +29,12 @@ REFRESH = 2.0
 """Seconds between two tables of ``--watch``."""
 
 
-def socket_path(caller: Caller) -> str:
-    """Return where the daemon of this user listens."""
-    return os.path.join(state_folder(caller, os.environ), "control")
+def socket_path(caller: Caller, settings: GlobalSettings | None = None) -> str:
+    """Return where the daemon of this user listens. Raises PollFailed if no folder can be.
+
+    The daemon gives its ``settings``, so that it finds the folder where its ledger is.
+    """
+    return os.path.join(state_folder(caller, os.environ, settings), "control")
 
 
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
@@ -38,7 +42,12 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
     options = {"--json", "--metrics", "--watch"} if action == "status" else set[str]()
     wrong = [word for word in arguments if word.startswith("-") and word not in options]
     if wrong or (action == "status" and len(arguments) > 1):
-        lines.complain(f"{action}: not understood; {USAGE.strip()}")
+        lines.complain(f"{action}: {' '.join(arguments)} is not understood")
+        lines.explain(USAGE)
+        return ExitCode.SYNTAX
+    if any(not word.strip() for word in arguments):
+        # What an unset variable of a script leaves here must not stand for all accounts.
+        lines.complain(f"{action}: the name of an account is empty; nothing is done")
         return ExitCode.SYNTAX
     path = socket_path(caller)
     try:

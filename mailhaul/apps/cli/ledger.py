@@ -10,7 +10,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from .lines import Lines, escape
-from .polling import state_folder
+from .state_folder import state_folder
 
 USAGE = """\
 usage: mailhaul ledger [list]

@@ -101,6 +101,11 @@ class Lines:
         """Print an error, silent or not."""
         self._print(self.err, f"{self.program}: {self.redacted(text)}")
 
+    def explain(self, text: str) -> None:
+        """Print a text of several lines, such as a usage text, after an error."""
+        for line in text.splitlines():
+            self.complain(line)
+
     def record(self, facts: Mapping[str, object]) -> None:
         """Note what became of a message, for programs; people have read it already."""
 

@@ -12,12 +12,12 @@ from types import FrameType
 from typing import NoReturn
 
 from ...adapters.config.caller import Caller, find_caller
-from ...adapters.config.errors import ConfigErrors, ConfigRefused
+from ...adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
 from .interrupted import Interrupted, place_of
-from .lines import Lines, program_name
+from .lines import Lines, program_name, write
 
 COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     program = program_name(sys.argv)
     lines = Lines(1, program=program)
     try:
-        caller = find_caller(os.environ, os.geteuid(), os.getcwd())
+        caller = find_caller(os.environ, os.geteuid(), current_folder())
         arguments = sys.argv[1:] if argv is None else argv
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
@@ -65,22 +65,23 @@ def run(
     if configuration.run.help:
         from ...adapters.config.command_line import usage
 
-        sys.stdout.write(usage())
+        write(sys.stdout, usage())
         return ExitCode.SUCCESS
     if configuration.run.version:
         from .version import describe
 
-        sys.stdout.write(describe(configuration))
+        write(sys.stdout, describe(configuration))
         return ExitCode.SUCCESS
     if configuration.run.configdump:
         dump(configuration, lines)
         return ExitCode.SUCCESS
+    refuse_mistyped_commands(configuration, arguments)
     pidfile = configuration.globals.pidfile or default_pidfile(caller)
     if configuration.run.quit:
-        rest = end_running(pidfile, arguments, caller, lines)
-        if rest is None:
+        only = configuration.run.quit_only
+        end_running(pidfile, lines, only=only)
+        if only:
             return ExitCode.SUCCESS
-        return run(load(rest, caller, read_stdin), caller, lines, rest)
     if pid := running(pidfile):
         return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
@@ -88,6 +89,24 @@ def run(
     if configuration.globals.daemon > 0 and not configuration.run.check:
         return start_daemon(configuration, caller, lines, arguments, pidfile)
     return run_once(configuration, caller, lines)
+
+
+def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Raise ConfigErrors for a word that is no server of the rc file and looks like a command.
+
+    A server of such a name comes after ``--``.
+    """
+    plain = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for account in configuration.accounts:
+        name = account.pollname
+        if account.entry >= 0 or "." in name or name not in plain:
+            continue
+        from .slips import meant  # few runs name a server that is in no file
+
+        if word := meant(name, COMMANDS):
+            problem = f'"{name}" is no server in {configuration.rcfile}'
+            hint = f'write "mailhaul {word}" for the command, "mailhaul -- {name}" for a server'
+            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
 
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
@@ -153,26 +172,18 @@ def start_daemon(
         pidfile.release()
 
 
-def end_running(
-    pidfile: str, arguments: Sequence[str], caller: Caller, lines: Lines
-) -> Sequence[str] | None:
-    """End the daemon of this user; return the arguments of a run that is to follow, or None.
+def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
+    """End the daemon of this user, and wait for it unless that is ``only`` what was asked for.
 
-    Raises PollFailed (EXCLUDE) where there is none, or where it cannot be ended.
+    Raises PollFailed (EXCLUDE) where it cannot be ended, or where there is none to end.
     """
-    from ...adapters.config.command_line import parse_command_line
     from .background import end
 
-    rest = [argument for argument in arguments if argument not in {"-q", "--quit"}]
-    line = parse_command_line(rest, caller.folder)
-    more = bool(line.servers or line.options or "daemon" in line.globals)
-    pid = running(pidfile)
-    if pid:
-        end(pid, pidfile, wait=more)
+    if pid := running(pidfile):
+        end(pid, pidfile, wait=not only)
         lines.say(f"background mailhaul at {pid} killed.")
-    elif not more:
+    elif only:
         raise PollFailed(ExitCode.EXCLUDE, "no other mailhaul is running")
-    return rest if more else None
 
 
 def wake_running(
@@ -231,7 +242,7 @@ def dump(configuration: Configuration, lines: Lines) -> None:
     else:
         with_secrets = form == "json,passwords"
         text = json_dump(settings, configuration.accounts, with_secrets=with_secrets)
-    sys.stdout.write(text)
+    write(sys.stdout, text)
 
 
 def verbosity(configuration: Configuration) -> int:
@@ -242,6 +253,14 @@ def verbosity(configuration: Configuration) -> int:
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
     """Stop where we are: the order of steps makes that safe at any instant."""
     raise Interrupted(number)
+
+
+def current_folder() -> str:
+    """Return the current folder; ``.``, where nothing will be found, if it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "."
 
 
 def stand_on_open_descriptors() -> None:
@@ -278,5 +297,7 @@ def leave_no_core() -> None:
 
 
 def read_stdin() -> bytes:
-    """Return all of standard input."""
-    return sys.stdin.buffer.read()
+    """Return all of standard input. Raises RcFileRefused for more than a file may hold."""
+    from ...adapters.config.rcfile import read_descriptor
+
+    return read_descriptor(0, "standard input")

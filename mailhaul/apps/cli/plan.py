@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.caller import Caller
-from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.config.options import SSL_MODES, SSLPROTO
+from ...adapters.config.settings import SMTP_PORT, AccountSettings, GlobalSettings
+from ...adapters.config.values import service
+from ...adapters.files import AUTHORITIES, ID_FILE, read_file, refuse_odd_files
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import (
     account_name,
@@ -25,6 +28,7 @@ from ...adapters.ledger.store import SqliteLedger
 from ...adapters.sources.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
 from ...flows.fate import Policy
+from ...flows.host_names import BadHostName, ascii_host
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
@@ -52,8 +56,8 @@ TracerFor = Callable[[str], Trace | None]
 """Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
 
 VERSIONS = {
-    "auto": (None, None),
-    "ssl23": (None, None),
+    # Without a version of their own: the oldest that is allowed otherwise, and the newest.
+    **dict.fromkeys(("", "auto", "ssl23", "ssl3+"), (None, None)),
     "tls1": ("tls1", "tls1"),
     "tls1+": ("tls1", None),
     "tls1.1": ("tls1.1", "tls1.1"),
@@ -63,15 +67,15 @@ VERSIONS = {
     "tls1.3": ("tls1.3", "tls1.3"),
     "tls1.3+": ("tls1.3", None),
 }
-"""What ``sslproto`` means: the oldest and the newest version of TLS."""
+"""What ``sslproto`` means: the oldest and the newest version of TLS. SSL 3 alone means nothing."""
 
-
-SSL_MODES = {
-    "none": TlsMode.NEVER,
-    "wrapped": TlsMode.WRAPPED,
-    "starttls=may": TlsMode.OFFERED,
-    "starttls=must": TlsMode.REQUIRED,
-}
+TLS_MODES: dict[str, TlsMode] = dict(
+    zip(
+        SSL_MODES,
+        (TlsMode.NEVER, TlsMode.WRAPPED, TlsMode.OFFERED, TlsMode.REQUIRED),
+        strict=True,
+    )
+)
 
 
 def tls_mode(settings: AccountSettings) -> TlsMode:
@@ -80,7 +84,7 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
     ``sslmode`` says it in one word, and wins.
     """
     if settings.sslmode is not None:
-        return SSL_MODES[settings.sslmode]
+        return TLS_MODES[settings.sslmode]
     if settings.ssl:
         return TlsMode.WRAPPED
     if settings.sslproto == "":
@@ -91,14 +95,16 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
 
 
 def trust_of(settings: AccountSettings) -> Trust:
-    """Return whom to believe over TLS. Raises PollFailed (SYNTAX) for an unknown version."""
-    word = (settings.sslproto or "auto").lower()
+    """Return whom to believe over TLS. Raises PollFailed (SOCKET) for a version nobody speaks."""
+    word = SSLPROTO.choice(settings.sslproto or "") or SSLPROTO.fallback
     if word not in VERSIONS:
         raise PollFailed(
-            ExitCode.SYNTAX,
-            f'{settings.place("sslproto")}: sslproto "{word}" is not supported; use one of '
-            f"{', '.join(VERSIONS)}",
+            ExitCode.SOCKET,
+            f'{settings.place("sslproto")}: no TLS library speaks sslproto "{word}" any more; '
+            f'use "{word}+" or "{SSLPROTO.fallback}"',
         )
+    files = (settings.sslcertfile, settings.sslcert, settings.sslkey)
+    refuse_odd_certificates(*files)
     minimum, maximum = VERSIONS[word]
     return Trust(
         hostname=settings.sslcommonname or settings.host,
@@ -111,6 +117,15 @@ def trust_of(settings: AccountSettings) -> Trust:
         maximum=maximum,
         fingerprint=settings.sslfingerprint,
     )
+
+
+def refuse_odd_certificates(*paths: str | None) -> None:
+    """Raise PollFailed (SOCKET) for a device or the like, which the TLS library would read."""
+    try:
+        refuse_odd_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
+    except OSError as error:
+        problem = f"cannot load {error.filename}: {error.strerror}"
+        raise PollFailed(ExitCode.SOCKET, problem) from None
 
 
 def command_words(command: str, host: str, port: str, option: str) -> tuple[str, ...]:
@@ -130,7 +145,7 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
     """Return how to reach an account."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
-        service = settings.service or f"{kind_of(settings)}{'s' if settings.ssl else ''}"
+        service = settings.service or f"{kind_of(settings)}{'s' if settings.wrapped else ''}"
         words = command_words(settings.plugin, settings.host, str(service), "plugin")
         address = Pipe(words)
     return Access(
@@ -305,8 +320,7 @@ def take_over(settings: AccountSettings, around: Surroundings, account: Account,
         return
     path = around.globals.idfile
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path, ID_FILE)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -400,7 +414,7 @@ def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Cal
             Listener(host, *listener_address(settings, host), domain_of(host)) for host in hosts
         ]
         lmtp = listeners[0].lmtp
-        helo = settings.host if around.globals.invisible else around.hostname
+        helo = name_in_mail(settings.host) if around.globals.invisible else around.hostname
         trace = around.tracer("LMTP" if lmtp else "SMTP")
         timeout, limit = float(settings.timeout), settings.batchlimit
         return SmtpSink(listeners, helo, timeout, trace, login_of(settings), limit)
@@ -428,12 +442,25 @@ def listener_address(settings: AccountSettings, host: str) -> tuple[Address, boo
     if settings.plugout is not None:
         words = command_words(settings.plugout, name, port or "smtp", "plugout")
         return Pipe(words), settings.lmtp
-    return Tcp(name, int(port) if port.isdigit() else port or 25), settings.lmtp
+    return Tcp(name, service(port) or SMTP_PORT), settings.lmtp
+
+
+def both_forms(hosts: Sequence[str]) -> Sequence[str]:
+    """Return names as they are typed and in ASCII: an address in a header may have either."""
+    return list(dict.fromkeys([*hosts, *map(ascii_host, hosts)]))
+
+
+def name_in_mail(host: str) -> str:
+    """Return a server's name for a header: ASCII, unless it is a word that only a plugin knows."""
+    try:
+        return ascii_host(host)
+    except BadHostName:
+        return host
 
 
 def domain_of(host: str) -> str:
     """Return the domain that local names are given at this entry of the hunt list."""
-    return "localhost" if host.startswith("/") else host.partition("/")[0]
+    return "localhost" if host.startswith("/") else ascii_host(host.partition("/")[0])
 
 
 def make_packer(
@@ -450,7 +477,7 @@ def make_packer(
     # From one mailbox to another nothing is added: the same message is to be there.
     moved = settings.append is not None
     rules = HeaderRules(
-        truename=settings.host,
+        truename=name_in_mail(settings.host),
         user=settings.remote_user,
         trace=None if moved or around.globals.invisible else trace_of(settings, around, source),
         rewrite=settings.rewrite and not moved,
@@ -465,7 +492,7 @@ def make_packer(
             domain=sink.domain,
             rules=rules,
             smtp_name=settings.smtpname,
-            smtp_address=settings.smtpaddress,
+            smtp_address=settings.smtpaddress and ascii_host(settings.smtpaddress),
             strip_cr=settings.stripcr,
             force_cr=settings.forcecr,
             mime_decode=settings.mimedecode,
@@ -510,19 +537,20 @@ def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop |
     from ...flows.multidrop import Multidrop
     from ...protocols.message.recipients import LocalNames
 
+    host = name_in_mail(settings.host)
     names = LocalNames(
-        settings.host,
+        host,
         settings.local_names,
         wildcard=settings.wildcard,
-        aka=settings.aka,
-        localdomains=settings.localdomains,
+        aka=both_forms(settings.aka),
+        localdomains=both_forms(settings.localdomains),
         qvirtual=settings.qvirtual,
     )
     is_server = None
     if settings.dns:
         from ...adapters.aliases import alias_test
 
-        is_server = alias_test(settings.host, same_address=settings.checkalias)
+        is_server = alias_test(host, same_address=settings.checkalias)
     postmaster = around.globals.postmaster
     return Multidrop(names, settings.envelope, settings.envelope_skip, postmaster, is_server)
 
@@ -539,7 +567,7 @@ def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource
         if settings.folders != ("INBOX",):
             details += f" folder {source.mailbox}"
     return Received(
-        truename=settings.host,
+        truename=name_in_mail(settings.host),
         address=source.channel.address if settings.dns else "",
         host=around.hostname,
         protocol=kind_of(settings).upper().encode("ascii"),

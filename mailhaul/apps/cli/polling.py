@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from ...runtimes.engine import Engine
 from .interrupted import Interrupted
 from .lines import AccountLines, Lines, escape, status_line
 from .plan import Surroundings, account_of, kind_of, local_hostname, plan
+from .state_folder import LEDGER, lead_to, second_ledger, state_folder
 
 if TYPE_CHECKING:
     from ...adapters.transcript.recorder import Tape
@@ -98,12 +99,15 @@ def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> 
 
 def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> Surroundings:
     """Return what is the same for every account."""
-    folder = state_folder(caller, os.environ)
+    folder = state_folder(caller, os.environ, configuration.globals)
+    lead_to(folder, caller)
+    if other := second_ledger(folder, caller, os.environ):
+        lines.complain(f"there are two ledgers; {folder}/{LEDGER} is used, {other} is not")
     return Surroundings(
         caller=caller,
         globals=configuration.globals,
         check=configuration.run.check,
-        ledger=SqliteLedger(os.path.join(folder, "ledger.db")),
+        ledger=SqliteLedger(os.path.join(folder, LEDGER)),
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tracer=lambda protocol: tracer(lines, protocol),
@@ -286,16 +290,6 @@ def with_typed_password(settings: AccountSettings) -> AccountSettings:
     if settings.keeps_password_elsewhere or not needs_password(settings) or not os.isatty(0):
         return settings
     return with_password(settings)
-
-
-def state_folder(caller: Caller, environ: Mapping[str, str]) -> str:
-    """Return where the ledger lives."""
-    if caller.private_home is not None:
-        return os.path.join(caller.private_home, "mailhaul")
-    state = environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(caller.home, ".local", "state")
-    return os.path.join(state, "mailhaul")
 
 
 def tracer(lines: Lines, protocol: str) -> Trace | None:

@@ -12,8 +12,8 @@ from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ...flows.source import in_words
-from .lines import Lines, escape
-from .polling import state_folder
+from .lines import Lines, escape, write
+from .state_folder import state_folder
 
 USAGE = """\
 usage: mailhaul quarantine [list]
@@ -35,10 +35,15 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if action in {"-h", "-?", "--help"}:
-        sys.stdout.write(USAGE)
+        write(sys.stdout, USAGE)
         return ExitCode.SUCCESS
     if not (known or list(arguments) in ([], ["list"])):
-        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood; {USAGE.strip()}')
+        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood')
+        lines.explain(USAGE)
+        return ExitCode.SYNTAX
+    if "" in keys:
+        # What an unset variable of a script leaves here must not stand for any message.
+        lines.complain(f"quarantine {action}: an ID is empty; nothing is done")
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     # Who never polled has no ledger, and needs none to see that nothing is set aside.
@@ -46,7 +51,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
         if action == "list":
-            sys.stdout.write("".join(f"{line}\n" for line in table(found)))
+            write(sys.stdout, "".join(f"{line}\n" for line in table(found)))
             return ExitCode.SUCCESS if found else ExitCode.NOMAIL
         return act(action, keys, found, ledger, lines)
     finally:
@@ -62,11 +67,13 @@ def act(
         keys = list(by_key)
     if unknown := [key for key in keys if key not in by_key]:
         what = " ".join(unknown)
-        lines.complain(f'quarantine: there is no {what}; "mailhaul quarantine list" shows all')
-        return ExitCode.ERROR
+        lines.complain(
+            f'quarantine: there is no {what}; nothing is done; "mailhaul quarantine list" shows all'
+        )
+        return ExitCode.SYNTAX
     chosen = [by_key[key] for key in keys]
     if action == "show":
-        sys.stdout.write("\n".join(map(described, chosen)))
+        write(sys.stdout, "\n".join(map(described, chosen)))
         return ExitCode.SUCCESS
     (retry if action == "retry" else drop)(ledger, keys)
     follows = "comes again" if action == "retry" else "is deleted at the server"

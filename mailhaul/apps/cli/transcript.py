@@ -1,4 +1,4 @@
-"""``--trace FILE`` and ``mailhaul replay FILE``: a transcript of what is said, and its replay."""
+"""``--transcript FILE`` and ``mailhaul replay FILE``: what is said, and its replay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from ...adapters.files import open_file
 from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.recorder import Tape
 from ...adapters.transcript.replay import Replayed, replay
@@ -51,10 +52,11 @@ def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
     Returns 0 where all is as it was, PROTOCOL where it is not, SYNTAX for what is no transcript.
     """
     if len(arguments) != 1:
-        lines.complain(USAGE)
+        lines.explain(USAGE)
         return ExitCode.SYNTAX
     try:
-        with open(arguments[0], encoding="ascii", errors="replace") as file:
+        descriptor = open_file(arguments[0], pipe=True)
+        with open(descriptor, encoding="ascii", errors="replace") as file:
             differences = sum(show(replayed, lines) for replayed in replay(file))
     except (OSError, ValueError) as error:
         lines.complain(f"replay {arguments[0]}: {error}")

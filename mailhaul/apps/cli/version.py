@@ -16,6 +16,15 @@ TLS = {
     TlsMode.NEVER: "TLS is not used.",
 }
 
+SINKS = {
+    "maildir": "Messages will be stored in the Maildir {}.",
+    "append": "Messages will be stored in {}.",
+    "mbox": "Messages will be appended to the mailbox file {}.",
+    "bsmtp": "Messages will be written as batched SMTP to {}.",
+    "mda": 'Messages will be delivered with "{}".',
+}
+"""What is said of a sink that has an option of its own, in the order in which a poll looks."""
+
 
 def describe(configuration: Configuration) -> str:
     """Return the text for ``-V``."""
@@ -58,16 +67,20 @@ def sentences(account: AccountSettings) -> list[str]:
         if account.keep
         else "Fetched messages will not be kept on the server (--keep off)."
     )
-    if account.mda is not None:
-        said.append(f"Messages will be delivered with {account.mda!r}.")
-    elif account.append is not None:
-        said.append(f"Messages will be stored in {account.append}.")
-    else:
-        kind = "LMTP" if account.lmtp else "SMTP"
-        hosts = " ".join(account.smtphosts or ("localhost",))
-        said.append(f"Messages will be {kind}-forwarded to: {hosts}.")
-        if account.plugout is not None:
-            said.append(f"Listener connections will be made via plugout {account.plugout}.")
+    said += where_mail_goes(account)
     names = ", ".join(local for local, _ in account.local_names)
     said.append(f"Recipient of the mail: {names}.")
+    return said
+
+
+def where_mail_goes(account: AccountSettings) -> list[str]:
+    """Return sentences about the sink: the first that is chosen, as a poll takes it."""
+    for name, sentence in SINKS.items():
+        if (value := getattr(account, name)) is not None:
+            return [sentence.format(value)]
+    kind = "LMTP" if account.lmtp else "SMTP"
+    hosts = " ".join(account.smtphosts or ("localhost",))
+    said = [f"Messages will be {kind}-forwarded to: {hosts}."]
+    if account.plugout is not None:
+        said.append(f"Listener connections will be made via plugout {account.plugout}.")
     return said

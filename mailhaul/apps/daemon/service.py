@@ -126,7 +126,9 @@ class Service:
             "clocks": self._watch_clocks,
             "status": self._note_status,
             "watchdog": self._feed_watchdog,
-            "control socket": Control(self.keeper, socket_path(self._caller)).run,
+            "control socket": Control(
+                self.keeper, socket_path(self._caller, self._configuration.globals)
+            ).run,
             "network": lambda: watch_network(lambda: self._renew("has another address")),
         }
 

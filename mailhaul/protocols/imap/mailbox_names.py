@@ -17,7 +17,8 @@ def encode_mailbox(name: str, *, utf8: bool = False) -> bytes:
     """
     if name.isascii():
         return name.encode("ascii")
-    if utf8:
+    # Octets that are not UTF-8 are no text that could be encoded: the server knows what they are.
+    if utf8 or any("\udc80" <= character <= "\udcff" for character in name):
         return name.encode("utf-8", "surrogateescape")
     return encode_name(name)
 

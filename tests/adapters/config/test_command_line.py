@@ -146,3 +146,30 @@ def test_the_help_text_names_every_option_once() -> None:
 def test_no_two_options_share_a_spelling() -> None:
     words = [word for option in OPTIONS for word in (option.on + " " + option.off).split()]
     assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "only"),
+    [
+        (["-q"], True),
+        (["-sq"], True),
+        (["-s", "--qu"], True),
+        (["h", "-q"], True),
+        (["-q", "-s", "-q"], True),
+        (["-q", "-s"], False),
+        (["-qs"], False),
+        (["-q", "h"], False),
+        (["-q", "--"], False),
+        (["-qd0"], False),
+        (["-q", "--pidfile", "p"], False),
+    ],
+)
+def test_quit_stands_alone_where_it_stands_last(words: list[str], only: bool) -> None:
+    run = parse_command_line(words, "/").run
+    assert (run.quit, run.quit_only) == (True, only)
+
+
+def test_every_option_says_what_switching_it_off_does() -> None:
+    assert all(option.off_help for option in OPTIONS if option.off)
+    assert "not: " not in usage()
+    assert "--nobounce                   bounces go to the postmaster\n" in usage()

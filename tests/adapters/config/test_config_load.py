@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.adapters.config.caller import Caller
-from mailhaul.adapters.config.errors import ConfigErrors
+from mailhaul.adapters.config.errors import ConfigErrors, ConfigRefused
 from mailhaul.adapters.config.load import Configuration, load
 from mailhaul.adapters.config.rcfile import RcFileRefused
 
@@ -59,7 +59,7 @@ def test_help_reads_no_file(caller: Caller) -> None:
 
 
 def test_nothing_to_poll_is_an_error_only_if_nothing_is_configured(caller: Caller) -> None:
-    with pytest.raises(ConfigErrors, match="no mailservers have been specified"):
+    with pytest.raises(ConfigRefused, match="no mailservers have been specified"):
         load([], caller, bytes)
     assert read(caller, "skip h").accounts == ()
     assert load(["-p", "imap", "h"], caller, bytes).accounts[0].pollname == "h"

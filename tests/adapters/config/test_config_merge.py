@@ -34,7 +34,7 @@ def globals_of(text: str, *arguments: str, uid: int = 1000) -> GlobalSettings:
 )
 def test_every_option_of_the_table_is_a_setting(home: type, levels: set[str]) -> None:
     names = {option.name for option in options.OPTIONS if option.level in levels}
-    extra = {"pollname", "skip", "elsewhere", "envelope_skip", "wildcard"}
+    extra = {"pollname", "skip", "elsewhere", "envelope_skip", "wildcard", "quit_only"}
     kinds = get_type_hints(home, vars(settings) | {"Secret": Secret})
     assert {name for name in kinds if name[0] != "_"} - extra == names
 

@@ -8,6 +8,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.command_line import parse_command_line
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import account_settings, global_settings
+from mailhaul.adapters.config.options import SSL_PROTOS
 from mailhaul.adapters.config.sanity import check
 from mailhaul.adapters.config.selection import select
 
@@ -75,6 +76,66 @@ def test_what_does_not_work_is_one_error_at_its_place(text: str, expected: str) 
     assert "qZ7" not in error
 
 
+@pytest.mark.parametrize(
+    ("server", "user"),
+    [
+        ("\n via \u2603", ""),
+        ("", "\n smtphost a \u2603/25"),
+        ("", "\n sslcommonname \u2603"),
+        ("", "\n smtpaddress \u2603"),
+        ("\n aka a \u2603", "is *"),
+        ("\n localdomains \u2603", "is a b"),
+        ("plugin 'nc %h'\n via \u2603", ""),
+        ("", '\n append "imaps://u@\u2603/m"'),
+    ],
+)
+def test_a_name_that_idna_refuses_is_an_error_at_its_place(server: str, user: str) -> None:
+    (error,), _ = findings(f"poll h proto imap {server} user u {user}")
+    assert error.startswith("rc:2:2: ")
+    assert "IDNA 2008 does not allow it" in error
+    assert "xn--" in error or "imaps://" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "poll stra\xdfe.example aka \xfc proto imap smtphost b\xfccher.example is a b",
+        # What only a plugin makes something of, and what nothing compares.
+        "poll \u2603 proto imap plugin 'nc %h' sslproto ''",
+        "poll \u2603 proto imap plugin 'nc %h' sslcommonname h",
+        "poll h aka \u2603 proto imap",
+        "poll h proto imap smtphost \u2603 mda cat",
+        "poll h proto imap smtphost /run/\u2603",
+    ],
+)
+def test_other_names_need_not_be_ascii(text: str) -> None:
+    assert findings(text) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "imaps://u@H.example/INBOX",
+        "imaps://u@h.example./inbox",
+        "imap://u@h.example",
+        "imaps://u@h.EXAMPLE/Inbox",
+    ],
+)
+def test_mail_is_not_stored_where_it_comes_from_however_that_is_spelt(url: str) -> None:
+    (error,), _ = findings(f'poll h.example proto imap user u append "{url}"')
+    assert "it would go round for ever" in error
+
+
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [("*", True), ("Arch%", True), ("Old* Archive", True), ("Sent", False), ("archive", False)],
+)
+def test_a_pattern_does_not_cover_where_mail_is_stored(folder: str, refused: bool) -> None:
+    folders = " ".join(f'"{name}"' for name in folder.split())
+    errors, _ = findings(f'poll h proto imap user u append "imaps://u@h/Archive" folder {folders}')
+    assert bool(errors) is refused
+
+
 def test_an_account_without_a_protocol_is_tried_as_imap() -> None:
     assert findings("\npoll h") == ([], [])
 
@@ -109,14 +170,91 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
         ("port 993", 'rc:1:19: warning: port 993 usually needs "ssl"'),
         ("service pop3s", 'rc:1:19: warning: port 995 usually needs "ssl"'),
         ("port 143 ssl", 'rc:1:19: warning: port 143 is usually used without "ssl"'),
-        ("sslproto tls9", 'rc:1:19: warning: sslproto "tls9" is unknown; "auto" is used'),
+        (
+            "sslproto TLSv1.2",
+            'rc:1:19: warning: sslproto "TLSv1.2" is unknown; "auto" is used; '
+            'did you mean "tls1.2"?',
+        ),
+        (
+            "sslmode 'starttls=must' ssl",
+            'rc:1:43: warning: "sslmode starttls=must" is used, and "ssl" says something else',
+        ),
+        (
+            "sslmode wrapped sslproto ''",
+            'rc:1:35: warning: "sslmode wrapped" is used, and "sslproto" says something else',
+        ),
+        ("smtphost a/99999 b", 'rc:1:19: warning: 99999 is no port number of "a"'),
+        ("smtphost a/0", 'rc:1:19: warning: 0 is no port number of "a"'),
+        ("port 993 sslmode none", 'rc:1:19: warning: port 993 usually needs "ssl"'),
+        (
+            "fetchread fetchall",
+            'rc:1:19: warning: "fetchread" changes nothing beside "fetchall"',
+        ),
+        ("sslproto x", 'rc:1:19: warning: sslproto "x" is unknown; "auto" is used'),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(options: str, expected: str) -> None:
     assert findings(f"poll h proto imap {options}") == ([], [expected])
 
 
+@pytest.mark.parametrize("word", [*SSL_PROTOS, "AUTO", "TLS1.2+", "Ssl3+"])
+def test_the_versions_of_the_table_are_known_in_any_case(word: str) -> None:
+    assert findings(f'poll h proto imap sslproto "{word}"') == ([], [])
+
+
+@pytest.mark.parametrize("word", ["NONE", "maybe", ""])
+def test_an_unknown_mode_of_tls_is_an_error_that_names_all(word: str) -> None:
+    (error,), _ = findings(f'poll h proto imap sslmode "{word}"')
+    assert error.startswith(f'rc:1:19: unknown sslmode "{word}"; use one of "none", "wrapped"')
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        ":".join(["AB"] * 16),
+        "ab" * 16,
+        ":".join(["AB"] * 32),
+    ],
+)
+def test_a_pin_is_md5_or_sha_256(pin: str) -> None:
+    assert findings(f'poll h proto imap sslfingerprint "{pin}"') == ([], [])
+
+
+@pytest.mark.parametrize("pin", [":".join(["AB"] * 20), "AB", "", "xy" * 16, "ab" * 31])
+def test_a_pin_that_no_certificate_can_have_is_an_error(pin: str) -> None:
+    (error,), _ = findings(f'poll h proto imap sslfingerprint "{pin}"')
+    assert "it is MD5, 32 hexadecimal digits, or SHA-256, 64" in error
+    assert ("SHA-1" in error) == (len(pin) == 59)
+
+
 def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
     text = "poll h proto imap keep fetchall"
     assert findings(text) == ([], [])
     assert "fetchall" in findings(text, "-d5")[1][0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["port 993 sslmode wrapped", "port 143 sslmode 'starttls=must'", "sslmode wrapped ssl"],
+)
+def test_sslmode_counts_where_it_stands(options: str) -> None:
+    assert findings(f"poll h proto imap {options}") == ([], [])
+
+
+def test_reading_elsewhere_counts_with_imap_only() -> None:
+    assert findings("poll h proto imap fetchread") == ([], [])
+    assert findings("poll h fetchread") == ([], [])
+    (warning,) = findings("poll h proto pop3 fetchread")[1]
+    assert warning.startswith('rc:1:19: warning: "fetchread" is for IMAP; over pop3')
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "on"),
+    [("fetchread", [], True), ("nofetchread", [], False), ("", ["--fetchread"], True)],
+)
+def test_what_was_read_elsewhere_is_asked_for(text: str, arguments: list[str], on: bool) -> None:
+    rc = parse(f"poll h proto imap {text}".encode(), "rc")
+    line = parse_command_line(arguments, "/")
+    caller = Caller("me", 1000, "/home/me")
+    (account,) = account_settings(rc, select(rc, ()), line, caller)
+    assert account.fetchread is on

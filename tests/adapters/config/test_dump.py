@@ -9,13 +9,15 @@ import pytest
 
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.command_line import parse_command_line
-from mailhaul.adapters.config.dump import json_dump, python_dump
+from mailhaul.adapters.config.dump import json_dump, python_dump, server_lines
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import account_settings, global_settings
 from mailhaul.adapters.config.options import FORMS, GLOBAL, OPTIONS, SERVER, USER
 from mailhaul.adapters.config.selection import everything
 from mailhaul.adapters.config.settings import AccountSettings, GlobalSettings
+
+from .conftest import Accounts
 
 FILE = b"""
 set daemon 30
@@ -85,3 +87,8 @@ def test_the_form_of_the_dump_is_named_behind_an_equals_sign(form: str) -> None:
 def test_an_unknown_form_is_an_error() -> None:
     with pytest.raises(ConfigErrors, match="form of the dump"):
         parse_command_line(["--configdump=xml"], "/")
+
+
+def test_a_name_with_a_line_end_does_not_leave_its_comment(accounts: Accounts) -> None:
+    lines = server_lines(accounts('poll "h\nexit(1)" user u'), "here")
+    assert not any("\n" in line for line in lines)

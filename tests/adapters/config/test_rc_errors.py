@@ -230,3 +230,18 @@ def test_any_words_give_a_file_or_its_errors(words: list[str]) -> None:
         assert all(error.line > 0 and error.column > 0 for error in result.errors)
     else:
         assert all(entry.users for entry in result.entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("set passwordfile z", "it is an option of a poll entry"),
+        ("set no keep", "it is an option of a poll entry"),
+        ("poll h logfile x", 'write "set logfile" before the first entry'),
+        ("poll h user u postmaster x", 'write "set postmaster" before the first entry'),
+    ],
+)
+def test_an_option_at_the_wrong_level_is_told_where_it_belongs(text: str, hint: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text.encode(), "rc")
+    assert caught.value.errors[0].hint == hint

@@ -46,16 +46,22 @@ def poll(server: ScriptedImap, home: Path, authority: Path, options: str) -> Run
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "words", "way_out"),
     [
-        ("name", "mismatch"),
-        ("authority", "unable to get local issuer certificate"),
-        ("expired", "expired"),
+        ("name", "mismatch", '"sslcommonname"'),
+        ("authority", "unable to get local issuer certificate", "sslfingerprint"),
+        ("expired", "expired", "clock"),
     ],
 )
 @pytest.mark.parametrize("wrapped", [True, False], ids=["ssl", "starttls"])
 def test_a_wrong_certificate_ends_the_poll_with_the_reason_and_what_to_do(
-    tmp_path: Path, issuer: trustme.CA, authority: Path, fault: str, words: str, wrapped: bool
+    tmp_path: Path,
+    issuer: trustme.CA,
+    authority: Path,
+    fault: str,
+    words: str,
+    way_out: str,
+    wrapped: bool,
 ) -> None:
     past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
     certificate = {
@@ -70,7 +76,7 @@ def test_a_wrong_certificate_ends_the_poll_with_the_reason_and_what_to_do(
     assert run.code == 2
     assert "certificate refused" in run.complaint
     assert words in run.complaint
-    assert "sslfingerprint" in run.complaint
+    assert way_out in run.complaint
 
 
 def test_a_certificate_with_another_fingerprint_is_refused(
@@ -180,3 +186,18 @@ def test_tls_that_is_cut_inside_a_message_is_no_end_of_it(
         assert server.kept == [2]
     assert run.code == 2
     assert "TLS was cut without close_notify" in run.complaints[0]
+
+
+def test_a_login_that_is_disabled_inside_tls_is_not_told_to_want_tls(
+    tmp_path: Path, issuer: trustme.CA, authority: Path
+) -> None:
+    certificate = issuer.issue_cert("localhost")
+    with ScriptedImap(
+        message(1),
+        capabilities=b"IMAP4rev1 LOGINDISABLED AUTH=GSSAPI",
+        tls=context(certificate),
+        wrapped=True,
+    ) as server:
+        run = poll(server, tmp_path, authority, "ssl")
+    assert run.code == 3
+    assert run.complaint.endswith("(LOGINDISABLED); it offers GSSAPI")

@@ -1,4 +1,4 @@
-"""``--trace`` writes down a run without secrets, and ``mailhaul replay`` goes through it again."""
+"""``--transcript`` writes down a run without secrets, and ``mailhaul replay`` repeats it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def traced(home: Path, *options: str, answers: dict[str, bytes] | None = None) -
         ScriptedSmtp() as sink,
     ):
         rc = account(server.port, f"smtphost localhost/{sink.port}")
-        mailhaul(home, rc, "--trace", str(home / "trace"), *options)
+        mailhaul(home, rc, "--transcript", str(home / "trace"), *options)
     return (home / "trace").read_text("ascii")
 
 
@@ -61,7 +61,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "trace").symlink_to(victim)
-    run = mailhaul(tmp_path, account(9, "mda true"), "--trace", str(tmp_path / "trace"))
+    run = mailhaul(tmp_path, account(9, "mda true"), "--transcript", str(tmp_path / "trace"))
     assert run.code == 6
     assert f"trace {tmp_path}/trace: " in run.complaint
     assert victim.read_text() == "precious"
@@ -74,7 +74,7 @@ def test_texts_are_lengths_unless_they_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_texts_that_are_asked_for_are_there(tmp_path: Path) -> None:
-    text = traced(tmp_path, "--trace-bodies")
+    text = traced(tmp_path, "--transcript-bodies")
     assert "< The body of message 2 is here." in text
     assert launch(tmp_path, "replay", str(tmp_path / "trace")).finish().code == 0
 
@@ -99,7 +99,7 @@ def test_several_accounts_side_by_side_share_a_transcript(tmp_path: Path) -> Non
     with ScriptedImap(message(1)) as one, ScriptedImap(message(2)) as other, ScriptedSmtp() as sink:
         into = f"smtphost localhost/{sink.port}"
         rc = account(one.port, into) + account(other.port, into).replace("joe", "ann")
-        assert mailhaul(tmp_path, rc, "--trace", str(tmp_path / "trace")).code == 0
+        assert mailhaul(tmp_path, rc, "--transcript", str(tmp_path / "trace")).code == 0
     text = (tmp_path / "trace").read_text()
     assert [text.count(f" open {kind} ") for kind in ("imap", "smtp")] == [2, 2]
     assert SECRET not in text

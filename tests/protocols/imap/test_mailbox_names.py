@@ -65,3 +65,8 @@ def test_what_is_encoded_can_be_read_again(name: str) -> None:
 def test_any_name_can_be_read(wire: bytes) -> None:
     assert isinstance(decode_mailbox(wire), str)
     assert isinstance(decode_mailbox(wire, utf8=True), str)
+
+
+def test_octets_that_are_not_utf8_go_as_they_are() -> None:
+    assert encode_mailbox("Entw\udcfcrfe") == b"Entw\xfcrfe"
+    assert decode_mailbox(b"Entw\xfcrfe") == "Entw\udcfcrfe"

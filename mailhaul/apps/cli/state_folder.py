@@ -1,0 +1,121 @@
+"""Where the ledger, the locks and the control socket live.
+
+Two ledgers are two memories: what one knows as read, the other fetches again. So a ledger that is
+there is used, whatever the environment of this run says. ``XDG_STATE_HOME`` decides only where a
+new one is made, and a link at the usual place leads there: cron does not know that variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from ...adapters.config.caller import Caller
+from ...adapters.config.settings import GlobalSettings
+from ...adapters.folders import make_private_folder
+from ...flows.outcome import ExitCode, PollFailed
+
+NAME = "mailhaul"
+USUAL = (".local", "state", NAME)
+LEDGER = "ledger.db"
+
+
+def state_folder(
+    caller: Caller, environ: Mapping[str, str], settings: GlobalSettings | None = None
+) -> str:
+    """Return the folder: the first that holds a ledger, else the first where one can be made.
+
+    ``settings`` name places that are known to be the user's own, for a home that is not. Raises
+    PollFailed (IOERR) if there is no such folder.
+    """
+    if caller.private_home is not None:
+        return os.path.join(caller.private_home, NAME)
+    usual, new = usual_folder(caller), named_folder(environ)
+    beside_idfile, beside_pidfile = named_in(caller, settings)
+    for folder in (usual, *new, *beside_idfile, *beside_pidfile):
+        if holds_ledger(folder):
+            return folder
+    for folder in (*new, usual):
+        if may_write(folder):
+            return folder
+    # Another user's home. Of what is left the pidfile comes last: a restart empties /run.
+    home = [os.path.join(caller.account_home, *USUAL)] if caller.account_home else []
+    for folder in (*home, *beside_idfile, *beside_pidfile):
+        if holds_ledger(folder):
+            return folder
+    for folder in (*beside_idfile, *home, *beside_pidfile):
+        if may_write(folder):
+            return folder
+    raise PollFailed(
+        ExitCode.IOERR,
+        f"the folder {(*new, usual)[0]} for the ledger cannot be made or written to; name one of "
+        "your own with XDG_STATE_HOME, or another home with FETCHMAILHOME",
+    )
+
+
+def usual_folder(caller: Caller) -> str:
+    """Return where the folder is if nothing names another place."""
+    return os.path.join(caller.home, *USUAL)
+
+
+def named_folder(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the folder that the environment names, if it does (a relative path is ignored)."""
+    state = environ.get("XDG_STATE_HOME", "")
+    return [os.path.join(state, NAME)] if os.path.isabs(state) else []
+
+
+def named_in(
+    caller: Caller, settings: GlobalSettings | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return folders beside the idfile and beside the pidfile, where the user named these."""
+    idfile = settings.idfile if settings and settings.idfile != caller.idfile else ""
+    pidfile = (settings.pidfile if settings else None) or ""
+    beside_idfile, beside_pidfile = (
+        [os.path.join(os.path.dirname(path), NAME)] if path else [] for path in (idfile, pidfile)
+    )
+    return beside_idfile, beside_pidfile
+
+
+def holds_ledger(folder: str) -> bool:
+    """Whether a ledger is in this folder, or was, if what a link leads to is away now."""
+    return os.path.islink(folder) or os.path.lexists(os.path.join(folder, LEDGER))
+
+
+def may_write(folder: str) -> bool:
+    """Whether the user may make files in this folder, which may have to be made first.
+
+    A file in its place is another fault, which the ledger names when it is opened.
+    """
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return True
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def lead_to(folder: str, caller: Caller) -> None:
+    """Let a link at the usual place lead to a folder elsewhere, if nothing is there yet.
+
+    A home that cannot be written to has none; other runs find the folder as this one did.
+    """
+    usual = usual_folder(caller)
+    if caller.private_home is not None or folder == usual or os.path.lexists(usual):
+        return
+    try:
+        make_private_folder(folder)
+        make_private_folder(os.path.dirname(usual))
+        os.symlink(folder, usual)
+    except OSError:
+        return
+
+
+def second_ledger(folder: str, caller: Caller, environ: Mapping[str, str]) -> str:
+    """Return the path of a ledger that this run passes over, or an empty string."""
+    if caller.private_home is not None:
+        return ""
+    for other in named_folder(environ):
+        path = os.path.join(other, LEDGER)
+        ours = os.path.join(folder, LEDGER)
+        if os.path.exists(path) and os.path.realpath(path) != os.path.realpath(ours):
+            return path
+    return ""

@@ -1,0 +1,80 @@
+"""What is shipped works: sources, sdist, wheel of it, clean environment, poll."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.apps.bad.running import account
+from tests.apps.bad.scripted_imap import ScriptedImap, message
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0
+"""Seconds for each step; all of them take about half a minute."""
+
+
+def run(*words: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that knows nothing of this checkout, and fail if it does."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FETCHMAIL"))}
+    done = subprocess.run(
+        list(words),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        env={**clean, "HOME": str(home)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def ours(names: list[str]) -> set[str]:
+    """Return the modules of the package among the files of an archive."""
+    found = {name[name.index("mailhaul/") :] for name in names if "mailhaul/" in name}
+    return {name for name in found if name.endswith((".py", "py.typed"))}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an sdist, and the wheel that was made from it."""
+    folder = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, home=folder)
+    return folder
+
+
+def test_both_archives_hold_the_whole_package(built: Path) -> None:
+    here = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "mailhaul").rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed"
+    }
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        assert ours(["/".join(name.split("/")[1:]) for name in sdist.getnames()]) == here
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        assert ours(wheel.namelist()) == here
+
+
+def test_the_installed_wheel_polls(built: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", tmp_path / "env", home=tmp_path)
+    python = tmp_path / "env" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", next(built.glob("*.whl")), home=tmp_path)
+    mailhaul = tmp_path / "env" / "bin" / "mailhaul"
+    found = run(python, "-c", "import mailhaul; print(mailhaul.__file__)", home=tmp_path).stdout
+    assert found.startswith(str(tmp_path))
+    assert "mailhaul release" in run(mailhaul, "--version", home=tmp_path).stdout
+    rc = tmp_path / "rc"
+    with ScriptedImap(message(1)) as server:
+        rc.write_text(account(server.port, "mda 'cat >>arrived'"))
+        rc.chmod(0o600)
+        run(mailhaul, "-f", rc, home=tmp_path)
+    assert (server.kept, len((tmp_path / "arrived").read_bytes()) > 0) == ([], True)
