@@ -39,6 +39,7 @@ from ...protocols.imap.events import (
     Expunged,
     Fetched,
     Found,
+    NoText,
     SaidBye,
     Status,
 )
@@ -58,9 +59,6 @@ SPECIAL = "\\"
 """What the name of a special use begins with."""
 LARGEST, DIGITS = 2**32 - 1, 10
 """What a number of IMAP may be, and how long (RFC 3501, 9)."""
-PLAIN = b"(UID RFC822.SIZE BODY.PEEK[])"
-MARKED = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
-"""What is asked for with each message: PEEK leaves its flags as they were."""
 
 
 class ImapSource:
@@ -76,7 +74,7 @@ class ImapSource:
     envelope_recipient: bytes | None = None
 
     def __init__(self, access: Access, report: Report, *, with_marks: bool = False) -> None:
-        self._items = MARKED if with_marks else PLAIN
+        self._with_marks = with_marks
         self._access = access
         self._report = report
         self.timeout = access.timeout
@@ -89,7 +87,7 @@ class ImapSource:
 
     def _forget_mailbox(self) -> None:
         self._expunged = 0
-        self._texts = Texts()
+        self._texts = Texts(with_marks=self._with_marks)
         self._flagged: set[int] = set()
         self._confirmed: list[int] = []
         self._failed_actions: set[int] = set()
@@ -277,10 +275,10 @@ class ImapSource:
     # Reading
 
     def request(self, message: Listed) -> None:
-        """Ask for a message, without marking it."""
+        """Ask for a message, without marking it; in another way if what came was doubtful."""
         uid = int(message.uid)
-        self.channel.machine.send(UidFetch(b"%d" % uid, self._items))
-        self._texts.ask(uid)
+        for items in self._texts.ask(uid, message.size):
+            self.channel.machine.send(UidFetch(b"%d" % uid, items))
 
     def pull(self) -> Part | None:
         """Return the next part of what was asked for, or None until more has arrived."""
@@ -299,6 +297,8 @@ class ImapSource:
                 self._texts.begin(event, self._expunged)
             case BodyEnd():
                 self._texts.end_text()
+            case NoText():
+                self._texts.have_none(event)
             case Fetched():
                 self._texts.end_response(event)
             case Completed(UidFetch(uids), condition, _, text):

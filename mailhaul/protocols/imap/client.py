@@ -381,7 +381,7 @@ class ImapClient:
         line = response.line
         if self._facts.state == "greeting":
             self._hear_greeting(line)
-        elif line.startswith(b"* "):
+        elif line[:2] in {b"* ", b"*\t"}:
             self._hear_untagged(response, line)
         elif line.startswith(b"+"):
             self._go_on(line)
@@ -389,8 +389,7 @@ class ImapClient:
             self._hear_tagged(line)
 
     def _hear_greeting(self, line: bytes) -> None:
-        star, _, rest = line.partition(b" ")
-        word, _, text = rest.partition(b" ")
+        star, word, text, *_ = [*line.split(None, 2), b"", b"", b""]
         word = word.upper()
         if star != b"*" or word not in {b"OK", b"PREAUTH", b"BYE"}:
             raise RemoteProtocolError(f"greeting is not IMAP{looks_like(line)}", line=line)
@@ -407,9 +406,8 @@ class ImapClient:
         self._events.append(Greeted(word == b"PREAUTH", code, text))
 
     def _hear_untagged(self, response: Response, line: bytes) -> None:
-        _, first, *rest = line.split(b" ", 2)
+        _, first, text, *_ = [*line.split(None, 2), b"", b""]
         word = first.upper()
-        text = rest[0] if rest else b""
         if word in CONDITIONS:
             code, text = split_code(text)
             self._learn(code)
@@ -433,8 +431,7 @@ class ImapClient:
         self._events.append(SaidBye(code, self._reader.hidden.clean(text)))
 
     def _hear_tagged(self, line: bytes) -> None:
-        tag, _, rest = line.partition(b" ")
-        word, _, text = rest.partition(b" ")
+        tag, word, text, *_ = [*line.split(None, 2), b"", b"", b""]
         condition = CONDITIONS.get(word.upper())
         if tag not in self._pending:
             raise RemoteProtocolError("a reply to nothing that we asked", line=line)
