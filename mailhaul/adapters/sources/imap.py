@@ -81,6 +81,7 @@ class ImapSource:
         self.total = 0
         self.channel = self._new_channel()
         self.mailbox = ""
+        self._counted = False
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
         self._forget_mailbox()
@@ -170,6 +171,7 @@ class ImapSource:
         self._forget_mailbox()
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
+        self._counted = False
         command = Select(self._wire_name(mailbox), read_only)
         done = await self._ask(command)
         if done.condition is not Condition.OK:
@@ -185,6 +187,9 @@ class ImapSource:
                 f"{self.channel.peer}: mailbox {mailbox!r} can only be read; nothing could be "
                 "deleted or marked there",
             )
+        if not self._counted:
+            # No EXISTS that could be understood is not the same as none there.
+            self.total = len(await self._search(b"ALL"))
         return Opened(self._uidvalidity, closed)
 
     # Listing
@@ -261,6 +266,7 @@ class ImapSource:
         match event:
             case Exists(count):
                 self.total = count
+                self._counted = True
             case Expunged():
                 self.total = max(0, self.total - 1)
                 self._expunged += 1

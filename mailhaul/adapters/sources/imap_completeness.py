@@ -86,7 +86,8 @@ def objection(now: Evidence, earlier: Evidence | None) -> str:
     ``earlier`` is what came when it was asked for in another way.
     """
     if now.fault or not now.complete:
-        return now.fault or "the server sends no text for it"
+        before = earlier.fault if earlier else ""
+        return now.fault or before or "the server sends no text for it"
     came = f"{now.octets} octets came"
     if not now.octets:
         both = not now.announced and earlier and earlier.complete and not earlier.octets

@@ -365,5 +365,5 @@ def split_code(text: bytes) -> tuple[Code | None, bytes]:
     end = text.find(b"]")
     if end < 0:
         return None, text
-    name, _, arguments = text[1:end].partition(b" ")
-    return Code(name.upper(), arguments), text[end + 1 :].lstrip(b" ")
+    name, _, arguments = text[1:end].strip(b" ").partition(b" ")
+    return Code(name.upper(), arguments.lstrip(b" ")), text[end + 1 :].lstrip(b" ")
