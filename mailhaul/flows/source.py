@@ -19,11 +19,15 @@ def in_words(uid: Uid) -> str:
 
 
 class Listed(Record):
-    """One message on the server. The server's word for its octets, and its place, may be 0."""
+    """One message on the server. The server's word for its octets, and its place, may be 0.
+
+    ``seen`` is there if the source was asked for it: the server knows the message as read.
+    """
 
     uid: Uid
     size: int = 0
     number: int = 0
+    seen: bool = False
 
 
 class Opened(Record):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ... import __version__
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
-from ...protocols.errors import ProtocolError
+from ...protocols.errors import ProtocolError, RemoteProtocolError
+from ...protocols.greetings import is_busy, turns_away
 from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Capability, Command, Login, Logout, StartTls
+from ...protocols.imap.commands import Capability, Command, Id, Login, Logout, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
@@ -49,6 +51,11 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
     await log_in(channel, access)
 
 
+def identify() -> Id:
+    """Return the command that says who we are (RFC 2971)."""
+    return Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
+
+
 async def log_out(channel: Channel[ImapClient]) -> None:
     """Say good-bye, if there is still somebody to say it to, and close the connection."""
     if not channel.open:
@@ -68,15 +75,26 @@ async def log_out(channel: Channel[ImapClient]) -> None:
 async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
     """Wait for the server's first words."""
     while True:
-        match await next_event(channel, access.timeout):
+        try:
+            event = await next_event(channel, access.timeout)
+        except RemoteProtocolError as fault:
+            if fault.state != "greeting" or not turns_away(fault.line):
+                raise
+            raise turned_away(access, fault.line, ExitCode.SERVBUSY) from None
+        match event:
             case Greeted() as greeting:
                 return greeting
-            case SaidBye(_, text):
-                raise PollFailed(
-                    ExitCode.SOCKET, f"{access.peer}: the server turned us away: {shown(text)}"
-                )
+            case SaidBye(code, text):
+                later = NOT_NOW.get(code.name) if code else None
+                busy = ExitCode.SERVBUSY if is_busy(text) else ExitCode.SOCKET
+                raise turned_away(access, text, later or busy)
             case _:
                 pass
+
+
+def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
+    """Return what a server that does not greet us is taken to say."""
+    return PollFailed(code, f"{access.peer}: the server turned us away: {shown(text)}")
 
 
 async def ask(channel: Channel[ImapClient], command: Command, access: Access) -> Any:

@@ -7,8 +7,9 @@ its event.
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from automat import NoTransition
@@ -81,6 +82,9 @@ if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
 CONDITIONS = {condition.value: condition for condition in Condition}
+UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
+WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
+"""Untagged responses that are the client's own business."""
 
 INPUTS: dict[type, str] = {
     **dict.fromkeys((Capability, Noop, Id), "question"),
@@ -126,6 +130,7 @@ class ImapClient:
         self._outbox = Outbox()
         self._pending: dict[bytes, Command] = {}
         self._events: deque[Event] = deque()
+        self._told: Iterator[Event] = iter(())
         self._abilities = Abilities()
         # A command that is not over when its line is sent: it has literals to be asked for, or
         # is a conversation. Nothing else may be sent meanwhile, and every + belongs to it.
@@ -336,6 +341,9 @@ class ImapClient:
 
     def _read(self) -> Event | NeedData:
         while not self._events:
+            if event := next(self._told, None):
+                self._learn_enabled(event)
+                return event
             self._look_ahead()
             read = self._reader.read()
             if read is None:
@@ -348,6 +356,10 @@ class ImapClient:
             else:
                 return read
         return self._events.popleft()
+
+    def _learn_enabled(self, event: Event) -> None:
+        if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
+            self._abilities = Abilities(self.capabilities, utf8=True)
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
@@ -406,8 +418,10 @@ class ImapClient:
         self._events.append(Greeted(word == b"PREAUTH", code, text))
 
     def _hear_untagged(self, response: Response, line: bytes) -> None:
-        _, first, text, *_ = [*line.split(None, 2), b"", b""]
-        word = first.upper()
+        # A search result may have megabytes: it is not copied for its first word.
+        start = UNTAGGED.match(line)
+        word = start[1].upper() if start else b""
+        text = line[start.end() :] if start and word in WORDS else b""
         if word in CONDITIONS:
             code, text = split_code(text)
             self._learn(code)
@@ -417,10 +431,7 @@ class ImapClient:
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
         else:
-            for event in events_of(response, self._limits):
-                self._events.append(event)
-                if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
-                    self._abilities = Abilities(self.capabilities, utf8=True)
+            self._told = iter(events_of(response, self._limits))
 
     def _hear_bye(self, text: bytes) -> None:
         code, text = split_code(text)

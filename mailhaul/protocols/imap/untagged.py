@@ -6,7 +6,7 @@ responses, CAPABILITY and BYE change what the client knows, and are its own busi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
@@ -31,15 +31,22 @@ from .responses import Response, fetched
 from .values import Atom, Text, Value, is_nil, number
 
 Reader = Callable[[Sequence[Value], int], Event]
+PART = 64 * 1024
+"""Octets of a search result that become one event: a big mailbox is never held as numbers."""
 
 
-def events_of(response: Response, limits: Limits) -> Sequence[Event]:
-    """Return the events of an untagged response. Raises RemoteProtocolError."""
+def events_of(response: Response, limits: Limits) -> Iterable[Event]:
+    """Return the events of an untagged response, some of which are made when they are asked for.
+
+    Raises RemoteProtocolError, then as well.
+    """
     _, first, *rest = [*response.line.split(None, 2), b"", b""]
     text = rest[0]
     if first.isdigit():
         return _numbered(response, first, text, limits)
     name = first.upper()
+    if name == b"SEARCH":
+        return _search(text, limits.digits)
     if name in WITH_VALUES:
         return [WITH_VALUES[name]((response.values or [])[1:], limits.digits)]
     if name in WITH_WORDS:
@@ -80,10 +87,14 @@ def _flags(text: bytes, digits: int) -> Event:
     return Flags(tuple(text.strip(b" ()").split()))
 
 
-def _search(text: bytes, digits: int) -> Event:
-    found, opened, modseq = text.partition(b"(")
-    changed = numbers(modseq.rstrip(b")"), digits)
-    return Found(numbers(found, digits), changed[0] if opened and changed else None)
+def _search(text: bytes, digits: int) -> Iterator[Event]:
+    end = text.find(b"(")
+    changed = numbers(text[end + 1 :].rstrip(b")"), digits) if end >= 0 else ()
+    start, end = 0, end if end >= 0 else len(text)
+    while end - start > PART and (stop := text.find(b" ", start + PART, end)) >= 0:
+        yield Found(numbers(text[start:stop], digits))
+        start = stop
+    yield Found(numbers(text[start:end], digits), changed[0] if changed else None)
 
 
 def _enabled(text: bytes, digits: int) -> Event:
@@ -98,7 +109,6 @@ def _vanished(text: bytes, digits: int) -> Event:
 
 WITH_WORDS: dict[bytes, Callable[[bytes, int], Event]] = {
     b"FLAGS": _flags,
-    b"SEARCH": _search,
     b"ENABLED": _enabled,
     b"VANISHED": _vanished,
 }

@@ -60,10 +60,10 @@ class Script:
                 continue
             line, _, rest = bytes(raw.heard).partition(b"\r\n")
             raw.heard[:] = rest
-            self.heard.append(line)
             raw.outbox.put(self.answer(line))
 
     def answer(self, line: bytes) -> bytes:
+        self.heard.append(line)
         tag, _, rest = line.partition(b" ")
         words = rest.split(b" ")
         count = 2 if words[0] == b"UID" else 1
@@ -158,7 +158,7 @@ class World:
         rules = HeaderRules("server", "joe", None)
         poll = Poll(
             Account("joe@server", "joe", "server", "server", **options),
-            ImapSource(access, self.events.append),
+            ImapSource(access, self.events.append, keeps=options.get("keep", False)),
             "sink",
             lambda: SmtpSink([Listener("sink", SINK, False, "localhost")], "client", 20.0),
             SqliteLedger(str(self.folder / "ledger.db")),

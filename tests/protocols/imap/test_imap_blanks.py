@@ -75,9 +75,8 @@ def test_a_text_may_stand_behind_more_than_one_blank() -> None:
 
 
 def test_a_long_search_may_begin_with_more_than_one_blank() -> None:
-    (found,) = hear(selected(), b"*  SEARCH" + b" 1234567" * 20_000)
-    assert isinstance(found, Found)
-    assert len(found.uids) == 20_000
+    found = hear(selected(), b"*  SEARCH" + b" 1234567" * 20_000)
+    assert sum(len(part.uids) for part in found if isinstance(part, Found)) == 20_000
 
 
 def test_codes_with_uids_may_have_more_than_one_blank() -> None:
