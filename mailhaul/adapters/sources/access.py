@@ -61,7 +61,8 @@ class Access(Record):
             self.user.encode("utf-8", "surrogateescape"),
             None if token else self.password,
             token,
-            certificate=self.trust.certificate is not None,
+            # Who asks for EXTERNAL by name may have a plugin, or a socket, that says who he is.
+            certificate=self.trust.certificate is not None or self.auth == "external",
         )
 
     @property

@@ -46,9 +46,25 @@ def ways_in(
     return others + plain[:1]
 
 
+def other_ways(
+    announced: Collection[bytes],
+    held: Credentials,
+    wish: str,
+    tried: Collection[bytes],
+    *,
+    protected: bool,
+    in_clear: bool,
+) -> list[bytes]:
+    """Return what is left to try where a server did not understand what ``ways_in`` named."""
+    found = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
+    return [name for name in found if name not in tried]
+
+
 def mechanism_for(
     name: bytes, held: Credentials, announced: Collection[bytes], host: str
 ) -> ClientMechanism:
     """Return the client's side of a mechanism. Raises LocalProtocolError for what cannot go."""
     nonce = os.urandom(18).hex().encode("ascii")
-    return make_client(name, held, nonce=nonce, announced=announced, host=host.encode("utf-8"))
+    return make_client(
+        name, held, nonce=nonce, announced=announced, host=host.encode("utf-8", "surrogateescape")
+    )

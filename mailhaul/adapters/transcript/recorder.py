@@ -109,7 +109,10 @@ class Recorder:
         """Note that the connection is open, and listen."""
         # Where texts are shown, nothing has to be told apart.
         self._reader = Lines() if self._tape.bodies else reader_for(kind)
-        self._note(lines.OPENED, f"{kind} {escaped(self._tape.mask(peer.encode()))}")
+        self._note(
+            lines.OPENED,
+            f"{kind} {escaped(self._tape.mask(peer.encode('utf-8', 'surrogateescape')))}",
+        )
         machine = self._machine
         replaced: dict[str, Callable[..., Any]] = {
             "receive_data": self._receive,
@@ -231,4 +234,4 @@ def about_event(event: object, mask: Mask) -> str:
 def about_fault(fault: RemoteProtocolError, mask: Mask) -> str:
     """Return a fault as it stands in a transcript: without what came, which stands above it."""
     problem = mask(fault.problem.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return f"{type(fault).__name__} {escaped(problem.encode())}"
+    return f"{type(fault).__name__} {escaped(problem.encode('utf-8', 'surrogateescape'))}"

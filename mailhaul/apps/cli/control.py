@@ -75,7 +75,7 @@ def ask(path: str, request: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(SECONDS)
         sock.connect(path)
-        sock.sendall(request.encode() + b"\n")
+        sock.sendall(request.encode("utf-8", "surrogateescape") + b"\n")
         return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 
 

@@ -44,6 +44,7 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.sendto(text.encode(), socket.MSG_DONTWAIT, address)
+                message = text.encode("utf-8", "replace")
+                sock.sendto(message, socket.MSG_DONTWAIT, address)
         except OSError:
             return

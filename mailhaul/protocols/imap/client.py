@@ -26,7 +26,7 @@ from ..sasl.exchange import (
     decode_base64,
     encode_base64,
 )
-from .client_lines import describe, encode, owed, refuse, takes_initial
+from .client_lines import NAMES, describe, encode, goes_along, owed, refuse
 from .client_states import Facts, new_dialogue
 from .commands import (
     Append,
@@ -138,6 +138,8 @@ class ImapClient:
         self._held_back: deque[bytes] = deque()
         self._asked = False
         self._initial_response: bytes | None = None
+        self._cancelled = False
+        self._secured = False
         self._text_left = 0
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
@@ -234,6 +236,7 @@ class ImapClient:
     def tls_started(self) -> None:
         """The handshake is over: what the server announced before counts no more (6.2.1)."""
         self._advance("tls_started", None)
+        self._secured = True
         self._abilities = Abilities()
         if len(self._reader.input):
             self._fault = RemoteProtocolError(INJECTED, state="tls-handover")
@@ -245,6 +248,10 @@ class ImapClient:
     # Sending
 
     def _send_command(self, command: Command) -> None:
+        if type(command) not in NAMES:
+            raise LocalProtocolError(f"{type(command).__name__} is no command of IMAP")
+        if self._secured and isinstance(command, StartTls):
+            raise LocalProtocolError("TLS is spoken already (RFC 3501, 6.2.1)")
         refuse(command, self._abilities)
         wire = encode(command, self._abilities)
         self._check(command)
@@ -263,7 +270,7 @@ class ImapClient:
             self._reader.hidden.add(password, quoted(password)[1:-1])
 
     def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
-        self._open, self._asked = command, False
+        self._open, self._asked, self._cancelled = command, False, False
         self._held_back = deque(held_back)
         match command:
             case Append(size=size):
@@ -272,7 +279,7 @@ class ImapClient:
                     self._go_on(b"+")
             case Authenticate(_, initial) if initial is not None:
                 self._reader.hidden.add(initial.reveal())
-                if not takes_initial(self._abilities):
+                if not goes_along(command, self._abilities):
                     self._initial_response = initial.reveal()
             case _:
                 pass
@@ -539,10 +546,17 @@ class ImapClient:
             self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
             self._initial_response = None
             return
+        if self._cancelled:
+            raise RemoteProtocolError("a challenge after AUTHENTICATE was cancelled")
         try:
             challenge = decode_base64(line[1:].strip(b" "))
         except ValueError:
-            raise RemoteProtocolError("a challenge that is not base64") from None
+            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
+            self._cancelled = True
+            if self._trace:
+                self._trace(">", b"*")
+            self._outbox.put(b"*\r\n")
+            return
         self._asked = True
         self._events.append(Challenge(challenge))
 

@@ -30,11 +30,11 @@ def oversized_notice(
     in octets. ``deleted`` says that they are gone.
     """
     host = host_bytes(occasion.host)
-    whose = quoted(account.encode())
+    whose = quoted(account.encode("utf-8", "surrogateescape"))
     fate = b"was deleted unread" if deleted else b"stays on the server"
     said: list[bytes] = []
     for mailbox, counts in sizes.items():
-        said += (b"", b"  %b:" % quoted(mailbox.encode()))
+        said += (b"", b"  %b:" % quoted(mailbox.encode("utf-8", "surrogateescape")))
         said += (b"    %b of %d octets" % (counted(n), size) for size, n in largest(counts))
     advice = () if deleted else (b"", b'A larger "limit" fetches it.')
     return lines(
