@@ -92,11 +92,6 @@ class Listing(Sequence[Listed]):
     def __iter__(self) -> Iterator[Listed]:
         return map(self.__getitem__, range(len(self)))
 
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it grows while it is told
-
     @property
     def uids(self) -> array[int]:
         """The UIDs, ascending."""

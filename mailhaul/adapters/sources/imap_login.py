@@ -87,12 +87,16 @@ async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted
         match event:
             case Greeted() as greeting:
                 return greeting
-            case SaidBye(code, text):
-                later = NOT_NOW.get(code.name) if code else None
-                busy = ExitCode.SERVBUSY if is_busy(text) else ExitCode.SOCKET
-                raise turned_away(access, text, later or busy)
+            case SaidBye() as bye:
+                raise turned_away(access, bye.text, code_of_bye(bye))
             case _:
                 pass
+
+
+def code_of_bye(bye: SaidBye) -> ExitCode:
+    """Return whether a server that closes is busy, or who knows what."""
+    later = NOT_NOW.get(bye.code.name) if bye.code else None
+    return later or (ExitCode.SERVBUSY if is_busy(bye.text) else ExitCode.SOCKET)
 
 
 def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
@@ -112,10 +116,9 @@ async def decision(channel: Channel[ImapClient], access: Access) -> Any:
         match await next_event(channel, access.timeout):
             case Completed() | TlsReady() | Challenge() as end:
                 return end
-            case SaidBye(_, text):
-                raise PollFailed(
-                    ExitCode.SOCKET, f"{access.peer}: the server said good-bye: {shown(text)}"
-                )
+            case SaidBye() as bye:
+                words = f"{access.peer}: the server said good-bye: {shown(bye.text)}"
+                raise PollFailed(code_of_bye(bye), words)
             case _:
                 pass
 

@@ -14,7 +14,7 @@ from mailhaul.protocols.imap.events import (
     NamespaceEntry,
     Namespaces,
 )
-from mailhaul.protocols.imap.values import Atom, Text
+from mailhaul.protocols.imap.values import Atom, Text, Value
 
 from .imap_clients import hear, selected
 
@@ -68,7 +68,7 @@ def test_nothing_is_told_from_a_name_where_both_may_stand(line: bytes, expected:
 
 def test_keywords_and_labels_of_a_message_may_be_called_anything() -> None:
     line = b"* 1 FETCH (FLAGS (a[b nil \\Seen) X-GM-LABELS (c[d NIL) UID 5)"
-    labels = [Atom(b"c[d"), Atom(b"NIL")]
+    labels: list[Value] = [Atom(b"c[d"), Atom(b"NIL")]
     assert hear(selected(), line) == [
         Fetched(1, 5, None, (b"a[b", b"nil", b"\\Seen"), others=((b"X-GM-LABELS", labels),))
     ]
