@@ -61,8 +61,7 @@ class Access(Record):
             self.user.encode("utf-8", "surrogateescape"),
             None if token else self.password,
             token,
-            # Who asks for EXTERNAL by name may have a plugin, or a socket, that says who he is.
-            certificate=self.trust.certificate is not None or self.auth == "external",
+            certificate=self.trust.certificate is not None,
         )
 
     @property

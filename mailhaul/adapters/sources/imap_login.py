@@ -269,7 +269,7 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
         in_clear=access.may_show_password,
         command=not disabled,
     )
-    if found and (access.auth != "external" or certificate or b"AUTH=EXTERNAL" in capabilities):
+    if found:
         return found
     if disabled:
         hint = "" if protected else "; it may want TLS first"

@@ -15,6 +15,7 @@ from ...protocols.sasl.client_mechanisms import ClientMechanism
 from ...protocols.sasl.credentials import Credentials
 from .access import COMMAND
 
+EXTERNAL = b"EXTERNAL"
 PLAIN = (b"PLAIN", b"LOGIN")
 """Mechanisms that say no more than that command."""
 
@@ -34,6 +35,9 @@ def ways_in(
     that a password may go out all the same, ``command`` that the server takes the protocol's
     own command.
     """
+    if wish == "external" and not held.certificate:
+        # A plugin or a socket may have shown who we are; the server knows whether it has.
+        return [EXTERNAL] if EXTERNAL in {name.upper() for name in announced} else []
     mechanisms = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
     if wish not in {"any", "password"}:
         return mechanisms
@@ -42,7 +46,7 @@ def ways_in(
     others = [name for name in mechanisms if name not in PLAIN]
     if protected and plain:
         # A refused password would be as wrong in any other form.
-        others = [name for name in others if name == b"EXTERNAL"]
+        others = [name for name in others if name == EXTERNAL]
     return others + plain[:1]
 
 
