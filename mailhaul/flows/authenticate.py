@@ -25,14 +25,17 @@ async def authenticate(
     channel: Channel[Any],
     mechanism: ClientMechanism,
     hear: Callable[[], Awaitable[Any]],
+    *,
+    at_once: bool = True,
 ) -> tuple[Any, SaslError | None]:
     """Carry one exchange to its end. ``hear`` waits for a Challenge or for the server's decision.
 
     Return that decision, and what the server did wrong on the way, after which the exchange was
-    cancelled. A decision in our favour counts only when ``mechanism.finish()`` agrees.
+    cancelled. A decision in our favour counts only when ``mechanism.finish()`` agrees. With
+    ``at_once`` False the server is to ask for the initial response.
     """
     machine: AuthenticatingMachine = channel.machine
-    machine.send(Authenticate(mechanism.name, mechanism.initial_response()))
+    machine.send(Authenticate(mechanism.name, mechanism.initial_response(), at_once))
     fault: SaslError | None = None
     while isinstance(event := await hear(), Challenge):
         try:

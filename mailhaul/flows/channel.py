@@ -35,7 +35,8 @@ class Channel(Generic[M]):
     ``peer`` names the other end for people. ``unwritten`` counts bytes that the runtime
     holds, ``failure`` says why the stream broke, ``last_words`` is what a child wrote on
     its standard error (the end of it) and ``exit_status`` how it ended, ``address`` is the
-    peer's IP address if it has one, ``tls`` says whether TLS is spoken. ``pace`` keeps time over
+    peer's IP address if it has one, ``remark`` what the peer said
+    last that may explain a failure, ``tls`` says whether TLS is spoken. ``pace`` keeps time over
     a peer that has to answer.
     """
 
@@ -46,6 +47,7 @@ class Channel(Generic[M]):
     last_words: bytes = b""
     address: str = ""
     exit_status: int | None = None
+    remark: str = ""
     tls: bool = False
     open: bool = False
     pace: Pace | None = None
@@ -85,6 +87,8 @@ def describe(channel: Channel[Any], error: Exception) -> str:
     parts = [f"{channel.peer}: {error}"]
     if channel.failure and channel.failure not in parts[0]:
         parts.append(f"({channel.failure})")
+    if channel.remark:
+        parts.append(f"({channel.remark})")
     if channel.exit_status:
         how = f"status {channel.exit_status}"
         if channel.exit_status < 0:

@@ -21,7 +21,7 @@ def in_words(uid: Uid) -> str:
 class Listed(Record):
     """One message on the server. The server's word for its octets, and its place, may be 0.
 
-    ``seen`` says that the server calls it read.
+    ``seen`` is there if the source was asked for it: the server knows the message as read.
     """
 
     uid: Uid
@@ -145,8 +145,12 @@ class Source(Protocol):
         """Open a mailbox."""
         ...
 
-    async def new(self, *, everything: bool) -> Sequence[Listed]:
-        """List what is to be fetched, in the order of the mailbox: new mail, or everything."""
+    async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
+        """List what is to be fetched, in the order of the mailbox: new mail, or everything.
+
+        ``with_flags`` asks as well which of them the server calls read. A long listing makes its
+        items only when they are looked at.
+        """
         ...
 
     async def old(self) -> Sequence[Listed]:

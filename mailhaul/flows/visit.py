@@ -96,7 +96,8 @@ class Visit:
         # A mailbox that can only be read remembers nothing, whatever its server could do.
         self._by_ledger = account.by_ledger or not source.remembers
         page = self.page = await self._open_page(opened.uidvalidity)
-        listed = await source.new(everything=account.fetchall or self._by_ledger)
+        everything = account.fetchall or self._by_ledger
+        listed = await source.new(everything=everything, with_flags=self._by_ledger)
         self._seen = max(0, source.total - len(listed))
         if page.is_new and not account.check_only:
             page = self.page = await self._known_before(page, listed)

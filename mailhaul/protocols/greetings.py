@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+BUSY = re.compile(rb"\b(?:busy|too many|try again|temporar|overload|unavailable)", re.IGNORECASE)
+"""Words of a server that has no time for us now, in whatever protocol."""
+REFUSED = re.compile(rb"\s*NO\s", re.IGNORECASE)
+"""The start of a line that is no greeting, from servers that ward somebody off."""
+
 KNOWN = (
     (b"* OK", "IMAP"),
     (b"* PREAUTH", "IMAP"),
@@ -20,7 +27,19 @@ KNOWN = (
 
 def looks_like(line: bytes) -> str:
     """Return `` but looks like POP3`` and the like, or an empty string."""
+    if turns_away(line):
+        return ""
     for start, name in KNOWN:
         if line.startswith(start):
             return f" but looks like {name}"
     return ""
+
+
+def turns_away(line: bytes) -> bool:
+    """Whether a first line that is no greeting says that there is no time for us now."""
+    return bool(REFUSED.match(line) or is_busy(line))
+
+
+def is_busy(text: bytes) -> bool:
+    """Whether a server's words say that there is no time for us now."""
+    return BUSY.search(text) is not None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .errors import LimitExceeded
 
+LARGE = 64 * 1024
+"""Octets of a line from which on it is copied once only, though that takes more steps."""
+
 
 class InputBuffer:
     """What a peer sent, up to the point where the machine has read it.
@@ -42,7 +45,11 @@ class InputBuffer:
         if end > limit:
             raise LimitExceeded(name, limit)
         stop = end - 1 if end and self._data[end - 1] == 0x0D else end
-        line = bytes(self._data[:stop])
+        if stop < LARGE:
+            line = bytes(self._data[:stop])
+        else:
+            with memoryview(self._data) as view:
+                line = bytes(view[:stop])
         del self._data[: end + 1]
         self._searched = 0
         return line

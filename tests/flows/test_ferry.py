@@ -120,7 +120,7 @@ class Script:
     async def mailboxes(self, wanted: Sequence[str], elsewhere: Sequence[str] = ()) -> Any: ...
     async def select(self, mailbox: str, *, read_only: bool) -> Any: ...
 
-    async def new(self, *, everything: bool) -> Sequence[Listed]:
+    async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
         return []
 
     async def old(self) -> Sequence[Listed]:

@@ -15,11 +15,13 @@ from typing import Any
 from ...flows.channel import Channel, next_event
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Command, Select, UidFetch, UidSearch
-from ...protocols.imap.events import BodyChunk, Completed, Condition, Found
+from ...protocols.imap.events import BodyChunk, Completed, Condition, Exists, Fetched, Found
 from ...protocols.imap.strings import quoted
 from ...protocols.message.header import split_fields
 from ...protocols.message.received_date import MONTHS
 
+MOST_SIZES = 10_000
+"""Messages whose sizes are asked for where the server does not search."""
 MESSAGE_ID = re.compile(rb"<[!-;=?-~]+>")
 """What can be searched for at any server: printable ASCII in angle brackets."""
 
@@ -55,15 +57,25 @@ class Finder:
         allowed beside it (RFC 3501, 6.3.2 and 6.3.11). Where it cannot be opened or searched the
         message counts as missing, for a second copy is better than none.
         """
-        opened, _ = await tell(self._channel, Select(mailbox, read_only=True), self._patience)
+        opened, told = await tell(self._channel, Select(mailbox, read_only=True), self._patience)
         if opened.condition is not Condition.OK:
             return False
-        _, events = await tell(self._channel, UidSearch(self._criteria), self._patience)
+        done, events = await tell(self._channel, UidSearch(self._criteria), self._patience)
         uids = [uid for event in events if isinstance(event, Found) for uid in event.uids]
+        there = max((event.count for event in told if isinstance(event, Exists)), default=0)
+        if done.condition is not Condition.OK and there <= MOST_SIZES:
+            uids = await self._of_our_size()
         for uid in sorted(uids, reverse=True):
             if await self._is_same(uid):
                 return True
         return False
+
+    async def _of_our_size(self) -> list[int]:
+        """Return what has as many octets as our message, where the server does not search."""
+        command = UidFetch(b"1:*", b"(UID RFC822.SIZE)")
+        _, events = await tell(self._channel, command, self._patience)
+        fetched = [event for event in events if isinstance(event, Fetched)]
+        return [event.uid for event in fetched if event.uid and event.size == self._size]
 
     async def _is_same(self, uid: int) -> bool:
         self._channel.machine.send(UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))

@@ -1,13 +1,13 @@
 """An IMAP mailbox as a source: UIDs only, one fetch for each message, many in flight.
 
 A message counts as complete when the last octet of its text *and* the tagged OK of the fetch
-that asked for it have come. Deletion is UID STORE and UID EXPUNGE; a server without UIDPLUS
-(RFC 4315) is asked to expunge only when every message flagged as deleted is one of ours.
+that asked for it have come, and what came can be the message (imap_texts.py). What is in a mailbox
+is found out in imap_listing.py, and what is deleted or marked there in imap_actions.py.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,12 +21,10 @@ from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
     Command,
-    Expunge,
     ListMailboxes,
     Select,
     UidExpunge,
     UidFetch,
-    UidSearch,
     UidStore,
 )
 from ...protocols.imap.events import (
@@ -38,29 +36,40 @@ from ...protocols.imap.events import (
     Exists,
     Expunged,
     Fetched,
-    Found,
+    NoText,
     SaidBye,
     Status,
 )
 from ...protocols.imap.events import Listed as MailboxListed
 from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
-from ...protocols.imap.uid_sets import split_uid_sets, uid_set
 from ...protocols.machine import NeedData
 from .access import Access, shown
-from .imap_login import greet, log_out
+from .imap_actions import Actions, Refusals
+from .imap_listing import (
+    ALL,
+    FLAGGED_DELETED,
+    LARGEST,
+    OLD,
+    UNDELETED,
+    UNSEEN,
+    NotSearched,
+    Wanted,
+    describe,
+    find,
+    sets_of,
+)
+from .imap_login import greet, identify, log_out
 from .imap_texts import Texts
+from .imap_words import Words
 
-ACTION_SIZE = 500
-"""Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
 INBOX = b"INBOX"
 NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
 SPECIAL = "\\"
 """What the name of a special use begins with."""
-LARGEST, DIGITS = 2**32 - 1, 10
-"""What a number of IMAP may be, and how long (RFC 3501, 9)."""
-PLAIN = b"(UID RFC822.SIZE BODY.PEEK[])"
-MARKED = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
-"""What is asked for with each message: PEEK leaves its flags as they were."""
+DIGITS = 10
+"""How long a number of IMAP may be (RFC 3501, 9)."""
+UNSAFE = b"unsafe"
+"""Said by NetEase's servers (163.com, 126.com, yeah.net) to a client that has not said ID."""
 TELLING = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
 """What tells messages apart (``protocols.message.fingerprint``)."""
 MAX_HEADER = 64 * 1024
@@ -71,6 +80,8 @@ class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods.
 
     ``with_marks`` asks for flags and date along with each text, for a sink that wants them.
+    ``keeps`` says that no message is to be deleted: then a mailbox may be one that can only be
+    read, and what was read there has to be remembered elsewhere.
     """
 
     remembers = True
@@ -80,25 +91,29 @@ class ImapSource:
     envelope_sender: bytes | None = None
     envelope_recipient: bytes | None = None
 
-    def __init__(self, access: Access, report: Report, *, with_marks: bool = False) -> None:
-        self._items = MARKED if with_marks else PLAIN
+    def __init__(
+        self, access: Access, report: Report, *, with_marks: bool = False, keeps: bool = False
+    ) -> None:
+        self._keeps = keeps
+        self._with_marks = with_marks
         self._access = access
         self._report = report
         self.timeout = access.timeout
         self.total = 0
+        self._words = Words(access.peer, report)
         self.channel = self._new_channel()
+        self._refusals = Refusals()
+        self._identified = False
         self.mailbox = ""
+        self._counted = False
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
         self._forget_mailbox()
 
     def _forget_mailbox(self) -> None:
         self._expunged = 0
-        self._texts = Texts()
-        self._flagged: set[int] = set()
-        self._confirmed: list[int] = []
-        self._failed_actions: set[int] = set()
-        self._actions: deque[tuple[Command, tuple[int, ...]]] = deque()
+        self._texts = Texts(with_marks=self._with_marks)
+        self._actions = Actions(self.channel, self._report, self._refusals)
 
     # Coming and going
 
@@ -106,12 +121,16 @@ class ImapSource:
         """Connect, secure the connection and log in, with a fresh machine."""
         self.channel = self._new_channel()
         self.total = 0
+        self._refusals = Refusals()
+        self._identified = False
         self._forget_mailbox()
         await greet(self.channel, self._access)
 
     def _new_channel(self) -> Channel[ImapClient]:
-        machine = ImapClient(trace=self._access.trace)
-        return Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
+        machine = self._words.client(self._access.trace)
+        channel = Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
+        self._words.listen(channel)
+        return channel
 
     async def close(self) -> None:
         """Log out, if there is still somebody to say it to."""
@@ -153,7 +172,8 @@ class ImapSource:
             if fits and not attributes & NOT_TO_BE_OPENED:
                 names.append(self._name_of(event.mailbox))
 
-        done = await self._ask(ListMailboxes(b"", (b"*" if special else wire,), (), asked), note)
+        command = ListMailboxes(b"", (b"*" if special else wire,), (), asked)
+        done = await self._ask_known(command, note)
         if not names:
             why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
@@ -177,8 +197,9 @@ class ImapSource:
         self._forget_mailbox()
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
+        self._counted = False
         command = Select(self._wire_name(mailbox), read_only)
-        done = await self._ask(command)
+        done = await self._ask_known(command)
         if done.condition is not Condition.OK:
             raise PollFailed(
                 ExitCode.ERROR,
@@ -186,47 +207,52 @@ class ImapSource:
                 f"{shown(done.text)}",
             )
         closed = done.code is not None and done.code.name == b"READ-ONLY"
-        if closed and not read_only:
+        # Nothing can be marked as \\Seen there, so the server will not remember it.
+        self.remembers = not closed or read_only
+        self._actions.read_only = closed
+        if closed and not (read_only or self._keeps):
             raise PollFailed(
                 ExitCode.LOCKBUSY,
                 f"{self.channel.peer}: mailbox {mailbox!r} can only be read; nothing could be "
                 "deleted or marked there",
             )
+        if not self._counted:
+            # No EXISTS that could be understood is not the same as none there.
+            self.total = len(await self._find(ALL))
         return Opened(self._uidvalidity, closed)
 
     # Listing
 
-    async def new(self, *, everything: bool) -> Sequence[Listed]:
-        """List what is to be fetched: all, or what is not marked as \\Seen."""
-        criteria = b"UNDELETED" if everything else b"UNSEEN UNDELETED"
-        uids = await self._search(criteria)
-        details = await self._details(uids)
-        return [details.get(uid, Listed(uid)) for uid in uids]
+    async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
+        """List what is to be fetched: all, or what is not marked as \\Seen.
+
+        ``with_flags`` asks as well which of them are.
+        """
+        uids = await self._find(UNDELETED if everything else UNSEEN)
+        return await describe(self._ask, uids, with_flags=with_flags)
 
     async def old(self) -> Sequence[Listed]:
         """List what was read before."""
-        details = await self._details(await self._search(b"SEEN UNDELETED"))
-        return list(details.values())
+        listing = await describe(self._ask, await self._find(OLD))
+        return listing.known()
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist, 0 if they are not told."""
         sizes: dict[Uid, int] = {}
-        for some in split_uid_sets([int(uid) for uid in uids]):
-            details, told = await self._ask_details(some)
-            sizes |= {uid: listed.size for uid, listed in details.items()}
-            if not told:
-                # A refusal says nothing about what exists.
-                sizes = dict.fromkeys(uids, 0) | sizes
-        return sizes
+        refused = False
+
+        def note(event: Any) -> None:
+            if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
+                sizes[event.uid] = event.size
+
+        for some in sets_of(sorted(int(uid) for uid in uids)):
+            done = await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), note)
+            refused = refused or done.condition is not Condition.OK
+        # A refusal says nothing about what exists.
+        return dict.fromkeys(uids, 0) | sizes if refused else sizes
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the fields that tell messages apart, of those of these that still exist."""
-        headers: dict[Uid, bytes] = {}
-        for some in split_uid_sets([int(uid) for uid in uids]):
-            headers |= await self._ask_headers(some)
-        return headers
-
-    async def _ask_headers(self, uids: bytes) -> dict[Uid, bytes]:
         headers: dict[Uid, bytes] = {}
         text = bytearray()
 
@@ -239,42 +265,18 @@ class ImapSource:
                 headers[event.uid] = bytes(text)
                 text.clear()
 
-        await self._ask(UidFetch(uids, TELLING), note)
+        for some in sets_of(sorted(int(uid) for uid in uids)):
+            await self._ask(UidFetch(some, TELLING), note)
         return headers
 
-    async def _search(self, criteria: bytes) -> list[int]:
-        found: set[int] = set()
-
-        def note(event: Any) -> None:
-            if isinstance(event, Found):
-                if max(event.uids, default=0) > LARGEST:
-                    raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
-                found.update(event.uids)
-
-        done = await self._ask(UidSearch(criteria), note)
-        if done.condition is not Condition.OK:
+    async def _find(self, wanted: Wanted) -> array[int]:
+        try:
+            return await find(self._ask, wanted, self.total)
+        except NotSearched as failure:
             raise PollFailed(
                 ExitCode.ERROR,
-                f"{self.channel.peer}: search for mail failed: {shown(done.text)}",
-            )
-        return sorted(found)
-
-    async def _details(self, uids: Sequence[int]) -> dict[int, Listed]:
-        details: dict[int, Listed] = {}
-        for some in split_uid_sets(uids):
-            details |= (await self._ask_details(some))[0]
-        return {uid: details[uid] for uid in uids if uid in details}
-
-    async def _ask_details(self, uids: bytes) -> tuple[dict[int, Listed], bool]:
-        """Ask for sizes; return them, and whether the server has told all that it knows."""
-        details: dict[int, Listed] = {}
-
-        def note(event: Any) -> None:
-            if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
-                details[event.uid] = Listed(event.uid, event.size, event.number)
-
-        done = await self._ask(UidFetch(uids, b"(UID RFC822.SIZE)"), note)
-        return details, done.condition is Condition.OK
+                f"{self.channel.peer}: search for mail failed: {shown(failure.reply.text)}",
+            ) from None
 
     async def _ask(self, command: Command, note: Any = None) -> Completed:
         """Send one command and wait for its end; ``note`` is shown every event before it."""
@@ -287,10 +289,22 @@ class ImapSource:
             if note:
                 note(event)
 
+    async def _ask_known(self, command: Command, note: Any = None) -> Completed:
+        """Send a command that some servers refuse until they know who we are (RFC 2971)."""
+        done = await self._ask(command, note)
+        knows = b"ID" in self.channel.machine.capabilities or UNSAFE in done.text.lower()
+        if done.condition is Condition.OK or self._identified or not knows:
+            return done
+        self._identified = True
+        # Whatever it answers to that means nothing.
+        await self._ask(identify())
+        return await self._ask(command, note)
+
     def _keep_count(self, event: Any) -> None:
         match event:
             case Exists(count):
                 self.total = count
+                self._counted = True
             case Expunged():
                 self.total = max(0, self.total - 1)
                 self._expunged += 1
@@ -305,10 +319,10 @@ class ImapSource:
     # Reading
 
     def request(self, message: Listed) -> None:
-        """Ask for a message, without marking it."""
+        """Ask for a message, without marking it; in another way if what came was doubtful."""
         uid = int(message.uid)
-        self.channel.machine.send(UidFetch(b"%d" % uid, self._items))
-        self._texts.ask(uid)
+        for items in self._texts.ask(uid, message.size):
+            self.channel.machine.send(UidFetch(b"%d" % uid, items))
 
     def pull(self) -> Part | None:
         """Return the next part of what was asked for, or None until more has arrived."""
@@ -327,12 +341,14 @@ class ImapSource:
                 self._texts.begin(event, self._expunged)
             case BodyEnd():
                 self._texts.end_text()
+            case NoText():
+                self._texts.have_none(event)
             case Fetched():
                 self._texts.end_response(event)
             case Completed(UidFetch(uids), condition, _, text):
                 self._texts.end(int(uids), condition, shown(text))
             case Completed(UidStore() | UidExpunge()):
-                self._end_action(event)
+                self._actions.answered(event)
             case _:
                 self._keep_count(event)
 
@@ -341,70 +357,23 @@ class ImapSource:
     @property
     def expunges_all(self) -> bool:
         """Whether this server cannot expunge some messages and leave others."""
-        return b"UIDPLUS" not in self.channel.machine.capabilities
+        return self._actions.expunges_all
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
-        """Ask the server to delete or mark these messages, behind what was asked before."""
-        numbers = [int(uid) for uid in uids]
-        uidplus = b"UIDPLUS" in self.channel.machine.capabilities
-        deletes = action is Action.DELETE
-        flags = b"(\\Seen \\Deleted)" if deletes else b"(\\Seen)"
-        for start in range(0, len(numbers), ACTION_SIZE):
-            some = numbers[start : start + ACTION_SIZE]
-            self._send(UidStore(uid_set(some), b"+FLAGS.SILENT", flags), some)
-            if deletes and uidplus:
-                self._send(UidExpunge(uid_set(some)), some)
-            elif deletes:
-                self._flagged.update(some)
-
-    def _send(self, command: Command, uids: Sequence[int]) -> None:
-        self.channel.machine.send(command)
-        self._actions.append((command, tuple(uids)))
-
-    def _end_action(self, done: Completed) -> None:
-        command, uids = self._actions.popleft()
-        if done.command is not command:
-            raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
-        if done.condition is not Condition.OK:
-            self._failed_actions.update(uids)
-            self._complain(len(uids), done)
-        last = not any(set(uids) == set(others) for _, others in self._actions)
-        if last:
-            # What has still to be expunged is not done: a line that breaks now leaves it owed.
-            unsure = self._failed_actions | self._flagged
-            self._confirmed += [uid for uid in uids if uid not in unsure]
-
-    def _complain(self, count: int, done: Completed) -> None:
-        text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
-        self._report(Said(f"{self.channel.peer}: {text}", error=True))
+        """Ask the server to delete or mark these messages, after what was asked before."""
+        self._actions.perform(action, [int(uid) for uid in uids])
 
     def confirmed(self) -> Sequence[int]:
         """Return, once, the UIDs for which the server has done what was asked."""
-        confirmed, self._confirmed = self._confirmed, []
-        return confirmed
+        return self._actions.confirmed()
 
     async def finish(self) -> None:
-        """Wait for all answers; then expunge, where the server cannot do that by UID."""
-        while self._actions:
+        """Wait for all answers; then do what the server could not do as it was asked."""
+        while self._actions.under_way:
             self._hear(await next_event(self.channel, self.timeout))
-        if not self._flagged:
-            return
-        deleted = set(await self._search(b"DELETED"))
-        if deleted <= self._flagged:
-            done = await self._ask(Expunge())
-            if done.condition is Condition.OK:
-                self._confirmed += sorted(self._flagged - self._failed_actions)
-            else:
-                self._complain(len(self._flagged), done)
-        else:
-            self._report(
-                Said(
-                    f"{self.channel.peer}: other messages are flagged as deleted here too, and "
-                    "this server cannot expunge ours alone (no UIDPLUS): they stay flagged",
-                    error=False,
-                )
-            )
-        self._flagged.clear()
+            if not self._actions.under_way:
+                self._actions.ask_again()
+        await self._actions.expunge(self._ask, lambda: self._find(FLAGGED_DELETED))
 
 
 def uidvalidity(argument: bytes) -> int:

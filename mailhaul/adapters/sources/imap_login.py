@@ -6,15 +6,18 @@ allow it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ... import __version__
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
-from ...protocols.errors import ProtocolError
+from ...protocols.errors import ProtocolError, RemoteProtocolError
+from ...protocols.greetings import is_busy, turns_away
 from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Capability, Command, Login, Logout, StartTls
+from ...protocols.imap.commands import Capability, Command, Id, Login, Logout, StartTls
 from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
 from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
@@ -25,6 +28,8 @@ NOT_NOW = {
     b"LIMIT": ExitCode.SERVBUSY,
 }
 """Codes of a refused login that say nothing against the password (RFC 5530, section 3)."""
+SHOW_PASSWORD = {COMMAND, b"PLAIN", b"LOGIN"}
+"""Ways in which the server learns the password."""
 NO_REASONS = {b"", b"ALERT", b"THROTTLED"}
 """Codes, or none, that leave it to the words why a login is refused."""
 GOODBYE = 10.0
@@ -49,6 +54,11 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
     await log_in(channel, access)
 
 
+def identify() -> Id:
+    """Return the command that says who we are (RFC 2971)."""
+    return Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
+
+
 async def log_out(channel: Channel[ImapClient]) -> None:
     """Say good-bye, if there is still somebody to say it to, and close the connection."""
     if not channel.open:
@@ -68,15 +78,30 @@ async def log_out(channel: Channel[ImapClient]) -> None:
 async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
     """Wait for the server's first words."""
     while True:
-        match await next_event(channel, access.timeout):
+        try:
+            event = await next_event(channel, access.timeout)
+        except RemoteProtocolError as fault:
+            if fault.state != "greeting" or not turns_away(fault.line):
+                raise
+            raise turned_away(access, fault.line, ExitCode.SERVBUSY) from None
+        match event:
             case Greeted() as greeting:
                 return greeting
-            case SaidBye(_, text):
-                raise PollFailed(
-                    ExitCode.SOCKET, f"{access.peer}: the server turned us away: {shown(text)}"
-                )
+            case SaidBye() as bye:
+                raise turned_away(access, bye.text, code_of_bye(bye))
             case _:
                 pass
+
+
+def code_of_bye(bye: SaidBye) -> ExitCode:
+    """Return whether a server that closes is busy, or who knows what."""
+    later = NOT_NOW.get(bye.code.name) if bye.code else None
+    return later or (ExitCode.SERVBUSY if is_busy(bye.text) else ExitCode.SOCKET)
+
+
+def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
+    """Return what a server that does not greet us is taken to say."""
+    return PollFailed(code, f"{access.peer}: the server turned us away: {shown(text)}")
 
 
 async def ask(channel: Channel[ImapClient], command: Command, access: Access) -> Any:
@@ -91,10 +116,9 @@ async def decision(channel: Channel[ImapClient], access: Access) -> Any:
         match await next_event(channel, access.timeout):
             case Completed() | TlsReady() | Challenge() as end:
                 return end
-            case SaidBye(_, text):
-                raise PollFailed(
-                    ExitCode.SOCKET, f"{access.peer}: the server said good-bye: {shown(text)}"
-                )
+            case SaidBye() as bye:
+                words = f"{access.peer}: the server said good-bye: {shown(bye.text)}"
+                raise PollFailed(code_of_bye(bye), words)
             case _:
                 pass
 
@@ -154,23 +178,63 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    ways = ways_of(channel, access)
-    refusal = b""
-    for way in ways:
-        done = await try_way(channel, access, way)
-        if done.condition is Condition.OK:
-            break
-        refusal = done.text
-        if code := not_now(done):
-            problem = f"{access.peer}: the server does not let us in now: {shown(refusal)}"
-            raise PollFailed(code, problem)
-    else:
+    done = await find_a_way(channel, access)
+    if done.condition is not Condition.OK:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"Authorization failure on {access.user}@{access.peer}: {shown(refusal)}",
+            f"Authorization failure on {access.user}@{access.peer}: {shown(done.text)}",
         )
     if not channel.machine.capabilities:
         await ask(channel, Capability(), access)
+
+
+async def find_a_way(channel: Channel[ImapClient], access: Access) -> Completed:
+    """Try the ways to log in; return the last decision. Raises PollFailed.
+
+    A server that does not understand one way (BAD) has said nothing against the password, so that
+    all other ways are tried. But one that could not prove to know it is not told it.
+    """
+    ways = ways_of(channel, access)
+    tried: list[bytes] = []
+    doubt = ""
+    done: Completed | None = None
+    for way in ways:
+        if doubt and way in SHOW_PASSWORD:
+            continue
+        tried.append(way)
+        done, fault = await try_way(channel, access, way)
+        if done.condition is Condition.OK and not fault:
+            return done
+        if fault and way not in SHOW_PASSWORD:
+            doubt = f"{way.decode('ascii')} with this server went wrong: {fault}"
+        if done.condition is Condition.OK:
+            break
+        if code := not_now(done):
+            problem = f"{access.peer}: the server does not let us in now: {shown(done.text)}"
+            raise PollFailed(code, problem)
+        if done.condition is Condition.BAD:
+            ways += [way for way in ways_left(channel, access, tried) if way not in ways]
+    if doubt or done is None:
+        raise PollFailed(
+            ExitCode.AUTHFAIL, f"{access.peer}: {doubt or 'there is no way to log in'}"
+        )
+    return done
+
+
+def ways_left(
+    channel: Channel[ImapClient], access: Access, tried: Sequence[bytes]
+) -> Sequence[bytes]:
+    """Return the mechanisms that have not been tried."""
+    from .ways import other_ways
+
+    return other_ways(
+        mechanisms_of(channel.machine.capabilities),
+        access.credentials,
+        access.auth,
+        tried,
+        protected=channel.tls,
+        in_clear=access.may_show_password,
+    )
 
 
 def not_now(done: Completed) -> ExitCode | None:
@@ -222,29 +286,45 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     )
 
 
-async def try_way(channel: Channel[ImapClient], access: Access, way: bytes) -> Completed:
-    """Try to log in one way; return the server's decision. Raises PollFailed (AUTHFAIL)."""
+async def try_way(
+    channel: Channel[ImapClient], access: Access, way: bytes
+) -> tuple[Completed, str]:
+    """Try to log in one way; return the server's decision, and what it did wrong."""
     if way == COMMAND and access.password is not None:
-        done: Completed = await ask(channel, Login(access.user.encode(), access.password), access)
-        return done
+        user = access.user.encode("utf-8", "surrogateescape")
+        return await ask(channel, Login(user, access.password), access), ""
+    done, fault = await exchange(channel, access, way)
+    if done.condition is Condition.BAD and not fault and takes_initial(channel):
+        # It announces SASL-IR (RFC 4959), and may not mean it.
+        done, fault = await exchange(channel, access, way, at_once=False)
+    return done, fault
+
+
+def takes_initial(channel: Channel[ImapClient]) -> bool:
+    """Whether a response went along with AUTHENTICATE."""
+    return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities)
+
+
+async def exchange(
+    channel: Channel[ImapClient], access: Access, way: bytes, *, at_once: bool = True
+) -> tuple[Completed, str]:
+    """Log in by SASL; return the server's decision, and what it did wrong."""
     from ...flows.authenticate import authenticate
-    from ...protocols.sasl.errors import SaslError
+    from ...protocols.sasl.errors import SaslError, ScramRefused
     from .ways import mechanism_for
 
     announced = mechanisms_of(channel.machine.capabilities)
     mechanism = mechanism_for(way, access.credentials, announced, access.peer)
-    done, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))
+    done, fault = await authenticate(
+        channel, mechanism, lambda: decision(channel, access), at_once=at_once
+    )
     try:
         if done.condition is Condition.OK:
             mechanism.finish()
     except SaslError as error:
         fault = error
-    if fault:
-        raise PollFailed(
-            ExitCode.AUTHFAIL,
-            f"{access.peer}: {way.decode('ascii')} with this server went wrong: {fault.problem}",
-        )
-    return done
+    # A refusal in good order is none of the server's faults.
+    return done, "" if fault is None or isinstance(fault, ScramRefused) else fault.problem
 
 
 def mechanisms_of(capabilities: frozenset[bytes]) -> list[bytes]:

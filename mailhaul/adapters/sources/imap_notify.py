@@ -43,9 +43,15 @@ class NotifiedSource(WatchedSource):
     """
 
     def __init__(
-        self, access: Access, report: Report, folders: Sequence[str], *, with_marks: bool = False
+        self,
+        access: Access,
+        report: Report,
+        folders: Sequence[str],
+        *,
+        with_marks: bool = False,
+        keeps: bool = False,
     ) -> None:
-        super().__init__(access, report, with_marks=with_marks)
+        super().__init__(access, report, with_marks=with_marks, keeps=keeps)
         self._folders = {in_any_writing(encode_mailbox(folder)): folder for folder in folders}
         self._standing: dict[str, Standing] = {}
         self._changed: set[str] = set()
@@ -63,7 +69,7 @@ class NotifiedSource(WatchedSource):
     @property
     def tells_news(self) -> bool:
         """Whether the server says by itself when mail has come, and where."""
-        return self._good and self.can_notify
+        return self._good and self.can_notify and not self._refused
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox; what comes from now on is news of it."""

@@ -11,7 +11,7 @@ from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
 from ...flows.source import Opened
 from ...protocols.imap.commands import Done, Idle
-from ...protocols.imap.events import Completed, Idling
+from ...protocols.imap.events import Completed, Condition, Idling
 from .imap import ImapSource
 
 LONGEST_IDLE = 28 * 60.0
@@ -24,6 +24,8 @@ class WatchedSource(ImapSource):
     _selected = 0
     _granted = False
     _ended = False
+    _refused = False
+    """Whether the server offers IDLE and refuses it: then it has to be asked for news."""
 
     async def open(self) -> None:
         """Log in, unless the last poll left a connection that is good."""
@@ -32,6 +34,7 @@ class WatchedSource(ImapSource):
 
     async def close(self) -> None:
         """Keep a connection that is good for another poll; log out of any other."""
+        self._words.forget()
         if not self._good:
             await super().close()
 
@@ -64,7 +67,8 @@ class WatchedSource(ImapSource):
     @property
     def tells_news(self) -> bool:
         """Whether the server says by itself when mail has come."""
-        return self._good and b"IDLE" in self.channel.machine.capabilities
+        offered = b"IDLE" in self.channel.machine.capabilities
+        return self._good and offered and not self._refused
 
     async def news(self, seconds: float = LONGEST_IDLE) -> Sequence[str]:
         """Wait until mail comes, at most so long; return the mailbox if some has.
@@ -109,4 +113,6 @@ class WatchedSource(ImapSource):
             self._keep_count(event)
             self._granted = self._granted or isinstance(event, Idling)
             self._ended = isinstance(event, Completed)
+            if isinstance(event, Completed) and not self._granted:
+                self._refused = self._refused or event.condition is not Condition.OK
         return True

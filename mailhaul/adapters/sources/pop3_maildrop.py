@@ -191,7 +191,7 @@ class Pop3Maildrop:
 
     # Listing
 
-    async def new(self, *, everything: bool) -> Sequence[Listed]:
+    async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
         """List all there is: what is new only the ledger knows."""
         return self._listing
 

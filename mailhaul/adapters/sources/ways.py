@@ -15,6 +15,7 @@ from ...protocols.sasl.client_mechanisms import ClientMechanism
 from ...protocols.sasl.credentials import Credentials
 from .access import COMMAND
 
+EXTERNAL = b"EXTERNAL"
 PLAIN = (b"PLAIN", b"LOGIN")
 """Mechanisms that say no more than that command."""
 
@@ -34,6 +35,9 @@ def ways_in(
     that a password may go out all the same, ``command`` that the server takes the protocol's
     own command.
     """
+    if wish == "external" and not held.certificate:
+        # A plugin or a socket may have shown who we are; the server knows whether it has.
+        return [EXTERNAL] if EXTERNAL in {name.upper() for name in announced} else []
     mechanisms = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
     if wish not in {"any", "password"}:
         return mechanisms
@@ -42,8 +46,22 @@ def ways_in(
     others = [name for name in mechanisms if name not in PLAIN]
     if protected and plain:
         # A refused password would be as wrong in any other form.
-        others = [name for name in others if name == b"EXTERNAL"]
+        others = [name for name in others if name == EXTERNAL]
     return others + plain[:1]
+
+
+def other_ways(
+    announced: Collection[bytes],
+    held: Credentials,
+    wish: str,
+    tried: Collection[bytes],
+    *,
+    protected: bool,
+    in_clear: bool,
+) -> list[bytes]:
+    """Return what is left to try where a server did not understand what ``ways_in`` named."""
+    found = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
+    return [name for name in found if name not in tried]
 
 
 def mechanism_for(
@@ -51,4 +69,6 @@ def mechanism_for(
 ) -> ClientMechanism:
     """Return the client's side of a mechanism. Raises LocalProtocolError for what cannot go."""
     nonce = os.urandom(18).hex().encode("ascii")
-    return make_client(name, held, nonce=nonce, announced=announced, host=host.encode("utf-8"))
+    return make_client(
+        name, held, nonce=nonce, announced=announced, host=host.encode("utf-8", "surrogateescape")
+    )

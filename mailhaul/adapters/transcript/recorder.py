@@ -234,4 +234,4 @@ def about_event(event: object, mask: Mask) -> str:
 def about_fault(fault: RemoteProtocolError, mask: Mask) -> str:
     """Return a fault as it stands in a transcript: without what came, which stands above it."""
     problem = mask(fault.problem.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return f"{type(fault).__name__} {escaped(problem.encode())}"
+    return f"{type(fault).__name__} {escaped(problem.encode('utf-8', 'surrogateescape'))}"

@@ -338,7 +338,8 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
     if kind_of(settings) == "imap":
         from ...adapters.sources.imap import ImapSource
 
-        return ImapSource(access, report, with_marks=settings.append is not None)
+        with_marks = settings.append is not None
+        return ImapSource(access, report, with_marks=with_marks, keeps=settings.keep)
     from ...adapters.sources.pop3 import Pop3Source
 
     return Pop3Source(

@@ -61,8 +61,10 @@ def source_for(settings: AccountSettings, around: Surroundings, lines: Lines) ->
     access = access_of(settings, around.tracer("IMAP"))
     with_marks = settings.append is not None
     if len(settings.folders) > 1:
-        return NotifiedSource(access, report, settings.folders, with_marks=with_marks)
-    return WatchedSource(access, report, with_marks=with_marks)
+        return NotifiedSource(
+            access, report, settings.folders, with_marks=with_marks, keeps=settings.keep
+        )
+    return WatchedSource(access, report, with_marks=with_marks, keeps=settings.keep)
 
 
 async def keep_watching(

@@ -7,8 +7,9 @@ its event.
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from automat import NoTransition
@@ -25,7 +26,7 @@ from ..sasl.exchange import (
     decode_base64,
     encode_base64,
 )
-from .client_lines import describe, encode, owed, refuse, takes_initial
+from .client_lines import NAMES, describe, encode, goes_along, owed, refuse
 from .client_states import Facts, new_dialogue
 from .commands import (
     Append,
@@ -81,6 +82,9 @@ if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
 CONDITIONS = {condition.value: condition for condition in Condition}
+UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
+WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
+"""Untagged responses that are the client's own business."""
 
 INPUTS: dict[type, str] = {
     **dict.fromkeys((Capability, Noop, Id), "question"),
@@ -126,6 +130,7 @@ class ImapClient:
         self._outbox = Outbox()
         self._pending: dict[bytes, Command] = {}
         self._events: deque[Event] = deque()
+        self._told: Iterator[Event] = iter(())
         self._abilities = Abilities()
         # A command that is not over when its line is sent: it has literals to be asked for, or
         # is a conversation. Nothing else may be sent meanwhile, and every + belongs to it.
@@ -133,6 +138,8 @@ class ImapClient:
         self._held_back: deque[bytes] = deque()
         self._asked = False
         self._initial_response: bytes | None = None
+        self._cancelled = False
+        self._secured = False
         self._text_left = 0
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
@@ -229,6 +236,7 @@ class ImapClient:
     def tls_started(self) -> None:
         """The handshake is over: what the server announced before counts no more (6.2.1)."""
         self._advance("tls_started", None)
+        self._secured = True
         self._abilities = Abilities()
         if len(self._reader.input):
             self._fault = RemoteProtocolError(INJECTED, state="tls-handover")
@@ -240,6 +248,10 @@ class ImapClient:
     # Sending
 
     def _send_command(self, command: Command) -> None:
+        if type(command) not in NAMES:
+            raise LocalProtocolError(f"{type(command).__name__} is no command of IMAP")
+        if self._secured and isinstance(command, StartTls):
+            raise LocalProtocolError("TLS is spoken already (RFC 3501, 6.2.1)")
         refuse(command, self._abilities)
         wire = encode(command, self._abilities)
         self._check(command)
@@ -258,7 +270,7 @@ class ImapClient:
             self._reader.hidden.add(password, quoted(password)[1:-1])
 
     def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
-        self._open, self._asked = command, False
+        self._open, self._asked, self._cancelled = command, False, False
         self._held_back = deque(held_back)
         match command:
             case Append(size=size):
@@ -267,7 +279,7 @@ class ImapClient:
                     self._go_on(b"+")
             case Authenticate(_, initial) if initial is not None:
                 self._reader.hidden.add(initial.reveal())
-                if not takes_initial(self._abilities):
+                if not goes_along(command, self._abilities):
                     self._initial_response = initial.reveal()
             case _:
                 pass
@@ -336,6 +348,9 @@ class ImapClient:
 
     def _read(self) -> Event | NeedData:
         while not self._events:
+            if event := next(self._told, None):
+                self._learn_enabled(event)
+                return event
             self._look_ahead()
             read = self._reader.read()
             if read is None:
@@ -348,6 +363,10 @@ class ImapClient:
             else:
                 return read
         return self._events.popleft()
+
+    def _learn_enabled(self, event: Event) -> None:
+        if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
+            self._abilities = Abilities(self.capabilities, utf8=True)
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
@@ -381,7 +400,7 @@ class ImapClient:
         line = response.line
         if self._facts.state == "greeting":
             self._hear_greeting(line)
-        elif line.startswith(b"* "):
+        elif line[:2] in {b"* ", b"*\t"}:
             self._hear_untagged(response, line)
         elif line.startswith(b"+"):
             self._go_on(line)
@@ -389,8 +408,7 @@ class ImapClient:
             self._hear_tagged(line)
 
     def _hear_greeting(self, line: bytes) -> None:
-        star, _, rest = line.partition(b" ")
-        word, _, text = rest.partition(b" ")
+        star, word, text, *_ = [*line.split(None, 2), b"", b"", b""]
         word = word.upper()
         if star != b"*" or word not in {b"OK", b"PREAUTH", b"BYE"}:
             raise RemoteProtocolError(f"greeting is not IMAP{looks_like(line)}", line=line)
@@ -407,9 +425,10 @@ class ImapClient:
         self._events.append(Greeted(word == b"PREAUTH", code, text))
 
     def _hear_untagged(self, response: Response, line: bytes) -> None:
-        _, first, *rest = line.split(b" ", 2)
-        word = first.upper()
-        text = rest[0] if rest else b""
+        # A search result may have megabytes: it is not copied for its first word.
+        start = UNTAGGED.match(line)
+        word = start[1].upper() if start else b""
+        text = line[start.end() :] if start and word in WORDS else b""
         if word in CONDITIONS:
             code, text = split_code(text)
             self._learn(code)
@@ -419,10 +438,7 @@ class ImapClient:
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
         else:
-            for event in events_of(response, self._limits):
-                self._events.append(event)
-                if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
-                    self._abilities = Abilities(self.capabilities, utf8=True)
+            self._told = iter(events_of(response, self._limits))
 
     def _hear_bye(self, text: bytes) -> None:
         code, text = split_code(text)
@@ -433,8 +449,7 @@ class ImapClient:
         self._events.append(SaidBye(code, self._reader.hidden.clean(text)))
 
     def _hear_tagged(self, line: bytes) -> None:
-        tag, _, rest = line.partition(b" ")
-        word, _, text = rest.partition(b" ")
+        tag, word, text, *_ = [*line.split(None, 2), b"", b"", b""]
         condition = CONDITIONS.get(word.upper())
         if tag not in self._pending:
             raise RemoteProtocolError("a reply to nothing that we asked", line=line)
@@ -531,10 +546,17 @@ class ImapClient:
             self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
             self._initial_response = None
             return
+        if self._cancelled:
+            raise RemoteProtocolError("a challenge after AUTHENTICATE was cancelled")
         try:
             challenge = decode_base64(line[1:].strip(b" "))
         except ValueError:
-            raise RemoteProtocolError("a challenge that is not base64") from None
+            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
+            self._cancelled = True
+            if self._trace:
+                self._trace(">", b"*")
+            self._outbox.put(b"*\r\n")
+            return
         self._asked = True
         self._events.append(Challenge(challenge))
 

@@ -71,6 +71,7 @@ NAMES: dict[type, str] = {
     ListMailboxes: "LIST",
     ListSubscribed: "LSUB",
     AskStatus: "STATUS",
+    Select: "SELECT",
     Append: "APPEND",
     Idle: "IDLE",
     Notify: "NOTIFY",
@@ -135,13 +136,18 @@ def _login(wire: Wire, command: Login) -> None:
 
 def _authenticate(wire: Wire, command: Authenticate) -> None:
     wire.raw(command.mechanism)
-    if command.initial_response is not None and takes_initial(wire.abilities):
+    if command.initial_response is not None and goes_along(command, wire.abilities):
         wire.verbatim(b" ").secret(encode_initial(command.initial_response.reveal()))
 
 
 def takes_initial(abilities: Abilities) -> bool:
     """Whether an initial response may stand behind AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
     return bool({b"SASL-IR", b"IMAP4REV2"} & abilities.capabilities)
+
+
+def goes_along(command: Authenticate, abilities: Abilities) -> bool:
+    """Whether the initial response of a command is sent with it."""
+    return command.at_once and takes_initial(abilities)
 
 
 def _id(wire: Wire, command: Id) -> None:

@@ -39,7 +39,7 @@ def append_uid(code: Code | None) -> AppendUid | None:
     """Return what APPENDUID says; None for another code, or one that makes no sense."""
     if code is None or code.name != b"APPENDUID":
         return None
-    match [_number(word) for word in code.arguments.split(b" ")]:
+    match [_number(word) for word in code.arguments.split()]:
         case [int() as uid_validity, int() as uid]:
             return AppendUid(uid_validity, uid)
         case _:
@@ -50,7 +50,7 @@ def copy_uid(code: Code | None) -> CopyUid | None:
     """Return what COPYUID says; None for another code, or one that makes no sense."""
     if code is None or code.name != b"COPYUID":
         return None
-    words = code.arguments.split(b" ")
+    words = code.arguments.split()
     if len(words) != 3 or (uid_validity := _number(words[0])) is None:
         return None
     if _size(words[1]) != _size(words[2]) or not _size(words[1]):

@@ -200,6 +200,17 @@ class BodyEnd(Record):
     """The announced number of octets has arrived. Only Completed makes the message complete."""
 
 
+class NoText(Record):
+    """NIL came in place of message text: the server has none to give now (7.4.2, nstring).
+
+    This is not a text of no octets. ``uid`` is None where the server did not name it.
+    """
+
+    number: int
+    uid: int | None
+    section: bytes
+
+
 class Fetched(Record):
     """One FETCH response is over; what it said apart from message text (7.4.2).
 
@@ -279,6 +290,7 @@ Event = (
     | BodyStart
     | BodyChunk
     | BodyEnd
+    | NoText
     | Fetched
     | Unknown
     | Completed

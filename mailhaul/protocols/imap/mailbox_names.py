@@ -13,7 +13,9 @@ def encode_mailbox(name: str, *, utf8: bool = False) -> bytes:
     """Return the name as it goes on the wire, before quoting; as UTF-8 if that is enabled.
 
     A name that is all ASCII is taken as it stands, ``&`` included: who writes
-    ``Entw&APw-rfe`` in an rc file has encoded it already, because fetchmail never did.
+    ``Entw&APw-rfe`` in an rc file has encoded it already, because fetchmail never did. One with
+    octets that were not UTF-8 (surrogateescape) goes as those octets, since nobody knows what
+    letters they are.
     """
     if name.isascii():
         return name.encode("ascii")

@@ -17,13 +17,16 @@ from ..input import InputBuffer
 from ..limits import Limits
 from ..machine import Trace
 from ..record import Record
-from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched
+from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched, NoText
 from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
 
 CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
 LITERALS = 1000
 """Literals in one response at most."""
+EMPTY_LINES = 100
+"""Empty lines in a row that are passed over between two responses: they mean nothing."""
+BLANKS = b" \t"
 OLD_NAMES = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
 """Old names of message text, and the section that each stands for."""
 SECTION = re.compile(rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?")
@@ -47,7 +50,7 @@ class Response(Record):
     values: list[Value] | None = None
 
 
-TextEvent = BodyStart | BodyChunk | BodyEnd
+TextEvent = BodyStart | BodyChunk | BodyEnd | NoText
 Read = Response | TextEvent
 
 
@@ -70,6 +73,8 @@ class ResponseReader:
         self._left = 0
         self._literal: bytearray | None = None
         self._streaming = False
+        self._after_text = False
+        self._empty_lines = 0
 
     @property
     def missing(self) -> int:
@@ -94,9 +99,19 @@ class ResponseReader:
             line = self._take_line()
             if line is None:
                 return None
+            if self._line is None and not (line := line.lstrip(BLANKS)):
+                self._pass_over()
+                continue
             done = self._begin(line) if self._line is None else self._go_on(line)
             if done is not None:
                 return done
+
+    def _pass_over(self) -> None:
+        """Count an empty line between responses. Raises LimitExceeded for too many in a row."""
+        self._length = 0
+        self._empty_lines += 1
+        if self._empty_lines > EMPTY_LINES:
+            raise LimitExceeded("empty lines between responses", EMPTY_LINES)
 
     def command_over(self) -> None:
         """Begin to count anew what one command makes us read."""
@@ -116,8 +131,11 @@ class ResponseReader:
         return line
 
     def _may_be_long(self) -> bool:
-        start = self.input.head(12).upper().split(b" ")
-        return self._line is None and start[0] == b"*" and start[1] in LONG
+        match self.input.head(24).upper().split(None, 2):
+            case [b"*", name, *_]:
+                return self._line is None and name in LONG
+            case _:
+                return False
 
     def _count(self, line: bytes, limit: int) -> None:
         self._length += len(line)
@@ -129,8 +147,9 @@ class ResponseReader:
 
     def _begin(self, line: bytes) -> Read | None:
         """Take the first line of a response."""
-        star, _, rest = line[:80].partition(b" ")
-        words = rest.upper().split(b" ", 2)
+        self._empty_lines = 0
+        star, *words = [*line[:80].split(None, 3), b""]
+        words = [word.upper() for word in words]
         if star == b"*" and words[1:2] == [b"FETCH"]:
             self._values = Values(self._limits.nesting)
             self._show(before_quote(line))
@@ -140,7 +159,7 @@ class ResponseReader:
                 self._length = 0
                 return Response(line)
             if words[0] in WITH_VALUES:
-                self._values = Values(self._limits.nesting)
+                self._values = Values(self._limits.nesting, astrings=True)
         text, size = split_literal(line, self._limits.digits)
         self._line = text
         return self._end_piece(text, size)
@@ -152,6 +171,9 @@ class ResponseReader:
             self._show(line)
         else:
             self._show(b"..." if size is None else b"... {%d}" % size)
+        if self._after_text and line[:1] not in {b" ", b")"}:
+            raise RemoteProtocolError("octets after a message text that were not announced")
+        self._after_text = False
         return self._end_piece(text, size)
 
     def _end_piece(self, text: bytes, size: int | None) -> Read | None:
@@ -201,7 +223,7 @@ class ResponseReader:
 
     def _stream(self) -> Read | None:
         if not self._left:
-            self._streaming = False
+            self._streaming, self._after_text = False, True
             return BodyEnd()
         block = self.input.take(min(self._left, CHUNK))
         if not block:
@@ -298,18 +320,21 @@ def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetch
     if items is None or sequence is None or len(items) % 2:
         raise RemoteProtocolError("a FETCH response that cannot be read", state="selected")
     known: dict[bytes, Value] = {}
-    texts: list[tuple[TextItem, bytes]] = []
+    texts: list[tuple[TextItem, bytes | None]] = []
     for name, value in pairs(items):
         item = text_item(name)
         if item is None:
             known[name] = value
         elif not isinstance(value, Streamed | list):
-            texts.append((item, bytes(value or b"")))
+            texts.append((item, value))
     event = facts_of(sequence, known, limits.digits)
     events: list[TextEvent] = []
     for item, data in texts:
+        if data is None:
+            events.append(NoText(sequence, event.uid, item.section))
+            continue
         events.append(item.start(sequence, event.uid, len(data)))
-        events += [BodyChunk(data)] if data else []
+        events += [BodyChunk(bytes(data))] if data else []
         events.append(BodyEnd())
     return events, event
 
@@ -340,5 +365,5 @@ def split_code(text: bytes) -> tuple[Code | None, bytes]:
     end = text.find(b"]")
     if end < 0:
         return None, text
-    name, _, arguments = text[1:end].partition(b" ")
-    return Code(name.upper(), arguments), text[end + 1 :].lstrip(b" ")
+    name, _, arguments = text[1:end].strip(b" ").partition(b" ")
+    return Code(name.upper(), arguments.lstrip(b" ")), text[end + 1 :].lstrip(b" ")

@@ -6,7 +6,7 @@ responses, CAPABILITY and BYE change what the client knows, and are its own busi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
@@ -28,18 +28,25 @@ from .events import (
     Vanished,
 )
 from .responses import Response, fetched
-from .values import Atom, Text, Value, number
+from .values import Atom, Text, Value, is_nil, number
 
 Reader = Callable[[Sequence[Value], int], Event]
+PART = 64 * 1024
+"""Octets of a search result that become one event: a big mailbox is never held as numbers."""
 
 
-def events_of(response: Response, limits: Limits) -> Sequence[Event]:
-    """Return the events of an untagged response. Raises RemoteProtocolError."""
-    _, first, *rest = response.line.split(b" ", 2)
-    text = rest[0] if rest else b""
+def events_of(response: Response, limits: Limits) -> Iterable[Event]:
+    """Return the events of an untagged response, some of which are made when they are asked for.
+
+    Raises RemoteProtocolError, then as well.
+    """
+    _, first, *rest = [*response.line.split(None, 2), b"", b""]
+    text = rest[0]
     if first.isdigit():
         return _numbered(response, first, text, limits)
     name = first.upper()
+    if name == b"SEARCH":
+        return _search(text, limits.digits)
     if name in WITH_VALUES:
         return [WITH_VALUES[name]((response.values or [])[1:], limits.digits)]
     if name in WITH_WORDS:
@@ -48,7 +55,7 @@ def events_of(response: Response, limits: Limits) -> Sequence[Event]:
 
 
 def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> Sequence[Event]:
-    kind = text.split(b" ", 1)[0].upper()
+    kind = text.partition(b" ")[0].upper()
     if kind == b"FETCH":
         pieces, event = fetched(response.values or [], limits)
         return [*pieces, event]
@@ -77,13 +84,17 @@ def numbers(text: bytes, digits: int) -> tuple[int, ...]:
 
 
 def _flags(text: bytes, digits: int) -> Event:
-    return Flags(tuple(text.strip(b"()").split()))
+    return Flags(tuple(text.strip(b" ()").split()))
 
 
-def _search(text: bytes, digits: int) -> Event:
-    found, opened, modseq = text.partition(b"(")
-    changed = numbers(modseq.rstrip(b")"), digits)
-    return Found(numbers(found, digits), changed[0] if opened and changed else None)
+def _search(text: bytes, digits: int) -> Iterator[Event]:
+    end = text.find(b"(")
+    changed = numbers(text[end + 1 :].rstrip(b")"), digits) if end >= 0 else ()
+    start, end = 0, end if end >= 0 else len(text)
+    while end - start > PART and (stop := text.find(b" ", start + PART, end)) >= 0:
+        yield Found(numbers(text[start:stop], digits))
+        start = stop
+    yield Found(numbers(text[start:end], digits), changed[0] if changed else None)
 
 
 def _enabled(text: bytes, digits: int) -> Event:
@@ -93,12 +104,11 @@ def _enabled(text: bytes, digits: int) -> Event:
 def _vanished(text: bytes, digits: int) -> Event:
     first, _, rest = text.partition(b" ")
     earlier = first.upper() == b"(EARLIER)"
-    return Vanished(rest if earlier else text, earlier)
+    return Vanished(rest.strip() if earlier else text, earlier)
 
 
 WITH_WORDS: dict[bytes, Callable[[bytes, int], Event]] = {
     b"FLAGS": _flags,
-    b"SEARCH": _search,
     b"ENABLED": _enabled,
     b"VANISHED": _vanished,
 }
@@ -113,11 +123,11 @@ def _mailbox_listed(values: Sequence[Value], digits: int) -> Event:
             Atom() as name,
             list() as attributes,
             delimiter,
-            (Atom() | Text() | None) as it,
+            (Atom() | Text()) as mailbox,
             *more,
         ]:
             return Listed(
-                b"NIL" if it is None else bytes(it),
+                bytes(mailbox),
                 text_or_none(delimiter),
                 words(attributes),
                 name.upper() == b"LSUB",
@@ -168,7 +178,7 @@ def _entries(value: Value) -> tuple[NamespaceEntry, ...]:
     for entry in value if isinstance(value, list) else []:
         match entry:
             case [Atom() | Text() as prefix, delimiter, *_]:
-                entries.append(NamespaceEntry(bytes(prefix), text_or_none(delimiter)))
+                entries.append(NamespaceEntry(text_or_none(prefix) or b"", text_or_none(delimiter)))
             case _:
                 raise RemoteProtocolError("a NAMESPACE response that cannot be read")
     return tuple(entries)
@@ -176,7 +186,7 @@ def _entries(value: Value) -> tuple[NamespaceEntry, ...]:
 
 def _identified(values: Sequence[Value], digits: int) -> Event:
     match values:
-        case [_, None]:
+        case [_, Atom() as nothing] if is_nil(nothing):
             return Identified()
         case [_, list() as fields]:
             pairs = zip(fields[::2], fields[1::2], strict=False)
@@ -230,7 +240,7 @@ def words(values: Sequence[Value]) -> tuple[bytes, ...]:
 
 def text_or_none(value: Value) -> bytes | None:
     """Return a string or an atom; None for NIL, and for a list."""
-    return bytes(value) if isinstance(value, Atom | Text) else None
+    return bytes(value) if isinstance(value, Atom | Text) and not is_nil(value) else None
 
 
 def _name(value: Value) -> bytes:

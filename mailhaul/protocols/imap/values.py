@@ -31,19 +31,25 @@ Value = Atom | Text | Streamed | None | list["Value"]
 Part = bytes | Text | Streamed
 """A response as it was read: pieces of line, and between them what came as literals."""
 
-_QUOTE, _BRACKET = b'"['
+(_QUOTE,) = b'"'
+_SECTION = rb"(?:BODY|BINARY)(?:\.PEEK|\.SIZE)?\["
 _WORDS = re.compile(
-    rb"""[()]                                           # a list begins or ends
-    | "(?:[^"\\]|\\.)*+"                              # a quoted string
-    | (?:[^ ()"\[]|\[[^\]]*\])(?:[^ ()\[]|\[[^\]]*\])*  # an atom; [...] in it, blanks and all
-    | ["\[].*                                       # either one without its end""",
-    re.VERBOSE | re.DOTALL,
+    rb"""[()]                       # a list begins or ends
+    | "(?:[^"\\]|\\.)*+"          # a quoted string
+    | %b[^\]]*\][^ ()]*           # the name of a FETCH item with its section, blanks and all
+    | %b.*                        # one without its end
+    | [^ ()"][^ ()]*              # any other atom
+    | ".*                         # a quoted string without its end"""
+    % (_SECTION, _SECTION),
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-"""The words of a line, in linear time: what has no end is taken with all that follows.
-
-What an atom is made of is not possessive: Python 3.11.2 (Debian 12's) then takes half of what
-fails. There is nothing to give back either, for each part is known by its first octet.
-"""
+"""The words of a FETCH response, in linear time: what has no end is taken with all that follows."""
+_ASTRINGS = re.compile(rb"""[()]|"(?:[^"\\]|\\.)*+"|[^ ()"][^ ()]*|".*""", re.DOTALL)
+"""The words of any other response: only an item of FETCH has a section in brackets."""
+_UNCLOSED = re.compile(_SECTION + rb"[^\]]*\Z", re.IGNORECASE)
+NIL = b"NIL"
+_LISTS_OF_ATOMS = frozenset({b"FLAGS", b"X-GM-LABELS"})
+"""Items of FETCH whose value is a list of names: one that is called NIL is a name too."""
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
@@ -52,10 +58,16 @@ class Values:
 
     ``top`` may be looked at in between: a list that is not closed yet holds what has come.
     Faults do not quote what they are about, for it may be message text.
+
+    With ``astrings`` the words are those of a response with names of mailboxes in it (RFC 3501,
+    9: astring): ``a[b`` is one word, and ``NIL`` stays an atom, since a mailbox may be called so.
+    Where NIL stands for nothing, ``is_nil`` tells.
     """
 
-    def __init__(self, nesting: int) -> None:
+    def __init__(self, nesting: int, *, astrings: bool = False) -> None:
         self.top: list[Value] = []
+        self._astrings = astrings
+        self._words = _ASTRINGS if astrings else _WORDS
         self._stack = [self.top]
         self._nesting = nesting
 
@@ -72,7 +84,7 @@ class Values:
         if isinstance(part, Text | Streamed):
             self._stack[-1].append(part)
             return
-        for word in _WORDS.findall(part):
+        for word in self._words.findall(part):
             if word[0] == _QUOTE:
                 self._stack[-1].append(_unquoted(word))
             else:
@@ -86,19 +98,30 @@ class Values:
             inner: list[Value] = []
             self._stack[-1].append(inner)
             self._stack.append(inner)
-        elif word[0] == _BRACKET and b"]" not in word:
+        elif not self._astrings and b"[" in word and _UNCLOSED.match(word):
             raise RemoteProtocolError("a [ without its ]")
         elif word == b")":
             if len(self._stack) == 1:
                 raise RemoteProtocolError("a ) without its (")
             self._stack.pop()
         else:
-            self._stack[-1].append(None if word.upper() == b"NIL" else Atom(word))
+            nothing = word.upper() == NIL and not (self._astrings or self._in_names())
+            self._stack[-1].append(None if nothing else Atom(word))
+
+    def _in_names(self) -> bool:
+        """Whether the innermost list is one of flags or labels."""
+        around = self._stack[-2][-2:-1] if len(self._stack) > 1 else []
+        return any(isinstance(name, Atom) and name.upper() in _LISTS_OF_ATOMS for name in around)
 
 
-def parse_values(parts: Sequence[Part], nesting: int) -> list[Value]:
+def is_nil(value: Value) -> bool:
+    """Whether a value stands for nothing, where that can be said (RFC 3501, 9: nstring)."""
+    return value is None or (isinstance(value, Atom) and value.upper() == NIL)
+
+
+def parse_values(parts: Sequence[Part], nesting: int, *, astrings: bool = False) -> list[Value]:
     """Return the values that all these parts make. Raises what ``Values.add`` raises."""
-    values = Values(nesting)
+    values = Values(nesting, astrings=astrings)
     for part in parts:
         values.add(part)
     if values.innermost is not values.top:

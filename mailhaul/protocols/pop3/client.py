@@ -27,7 +27,7 @@ from ..sasl.exchange import (
     decode_base64,
     encode_base64,
 )
-from .client_lines import describe, encode, goes_along
+from .client_lines import VERBS, describe, encode, goes_along
 from .client_states import Facts, new_dialogue
 from .commands import (
     Apop,
@@ -137,6 +137,7 @@ class Pop3Client:
         self._status = Completed(Stat(), True)
         self._challenged = False
         self._initial_response: bytes | None = None
+        self._cancelled = False
         self._tls = False
         self._ended = False
         self._fault: RemoteProtocolError | None = None
@@ -196,6 +197,8 @@ class Pop3Client:
                 self._respond(encode_base64(response.reveal()), response.reveal())
             case CancelAuthentication():
                 self._respond(b"*")
+            case _ if type(command) not in VERBS:
+                raise LocalProtocolError(f"{type(command).__name__} is no command of POP3")
             case _:
                 self._send_command(command)
 
@@ -423,10 +426,15 @@ class Pop3Client:
             return
         if self._challenged:
             raise RemoteProtocolError("a challenge before the last one was answered")
+        if self._cancelled:
+            raise RemoteProtocolError("a challenge after AUTH was cancelled")
         try:
             challenge = decode_base64(line[1:].strip(b" "))
         except ValueError:
-            raise RemoteProtocolError("a challenge that is not base64") from None
+            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
+            self._cancelled = True
+            self._say(b"*", b"*")
+            return
         self._challenged = True
         self._events.append(Challenge(challenge))
 
@@ -583,7 +591,7 @@ class Pop3Client:
         self._events.append(TlsReady(command))
 
     def _end_login(self, good: bool) -> None:
-        self._challenged = False
+        self._challenged = self._cancelled = False
         self._initial_response = None
         if good:
             # What a server can do may differ from here on (RFC 2449, section 5).

@@ -21,11 +21,13 @@ class Authenticate(Record):
 
     ``initial_response`` goes along where the protocol allows it; where it does not, the machine
     keeps it until the server's empty first challenge asks for it. None: the mechanism lets the
-    server speak first.
+    server speak first. With ``at_once`` False it is kept wherever that is: some servers announce
+    that they take it along, and do not.
     """
 
     mechanism: bytes
     initial_response: Secret | None = None
+    at_once: bool = True
 
 
 class Respond(Record):

@@ -202,6 +202,8 @@ class SmtpClient:
         if isinstance(command, Respond | CancelAuthentication):
             self._respond(command)
             return
+        if type(command) not in SENT and not isinstance(command, EndOfData):
+            raise LocalProtocolError(f"{type(command).__name__} is no command of SMTP")
         self._check_turn(command)
         verb = verb_of(command, lmtp=self.lmtp)
         if isinstance(command, EndOfData):

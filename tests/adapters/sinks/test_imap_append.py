@@ -505,14 +505,20 @@ def test_where_nobody_can_be_asked_the_next_run_asks(tmp_path: Path, where: type
     assert world.stored() == [text(n) for n in range(1, 4)]
 
 
-@pytest.mark.parametrize("command", [Select, UidSearch])
-def test_where_the_mailbox_cannot_be_searched_a_second_copy_is_better_than_none(
-    tmp_path: Path, command: type
+def test_where_the_mailbox_cannot_be_opened_a_second_copy_is_better_than_none(
+    tmp_path: Path,
 ) -> None:
     world = make(tmp_path, text(1), lost_answers=1)
-    world.misbehaviour.refuse = (command,)
+    world.misbehaviour.refuse = (Select,)
     assert world.run() is ExitCode.SUCCESS
     assert world.stored() == [text(1), text(1)]
+
+
+def test_where_the_mailbox_cannot_be_searched_the_size_tells_what_to_read(tmp_path: Path) -> None:
+    world = make(tmp_path, text(1), lost_answers=1)
+    world.misbehaviour.refuse = (UidSearch,)
+    assert world.run() is ExitCode.SUCCESS
+    assert world.stored() == [text(1)]
 
 
 def test_what_the_source_did_not_send_whole_is_not_stored(tmp_path: Path) -> None:

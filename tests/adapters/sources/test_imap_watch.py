@@ -167,3 +167,19 @@ def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over()
     with pytest.raises(TimedOut):
         there.watch()
     assert LONGEST_IDLE + TIMEOUT <= there.simulation.now < LONGEST_IDLE + TIMEOUT + 2
+
+
+@pytest.mark.parametrize("refusal", [b"TAG NO not here\r\n", b"TAG BAD what\r\n"])
+def test_who_refuses_idle_is_polled_like_others(refusal: bytes) -> None:
+    there = scripted({"IDLE": refusal, "SELECT": b"* 1 EXISTS\r\nTAG OK done\r\n"})
+    tells: list[bool] = []
+
+    async def story() -> None:
+        await there.look()
+        tells.append(there.source.tells_news)
+        assert not await there.source.news()
+        tells.append(there.source.tells_news)
+        await there.source.leave()
+
+    there.simulation.run(story())
+    assert tells == [True, False]

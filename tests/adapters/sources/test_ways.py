@@ -61,6 +61,14 @@ def test_without_a_password_only_the_certificate_is_left() -> None:
     assert found == [b"EXTERNAL"]
 
 
+@pytest.mark.parametrize(("announced", "expected"), [(ALL, [b"EXTERNAL"]), ([b"PLAIN"], [])])
+def test_external_needs_no_certificate_of_ours_if_the_server_offers_it(
+    announced: list[bytes], expected: list[bytes]
+) -> None:
+    found = ways_in(announced, HELD, "external", protected=False, in_clear=True, command=True)
+    assert found == expected
+
+
 def test_no_two_exchanges_begin_alike() -> None:
     starts = {
         response.reveal()

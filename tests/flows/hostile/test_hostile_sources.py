@@ -165,7 +165,9 @@ WILD: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
         [b"mine"],
     ),
     "EXISTS of 30 digits": ({"select": b"* " + b"9" * 30 + b" EXISTS\r\nTAG OK\r\n"}, []),
-    "EXISTS below nothing": ({"select": b"* -1 EXISTS\r\nTAG OK\r\n"}, []),
+    "EXISTS below nothing": ({"select": b"* -1 EXISTS\r\nTAG OK\r\n"}, [b"mine"]),
+    "no EXISTS": ({"select": b"TAG OK\r\n"}, [b"mine"]),
+    "EXISTS of nothing": ({"select": b"* 0 EXISTS\r\nTAG OK\r\n"}, []),
     "more expunged than there were": (
         {"search": b"* 1 EXPUNGE\r\n" * 99 + b"* SEARCH 7\r\nTAG OK\r\n"},
         [b"mine"],

@@ -49,6 +49,7 @@ from mailhaul.protocols.imap.events import (
     Flags,
     Found,
     Greeted,
+    NoText,
     Recent,
     SaidBye,
     Status,
@@ -290,7 +291,7 @@ def test_another_protocol_is_called_by_its_name(line: bytes, name: str) -> None:
         client.next_event()
 
 
-@pytest.mark.parametrize("line", [b"", b"hello", b"* ok", b"* NO", b"A1 OK x", b"*OK"])
+@pytest.mark.parametrize("line", [b"hello", b"* ok", b"* NO", b"A1 OK x", b"*OK"])
 def test_what_is_no_greeting_is_a_fault_for_good(line: bytes) -> None:
     client = ImapClient()
     client.receive_data(line + b"\r\n")
@@ -393,7 +394,8 @@ def test_capabilities_are_forgotten_after_the_login() -> None:
         (b"(uid 5 body[] {3}\r\nabc)", [BodyStart(1, 5, b"", 3), b"abc", Fetched(1, 5)]),
         (b"(UID 5 BODY[] {0}\r\n)", [BodyStart(1, 5, b"", 0), b"", Fetched(1, 5)]),
         (b'(UID 5 BODY[] "a\\"b")', [BodyStart(1, 5, b"", 3), b'a"b', Fetched(1, 5)]),
-        (b"(UID 5 BODY[] NIL)", [BodyStart(1, 5, b"", 0), b"", Fetched(1, 5)]),
+        (b"(UID 5 BODY[] NIL)", [NoText(1, 5, b""), Fetched(1, 5)]),
+        (b'(UID 5 BODY[] "")', [BodyStart(1, 5, b"", 0), b"", Fetched(1, 5)]),
         (b"(UID 5 RFC822 {3}\r\nabc)", [BodyStart(1, 5, b"", 3, b"RFC822"), b"abc", Fetched(1, 5)]),
         (
             b"(UID 5 BODY[HEADER.FIELDS (TO FROM)] {3}\r\nabc)",

@@ -105,12 +105,33 @@ def test_an_authentication_can_be_cancelled() -> None:
 
 
 @pytest.mark.parametrize("challenge", [b"+ !!", b"+ QQ", b"+ Q=Q=", b"+ QUJD\xff"])
-def test_a_challenge_that_is_not_base64_is_a_fault_that_quotes_nothing(challenge: bytes) -> None:
+def test_a_challenge_that_is_not_base64_cancels_the_exchange(challenge: bytes) -> None:
     client = greeted()
     client.send(CRAM)
-    with pytest.raises(RemoteProtocolError, match="not base64") as caught:
-        hear(client, challenge)
+    client.data_to_send()
+    assert hear(client, challenge) == []
+    assert sent(client) == b"*\r\n"
+    assert hear(client, b"A0001 BAD cancelled") == [
+        Completed(CRAM, Condition.BAD, None, b"cancelled")
+    ]
+    client.send(CRAM)
+    assert hear(client, b"+ Zm9v") == [Challenge(b"foo")]
+
+
+def test_a_challenge_after_the_exchange_was_cancelled_is_a_fault_that_quotes_nothing() -> None:
+    client = greeted()
+    client.send(CRAM)
+    with pytest.raises(RemoteProtocolError, match="was cancelled") as caught:
+        hear(client, b"+ what now?", b"+ Zm9v")
     assert caught.value.line == b""
+
+
+def test_an_initial_response_is_kept_where_it_is_not_to_go_along() -> None:
+    client = greeted(b"IMAP4REV1 SASL-IR AUTH=PLAIN")
+    client.send(Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"), at_once=False))
+    assert sent(client) == b"A0001 AUTHENTICATE PLAIN\r\n"
+    hear(client, b"+ PLAIN supported")
+    assert sent(client) == b"AGpvZQBzZXNhbWU=\r\n"
 
 
 def test_a_second_challenge_before_the_first_is_answered_is_a_fault() -> None:

@@ -117,7 +117,7 @@ def test_a_response_that_goes_on_behind_a_shortened_text_is_a_fault_that_shows_n
     reader = ResponseReader(Limits(), lambda way, line: shown.append(line))
     reader.input.append(b"* 1 FETCH (UID 1 BODY[] {2}\r\nab" + TEXT + b"\r\nA0001 OK x\r\n")
     assert [reader.read() for _ in range(3)][1:] == [BodyChunk(b"ab"), BodyEnd()]
-    with pytest.raises(RemoteProtocolError, match="does not end where it should") as fault:
+    with pytest.raises(RemoteProtocolError, match="that were not announced") as fault:
         reader.read()
     assert TEXT.decode() not in str(fault.value)
     assert shown == [b"* 1 FETCH (UID 1 BODY[] {2}", b"..."]

@@ -179,10 +179,22 @@ def test_a_second_challenge_has_to_wait_for_the_answer_to_the_first() -> None:
 
 
 @pytest.mark.parametrize("line", [b"+ not base64", b"+ =", b"+ YQ", b"+ YQ==x", b"+ Y\xffQ="])
-def test_a_challenge_that_is_not_base64_is_a_fault(line: bytes) -> None:
+def test_a_challenge_that_is_not_base64_cancels_the_exchange(line: bytes) -> None:
     client = logging_in(Authenticate(b"CRAM-MD5"))
-    with pytest.raises(RemoteProtocolError, match="not base64"):
-        hear(client, line)
+    client.data_to_send()
+    assert hear(client, line) == []
+    assert client.data_to_send() == [b"*\r\n"]
+    (refused,) = hear(client, b"-ERR cancelled")
+    assert isinstance(refused, Completed)
+    assert not refused.positive
+    client.send(Authenticate(b"CRAM-MD5"))
+    assert hear(client, b"+ Zm9v") == [Challenge(b"foo")]
+
+
+def test_a_challenge_after_the_exchange_was_cancelled_is_a_fault() -> None:
+    client = logging_in(Authenticate(b"CRAM-MD5"))
+    with pytest.raises(RemoteProtocolError, match="was cancelled"):
+        hear(client, b"+ not base64", b"+ Zm9v")
 
 
 @pytest.mark.parametrize("line", [b"+", b"+ PDFAeD4="])

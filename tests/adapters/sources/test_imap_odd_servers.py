@@ -1,0 +1,173 @@
+"""Servers that want to know who we are, lend mailboxes for reading only, or talk to the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailhaul.flows.outcome import ExitCode
+
+from .scripted import MESSAGE, Script, World
+
+UNSAFE = b"TAG NO SELECT Unsafe Login. Please contact kefu@example.org\r\n"
+READ_ONLY = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\nTAG OK [READ-ONLY] done\r\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, Script({1: MESSAGE, 2: MESSAGE}, b"UIDPLUS ID"))
+
+
+# ID
+
+
+def until_identified(script: Script, arguments: bytes) -> bytes:
+    if not any(b" ID (" in line for line in script.heard):
+        return UNSAFE
+    return script.usual("SELECT", arguments) + b"TAG OK [READ-WRITE] done\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [b"* ID NIL\r\nTAG OK\r\n", b"TAG NO what\r\n", b"TAG BAD x\r\n"]
+)
+def test_who_does_not_let_strangers_in_is_told_who_we_are(world: World, answer: bytes) -> None:
+    world.script.answers |= {"SELECT": until_identified, "ID": answer}
+
+    assert world.poll() is ExitCode.SUCCESS
+
+    assert len(world.delivered) == 2
+    (line,) = world.heard(b"ID")
+    assert line.startswith(b'ID ("name" "mailhaul" "version" "')
+
+
+def test_that_helps_where_it_is_not_announced_too(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.script.answers |= {"SELECT": until_identified, "ID": b"TAG OK\r\n"}
+    assert world.poll() is ExitCode.SUCCESS
+
+
+def test_it_is_said_once_and_nobody_else_is_told(world: World) -> None:
+    world.script.answers["SELECT"] = b"TAG NO there is none\r\n"
+    assert "there is none" in str(world.fails(mailboxes=("a",)))
+    assert len(world.heard(b"ID")) == 1
+    assert len(world.heard(b"SELECT")) == 2
+    world.script.heard.clear()
+    world.script.answers.clear()
+    world.poll()
+    assert world.heard(b"ID") == []
+
+
+# Read-only
+
+
+def test_a_mailbox_that_can_only_be_read_is_read_under_keep_and_remembered(world: World) -> None:
+    world.script.answers["SELECT"] = READ_ONLY
+    world.script.flags[2] = {b"\\Seen"}
+
+    assert world.poll(keep=True) is ExitCode.SUCCESS
+    assert len(world.delivered) == 1
+    assert world.heard(b"UID STORE") == []
+    assert world.said == []
+
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+    assert len(world.delivered) == 1
+
+    world.script.messages[3] = MESSAGE
+    assert world.poll(keep=True) is ExitCode.SUCCESS
+    assert len(world.delivered) == 2
+    assert world.heard(b"UID FETCH 3 ")
+
+
+def test_a_mailbox_that_can_only_be_read_is_not_read_without_keep(world: World) -> None:
+    world.script.answers["SELECT"] = READ_ONLY
+    assert world.fails().code is ExitCode.LOCKBUSY
+
+
+def test_one_that_can_be_written_again_is_marked_again(world: World) -> None:
+    world.script.answers["SELECT"] = [READ_ONLY, b"* 2 EXISTS\r\nTAG OK [READ-WRITE] x\r\n"]
+    world.poll(keep=True)
+    world.poll(keep=True)
+    assert world.heard(b"UID STORE")
+
+
+# Words
+
+
+def test_an_alert_reaches_the_user_once(world: World) -> None:
+    alert = b"* OK [ALERT] mailbox is at 92% of its quota\r\n"
+    world.script.answers["SELECT"] = alert * 2 + b"* 2 EXISTS\r\n" + alert + b"TAG OK done\r\n"
+    world.poll()
+    assert world.said == ["server: the server says: mailbox is at 92% of its quota"]
+    world.poll()
+    assert len(world.said) == 2
+
+
+@pytest.mark.parametrize("place", ["LOGIN", "SELECT", "UID SEARCH", "greeting"])
+def test_an_alert_may_come_anywhere(world: World, place: str) -> None:
+    words = b"OK [ALERT] going down at noon\r\n"
+    if place == "greeting":
+        world.script.greeting = b"* " + words
+    else:
+        world.script.answers[place] = b"* " + words + b"* 0 EXISTS\r\nTAG OK [ALERT] other\r\n"
+    world.poll()
+    assert world.said[0] == "server: the server says: going down at noon"
+
+
+def test_there_is_no_end_of_alerts_but_of_those_that_are_shown(world: World) -> None:
+    alerts = b"".join(b"* OK [ALERT] number %d\r\n" % number for number in range(99))
+    world.script.answers["SELECT"] = alerts + b"TAG OK\r\n"
+    world.poll()
+    assert len(world.said) == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (b"* BAD enable IMAP access in your settings\r\n", True),
+        (b"* NO enable IMAP access in your settings\r\n", True),
+        (b"* OK [ALERT] enable IMAP access in your settings\r\n", True),
+        (b"* OK enable IMAP access in your settings\r\n", False),
+    ],
+)
+def test_what_was_said_before_a_silence_explains_it(
+    world: World, words: bytes, quoted: bool
+) -> None:
+    world.script.answers["SELECT"] = words
+    failed = str(world.fails())
+    assert "timeout" in failed
+    assert ("the server said before: enable IMAP access in your settings" in failed) is quoted
+
+
+def test_what_was_said_before_a_success_explains_nothing(world: World) -> None:
+    world.script.answers |= {"LOGIN": b"* NO not so fast\r\nTAG OK in\r\n", "SELECT": b"\r\n"}
+    assert "not so fast" not in str(world.fails())
+
+
+@pytest.mark.parametrize(
+    ("greeting", "code"),
+    [
+        (b"421 Server is busy, try again later.", ExitCode.SERVBUSY),
+        (b"421 too many connections", ExitCode.SERVBUSY),
+        (b" NO LOGOUT Intrusion prevention active", ExitCode.SERVBUSY),
+        (b"* BYE [UNAVAILABLE] not now", ExitCode.SERVBUSY),
+        (b"* BYE too many connections", ExitCode.SERVBUSY),
+        (b"* BYE not for you", ExitCode.SOCKET),
+        (b"220 mail.example.org ESMTP", ExitCode.PROTOCOL),
+        (b"421 mail.example.org", ExitCode.PROTOCOL),
+    ],
+)
+def test_a_server_that_turns_us_away_for_now_is_busy(
+    world: World, greeting: bytes, code: ExitCode
+) -> None:
+    world.script.greeting = greeting + b"\r\n"
+    failed = world.fails()
+    assert failed.code is code
+    assert ("SMTP" in str(failed)) == (code is ExitCode.PROTOCOL)
+
+
+def test_the_words_of_a_busy_server_are_quoted(world: World) -> None:
+    world.script.greeting = b"421 Server is busy, try again later.\r\n"
+    assert str(world.fails()) == (
+        "server: the server turned us away: 421 Server is busy, try again later."
+    )

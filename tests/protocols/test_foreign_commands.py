@@ -1,0 +1,44 @@
+"""What is no command at all is refused like any other mistake of a caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailhaul.protocols.errors import LocalProtocolError
+from mailhaul.protocols.imap.client import ImapClient
+from mailhaul.protocols.imap.commands import Noop, StartTls
+from mailhaul.protocols.pop3.client import Pop3Client
+from mailhaul.protocols.smtp.client import SmtpClient
+
+CLIENTS: list[tuple[Any, bytes]] = [
+    (ImapClient, b"* OK\r\n"),
+    (Pop3Client, b"+OK\r\n"),
+    (SmtpClient, b"220 x\r\n"),
+]
+
+
+@pytest.mark.parametrize(("kind", "greeting"), CLIENTS)
+@pytest.mark.parametrize("foreign", [object(), None, 5, b"NOOP", "NOOP", Noop])
+def test_what_is_no_command_is_the_callers_fault(kind: Any, greeting: bytes, foreign: Any) -> None:
+    client = kind()
+    client.receive_data(greeting)
+    client.next_event()
+    with pytest.raises(LocalProtocolError, match="is no command of"):
+        client.send(foreign)
+    assert client.data_to_send() == []
+
+
+def test_tls_is_not_started_inside_tls() -> None:
+    client = ImapClient()
+    client.receive_data(b"* OK ready\r\n")
+    client.next_event()
+    client.send(StartTls())
+    client.receive_data(b"A0001 OK go\r\n")
+    client.next_event()
+    client.tls_started()
+    client.data_to_send()
+    with pytest.raises(LocalProtocolError, match="TLS is spoken already"):
+        client.send(StartTls())
+    assert client.data_to_send() == []
