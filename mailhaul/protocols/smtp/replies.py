@@ -13,6 +13,13 @@ TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an alert and a handshake begin (RFC 8446, 5.1): what a TLS port says to plain text."""
 
 
+class OutOfStep(RemoteProtocolError):
+    """A reply that cannot be for its command: one before it is missing, or was given twice.
+
+    What was heard on the connection until then may be about other commands as well.
+    """
+
+
 class ReplyReader:
     """Cuts what a server sends into replies. ``read`` until it returns None."""
 
