@@ -68,6 +68,9 @@ class Packer:
             self._line_ends = ForceCr() if treatment.force_cr else Identity()
         self._decoder: MimeDecoder | None = None
         self._beginning = b""
+        self._own: dict[bytes, bytes] = {}
+        self.served_before = False
+        """Whether some recipients of this message got it in an earlier poll."""
 
     @property
     def ready(self) -> bool:
@@ -115,7 +118,8 @@ class Packer:
         if isinstance(found, Outcome):
             return found
         recipients, warning = found
-        left = tuple(each for each in recipients if each not in offer.served)
+        left = tuple(each for each in recipients if not self._is_served(each, offer))
+        self.served_before = len(left) < len(recipients)
         if not left:
             return Outcome(Verdict.ACCEPTED, "everybody has it already")
         header = outgoing_header(
@@ -129,7 +133,16 @@ class Packer:
         self._for_whom = left
         text = self._line_ends.feed(header)
         recoded = self._treatment.mime_decode
-        return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded)
+        names = tuple(self._name_of(each) for each in left)
+        return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded, names)
+
+    def _is_served(self, recipient: bytes, offer: Offer) -> bool:
+        """Whether somebody got the message before, by whichever listener of the hunt list."""
+        return recipient in offer.served or self._name_of(recipient) in offer.served
+
+    def _name_of(self, recipient: bytes) -> bytes:
+        """Return what the ledger calls a recipient: a local name is without the sink's domain."""
+        return self._own.get(recipient, recipient)
 
     def _objection(self) -> Outcome | None:
         """Say what in the header itself keeps the message from being handed on."""
@@ -170,7 +183,10 @@ class Packer:
 
     def _address(self, name: str, smtp_name: str | None = None) -> bytes:
         treatment = self._treatment
-        return recipient_address(name, treatment.domain, smtp_name, treatment.smtp_address)
+        address = recipient_address(name, treatment.domain, smtp_name, treatment.smtp_address)
+        if treatment.domain and not (treatment.smtp_address or smtp_name or "@" in name):
+            self._own[address] = address.rpartition(b"@")[0]
+        return address
 
     def _sender(self) -> bytes | None:
         treatment = self._treatment
@@ -208,7 +224,7 @@ class Packer:
         ]
         header = b"".join(field.raw for field in fields)
         text = bounce(treatment.occasion(), sender, failures, header)
-        return Parcel(b"", (sender,), text, len(text))
+        return Parcel(b"", (sender,), text, len(text), names=(self._name_of(sender),))
 
     def notice(
         self, account: str, limit: int, sizes: Mapping[str, Mapping[int, int]], *, deleted: bool
@@ -227,7 +243,7 @@ class Packer:
         text = oversized_notice(occasion, who, account, limit, sizes, deleted=deleted)
         text = self._line_ends.feed(text) + self._line_ends.finish()
         name = occasion.message_id.partition(b"@")[0].decode("ascii")
-        return Parcel(b"", (who,), text, len(text), name)
+        return Parcel(b"", (who,), text, len(text), name, names=(self._name_of(who),))
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

@@ -378,7 +378,9 @@ class SmtpClient:
         pending = self._next_pending()
         if not fits(pending.command, reply.code):
             what = verb_of(pending.command, lmtp=self.lmtp)
-            raise OutOfStep(f"{what} was answered out of step", line=b"%d" % reply.code)
+            # A permission that comes late is one reply too many, one that comes early one too few.
+            late = isinstance(pending.command, Data) and reply.positive
+            raise OutOfStep(f"{what} was answered out of step", reply.code, too_many=late)
         if isinstance(pending.command, StartTls) and reply.code == 220:
             return self._hand_over_to_tls(reply)
         event = self._answer(pending, reply)
@@ -413,7 +415,7 @@ class SmtpClient:
 
     def _hear_challenge(self, reply: Reply) -> Event | None:
         if self._cancelled:
-            raise OutOfStep("a challenge after AUTH was cancelled", line=b"334")
+            raise OutOfStep("a challenge after AUTH was cancelled", reply.code)
         if self._challenged:
             raise RemoteProtocolError("a challenge before the last one was answered")
         if self._initial_response is not None:
@@ -437,9 +439,8 @@ class SmtpClient:
             self._outbox.take()
             return Answered(EndOfData(), reply)
         if reply.code != 421:
-            raise OutOfStep(
-                "unexpected reply: no command was waiting for one", line=b"%d" % reply.code
-            )
+            what = "unexpected reply: no command was waiting for one"
+            raise OutOfStep(what, reply.code, too_many=True)
         self._note_parting()
         return SaidGoodbye(reply)
 

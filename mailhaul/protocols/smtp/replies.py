@@ -16,8 +16,14 @@ TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 class OutOfStep(RemoteProtocolError):
     """A reply that cannot be for its command: one before it is missing, or was given twice.
 
-    What was heard on the connection until then may be about other commands as well.
+    What was heard on the connection until then may be about other commands as well: about those
+    before, where one is ``too_many``, else about those after.
     """
+
+    def __init__(self, problem: str, code: int, *, too_many: bool = False) -> None:
+        super().__init__(problem, line=b"%d" % code)
+        self.code = code
+        self.too_many = too_many
 
 
 class ReplyReader:

@@ -19,7 +19,7 @@ from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
 
-FIRST, SECOND = Tcp("first", 25), Tcp("second", 25)
+FIRST, SECOND = Tcp("localhost", 25), Tcp("127.0.0.1", 25)
 PARCEL = Parcel(b"a@x", (b"joe@x",), b"Subject: hi\r\n\r\n", 20)
 USERS = {b"joe": b"sesame"}
 
