@@ -201,7 +201,9 @@ class Ferry:
             await self._hear_verdict()
             await self._return_refused()
         offer = await Note(lambda: self._page.offered(message.uid, message.size))
-        parcel = await packer.parcel(message.size, offer)
+        # Which host of a hunt list takes the mail, and what its domain is, is known only then.
+        await self._sink.open()
+        parcel = await packer.parcel(message.size, offer, self._sink.domain)
         delivery: Delivery
         if isinstance(parcel, Outcome):
             delivery = Declined(parcel)

@@ -69,6 +69,7 @@ class Packer:
         self._decoder: MimeDecoder | None = None
         self._beginning = b""
         self._own: dict[bytes, bytes] = {}
+        self._domain = treatment.domain
         self.served_before = False
         """Whether some recipients of this message got it in an earlier poll."""
 
@@ -107,11 +108,13 @@ class Packer:
             self._decoder = MimeDecoder(self._scanner.fields)
             self._decoder.feed(self._scanner.rest)
 
-    async def parcel(self, size: int, offer: Offer) -> Parcel | Outcome:
+    async def parcel(self, size: int, offer: Offer, domain: str | None = None) -> Parcel | Outcome:
         """Return envelope and header, or why nobody is to get the message.
 
-        ``size`` is what the source announced, in octets. Who got it earlier gets it no more.
+        ``size`` is what the source announced, in octets, and ``domain`` that of the sink, now that
+        it is open. Who got the message earlier gets it no more.
         """
+        self._domain = self._domain if domain is None else domain
         if objection := self._objection():
             return objection
         found = await self._recipients()
@@ -183,8 +186,8 @@ class Packer:
 
     def _address(self, name: str, smtp_name: str | None = None) -> bytes:
         treatment = self._treatment
-        address = recipient_address(name, treatment.domain, smtp_name, treatment.smtp_address)
-        if treatment.domain and not (treatment.smtp_address or smtp_name or "@" in name):
+        address = recipient_address(name, self._domain, smtp_name, treatment.smtp_address)
+        if self._domain and not (treatment.smtp_address or smtp_name or "@" in name):
             self._own[address] = address.rpartition(b"@")[0]
         return address
 
