@@ -204,10 +204,12 @@ class Packer:
             sender = fallback_sender(rules.user, rules.truename)
         return sender
 
-    def bounce(self, outcome: Outcome, policy: Policy) -> Parcel | None:
+    def bounce(
+        self, outcome: Outcome, policy: Policy, *, to_postmaster: bool = False
+    ) -> Parcel | None:
         """Return the message that tells of these refusals; None if there is nobody to tell.
 
-        It is for the sender, or for the postmaster where a sender must not be told.
+        It is for the sender, or for the postmaster where a sender must not be told, or cannot be.
         """
         from ..protocols.message.bounce import Failure, bounce
         from ..protocols.message.bounceable import no_bounce
@@ -216,7 +218,8 @@ class Packer:
         treatment = self._treatment
         sender = self._sender() or b""
         fields = self._scanner.fields
-        if not (tells_sender(outcome, policy) and fields) or no_bounce(sender, fields):
+        allowed = not to_postmaster and tells_sender(outcome, policy) and fields
+        if not allowed or no_bounce(sender, fields):
             sender = self._address(treatment.postmaster) if treatment.postmaster else b""
         if not sender or treatment.occasion is None:
             return None
