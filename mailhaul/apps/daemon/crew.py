@@ -1,4 +1,4 @@
-"""Polls side by side: bounded in total, for each server and for each listener.
+"""Polls side by side: bounded in total, for each server and for each listener (places.py).
 
 One account's trouble is its own: a server that stalls holds one place among its like, and no
 other's.
@@ -22,6 +22,7 @@ from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
 from ..cli.polling import poll_account, tracer
+from .places import ListenerPlaces, Share
 from .watching import Told, watch
 
 TOTAL = 200
@@ -39,7 +40,7 @@ class Crew:
         self._around = around
         self._total = trio.CapacityLimiter(total)
         self._servers: dict[str, trio.CapacityLimiter] = {}
-        self._listeners: dict[Address, trio.CapacityLimiter] = {}
+        self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._alone = Alone()
         self._desk = Desk()
@@ -67,7 +68,7 @@ class Crew:
             self._alone.turn(alone=alone),
         ):
             flow = poll_account(settings, around, lines)
-            return await runtime.run(flow, self._engine(), self._gate, self._desk)
+            return await runtime.run(flow, self._engine(), self._gate(settings), self._desk)
 
     async def watch(self, settings: AccountSettings, lines: Lines, told: Told) -> ExitCode:
         """Poll mailboxes whenever their server has news; see ``watching.watch``.
@@ -86,7 +87,7 @@ class Crew:
         try:
             await turn.begin()
             flow = watch(settings, around, lines, arrived)
-            return await runtime.run(flow, self._engine(), self._gate, self._desk)
+            return await runtime.run(flow, self._engine(), self._gate(settings), self._desk)
         finally:
             turn.end()
 
@@ -97,13 +98,19 @@ class Crew:
             # Settings that cannot work are the poll's to complain of.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
-                self._listeners.setdefault(address, trio.CapacityLimiter(PER_LISTENER))
+                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(settings.host)
 
     def _engine(self) -> Engine:
         return Engine(trio.current_time, self._around.witness)
 
-    def _gate(self, address: Address) -> trio.CapacityLimiter | None:
-        return self._listeners.get(address)
+    def _gate(self, settings: AccountSettings) -> runtime.GateOf:
+        """Return what the connections of an account wait for."""
+
+        def gate(address: Address) -> Share | None:
+            places = self._listeners.get(address)
+            return places.share(settings.host) if places else None
+
+        return gate
 
 
 class Turn:
