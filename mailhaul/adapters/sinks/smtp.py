@@ -37,7 +37,7 @@ from ..login.smtp import (
     start_tls,
     ways_in,
 )
-from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, SmtpDelivery
+from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, Shift, SmtpDelivery
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
@@ -272,10 +272,10 @@ class SmtpSink:
                         pass
         except OutOfStep as fault:
             self._note_disorder()
-            # One acceptance too many leaves no doubt of what was accepted before: whichever it was,
-            # the reply after it was acceptance as well.
-            harmless = fault.too_many and is_positive(fault.code)
-            self.lose(describe(self.channel, fault), in_step=harmless)
+            shift = Shift.MISSING
+            if fault.too_many:
+                shift = Shift.ACCEPTANCE if is_positive(fault.code) else Shift.REFUSAL
+            self.lose(describe(self.channel, fault), shift)
         except ProtocolError as error:
             self.lose(describe(self.channel, error))
         if self._held and not self.channel.machine.outstanding:
@@ -294,19 +294,20 @@ class SmtpSink:
             await Wait([self.channel], max(self._timeout, patience))
         except RuntimeFault as error:
             # A reply that does not come may be one that was left out before.
-            self.lose(describe(self.channel, error), in_step=not isinstance(error, TimedOut))
+            shift = Shift.MISSING if isinstance(error, TimedOut) else Shift.NONE
+            self.lose(describe(self.channel, error), shift)
             await self._hang_up()
 
-    def lose(self, why: str, *, in_step: bool = True) -> None:
+    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
         """The connection is no longer usable: what it still owed is not known to be accepted.
 
-        ``in_step`` says that each reply until now was for the command that it seemed to be for.
+        ``shift`` says whether each reply until now was for the command that it seemed to be for.
         """
         deliveries, self._deliveries = self._deliveries, deque()
         held, self._held = self._held, []
         self._unusable = True
         for delivery in [*held, *deliveries]:
-            delivery.lose(why, in_step=in_step)
+            delivery.lose(why, shift)
 
     async def drop(self, why: str) -> None:
         """Close the connection at once."""

@@ -8,6 +8,7 @@ in it can mean anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...flows.outcome import Outcome, Refusal, Verdict
@@ -35,6 +36,15 @@ CHUNKS_AHEAD = 4
 """Chunks that may go before the answer to the first of them, where that is allowed at all."""
 
 
+class Shift(Enum):
+    """How replies came out of step with commands, as far as it is known."""
+
+    NONE = "none"
+    MISSING = "a reply is missing"
+    ACCEPTANCE = "one acceptance too many"
+    REFUSAL = "one refusal too many"
+
+
 class SmtpDelivery:
     """One transaction. See ``mailhaul.flows.sink.Delivery``."""
 
@@ -49,6 +59,7 @@ class SmtpDelivery:
         self._verdict: Outcome | None = None
         self._concluded: Outcome | None = None
         self._marked = False
+        self._text_refused = False
         self._lost = False
         self._refusal: tuple[Verdict, str] | None = None
         self._refusals: list[Refusal] = []
@@ -278,7 +289,7 @@ class SmtpDelivery:
             if self._concluded:
                 self._sink.hold(self)
             return
-        self._sink.lose(f"RSET was answered out of step: {reply_text(reply)}", in_step=False)
+        self._sink.lose(f"RSET was answered out of step: {reply_text(reply)}", Shift.REFUSAL)
 
     def _hear_recipient(self, recipient: bytes, reply: Reply) -> None:
         self._heard += 1
@@ -326,6 +337,7 @@ class SmtpDelivery:
         if verdict is Verdict.ACCEPTED and not answer.accepts:
             verdict = Verdict.POSTPONED
         if verdict is not Verdict.ACCEPTED:
+            self._text_refused = True
             self._note(answer.reply, answer.recipient)
             self._refuse(verdict, reply_text(answer.reply))
         self._sink.has_taken |= verdict is Verdict.ACCEPTED
@@ -376,14 +388,16 @@ class SmtpDelivery:
         if self._verdict is None:
             self._verdict = self._concluded
 
-    def lose(self, why: str, *, in_step: bool = True) -> None:
+    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
         """The connection is gone before the verdict: the message is asked about again later.
 
-        A verdict that was heard counts, but not where replies are out of step.
+        A verdict that was heard counts, but not where replies are out of step. One acceptance too
+        many does no harm where nothing but acceptance was heard: whichever of them was meant.
         """
         if self._verdict is not None:
             return
-        if self._concluded and in_step:
+        harmless = shift is Shift.ACCEPTANCE and not self._text_refused
+        if self._concluded and (shift is Shift.NONE or harmless):
             self._verdict = self._concluded
             return
         self._lost = not (self._go_ahead or self._refusal)

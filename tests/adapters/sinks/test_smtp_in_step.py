@@ -124,6 +124,16 @@ def test_more_acceptances_than_are_due_are_acceptance_and_the_end_of_the_connect
     assert script.connections == 2
 
 
+@pytest.mark.parametrize(
+    "answers", [[OK, NO, OK], [OK, OK, NO], [NO, OK, OK]], ids=["first", "last", "refused"]
+)
+def test_lmtp_answers_of_which_one_is_too_many_are_nobodys(answers: list[bytes]) -> None:
+    script = Script(**{".": b"".join(answers)})
+    (outcome,) = World(script, lmtp=True).hand_over(BOTH)
+    assert "accepted" not in recipients_of(outcome).values()
+    assert outcome.verdict is Verdict.POSTPONED
+
+
 # What the RSET after a text meets
 
 
