@@ -52,7 +52,9 @@ def fate_of(outcome: Outcome, policy: Policy, *, served_before: bool = False) ->
     codes = {refusal.code for refusal in outcome.refusals}
     if outcome.verdict is not Verdict.REFUSED or not codes or min(codes) < 500:
         return Fate.KEEP
-    if not (outcome.served or served_before) and (policy.softbounce or AUTHENTICATION_REQUIRED in codes):
+    if not (outcome.served or served_before) and (
+        policy.softbounce or AUTHENTICATION_REQUIRED in codes
+    ):
         return Fate.KEEP
     spam = codes <= policy.antispam
     return Fate.DISCARD if spam and not policy.spambounce else Fate.RETURN

@@ -134,9 +134,7 @@ def test_tls_is_spoken_where_the_user_asked_for_it(
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_without_the_tls_that_was_asked_for_nothing_is_asked(refused: bool) -> None:
-    code, said, heard = ask_with_tls(
-        TlsMode.REQUIRED, asked=True, offered=refused, refused=refused
-    )
+    code, said, heard = ask_with_tls(TlsMode.REQUIRED, asked=True, offered=refused, refused=refused)
     assert (code, "Etrn" in heard) == (ExitCode.SOCKET, False)
     assert "STARTTLS" in said
     assert "sslproto" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ from mailhaul.runtimes.simulated import Simulation
 
 IMAP = Tcp("imap", 143)
 TRACE = Received("server", "", "us", b"IMAP", b"1", b"Mon, 2 Nov 2026 10:00:00 +0000", "")
-ONE = b"Return-Path: <ann@sender.example>\r\nX-To: joe@server, ann@server\r\nSubject: s\r\n\r\nt\r\n"
+ONE = (
+    b"Return-Path: <ann@sender.example>\r\nX-To: joe@server, ann@server\r\nSubject: s\r\n\r\nt\r\n"
+)
 OCCASION = Occasion("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@here", b"=mailhaul")
 
 
@@ -75,9 +78,7 @@ class World:
         simulation.listen(IMAP, ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"}))
         for host, sink in self.sinks.items():
             if host not in self.down:
-                simulation.listen(
-                    Tcp(host, 25), SmtpServer, lambda c, sink=sink: serve_smtp(c, sink)
-                )
+                simulation.listen(Tcp(host, 25), SmtpServer, partial(serve_smtp, sink=sink))
         access = Access(
             "server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
         )

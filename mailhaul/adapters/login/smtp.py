@@ -114,9 +114,7 @@ async def log_in(
             continue
         nonce = os.urandom(18).hex().encode("ascii")
         mechanism = make_client(way, held, nonce=nonce, announced=announced)
-        answer, fault = await authenticate(
-            channel, mechanism, lambda: decision(channel, patience)
-        )
+        answer, fault = await authenticate(channel, mechanism, lambda: decision(channel, patience))
         accepted = answer.reply.positive
         try:
             if accepted:

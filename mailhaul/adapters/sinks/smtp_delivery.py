@@ -322,7 +322,9 @@ class SmtpDelivery:
         # Anything but 354, a 250 too, is no permission; and no text was sent.
         if self._taken:
             self._note(reply)
-            self._refuse(Verdict.POSTPONED if reply.positive else verdict_of(reply), reply_text(reply))
+            self._refuse(
+                Verdict.POSTPONED if reply.positive else verdict_of(reply), reply_text(reply)
+            )
         self._conclude()
 
     def _hear_end(self, answer: Answered) -> None:
@@ -428,4 +430,3 @@ def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
 def decoded(address: bytes) -> str:
     """Return an address as text, from which it can be made again."""
     return address.decode("utf-8", "surrogateescape")
-

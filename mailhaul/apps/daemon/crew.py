@@ -98,7 +98,9 @@ class Crew:
             # Settings that cannot work are the poll's to complain of.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
-                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(settings.host)
+                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
+                    settings.host
+                )
 
     def _engine(self) -> Engine:
         return Engine(trio.current_time, self._around.witness)

@@ -58,7 +58,8 @@ def test_a_dot_that_is_never_answered_is_not_accepted_by_the_next_commands_reply
 ) -> None:
     refused = second_recipient != OK
     data: list[Answer] = [b"354 go\r\n", b"503 none\r\n" if refused else b"354 go\r\n"]
-    script = Script(RCPT=[OK, second_recipient], DATA=data, **{".": [b"", OK]})
+    dots: list[Answer] = [b"", OK]
+    script = Script(RCPT=[OK, second_recipient], DATA=data, **{".": dots})
     first, _ = World(script, lmtp=lmtp).hand_over(ANN, BOB)
     assert first.verdict is Verdict.POSTPONED
     assert "accepted" not in recipients_of(first).values()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
-from mailhaul.protocols.machine import NEED_DATA
+from mailhaul.protocols.errors import LimitExceeded
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
+from mailhaul.protocols.machine import NEED_DATA
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, encode_base64
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient

@@ -47,8 +47,10 @@ def introduced(lmtp: bool = False) -> SmtpClient:
 
 
 def in_text(client: SmtpClient, *recipients: bytes) -> SmtpClient:
-    for command in (Mail(b"a@x"), *map(Rcpt, recipients), Data()):
-        client.send(command)
+    client.send(Mail(b"a@x"))
+    for recipient in recipients:
+        client.send(Rcpt(recipient))
+    client.send(Data())
     hear(client, b"250 ok\r\n" * (1 + len(recipients)) + b"354 go\r\n")
     return client
 
@@ -72,7 +74,7 @@ COMMANDS: dict[Command, set[int]] = {
 """What may come in reply to each command, of codes that are no refusal."""
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command))
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_code_of_another_command_never_fits(command: Command) -> None:
     assert {code for code in ALL if fits(command, code)} == COMMANDS[command]
     assert all(fits(command, code) for code in (400, 421, 450, 500, 502, 554, 599))
@@ -144,6 +146,6 @@ def test_after_a_fault_nothing_more_is_kept() -> None:
         hear(client, b"250 what?\r\n" * 10_000)
     for _ in range(3):
         client.receive_data(b"250 and more\r\n" * 10_000)
-        assert len(client._reader.input) == 0  # noqa: SLF001 - how much is held is the point
+        assert len(client._reader.input) == 0
     with pytest.raises(RemoteProtocolError):
         client.next_event()
