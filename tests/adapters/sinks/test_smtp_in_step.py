@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.flows.outcome import SinkUnavailable, Verdict
+from mailhaul.flows.requests import Wait
+from mailhaul.flows.sink import Parcel
 
 from .scripted_listener import (
     CHUNKING,
+    HEADER,
     PIPELINING,
     SERIAL,
     Answer,
@@ -59,7 +62,8 @@ def test_a_dot_that_is_never_answered_is_not_accepted_by_the_next_commands_reply
     refused = second_recipient != OK
     data: list[Answer] = [b"354 go\r\n", b"503 none\r\n" if refused else b"354 go\r\n"]
     dots: list[Answer] = [b"", OK]
-    script = Script(RCPT=[OK, second_recipient], DATA=data, **{".": dots})
+    script = Script(RCPT=[OK, second_recipient], DATA=data)
+    script.answers["."] = dots
     first, _ = World(script, lmtp=lmtp).hand_over(ANN, BOB)
     assert first.verdict is Verdict.POSTPONED
     assert "accepted" not in recipients_of(first).values()
@@ -205,3 +209,33 @@ def test_a_421_to_ehlo_is_told_as_it_is_and_the_next_listener_is_asked(unasked: 
     assert full.heard == [b"EHLO client"]
     with pytest.raises(SinkUnavailable, match=r"host0: 421 4\.3\.2 too busy$"):
         World(full).hand_over(ANN)
+
+
+# Talking without end
+
+
+@pytest.mark.parametrize("what", [STRAY, b"250-and so on\r\n", b"x" * 50])
+@pytest.mark.parametrize("verb", ["RCPT", "DATA", "EHLO"])
+def test_a_listener_that_talks_without_end_is_not_listened_to(verb: str, what: bytes) -> None:
+    """The source may be silent meanwhile: what nobody waits for must not pile up."""
+    before = {"RCPT": OK, "DATA": b"354 go\r\n", "EHLO": PIPELINING}[verb]
+    flood = (0.5, what * 20_000) * 50
+    script = Script()
+    script.answers[verb] = (before, *flood)
+    world = World(script)
+    waits = 0
+
+    async def story() -> None:
+        nonlocal waits
+        delivery = await world.sink.offer(Parcel(b"a@x", ANN, HEADER, 100))
+        if verb == "DATA":
+            assert await delivery.ready()
+        # So does a flow that waits for its source.
+        while listened := world.sink.listening():
+            await Wait(listened, 60.0)
+            waits += 1
+            assert waits < 10
+        assert (await delivery.outcome()).verdict is Verdict.POSTPONED
+        assert len(world.sink.channel.machine._reader.input) < 100_000
+
+    world.simulation.run(story())

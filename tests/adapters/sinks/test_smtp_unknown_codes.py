@@ -60,7 +60,7 @@ def test_lmtp_gives_each_recipient_the_verdict_of_its_own_answer(code: int) -> N
     script = Script(**{".": b"250 ok\r\n%d so\r\n" % code})
     world = World(script, lmtp=True)
     (outcome,) = world.hand_over([b"ann@x", b"bob@x"])
-    found = {who: verdict for who, verdict in outcome.recipients}
+    found = dict(outcome.recipients)
     assert found["ann@x"] is ACCEPTED
     assert found.get("bob@x", POSTPONED) is expected("dot", code)
     assert outcome.accepted is (expected("dot", code) is ACCEPTED)
