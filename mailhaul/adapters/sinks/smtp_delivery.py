@@ -283,8 +283,12 @@ class SmtpDelivery:
     def _hear_reset(self, reply: Reply) -> None:
         """Take the reply to RSET: it is never a refusal, unless it was meant for the text.
 
-        Some listeners do not know the command, and 421 can be said at any time.
+        Some listeners do not know the command, and 421 can be said at any time. One that goes on
+        with the transaction before this message is asked on a new connection.
         """
+        if not (self._marked or reply.positive):
+            self._sink.lose(f"RSET: {reply_text(reply)}")
+            return
         if reply.positive or reply.code // 10 == SYNTAX or reply.code == 421:
             if self._concluded:
                 self._sink.hold(self)

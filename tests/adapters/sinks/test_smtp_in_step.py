@@ -162,6 +162,13 @@ def test_a_listener_that_knows_no_rset_or_leaves_after_each_message_gets_each_on
     assert len(script.texts) == 2
 
 
+def test_a_transaction_that_cannot_be_given_up_is_left_with_its_connection() -> None:
+    script = Script(RCPT=[b"550 nobody\r\n", OK], DATA=[b"503 none\r\n", b"354 go\r\n"])
+    script.answers["RSET"] = [b"502 not implemented\r\n", OK]
+    assert verdicts(World(script), ANN, BOB) == [Verdict.REFUSED, Verdict.ACCEPTED]
+    assert script.connections == 2
+
+
 @pytest.mark.parametrize("reset", [NO, b"451 later\r\n", b"354 go\r\n", b"221 bye\r\n"])
 def test_another_reply_to_it_was_for_the_text(reset: bytes) -> None:
     script = Script(RSET=[reset])
