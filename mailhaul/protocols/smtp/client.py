@@ -377,10 +377,10 @@ class SmtpClient:
             return self._hear_challenge(reply)
         pending = self._next_pending()
         if not fits(pending.command, reply.code):
-            what = verb_of(pending.command, lmtp=self.lmtp)
+            what = self._called(pending.command)
             # A permission that comes late is one reply too many, one that comes early one too few.
             late = isinstance(pending.command, Data) and reply.positive
-            raise OutOfStep(f"{what} was answered out of step", reply.code, too_many=late)
+            raise OutOfStep(f"{what} was answered out of step", reply, too_many=late)
         if isinstance(pending.command, StartTls) and reply.code == 220:
             return self._hand_over_to_tls(reply)
         event = self._answer(pending, reply)
@@ -415,7 +415,7 @@ class SmtpClient:
 
     def _hear_challenge(self, reply: Reply) -> Event | None:
         if self._cancelled:
-            raise OutOfStep("a challenge after AUTH was cancelled", reply.code)
+            raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
         if self._challenged:
             raise RemoteProtocolError("a challenge before the last one was answered")
         if self._initial_response is not None:
@@ -440,7 +440,7 @@ class SmtpClient:
             return Answered(EndOfData(), reply)
         if reply.code != 421:
             what = "unexpected reply: no command was waiting for one"
-            raise OutOfStep(what, reply.code, too_many=True)
+            raise OutOfStep(what, reply, too_many=True)
         self._note_parting()
         return SaidGoodbye(reply)
 
@@ -534,10 +534,7 @@ class SmtpClient:
         if self.state == "closed":
             return NEED_DATA
         if self._pending and self.state != "quitting":
-            first = self._pending[0].command
-            what = (
-                "the final dot" if isinstance(first, EndOfData) else verb_of(first, lmtp=self.lmtp)
-            )
+            what = self._called(self._pending[0].command)
             raise ConnectionLost(f"connection closed while {what} was unanswered")
         if not self._reader.between_replies:
             raise ConnectionLost("connection closed inside a reply")
@@ -549,6 +546,12 @@ class SmtpClient:
             what = "before the greeting" if self.state == "greeting" else f"in state {self.state}"
             raise ConnectionLost(f"connection closed {what}") from None
         return Closed()
+
+    def _called(self, command: Command) -> str:
+        """Return how people call a command, or the end of a text."""
+        return (
+            "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self.lmtp)
+        )
 
     def _fail(self, fault: RemoteProtocolError) -> None:
         self._fault = fault

@@ -20,9 +20,9 @@ class OutOfStep(RemoteProtocolError):
     before, where one is ``too_many``, else about those after.
     """
 
-    def __init__(self, problem: str, code: int, *, too_many: bool = False) -> None:
-        super().__init__(problem, line=b"%d" % code)
-        self.code = code
+    def __init__(self, problem: str, reply: Reply, *, too_many: bool = False) -> None:
+        super().__init__(problem, line=b"%d %b" % (reply.code, reply.lines[0]))
+        self.code = reply.code
         self.too_many = too_many
 
 
