@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..flows.channel import Channel, describe, next_event
+from ..flows.channel import Channel, describe
 from ..flows.host_names import ascii_host
 from ..flows.outcome import ExitCode, PollFailed, code_of
 from ..flows.pace import Pace
 from ..flows.report import Report, Said
-from ..flows.requests import Close, Open, RuntimeFault, UpgradeToTls
+from ..flows.requests import Close, RuntimeFault
 from ..protocols.errors import ProtocolError
 from ..protocols.smtp.client import SmtpClient
-from ..protocols.smtp.commands import Command, Ehlo, Etrn, Quit
-from ..protocols.smtp.events import Answered, Greeted, Reply, SaidGoodbye
+from ..protocols.smtp.commands import Command, Etrn, Quit
+from ..protocols.smtp.events import Reply
+from .login.smtp import RefusedByServer, ask, connect, introduce, start_tls
 from .sources.access import Access, TlsMode
 
 GOOD = {
@@ -23,6 +24,7 @@ GOOD = {
     253: "Pending messages for {} started",
 }
 """Replies that are no failure (RFC 1985, section 5), in fetchmail's words."""
+WAY_OUT = 'use "ssl" for TLS from the first byte, or "sslproto \'\'" to go without'
 NOTHING_WAITS = 251
 BAD = {
     458: (ExitCode.PROTOCOL, "Unable to queue messages for node {}"),
@@ -72,15 +74,36 @@ class EtrnPoll:
 
     async def _greet(self) -> None:
         access, channel = self._access, self._channel
-        await Open(channel, access.address, access.timeout)
-        if access.tls is TlsMode.WRAPPED:
-            await UpgradeToTls(channel, access.trust, access.timeout)
-        greeting = await next_event(channel, access.timeout)
-        if not isinstance(greeting, Greeted) or greeting.reply.code != 220:
-            raise self._refusal(ExitCode.PROTOCOL, "the server turned us away")
-        reply = await self._say(Ehlo(self._helo_name))
-        if not reply.positive or b"ETRN" not in channel.machine.extensions:
+        wrapped = access.trust if access.tls is TlsMode.WRAPPED else None
+        try:
+            await connect(channel, access.address, access.timeout, wrapped)
+            await introduce(channel, self._helo_name, access.timeout)
+            await self._secure()
+        except RefusedByServer as refusal:
+            words = f"the server turned us away: {refusal}"
+            raise self._refusal(ExitCode.PROTOCOL, words) from None
+        if b"ETRN" not in channel.machine.extensions:
             raise self._refusal(ExitCode.PROTOCOL, "the server does not support ETRN")
+
+    async def _secure(self) -> None:
+        """Start TLS where the user asked for it. Raises PollFailed (SOCKET) where it is not there.
+
+        No secret is told here, so that nobody has to: fetchmail never does.
+        """
+        access, channel = self._access, self._channel
+        required = access.tls is TlsMode.REQUIRED and access.tls_asked
+        offered = b"STARTTLS" in channel.machine.extensions
+        if channel.tls or not (required or (access.tls is TlsMode.OFFERED and offered)):
+            return
+        if not offered:
+            words = f"the server offers no STARTTLS, which your configuration requires; {WAY_OUT}"
+            raise self._refusal(ExitCode.SOCKET, words)
+        try:
+            await start_tls(channel, access.trust, self._helo_name, access.timeout)
+        except RefusedByServer as refusal:
+            if required:
+                words = f"the server refuses STARTTLS ({refusal}); {WAY_OUT}"
+                raise self._refusal(ExitCode.SOCKET, words) from None
 
     async def _ask_for(self, domain: str) -> bool:
         """Ask for one domain; return whether to ask for the next one."""
@@ -96,10 +119,4 @@ class EtrnPoll:
         return PollFailed(code, f"{self._access.peer}: {problem}")
 
     async def _say(self, command: Command) -> Reply:
-        self._channel.machine.send(command)
-        while True:
-            match await next_event(self._channel, self._access.timeout):
-                case Answered(_, reply) | SaidGoodbye(reply):
-                    return reply
-                case _:
-                    pass
+        return await ask(self._channel, command, self._access.timeout)

@@ -43,16 +43,18 @@ class Policy(Record):
     antispam: frozenset[int] = frozenset()
 
 
-def fate_of(outcome: Outcome, policy: Policy) -> Fate:
+def fate_of(outcome: Outcome, policy: Policy, *, served_before: bool = False) -> Fate:
     """Return what becomes of a message that was not accepted.
 
-    ``softbounce`` keeps what nobody got. Where others got it, it cannot come again for all of
-    them: those it was refused for are the sender's affair, as with fetchmail.
+    ``softbounce`` keeps what nobody got. Where others got it, in an earlier poll maybe, it cannot
+    come again for all of them: those it was refused for are the sender's affair, as with fetchmail.
     """
     codes = {refusal.code for refusal in outcome.refusals}
     if outcome.verdict is not Verdict.REFUSED or not codes or min(codes) < 500:
         return Fate.KEEP
-    if not outcome.served and (policy.softbounce or AUTHENTICATION_REQUIRED in codes):
+    if not (outcome.served or served_before) and (
+        policy.softbounce or AUTHENTICATION_REQUIRED in codes
+    ):
         return Fate.KEEP
     spam = codes <= policy.antispam
     return Fate.DISCARD if spam and not policy.spambounce else Fate.RETURN

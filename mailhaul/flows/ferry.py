@@ -33,7 +33,7 @@ from .outcome import (
     Verdict,
 )
 from .pace import TooSlow
-from .report import Handled, Reading, Report, Said
+from .report import Handled, Reading, Report, Returned, Said
 from .requests import Note, RuntimeFault, Wait
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
@@ -250,7 +250,9 @@ class Ferry:
             await self._hear_verdict()
             await self._return_refused()
         offer = await self._offer(self._asked[0], packer.fingerprint)
-        parcel = await packer.parcel(message.size, offer)
+        # Which host of a hunt list takes the mail, and what its domain is, is known only then.
+        await self._sink.open()
+        parcel = await packer.parcel(message.size, offer, self._sink.domain)
         delivery: Delivery
         if isinstance(parcel, Outcome):
             delivery = Declined(parcel)
@@ -350,7 +352,8 @@ class Ferry:
     async def _record(self, last: Unanswered, outcome: Outcome) -> None:
         message, size = last.message, last.listed.size
         self._tried.add(message.uid)
-        fate = fate_of(outcome, self._account.policy)
+        served_before = last.packer.served_before
+        fate = fate_of(outcome, self._account.policy, served_before=served_before)
         if outcome.served:
             self._tally.accepted += 1
         if outcome.accepted or fate is Fate.DISCARD:
@@ -362,7 +365,8 @@ class Ferry:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
             self._refused.append(Refused(message, last.listed, outcome, last.packer))
-        flushed = (outcome.accepted or fate is not Fate.KEEP) and not self._account.keep
+        # What is to be returned stays until somebody was told.
+        flushed = (outcome.accepted or fate is Fate.DISCARD) and not self._account.keep
         self._report(Handled(message.number, outcome, flushed, fate, uid=message.uid, size=size))
         if not isinstance(last.delivery, Declined):
             self._note_mood(outcome)
@@ -393,17 +397,36 @@ class Ferry:
         """Tell the senders of refused messages. What cannot be told stays at the server."""
         refused, self._refused = self._refused, []
         for one in refused:
-            letter = one.packer.bounce(one.outcome, self._account.policy)
-            why = "there is nobody to tell"
-            if letter:
-                verdict = await post(self._sink, letter)
-                why = verdict.reason
-                if verdict.accepted:
-                    await self._take_over(one, one.outcome)
-                    continue
-            number = one.message.number
-            text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
-            self._report(Said(text, error=True))
+            if problems := await self._return(one):
+                number, why = one.message.number, "; ".join(problems)
+                text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
+                self._report(Said(text, error=True))
+
+    async def _return(self, one: Refused) -> list[str]:
+        """Tell the sender, or the postmaster where that is refused; return why nobody was told.
+
+        A sink that only delivers to people here (LMTP) refuses every sender elsewhere for good.
+        """
+        problems: list[str] = []
+        tried: tuple[bytes, ...] = ()
+        for in_place in (False, True):
+            policy = self._account.policy
+            letter = one.packer.bounce(one.outcome, policy, to_postmaster=in_place)
+            if letter is None or letter.recipients == tried:
+                break
+            tried = letter.recipients
+            answer = await post(self._sink, letter)
+            if answer.accepted:
+                message = one.message
+                await self._take_over(one, one.outcome)
+                self._report(
+                    Returned(message.number, tried, in_place, not self._account.keep, message.uid)
+                )
+                return []
+            problems.append(answer.reason)
+            if answer.verdict is not Verdict.REFUSED:
+                break
+        return problems or ["there is nobody to tell"]
 
     async def _settle(self) -> None:
         """Make the batch durable; only then ask the server to delete or mark."""

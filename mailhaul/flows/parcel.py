@@ -69,6 +69,10 @@ class Packer:
             self._line_ends = ForceCr() if treatment.force_cr else Identity()
         self._decoder: MimeDecoder | None = None
         self._beginning = b""
+        self._own: dict[bytes, bytes] = {}
+        self._domain = treatment.domain
+        self.served_before = False
+        """Whether some recipients of this message got it in an earlier poll."""
 
     @property
     def ready(self) -> bool:
@@ -110,18 +114,21 @@ class Packer:
             self._decoder = MimeDecoder(self._scanner.fields)
             self._decoder.feed(self._scanner.rest)
 
-    async def parcel(self, size: int, offer: Offer) -> Parcel | Outcome:
+    async def parcel(self, size: int, offer: Offer, domain: str | None = None) -> Parcel | Outcome:
         """Return envelope and header, or why nobody is to get the message.
 
-        ``size`` is what the source announced, in octets. Who got it earlier gets it no more.
+        ``size`` is what the source announced, in octets, and ``domain`` that of the sink, now that
+        it is open. Who got the message earlier gets it no more.
         """
+        self._domain = self._domain if domain is None else domain
         if objection := self._objection():
             return objection
         found = await self._recipients()
         if isinstance(found, Outcome):
             return found
         recipients, warning = found
-        left = tuple(each for each in recipients if each not in offer.served)
+        left = tuple(each for each in recipients if not self._is_served(each, offer))
+        self.served_before = len(left) < len(recipients)
         if not left:
             return Outcome(Verdict.ACCEPTED, "everybody has it already")
         header = outgoing_header(
@@ -135,7 +142,16 @@ class Packer:
         self._for_whom = left
         text = self._line_ends.feed(header)
         recoded = self._treatment.mime_decode
-        return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded)
+        names = tuple(self._name_of(each) for each in left)
+        return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded, names)
+
+    def _is_served(self, recipient: bytes, offer: Offer) -> bool:
+        """Whether somebody got the message before, by whichever listener of the hunt list."""
+        return recipient in offer.served or self._name_of(recipient) in offer.served
+
+    def _name_of(self, recipient: bytes) -> bytes:
+        """Return what the ledger calls a recipient: a local name is without the sink's domain."""
+        return self._own.get(recipient, recipient)
 
     def _objection(self) -> Outcome | None:
         """Say what in the header itself keeps the message from being handed on."""
@@ -188,7 +204,10 @@ class Packer:
 
     def _address(self, name: str, smtp_name: str | None = None) -> bytes:
         treatment = self._treatment
-        return recipient_address(name, treatment.domain, smtp_name, treatment.smtp_address)
+        address = recipient_address(name, self._domain, smtp_name, treatment.smtp_address)
+        if self._domain and not (treatment.smtp_address or smtp_name or "@" in name):
+            self._own[address] = address.rpartition(b"@")[0]
+        return address
 
     def _sender(self) -> bytes | None:
         treatment = self._treatment
@@ -203,10 +222,12 @@ class Packer:
             sender = fallback_sender(rules.user, rules.truename)
         return sender
 
-    def bounce(self, outcome: Outcome, policy: Policy) -> Parcel | None:
+    def bounce(
+        self, outcome: Outcome, policy: Policy, *, to_postmaster: bool = False
+    ) -> Parcel | None:
         """Return the message that tells of these refusals; None if there is nobody to tell.
 
-        It is for the sender, or for the postmaster where a sender must not be told.
+        It is for the sender, or for the postmaster where a sender must not be told, or cannot be.
         """
         from ..protocols.message.bounce import Failure, bounce
         from ..protocols.message.bounceable import no_bounce
@@ -215,7 +236,8 @@ class Packer:
         treatment = self._treatment
         sender = self._sender() or b""
         fields = self._scanner.fields
-        if not (tells_sender(outcome, policy) and fields) or no_bounce(sender, fields):
+        allowed = not to_postmaster and tells_sender(outcome, policy) and fields
+        if not allowed or no_bounce(sender, fields):
             sender = self._address(treatment.postmaster) if treatment.postmaster else b""
         if not sender or treatment.occasion is None:
             return None
@@ -226,7 +248,7 @@ class Packer:
         ]
         header = b"".join(field.raw for field in fields)
         text = bounce(treatment.occasion(), sender, failures, header)
-        return Parcel(b"", (sender,), text, len(text))
+        return Parcel(b"", (sender,), text, len(text), names=(self._name_of(sender),))
 
     def notice(
         self, account: str, limit: int, sizes: Mapping[str, Mapping[int, int]], *, deleted: bool
@@ -263,7 +285,7 @@ class Packer:
         text = notice(occasion, who)
         text = self._line_ends.feed(text) + self._line_ends.finish()
         name = occasion.message_id.partition(b"@")[0].decode("ascii")
-        return Parcel(b"", (who,), text, len(text), name)
+        return Parcel(b"", (who,), text, len(text), name, names=(self._name_of(who),))
 
     def beginning(self) -> bytes:
         """Return what came of the body along with the header."""

@@ -34,7 +34,8 @@ class Reading(Record):
 class Handled(Record):
     """The fate of a message that was read: what the sink said, and whether it is deleted.
 
-    Of one that was not accepted ``fate`` says why it may be deleted all the same. ``size`` is the
+    Of one that was not accepted ``fate`` says why it may be deleted all the same: at once, or once
+    it has been ``Returned``. ``size`` is the
     server's word for its octets.
     """
 
@@ -44,6 +45,16 @@ class Handled(Record):
     fate: Fate = Fate.KEEP
     uid: Uid = 0
     size: int = 0
+
+
+class Returned(Record):
+    """Somebody was told that a message was refused: its sender, or the postmaster ``in_place``."""
+
+    number: int
+    told: tuple[bytes, ...]
+    in_place: bool
+    flushed: bool
+    uid: Uid = 0
 
 
 class Skipped(Record):
@@ -69,5 +80,5 @@ class Said(Record):
     error: bool
 
 
-Event = Counted | Reading | Handled | Skipped | LimitReached | Said
+Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Said
 Report = Callable[[Event], None]

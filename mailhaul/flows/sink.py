@@ -17,7 +17,9 @@ class Parcel(Record):
     Addresses are without angle brackets; a sender of b"" is the null sender and None says
     that the message names none (only an MDA is told the difference). ``name`` is the ledger's
     for this offer, and ``again`` says that it was made before, in a run that did not hear a
-    verdict. ``recoded`` says that what is sent has quite another size.
+    verdict. ``recoded`` says that what is sent has quite another size. ``names`` is what the ledger
+    calls each recipient, if it matters: the bare local name of one at the sink's own domain, which
+    is another one at the next entry of a hunt list, and the same address for all others.
     """
 
     sender: bytes | None
@@ -27,6 +29,7 @@ class Parcel(Record):
     name: str = ""
     again: bool = False
     recoded: bool = False
+    names: tuple[bytes, ...] = ()
     _hidden = frozenset({"header"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -22,7 +22,19 @@ FAIR = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
 
-GateOf = Callable[[Address], trio.CapacityLimiter | None]
+class Gate(Protocol):
+    """What a connection waits for, such as a trio.CapacityLimiter."""
+
+    async def acquire_on_behalf_of(self, borrower: Any) -> None:
+        """Wait for a place."""
+        ...
+
+    def release_on_behalf_of(self, borrower: Any) -> None:
+        """Give it back."""
+        ...
+
+
+GateOf = Callable[[Address], Gate | None]
 """Says what bounds the connections to an address, if anything does."""
 
 
@@ -108,7 +120,7 @@ class Turns:
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
-        self._held: dict[Any, trio.CapacityLimiter] = {}
+        self._held: dict[Any, Gate] = {}
 
     async def before(self, request: Request[Any]) -> None:
         """Wait for a turn before a connection is opened; give it back as one is closed."""

@@ -6,11 +6,12 @@ import pytest
 
 from mailhaul.adapters.etrn import EtrnPoll
 from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.report import Event, Said
-from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
-from mailhaul.protocols.smtp.commands import Etrn, Heard, Quit
+from mailhaul.protocols.smtp.commands import Etrn, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
@@ -82,6 +83,66 @@ def test_a_server_without_etrn_is_told_apart() -> None:
         "server: the server does not support ETRN",
         [Quit()],
     )
+
+
+def ask_with_tls(
+    mode: TlsMode, *, asked: bool, offered: bool = True, refused: bool = False
+) -> tuple[ExitCode, str, list[str]]:
+    """Return exit code, what was said, and the commands heard, with "tls" where it began."""
+    heard: list[str] = []
+
+    def policy(command: Heard) -> Reply | None:
+        heard.append(type(command).__name__)
+        return Reply(454, (b"no TLS today",)) if refused and isinstance(command, StartTls) else None
+
+    async def serve(channel: Channel[SmtpServer]) -> None:
+        async def secure() -> None:
+            await Sleep(0)
+            channel.tls = True
+
+        await serve_smtp(channel, MemorySink(policy=policy), secure=secure if offered else None)
+
+    world = Simulation()
+    world.listen(HERE, lambda: SmtpServer(False, {b"ETRN": b""}), serve)
+    access = Access("server", HERE, "joe", None, mode, Trust("server"), tls_asked=asked)
+    poll = EtrnPoll(access, DOMAINS[:1], "client", lambda event: None)
+    try:
+        return world.run(poll.run()), "", heard
+    except PollFailed as failure:
+        return failure.code, str(failure), heard
+
+
+CLEAR = ["Ehlo", "Etrn", "Quit"]
+INSIDE = ["Ehlo", "StartTls", "Ehlo", "Etrn", "Quit"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "heard"),
+    [
+        (TlsMode.REQUIRED, True, INSIDE),
+        (TlsMode.OFFERED, False, INSIDE),
+        # A default is not the user's word: fetchmail asks in the clear, and no secret is told.
+        (TlsMode.REQUIRED, False, CLEAR),
+        (TlsMode.NEVER, False, CLEAR),
+    ],
+)
+def test_tls_is_spoken_where_the_user_asked_for_it(
+    mode: TlsMode, asked: bool, heard: list[str]
+) -> None:
+    assert ask_with_tls(mode, asked=asked) == (ExitCode.SUCCESS, "", heard)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_without_the_tls_that_was_asked_for_nothing_is_asked(refused: bool) -> None:
+    code, said, heard = ask_with_tls(TlsMode.REQUIRED, asked=True, offered=refused, refused=refused)
+    assert (code, "Etrn" in heard) == (ExitCode.SOCKET, False)
+    assert "STARTTLS" in said
+    assert "sslproto" in said
+
+
+def test_tls_that_may_be_and_is_refused_is_done_without() -> None:
+    code, _, heard = ask_with_tls(TlsMode.OFFERED, asked=False, refused=True)
+    assert (code, heard) == (ExitCode.SUCCESS, ["Ehlo", "StartTls", "Etrn", "Quit"])
 
 
 def test_a_server_that_hangs_up_is_a_failed_connection() -> None:

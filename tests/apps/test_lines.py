@@ -8,6 +8,7 @@ import pytest
 
 from mailhaul.apps.cli.lines import LONGEST, AccountLines, Lines, escape, status_line
 from mailhaul.flows.account import Account
+from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
 from mailhaul.flows.report import (
     Counted,
@@ -15,6 +16,7 @@ from mailhaul.flows.report import (
     Handled,
     LimitReached,
     Reading,
+    Returned,
     Said,
     Skipped,
 )
@@ -67,6 +69,29 @@ def test_a_refused_message_says_why_on_standard_error() -> None:
     out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False))
     assert out.endswith(" not flushed\n")
     assert err == "mailhaul: SMTP error: 550 no; the message stays on the server\n"
+
+
+@pytest.mark.parametrize(
+    ("returned", "line"),
+    [
+        (
+            Returned(3, (b"ann@x",), False, True),
+            "message kwm@true.example.org:3: a bounce was sent to <ann@x>, flushed",
+        ),
+        (
+            Returned(3, (b"boss@here",), True, False),
+            "message kwm@true.example.org:3: the sender cannot be told; a bounce was sent to "
+            "<boss@here>, not flushed",
+        ),
+    ],
+)
+def test_a_bounce_is_told_of_when_it_was_taken_and_not_before(
+    returned: Returned, line: str
+) -> None:
+    out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False, Fate.RETURN))
+    assert out.endswith(" not flushed\n")
+    assert err == "mailhaul: SMTP error: 550 no; a bounce is due\n"
+    assert printed(returned) == ("", f"mailhaul: {line}\n")
 
 
 def test_a_named_folder_is_named() -> None:

@@ -278,6 +278,7 @@ class Passing:
 
     header_octets = 6
     fingerprint = b""
+    served_before = False
 
     def __init__(self, _: Any) -> None:
         self.ready = False
@@ -290,7 +291,7 @@ class Passing:
     def scan_end(self) -> None:
         self.ready = True
 
-    async def parcel(self, size: int, offer: Offer) -> Parcel:
+    async def parcel(self, size: int, offer: Offer, domain: str | None = None) -> Parcel:
         who = (b"joe@localhost",)
         return Parcel(b"a@example.org", who, self.data, size, offer.name, offer.again)
 

@@ -74,7 +74,7 @@ class Daemon:
             Account("joe", "joe", "imap", "imap", limit=1000, **options),
             ImapSource(access, self.events.append),
             "smtp",
-            lambda: SmtpSink([Listener("sink", SMTP, False, "localhost")], "us", 20.0),
+            lambda: SmtpSink([Listener("sink", SMTP, False, "here")], "us", 20.0),
             SqliteLedger(str(self._folder / "ledger.db")),
             lambda sink: Packer(treatment),
             self.events.append,

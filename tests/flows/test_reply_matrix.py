@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Handled, Said
+from mailhaul.flows.report import Event, Handled, Returned, Said
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.serve.imap import serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
@@ -56,6 +57,7 @@ class World:
     pipelining: bool = True
     multidrop: bool = False
     postmaster: str = "boss"
+    clock: Callable[[], float] = time.time
     inbox: Mailbox = field(init=False)
     sink: MemorySink = field(default_factory=MemorySink)
     events: list[Event] = field(default_factory=list)
@@ -97,7 +99,7 @@ class World:
             ImapSource(access, self.events.append),
             "sink",
             lambda: SmtpSink([Listener("sink", SMTP, self.lmtp, "here")], "client", 20.0),
-            SqliteLedger(str(self.folder / "ledger.db")),
+            SqliteLedger(str(self.folder / "ledger.db"), self.clock),
             lambda _: Packer(treatment),
             self.events.append,
         )
@@ -208,6 +210,9 @@ def test_a_bounce_that_is_refused_keeps_the_message(tmp_path: Path) -> None:
     world.poll()
     assert len(world.inbox.messages) == 1
     assert "stays on the server: a bounce cannot be sent: RCPT TO:<ann@sender" in str(world.events)
+    assert "; RCPT TO:<boss@here>: 550 no" in str(world.events)
+    assert not any(isinstance(event, Returned) for event in world.events)
+    assert fates(world) == [("return", False)]
     # At the next poll it is tried again.
     world.sink.policy = None
     assert world.poll() is ExitCode.SUCCESS
@@ -263,7 +268,74 @@ def test_one_recipient_of_several_who_is_refused_is_the_senders_affair(
     assert world.delivered == [(b"joe@here", b"tom@here")]
     assert [one.recipients for one in world.bounces] == [(SENDER,)]
     assert world.inbox.messages == []
-    assert fates(world) == [("return", True)]
+    assert fates(world) == [("return", False)]
+    [returned] = [event for event in world.events if isinstance(event, Returned)]
+    assert (returned.told, returned.in_place, returned.flushed) == ((SENDER,), False, True)
+
+
+def only_people_here(heard: Heard) -> Reply | None:
+    """Refuse whoever is not one of ours, as an LMTP listener does."""
+    ours = {b"joe@here", b"tom@here", b"boss@here"}
+    stranger = isinstance(heard, Rcpt) and heard.recipient not in ours
+    return Reply(550, (b"5.1.1 no such user",)) if stranger else None
+
+
+@pytest.mark.parametrize("lmtp", [True, False])
+@pytest.mark.parametrize("softbounce", [True, False])
+def test_where_no_bounce_can_go_out_the_postmaster_is_told_in_place_of_the_sender(
+    tmp_path: Path, lmtp: bool, softbounce: bool
+) -> None:
+    policy = Policy(softbounce=softbounce)
+    world = World(tmp_path, [message(ENVELOPE)], policy, lmtp=lmtp, multidrop=True)
+    world.sink.policy = only_people_here
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.delivered == [(b"joe@here", b"tom@here")]
+    assert [one.recipients for one in world.bounces] == [(b"boss@here",)]
+    assert world.inbox.messages == []
+    [returned] = [event for event in world.events if isinstance(event, Returned)]
+    assert (returned.in_place, returned.flushed) == (True, True)
+    assert not any(isinstance(event, Said) and event.error for event in world.events)
+
+
+def test_a_bounce_that_is_put_off_is_tried_again_though_only_the_refused_one_is_left(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, [message(ENVELOPE)], Policy(), multidrop=True, lmtp=True)
+
+    def busy(heard: Heard) -> Reply | None:
+        if isinstance(heard, Mail) and not heard.sender:
+            return Reply(451, (b"4.3.2 later",))
+        return only_people_here(heard)
+
+    world.sink.policy = busy
+    world.poll()
+    assert (len(world.inbox.messages), world.bounces) == (1, [])
+    world.sink.policy = only_people_here
+    world.poll()
+    assert world.delivered == [(b"joe@here", b"tom@here")]
+    assert [one.recipients for one in world.bounces] == [(b"boss@here",)]
+    assert world.inbox.messages == []
+
+
+def test_where_the_postmaster_is_refused_as_well_the_message_comes_last_and_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    now = [1_000_000.0]
+    world = World(
+        tmp_path, [message(ENVELOPE)], Policy(), multidrop=True, lmtp=True, clock=lambda: now[0]
+    )
+    for _ in range(12):
+        world.sink.policy = lambda heard: (
+            only_people_here(heard) if heard != Rcpt(b"boss@here") else Reply(550, (b"no",))
+        )
+        other = message(ENVELOPE.replace(b", ann@server", b""), b"n@x.example")
+        world.inbox.append(other)
+        world.poll()
+        now[0] += 8 * 3600
+    assert len(world.inbox.messages) == 1
+    assert "is set aside after 10 refusals" in str(world.events)
+    assert "1 message(s) in quarantine" in str(world.events)
+    assert world.delivered.count((b"joe@here", b"tom@here")) == 13
 
 
 def test_one_recipient_of_several_who_is_put_off_is_asked_for_alone_next_time(

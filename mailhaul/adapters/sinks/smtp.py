@@ -1,12 +1,15 @@
 """SMTP and LMTP as sinks: over TCP, a UNIX socket, or the pipe of a ``plugout`` command.
 
 One connection serves all messages of a poll. Where the server allows pipelining (RFC 2920),
-MAIL, RCPT and DATA of a message travel behind the final dot of the one before.
+MAIL, RCPT and DATA of a message travel right after the final dot of the one before.
+
+A verdict counts only while replies and commands are in step. So a RSET travels with the final dot:
+the reply to it cannot be a refusal, and a reply too many before it would make it one. And a verdict
+is held until nothing is outstanding: a reply too few would leave the last command unanswered.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +18,26 @@ from typing import TYPE_CHECKING, Any
 from ...flows.channel import Channel, Program, describe, next_event
 from ...flows.outcome import SinkUnavailable
 from ...flows.pace import Pace
-from ...flows.requests import Address, Close, Open, RuntimeFault, Wait
+from ...flows.requests import Address, Close, RuntimeFault, Tcp, TimedOut, Trust, Wait
 from ...flows.sink import Delivery, Parcel
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData, Trace
-from ...protocols.sasl.exchange import Challenge
-from ...protocols.smtp.client import SmtpClient
-from ...protocols.smtp.commands import Ehlo, Helo, Quit
-from ...protocols.smtp.events import Answered, Closed, Greeted, Reply, SaidGoodbye
-from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, SmtpDelivery, spoken
+from ...protocols.smtp.client import SmtpClient, ends_text
+from ...protocols.smtp.commands import Bdat, Quit
+from ...protocols.smtp.events import Answered, Closed, SaidGoodbye
+from ...protocols.smtp.replies import OutOfStep
+from ...protocols.smtp.reply_codes import is_positive
+from ..login.smtp import (
+    RefusedByServer,
+    connect,
+    introduce,
+    is_local,
+    log_in,
+    reply_text,
+    start_tls,
+    ways_in,
+)
+from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, Shift, SmtpDelivery
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
@@ -70,6 +84,8 @@ class SmtpSink:
         self._listener = listeners[0]
         self.channel: Channel[SmtpClient] = self._new_channel(self._listener)
         self._deliveries: deque[SmtpDelivery] = deque()
+        self._held: list[SmtpDelivery] = []
+        self._without_ehlo: set[Listener] = set()
         self._unusable = True
         self.transaction_open = False
         """Whether MAIL was sent and neither a text nor RSET has ended it."""
@@ -110,74 +126,47 @@ class SmtpSink:
 
     async def _greet(self, listener: Listener) -> None:
         """Open one listener and introduce ourselves, by HELO if EHLO is not understood."""
+        plain = listener in self._without_ehlo
         await self._connect(listener)
         try:
-            refusal = await self._introduce(Ehlo(self._helo_name))
+            await introduce(self.channel, self._helo_name, self._patience, plain=plain)
+        except RefusedByServer:
+            raise
         except ProtocolError:
-            # Some old servers hang up on EHLO: come back and say HELO (RFC 5321, 3.2).
-            if listener.lmtp:
+            # Some old servers hang up on EHLO, and some answer it as if it were several commands:
+            # come back and say HELO (RFC 5321, 3.2).
+            if listener.lmtp or plain:
                 raise
             await self._hang_up()
             await self._connect(listener)
-            refusal = await self._introduce(Helo(self._helo_name))
-        if refusal and not listener.lmtp:
-            refusal = await self._introduce(Helo(self._helo_name))
-        if refusal:
-            raise RefusedByListener(refusal)
+            await introduce(self.channel, self._helo_name, self._patience, plain=True)
         if self._credentials:
-            await self._log_in(self._credentials)
+            await self._log_in(listener, self._credentials)
 
-    async def _log_in(self, held: Credentials) -> None:
-        """Log in, or leave: who set a password does not want to go on without it."""
-        from ...flows.authenticate import authenticate
-        from ...protocols.sasl.choose import choose, make_client
-        from ...protocols.sasl.errors import SaslError
+    async def _log_in(self, listener: Listener, held: Credentials) -> None:
+        """Log in, or leave: whoever set a password does not want to go on without it.
 
-        announced = self.channel.machine.extensions.get(b"AUTH", b"").upper().split()
-        ways = choose(announced, held, protected=self.channel.tls, plain_in_clear=True)
-        if not ways:
-            raise NotLoggedIn("the listener offers no way to log in (AUTH)")
-        nonce = os.urandom(18).hex().encode("ascii")
-        mechanism = make_client(ways[0], held, nonce=nonce, announced=announced)
-        answer, fault = await authenticate(self.channel, mechanism, self._decision)
-        try:
-            if answer.reply.positive:
-                mechanism.finish()
-        except SaslError as error:
-            fault = error
-        if fault:
-            raise NotLoggedIn(f"{ways[0].decode('ascii')} went wrong: {fault.problem}")
-        if not answer.reply.positive:
-            raise RefusedByListener(answer.reply)
-
-    async def _decision(self) -> Answered | Challenge:
-        """Wait for a challenge, or for the answer to AUTH."""
-        while True:
-            event = await next_event(self.channel, max(self._timeout, COMMAND_SECONDS))
-            if isinstance(event, Answered | Challenge):
-                return event
+        Where others could read along, TLS comes first. Nobody said whose certificate to expect: it
+        keeps out those who listen, and not one who sits in between.
+        """
+        channel, address = self.channel, listener.address
+        local = is_local(channel, address)
+        offered = b"STARTTLS" in channel.machine.extensions
+        if offered and not (local and ways_in(channel, held, may_show=True)):
+            name = address.host if isinstance(address, Tcp) else listener.domain
+            trust = Trust(name, verify=False)
+            await start_tls(channel, trust, self._helo_name, self._patience)
+        await log_in(channel, held, self._patience, may_show=local)
 
     async def _connect(self, listener: Listener) -> None:
         self._listener = listener
         self.channel = self._new_channel(listener)
-        patience = max(self._timeout, COMMAND_SECONDS)
-        await Open(self.channel, listener.address, patience)
-        while True:
-            match await next_event(self.channel, patience):
-                case Greeted(reply) if reply.code == 220:
-                    return
-                case Greeted(reply) | SaidGoodbye(reply):
-                    raise RefusedByListener(reply)
-                case _:
-                    pass
+        await connect(self.channel, listener.address, self._patience)
 
-    async def _introduce(self, command: Ehlo | Helo) -> Reply | None:
-        """Say EHLO, LHLO or HELO; return the reply if it is a refusal."""
-        self.channel.machine.send(command)
-        while True:
-            event = await next_event(self.channel, max(self._timeout, COMMAND_SECONDS))
-            if isinstance(event, Answered):
-                return None if event.reply.positive else event.reply
+    @property
+    def _patience(self) -> float:
+        """Seconds that the listener has for each answer before there is mail."""
+        return max(self._timeout, COMMAND_SECONDS)
 
     async def close(self) -> None:
         """Say QUIT, if there is still somebody to say it to."""
@@ -202,21 +191,21 @@ class SmtpSink:
     # Messages
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin with a message; behind the last one where the listener allows that."""
+        """Begin with a message; after the last one at once where the listener allows that."""
         self.hear()
         if self._batch_limit and self._batch == self._batch_limit:
             await self._begin_batch()
         await self.open()
         self._batch += 1
         delivery = SmtpDelivery(self, parcel)
-        if self.pipelining:
+        if self.pipelining and self.free:
             delivery.send_envelope()
         return delivery
 
     async def _begin_batch(self) -> None:
         """Leave the listener as soon as it has said all that it owes."""
-        while self._deliveries:
-            await self._deliveries[0].outcome()
+        for delivery in [*self._held, *self._deliveries]:
+            await delivery.outcome()
         await self.close()
 
     @property
@@ -225,13 +214,31 @@ class SmtpSink:
         return b"PIPELINING" in self.channel.machine.extensions
 
     @property
+    def free(self) -> bool:
+        """Whether the next envelope may go: not before the end of a text is answered, where its
+        reply could be taken for that answer.
+        """
+        machine = self.channel.machine
+        texts = [command for command in machine.outstanding if ends_text(command)]
+        return not texts or not (machine.lmtp or isinstance(texts[0], Bdat))
+
+    @property
+    def usable(self) -> bool:
+        """Whether messages can go by this connection."""
+        return not self._unusable
+
+    @property
     def in_text(self) -> bool:
         """Whether the connection stands inside a message's text."""
         return self.channel.open and self.channel.machine.state == "body"
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return the channel while it is open: its news is the verdict, or a good-bye."""
-        return [self.channel] if self.channel.open else []
+        """Return the channel while it is of use: its news is the verdict, or a good-bye.
+
+        What has come is taken in first: a listener that talks without end is not listened to.
+        """
+        self.hear()
+        return [self.channel] if self.channel.open and self.usable else []
 
     def enter(self, delivery: SmtpDelivery) -> None:
         """Queue a delivery for the replies to come."""
@@ -242,6 +249,15 @@ class SmtpSink:
         if delivery in self._deliveries:
             self._deliveries.remove(delivery)
 
+    def hold(self, delivery: SmtpDelivery) -> None:
+        """Keep a verdict back until every reply that is due has come.
+
+        Were one missing, each would be taken for that of the command before, and a message would
+        be accepted by the reply to another's envelope.
+        """
+        self.leave(delivery)
+        self._held.append(delivery)
+
     def hear(self) -> None:
         """Take in what the listener has said so far; replies come in the order of commands."""
         try:
@@ -250,41 +266,51 @@ class SmtpSink:
                     case Answered() if self._deliveries:
                         self._deliveries[0].hear(event)
                     case SaidGoodbye(reply):
-                        self.lose(spoken(reply))
+                        self.lose(reply_text(reply))
                     case Closed():
                         self.lose("the connection was closed")
                     case _:
                         pass
+        except OutOfStep as fault:
+            self._note_disorder()
+            shift = Shift.MISSING
+            if fault.too_many:
+                shift = Shift.ACCEPTANCE if is_positive(fault.code) else Shift.REFUSAL
+            self.lose(describe(self.channel, fault), shift)
         except ProtocolError as error:
             self.lose(describe(self.channel, error))
+        if self._held and not self.channel.machine.outstanding:
+            held, self._held = self._held, []
+            for delivery in held:
+                delivery.release()
+
+    def _note_disorder(self) -> None:
+        """Say HELO next time to a listener that never came as far as taking a message."""
+        if not (self.has_taken or self._listener.lmtp):
+            self._without_ehlo.add(self._listener)
 
     async def wait(self, patience: float) -> None:
         """Wait for the listener. A silence that is too long loses the connection."""
         try:
             await Wait([self.channel], max(self._timeout, patience))
         except RuntimeFault as error:
-            self.lose(describe(self.channel, error))
+            # A reply that does not come may be one that was left out before.
+            shift = Shift.MISSING if isinstance(error, TimedOut) else Shift.NONE
+            self.lose(describe(self.channel, error), shift)
             await self._hang_up()
 
-    def lose(self, why: str) -> None:
-        """The connection is of no more use: what it still owed is not known to be accepted."""
+    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
+        """The connection is no longer usable: what it still owed is not known to be accepted.
+
+        ``shift`` says whether each reply until now was for the command that it seemed to be for.
+        """
         deliveries, self._deliveries = self._deliveries, deque()
-        for delivery in deliveries:
-            delivery.lose(why)
+        held, self._held = self._held, []
         self._unusable = True
+        for delivery in [*held, *deliveries]:
+            delivery.lose(why, shift)
 
     async def drop(self, why: str) -> None:
         """Close the connection at once."""
         self.lose(why)
         await self._hang_up()
-
-
-class RefusedByListener(ProtocolError):
-    """The listener does not want to talk to us."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(spoken(reply))
-
-
-class NotLoggedIn(ProtocolError):
-    """The listener does not know us; the text is for people."""

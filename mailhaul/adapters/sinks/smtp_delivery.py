@@ -8,6 +8,7 @@ in it can mean anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...flows.outcome import Outcome, Refusal, Verdict
@@ -15,9 +16,11 @@ from ...flows.sink import Parcel
 from ...flows.source import Complete
 from ...protocols.dots import normalized
 from ...protocols.errors import LocalProtocolError
+from ...protocols.message.hosts import domain_part
 from ...protocols.smtp.command_lines import encode_command, offers_binary
 from ...protocols.smtp.commands import Bdat, BodyChunk, Data, EndOfData, Mail, Rcpt, Rset
 from ...protocols.smtp.events import Answered, Reply
+from ..login.smtp import reply_text, shown
 
 if TYPE_CHECKING:
     from .smtp import SmtpSink
@@ -25,12 +28,23 @@ if TYPE_CHECKING:
 COMMAND_SECONDS = 300.0
 DOT_SECONDS = 600.0
 """What RFC 5321, 4.5.3.2 grants a server at least; a shorter ``timeout`` never cuts it."""
+SYNTAX = 50
+"""First digits of the replies that are about a command and never about mail (RFC 5321, 4.2.1)."""
 CHUNK = 256 * 1024
 """Octets of a BDAT."""
 MAX_PIPELINED = 500
 """Recipients that are named in one go."""
 CHUNKS_AHEAD = 4
 """Chunks that may go before the answer to the first of them, where that is allowed at all."""
+
+
+class Shift(Enum):
+    """How replies came out of step with commands, as far as it is known."""
+
+    NONE = "none"
+    MISSING = "a reply is missing"
+    ACCEPTANCE = "one acceptance too many"
+    REFUSAL = "one refusal too many"
 
 
 class SmtpDelivery:
@@ -42,7 +56,12 @@ class SmtpDelivery:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
+        domain = self._sink.domain
+        self._recipients = recipients_at(self._parcel, domain)
         self._verdict: Outcome | None = None
+        self._concluded: Outcome | None = None
+        self._marked = False
+        self._text_refused = False
         self._lost = False
         self._refusal: tuple[Verdict, str] | None = None
         self._refusals: list[Refusal] = []
@@ -98,18 +117,20 @@ class SmtpDelivery:
         parcel = self._parcel
         reset = [Rset()] if self._sink.transaction_open else []
         offered = b"SMTPUTF8" in self._sink.channel.machine.extensions
-        utf8 = offered and not all(recipient.isascii() for recipient in parcel.recipients)
+        utf8 = offered and not all(recipient.isascii() for recipient in self._recipients)
         size = None if parcel.recoded else parcel.size or None
         body = b"BINARYMIME" if self._chunked else b"8BITMIME"
         mail = Mail(parcel.sender or b"", size, body, utf8)
-        recipients = [Rcpt(recipient) for recipient in parcel.recipients]
+        recipients = [Rcpt(recipient) for recipient in self._recipients]
         return [*reset, mail, *recipients, *([] if self._chunked else [Data()])]
 
     def _say(self, command: Rset | Mail | Rcpt | Data | Bdat | BodyChunk | EndOfData) -> None:
-        """Send something; a connection that is in no state for it is of no more use."""
+        """Send something; a connection that is in no state for it is no longer usable."""
         try:
             self._sink.channel.machine.send(command)
         except LocalProtocolError as error:
+            # What came unasked says more about it.
+            self._sink.hear()
             self._sink.lose(str(error))
             self.lose(str(error))
             return
@@ -124,16 +145,19 @@ class SmtpDelivery:
     async def ready(self) -> bool:
         """Wait until text may be fed; False when the sink has already refused.
 
-        A connection that was lost while it idled is opened once more: no text has been fed.
+        A connection that was lost while it idled is opened once more: no text has been fed. It may
+        lead to another listener, whose local names have another domain.
         """
         await self._negotiate()
         if self._lost:
-            self._begin_anew()
             await self._sink.open()
+            self._begin_anew()
             await self._negotiate()
         return self._go_ahead
 
     async def _negotiate(self) -> None:
+        if not self._envelope_sent and not await self._may_begin():
+            return
         if not self._envelope_sent and self._sink.pipelining:
             self.send_envelope()
         if self._envelope_sent:
@@ -150,6 +174,17 @@ class SmtpDelivery:
             await self._until(lambda: not self._sink.channel.machine.outstanding)
             if isinstance(command, Mail) and self._refusal:
                 self._conclude()
+
+    async def _may_begin(self) -> bool:
+        """Wait until the listener has answered the text before; False if it is gone by then."""
+        sink = self._sink
+        sink.hear()
+        while sink.usable and not sink.free:
+            await sink.wait(DOT_SECONDS)
+            sink.hear()
+        if not sink.usable and self._verdict is None:
+            self.lose("the connection was lost before the message")
+        return self._verdict is None
 
     # Text
 
@@ -170,9 +205,22 @@ class SmtpDelivery:
         del proof
         if self._chunked:
             await self._send_chunk(len(self._held), last=True)
-        elif self._verdict is None:
-            self._completed = True
-            self._say(EndOfData())
+        else:
+            # What was said inside the text is not to be taken for the answer to its end.
+            self._sink.hear()
+            if self._verdict is None:
+                self._completed = True
+                self._say(EndOfData())
+        machine = self._sink.channel.machine
+        several = machine.lmtp and (self._chunked or len(self._taken) > 1)
+        if self._sink.pipelining and not several:
+            self._mark()
+
+    def _mark(self) -> None:
+        """Let a RSET follow: by the reply to it we know that the verdict was for this text."""
+        if self._verdict is None and self._completed and not self._marked:
+            self._marked = True
+            self._say(Rset())
 
     async def _send_chunk(self, size: int, *, last: bool = False) -> None:
         """Send some octets of what is held, once those before them are answered well enough."""
@@ -222,7 +270,7 @@ class SmtpDelivery:
                 # What is said to the rest of the envelope follows from this, and is not about it.
                 self._sender_refused = True
                 self._note(reply)
-                self._refuse(verdict_of(reply), f"MAIL FROM: {spoken(reply)}")
+                self._refuse(verdict_of(reply), f"MAIL FROM: {reply_text(reply)}")
             case Rcpt(recipient):
                 self._hear_recipient(recipient, reply)
             case Data():
@@ -232,16 +280,33 @@ class SmtpDelivery:
                 self._hear_early(reply)
             case EndOfData() | Bdat(last=True):
                 self._hear_end(answer)
+            case Rset():
+                self._hear_reset(reply)
             case _:
                 pass
         if reply.code == 421:
-            self._sink.lose(spoken(reply))
+            self._sink.lose(reply_text(reply))
+
+    def _hear_reset(self, reply: Reply) -> None:
+        """Take the reply to RSET: it is never a refusal, unless it was meant for the text.
+
+        Some listeners do not know the command, and 421 can be said at any time. One that goes on
+        with the transaction before this message is asked on a new connection.
+        """
+        if not (self._marked or reply.positive):
+            self._sink.lose(f"RSET: {reply_text(reply)}")
+            return
+        if reply.positive or reply.code // 10 == SYNTAX or reply.code == 421:
+            if self._concluded:
+                self._sink.hold(self)
+            return
+        self._sink.lose(f"RSET was answered out of step: {reply_text(reply)}", Shift.REFUSAL)
 
     def _hear_recipient(self, recipient: bytes, reply: Reply) -> None:
         self._heard += 1
         if not self._sender_refused:
             self._judge_recipient(recipient, reply)
-        if self._chunked and self._heard == len(self._parcel.recipients):
+        if self._chunked and self._heard == len(self._recipients):
             # No DATA will say whether text is wanted.
             self._go_ahead = bool(self._taken)
             if not self._taken:
@@ -252,9 +317,9 @@ class SmtpDelivery:
             self._taken.append(recipient)
             return
         verdict = verdict_of(reply)
-        self._results.append((decoded(recipient), verdict))
+        self._results.append((self._name_of(recipient), verdict))
         self._note(reply, recipient)
-        self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {spoken(reply)}")
+        self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {reply_text(reply)}")
 
     def _hear_data(self, reply: Reply) -> None:
         if reply.code == 354 and self._sink.in_text:
@@ -268,7 +333,9 @@ class SmtpDelivery:
         # Anything but 354, a 250 too, is no permission; and no text was sent.
         if self._taken:
             self._note(reply)
-            self._refuse(Verdict.POSTPONED if reply.positive else verdict_of(reply), spoken(reply))
+            self._refuse(
+                Verdict.POSTPONED if reply.positive else verdict_of(reply), reply_text(reply)
+            )
         self._conclude()
 
     def _hear_end(self, answer: Answered) -> None:
@@ -283,17 +350,28 @@ class SmtpDelivery:
         if verdict is Verdict.ACCEPTED and not answer.accepts:
             verdict = Verdict.POSTPONED
         if verdict is not Verdict.ACCEPTED:
+            self._text_refused = True
             self._note(answer.reply, answer.recipient)
-            self._refuse(verdict, spoken(answer.reply))
+            self._refuse(verdict, reply_text(answer.reply))
         self._sink.has_taken |= verdict is Verdict.ACCEPTED
         named = [answer.recipient] if answer.recipient is not None else self._taken
-        self._results += [(decoded(recipient), verdict) for recipient in named]
-        if len(self._results) >= len(self._parcel.recipients):
-            self._conclude()
+        self._results += [(self._name_of(recipient), verdict) for recipient in named]
+        if len(self._results) < len(self._recipients):
+            return
+        self._concluded = self._outcome()
+        if self._chunked:
+            self._mark()
+        if not self._marked:
+            self._sink.hold(self)
+
+    def _name_of(self, recipient: bytes) -> str:
+        """Return what the ledger calls a recipient: the same at every listener."""
+        names = self._parcel.names or self._recipients
+        return decoded(dict(zip(self._recipients, names, strict=True)).get(recipient, recipient))
 
     def _hear_early(self, reply: Reply) -> None:
         """Take what is said in the middle of the text: whatever it is, it is not acceptance."""
-        self._refuse(Verdict.REFUSED if reply.code >= 500 else Verdict.POSTPONED, spoken(reply))
+        self._refuse(Verdict.REFUSED if reply.code >= 500 else Verdict.POSTPONED, reply_text(reply))
         self._conclude()
         # Whatever is said now could be taken for text: only a new connection helps.
         self._sink.lose("the listener spoke inside the text")
@@ -309,17 +387,35 @@ class SmtpDelivery:
         ):
             self._refusal = (verdict, why)
 
+    def _outcome(self) -> Outcome:
+        verdict, why = self._refusal or (Verdict.ACCEPTED, "")
+        return Outcome(verdict, why, tuple(self._results), tuple(self._refusals))
+
     def _conclude(self) -> None:
         if self._verdict is None:
-            verdict, why = self._refusal or (Verdict.ACCEPTED, "")
-            self._verdict = Outcome(verdict, why, tuple(self._results), tuple(self._refusals))
+            self._verdict = self._outcome()
         self._sink.leave(self)
 
-    def lose(self, why: str) -> None:
-        """The connection is gone before the verdict: the message is asked about again later."""
+    def release(self) -> None:
+        """Every reply has come: the verdict counts."""
         if self._verdict is None:
-            self._lost = not (self._go_ahead or self._refusal)
-            self._verdict = Outcome(Verdict.POSTPONED, why, tuple(self._results))
+            self._verdict = self._concluded
+
+    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
+        """The connection is gone before the verdict: the message is asked about again later.
+
+        A verdict that was heard counts, but not where replies are out of step. One acceptance too
+        many does no harm where nothing but acceptance was heard: whichever of them was meant.
+        """
+        if self._verdict is not None:
+            return
+        harmless = shift is Shift.ACCEPTANCE and not self._text_refused
+        if self._concluded and (shift is Shift.NONE or harmless):
+            self._verdict = self._concluded
+            return
+        self._lost = not (self._go_ahead or self._refusal)
+        known = () if self._concluded else tuple(self._results)
+        self._verdict = Outcome(Verdict.POSTPONED, why, known)
 
 
 def verdict_of(reply: Reply) -> Verdict:
@@ -329,17 +425,19 @@ def verdict_of(reply: Reply) -> Verdict:
     return Verdict.REFUSED if 500 <= reply.code <= 599 else Verdict.POSTPONED
 
 
-def spoken(reply: Reply) -> str:
-    """Return a reply as one line of text."""
-    text = b" ".join(line.strip() for line in reply.lines)
-    return f"{reply.code} {shown(text)}".strip()
+def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
+    """Return the recipients of a parcel where local names have this domain.
+
+    It may have been made for another entry of the hunt list.
+    """
+    if not parcel.names:
+        return parcel.recipients
+    return tuple(
+        recipient if recipient == name else name + b"@" + domain_part(domain)
+        for recipient, name in zip(parcel.recipients, parcel.names, strict=True)
+    )
 
 
 def decoded(address: bytes) -> str:
     """Return an address as text, from which it can be made again."""
     return address.decode("utf-8", "surrogateescape")
-
-
-def shown(text: bytes) -> str:
-    """Return bytes from the wire as text, cut to a length that fits a line."""
-    return text[:300].decode("utf-8", "replace")

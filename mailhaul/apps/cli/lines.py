@@ -11,12 +11,21 @@ from typing import TextIO, assert_never
 from ...flows.account import Account
 from ...flows.fate import Fate
 from ...flows.outcome import ExitCode, Outcome
-from ...flows.report import Counted, Event, Handled, LimitReached, Reading, Said, Skipped
-from ...flows.source import in_words
+from ...flows.report import (
+    Counted,
+    Event,
+    Handled,
+    LimitReached,
+    Reading,
+    Returned,
+    Said,
+    Skipped,
+)
+from ...flows.source import Uid, in_words
 
 WHAT_FOLLOWS = {
     Fate.KEEP: "the message stays on the server",
-    Fate.RETURN: "a bounce is sent",
+    Fate.RETURN: "a bounce is due",
     Fate.DISCARD: "the message is dropped as spam",
 }
 PROGRAM = "mailhaul"
@@ -321,6 +330,14 @@ class AccountLines:
                     lines.complain(self._error(outcome, what_follows))
                 if outcome.warning:
                     lines.complain(f"{self._sink} warning: {outcome.warning}")
+            case Returned(number, told, in_place, flushed, uid):
+                whom = ", ".join(f"<{one.decode('utf-8', 'replace')}>" for one in told)
+                why = "the sender cannot be told; " if in_place else ""
+                fate = "flushed" if flushed else "not flushed"
+                lines.complain(
+                    f"message {self._whose}:{number}: {why}a bounce was sent to {whom}, {fate}"
+                )
+                lines.record(self._returned(uid, flushed))
             case Skipped(number, size, reason, flushed):
                 details = f" ({size} octets) ({reason})" if reason else ""
                 fate = "flushed" if flushed else "not flushed"
@@ -361,6 +378,17 @@ class AccountLines:
             "reason": outcome.reason,
             "recipients": [verdict.value for _, verdict in outcome.recipients],
             "deleted": handled.flushed,
+        }
+
+    def _returned(self, uid: Uid, flushed: bool) -> dict[str, object]:
+        """Return that a refused message is over; who was told is nobody else's affair."""
+        return {
+            "account": f"{self._account.user}@{self._account.pollname}",
+            "folder": self._mailbox,
+            "uid": in_words(uid),
+            "sink": self._sink,
+            "outcome": "returned",
+            "deleted": flushed,
         }
 
     def _error(self, outcome: Outcome, fate: Fate) -> str:

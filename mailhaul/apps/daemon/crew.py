@@ -1,4 +1,4 @@
-"""Polls side by side: bounded in total, for each server and for each listener.
+"""Polls side by side: bounded in total, for each server and for each listener (places.py).
 
 One account's trouble is its own: a server that stalls holds one place among its like, and no
 other's.
@@ -24,6 +24,7 @@ from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
 from ..cli.polling import failed, poll_account, saying, whose
 from .login_notice import login_notice
+from .places import ListenerPlaces, Share
 from .watching import Told, watch
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Crew:
         self.around = around
         self._total = trio.CapacityLimiter(total)
         self._servers: dict[str, trio.CapacityLimiter] = {}
-        self._listeners: dict[Address, trio.CapacityLimiter] = {}
+        self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._passwords = trio.CapacityLimiter(ASKING)
         self._alone = Alone()
@@ -96,7 +97,7 @@ class Crew:
             ):
                 hooks.begun()
                 flow = poll_account(settings, self._around_of(lines, hooks), lines)
-                return await self._run(flow)
+                return await self._run(flow, settings)
 
     async def watch(
         self,
@@ -128,7 +129,7 @@ class Crew:
             await turn.begin()
             around = self._around_of(lines, hooks)
             flow = watch(settings, around, lines, arrived, hooks.begun)
-            return await self._run(flow)
+            return await self._run(flow, settings)
         finally:
             turn.end()
 
@@ -137,11 +138,12 @@ class Crew:
         lines = lines.of(whose(settings))
         self._register(settings)
         around = self._around_of(lines, NO_HOOKS)
-        return await self._run(login_notice(settings, around, refused=refused))
+        return await self._run(login_notice(settings, around, refused=refused), settings)
 
-    async def _run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
+    async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
         engine = Engine(trio.current_time, self.around.witness)
-        return await runtime.run(flow, engine, self._gate, self._desk, self._threads)
+        gate = self._gate(settings)
+        return await runtime.run(flow, engine, gate, self._desk, self._threads)
 
     def _around_of(self, lines: Lines, hooks: PollHooks) -> Surroundings:
         """Return what a poll needs that begins now."""
@@ -177,10 +179,18 @@ class Crew:
             # Settings that cannot work are the poll's to complain of.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
-                self._listeners.setdefault(address, trio.CapacityLimiter(PER_LISTENER))
+                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
+                    settings.host
+                )
 
-    def _gate(self, address: Address) -> trio.CapacityLimiter | None:
-        return self._listeners.get(address)
+    def _gate(self, settings: AccountSettings) -> runtime.GateOf:
+        """Return what the connections of an account wait for."""
+
+        def gate(address: Address) -> Share | None:
+            places = self._listeners.get(address)
+            return places.share(settings.host) if places else None
+
+        return gate
 
 
 class Turn:

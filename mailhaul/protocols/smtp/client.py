@@ -13,9 +13,14 @@ Rules for its user:
   ``cut-short``: nothing more may be sent, since the server might take it for text or, worse,
   text for commands. What it still says is ignored; the connection has to be closed.
 * After a 421, asked for or not, only Quit may be sent.
-* Behind Bdat exactly as many octets as it announced have to go as BodyChunk; a reply that comes
+* After Bdat exactly as many octets as it announced have to go as BodyChunk; a reply that comes
   meanwhile changes nothing about that. When one chunk is refused the message is lost: no further
   Bdat is allowed, and Rset ends the transaction (RFC 3030, section 2).
+* Nothing may be sent while LMTP owes several answers to one text, and after the last Bdat only
+  Rset: a reply too few must not let the next command's reply count as acceptance.
+* A reply that no server gives to this command (354 to MAIL, 250 to DATA) raises OutOfStep, and so
+  does a reply that no command waits for: one was left out or came twice, and which one is not
+  known. ``send`` refuses while something unasked is there to be read.
 """
 
 from __future__ import annotations
@@ -61,7 +66,8 @@ from .commands import (
     Vrfy,
 )
 from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsReady
-from .replies import ReplyReader
+from .replies import OutOfStep, ReplyReader
+from .reply_codes import fits
 
 SENT: dict[type[Command], str] = {
     Ehlo: "introduction_sent",
@@ -146,6 +152,7 @@ class SmtpClient:
         self._chunk_left = 0
         self._last_of_chunks = False
         self._challenged = False
+        self._cancelled = False
         self._initial_response: bytes | None = None
         self._authenticated = False
         self._greeted = False
@@ -171,8 +178,9 @@ class SmtpClient:
         return self._outbox.size
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes that the server sent."""
-        self._reader.input.append(data)
+        """Take bytes that the server sent. After a fault nothing is kept of them."""
+        if self._fault is None:
+            self._reader.input.append(data)
 
     def receive_eof(self) -> None:
         """Take note that the server will send no more."""
@@ -199,6 +207,8 @@ class SmtpClient:
             return
         if self._ended:
             raise LocalProtocolError("the server has closed")
+        if not (self._pending or self._reader.between_replies):
+            raise LocalProtocolError("the server said something unasked: that has to be read first")
         if isinstance(command, Respond | CancelAuthentication):
             self._respond(command)
             return
@@ -269,6 +279,18 @@ class SmtpClient:
             what = verb_of(command, lmtp=self.lmtp)
             before = verb_of(last, lmtp=self.lmtp)
             raise LocalProtocolError(f"{what} has to wait for the reply to {before}")
+        if not self._may_follow(command):
+            what = verb_of(command, lmtp=self.lmtp)
+            raise LocalProtocolError(f"{what} has to wait for the replies to the text")
+
+    def _may_follow(self, command: Command) -> bool:
+        """Whether a reply too few could not be made up for by the reply to this command."""
+        texts = [pending.command for pending in self._pending if ends_text(pending.command)]
+        if not texts:
+            return True
+        if self.lmtp and (len(texts) > 1 or isinstance(texts[0], Bdat)):
+            return False
+        return isinstance(command, Rset) or not isinstance(texts[0], Bdat)
 
     def _check_facts(self, command: Command) -> None:
         """Refuse what the dialogue allows and the connection does not."""
@@ -304,6 +326,7 @@ class SmtpClient:
             raise LocalProtocolError("there is no challenge to respond to")
         self._challenged = False
         line = b"*"
+        self._cancelled = isinstance(command, CancelAuthentication)
         if isinstance(command, Respond):
             self._hidden.add(command.response.reveal())
             line = encode_base64(command.response.reveal())
@@ -355,6 +378,11 @@ class SmtpClient:
         if isinstance(self._pending[0].command, Authenticate) and reply.code == 334:
             return self._hear_challenge(reply)
         pending = self._next_pending()
+        if not fits(pending.command, reply.code):
+            what = self._called(pending.command)
+            # A permission that comes late is one reply too many, one that comes early one too few.
+            late = isinstance(pending.command, Data) and reply.positive
+            raise OutOfStep(f"{what} was answered out of step", reply, too_many=late)
         if isinstance(pending.command, StartTls) and reply.code == 220:
             return self._hand_over_to_tls(reply)
         event = self._answer(pending, reply)
@@ -388,6 +416,8 @@ class SmtpClient:
         return first
 
     def _hear_challenge(self, reply: Reply) -> Event | None:
+        if self._cancelled:
+            raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
         if self._challenged:
             raise RemoteProtocolError("a challenge before the last one was answered")
         if self._initial_response is not None:
@@ -397,7 +427,10 @@ class SmtpClient:
         try:
             challenge = decode_base64(reply.lines[-1].strip(b" "))
         except ValueError:
-            raise RemoteProtocolError("a challenge that is not base64") from None
+            # Some say "334 PLAIN supported": this mechanism cannot go on, another one may.
+            self._cancelled = True
+            self._say(b"*")
+            return None
         self._challenged = True
         return Challenge(challenge)
 
@@ -408,7 +441,8 @@ class SmtpClient:
             self._outbox.take()
             return Answered(EndOfData(), reply)
         if reply.code != 421:
-            raise RemoteProtocolError("a reply to nothing that we asked", line=b"%d" % reply.code)
+            what = "unexpected reply: no command was waiting for one"
+            raise OutOfStep(what, reply, too_many=True)
         self._note_parting()
         return SaidGoodbye(reply)
 
@@ -468,7 +502,7 @@ class SmtpClient:
             raise RemoteProtocolError("a chunk was accepted before it was sent")
 
     def _end_authentication(self, reply: Reply) -> None:
-        self._challenged = False
+        self._challenged = self._cancelled = False
         self._initial_response = None
         self._dialogue.auth_over()
         if reply.positive:
@@ -502,10 +536,7 @@ class SmtpClient:
         if self.state == "closed":
             return NEED_DATA
         if self._pending and self.state != "quitting":
-            first = self._pending[0].command
-            what = (
-                "the final dot" if isinstance(first, EndOfData) else verb_of(first, lmtp=self.lmtp)
-            )
+            what = self._called(self._pending[0].command)
             raise ConnectionLost(f"connection closed while {what} was unanswered")
         if not self._reader.between_replies:
             raise ConnectionLost("connection closed inside a reply")
@@ -518,11 +549,23 @@ class SmtpClient:
             raise ConnectionLost(f"connection closed {what}") from None
         return Closed()
 
+    def _called(self, command: Command) -> str:
+        """Return how people call a command, or the end of a text."""
+        return (
+            "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self.lmtp)
+        )
+
     def _fail(self, fault: RemoteProtocolError) -> None:
         self._fault = fault
+        self._reader.input.clear()
         self._outbox.take()
         if self.state != "error":
             self._dialogue.failed()
+
+
+def ends_text(command: Command) -> bool:
+    """Whether the reply to this command is the verdict on a text."""
+    return isinstance(command, EndOfData) or (isinstance(command, Bdat) and command.last)
 
 
 INJECTED = "something came in the clear behind the 220 to STARTTLS (RFC 3207, 4)"

@@ -13,6 +13,19 @@ TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an alert and a handshake begin (RFC 8446, 5.1): what a TLS port says to plain text."""
 
 
+class OutOfStep(RemoteProtocolError):
+    """A reply that cannot be for its command: one before it is missing, or was given twice.
+
+    What was heard on the connection until then may be about other commands as well: about those
+    before, where one is ``too_many``, else about those after.
+    """
+
+    def __init__(self, problem: str, reply: Reply, *, too_many: bool = False) -> None:
+        super().__init__(problem, line=b"%d %b" % (reply.code, reply.lines[0]))
+        self.code = reply.code
+        self.too_many = too_many
+
+
 class ReplyReader:
     """Cuts what a server sends into replies. ``read`` until it returns None."""
 

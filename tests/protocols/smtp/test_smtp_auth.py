@@ -112,13 +112,24 @@ def test_who_is_in_does_not_authenticate_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"334 not base64!\r\n", b"334 VXNlcm5hbWU6\r\n334 VXNlcm5hbWU6\r\n"]
+    "data",
+    [b"334 not base64!\r\n334 VXNlcm5hbWU6\r\n", b"334 VXNlcm5hbWU6\r\n334 VXNlcm5hbWU6\r\n"],
 )
 def test_a_challenge_out_of_place_is_the_servers_fault(data: bytes) -> None:
     wire = Wire()
     wire.client.send(LOGIN)
     with pytest.raises(RemoteProtocolError):
         wire.hear(data)
+
+
+def test_a_challenge_that_is_no_base64_is_cancelled_and_another_mechanism_may_follow() -> None:
+    wire = Wire()
+    wire.client.send(PLAIN)
+    assert wire.hear(b"334 PLAIN supported\r\n") == []
+    assert b"".join(wire.client.data_to_send()).endswith(b"\r\n*\r\n")
+    [answer] = wire.hear(b"501 5.7.0 cancelled\r\n")
+    assert isinstance(answer, Answered)
+    wire.client.send(LOGIN)
 
 
 def test_a_good_bye_ends_an_authentication() -> None:

