@@ -178,7 +178,7 @@ def test_flags_are_added_taken_away_and_replaced() -> None:
     assert len(silent) == 1
     assert taken[0] == Fetched(1, 1, None, (DELETED, SEEN))
     assert replaced[0] == Fetched(1, 1, None, (b"Junk",))
-    assert condition(odd) is Condition.NO
+    assert condition(odd) is Condition.BAD
 
 
 def test_uid_expunge_removes_what_it_names_and_nothing_else() -> None:
