@@ -39,8 +39,6 @@ def test_messages_by_uid(uids: bytes, expected: list[tuple[int, int]]) -> None:
     ("numbers", "expected"),
     [
         (b"3", [(3, 4)]),
-        (b"0", []),
-        (b"5", []),
         (b"4:2", [(2, 3), (3, 4), (4, 6)]),
         (b"*", [(4, 6)]),
     ],
@@ -51,7 +49,14 @@ def test_messages_by_number(numbers: bytes, expected: list[tuple[int, int]]) -> 
 
 def test_in_an_empty_mailbox_even_the_last_message_is_not_there() -> None:
     assert Mailbox().with_uids(b"*") == []
-    assert Mailbox().numbered(b"1:*") == []
+
+
+@pytest.mark.parametrize("numbers", [b"0", b"5", b"1:5", b"5:*", b"1,0"])
+def test_a_number_without_a_message_is_a_fault(numbers: bytes) -> None:
+    with pytest.raises(ValueError, match="no message"):
+        with_gaps().numbered(numbers)
+    with pytest.raises(ValueError, match="no message"):
+        Mailbox().numbered(b"1:*")
 
 
 def test_expunging_by_uid_leaves_the_others() -> None:
