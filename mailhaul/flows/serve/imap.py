@@ -67,7 +67,7 @@ from ...protocols.imap.events import (
     Vanished,
 )
 from ...protocols.imap.server import ImapServer
-from ...protocols.imap.uid_sets import read_set, uid_set
+from ...protocols.imap.uid_sets import uid_set
 from ...protocols.sasl.exchange import Authenticate
 from ...protocols.sasl.server_mechanisms import Accepted
 from ..channel import Channel, next_event
@@ -77,7 +77,7 @@ from .imap_messages import OpenMailbox
 from .imap_news import MailboxNews
 from .imap_queries import Refused, to_be_stored
 from .logins import Logins, Nonces
-from .mailboxes import Mailbox, Mailboxes, Message
+from .mailboxes import Mailbox, Mailboxes, Message, within
 
 PATIENCE = 1800.0
 """Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
@@ -367,10 +367,10 @@ class ImapService:
             return
         known = resync.known_uids or b"1:*"
         box.tell_vanished(resync.modseq, known)
-        spans = read_set(known, box.mailbox.uidnext)
+        uids = [message.uid for message in box.view.messages]
+        told = frozenset(within(uids, known, box.mailbox.uidnext))
         for number, message in enumerate(box.view.messages, 1):
-            known_one = any(low <= message.uid <= high for low, high in spans)
-            if message.modseq > resync.modseq and known_one:
+            if message.modseq > resync.modseq and message.uid in told:
                 self._machine.send(changed(number, message, box))
 
     async def _append(self, command: Append) -> Code:

@@ -31,12 +31,12 @@ from ...protocols.imap.events import (
     Status,
     Vanished,
 )
-from ...protocols.imap.uid_sets import read_set, uid_set
+from ...protocols.imap.uid_sets import uid_set
 from ...protocols.imap.values import Value
 from .examined import Examined
 from .imap_queries import ENTRIES, SYSTEM_FLAGS, Refused, TextItem, read_items, to_be_stored
 from .imap_search import matching, read_query
-from .mailboxes import Mailbox, Message, Numbered, View
+from .mailboxes import Mailbox, Message, Numbered, View, within
 from .mime import envelope_of, structure_of
 
 CHANGES: dict[bytes, Callable[[set[bytes], set[bytes]], set[bytes]]] = {
@@ -171,10 +171,7 @@ class OpenMailbox:
 
     def tell_vanished(self, since: int, uids: bytes) -> None:
         """Say which of these UIDs are gone since a change number (RFC 7162, 3.2.6)."""
-        spans = read_set(uids, self.mailbox.uidnext - 1)
-        gone = self.mailbox.gone_since(since)
-        told = [uid for uid in gone if any(low <= uid <= high for low, high in spans)]
-        if told:
+        if told := within(self.mailbox.gone_since(since), uids, self.mailbox.uidnext - 1):
             self._say(Vanished(uid_set(told), earlier=True))
 
     def _fetched(

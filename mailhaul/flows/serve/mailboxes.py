@@ -43,6 +43,17 @@ class Message:
         return self._sent_size
 
 
+def within(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
+    """Return those of some UIDs that are in a set. Raises ValueError for no set."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for first, last in sorted(read_set(sequence_set, largest)):
+        firsts.append(first)
+        lasts.append(max(last, lasts[-1] if lasts else 0))
+    places = ((bisect_right(firsts, uid) - 1, uid) for uid in uids)
+    return [uid for place, uid in places if place >= 0 and uid <= lasts[place]]
+
+
 def with_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a text with CRLF for every line end, and at its end: bare CR and LF become one."""
     held = last = b""
@@ -100,11 +111,14 @@ class Messages:
         return self._within(spans)
 
     def _within(self, spans: Iterable[tuple[int, int]]) -> Numbered:
-        """Return the messages at these places, each a pair of first and behind the last."""
-        places: set[int] = set()
-        for first, behind in spans:
-            places.update(range(max(first, 0), min(behind, len(self.messages))))
-        return [(place + 1, self.messages[place]) for place in sorted(places)]
+        """Return the messages at these places, each a pair of first and after the last."""
+        found: Numbered = []
+        done = 0
+        for first, end in sorted(spans):
+            for place in range(max(first, done), min(end, len(self.messages))):
+                found.append((place + 1, self.messages[place]))
+            done = max(done, end)
+        return found
 
 
 class Mailbox(Messages):
@@ -349,7 +363,7 @@ def matches(pattern: bytes, name: bytes) -> bool:
     """
     if name == b"INBOX":
         pattern = pattern.upper()
-    places = {0}
+    places: set[int] = {0}
     for piece in re.findall(rb"[*%]|[^*%]+", canonical_name(pattern)):
         if not places:
             return False

@@ -127,8 +127,7 @@ class Arguments:
             raise BadSyntax(f"{what} belongs here")
         part = self._parts[self._at]
         if isinstance(part, Text):
-            if b"\0" in part:
-                raise BadSyntax("NUL in a literal")
+            refuse_nul(part)
             self._at += 1
             self._pass_ends()
             return bytes(part)
@@ -157,8 +156,9 @@ class Arguments:
         if left and not isinstance(left[0], Text):
             left[0] = left[0][self._place :]
         self._at, self._place = len(self._parts), 0
-        if any(isinstance(part, Text) and b"\0" in part for part in left):
-            raise BadSyntax("NUL in a literal")
+        for part in left:
+            if isinstance(part, Text):
+                refuse_nul(part)
         return b"".join(quoted(part) if isinstance(part, Text) else part for part in left)
 
     @property
@@ -189,3 +189,9 @@ class Arguments:
                 return
             self._at += 1
             self._place = 0
+
+
+def refuse_nul(literal: bytes) -> None:
+    """Raise BadSyntax for what no literal may hold (section 9, CHAR8)."""
+    if b"\0" in literal:
+        raise BadSyntax("NUL in a literal")

@@ -62,7 +62,7 @@ def text(subject: bytes = b"x") -> bytes:
     return b"From: ann@example.net\r\nSubject: %b\r\n\r\nhello\r\n" % subject
 
 
-def boxes(count: int = 3, **others: Mailbox) -> Mailboxes:
+def boxes(count: int = 3, /, **others: Mailbox) -> Mailboxes:
     inbox = Mailbox([text() for _ in range(count)], uidvalidity=7)
     return Mailboxes({b"INBOX": inbox, **{n.encode(): box for n, box in others.items()}})
 
@@ -91,7 +91,7 @@ def test_a_mailbox_may_have_any_name(name: bytes) -> None:
 
 
 def test_patterns_may_hold_brackets() -> None:
-    talk = Talk(boxes(**{"a[b": Mailbox(), "a[c/d": Mailbox()}))
+    talk = Talk(boxes(0, **{"a[b": Mailbox(), "a[c/d": Mailbox()}))
     assert len(talk.say(b'LIST "" a[*')) == 4
     assert len(talk.say(b'LIST "" a[%')) == 3
 
