@@ -173,8 +173,10 @@ class ImapService:
                     break
         except Hangup:
             pass
-        except (RemoteProtocolError, TimedOut):
-            self._machine.send(SaidBye(None, b"this goes nowhere"))
+        except TimedOut:
+            self._machine.send(SaidBye(None, b"no command for too long"))
+        except RemoteProtocolError as fault:
+            self._machine.send(SaidBye(None, fault.problem.encode("ascii", "replace")))
         await Close(self._channel)
 
     async def _next(self) -> Command | Closed:
@@ -297,7 +299,7 @@ class ImapService:
 
     async def _start_tls(self, command: StartTls) -> None:
         if self._secure is None or self._channel.tls:
-            raise Refused("no TLS here")
+            raise BadSyntax("STARTTLS is not offered here")
         self._machine.send(TlsReady(command))
         try:
             await self._secure()

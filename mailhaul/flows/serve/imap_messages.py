@@ -281,7 +281,7 @@ class OpenMailbox:
         copies: list[Message] = []
         for message in found:
             copied = target.append_chunks(message.size, message.chunks, *message.flags)
-            copied.date = message.date
+            copied.date, copied.as_sent = message.date, message.as_sent
             copies.append(copied)
         source, destination = (uid_set(m.uid for m in each) for each in (found, copies))
         code = Code(b"COPYUID", b"%d %b %b" % (target.uidvalidity, source, destination))

@@ -18,7 +18,8 @@ DELIMITER = b"/"
 class Message:
     """One stored message. ``size`` is in octets; ``chunks`` gives its text whenever asked.
 
-    ``modseq`` grows with every change (RFC 7162, section 3).
+    ``modseq`` grows with every change (RFC 7162, section 3). ``as_sent`` is what ``sent_size``
+    says; None where that has to be found out.
     """
 
     uid: int
@@ -28,7 +29,7 @@ class Message:
     date: bytes = b"01-Jan-2026 00:00:00 +0000"
     modseq: int = 1
 
-    _sent_size: int | None = None
+    as_sent: int | None = None
 
     @property
     def text(self) -> bytes:
@@ -38,9 +39,9 @@ class Message:
     @property
     def sent_size(self) -> int:
         """The octets that POP3 sends of it, where every line ends with CRLF (RFC 1939, 11)."""
-        if self._sent_size is None:
-            self._sent_size = sum(map(len, with_line_ends(self.chunks())))
-        return self._sent_size
+        if self.as_sent is None:
+            self.as_sent = sum(map(len, with_line_ends(self.chunks())))
+        return self.as_sent
 
 
 def within(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
@@ -145,13 +146,14 @@ class Mailbox(Messages):
         """Store a message and return it."""
         message = self.append_chunks(len(text), lambda: (text,), *flags)
         message.date = date or message.date
+        message.as_sent = None
         return message
 
     def append_chunks(
         self, size: int, chunks: Callable[[], Iterable[bytes]], *flags: bytes
     ) -> Message:
-        """Store a message whose text is made whenever it is read."""
-        message = Message(self.uidnext, size, chunks, set(flags))
+        """Store a message whose text is made whenever it is read; its lines end with CRLF."""
+        message = Message(self.uidnext, size, chunks, set(flags), as_sent=size)
         self.uidnext += 1
         self.messages.append(message)
         self.touch(message)

@@ -75,6 +75,7 @@ USUAL: dict[type, Reply] = {
     Help: Reply(214, (b"2.0.0 RFC 5321",)),
     Quit: Reply(221, (b"2.0.0 bye",)),
 }
+TOO_LARGE = Reply(552, (b"5.3.4 the message is too large",))
 Secure = Callable[[], Awaitable[None]]
 """Shakes hands over TLS as the server; raises RuntimeFault."""
 AUTHENTICATED = Reply(235, (b"2.7.0 welcome",))
@@ -211,6 +212,9 @@ class SmtpService:
     def _verdicts(self, reply: Reply) -> list[Reply]:
         """Store the text for whom it is accepted; return the replies that say so."""
         due = len(self._channel.machine.outstanding)
+        limit = self._channel.machine.extensions.get(b"SIZE", b"")
+        if reply.positive and limit.isdigit() and 0 < int(limit) < self._size:
+            return [TOO_LARGE] * due
         verdict = self._sink.verdict
         if not (reply.positive and verdict and self._channel.machine.lmtp):
             if reply.positive:

@@ -72,7 +72,7 @@ HEARD: dict[type, str] = {
 TAKEN: dict[type, str] = {Mail: "mail_taken", Rcpt: "rcpt_taken"}
 """The input that a 2xx to these commands is."""
 
-ENHANCED = {500: b"5.5.2", 502: b"5.5.1", 503: b"5.5.1", 553: b"5.6.7"}
+ENHANCED = {500: b"5.5.2", 502: b"5.5.1", 503: b"5.5.1", 552: b"5.3.4", 553: b"5.6.7"}
 """The enhanced codes of refusals; others are about arguments (RFC 3463, 3.6; RFC 2034)."""
 
 DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
@@ -218,6 +218,9 @@ class SmtpServer:
             return self._refuse(502, b"STARTTLS is not offered")
         if isinstance(command, Authenticate) and self._authenticated:
             return self._refuse(503, b"you have authenticated already")
+        limit = self.extensions.get(b"SIZE", b"")
+        if isinstance(command, Mail) and limit.isdigit() and 0 < int(limit) < (command.size or 0):
+            return self._refuse(552, b"the message is larger than %b octets" % limit)
         if isinstance(command, Rcpt) and not (command.recipient.isascii() or self._utf8):
             return self._refuse(553, b"the address needs SMTPUTF8 after MAIL (RFC 6531)")
         if isinstance(command, Data) and self._binary:

@@ -272,7 +272,7 @@ def test_tls_is_offered_once_and_not_inside_itself() -> None:
 
     world = Simulation()
     world.listen(HERE, ImapServer, serve)
-    ok, no = Condition.OK, Condition.NO
+    ok, no = Condition.OK, Condition.BAD
     assert world.run(story()) == [True, TlsReady(StartTls()), False, no, ok]
 
 
@@ -295,7 +295,7 @@ def test_a_failed_handshake_ends_the_session() -> None:
 
 def test_starttls_without_a_certificate_is_refused() -> None:
     _, events = talk(inbox(), StartTls(), users=USERS)
-    assert condition(events) is Condition.NO
+    assert condition(events) is Condition.BAD
 
 
 def test_a_client_that_falls_silent_is_sent_away() -> None:

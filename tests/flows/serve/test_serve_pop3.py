@@ -193,7 +193,7 @@ def test_only_wrong_credentials_are_called_so(lines: bytes) -> None:
 def test_what_is_listed_is_what_is_sent(text: bytes, cut: int) -> None:
     pieces = [text[start : start + cut] for start in range(0, len(text), cut)]
     box = Mailbox()
-    box.append_chunks(len(text), lambda: pieces)
+    box.append(text).chunks = lambda: pieces
     session = Loopback(lambda channel: serve_pop3(channel, Maildrop(box), LOGINS))
     session.feed(b"USER joe\r\nPASS sesame\r\n")
     session.output.clear()

@@ -248,6 +248,24 @@ def test_a_good_bye_says_in_words_why() -> None:
     assert goodbye.reply.lines == (b"4.7.0 command line is too long, closing",)
 
 
+def test_a_limit_that_is_announced_is_kept() -> None:
+    async def story(channel: Any) -> Any:
+        codes: list[int] = []
+        channel.machine.send(Mail(b"ann@x", size=11))
+        codes.append((await next_event(channel, 60)).reply.code)
+        for command in (Mail(b"ann@x"), Rcpt(b"bob@x"), Data()):
+            channel.machine.send(command)
+            codes.append((await next_event(channel, 60)).reply.code)
+        for command in (BodyChunk(b"0123456789\r\n"), EndOfData()):
+            channel.machine.send(command)
+        codes.append((await next_event(channel, 60)).reply.code)
+        return codes
+
+    sink = MemorySink()
+    assert introduced()(story, sink, {b"SIZE": b"10"}) == [552, 250, 250, 354, 552]
+    assert sink.messages == []
+
+
 def test_chunks_are_stored_as_they_are() -> None:
     async def story(channel: Any) -> Any:
         for command in (
