@@ -383,6 +383,8 @@ class ImapService:
         while not isinstance(heard := await self._continuation(), AppendEnd):
             if isinstance(heard, AppendChunk):
                 pieces.append(heard.data)
+        if heard.malformed:
+            raise BadSyntax("unexpected text after the message")
         message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
         return Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
 

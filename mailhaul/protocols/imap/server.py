@@ -274,10 +274,11 @@ class ImapServer:
             block = self._input.take(min(self._message_left, CHUNK))
             self._message_left -= len(block)
             return [AppendChunk(block)] if block else None
-        if not self._end_of_append():
+        line = self._end_of_append()
+        if line is None:
             return None
         self._dialogue.text_over()
-        return [AppendEnd()]
+        return [AppendEnd(malformed=line not in {b"", b")"})]
 
     def _drop_message(self) -> list[Heard] | None:
         """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
@@ -285,18 +286,18 @@ class ImapServer:
             block = self._input.take(self._message_left)
             self._message_left -= len(block)
             return [] if block else None
-        if not self._end_of_append():
+        if self._end_of_append() is None:
             return None
         self._dropping = False
         return []
 
-    def _end_of_append(self) -> bool:
+    def _end_of_append(self) -> bytes | None:
+        """Return what follows the message of an APPEND; None until all of the line has come."""
         line = self._input.take_line(self._limits.response_line, "command line")
-        if line is None:
-            return False
-        if line not in {b"", b")"}:
-            raise RemoteProtocolError("APPEND has one message, and nothing stands behind it")
-        return True
+        if line is not None and line.endswith(b"+}"):
+            # Another message that nobody asked for: its octets would be taken for commands.
+            raise RemoteProtocolError("APPEND has one message, and another one follows it")
+        return line
 
     def _read_command(self) -> list[Heard] | None:
         if self._literal is not None and not self._collect(self._literal):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.serve.imap import ALL_CAPABILITIES, CAPABILITIES, serve_imap
@@ -318,6 +320,16 @@ def test_an_append_is_refused_before_its_text_comes() -> None:
     assert talk.raw(b"c APPEND INBOX {5}\r\n") == [b"+ go ahead"]
 
 
+def test_what_follows_the_message_of_an_append_is_a_fault_and_nothing_is_stored() -> None:
+    mailboxes = boxes(0)
+    talk = Talk(mailboxes)
+    assert talk.condition(b"APPEND INBOX {3+}\r\nabc d") == "BAD"
+    assert talk.condition(b"APPEND INBOX {3+}\r\nabc {3}") == "BAD"
+    assert talk.condition(b"APPEND nothing {3+}\r\nabc d") == "NO"
+    assert mailboxes[b"INBOX"].messages == []
+    assert talk.raw(b"a APPEND INBOX {3+}\r\nabc {3+}\r\n")[0].startswith(b"* BYE ")
+
+
 # What an open mailbox says
 
 
@@ -474,3 +486,121 @@ def test_a_message_is_cut_to_the_octets_that_are_asked_for(first: int, most: int
 def test_headers_are_chosen_by_any_name() -> None:
     lines = selected().say(b'FETCH 1 BODY.PEEK[HEADER.FIELDS ("subject" NIL)]')
     assert lines[:2] == [b"* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT NIL)] {14}", b"Subject: x"]
+
+
+# Whatever comes
+
+WORDS = st.sampled_from(
+    [
+        *(
+            b"1",
+            b"0",
+            b"*",
+            b"1:*",
+            b"*:1",
+            b"2,4",
+            b"9",
+            b"UID",
+            b"NOT",
+            b"OR",
+            b"ALL",
+            b"NIL",
+            b"()",
+        ),
+        *(
+            b"INBOX",
+            b"inbox/x",
+            b"a/b",
+            b'"a[b"',
+            b"a*",
+            b'""',
+            b"%",
+            b"{3+}\r\na b",
+            b"{0+}\r\n",
+            b"\xff",
+        ),
+        *(
+            b"FLAGS",
+            b"+FLAGS.SILENT",
+            rb"(\Seen)",
+            rb"\Deleted",
+            b"(x $y)",
+            b"FETCH",
+            b"STORE",
+            b"COPY",
+        ),
+        *(b"(FLAGS UID MODSEQ)", b"ENVELOPE", b"BODYSTRUCTURE", b"BODY[1.1]", b"BODY.PEEK[]<0.3>"),
+        *(b"BODY[HEADER.FIELDS (x)]", b"(CHANGEDSINCE 1)", b"(UNCHANGEDSINCE 1)", b"FULL", b"FAST"),
+        *(
+            b"SUBJECT",
+            b"TEXT",
+            b"SINCE",
+            b"1-Jan-2026",
+            b"KEYWORD",
+            b"MODSEQ",
+            b"CHARSET",
+            b"UTF-8",
+        ),
+        *(
+            b"RETURN",
+            b"(MIN MAX)",
+            b"(STATUS (MESSAGES))",
+            b"(SUBSCRIBED)",
+            b"(RECURSIVEMATCH SUBSCRIBED)",
+        ),
+        *(b"(MESSAGES RECENT HIGHESTMODSEQ)", b"(CONDSTORE)", b"(QRESYNC (7 1 1:2))", b"QRESYNC"),
+        *(
+            b"(CHILDREN SPECIAL-USE)",
+            rb"(USE (\Sent))",
+            b"SET",
+            b"NONE",
+            b"(personal NONE)",
+            b"MOVE",
+        ),
+    ]
+)
+VERBS = st.sampled_from(
+    [
+        *(
+            b"FETCH",
+            b"UID FETCH",
+            b"STORE",
+            b"UID STORE",
+            b"SEARCH",
+            b"UID SEARCH",
+            b"COPY",
+            b"UID MOVE",
+        ),
+        *(
+            b"SELECT",
+            b"EXAMINE",
+            b"CREATE",
+            b"DELETE",
+            b"RENAME",
+            b"SUBSCRIBE",
+            b"UNSUBSCRIBE",
+            b"LIST",
+        ),
+        *(b"LSUB", b"STATUS", b"EXPUNGE", b"UID EXPUNGE", b"CLOSE", b"UNSELECT", b"CHECK", b"NOOP"),
+        *(
+            b"ENABLE",
+            b"NOTIFY",
+            b"ID",
+            b"NAMESPACE",
+            b"CAPABILITY",
+            b"APPEND INBOX {3+}\r\nabc",
+            b"FROB",
+        ),
+    ]
+)
+COMMANDS = st.tuples(VERBS, st.lists(WORDS, max_size=4)).map(lambda c: b" ".join([c[0], *c[1]]))
+
+
+@given(st.lists(COMMANDS, max_size=25))
+def test_every_command_is_answered_whatever_it_is(commands: list[bytes]) -> None:
+    talk = selected(
+        boxes(3, **{"a[b": Mailbox([text()], special_use=[rb"\Sent"]), "a/b": Mailbox()})
+    )
+    for command in commands:
+        assert talk.condition(command) in {"OK", "NO", "BAD"}
+    assert talk.condition(b"NOOP") == "OK"
