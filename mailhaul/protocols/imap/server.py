@@ -135,7 +135,7 @@ class ImapServer:
         self._literal: bytearray | None = None
         self._message_due = self._message_waits = False
         self._message_left = 0
-        self._dropping = False
+        self._dropping = self._excess = False
         self._inside_fetch = False
         self._said_uid = False
         self._text_left: int | None = None
@@ -273,12 +273,15 @@ class ImapServer:
         if self._message_left:
             block = self._input.take(min(self._message_left, CHUNK))
             self._message_left -= len(block)
-            return [AppendChunk(block)] if block else None
+            if not block:
+                return None
+            return [] if self._excess else [AppendChunk(block)]
         line = self._end_of_append()
-        if line is None:
-            return None
+        if not line:
+            return None if line is None else []
+        malformed, self._excess = self._excess or line[0] not in {b"", b")"}, False
         self._dialogue.text_over()
-        return [AppendEnd(malformed=line not in {b"", b")"})]
+        return [AppendEnd(malformed)]
 
     def _drop_message(self) -> list[Heard] | None:
         """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
@@ -286,18 +289,24 @@ class ImapServer:
             block = self._input.take(self._message_left)
             self._message_left -= len(block)
             return [] if block else None
-        if self._end_of_append() is None:
-            return None
-        self._dropping = False
-        return []
+        line = self._end_of_append()
+        if line:
+            self._dropping = self._excess = False
+        return None if line is None else []
 
-    def _end_of_append(self) -> bytes | None:
-        """Return what follows the message of an APPEND; None until all of the line has come."""
+    def _end_of_append(self) -> list[bytes] | None:
+        """Read what follows the message of an APPEND: None until all of the line has come.
+
+        [] where that is another message, which is on its way unasked and will be dropped.
+        """
         line = self._input.take_line(self._limits.response_line, "command line")
-        if line is not None and line.endswith(b"+}"):
-            # Another message that nobody asked for: its octets would be taken for commands.
-            raise RemoteProtocolError("APPEND has one message, and another one follows it")
-        return line
+        if line is None:
+            return None
+        _, size = split_literal(line, self._limits.digits)
+        if size is None or not line.endswith(b"+}"):
+            return [line]
+        self._excess, self._message_left = True, size
+        return []
 
     def _read_command(self) -> list[Heard] | None:
         if self._literal is not None and not self._collect(self._literal):
