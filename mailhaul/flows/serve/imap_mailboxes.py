@@ -40,6 +40,8 @@ STATUS_ITEMS: dict[bytes, Callable[[Mailbox], int]] = {
     b"HIGHESTMODSEQ": lambda mailbox: mailbox.modseq,
 }
 """What STATUS can be asked for (6.3.10; RFC 8438; RFC 7162, 3.1.7)."""
+SPECIAL_USES = frozenset(rb"\all \archive \drafts \flagged \junk \sent \trash \important".split())
+"""What a mailbox may be made for, in lower case (RFC 6154, section 2; RFC 8457)."""
 SELECTING = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
 RETURNING = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
 """Options of LIST (RFC 5258, section 3; RFC 6154, section 2)."""
@@ -89,6 +91,8 @@ class MailboxCommands:
             case CreateMailbox(name, special_use):
                 name = name.removesuffix(DELIMITER)
                 self._refuse_new(name)
+                if {use.lower() for use in special_use} - SPECIAL_USES:
+                    raise Refused("there is no such special use", Code(b"USEATTR"))
                 names.create(name, special_use)
             case DeleteMailbox(name):
                 self.existing(name)

@@ -121,6 +121,12 @@ def test_a_mailbox_brings_those_above_it() -> None:
         assert talk.condition(b"SELECT " + name) == "OK"
 
 
+def test_a_mailbox_is_made_for_a_use_that_there_is() -> None:
+    talk = Talk(boxes())
+    assert talk.say(rb"CREATE x (USE (\Colours))")[-1].startswith(b"NO [USEATTR]")
+    assert talk.condition(rb"CREATE x (USE (\sent \Drafts))") == "OK"
+
+
 def uidvalidity(talk: Talk, name: bytes) -> int:
     line = talk.say(b"STATUS %b (UIDVALIDITY)" % name)[0]
     return int(line.rstrip(b")").split(b" ")[-1])

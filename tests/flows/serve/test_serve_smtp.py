@@ -256,8 +256,8 @@ def test_a_limit_that_is_announced_is_kept() -> None:
         for command in (Mail(b"ann@x"), Rcpt(b"bob@x"), Data()):
             channel.machine.send(command)
             codes.append((await next_event(channel, 60)).reply.code)
-        for command in (BodyChunk(b"0123456789\r\n"), EndOfData()):
-            channel.machine.send(command)
+        channel.machine.send(BodyChunk(b"0123456789\r\n"))
+        channel.machine.send(EndOfData())
         codes.append((await next_event(channel, 60)).reply.code)
         return codes
 
