@@ -58,6 +58,22 @@ class InputBuffer:
         """Take the whole lines among the first ``most`` bytes, line ends and all, or nothing."""
         return self.take(self._data.rfind(b"\n", 0, most) + 1)
 
+    def take_strict_line(self, limit: int, name: str = "line") -> bytes | None:
+        """Take one line as ``take_line`` does, where only CRLF ends a line."""
+        end = self._data.find(b"\r\n", max(self._searched - 1, 0))
+        if end < 0:
+            self._searched = len(self._data)
+            # A CR at the end may be the first half of the line end.
+            if self._searched - self._data.endswith(b"\r") > limit:
+                raise LimitExceeded(name, limit)
+            return None
+        if end > limit:
+            raise LimitExceeded(name, limit)
+        line = bytes(self._data[:end])
+        del self._data[: end + 2]
+        self._searched = 0
+        return line
+
     def take(self, most: int) -> bytes:
         """Take up to ``most`` bytes of whatever there is."""
         if most >= len(self._data):

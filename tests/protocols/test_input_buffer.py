@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+import mailhaul.protocols.input as input_module
 from mailhaul.protocols.errors import LimitExceeded
 from mailhaul.protocols.greetings import looks_like
 from mailhaul.protocols.input import InputBuffer
@@ -78,3 +82,60 @@ def test_what_is_forgotten_leaves_nothing_to_search_behind() -> None:
 def test_a_first_line_that_nobody_knows_looks_like_nothing() -> None:
     assert looks_like(b"hello") == ""
     assert looks_like(b"HTTP/1.1 400") == " but looks like HTTP"
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "left"),
+    [
+        (b"ab\r\nc", b"ab", 1),
+        (b"a\nb\r\n", b"a\nb", 0),
+        (b"a\rb\r\n", b"a\rb", 0),
+        (b"a\r\r\n", b"a\r", 0),
+        (b"ab\n", None, 3),
+        (b"ab\r", None, 3),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2, 9])
+def test_a_strict_line_ends_with_crlf_alone(
+    data: bytes, line: bytes | None, left: int, step: int
+) -> None:
+    buffer = InputBuffer()
+    found = None
+    for start in range(0, len(data), step):
+        buffer.append(data[start : start + step])
+        found = found if found is not None else buffer.take_strict_line(10)
+    assert found == line
+    assert len(buffer) == left
+
+
+def test_a_strict_line_may_be_as_long_as_the_limit() -> None:
+    assert filled(b"a" * 10 + b"\r\n").take_strict_line(10) == b"a" * 10
+    assert filled(b"a" * 10 + b"\r").take_strict_line(10) is None
+    for data in (b"a" * 11 + b"\r\n", b"a" * 11, b"a" * 10 + b"\n"):
+        with pytest.raises(LimitExceeded, match=r"^word exceeds the limit of 10$"):
+            filled(data).take_strict_line(10, "word")
+
+
+class Searched(bytearray):
+    """Octets that count how many of them are searched."""
+
+    octets = 0
+
+    def find(self, what: Any, start: Any = 0, end: Any = None, /) -> int:
+        Searched.octets += len(self) - start
+        return super().find(what, start)
+
+
+@pytest.mark.parametrize("take", [InputBuffer.take_line, InputBuffer.take_strict_line])
+def test_a_line_that_comes_octet_by_octet_is_searched_once(
+    take: Callable[[InputBuffer, int], bytes | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_module, "bytearray", Searched, raising=False)
+    buffer = InputBuffer()
+    Searched.octets = 0
+    for _ in range(5000):
+        buffer.append(b"x")
+        assert take(buffer, 10_000) is None
+    buffer.append(b"\r\n")
+    assert take(buffer, 10_000) == b"x" * 5000
+    assert Searched.octets <= 3 * 5000

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...protocols.errors import RemoteProtocolError
+from ...protocols.imap.arguments import BadSyntax
 from ...protocols.imap.commands import (
     Append,
     AppendChunk,
     AppendEnd,
+    AskStatus,
     Capability,
     CloseMailbox,
     Command,
     Compress,
     Copy,
+    CreateMailbox,
     Done,
     Enable,
     Expunge,
@@ -22,12 +25,14 @@ from ...protocols.imap.commands import (
     Heard,
     Id,
     Idle,
+    ListMailboxes,
     Login,
     Logout,
     Move,
     Namespace,
     Noop,
     Notify,
+    Resync,
     Search,
     Select,
     StartTls,
@@ -51,7 +56,6 @@ from ...protocols.imap.events import (
     Exists,
     Expunged,
     Fetched,
-    Flags,
     Greeted,
     Identified,
     Idling,
@@ -65,14 +69,15 @@ from ...protocols.imap.events import (
 from ...protocols.imap.server import ImapServer
 from ...protocols.imap.uid_sets import uid_set
 from ...protocols.sasl.exchange import Authenticate
+from ...protocols.sasl.server_mechanisms import Accepted
 from ..channel import Channel, next_event
 from ..requests import Close, RuntimeFault, TimedOut, Wait
 from .imap_mailboxes import MailboxCommands, OnMailboxes
 from .imap_messages import OpenMailbox
 from .imap_news import MailboxNews
-from .imap_queries import SYSTEM_FLAGS, Refused, canonical
+from .imap_queries import Refused, to_be_stored
 from .logins import Logins, Nonces
-from .mailboxes import Mailbox, Mailboxes, Message
+from .mailboxes import Mailbox, Mailboxes, Message, within
 
 PATIENCE = 1800.0
 """Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
@@ -99,7 +104,9 @@ NEEDED: dict[type, bytes] = {
     Compress: b"COMPRESS=DEFLATE",
     Notify: b"NOTIFY",
 }
-"""The capability without which a command is refused."""
+"""The capability without which a command is unknown."""
+STATUS_CAPABILITIES = {b"HIGHESTMODSEQ": b"CONDSTORE", b"SIZE": b"STATUS=SIZE"}
+"""The capability without which there is no such item of STATUS."""
 TO_ENABLE = frozenset({b"CONDSTORE", b"QRESYNC"})
 
 Secure = Callable[[], Awaitable[None]]
@@ -166,8 +173,10 @@ class ImapService:
                     break
         except Hangup:
             pass
-        except (RemoteProtocolError, TimedOut):
-            self._machine.send(SaidBye(None, b"this goes nowhere"))
+        except TimedOut:
+            self._machine.send(SaidBye(None, b"no command for too long"))
+        except RemoteProtocolError as fault:
+            self._machine.send(SaidBye(None, fault.problem.encode("ascii", "replace")))
         await Close(self._channel)
 
     async def _next(self) -> Command | Closed:
@@ -212,18 +221,18 @@ class ImapService:
         except Refused as refusal:
             text = str(refusal).encode("ascii")
             self._machine.send(Completed(command, Condition.NO, refusal.code, text))
-        except ValueError:
-            self._machine.send(Completed(command, Condition.BAD, None, b"not a set of numbers"))
+        except (BadSyntax, ValueError) as problem:
+            text = str(problem).encode("ascii", "replace")
+            self._machine.send(Completed(command, Condition.BAD, None, text))
         else:
             if not isinstance(command, StartTls):
                 self._tell_news(expunged=not isinstance(command, Fetch | Store | Search))
                 self._machine.send(Completed(command, Condition.OK, code, b"done"))
 
     async def _do(self, command: Command) -> Code | None:
-        """Do what a command asks; return the code for its OK. Raises Refused."""
-        needed = NEEDED.get(type(command))
-        if needed and needed not in self._capabilities:
-            raise Refused("this is not offered here")
+        """Do what a command asks; return the code for its OK. Raises Refused and BadSyntax."""
+        if set(needs(command)) - self._capabilities:
+            raise BadSyntax("this is not offered here")
         machine = self._machine
         match command:
             case Capability():
@@ -265,9 +274,9 @@ class ImapService:
             case Unselect():
                 self._open = None
             case Expunge():
-                box.expunge()
+                return self._expunge(box, None)
             case UidExpunge(uids):
-                box.expunge(uids)
+                return self._expunge(box, uids)
             case Search() | UidSearch():
                 box.search(command)
             case Fetch() | UidFetch():
@@ -280,11 +289,17 @@ class ImapService:
                 raise Refused("this is not offered here")
         return None
 
+    def _expunge(self, box: OpenMailbox, uids: bytes | None) -> Code | None:
+        """Remove messages; the code is for clients that resynchronize (RFC 7162, 3.2.10)."""
+        if box.expunge(uids) and box.resyncs:
+            return Code(b"HIGHESTMODSEQ", b"%d" % box.mailbox.modseq)
+        return None
+
     # Logging in
 
     async def _start_tls(self, command: StartTls) -> None:
         if self._secure is None or self._channel.tls:
-            raise Refused("no TLS here")
+            raise BadSyntax("STARTTLS is not offered here")
         self._machine.send(TlsReady(command))
         try:
             await self._secure()
@@ -298,8 +313,13 @@ class ImapService:
             case Login(user, password):
                 good = logins is not None and logins.fit(user, password.reveal())
             case Authenticate():
-                who = logins and await logins.exchange(self._channel, command, PATIENCE)
-                good = who is not None
+                verdict = logins and await logins.exchange(self._channel, command, PATIENCE)
+                if not verdict:
+                    raise Refused("this mechanism is not known here")
+                good = isinstance(verdict, Accepted)
+                if not isinstance(verdict, Accepted) and verdict.malformed:
+                    # So it is, too, when the client gives up (6.2.2).
+                    raise BadSyntax("the authentication was broken off")
         if not good:
             raise Refused("wrong user or password", Code(b"AUTHENTICATIONFAILED"))
         return Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
@@ -312,58 +332,59 @@ class ImapService:
     # Mailboxes
 
     def _select(self, command: Select) -> Code:
-        if self._open and self._enabled:
+        previous, self._open = self._open, None
+        if command.resync and b"QRESYNC" not in self._enabled:
+            raise BadSyntax("QRESYNC has not been enabled")
+        if previous and self._enabled:
             self._machine.send(Status(Condition.OK, Code(b"CLOSED"), b"the one before"))
-        self._open = None
         mailbox = self._mailboxes.existing(command.mailbox)
         box = OpenMailbox(mailbox, command.read_only, self._machine.send, self._stream)
+        box.counts_changes = b"CONDSTORE" in self._capabilities
         box.with_modseq = bool(self._enabled) or command.condstore
+        box.resyncs = b"QRESYNC" in self._enabled
         self._open = box
         send = self._machine.send
-        send(Flags(SYSTEM_FLAGS))
+        box.tell_flags()
         send(Exists(len(mailbox.messages)))
-        send(Recent(0))
-        permanent = b"()" if command.read_only else b"(%b \\*)" % b" ".join(SYSTEM_FLAGS)
-        for name, value in (
-            (b"PERMANENTFLAGS", permanent),
-            (b"UIDVALIDITY", b"%d" % mailbox.uidvalidity),
-            (b"UIDNEXT", b"%d" % mailbox.uidnext),
-            *([(b"HIGHESTMODSEQ", b"%d" % mailbox.modseq)] if self._counts_changes else []),
-        ):
-            send(Status(Condition.OK, Code(name, value), b"so it is"))
+        send(Recent(len(box.view.recent)))
+        codes = [(b"UIDVALIDITY", mailbox.uidvalidity), (b"UIDNEXT", mailbox.uidnext)]
+        numbered = enumerate(mailbox.messages, 1)
+        if unseen := next((number for number, m in numbered if rb"\Seen" not in m.flags), 0):
+            codes.insert(0, (b"UNSEEN", unseen))
+        if box.counts_changes:
+            codes.append((b"HIGHESTMODSEQ", mailbox.modseq))
+        for name, value in codes:
+            send(Status(Condition.OK, Code(name, b"%d" % value), b"so it is"))
         if command.resync:
-            self._resync(box, command)
+            self._resync(box, command.resync)
         return Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
 
     @property
     def _opened(self) -> Mailbox | None:
         return self._open.mailbox if self._open else None
 
-    @property
-    def _counts_changes(self) -> bool:
-        return b"CONDSTORE" in self._capabilities
-
-    def _resync(self, box: OpenMailbox, command: Select) -> None:
+    def _resync(self, box: OpenMailbox, resync: Resync) -> None:
         """Say what has changed since the client looked last (RFC 7162, 3.2.5.1)."""
-        resync = command.resync
-        if b"QRESYNC" not in self._enabled or resync is None:
-            raise Refused("QRESYNC has not been enabled")
         if resync.uid_validity != box.mailbox.uidvalidity:
             return
-        if gone := box.mailbox.gone_since(resync.modseq):
-            self._machine.send(Vanished(uid_set(gone), earlier=True))
+        known = resync.known_uids or b"1:*"
+        box.tell_vanished(resync.modseq, known)
+        uids = [message.uid for message in box.view.messages]
+        told = frozenset(within(uids, known, box.mailbox.uidnext))
         for number, message in enumerate(box.view.messages, 1):
-            if message.modseq > resync.modseq:
-                self._machine.send(changed(number, message, with_modseq=True))
+            if message.modseq > resync.modseq and message.uid in told:
+                self._machine.send(changed(number, message, box))
 
     async def _append(self, command: Append) -> Code:
         mailbox = self._mailboxes.target(command.mailbox)
+        flags = to_be_stored(command.flags)
         self._machine.send(ReadyForText(command))
         pieces: list[bytes] = []
         while not isinstance(heard := await self._continuation(), AppendEnd):
             if isinstance(heard, AppendChunk):
                 pieces.append(heard.data)
-        flags = (canonical(flag) for flag in command.flags)
+        if heard.malformed:
+            raise BadSyntax("unexpected text after the message")
         message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
         return Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
 
@@ -399,8 +420,10 @@ class ImapService:
                 send(Expunged(number))
         if news.grew:
             send(Exists(len(box.view.messages)))
+            send(Recent(len(box.view.recent)))
+        box.tell_new_keywords(message for _, message in news.changed)
         for number, message in news.changed:
-            send(changed(number, message, with_modseq=box.with_modseq))
+            send(changed(number, message, box))
 
     async def _stream(self, message: Message, chunk: bytes) -> None:
         """Say a piece of text, and let it leave before more is said. Raises Hangup."""
@@ -418,10 +441,36 @@ class ImapService:
                 raise Hangup from None
 
 
-def changed(number: int, message: Message, *, with_modseq: bool) -> Fetched:
+def changed(number: int, message: Message, box: OpenMailbox) -> Fetched:
     """Return what is said of a message that has other flags than before."""
-    uid, modseq = (message.uid, message.modseq) if with_modseq else (None, None)
-    return Fetched(number, uid, None, tuple(sorted(message.flags)), None, modseq)
+    uid, modseq = (message.uid, message.modseq) if box.with_modseq else (None, None)
+    return Fetched(number, uid, None, box.flags_of(message), None, modseq)
+
+
+def needs(command: Command) -> Iterator[bytes]:
+    """Yield the capabilities that a command makes use of."""
+    if type(command) in NEEDED:
+        yield NEEDED[type(command)]
+    match command:
+        case Select():
+            yield from [b"CONDSTORE"] * command.condstore
+            yield from [b"QRESYNC"] * (command.resync is not None)
+        case CreateMailbox(_, special_use) if special_use:
+            yield b"CREATE-SPECIAL-USE"
+        case Search() | UidSearch() if command.returning is not None:
+            yield b"ESEARCH"
+        case AskStatus(_, items):
+            yield from (STATUS_CAPABILITIES[item] for item in items if item in STATUS_CAPABILITIES)
+        case ListMailboxes():
+            options = (*command.selecting, *command.returning)
+            if options or len(command.patterns) != 1:
+                yield b"LIST-EXTENDED"
+            yield from [b"SPECIAL-USE"] * (b"SPECIAL-USE" in options)
+            if command.status:
+                yield b"LIST-STATUS"
+                yield from needs(AskStatus(b"", command.status))
+        case _:
+            pass
 
 
 async def serve_imap(

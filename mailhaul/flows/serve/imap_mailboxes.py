@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...protocols.imap.arguments import BadSyntax
 from ...protocols.imap.commands import (
     AskStatus,
     CreateMailbox,
@@ -23,12 +24,14 @@ from ...protocols.imap.events import (
     NamespaceEntry,
     Namespaces,
 )
+from ...protocols.imap.mailbox_names import decode_mailbox, encode_name
+from ...protocols.imap.values import Text, Value
 from .imap_queries import Refused
-from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name
+from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name, matches, with_parents
 
 STATUS_ITEMS: dict[bytes, Callable[[Mailbox], int]] = {
     b"MESSAGES": lambda mailbox: len(mailbox.messages),
-    b"RECENT": lambda mailbox: 0,
+    b"RECENT": lambda mailbox: sum(m.uid >= mailbox.recent_from for m in mailbox.messages),
     b"UIDNEXT": lambda mailbox: mailbox.uidnext,
     b"UIDVALIDITY": lambda mailbox: mailbox.uidvalidity,
     b"UNSEEN": lambda mailbox: sum(rb"\Seen" not in m.flags for m in mailbox.messages),
@@ -37,6 +40,13 @@ STATUS_ITEMS: dict[bytes, Callable[[Mailbox], int]] = {
     b"HIGHESTMODSEQ": lambda mailbox: mailbox.modseq,
 }
 """What STATUS can be asked for (6.3.10; RFC 8438; RFC 7162, 3.1.7)."""
+SPECIAL_USES = frozenset(rb"\all \archive \drafts \flagged \junk \sent \trash \important".split())
+"""What a mailbox may be made for, in lower case (RFC 6154, section 2; RFC 8457)."""
+SELECTING = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
+RETURNING = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
+"""Options of LIST (RFC 5258, section 3; RFC 6154, section 2)."""
+CRITERIA = (b"SUBSCRIBED", b"SPECIAL-USE")
+"""Those of them that a mailbox fulfils or not. No mailbox here is remote."""
 
 OnMailboxes = (
     Namespace
@@ -79,15 +89,18 @@ class MailboxCommands:
             case Namespace():
                 self._say(Namespaces((NamespaceEntry(b"", DELIMITER),)))
             case CreateMailbox(name, special_use):
-                self._refuse_existing(name)
-                names[name.removesuffix(DELIMITER)] = Mailbox(special_use=special_use)
+                name = name.removesuffix(DELIMITER)
+                self._refuse_new(name)
+                if {use.lower() for use in special_use} - SPECIAL_USES:
+                    raise Refused("there is no such special use", Code(b"USEATTR"))
+                names.create(name, special_use)
             case DeleteMailbox(name):
                 self.existing(name)
                 if canonical_name(name) == b"INBOX":
                     raise Refused("INBOX stays", Code(b"CANNOT"))
-                del names[name]
+                names.delete(name)
             case Rename(name, new_name):
-                self._rename(name, new_name)
+                self._rename(canonical_name(name), canonical_name(new_name))
             case Subscribe(name):
                 self.existing(name)
                 names.subscribed.add(canonical_name(name))
@@ -96,58 +109,100 @@ class MailboxCommands:
             case ListMailboxes():
                 self._list(command)
             case ListSubscribed(reference, pattern):
-                for name in self._mailboxes.matching(reference + pattern):
-                    if name in names.subscribed:
-                        self._say(Listed(name, DELIMITER, (), lsub=True))
+                self._list_subscribed(reference + pattern)
             case AskStatus(name, items):
                 self._say(self._status(name, items))
 
-    def _refuse_existing(self, name: bytes) -> None:
-        if self._mailboxes.find(name.removesuffix(DELIMITER)) is not None:
+    def _refuse_new(self, name: bytes) -> None:
+        """Raise Refused for a name that no new mailbox may have."""
+        if self._mailboxes.find(name) is not None:
             raise Refused("this mailbox is there already", Code(b"ALREADYEXISTS"))
+        if b"" in name.split(DELIMITER):
+            raise Refused("a level without a name", Code(b"CANNOT"))
+        # Names are in modified UTF-7 (5.1.3), and in one way only.
+        if not name.isascii() or encode_name(decode_mailbox(name)) != name:
+            raise Refused("this name is not modified UTF-7", Code(b"CANNOT"))
 
     def _rename(self, name: bytes, new_name: bytes) -> None:
-        mailbox = self.existing(name)
-        self._refuse_existing(new_name)
-        if canonical_name(name) == b"INBOX":
-            # INBOX stays, and what was in it goes (6.3.5).
-            self._mailboxes[b"INBOX"] = Mailbox(uidvalidity=mailbox.uidvalidity + 1)
-            self._mailboxes[new_name] = mailbox
-            return
-        for old in [*self._mailboxes]:
-            if old == name or old.startswith(name + DELIMITER):
-                self._mailboxes[new_name + old[len(name) :]] = self._mailboxes.pop(old)
+        names = self._mailboxes
+        if not names.has_children(name):
+            self.existing(name)
+        self._refuse_new(new_name)
+        if new_name.startswith(name + DELIMITER) and name != b"INBOX":
+            raise Refused("a mailbox cannot be below itself", Code(b"CANNOT"))
+        if names.with_children(new_name):
+            raise Refused("there are mailboxes below the new name", Code(b"ALREADYEXISTS"))
+        names.rename(name, new_name)
+
+    def _list_subscribed(self, pattern: bytes) -> None:
+        """Say what is subscribed, be it there or not; for ``%`` also what is above it (6.3.9)."""
+        subscribed = self._mailboxes.subscribed
+        levels: dict[bytes, bool] = {}
+        for name in subscribed:
+            if matches(pattern, name):
+                levels[name] = True
+            elif pattern.endswith(b"%"):
+                above = (level for level in with_parents(name) if matches(pattern, level))
+                levels.update((level, level in subscribed) for level in above)
+        for name in sorted(levels):
+            attributes = () if levels[name] else (rb"\Noselect",)
+            self._say(Listed(name, DELIMITER, attributes, lsub=True))
 
     def _list(self, command: ListMailboxes) -> None:
-        if command.patterns == (b"",):
+        selecting, returning = set(command.selecting), set(command.returning)
+        if unknown := (selecting - SELECTING) | (returning - RETURNING):
+            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is no option here")
+        if b"RECURSIVEMATCH" in selecting and selecting.isdisjoint(CRITERIA):
+            raise BadSyntax("RECURSIVEMATCH needs another option (RFC 5258, section 3.1)")
+        if command.patterns == (b"",) and not selecting:
             self._say(Listed(b"", DELIMITER, (rb"\Noselect",)))
             return
-        wanted = (command.reference + pattern for pattern in command.patterns)
-        found = {name for pattern in wanted for name in self._mailboxes.matching(pattern)}
-        for name in sorted(found):
-            if self._is_selected(name, command.selecting):
-                self._say(Listed(name, DELIMITER, self._attributes(name, command)))
+        criteria = [word for word in CRITERIA if word in selecting]
+        for name in sorted(self._names_for(command)):
+            chosen = all(self._fulfils(name, word) for word in criteria)
+            below: tuple[tuple[bytes, Value], ...] = ()
+            if b"RECURSIVEMATCH" in selecting and self._is_above(name, criteria):
+                below = ((b"CHILDINFO", [Text(word) for word in criteria]),)
+            if chosen or below:
+                attributes = self._attributes(name, command)
+                self._say(Listed(name, DELIMITER, attributes, extended=below))
                 if command.status and name in self._mailboxes:
                     self._say(self._status(name, command.status))
 
-    def _is_selected(self, name: bytes, selecting: tuple[bytes, ...]) -> bool:
+    def _names_for(self, command: ListMailboxes) -> set[bytes]:
+        """Return all names that the patterns of a LIST fit."""
+        names = {level for name in self._mailboxes for level in with_parents(name)}
+        if b"SUBSCRIBED" in command.selecting:
+            names |= self._mailboxes.subscribed
+        wanted = [command.reference + pattern for pattern in command.patterns]
+        return {name for name in names if any(matches(pattern, name) for pattern in wanted)}
+
+    def _fulfils(self, name: bytes, word: bytes) -> bool:
+        if word == b"SUBSCRIBED":
+            return name in self._mailboxes.subscribed
         mailbox = self._mailboxes.get(name)
-        if b"SUBSCRIBED" in selecting and name not in self._mailboxes.subscribed:
-            return False
-        return b"SPECIAL-USE" not in selecting or bool(mailbox and mailbox.special_use)
+        return mailbox is not None and bool(mailbox.special_use)
+
+    def _is_above(self, name: bytes, criteria: list[bytes]) -> bool:
+        """Whether something below a name fulfils all criteria, whatever the patterns."""
+        below = {*self._mailboxes, *self._mailboxes.subscribed}
+        return any(
+            each.startswith(name + DELIMITER) and all(self._fulfils(each, w) for w in criteria)
+            for each in below
+        )
 
     def _attributes(self, name: bytes, command: ListMailboxes) -> tuple[bytes, ...]:
         mailbox = self._mailboxes.get(name)
-        found = [] if mailbox else [rb"\NonExistent", rb"\Noselect"]
+        found = [] if mailbox is not None else [rb"\NonExistent", rb"\Noselect"]
         children = self._mailboxes.has_children(name)
         found.append(rb"\HasChildren" if children else rb"\HasNoChildren")
         asked = {*command.selecting, *command.returning}
         if b"SUBSCRIBED" in asked and name in self._mailboxes.subscribed:
             found.append(rb"\Subscribed")
-        return (*found, *(mailbox.special_use if mailbox else ()))
+        return (*found, *(mailbox.special_use if mailbox is not None else ()))
 
     def _status(self, name: bytes, items: tuple[bytes, ...]) -> MailboxStatus:
-        mailbox = self.existing(name)
         if unknown := set(items) - STATUS_ITEMS.keys():
-            raise Refused(f"{min(unknown).decode('ascii', 'replace')} cannot be had here")
+            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} cannot be had here")
+        mailbox = self.existing(name)
         return MailboxStatus(name, tuple((item, STATUS_ITEMS[item](mailbox)) for item in items))

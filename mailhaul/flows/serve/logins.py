@@ -44,8 +44,8 @@ class Logins:
 
     async def exchange(
         self, channel: Channel[Any], command: Authenticate, patience: float
-    ) -> bytes | None:
-        """Carry an authentication to its end; return who it is, None for nobody.
+    ) -> Accepted | Refused | None:
+        """Carry an authentication to its end; return the verdict, None for an unknown mechanism.
 
         Raises ConnectionLost when the client goes before that.
         """
@@ -61,10 +61,11 @@ class Logins:
                 case Respond(response):
                     verdict = server.respond(response)
                 case CancelAuthentication():
-                    verdict = Refused("cancelled")
+                    # The machines say so, too, of a response that is not base64.
+                    verdict = Refused("cancelled", malformed=True)
                 case _:
                     raise ConnectionLost("connection closed inside an authentication")
-        return verdict.authorization_id if isinstance(verdict, Accepted) else None
+        return verdict
 
     def _secret(self, name: bytes) -> Secret | None:
         password = self._users.get(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ...protocols.dots import normalized
 from ...protocols.imap.uid_sets import read_set
 
 DELIMITER = b"/"
@@ -17,7 +18,8 @@ DELIMITER = b"/"
 class Message:
     """One stored message. ``size`` is in octets; ``chunks`` gives its text whenever asked.
 
-    ``modseq`` grows with every change (RFC 7162, section 3).
+    ``modseq`` grows with every change (RFC 7162, section 3). ``as_sent`` is what ``sent_size``
+    says; None where that has to be found out.
     """
 
     uid: int
@@ -27,10 +29,44 @@ class Message:
     date: bytes = b"01-Jan-2026 00:00:00 +0000"
     modseq: int = 1
 
+    as_sent: int | None = None
+
     @property
     def text(self) -> bytes:
         """The whole text: not for messages that would not fit in memory."""
         return b"".join(self.chunks())
+
+    @property
+    def sent_size(self) -> int:
+        """The octets that POP3 sends of it, where every line ends with CRLF (RFC 1939, 11)."""
+        if self.as_sent is None:
+            self.as_sent = sum(map(len, with_line_ends(self.chunks())))
+        return self.as_sent
+
+
+def within(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
+    """Return those of some UIDs that are in a set. Raises ValueError for no set."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for first, last in sorted(read_set(sequence_set, largest)):
+        firsts.append(first)
+        lasts.append(max(last, lasts[-1] if lasts else 0))
+    places = ((bisect_right(firsts, uid) - 1, uid) for uid in uids)
+    return [uid for place, uid in places if place >= 0 and uid <= lasts[place]]
+
+
+def with_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a text with CRLF for every line end, and at its end: bare CR and LF become one."""
+    held = last = b""
+    for chunk in chunks:
+        text = held + chunk
+        # Whether a line feed follows is not known yet.
+        held = text[-1:] if text.endswith(b"\r") else b""
+        if text := normalized(text[: len(text) - len(held)]):
+            last = text[-1:]
+            yield text
+    if held or last not in {b"", b"\n"}:
+        yield b"\r\n"
 
 
 def uid_of(message: Message) -> int:
@@ -43,15 +79,25 @@ Numbered = list[tuple[int, Message]]
 
 
 class Messages:
-    """Messages in the order of their UIDs, found by either number."""
+    """Messages in the order of their UIDs, found by either number.
+
+    ``recent`` are the UIDs of those that one session was the first to see.
+    """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.recent: set[int] = set()
 
     def numbered(self, numbers: bytes) -> Numbered:
-        """Return the messages with these sequence numbers. Raises ValueError for no set."""
-        spans = ((low - 1, high) for low, high in read_set(numbers, len(self.messages)))
-        return self._within(spans)
+        """Return the messages with these sequence numbers.
+
+        Raises ValueError for anything else than a set, and for a number without a message: that
+        is ``*``, too, where there is none (RFC 3501, section 9, seq-number).
+        """
+        spans = read_set(numbers, len(self.messages))
+        if any(low < 1 or high > len(self.messages) for low, high in spans):
+            raise ValueError("there is no message with this number")
+        return self._within((low - 1, high) for low, high in spans)
 
     def with_uids(self, uids: bytes) -> Numbered:
         """Return the messages with these UIDs. Raises ValueError for no set."""
@@ -66,17 +112,21 @@ class Messages:
         return self._within(spans)
 
     def _within(self, spans: Iterable[tuple[int, int]]) -> Numbered:
-        """Return the messages at these places, each a pair of first and behind the last."""
-        places: set[int] = set()
-        for first, behind in spans:
-            places.update(range(max(first, 0), min(behind, len(self.messages))))
-        return [(place + 1, self.messages[place]) for place in sorted(places)]
+        """Return the messages at these places, each a pair of first and after the last."""
+        found: Numbered = []
+        done = 0
+        for first, end in sorted(spans):
+            for place in range(max(first, done), min(end, len(self.messages))):
+                found.append((place + 1, self.messages[place]))
+            done = max(done, end)
+        return found
 
 
 class Mailbox(Messages):
     """All messages of one mailbox, and what has become of those that were there.
 
-    ``special_use`` are attributes such as ``\\Sent`` (RFC 6154).
+    ``special_use`` are attributes such as ``\\Sent`` (RFC 6154). No session has seen the
+    messages from the UID ``recent_from`` on.
     """
 
     def __init__(
@@ -85,6 +135,7 @@ class Mailbox(Messages):
         super().__init__()
         self.uidvalidity = uidvalidity
         self.uidnext = 1
+        self.recent_from = 1
         self.modseq = 1
         self.special_use = tuple(special_use)
         self.gone: list[tuple[int, int]] = []
@@ -95,13 +146,14 @@ class Mailbox(Messages):
         """Store a message and return it."""
         message = self.append_chunks(len(text), lambda: (text,), *flags)
         message.date = date or message.date
+        message.as_sent = None
         return message
 
     def append_chunks(
         self, size: int, chunks: Callable[[], Iterable[bytes]], *flags: bytes
     ) -> Message:
-        """Store a message whose text is made whenever it is read."""
-        message = Message(self.uidnext, size, chunks, set(flags))
+        """Store a message whose text is made whenever it is read; its lines end with CRLF."""
+        message = Message(self.uidnext, size, chunks, set(flags), as_sent=size)
         self.uidnext += 1
         self.messages.append(message)
         self.touch(message)
@@ -126,13 +178,18 @@ class Mailbox(Messages):
 
     def remove(self, uids: set[int]) -> list[int]:
         """Remove messages; return their numbers as ``expunge`` does."""
-        if uids:
-            self.modseq += 1
-            self.gone += [(self.modseq, uid) for uid in sorted(uids)]
+        return self.discard([message for message in self.messages if message.uid in uids])
+
+    def discard(self, messages: Collection[Message]) -> list[int]:
+        """Remove exactly these messages, as ``remove`` does."""
+        going = {id(message) for message in messages}
         kept: list[Message] = []
         removed: list[int] = []
+        if going:
+            self.modseq += 1
         for message in self.messages:
-            if message.uid in uids:
+            if id(message) in going:
+                self.gone.append((self.modseq, message.uid))
                 removed.append(len(kept) + 1)
             else:
                 kept.append(message)
@@ -158,12 +215,17 @@ class News:
 
 
 class View(Messages):
-    """What one session knows of a mailbox: its numbers stay until it is told (RFC 3501, 5.5)."""
+    """What one session knows of a mailbox: its numbers stay until it is told (RFC 3501, 5.5).
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    What nobody has seen is recent; after that only where ``read_only`` (2.3.2).
+    """
+
+    def __init__(self, mailbox: Mailbox, *, read_only: bool = False) -> None:
         super().__init__()
         self.mailbox = mailbox
+        self._read_only = read_only
         self.messages = list(mailbox.messages)
+        self._see(self.messages)
         self._modseq = mailbox.modseq
         self._told = {message.uid: message.modseq for message in self.messages}
 
@@ -186,10 +248,17 @@ class View(Messages):
                 news.changed.append((number, message))
         last = max(self._told, default=0)
         self.messages += [message for message in self.mailbox.messages if message.uid > last]
+        self._see(self.messages[known:])
         news.grew = len(self.messages) > known
         for message in self.messages:
             self.tell(message)
         return news
+
+    def _see(self, messages: list[Message]) -> None:
+        recent_from = self.mailbox.recent_from
+        self.recent.update(message.uid for message in messages if message.uid >= recent_from)
+        if not self._read_only and messages:
+            self.mailbox.recent_from = max(recent_from, messages[-1].uid + 1)
 
     def _forget(self, there: set[int]) -> Iterator[tuple[int, int]]:
         kept: list[Message] = []
@@ -197,37 +266,88 @@ class View(Messages):
             if message.uid in there:
                 kept.append(message)
             else:
+                self.recent.discard(message.uid)
                 yield len(kept) + 1, message.uid
         self.messages = kept
 
 
 class Mailboxes(dict[bytes, Mailbox]):
-    """Mailboxes by name; INBOX in any case (RFC 3501, 5.1)."""
+    """Mailboxes by name; INBOX in any case (RFC 3501, 5.1).
+
+    A name never has the same UIDVALIDITY for other messages than before (2.3.1.1).
+    """
 
     subscribed: set[bytes]
 
     def __init__(self, mailboxes: dict[bytes, Mailbox] | None = None) -> None:
         super().__init__(mailboxes or {})
         self.subscribed = set()
+        self._largest = 0
+        self._former: dict[bytes, int] = {}
 
     def find(self, name: bytes) -> Mailbox | None:
         """Return the mailbox of this name, if there is one."""
         return self.get(canonical_name(name))
 
+    def create(self, name: bytes, special_use: Iterable[bytes] = ()) -> None:
+        """Make a mailbox, and all levels above it that are not there (6.3.3)."""
+        *above, own = reversed([*with_parents(canonical_name(name))])
+        for level in above:
+            if level not in self:
+                self[level] = Mailbox(uidvalidity=self._new_uidvalidity())
+        self[own] = Mailbox(uidvalidity=self._new_uidvalidity(), special_use=special_use)
+
+    def delete(self, name: bytes) -> None:
+        """Remove a mailbox; what is below it stays (6.3.4)."""
+        self._forget(canonical_name(name))
+
+    def rename(self, name: bytes, new_name: bytes) -> None:
+        """Give a mailbox and all below it another name. INBOX stays, and is empty then (6.3.5)."""
+        name, new_name = canonical_name(name), canonical_name(new_name)
+        moved = [name] if name == b"INBOX" else self.with_children(name)
+        if b"/" in new_name:
+            parent = new_name.rpartition(DELIMITER)[0]
+            if parent not in self:
+                self.create(parent)
+        for old in moved:
+            mailbox = self._forget(old)
+            new = new_name + old[len(name) :]
+            if self._former.get(new, 0) >= mailbox.uidvalidity:
+                mailbox.uidvalidity = self._new_uidvalidity()
+            self[new] = mailbox
+        if name == b"INBOX":
+            self[name] = Mailbox(uidvalidity=self._new_uidvalidity())
+
+    def with_children(self, name: bytes) -> list[bytes]:
+        """Return a name and those below it, as far as they have mailboxes."""
+        return sorted(each for each in self if each == name or each.startswith(name + DELIMITER))
+
     def matching(self, pattern: bytes) -> list[bytes]:
         """Return names that match, those of levels above a mailbox included (6.3.8)."""
         names = {parent for name in self for parent in with_parents(name)}
-        expression = pattern_of(pattern)
-        return sorted(name for name in names if expression.fullmatch(name))
+        return sorted(name for name in names if matches(pattern, name))
 
     def has_children(self, name: bytes) -> bool:
         """Whether there is a mailbox below this name."""
         return any(other.startswith(name + DELIMITER) for other in self)
 
+    def _new_uidvalidity(self) -> int:
+        """Return a UIDVALIDITY that is larger than all that ever were here."""
+        there = (mailbox.uidvalidity for mailbox in self.values())
+        self._largest = max(self._largest, *there, 0) + 1
+        return self._largest
+
+    def _forget(self, name: bytes) -> Mailbox:
+        mailbox = self.pop(name)
+        self._largest = max(self._largest, mailbox.uidvalidity)
+        self._former[name] = max(self._former.get(name, 0), mailbox.uidvalidity)
+        return mailbox
+
 
 def canonical_name(name: bytes) -> bytes:
-    """Return a mailbox name as it is stored."""
-    return b"INBOX" if name.upper() == b"INBOX" else name
+    """Return a mailbox name as it is stored; what is below INBOX is so in any case."""
+    first, delimiter, rest = name.partition(DELIMITER)
+    return b"INBOX" + delimiter + rest if first.upper() == b"INBOX" else name
 
 
 def with_parents(name: bytes) -> Iterator[bytes]:
@@ -237,8 +357,32 @@ def with_parents(name: bytes) -> Iterator[bytes]:
         name = name.rpartition(DELIMITER)[0]
 
 
-def pattern_of(pattern: bytes) -> re.Pattern[bytes]:
-    """Return what a LIST pattern matches: ``*`` anything, ``%`` anything in one level."""
-    pieces = re.split(rb"([*%])", canonical_name(pattern))
-    wild = {b"*": b".*", b"%": b"[^/]*"}
-    return re.compile(b"".join(wild.get(p, re.escape(p)) for p in pieces), re.DOTALL)
+def matches(pattern: bytes, name: bytes) -> bool:
+    """Whether a LIST pattern fits: ``*`` is anything, ``%`` anything within one level.
+
+    All places where the name may go on are followed at the same time, so that no pattern costs
+    more than its length times that of the name.
+    """
+    if name == b"INBOX":
+        pattern = pattern.upper()
+    places: set[int] = {0}
+    for piece in re.findall(rb"[*%]|[^*%]+", canonical_name(pattern)):
+        if not places:
+            return False
+        if piece == b"*":
+            places = set(range(min(places), len(name) + 1))
+        elif piece == b"%":
+            places = set(within_level(name, places))
+        else:
+            places = {p + len(piece) for p in places if name.startswith(piece, p)}
+    return len(name) in places
+
+
+def within_level(name: bytes, places: set[int]) -> Iterator[int]:
+    """Yield the places that can be reached without leaving a level."""
+    reached = -1
+    for place in sorted(places):
+        end = name.find(DELIMITER, place)
+        end = len(name) if end < 0 else end
+        yield from range(max(place, reached + 1), end + 1)
+        reached = max(reached, end)

@@ -6,48 +6,76 @@ The octets of a part are cut out as they are; nothing is decoded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ...protocols.imap.values import Atom, Text, Value
-from ...protocols.message.addresses import addresses
-from ...protocols.message.header import split_fields
-from .imap_queries import split
+from ...protocols.message.header import Field, split_fields
+from .address_lists import entries
 
 DEPTH = 20
 """Multiparts inside each other; what is deeper counts as plain text."""
 
 
+END_OF_HEADER = re.compile(rb"(?:\A|\r?\n)\r?\n")
 PARAMETER = re.compile(rb';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;]*)')
 FOLD = re.compile(rb"\r?\n(?=[ \t])")
+TOKENS = re.compile(rb"[^\s,]+")
+SECTION = re.compile(rb"((?:\d+(?:\.|\Z))*)(.*)", re.DOTALL)
+NAME = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^ ()"]+)', re.DOTALL)
+PLAIN = (b"text", b"plain")
 MESSAGE = (b"message", b"rfc822")
 
 
 class Part:
-    """A message or a part of one; ``text`` is its header, a blank line and its body."""
+    """A message or a part of one; ``text`` is its header, a blank line and its body.
 
-    def __init__(self, text: bytes, depth: int = DEPTH) -> None:
+    ``default`` is what it is where no field says so.
+    """
+
+    def __init__(
+        self, text: bytes, depth: int = DEPTH, default: tuple[bytes, bytes] = PLAIN
+    ) -> None:
         self.header, self.body = split(text)
-        self.fields = {field.key: unfolded(field.body) for field in split_fields(self.header)}
-        word, self.parameters = value_of(self.fields.get(b"content-type", b""))
+        self.fields: dict[bytes, bytes] = {}
+        for field in split_fields(self.header):
+            self.fields.setdefault(field.key, unfolded(field.body))
+        content_type = self.fields.get(b"content-type")
+        word, self.parameters = value_of(content_type or b"")
         kind, slash, subtype = word.lower().partition(b"/")
-        self.media_type, self.subtype = (kind, subtype) if slash else (b"text", b"plain")
+        if not slash:
+            kind, subtype = default if content_type is None else PLAIN
+        self.media_type, self.subtype = kind, subtype
         self.parts: list[Part] = []
         self.inner: Part | None = None
         boundary = dict(self.parameters).get(b"boundary")
-        if self.media_type == b"multipart" and boundary and depth:
-            self.parts = [Part(piece, depth - 1) for piece in pieces(self.body, boundary)]
-        elif (self.media_type, self.subtype) == MESSAGE and depth:
+        if kind == b"multipart" and boundary and depth:
+            # The parts of a digest are messages unless they say otherwise (RFC 2046, 5.1.5).
+            usual = MESSAGE if subtype == b"digest" else PLAIN
+            found = pieces(self.body, boundary)
+            self.parts = [Part(piece, depth - 1, usual) for piece in found]
+        elif (kind, subtype) == MESSAGE and depth:
             self.inner = Part(self.body, depth - 1)
-        if self.media_type == b"multipart" and not self.parts:
-            self.media_type, self.subtype = b"text", b"plain"
+        if kind == b"multipart" and not self.parts:
+            self.media_type, self.subtype = PLAIN
 
     def child(self, number: int) -> Part | None:
-        """Return a part by its number; what is no multipart has itself as number 1."""
-        if self.inner and self.inner.parts:
-            return self.inner.child(number)
+        """Return a part of this part by its number, None where it has no such part."""
+        if self.inner:
+            return self.inner.as_message(number)
+        return self.parts[number - 1] if 1 <= number <= len(self.parts) else None
+
+    def as_message(self, number: int) -> Part | None:
+        """Return a part of the message that this is: what is no multipart is its own part 1."""
         if self.parts:
-            return self.parts[number - 1] if 1 <= number <= len(self.parts) else None
+            return self.child(number)
         return self if number == 1 else None
+
+
+def split(text: bytes) -> tuple[bytes, bytes]:
+    """Return a header with its blank line, and what follows it."""
+    found = END_OF_HEADER.search(text)
+    end = found.end() if found else len(text)
+    return text[:end], text[end:]
 
 
 def unfolded(body: bytes) -> bytes:
@@ -80,18 +108,24 @@ def pieces(body: bytes, boundary: bytes) -> list[bytes]:
     return found if start is None else [*found, body[start:]]
 
 
-def section_of(text: bytes, section: bytes) -> bytes | None:
+# Sections
+
+
+def section_of(message: Part, section: bytes) -> bytes | None:
     """Return the octets of a section, None for one that is not there (RFC 3501, 6.4.5)."""
-    numbers, kind = re.fullmatch(rb"((?:\d+(?:\.|\Z))*)(.*)", section, re.DOTALL).groups()  # type: ignore[union-attr]  # it matches anything
+    found = SECTION.fullmatch(section)
+    numbers, kind = found.groups() if found else (b"", section)
     if not numbers:
-        return part_text(*split(text), kind)
-    part: Part | None = Part(text)
-    for number in numbers.strip(b".").split(b"."):
-        part = part and part.child(int(number))
+        return part_text(message.header, message.body, kind)
+    first, *others = map(int, numbers.strip(b".").split(b"."))
+    part = message.as_message(first)
+    for number in others:
+        part = part and part.child(number)
     if part is None:
         return None
     if kind in {b"", b"MIME"}:
         return part.header if kind else part.body
+    # HEADER and TEXT of a part are those of the message in it.
     return part_text(part.inner.header, part.inner.body, kind) if part.inner else None
 
 
@@ -112,15 +146,14 @@ def part_text(header: bytes, body: bytes, kind: bytes) -> bytes | None:
 
 def some_fields(header: bytes, names: bytes, *, wanted: bool) -> bytes:
     """Return the fields with these names, or all others, and a blank line."""
-    listed = {name.strip(b'"').lower() for name in names.strip(b"()").split()}
-    kept = [field for name, field in fields_of(header) if (name.lower() in listed) is wanted]
+    listed = {(quoted or word).lower() for quoted, word in NAME.findall(names)}
+    kept = [field.raw for field in fields_of(header) if (field.key in listed) is wanted]
     return b"".join(kept) + b"\r\n"
 
 
-def fields_of(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each field's name, and the field with its line ends."""
-    for found in re.finditer(rb"([^\r\n:]+?)[ \t]*:.*\n(?:[ \t].*\n)*", header):
-        yield found[1], found[0]
+def fields_of(header: bytes) -> list[Field]:
+    """Return the fields of a header, without lines that are none."""
+    return [field for field in split_fields(header) if field.name]
 
 
 # ENVELOPE and BODYSTRUCTURE
@@ -144,20 +177,8 @@ def envelope_of(part: Part) -> Value:
 
 def listed(body: bytes | None) -> Value:
     """Return the addresses of a field as ENVELOPE has them, NIL without any."""
-    found: list[Value] = []
-    for address in addresses(body or b""):
-        mailbox, at, host = address.spec.rpartition(b"@")
-        name = display_name(body or b"", address.spec)
-        found.append([name, None, text(mailbox if at else host), text(host if at else b"")])
+    found: list[Value] = [[text_or_nil(word) for word in entry] for entry in entries(body or b"")]
     return found or None
-
-
-def display_name(body: bytes, spec: bytes) -> Value:
-    """Return what stands before an address in angle brackets."""
-    before = rb'("(?:[^"\\]|\\.)*"|[^",<>]*)\s*<\s*' + re.escape(spec)
-    found = re.search(before, body)
-    name = unquoted(found[1].strip()) if found else b""
-    return text(name) if name else None
 
 
 def structure_of(part: Part, *, extended: bool) -> Value:
@@ -165,25 +186,33 @@ def structure_of(part: Part, *, extended: bool) -> Value:
     if part.parts:
         values: list[Value] = [structure_of(child, extended=extended) for child in part.parts]
         values.append(text(part.subtype))
-        return [*values, pairs(part.parameters), *disposition(part)] if extended else values
+        return [*values, pairs(part.parameters), *extension(part)] if extended else values
     field = part.fields.get
     values = [
         *(text(part.media_type), text(part.subtype), pairs(part.parameters)),
         *(text_or_nil(field(name)) for name in (b"content-id", b"content-description")),
-        text(field(b"content-transfer-encoding", b"7bit")),
+        text(field(b"content-transfer-encoding") or b"7bit"),
         number(len(part.body)),
     ]
     if part.inner:
         values += [envelope_of(part.inner), structure_of(part.inner, extended=extended)]
     if part.inner or part.media_type == b"text":
         values.append(number(part.body.count(b"\n")))
-    return [*values, None, *disposition(part)] if extended else values
+    if not extended:
+        return values
+    return [*values, text_or_nil(field(b"content-md5")), *extension(part)]
 
 
-def disposition(part: Part) -> Sequence[Value]:
-    """Return disposition, language and location."""
-    kind, parameters = value_of(part.fields.get(b"content-disposition", b""))
-    return [[text(kind), pairs(parameters)] if kind else None, None, None]
+def extension(part: Part) -> Sequence[Value]:
+    """Return disposition, language and location (RFC 2183, RFC 3282, RFC 2557)."""
+    field = part.fields.get
+    kind, parameters = value_of(field(b"content-disposition", b""))
+    languages = TOKENS.findall(field(b"content-language", b""))
+    return [
+        [text(kind), pairs(parameters)] if kind else None,
+        [text(language) for language in languages] or None,
+        text_or_nil(field(b"content-location")),
+    ]
 
 
 def pairs(parameters: Sequence[tuple[bytes, bytes]]) -> Value:

@@ -42,10 +42,11 @@ from ...protocols.pop3.events import (
 )
 from ...protocols.pop3.server import Pop3Server
 from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
+from ...protocols.sasl.server_mechanisms import Accepted
 from ..channel import Channel, next_event
 from ..requests import Close, RuntimeFault, TimedOut, Wait
 from .logins import Logins
-from .mailboxes import Mailbox, Message
+from .mailboxes import Mailbox, Message, with_line_ends
 
 PATIENCE = 600.0
 """Seconds without a command after which a client is cut off (RFC 1939, section 3)."""
@@ -184,10 +185,10 @@ class Pop3Service:
         match command:
             case Stat():
                 there = [message for _, message in self._there()]
-                self._machine.send(Counted(len(there), sum(m.size for m in there)))
+                self._machine.send(Counted(len(there), sum(m.sent_size for m in there)))
             case List(number):
                 for place, message in self._chosen(number):
-                    self._machine.send(Listed(place, message.size))
+                    self._machine.send(Listed(place, message.sent_size))
             case Uidl(number):
                 for place, message in self._chosen(number):
                     self._machine.send(UniqueId(place, self._uid(message)))
@@ -227,10 +228,17 @@ class Pop3Service:
             case Pass(password):
                 good = self._logins.fit(self._user, password.reveal())
             case Apop(user, digest):
+                if self._timestamp is None:
+                    raise Refusal(b"APOP is not offered here")
                 good = self._digest_of(user) == digest.reveal()
             case Authenticate():
-                who = await self._logins.exchange(self._channel, command, PATIENCE)
-                good = who is not None
+                verdict = await self._logins.exchange(self._channel, command, PATIENCE)
+                good = isinstance(verdict, Accepted)
+                # [AUTH] is kept for wrong credentials (RFC 3206, section 4).
+                if verdict is None:
+                    raise Refusal(b"this mechanism is not known here")
+                if not isinstance(verdict, Accepted) and verdict.malformed:
+                    raise Refusal(b"the authentication was broken off")
         if not good:
             raise Refusal(b"wrong user or password", ResponseCode.AUTH)
         if self._maildrop.busy:
@@ -269,7 +277,7 @@ class Pop3Service:
         message = self._find(number)
         if number in self._misbehaviour.refuse:
             raise Refusal(b"this message cannot be read")
-        chunks = message.chunks()
+        chunks = with_line_ends(message.chunks())
         if isinstance(command, Top):
             chunks = first_lines(chunks, command.lines)
         else:
@@ -287,9 +295,8 @@ class Pop3Service:
 
     def _update(self) -> None:
         """Remove what was deleted: only a session that ends with QUIT does (section 6)."""
-        gone = {self._messages[number - 1] for number in self._deleted}
-        mailbox = self._maildrop.mailbox
-        mailbox.messages = [message for message in mailbox.messages if message not in gone]
+        gone = [self._messages[number - 1] for number in self._deleted]
+        self._maildrop.mailbox.discard(gone)
 
     async def _keep_pace(self) -> None:
         """Let what has been said leave before more is said. Raises Hangup."""
@@ -302,7 +309,8 @@ class Pop3Service:
 
 def first_lines(chunks: Iterable[bytes], lines: int) -> Iterator[bytes]:
     """Yield the header, the empty line and this many lines of the body (section 7, TOP)."""
-    before, in_header = b"", True
+    # A header may be empty: then the first line is the empty one.
+    before, in_header = b"\r\n", True
     for chunk in chunks:
         place = 0
         if in_header:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.sasl.exchange import Authenticate
+from ...protocols.sasl.server_mechanisms import Accepted
 from ...protocols.smtp.commands import (
     Bdat,
     BodyChunk,
@@ -74,10 +75,13 @@ USUAL: dict[type, Reply] = {
     Help: Reply(214, (b"2.0.0 RFC 5321",)),
     Quit: Reply(221, (b"2.0.0 bye",)),
 }
+TOO_LARGE = Reply(552, (b"5.3.4 the message is too large",))
 Secure = Callable[[], Awaitable[None]]
 """Shakes hands over TLS as the server; raises RuntimeFault."""
 AUTHENTICATED = Reply(235, (b"2.7.0 welcome",))
 NOT_AUTHENTICATED = Reply(535, (b"5.7.8 wrong user or password",))
+BROKEN_OFF = Reply(501, (b"5.5.2 the authentication was broken off",))
+UNKNOWN_MECHANISM = Reply(504, (b"5.5.4 this mechanism is not known here",))
 
 
 @dataclass(slots=True)
@@ -131,8 +135,12 @@ class SmtpService:
                     break
         except TlsFailed:
             pass
-        except (RemoteProtocolError, TimedOut) as error:
-            machine.send(Reply(421, (b"4.4.2 " + type(error).__name__.encode(),)))
+        except TimedOut:
+            machine.send(Reply(421, (b"4.4.2 no command for too long, closing",)))
+        except LimitExceeded as fault:
+            machine.send(Reply(421, (b"4.7.0 %b is too long, closing" % fault.name.encode(),)))
+        except RemoteProtocolError:
+            machine.send(Reply(421, (b"4.7.0 this is no SMTP, closing",)))
         # What was said last leaves before the line is closed.
         await Sleep(0)
         await Close(self._channel)
@@ -164,10 +172,17 @@ class SmtpService:
         return not (isinstance(heard, Quit) or replies[0].code == 421)
 
     async def _log_in(self, command: Authenticate) -> Reply:
-        who = None
+        verdict = None
         if self._logins:
-            who = await self._logins.exchange(self._channel, command, PATIENCE)
-        return NOT_AUTHENTICATED if who is None else AUTHENTICATED
+            verdict = await self._logins.exchange(self._channel, command, PATIENCE)
+        match verdict:
+            case None:
+                return UNKNOWN_MECHANISM
+            case Accepted():
+                return AUTHENTICATED
+            case _:
+                # Giving up and what is no base64 are 501 (RFC 4954, section 4).
+                return BROKEN_OFF if verdict.malformed else NOT_AUTHENTICATED
 
     def _take(self, data: bytes) -> None:
         self._size += len(data)
@@ -197,6 +212,9 @@ class SmtpService:
     def _verdicts(self, reply: Reply) -> list[Reply]:
         """Store the text for whom it is accepted; return the replies that say so."""
         due = len(self._channel.machine.outstanding)
+        limit = self._channel.machine.extensions.get(b"SIZE", b"")
+        if reply.positive and limit.isdigit() and 0 < int(limit) < self._size:
+            return [TOO_LARGE] * due
         verdict = self._sink.verdict
         if not (reply.positive and verdict and self._channel.machine.lmtp):
             if reply.positive:

@@ -167,7 +167,12 @@ class AppendChunk(Record):
 
 
 class AppendEnd(Record):
-    """Server role only: the message of the APPEND has come, with the end of its command."""
+    """Server role only: the message of the APPEND has come, with the end of its command.
+
+    ``malformed`` says that something followed the message: the command is to be answered with BAD.
+    """
+
+    malformed: bool = False
 
 
 class Idle(Record):

@@ -35,7 +35,8 @@ from ..sasl.exchange import (
     encode_base64,
 )
 from ..secret import Secret
-from .command_lines import BadSyntax, read_append, read_command
+from .arguments import BadSyntax
+from .command_lines import read_append, read_command
 from .commands import (
     Append,
     AppendChunk,
@@ -134,7 +135,7 @@ class ImapServer:
         self._literal: bytearray | None = None
         self._message_due = self._message_waits = False
         self._message_left = 0
-        self._dropping = False
+        self._dropping = self._excess = False
         self._inside_fetch = False
         self._said_uid = False
         self._text_left: int | None = None
@@ -272,11 +273,15 @@ class ImapServer:
         if self._message_left:
             block = self._input.take(min(self._message_left, CHUNK))
             self._message_left -= len(block)
-            return [AppendChunk(block)] if block else None
-        if not self._end_of_append():
-            return None
+            if not block:
+                return None
+            return [] if self._excess else [AppendChunk(block)]
+        line = self._end_of_append()
+        if not line:
+            return None if line is None else []
+        malformed, self._excess = self._excess or line[0] not in {b"", b")"}, False
         self._dialogue.text_over()
-        return [AppendEnd()]
+        return [AppendEnd(malformed)]
 
     def _drop_message(self) -> list[Heard] | None:
         """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
@@ -284,18 +289,24 @@ class ImapServer:
             block = self._input.take(self._message_left)
             self._message_left -= len(block)
             return [] if block else None
-        if not self._end_of_append():
-            return None
-        self._dropping = False
-        return []
+        line = self._end_of_append()
+        if line:
+            self._dropping = self._excess = False
+        return None if line is None else []
 
-    def _end_of_append(self) -> bool:
+    def _end_of_append(self) -> list[bytes] | None:
+        """Read what follows the message of an APPEND: None until all of the line has come.
+
+        [] where that is another message, which is on its way unasked and will be dropped.
+        """
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
-            return False
-        if line not in {b"", b")"}:
-            raise RemoteProtocolError("APPEND has one message, and nothing stands behind it")
-        return True
+            return None
+        _, size = split_literal(line, self._limits.digits)
+        if size is None or not line.endswith(b"+}"):
+            return [line]
+        self._excess, self._message_left = True, size
+        return []
 
     def _read_command(self) -> list[Heard] | None:
         if self._literal is not None and not self._collect(self._literal):
@@ -307,12 +318,17 @@ class ImapServer:
         if size is not None and (append := self._append_of(line, text, size)):
             return self._begin_append(*append, waits=not line.endswith(b"+}"))
         self._length += len(line) + (size or 0)
-        if self._length > self._limits.response_line + self._limits.literal:
-            raise LimitExceeded("command", self._limits.response_line + self._limits.literal)
-        if size is not None:
-            self._begin_literal(text, size, at_once=line.endswith(b"+}"))
-            return []
-        return self._interpret([*self._take_parts(), text])
+        if size is None:
+            self._check_length(self._length)
+            return self._interpret([*self._take_parts(), text])
+        self._begin_literal(text, size, at_once=line.endswith(b"+}"))
+        return []
+
+    def _check_length(self, length: int) -> None:
+        """Raise LimitExceeded for a command that is too long with all its literals."""
+        limit = self._limits.response_line + self._limits.literal
+        if length > limit:
+            raise LimitExceeded("command", limit)
 
     def _take_parts(self) -> list[Part]:
         parts, self._parts = self._parts, []
@@ -320,8 +336,18 @@ class ImapServer:
         return parts
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
-        if size > self._limits.literal:
-            raise LimitExceeded("literal", self._limits.literal)
+        """Ask for a literal; one that is too large is refused before it comes (RFC 7888, 4)."""
+        try:
+            if size > self._limits.literal:
+                raise LimitExceeded("literal", self._limits.literal)
+            self._check_length(self._length)
+        except LimitExceeded:
+            tag = taken_apart([*self._parts, text])[0]
+            if at_once or not is_tag(tag):
+                raise
+            self._take_parts()
+            self._put(b"%b BAD [TOOBIG] the literal is too large" % tag)
+            return
         self._parts.append(text)
         self._literal, self._literal_left = bytearray(), size
         if not at_once:
@@ -366,23 +392,28 @@ class ImapServer:
         tag, verb, rest = taken_apart(parts)
         if self._trace:
             self._trace("<", shown(parts[0]))
-        if not is_tag(tag) or not verb:
+        if not is_tag(tag):
             self._put(b"* BAD a command has a tag and a name")
             return []
         try:
+            if not verb:
+                raise BadSyntax("a command has a tag and a name")
+            refuse_controls(parts)
             command = read_command(verb, rest)
         except BadSyntax as problem:
             self._put(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
             return []
-        return [command] if self._is_in_order(tag, command) else []
+        heard = "message_command_heard" if verb == b"CHECK" else None
+        return [command] if self._is_in_order(tag, command, heard) else []
 
-    def _is_in_order(self, tag: bytes, command: Command) -> bool:
+    def _is_in_order(self, tag: bytes, command: Command, heard: str | None = None) -> bool:
         """Tell the dialogue of a command; answer it here when it is not to be had."""
         if self._deflater and isinstance(command, Compress):
             self._put(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
             return False
         try:
-            getattr(self._dialogue, HEARD.get(type(command), "mailbox_command_heard"))()
+            heard = heard or HEARD.get(type(command), "mailbox_command_heard")
+            getattr(self._dialogue, heard)()
         except NoTransition:
             self._put(b"%b BAD not allowed in state %b" % (tag, self._facts.state.encode()))
             return False
@@ -540,6 +571,13 @@ def taken_apart(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
     tag, _, rest = line.partition(b" ")
     verb, _, arguments = rest.partition(b" ")
     return tag, verb.upper(), [arguments, *parts[1:]]
+
+
+def refuse_controls(parts: Sequence[Part]) -> None:
+    """Raise BadSyntax for a bare CR or a NUL in a line (section 9, TEXT-CHAR)."""
+    lines = (part for part in parts if isinstance(part, bytes) and not isinstance(part, Text))
+    if any(b"\r" in line or b"\0" in line for line in lines):
+        raise BadSyntax("a bare CR or a NUL in a command")
 
 
 def is_tag(tag: bytes) -> bool:

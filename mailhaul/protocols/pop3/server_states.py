@@ -92,6 +92,10 @@ move(authorization, Dialogue.quit_heard, leaving)
 move(tls_handover, Dialogue.tls_started, authorization)
 
 move(named, Dialogue.question_heard, named)
+move(named, Dialogue.utf8_heard, named)
+# TLS forgets the name (RFC 2595, section 4).
+move(named, Dialogue.start_tls_heard, named)
+move(named, Dialogue.start_tls_granted, tls_handover)
 move(named, Dialogue.user_heard, named)
 move(named, Dialogue.user_taken, named)
 move(named, Dialogue.password_heard, named)

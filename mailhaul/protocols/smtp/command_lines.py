@@ -280,9 +280,9 @@ def _parse(
         case b"ETRN" if b"ETRN" in extensions:
             return Etrn(_required(argument))
         case b"VRFY":
-            return Vrfy(argument)
+            return Vrfy(_something(argument))
         case b"EXPN":
-            return Expn(argument)
+            return Expn(_something(argument))
         case b"HELP":
             return Help(argument)
         case _ if verb in _PLAIN:
@@ -296,6 +296,12 @@ def _parse(
 def _required(argument: bytes) -> bytes:
     if not argument or b" " in argument:
         raise _Broken("exactly one name is expected")
+    return argument
+
+
+def _something(argument: bytes) -> bytes:
+    if not argument:
+        raise _Broken("an argument is expected")
     return argument
 
 
@@ -314,6 +320,8 @@ def _parse_rcpt(argument: bytes, extensions: Container[bytes]) -> Rcpt:
                     raise _Broken("NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY")
             case b"ORCPT" if b"DSN" in extensions:
                 kind, semicolon, address = value.partition(b";")
+                if not kind or not semicolon:
+                    raise _Broken("ORCPT is a type and an address")
                 original = kind + semicolon + _decoded(address)
             case _:
                 raise _Broken("RCPT takes no such parameter", 555)
@@ -360,8 +368,10 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
     for parameter in parameters:
         keyword, _, value = parameter.partition(b"=")
         match keyword.upper():
-            case b"RET" if b"DSN" in extensions and value.upper() in {b"FULL", b"HDRS"}:
+            case b"RET" if b"DSN" in extensions:
                 ret = value.upper()
+                if ret not in {b"FULL", b"HDRS"}:
+                    raise _Broken("RET is FULL or HDRS")
             case b"ENVID" if b"DSN" in extensions:
                 envid = _decoded(value)
             case b"AUTH" if b"AUTH" in extensions:
@@ -374,7 +384,7 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
                 body = value.upper()
                 if body not in bodies:
                     raise _Broken(f"BODY is none of {b', '.join(bodies).decode()}")
-            case b"SMTPUTF8" if b"SMTPUTF8" in extensions:
+            case b"SMTPUTF8" if b"SMTPUTF8" in extensions and not value:
                 utf8 = True
             case _:
                 raise _Broken("MAIL takes no such parameter", 555)

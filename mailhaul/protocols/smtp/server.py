@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from automat import NoTransition
 
 from ..dots import DotReader
-from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..input import InputBuffer
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Outbox, Trace
 from ..sasl.exchange import (
@@ -71,6 +72,9 @@ HEARD: dict[type, str] = {
 TAKEN: dict[type, str] = {Mail: "mail_taken", Rcpt: "rcpt_taken"}
 """The input that a 2xx to these commands is."""
 
+ENHANCED = {500: b"5.5.2", 502: b"5.5.1", 503: b"5.5.1", 552: b"5.3.4", 553: b"5.6.7"}
+"""The enhanced codes of refusals; others are about arguments (RFC 3463, 3.6; RFC 2034)."""
+
 DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
     b"PIPELINING": b"",
     b"8BITMIME": b"",
@@ -101,7 +105,7 @@ class SmtpServer:
         self._trace = trace
         self._facts = Facts()
         self._dialogue = begin(self._facts)
-        self._input = bytearray()
+        self._input = InputBuffer()
         self._outbox = Outbox()
         self._due: deque[Heard] = deque()
         self._recipients = 0
@@ -110,7 +114,7 @@ class SmtpServer:
         self._chunk: Bdat | None = None
         self._chunk_left = 0
         self._chunk_refused = False
-        self._binary = False
+        self._binary = self._utf8 = False
         self._challenged = False
         self._authenticated = False
         self._ended = False
@@ -139,7 +143,7 @@ class SmtpServer:
         if self._text:
             self._take_text(self._text, data)
         else:
-            self._input += data
+            self._input.append(data)
 
     def receive_eof(self) -> None:
         """Take note that the client will send no more."""
@@ -153,6 +157,7 @@ class SmtpServer:
         """The handshake is over. STARTTLS is offered no more (RFC 3207, 4.2)."""
         self._advance("tls_started")
         self.extensions.pop(b"STARTTLS", None)
+        self._authenticated = False
 
     def next_event(self) -> Heard | Closed | NeedData:
         """Return the next command or piece of text, Closed at the end, or NEED_DATA.
@@ -164,6 +169,7 @@ class SmtpServer:
         try:
             return self._read()
         except RemoteProtocolError as fault:
+            fault.state = self._facts.state
             self._fault = fault
             raise
 
@@ -184,7 +190,7 @@ class SmtpServer:
                 if part:
                     return part[0]
                 continue
-            line = self._take_line()
+            line = self._input.take_strict_line(self._limits.command_line, "command line")
             if line is None:
                 break
             command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
@@ -200,29 +206,23 @@ class SmtpServer:
             return Closed()
         return NEED_DATA
 
-    def _take_line(self, limit: int = 0) -> bytes | None:
-        limit = limit or self._limits.command_line
-        end = self._input.find(b"\r\n")
-        # A CR at the end may be the first half of the line end.
-        length = end if end >= 0 else len(self._input) - self._input.endswith(b"\r")
-        if length > limit:
-            raise LimitExceeded("command line", limit)
-        if end < 0:
-            return None
-        line = bytes(self._input[:end])
-        del self._input[: end + 2]
-        return line
-
     def _is_in_order(self, command: Heard) -> bool:
         """Tell the dialogue of a command; answer it here when it is not to be had."""
         if isinstance(command, Unrecognized):
             return self._refuse(500, b"unknown command")
         if isinstance(command, Malformed):
-            return self._refuse(command.code, command.problem.encode("ascii", "replace"))
+            problem = command.problem.encode("ascii", "replace")
+            enhanced = command.verb not in {b"EHLO", b"HELO", b"LHLO"}
+            return self._refuse(command.code, problem, enhanced=enhanced)
         if isinstance(command, StartTls) and b"STARTTLS" not in self.extensions:
             return self._refuse(502, b"STARTTLS is not offered")
         if isinstance(command, Authenticate) and self._authenticated:
             return self._refuse(503, b"you have authenticated already")
+        limit = self.extensions.get(b"SIZE", b"")
+        if isinstance(command, Mail) and limit.isdigit() and 0 < int(limit) < (command.size or 0):
+            return self._refuse(552, b"the message is larger than %b octets" % limit)
+        if isinstance(command, Rcpt) and not (command.recipient.isascii() or self._utf8):
+            return self._refuse(553, b"the address needs SMTPUTF8 after MAIL (RFC 6531)")
         if isinstance(command, Data) and self._binary:
             return self._refuse(503, b"BINARYMIME goes by BDAT (RFC 3030)")
         try:
@@ -242,10 +242,9 @@ class SmtpServer:
 
     def _take_octets(self, command: Bdat) -> list[BodyChunk | Bdat] | None:
         """Take octets of a chunk; None when more have to come, [] when all of it was dropped."""
-        octets = bytes(self._input[: self._chunk_left])
+        octets = self._input.take(self._chunk_left) if self._chunk_left else b""
         if self._chunk_left and not octets:
             return None
-        del self._input[: self._chunk_left]
         self._chunk_left -= len(octets)
         if octets:
             return [] if self._chunk_refused else [BodyChunk(octets)]
@@ -263,7 +262,7 @@ class SmtpServer:
 
     def _read_response(self) -> Heard | Closed | NeedData:
         """Read the answer to a challenge; what is no base64 cancels it (RFC 4954, section 4)."""
-        line = self._take_line(self._limits.sasl)
+        line = self._input.take_strict_line(self._limits.sasl, "response")
         if line is None:
             if not self._ended or self._told_end:
                 return NEED_DATA
@@ -277,7 +276,10 @@ class SmtpServer:
         except ValueError:
             return CancelAuthentication()
 
-    def _refuse(self, code: int, why: bytes) -> bool:
+    def _refuse(self, code: int, why: bytes, *, enhanced: bool = True) -> bool:
+        """Answer a command here; only the replies to EHLO and HELO have no enhanced code."""
+        if enhanced and b"ENHANCEDSTATUSCODES" in self.extensions:
+            why = b"%b %b" % (ENHANCED.get(code, b"5.5.4"), why)
         self._put(Reply(code, (why,)))
         return False
 
@@ -287,7 +289,7 @@ class SmtpServer:
         if text.over:
             self._text = None
             self._parts.append(EndOfData())
-            self._input += text.rest
+            self._input.append(text.rest)
 
     def _next_part(self) -> BodyChunk | EndOfData:
         part = self._parts.popleft()
@@ -344,12 +346,11 @@ class SmtpServer:
         elif isinstance(command, Data) and reply.code == 354:
             self._advance("data_granted")
             self._text = DotReader()
-            ahead, self._input = bytes(self._input), bytearray()
-            self._take_text(self._text, ahead)
+            self._take_text(self._text, self._input.take(len(self._input)))
         elif type(command) in TAKEN and reply.positive:
             if isinstance(command, Mail):
                 self._recipients = 0
-                self._binary = command.body == b"BINARYMIME"
+                self._binary, self._utf8 = command.body == b"BINARYMIME", command.utf8
             else:
                 self._recipients += 1
             self._advance(TAKEN[type(command)])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.flows.serve.imap_queries import Refused, TextItem, part_of, read_items, search
+from mailhaul.flows.serve.imap_queries import Refused, TextItem, read_items
+from mailhaul.flows.serve.imap_search import search
 from mailhaul.flows.serve.mailboxes import Mailbox
+from mailhaul.flows.serve.mime import split
+from mailhaul.protocols.imap.arguments import BadSyntax
 
 
 def mailbox() -> Mailbox:
@@ -53,7 +56,6 @@ def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
         b"HEADER x",
         b"KEYWORD",
         b"MODSEQ x",
-        b"CHARSET KOI8-R ALL",
         b'"SEEN"',
         b"NOT",
         b"OR SEEN",
@@ -66,13 +68,68 @@ def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
         b"(SEEN",
         b"SEEN)",
         b"UNUNSEEN",
-        b"NOT " * 20000 + b"SEEN",
-        b"(" * 20000,
+        b"5",
+        b"0",
+        b"UID 0",
+        b"SEEN  DELETED",
+        b"SEEN ",
+        b" SEEN",
+        b"SUBJECT  x",
+        b"SINCE 1-Jan-26",
+        b'KEYWORD "x"',
+        b"CHARSET UTF-8",
+        b"X-OTHER",
     ],
+)
+def test_what_is_no_search_is_a_fault(criteria: bytes) -> None:
+    with pytest.raises(BadSyntax):
+        search(criteria, mailbox())
+
+
+@pytest.mark.parametrize(
+    "criteria", [b"CHARSET KOI8-R ALL", b"NOT " * 20000 + b"SEEN", b"(" * 20000]
 )
 def test_what_cannot_be_searched_for_is_refused(criteria: bytes) -> None:
     with pytest.raises(Refused):
         search(criteria, mailbox())
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        (b"SUBJECT NIL", [1]),
+        (b"SUBJECT a[b", [1]),
+        (b"HEADER Subject [b", [1]),
+        (b"KEYWORD x[y", [1]),
+        (b'SUBJECT "a\\"b"', []),
+        ("CHARSET UTF-8 SUBJECT 	ÄPFEL".replace("	", '"').encode() + b'"', [2]),
+        ('TEXT "äpfel"'.encode(), [2, 3]),
+        ('BODY "äpfel"'.encode(), [3]),
+        ('BODY "ÄPFEL UND"'.encode(), [3]),
+        (b"BODY nothing", []),
+    ],
+)
+def test_strings_in_a_search_are_words_like_any_others(
+    criteria: bytes, expected: list[int]
+) -> None:
+    box = Mailbox(
+        [
+            b"Subject: nil a[b\r\n\r\nx\r\n",
+            b"Subject: =?utf-8?Q?=C3=84pfel?=\r\n\r\nx\r\n",
+            b"Content-Type: text/plain; charset=iso-8859-1\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\nxHBmZWwgdW5kIEJpcm5lbg==\r\n",
+        ]
+    )
+    box.messages[0].flags = {b"X[y"}
+    assert [message.uid for _, message in search(criteria, box)] == expected
+
+
+def test_what_is_new_and_what_is_old() -> None:
+    box = mailbox()
+    box.recent = {3, 4}
+    assert [n for n, _ in search(b"RECENT", box)] == [3, 4]
+    assert [n for n, _ in search(b"NEW", box)] == [3]
+    assert [n for n, _ in search(b"OLD", box)] == [1, 2]
 
 
 LETTER = (
@@ -137,6 +194,11 @@ WHOLE = TextItem(b"", True)
             [TextItem(b"HEADER.FIELDS (TO FROM)", False)],
             {b"MODSEQ"},
         ),
+        (
+            b'BODY[1.HEADER.FIELDS.NOT ("to" NIL "a b")]',
+            [TextItem(b'1.HEADER.FIELDS.NOT (TO NIL "A B")', True)],
+            set(),
+        ),
         (b"RFC822", [TextItem(b"", True, b"RFC822")], set()),
         (b"RFC822.HEADER", [TextItem(b"HEADER", False, b"RFC822.HEADER")], set()),
         (b"RFC822.TEXT", [TextItem(b"TEXT", True, b"RFC822.TEXT")], set()),
@@ -157,10 +219,22 @@ def test_what_a_fetch_asks_for(items: bytes, texts: list[TextItem], facts: set[b
         b'"FLAGS"',
         b"((FLAGS))",
         b"(FLAGS",
+        b"(FAST)",
+        b"()",
+        b"(FLAGS  UID)",
+        b"FLAGS UID",
+        b"BODY[0]",
+        b"BODY[1.0]",
+        b"BODY[]<5.0>",
+        b"BODY[HEADER.FIELDS ()]",
+        b"BODY[HEADER.FIELDS(x)]",
+        b"BODY[HEADER.MIME]",
+        b"NIL",
+        b"",
     ],
 )
-def test_what_cannot_be_fetched_is_refused(items: bytes) -> None:
-    with pytest.raises(Refused):
+def test_what_cannot_be_fetched_is_a_fault(items: bytes) -> None:
+    with pytest.raises(BadSyntax):
         read_items(items)
 
 
@@ -173,4 +247,4 @@ def test_what_cannot_be_fetched_is_refused(items: bytes) -> None:
     ],
 )
 def test_a_message_is_its_header_and_its_text(text: bytes, header: bytes, rest: bytes) -> None:
-    assert (part_of(text, b"HEADER"), part_of(text, b"TEXT")) == (header, rest)
+    assert split(text) == (header, rest)

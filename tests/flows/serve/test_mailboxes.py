@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
+from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes, Message, within
 
 
 def with_gaps() -> Mailbox:
@@ -39,8 +41,6 @@ def test_messages_by_uid(uids: bytes, expected: list[tuple[int, int]]) -> None:
     ("numbers", "expected"),
     [
         (b"3", [(3, 4)]),
-        (b"0", []),
-        (b"5", []),
         (b"4:2", [(2, 3), (3, 4), (4, 6)]),
         (b"*", [(4, 6)]),
     ],
@@ -51,7 +51,46 @@ def test_messages_by_number(numbers: bytes, expected: list[tuple[int, int]]) -> 
 
 def test_in_an_empty_mailbox_even_the_last_message_is_not_there() -> None:
     assert Mailbox().with_uids(b"*") == []
-    assert Mailbox().numbered(b"1:*") == []
+
+
+@pytest.mark.parametrize("numbers", [b"0", b"5", b"1:5", b"5:*", b"1,0"])
+def test_a_number_without_a_message_is_a_fault(numbers: bytes) -> None:
+    with pytest.raises(ValueError, match="no message"):
+        with_gaps().numbered(numbers)
+    with pytest.raises(ValueError, match="no message"):
+        Mailbox().numbered(b"1:*")
+
+
+def test_a_set_of_a_thousand_ranges_looks_at_each_message_once() -> None:
+    box = Mailbox([b""] * 1000)
+    looked_at = box.messages = Looked(box.messages)
+    found = box.numbered(b",".join([b"1:*"] * 1000))
+    assert [number for number, _ in found] == list(range(1, 1001))
+    assert looked_at.taken == 1000
+
+
+class Looked(list[Message]):
+    """Messages that count how often one of them is taken."""
+
+    taken = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.taken += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize(
+    ("sequence_set", "expected"),
+    [
+        (b"1:*", [1, 5, 9]),
+        (b"2:8", [5]),
+        (b"9,1:1", [1, 9]),
+        (b"1:9,2:3,4", [1, 5, 9]),
+        (b"6:7", []),
+    ],
+)
+def test_which_uids_are_in_a_set(sequence_set: bytes, expected: list[int]) -> None:
+    assert within([1, 5, 9], sequence_set, 20) == expected
 
 
 def test_expunging_by_uid_leaves_the_others() -> None:

@@ -55,7 +55,7 @@ from mailhaul.runtimes.simulated import Simulation
 HERE = Tcp("mail.example.org", 143)
 USERS = {b"joe": b"sesame"}
 LOGIN = Login(b"joe", Secret(b"sesame"))
-SEEN, DELETED = rb"\Seen", rb"\Deleted"
+SEEN, DELETED, RECENT = rb"\Seen", rb"\Deleted", rb"\Recent"
 Session = Coroutine[Request[Any], Any, Any]
 
 
@@ -144,7 +144,7 @@ def test_fetching_marks_a_message_unless_it_only_peeks() -> None:
     assert b"".join(e.data for e in peeked if isinstance(e, BodyChunk)) == text(1)
     assert peeked[-3:-1] == [BodyEnd(), Fetched(1, 1, size)]
     assert b"".join(e.data for e in read if isinstance(e, BodyChunk)) == b"hello 2\r\n"
-    assert read[-2] == Fetched(2, 2, None, (SEEN,))
+    assert read[-2] == Fetched(2, 2, None, (RECENT, SEEN))
     assert [m.flags for m in mailboxes[b"INBOX"].messages] == [set(), {SEEN}, set()]
 
 
@@ -174,11 +174,11 @@ def test_flags_are_added_taken_away_and_replaced() -> None:
         UidStore(b"1", b"FLAGS", b"(Junk)"),
         UidStore(b"1", b"*FLAGS", b"(Junk)"),
     )
-    assert added[0] == Fetched(1, 1, None, (rb"\Flagged", SEEN))
+    assert added[0] == Fetched(1, 1, None, (rb"\Flagged", RECENT, SEEN))
     assert len(silent) == 1
-    assert taken[0] == Fetched(1, 1, None, (DELETED, SEEN))
-    assert replaced[0] == Fetched(1, 1, None, (b"Junk",))
-    assert condition(odd) is Condition.NO
+    assert taken[0] == Fetched(1, 1, None, (DELETED, RECENT, SEEN))
+    assert replaced[2] == Fetched(1, 1, None, (b"Junk", RECENT))
+    assert condition(odd) is Condition.BAD
 
 
 def test_uid_expunge_removes_what_it_names_and_nothing_else() -> None:
@@ -233,7 +233,7 @@ def test_mail_that_comes_in_is_announced_with_the_next_answer() -> None:
 def test_what_it_does_not_have_it_refuses_before_it_says_anything(command: Command) -> None:
     _, _, events = talk(inbox(), Select(b"INBOX"), command)
     assert len(events) == 1
-    assert condition(events) is Condition.NO
+    assert condition(events) is Condition.BAD
 
 
 @pytest.mark.parametrize("octets", [0, 1, 10, len(text(2)) - 1, len(text(2))])
@@ -293,7 +293,7 @@ def test_a_failed_handshake_ends_the_session() -> None:
 
 def test_starttls_without_a_certificate_is_refused() -> None:
     _, events = talk(inbox(), StartTls(), users=USERS)
-    assert condition(events) is Condition.NO
+    assert condition(events) is Condition.BAD
 
 
 def test_a_client_that_falls_silent_is_sent_away() -> None:
@@ -428,7 +428,7 @@ def test_pythons_own_client_can_poll_it() -> None:
     _, parts = client.fetch("3", "(RFC822)")
     assert isinstance(parts[0], tuple)
     assert parts[0] == (b"3 (RFC822 {%d}" % len(text(3)), text(3))
-    assert client.store("1", "+FLAGS", r"(\Deleted)") == ("OK", [rb"1 (FLAGS (\Deleted))"])
+    assert client.store("1", "+FLAGS", r"(\Deleted)") == ("OK", [rb"1 (FLAGS (\Deleted \Recent))"])
     assert client.expunge() == ("OK", [b"1"])
     assert client.search(None, "SEEN") == ("OK", [b"2"])
     assert client.close()[0] == "OK"
@@ -454,7 +454,7 @@ def test_the_commands_of_fetchmail_are_answered_as_it_expects() -> None:
         b"* 1 FETCH (RFC822.HEADER {37}\r\nFrom: ann@example.net\r\nSubject: 1\r\n\r\n)\r\n"
         b"A6 OK done\r\n"
         b"* 1 FETCH (BODY[TEXT] {9}\r\nhello 1\r\n)\r\nA7 OK done\r\n"
-        b"* 1 FETCH (FLAGS (\\Deleted \\Seen))\r\nA8 OK done\r\n"
+        b"* 1 FETCH (FLAGS (\\Deleted \\Recent \\Seen))\r\nA8 OK done\r\n"
         b"* 1 EXPUNGE\r\nA9 OK done\r\n"
     ) % len(text(1))
 

@@ -70,6 +70,7 @@ from mailhaul.protocols.imap.events import (
     NamespaceEntry,
     Namespaces,
     ReadyForText,
+    Recent,
     Status,
     Vanished,
 )
@@ -223,7 +224,7 @@ def test_a_mailbox_can_be_asked_about() -> None:
     items = (b"MESSAGES", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"HIGHESTMODSEQ", b"RECENT")
     [status, _] = say(AskStatus(b"inbox", items))
     assert dict(status.items)[b"UNSEEN"] == 4
-    assert condition(say(AskStatus(b"INBOX", (b"COLOUR",)))) is Condition.NO
+    assert condition(say(AskStatus(b"INBOX", (b"COLOUR",)))) is Condition.BAD
     assert condition(say(AskStatus(b"nowhere", (b"MESSAGES",)))) is Condition.NO
 
 
@@ -346,7 +347,7 @@ def test_what_has_changed_meanwhile_is_left_alone() -> None:
     boxes[b"INBOX"].touch(boxes[b"INBOX"].messages[1])
     store = UidStore(b"1:2", b"+FLAGS", rb"(\Deleted)", unchanged_since=before)
     [fetched, end] = say(SELECT, store, mailboxes=boxes)
-    assert (fetched.uid, fetched.flags) == (1, (rb"\Deleted",))
+    assert (fetched.uid, fetched.flags) == (1, (rb"\Deleted", rb"\Recent"))
     assert end.code == Code(b"MODIFIED", b"2")
 
 
@@ -367,10 +368,10 @@ def test_a_client_that_comes_back_is_told_what_it_missed() -> None:
     events = say(Enable((b"QRESYNC",)), resync, mailboxes=boxes)
     assert Vanished(b"2", earlier=True) in events
     [fetched] = [event for event in events if isinstance(event, Fetched)]
-    assert (fetched.number, fetched.uid, fetched.flags) == (1, 1, (rb"\Seen",))
+    assert (fetched.number, fetched.uid, fetched.flags) == (1, 1, (rb"\Recent", rb"\Seen"))
     stale = say(Enable((b"QRESYNC",)), Select(b"INBOX", resync=Resync(6, 1)), mailboxes=boxes)
     assert not any(isinstance(event, Vanished | Fetched) for event in stale)
-    assert condition(say(resync, mailboxes=boxes)) is Condition.NO
+    assert condition(say(resync, mailboxes=boxes)) is Condition.BAD
 
 
 def test_enabling_says_what_is_enabled() -> None:
@@ -422,8 +423,8 @@ def test_an_idle_client_is_told_at_once_what_comes() -> None:
         channel.machine.send(Done())
         return [*news, *await until(channel, Completed)]
 
-    news, completed = talk(story, boxes)
-    assert news == Exists(5)
+    news, recent, completed = talk(story, boxes)
+    assert (news, recent) == (Exists(5), Recent(5))
     assert completed.condition is Condition.OK
 
 
@@ -472,7 +473,7 @@ def test_a_mailbox_is_left_as_it_is() -> None:
 
 def test_a_set_that_is_none_is_told_so() -> None:
     # The machine lets 1:* pass for a mailbox; what it cannot be is a set of UIDs beyond 32 bits.
-    assert condition(say(SELECT, Search(b"1:99999999999"))) is Condition.NO
+    assert condition(say(SELECT, Search(b"1:99999999999"))) is Condition.BAD
 
 
 @pytest.mark.parametrize("how", ["refuse", "hang_up", "silent"])

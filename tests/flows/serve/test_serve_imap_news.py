@@ -173,7 +173,7 @@ def test_a_new_mailbox_and_one_with_other_uids_are_told_of() -> None:
         boxes[b"c"] = Mailbox([b"other"], uidvalidity=9)
         return told(made), told(await unasked(channel))
 
-    assert talk(story) == ({b"d": (0, 1, 1)}, {b"c": (1, 2, 9)})
+    assert talk(story) == ({b"d": (0, 1, 2)}, {b"c": (1, 2, 9)})
 
 
 @pytest.mark.parametrize(("which", "gone"), [(b"SELECTED", True), (b"SELECTED-DELAYED", False)])

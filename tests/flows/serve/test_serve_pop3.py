@@ -11,8 +11,9 @@ import pytest
 from mailhaul.flows.channel import CONGESTED, Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Request, Tcp, TimedOut, TlsFailed, Wait
 from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Message
+from mailhaul.flows.serve.mailboxes import Mailbox, Message, View
 from mailhaul.flows.serve.pop3 import PATIENCE, Maildrop, Misbehaviour, first_lines, serve_pop3
+from mailhaul.protocols.dots import DotReader
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.pop3.client import Pop3Client
 from mailhaul.protocols.pop3.commands import (
@@ -137,7 +138,6 @@ def test_every_way_in_opens_the_maildrop(
         (User(b"joe"), Pass(Secret(b"wrong"))),
         (User(b"eve"), Pass(Secret(b"sesame"))),
         (Authenticate(b"PLAIN", Secret(b"\0joe\0wrong")),),
-        (Authenticate(b"NTLM", Secret(b"?")),),
         (Apop(b"joe", Secret(b"wrong")),),
         (Apop(b"eve", Secret(b"sesame")),),
     ],
@@ -158,7 +158,76 @@ def test_the_server_does_not_tell_which_users_there_are() -> None:
 def test_a_proof_for_apop_without_a_timestamp_proves_nothing() -> None:
     session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     session.feed(b"APOP joe d41d8cd98f00b204e9800998ecf8427e\r\n")
-    assert b"-ERR [AUTH]" in session.output
+    assert b"-ERR APOP is not offered here" in session.output
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        *(b"AUTH NTLM\r\n", b"AUTH PLAIN\r\n*\r\n", b"AUTH PLAIN\r\n!\r\n"),
+        *(b"AUTH PLAIN !\r\n", b"AUTH PLAIN AGpvZQ==\r\n", b"AUTH LOGIN\r\nam9l\r\n*\r\n"),
+    ],
+)
+def test_only_wrong_credentials_are_called_so(lines: bytes) -> None:
+    session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
+    session.feed(lines + b"NOOP\r\n")
+    assert b"-ERR " in session.output
+    assert b"[AUTH]" not in session.output
+    session.output.clear()
+    session.feed(b"AUTH PLAIN AGpvZQB3cm9uZw==\r\n")
+    assert session.output.startswith(b"-ERR [AUTH]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"A: b\rC: d\r\rtext\r",
+        b"A: b\n\n.text\n..\n",
+        b"A: b\r\n\r\nno end",
+        b"\r\nbody\r\n",
+        b"",
+        b"\r",
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 2, 1000])
+def test_what_is_listed_is_what_is_sent(text: bytes, cut: int) -> None:
+    pieces = [text[start : start + cut] for start in range(0, len(text), cut)]
+    box = Mailbox()
+    box.append(text).chunks = lambda: pieces
+    session = Loopback(lambda channel: serve_pop3(channel, Maildrop(box), LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\n")
+    session.output.clear()
+    session.feed(b"LIST 1\r\nSTAT\r\nRETR 1\r\n")
+    listed, stat, ok, text_sent = bytes(session.output).split(b"\r\n", 3)
+    assert ok == b"+OK"
+    reader = DotReader()
+    octets = len(reader.feed(text_sent))
+    assert reader.over
+    assert (listed, stat) == (b"+OK 1 %d" % octets, b"+OK 1 %d" % octets)
+
+
+@pytest.mark.parametrize(
+    ("text", "top"),
+    [
+        (b"A: b\n\none\ntwo\n", b"A: b\r\n\r\none\r\n"),
+        (b"\r\none\r\ntwo\r\n", b"\r\none\r\n"),
+        (b"A: b\r\rone\rtwo", b"A: b\r\n\r\none\r\n"),
+    ],
+)
+def test_top_knows_the_end_of_any_header(text: bytes, top: bytes) -> None:
+    session = Loopback(lambda channel: serve_pop3(channel, Maildrop(Mailbox([text])), LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\n")
+    session.output.clear()
+    session.feed(b"TOP 1 1\r\n")
+    assert bytes(session.output) == b"+OK\r\n" + top + b".\r\n"
+
+
+def test_an_imap_session_learns_what_pop3_has_deleted() -> None:
+    box = Mailbox([b"a", b"b"])
+    view = View(box)
+    session = Loopback(lambda channel: serve_pop3(channel, Maildrop(box), LOGINS))
+    session.feed(b"USER joe\r\nPASS sesame\r\nDELE 1\r\nQUIT\r\n")
+    assert view.catch_up(expunged=True).removed == [(1, 1)]
 
 
 def test_one_session_at_a_time_has_the_maildrop_open() -> None:

@@ -14,7 +14,7 @@ from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.sasl.exchange import Authenticate
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import (
@@ -217,7 +217,8 @@ LOGINS = Logins({b"joe": b"sesame"})
     [
         (b"PLAIN", b"\0joe\0sesame", 235),
         (b"PLAIN", b"\0joe\0wrong", 535),
-        (b"NTLM", b"?", 535),
+        (b"PLAIN", b"no PLAIN message", 501),
+        (b"NTLM", b"?", 504),
     ],
 )
 def test_who_may_log_in_is_let_in(mechanism: bytes, response: bytes, code: int) -> None:
@@ -228,6 +229,41 @@ def test_who_may_log_in_is_let_in(mechanism: bytes, response: bytes, code: int) 
 
     answer = introduced(logins=LOGINS)(story, MemorySink(), {})
     assert answer.reply.code == code
+
+
+def test_an_authentication_that_is_given_up_is_a_fault_of_syntax() -> None:
+    async def story(channel: Any) -> Any:
+        channel.machine.send(Authenticate(b"LOGIN"))
+        await next_event(channel, 60)
+        channel.machine.send(CancelAuthentication())
+        return await next_event(channel, 60)
+
+    answer = introduced(logins=LOGINS)(story, MemorySink(), {})
+    assert answer.reply == Reply(501, (b"5.5.2 the authentication was broken off",), b"5.5.2")
+
+
+def test_a_good_bye_says_in_words_why() -> None:
+    _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(command_line=100))
+    assert isinstance(goodbye, Answered)
+    assert goodbye.reply.lines == (b"4.7.0 command line is too long, closing",)
+
+
+def test_a_limit_that_is_announced_is_kept() -> None:
+    async def story(channel: Any) -> Any:
+        codes: list[int] = []
+        channel.machine.send(Mail(b"ann@x", size=11))
+        codes.append((await next_event(channel, 60)).reply.code)
+        for command in (Mail(b"ann@x"), Rcpt(b"bob@x"), Data()):
+            channel.machine.send(command)
+            codes.append((await next_event(channel, 60)).reply.code)
+        channel.machine.send(BodyChunk(b"0123456789\r\n"))
+        channel.machine.send(EndOfData())
+        codes.append((await next_event(channel, 60)).reply.code)
+        return codes
+
+    sink = MemorySink()
+    assert introduced()(story, sink, {b"SIZE": b"10"}) == [552, 250, 250, 354, 552]
+    assert sink.messages == []
 
 
 def test_chunks_are_stored_as_they_are() -> None:

@@ -62,7 +62,21 @@ def test_a_literal_may_be_as_long_as_its_limit() -> None:
     assert heard(server, b"a LOGIN {10}\r\n") is NEED_DATA
     assert said(server) == b"+ go ahead\r\n"
     with pytest.raises(LimitExceeded, match=r"^literal exceeds the limit of 10\b"):
-        heard(greeted(), b"a LOGIN {11}\r\n")
+        heard(greeted(), b"a LOGIN {11+}\r\n")
+
+
+def test_a_literal_that_is_too_large_is_refused_before_it_comes() -> None:
+    server = greeted()
+    assert heard(server, b"a LOGIN {11}\r\n") is NEED_DATA
+    assert said(server) == b"a BAD [TOOBIG] the literal is too large\r\n"
+    assert heard(server, b"b NOOP\r\n") == Noop()
+
+
+def test_many_literals_are_too_large_together() -> None:
+    server = greeted()
+    server.receive_data(b"a ID {10}\r\n" + b"x" * 10 + b" {10}\r\n" + b"x" * 10 + b" {10}\r\n")
+    assert server.next_event() is NEED_DATA
+    assert said(server).endswith(b"+ go ahead\r\na BAD [TOOBIG] the literal is too large\r\n")
 
 
 def test_a_command_line_has_a_limit_with_a_name() -> None:
@@ -94,18 +108,24 @@ def test_but_not_of_what_means_something(byte: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
+        (b"a", b"a BAD a command has a tag and a name"),
+        (b"a  NOOP", b"a BAD a command has a tag and a name"),
         (b"a NOOP x", b"a BAD no argument belongs here"),
-        (b"a LOGIN x", b"a BAD a password belongs here"),
-        (b'a LOGIN x "y', b"a BAD a string or a list that does not end"),
+        (b"a LOGIN x", b"a BAD an argument is missing"),
+        (b"a LOGIN x ", b"a BAD a password belongs here"),
+        (b"a LOGIN  x y", b"a BAD a user belongs here"),
+        (b"a LOGIN x  y", b"a BAD a password belongs here"),
+        (b'a LOGIN x "y', b"a BAD a password belongs here"),
+        (rb'a LOGIN x "\y"', b"a BAD a password belongs here"),
+        (b"a LOGIN x y\rz", b"a BAD a bare CR or a NUL in a command"),
+        (b'a LOGIN x "\0"', b"a BAD a bare CR or a NUL in a command"),
         (b"a LOGIN ((x)) y", b"a BAD a user belongs here"),
-        (b"a LOGIN ((((x)))) y", b"a BAD a string or a list that does not end"),
-        (b"a LOGIN x y z", b"a BAD something stands behind the last argument"),
-        (b"a FETCH x y", b"a BAD not a set of numbers"),
-        (
-            b"a UID UID FETCH 1 FLAGS",
-            b"a BAD this command has no UID form, or an argument is missing",
-        ),
-        (b"a FETCH 1", b"a BAD unknown command or missing argument"),
+        (b"a LOGIN ((((x)))) y", b"a BAD a user belongs here"),
+        (b"a LOGIN x y z", b"a BAD unexpected text after the last argument"),
+        (b"a FETCH x y", b"a BAD a set of numbers belongs here"),
+        (b"a UID UID FETCH 1 FLAGS", b"a BAD this command has no UID form"),
+        (b"a FETCH 1", b"a BAD an argument is missing"),
+        (b"a FROB 1", b"a BAD unknown command"),
     ],
 )
 def test_a_bad_command_is_told_why(line: bytes, answer: bytes) -> None:

@@ -159,14 +159,23 @@ def test_an_append_that_cannot_be_read_is_answered_behind_its_literal() -> None:
     assert said(server).startswith(b"a BAD ")
 
 
-def test_nothing_may_stand_behind_a_message() -> None:
+@pytest.mark.parametrize("cut", [whole, bytewise])
+@pytest.mark.parametrize(
+    "more", [b" x", b" {1}", b" (\\Seen) {8+}\r\nb NOOP\r\n", b" {0+}\r\n {2+}\r\n\r\n)"]
+)
+def test_what_follows_a_message_is_dropped_and_told(more: bytes, cut: Cut) -> None:
     for refused in (False, True):
         server = greeted()
-        [append] = hear(server, b"a APPEND x {1+}\r\na (\\Seen) {1+}\r\nb\r\n")
+        [append] = hear(server, b"a APPEND x {1+}\r\n")
         assert isinstance(append, Append)
         server.send(Completed(append, NO) if refused else ReadyForText(append))
-        with pytest.raises(RemoteProtocolError, match="one message"):
-            hear(server)
+        heard = hear(server, b"a" + more + b"\r\n", cut)
+        assert heard == ([] if refused else [AppendChunk(b"a"), AppendEnd(malformed=True)])
+        if not refused:
+            server.send(Completed(append, NO))
+        assert hear(server, b"c APPEND x {1+}\r\nb\r\n") == [append]
+        server.send(ReadyForText(append))
+        assert hear(server) == [AppendChunk(b"b"), AppendEnd()]
 
 
 def test_no_answer_is_given_before_the_message_is_whole() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.imap.command_lines import BadSyntax, read_append, read_command
+from mailhaul.protocols.imap.arguments import BadSyntax
+from mailhaul.protocols.imap.command_lines import read_append, read_command
 from mailhaul.protocols.imap.commands import (
     Append,
     AskStatus,
@@ -23,6 +24,7 @@ from mailhaul.protocols.imap.commands import (
     Idle,
     ListMailboxes,
     ListSubscribed,
+    Login,
     Move,
     Namespace,
     Notify,
@@ -30,6 +32,7 @@ from mailhaul.protocols.imap.commands import (
     Resync,
     Search,
     Select,
+    Store,
     Subscribe,
     UidCopy,
     UidFetch,
@@ -63,6 +66,7 @@ from mailhaul.protocols.imap.server_lines import ResponseWriter, text_opener
 from mailhaul.protocols.imap.values import STREAMED, Atom, Part, Text, Value, parse_values
 from mailhaul.protocols.sasl.exchange import Authenticate
 
+DATE = b"17-Jul-1996 02:44:25 -0700"
 BOTH = (b"MessageNew", b"MessageExpunge")
 SEEN = rb"(\Seen)"
 
@@ -168,6 +172,78 @@ def test_what_cannot_be_read(line: bytes) -> None:
         read(line)
 
 
+@pytest.mark.parametrize("name", [b"a[b", b"NIL", b"nil", b"a]b", b"[", b"{", b"(", b"*", b""])
+def test_a_mailbox_may_have_any_name(name: bytes) -> None:
+    sent: list[list[Part]] = [[b'"%b"' % name], [b"", Text(name)]]
+    if name and not name.strip(b"ab[]NILnil"):
+        sent.append([name])
+    for argument in sent:
+        assert read_command(b"SELECT", argument) == Select(name)
+        assert read_command(b"CREATE", argument) == CreateMailbox(name)
+        assert read_command(b"RENAME", [*argument, b" NIL"]) == Rename(name, b"NIL")
+        assert read_command(b"STATUS", [*argument, b" (UIDNEXT)"]) == AskStatus(name, (b"UIDNEXT",))
+        assert read_command(b"LIST", [b'"" ', *argument]) == ListMailboxes(b"", (name,))
+        assert read_command(b"COPY", [b"1 ", *argument]) == Copy(b"1", name)
+
+
+def test_a_pattern_is_a_word_with_wildcards_but_a_mailbox_is_none() -> None:
+    assert read(b'LIST "" a[*') == ListMailboxes(b"", (b"a[*",))
+    assert read(b"LSUB NIL %/[x]") == ListSubscribed(b"NIL", b"%/[x]")
+    for line in (b"SELECT a*", b"CREATE %", b"SELECT a{b", b'SELECT a"b', b"SELECT a\\b"):
+        with pytest.raises(BadSyntax):
+            read(line)
+
+
+def test_a_user_may_be_called_nil() -> None:
+    login = read(b"LOGIN NIL a[b")
+    assert isinstance(login, Login)
+    assert (login.user, login.password.reveal()) == (b"NIL", b"a[b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"FETCH 0 FLAGS", b"FETCH 1,,2 FLAGS", b"FETCH 1: FLAGS", b"FETCH 01 FLAGS"),
+        *(b"UID FETCH 0:3 FLAGS", b"FETCH 4294967296 FLAGS", b"FETCH 1:*x FLAGS", b"FETCH , FLAGS"),
+        *(
+            rb"STORE 1  FLAGS (\Seen)",
+            rb"STORE 1 FLAGS  (\Seen)",
+            rb"STORE 1 FLAGS (\Seen  \Draft)",
+        ),
+        *(b"STORE 1 FLAG x", b"STORE 1 FLAGS (x", b"STORE 1 FLAGS x)", b"STORE 1 FLAGS.LOUD x"),
+        *(
+            b"STORE 1 FLAGS (a[b]c)",
+            b"STORE 1 FLAGS [a]",
+            b"STORE 1 FLAGS \\",
+            b'STORE 1 FLAGS "x"',
+        ),
+        *(b"SELECT  x", b"COPY 1  x", b"UID  COPY 1 x", b'LIST  "" x', b"SEARCH", b"SELECT x (y"),
+        *(b'LIST "" x  RETURN (CHILDREN)', b"STATUS x ()", b"ID (name x)", b"SELECT x ()"),
+        *(b"CREATE x (USE \\Sent)", b"ENABLE ", b"AUTHENTICATE PLAIN ", b"AUTHENTICATE PLAIN a b"),
+    ],
+)
+def test_what_the_grammar_does_not_know_cannot_be_read(line: bytes) -> None:
+    with pytest.raises(BadSyntax):
+        read(line)
+
+
+@pytest.mark.parametrize(
+    "line", [b"STORE 1 FLAGS ()", b"STORE 1 FLAGS a b", b"STORE 1 -FLAGS ($x)"]
+)
+def test_flags_stand_in_a_list_or_in_a_row(line: bytes) -> None:
+    store = read(line)
+    assert isinstance(store, Store)
+    assert store.flags == line.split(b" ", 3)[3]
+
+
+def test_a_nul_in_a_literal_cannot_be_read() -> None:
+    for parts in ([b"SUBJECT ", Text(b"\0"), b""], [b"SUBJECT x TEXT ", Text(b"a\0b")]):
+        with pytest.raises(BadSyntax):
+            read_command(b"SEARCH", parts)
+    with pytest.raises(BadSyntax):
+        read_command(b"SELECT", [b"", Text(b"\0")])
+
+
 def test_a_literal_becomes_a_quoted_string_where_arguments_stay_as_sent() -> None:
     command = read(b"SEARCH SUBJECT ", Text(b'a "b"\r\n'), b" UNSEEN")
     assert command == Search(b'SUBJECT "a \\"b\\"\r\n" UNSEEN')
@@ -183,9 +259,12 @@ def test_a_literal_becomes_a_quoted_string_where_arguments_stay_as_sent() -> Non
         ([b'"a b" '], Append(b"a b", 5)),
         ([b"", Text(b"a b"), b" "], Append(b"a b", 5)),
         ([rb"x (\Seen a) "], Append(b"x", 5, (rb"\Seen", b"a"))),
-        ([b'x () "17-Jul-1996" '], Append(b"x", 5, (), b"17-Jul-1996")),
+        ([b'x () "17-Jul-1996 02:44:25 -0700" '], Append(b"x", 5, (), DATE)),
         ([b"x UTF8 ("], Append(b"x", 5, utf8=True)),
-        ([rb'x (\Seen) "17-Jul-1996" utf8 ('], Append(b"x", 5, (rb"\Seen",), b"17-Jul-1996", True)),
+        (
+            [rb'x (\Seen) " 7-Jul-1996 02:44:25 -0700" utf8 ('],
+            Append(b"x", 5, (rb"\Seen",), b" 7-Jul-1996 02:44:25 -0700", True),
+        ),
         ([b""], None),
     ],
 )
@@ -197,7 +276,13 @@ def test_a_message_with_nuls_is_announced_as_such() -> None:
     assert read_append([b"x "], 5, binary=True) == Append(b"x", 5, binary=True)
 
 
-@pytest.mark.parametrize("before", [b"x y ", b"x ((a)) ", b"(x) ", b'x "date" (flags) ', b"x ("])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *(b"x y ", b"x ((a)) ", b"(x) ", b'x "date" (flags) ', b"x (", b"x  ", b"x", b'x "x'),
+        *(b'x "17-Jul-1996" ', b'x "17-Jul-1996 02:44:25" '),
+    ],
+)
 def test_an_append_that_cannot_be_read(before: bytes) -> None:
     with pytest.raises(BadSyntax):
         read_append([before], 5, binary=False)

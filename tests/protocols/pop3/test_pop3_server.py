@@ -243,7 +243,17 @@ EARLY = (b"CAPA", b"STLS", b"USER joe", b"APOP joe x", b"AUTH PLAIN", b"UTF8", b
 LATE = (b"STAT", b"LIST", b"UIDL", b"TOP 1 1", b"RETR 1", b"DELE 1", b"RSET", b"NOOP", b"LAST")
 PLACES = {
     "authorization": EARLY,
-    "named": (b"CAPA", b"USER joe", b"PASS x", b"APOP joe x", b"AUTH PLAIN", b"LANG", b"QUIT"),
+    "named": (
+        b"CAPA",
+        b"STLS",
+        b"UTF8",
+        b"USER joe",
+        b"PASS x",
+        b"APOP joe x",
+        b"AUTH PLAIN",
+        b"LANG",
+        b"QUIT",
+    ),
     "transaction": (*LATE, b"*ENV 1", b"CAPA", b"LANG", b"QUIT"),
 }
 

@@ -36,6 +36,7 @@ authorization: user_heard authorization, user_taken named, login_heard authoriza
 authorization: login_granted transaction, login_refused authorization, quit_heard leaving
 tls-handover: tls_started authorization
 named: question_heard named, user_heard named, user_taken named, password_heard named
+named: utf8_heard named, start_tls_heard named, start_tls_granted tls-handover
 named: login_heard named, login_granted transaction, login_refused authorization
 named: quit_heard leaving
 transaction: question_heard transaction, maildrop_command_heard transaction

@@ -178,7 +178,7 @@ def test_what_is_announced_is_understood(line: bytes, heard: Heard) -> None:
     [
         *((b"BDAT", 501), (b"BDAT x", 501), (b"BDAT -1", 501), (b"BDAT 1 FIRST", 501)),
         *((b"BDAT " + b"9" * 21, 501), (b"AUTH", 501), (b"AUTH PLAIN ?", 501), (b"ETRN", 501)),
-        *((b"MAIL FROM:<a@x> RET=ALL", 555), (b"MAIL FROM:<a@x> ENVID=+zz", 501)),
+        *((b"MAIL FROM:<a@x> RET=ALL", 501), (b"MAIL FROM:<a@x> ENVID=+zz", 501)),
         *((b"RCPT TO:<a@x> NOTIFY=NEVER,DELAY", 501), (b"RCPT TO:<a@x> X=1", 555)),
         (b"RCPT TO:<a@x> ORCPT=rfc822;+1", 501),
     ],

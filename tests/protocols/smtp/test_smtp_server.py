@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mailhaul.protocols.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
 from mailhaul.protocols.machine import NEED_DATA, NeedData
+from mailhaul.protocols.sasl.exchange import Authenticate
 from mailhaul.protocols.smtp.commands import (
     BodyChunk,
     Data,
@@ -24,7 +25,7 @@ from mailhaul.protocols.smtp.commands import (
     StartTls,
 )
 from mailhaul.protocols.smtp.events import Closed, Reply
-from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 
 OK = Reply(250, (b"ok",))
 GO = Reply(354, (b"go",))
@@ -162,6 +163,48 @@ def test_what_cannot_be_had_is_answered_by_the_machine(line: bytes, code: int) -
     server = ready()
     assert serve(server, line + b"\r\nNOOP\r\n")[1:] == []
     assert codes(server) == [code, 250]
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"TURN", b"500 5.5.2 unknown command"),
+        (b"DATA", b"503 5.5.1 DATA is out of order"),
+        (b"VRFY", b"501 5.5.4 an argument is expected"),
+        (b"EXPN ", b"501 5.5.4 an argument is expected"),
+        (b"MAIL FROM:<a@x> X=1", b"555 5.5.4 MAIL takes no such parameter"),
+        (b"EHLO", b"501 exactly one name is expected"),
+    ],
+)
+def test_refusals_have_enhanced_codes_where_these_are_announced(line: bytes, reply: bytes) -> None:
+    server = ready(extensions=dict(DEFAULT_EXTENSIONS))
+    serve(server, line + b"\r\n")
+    assert b"".join(server.data_to_send()) == reply + b"\r\n"
+
+
+def test_a_recipient_beyond_ascii_needs_a_transaction_of_its_kind() -> None:
+    server = ready(extensions={b"SMTPUTF8": b"", b"8BITMIME": b""})
+    rcpt = "RCPT TO:<ä@x>\r\n".encode()
+    serve(server, b"MAIL FROM:<a@x>\r\n" + rcpt + b"RSET\r\n")
+    serve(server, b"MAIL FROM:<a@x> SMTPUTF8\r\n" + rcpt)
+    assert codes(server) == [250, 553, 250, 250, 250]
+
+
+def test_a_fault_says_in_which_state_it_happened() -> None:
+    server = greeted(limits=Limits(command_line=100))
+    with pytest.raises(
+        LimitExceeded, match=r"command line exceeds the limit of 100 \(state start\)"
+    ):
+        serve(server, b"x" * 101)
+
+
+def test_who_authenticated_before_tls_may_do_so_after_it() -> None:
+    server = ready(extensions={b"AUTH": b"PLAIN", b"STARTTLS": b""})
+    good = lambda heard: Reply(235 if isinstance(heard, Authenticate) else 220, (b"ok",))  # noqa: E731
+    serve(server, b"AUTH PLAIN AGEAYg==\r\nSTARTTLS\r\n", good)
+    server.tls_started()
+    heard = serve(server, HELLO + b"AUTH PLAIN AGEAYg==\r\n")
+    assert [type(each) for each in heard] == [Ehlo, Authenticate]
 
 
 def test_a_transaction_has_one_mail_and_ends_with_ehlo_rset_and_the_dot() -> None:

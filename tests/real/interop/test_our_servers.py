@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -294,6 +295,35 @@ def test_mbsync_synchronises_both_ways(ours: Ours, tmp_path: Path) -> None:
     assert bodies(ours.texts()) == bodies([TEXTS[1], TEXTS[2], message(5)])
     assert rb"\Flagged" in ours.inbox.messages[1].flags
     assert len(stored(folder / "INBOX")) == 3
+
+
+ODD_NAMES = [b"a[b", b"a]b", b"NIL", b"a b", b'a"b', b"Entw&APw-rfe", b"R&-D", b"sub/a[b"]
+
+
+def test_mbsync_and_curl_synchronise_mailboxes_with_odd_names(ours: Ours, tmp_path: Path) -> None:
+    for number, name in enumerate(ODD_NAMES, 10):
+        ours.mailboxes.create(name)
+        ours.mailboxes[name].append(message(number))
+    folder = tmp_path / "mail"
+    folder.mkdir()
+    rc = private(
+        tmp_path / "mbsyncrc",
+        f"IMAPAccount a\nHost localhost\nPort {ours.imap}\nUser joe\nPass sesame\n"
+        f"SSLType STARTTLS\nCertificateFile {ours.authority}\n\n"
+        "IMAPStore far\nAccount a\n\n"
+        f"MaildirStore near\nPath {folder}/\nInbox {folder}/INBOX\nSubFolders Verbatim\n\n"
+        "Channel c\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\n"
+        f"SyncState {tmp_path}/\nSync All\n",
+    )
+    run("mbsync", "-c", rc, "-a", home=tmp_path)
+    found = [text for path in folder.rglob("new") for text in stored(path.parent)]
+    there = [text for name in ours.mailboxes for text in ours.texts(name)]
+    assert bodies(found) == bodies(there)
+    for number, name in enumerate(ODD_NAMES, 10):
+        path = quote(name)
+        url = f"imap://joe:sesame@localhost:{ours.imap}/{path};UID=1"
+        done = run("curl", "--silent", "--show-error", "--globoff", url, home=tmp_path)
+        assert bodies([done.stdout]) == bodies([message(number)])
 
 
 # getmail6

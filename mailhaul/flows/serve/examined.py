@@ -1,0 +1,93 @@
+"""What the IMAP server looks up in one message, each fact once however often it is asked for."""
+
+from __future__ import annotations
+
+from binascii import Error, a2b_base64, a2b_qp
+from collections.abc import Iterator
+from functools import cached_property
+
+from ...protocols.message.encoded_words import CHARSETS, FIELD_LIMIT, decoded_text
+from .mailboxes import Message
+from .mime import Part, fields_of, section_of, split, unfolded
+
+
+class Examined:
+    """One message, taken apart as far as somebody has asked."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    @cached_property
+    def text(self) -> bytes:
+        """All of it."""
+        return self.message.text
+
+    @cached_property
+    def part(self) -> Part:
+        """Its parts."""
+        return Part(self.text)
+
+    @cached_property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The names, in lower case, and bodies of the header's fields, each in one line."""
+        header = split(self.text)[0]
+        return [(field.key, unfolded(field.body)) for field in fields_of(header)]
+
+    @cached_property
+    def body_texts(self) -> list[str]:
+        """What there is to search in the body: as it is, and decoded (RFC 3501, 6.4.4)."""
+        return [folded(split(self.text)[1]), *(folded(text) for text in texts_in(self.part))]
+
+    @cached_property
+    def header_texts(self) -> list[str]:
+        """What there is to search in the header."""
+        decoded = (readable(body) for _, body in self.fields)
+        return [folded(split(self.text)[0]), *decoded]
+
+    def values_of(self, name: bytes) -> list[bytes]:
+        """Return the bodies of the fields of a name in lower case."""
+        return [body for key, body in self.fields if key == name]
+
+    def section(self, section: bytes) -> bytes | None:
+        """Return a section, None for one that is not there."""
+        return section_of(self.part, section)
+
+
+def folded(text: bytes) -> str:
+    """Return text such that it is the same in any case."""
+    return text.decode("utf-8", "surrogateescape").casefold()
+
+
+def readable(body: bytes) -> str:
+    """Return a field's body as people read it."""
+    return folded(decoded_text(body) if b"=?" in body and len(body) <= FIELD_LIMIT else body)
+
+
+def texts_in(part: Part) -> Iterator[bytes]:
+    """Yield the texts among the parts of a message, decoded to UTF-8."""
+    if part.inner:
+        yield from texts_in(part.inner)
+    for child in part.parts:
+        yield from texts_in(child)
+    if part.media_type == b"text":
+        yield in_utf8(transferred(part), dict(part.parameters).get(b"charset", b""))
+
+
+def transferred(part: Part) -> bytes:
+    """Return a part's body without its Content-Transfer-Encoding."""
+    match part.fields.get(b"content-transfer-encoding", b"").lower():
+        case b"quoted-printable":
+            return a2b_qp(part.body)
+        case b"base64":
+            try:
+                return a2b_base64(part.body)
+            except Error:
+                return b""
+        case _:
+            return part.body
+
+
+def in_utf8(text: bytes, charset: bytes) -> bytes:
+    """Return text in UTF-8, or as it is where its charset is unknown."""
+    name = charset.decode("ascii", "replace").lower()
+    return text.decode(name, "replace").encode("utf-8") if name in CHARSETS else text
