@@ -57,9 +57,15 @@ class Channel(Generic[M]):
         return self.unwritten + self.machine.unsent > CONGESTED
 
 
+STATUS_UNKNOWN = 256
+"""The status of a program that has ended, and nobody can tell how: SIGCHLD is ignored, or another
+part of the process has waited for it. It is no success."""
+
+
 @dataclass(eq=False)
 class Program:
-    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode.
+    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode, or
+    STATUS_UNKNOWN.
 
     ``output`` is the end of what it wrote on standard output and error.
     """
@@ -89,6 +95,8 @@ def describe(channel: Channel[Any], error: Exception) -> str:
         how = f"status {channel.exit_status}"
         if channel.exit_status < 0:
             how = f"signal {-channel.exit_status}"
+        if channel.exit_status == STATUS_UNKNOWN:
+            how = "an unknown status"
         parts.append(f"(the command ended with {how})")
     if words := channel.last_words.strip():
         last = words[-400:].decode("utf-8", "replace")

@@ -96,12 +96,14 @@ class Wait(Request[None]):
 class Start(Request["Program"]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
-    ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ...
+    ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
+    ``captured`` what it prints is kept for its ``output``, else it goes where ours goes.
     """
 
     argv: tuple[str, ...]
     stdin: int
     shell: bool = False
+    captured: bool = True
 
 
 class Close(Request[None]):
@@ -143,6 +145,10 @@ class RuntimeFault(Exception):
 
 class OpenFailed(RuntimeFault):
     """No stream could be opened, or no program started."""
+
+
+class ArgumentsTooLong(OpenFailed):
+    """The system does not take so many octets of arguments: others may fit."""
 
 
 class NameNotFound(OpenFailed):

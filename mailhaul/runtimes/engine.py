@@ -31,7 +31,7 @@ from ..flows.requests import (
     Wait,
 )
 from .parking import Park, Step, Work
-from .stream import Stream, nonblocking_pair, pipe_for_output
+from .stream import Stream, enough_descriptors, nonblocking_pair, pipe_for_output
 
 if TYPE_CHECKING:
     from .children import Child, Tail
@@ -224,8 +224,9 @@ class Engine:
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
         from .children import Tail, start, undisturbed
 
-        ours, theirs = nonblocking_pair()
-        reading, writing = pipe_for_output()
+        with enough_descriptors():
+            ours, theirs = nonblocking_pair()
+            reading, writing = pipe_for_output()
         try:
             with undisturbed():
                 child = start(argv, theirs.fileno(), theirs.fileno(), writing)
@@ -274,8 +275,14 @@ class Engine:
             if request.shell
             else request.argv
         )
-        reading, writing = pipe_for_output()
         program = Program(request.argv[0])
+        if not request.captured:
+            with undisturbed():
+                child = start(argv, request.stdin, 1, 2)
+                self._programs.append(Running(program, child, Tail(-1)))
+            return program
+        with enough_descriptors():
+            reading, writing = pipe_for_output()
         try:
             with undisturbed():
                 child = start(argv, request.stdin, writing, writing)

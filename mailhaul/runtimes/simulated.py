@@ -215,8 +215,8 @@ class Simulation:
             case UpgradeToTls(channel):
                 channel.tls = True
                 self._later(2 * self._half, task)
-            case Start(argv, stdin):
-                self._start(task, argv, stdin)
+            case Start(argv, stdin, _, captured):
+                self._start(task, argv, stdin if captured else None)
             case Call(work):
                 self._ready.append((task, work(), None))
             case Sleep(seconds):
@@ -368,10 +368,10 @@ class Simulation:
 
     # Programs
 
-    def _start(self, task: Task, argv: tuple[str, ...], stdin: int) -> None:
+    def _start(self, task: Task, argv: tuple[str, ...], stdin: int | None) -> None:
         if self._run_program is None:
             raise OpenFailed(f'program "{argv[0]}" not found')
-        data = os.pread(stdin, os.fstat(stdin).st_size, 0)
+        data = b"" if stdin is None else os.pread(stdin, os.fstat(stdin).st_size, 0)
         ran = self._run_program(argv, data)
         program = Program(argv[0])
         self._ready.append((task, program, None))

@@ -15,6 +15,7 @@ from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
+from .inherited import current_folder, is_wanted, stand_on_our_own
 from .interrupted import Interrupted, place_of
 from .lines import Lines
 
@@ -24,11 +25,11 @@ COMMANDS = frozenset({"quarantine", "replay", "status", "poll", "pause", "resume
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
-    stand_on_open_descriptors()
+    stand_on_our_own()
     leave_no_core()
     lines = Lines(1)
     try:
-        caller = find_caller(os.environ, os.geteuid(), os.getcwd())
+        caller = find_caller(os.environ, os.geteuid(), current_folder())
         arguments = sys.argv[1:] if argv is None else argv
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
@@ -91,7 +92,7 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     from .polling import poll_all
 
     lines = logged(configuration, lines) or lines
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
         signal.signal(number, interrupt)
     code = poll_all(configuration, caller, lines)
     lines.detail(f"normal termination, status {int(code)}")
@@ -233,16 +234,6 @@ def verbosity(configuration: Configuration) -> int:
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
     """Stop where we are: the order of steps makes that safe at any instant."""
     raise Interrupted(number)
-
-
-def stand_on_open_descriptors() -> None:
-    """Make sure that 0, 1 and 2 are open: a socket that got one of them would be printed to."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    # Python sets these to None, against what their types say, when it finds them closed.
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def leave_no_core() -> None:

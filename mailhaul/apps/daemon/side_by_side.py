@@ -13,6 +13,7 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
+from ..cli.inherited import is_wanted
 from ..cli.interrupted import place_of
 from ..cli.lines import Lines, write
 from ..cli.logs import LogLines
@@ -114,7 +115,7 @@ async def _poll_all(
                 polls.start_soon(one, place)
         scope.cancel()
 
-    with trio.open_signal_receiver(*SIGNALS) as signals:
+    with trio.open_signal_receiver(*filter(is_wanted, SIGNALS)) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(all_of_them, nursery.cancel_scope)
             async for number in signals:
