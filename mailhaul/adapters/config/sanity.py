@@ -173,6 +173,13 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
     if account.sslproto is not None and account.sslproto.lower() not in _SSLPROTOS:
         problem = f'sslproto {quoted(account.sslproto)} is unknown; "auto" is used'
         yield ConfigWarning(account.place("sslproto"), problem)
+    if account.mda:
+        from ..second_shells import second_shell  # few rc files have one
+
+        if second := second_shell(account.mda):
+            problem = f"mda hands addresses to a second shell ({second})"
+            hint = "mail whose addresses could be more than text there is kept"
+            yield ConfigWarning(account.place("mda"), f"{problem}; {hint}")
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)

@@ -16,13 +16,13 @@ from typing import Any
 from ...flows.channel import Channel, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
-from ...flows.sink import Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel
 from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
 from ..folders import sync_name
-from .spool import open_spool, write_all
+from .spool import SpoolTooSmall, open_spool, too_large, write_all
 from .spooled import SpooledDelivery
 
 STANDARD_OUTPUT = "-"
@@ -49,8 +49,11 @@ class BsmtpSink:
         """Nothing to do: the file is opened for each message."""
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
         return BsmtpDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
@@ -87,8 +90,10 @@ class BsmtpDelivery(SpooledDelivery):
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
+    def _ending(self) -> bytes:
+        return self._text.finish()
+
     async def _deliver(self) -> None:
-        await self._write(self._text.finish())
         await Call(self._append)
         self._accept()
 

@@ -18,12 +18,12 @@ from typing import Any
 from ...flows.channel import Channel, Program
 from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
-from ...flows.sink import Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel
 from ...protocols.message.mboxrd import MboxrdWriter
 from ..folders import sync_name
 from .maildir import failed
 from .mbox_lock import MboxLock
-from .spool import open_spool, write_all
+from .spool import SpoolTooSmall, open_spool, too_large, write_all
 from .spooled import SpooledDelivery
 
 PATIENCE = 60.0
@@ -55,8 +55,11 @@ class MboxSink:
         """Nothing to do: the file is opened for each message."""
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
         return MboxDelivery(self, parcel, spool)
 
     async def wait(self) -> bool:
@@ -94,8 +97,10 @@ class MboxDelivery(SpooledDelivery):
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
+    def _ending(self) -> bytes:
+        return self._text.finish()
+
     async def _deliver(self) -> None:
-        await self._write(self._text.finish())
         while not await Call(self._append):
             if not await self._sink.wait():
                 why = f"{self._sink.path} is locked by another program; mail stays at the server"

@@ -9,7 +9,7 @@ from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Parcel
 from ...flows.source import Complete
-from .spool import write_spool
+from .spool import SpoolTooSmall, too_large, write_spool
 
 BLOCK = 256 * 1024
 
@@ -24,22 +24,42 @@ class SpooledDelivery:
         self._verdict: Outcome | None = None
 
     async def _write(self, data: bytes) -> None:
-        """Add to the spool. Raises PollFailed (IOERR)."""
-        await Call(lambda: write_spool(self._spool, data, self._spool_folder))
+        """Add to the spool. Where there is no room, that is the verdict. Raises PollFailed (IOERR)."""
+        if self._verdict is not None:
+            return
+        try:
+            await Call(lambda: write_spool(self._spool, data, self._spool_folder))
+        except SpoolTooSmall as fault:
+            self._conclude(too_large(fault))
 
     def _blocks(self) -> Iterator[bytes]:
-        """Yield what is in the spool, from its beginning. Raises OSError."""
-        os.lseek(self._spool, 0, os.SEEK_SET)
-        while block := os.read(self._spool, BLOCK):
-            yield block
+        """Yield what is in the spool, from its beginning. Raises OSError.
+
+        The spool may be closed meanwhile, when nobody waits for a disk that hangs any more: its
+        number may then be that of another file.
+        """
+        spool = os.dup(self._spool)
+        try:
+            place = 0
+            while block := os.pread(spool, BLOCK, place):
+                place += len(block)
+                yield block
+        finally:
+            os.close(spool)
 
     async def complete(self, proof: Complete) -> None:
         """Bring the message to its place: ``proof`` says that it is whole. Raises PollFailed."""
         del proof
         try:
-            await self._deliver()
+            await self._write(self._ending())
+            if self._verdict is None:
+                await self._deliver()
         finally:
             self._conclude(Outcome(Verdict.POSTPONED, "the message could not be delivered"))
+
+    def _ending(self) -> bytes:
+        """Return what ends the text."""
+        raise NotImplementedError
 
     async def _deliver(self) -> None:
         """Take what is in the spool to its place, and come to a verdict."""

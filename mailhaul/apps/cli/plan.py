@@ -245,7 +245,7 @@ def plan(
     elif settings.bsmtp is not None:
         name, sink = bsmtp_sink(settings.bsmtp)
     elif settings.mda is not None:
-        name, sink = mda_sink(settings, settings.mda)
+        name, sink = mda_sink(settings, settings.mda, around)
     else:
         name, sink = smtp_sink(settings, around)
     account = account_of(settings, around.check, policy_of(settings, around.globals))
@@ -345,16 +345,26 @@ def spool_folder() -> str:
     return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - files there have no name
 
 
-def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[], Sink]]:
+def mda_sink(
+    settings: AccountSettings, command: str, around: Surroundings
+) -> tuple[str, Callable[[], Sink]]:
     """Return the name of an MDA command as a sink, and what makes it."""
 
     def make() -> Sink:
         from ...adapters.sinks.mda import MdaSink
 
-        split = settings.mdasplit
-        return MdaSink(command, float(settings.timeout), spool_folder(), split=split)
+        timeout, split = float(settings.timeout), settings.mdasplit
+        names = trusted_names(settings, around)
+        return MdaSink(command, timeout, spool_folder(), split=split, trusted=names)
 
     return f"mda {command}", make
+
+
+def trusted_names(settings: AccountSettings, around: Surroundings) -> frozenset[str]:
+    """Return the recipients that the user wrote down himself, not whoever wrote the mail."""
+    local = (name for pair in settings.local_names for name in pair)
+    names = {*local, settings.smtpname, around.globals.postmaster}
+    return frozenset(name for name in names if name)
 
 
 def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
