@@ -13,7 +13,8 @@ from .running import account, mailhaul, script, start
 from .scripted_imap import ScriptedImap, message
 
 BAD = """
-import fcntl, os, resource, signal, sys
+import os, resource, signal, sys
+os.environ.pop("LC_CTYPE", None)
 {}
 os.execv(sys.argv[1], sys.argv[1:])
 """
