@@ -49,7 +49,7 @@ async def ending_of(line: str) -> str:
     """Run a line by /bin/sh and return what is wrong with how it ended, "" if nothing is."""
     deadline = await Now() + SECONDS
     try:
-        program = await Start((line,), 0, shell=True, captured=False)
+        program = await Start((line,), 0, True, captured=False)
         while program.status is None:
             await Wait([program], max(0.0, deadline - await Now()))
     except OpenFailed:

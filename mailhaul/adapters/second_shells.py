@@ -12,17 +12,20 @@ import re
 
 TOKENS = ("%F", "%T", "%s")
 SHELLS = frozenset(
-    """
-    ash autossh bash batch busybox csh dash dbclient eval fish ksh mksh mosh pdksh plink rbash
-    parallel rsh runuser screen script sg sh ssh su tcsh tmux watch xargs zsh
-    """.split()
-)
+    {
+        "ash", "autossh", "bash", "batch", "busybox", "csh", "dash", "dbclient", "eval",
+        "fish", "ksh", "mksh", "mosh", "parallel", "pdksh", "plink", "rbash", "rsh",
+        "runuser", "screen", "script", "sg", "sh", "ssh", "su", "tcsh", "tmux", "watch",
+        "xargs", "zsh"
+    }
+)  # fmt: skip
 """Programs that read their arguments, or their input, as a shell does, here or elsewhere."""
 OTHERS = frozenset(
-    """
-    awk ed ex gawk m4 mail Mail mailx make mawk mutt nail nawk ncat sed socat
-    """.split()
-)
+    {
+        "Mail", "awk", "ed", "ex", "gawk", "m4", "mail", "mailx", "make", "mawk", "mutt",
+        "nail", "nawk", "ncat", "sed", "socat"
+    }
+)  # fmt: skip
 """Programs with a language of their own, in which an argument may be a command."""
 ROOT_SHELL = re.compile(r"\b(?:sudo|doas)\s+(?:\S+\s+)*?(?:-[A-Za-z]*[si]\b|--shell\b|--login\b)")
 NAME = re.compile(r"[\w.+/-]+")

@@ -106,10 +106,10 @@ INHERITED_FROM_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
     """Start a program found on PATH with these descriptors as 0, 1 and 2.
 
-    Everything else that we have opened is closed in it. It leads a process group of its own, so that all of
-    it can be ended; but not where there is a terminal, since ssh must be able to ask for
-    a passphrase there, which a background group may not. No signal is blocked in it, and its own
-    children leave it a status. Raises OpenFailed.
+    Everything else that we have opened is closed in it. It leads a process group of its own, so
+    that all of it can be ended; but not where there is a terminal, since ssh must be able to ask
+    for a passphrase there, which a background group may not. No signal is blocked in it, and its
+    own children leave it a status. Raises OpenFailed.
     """
     own_group = not has_terminal()
     actions = [

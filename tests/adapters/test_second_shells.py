@@ -45,7 +45,7 @@ NESTED = {
     "/usr/bin/zsh-5.9 -c %T": "zsh",
     "env -S 'deliver %T'": "what is in quotes",
     "perl -e 'system \"deliver %F\"'": "what is in quotes",
-    'python3 -c "deliver(\'%F\')"': "what is in quotes",
+    "python3 -c \"deliver('%F')\"": "what is in quotes",
     "deliver 'unfinished %F": "what is in quotes",
     "sed -e s/FROM/%F/": "sed",
     "mail -s new %T": "mail",
@@ -114,7 +114,7 @@ def test_an_address_in_the_name_of_a_file_is_known(command: str, inside: bool) -
 def test_names_that_the_user_wrote_down_are_passed_on() -> None:
     template = Template("su -c 'deliver -f %F -d %T'")
     assert template.objection("recipient", "o'brien", trusted=True) == ""
-    assert 'sh -c \'PROGRAM -f "$1"\' sh %F' in template.objection(
+    assert "sh -c 'PROGRAM -f \"$1\"' sh %F" in template.objection(
         "recipient", "o'brien", trusted=False
     )
 

@@ -31,8 +31,8 @@ NOT_ABOUT_THE_MESSAGE = frozenset(
 )
 """Exit codes that speak of the system, of the moment, or of a shell that found no command."""
 SECONDS = 600.0
-"""How long a command may take at least: as long as a listener may think about a message. One that is
-ended may have delivered all the same."""
+"""How long a command may take at least: as long as a listener may think about a message. One that
+is ended may have delivered all the same."""
 NO_SENDER = "MAILER-DAEMON"
 """What a second shell gets in place of a sender that is not there, and of "<>", which it would take
 for a redirection; pipe(8) of Postfix says the same."""

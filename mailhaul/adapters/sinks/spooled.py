@@ -3,15 +3,64 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from ...flows.channel import Channel, Program
 from ...flows.outcome import Outcome, Verdict
-from ...flows.requests import Call
+from ...flows.requests import Call, Sleep
 from ...flows.sink import Parcel
 from ...flows.source import Complete
+from ..folders import sync_name
 from .spool import SpoolTooSmall, too_large, write_spool
 
 BLOCK = 256 * 1024
+PATIENCE = 60.0
+"""Seconds that one poll waits for other programs, for all its messages together."""
+INTERVAL = 0.5
+"""Seconds between two attempts."""
+
+
+class FileSink:
+    """What the sinks share that append to one file. See ``mailhaul.flows.sink.Sink``."""
+
+    def __init__(self, path: str, spool_folder: str) -> None:
+        self.path = path
+        self.spool_folder = spool_folder
+        self.named = False
+        """Whether the name of the file is on the disk for certain."""
+        self._patience = PATIENCE
+
+    async def open(self) -> None:
+        """Nothing to do: the file is opened for each message."""
+
+    async def wait(self) -> bool:
+        """Wait before the next attempt; False when this poll has waited long enough."""
+        if not self.grants(INTERVAL):
+            return False
+        await Sleep(INTERVAL)
+        return True
+
+    def grants(self, seconds: float) -> bool:
+        """Take so many seconds from what this poll may wait; False when nothing is left."""
+        if self._patience <= 0:
+            return False
+        self._patience -= seconds
+        return True
+
+    def listening(self) -> Sequence[Channel[Any] | Program]:
+        """Return nothing: a file answers at once."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing to do: every message is finished by itself."""
+
+    def sync_name(self, *, new: bool) -> None:
+        """Bring the name of the file to the disk, if it may not be there. Raises OSError."""
+        if new or not self.named:
+            # Where it is a link, the file's own name counts.
+            sync_name(os.path.realpath(self.path), new=new)
+            self.named = True
 
 
 class SpooledDelivery:
@@ -24,7 +73,10 @@ class SpooledDelivery:
         self._verdict: Outcome | None = None
 
     async def _write(self, data: bytes) -> None:
-        """Add to the spool. Where there is no room, that is the verdict. Raises PollFailed (IOERR)."""
+        """Add to the spool. Where there is no room, that is the verdict.
+
+        Raises PollFailed (IOERR).
+        """
         if self._verdict is not None:
             return
         try:

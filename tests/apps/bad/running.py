@@ -84,9 +84,7 @@ def start(
         path.chmod(0o600)
     # Where tests run as root, the usual pidfile is that of a daemon that is none of theirs.
     own = ("--pidfile", str(home / "pid"))
-    return launch(
-        home, "-f", str(path), *own, *arguments, environment=environment, starter=starter
-    )
+    return launch(home, "-f", str(path), *own, *arguments, environment=environment, starter=starter)
 
 
 def launch(
