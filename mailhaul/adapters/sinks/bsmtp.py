@@ -87,7 +87,7 @@ class BsmtpDelivery(SpooledDelivery):
         path = self._sink.path
         try:
             if path == STANDARD_OUTPUT:
-                self._copy(1)
+                self._print()
                 return ""
             # One that is open for reading too would never wait for its reader.
             special = os.path.exists(path) and not os.path.isfile(path)
@@ -101,10 +101,18 @@ class BsmtpDelivery(SpooledDelivery):
         except BlockingIOError:
             return "is locked by another program"
         except OSError as error:
-            if error.errno == errno.ENXIO:
+            if error.errno == errno.ENXIO and path != STANDARD_OUTPUT:
                 return "has no reader"
             why = error.strerror or str(error)
             raise PollFailed(ExitCode.BSMTP, f"bsmtp {path}: {why}") from None
+
+    def _print(self) -> None:
+        """Write to standard output. Raises OSError, also where that is nobody's."""
+        nowhere = os.stat(os.devnull)
+        if os.path.samestat(os.fstat(1), nowhere):
+            # In the background, and where the starter has closed it.
+            raise OSError(errno.ENXIO, "standard output goes nowhere")
+        self._pass_on(1)
 
     def _add(self, file: int) -> str:
         """Add to an open file, all or nothing. Raises OSError."""

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from ...adapters.config.caller import Caller, find_caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
-        lines = Lines(verbosity(configuration))
+        lines = Lines(verbosity(configuration), progress_stream(configuration))
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
         for fault in faults.errors:
@@ -229,6 +229,12 @@ def dump(configuration: Configuration, lines: Lines) -> None:
 def verbosity(configuration: Configuration) -> int:
     """Return 0 for silent, 1 as usual, 2 and 3 with the dialogue."""
     return 0 if configuration.run.silent else 1 + configuration.run.verbose
+
+
+def progress_stream(configuration: Configuration) -> TextIO:
+    """Return where progress is told: not among the mail that goes to standard output."""
+    mail_there = any(account.bsmtp == "-" for account in configuration.accounts)
+    return sys.stderr if mail_there else sys.stdout
 
 
 def interrupt(number: int, _: FrameType | None) -> NoReturn:

@@ -85,6 +85,20 @@ def test_standard_output_is_a_minus(
     assert capfdbinary.readouterr().out == WRITTEN
 
 
+def test_a_standard_output_that_goes_nowhere_takes_no_mail(tmp_path: Path) -> None:
+    """That of a daemon, or one that the starter has closed."""
+    before = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    try:
+        with pytest.raises(PollFailed, match="standard output goes nowhere"):
+            deliver(BsmtpSink("-", str(tmp_path)))
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(null)
+
+
 def test_a_batch_that_cannot_be_opened_ends_the_poll(tmp_path: Path) -> None:
     with pytest.raises(PollFailed, match="bsmtp") as failure:
         deliver(BsmtpSink(str(tmp_path / "none" / "batch"), str(tmp_path)))

@@ -102,3 +102,22 @@ def test_a_limit_on_the_size_of_files_keeps_what_does_not_fit(tmp_path: Path) ->
         assert server.kept == [1]
     assert run.code == 0
     assert "File too large" in run.complaint
+
+
+def test_progress_does_not_stand_among_the_mail_on_standard_output(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        assert start(tmp_path, account(server.port, "bsmtp -")).process.wait(20) == 0
+        assert server.mailbox == {}
+    mail = (tmp_path / "out").read_bytes()
+    assert mail.startswith(b"MAIL FROM:<")
+    assert mail.endswith(b"\r\n.\r\n")
+    assert "reading message" in (tmp_path / "err").read_text()
+
+
+def test_a_closed_standard_output_takes_no_mail(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        rc = account(server.port, "bsmtp -")
+        run = mailhaul(tmp_path, rc, "--silent", starter=starter("os.close(1)"))
+        assert server.kept == [1]
+    assert run.code == 12
+    assert "standard output goes nowhere" in run.err
