@@ -17,6 +17,13 @@ FAIR = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
 
+STUCK = 2.0
+"""Seconds that work in a thread may take to its end when its flow is cancelled. A disk that hangs
+must not keep the program from ending."""
+NOT_BEGUN = 0.1
+"""Seconds after which work that has not begun never will."""
+
+
 GateOf = Callable[[Address], trio.CapacityLimiter | None]
 """Says what bounds the connections to an address, if anything does."""
 
@@ -105,7 +112,7 @@ async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
                     if step.shared:
                         result = await desk.do(step.call)
                     else:
-                        result = await trio.to_thread.run_sync(step.call)
+                        result = await in_thread(step.call)
                 except Exception as error:
                     step = steps.throw(error)
                 else:
@@ -114,6 +121,28 @@ async def finish(steps: Generator[Step, Any, Any], desk: Desk) -> Any:
         return end.value
     finally:
         steps.close()
+
+
+async def in_thread(call: Callable[[], Any]) -> Any:
+    """Return what a call returns that may block. A cancellation waits for its end, but not long."""
+    begun = done = False
+
+    def work() -> Any:
+        nonlocal begun, done
+        begun = True
+        try:
+            return call()
+        finally:
+            done = True
+
+    try:
+        return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except trio.Cancelled:
+        with trio.CancelScope(shield=True):
+            since = trio.current_time()
+            while not done and trio.current_time() < since + (STUCK if begun else NOT_BEGUN):
+                await trio.sleep(0.01)
+        raise
 
 
 async def park(step: Park) -> None:

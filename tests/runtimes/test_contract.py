@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 import trustme
 
 from mailhaul.flows.channel import CONGESTED, Channel
@@ -24,6 +26,7 @@ from mailhaul.flows.requests import (
     Call,
     Close,
     NameNotFound,
+    Note,
     Now,
     Open,
     OpenFailed,
@@ -658,3 +661,68 @@ def test_a_cancelled_poll_leaves_nothing_open() -> None:
 
     trio.run(main)
     assert not channel.open
+
+
+def test_work_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_trio, "STUCK", 0.05)
+    hanging = threading.Event()
+
+    async def flow() -> None:
+        await Call(lambda: hanging.wait(SOON))
+
+    async def main() -> None:
+        with trio.move_on_after(0.05):
+            await on_trio.run(flow())
+
+    before = time.monotonic()
+    trio.run(main)
+    assert time.monotonic() - before < SOON / 2
+    hanging.set()
+
+
+def test_work_that_is_under_way_comes_to_its_end_before_its_flow_does() -> None:
+    ended: list[str] = []
+    begun = threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.1)
+        ended.append("work")
+
+    async def flow() -> None:
+        try:
+            await Call(work)
+        finally:
+            ended.append("flow")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_trio.run, flow())
+            await trio.to_thread.run_sync(begun.wait)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert ended == ["work", "flow"]
+
+
+def test_the_ledger_has_a_thread_where_all_others_hang() -> None:
+    hanging = threading.Event()
+
+    async def hang() -> None:
+        await Call(lambda: hanging.wait(SOON))
+
+    async def note() -> int:
+        return await Note(lambda: 42)
+
+    async def main() -> int:
+        limiter = trio.to_thread.current_default_thread_limiter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(int(limiter.total_tokens)):
+                nursery.start_soon(on_trio.run, hang())
+            with trio.fail_after(SOON):
+                await trio.testing.wait_all_tasks_blocked()
+                answer: int = await on_trio.run(note())
+            hanging.set()
+        return answer
+
+    assert trio.run(main) == 42

@@ -19,16 +19,19 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode
 from ...flows.reminders import Reminders
+from ..cli.interrupted import Deadline
 from ..cli.lines import Lines
 from ..cli.polling import surroundings
 from .control import Control, socket_path
 from .crew import Crew
-from .keeper import Keeper
+from .keeper import LAST_SECONDS, Keeper
 from .network import watch_network
 from .notify import Notifier
 
 TICK = 5.0
 """Seconds between two looks at the rc file and at the clocks."""
+GRACE = 5.0
+"""Seconds after the last poll's end, or what should have been that, within which all is over."""
 ASLEEP = 10.0
 """Seconds by which the clocks differ when the machine was suspended."""
 
@@ -65,6 +68,8 @@ class Service:
         self.keeper = Keeper(Crew(self._around), lines)
         self._stamp = self._rc_stamp()
         self._written: dict[str, float] = {}
+        self._deadline = Deadline()
+        self._ledger_thread = trio.CapacityLimiter(1)
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
@@ -82,7 +87,8 @@ class Service:
                 nursery.cancel_scope.cancel()
             self._remember(self._successes())
         finally:
-            self._around.ledger.close()
+            with self._deadline:
+                self._around.ledger.close()
         return ExitCode.SUCCESS
 
     def _recall(self) -> None:
@@ -124,6 +130,8 @@ class Service:
                 else:
                     self._lines.complain(f"terminated with signal {int(number)}")
                     self._notifier.stopping()
+                    seconds = LAST_SECONDS + GRACE
+                    self._deadline.begin(seconds, ExitCode.UNDEFINED, self._lines.complain)
                     self.keeper.stop()
 
     async def _tick(self) -> None:
@@ -136,7 +144,9 @@ class Service:
             if suspended_seconds() - behind > ASLEEP:
                 self._renew("was asleep")
             behind = suspended_seconds()
-            await trio.to_thread.run_sync(self._remember, self._successes())
+            await trio.to_thread.run_sync(
+                self._remember, self._successes(), limiter=self._ledger_thread
+            )
             self._notifier.status(self._status())
 
     def _renew(self, why: str) -> None:
