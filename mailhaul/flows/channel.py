@@ -26,6 +26,8 @@ M = TypeVar("M", bound=Machine)
 
 CONGESTED = 256 * 1024
 """Bytes on their way out above which a flow should wait before it adds more."""
+RELIEVED = CONGESTED // 2
+"""Bytes that a runtime still holds of a channel that was full, when there is room again."""
 
 
 @dataclass(eq=False)

@@ -85,8 +85,10 @@ class Wait(Request[None]):
     """Wait until one of these has news: input, end of input, room to write, or an exit.
 
     What is due to be written is written meanwhile, on every channel. Input of a channel
-    that is not named stays where it is: that is backpressure. Raises TimedOut after
-    ``timeout`` seconds without news.
+    that is not named stays where it is: that is backpressure. There is room to write on a channel
+    that was full once no more than RELIEVED bytes of it are left. Raises TimedOut after
+    ``timeout`` seconds without news, also where nothing is named; and OpenFailed at once for a
+    channel that is not open, since nothing will come of it.
     """
 
     waitables: Sequence[Channel[Any] | Program]

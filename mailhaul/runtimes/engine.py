@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ..flows.channel import CONGESTED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.requests import (
     Call,
     Close,
@@ -145,13 +145,13 @@ class Engine:
             # What arrived may have made TLS speak (a key update, a renegotiated ticket).
             self._flush()
             # Last of all: what is relieved only by the flush above would never wake us again.
-            relieved = [s for s in congested if s.channel.unwritten <= CONGESTED // 2]
+            relieved = [s for s in congested if s.channel.unwritten <= RELIEVED]
             if any(over):
                 self._programs = [r for r in self._programs if r.program.status is None]
             if any(news) or any(over) or relieved:
                 return
             left = deadline - self._clock()
-            if left <= 0 or not (listening or programs):
+            if left <= 0:
                 self._note_last_words(listening)
                 raise TimedOut(request.timeout)
             yield self._park(listening, programs, left)

@@ -17,7 +17,7 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from ..flows.channel import CONGESTED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.pace import Pace
 from ..flows.requests import (
     Address,
@@ -306,6 +306,9 @@ class Simulation:
     # Waiting
 
     def _wait(self, task: Task, request: Wait) -> None:
+        for waitable in request.waitables:
+            if isinstance(waitable, Channel) and not waitable.open:
+                raise OpenFailed(f"{waitable.peer}: no stream is open")
         for pace in paces_of(request):
             pace.check()
         task.waiting = request
@@ -334,7 +337,7 @@ class Simulation:
                 news = news or waitable.status is not None
             elif waitable.stream is not None:
                 news = self._feed(waitable.stream) or news
-                relieved = waitable in task.congested and waitable.unwritten <= CONGESTED
+                relieved = waitable in task.congested and waitable.unwritten <= RELIEVED
                 news = news or relieved
         if news and task.waiting:
             for pace in paces_of(task.waiting):

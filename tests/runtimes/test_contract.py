@@ -21,7 +21,7 @@ import trio
 import trio.testing
 import trustme
 
-from mailhaul.flows.channel import CONGESTED, Channel
+from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel
 from mailhaul.flows.requests import (
     Call,
     Close,
@@ -45,6 +45,7 @@ from mailhaul.flows.requests import (
 from mailhaul.protocols.machine import Outbox
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
+from mailhaul.runtimes.simulated import Simulation
 
 Flow = Coroutine[Request[Any], Any, Any]
 Run = Callable[[Flow], Any]
@@ -622,6 +623,110 @@ def test_tls_that_is_cut_off_is_told_from_an_orderly_end(
         return await hear_end(channel), channel.failure
 
     assert run(flow()) == (b"half a mess", "TLS was cut without close_notify")
+
+
+# Waiting, on all runtimes
+
+
+@pytest.fixture(params=[blocking.run, run_on_trio, "simulated"], ids=["blocking", "trio", "sim"])
+def run_anywhere(request: pytest.FixtureRequest) -> Run:
+    if request.param == "simulated":
+        return lambda flow: Simulation().run(flow)
+    chosen: Run = request.param
+    return chosen
+
+
+def test_waiting_for_nothing_lets_the_time_pass(run_anywhere: Run) -> None:
+    async def flow() -> float:
+        before = await Now()
+        with pytest.raises(TimedOut):
+            await Wait([], 0.05)
+        return await Now() - before
+
+    assert run_anywhere(flow()) >= 0.05
+
+
+def test_waiting_for_a_channel_that_is_not_open_fails_at_once(run_anywhere: Run) -> None:
+    async def flow() -> float:
+        before = await Now()
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([new_channel()], SOON)
+        return await Now() - before
+
+    assert run_anywhere(flow()) < SOON
+
+
+def test_waiting_for_a_channel_that_was_closed_fails_at_once(run: Run) -> None:
+    async def flow() -> None:
+        channel = new_channel()
+        await Open(channel, Pipe(("cat",)), SOON)
+        await Close(channel)
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([channel], SOON)
+
+    run(flow())
+
+
+def test_waiting_for_a_simulated_channel_that_was_closed_fails_at_once() -> None:
+    async def silent(channel: Channel[Notebook]) -> None:
+        await hear_end(channel)
+
+    async def flow() -> None:
+        channel = new_channel()
+        await Open(channel, Tcp("host", 25), SOON)
+        await Close(channel)
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([channel], SOON)
+
+    simulation = Simulation()
+    simulation.listen(Tcp("host", 25), Notebook, silent)
+    simulation.run(flow())
+
+
+async def relieved_at(channel: Channel[Notebook]) -> int:
+    """Fill a channel; return what is unwritten when there is room again."""
+    channel.machine.say(b"y" * 30_000_000)
+    with pytest.raises(TimedOut):
+        await Wait([channel], 0.05)
+    assert channel.unwritten > CONGESTED
+    await Wait([channel], SOON)
+    return channel.unwritten
+
+
+def test_a_full_channel_has_room_again_at_half_of_what_makes_it_full(
+    run: Run, serve: Callable[..., Tcp]
+) -> None:
+    def late(connection: socket.socket) -> None:
+        time.sleep(0.2)
+        while connection.recv(1 << 16):
+            pass
+
+    async def flow() -> int:
+        channel = new_channel()
+        await Open(channel, serve(late), SOON)
+        left = await relieved_at(channel)
+        await Close(channel)
+        return left
+
+    assert run(flow()) <= RELIEVED
+
+
+def test_a_full_simulated_channel_has_room_again_at_half_of_what_makes_it_full() -> None:
+    async def late(channel: Channel[Notebook]) -> None:
+        await Sleep(1.0)
+        await hear_end(channel)
+
+    async def flow() -> int:
+        channel = new_channel()
+        await Open(channel, Tcp("host", 25), SOON)
+        # What is on its way fills the link.
+        channel.machine.say(b"x" * 2_000_000)
+        await Wait([channel], SOON)
+        return await relieved_at(channel)
+
+    simulation = Simulation(round_trip=0.01)
+    simulation.listen(Tcp("host", 25), Notebook, late)
+    assert simulation.run(flow()) <= RELIEVED
 
 
 # Time and work

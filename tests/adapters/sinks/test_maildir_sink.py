@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.adapters.sinks.maildir import STALE, MaildirSink
+from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
@@ -90,6 +90,58 @@ def test_what_was_delivered_before_a_kill_is_found_again(tmp_path: Path, place: 
         os.rename(tmp_path / "new" / f"{NAME}.h", tmp_path / "cur" / f"{NAME}.h:2,FS")
     assert deliver(sink, again=True) is Verdict.ACCEPTED
     assert sum(map(len, files(tmp_path).values())) == 1
+
+
+TRACE = b"Received: from x by y with IMAP (mailhaul-0.1)\r\n\tfor <joe>; %b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("there", "same"),
+    [
+        (TRACE % b"Monday" + HEADER + b"text\r\n", True),
+        (b"Return-Path: <a@x>\r\n" + TRACE % b"Monday" + HEADER + b"text\r\n", False),
+        (TRACE % b"Monday" + HEADER + b"another\r\n", False),
+        (TRACE % b"Monday" + HEADER + b"tex", False),
+        (TRACE % b"Monday" + HEADER.replace(b"hi", b"ho") + b"text\r\n", False),
+        (b"Received: from x by y\r\n" + HEADER + b"text\r\n", False),
+        (b"", False),
+    ],
+)
+def test_a_file_of_the_same_name_counts_only_if_it_is_the_same_message(
+    tmp_path: Path, there: bytes, same: bool
+) -> None:
+    """A server may have given the number to another message meanwhile."""
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    (tmp_path / "cur" / f"{NAME}.h:2,S").write_bytes(there)
+    ours = TRACE % b"a day later" + HEADER
+
+    async def story(text: bytes) -> Verdict:
+        delivery = await sink.offer(parcel(again=True))
+        assert await delivery.ready()
+        await delivery.feed(ours + text)
+        await delivery.complete(PROOF)
+        return (await delivery.outcome()).verdict
+
+    for _ in range(2):
+        assert run(story(b"text\r\n")) is Verdict.ACCEPTED
+        new = [path.read_bytes() for path in (tmp_path / "new").iterdir()]
+        assert new == ([] if same else [ours + b"text\r\n"])
+    assert run(story(b"third\r\n")) is Verdict.ACCEPTED
+    assert len(files(tmp_path)["new"]) == (1 if same else 2)
+    assert files(tmp_path)["tmp"] == []
+
+
+def test_large_messages_are_compared_to_their_end(tmp_path: Path) -> None:
+    large = os.urandom(200_000)
+    (tmp_path / "one").write_bytes(TRACE % b"1" + HEADER + large)
+    (tmp_path / "two").write_bytes(TRACE % b"22" + HEADER + large)
+    assert is_same_message(str(tmp_path / "one"), str(tmp_path / "two"))
+    (tmp_path / "two").write_bytes(TRACE % b"22" + HEADER + large[:-1] + b"x")
+    (tmp_path / "one").write_bytes(TRACE % b"1" + HEADER + large[:-1] + b"y")
+    assert not is_same_message(str(tmp_path / "one"), str(tmp_path / "two"))
+    os.mkfifo(tmp_path / "fifo")
+    assert not is_same_message(str(tmp_path / "one"), str(tmp_path / "fifo"))
 
 
 def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> None:
