@@ -11,9 +11,10 @@ from .grammar import parse
 from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
-from .sanity import check
+from .sanity import PATH_HINT, check, fault_of_path
 from .selection import everything, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
+from .values import at_home
 
 
 class Configuration:
@@ -56,6 +57,10 @@ def load(
         data = read_rcfile(path, caller.uid, read_stdin, checked=not line.run.version)
     rc = parse(data, "standard input" if path == "-" else path, folder_of(path))
     settings = global_settings(rc, line, caller)
+    if line.run.trace is not None:
+        line.run = RunSettings({**vars(line.run), "trace": at_home(line.run.trace, caller.home)})
+        if problem := fault_of_path(line.run.trace):
+            raise ConfigErrors([ConfigError(COMMAND_LINE, f"trace: {problem}", hint=PATH_HINT)])
     dump = line.run.configdump is not None
     entries = everything(rc, line.servers) if dump else select(rc, line.servers)
     accounts = list(account_settings(rc, entries, line, caller))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 from .errors import ConfigError, ConfigWarning, Finding, Place, quoted
+from .options import OWN_PATHS
 from .settings import AccountSettings, GlobalSettings
 
 _REFUSED: Final = {
@@ -47,6 +48,8 @@ _AUTHS: Final = frozenset(
 SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
 _RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
+
+PATH_HINT: Final = 'write the whole path, or one that begins with "~/"'
 
 F = TypeVar("F", bound=Finding)
 
@@ -110,10 +113,21 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place(chosen[0]), problem, hint="mail goes to one place only")
     if account.append is not None:
         yield from _append_faults(account, account.append)
+    for name in OWN_PATHS:
+        path = getattr(account, name, None)
+        if problem := fault_of_path(path or ""):
+            yield ConfigError(account.place(name), f"{name}: {problem}", hint=PATH_HINT)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
+
+
+def fault_of_path(path: str) -> str:
+    """Return what is wrong with a path of mailhaul's own options, "" if nothing is."""
+    if path.startswith("~"):
+        return f"{quoted(path)} is no path"
+    return f"no shell replaces the $ in {quoted(path)}" if "$" in path else ""
 
 
 def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
