@@ -27,8 +27,15 @@ OTHERS = frozenset(
     }
 )  # fmt: skip
 """Programs with a language of their own, in which an argument may be a command."""
-ROOT_SHELL = re.compile(r"\b(?:sudo|doas)\s+(?:\S+\s+)*?(?:-[A-Za-z]*[si]\b|--shell\b|--login\b)")
+ROOT_SHELL = re.compile(
+    r"\b(?:sudo|doas)\s+(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?(?:-[A-Za-z]*[si]\b|--shell\b|--login\b)"
+)
 NAME = re.compile(r"[\w.+/-]+")
+COMMAND = re.compile(
+    r"(?:^|[|;&(`])\s*(?:(?:exec|sudo|doas|env|nice|nohup|time)\s+(?:-\S+\s+|\w+=\S*\s+)*)*"
+    r"([\w.+/-]+)"
+)
+REDIRECTION = re.compile(r"[<>]+&?\s*[^\s;|&()<>]+")
 VERSION = re.compile(r"[-.\d]+$")
 PLAIN_QUOTED = re.compile(r"[\w.,:/@+=%-]*")
 """Text between quotes that is one word: no shell needs to look into it."""
@@ -39,6 +46,11 @@ ARGUMENT_OF_A_SCRIPT = re.compile(
 """A shell whose script is written out, or is a file: what follows reaches it as "$1", "$2"."""
 TEXT_FOR_A_SHELL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@/-]*")
 TEXT_FOR_ALL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
+
+
+def program(word: str) -> str:
+    """Return the name of a program without its folder and version."""
+    return VERSION.sub("", word.rpartition("/")[2])
 
 
 def has_addresses(command: str) -> bool:
@@ -52,8 +64,13 @@ def second_shell(command: str) -> str:
         return ""
     # A script has no address in it here, but may pass its arguments on.
     rest = ARGUMENT_OF_A_SCRIPT.sub(lambda found: f" {found[1] or found[2] or ''} ", command)
-    names = {VERSION.sub("", word.rpartition("/")[2]) for word in NAME.findall(rest)}
-    if found := sorted(names & OTHERS) or sorted(names & SHELLS):
+    rest = REDIRECTION.sub(" ", rest)
+    names = [program(word) for word in NAME.findall(rest)]
+    commands = [program(word) for word in COMMAND.findall(rest)]
+    # These see less, so they come first.
+    found = [name for name in commands if name in OTHERS]
+    found += [name for name in names if name in SHELLS]
+    if found:
         return found[0]
     if ROOT_SHELL.search(rest):
         return "sudo"
@@ -79,7 +96,7 @@ def has_address_in_quotes(command: str) -> bool:
 
 
 def is_text(address: str, interpreter: str) -> bool:
-    """Whether nobody, and this interpreter least of all, takes an address for more than text."""
+    """Whether this interpreter, like any shell, takes an address for text and nothing else."""
     allowed = TEXT_FOR_ALL if interpreter in OTHERS else TEXT_FOR_A_SHELL
     return bool(allowed.fullmatch(address))
 

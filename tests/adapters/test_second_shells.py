@@ -27,6 +27,7 @@ PLAIN = [
     "sh -c 'cat >/dev/null'",
     "python3 deliver.py %F",
     'deliver "--from=%F"',
+    "deliver -m mail %T >>mail 2>/var/log/sed",
 ]
 NESTED = {
     "ssh host /usr/lib/sendmail -f %F joe": "ssh",
@@ -49,6 +50,8 @@ NESTED = {
     "deliver 'unfinished %F": "what is in quotes",
     "sed -e s/FROM/%F/": "sed",
     "mail -s new %T": "mail",
+    "cat >x; sudo /usr/bin/mailx -s new %T": "mailx",
+    "sed -e s/FROM/%F/ | ssh host deliver": "sed",
 }
 
 
