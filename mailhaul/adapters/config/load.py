@@ -58,8 +58,9 @@ def load(
     rc = parse(data, "standard input" if path == "-" else path, folder_of(path))
     settings = global_settings(rc, line, caller)
     if line.run.trace is not None:
-        line.run = RunSettings({**vars(line.run), "trace": at_home(line.run.trace, caller.home)})
-        if problem := fault_of_path(line.run.trace):
+        trace = at_home(line.run.trace, caller.home)
+        line.run = RunSettings({**vars(line.run), "trace": trace})
+        if problem := fault_of_path(trace):
             raise ConfigErrors([ConfigError(COMMAND_LINE, f"trace: {problem}", hint=PATH_HINT)])
     dump = line.run.configdump is not None
     entries = everything(rc, line.servers) if dump else select(rc, line.servers)

@@ -12,7 +12,7 @@ import pytest
 
 from mailhaul.adapters.sinks import mda, spool
 from mailhaul.adapters.sinks.mda import MdaSink
-from mailhaul.flows.outcome import Outcome, Verdict
+from mailhaul.flows.outcome import Outcome, SinkUnavailable, Verdict
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.runtimes import blocking
@@ -168,5 +168,5 @@ def test_a_process_without_descriptors_starts_no_command(monkeypatch: pytest.Mon
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("mailhaul.runtimes.engine.pipe_for_output", none_left)
-    with pytest.raises(mda.SinkUnavailable, match="Too many open files"):
+    with pytest.raises(SinkUnavailable, match="Too many open files"):
         deliver("cat >/dev/null")
