@@ -8,6 +8,7 @@ counts as accepted when its file and its folder are on the disk.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -74,7 +75,9 @@ class MaildirSink:
             for entry in entries:
                 # What another poll was writing may be whole by now, and gone from here.
                 with suppress(FileNotFoundError):
-                    if OURS.match(entry.name) and entry.stat().st_mtime < now - STALE:
+                    if not (OURS.match(entry.name) and entry.is_file(follow_symlinks=False)):
+                        continue
+                    if entry.stat().st_mtime < now - STALE:
                         os.unlink(entry.path)
 
     async def offer(self, parcel: Parcel) -> Delivery:
@@ -140,12 +143,19 @@ class MaildirDelivery:
         try:
             write_all(self._file, data)
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                # That is no file's fault but this one's.
+                self._remove()
+                why = f"{self._tmp}: {error.strerror}"
+                self._verdict = Outcome(Verdict.REFUSED, why)
+                return
             raise failed(self._tmp, error) from None
 
     async def complete(self, proof: Complete) -> None:
         """Bring the message to where readers look: ``proof`` says that it is whole."""
         del proof
-        await Call(self._finish)
+        if self._verdict is None:
+            await Call(self._finish)
 
     def _finish(self) -> None:
         new = os.path.join(self._folder, "new")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.sinks import maildir
 from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
@@ -153,6 +154,8 @@ def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> No
 
 def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / f"{NAME}.folder").mkdir()
+    os.utime(tmp_path / "tmp" / f"{NAME}.folder", (0, 0))
     names = [f"{NAME}.old", "1763900000.R0123456789abcdee.young", "somebody.elses"]
     for name in names:
         (tmp_path / "tmp" / name).touch()
@@ -161,7 +164,7 @@ def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
     young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE + 60
     os.utime(tmp_path / "tmp" / names[1], (young, young))
     deliver(MaildirSink(str(tmp_path), "h"))
-    assert files(tmp_path)["tmp"] == sorted(names[1:])
+    assert files(tmp_path)["tmp"] == sorted([*names[1:], f"{NAME}.folder"])
 
 
 @pytest.mark.parametrize("broken", ["folder", "new"])
@@ -196,6 +199,17 @@ def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
         deliver(sink)
     assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+
+
+def test_a_message_that_is_too_large_for_any_file_is_its_own_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(file: int, data: bytes) -> None:
+        raise OSError(27, "File too large")
+
+    monkeypatch.setattr(maildir, "write_all", too_large)
+    assert deliver(MaildirSink(str(tmp_path), "h")) is Verdict.REFUSED
+    assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
 
 
 def test_file_and_folder_are_synced_around_the_rename(

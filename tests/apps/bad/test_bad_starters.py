@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .running import account, mailhaul, script, start
+from .running import SECRET, account, mailhaul, script, start
 from .scripted_imap import ScriptedImap, message
 
 BAD = """
@@ -39,7 +39,10 @@ def test_a_starter_without_children_makes_no_failure_an_acceptance(
 def test_commands_and_passwords_work_under_such_a_starter(tmp_path: Path) -> None:
     entry = "mda 'cat >/dev/null' preconnect true postconnect true"
     with ScriptedImap(message(1)) as server:
-        run = mailhaul(tmp_path, account(server.port, entry), starter=starter(DEAF))
+        rc = account(server.port, entry)
+        rc = rc.replace(f'password "{SECRET}"', f'passwordeval "cat {tmp_path}/secret"')
+        (tmp_path / "secret").write_text(SECRET)
+        run = mailhaul(tmp_path, rc, starter=starter(DEAF))
         assert server.mailbox == {}
     assert (run.code, run.err) == (0, "")
 
