@@ -50,10 +50,11 @@ async def ending_of(line: str) -> str:
     deadline = await Now() + SECONDS
     try:
         program = await Start((line,), 0, True, captured=False)
-        while program.status is None:
-            await Wait([program], max(0.0, deadline - await Now()))
     except OpenFailed:
         return "cannot be started"
+    try:
+        while program.status is None:
+            await Wait([program], max(0.0, deadline - await Now()))
     except TimedOut:
         await Close(program)
         return f"took more than {SECONDS:g} seconds and was ended"
