@@ -33,6 +33,8 @@ NOT_ABOUT_THE_MESSAGE = frozenset(
 SECONDS = 600.0
 """How long a command may take at least: as long as a listener may think about a message. One that
 is ended may have delivered all the same."""
+IN_VAIN = 2
+"""Commands in a row that had to be ended, after which the others need not be tried in this poll."""
 NO_SENDER = "MAILER-DAEMON"
 """What a second shell gets in place of a sender that is not there, and of "<>", which it would take
 for a redirection; pipe(8) of Postfix says the same."""
@@ -163,6 +165,8 @@ class MdaSink:
         self.trusted = frozenset(trusted)
         """Names that the user himself has written down."""
         self.warned = False
+        self.ended = 0
+        """How many commands in a row had to be ended."""
         self.timeout = max(timeout, SECONDS)
         self.spool_folder = spool_folder
         self._running: Program | None = None
@@ -171,7 +175,9 @@ class MdaSink:
         """Nothing to do: each message starts its own process."""
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        """Begin to spool a message. Raises SinkUnavailable, and PollFailed (IOERR)."""
+        if self.ended >= IN_VAIN:
+            raise SinkUnavailable(f"MDA: {self.ended} commands in a row did not end by themselves")
         try:
             spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
         except SpoolTooSmall as fault:
@@ -260,6 +266,7 @@ class MdaDelivery:
                 await Wait([self._program], self._sink.timeout)
             except TimedOut as error:
                 await Close(self._program)
+                self._sink.ended += 1
                 reason = f"MDA: {error}, ended{said(self._program)}"
                 self._conclude(Outcome(Verdict.REFUSED, reason))
         return verdict
@@ -268,6 +275,7 @@ class MdaDelivery:
         """Return the verdict if it is known already."""
         program = self._program
         if self._verdict is None and program is not None and program.status is not None:
+            self._sink.ended = 0
             self._conclude(self._judge(program, program.status))
         return self._verdict
 

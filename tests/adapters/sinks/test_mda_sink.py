@@ -73,6 +73,24 @@ def test_a_command_that_is_ended_counts_against_the_message(
     assert "just a moment" in outcome.reason
 
 
+def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mda, "SECONDS", 0.0)
+    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    sink = MdaSink("sleep 300", 0.1, "/tmp")
+
+    async def one() -> Verdict:
+        delivery = await sink.offer(Parcel(b"a@x", (b"joe",), HEADER, 20))
+        await delivery.complete(Complete(1, 20))
+        return (await delivery.outcome()).verdict
+
+    for _ in range(2):
+        assert blocking.run(one()) is Verdict.REFUSED
+    with pytest.raises(SinkUnavailable, match="2 commands in a row"):
+        blocking.run(one())
+
+
 def test_a_command_that_will_not_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.3)
     monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.2)
