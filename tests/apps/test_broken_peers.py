@@ -362,7 +362,8 @@ def test_a_full_disk_for_the_spool_keeps_the_mail(site: Site) -> None:
         check=False,
         env=environment,
     )
-    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1), done.stderr
+    # Each is its own trouble: smaller ones would be delivered.
+    assert (done.returncode, len(done.stderr.splitlines())) == (10, 3), done.stderr
     assert "spool in" in done.stderr
     assert len(site.mailbox.messages) == 3
 
