@@ -1,17 +1,20 @@
 """The commands of ``preconnect`` and ``postconnect``, which surround a poll.
 
 They are the user's own lines for the shell and get the terminal, as with fetchmail: what they
-start in the background, such as an ``ssh -f`` with a tunnel, goes on when they end.
+start in the background, such as an ``ssh -f`` with a tunnel, goes on when they end. One that does
+not end is ended: other accounts wait for it, and so does whoever wants to stop us.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
-from functools import partial
 
+from ..flows.channel import STATUS_UNKNOWN
 from ..flows.outcome import ExitCode, PollFailed
-from ..flows.requests import Call
+from ..flows.requests import Close, Now, OpenFailed, Start, TimedOut, Wait
+
+SECONDS = 600.0
+"""How long a command may take."""
 
 
 async def surrounded(
@@ -28,7 +31,7 @@ async def surrounded(
         code = await poll()
     except PollFailed as failure:
         if postconnect:
-            await Call(partial(shell, postconnect))
+            await ending_of(postconnect)
         raise failure from None
     if postconnect:
         await command(postconnect, "post-connection")
@@ -37,15 +40,26 @@ async def surrounded(
 
 async def command(line: str, what: str) -> None:
     """Run one command and wait for its end. Raises PollFailed (SYNTAX) if it fails."""
-    status = await Call(partial(shell, line))
-    if status:
-        how = f"failed with status {status}" if status > 0 else f"died of signal {-status}"
+    if how := await ending_of(line):
         # The line itself may hold a password.
         raise PollFailed(ExitCode.SYNTAX, f"{what} command {how}")
 
 
-def shell(line: str) -> int:
-    """Run a line by /bin/sh and return how it ended, as os.waitstatus_to_exitcode has it."""
-    argv = ["/bin/sh", "-c", line]
-    child = os.posix_spawn(argv[0], argv, os.environ)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+async def ending_of(line: str) -> str:
+    """Run a line by /bin/sh and return what is wrong with how it ended, "" if nothing is."""
+    deadline = await Now() + SECONDS
+    try:
+        program = await Start((line,), 0, True, captured=False)
+    except OpenFailed:
+        return "cannot be started"
+    try:
+        while program.status is None:
+            await Wait([program], max(0.0, deadline - await Now()))
+    except TimedOut:
+        await Close(program)
+        return f"took more than {SECONDS:g} seconds and was ended"
+    if program.status == STATUS_UNKNOWN:
+        return "ended, and nobody can tell how"
+    if program.status < 0:
+        return f"died of signal {-program.status}"
+    return f"failed with status {program.status}" if program.status else ""

@@ -26,6 +26,8 @@ M = TypeVar("M", bound=Machine)
 
 CONGESTED = 256 * 1024
 """Bytes on their way out above which a flow should wait before it adds more."""
+RELIEVED = CONGESTED // 2
+"""Bytes that a runtime still holds of a channel that was full, when there is room again."""
 
 
 @dataclass(eq=False)
@@ -59,9 +61,15 @@ class Channel(Generic[M]):
         return self.unwritten + self.machine.unsent > CONGESTED
 
 
+STATUS_UNKNOWN = 256
+"""The status of a program that has ended, and nobody can tell how: SIGCHLD is ignored, or another
+part of the process has waited for it. It is no success."""
+
+
 @dataclass(eq=False)
 class Program:
-    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode.
+    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode, or
+    STATUS_UNKNOWN.
 
     ``output`` is the end of what it wrote on standard output and error.
     """
@@ -93,6 +101,8 @@ def describe(channel: Channel[Any], error: Exception) -> str:
         how = f"status {channel.exit_status}"
         if channel.exit_status < 0:
             how = f"signal {-channel.exit_status}"
+        if channel.exit_status == STATUS_UNKNOWN:
+            how = "an unknown status"
         parts.append(f"(the command ended with {how})")
     if words := channel.last_words.strip():
         last = words[-400:].decode("utf-8", "replace")

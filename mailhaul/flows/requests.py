@@ -85,8 +85,10 @@ class Wait(Request[None]):
     """Wait until one of these has news: input, end of input, room to write, or an exit.
 
     What is due to be written is written meanwhile, on every channel. Input of a channel
-    that is not named stays where it is: that is backpressure. Raises TimedOut after
-    ``timeout`` seconds without news.
+    that is not named stays where it is: that is backpressure. There is room to write on a channel
+    that was full once no more than RELIEVED bytes of it are left. Raises TimedOut after
+    ``timeout`` seconds without news, also where nothing is named; and OpenFailed at once for a
+    channel that is not open, since nothing will come of it.
     """
 
     waitables: Sequence[Channel[Any] | Program]
@@ -96,12 +98,14 @@ class Wait(Request[None]):
 class Start(Request["Program"]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
-    ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ...
+    ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
+    ``captured`` what it prints is kept for its ``output``, else it goes where ours goes.
     """
 
     argv: tuple[str, ...]
     stdin: int
     shell: bool = False
+    captured: bool = True
 
 
 class Close(Request[None]):
@@ -143,6 +147,10 @@ class RuntimeFault(Exception):
 
 class OpenFailed(RuntimeFault):
     """No stream could be opened, or no program started."""
+
+
+class ArgumentsTooLong(OpenFailed):
+    """The system does not take so many octets of arguments: others may fit."""
 
 
 class NameNotFound(OpenFailed):

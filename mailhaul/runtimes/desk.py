@@ -30,6 +30,8 @@ class Desk:
     def __init__(self) -> None:
         self._waiting: list[Job] = []
         self._busy = False
+        # Work that hangs may hold all threads that others share.
+        self._limiter = trio.CapacityLimiter(1)
 
     async def do(self, call: Callable[[], Any]) -> Any:
         """Return the result of a call, or raise what it raises. A cancellation waits for that."""
@@ -49,7 +51,7 @@ class Desk:
         self._busy = True
         jobs, self._waiting = self._waiting, []
         try:
-            await trio.to_thread.run_sync(do_all, jobs)
+            await trio.to_thread.run_sync(do_all, jobs, limiter=self._limiter)
         except Exception as failure:
             # There was no thread to be had.
             for job in jobs:

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ..flows.channel import CONGESTED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.requests import (
     Call,
     Close,
@@ -31,7 +31,7 @@ from ..flows.requests import (
     Wait,
 )
 from .parking import Park, Step, Work
-from .stream import Stream, nonblocking_pair, pipe_for_output
+from .stream import Stream, enough_descriptors, nonblocking_pair, pipe_for_output
 
 if TYPE_CHECKING:
     from .children import Child, Tail
@@ -145,13 +145,13 @@ class Engine:
             # What arrived may have made TLS speak (a key update, a renegotiated ticket).
             self._flush()
             # Last of all: what is relieved only by the flush above would never wake us again.
-            relieved = [s for s in congested if s.channel.unwritten <= CONGESTED // 2]
+            relieved = [s for s in congested if s.channel.unwritten <= RELIEVED]
             if any(over):
                 self._programs = [r for r in self._programs if r.program.status is None]
             if any(news) or any(over) or relieved:
                 return
             left = deadline - self._clock()
-            if left <= 0 or not (listening or programs):
+            if left <= 0:
                 self._note_last_words(listening)
                 raise TimedOut(request.timeout)
             yield self._park(listening, programs, left)
@@ -224,8 +224,9 @@ class Engine:
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
         from .children import Tail, start, undisturbed
 
-        ours, theirs = nonblocking_pair()
-        reading, writing = pipe_for_output()
+        with enough_descriptors():
+            ours, theirs = nonblocking_pair()
+            reading, writing = pipe_for_output()
         try:
             with undisturbed():
                 child = start(argv, theirs.fileno(), theirs.fileno(), writing)
@@ -274,8 +275,14 @@ class Engine:
             if request.shell
             else request.argv
         )
-        reading, writing = pipe_for_output()
         program = Program(request.argv[0])
+        if not request.captured:
+            with undisturbed():
+                child = start(argv, request.stdin, 1, 2)
+                self._programs.append(Running(program, child, Tail(-1)))
+            return program
+        with enough_descriptors():
+            reading, writing = pipe_for_output()
         try:
             with undisturbed():
                 child = start(argv, request.stdin, writing, writing)

@@ -17,7 +17,7 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from ..flows.channel import CONGESTED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.pace import Pace
 from ..flows.requests import (
     Address,
@@ -215,8 +215,8 @@ class Simulation:
             case UpgradeToTls(channel):
                 channel.tls = True
                 self._later(2 * self._half, task)
-            case Start(argv, stdin):
-                self._start(task, argv, stdin)
+            case Start(argv, stdin, _, captured):
+                self._start(task, argv, stdin if captured else None)
             case Call(work):
                 self._ready.append((task, work(), None))
             case Sleep(seconds):
@@ -306,6 +306,9 @@ class Simulation:
     # Waiting
 
     def _wait(self, task: Task, request: Wait) -> None:
+        for waitable in request.waitables:
+            if isinstance(waitable, Channel) and not waitable.open:
+                raise OpenFailed(f"{waitable.peer}: no stream is open")
         for pace in paces_of(request):
             pace.check()
         task.waiting = request
@@ -334,7 +337,7 @@ class Simulation:
                 news = news or waitable.status is not None
             elif waitable.stream is not None:
                 news = self._feed(waitable.stream) or news
-                relieved = waitable in task.congested and waitable.unwritten <= CONGESTED
+                relieved = waitable in task.congested and waitable.unwritten <= RELIEVED
                 news = news or relieved
         if news and task.waiting:
             for pace in paces_of(task.waiting):
@@ -368,10 +371,10 @@ class Simulation:
 
     # Programs
 
-    def _start(self, task: Task, argv: tuple[str, ...], stdin: int) -> None:
+    def _start(self, task: Task, argv: tuple[str, ...], stdin: int | None) -> None:
         if self._run_program is None:
             raise OpenFailed(f'program "{argv[0]}" not found')
-        data = os.pread(stdin, os.fstat(stdin).st_size, 0)
+        data = b"" if stdin is None else os.pread(stdin, os.fstat(stdin).st_size, 0)
         ran = self._run_program(argv, data)
         program = Program(argv[0])
         self._ready.append((task, program, None))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..flows.channel import Channel
+from ..flows.requests import OpenFailed
 
 if TYPE_CHECKING:
     from .children import Child, Tail
@@ -153,6 +156,15 @@ class Stream:
         if self.errors:
             self.errors.drain()
             self.channel.last_words = self.errors.kept
+
+
+@contextmanager
+def enough_descriptors() -> Generator[None]:
+    """Say that no program can be started where the system gives no more descriptors."""
+    try:
+        yield
+    except OSError as error:
+        raise OpenFailed(f"no program can be started: {error.strerror}") from None
 
 
 def nonblocking_pair() -> tuple[socket.socket, socket.socket]:

@@ -307,7 +307,6 @@ def test_a_plugout_that_is_not_there_ends_the_poll(site: Site) -> None:
         ("sh -c 'exit 75'", "MDA returned nonzero status 75", 3),
         ("kill -9 $$", "MDA died of signal 9", 3),
         ("echo its \x07broken >&2; exit 1", "it said: its \\x07broken", 3),
-        ("sleep 99", "timeout after 1 seconds", 3),
     ],
 )
 def test_an_mda_that_fails_keeps_the_mail(site: Site, mda: str, said: str, lines: int) -> None:
@@ -363,7 +362,8 @@ def test_a_full_disk_for_the_spool_keeps_the_mail(site: Site) -> None:
         check=False,
         env=environment,
     )
-    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1), done.stderr
+    # Each is its own trouble: smaller ones would be delivered.
+    assert (done.returncode, len(done.stderr.splitlines())) == (10, 3), done.stderr
     assert "spool in" in done.stderr
     assert len(site.mailbox.messages) == 3
 

@@ -146,7 +146,7 @@ def test_a_run_that_cannot_tell_fetches_mail_all_the_same(tmp_path: Path, where:
         argv = [sys.executable, "-m", "mailhaul", "-f", str(rc)]
         with open("/dev/full" if where == "output" else tmp_path / "out", "w") as out:
             done = subprocess.run(
-                [*argv, *(("--trace", "/dev/full") if where == "trace" else ())],
+                [*argv, *(("--transcript", "/dev/full") if where == "trace" else ())],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.PIPE,

@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 import trustme
 
-from mailhaul.flows.channel import CONGESTED, Channel
+from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel
 from mailhaul.flows.requests import (
     Call,
     Close,
     NameNotFound,
+    Note,
     Now,
     Open,
     OpenFailed,
@@ -42,6 +45,7 @@ from mailhaul.flows.requests import (
 from mailhaul.protocols.machine import Outbox
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
+from mailhaul.runtimes.simulated import Simulation
 
 Flow = Coroutine[Request[Any], Any, Any]
 Run = Callable[[Flow], Any]
@@ -623,6 +627,110 @@ def test_tls_that_is_cut_off_is_told_from_an_orderly_end(
     assert run(flow()) == (b"half a mess", "TLS was cut without close_notify")
 
 
+# Waiting, on all runtimes
+
+
+@pytest.fixture(params=[blocking.run, run_on_trio, "simulated"], ids=["blocking", "trio", "sim"])
+def run_anywhere(request: pytest.FixtureRequest) -> Run:
+    if request.param == "simulated":
+        return lambda flow: Simulation().run(flow)
+    chosen: Run = request.param
+    return chosen
+
+
+def test_waiting_for_nothing_lets_the_time_pass(run_anywhere: Run) -> None:
+    async def flow() -> float:
+        before = await Now()
+        with pytest.raises(TimedOut):
+            await Wait([], 0.05)
+        return await Now() - before
+
+    assert run_anywhere(flow()) >= 0.05
+
+
+def test_waiting_for_a_channel_that_is_not_open_fails_at_once(run_anywhere: Run) -> None:
+    async def flow() -> float:
+        before = await Now()
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([new_channel()], SOON)
+        return await Now() - before
+
+    assert run_anywhere(flow()) < SOON
+
+
+def test_waiting_for_a_channel_that_was_closed_fails_at_once(run: Run) -> None:
+    async def flow() -> None:
+        channel = new_channel()
+        await Open(channel, Pipe(("cat",)), SOON)
+        await Close(channel)
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([channel], SOON)
+
+    run(flow())
+
+
+def test_waiting_for_a_simulated_channel_that_was_closed_fails_at_once() -> None:
+    async def silent(channel: Channel[Notebook]) -> None:
+        await hear_end(channel)
+
+    async def flow() -> None:
+        channel = new_channel()
+        await Open(channel, Tcp("host", 25), SOON)
+        await Close(channel)
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await Wait([channel], SOON)
+
+    simulation = Simulation()
+    simulation.listen(Tcp("host", 25), Notebook, silent)
+    simulation.run(flow())
+
+
+async def relieved_at(channel: Channel[Notebook]) -> int:
+    """Fill a channel; return what is unwritten when there is room again."""
+    channel.machine.say(b"y" * 30_000_000)
+    with pytest.raises(TimedOut):
+        await Wait([channel], 0.05)
+    assert channel.unwritten > CONGESTED
+    await Wait([channel], SOON)
+    return channel.unwritten
+
+
+def test_a_full_channel_has_room_again_at_half_of_what_makes_it_full(
+    run: Run, serve: Callable[..., Tcp]
+) -> None:
+    def late(connection: socket.socket) -> None:
+        time.sleep(0.2)
+        while connection.recv(1 << 16):
+            pass
+
+    async def flow() -> int:
+        channel = new_channel()
+        await Open(channel, serve(late), SOON)
+        left = await relieved_at(channel)
+        await Close(channel)
+        return left
+
+    assert run(flow()) <= RELIEVED
+
+
+def test_a_full_simulated_channel_has_room_again_at_half_of_what_makes_it_full() -> None:
+    async def late(channel: Channel[Notebook]) -> None:
+        await Sleep(1.0)
+        await hear_end(channel)
+
+    async def flow() -> int:
+        channel = new_channel()
+        await Open(channel, Tcp("host", 25), SOON)
+        # What is on its way fills the link.
+        channel.machine.say(b"x" * 2_000_000)
+        await Wait([channel], SOON)
+        return await relieved_at(channel)
+
+    simulation = Simulation(round_trip=0.01)
+    simulation.listen(Tcp("host", 25), Notebook, late)
+    assert simulation.run(flow()) <= RELIEVED
+
+
 # Time and work
 
 
@@ -660,3 +768,68 @@ def test_a_cancelled_poll_leaves_nothing_open() -> None:
 
     trio.run(main)
     assert not channel.open
+
+
+def test_work_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_trio, "STUCK", 0.05)
+    hanging = threading.Event()
+
+    async def flow() -> None:
+        await Call(lambda: hanging.wait(SOON))
+
+    async def main() -> None:
+        with trio.move_on_after(0.05):
+            await on_trio.run(flow())
+
+    before = time.monotonic()
+    trio.run(main)
+    assert time.monotonic() - before < SOON / 2
+    hanging.set()
+
+
+def test_work_that_is_under_way_comes_to_its_end_before_its_flow_does() -> None:
+    ended: list[str] = []
+    begun = threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.1)
+        ended.append("work")
+
+    async def flow() -> None:
+        try:
+            await Call(work)
+        finally:
+            ended.append("flow")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_trio.run, flow())
+            await trio.to_thread.run_sync(begun.wait)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert ended == ["work", "flow"]
+
+
+def test_the_ledger_has_a_thread_where_all_others_hang() -> None:
+    hanging = threading.Event()
+
+    async def hang() -> None:
+        await Call(lambda: hanging.wait(SOON))
+
+    async def note() -> int:
+        return await Note(lambda: 42)
+
+    async def main() -> int:
+        limiter = trio.to_thread.current_default_thread_limiter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(int(limiter.total_tokens)):
+                nursery.start_soon(on_trio.run, hang())
+            with trio.fail_after(SOON):
+                await trio.testing.wait_all_tasks_blocked()
+                answer: int = await on_trio.run(note())
+            hanging.set()
+        return answer
+
+    assert trio.run(main) == 42

@@ -102,7 +102,7 @@ def test_who_fails_fails_alone() -> None:
 
 
 def test_without_a_thread_everybody_who_waits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def none(*args: Any) -> None:
+    async def none(*args: Any, **options: Any) -> None:
         await trio.sleep(0)
         raise RuntimeError("can't start new thread")
 

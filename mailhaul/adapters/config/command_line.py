@@ -190,7 +190,7 @@ class _Reader:
                 number = max(_number(text, spelled), 0)
                 return number or (DEFAULT_TIMEOUT if option.name == "timeout" else 0)
             case options.PATH:
-                return absolute(text, self._folder)
+                return absolute(text, self._folder, tilde=option.name in options.OWN_PATHS)
             case options.SERVICE:
                 return service(text)
             case options.PROTOCOL:

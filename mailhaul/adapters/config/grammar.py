@@ -255,7 +255,8 @@ class _Parser:
         elif kind == options.NUMBER:
             self.number_value(name, values)
         elif kind == options.PATH:
-            values[name] = absolute(self.string("the name of a file"), self.folder)
+            path = self.string("the name of a file")
+            values[name] = absolute(path, self.folder, tilde=name in options.OWN_PATHS)
         elif kind in _SPECIAL:
             self.special_value(option, yes, values)
         else:

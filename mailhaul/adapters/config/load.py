@@ -7,14 +7,23 @@ from collections.abc import Callable, Sequence
 from ..files import SMALL, read_file
 from .caller import Caller
 from .command_line import parse_command_line
-from .errors import EXIT_SYNTAX, ConfigErrors, ConfigRefused, ConfigWarning, Place
+from .errors import (
+    COMMAND_LINE,
+    EXIT_SYNTAX,
+    ConfigError,
+    ConfigErrors,
+    ConfigRefused,
+    ConfigWarning,
+    Place,
+)
 from .grammar import parse
 from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
-from .sanity import check
+from .sanity import PATH_HINT, check, fault_of_path
 from .selection import everything, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
+from .values import at_home
 
 
 class Configuration:
@@ -57,6 +66,13 @@ def load(
         data = read_rcfile(path, caller.uid, read_stdin, checked=not line.run.version)
     rc = parse(data, "standard input" if path == "-" else path, folder_of(path))
     settings = global_settings(rc, line, caller)
+    if line.run.trace is not None:
+        trace = at_home(line.run.trace, caller.home)
+        line.run = RunSettings({**vars(line.run), "trace": trace})
+        if problem := fault_of_path(trace):
+            raise ConfigErrors(
+                [ConfigError(COMMAND_LINE, f"transcript: {problem}", hint=PATH_HINT)]
+            )
     dump = line.run.configdump is not None
     entries = everything(rc, line.servers) if dump else select(rc, line.servers)
     accounts = list(account_settings(rc, entries, line, caller))

@@ -12,8 +12,10 @@ from typing import cast
 
 from .caller import Caller
 from .command_line import CommandLine
+from .options import OWN_PATHS
 from .settings import AccountSettings, GlobalSettings
 from .statements import Entry, RcFile
+from .values import at_home
 
 
 def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> GlobalSettings:
@@ -65,6 +67,9 @@ def account_settings(
             local = any(values.get(sink) is not None for sink in ("mda", "maildir", "mbox"))
             if "stripcr" not in values and local:
                 values["stripcr"] = True
+            for name in OWN_PATHS:
+                if (path := values.get(name)) is not None:
+                    values[name] = at_home(cast(str, path), caller.home)
             yield AccountSettings(values)
 
 

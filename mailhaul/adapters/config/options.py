@@ -79,6 +79,10 @@ FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
 DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and less mean this too."""
 
+OWN_PATHS: Final = ("maildir", "mbox", "bsmtp", "passwordfile", "trace")
+"""Options in whose paths a leading ``~/`` is the caller's home, and ``$`` a mistake: no shell reads
+them."""
+
 POLICIES: Final = ("accept", "reject")
 
 SSL_PROTOS: Final = (

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
-from .options import OPTIONS, SPOKEN_AUTHS
+from .options import OPTIONS, OWN_PATHS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
 from .values import service
 
@@ -42,6 +42,8 @@ _SINKS: Final = (*_OWN_SINKS, "bsmtp", "mda")
 _PIN_DIGITS: Final = (32, 64)
 """Hexadecimal digits of MD5, which is fetchmail's, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
+
+PATH_HINT: Final = 'write the whole path, or one that begins with "~/"'
 
 F = TypeVar("F", bound=Finding)
 
@@ -131,6 +133,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place(chosen[0]), problem, hint="mail goes to one place only")
     if account.append is not None:
         yield from _append_faults(account, account.append)
+    for name in OWN_PATHS:
+        path = getattr(account, name, None)
+        if problem := fault_of_path(path or ""):
+            yield ConfigError(account.place(name), f"{name}: {problem}", hint=PATH_HINT)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
@@ -171,6 +177,13 @@ def _host_names(account: AccountSettings) -> Iterator[tuple[str, str]]:
     for option in ("fetchdomains", *(("aka", "localdomains") if account.multidrop else ())):
         for name in getattr(account, option):
             yield option, name
+
+
+def fault_of_path(path: str) -> str:
+    """Return what is wrong with a path of mailhaul's own options, "" if nothing is."""
+    if path.startswith("~"):
+        return f"{quoted(path)} is no path"
+    return f"no shell replaces the $ in {quoted(path)}" if "$" in path else ""
 
 
 def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
@@ -255,6 +268,13 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
         yield from _passed_over_by_sslmode(account)
     if account.fetchread:
         yield from _no_use_of_fetchread(account)
+    if account.mda:
+        from ..second_shells import second_shell  # few rc files have one
+
+        if second := second_shell(account.mda):
+            problem = f"mda hands addresses to a second shell ({second})"
+            hint = "mail whose addresses could be more than text there is kept"
+            yield ConfigWarning(account.place("mda"), f"{problem}; {hint}")
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 
-def absolute(path: str, folder: str | None) -> str:
-    """Return the path as seen from ``folder``. Empty, absolute and ``-`` stay as they are."""
+def absolute(path: str, folder: str | None, *, tilde: bool = False) -> str:
+    """Return the path as seen from ``folder``. Empty, absolute and ``-`` stay as they are.
+
+    With ``tilde`` so does one below a home folder, for ``at_home`` to complete.
+    """
+    if tilde and path.startswith("~"):
+        return path
     if not path or path == "-" or path.startswith("/") or folder is None:
         return path
     return f"{folder.rstrip('/')}/{path}"
+
+
+def at_home(path: str, home: str) -> str:
+    """Return the path with a leading ``~/`` as the home folder."""
+    return f"{home.rstrip('/')}/{path[2:]}" if path.startswith("~/") else path
 
 
 def service(text: str) -> int | str:

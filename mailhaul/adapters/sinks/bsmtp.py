@@ -2,64 +2,48 @@
 
 What stands there is what an SMTP client would say, for a program that reads it later. A message is
 added when it is whole, under a lock, and taken back where it cannot be written to its end: by the
-next one, where a kill left half of it.
+next one, where a kill left half of it (bsmtp_mend.py).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import select
 import stat
-from collections.abc import Sequence
-from typing import Any
+import time
 
-from ...flows.channel import Channel, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
-from ...flows.sink import Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel
 from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
-from ..folders import sync_name
-from .spool import open_spool, write_all
-from .spooled import SpooledDelivery
+from ..folders import open_own
+from .bsmtp_mend import forget_begun, note_begun, whole_size
+from .spool import SpoolTooSmall, open_spool, too_large, write_all
+from .spooled import INTERVAL, FileSink, SpooledDelivery
 
 STANDARD_OUTPUT = "-"
 EXTENSIONS = (b"SMTPUTF8",)
-BEGINNING = b"MAIL FROM:"
-"""Of each message that is added here."""
-BLOCK = 8192
-"""Octets that are looked at in one go for the end of the last one."""
 
 
-class BsmtpSink:
+class BsmtpSink(FileSink):
     """One file of batched SMTP. See ``mailhaul.flows.sink.Sink``."""
 
     keeps_return_path = False
     finds_offers = False
     domain = "localhost"
 
-    def __init__(self, path: str, spool_folder: str) -> None:
-        self.path = path
-        self.spool_folder = spool_folder
-        self.named = False
-        """Whether the name of the file is on the disk for certain."""
-
-    async def open(self) -> None:
-        """Nothing to do: the file is opened for each message."""
-
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
         return BsmtpDelivery(self, parcel, spool)
-
-    def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return nothing: a file answers at once."""
-        return ()
-
-    async def close(self) -> None:
-        """Nothing to do."""
 
 
 class BsmtpDelivery(SpooledDelivery):
@@ -88,77 +72,97 @@ class BsmtpDelivery(SpooledDelivery):
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
+    def _ending(self) -> bytes:
+        return self._text.finish()
+
     async def _deliver(self) -> None:
-        await self._write(self._text.finish())
-        await Call(self._append)
+        while why := await Call(self._append):
+            if not await self._sink.wait():
+                reason = f"{self._sink.path} {why}; mail stays at the server"
+                self._conclude(Outcome(Verdict.POSTPONED, reason))
+                return
         self._accept()
 
-    def _append(self) -> None:
+    def _append(self) -> str:
+        """Add the spool to the batch; return why that has to wait, "" if it need not."""
+        path = self._sink.path
         try:
-            if self._sink.path == STANDARD_OUTPUT:
-                self._copy(1)
-                return
-            # A FIFO that is open for reading too would never wait for its reader.
-            path = self._sink.path
+            if path == STANDARD_OUTPUT:
+                self._print()
+                return ""
+            # One that is open for reading too would never wait for its reader.
             special = os.path.exists(path) and not os.path.isfile(path)
-            flags = (os.O_WRONLY if special else os.O_RDWR) | os.O_APPEND | os.O_CREAT
-            file = os.open(path, flags | os.O_CLOEXEC, 0o600)
+            access = os.O_WRONLY if special else os.O_RDWR
+            file = open_own(path, access | os.O_APPEND | os.O_CREAT)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                self._add(file)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self._add(file)
             finally:
                 os.close(file)
+        except BlockingIOError:
+            return "is locked by another program"
         except OSError as error:
+            if error.errno == errno.ENXIO and path != STANDARD_OUTPUT:
+                return "has no reader"
             why = error.strerror or str(error)
-            raise PollFailed(ExitCode.BSMTP, f"bsmtp {self._sink.path}: {why}") from None
+            raise PollFailed(ExitCode.BSMTP, f"bsmtp {path}: {why}") from None
 
-    def _add(self, file: int) -> None:
+    def _print(self) -> None:
+        """Write to standard output. Raises OSError, also where that is nobody's."""
+        nowhere = os.stat(os.devnull)
+        if os.path.samestat(os.fstat(1), nowhere):
+            # In the background, and where the starter has closed it.
+            raise OSError(errno.ENXIO, "standard output goes nowhere")
+        self._pass_on(1)
+
+    def _add(self, file: int) -> str:
         """Add to an open file, all or nothing. Raises OSError."""
-        status = os.fstat(file)
-        regular = stat.S_ISREG(status.st_mode)
-        size = mend(file, status.st_size) if regular else 0
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            self._pass_on(file)
+            return ""
+        path = self._sink.path
+        size = whole_size(path, file)
+        if size is None:
+            return "ends in half a message, which another program may be writing"
+        os.ftruncate(file, size)
+        note_begun(path, file, size)
         try:
             self._copy(file)
-            if regular:
-                os.fsync(file)
-                if size == 0 or not self._sink.named:
-                    sync_name(self._sink.path, new=size == 0)
-                    self._sink.named = True
-        except OSError:
-            if regular:
+            os.fsync(file)
+            self._sink.sync_name(new=size == 0)
+        except BaseException:
+            # Who knows no lock may have added something meanwhile: that is not ours to cut off.
+            if self._is_ours(file, size):
                 os.ftruncate(file, size)
+                forget_begun(path)
             raise
+        forget_begun(path)
+        return ""
+
+    def _is_ours(self, file: int, size: int) -> bool:
+        """Whether nothing but this message follows after so many octets. Raises OSError."""
+        for block in self._blocks():
+            there = os.pread(file, len(block), size)
+            if not block.startswith(there):
+                return False
+            size += len(there)
+        return os.fstat(file).st_size <= size
+
+    def _pass_on(self, file: int) -> None:
+        """Write to what is no file, as long as somebody reads there. Raises OSError."""
+        poll = select.poll()
+        poll.register(file, select.POLLOUT)
+        for block in self._blocks():
+            left = memoryview(block)
+            while left:
+                began = time.monotonic()
+                poll.poll(INTERVAL * 1000)
+                try:
+                    left = left[os.write(file, left) :]
+                except BlockingIOError:
+                    if not self._sink.grants(time.monotonic() - began):
+                        raise OSError(errno.ETIMEDOUT, "nobody reads on") from None
 
     def _copy(self, file: int) -> None:
         for block in self._blocks():
             write_all(file, block)
-
-
-def mend(file: int, size: int) -> int:
-    """Cut off what a kill left of a message, and return the size behind that. Raises OSError.
-
-    What comes behind it would be taken for its text. What begins otherwise is not ours, and stays.
-    """
-    if size == 0:
-        return 0
-    end = last_end(file, size)
-    # Behind a loss of power there may be octets that were never written.
-    beginning = os.pread(file, len(BEGINNING), end).rstrip(b"\0")
-    if end == size or not BEGINNING.startswith(beginning):
-        return size
-    os.ftruncate(file, end)
-    return end
-
-
-def last_end(file: int, size: int) -> int:
-    """Return the offset behind the last line with a lone dot, 0 without one. Raises OSError."""
-    start, behind = size, b""
-    while start:
-        length = min(BLOCK, start)
-        start -= length
-        block = os.pread(file, length, start) + behind[:3]
-        ends = [at + len(dot) for dot in (b"\n.\r\n", b"\n.\n") if (at := block.rfind(dot)) >= 0]
-        if ends:
-            return start + max(ends)
-        behind = block
-    return 0

@@ -21,7 +21,7 @@ from ...flows.channel import Channel, Program, describe
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.pace import Pace
 from ...flows.requests import Call, Close, RuntimeFault, Wait
-from ...flows.sink import Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import Complete, Marks
 from ...protocols.errors import ProtocolError
 from ...protocols.imap.client import ImapClient
@@ -33,7 +33,7 @@ from ...protocols.message.received_date import is_date_time, received_date
 from ..sources.access import Access, shown
 from ..sources.imap_login import greet, log_out
 from .imap_find import Finder, tell
-from .spool import open_spool, read_spool, write_spool
+from .spool import SpoolTooSmall, open_spool, read_spool, too_large, write_spool
 
 BLOCK = 256 * 1024
 ANSWER_SECONDS = 600.0
@@ -112,8 +112,11 @@ class ImapAppendSink:
                 self.limit = found if isinstance(found, int) else None
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
         return AppendDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
@@ -174,15 +177,21 @@ class AppendDelivery:
         return True
 
     async def feed(self, data: bytes) -> None:
-        """Add some bytes to the spool. Raises PollFailed (IOERR) when there is no room."""
+        """Add some bytes to the spool. Where there is no room, that is the verdict.
+
+        Raises PollFailed (IOERR).
+        """
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
     async def _write(self, data: bytes) -> None:
-        if data:
+        if data and self._verdict is None:
             self._size += len(data)
             self._binary = self._binary or b"\0" in data
-            await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+            try:
+                await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+            except SpoolTooSmall as fault:
+                self._conclude(Verdict.REFUSED, str(fault))
 
     async def _read(self, place: int, octets: int) -> bytes:
         return await Call(lambda: read_spool(self._spool, place, octets, self._sink.spool_folder))
@@ -192,6 +201,9 @@ class AppendDelivery:
     async def complete(self, proof: Complete) -> None:
         """Append the message: ``proof`` says that it is whole. The answer is awaited elsewhere."""
         await self._write(self._text.finish())
+        if self._verdict is not None:
+            self._close_spool()
+            return
         self._marks = marks_of(proof, self._parcel.header)
         self._under_way = True
         if objection := self._objection():

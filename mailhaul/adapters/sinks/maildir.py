@@ -2,13 +2,16 @@
 
 The layout is that of https://cr.yp.to/proto/maildir.html. A file's name is the ledger's name for
 the offer, so that a message which was delivered just before a kill is found again and no second
-copy is made. A message counts as accepted when its file and its folder are on the disk.
+copy is made: if it is the same, since a server may give its number to another one. A message
+counts as accepted when its file and its folder are on the disk.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,14 +76,15 @@ class MaildirSink:
             for entry in entries:
                 # What another poll was writing may be whole by now, and gone from here.
                 with suppress(FileNotFoundError):
-                    if OURS.match(entry.name) and entry.stat().st_mtime < now - STALE:
+                    if not (OURS.match(entry.name) and entry.is_file(follow_symlinks=False)):
+                        continue
+                    if entry.stat().st_mtime < now - STALE:
                         os.unlink(entry.path)
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to write a message, unless it is there already. Raises PollFailed (IOERR)."""
+        """Begin to write a message. Raises PollFailed (IOERR)."""
         await self.open()
-        name = f"{parcel.name}.{self._host}"
-        delivery = MaildirDelivery(self.folder, name, parcel)
+        delivery = MaildirDelivery(self.folder, self._host, parcel)
         await Call(delivery.begin)
         return delivery
 
@@ -95,22 +99,22 @@ class MaildirSink:
 class MaildirDelivery:
     """One message on its way into a Maildir. See ``mailhaul.flows.sink.Delivery``."""
 
-    def __init__(self, folder: str, name: str, parcel: Parcel) -> None:
+    def __init__(self, folder: str, host: str, parcel: Parcel) -> None:
         self._folder = folder
-        self._name = name
+        self._host = host
         self._parcel = parcel
-        self._tmp = os.path.join(folder, "tmp", name)
+        self._tmp = os.path.join(folder, "tmp", self._name(1))
         self._file = -1
         self._verdict: Outcome | None = None
 
+    def _name(self, number: int) -> str:
+        """Return the name of the file; only one that is another message's is followed by a next."""
+        part = "" if number == 1 else f"{number}."
+        return f"{self._parcel.name}.{part}{self._host}"
+
     def begin(self) -> None:
-        """Open the file, or find the message that an earlier run has delivered."""
+        """Open the file."""
         try:
-            if self._parcel.again and (place := self._place()):
-                # The kill may have come before the folder was on the disk.
-                sync_folder(place)
-                self._accept()
-                return
             if self._parcel.again and os.path.lexists(self._tmp):
                 os.unlink(self._tmp)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -118,17 +122,18 @@ class MaildirDelivery:
         except OSError as error:
             raise failed(self._tmp, error) from None
 
-    def _place(self) -> str:
-        """Return the folder that has the message: new, or cur under whatever flags; else ""."""
-        new, cur = (os.path.join(self._folder, name) for name in ("new", "cur"))
-        if os.path.lexists(os.path.join(new, self._name)):
-            return new
+    def _there(self, name: str) -> str:
+        """Return the file of this name: in new, or in cur under whatever flags; else ""."""
+        new, cur = (os.path.join(self._folder, folder) for folder in ("new", "cur"))
+        if os.path.lexists(os.path.join(new, name)):
+            return os.path.join(new, name)
         with os.scandir(cur) as entries:
-            return cur if any(e.name.partition(":")[0] == self._name for e in entries) else ""
+            found = [entry.path for entry in entries if entry.name.partition(":")[0] == name]
+        return found[0] if found else ""
 
     async def ready(self) -> bool:
-        """Text may be fed unless the message is there already."""
-        return self._verdict is None
+        """Text may always be fed: what is there already is compared with it."""
+        return True
 
     async def feed(self, data: bytes) -> None:
         """Write some bytes. Raises PollFailed (IOERR)."""
@@ -139,24 +144,53 @@ class MaildirDelivery:
         try:
             write_all(self._file, data)
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                # That is no file's fault but this one's.
+                self._remove()
+                why = f"{self._tmp}: {error.strerror}"
+                self._verdict = Outcome(Verdict.REFUSED, why)
+                return
             raise failed(self._tmp, error) from None
 
     async def complete(self, proof: Complete) -> None:
         """Bring the message to where readers look: ``proof`` says that it is whole."""
         del proof
-        await Call(self._finish)
+        if self._verdict is None:
+            await Call(self._finish)
 
     def _finish(self) -> None:
         new = os.path.join(self._folder, "new")
+        path = os.path.join(new, self._name(1))
         try:
-            os.fsync(self._file)
-            self._close()
-            os.rename(self._tmp, os.path.join(new, self._name))
-            sync_folder(new)
+            name, there = self._free_name() if self._parcel.again else (self._name(1), "")
+            path = os.path.join(new, name)
+            if there:
+                self._remove()
+                # The kill may have come before the folder was on the disk.
+                sync_folder(os.path.dirname(there))
+            else:
+                os.fsync(self._file)
+                self._close()
+                os.rename(self._tmp, path)
+                sync_folder(new)
         except OSError as error:
             self._remove()
-            raise failed(os.path.join(new, self._name), error) from None
+            raise failed(path, error) from None
         self._accept()
+
+    def _free_name(self) -> tuple[str, str]:
+        """Return a name that is free, and "", or one under which this message is there, and where.
+
+        Raises OSError.
+        """
+        number = 1
+        while there := self._there(self._name(number)):
+            # A reader may move it meanwhile from new to cur: then it is looked for once more.
+            with suppress(FileNotFoundError):
+                if is_same_message(self._tmp, there):
+                    return self._name(number), there
+                number += 1
+        return self._name(number), ""
 
     def _accept(self) -> None:
         who = tuple(
@@ -198,3 +232,40 @@ def failed(path: str, error: OSError) -> PollFailed:
     return PollFailed(
         ExitCode.IOERR, f"{path}: {error.strerror or error}; mail stays at the server"
     )
+
+
+OUR_TRACE = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")
+HEAD = 64 * 1024
+"""Octets within which the field stands that every delivery adds anew, with its own date."""
+
+
+def is_same_message(one: str, other: str) -> bool:
+    """Whether two files hold the same message, but for our own Received field. Raises OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    files = [os.open(one, flags)]
+    try:
+        files.append(os.open(other, flags))
+        statuses = [os.fstat(file) for file in files]
+        if not all(stat.S_ISREG(status.st_mode) for status in statuses):
+            return False
+        heads = [os.pread(file, HEAD, 0) for file in files]
+        traces = [trace_in(head) for head in heads]
+        before = [head[:start] for head, (start, _) in zip(heads, traces, strict=True)]
+        rest = [s.st_size - end for s, (_, end) in zip(statuses, traces, strict=True)]
+        if before[0] != before[1] or rest[0] != rest[1]:
+            return False
+        places = [end for _, end in traces]
+        for octets in range(0, rest[0], HEAD):
+            blocks = [os.pread(f, HEAD, p + octets) for f, p in zip(files, places, strict=True)]
+            if blocks[0] != blocks[1]:
+                return False
+        return True
+    finally:
+        for file in files:
+            os.close(file)
+
+
+def trace_in(head: bytes) -> tuple[int, int]:
+    """Return where our own Received field stands, nothing at the beginning if it does not."""
+    found = OUR_TRACE.search(head)
+    return found.span(1) if found and b"(mailhaul-" in found[1] else (0, 0)

@@ -2,9 +2,9 @@
 
 How a message stands in the file is for protocols/message/mboxrd.py to say, how it is locked for
 mbox_lock.py. A message is spooled until it is whole, so that the locks are held only while it is
-copied and synced. Where that fails the file is cut back to what it was. A kill in the midst leaves
-part of a message, and the one that follows begins behind a blank line all the same; a kill between
-the copy and the ledger's note costs a second copy.
+copied and synced. Where that fails, or a signal ends the run, the file is cut back to what it was.
+A kill in the midst leaves part of a message, and the one that follows begins after a blank line all
+the same; a kill between the copy and the ledger's note costs a second copy.
 """
 
 from __future__ import annotations
@@ -12,30 +12,22 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Sequence
-from typing import Any
 
-from ...flows.channel import Channel, Program
 from ...flows.outcome import Outcome, Verdict
-from ...flows.requests import Call, Sleep
-from ...flows.sink import Delivery, Parcel
+from ...flows.requests import Call
+from ...flows.sink import Declined, Delivery, Parcel
 from ...protocols.message.mboxrd import MboxrdWriter
-from ..folders import sync_name
 from .maildir import failed
 from .mbox_lock import MboxLock
-from .spool import open_spool, write_all
-from .spooled import SpooledDelivery
+from .spool import SpoolTooSmall, open_spool, too_large, write_all
+from .spooled import FileSink, SpooledDelivery
 
-PATIENCE = 60.0
-"""Seconds that one poll waits for locks, for all its messages together."""
 FROM = b"From "
 LONGEST_LINE = 1024
 """Octets of a From_ line, and more: an address has 256 (RFC 5321, 4.5.3.1.3)."""
-INTERVAL = 0.5
-"""Seconds between two attempts."""
 
 
-class MboxSink:
+class MboxSink(FileSink):
     """One mailbox file. See ``mailhaul.flows.sink.Sink``. ``host`` is named in the lock."""
 
     keeps_return_path = True
@@ -43,37 +35,18 @@ class MboxSink:
     domain = ""
 
     def __init__(self, path: str, host: str, spool_folder: str) -> None:
-        self.path = path
+        super().__init__(path, spool_folder)
         self.host = host
-        self.spool_folder = spool_folder
-        self.named = False
-        """Whether the name of the file is on the disk for certain."""
         self.half_line_left = False
         """Whether somebody was killed who may have left half a line."""
-        self._patience = PATIENCE
-
-    async def open(self) -> None:
-        """Nothing to do: the file is opened for each message."""
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        """Begin to spool a message. Raises PollFailed (IOERR)."""
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
         return MboxDelivery(self, parcel, spool)
-
-    async def wait(self) -> bool:
-        """Wait before the next attempt; False when this poll has waited long enough."""
-        if self._patience <= 0:
-            return False
-        self._patience -= INTERVAL
-        await Sleep(INTERVAL)
-        return True
-
-    def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return nothing: a disk answers at once."""
-        return ()
-
-    async def close(self) -> None:
-        """Nothing to do: every message is finished by itself."""
 
 
 class MboxDelivery(SpooledDelivery):
@@ -95,8 +68,10 @@ class MboxDelivery(SpooledDelivery):
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
+    def _ending(self) -> bytes:
+        return self._text.finish()
+
     async def _deliver(self) -> None:
-        await self._write(self._text.finish())
         while not await Call(self._append):
             if not await self._sink.wait():
                 why = f"{self._sink.path} is locked by another program; mail stays at the server"
@@ -135,10 +110,9 @@ class MboxDelivery(SpooledDelivery):
             for block in self._blocks():
                 write_all(file, block)
             os.fsync(file)
-            if size == 0 or not self._sink.named:
-                sync_name(self._sink.path, new=size == 0)
-                self._sink.named = True
-        except OSError:
+            self._sink.sync_name(new=size == 0)
+        except BaseException:
+            # A signal that ends us must not leave what looks like a message either.
             os.ftruncate(file, size)
             raise
 

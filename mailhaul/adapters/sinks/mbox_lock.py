@@ -8,9 +8,13 @@ removes the fresh one of another.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
+
+from ..folders import open_own
 
 STALE = 300
 """Seconds after which a FILE.lock belongs to nobody any more: who needs longer, touches it."""
@@ -55,8 +59,7 @@ class MboxLock:
 
     def _lock_file(self) -> bool:
         """Open and lock the file; False if another program writes to it, or has replaced it."""
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC
-        self.file = os.open(self.path, flags, 0o600)
+        self.file = open_own(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -76,11 +79,14 @@ class MboxLock:
         return True
 
     def _remove_stale(self) -> None:
-        """Remove a FILE.lock that is nobody's."""
+        """Remove a FILE.lock that is nobody's. A FIFO or a link of that name is somebody's."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
         try:
-            lock = os.open(self.lock_path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
+            lock = os.open(self.lock_path, flags)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+                return
+            raise
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._is_stale(lock) and names(self.lock_path, lock):
@@ -92,10 +98,13 @@ class MboxLock:
             os.close(lock)
 
     def _is_stale(self, lock: int) -> bool:
+        status = os.fstat(lock)
+        if not stat.S_ISREG(status.st_mode):
+            return False
         process, _, host = os.read(lock, 512).strip().partition(b" ")
         if process.isdigit() and host == self._host and not is_running(int(process)):
             return True
-        return os.fstat(lock).st_mtime < time.time() - STALE
+        return status.st_mtime < time.time() - STALE
 
 
 def names(path: str, file: int) -> bool:

@@ -2,21 +2,23 @@
 
 The command line is fetchmail's: a shell command in which %F stands for the envelope sender
 and %T (or %s) for the recipients. Here both reach the command as arguments, never as part
-of the shell's text; and where the command needs no shell, it is run without one.
+of the shell's text; and where the command needs no shell, it is run without one. What is done where
+the command starts a second shell is for second_shells.py to say.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ...flows.channel import Channel, Program
+from ...flows.channel import STATUS_UNKNOWN, Channel, Program
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
-from ...flows.requests import Call, Close, OpenFailed, Start, TimedOut, Wait
-from ...flows.sink import Delivery, Parcel
+from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, TimedOut, Wait
+from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import Complete
-from .spool import open_spool, write_spool
+from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
+from .spool import SpoolTooSmall, open_spool, too_large, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
 """Characters that only a shell understands."""
@@ -28,6 +30,15 @@ NOT_ABOUT_THE_MESSAGE = frozenset(
     }
 )
 """Exit codes that speak of the system, of the moment, or of a shell that found no command."""
+SECONDS = 600.0
+"""How long a command may take at least: as long as a listener may think about a message. One that
+is ended may have delivered all the same."""
+IN_VAIN = 2
+"""Commands in a row that had to be ended, after which the others need not be tried in this poll."""
+NO_SENDER = "MAILER-DAEMON"
+"""What a second shell gets in place of a sender that is not there, and of "<>", which it would take
+for a redirection; pipe(8) of Postfix says the same."""
+RECIPE = "sh -c 'PROGRAM -f \"$1\"' sh %F"
 NAMES = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
 
 
@@ -42,6 +53,41 @@ class Template:
         self._split = split
         self._words = command.split()
         self._script = shell_script(command, split=split) if self.shell else ""
+        self._second = second_shell(command)
+        self._given = {
+            "sender": "%F" in command,
+            "recipient": "%T" in command or "%s" in command,
+        }
+        self._in_path = {
+            "sender": is_in_path(command, ("%F",)),
+            "recipient": is_in_path(command, ("%T", "%s")),
+        }
+
+    def objection(self, what: str, address: str, *, trusted: bool) -> str:
+        """Return why the command must not be given an address, "" if it may.
+
+        ``what`` is "sender" or "recipient"; ``trusted`` is one that the user wrote down himself.
+        """
+        if not self._given[what]:
+            return ""
+        if address.startswith("-"):
+            return 'begins with "-" and is not passed to the mda, which could take it for an option'
+        if trusted:
+            return ""
+        if self._in_path[what] and leaves_folder(address):
+            return "is not passed to the mda: as the name of a file it would leave the folder"
+        if self._second and not is_text(address, self._second):
+            return (
+                f"is not passed to the mda: its second shell ({self._second}) could take it for "
+                f"more than text; {RECIPE} takes any address"
+            )
+        return ""
+
+    def sender(self, address: bytes | None) -> str:
+        """Return an envelope sender as this command can be told of it."""
+        if self._second:
+            return decoded(address or b"") or NO_SENDER
+        return "" if address is None else decoded(address) or "<>"
 
     def argv(self, sender: str, recipients: Sequence[str]) -> tuple[str, ...]:
         """Return what to start: a program's arguments, or a script and its parameters."""
@@ -108,11 +154,21 @@ class MdaSink:
     domain = ""
 
     def __init__(
-        self, command: str, timeout: float, spool_folder: str, *, split: bool = False
+        self,
+        command: str,
+        timeout: float,
+        spool_folder: str,
+        *,
+        split: bool = False,
+        trusted: Collection[str] = (),
     ) -> None:
         self.template = Template(command, split=split)
+        self.trusted = frozenset(trusted)
+        """Names that the user himself has written down."""
         self.warned = False
-        self.timeout = timeout
+        self.ended = 0
+        """How many commands in a row had to be ended."""
+        self.timeout = max(timeout, SECONDS)
         self.spool_folder = spool_folder
         self._running: Program | None = None
 
@@ -120,10 +176,14 @@ class MdaSink:
         """Nothing to do: each message starts its own process."""
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to spool a message. Raises PollFailed (IOERR) when there is no room."""
-        return MdaDelivery(
-            self, parcel, await Call(lambda: open_spool(parcel.size, self.spool_folder))
-        )
+        """Begin to spool a message. Raises SinkUnavailable, and PollFailed (IOERR)."""
+        if self.ended >= IN_VAIN:
+            raise SinkUnavailable(f"MDA: {self.ended} commands in a row did not end by themselves")
+        try:
+            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+        except SpoolTooSmall as fault:
+            return Declined(too_large(fault))
+        return MdaDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
         """Return the process that is at work, if there is one."""
@@ -148,48 +208,58 @@ class MdaDelivery:
         self._verdict: Outcome | None = None
 
     async def ready(self) -> bool:
-        """Look at the addresses: what could be taken for an option is not passed on."""
-        addresses = [("recipient", recipient) for recipient in self._recipients()]
-        for what, address in [("sender", self._sender()), *addresses]:
-            if address.startswith("-"):
-                self._conclude(
-                    Outcome(
-                        Verdict.REFUSED,
-                        f'the {what} "{address}" begins with "-" and is not passed to the mda, '
-                        "which could take it for an option",
-                    )
-                )
+        """Look at the addresses: what could be taken for more than one is not passed on."""
+        template, trusted = self._sink.template, self._sink.trusted
+        addresses = [("recipient", one) for one in self._recipients()]
+        if self._parcel.sender:
+            addresses.append(("sender", decoded(self._parcel.sender)))
+        for what, address in addresses:
+            known = what == "recipient" and address in trusted
+            if why := template.objection(what, address, trusted=known):
+                reason = f'the {what} "{address}" {why}'
+                self._conclude(Outcome(Verdict.REFUSED, reason))
                 return False
         return True
-
-    def _sender(self) -> str:
-        if self._parcel.sender is None:
-            return ""
-        return decoded(self._parcel.sender) or "<>"
 
     def _recipients(self) -> list[str]:
         return [decoded(recipient) for recipient in self._parcel.recipients]
 
     async def feed(self, data: bytes) -> None:
-        """Add some bytes to the spool. Raises PollFailed (IOERR) when there is no room."""
+        """Add some bytes to the spool. Where there is no room, that is the verdict.
+
+        Raises PollFailed (IOERR).
+        """
         if self._verdict is None and data:
-            await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+            try:
+                await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+            except SpoolTooSmall as fault:
+                self._conclude(too_large(fault))
 
     async def complete(self, proof: Complete) -> None:
         """Start the MDA: ``proof`` says that the spool holds the whole message."""
         del proof
+        if self._verdict is not None:
+            return
         os.lseek(self._spool, 0, os.SEEK_SET)
         template = self._sink.template
-        argv = template.argv(self._sender(), self._recipients())
+        argv = template.argv(template.sender(self._parcel.sender), self._recipients())
         try:
             self._program = await Start(argv, self._spool, shell=template.shell)
+        except ArgumentsTooLong as error:
+            # Whoever wrote the message made it so: others have fewer recipients.
+            self._conclude(Outcome(Verdict.REFUSED, f"MDA: {error}"))
+            return
         except OpenFailed as error:
             self._conclude(Outcome(Verdict.POSTPONED, f"MDA: {error}"))
             raise SinkUnavailable(f"MDA: {error}") from None
         self._sink.note(self._program)
 
     async def outcome(self) -> Outcome:
-        """Wait until the MDA ends; longer than the timeout it may not take."""
+        """Wait until the MDA ends; longer than the timeout it may not take.
+
+        What it has done by then nobody knows, so that counts against the message: it must not come
+        for ever.
+        """
         while (verdict := self.settled()) is None:
             if self._program is None:
                 return Outcome(Verdict.POSTPONED, "MDA was not started")
@@ -197,14 +267,16 @@ class MdaDelivery:
                 await Wait([self._program], self._sink.timeout)
             except TimedOut as error:
                 await Close(self._program)
+                self._sink.ended += 1
                 reason = f"MDA: {error}, ended{said(self._program)}"
-                self._conclude(Outcome(Verdict.POSTPONED, reason))
+                self._conclude(Outcome(Verdict.REFUSED, reason))
         return verdict
 
     def settled(self) -> Outcome | None:
         """Return the verdict if it is known already."""
         program = self._program
         if self._verdict is None and program is not None and program.status is not None:
+            self._sink.ended = 0
             self._conclude(self._judge(program, program.status))
         return self._verdict
 
@@ -212,6 +284,9 @@ class MdaDelivery:
         if status == 0:
             taken = tuple((who, Verdict.ACCEPTED) for who in self._recipients())
             return Outcome(Verdict.ACCEPTED, "", taken, warning=self._warning())
+        if status == STATUS_UNKNOWN:
+            reason = f"MDA ended, and nobody can tell with which status{said(program)}"
+            return Outcome(Verdict.REFUSED, reason)
         if status < 0:
             return Outcome(Verdict.POSTPONED, f"MDA died of signal {-status}{said(program)}")
         name = f" ({NAMES[status]})" if status in NAMES else ""

@@ -5,14 +5,27 @@ from __future__ import annotations
 import errno
 import os
 
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 IN_MEMORY = 1024 * 1024
 """Octets up to which a message waits in memory; above, in an unlinked file."""
 
 
+class SpoolTooSmall(PollFailed):
+    """There is no room for this message. That says nothing about smaller ones."""
+
+
+def too_large(fault: SpoolTooSmall) -> Outcome:
+    """Return the verdict on a message that found no room: kept, and counted as its own trouble."""
+    return Outcome(Verdict.REFUSED, str(fault))
+
+
 def open_spool(size: int, folder: str) -> int:
-    """Return the descriptor of a spool for so many octets. Raises PollFailed (IOERR)."""
+    """Return the descriptor of a spool for so many octets.
+
+    Raises SpoolTooSmall, and PollFailed (IOERR) for other trouble.
+    """
     try:
         if size <= IN_MEMORY and hasattr(os, "memfd_create"):
             return os.memfd_create("message", os.MFD_CLOEXEC)
@@ -22,7 +35,7 @@ def open_spool(size: int, folder: str) -> int:
 
 
 def write_spool(spool: int, data: bytes, folder: str) -> None:
-    """Add some octets. Raises PollFailed (IOERR) when there is no room."""
+    """Add some octets. Raises SpoolTooSmall, and PollFailed (IOERR) for other trouble."""
     try:
         write_all(spool, data)
     except OSError as error:
@@ -46,5 +59,7 @@ def write_all(file: int, data: bytes) -> None:
 
 def spool_failed(folder: str, error: OSError) -> PollFailed:
     """Say that a message could not be kept until it was whole."""
-    hint = "; make room, or set TMPDIR" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
-    return PollFailed(ExitCode.IOERR, f"spool in {folder}: {error.strerror or error}{hint}")
+    what = f"spool in {folder}: {error.strerror or error}"
+    if error.errno in NO_ROOM:
+        return SpoolTooSmall(ExitCode.IOERR, f"{what}; make room, or set TMPDIR")
+    return PollFailed(ExitCode.IOERR, what)

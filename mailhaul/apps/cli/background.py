@@ -146,7 +146,6 @@ def detach() -> None:
     if os.getpgrp() != os.getpid():
         os.setsid()
     os.chdir("/")
-    os.umask(0o077)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

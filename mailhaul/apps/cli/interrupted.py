@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import Timer
+
 
 class Interrupted(BaseException):
     """A signal asked us to stop. What was accepted is in the ledger; the rest stays."""
@@ -9,6 +16,41 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class Deadline:
+    """Ends the process, some time after it was asked to end, if it has not come to its end.
+
+    A thread that waits for a disk which hangs cannot be ended otherwise. The end of a ``with`` is
+    the end that was waited for.
+    """
+
+    def __init__(self) -> None:
+        self._timer: Timer | None = None
+
+    def begin(self, seconds: float, code: int, complain: Callable[[str], None]) -> None:
+        """Let so many seconds pass from now on."""
+        from threading import Thread, Timer
+
+        def end() -> None:
+            text = "something does not answer; it is not waited for any longer"
+            telling = Thread(target=complain, args=(text,), daemon=True)
+            telling.start()
+            # What does not answer may be the disk of the log.
+            telling.join(1.0)
+            os._exit(code)
+
+        if self._timer is None:
+            self._timer = Timer(seconds, end)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *failure: object) -> None:
+        if self._timer:
+            self._timer.cancel()
 
 
 def place_of(fault: Exception) -> str:

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from ...adapters.config.caller import Caller, find_caller
 from ...adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...flows.outcome import ExitCode, PollFailed
 from .background import default_pidfile, running
+from .inherited import current_folder, is_wanted, stand_on_our_own
 from .interrupted import Interrupted, place_of
 from .lines import Lines, program_name, write
 
@@ -25,7 +26,7 @@ COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
-    stand_on_open_descriptors()
+    stand_on_our_own()
     leave_no_core()
     program = program_name(sys.argv)
     lines = Lines(1, program=program)
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
-        lines = Lines(verbosity(configuration), program=program)
+        progress = progress_stream(configuration)
+        lines = Lines(verbosity(configuration), progress, program=program)
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
         for fault in faults.errors:
@@ -114,7 +116,7 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     from .polling import poll_all
 
     lines = logged(configuration, lines) or lines
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
         signal.signal(number, interrupt)
     code = poll_all(configuration, caller, lines)
     lines.detail(f"normal termination, status {int(code)}")
@@ -250,27 +252,15 @@ def verbosity(configuration: Configuration) -> int:
     return 0 if configuration.run.silent else 1 + configuration.run.verbose
 
 
+def progress_stream(configuration: Configuration) -> TextIO:
+    """Return where progress is told: not among the mail that goes to standard output."""
+    mail_there = any(account.bsmtp == "-" for account in configuration.accounts)
+    return sys.stderr if mail_there else sys.stdout
+
+
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
     """Stop where we are: the order of steps makes that safe at any instant."""
     raise Interrupted(number)
-
-
-def current_folder() -> str:
-    """Return the current folder; ``.``, where nothing will be found, if it was removed."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return "."
-
-
-def stand_on_open_descriptors() -> None:
-    """Make sure that 0, 1 and 2 are open: a socket that got one of them would be printed to."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    # Python sets these to None, against what their types say, when it finds them closed.
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def let_go_of_streams() -> None:

@@ -307,7 +307,7 @@ def sink_of(settings: AccountSettings, around: Surroundings) -> tuple[str, Calla
     if settings.bsmtp is not None:
         return bsmtp_sink(settings.bsmtp)
     if settings.mda is not None:
-        return mda_sink(settings, settings.mda)
+        return mda_sink(settings, settings.mda, around)
     return smtp_sink(settings, around)
 
 
@@ -392,16 +392,26 @@ def spool_folder() -> str:
     return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - files there have no name
 
 
-def mda_sink(settings: AccountSettings, command: str) -> tuple[str, Callable[[], Sink]]:
+def mda_sink(
+    settings: AccountSettings, command: str, around: Surroundings
+) -> tuple[str, Callable[[], Sink]]:
     """Return the name of an MDA command as a sink, and what makes it."""
 
     def make() -> Sink:
         from ...adapters.sinks.mda import MdaSink
 
-        split = settings.mdasplit
-        return MdaSink(command, float(settings.timeout), spool_folder(), split=split)
+        timeout, split = float(settings.timeout), settings.mdasplit
+        names = trusted_names(settings, around)
+        return MdaSink(command, timeout, spool_folder(), split=split, trusted=names)
 
     return f"mda {command}", make
+
+
+def trusted_names(settings: AccountSettings, around: Surroundings) -> frozenset[str]:
+    """Return the recipients that the user wrote down himself, not whoever wrote the mail."""
+    local = (name for pair in settings.local_names for name in pair)
+    names = {*local, settings.smtpname, around.globals.postmaster}
+    return frozenset(name for name in names if name)
 
 
 def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:

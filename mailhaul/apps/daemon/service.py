@@ -24,6 +24,7 @@ from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
 from ..cli.background import PidFile, default_pidfile
+from ..cli.interrupted import Deadline
 from ..cli.lines import Lines
 from ..cli.logs import LogLines
 from ..cli.main import logged
@@ -31,7 +32,7 @@ from ..cli.plan import local_hostname
 from ..cli.polling import surroundings
 from .control import Control, socket_path
 from .crew import Crew
-from .keeper import Keeper
+from .keeper import LAST_SECONDS, Keeper
 from .log import Log
 from .network import watch_network
 from .notify import Notifier
@@ -40,6 +41,8 @@ from .side_work import attempt, fenced
 T = TypeVar("T")
 TICK = 5.0
 """Seconds between two looks at the rc file and at the clocks."""
+GRACE = 5.0
+"""Seconds after the last poll's end, or what should have been that, within which all is over."""
 ASLEEP = 10.0
 """Seconds by which the clocks differ when the machine was suspended."""
 
@@ -98,6 +101,7 @@ class Service:
         self._reload_wanted = trio.Event()
         self._stamp: tuple[int, int] | None = None
         self._written: dict[str, float] = {}
+        self._deadline = Deadline()
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
@@ -114,7 +118,8 @@ class Service:
             with trio.move_on_after(LAST_NOTES):
                 await fenced("status", self._note_successes, self._lines.complain)
         finally:
-            attempt("ledger", self._ledger.close, self._lines.complain)
+            with self._deadline:
+                attempt("ledger", self._ledger.close, self._lines.complain)
         return ExitCode.SUCCESS
 
     def _side_work(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
@@ -192,6 +197,8 @@ class Service:
         else:
             self._lines.complain(f"terminated with signal {int(number)}")
             self._notifier.stopping()
+            seconds = LAST_SECONDS + GRACE
+            self._deadline.begin(seconds, ExitCode.UNDEFINED, self._lines.complain)
             self.keeper.stop()
 
     async def _watch_clocks(self) -> None:

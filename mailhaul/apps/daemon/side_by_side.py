@@ -12,7 +12,8 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..cli.interrupted import place_of
+from ..cli.inherited import is_wanted
+from ..cli.interrupted import Deadline, place_of
 from ..cli.lines import Lines
 from ..cli.logs import LogLines
 from ..cli.plan import Surroundings, kind_of
@@ -20,6 +21,8 @@ from ..cli.polling import combined
 from .crew import Crew
 from .keeper import Post, posts_of
 
+GRACE = 10.0
+"""Seconds within which a signal ends the run, whatever does not answer."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -119,10 +122,12 @@ async def _poll_all(
                 polls.start_soon(one, place)
         scope.cancel()
 
-    with trio.open_signal_receiver(*SIGNALS) as signals:
+    deadline = Deadline()
+    with deadline, trio.open_signal_receiver(*filter(is_wanted, SIGNALS)) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(all_of_them, nursery.cancel_scope)
             async for number in signals:
                 ended_by = number
+                deadline.begin(GRACE, ExitCode.UNDEFINED, lines.complain)
                 nursery.cancel_scope.cancel()
     return codes, ended_by

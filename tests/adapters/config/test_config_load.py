@@ -91,3 +91,10 @@ def test_a_missing_password_comes_from_netrc(caller: Caller) -> None:
 
 def test_a_missing_netrc_is_no_error(caller: Caller) -> None:
     assert read(caller, "poll h proto imap").accounts[0].password is None
+
+
+def test_a_transcript_below_the_home_folder_is_found_there(caller: Caller) -> None:
+    run = read(caller, "poll h proto imap pass x", "--transcript=~/said").run
+    assert run.trace == f"{caller.home}/said"
+    with pytest.raises(ConfigErrors, match=r"transcript: no shell replaces the \$"):
+        read(caller, "poll h proto imap pass x", "--transcript=$HOME/said")

@@ -258,3 +258,38 @@ def test_what_was_read_elsewhere_is_asked_for(text: str, arguments: list[str], o
     caller = Caller("me", 1000, "/home/me")
     (account,) = account_settings(rc, select(rc, ()), line, caller)
     assert account.fetchread is on
+
+
+OWN_PATHS = ("maildir", "mbox", "bsmtp", "passwordfile")
+
+
+@pytest.mark.parametrize("option", OWN_PATHS)
+def test_a_path_below_the_home_folder_is_completed(option: str) -> None:
+    rc = parse(f'poll x proto imap user u {option} "~/Mail/x"\n'.encode(), "rc", "/rc")
+    line = parse_command_line([], "/cwd")
+    caller = Caller("me", 1000, "/home/me", None, "/cwd")
+    [account] = account_settings(rc, select(rc, ()), line, caller)
+    assert getattr(account, option) == "/home/me/Mail/x"
+
+
+@pytest.mark.parametrize("option", OWN_PATHS)
+@pytest.mark.parametrize("path", ["$HOME/Mail", "~joe/Mail", "a/${x}", "~"])
+def test_a_path_that_only_a_shell_would_understand_is_refused(option: str, path: str) -> None:
+    errors, _ = findings(f'poll x proto imap\nuser u {option} "{path}"\n')
+    [error] = errors
+    assert error.startswith(f"rc:2:8: {option}: ")
+    assert '"~/"' in error
+
+
+def test_paths_of_the_command_line_are_no_different() -> None:
+    line = parse_command_line(["--bsmtp=~/batch", "--transcript=~/t"], "/cwd")
+    assert (line.options["bsmtp"], line.run.trace) == ("~/batch", "~/t")
+    assert parse_command_line(["--bsmtp=b"], "/cwd").options["bsmtp"] == "/cwd/b"
+
+
+def test_addresses_in_a_second_shell_are_warned_of() -> None:
+    errors, warnings = findings("poll x user u mda 'ssh host deliver -f %F'\n")
+    assert errors == []
+    [warning] = warnings
+    assert "mda hands addresses to a second shell (ssh)" in warning
+    assert findings("poll x user u mda 'ssh host deliver joe'\n") == ([], [])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from mailhaul.adapters.sinks import bsmtp, spooled
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
-from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
+from mailhaul.adapters.sinks.spooled import PATIENCE
+from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.runtimes import blocking
+from mailhaul.runtimes.simulated import Simulation
 
 HEADER = b"Subject: hi\n\n"
 WRITTEN = (
@@ -44,6 +50,15 @@ def deliver(
     return blocking.run(story())
 
 
+async def offered(sink: BsmtpSink, body: bytes = b".dot\nend") -> Outcome:
+    delivery = await sink.offer(Parcel(b"a@x", (b"joe@localhost",), HEADER, 20))
+    assert await delivery.ready()
+    await delivery.feed(HEADER)
+    await delivery.feed(body)
+    await delivery.complete(Complete(1, 20))
+    return await delivery.outcome()
+
+
 def test_messages_follow_each_other(tmp_path: Path) -> None:
     sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
     assert deliver(sink) is Verdict.ACCEPTED
@@ -68,6 +83,20 @@ def test_standard_output_is_a_minus(
 ) -> None:
     assert deliver(BsmtpSink("-", str(tmp_path))) is Verdict.ACCEPTED
     assert capfdbinary.readouterr().out == WRITTEN
+
+
+def test_a_standard_output_that_goes_nowhere_takes_no_mail(tmp_path: Path) -> None:
+    """That of a daemon, or one that the starter has closed."""
+    before = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    try:
+        with pytest.raises(PollFailed, match="standard output goes nowhere"):
+            deliver(BsmtpSink("-", str(tmp_path)))
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(null)
 
 
 def test_a_batch_that_cannot_be_opened_ends_the_poll(tmp_path: Path) -> None:
@@ -109,14 +138,138 @@ HALF = [
 ]
 
 
-@pytest.mark.parametrize("before", [b"", WRITTEN, b"HELO x\n" + WRITTEN.replace(b"\r", b"")])
+BEFORE = [b"", WRITTEN, b"HELO x\n" + WRITTEN.replace(b"\r", b"")]
+
+
+@pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("half", HALF, ids=range(len(HALF)))
+@pytest.mark.parametrize("why", ["a note of ours", "an hour has passed"])
 def test_what_a_kill_left_of_a_message_does_not_swallow_the_next_one(
-    tmp_path: Path, before: bytes, half: bytes
+    tmp_path: Path, before: bytes, half: bytes, why: str
 ) -> None:
-    (tmp_path / "batch").write_bytes(before + half)
-    assert deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))) is Verdict.ACCEPTED
-    assert (tmp_path / "batch").read_bytes() == before + WRITTEN
+    batch = tmp_path / "batch"
+    batch.write_bytes(before + half)
+    if why == "a note of ours":
+        (tmp_path / ".batch.mailhaul").write_text(f"{batch.stat().st_ino} {len(before)}\n")
+    else:
+        os.utime(batch, (0, time.time() - 3700))
+    assert deliver(BsmtpSink(str(batch), str(tmp_path))) is Verdict.ACCEPTED
+    assert batch.read_bytes() == before + WRITTEN
+    assert os.listdir(tmp_path) == ["batch"]
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("half", HALF[:-2], ids=range(len(HALF) - 2))
+@pytest.mark.parametrize("note", ["", "{other} {size}\n", "{inode} 0\n", "{inode} 99999\n", "x"])
+def test_what_another_program_is_just_writing_stays(
+    tmp_path: Path, before: bytes, half: bytes, note: str
+) -> None:
+    batch = tmp_path / "batch"
+    batch.write_bytes(before + half)
+    inode = batch.stat().st_ino
+    if note and not (before == b"" and note == "{inode} 0\n"):
+        text = note.format(other=inode + 1, inode=inode, size=len(before))
+        (tmp_path / ".batch.mailhaul").write_text(text)
+    sink = BsmtpSink(str(batch), str(tmp_path))
+    assert Simulation().run(offered(sink)).verdict is Verdict.POSTPONED
+    assert batch.read_bytes() == before + half
+
+
+def test_it_is_waited_for_until_it_is_whole(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    batch.write_bytes(WRITTEN[:-20])
+
+    class Finishing(BsmtpSink):
+        async def wait(self) -> bool:
+            with batch.open("ab") as file:
+                file.write(WRITTEN[-20:])
+            return await super().wait()
+
+    sink = Finishing(str(batch), str(tmp_path))
+    assert Simulation().run(offered(sink)).verdict is Verdict.ACCEPTED
+    assert batch.read_bytes() == WRITTEN * 2
+
+
+def test_a_message_that_another_program_began_after_ours_stays(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    batch.write_bytes(WRITTEN + WRITTEN[:-20] + b"\n" + WRITTEN[:-20])
+    (tmp_path / ".batch.mailhaul").write_text(f"{batch.stat().st_ino} {len(WRITTEN)}\n")
+    before = batch.read_bytes()
+    sink = BsmtpSink(str(batch), str(tmp_path))
+    assert Simulation().run(offered(sink)).verdict is Verdict.POSTPONED
+    assert batch.read_bytes() == before
+
+
+def test_a_batch_that_is_locked_is_waited_for_and_then_left(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    simulation = Simulation()
+    with batch.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        outcome = simulation.run(offered(BsmtpSink(str(batch), str(tmp_path))))
+    assert outcome.verdict is Verdict.POSTPONED
+    assert "is locked by another program; mail stays" in outcome.reason
+    assert simulation.now == PATIENCE
+
+
+def test_a_fifo_without_a_reader_is_waited_for_and_then_left(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "batch")
+    outcome = Simulation().run(offered(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))))
+    assert outcome.verdict is Verdict.POSTPONED
+    assert "has no reader" in outcome.reason
+
+
+def test_a_reader_of_a_fifo_gets_all(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "batch")
+    with (tmp_path / "read").open("wb") as out:
+        reader = subprocess.Popen(["cat", tmp_path / "batch"], stdout=out)
+    sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
+    assert blocking.run(offered(sink, b"x" * 500_000)).accepted
+    assert reader.wait() == 0
+    assert (tmp_path / "read").stat().st_size > 500_000
+
+
+def test_a_reader_that_stops_reading_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooled, "PATIENCE", 0.0)
+    monkeypatch.setattr(bsmtp, "INTERVAL", 0.01)
+    os.mkfifo(tmp_path / "batch")
+    reader = os.open(tmp_path / "batch", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(PollFailed, match="nobody reads on"):
+        blocking.run(offered(BsmtpSink(str(tmp_path / "batch"), str(tmp_path)), b"x" * 500_000))
+    os.close(reader)
+
+
+def test_a_signal_takes_half_a_message_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
+    deliver(sink)
+
+    def interrupted(file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(sink)
+    assert (tmp_path / "batch").read_bytes() == WRITTEN
+    assert os.listdir(tmp_path) == ["batch"]
+
+
+def test_what_another_program_added_meanwhile_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
+
+    def full(file: int) -> None:
+        with (tmp_path / "batch").open("ab") as other:
+            other.write(b"theirs")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PollFailed):
+        deliver(sink)
+    assert (tmp_path / "batch").read_bytes() == WRITTEN + b"theirs"
 
 
 @pytest.mark.parametrize("others", [b"QUIT\r\n", b"notes of mine\n", WRITTEN + b"RSET\r\n"])

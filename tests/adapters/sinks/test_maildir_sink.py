@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.adapters.sinks.maildir import STALE, MaildirSink
+from mailhaul.adapters.sinks import maildir
+from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
@@ -92,6 +93,58 @@ def test_what_was_delivered_before_a_kill_is_found_again(tmp_path: Path, place: 
     assert sum(map(len, files(tmp_path).values())) == 1
 
 
+TRACE = b"Received: from x by y with IMAP (mailhaul-0.1)\r\n\tfor <joe>; %b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("there", "same"),
+    [
+        (TRACE % b"Monday" + HEADER + b"text\r\n", True),
+        (b"Return-Path: <a@x>\r\n" + TRACE % b"Monday" + HEADER + b"text\r\n", False),
+        (TRACE % b"Monday" + HEADER + b"another\r\n", False),
+        (TRACE % b"Monday" + HEADER + b"tex", False),
+        (TRACE % b"Monday" + HEADER.replace(b"hi", b"ho") + b"text\r\n", False),
+        (b"Received: from x by y\r\n" + HEADER + b"text\r\n", False),
+        (b"", False),
+    ],
+)
+def test_a_file_of_the_same_name_counts_only_if_it_is_the_same_message(
+    tmp_path: Path, there: bytes, same: bool
+) -> None:
+    """A server may have given the number to another message meanwhile."""
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    (tmp_path / "cur" / f"{NAME}.h:2,S").write_bytes(there)
+    ours = TRACE % b"a day later" + HEADER
+
+    async def story(text: bytes) -> Verdict:
+        delivery = await sink.offer(parcel(again=True))
+        assert await delivery.ready()
+        await delivery.feed(ours + text)
+        await delivery.complete(PROOF)
+        return (await delivery.outcome()).verdict
+
+    for _ in range(2):
+        assert run(story(b"text\r\n")) is Verdict.ACCEPTED
+        new = [path.read_bytes() for path in (tmp_path / "new").iterdir()]
+        assert new == ([] if same else [ours + b"text\r\n"])
+    assert run(story(b"third\r\n")) is Verdict.ACCEPTED
+    assert len(files(tmp_path)["new"]) == (1 if same else 2)
+    assert files(tmp_path)["tmp"] == []
+
+
+def test_large_messages_are_compared_to_their_end(tmp_path: Path) -> None:
+    large = os.urandom(200_000)
+    (tmp_path / "one").write_bytes(TRACE % b"1" + HEADER + large)
+    (tmp_path / "two").write_bytes(TRACE % b"22" + HEADER + large)
+    assert is_same_message(str(tmp_path / "one"), str(tmp_path / "two"))
+    (tmp_path / "two").write_bytes(TRACE % b"22" + HEADER + large[:-1] + b"x")
+    (tmp_path / "one").write_bytes(TRACE % b"1" + HEADER + large[:-1] + b"y")
+    assert not is_same_message(str(tmp_path / "one"), str(tmp_path / "two"))
+    os.mkfifo(tmp_path / "fifo")
+    assert not is_same_message(str(tmp_path / "one"), str(tmp_path / "fifo"))
+
+
 def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / f"{NAME}.h").write_bytes(b"half")
@@ -101,6 +154,8 @@ def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> No
 
 def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / f"{NAME}.folder").mkdir()
+    os.utime(tmp_path / "tmp" / f"{NAME}.folder", (0, 0))
     names = [f"{NAME}.old", "1763900000.R0123456789abcdee.young", "somebody.elses"]
     for name in names:
         (tmp_path / "tmp" / name).touch()
@@ -109,7 +164,7 @@ def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
     young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE + 60
     os.utime(tmp_path / "tmp" / names[1], (young, young))
     deliver(MaildirSink(str(tmp_path), "h"))
-    assert files(tmp_path)["tmp"] == sorted(names[1:])
+    assert files(tmp_path)["tmp"] == sorted([*names[1:], f"{NAME}.folder"])
 
 
 @pytest.mark.parametrize("broken", ["folder", "new"])
@@ -144,6 +199,17 @@ def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
         deliver(sink)
     assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+
+
+def test_a_message_that_is_too_large_for_any_file_is_its_own_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(file: int, data: bytes) -> None:
+        raise OSError(27, "File too large")
+
+    monkeypatch.setattr(maildir, "write_all", too_large)
+    assert deliver(MaildirSink(str(tmp_path), "h")) is Verdict.REFUSED
+    assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
 
 
 def test_file_and_folder_are_synced_around_the_rename(

@@ -20,9 +20,10 @@ import pytest
 from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks import mbox, spooled
-from mailhaul.adapters.sinks.mbox import PATIENCE, MboxSink
+from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mbox_lock import STALE
 from mailhaul.adapters.sinks.spool import write_all
+from mailhaul.adapters.sinks.spooled import PATIENCE
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
@@ -347,6 +348,32 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     assert failure.value.code is ExitCode.IOERR
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["inbox"]
+
+
+def test_a_signal_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(path, b"first\n")
+    before = path.read_bytes()
+
+    def interrupted(file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["inbox"]
+
+
+def test_a_lock_that_is_a_fifo_is_waited_for_and_then_left(path: Path) -> None:
+    os.mkfifo(f"{path}.lock")
+    os.utime(f"{path}.lock", (0, 0))
+    assert deliver(path) is Verdict.POSTPONED
+
+
+def test_a_lock_that_is_a_link_is_waited_for_and_then_left(path: Path) -> None:
+    os.symlink("/etc/passwd", f"{path}.lock")
+    assert deliver(path) is Verdict.POSTPONED
+    assert os.path.islink(f"{path}.lock")
 
 
 def test_a_new_file_whose_name_does_not_reach_the_disk_stays_empty(

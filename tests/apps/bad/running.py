@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,11 @@ class Started:
 
 
 def start(
-    home: Path, rc: str, *arguments: str, environment: Mapping[str, str] | None = None
+    home: Path,
+    rc: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    starter: Sequence[str] = (),
 ) -> Started:
     """Start ``mailhaul -f RCFILE ARGUMENTS`` in a session of its own, without a terminal."""
     path = home / "rc"
@@ -80,14 +84,22 @@ def start(
         path.chmod(0o600)
     # Where tests run as root, the usual pidfile is that of a daemon that is none of theirs.
     own = ("--pidfile", str(home / "pid"))
-    return launch(home, "-f", str(path), *own, *arguments, environment=environment)
+    return launch(home, "-f", str(path), *own, *arguments, environment=environment, starter=starter)
 
 
-def launch(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Started:
-    """Start ``mailhaul ARGUMENTS``; all its files stay below ``home``."""
+def launch(
+    home: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    starter: Sequence[str] = (),
+) -> Started:
+    """Start ``mailhaul ARGUMENTS``; all its files stay below ``home``.
+
+    ``starter`` is a command that executes its other arguments.
+    """
     with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mailhaul", *arguments],
+            [*starter, sys.executable, "-m", "mailhaul", *arguments],
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -109,9 +121,11 @@ def mailhaul(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     within: float = USUAL_SECONDS,
+    starter: Sequence[str] = (),
 ) -> Run:
     """Run ``mailhaul -f RCFILE ARGUMENTS`` and wait for its end."""
-    return start(home, rc, *arguments, environment=environment).finish(within)
+    run = start(home, rc, *arguments, environment=environment, starter=starter)
+    return run.finish(within)
 
 
 def members(session: int) -> Iterable[str]:
