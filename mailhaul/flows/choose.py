@@ -13,10 +13,12 @@ from .source import Listed, Uid
 class Choice(Record):
     """What a poll does with a mailbox: fetch these, leave the oversized.
 
-    ``left`` wait for the next poll, and ``later`` for the next session of this one.
+    ``last`` failed more than once: they are fetched when all else is done. ``left`` wait for the
+    next poll, and ``later`` for the next session of this one.
     """
 
     fetch: tuple[Listed, ...]
+    last: tuple[Listed, ...]
     oversized: tuple[Listed, ...]
     left: int
     later: int
@@ -60,7 +62,8 @@ def choose(
     last.sort(key=lambda message: undelivered[message.uid].failed_again)
     room = most - len(fitting)
     waiting = more + len(last[room:])
-    fetch = (*fitting, *last[:room])
-    is_left = account.fetchlimit and already_read + len(fetch) >= account.fetchlimit
+    last = last[:room]
+    chosen = len(fitting) + len(last)
+    is_left = account.fetchlimit and already_read + chosen >= account.fetchlimit
     left, later = (waiting, 0) if is_left else (0, waiting)
-    return Choice(fetch, tuple(oversized), left, later)
+    return Choice(tuple(fitting), tuple(last), tuple(oversized), left, later)

@@ -291,15 +291,18 @@ class Ferry:
             self._waiting.append(self._asked[0])
             return
         self._tried.add(missing.uid)
+        self._tally.unreadable += 1
         server = self._source.channel.peer
         why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"
-        if self._account.retrieve_error is OnRetrieveError.ABORT:
-            raise PollFailed(ExitCode.PROTOCOL, why)
-        self._report(Said(why, error=True))
+        aborts = self._account.retrieve_error is OnRetrieveError.ABORT
+        if not aborts:
+            self._report(Said(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
             failures = await Note(lambda: self._page.unreadable(missing.uid, size, why))
             await self._set_aside_if_stuck(missing.uid, failures)
+            if aborts:
+                raise PollFailed(ExitCode.PROTOCOL, why)
             return
         if self._by_ledger:
             seen = [self._asked[0]]

@@ -100,6 +100,10 @@ class Page(Protocol):
         """Compare a part of a listing with what was seen. Memory is bounded by that part."""
         ...
 
+    def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the fingerprints of those of these that were seen and have one."""
+        ...
+
     def count_seen(self) -> int:
         """Return how many messages were seen and not yet forgotten."""
         ...

@@ -64,10 +64,12 @@ class CutOff(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """How many messages were read and how many of them a sink accepted."""
+    """How many messages were read and how many of them a sink accepted; and those that could not
+    be read."""
 
     read: int = 0
     accepted: int = 0
+    unreadable: int = 0
 
 
 class Verdict(Enum):

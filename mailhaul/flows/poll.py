@@ -117,7 +117,10 @@ class Poll:
         except PollFailed as error:
             failure = error
         except CutOff as error:
-            again = error.message is not None
+            source = self._source
+            # Without lasting names, what was delivered would come again with the rest.
+            nameless = source.reuses_uids and not source.in_sessions
+            again = error.message is not None and not nameless
             failure = await self._explain(error.cause)
             await self._note_cut_off(error, failure)
         except (ProtocolError, RuntimeFault) as error:
@@ -244,7 +247,10 @@ class Poll:
             return ExitCode.SUCCESS if progress.new else ExitCode.NOMAIL
         if progress.left:
             return ExitCode.MAXFETCH
-        if progress.tally.accepted:
+        tally = progress.tally
+        if tally.accepted:
             return ExitCode.SUCCESS
-        # fetchmail ends with 0 here; nobody would notice that no mail gets through.
-        return ExitCode.SMTP if progress.tally.read else ExitCode.NOMAIL
+        # Nobody would notice with fetchmail's 0, or with 1, that no mail gets through.
+        if tally.unreadable:
+            return ExitCode.ERROR
+        return ExitCode.SMTP if tally.read else ExitCode.NOMAIL

@@ -51,6 +51,8 @@ class Progress:
         self.oversized: dict[str, Sequence[Listed]] = {}
         self.tried: dict[str, set[Uid]] = {}
         """UIDs of messages whose fate in this poll is known, by their mailboxes."""
+        self.cleared: set[str] = set()
+        """Mailboxes where only messages are left that have failed more than once."""
 
 
 class Visit:
@@ -111,7 +113,7 @@ class Visit:
         read = self._progress.tally.read
         choice = choose(account, listed, excluded, read, undelivered, AT_ONCE)
         self._report(Counted(self.mailbox, source.total, self._seen, source.octets))
-        self._progress.new += len(choice.fetch) + choice.later
+        self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
             return False
         if page.is_new:
@@ -119,8 +121,9 @@ class Visit:
         await self._skip(page, choice)
         fetch = self._for_this_session(choice.fetch)
         more = len(fetch) < len(choice.fetch) or choice.later > 0
+        no_more = self._is_last and not more and not choice.last
         if fetch:
-            await self._carry(page, fetch, tried, last=self._is_last and not more)
+            await self._carry(page, fetch, tried, last=no_more)
         elif choice.oversized:
             # What was flushed unread is answered before anything ends the connection.
             await source.finish()
@@ -130,6 +133,13 @@ class Visit:
             await self._settle_debts(page, pending)
         if old:
             await self._flush(page, old)
+        in_doubt = source.in_sessions and (fetch or pending or old)
+        if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
+            # A session that dies of them must not take along what is to be deleted in this one.
+            self._progress.cleared.add(self.mailbox)
+            return True
+        if choice.last:
+            await self._carry(page, choice.last, tried, last=self._is_last)
         if choice.left:
             self._progress.left += choice.left
             brought = self._progress.tally.read - read
@@ -370,10 +380,26 @@ class Visit:
 
     async def _flush(self, page: Page, old: Sequence[Listed]) -> None:
         """Delete what was read before this poll, as ``flush`` asks."""
-        for message in old:
-            self._report(Skipped(message.number, 0, "", flushed=True))
-        await self._delete(page, old)
+        for part in in_parts(old, DELETED_AT_ONCE):
+            same = await self._still_seen(page, part) if self._by_ledger else part
+            for message in same:
+                self._report(Skipped(message.number, 0, "", flushed=True))
+            await self._delete(page, same)
         await self._source.finish()
+
+    async def _still_seen(self, page: Page, old: Sequence[Listed]) -> Sequence[Listed]:
+        """Return which messages are those that were seen; forget those whose UIDs others have."""
+        noted = await Note(partial(page.fingerprints, [one.uid for one in old]))
+        headers = await self._source.headers(list(noted))
+        others = [
+            uid
+            for uid, mark in noted.items()
+            if fingerprint(headers.get(uid, b"")) not in (mark, b"")
+        ]
+        if others:
+            await Note(partial(page.forget, others))
+        gone = set(others)
+        return [one for one in old if one.uid not in gone]
 
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
         """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""

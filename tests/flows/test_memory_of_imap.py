@@ -250,3 +250,34 @@ def test_what_is_owed_is_known_again_though_a_size_has_changed(world: World) -> 
     assert world.poll() is ExitCode.NOMAIL
     assert len(world.got) == 3
     assert world.box.messages == []
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_was_read_elsewhere_is_fetched_where_the_ledger_decides(
+    world: World, keep: bool
+) -> None:
+    seen = {rb"\Seen"}
+    world.box.messages[0].flags |= seen
+    # The first poll takes what the server calls read as the baseline.
+    assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
+    assert [name for name, _ in world.got] == ["m2", "m3"]
+    world.box.append(text("m4")).flags |= seen
+    world.box.append(text("m5"))
+    assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
+    assert [name for name, _ in world.got] == ["m2", "m3", "m4", "m5"]
+    # What somebody marks as new was read all the same.
+    for message in world.box.messages:
+        message.flags -= seen
+    assert world.poll(by_ledger=True, keep=keep) is ExitCode.NOMAIL
+    assert [m.uid for m in world.box.messages] == ([1, 2, 3, 4, 5] if keep else [1])
+
+
+def test_a_message_that_cannot_be_read_is_no_lack_of_mail(world: World) -> None:
+    del world.box.messages[1:]
+
+    def refuse(service: Service, command: Command) -> bool:
+        is_text = isinstance(command, UidFetch) and b"BODY" in command.items
+        return is_text and service.refuse(command)
+
+    world.before = refuse
+    assert world.poll() is ExitCode.ERROR

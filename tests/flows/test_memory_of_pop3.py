@@ -268,3 +268,15 @@ def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
     world.now += REST
     world.poll()
     assert world.box.messages == []
+
+
+def test_flush_deletes_no_new_mail_that_has_id_and_size_of_mail_that_was_read(
+    world: World,
+) -> None:
+    world.poll(keep=True)
+    world.box.remove({world.box.messages[0].uid})
+    world.put("new", b"u1", 201)
+    assert world.poll(keep=True, flush=True) is ExitCode.NOMAIL
+    assert [m.text for m in world.box.messages] == [text("new", 201)]
+    assert world.poll(keep=True, flush=True) is ExitCode.SUCCESS
+    assert world.got[5:] == ["new"]

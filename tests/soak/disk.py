@@ -14,11 +14,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 from mailhaul.adapters import folders
-from mailhaul.adapters.sinks import bsmtp, imap_append, maildir, mbox, mda, spool, spooled
+from mailhaul.adapters.sinks import (
+    bsmtp,
+    bsmtp_mend,
+    imap_append,
+    maildir,
+    mbox,
+    mda,
+    spool,
+    spooled,
+)
 from mailhaul.runtimes.simulated import Killed
 
 from .faults import Fault, Kind
@@ -44,17 +54,24 @@ class Entry:
     path: str
     st_mtime: float = 2e9
 
-    def stat(self) -> Entry:
+    def stat(self, *, follow_symlinks: bool = True) -> Entry:
         """Return what has the time of the last change."""
         return self
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """All of them are."""
+        return True
 
 
 @dataclass(slots=True)
 class Status:
-    """What fstat tells of a file."""
+    """What fstat tells of a file: nobody has written to it for long."""
 
     st_size: int
+    st_ino: int
     st_mode: int = stat.S_IFREG | 0o600
+    st_mtime: float = 0.0
+    st_uid: int = 0
 
 
 class Disk:
@@ -76,7 +93,7 @@ class Disk:
         self.killer: Fault | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
+        return getattr(os, name) if hasattr(os, name) else getattr(os.path, name)
 
     # For the test
 
@@ -166,10 +183,14 @@ class Disk:
         target: File | str = path
         if not flags & os.O_DIRECTORY:
             if path not in self._names:
+                if not flags & os.O_CREAT:
+                    raise FileNotFoundError(errno.ENOENT, "No such file or directory")
                 self._names[path] = File()
             elif flags & os.O_EXCL:
                 raise FileExistsError(errno.EEXIST, "File exists")
             target = self._names[path]
+            if flags & os.O_TRUNC:
+                target.data.clear()
         self._next += 1
         self._open[self._next] = target
         return self._next
@@ -204,8 +225,13 @@ class Disk:
             return os.pread(descriptor, length, offset)
         return bytes(self._file(descriptor).data[offset : offset + length])
 
+    def read(self, descriptor: int, length: int) -> bytes:
+        self._check("read")
+        return bytes(self._file(descriptor).data[:length])
+
     def fstat(self, descriptor: int) -> Status:
-        return Status(len(self._file(descriptor).data))
+        file = self._file(descriptor)
+        return Status(len(file.data), id(file))
 
     def ftruncate(self, descriptor: int, length: int) -> None:
         self._check("ftruncate")
@@ -263,13 +289,18 @@ def within(path: str, folder: str) -> bool:
     return os.path.dirname(path) == folder
 
 
+NO_LOCKS = SimpleNamespace(flock=lambda file, how: None, LOCK_EX=0, LOCK_NB=0)
+"""In the place of ``fcntl``: nobody else wants the batch."""
+MODULES = (bsmtp, bsmtp_mend, folders, imap_append, maildir, mbox, mda, spool, spooled)
+
+
 @contextmanager
 def in_place_of_os(disk: Disk) -> Iterator[None]:
     """Let the sinks write to this disk."""
     with ExitStack() as patches:
-        for module in (bsmtp, folders, imap_append, maildir, mbox, mda, spool, spooled):
+        for module in MODULES:
             patches.enter_context(patch.object(module, "os", disk))
-        patches.enter_context(patch.object(bsmtp, "fcntl", Mock()))
+        patches.enter_context(patch.object(bsmtp, "fcntl", NO_LOCKS))
         patches.enter_context(patch.object(mbox, "MboxLock", lambda path, _: Lock(disk, path)))
         yield
 
@@ -282,7 +313,7 @@ ERRORS = {
     "read-only disk": errno.EROFS,
 }
 WRITING = ("disk open", "disk write", "disk spool", "disk fsync", "disk memfd_create")
-FILES = ("open", "write", "fsync", "pread", "ftruncate", "memfd_create", "spool")
+FILES = ("open", "write", "read", "fsync", "pread", "ftruncate", "memfd_create", "spool")
 FOLDERS = ("mkdir", "scandir", "rename", "unlink")
 EVERY = tuple(f"disk {call}" for call in (*FILES, *FOLDERS))
 """What may be asked of a disk; to "spool" is to write what has no name yet."""

@@ -13,7 +13,7 @@ from typing import Any
 
 ALL = 1_000_000
 """The copies that a lie excuses: whoever lies is not asked again."""
-LAST_STEPS = frozenset({"smtp EndOfData", "smtp Bdat"})
+LAST_STEPS = frozenset({"smtp EndOfData", "smtp Bdat", "smtp Rset"})
 """Where a listener takes a message over: who does not hear the answer has to offer it again."""
 ALL_AGAIN = 100
 """More than there are messages."""

@@ -149,23 +149,28 @@ def giving_less(octets: Callable[[int], int]) -> Callable[..., Any]:
     """Return what gives less of a text than there is, the first time that it is asked for."""
 
     async def act(service: FaultyImap, command: Command, fault: Fault) -> None:
+        earlier = service.unsay()
         await service.obey(command)
+        answer = service.unsay()
+        service.say(earlier)
         if is_text(command) and command not in service._cut:
             service._cut.add(command)
-            service.say(cut_literal(service.unsay(), octets))
+            answer = cut_literal(answer, octets)
+        service.say(answer)
 
     return act
 
 
 async def give_nil(service: FaultyImap, command: Command, fault: Fault) -> None:
+    earlier = service.unsay()
     await service.obey(command)
-    if is_text(command):
-        words = service.unsay()
-        found = re.search(rb"BODY\[\] \{(\d+)\}\r\n", words)
-        if found:
-            end = found.end() + int(found[1])
-            words = words[: found.start()] + b"BODY[] NIL" + words[end:]
-        service.say(words)
+    words = service.unsay()
+    service.say(earlier)
+    found = re.search(rb"BODY\[\] \{(\d+)\}\r\n", words) if is_text(command) else None
+    if found:
+        end = found.end() + int(found[1])
+        words = words[: found.start()] + b"BODY[] NIL" + words[end:]
+    service.say(words)
 
 
 async def alert(service: FaultyImap, command: Command, fault: Fault) -> None:

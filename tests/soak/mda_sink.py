@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from mailhaul.flows.channel import STATUS_UNKNOWN
 from mailhaul.flows.requests import OpenFailed
 from mailhaul.flows.serve.smtp import Received
 from mailhaul.runtimes.simulated import Ran
@@ -23,6 +24,7 @@ STATUSES = {
     "exit 127": 127,
     "killed MDA": -signal.SIGKILL,
     "crashed MDA": -signal.SIGSEGV,
+    "nobody knows": STATUS_UNKNOWN,
 }
 DELIVERS = frozenset({"delivered, exit 75", "slow MDA", "hanging MDA"})
 

@@ -128,6 +128,7 @@ def rename_sink(world: World, fault: Fault) -> None:
 
 def rename_account(world: World, fault: Fault) -> None:
     """Let the user write down the same account in another way."""
+    world.renamed = True
     world.account_name = f"{world.scenario.source} joe@server{fault.amount % 3}"
 
 

@@ -32,10 +32,14 @@ class FaultyPop3(Pop3Service):
     def __init__(self, channel: Channel[Pop3Server], world: World) -> None:
         # USER and PASS: to derive a key for SCRAM would take as long as the rest of a poll.
         without = {b"SASL"} | ({b"UIDL"} if world.scenario.uids == "none" else set())
+        self._expires = world.scenario.quirk == "EXPIRE 0"
+        if self._expires:
+            without.add(b"TOP")
         wrong = Misbehaviour(without=without)
         super().__init__(channel, world.maildrop, LOGINS, None, wrong, b"<1@source>")
         self.world = world
         self._cut: set[object] = set()
+        self._retrieved: set[int] = set()
         self._quirk = world.quirk or Quirk("none")
         speak_as(channel.machine, self._quirk)
 
@@ -58,8 +62,19 @@ class FaultyPop3(Pop3Service):
     async def obey(self, heard: Any) -> None:
         """Do and answer what was asked, as usual."""
         await super()._answer(heard)
+        if isinstance(heard, Retrieve):
+            self._retrieved.add(heard.number)
         if isinstance(heard, Uidl) and self.world.scenario.quirk == "a number without id":
-            self.say(re.sub(rb"(?m)^1 \S+\r\n", b"1\r\n", self.unsay()))
+            self.say(re.sub(rb"(?m)^1 \S+\r\n", b"1\r\n", self.unsay(), count=1))
+
+    def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
+        expiry = ((b"EXPIRE", b"0"),) if self._expires else ()
+        return (*super()._announced(), *expiry)
+
+    def _update(self) -> None:
+        if self._expires:
+            self._deleted |= self._retrieved
+        super()._update()
 
     def say(self, words: bytes) -> None:
         """Send bytes as they are."""
@@ -106,13 +121,17 @@ async def break_off(service: FaultyPop3, command: Command, fault: Fault) -> None
 
 async def cut_short(service: FaultyPop3, command: Command, fault: Fault) -> None:
     """End a text early, in good form, the first time that it is asked for."""
+    earlier = service.unsay()
     await service.obey(command)
+    answer = service.unsay()
+    service.say(earlier)
     whole = isinstance(command, Retrieve) or (isinstance(command, Top) and command.lines)
     if whole and command not in service._cut:
         service._cut.add(command)
-        head, separator, text = service.unsay().partition(b"\r\n")
+        head, separator, text = answer.partition(b"\r\n")
         lines = text.removesuffix(b".\r\n").splitlines(keepends=True)
-        service.say(head + separator + b"".join(lines[: fault.amount % 3]) + b".\r\n")
+        answer = head + separator + b"".join(lines[: fault.amount % 3]) + b".\r\n"
+    service.say(answer)
 
 
 async def pretend(service: FaultyPop3, command: Command, fault: Fault) -> None:

@@ -84,6 +84,7 @@ IMAP = {
 POP3 = {
     "TOP cut": Quirk("TOP gives the header, whatever is asked for"),
     "dots not stuffed": Quirk("a dot line ends the text", stuff_no_dots, hides=has_dot_line),
+    "EXPIRE 0": Quirk("what was asked for by RETR is gone with QUIT, and there is no TOP"),
     "no CAPA": Quirk("CAPA is refused, and the line closed", closes=frozenset({"Capa"})),
     "a number without id": Quirk("UIDL names no id for one message"),
 }

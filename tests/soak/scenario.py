@@ -71,6 +71,9 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         uids = random.choice(("alike", "alike" if "keep" in options else "none"))
     faults = draw_faults(random, possible(source, sink))
     quirk = random.choice(("", *QUIRKS[source])) if random.random() < 0.4 else ""
+    if quirk == "a number without id" and "keep" in options:
+        # What cannot be remembered is not fetched then.
+        quirk = ""
     return Scenario(
         seed,
         source,

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.page import SqlitePage
-from mailhaul.adapters.sinks import bsmtp, maildir
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.sinks import bsmtp, maildir, mda
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
 from mailhaul.adapters.sinks.maildir import MaildirSink
+from mailhaul.adapters.sources import imap_texts
 from mailhaul.adapters.sources.imap import ImapSource
+from mailhaul.adapters.sources.pop3 import Pop3Source
+from mailhaul.adapters.sources.pop3_texts import Measure
+from mailhaul.flows import debts, visit
 from mailhaul.flows.account import Action
 from mailhaul.flows.ferry import Ferry, Unanswered
-from mailhaul.flows.outcome import Outcome, Verdict
-from mailhaul.flows.source import Arrived, Arriving, Complete, Part
+from mailhaul.flows.ledger import Page, Pending
+from mailhaul.flows.outcome import Failures, Outcome, Verdict
+from mailhaul.flows.source import Arrived, Arriving, Complete, Listed, Part, Uid
+from mailhaul.flows.visit import Visit
 from mailhaul.protocols.errors import ProtocolError
 
+from . import mda_sink, quirks, world
 from .disk import Disk, File
 from .kinds import possible
 from .run import SeedFailed, Summary, run_seed
@@ -167,3 +176,121 @@ def test_a_mailbox_file_that_is_not_cut_back_shows_within_3000_seeds(
 ) -> None:
     monkeypatch.setattr(Disk, "ftruncate", lambda disk, file, size: None)
     assert "copies too many" in complaint_within(3000, "mbox")
+
+
+def test_a_status_that_nobody_knows_and_counts_as_0_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mda, "STATUS_UNKNOWN", 0)
+    monkeypatch.setitem(mda_sink.STATUSES, "nobody knows", 0)
+    assert LOSS.search(complaint_within(3000, "mda"))
+
+
+def test_nothing_that_counts_as_a_text_shows_within_1000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever an IMAP server sends for a text is one."""
+    monkeypatch.setattr(imap_texts, "objection", lambda now, earlier: "")
+    assert re.search("delivered and never sent", complaint_within(1000))
+
+
+def test_half_a_text_that_counts_as_whole_shows_within_1000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever comes over POP3 before a lone dot is a text."""
+    monkeypatch.setattr(Measure, "doubt", lambda self, announced: "")
+    assert "delivered and never sent" in complaint_within(1000)
+
+
+def test_what_a_server_deletes_when_it_was_read_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """QUIT is said although something that was read is to stay (EXPIRE 0)."""
+    send = Pop3Source._send_waiting
+
+    def forget_risk(self: Pop3Source) -> None:
+        send(self)
+        self._at_risk.clear()
+
+    monkeypatch.setattr(Pop3Source, "_send_waiting", forget_risk)
+    assert LOSS.search(complaint_within(3000))
+
+
+def test_a_deletion_from_memory_alone_shows_within_20000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """UID and size are enough, whatever the header says."""
+    monkeypatch.setattr(debts, "fingerprint", lambda header: b"")
+    monkeypatch.setattr(visit, "match", without_headers)
+    assert LOSS.search(complaint_within(20_000))
+
+
+def without_headers(
+    row: Pending, sizes: Mapping[Uid, int], headers: Mapping[Uid, bytes], *, reuses_uids: bool
+) -> debts.Match:
+    """Compare as version 0.1 did."""
+    size = sizes.get(row.uid, -1)
+    if size == row.size:
+        return debts.Match.SAME
+    return debts.Match.UNKNOWN if size == 0 else debts.Match.OTHER
+
+
+def test_a_flush_of_what_this_poll_has_read_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flush = Visit._flush
+
+    async def flush_what_is_old_now(self: Visit, page: Page, old: Sequence[Listed]) -> None:
+        await flush(self, page, await self._source.old())
+
+    monkeypatch.setattr(Visit, "_flush", flush_what_is_old_now)
+    assert LOSS.search(complaint_within(3000))
+
+
+def test_a_size_of_the_text_in_place_of_the_listing_s_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a listing tells other sizes, what is under way is thrown away at each poll."""
+    reject = SqlitePage.reject
+
+    def note_another(self: SqlitePage, uid: Uid, size: int, *rest: Any) -> Failures:
+        return reject(self, uid, size - quirks.LIE, *rest)
+
+    monkeypatch.setattr(SqlitePage, "reject", note_another)
+    assert "copies too many" in complaint_within(3000)
+
+
+def test_what_was_seen_by_one_sink_alone_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = SqliteLedger.page
+
+    def by_sink(
+        self: SqliteLedger, account: str, sink: str, mailbox: str, uidvalidity: int
+    ) -> SqlitePage:
+        return page(self, f"{account} {sink}", sink, mailbox, uidvalidity)
+
+    monkeypatch.setattr(SqliteLedger, "page", by_sink)
+    monkeypatch.setattr(SqliteLedger, "relatives", lambda *key: [])
+    assert "copies too many" in complaint_within(3000)
+
+
+def test_an_account_that_is_only_what_it_is_called_shows_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SqliteLedger, "relatives", lambda *key: [])
+    assert "copies too many" in complaint_within(3000)
+
+
+def test_a_mailbox_without_a_lock_shows_within_1000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(world.Lock, "acquire", lambda self: True)
+    assert "copies too many" in complaint_within(1000)
+
+
+def test_names_of_offers_that_are_not_synced_show_within_3000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MaildirSink, "finds_offers", False)
+    assert "copies too many" in complaint_within(3000, "maildir")

@@ -144,7 +144,11 @@ class World:
         self.steps = 0
         self.complaint = ""
         # Without unique ids nobody can tell what was delivered already.
-        self.copies_allowed = 0 if scenario.uids == "good" else ALL_AGAIN
+        nameless = scenario.uids != "good" or scenario.quirk == "a number without id"
+        self.copies_allowed = ALL_AGAIN if nameless else 0
+        if nameless and scenario.quirk == "dots not stuffed":
+            # Each session ends without QUIT, and nobody can tell what it has delivered.
+            self.copies_allowed = ALL
         self.faults = Faults()
         self.struck: Counter[str] = Counter()
         self.events: list[Event] = []
@@ -155,6 +159,7 @@ class World:
         self.sizes: dict[int, int] = {}
         self.sink_name = "sink"
         self.account_name = f"{scenario.source} joe@server"
+        self.renamed = False
         self.quirk = QUIRKS[scenario.source].get(scenario.quirk)
         self.others = Others(self)
         self.inbox = WatchedMailbox(scenario.texts, self.check_gone)
@@ -194,10 +199,13 @@ class World:
 
     def _excused_by_maildir(self, fault: Fault, copies: int) -> int:
         """A Maildir shows by its name what was delivered just before a kill."""
+        if fault.name == "another sink name":
+            # A Maildir of another name is another one.
+            return copies
         if fault.at in TEXTS:
             # But a name is forgotten where the message could not be read once more.
             return copies + 1
-        return 0 if copies == 1 else copies
+        return 0 if copies == 1 or fault.name == "power loss" else copies
 
     def act(self, fault: Fault) -> Callable[..., Any]:
         """Return what does a fault."""
@@ -211,8 +219,8 @@ class World:
         """Poll with faults, then without them until nothing is new. Raises Broken."""
         for drawn in self.scenario.faults:
             self.poll(drawn)
-        forever = {"keep", "fetchall"} <= self.scenario.options.keys()
-        for _ in range(3 if forever else SETTLING):
+        forever = {"keep", "fetchall"} <= self.scenario.options.keys() or self.unreadable
+        for _ in range((3 if not self.unreadable else SETTLING) if forever else SETTLING):
             self.poll_in_peace()
             if not self.read:
                 break
@@ -228,8 +236,13 @@ class World:
     def poll_in_peace(self) -> None:
         """Poll once without faults: that goes well, whatever was before."""
         code = self.poll([])
-        if code not in GOOD:
+        if code not in GOOD and not self.unreadable:
             raise Broken(f"nothing went wrong, and the poll ended with {code!r}: {self.complaint}")
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether there is mail that this server can never give."""
+        return self.quirk is not None and any(map(self.quirk.hides, self.known))
 
     def poll(self, drawn: list[Fault]) -> ExitCode | None:
         """Poll once; a kill ends it with None."""
@@ -504,6 +517,9 @@ class World:
         """All mail is where it belongs, unless others have dealt with it."""
         if forever and "fetchlimit" in self.scenario.options:
             return
+        if self.unreadable and self.scenario.uids != "good":
+            # What cannot be named cannot be put last either.
+            return
         excused = self.others.touched | self.others.hidden | self.oversized()
         if self.quirk:
             excused |= set(filter(self.quirk.hides, self.known))
@@ -523,6 +539,9 @@ class World:
         # flagged under a UID that is gone.
         flagged = {m.text for m in self.inbox.messages if rb"\Deleted" in m.flags}
         not_ours = self.others.touched | self.others.hidden
-        entangled = not self.scenario.capabilities and bool(flagged & not_ours)
+        cannot = not self.scenario.capabilities or self.scenario.quirk == "no UID EXPUNGE"
+        entangled = cannot and bool(flagged & not_ours)
+        # What was flagged for an account that is called otherwise now stays flagged.
+        entangled |= self.renamed and bool(flagged)
         # Of a server that says that it has deleted what it has not, nobody asks again.
         return entangled or self.copies_allowed >= ALL

@@ -7,6 +7,7 @@ has refused a login, so that the next try need not wait as long as after one.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -81,6 +82,8 @@ class Asking:
         try:
             descriptor = open_file(path, pipe=True)
             try:
+                if os.fstat(descriptor).st_size > LONGEST:
+                    raise OSError(errno.EFBIG, f"more than {LONGEST} octets", path)
                 return self._read(descriptor)
             finally:
                 os.close(descriptor)

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 def seen_uids(data: bytes, user: str, host: str) -> list[bytes]:
     """Return the unique ids that stand there for an account; names are the same in any case."""
-    wanted = (_folded(user.encode("utf-8", "surrogateescape")), _folded(host.encode("utf-8")))
+    wanted = (
+        _folded(user.encode("utf-8", "surrogateescape")),
+        _folded(host.encode("utf-8", "surrogateescape")),
+    )
     return [uid for name, server, uid in entries(data) if (name, server) == wanted]
 
 

@@ -79,6 +79,22 @@ class SqlitePage:
         )
         return Compared(new, changed, len(listed) - len(new))
 
+    def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the fingerprints of those of these that were seen and have one."""
+        found: dict[Uid, bytes] = {}
+
+        def look(db: sqlite3.Connection) -> None:
+            for some in in_parts(uids):
+                rows = db.execute(
+                    "SELECT uid, fingerprint FROM seen"  # noqa: S608
+                    f" WHERE mailbox = ? AND fingerprint <> x'' AND uid IN ({marks(some)})",
+                    (self._mailbox, *some),
+                )
+                found.update(dict(rows.fetchall()))
+
+        self._ledger.write(look)
+        return found
+
     def count_seen(self) -> int:
         """Return how many messages were seen and not yet forgotten."""
         query = "SELECT count(*) FROM seen WHERE mailbox = ?"

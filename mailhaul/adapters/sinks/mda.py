@@ -288,7 +288,8 @@ class MdaDelivery:
             reason = f"MDA ended, and nobody can tell with which status{said(program)}"
             return Outcome(Verdict.REFUSED, reason)
         if status < 0:
-            return Outcome(Verdict.POSTPONED, f"MDA died of signal {-status}{said(program)}")
+            # It may have delivered: counted as the message's own failure, copies have an end.
+            return Outcome(Verdict.REFUSED, f"MDA died of signal {-status}{said(program)}")
         name = f" ({NAMES[status]})" if status in NAMES else ""
         for_good = status not in NOT_ABOUT_THE_MESSAGE
         verdict = Verdict.REFUSED if for_good else Verdict.POSTPONED

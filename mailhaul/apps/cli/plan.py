@@ -241,6 +241,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         check_only=check,
         retrieve_error=OnRetrieveError(settings.retrieve_error),
         policy=policy,
+        by_ledger=settings.fetchread and kind_of(settings) == "imap",
     )
 
 
@@ -253,7 +254,12 @@ def name_of(settings: AccountSettings) -> str:
         place = settings.pollname
     if settings.plugin is not None and "%h" not in settings.plugin:
         place = f"{place}: {' '.join(settings.plugin.split())}"
-    return account_name(kind_of(settings), settings.remote_user, settings.host, port, place)
+    try:
+        host = ascii_host(settings.host)
+    except BadHostName:
+        # Its own fault is told where it is looked up.
+        host = settings.host
+    return account_name(kind_of(settings), settings.remote_user, host, port, place)
 
 
 def plan(

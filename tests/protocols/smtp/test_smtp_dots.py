@@ -42,7 +42,7 @@ def read(*chunks: bytes) -> tuple[bytes, bytes | None]:
 
 def normal(text: bytes) -> bytes:
     """The model: one line end at a time."""
-    return re.sub(rb"\r\n|\r|\n", b"\r\n", text)
+    return re.sub(rb"\r?\r?\n|\r", b"\r\n", text)
 
 
 def model_of_writing(text: bytes) -> bytes:
@@ -73,7 +73,7 @@ def model_of_reading(wire: bytes) -> tuple[bytes, bytes | None]:
         (b"a\r\n", b"a\r\n.\r\n"),
         (b"a\n", b"a\r\n.\r\n"),
         (b"a\r", b"a\r\n.\r\n"),
-        (b"\r\r\n", b"\r\n\r\n.\r\n"),
+        (b"\r\r\n", b"\r\n.\r\n"),
         (b".", b"..\r\n.\r\n"),
         (b"..\r\n.x\r\n", b"...\r\n..x\r\n.\r\n"),
         (b"\n\r", b"\r\n\r\n.\r\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -152,7 +153,7 @@ def introduced(extensions: Mapping[bytes, bytes], lmtp: bool = False, seed: int 
 
 
 def stored(chunks: Sequence[bytes]) -> bytes:
-    text = b"".join(chunks).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    text = re.sub(rb"\r?\r?\n|\r", b"\r\n", b"".join(chunks))
     return text if not text or text.endswith(b"\r\n") else text + b"\r\n"
 
 
