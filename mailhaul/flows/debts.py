@@ -66,6 +66,7 @@ def match(
     if known and size != row.size:
         return Match.OTHER
     if row.fingerprint and reuses_uids:
-        # Its size alone shows nothing: it is fetched again rather than deleted unread.
-        return Match.OTHER
+        # Its size alone shows nothing. If the server never shows more, it is fetched again rather
+        # than deleted unread.
+        return Match.UNKNOWN if row.tries < MOST_TRIES else Match.OTHER
     return Match.SAME if known else Match.UNKNOWN

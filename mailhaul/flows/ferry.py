@@ -167,6 +167,10 @@ class Ferry:
         except PollFailed:
             await self._save_verdicts()
             raise
+        finally:
+            if self._unanswered:
+                # Only a poll that was cancelled has not heard its verdict.
+                self._unanswered.delivery.let_go()
 
     async def _ask_ahead(self) -> None:
         """Ask for the next messages once half of those asked for have come.
@@ -268,6 +272,9 @@ class Ferry:
         except Exception:
             await delivery.abandon()
             raise
+        except BaseException:
+            delivery.let_go()
+            raise
         await self._hand_over(message, delivery, packer, arrived)
 
     async def _hand_over(
@@ -347,7 +354,11 @@ class Ferry:
             return
         # A verdict that cannot be had is asked for once only.
         last, self._unanswered = self._unanswered, None
-        outcome = await last.delivery.outcome()
+        try:
+            outcome = await last.delivery.outcome()
+        except BaseException:
+            last.delivery.let_go()
+            raise
         await self._record(last, outcome)
         if len(self._accepted) >= self._batch:
             await self._settle()

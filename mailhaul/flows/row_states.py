@@ -113,6 +113,7 @@ move(postponed, Life.forget, gone)
 
 move(quarantined, Life.retry, refused)
 move(quarantined, Life.drop, accepted)
+move(quarantined, Life.unreadable, quarantined)
 move(quarantined, Life.delete_unread, accepted)
 move(quarantined, Life.mark_seen, seen)
 move(quarantined, Life.forget, gone)
@@ -120,6 +121,8 @@ move(quarantined, Life.forget, gone)
 # Whoever accepted it before: under fetchall and keep it is offered again.
 move(accepted, Life.offer, offered)
 move(accepted, Life.accept, accepted)
+# It was asked for before it was accepted.
+move(accepted, Life.unreadable, accepted)
 move(accepted, Life.delete_unread, accepted)
 move(accepted, Life.mark_seen, seen)
 move(accepted, Life.forget, gone)

@@ -60,6 +60,10 @@ class Delivery(Protocol):
         """Make sure that what was fed is never accepted."""
         ...
 
+    def let_go(self) -> None:
+        """Close what is open, without waiting: the poll was cancelled."""
+        ...
+
 
 class Declined:
     """A delivery that never begins: the verdict was known before the sink was asked."""
@@ -87,6 +91,9 @@ class Declined:
 
     async def abandon(self) -> None:
         """Nothing was begun."""
+
+    def let_go(self) -> None:
+        """Nothing is open."""
 
 
 class Sink(Protocol):

@@ -129,10 +129,14 @@ class Visit:
             await source.finish()
         if more:
             return True
+        others_there = False
         if pending or source.expunges_all:
-            await self._settle_debts(page, pending)
+            others_there = await self._settle_debts(page, pending)
         if old:
             await self._flush(page, old)
+        if others_there:
+            # What has the UID of a message that was accepted is new, and not yet fetched.
+            return True
         in_doubt = source.in_sessions and (fetch or pending or old)
         if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
             # A session that dies of them must not take along what is to be deleted in this one.
@@ -326,15 +330,20 @@ class Visit:
 
     # Deleting
 
-    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> None:
-        """Ask for what an earlier poll did not come to: only for messages shown to be the same."""
+    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> bool:
+        """Ask for what an earlier poll did not come to: only for messages shown to be the same.
+
+        Return whether other messages have UIDs of some of them.
+        """
+        others_there = False
         if self._source.expunges_all:
             # What this poll has flagged goes with it, or nothing does.
             pending = await Note(page.pending)
         for share in shares(pending, expunges_all=self._source.expunges_all):
             if self._stopping():
-                return
-            due = await self._shown_to_be_same(page, share)
+                break
+            due, found_others = await self._shown_to_be_same(page, share)
+            others_there |= found_others
             for action in Action:
                 uids = [row.uid for row in due if row.action is action]
                 if uids:
@@ -344,9 +353,14 @@ class Visit:
                     self._source.perform(action, uids)
                     await self._source.finish()
                     await self._note_confirmed(page, action)
+        return others_there
 
-    async def _shown_to_be_same(self, page: Page, rows: Sequence[Pending]) -> Sequence[Pending]:
-        """Return the rows whose messages are there still; forget those whose messages are not."""
+    async def _shown_to_be_same(
+        self, page: Page, rows: Sequence[Pending]
+    ) -> tuple[Sequence[Pending], bool]:
+        """Return the rows whose messages are there still, and whether other messages are in place
+        of some; forget those whose messages are not there.
+        """
         source = self._source
         sizes = await source.sizes([row.uid for row in rows])
         headers = await source.headers([r.uid for r in rows if r.uid in sizes and r.fingerprint])
@@ -354,7 +368,11 @@ class Visit:
         gone = [row.uid for row, what in found if what is Match.OTHER]
         if gone:
             await Note(lambda: page.forget(gone))
-        return [row for row, what in found if what is Match.SAME]
+        unknown = [row.uid for row, what in found if what is Match.UNKNOWN]
+        if unknown:
+            await Note(lambda: page.try_again(unknown, 1))
+        same = [row for row, what in found if what is Match.SAME]
+        return same, any(uid in sizes for uid in gone)
 
     async def _skip(self, page: Page, choice: Choice) -> None:
         """Leave what is too large, or delete it unread where the user asked for that."""

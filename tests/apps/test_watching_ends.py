@@ -55,6 +55,7 @@ def test_what_comes_while_the_program_ends_is_left_for_the_next_one(
 
     class Settings:
         append = None
+        keep = False
         folders = ("INBOX",)
 
     settings: Any = Settings()

@@ -197,6 +197,9 @@ class Shelved:
     async def abandon(self) -> None:
         self.shelf.world.log.append(("abandon", self.number))
 
+    def let_go(self) -> None:
+        self.shelf.world.log.append(("let go", self.number))
+
 
 class Rows:
     """A ledger page whose rows survive a kill."""

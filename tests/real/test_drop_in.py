@@ -201,16 +201,12 @@ def services(scratch: Path, certificates: Certificates) -> Iterator[DovecotServi
 @pytest.mark.parametrize("protocol", ["POP3", "IMAP"])
 @pytest.mark.parametrize("options", COMBINED)
 def test_both_leave_the_same_at_the_server(
-    request: pytest.FixtureRequest,
     services: DovecotServices,
     exim: Exim,
     tmp_path: Path,
     protocol: str,
     options: str,
 ) -> None:
-    if protocol == "IMAP" and {"keep", "flush"} <= {*options.split()} and "fetchall" not in options:
-        why = "what this poll has marked as read counts as old"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     stage = Stage(services, exim, tmp_path)
     expected = stage.play(theirs, options, (), protocol=protocol)
     found = stage.play(ours, options, (), protocol=protocol)

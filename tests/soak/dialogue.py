@@ -137,8 +137,10 @@ DIALOGUE = {
         EVERYWHERE,
         lose_answer,
     ),
-    "swallowed answer": Kind("the server does it and never says so", IN_TURN, swallow_answer),
-    "silence": Kind("the server does nothing for an hour", EVERYWHERE, fall_silent),
+    "swallowed answer": Kind(
+        "the server does it and never says so", IN_TURN, swallow_answer, deafens=True
+    ),
+    "silence": Kind("the server does nothing for an hour", EVERYWHERE, fall_silent, deafens=True),
     "slow": Kind("the server takes some seconds", EVERYWHERE, be_slow),
     "late": Kind(
         "the server does it when nobody waits any more", EVERYWHERE, be_late, deafens=True
@@ -148,7 +150,7 @@ DIALOGUE = {
     "endless line": Kind("a line of 200,000 octets comes first", ANSWERED, never_end_a_line),
     "half an answer": Kind("the line breaks in the middle of the answer", ANSWERED, say_half),
     "half an answer, silence": Kind(
-        "the server stops in the middle of the answer", ANSWERED, say_half_and_wait
+        "the server stops in the middle of the answer", ANSWERED, say_half_and_wait, deafens=True
     ),
     "answer twice": Kind("the same answer comes twice", TAGGED, say_it_twice, ALL),
     "bare line feeds": Kind("the lines of the answer end in LF only", IN_LINES, drop_returns),

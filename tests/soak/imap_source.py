@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Sleep
 from mailhaul.flows.serve.imap import Hangup, ImapService
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import Command, UidFetch, UidStore
@@ -56,6 +57,8 @@ class FaultyImap(ImapService):
         if fault is None:
             await self.obey(command)
         else:
+            # What was said before is on its way.
+            await Sleep(0)
             await self.world.act(fault)(self, command, fault)
 
     async def obey(self, heard: Any) -> None:

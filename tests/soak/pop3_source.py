@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Sleep
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Message
 from mailhaul.flows.serve.pop3 import Hangup, Misbehaviour, Pop3Service
@@ -32,6 +33,7 @@ class FaultyPop3(Pop3Service):
     def __init__(self, channel: Channel[Pop3Server], world: World) -> None:
         # USER and PASS: to derive a key for SCRAM would take as long as the rest of a poll.
         without = {b"SASL"} | ({b"UIDL"} if world.scenario.uids == "none" else set())
+        self._told = False
         self._expires = world.scenario.quirk == "EXPIRE 0"
         if self._expires:
             without.add(b"TOP")
@@ -54,6 +56,8 @@ class FaultyPop3(Pop3Service):
         if fault is None:
             await self.obey(command)
         else:
+            # What was said before is on its way.
+            await Sleep(0)
             await self.world.act(fault)(self, command, fault)
 
     def _uid(self, message: Message) -> bytes:
@@ -68,11 +72,13 @@ class FaultyPop3(Pop3Service):
             self.say(re.sub(rb"(?m)^1 \S+\r\n", b"1\r\n", self.unsay(), count=1))
 
     def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
+        self._told = True
         expiry = ((b"EXPIRE", b"0"),) if self._expires else ()
         return (*super()._announced(), *expiry)
 
     def _update(self) -> None:
-        if self._expires:
+        # What nobody was told of cannot be guarded against.
+        if self._expires and self._told:
             self._deleted |= self._retrieved
         super()._update()
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Sleep
 from mailhaul.flows.serve.smtp import SmtpService
 from mailhaul.protocols.smtp.commands import Bdat, EndOfData, Heard
 from mailhaul.protocols.smtp.events import Reply
@@ -43,6 +44,8 @@ class FaultySmtp(SmtpService):
             if fault is None:
                 await self.obey(heard)
             else:
+                # What was said before is on its way.
+                await Sleep(0)
                 await self.world.act(fault)(self, heard, fault)
         except Gone:
             return False
@@ -139,8 +142,8 @@ FAULTS = {
     "553": Kind("refused: no such name", ENVELOPE, replying(553)),
     "554": Kind("refused: the transaction failed", STEPS, replying(554)),
     "250 for 354": Kind("no permission, though it sounds good", ("smtp Data",), replying(250)),
-    "354 for 250": Kind("go ahead, where nothing can follow", STEPS, replying(354)),
-    "unknown code": Kind("a code of no known class", COMMANDS, replying(699)),
+    "354 for 250": Kind("go ahead, where nothing can follow", STEPS, replying(354), 1),
+    "unknown code": Kind("a code of no known class", COMMANDS, replying(699), 1),
     "one refused": Kind("LMTP: a recipient is refused", ("smtp EndOfData",), serving_some(550)),
     "one put off": Kind("LMTP: a recipient is put off", ("smtp EndOfData",), serving_some(452)),
     "too soon": Kind("the verdict comes before the text", ("smtp Data",), speak_too_soon, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -31,21 +31,32 @@ from . import mda_sink, quirks, world
 from .disk import Disk, File
 from .kinds import possible
 from .run import SeedFailed, Summary, run_seed
-from .scenario import draw_scenario
+from .scenario import Scenario, draw_scenario
 
 LOSS = re.compile("lost: |never accepted|not delivered in the end")
 
 
-def complaint_within(seeds: int, sink: str = "") -> str:
-    """Run seeds until one fails, those of one sink only if asked; return what it says."""
+def complaint_within(
+    seeds: int, sink: str = "", where: Callable[[Scenario], bool] = lambda scenario: True
+) -> str:
+    """Run seeds until one fails, those of one sink only if asked; return what it says.
+
+    Of rare troubles ``where`` picks the scenarios that have them.
+    """
     for seed in range(1, seeds + 1):
-        if sink and draw_scenario(seed, possible).sink != sink:
+        scenario = draw_scenario(seed, possible)
+        if (sink and scenario.sink != sink) or not where(scenario):
             continue
         try:
             run_seed(seed, Summary())
         except SeedFailed as failure:
             return str(failure)
     return f"{seeds} seeds have shown nothing"
+
+
+def has(name: str) -> Callable[[Scenario], bool]:
+    """Return what picks scenarios in which a fault of this kind is drawn."""
+    return lambda scenario: any(fault.name == name for poll in scenario.faults for fault in poll)
 
 
 def test_a_delete_before_the_sink_accepts_shows_within_20_seeds(
@@ -106,7 +117,8 @@ def test_a_file_that_is_not_synced_shows_within_3000_seeds(
             fsync(self, descriptor)
 
     monkeypatch.setattr(Disk, "fsync", folders_only)
-    assert "delivered and never sent" in complaint_within(3000, "maildir")
+    found = complaint_within(3000, "maildir")
+    assert "delivered and never sent" in found or LOSS.search(found)
 
 
 def test_a_verdict_that_nobody_gave_shows_within_100_seeds(
@@ -167,8 +179,10 @@ def test_an_append_that_is_repeated_blindly_shows_within_2000_seeds(
 def test_a_batch_that_is_added_to_behind_half_a_message_shows_within_6000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bsmtp, "mend", lambda file, size: size)
-    assert LOSS.search(complaint_within(6000, "bsmtp"))
+    monkeypatch.setattr(
+        bsmtp, "whole_size", lambda path, file: vars(bsmtp)["os"].fstat(file).st_size
+    )
+    assert re.search("lost: |too many|never accepted", complaint_within(6000, "bsmtp"))
 
 
 def test_a_mailbox_file_that_is_not_cut_back_shows_within_3000_seeds(
@@ -191,7 +205,7 @@ def test_nothing_that_counts_as_a_text_shows_within_1000_seeds(
 ) -> None:
     """Whatever an IMAP server sends for a text is one."""
     monkeypatch.setattr(imap_texts, "objection", lambda now, earlier: "")
-    assert re.search("delivered and never sent", complaint_within(1000))
+    assert re.search("delivered and never sent|a part of no message", complaint_within(1000))
 
 
 def test_half_a_text_that_counts_as_whole_shows_within_1000_seeds(
@@ -216,13 +230,12 @@ def test_what_a_server_deletes_when_it_was_read_shows_within_3000_seeds(
     assert LOSS.search(complaint_within(3000))
 
 
-def test_a_deletion_from_memory_alone_shows_within_20000_seeds(
+def test_a_deletion_from_memory_alone_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """UID and size are enough, whatever the header says."""
-    monkeypatch.setattr(debts, "fingerprint", lambda header: b"")
     monkeypatch.setattr(visit, "match", without_headers)
-    assert LOSS.search(complaint_within(20_000))
+    assert LOSS.search(complaint_within(200_000, where=has("UIDL used again")))
 
 
 def without_headers(
@@ -272,25 +285,25 @@ def test_what_was_seen_by_one_sink_alone_shows_within_3000_seeds(
 
     monkeypatch.setattr(SqliteLedger, "page", by_sink)
     monkeypatch.setattr(SqliteLedger, "relatives", lambda *key: [])
-    assert "copies too many" in complaint_within(3000)
+    assert "copies too many" in complaint_within(3000, where=has("another sink name"))
 
 
 def test_an_account_that_is_only_what_it_is_called_shows_within_3000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(SqliteLedger, "relatives", lambda *key: [])
-    assert "copies too many" in complaint_within(3000)
+    assert "copies too many" in complaint_within(3000, where=has("another account name"))
 
 
-def test_a_mailbox_without_a_lock_shows_within_1000_seeds(
+def test_a_mailbox_without_a_lock_shows_within_3000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(world.Lock, "acquire", lambda self: True)
-    assert "copies too many" in complaint_within(1000)
+    assert "copies too many" in complaint_within(3000, where=lambda scenario: scenario.second)
 
 
-def test_names_of_offers_that_are_not_synced_show_within_3000_seeds(
+def test_names_of_offers_that_are_not_synced_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MaildirSink, "finds_offers", False)
-    assert "copies too many" in complaint_within(3000, "maildir")
+    assert "copies too many" in complaint_within(60_000, "maildir", has("power loss"))

@@ -144,7 +144,9 @@ class World:
         self.steps = 0
         self.complaint = ""
         # Without unique ids nobody can tell what was delivered already.
-        nameless = scenario.uids != "good" or scenario.quirk == "a number without id"
+        # Without TOP nothing can be shown to be what was accepted.
+        nameless = scenario.uids != "good"
+        nameless |= scenario.quirk in {"a number without id", "EXPIRE 0"}
         self.copies_allowed = ALL_AGAIN if nameless else 0
         if nameless and scenario.quirk == "dots not stuffed":
             # Each session ends without QUIT, and nobody can tell what it has delivered.
@@ -543,5 +545,7 @@ class World:
         entangled = cannot and bool(flagged & not_ours)
         # What was flagged for an account that is called otherwise now stays flagged.
         entangled |= self.renamed and bool(flagged)
+        # What cannot be shown to be what was accepted waits.
+        entangled |= self.scenario.quirk == "EXPIRE 0"
         # Of a server that says that it has deleted what it has not, nobody asks again.
         return entangled or self.copies_allowed >= ALL

@@ -26,6 +26,8 @@ MAX_REASON = 500
 """Characters of a reason that are kept."""
 PART = 500
 """UIDs in one statement."""
+KEPT = {accepted.name, quarantined.name}
+"""States in which it does not matter any more whether a message can be read."""
 UPON = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -251,6 +253,8 @@ class SqlitePage:
         def note(db: sqlite3.Connection) -> Failures:
             row = self._row(db, uid, size)
             state = after(row.state, Life.unreadable)
+            if state in KEPT:
+                return Failures(row.tries, 0)
             return self._fail(db, row, state, why, row.recipients, counted=True)
 
         return self._ledger.write(note)
@@ -289,7 +293,7 @@ class SqlitePage:
         """Return what this sink was offered in earlier polls and did not accept."""
         rows = self._ledger.write(
             lambda db: db.execute(
-                "SELECT uid, size, CASE WHEN tried > since THEN tried ELSE 0 END, state = ?"
+                "SELECT uid, size, CASE WHEN tried <> since THEN tried ELSE 0 END, state = ?"
                 " FROM message WHERE mailbox = ? AND sink = ? AND state <> ?",
                 (quarantined.name, self._mailbox, self._sink, accepted.name),
             ).fetchall()

@@ -185,11 +185,14 @@ class MaildirDelivery:
         """
         number = 1
         while there := self._there(self._name(number)):
-            # A reader may move it meanwhile from new to cur: then it is looked for once more.
-            with suppress(FileNotFoundError):
+            try:
                 if is_same_message(self._tmp, there):
                     return self._name(number), there
                 number += 1
+            except FileNotFoundError:
+                # A reader may move it meanwhile from new to cur: then it is looked for once more.
+                if not os.path.lexists(self._tmp):
+                    raise
         return self._name(number), ""
 
     def _accept(self) -> None:
@@ -212,6 +215,10 @@ class MaildirDelivery:
         if self._verdict is None:
             await Call(self._remove)
             self._verdict = Outcome(Verdict.POSTPONED, "the message was given up")
+
+    def let_go(self) -> None:
+        """Close what is open, without waiting."""
+        self._close()
 
     def _remove(self) -> None:
         self._close()

@@ -306,6 +306,10 @@ class MdaDelivery:
         """Forget the spool: no process has seen it."""
         self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
 
+    def let_go(self) -> None:
+        """Close what is open, without waiting."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
+
     def _conclude(self, verdict: Outcome) -> None:
         self._verdict = self._verdict or verdict
         if self._spool >= 0:

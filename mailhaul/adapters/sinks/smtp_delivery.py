@@ -250,6 +250,9 @@ class SmtpDelivery:
         if self._verdict is None or self._sink.in_text:
             await self._sink.drop("the message was given up")
 
+    def let_go(self) -> None:
+        """Nothing is open but the connection, which the runtime closes."""
+
     async def _until(self, met: Callable[[], bool]) -> None:
         """Wait until something is met, or the verdict is known."""
         self._sink.hear()

@@ -129,6 +129,10 @@ class SpooledDelivery:
         """Forget the spool: nothing has been added anywhere."""
         self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
 
+    def let_go(self) -> None:
+        """Close what is open, without waiting."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
+
     def _accept(self) -> None:
         taken = tuple(
             (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)

@@ -41,6 +41,8 @@ class Measure:
 
     def doubt(self, announced: int) -> str:
         """Return what is suspicious about all that came, or ""."""
+        if announced == 0 and not self.has_body:
+            return f"the server announced no size and sent {self.octets} octets, a header alone"
         missing = announced - self.octets
         if missing <= 0:
             return ""

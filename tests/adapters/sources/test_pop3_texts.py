@@ -131,7 +131,7 @@ def test_texts_that_never_agree_are_not_believed(tmp_path: Path) -> None:
         b"RETR": another,
     }
     world = World(tmp_path, Server([letter(1)], odd))
-    assert world.poll() is ExitCode.SMTP
+    assert world.poll() is ExitCode.ERROR
     assert (len(sent), world.received.messages, len(world.server.messages)) == (3, [], 1)
 
 

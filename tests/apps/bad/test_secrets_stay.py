@@ -74,7 +74,7 @@ def test_the_password_for_the_listener_is_not_quoted(tmp_path: Path) -> None:
     echo = b"535 no user joe with password " + OTHER.encode() + NASTY
     with (
         ScriptedImap(message(1)) as server,
-        ScriptedSmtp({"AUTH": [echo]}, (b"AUTH PLAIN LOGIN",)) as sink,
+        ScriptedSmtp({"AUTH": [echo, echo]}, (b"AUTH PLAIN LOGIN",)) as sink,
     ):
         login = f'timeout 2 esmtpname joe esmtppassword "{OTHER}"'
         rc = account(server.port, f"smtphost localhost/{sink.port}", server=login)
