@@ -20,8 +20,9 @@ SHARES = (200, 12, 1)
 ALONE = 2
 """What a failure counts for a message that was asked for alone: it must be about this one."""
 MOST_TRIES = 2 * ALONE
-REST = 24 * 3600
-"""Seconds for which a message rests at which the server has failed so often."""
+REST, LONG_REST = 3600, 24 * 3600
+"""Seconds for which a message rests at which the server has failed so often, or twice as often: it
+may have been the server's trouble for an hour."""
 
 
 class Match(Enum):
@@ -43,13 +44,20 @@ def shares(pending: Sequence[Pending], *, expunges_all: bool) -> Sequence[Sequen
         return [pending] if pending else []
     groups: list[Sequence[Pending]] = []
     # A clock that was set back must not let a message rest for ever.
-    due = [row for row in pending if row.tries < MOST_TRIES or not 0 <= row.rested < REST]
+    due = [row for row in pending if not 0 <= row.rested < rest_of(row)]
     due.sort(key=lambda row: -row.rested)
     for tries, most in enumerate(SHARES):
         rows = [row for row in due if min(row.tries, len(SHARES) - 1) == tries]
         if rows:
             groups.append(rows[:most])
     return groups
+
+
+def rest_of(row: Pending) -> int:
+    """Return for how many seconds a message rests after the last try."""
+    if row.tries < MOST_TRIES:
+        return 0
+    return REST if row.tries < 2 * MOST_TRIES else LONG_REST
 
 
 def match(

@@ -231,7 +231,9 @@ class Ferry:
 
     async def _take(self, part: Part) -> None:
         match part:
-            case Arriving():
+            case Arriving(uid, number, size):
+                # Its place in the listing is what people know; others may be gone meanwhile.
+                part = Arriving(uid, self._asked[0].number or number, size)
                 self._arriving = part
                 self._given_up = None
                 await self._carry(part)

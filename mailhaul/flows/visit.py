@@ -110,7 +110,7 @@ class Visit:
         pending = await Note(page.pending)
         tried = self._progress.tried.setdefault(self.mailbox, set())
         excluded = tried | {row.uid for row in pending}
-        read = self._progress.tally.read
+        total, read = source.total, self._progress.tally.read
         choice = choose(account, listed, excluded, read, undelivered, AT_ONCE)
         self._report(Counted(self.mailbox, source.total, self._seen, source.octets))
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
@@ -147,7 +147,7 @@ class Visit:
         if choice.left:
             self._progress.left += choice.left
             brought = self._progress.tally.read - read
-            self._report(LimitReached(account.fetchlimit, source.total - brought))
+            self._report(LimitReached(account.fetchlimit, total - brought))
         return False
 
     async def leave(self) -> None:
