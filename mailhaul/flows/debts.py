@@ -19,6 +19,8 @@ SHARES = (200, 12, 1)
 """How many messages one poll asks for together, by how often it was asked in vain before."""
 ALONE = 2
 """What a failure counts for a message that was asked for alone: it must be about this one."""
+MOST_ALONE = 50
+"""How many one poll asks for alone, one after the other."""
 MOST_TRIES = 2 * ALONE
 REST, LONG_REST = 3600, 24 * 3600
 """Seconds for which a message rests at which the server has failed so often, or twice as often: it
@@ -35,10 +37,13 @@ class Match(Enum):
     """The server does not tell enough today."""
 
 
-def shares(pending: Sequence[Pending], *, expunges_all: bool) -> Sequence[Sequence[Pending]]:
+def shares(
+    pending: Sequence[Pending], *, expunges_all: bool, in_sessions: bool
+) -> Sequence[Sequence[Pending]]:
     """Return the shares of one poll, each of which is asked for by itself.
 
-    Where the server expunges all or nothing (``expunges_all``), they are asked for together.
+    Where the server expunges all or nothing (``expunges_all``), they are asked for together. Where
+    nothing counts before the session has ended well (``in_sessions``), only one is asked for alone.
     """
     if expunges_all:
         return [pending] if pending else []
@@ -48,9 +53,9 @@ def shares(pending: Sequence[Pending], *, expunges_all: bool) -> Sequence[Sequen
     due.sort(key=lambda row: -row.rested)
     for tries, most in enumerate(SHARES):
         rows = [row for row in due if min(row.tries, len(SHARES) - 1) == tries]
-        if rows:
-            groups.append(rows[:most])
-    return groups
+        count = 1 if in_sessions or most > 1 else MOST_ALONE
+        groups += [rows[n * most : (n + 1) * most] for n in range(count)]
+    return [group for group in groups if group]
 
 
 def rest_of(row: Pending) -> int:

@@ -339,7 +339,9 @@ class Visit:
         if self._source.expunges_all:
             # What this poll has flagged goes with it, or nothing does.
             pending = await Note(page.pending)
-        for share in shares(pending, expunges_all=self._source.expunges_all):
+        source = self._source
+        together, in_sessions = source.expunges_all, source.in_sessions
+        for share in shares(pending, expunges_all=together, in_sessions=in_sessions):
             if self._stopping():
                 break
             due, found_others = await self._shown_to_be_same(page, share)

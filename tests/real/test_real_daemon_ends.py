@@ -49,6 +49,36 @@ def reload(daemon: Daemon) -> None:
     os.kill(daemon.pid, signal.SIGHUP)
 
 
+AS_BEFORE = """
+BEGIN;
+ALTER TABLE message RENAME TO way;
+CREATE TABLE page (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL, sink TEXT NOT NULL, mailbox TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    UNIQUE (account, sink, mailbox, uidvalidity)
+);
+INSERT INTO page (account, sink, mailbox, uidvalidity)
+    SELECT account, sink.name, mailbox.name, uidvalidity FROM mailbox, sink;
+CREATE TABLE message (
+    page INTEGER NOT NULL, uid NOT NULL, size INTEGER NOT NULL, state TEXT NOT NULL, action TEXT,
+    recipients TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', PRIMARY KEY (page, uid)
+) WITHOUT ROWID;
+INSERT INTO message SELECT page.id, uid, size, state, action, recipients, way.name
+    FROM way JOIN mailbox ON mailbox.id = way.mailbox JOIN sink ON sink.id = way.sink
+    JOIN page ON (page.account, page.sink, page.mailbox, page.uidvalidity)
+        = (mailbox.account, sink.name, mailbox.name, mailbox.uidvalidity);
+DROP TABLE way;
+DROP TABLE mailbox;
+DROP TABLE sink;
+DROP TABLE seen;
+DROP TABLE success;
+PRAGMA user_version = 3;
+COMMIT;
+"""
+"""Makes a ledger of today one of version 3."""
+
+
 def replace(daemon: Daemon) -> None:
     """End it as an upgrade does; its ledger is one of the version before."""
     done = daemon.mailhaul("--pidfile", f"{daemon.home}/pid", "-q")
@@ -56,9 +86,7 @@ def replace(daemon: Daemon) -> None:
     until(lambda: not (daemon.home / "pid").exists())
     (path,) = daemon.home.rglob("ledger.db")
     ledger = sqlite3.connect(path)
-    for column in ("tries", "since", "tried", "reason"):
-        ledger.execute(f"ALTER TABLE message DROP COLUMN {column}")
-    ledger.execute("PRAGMA user_version = 3")
+    ledger.executescript(AS_BEFORE)
     ledger.close()
     daemon.start()
 
