@@ -150,7 +150,8 @@ class Ferry:
         try:
             while self._waiting or self._asked:
                 await self._ask_ahead()
-                await self._take(await self._next_part())
+                if self._asked:
+                    await self._take(await self._next_part())
             await self._hear_verdict()
             await self._return_refused()
             await self._settle()

@@ -332,6 +332,7 @@ class Stage:
     keep: bool = False
     expunge: int = 0
     retrieve_error: OnRetrieveError = OnRetrieveError.CONTINUE
+    stopping: bool = False
 
     def run(self, uids: Sequence[int] = (1, 2, 3)) -> None:
         account = Account(
@@ -352,6 +353,7 @@ class Stage:
             self.events.append,
             self.tally,
             by_ledger=not self.source.remembers,
+            stopping=lambda: self.stopping,
         )
         drive(ferry.run([Listed(uid) for uid in uids], 3))
 
@@ -520,6 +522,13 @@ def test_a_message_that_is_to_be_asked_for_again_comes_after_the_others(stage: S
     stage.run()
     assert stage.world.server == []
     assert [what for what, _ in stage.world.log].count("complete") == 3
+
+
+def test_a_program_that_is_to_end_asks_for_nothing_and_waits_for_nothing(stage: Stage) -> None:
+    stage.stopping = True
+    stage.run()
+    assert stage.world.delivered == []
+    assert stage.world.server == [1, 2, 3]
 
 
 def test_expunge_settles_as_often_as_the_user_asks(stage: Stage) -> None:
