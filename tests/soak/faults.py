@@ -43,7 +43,7 @@ class Kind:
         nameless = ALL_AGAIN * (at == "pop3 Uidl")
         # What cannot be taken back stands there, and comes again.
         unsure = at in LAST_STEPS or at in LOOKING or (self.deafens and at_sink)
-        unsure |= at == "disk ftruncate"
+        unsure |= at in {"disk ftruncate", "disk pread"}
         return self.copies + nameless + unsure
 
 
