@@ -24,46 +24,61 @@ class Choice(Record):
     later: int
 
 
-def choose(
-    account: Account,
-    new: Sequence[Listed],
-    excluded: Collection[Uid],
-    already_read: int,
-    undelivered: Mapping[Uid, Undelivered],
-    at_once: int,
-) -> Choice:
-    """Apply ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
+class Chooser:
+    """Applies ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
 
-    ``excluded`` are UIDs that owe something or were cut off in this poll, and
-    ``already_read`` counts against ``fetchlimit`` what this poll has read elsewhere. What the sink
-    has not taken more than once (``undelivered``) comes last, in turns: so it is in nobody's way.
-    No more than ``at_once`` are held.
+    ``excluded`` are UIDs that owe something or were cut off in this poll, and ``already_read``
+    counts against ``fetchlimit`` what this poll has read elsewhere. What the sink has not taken
+    more than once (``undelivered``) comes last, in turns: so it is in nobody's way. Of a mailbox of
+    any size no more than ``at_once`` messages are held, and those that are too large.
     """
-    limit = account.limit
-    most = at_once
-    if account.fetchlimit:
-        most = min(most, max(0, account.fetchlimit - already_read))
-    fitting: list[Listed] = []
-    oversized: list[Listed] = []
-    last: list[Listed] = []
-    more = 0
-    for message in new:
-        row = undelivered.get(message.uid)
-        if message.uid in excluded or (row and row.set_aside):
-            continue
-        if limit and message.size > limit:
-            oversized.append(message)
-        elif row and row.failed_again:
-            last.append(message)
-        elif len(fitting) < most:
-            fitting.append(message)
-        else:
-            more += 1
-    last.sort(key=lambda message: undelivered[message.uid].failed_again)
-    room = most - len(fitting)
-    waiting = more + len(last[room:])
-    last = last[:room]
-    chosen = len(fitting) + len(last)
-    is_left = account.fetchlimit and already_read + chosen >= account.fetchlimit
-    left, later = (waiting, 0) if is_left else (0, waiting)
-    return Choice(tuple(fitting), tuple(last), tuple(oversized), left, later)
+
+    def __init__(
+        self,
+        account: Account,
+        excluded: Collection[Uid],
+        already_read: int,
+        undelivered: Mapping[Uid, Undelivered],
+        at_once: int,
+    ) -> None:
+        self._limit = account.limit
+        self._fetchlimit = account.fetchlimit
+        self._excluded = excluded
+        self._already_read = already_read
+        self._undelivered = undelivered
+        self._most = at_once
+        if account.fetchlimit:
+            self._most = min(at_once, max(0, account.fetchlimit - already_read))
+        self._fitting: list[Listed] = []
+        self._oversized: list[Listed] = []
+        self._last: list[Listed] = []
+        self._more = 0
+        self.count = 0
+        """How many messages were new, whatever becomes of them."""
+
+    def add(self, new: Sequence[Listed]) -> None:
+        """Take the next part of what is new."""
+        self.count += len(new)
+        for message in new:
+            row = self._undelivered.get(message.uid)
+            if message.uid in self._excluded or (row and row.set_aside):
+                continue
+            if self._limit and message.size > self._limit:
+                self._oversized.append(message)
+            elif row and row.failed_again:
+                self._last.append(message)
+            elif len(self._fitting) < self._most:
+                self._fitting.append(message)
+            else:
+                self._more += 1
+
+    def choice(self) -> Choice:
+        """Return what is done with all that was added."""
+        fitting = sorted(self._fitting, key=lambda message: message.number)
+        self._last.sort(key=lambda message: self._undelivered[message.uid].failed_again)
+        room = self._most - len(fitting)
+        last, waiting = self._last[:room], self._more + len(self._last[room:])
+        chosen = self._already_read + len(fitting) + len(last)
+        is_left = self._fetchlimit and chosen >= self._fetchlimit
+        left, later = (waiting, 0) if is_left else (0, waiting)
+        return Choice(tuple(fitting), tuple(last), tuple(self._oversized), left, later)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..protocols.message.fingerprint import fingerprint
 from .account import Account, Action
-from .choose import Choice, choose
+from .choose import Choice, Chooser
 from .debts import ALONE, Match, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
@@ -85,7 +85,6 @@ class Visit:
         self._stopping = stopping
         self._is_last = is_last
         self._by_ledger = False
-        self._seen = 0
         self.page: Page | None = None
 
     async def run(self) -> bool:
@@ -98,21 +97,21 @@ class Visit:
         # A mailbox that can only be read remembers nothing, whatever its server could do.
         self._by_ledger = account.by_ledger or not source.remembers
         page = self.page = await self._open_page(opened.uidvalidity)
+        total = source.total
         everything = account.fetchall or self._by_ledger
         listed = await source.new(everything=everything, with_flags=self._by_ledger)
-        self._seen = max(0, source.total - len(listed))
         if page.is_new and not account.check_only:
             page = self.page = await self._known_before(page, listed)
         old = await self._old(page, listed) if account.flush and not account.fetchall else ()
-        if self._by_ledger:
-            listed = await self._compare(page, listed, seen_elsewhere=opened.read_only)
         undelivered = await self._undelivered(page, listed)
         pending = await Note(page.pending)
         tried = self._progress.tried.setdefault(self.mailbox, set())
         excluded = tried | {row.uid for row in pending}
-        total, read = source.total, self._progress.tally.read
-        choice = choose(account, listed, excluded, read, undelivered, AT_ONCE)
-        self._report(Counted(self.mailbox, source.total, self._seen, source.octets))
+        read = self._progress.tally.read
+        chooser = Chooser(account, excluded, read, undelivered, AT_ONCE)
+        new = await self._offer(page, listed, chooser, seen_elsewhere=opened.read_only)
+        choice = chooser.choice()
+        self._report(Counted(self.mailbox, total, max(0, total - new), source.octets))
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
             return False
@@ -177,48 +176,69 @@ class Visit:
 
     # Against the ledger
 
-    async def _compare(
-        self, page: Page, listed: Sequence[Listed], *, seen_elsewhere: bool
-    ) -> Sequence[Listed]:
-        """Return what the ledger does not know as seen; drop what it knows of messages now gone.
+    async def _offer(
+        self, page: Page, listed: Sequence[Listed], chooser: Chooser, *, seen_elsewhere: bool
+    ) -> int:
+        """Let ``chooser`` see what may be fetched; return how many messages are new.
 
-        At the first time, and with ``seen_elsewhere`` always, what the server itself calls read
-        was seen.
+        With ``fetchall`` what was seen is among the former, and counted as seen all the same.
         """
-        new: list[Listed] = []
+        everything = self._account.fetchall or not self._by_ledger
+        if everything:
+            for part in in_parts(listed, PART):
+                chooser.add(part)
+        if not self._by_ledger:
+            return chooser.count
+        add = _pass_over if everything else chooser.add
+        return await self._compare(page, listed, add, seen_elsewhere=seen_elsewhere)
+
+    async def _compare(
+        self,
+        page: Page,
+        listed: Sequence[Listed],
+        add: Callable[[Sequence[Listed]], None],
+        *,
+        seen_elsewhere: bool,
+    ) -> int:
+        """Add what the ledger does not know as seen, in parts; return how many messages that is.
+
+        What it knows of messages now gone is forgotten. At the first time, and with
+        ``seen_elsewhere`` always, what the server itself calls read was seen.
+        """
         changed: list[Seen] = []
-        known = 0
+        known = count = 0
         for part in in_parts(listed, PART):
             found = await Note(partial(page.compare, part))
-            new += found.new
-            changed += found.changed
+            changed += found.changed[: MAX_CHANGED - len(changed)]
             known += found.known
+            new: Sequence[Listed] = found.new
+            if page.is_new or seen_elsewhere:
+                new = await self._without_read(page, new)
+            count += len(new)
+            add(new)
         if not self._account.check_only and known < await Note(page.count_seen):
             uids = ([one.uid for one in part] for part in in_parts(listed, PART))
             await Note(lambda: page.keep_only(uids))
         if changed:
-            new += await self._changed(page, changed)
-            new.sort(key=lambda one: one.number)
-        if page.is_new or seen_elsewhere:
-            new = await self._without_read(page, new)
-        self._seen += len(listed) - len(new)
-        return listed if self._account.fetchall else new
+            others = await self._changed(page, changed)
+            count += len(others)
+            add(others)
+        return count
 
-    async def _without_read(self, page: Page, new: Sequence[Listed]) -> list[Listed]:
+    async def _without_read(self, page: Page, new: Sequence[Listed]) -> Sequence[Listed]:
         """Return what the server does not call read; the ledger knows the others from now on."""
-        if not self._account.check_only:
-            for part in in_parts([one for one in new if one.seen], PART):
-                await Note(partial(page.mark_seen, part))
+        read = [one for one in new if one.seen]
+        if read and not self._account.check_only:
+            await Note(lambda: page.mark_seen(read))
         return [one for one in new if not one.seen]
 
     async def _changed(self, page: Page, changed: Sequence[Seen]) -> Sequence[Listed]:
         """Return which messages of another size than before are others under the same UIDs."""
-        looked_at = changed[:MAX_CHANGED]
-        known = [one.listed.uid for one in looked_at if one.fingerprint]
+        known = [one.listed.uid for one in changed if one.fingerprint]
         headers = await self._source.headers(known)
         same: list[Listed] = []
         new: list[Listed] = []
-        for one in looked_at:
+        for one in changed:
             header = headers.get(one.listed.uid)
             is_same = header is not None and fingerprint(header) == one.fingerprint
             (same if is_same else new).append(one.listed)
@@ -288,7 +308,9 @@ class Visit:
         if not rows:
             return {}
         wanted = {row.uid for row in rows}
-        sizes = {one.uid: one.size for one in listed if one.uid in wanted}
+        # A long listing makes its items when they are looked at: its source looks them up.
+        some = listed if len(listed) <= PART else ()
+        sizes = {one.uid: one.size for one in some if one.uid in wanted}
         if missing := [row.uid for row in rows if row.uid not in sizes]:
             sizes |= await self._source.sizes(missing)
         gone = {r.uid for r in rows if not (r.uid in sizes and same_size(sizes[r.uid], r.size))}
@@ -447,3 +469,7 @@ def in_parts(listed: Sequence[Listed], size: int) -> Iterator[Sequence[Listed]]:
     iterator = iter(listed)
     while part := tuple(islice(iterator, size)):
         yield part
+
+
+def _pass_over(new: Sequence[Listed]) -> None:
+    """Add nothing: all is chosen from already."""

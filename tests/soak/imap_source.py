@@ -72,8 +72,8 @@ class FaultyImap(ImapService):
         self._machine._outbox.put(words)
 
     def unsay(self) -> bytes:
-        """Take back what has not left yet."""
-        return b"".join(self._machine.data_to_send())
+        """Take back what has not left yet, as it was before any quirk."""
+        return b"".join(ImapServer.data_to_send(self._machine))
 
     def hang_up(self) -> NoReturn:
         """End the session."""

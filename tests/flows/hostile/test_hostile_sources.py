@@ -134,7 +134,14 @@ def imap_answers(**answers: bytes) -> Script:
     return serve
 
 
-ORDERLY = ("SUCCESS", "NOMAIL", "SMTP", "server: ", "Authorization failure on joe@server: ")
+ORDERLY = (
+    "SUCCESS",
+    "NOMAIL",
+    "ERROR",
+    "SMTP",
+    "server: ",
+    "Authorization failure on joe@server: ",
+)
 
 
 def outcome(world: World, kind: type[ImapSource] | type[Pop3Source]) -> str:
