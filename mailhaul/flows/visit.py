@@ -430,18 +430,23 @@ class Visit:
         await self._source.finish()
 
     async def _still_seen(self, page: Page, old: Sequence[Listed]) -> Sequence[Listed]:
-        """Return which messages are those that were seen; forget those whose UIDs others have."""
+        """Return which messages are those that were seen; forget those whose UIDs others have.
+
+        What cannot be compared is left where it is.
+        """
         noted = await Note(partial(page.fingerprints, [one.uid for one in old]))
         headers = await self._source.headers(list(noted))
-        others = [
-            uid
-            for uid, mark in noted.items()
-            if fingerprint(headers.get(uid, b"")) not in (mark, b"")
-        ]
+        found = {uid: fingerprint(headers.get(uid, b"")) for uid in noted}
+        others = [uid for uid, mark in found.items() if mark not in (noted[uid], b"")]
         if others:
             await Note(partial(page.forget, others))
-        gone = set(others)
-        return [one for one in old if one.uid not in gone]
+        if unknown := sum(not mark for mark in found.values()):
+            text = (
+                f"{self._source.channel.peer}: {unknown} message(s) are not flushed: the server "
+                "gives no header to tell whether they are those that were read"
+            )
+            self._report(Said(text, error=True))
+        return [one for one in old if found.get(one.uid) == noted.get(one.uid)]
 
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
         """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""

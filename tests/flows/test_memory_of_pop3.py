@@ -25,7 +25,7 @@ from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Mailbox, Message
-from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Pop3Service
+from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.commands import Command, Delete, Quit
@@ -55,6 +55,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     before: Hook = lambda service, command: None
     asked: list[Command] = field(default_factory=list)
+    without: tuple[bytes, ...] = ()
     now: float = 1e9
 
     def put(self, name: str, uid: bytes, size: int = 200) -> Message:
@@ -109,7 +110,8 @@ class Service(Pop3Service):
     """The maildrop's server."""
 
     def __init__(self, channel: Channel[Any], drop: Maildrop, world: World) -> None:
-        super().__init__(channel, drop, LOGINS, None, None, b"<1@pop3>")
+        misbehaviour = Misbehaviour(without=world.without)
+        super().__init__(channel, drop, LOGINS, None, misbehaviour, b"<1@pop3>")
         self.world = world
 
     def _uid(self, message: Message) -> bytes:
@@ -281,3 +283,13 @@ def test_flush_deletes_no_new_mail_that_has_id_and_size_of_mail_that_was_read(
     assert [m.text for m in world.box.messages] == [text("new", 201)]
     assert world.poll(keep=True, flush=True) is ExitCode.SUCCESS
     assert world.got[5:] == ["new"]
+
+
+def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
+    world.poll(keep=True)
+    world.box.remove({world.box.messages[0].uid})
+    world.put("new", b"u1", 201)
+    world.without = (b"TOP",)
+    assert world.poll(keep=True, flush=True) is ExitCode.NOMAIL
+    assert len(world.box.messages) == 5
+    assert [words.split(":")[1] for words in world.said] == [" 5 message(s) are not flushed"]
