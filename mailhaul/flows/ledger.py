@@ -190,12 +190,14 @@ class Relative(Record):
     """A mailbox of another account in the ledger that may be the one that was opened.
 
     It has the same name and generation, and the account the same protocol and user. ``known``
-    counts the messages that were seen there or are under way.
+    counts the messages that were seen there or are under way, and ``expected`` those of them that
+    nobody was about to delete.
     """
 
     key: int
     account: str
     known: int
+    expected: int
 
 
 class Resemblance(Record):

@@ -262,7 +262,7 @@ class Visit:
         )
         for relative in relatives:
             common, alike = await self._resembles(relative, listed)
-            if common and alike and 2 * common >= min(relative.known, len(listed)):
+            if common and alike and 2 * common >= min(relative.expected, len(listed)):
                 return await self._take_over(page, relative)
             if common:
                 text = (

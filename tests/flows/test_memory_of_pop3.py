@@ -166,6 +166,20 @@ def test_another_name_of_the_account_takes_over_what_was_seen(world: World) -> N
     assert world.said == []
 
 
+def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_gone(
+    world: World,
+) -> None:
+    world.before = hang_up_at(Quit)
+    world.poll("pop3 joe@old")
+    world.before = lambda service, command: None
+    world.box.remove({message.uid for message in world.box.messages[:4]})
+    for number in range(6, 12):
+        world.put(f"m{number}", b"u%d" % number, 200 + number)
+    assert world.poll("pop3 joe@new") is ExitCode.SUCCESS
+    assert world.got == [f"m{number}" for number in range(1, 12)]
+    assert world.box.messages == []
+
+
 def test_another_users_memory_is_not_taken_over(world: World) -> None:
     world.poll("pop3 ann@server", keep=True)
     world.poll("pop3 joe@example.org@server", keep=True)

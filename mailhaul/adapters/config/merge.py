@@ -7,15 +7,20 @@ the command line are added to what the file says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
+from ..ledger.names import is_loopback
 from .caller import Caller
 from .command_line import CommandLine
 from .options import OWN_PATHS
 from .settings import AccountSettings, GlobalSettings
-from .statements import Entry, RcFile
+from .statements import Choices, Entry, RcFile
 from .values import at_home
+
+WAY = ("protocol", "service", "plugin", "preconnect", "remote_user")
+"""Options that decide, with the host, which mailboxes an entry leads to."""
+Way = tuple[object, ...]
 
 
 def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> GlobalSettings:
@@ -45,6 +50,7 @@ def account_settings(
         if (rc.defaults)
         else []
     )
+    names = _first_names(rc, filling)
     appended = command_line.appended
     overridden = frozenset({*command_line.options, *appended})
     for entry in entries:
@@ -55,6 +61,7 @@ def account_settings(
                 **user.values,
                 **command_line.options,
                 "pollname": entry.pollname,
+                "known_as": names.get(_way(entry, user, filling), entry.pollname),
                 "skip": entry.skip,
                 "_source": rc.source,
                 "_entry": entry.offset,
@@ -71,6 +78,24 @@ def account_settings(
                 if (path := values.get(name)) is not None:
                     values[name] = at_home(cast(str, path), caller.home)
             yield AccountSettings(values)
+
+
+def _first_names(rc: RcFile, filling: Mapping[str, object]) -> Mapping[Way, str]:
+    """Return how the rc file calls what its entries lead to: the first name counts."""
+    names: dict[Way, str] = {}
+    for entry in rc.entries:
+        for user in entry.users:
+            names.setdefault(_way(entry, user, filling), entry.pollname)
+    return names
+
+
+def _way(entry: Entry, user: Choices, filling: Mapping[str, object]) -> Way:
+    """Return all that decides which mailboxes an entry leads to, its name apart."""
+    values = {**filling, **entry.server.values, **user.values}
+    # %h of a plugin is the name as it is written.
+    host = cast(str, values.get("via") or entry.pollname)
+    name = "localhost" if is_loopback(host) else host
+    return (name, *(values.get(option) for option in WAY))
 
 
 def _filling(rc: RcFile, caller: Caller) -> dict[str, object]:

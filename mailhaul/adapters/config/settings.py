@@ -95,10 +95,12 @@ class AccountSettings(_Settings):
     and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
     unset, which is not the same as empty. ``envelope`` is None if switched off. ``elsewhere`` are
     mailboxes that patterns among ``folders`` do not stand for. ``fetchread`` says that over IMAP
-    new is what the ledger does not know, whoever has read it.
+    new is what the ledger does not know, whoever has read it. ``known_as`` is the ``pollname`` of
+    the first entry of the file that leads to the same mailboxes in the same way.
     """
 
     pollname: str
+    known_as: str
     skip: bool
     elsewhere: tuple[str, ...] = ()
 

@@ -97,13 +97,17 @@ class SqliteLedger:
         rows = self.write(
             lambda db: db.execute(
                 "SELECT id, account, (SELECT count(*) FROM seen WHERE mailbox = id)"
-                " + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known"
+                " + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known,"
+                " (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id"
+                " AND action = 'delete') AS leaving"
                 " FROM mailbox WHERE name = ? AND uidvalidity = ? AND account <> ?"
                 " AND substr(account, 1, ?) = ? AND known > 0 ORDER BY known DESC",
                 (stored(mailbox), uidvalidity, stored(account), len(beginning), beginning),
             ).fetchall()
         )
-        found = [Relative(key, shown(name), known) for key, name, known in rows]
+        found = [
+            Relative(key, shown(name), known, known - leaving) for key, name, known, leaving in rows
+        ]
         # The user "joe" is not the user "joe@example.org", although the names begin alike.
         return [r for r in found if "@" not in r.account[len(same_user) :].partition(" ")[0]]
 

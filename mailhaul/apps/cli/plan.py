@@ -251,11 +251,11 @@ def name_of(settings: AccountSettings) -> str:
     port = "" if settings.service is None else str(settings.service)
     if settings.plugin is not None or is_loopback(settings.host):
         # A tunnel or a command may lead to any server; only the user's name for it tells which.
-        place = settings.pollname
+        place = settings.known_as
     if settings.plugin is not None and "%h" not in settings.plugin:
         place = f"{place}: {' '.join(settings.plugin.split())}"
     try:
-        host = ascii_host(settings.host)
+        host = "localhost" if is_loopback(settings.host) else ascii_host(settings.host)
     except BadHostName:
         # Its own fault is told where it is looked up.
         host = settings.host

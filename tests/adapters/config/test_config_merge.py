@@ -34,7 +34,8 @@ def globals_of(text: str, *arguments: str, uid: int = 1000) -> GlobalSettings:
 )
 def test_every_option_of_the_table_is_a_setting(home: type, levels: set[str]) -> None:
     names = {option.name for option in options.OPTIONS if option.level in levels}
-    extra = {"pollname", "skip", "elsewhere", "envelope_skip", "wildcard", "quit_only"}
+    extra = {"pollname", "known_as", "skip", "elsewhere"}
+    extra |= {"envelope_skip", "wildcard", "quit_only"}
     kinds = get_type_hints(home, vars(settings) | {"Secret": Secret})
     assert {name for name in kinds if name[0] != "_"} - extra == names
 
@@ -181,3 +182,26 @@ def test_the_private_home_holds_the_idfile() -> None:
     caller = Caller("me", 1000, "/home/me", "/var/mailhaul", "/cwd")
     settings = global_settings(parse(b"", "rc"), parse_command_line([], "/"), caller)
     assert settings.idfile == "/var/mailhaul/.fetchids"
+
+
+def test_entries_that_lead_to_the_same_mailboxes_are_known_as_one(accounts: Accounts) -> None:
+    text = """
+        poll first via localhost port 1100 protocol pop3 user joe
+        poll second via 127.0.0.1 port 1100 protocol pop3 user joe keep user ann
+        poll third via localhost port 1101 protocol pop3 user joe
+        poll fourth via localhost port 1100 protocol pop3 user joe preconnect "tunnel"
+        """
+    names = ["first", "second", "third", "fourth"]
+    found = [(one.pollname, one.remote_user, one.known_as) for one in accounts(text, *names)]
+    assert found == [
+        ("first", "joe", "first"),
+        ("second", "joe", "first"),
+        ("second", "ann", "second"),
+        ("third", "joe", "third"),
+        ("fourth", "joe", "fourth"),
+    ]
+    # Which of them are polled in a run makes no difference.
+    (joe, _) = accounts(text, "second")
+    assert joe.known_as == "first"
+    (other,) = accounts(text, "elsewhere.example.org")
+    assert other.known_as == "elsewhere.example.org"
