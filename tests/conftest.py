@@ -1,8 +1,12 @@
-"""Every flow that a test here runs is taken down and gone through again, with the same events."""
+"""Every flow that a test here runs is taken down and gone through again, with the same events.
+
+Programs that tests start have the signals of a shell, whoever started the tests (``nohup``, ``&``).
+"""
 
 from __future__ import annotations
 
 import inspect
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +16,14 @@ from mailhaul.adapters.transcript.recorder import Tape
 from mailhaul.adapters.transcript.replay import replay
 from mailhaul.runtimes.engine import Engine
 from mailhaul.runtimes.simulated import Simulation
+
+
+def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

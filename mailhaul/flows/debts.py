@@ -19,8 +19,8 @@ SHARES = (200, 12, 1)
 """How many messages one poll asks for together, by how often it was asked in vain before."""
 ALONE = 2
 """What a failure counts for a message that was asked for alone: it must be about this one."""
-MOST_ALONE = 50
-"""How many one poll asks for alone, one after the other."""
+MOST_SHARES = 50
+"""How many shares of each size one poll asks for, one after the other."""
 MOST_TRIES = 2 * ALONE
 REST, LONG_REST = 3600, 24 * 3600
 """Seconds for which a message rests at which the server has failed so often, or twice as often: it
@@ -43,7 +43,7 @@ def shares(
     """Return the shares of one poll, each of which is asked for by itself.
 
     Where the server expunges all or nothing (``expunges_all``), they are asked for together. Where
-    nothing counts before the session has ended well (``in_sessions``), only one is asked for alone.
+    nothing counts before the session has ended well (``in_sessions``), there is one of each size.
     """
     if expunges_all:
         return [pending] if pending else []
@@ -53,9 +53,14 @@ def shares(
     due.sort(key=lambda row: -row.rested)
     for tries, most in enumerate(SHARES):
         rows = [row for row in due if min(row.tries, len(SHARES) - 1) == tries]
-        count = 1 if in_sessions or most > 1 else MOST_ALONE
+        count = 1 if in_sessions else MOST_SHARES
         groups += [rows[n * most : (n + 1) * most] for n in range(count)]
     return [group for group in groups if group]
+
+
+def is_more(pending: Sequence[Pending]) -> bool:
+    """Whether there is more than the first share of what was never asked for in vain."""
+    return sum(not row.tries for row in pending) > SHARES[0]
 
 
 def rest_of(row: Pending) -> int:

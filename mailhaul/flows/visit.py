@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..protocols.message.fingerprint import fingerprint
 from .account import Account, Action
 from .choose import Choice, Chooser
-from .debts import ALONE, Match, match, shares
+from .debts import ALONE, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
 from .report import Counted, LimitReached, Report, Said, Skipped
@@ -128,13 +128,11 @@ class Visit:
             await source.finish()
         if more:
             return True
-        others_there = False
         if pending or source.expunges_all:
-            others_there = await self._settle_debts(page, pending)
+            more = await self._settle_debts(page, pending)
         if old:
             await self._flush(page, old)
-        if others_there:
-            # What has the UID of a message that was accepted is new, and not yet fetched.
+        if more:
             return True
         in_doubt = source.in_sessions and (fetch or pending or old)
         if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
@@ -355,19 +353,20 @@ class Visit:
     async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> bool:
         """Ask for what an earlier poll did not come to: only for messages shown to be the same.
 
-        Return whether other messages have UIDs of some of them.
+        Return whether there is more to do: another share in a session of its own, or messages to
+        fetch that have UIDs of some of those.
         """
-        others_there = False
         if self._source.expunges_all:
             # What this poll has flagged goes with it, or nothing does.
             pending = await Note(page.pending)
         source = self._source
         together, in_sessions = source.expunges_all, source.in_sessions
+        more = in_sessions and not together and is_more(pending)
         for share in shares(pending, expunges_all=together, in_sessions=in_sessions):
             if self._stopping():
                 break
             due, found_others = await self._shown_to_be_same(page, share)
-            others_there |= found_others
+            more |= found_others
             for action in Action:
                 uids = [row.uid for row in due if row.action is action]
                 if uids:
@@ -377,7 +376,7 @@ class Visit:
                     self._source.perform(action, uids)
                     await self._source.finish()
                     await self._note_confirmed(page, action)
-        return others_there
+        return more
 
     async def _shown_to_be_same(
         self, page: Page, rows: Sequence[Pending]

@@ -9,7 +9,7 @@ import pytest
 from mailhaul.flows.account import Action
 from mailhaul.flows.debts import (
     LONG_REST,
-    MOST_ALONE,
+    MOST_SHARES,
     MOST_TRIES,
     REST,
     SHARES,
@@ -34,10 +34,9 @@ def sizes_of(pending: list[Pending], *, in_sessions: bool = False) -> list[int]:
 
 
 def test_shares_get_smaller_with_each_failure() -> None:
-    assert sizes_of(rows(1000, 0)) == [SHARES[0]]
-    assert sizes_of(rows(1000, 1)) == [SHARES[1]]
-    assert sizes_of(rows(1000, 2)) == [1] * MOST_ALONE
-    assert sizes_of(rows(1000, 2), in_sessions=True) == [1]
+    for tries, most in enumerate(SHARES):
+        assert sizes_of(rows(20_000, tries)) == [most] * MOST_SHARES
+        assert sizes_of(rows(20_000, tries), in_sessions=True) == [most]
     assert sizes_of([*rows(3, 0), *rows(2, 1), *rows(1, 5)]) == [3, 2, 1]
 
 

@@ -180,6 +180,19 @@ def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_
     assert world.box.messages == []
 
 
+def test_much_that_is_yet_to_be_deleted_goes_in_one_poll_of_several_sessions(
+    world: World,
+) -> None:
+    for number in range(6, 500):
+        world.put(f"m{number}", b"u%d" % number, 200 + number)
+    world.before = hang_up_at(Quit)
+    world.poll()
+    world.before = lambda service, command: None
+    assert world.poll() is ExitCode.NOMAIL
+    assert (len(world.got), world.box.messages) == (499, [])
+    assert len([command for command in world.asked if isinstance(command, Quit)]) == 3
+
+
 def test_another_users_memory_is_not_taken_over(world: World) -> None:
     world.poll("pop3 ann@server", keep=True)
     world.poll("pop3 joe@example.org@server", keep=True)

@@ -154,7 +154,8 @@ class ScriptedImap(Peer):
         return (flag in self.flags[uid]) != word.startswith("UN")
 
     def _set(self, text: str) -> list[int]:
-        ranges = [part.partition(":") for part in text.split(",")]
+        largest = str(max(self.mailbox, default=0))
+        ranges = [part.partition(":") for part in text.replace("*", largest).split(",")]
         wanted = [range(int(first), int(last or first) + 1) for first, _, last in ranges]
         return [uid for uid in self.mailbox if any(uid in one for one in wanted)]
 
@@ -162,7 +163,8 @@ class ScriptedImap(Peer):
         number = list(self.mailbox).index(uid) + 1
         text = self.mailbox[uid]
         body = b" BODY[] {%d}\r\n%b" % (len(text), text) if with_text else b""
-        return b"* %d FETCH (UID %d RFC822.SIZE %d%b)\r\n" % (number, uid, len(text), body)
+        told = (number, uid, b" ".join(sorted(self.flags[uid])), len(text), body)
+        return b"* %d FETCH (UID %d FLAGS (%b) RFC822.SIZE %d%b)\r\n" % told
 
     def _expunge(self, uids: list[int]) -> bytes:
         gone = b""

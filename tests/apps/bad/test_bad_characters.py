@@ -33,10 +33,17 @@ def harmless(run: Run) -> bool:
     return all(sequence in said for sequence in SEQUENCES)
 
 
-@pytest.mark.parametrize("command", ["LOGIN", "SELECT", "UID SEARCH", "UID FETCH 1", "UID STORE"])
+@pytest.mark.parametrize(
+    # Who cannot search has all flags told.
+    "command",
+    ["LOGIN", "SELECT", "UID FETCH 1:*", "UID FETCH 1", "UID STORE"],
+)
 @pytest.mark.parametrize("verbose", [[], ["-v", "-v"]], ids=["quiet", "verbose"])
 def test_what_an_imap_server_says(tmp_path: Path, command: str, verbose: list[str]) -> None:
-    with ScriptedImap(message(1), answers={command: b"NO " + BYTES}) as server:
+    answers = {command: b"NO " + BYTES}
+    if command.endswith("*"):
+        answers["UID SEARCH"] = b"BAD " + BYTES
+    with ScriptedImap(message(1), answers=answers) as server:
         run = mailhaul(tmp_path, account(server.port, "mda true"), *verbose)
     assert harmless(run)
 
