@@ -23,7 +23,7 @@ from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
 from ..folders import open_own
 from .bsmtp_mend import forget_begun, note_begun, whole_size
-from .spool import SpoolTooSmall, open_spool, too_large, write_all
+from .spool import SpoolTooSmall, new_spool, too_large, write_all
 from .spooled import INTERVAL, FileSink, SpooledDelivery
 
 STANDARD_OUTPUT = "-"
@@ -40,7 +40,7 @@ class BsmtpSink(FileSink):
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         try:
-            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+            spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
             return Declined(too_large(fault))
         return BsmtpDelivery(self, parcel, spool)

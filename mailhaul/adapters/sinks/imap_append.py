@@ -33,7 +33,7 @@ from ...protocols.message.received_date import is_date_time, received_date
 from ..sources.access import Access, shown
 from ..sources.imap_login import greet, log_out
 from .imap_find import Finder, tell
-from .spool import SpoolTooSmall, open_spool, read_spool, too_large, write_spool
+from .spool import SpoolTooSmall, new_spool, read_spool, too_large, write_spool
 
 BLOCK = 256 * 1024
 ANSWER_SECONDS = 600.0
@@ -114,7 +114,7 @@ class ImapAppendSink:
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         try:
-            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+            spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
             return Declined(too_large(fault))
         return AppendDelivery(self, parcel, spool)

@@ -22,6 +22,7 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
 from ...flows.source import Complete
+from ..calls import opened
 from ..folders import make_private_folder, sync_folder, sync_name
 from .spool import write_all
 
@@ -85,7 +86,7 @@ class MaildirSink:
         """Begin to write a message. Raises PollFailed (IOERR)."""
         await self.open()
         delivery = MaildirDelivery(self.folder, self._host, parcel)
-        await Call(delivery.begin)
+        await opened(delivery.begin, lambda _: delivery.remove())
         return delivery
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
@@ -146,7 +147,7 @@ class MaildirDelivery:
         except OSError as error:
             if error.errno == errno.EFBIG:
                 # That is no file's fault but this one's.
-                self._remove()
+                self.remove()
                 why = f"{self._tmp}: {error.strerror}"
                 self._verdict = Outcome(Verdict.REFUSED, why)
                 return
@@ -165,7 +166,7 @@ class MaildirDelivery:
             name, there = self._free_name() if self._parcel.again else (self._name(1), "")
             path = os.path.join(new, name)
             if there:
-                self._remove()
+                self.remove()
                 # The kill may have come before the folder was on the disk.
                 sync_folder(os.path.dirname(there))
             else:
@@ -174,7 +175,7 @@ class MaildirDelivery:
                 os.rename(self._tmp, path)
                 sync_folder(new)
         except OSError as error:
-            self._remove()
+            self.remove()
             raise failed(path, error) from None
         self._accept()
 
@@ -213,14 +214,15 @@ class MaildirDelivery:
     async def abandon(self) -> None:
         """Remove what was written."""
         if self._verdict is None:
-            await Call(self._remove)
+            await Call(self.remove)
             self._verdict = Outcome(Verdict.POSTPONED, "the message was given up")
 
     def let_go(self) -> None:
         """Close what is open, without waiting."""
         self._close()
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Close the file and remove it, unless it has gone to its readers."""
         self._close()
         try:
             os.unlink(self._tmp)

@@ -19,7 +19,7 @@ from ...flows.sink import Declined, Delivery, Parcel
 from ...protocols.message.mboxrd import MboxrdWriter
 from .maildir import failed
 from .mbox_lock import MboxLock
-from .spool import SpoolTooSmall, open_spool, too_large, write_all
+from .spool import SpoolTooSmall, new_spool, too_large, write_all
 from .spooled import FileSink, SpooledDelivery
 
 FROM = b"From "
@@ -43,7 +43,7 @@ class MboxSink(FileSink):
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         try:
-            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+            spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
             return Declined(too_large(fault))
         return MboxDelivery(self, parcel, spool)

@@ -18,7 +18,7 @@ from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, 
 from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import Complete
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
-from .spool import SpoolTooSmall, open_spool, too_large, write_spool
+from .spool import SpoolTooSmall, new_spool, too_large, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
 """Characters that only a shell understands."""
@@ -180,7 +180,7 @@ class MdaSink:
         if self.ended >= IN_VAIN:
             raise SinkUnavailable(f"MDA: {self.ended} commands in a row did not end by themselves")
         try:
-            spool = await Call(lambda: open_spool(parcel.size, self.spool_folder))
+            spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
             return Declined(too_large(fault))
         return MdaDelivery(self, parcel, spool)

@@ -6,6 +6,7 @@ import errno
 import os
 
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from ..calls import opened
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 IN_MEMORY = 1024 * 1024
@@ -21,11 +22,15 @@ def too_large(fault: SpoolTooSmall) -> Outcome:
     return Outcome(Verdict.REFUSED, str(fault))
 
 
-def open_spool(size: int, folder: str) -> int:
+async def new_spool(size: int, folder: str) -> int:
     """Return the descriptor of a spool for so many octets.
 
     Raises SpoolTooSmall, and PollFailed (IOERR) for other trouble.
     """
+    return await opened(lambda: _open(size, folder), os.close)
+
+
+def _open(size: int, folder: str) -> int:
     try:
         if size <= IN_MEMORY and hasattr(os, "memfd_create"):
             return os.memfd_create("message", os.MFD_CLOEXEC)
