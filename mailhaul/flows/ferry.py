@@ -278,7 +278,11 @@ class Ferry:
         except BaseException:
             delivery.let_go()
             raise
-        await self._hand_over(message, delivery, packer, arrived)
+        try:
+            await self._hand_over(message, delivery, packer, arrived)
+        except BaseException:
+            delivery.let_go()
+            raise
 
     async def _hand_over(
         self, message: Arriving, delivery: Delivery, packer: Packer, arrived: Arrived | Unavailable

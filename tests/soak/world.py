@@ -7,7 +7,7 @@ when it is marked, and behind each poll.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -282,8 +282,10 @@ class World:
         """Run a poll; of one that is killed, nothing that it would still do reaches the disk."""
         locks = Locks()
         poll = self._story(locks)
+        beside: Coroutine[Any, Any, None] | None = None
         if self.scenario.second and not simulation.dies:
-            simulation.go_along(self._quietly(self._poll(self._source(), locks)))
+            beside = self._quietly(self._poll(self._source(), locks))
+            simulation.go_along(beside)
         try:
             return simulation.run(poll)
         except Killed:
@@ -291,6 +293,11 @@ class World:
             with suppress(Killed, RuntimeError):
                 poll.close()
             raise
+        finally:
+            if beside:
+                # It ends with the program, wherever it is.
+                with suppress(Killed, RuntimeError):
+                    beside.close()
 
     async def _story(self, locks: Locks) -> ExitCode:
         """Poll once; a source that is told of news waits for them, and polls again."""
