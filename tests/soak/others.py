@@ -129,7 +129,8 @@ def rename_sink(world: World, fault: Fault) -> None:
 def rename_account(world: World, fault: Fault) -> None:
     """Let the user write down the same account in another way."""
     world.renamed = True
-    if world.struck["UIDL used again"] or world.struck["new UIDVALIDITY"]:
+    names = {*world.struck, *(other.name for other in world.faults.drawn)}
+    if names & {"UIDL used again", "new UIDVALIDITY"}:
         # Not all that is known is listed as it was: that may be another mailbox.
         world.copies_allowed += ALL_AGAIN
     world.account_name = f"{world.scenario.source} joe@server{fault.amount % 3}"
