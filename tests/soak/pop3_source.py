@@ -126,14 +126,18 @@ async def break_off(service: FaultyPop3, command: Command, fault: Fault) -> None
 
 
 async def cut_short(service: FaultyPop3, command: Command, fault: Fault) -> None:
-    """End a text early, in good form, the first time that it is asked for."""
+    """End a text early, in good form, the first time that it is asked for in this way.
+
+    Who asks in two ways is not told the same untruth twice: nobody could know.
+    """
     earlier = service.unsay()
     await service.obey(command)
     answer = service.unsay()
     service.say(earlier)
     whole = isinstance(command, Retrieve) or (isinstance(command, Top) and command.lines)
-    if whole and command not in service._cut:
-        service._cut.add(command)
+    told = {command, (getattr(command, "number", None), fault.amount % 3)}
+    if whole and not told & service._cut:
+        service._cut |= told
         head, separator, text = answer.partition(b"\r\n")
         lines = text.removesuffix(b".\r\n").splitlines(keepends=True)
         answer = head + separator + b"".join(lines[: fault.amount % 3]) + b".\r\n"
