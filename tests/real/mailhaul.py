@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +49,9 @@ def mailhaul(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     patience: float = RUN_SECONDS,
+    below: Sequence[str] = (),
 ) -> Run:
-    """Run ``mailhaul -f RCFILE ARGUMENTS`` and wait for its end.
+    """Run ``mailhaul -f RCFILE ARGUMENTS``, ``below`` another command, and wait for its end.
 
     All its files stay below ``home``. It leads a session of its own without a terminal, so
     that nothing below it can ask, and what it leaves behind can be told by the session.
@@ -60,7 +61,7 @@ def mailhaul(
     path.chmod(0o600)
     with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mailhaul", "-f", str(path), *arguments],
+            [*below, sys.executable, "-m", "mailhaul", "-f", str(path), *arguments],
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=out,
