@@ -63,7 +63,10 @@ class Offer(Record):
 
 
 class Seen(Record):
-    """A message that was seen, as the ledger has it: of another size than the listing says."""
+    """A message that was seen, as the ledger has it: of another size than the listing says.
+
+    0 is a size that no listing told before; it is in doubt if there is a fingerprint.
+    """
 
     listed: Listed
     size: int

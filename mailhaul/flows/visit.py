@@ -231,14 +231,15 @@ class Visit:
         return [one for one in new if not one.seen]
 
     async def _changed(self, page: Page, changed: Sequence[Seen]) -> Sequence[Listed]:
-        """Return which messages of another size than before are others under the same UIDs."""
+        """Return which messages that may be others under the same UIDs are so."""
         known = [one.listed.uid for one in changed if one.fingerprint]
         headers = await self._source.headers(known)
         same: list[Listed] = []
         new: list[Listed] = []
         for one in changed:
             header = headers.get(one.listed.uid)
-            is_same = header is not None and fingerprint(header) == one.fingerprint
+            # Without a header, a size that nobody told before is no reason to fetch it again.
+            is_same = not one.size if header is None else fingerprint(header) == one.fingerprint
             (same if is_same else new).append(one.listed)
         if not self._account.check_only:
             await Note(lambda: page.mark_seen(same))

@@ -28,7 +28,7 @@ from mailhaul.flows.serve.mailboxes import Mailbox, Message
 from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.message.outgoing import HeaderRules
-from mailhaul.protocols.pop3.commands import Command, Delete, Quit
+from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Top
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -320,3 +320,19 @@ def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
     assert world.poll(keep=True, flush=True) is ExitCode.NOMAIL
     assert len(world.box.messages) == 5
     assert [words.split(":")[1] for words in world.said] == [" 5 message(s) are not flushed"]
+
+
+@pytest.mark.parametrize("has_top", [True, False])
+def test_a_size_that_is_told_late_is_noted_and_a_header_compared(
+    world: World, has_top: bool
+) -> None:
+    world.poll(keep=True)
+    ledger = world.ledger
+    ledger.write(lambda db: db.execute("UPDATE seen SET size = 0 WHERE uid IN (x'7531', x'7532')"))
+    world.box.remove({world.box.messages[0].uid})
+    world.put("new", b"u1", 300)
+    world.without = () if has_top else (b"TOP",)
+    assert world.poll(keep=True) is (ExitCode.SUCCESS if has_top else ExitCode.NOMAIL)
+    assert world.got[5:] == ["new"] * has_top
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+    assert not any(isinstance(command, Top) for command in world.asked)

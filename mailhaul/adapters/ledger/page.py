@@ -77,7 +77,7 @@ class SqlitePage:
         changed = tuple(
             Seen(one, *found[one.uid])
             for one in listed
-            if one.uid in found and not is_same_size(found[one.uid][0], one.size)
+            if one.uid in found and is_in_doubt(*found[one.uid], one.size)
         )
         return Compared(new, changed, len(listed) - len(new))
 
@@ -423,6 +423,12 @@ class Row:
     def offer(self, *, again: bool) -> Offer:
         """Return the offer that this row stands for."""
         return Offer(self.name, again, served(self.recipients), self.fingerprint)
+
+
+def is_in_doubt(noted: int, fingerprint: bytes, listed: int) -> bool:
+    """Whether a message that was seen may be another one: only its header can tell."""
+    told_since = not noted and bool(listed and fingerprint)
+    return told_since or not is_same_size(noted, listed)
 
 
 def is_same_size(noted: int, listed: int) -> bool:
