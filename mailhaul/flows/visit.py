@@ -6,7 +6,7 @@ asks for; so neither keeps mail back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -102,10 +102,10 @@ class Visit:
         listed = await source.new(everything=everything, with_flags=self._by_ledger)
         if page.is_new and not account.check_only:
             page = self.page = await self._known_before(page, listed)
-        old = await self._old(page, listed) if account.flush and not account.fetchall else ()
         undelivered = await self._undelivered(page, listed)
         pending = await Note(page.pending)
         tried = self._progress.tried.setdefault(self.mailbox, set())
+        old = await self._old(page, listed, tried)
         excluded = tried | {row.uid for row in pending}
         read = self._progress.tally.read
         chooser = Chooser(account, excluded, read, undelivered, AT_ONCE)
@@ -131,7 +131,7 @@ class Visit:
         if pending or source.expunges_all:
             more = await self._settle_debts(page, pending)
         if old:
-            await self._flush(page, old)
+            more |= await self._flush(page, old)
         if more:
             return True
         in_doubt = source.in_sessions and (fetch or pending or old)
@@ -408,31 +408,43 @@ class Visit:
         if flushed:
             await self._delete(page, choice.oversized)
 
-    async def _old(self, page: Page, listed: Sequence[Listed]) -> Sequence[Listed]:
-        """Return what was read before this poll, for ``flush``."""
+    async def _old(
+        self, page: Page, listed: Sequence[Listed], tried: Collection[Uid]
+    ) -> Sequence[Listed]:
+        """Return what was read before this poll, for ``flush``: not what it has ``tried``."""
+        if not self._account.flush or self._account.fetchall:
+            return ()
         if not self._by_ledger:
-            return await self._source.old()
+            return [one for one in await self._source.old() if one.uid not in tried]
         old: list[Listed] = []
         for part in in_parts(listed, PART):
             found = await Note(partial(page.compare, part))
             # What has the name of a message that was read, and another size, may be another.
             new = {one.uid for one in found.new} | {one.listed.uid for one in found.changed}
-            old += [one for one in part if one.uid not in new]
+            old += [one for one in part if one.uid not in new and one.uid not in tried]
         return old
 
-    async def _flush(self, page: Page, old: Sequence[Listed]) -> None:
-        """Delete what was read before this poll, as ``flush`` asks."""
+    async def _flush(self, page: Page, old: Sequence[Listed]) -> bool:
+        """Delete what was read before this poll, as ``flush`` asks.
+
+        Return whether other messages have UIDs of some of it: they are to be fetched.
+        """
+        others_there = False
         for part in in_parts(old, DELETED_AT_ONCE):
-            same = await self._still_seen(page, part) if self._by_ledger else part
+            same, others = await self._still_seen(page, part) if self._by_ledger else (part, ())
+            others_there |= bool(others)
             for message in same:
                 self._report(Skipped(message.number, 0, "", flushed=True))
             await self._delete(page, same)
         await self._source.finish()
+        return others_there
 
-    async def _still_seen(self, page: Page, old: Sequence[Listed]) -> Sequence[Listed]:
-        """Return which messages are those that were seen; forget those whose UIDs others have.
+    async def _still_seen(
+        self, page: Page, old: Sequence[Listed]
+    ) -> tuple[Sequence[Listed], Sequence[Uid]]:
+        """Return which messages are those that were seen, and the UIDs that others have.
 
-        What cannot be compared is left where it is.
+        The latter are forgotten, and what cannot be compared is left where it is.
         """
         noted = await Note(partial(page.fingerprints, [one.uid for one in old]))
         headers = await self._source.headers(list(noted))
@@ -446,7 +458,7 @@ class Visit:
                 "gives no header to tell whether they are those that were read"
             )
             self._report(Said(text, error=True))
-        return [one for one in old if found.get(one.uid) == noted.get(one.uid)]
+        return [one for one in old if found.get(one.uid) == noted.get(one.uid)], others
 
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
         """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
