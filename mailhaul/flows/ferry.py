@@ -59,11 +59,11 @@ AHEAD_OCTETS = 1024 * 1024
 """Octets asked for ahead, as the server announced them; one message may always be larger."""
 REFUSED = 10
 """Refused messages whose headers are held until their senders are told."""
+REFUSED_OCTETS = 512 * 1024
+"""Octets of these headers that are enough, however few messages they are of."""
 MUCH_MORE = 64 * 1024 * 1024
 TIMES_MORE = 10
 """How much more than was announced a text may be, before it is taken to have no end."""
-REFUSED_OCTETS = 512 * 1024
-"""Octets of these headers that are enough, however few messages they are of."""
 PATIENCE = 20
 """Messages in a row that a sink may put off before it is left alone until the next poll."""
 BATCH = 100
