@@ -253,8 +253,8 @@ def test_a_flush_of_what_this_poll_has_read_shows_within_3000_seeds(
 ) -> None:
     flush = Visit._flush
 
-    async def flush_what_is_old_now(self: Visit, page: Page, old: Sequence[Listed]) -> None:
-        await flush(self, page, await self._source.old())
+    async def flush_what_is_old_now(self: Visit, page: Page, old: Sequence[Listed]) -> bool:
+        return await flush(self, page, await self._source.old())
 
     monkeypatch.setattr(Visit, "_flush", flush_what_is_old_now)
     assert LOSS.search(complaint_within(3000))
