@@ -85,6 +85,7 @@ class Visit:
         self._stopping = stopping
         self._is_last = is_last
         self._by_ledger = False
+        self._in_doubt = False
         self.page: Page | None = None
 
     async def run(self) -> bool:
@@ -115,7 +116,7 @@ class Visit:
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
             return False
-        if page.is_new:
+        if page.is_new and not self._in_doubt:
             await Note(page.begin)
         await self._skip(page, choice)
         fetch = self._for_this_session(choice.fetch)
@@ -250,7 +251,8 @@ class Visit:
         """Return the page with what this account knew under another name, if it did.
 
         That is so if most messages are in both, all with the same sizes, and some with the same
-        headers. What is in doubt is said.
+        headers. What is in doubt is said. If the server gives no header today, the next poll
+        compares again, unless this one gets whole messages from it.
         """
         account = self._account
         if not account.same_user:
@@ -260,9 +262,11 @@ class Visit:
             lambda: self._ledger.relatives(account.name, account.same_user, key, page.uidvalidity)
         )
         for relative in relatives:
-            common, alike = await self._resembles(relative, listed)
-            if common and alike and 2 * common >= min(relative.expected, len(listed)):
-                return await self._take_over(page, relative)
+            common, likeness = await self._resembles(relative, listed)
+            if common and 2 * common >= min(relative.expected, len(listed)):
+                if likeness is Match.SAME:
+                    return await self._take_over(page, relative)
+                self._in_doubt |= likeness is Match.UNKNOWN
             if common:
                 text = (
                     f"{self._source.channel.peer}: mail of this account is fetched, although "
@@ -273,7 +277,7 @@ class Visit:
                 self._report(Said(text, error=True))
         return page
 
-    async def _resembles(self, relative: Relative, listed: Sequence[Listed]) -> tuple[int, bool]:
+    async def _resembles(self, relative: Relative, listed: Sequence[Listed]) -> tuple[int, Match]:
         """Return how many messages both have, and whether these are the same."""
         common = 0
         sample: dict[Uid, bytes] = {}
@@ -281,11 +285,12 @@ class Visit:
             found = await Note(partial(self._ledger.resemblance, relative, part))
             common += found.common
             if found.differing:
-                return common, False
+                return common, Match.OTHER
             sample |= dict(islice(found.fingerprints.items(), SAMPLE - len(sample)))
         headers = await self._source.headers(list(sample))
-        alike = all(fingerprint(headers.get(uid, b"")) == mark for uid, mark in sample.items())
-        return common, alike
+        if any(fingerprint(header) != sample[uid] for uid, header in headers.items()):
+            return common, Match.OTHER
+        return common, Match.UNKNOWN if sample.keys() - headers.keys() else Match.SAME
 
     async def _take_over(self, page: Page, relative: Relative) -> Page:
         """Let the account have what another name of it knew; return its page anew."""
@@ -347,7 +352,10 @@ class Visit:
             last=last,
             by_ledger=self._by_ledger,
         )
+        read = self._progress.tally.read
         await ferry.run(messages, self._source.total)
+        if page.is_new and self._progress.tally.read > read:
+            await Note(page.begin)
 
     # Deleting
 

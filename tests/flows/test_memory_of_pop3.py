@@ -25,10 +25,10 @@ from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.serve.logins import Logins
 from mailhaul.flows.serve.mailboxes import Mailbox, Message
-from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service
+from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service, Refusal
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.message.outgoing import HeaderRules
-from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Top
+from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Retrieve, Top
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -117,10 +117,10 @@ class Service(Pop3Service):
     def _uid(self, message: Message) -> bytes:
         return self.world.ids[message.uid]
 
-    async def _answer(self, command: Command) -> None:
+    async def _do(self, command: Command) -> bytes:
         self.world.asked.append(command)
         self.world.before(self, command)
-        await super()._answer(command)
+        return await super()._do(command)
 
 
 @pytest.fixture
@@ -191,6 +191,31 @@ def test_much_that_is_yet_to_be_deleted_goes_in_one_poll_of_several_sessions(
     assert world.poll() is ExitCode.NOMAIL
     assert (len(world.got), world.box.messages) == (499, [])
     assert len([command for command in world.asked if isinstance(command, Quit)]) == 3
+
+
+def refuse_texts(service: Service, command: Command) -> None:
+    if isinstance(command, Top | Retrieve):
+        raise Refusal(b"not now")
+
+
+def test_an_account_is_known_again_at_the_first_poll_that_can_compare(world: World) -> None:
+    world.before = hang_up_at(Quit)
+    world.poll("pop3 joe@old")
+    world.before = refuse_texts
+    assert world.poll("pop3 joe@new") is not ExitCode.SUCCESS
+    world.before = lambda service, command: None
+    assert world.poll("pop3 joe@new") is ExitCode.NOMAIL
+    assert world.got == ["m1", "m2", "m3", "m4", "m5"]
+    assert world.box.messages == []
+
+
+def test_a_server_without_headers_does_not_keep_a_new_name_from_its_mail(world: World) -> None:
+    world.without = (b"TOP",)
+    world.poll("pop3 joe@old", keep=True)
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
+    assert len(world.got) == 10
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
+    assert world.said == []
 
 
 def test_another_users_memory_is_not_taken_over(world: World) -> None:

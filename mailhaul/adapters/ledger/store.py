@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from ...flows.ledger import Relative, Resemblance
 from ...flows.outcome import ExitCode, PollFailed
+from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
 from .names import shown, stored
@@ -256,6 +257,8 @@ def rename(db: sqlite3.Connection, number: int, account: str) -> None:
         (stored(account), name, uidvalidity, number),
     ).fetchone()
     if there:
+        drop_overtaken(db, number, there[0])
+        drop_overtaken(db, there[0], number)
         for table in ("seen", "message"):
             db.execute(
                 f"UPDATE OR REPLACE {table} SET mailbox = ? WHERE mailbox = ?",  # noqa: S608
@@ -263,6 +266,19 @@ def rename(db: sqlite3.Connection, number: int, account: str) -> None:
             )
         forget_mailbox(db, there[0])
     db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), number))
+
+
+def drop_overtaken(db: sqlite3.Connection, number: int, other: int) -> None:
+    """Delete rows of messages under way that the other mailbox knows as seen or accepted.
+
+    An offer that came to nothing must not hide that the message was delivered before.
+    """
+    db.execute(
+        "DELETE FROM message WHERE mailbox = ?1 AND state <> ?3 AND uid IN ("
+        "SELECT uid FROM seen WHERE mailbox = ?2 UNION ALL"
+        " SELECT uid FROM message WHERE mailbox = ?2 AND state = ?3)",
+        (number, other, accepted.name),
+    )
 
 
 def forget_generations(db: sqlite3.Connection, mailbox: tuple[object, object]) -> None:
