@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests of one module stay together: they share servers.
+ON_ALL_CORES := --numprocesses auto --dist loadscope
 
 .PHONY: demo test check states real-servers corpus soak fuzz bench mutate coverage clean
 
@@ -10,7 +12,7 @@ demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
 
 test: check real-servers
-	$(BIN)/pytest
+	$(BIN)/pytest $(ON_ALL_CORES)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -38,7 +40,7 @@ corpus: $(VENV)/.dev real-servers
 # The long figures: a million polls in virtual time (tests/soak), then every test at full length.
 soak: $(VENV)/.dev real-servers
 	$(BIN)/python -m tests.soak
-	MAILHAUL_SOAK=1 $(BIN)/pytest
+	MAILHAUL_SOAK=1 $(BIN)/pytest $(ON_ALL_CORES)
 
 # Coverage-guided fuzzing of what reads a peer's bytes (fuzz/README.md): all targets, or
 # `make fuzz TARGET=imap_client SECONDS=1800`.

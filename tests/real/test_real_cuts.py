@@ -114,7 +114,8 @@ def cutting(course: Course, line: Line, *ways: signal.Signals) -> Callable[[floa
 
 SUDDEN = (signal.SIGKILL, signal.SIGUSR1)
 SILENT = (*SUDDEN, *SUDDEN, signal.SIGSTOP)
-SILENT_IN_POP3 = SILENT if os.environ.get("MAILHAUL_SOAK") else SUDDEN
+# After QUIT a silent POP3 server is waited for a minute each time.
+SILENT_IN_POP3 = (*SUDDEN * 10, signal.SIGSTOP) if os.environ.get("MAILHAUL_SOAK") else SUDDEN
 
 
 def test_the_line_to_imap_is_cut_on_the_way_to_a_maildir(
