@@ -26,14 +26,14 @@ from typing import Any
 import trio
 import trustme
 
-from mailhaul.apps.cli.main import main as mailhaul
 from mailhaul.apps.demo.main import imap_session, smtp_session
+from mailhaul.apps.main import main as mailhaul
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Request
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink
 
 ACCOUNTS = 200
 MESSAGES = 2

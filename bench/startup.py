@@ -12,8 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 from mailhaul.apps.demo.main import imap_session, listen, smtp_session, write_rcfile
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink
 
 NO_MAIL = 1
 """The exit code of a poll that found nothing."""

@@ -1,5 +1,5 @@
 """``python -m mailhaul`` is the command line."""
 
-from .apps.cli.main import main
+from .apps.main import main
 
 raise SystemExit(main())

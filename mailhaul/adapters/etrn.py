@@ -14,8 +14,8 @@ from ..protocols.errors import ProtocolError
 from ..protocols.smtp.client import SmtpClient
 from ..protocols.smtp.commands import Command, Etrn, Quit
 from ..protocols.smtp.events import Reply
+from .login.access import Access, TlsMode
 from .login.smtp import RefusedByServer, ask, connect, introduce, start_tls
-from .sources.access import Access, TlsMode
 
 GOOD = {
     250: "Queuing for {} started",

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.adapters.etrn import EtrnPoll
-from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Sleep, Tcp, Trust
-from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
 from mailhaul.protocols.smtp.commands import Etrn, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.smtp import HangUp, MemorySink, serve_smtp
 
 HERE = Tcp("mail.example.org", 25)
 DOMAINS = ("a.example.org", "b.example.org")

@@ -12,11 +12,11 @@ from mailhaul.adapters.config.dump import json_dump, python_dump
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import Configuration, load
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
-from mailhaul.adapters.sources.access import TlsMode
-from mailhaul.apps.cli.append import append_sink
-from mailhaul.apps.cli.plan import Surroundings
 from mailhaul.apps.cli.version import describe
+from mailhaul.apps.polls.append import append_sink
+from mailhaul.apps.polls.plan import Surroundings
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Pipe, Tcp
 

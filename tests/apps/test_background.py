@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli.background import QUIT_SECONDS, PidFile, end, running
-from mailhaul.apps.daemon.keeper import LAST_SECONDS
+from mailhaul.apps.daemon.scheduler import LAST_SECONDS
+from mailhaul.apps.polls.pidfile import QUIT_SECONDS, PidFile, end, running
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 

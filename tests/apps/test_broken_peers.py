@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.commands import Data, EndOfData, Heard, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 TEXT = b"From: ann@example.org\r\nTo: bob@example.org\r\n\r\nsecret text\r\n"
 SECRET = "sesame-9"

@@ -18,11 +18,11 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.cli.plan import Surroundings
-from mailhaul.apps.daemon import crew as crew_module
-from mailhaul.apps.daemon.crew import PATIENCE, PER_SERVER, Alone, Crew
-from mailhaul.apps.daemon.watching import Told
+from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.plan import Surroundings
+from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, Alone, Crew
+from mailhaul.apps.polls.watching import Told
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp

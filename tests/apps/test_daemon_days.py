@@ -23,25 +23,25 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.cli.plan import Surroundings, access_of
-from mailhaul.apps.cli.polling import poll_account
-from mailhaul.apps.daemon import crew as crew_module
-from mailhaul.apps.daemon.crew import PER_SERVER, Crew
-from mailhaul.apps.daemon.keeper import Keeper
+from mailhaul.apps.daemon.scheduler import Keeper
+from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.plan import Surroundings, access_of
+from mailhaul.apps.polls.polling import poll_account
+from mailhaul.apps.polls.pool import PER_SERVER, Crew
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import REST
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.schedule import JITTER, LONGEST
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.commands import Select, UidExpunge
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes import trio as runtime
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 SOAK = bool(os.environ.get("MAILHAUL_SOAK"))
 SEED = int(os.environ.get("MAILHAUL_SIM_SEED", "1"))

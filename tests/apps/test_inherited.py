@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli import inherited
+from mailhaul.apps.polls import inherited
 
 SHOW = """
 import os, signal, sys
-from mailhaul.apps.cli.inherited import *
+from mailhaul.apps.polls.inherited import *
 stand_on_our_own()
 names = [n.name for n in signal.Signals if signal.getsignal(n) is signal.SIG_IGN]
 print(",".join(sorted(names)), len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), sep=";", end=";")

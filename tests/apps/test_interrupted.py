@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import threading, time
-from mailhaul.apps.cli.interrupted import Deadline
+from mailhaul.apps.polls.interrupted import Deadline
 deadline = Deadline()
 with deadline:
     deadline.begin({}, 23, {})

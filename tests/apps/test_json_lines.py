@@ -6,8 +6,8 @@ import json
 from io import StringIO
 from typing import Any
 
-from mailhaul.apps.cli.lines import AccountLines
-from mailhaul.apps.cli.logs import JsonLines
+from mailhaul.apps.polls.lines import AccountLines
+from mailhaul.apps.polls.logs import JsonLines
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.report import Counted, Handled, Reading

@@ -16,10 +16,10 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.daemon.crew import NO_HOOKS, Crew, PollHooks
-from mailhaul.apps.daemon.keeper import WATCHED, Keeper, Post
-from mailhaul.apps.daemon.watching import Told
+from mailhaul.apps.daemon.scheduler import WATCHED, Keeper, Post
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.pool import NO_HOOKS, Crew, PollHooks
+from mailhaul.apps.polls.watching import Told
 from mailhaul.flows.outcome import ExitCode
 
 DAY = 24 * 3600.0

@@ -6,7 +6,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from mailhaul.apps.cli.lines import LONGEST, AccountLines, Lines, escape, status_line
+from mailhaul.apps.polls.lines import LONGEST, AccountLines, Lines, escape, status_line
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from mailhaul.apps.daemon.crew import PER_LISTENER
-from mailhaul.apps.daemon.places import ListenerPlaces, Share
+from mailhaul.apps.polls.places import ListenerPlaces, Share
+from mailhaul.apps.polls.pool import PER_LISTENER
 
 
 def run(story: Any) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli.lines import Lines, program_name
-from mailhaul.apps.cli.logs import JsonLines, LogLines
+from mailhaul.apps.polls.lines import Lines, program_name
+from mailhaul.apps.polls.logs import JsonLines, LogLines
 
 from .bad.scripted_imap import ScriptedImap, message
 

@@ -18,13 +18,13 @@ import pytest
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Request
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 Session = Callable[[], tuple[Channel[Any], Coroutine[Request[Any], Any, Any]]]
 HEADER = b"From: ann@example.org\r\nSubject: large\r\n\r\n"
@@ -70,7 +70,7 @@ def listen(cleanup: ExitStack, session: Session) -> int:
 # What wait4 reports counts the parent's memory too, which the child had until it called exec.
 REPORTING = """
 import sys
-from mailhaul.apps.cli.main import main
+from mailhaul.apps.main import main
 code = main(sys.argv[1:])
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(code, peak.split()[1])

@@ -6,8 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.cli.dots import DottedPacker
-from mailhaul.apps.cli.lines import Lines
+from mailhaul.apps.polls.dots import DottedPacker
+from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.parcel import Treatment
 from mailhaul.protocols.message.outgoing import HeaderRules
 

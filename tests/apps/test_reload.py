@@ -16,12 +16,12 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.options import GLOBAL, OPTIONS
 from mailhaul.adapters.config.settings import AccountSettings
-from mailhaul.apps.cli.background import PidFile, running
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.cli.plan import Surroundings, policy_of
-from mailhaul.apps.daemon import crew as crew_module
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service
+from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.pidfile import PidFile, running
+from mailhaul.apps.polls.plan import Surroundings, policy_of
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Sleep
 
@@ -149,7 +149,7 @@ def test_a_reload_takes_up_each_word_after_set(
     assert name in EXPECTED, f"what does a reload do with a new value of {name}?"
     words, met = EXPECTED[name]
     (daemon.home / "log").touch()
-    monkeypatch.setattr("mailhaul.apps.cli.logs.Syslog", lambda *_, **__: daemon.syslog)
+    monkeypatch.setattr("mailhaul.apps.polls.logs.Syslog", lambda *_, **__: daemon.syslog)
 
     async def story() -> None:
         interval = "" if name == "daemon" else "set daemon 300\n"

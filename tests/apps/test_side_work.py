@@ -22,14 +22,14 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.cli.control import ask, control
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.cli.plan import Surroundings
-from mailhaul.apps.daemon import crew as crew_module
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.control import Control
 from mailhaul.apps.daemon.notify import Notifier
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.daemon.side_work import LONGEST_PAUSE, PAUSE, attempt, fenced
+from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.plan import Surroundings
 from mailhaul.flows.outcome import ExitCode
 
 

@@ -9,13 +9,8 @@ import pytest
 
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.settings import GlobalSettings
-from mailhaul.apps.cli import state_folder as module
-from mailhaul.apps.cli.state_folder import (
-    lead_to,
-    second_ledger,
-    state_folder,
-    usual_folder,
-)
+from mailhaul.apps.polls import state_folder as module
+from mailhaul.apps.polls.state_folder import lead_to, second_ledger, state_folder, usual_folder
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailhaul.apps.cli.lines import Lines
-from mailhaul.apps.daemon import watching
+from mailhaul.apps.polls import watching
+from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.outcome import ExitCode
 
 

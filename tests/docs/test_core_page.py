@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 PAGE = Path(__file__).parents[2] / "docs" / "core.md"
 INBOX = [

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.ledger import Offer
@@ -21,9 +21,6 @@ from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Parcel
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.mime_decode import WINDOW
@@ -32,6 +29,9 @@ from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.commands import Heard, Mail
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 RULES = HeaderRules("server.example.org", "joe", None)
 HEADER = (

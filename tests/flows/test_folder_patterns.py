@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import ALL_CAPABILITIES, CAPABILITIES, Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import ListMailboxes
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("imap", 143)
 NAMES = {

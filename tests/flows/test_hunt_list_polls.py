@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Policy
@@ -21,9 +21,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import Occasion
@@ -35,6 +32,9 @@ from mailhaul.protocols.smtp.commands import EndOfData, Heard, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import HangUp, MemorySink, serve_smtp
 
 IMAP = Tcp("imap", 143)
 TRACE = Received("server", "", "us", b"IMAP", b"1", b"Mon, 2 Nov 2026 10:00:00 +0000", "")

@@ -8,13 +8,13 @@ import pytest
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.commands import EndOfData, Heard, Mail
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .hostile.world import SINK, SOURCE, World
 

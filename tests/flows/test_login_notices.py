@@ -10,14 +10,14 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.cli.plan import Surroundings
-from mailhaul.apps.daemon.login_notice import login_notice
+from mailhaul.apps.polls.login_notice import login_notice
+from mailhaul.apps.polls.plan import Surroundings
 from mailhaul.flows.requests import Tcp
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 
 def no_trace(protocol: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.multidrop import Multidrop
@@ -16,9 +16,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import DEFAULT_LIMITS
@@ -27,6 +24,9 @@ from mailhaul.protocols.message.recipients import MAX_RECIPIENTS, LocalNames
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
 

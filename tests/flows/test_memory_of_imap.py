@@ -12,8 +12,8 @@ import pytest
 
 from mailhaul.adapters.ledger.quarantine import stuck
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account, OnRetrieveError
 from mailhaul.flows.channel import Channel
@@ -22,9 +22,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import Hangup, ImapService
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.commands import Command, UidExpunge, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Completed, Condition
 from mailhaul.protocols.imap.server import ImapServer
@@ -34,6 +31,9 @@ from mailhaul.protocols.smtp.commands import Heard, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import Hangup, ImapService
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
 

@@ -12,8 +12,8 @@ import pytest
 
 from mailhaul.adapters.ledger.lock import MailboxLock
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
@@ -23,16 +23,16 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Message
-from mailhaul.flows.serve.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service, Refusal
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Retrieve, Top
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Message
+from mailhaul.servers.pop3 import Hangup, Maildrop, Misbehaviour, Pop3Service, Refusal
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
 LOGINS = Logins({b"joe": b"sesame"}, lambda: b"<1@pop3>")

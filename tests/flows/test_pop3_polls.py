@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.adapters.sources.pop3_listing import told_apart
 from mailhaul.flows.account import Account
@@ -22,16 +22,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Message
-from mailhaul.flows.serve.pop3 import (
-    Maildrop,
-    Misbehaviour,
-    Pop3Service,
-    Refusal,
-    serve_pop3,
-)
-from mailhaul.flows.serve.smtp import HangUp, MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.commands import (
@@ -51,6 +41,10 @@ from mailhaul.protocols.smtp.commands import EndOfData
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Killed, Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Message
+from mailhaul.servers.pop3 import Maildrop, Misbehaviour, Pop3Service, Refusal, serve_pop3
+from mailhaul.servers.smtp import HangUp, MemorySink, serve_smtp
 
 POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
 LOGINS = Logins({b"joe": b"sesame"}, lambda: b"<1@pop3>")

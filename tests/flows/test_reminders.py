@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode
@@ -18,9 +18,6 @@ from mailhaul.flows.poll import Poll
 from mailhaul.flows.reminders import Reminders
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Sleep, Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import Occasion
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -29,6 +26,9 @@ from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
 OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Policy
@@ -22,9 +22,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled, Returned, Said
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, Received, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import Occasion
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -34,6 +31,9 @@ from mailhaul.protocols.smtp.commands import Data, EndOfData, Heard, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, Received, serve_smtp
 
 IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
 SENDER = b"ann@sender.example"

@@ -17,8 +17,8 @@ import pytest
 import trio
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
@@ -27,9 +27,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Request, Tcp, Trust
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.imap.commands import Expunge, UidFetch, UidStore
 from mailhaul.protocols.imap.server import ImapServer
@@ -42,6 +39,9 @@ from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 from mailhaul.runtimes.simulated import Killed, Simulation
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 Flow = Coroutine[Request[Any], Any, Any]
 Session = Callable[[], tuple[Channel[Any], Flow]]

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .corpus_rule import HOST, Expected, comparable
 from .mailhaul import Run, mailhaul

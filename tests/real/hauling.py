@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
 from .corpus_rule import LED_BY_BLANK
 from .mailhaul import Run, mailhaul, same

@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
 from .peak import Measured, measured
 from .servers.streaming import streaming

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.flows.serve.mailboxes import Mailbox
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.smtp.commands import Heard, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.servers.mailboxes import Mailbox
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .peak import measured
 from .peak_sources import carry, check_memory, imap

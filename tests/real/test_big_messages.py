@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
@@ -41,7 +41,7 @@ BLOCK = (b"." + b"x" * 76 + b"\r\n") * 13 + b"y" * 1 + b"\r\n"
 BINARY = {**DEFAULT_EXTENSIONS, b"CHUNKING": b"", b"BINARYMIME": b""}
 RUN = """
 import sys
-from mailhaul.apps.cli.main import main
+from mailhaul.apps.main import main
 code = main(sys.argv[2:])
 status = open("/proc/self/status").read()
 open(sys.argv[1], "w").write(status.partition("VmHWM:")[2].split()[0])

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mailhaul.apps.cli.main import main
+from mailhaul.apps.main import main
 
 from .rc_files import Writer
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.flows.serve.imap import CAPABILITIES, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.servers.imap import CAPABILITIES, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .mailhaul import mailhaul
 from .servers.certificates import Certificates

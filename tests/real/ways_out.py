@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .servers.aiosmtp import AioSmtp
 from .servers.certificates import Certificate

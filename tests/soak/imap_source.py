@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Sleep
-from mailhaul.flows.serve.imap import Hangup, ImapService
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import Command, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Code, Completed, Condition
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.servers.imap import Hangup, ImapService
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 from .dialogue import APPEND, IMAP
 from .faults import ALL, Fault, Kind

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mailhaul.flows.channel import STATUS_UNKNOWN
 from mailhaul.flows.requests import OpenFailed
-from mailhaul.flows.serve.smtp import Received
 from mailhaul.runtimes.simulated import Ran
+from mailhaul.servers.smtp import Received
 
 from .faults import Fault, Kind
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailhaul.flows.serve.mailboxes import Message
+from mailhaul.servers.mailboxes import Message
 
 from .faults import ALL_AGAIN, Fault, Kind
 from .scenario import draw_text

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Sleep
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Message
-from mailhaul.flows.serve.pop3 import Hangup, Misbehaviour, Pop3Service
 from mailhaul.protocols.pop3.commands import Command, Retrieve, Top, Uidl
 from mailhaul.protocols.pop3.events import Completed, ResponseCode
 from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Message
+from mailhaul.servers.pop3 import Hangup, Misbehaviour, Pop3Service
 
 from .dialogue import POP3
 from .faults import ALL, ALL_AGAIN, Fault, Kind

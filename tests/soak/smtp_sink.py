@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Sleep
-from mailhaul.flows.serve.smtp import SmtpService
 from mailhaul.protocols.smtp.commands import Bdat, EndOfData, Heard
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.servers.smtp import SmtpService
 
 from .dialogue import SMTP
 from .faults import Fault, Kind

@@ -12,13 +12,13 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
@@ -30,9 +30,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
 from mailhaul.flows.requests import Address, Pipe, RuntimeFault, Sleep, Tcp, Trust
-from mailhaul.flows.serve.mailboxes import Mailbox, Message
-from mailhaul.flows.serve.pop3 import Maildrop
-from mailhaul.flows.serve.smtp import MemorySink, Received
 from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
 from mailhaul.protocols.errors import ProtocolError
@@ -44,6 +41,9 @@ from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Flow, Killed
+from mailhaul.servers.mailboxes import Mailbox, Message
+from mailhaul.servers.pop3 import Maildrop
+from mailhaul.servers.smtp import MemorySink, Received
 
 from .disk import Disk, in_place_of_os
 from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults

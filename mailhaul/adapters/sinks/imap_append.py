@@ -30,8 +30,8 @@ from ...protocols.imap.events import Completed, Condition, MailboxStatus, ReadyF
 from ...protocols.machine import NeedData
 from ...protocols.message.line_ends import Canonical
 from ...protocols.message.received_date import is_date_time, received_date
-from ..sources.access import Access, shown
-from ..sources.imap_login import greet, log_out
+from ..login.access import Access, shown
+from ..login.imap import greet, log_out
 from .imap_find import Finder, tell
 from .spool import SpoolTooSmall, new_spool, read_spool, too_large, write_spool
 

@@ -43,7 +43,8 @@ from ...protocols.imap.events import (
 from ...protocols.imap.events import Listed as MailboxListed
 from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ...protocols.machine import NeedData
-from .access import Access, shown
+from ..login.access import Access, shown
+from ..login.imap import greet, identify, log_out
 from .imap_actions import Actions, Refusals
 from .imap_listing import (
     ALL,
@@ -58,7 +59,6 @@ from .imap_listing import (
     find,
     sets_of,
 )
-from .imap_login import greet, identify, log_out
 from .imap_texts import Texts
 from .imap_words import Words
 

@@ -18,7 +18,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Command, Expunge, UidExpunge, UidStore
 from ...protocols.imap.events import Completed, Condition
 from ...protocols.imap.uid_sets import uid_set
-from .access import shown
+from ..login.access import shown
 
 ACTION_SIZE = 500
 """Messages deleted or marked by one command: their UIDs fit a line whatever they are."""

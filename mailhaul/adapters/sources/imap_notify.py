@@ -18,7 +18,7 @@ from ...protocols.imap.codes import number_in
 from ...protocols.imap.commands import EventGroup, Notify
 from ...protocols.imap.events import Condition, MailboxStatus, Status
 from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
-from .access import Access, shown
+from ..login.access import Access, shown
 from .imap_watch import LONGEST_IDLE, WatchedSource
 
 DOUBT = 300.0

@@ -14,7 +14,7 @@ from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Logout
 from ...protocols.imap.events import Completed, Condition, Event, Greeted, SaidBye, Status
 from ...protocols.machine import NeedData, Trace
-from .access import shown
+from ..login.access import shown
 
 ALERT = b"ALERT"
 MOST_ALERTS = 10

@@ -49,7 +49,7 @@ from ...protocols.pop3.events import (
     Completed,
     Line,
 )
-from .access import shown
+from ..login.access import shown
 from .pop3_maildrop import Pop3Maildrop
 from .pop3_texts import TRIES, Doubts, Measure
 

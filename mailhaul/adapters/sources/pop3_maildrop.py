@@ -41,9 +41,9 @@ from ...protocols.pop3.events import (
     UniqueId,
 )
 from ...protocols.pop3.events import Listed as SizeListed
-from .access import Access, shown
+from ..login.access import Access, shown
+from ..login.pop3 import Avoided, greet
 from .pop3_listing import Listing
-from .pop3_login import Avoided, greet
 
 UIDL = b"UIDL"
 NO_KEEP = 'without unique ids mail that is kept would come again and again: use "no keep"'

@@ -13,8 +13,8 @@ from typing import Any
 from ...adapters.config.caller import Caller
 from ...adapters.config.settings import GlobalSettings
 from ...flows.outcome import ExitCode
-from .lines import Lines, escape, write
-from .state_folder import state_folder
+from ..polls.lines import Lines, escape, write
+from ..polls.state_folder import state_folder
 
 ACTIONS = ("status", "poll", "pause", "resume")
 USAGE = """\

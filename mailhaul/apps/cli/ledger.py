@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
-from .lines import Lines, escape
-from .state_folder import state_folder
+from ..polls.lines import Lines, escape
+from ..polls.state_folder import state_folder
 
 USAGE = """\
 usage: mailhaul ledger [list]

@@ -12,8 +12,8 @@ from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ...flows.source import in_words
-from .lines import Lines, escape, write
-from .state_folder import state_folder
+from ..polls.lines import Lines, escape, write
+from ..polls.state_folder import state_folder
 
 USAGE = """\
 usage: mailhaul quarantine [list]

@@ -11,7 +11,7 @@ from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.recorder import Tape
 from ...adapters.transcript.replay import Replayed, replay
 from ...flows.outcome import ExitCode, PollFailed
-from .lines import Lines, plural
+from ..polls.lines import Lines, plural
 
 USAGE = "usage: mailhaul replay FILE"
 SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
-from ...adapters.sources.access import TlsMode
-from .lines import escape
-from .plan import tls_mode
+from ...adapters.login.access import TlsMode
+from ..polls.lines import escape
+from ..polls.plan import tls_mode
 
 TLS = {
     TlsMode.WRAPPED: "TLS from the first byte.",

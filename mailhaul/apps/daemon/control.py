@@ -17,9 +17,9 @@ from contextlib import suppress
 import trio
 
 from ..cli.control import socket_path
-from ..cli.interrupted import place_of
-from ..cli.polling import whose
-from .keeper import Keeper, Post
+from ..polls.interrupted import place_of
+from ..polls.polling import whose
+from .scheduler import Keeper, Post
 
 __all__ = ["Control", "socket_path"]
 LONGEST = 4096

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..cli.lines import Lines
-from ..cli.logs import LogLines
+from ..polls.lines import Lines
+from ..polls.logs import LogLines
 
 
 class Log(Lines):

@@ -23,19 +23,19 @@ from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
-from ..cli.background import PidFile, default_pidfile
-from ..cli.interrupted import Deadline
-from ..cli.lines import Lines
-from ..cli.logs import LogLines
-from ..cli.main import logged
-from ..cli.plan import local_hostname
-from ..cli.polling import surroundings
+from ..main import logged
+from ..polls.interrupted import Deadline
+from ..polls.lines import Lines
+from ..polls.logs import LogLines
+from ..polls.pidfile import PidFile, default_pidfile
+from ..polls.plan import local_hostname
+from ..polls.polling import surroundings
+from ..polls.pool import Crew
 from .control import Control, socket_path
-from .crew import Crew
-from .keeper import LAST_SECONDS, Keeper
 from .log import Log
 from .network import watch_network
 from .notify import Notifier
+from .scheduler import LAST_SECONDS, Keeper
 from .side_work import attempt, fenced
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import cast
 
 import trio
 
-from ..cli.interrupted import place_of
+from ..polls.interrupted import place_of
 
 PAUSE = 60.0
 """Seconds before work that has failed is begun again; they double each time, up to an hour."""

@@ -18,14 +18,14 @@ from typing import Any
 
 from ...flows.channel import Channel
 from ...flows.requests import Request
-from ...flows.serve.imap import serve_imap
-from ...flows.serve.mailboxes import Mailbox, Mailboxes
-from ...flows.serve.smtp import MemorySink, serve_smtp
 from ...protocols.imap.server import ImapServer
 from ...protocols.smtp.server import SmtpServer
 from ...runtimes import blocking
 from ...runtimes.engine import Engine
-from ..cli.main import main as mailhaul
+from ...servers.imap import serve_imap
+from ...servers.mailboxes import Mailbox, Mailboxes
+from ...servers.smtp import MemorySink, serve_smtp
+from ..main import main as mailhaul
 from .messages import INBOX, TICKETS
 
 Serve = Callable[[], tuple[Channel[Any], Coroutine[Request[Any], Any, Any]]]

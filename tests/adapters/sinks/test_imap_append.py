@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
@@ -22,10 +22,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import CAPABILITIES, Hangup, ImapService, Misbehaviour, serve_imap
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.flows.sink import Parcel
 from mailhaul.protocols.imap.commands import (
     Append,
@@ -43,6 +39,10 @@ from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Killed, Simulation
+from mailhaul.servers.imap import CAPABILITIES, Hangup, ImapService, Misbehaviour, serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
 IMAP, POP3, TARGET = Tcp("imap", 143), Tcp("pop3", 110), Tcp("target", 143)
 USERS = {b"joe": b"sesame"}

@@ -13,8 +13,6 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import SinkUnavailable
 from mailhaul.flows.requests import Pipe, Sleep, Tcp, UnixSocket
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.protocols.sasl.credentials import Credentials
@@ -25,6 +23,8 @@ from mailhaul.protocols.smtp.commands import Heard, StartTls
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from .scripted_listener import Answer, Line, Script
 

@@ -12,17 +12,15 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import maildir
 from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.protocols.imap.server import ImapServer
@@ -30,6 +28,8 @@ from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.simulated import Killed, Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 NAME = "1763900000.R0123456789abcdef"
 HEADER = b"Subject: hi\r\n\r\n"

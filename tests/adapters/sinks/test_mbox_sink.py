@@ -19,26 +19,26 @@ import pytest
 
 from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import mbox, spooled
 from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mbox_lock import STALE
 from mailhaul.adapters.sinks.spool import write_all
 from mailhaul.adapters.sinks.spooled import PATIENCE
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Killed, Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HEADER = b"Subject: hi\n\n"
 BODY = b"one\nFrom here on\n>From there\nlast\n"

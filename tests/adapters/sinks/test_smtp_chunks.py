@@ -10,13 +10,13 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sinks.smtp_delivery import CHUNK
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.requests import Tcp
-from mailhaul.flows.serve.smtp import HangUp, MemorySink, Policy, serve_smtp
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import Complete
 from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Data, Heard, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.smtp import HangUp, MemorySink, Policy, serve_smtp
 
 PLACE = Tcp("sink", 25)
 BINARY = {**DEFAULT_EXTENSIONS, b"CHUNKING": b"", b"BINARYMIME": b""}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources import imap_listing
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.imap_listing import Listing, ascending
 from mailhaul.flows.outcome import ExitCode

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.adapters.sources.access import Access, TlsMode
-from mailhaul.adapters.sources.imap_login import greet
+from mailhaul.adapters.login.access import Access, TlsMode
+from mailhaul.adapters.login.imap import greet
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Tcp, Trust, Wait

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE, WatchedSource
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
-from mailhaul.flows.serve.imap import serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from tests.adapters.sources.raw import Raw
 
 IMAP = Tcp("server", 143)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mailhaul.adapters.sources.access import TlsMode
+from mailhaul.adapters.login.access import TlsMode
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.serve.smtp import HangUp as Gone
 from mailhaul.protocols.smtp.commands import EndOfData
 from mailhaul.protocols.smtp.events import Reply
+from mailhaul.servers.smtp import HangUp as Gone
 from tests.adapters.sources.pop3_scripts import (
     PIPELINED,
     PLAIN,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.adapters.sources.access import COMMAND
-from mailhaul.adapters.sources.ways import mechanism_for, ways_in
+from mailhaul.adapters.login.access import COMMAND
+from mailhaul.adapters.login.mechanisms import mechanism_for, ways_in
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 

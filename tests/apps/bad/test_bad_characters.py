@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli.logs import LogLines
+from mailhaul.apps.polls.logs import LogLines
 
 from .peer import NASTY, Peer
 from .running import Run, account, launch, mailhaul, piped, script

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.apps.cli import main
+from mailhaul.apps import main
 
 from .peer import NASTY
 from .running import SECRET, account, mailhaul, piped, script

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.sources.access import TlsMode
+from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows import ferry

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.sources.access import Access, TlsMode
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.channel import Channel
@@ -15,8 +15,8 @@ from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.pace import TIMEOUTS
 from mailhaul.flows.report import Handled
 from mailhaul.flows.requests import Sleep, Trust
-from mailhaul.flows.serve.smtp import serve_smtp
 from mailhaul.protocols.smtp.server import SmtpServer
+from mailhaul.servers.smtp import serve_smtp
 
 from .world import (
     MESSAGE,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
@@ -18,9 +18,6 @@ from mailhaul.flows.parcel import Packer, Treatment
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event
 from mailhaul.flows.requests import Request, Sleep, Tcp, Trust, Wait
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.machine import Outbox
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -28,6 +25,9 @@ from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 Flow = Coroutine[Request[Any], Any, Any]
 Script = Callable[["Channel[Speaker]"], Flow]

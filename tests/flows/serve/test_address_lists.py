@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.flows.serve.address_lists import END_OF_GROUP, Entry, entries, tokens
-from mailhaul.flows.serve.mime import Part, envelope_of, structure_of
+from mailhaul.servers.address_lists import END_OF_GROUP, Entry, entries, tokens
+from mailhaul.servers.mime import Part, envelope_of, structure_of
 
 
 def group(name: bytes) -> Entry:

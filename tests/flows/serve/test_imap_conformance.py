@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.serve.imap import ALL_CAPABILITIES, CAPABILITIES, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 USERS = {b"joe": b"sesame"}
 

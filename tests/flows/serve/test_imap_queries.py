@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.flows.serve.imap_queries import Refused, TextItem, read_items
-from mailhaul.flows.serve.imap_search import search
-from mailhaul.flows.serve.mailboxes import Mailbox
-from mailhaul.flows.serve.mime import split
 from mailhaul.protocols.imap.arguments import BadSyntax
+from mailhaul.servers.imap_queries import Refused, TextItem, read_items
+from mailhaul.servers.imap_search import search
+from mailhaul.servers.mailboxes import Mailbox
+from mailhaul.servers.mime import split
 
 
 def mailbox() -> Mailbox:

@@ -10,9 +10,6 @@ import pytest
 from mailhaul.flows.authenticate import authenticate
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Tcp
-from mailhaul.flows.serve.logins import ITERATIONS, MECHANISMS, SALT, Logins, keys_of
-from mailhaul.flows.serve.mailboxes import Mailbox
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
 from mailhaul.protocols.pop3.client import Pop3Client
 from mailhaul.protocols.pop3.events import Completed, ResponseCode
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -22,6 +19,9 @@ from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication
 from mailhaul.protocols.sasl.scram import scram_keys
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import ITERATIONS, MECHANISMS, SALT, Logins, keys_of
+from mailhaul.servers.mailboxes import Mailbox
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
 HERE = Tcp("mail.example.org", 110)
 USERS = {b"joe": b"sesame", b"ann": b"two words"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes, Message, within
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes, Message, within
 
 
 def with_gaps() -> Mailbox:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from mailhaul.flows.serve.mime import Part, envelope_of, section_of, structure_of
+from mailhaul.servers.mime import Part, envelope_of, section_of, structure_of
 
 NESTED = (
     b'Subject: outer\r\nContent-Type: multipart/mixed; boundary="a b"\r\n\r\n'

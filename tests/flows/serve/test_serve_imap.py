@@ -10,8 +10,6 @@ import pytest
 
 from mailhaul.flows.channel import CONGESTED, Channel, next_event
 from mailhaul.flows.requests import Close, Open, Request, Tcp, TlsFailed, Wait
-from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.commands import (
@@ -51,6 +49,8 @@ from mailhaul.protocols.imap.events import (
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("mail.example.org", 143)
 USERS = {b"joe": b"sesame"}

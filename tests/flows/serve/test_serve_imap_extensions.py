@@ -9,8 +9,6 @@ import pytest
 
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Open, Sleep, Tcp
-from mailhaul.flows.serve.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.codes import append_uid, copy_uid
@@ -79,6 +77,8 @@ from mailhaul.protocols.imap.structure import read_body, read_envelope
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("mail.example.org", 143)
 SELECT = Select(b"INBOX")

@@ -9,8 +9,6 @@ import pytest
 
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Open, Tcp, TimedOut
-from mailhaul.flows.serve.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.commands import (
     Command,
@@ -36,6 +34,8 @@ from mailhaul.protocols.imap.events import (
 )
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("mail.example.org", 143)
 BOTH = (b"MessageNew", b"MessageExpunge")

@@ -10,9 +10,6 @@ import pytest
 
 from mailhaul.flows.channel import CONGESTED, Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Request, Tcp, TimedOut, TlsFailed, Wait
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Message, View
-from mailhaul.flows.serve.pop3 import PATIENCE, Maildrop, Misbehaviour, first_lines, serve_pop3
 from mailhaul.protocols.dots import DotReader
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.pop3.client import Pop3Client
@@ -52,6 +49,9 @@ from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.sasl.exchange import Authenticate
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Message, View
+from mailhaul.servers.pop3 import PATIENCE, Maildrop, Misbehaviour, first_lines, serve_pop3
 
 HERE = Tcp("mail.example.org", 110)
 LOGINS = Logins({b"joe": b"sesame"})

@@ -10,8 +10,6 @@ import pytest
 
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Tcp, TimedOut
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
 from mailhaul.protocols.errors import ConnectionLost
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication
@@ -34,6 +32,8 @@ from mailhaul.protocols.smtp.commands import (
 from mailhaul.protocols.smtp.events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
 
 HERE = Tcp("mail.example.org", 25)
 TEXT = b"Subject: hi\r\n\r\n.\r\nhello\r\n"

@@ -9,10 +9,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.flows.serve.smtp import MemorySink
 from mailhaul.protocols.sasl.choose import make_client
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
@@ -27,6 +26,7 @@ from mailhaul.protocols.smtp.commands import (
     Vrfy,
 )
 from mailhaul.protocols.smtp.events import Answered, Closed, Greeted, Reply
+from mailhaul.servers.smtp import MemorySink
 
 from ..corpus import leading_dots, simple
 from ..servers.certificates import Certificates

@@ -18,14 +18,14 @@ from urllib.parse import quote
 
 import pytest
 
-from mailhaul.flows.serve.imap import ALL_CAPABILITIES, serve_imap
-from mailhaul.flows.serve.logins import Logins
-from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
-from mailhaul.flows.serve.pop3 import Maildrop, serve_pop3
-from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+from mailhaul.servers.imap import ALL_CAPABILITIES, serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 from ..servers.certificates import Certificates
 from ..servers.fetchmail import fetchmail

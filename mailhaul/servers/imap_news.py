@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...protocols.imap.commands import EventGroup, Notify
-from ...protocols.imap.events import Code, Condition, Event, MailboxStatus, Status
+from ..protocols.imap.commands import EventGroup, Notify
+from ..protocols.imap.events import Code, Condition, Event, MailboxStatus, Status
 from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name
 

@@ -12,14 +12,14 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..cli.inherited import is_wanted
-from ..cli.interrupted import Deadline, place_of
-from ..cli.lines import Lines
-from ..cli.logs import LogLines
-from ..cli.plan import Surroundings, kind_of
-from ..cli.polling import combined
-from .crew import Crew
-from .keeper import Post, posts_of
+from ..daemon.scheduler import Post, posts_of
+from ..polls.inherited import is_wanted
+from ..polls.interrupted import Deadline, place_of
+from ..polls.lines import Lines
+from ..polls.logs import LogLines
+from ..polls.plan import Surroundings, kind_of
+from ..polls.polling import combined
+from ..polls.pool import Crew
 
 GRACE = 10.0
 """Seconds within which a signal ends the run, whatever does not answer."""

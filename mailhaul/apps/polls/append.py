@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...adapters.config.imap_url import MailboxUrl, read_url
 from ...adapters.config.settings import AccountSettings
-from ...adapters.sources.access import Access, TlsMode
+from ...adapters.login.access import Access, TlsMode
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...flows.sink import Sink

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...protocols.errors import RemoteProtocolError
-from ...protocols.pop3.commands import (
+from ..flows.channel import Channel, next_event
+from ..flows.requests import Close, RuntimeFault, TimedOut, Wait
+from ..protocols.errors import RemoteProtocolError
+from ..protocols.pop3.commands import (
     Apop,
     Capa,
     Command,
@@ -26,7 +28,7 @@ from ...protocols.pop3.commands import (
     User,
     Utf8,
 )
-from ...protocols.pop3.events import (
+from ..protocols.pop3.events import (
     BodyChunk,
     BodyStart,
     Capabilities,
@@ -40,11 +42,9 @@ from ...protocols.pop3.events import (
     TlsReady,
     UniqueId,
 )
-from ...protocols.pop3.server import Pop3Server
-from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
-from ...protocols.sasl.server_mechanisms import Accepted
-from ..channel import Channel, next_event
-from ..requests import Close, RuntimeFault, TimedOut, Wait
+from ..protocols.pop3.server import Pop3Server
+from ..protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
+from ..protocols.sasl.server_mechanisms import Accepted
 from .logins import Logins
 from .mailboxes import Mailbox, Message, with_line_ends
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ...protocols.errors import ConnectionLost
-from ...protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
-from ...protocols.sasl.scram import ScramKeys, scram_keys
-from ...protocols.sasl.server_mechanisms import Accepted, Accounts, Refused, make_server
-from ...protocols.secret import Secret
-from ..channel import Channel, next_event
+from ..flows.channel import Channel, next_event
+from ..protocols.errors import ConnectionLost
+from ..protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
+from ..protocols.sasl.scram import ScramKeys, scram_keys
+from ..protocols.sasl.server_mechanisms import Accepted, Accounts, Refused, make_server
+from ..protocols.secret import Secret
 
 MECHANISMS = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256")
 SALT = b"a salt, as random as the rest"

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from ...protocols.errors import LimitExceeded, RemoteProtocolError
-from ...protocols.sasl.exchange import Authenticate
-from ...protocols.sasl.server_mechanisms import Accepted
-from ...protocols.smtp.commands import (
+from ..flows.channel import Channel, next_event
+from ..flows.requests import Close, Sleep, TimedOut, TlsFailed
+from ..protocols.errors import LimitExceeded, RemoteProtocolError
+from ..protocols.sasl.exchange import Authenticate
+from ..protocols.sasl.server_mechanisms import Accepted
+from ..protocols.smtp.commands import (
     Bdat,
     BodyChunk,
     Data,
@@ -25,10 +27,8 @@ from ...protocols.smtp.commands import (
     StartTls,
     Vrfy,
 )
-from ...protocols.smtp.events import Closed, Reply
-from ...protocols.smtp.server import SmtpServer
-from ..channel import Channel, next_event
-from ..requests import Close, Sleep, TimedOut, TlsFailed
+from ..protocols.smtp.events import Closed, Reply
+from ..protocols.smtp.server import SmtpServer
 from .logins import Logins
 
 PATIENCE = 300.0

@@ -56,7 +56,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
             codes: Sequence[ExitCode] = [run_alone(one, around, lines) for one in accounts]
             number = 0
         else:
-            from ..daemon.side_by_side import poll_side_by_side
+            from ..cli.side_by_side import poll_side_by_side
 
             # Who is asked for a password should not have to guess which poll wants it.
             accounts = tuple(with_typed_password(settings) for settings in accounts)
@@ -125,7 +125,7 @@ def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
     """Return what writes the transcript that the user wants. Raises PollFailed (IOERR)."""
     if run.trace is None:
         return None
-    from .transcript import open_tape
+    from ..cli.transcript import open_tape
 
     return open_tape(run.trace, lines.complain, bodies=run.trace_bodies)
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...protocols.imap.arguments import ATOM, SEQUENCE_SET, Arguments, BadSyntax
-from ...protocols.imap.events import Code
+from ..protocols.imap.arguments import ATOM, SEQUENCE_SET, Arguments, BadSyntax
+from ..protocols.imap.events import Code
 from .examined import Examined, folded, readable
 from .imap_queries import SYSTEM_FLAGS, Refused, canonical
 from .mailboxes import Messages, Numbered

@@ -15,9 +15,9 @@ from ...flows.outcome import ExitCode
 from ...flows.requests import Now, RuntimeFault, Sleep
 from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
-from ..cli.lines import Lines
-from ..cli.plan import Surroundings, access_of, account_of
-from ..cli.polling import account_lines, poll_account
+from .lines import Lines
+from .plan import Surroundings, access_of, account_of
+from .polling import account_lines, poll_account
 
 PAUSE = 30.0
 """Seconds before IDLE is asked for again where it ended without news."""

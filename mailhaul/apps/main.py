@@ -11,14 +11,14 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from ...adapters.config.caller import Caller, find_caller
-from ...adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
-from ...adapters.config.load import Configuration, load
-from ...flows.outcome import ExitCode, PollFailed
-from .background import default_pidfile, running
-from .inherited import current_folder, is_wanted, stand_on_our_own
-from .interrupted import Interrupted, place_of
-from .lines import Lines, program_name, write
+from ..adapters.config.caller import Caller, find_caller
+from ..adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
+from ..adapters.config.load import Configuration, load
+from ..flows.outcome import ExitCode, PollFailed
+from .polls.inherited import current_folder, is_wanted, stand_on_our_own
+from .polls.interrupted import Interrupted, place_of
+from .polls.lines import Lines, program_name, write
+from .polls.pidfile import default_pidfile, running
 
 COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
 """First words that are no servers."""
@@ -65,12 +65,12 @@ def run(
 ) -> ExitCode:
     """Do what the command line asks for."""
     if configuration.run.help:
-        from ...adapters.config.command_line import usage
+        from ..adapters.config.command_line import usage
 
         write(sys.stdout, usage())
         return ExitCode.SUCCESS
     if configuration.run.version:
-        from .version import describe
+        from .cli.version import describe
 
         write(sys.stdout, describe(configuration))
         return ExitCode.SUCCESS
@@ -103,7 +103,7 @@ def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[s
         name = account.pollname
         if account.entry >= 0 or "." in name or name not in plain:
             continue
-        from .slips import meant  # few runs name a server that is in no file
+        from .cli.slips import meant  # few runs name a server that is in no file
 
         if word := meant(name, COMMANDS):
             problem = f'"{name}" is no server in {configuration.rcfile}'
@@ -113,7 +113,7 @@ def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[s
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     """Poll the accounts and return how that went."""
-    from .polling import poll_all
+    from .polls.polling import poll_all
 
     lines = logged(configuration, lines) or lines
     for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
@@ -128,7 +128,7 @@ def logged(configuration: Configuration, lines: Lines) -> Lines | None:
     settings = configuration.globals
     if not (settings.logfile or settings.syslog or settings.jsonlog):
         return None
-    from .logs import lines_for
+    from .polls.logs import lines_for
 
     if settings.logfile and not os.path.exists(settings.logfile):
         problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
@@ -150,8 +150,8 @@ def start_daemon(
     path: str,
 ) -> ExitCode:
     """Go into the background, unless told not to, and serve there."""
-    from .background import PidFile, detach
-    from .polling import with_typed_password
+    from .polls.pidfile import PidFile, detach
+    from .polls.polling import with_typed_password
 
     # In the background there is nobody to ask.
     accounts = [with_typed_password(settings) for settings in configuration.accounts]
@@ -167,7 +167,7 @@ def start_daemon(
         if not configuration.run.nodetach:
             detach()
             pidfile.write(configuration.globals.daemon)
-        from ..daemon.service import serve
+        from .daemon.service import serve
 
         return serve(configuration, caller, log or lines, arguments, pidfile)
     finally:
@@ -179,7 +179,7 @@ def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
 
     Raises PollFailed (EXCLUDE) where it cannot be ended, or where there is none to end.
     """
-    from .background import end
+    from .polls.pidfile import end
 
     if pid := running(pidfile):
         end(pid, pidfile, wait=not only)
@@ -195,8 +195,8 @@ def wake_running(
 
     Raises PollFailed (EXCLUDE) where something else was asked for.
     """
-    from ...adapters.config.command_line import parse_command_line
-    from .background import wake
+    from ..adapters.config.command_line import parse_command_line
+    from .polls.pidfile import wake
 
     line = parse_command_line(arguments, caller.folder)
     problem = ""
@@ -216,25 +216,25 @@ def wake_running(
 def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Do what a first word asks for. A server of such a name comes after ``--``."""
     if name == "quarantine":
-        from .quarantine import quarantine
+        from .cli.quarantine import quarantine
 
         return quarantine(arguments, caller, lines)
     if name == "ledger":
-        from .ledger import ledger
+        from .cli.ledger import ledger
 
         return ledger(arguments, caller, lines)
     if name == "replay":
-        from .transcript import play
+        from .cli.transcript import play
 
         return play(arguments, lines)
-    from .control import control
+    from .cli.control import control
 
     return control(name, arguments, caller, lines)
 
 
 def dump(configuration: Configuration, lines: Lines) -> None:
     """Print what the files and the command line come to."""
-    from ...adapters.config.dump import json_dump, python_dump
+    from ..adapters.config.dump import json_dump, python_dump
 
     for warning in configuration.warnings:
         lines.complain(str(warning))
@@ -288,6 +288,6 @@ def leave_no_core() -> None:
 
 def read_stdin() -> bytes:
     """Return all of standard input. Raises RcFileRefused for more than a file may hold."""
-    from ...adapters.config.rcfile import read_descriptor
+    from ..adapters.config.rcfile import read_descriptor
 
     return read_descriptor(0, "standard input")

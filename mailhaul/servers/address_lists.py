@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...protocols.message.addresses import comment_end
+from ..protocols.message.addresses import comment_end
 
 TOKEN = re.compile(
     rb"""[ \t\r\n]+                # blanks

@@ -6,7 +6,7 @@ from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Iterator
 from functools import cached_property
 
-from ...protocols.message.encoded_words import CHARSETS, FIELD_LIMIT, decoded_text
+from ..protocols.message.encoded_words import CHARSETS, FIELD_LIMIT, decoded_text
 from .mailboxes import Message
 from .mime import Part, fields_of, section_of, split, unfolded
 

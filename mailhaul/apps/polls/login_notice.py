@@ -8,8 +8,8 @@ from __future__ import annotations
 from ...adapters.config.settings import AccountSettings
 from ...flows.notices import send_notice
 from ...flows.report import Event
-from ..cli.plan import Surroundings, make_packer, sink_of, source_of
-from ..cli.polling import whose
+from .plan import Surroundings, make_packer, sink_of, source_of
+from .polling import whose
 
 
 async def login_notice(settings: AccountSettings, around: Surroundings, *, refused: bool) -> str:

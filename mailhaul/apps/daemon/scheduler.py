@@ -19,10 +19,10 @@ from ...adapters.sources.imap import is_pattern
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD, Schedule
-from ..cli.interrupted import place_of
-from ..cli.lines import Lines
-from ..cli.polling import keys_of, whose
-from .crew import Crew, PollHooks
+from ..polls.interrupted import place_of
+from ..polls.lines import Lines
+from ..polls.polling import keys_of, whose
+from ..polls.pool import Crew, PollHooks
 
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-from ...protocols.imap.arguments import BadSyntax
-from ...protocols.imap.command_lines import read_flags
-from ...protocols.imap.commands import (
+from ..protocols.imap.arguments import BadSyntax
+from ..protocols.imap.command_lines import read_flags
+from ..protocols.imap.commands import (
     Copy,
     Fetch,
     Move,
@@ -18,7 +18,7 @@ from ...protocols.imap.commands import (
     UidSearch,
     UidStore,
 )
-from ...protocols.imap.events import (
+from ..protocols.imap.events import (
     BodyEnd,
     BodyStart,
     Code,
@@ -31,8 +31,8 @@ from ...protocols.imap.events import (
     Status,
     Vanished,
 )
-from ...protocols.imap.uid_sets import uid_set
-from ...protocols.imap.values import Value
+from ..protocols.imap.uid_sets import uid_set
+from ..protocols.imap.values import Value
 from .examined import Examined
 from .imap_queries import ENTRIES, SYSTEM_FLAGS, Refused, TextItem, read_items, to_be_stored
 from .imap_search import matching, read_query

@@ -194,7 +194,7 @@ async def ways_of(channel: Channel[Pop3Client], access: Access, avoided: Avoided
         return [COMMAND]
     if not channel.machine.capabilities:
         await ask_capabilities(channel, access, avoided)
-    from .ways import ways_in  # most polls need no more than USER and PASS
+    from .mechanisms import ways_in  # most polls need no more than USER and PASS
 
     found = ways_in(
         mechanisms_of(channel),
@@ -244,7 +244,7 @@ async def exchange(channel: Channel[Pop3Client], access: Access, way: bytes) -> 
     """Log in by SASL. Raises PollFailed (AUTHFAIL) when the server does it wrong."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError
-    from .ways import mechanism_for
+    from .mechanisms import mechanism_for
 
     mechanism = mechanism_for(way, access.credentials, mechanisms_of(channel), access.peer)
     reply, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))

@@ -25,7 +25,7 @@ from ...adapters.ledger.names import (
     sink_name,
 )
 from ...adapters.ledger.store import SqliteLedger
-from ...adapters.sources.access import Access, TlsMode
+from ...adapters.login.access import Access, TlsMode
 from ...flows.account import Account, OnRetrieveError
 from ...flows.fate import Policy
 from ...flows.host_names import BadHostName, ascii_host

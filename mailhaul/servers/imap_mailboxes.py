@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...protocols.imap.arguments import BadSyntax
-from ...protocols.imap.commands import (
+from ..protocols.imap.arguments import BadSyntax
+from ..protocols.imap.commands import (
     AskStatus,
     CreateMailbox,
     DeleteMailbox,
@@ -16,16 +16,9 @@ from ...protocols.imap.commands import (
     Subscribe,
     Unsubscribe,
 )
-from ...protocols.imap.events import (
-    Code,
-    Event,
-    Listed,
-    MailboxStatus,
-    NamespaceEntry,
-    Namespaces,
-)
-from ...protocols.imap.mailbox_names import decode_mailbox, encode_name
-from ...protocols.imap.values import Text, Value
+from ..protocols.imap.events import Code, Event, Listed, MailboxStatus, NamespaceEntry, Namespaces
+from ..protocols.imap.mailbox_names import decode_mailbox, encode_name
+from ..protocols.imap.values import Text, Value
 from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name, matches, with_parents
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ...protocols.imap.values import Atom, Text, Value
-from ...protocols.message.header import Field, split_fields
+from ..protocols.imap.values import Atom, Text, Value
+from ..protocols.message.header import Field, split_fields
 from .address_lists import entries
 
 DEPTH = 20

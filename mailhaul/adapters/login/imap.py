@@ -225,7 +225,7 @@ def ways_left(
     channel: Channel[ImapClient], access: Access, tried: Sequence[bytes]
 ) -> Sequence[bytes]:
     """Return the mechanisms that have not been tried."""
-    from .ways import other_ways
+    from .mechanisms import other_ways
 
     return other_ways(
         mechanisms_of(channel.machine.capabilities),
@@ -259,7 +259,7 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
         )
     if protected and not disabled and access.auth in {"any", "password"} and not certificate:
         return [COMMAND]
-    from .ways import ways_in  # most polls need no more than LOGIN
+    from .mechanisms import ways_in  # most polls need no more than LOGIN
 
     found = ways_in(
         mechanisms_of(capabilities),
@@ -311,7 +311,7 @@ async def exchange(
     """Log in by SASL; return the server's decision, and what it did wrong."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError, ScramRefused
-    from .ways import mechanism_for
+    from .mechanisms import mechanism_for
 
     announced = mechanisms_of(channel.machine.capabilities)
     mechanism = mechanism_for(way, access.credentials, announced, access.peer)

@@ -7,8 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...protocols.dots import normalized
-from ...protocols.imap.uid_sets import read_set
+from ..protocols.dots import normalized
+from ..protocols.imap.uid_sets import read_set
 
 DELIMITER = b"/"
 """What stands between the levels of a mailbox name."""

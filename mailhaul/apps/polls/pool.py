@@ -20,11 +20,11 @@ from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
 from ...runtimes.desk import Desk
 from ...runtimes.engine import Engine
-from ..cli.lines import Lines
-from ..cli.plan import Surroundings, listener_address
-from ..cli.polling import failed, poll_account, saying, whose
+from .lines import Lines
 from .login_notice import login_notice
 from .places import ListenerPlaces, Share
+from .plan import Surroundings, listener_address
+from .polling import failed, poll_account, saying, whose
 from .watching import Told, watch
 
 T = TypeVar("T")

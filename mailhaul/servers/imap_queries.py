@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...protocols.imap.arguments import Arguments, BadSyntax
-from ...protocols.imap.events import Code
-from ...protocols.imap.strings import quoted
+from ..protocols.imap.arguments import Arguments, BadSyntax
+from ..protocols.imap.events import Code
+from ..protocols.imap.strings import quoted
 
 SYSTEM_FLAGS = (rb"\Answered", rb"\Flagged", rb"\Deleted", rb"\Seen", rb"\Draft")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...protocols.errors import RemoteProtocolError
-from ...protocols.imap.arguments import BadSyntax
-from ...protocols.imap.commands import (
+from ..flows.channel import Channel, next_event
+from ..flows.requests import Close, RuntimeFault, TimedOut, Wait
+from ..protocols.errors import RemoteProtocolError
+from ..protocols.imap.arguments import BadSyntax
+from ..protocols.imap.commands import (
     Append,
     AppendChunk,
     AppendEnd,
@@ -45,7 +47,7 @@ from ...protocols.imap.commands import (
     UidStore,
     Unselect,
 )
-from ...protocols.imap.events import (
+from ..protocols.imap.events import (
     BodyChunk,
     Capabilities,
     Closed,
@@ -66,12 +68,10 @@ from ...protocols.imap.events import (
     TlsReady,
     Vanished,
 )
-from ...protocols.imap.server import ImapServer
-from ...protocols.imap.uid_sets import uid_set
-from ...protocols.sasl.exchange import Authenticate
-from ...protocols.sasl.server_mechanisms import Accepted
-from ..channel import Channel, next_event
-from ..requests import Close, RuntimeFault, TimedOut, Wait
+from ..protocols.imap.server import ImapServer
+from ..protocols.imap.uid_sets import uid_set
+from ..protocols.sasl.exchange import Authenticate
+from ..protocols.sasl.server_mechanisms import Accepted
 from .imap_mailboxes import MailboxCommands, OnMailboxes
 from .imap_messages import OpenMailbox
 from .imap_news import MailboxNews
