@@ -15,7 +15,7 @@ CORPUS = HERE.parent / ".fuzz"
 """Inputs that reached new code: with them the next run begins where this one ended."""
 MOST_LENGTH = 6000
 """Octets of an input: more than a machine under tight limits may hold."""
-MOST_DIGITS = 640
+MAX_DIGITS = 640
 """What int() takes at most, as low as Python allows: a line of digits can be longer."""
 
 
@@ -53,7 +53,7 @@ def run(name: str, seconds: int) -> None:
         from .targets import load
 
         target = load(name)
-    sys.set_int_max_str_digits(MOST_DIGITS)
+    sys.set_int_max_str_digits(MAX_DIGITS)
     corpus = CORPUS / name
     corpus.mkdir(parents=True, exist_ok=True)
     arguments = [

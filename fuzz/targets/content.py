@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.message.bounce import Failure, Occasion, bounce
+from mailhaul.protocols.message.bounce import BounceContext, Failure, bounce
 from mailhaul.protocols.message.header import HeaderScanner, split_fields
 from mailhaul.protocols.message.mboxrd import MboxrdWriter
 from mailhaul.protocols.message.mime_decode import MimeDecoder
@@ -17,7 +17,7 @@ from ..finding import promise
 from ..turns import pieces
 
 BOUNDARY = b"b0undary"
-OCCASION = Occasion("here.example", b"Thu, 01 Jan 1970", b"1@here.example", BOUNDARY)
+OCCASION = BounceContext("here.example", b"Thu, 01 Jan 1970", b"1@here.example", BOUNDARY)
 MIME = b"MIME-Version: 1.0\r\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailhaul.adapters.config.errors import ConfigErrors
-from mailhaul.adapters.config.grammar import MOST_ERRORS, parse
+from mailhaul.adapters.config.grammar import MAX_ERRORS, parse
 
 from ..finding import promise
 
@@ -16,7 +16,7 @@ def target(data: bytes) -> None:
     try:
         parse(data, "rc", None)
     except ConfigErrors as found:
-        promise(0 < len(found.errors) <= MOST_ERRORS + 1, "more errors than anybody reads")
+        promise(0 < len(found.errors) <= MAX_ERRORS + 1, "more errors than anybody reads")
         lines = str(found).split("\n")
         promise(all(line.isprintable() for line in lines), "what a terminal cannot show")
         promise(max(map(len, lines)) <= MOST_WIDTH, "a line that is too long to be read")

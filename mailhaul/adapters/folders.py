@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import nullcontext, suppress
 
-MOST_LINKS = 10
+MAX_LINKS = 10
 
 
 def make_private_folder(path: str) -> None:
@@ -58,7 +58,7 @@ def open_own(path: str, flags: int, mode: int = 0o600) -> int:
     to. It is opened without waiting for anybody, whatever it is. Raises OSError.
     """
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    for links in range(MOST_LINKS):
+    for links in range(MAX_LINKS):
         try:
             file = os.open(path, flags, mode)
         except OSError as error:

@@ -19,9 +19,9 @@ SHARES = (200, 12, 1)
 """How many messages one poll asks for together, by how often it was asked in vain before."""
 ALONE = 2
 """What a failure counts for a message that was asked for alone: it must be about this one."""
-MOST_SHARES = 50
+MAX_SHARES = 50
 """How many shares of each size one poll asks for, one after the other."""
-MOST_TRIES = 2 * ALONE
+MAX_TRIES = 2 * ALONE
 REST, LONG_REST = 3600, 24 * 3600
 """Seconds for which a message rests at which the server has failed so often, or twice as often: it
 may have been the server's trouble for an hour."""
@@ -53,7 +53,7 @@ def shares(
     due.sort(key=lambda row: -row.rested)
     for tries, most in enumerate(SHARES):
         rows = [row for row in due if min(row.tries, len(SHARES) - 1) == tries]
-        count = 1 if in_sessions else MOST_SHARES
+        count = 1 if in_sessions else MAX_SHARES
         groups += [rows[n * most : (n + 1) * most] for n in range(count)]
     return [group for group in groups if group]
 
@@ -65,9 +65,9 @@ def is_more(pending: Sequence[Pending]) -> bool:
 
 def rest_of(row: Pending) -> int:
     """Return for how many seconds a message rests after the last try."""
-    if row.tries < MOST_TRIES:
+    if row.tries < MAX_TRIES:
         return 0
-    return REST if row.tries < 2 * MOST_TRIES else LONG_REST
+    return REST if row.tries < 2 * MAX_TRIES else LONG_REST
 
 
 def match(
@@ -86,5 +86,5 @@ def match(
     if row.fingerprint and reuses_uids:
         # Its size alone shows nothing. If the server never shows more, it is fetched again rather
         # than deleted unread.
-        return Match.UNKNOWN if row.tries < MOST_TRIES else Match.OTHER
+        return Match.UNKNOWN if row.tries < MAX_TRIES else Match.OTHER
     return Match.SAME if known else Match.UNKNOWN

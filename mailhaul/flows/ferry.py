@@ -34,20 +34,20 @@ from .outcome import (
 )
 from .pace import TooSlow
 from .report import Handled, Reading, Report, Returned, Said
-from .requests import Note, RuntimeFault, Wait
+from .requests import LedgerCall, RuntimeFault, Wait
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
 from .sink import Declined, Delivery, Parcel, Sink, post
 from .source import (
-    Arrived,
-    Arriving,
     Listed,
+    MessageChunk,
+    MessageEnd,
+    MessageStart,
     Part,
-    Piece,
     Source,
     Uid,
     Unavailable,
-    in_words,
+    format_uid,
 )
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ REFUSED = 10
 """Refused messages whose headers are held until their senders are told."""
 REFUSED_OCTETS = 512 * 1024
 """Octets of these headers that are enough, however few messages they are of."""
-MUCH_MORE = 64 * 1024 * 1024
-TIMES_MORE = 10
+MAX_GROWTH_OCTETS = 64 * 1024 * 1024
+MAX_GROWTH_FACTOR = 10
 """How much more than was announced a text may be, before it is taken to have no end."""
 PATIENCE = 20
 """Messages in a row that a sink may put off before it is left alone until the next poll."""
@@ -74,7 +74,7 @@ BATCH = 100
 class Unanswered:
     """The last message, whose verdict is still out."""
 
-    message: Arriving
+    message: MessageStart
     listed: Listed
     delivery: Delivery
     packer: Packer
@@ -84,7 +84,7 @@ class Unanswered:
 class Refused:
     """A message whose sender is to be told that it was refused."""
 
-    message: Arriving
+    message: MessageStart
     listed: Listed
     outcome: Outcome
     packer: Packer
@@ -127,7 +127,7 @@ class Ferry:
         self._total = 0
         self._waiting: deque[Listed] = deque()
         self._asked: deque[Listed] = deque()
-        self._arriving: Arriving | None = None
+        self._arriving: MessageStart | None = None
         self._given_up: Listed | None = None
         self._unanswered: Unanswered | None = None
         self._accepted: list[Uid] = []
@@ -192,10 +192,10 @@ class Ferry:
             if (self._asked or some) and octets > AHEAD_OCTETS:
                 break
             some.append(waiting.popleft())
-        self._offers |= await Note(lambda: self._page.reserve(some))
+        self._offers |= await LedgerCall(lambda: self._page.reserve(some))
         if self._sink.finds_offers:
             # What it finds again by its name must be known by that name after a power cut, too.
-            await Note(self._page.make_durable)
+            await LedgerCall(self._page.make_durable)
         for message in some:
             self._source.request(message)
             self._asked.append(message)
@@ -208,12 +208,12 @@ class Ferry:
         uid, size = message.uid, message.size
         offer = self._offers.pop(uid, None)
         if offer is None:
-            offer = await Note(lambda: self._page.offer(uid, size))
+            offer = await LedgerCall(lambda: self._page.offer(uid, size))
         if offer.fingerprint and fingerprint and offer.fingerprint != fingerprint:
-            await Note(lambda: self._page.forget([uid]))
-            offer = await Note(lambda: self._page.offer(uid, size))
+            await LedgerCall(lambda: self._page.forget([uid]))
+            offer = await LedgerCall(lambda: self._page.offer(uid, size))
         if self._sink.finds_offers and self._source.reuses_uids and fingerprint:
-            await Note(lambda: self._page.describe(uid, fingerprint))
+            await LedgerCall(lambda: self._page.describe(uid, fingerprint))
         return offer
 
     async def _next_part(self) -> Part:
@@ -232,20 +232,20 @@ class Ferry:
 
     async def _take(self, part: Part) -> None:
         match part:
-            case Arriving(uid, number, size):
+            case MessageStart(uid, number, size):
                 # Its place in the listing is what people know; others may be gone meanwhile.
-                part = Arriving(uid, self._asked[0].number or number, size)
+                part = MessageStart(uid, self._asked[0].number or number, size)
                 self._arriving = part
                 self._given_up = None
                 await self._carry(part)
                 self._arriving = None
             case Unavailable():
                 await self._give_up(part)
-            case Piece() | Arrived():
+            case MessageChunk() | MessageEnd():
                 raise AssertionError("a part of no message")
         self._asked.popleft()
 
-    async def _carry(self, message: Arriving) -> None:
+    async def _carry(self, message: MessageStart) -> None:
         """Bring one message from the source into the sink, up to the sink's last step."""
         packer = self._packer(self._sink)
         arrived = await self._read_header(packer)
@@ -285,7 +285,11 @@ class Ferry:
             raise
 
     async def _hand_over(
-        self, message: Arriving, delivery: Delivery, packer: Packer, arrived: Arrived | Unavailable
+        self,
+        message: MessageStart,
+        delivery: Delivery,
+        packer: Packer,
+        arrived: MessageEnd | Unavailable,
     ) -> None:
         """Let the sink take its last step, if the source has proved the message complete."""
         if isinstance(arrived, Unavailable):
@@ -307,52 +311,52 @@ class Ferry:
         self._tried.add(missing.uid)
         self._tally.unreadable += 1
         server = self._source.channel.peer
-        why = f"{server}: message {in_words(missing.uid)} cannot be read: {missing.reason}"
+        why = f"{server}: message {format_uid(missing.uid)} cannot be read: {missing.reason}"
         aborts = self._account.retrieve_error is OnRetrieveError.ABORT
         if not aborts:
             self._report(Said(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
-            failures = await Note(lambda: self._page.unreadable(missing.uid, size, why))
+            failures = await LedgerCall(lambda: self._page.unreadable(missing.uid, size, why))
             await self._set_aside_if_stuck(missing.uid, failures)
             if aborts:
                 raise PollFailed(ExitCode.PROTOCOL, why)
             return
         if self._by_ledger:
             seen = [self._asked[0]]
-            await Note(lambda: self._page.mark_seen(seen))
+            await LedgerCall(lambda: self._page.mark_seen(seen))
         else:
             self._source.perform(Action.MARK, [missing.uid])
 
-    async def _read_header(self, packer: Packer) -> Arrived | Unavailable | None:
+    async def _read_header(self, packer: Packer) -> MessageEnd | Unavailable | None:
         while not packer.ready:
             match await self._next_part():
-                case Piece(data):
+                case MessageChunk(data):
                     packer.scan(data)
-                case Arrived() as end:
+                case MessageEnd() as end:
                     packer.scan_end()
                     return end
                 case Unavailable() as end:
                     return end
-                case Arriving():
+                case MessageStart():
                     raise AssertionError("a message inside a message")
         return None
 
-    async def _pour(self, delivery: Delivery, packer: Packer) -> Arrived | Unavailable:
+    async def _pour(self, delivery: Delivery, packer: Packer) -> MessageEnd | Unavailable:
         """Feed the rest; where the sink has spoken already, read it and let it go."""
-        limit = MUCH_MORE + TIMES_MORE * self._asked[0].size
+        limit = MAX_GROWTH_OCTETS + MAX_GROWTH_FACTOR * self._asked[0].size
         octets = 0
         while True:
             match await self._next_part():
-                case Piece(data):
+                case MessageChunk(data):
                     octets += len(data)
                     if octets > limit:
                         raise LimitExceeded("message text", limit)
                     if delivery.settled() is None:
                         await delivery.feed(packer.convert(data))
-                case Arrived() | Unavailable() as end:
+                case MessageEnd() | Unavailable() as end:
                     return end
-                case Arriving():
+                case MessageStart():
                     raise AssertionError("a message inside a message")
 
     async def _hear_verdict(self) -> None:
@@ -381,7 +385,7 @@ class Ferry:
             await self._take_over(last, outcome)
         else:
             mark = last.packer.fingerprint
-            failures = await Note(lambda: self._page.reject(message.uid, size, outcome, mark))
+            failures = await LedgerCall(lambda: self._page.reject(message.uid, size, outcome, mark))
             if outcome.verdict is Verdict.REFUSED:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
@@ -407,7 +411,7 @@ class Ferry:
         """Note that nothing more is to be done about a message but to settle it."""
         listed, action = message.listed, self._account.action
         mark = message.packer.fingerprint
-        await Note(lambda: self._page.accept(listed.uid, listed.size, action, outcome, mark))
+        await LedgerCall(lambda: self._page.accept(listed.uid, listed.size, action, outcome, mark))
         self._accepted.append(listed.uid)
 
     def _many_refused(self) -> bool:
@@ -453,7 +457,7 @@ class Ferry:
         """Make the batch durable; only then ask the server to delete or mark."""
         await self._note_confirmed()
         if self._accepted:
-            await Note(self._page.make_durable)
+            await LedgerCall(self._page.make_durable)
             self._source.perform(self._account.action, tuple(self._accepted))
             self._accepted.clear()
 
@@ -464,4 +468,4 @@ class Ferry:
     async def _save_verdicts(self) -> None:
         """The source is gone, but what the sink was given may still be accepted."""
         await self._hear_verdict()
-        await Note(self._page.make_durable)
+        await LedgerCall(self._page.make_durable)

@@ -19,7 +19,7 @@ TIMEOUTS = 3
 """How many times the timeout one reply may take. Dovecot talks while it searches: not once."""
 SLOWEST = 128
 """Octets that pay for a second: an eighth of what a telephone line carries."""
-AT_EASE = frozenset({"idling", "idling-selected"})
+IDLE_STATES = frozenset({"idling", "idling-selected"})
 """States in which a server owes nothing: what it says is news, and no reply (RFC 2177)."""
 
 
@@ -75,7 +75,7 @@ class Pace:
 
     def _now_owed(self) -> object:
         state = self._machine.state
-        if state in AT_EASE:
+        if state in IDLE_STATES:
             return None
         outstanding = self._machine.outstanding
         if outstanding:

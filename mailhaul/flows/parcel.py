@@ -17,20 +17,20 @@ from .outcome import Outcome, Verdict
 from .sink import Parcel
 
 if TYPE_CHECKING:
-    from ..protocols.message.bounce import Occasion
+    from ..protocols.message.bounce import BounceContext
     from ..protocols.message.mime_decode import MimeDecoder
     from .fate import Policy
     from .multidrop import Multidrop
 
 
 @dataclass(frozen=True, slots=True)
-class Treatment:
+class DeliveryRules:
     """What an account's options do to a message on its way.
 
     ``sender`` is the envelope sender where the source knows it, instead of what the header says,
     and ``told`` the recipient. With ``multidrop`` the message says whom it is for, else that is
     ``recipient``. ``reject_bad_header`` keeps a message with a header line that is none.
-    ``occasion`` gives a bounce its own facts; those that no sender can be told of are for the
+    ``bounce_context`` gives a bounce its own facts; those that no sender can be told of are for the
     ``postmaster``, "" for no such person.
     ``domain`` is that of the sink ("" for an MDA, which also learns when no sender is named).
     ``strip_cr``, ``force_cr`` and ``mime_decode`` are the options of that name.
@@ -48,7 +48,7 @@ class Treatment:
     told: bytes | None = None
     multidrop: Multidrop | None = None
     postmaster: str = ""
-    occasion: Callable[[], Occasion] | None = None
+    bounce_context: Callable[[], BounceContext] | None = None
     reject_bad_header: bool = False
 
 
@@ -59,7 +59,7 @@ class Packer:
     ``beginning``, ``convert`` and ``end`` give what the sink is told and fed.
     """
 
-    def __init__(self, treatment: Treatment) -> None:
+    def __init__(self, treatment: DeliveryRules) -> None:
         self._treatment = treatment
         self._scanner = HeaderScanner()
         self._for_whom: tuple[bytes, ...] = ()
@@ -239,7 +239,7 @@ class Packer:
         allowed = not to_postmaster and tells_sender(outcome, policy) and fields
         if not allowed or no_bounce(sender, fields):
             sender = self._address(treatment.postmaster) if treatment.postmaster else b""
-        if not sender or treatment.occasion is None:
+        if not sender or treatment.bounce_context is None:
             return None
         failures = [
             Failure(recipient, refusal.status, refusal.reply)
@@ -247,7 +247,7 @@ class Packer:
             for recipient in ([refusal.recipient] if refusal.recipient else self._for_whom)
         ]
         header = b"".join(field.raw for field in fields)
-        text = bounce(treatment.occasion(), sender, failures, header)
+        text = bounce(treatment.bounce_context(), sender, failures, header)
         return Parcel(b"", (sender,), text, len(text), names=(self._name_of(sender),))
 
     def notice(
@@ -260,8 +260,8 @@ class Packer:
         from ..protocols.message.notice import oversized_notice
 
         return self._to_postmaster(
-            lambda occasion, who: oversized_notice(
-                occasion, who, account, limit, sizes, deleted=deleted
+            lambda bounce_context, who: oversized_notice(
+                bounce_context, who, account, limit, sizes, deleted=deleted
             )
         )
 
@@ -273,18 +273,18 @@ class Packer:
         from ..protocols.message.notice import login_notice
 
         return self._to_postmaster(
-            lambda occasion, who: login_notice(occasion, who, account, refused=refused)
+            lambda bounce_context, who: login_notice(bounce_context, who, account, refused=refused)
         )
 
-    def _to_postmaster(self, notice: Callable[[Occasion, bytes], bytes]) -> Parcel | None:
+    def _to_postmaster(self, notice: Callable[[BounceContext, bytes], bytes]) -> Parcel | None:
         treatment = self._treatment
-        if not treatment.postmaster or treatment.occasion is None:
+        if not treatment.postmaster or treatment.bounce_context is None:
             return None
         who = self._address(treatment.postmaster)
-        occasion = treatment.occasion()
-        text = notice(occasion, who)
+        bounce_context = treatment.bounce_context()
+        text = notice(bounce_context, who)
         text = self._line_ends.feed(text) + self._line_ends.finish()
-        name = occasion.message_id.partition(b"@")[0].decode("ascii")
+        name = bounce_context.message_id.partition(b"@")[0].decode("ascii")
         return Parcel(b"", (who,), text, len(text), name, names=(self._name_of(who),))
 
     def beginning(self) -> bytes:

@@ -123,7 +123,7 @@ class Call(Request[T]):
     work: Callable[[], T]
 
 
-class Note(Call[T]):
+class LedgerCall(Call[T]):
     """Do a short piece of such work on something that many flows share (the ledger).
 
     A runtime may do what several of them ask in one go, in the order in which they asked. What they

@@ -13,7 +13,7 @@ from .outcome import ExitCode
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 PASSING = frozenset({ExitCode.EXCLUDE})
 """Another mailhaul is at it: that says nothing about the server."""
-LONGEST = 3600.0
+MAX_SECONDS = 3600.0
 """Seconds to which failures stretch an interval, where it is not longer by itself."""
 SHORTER = {ExitCode.DNS: 300.0, ExitCode.LOCKBUSY: 900.0}
 """The same where no name can be looked up: most often it is we who are off line, and no server is
@@ -42,7 +42,7 @@ class Schedule:
         self.refusals = 0
         """Logins in a row that were refused."""
         self._login_delay = 0.0
-        self._longest = LONGEST
+        self._longest = MAX_SECONDS
         self._chance = chance
 
     @property
@@ -71,7 +71,7 @@ class Schedule:
         self.refusals = self.refusals + 1 if code is ExitCode.AUTHFAIL else 0
         bad = code not in GOOD and code not in PASSING
         self.failures = self.failures + 1 if bad else 0
-        self._longest = SHORTER.get(code, LONGEST)
+        self._longest = SHORTER.get(code, MAX_SECONDS)
         self.due = now + self._delay()
         if was_refused and code in GOOD:
             return "the login is accepted again"
@@ -83,7 +83,7 @@ class Schedule:
         return ""
 
     def _delay(self) -> float:
-        return max(self._own_delay(), min(self._login_delay, LONGEST))
+        return max(self._own_delay(), min(self._login_delay, MAX_SECONDS))
 
     def _own_delay(self) -> float:
         if self.parked:

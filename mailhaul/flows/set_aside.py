@@ -6,8 +6,8 @@ from .fate import is_stuck
 from .ledger import Page
 from .outcome import Failures, Tally
 from .report import Report, Said
-from .requests import Note
-from .source import Uid, in_words
+from .requests import LedgerCall
+from .source import Uid, format_uid
 
 
 async def set_aside_if_stuck(
@@ -19,9 +19,9 @@ async def set_aside_if_stuck(
     """
     if not (tally.accepted and is_stuck(failures)):
         return
-    await Note(lambda: page.set_aside(uid))
+    await LedgerCall(lambda: page.set_aside(uid))
     text = (
-        f"message {in_words(uid)} is set aside after {failures.tries} refusals and stays on "
+        f"message {format_uid(uid)} is set aside after {failures.tries} refusals and stays on "
         'the server; see "mailhaul quarantine list"'
     )
     report(Said(text, error=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .account import Action
 from .ledger import Page
-from .requests import Note
+from .requests import LedgerCall
 from .source import Listed, Source
 
 
@@ -17,6 +17,6 @@ async def note_confirmed(source: Source, page: Page, action: Action, *, by_ledge
     if not confirmed:
         return
     if action is Action.MARK and by_ledger:
-        await Note(lambda: page.mark_seen([Listed(uid) for uid in confirmed]))
+        await LedgerCall(lambda: page.mark_seen([Listed(uid) for uid in confirmed]))
     else:
-        await Note(lambda: page.forget(confirmed))
+        await LedgerCall(lambda: page.forget(confirmed))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..protocols.record import Record
 from .channel import Channel, Program
 from .outcome import Outcome
-from .source import Complete
+from .source import CompletionProof
 
 
 class Parcel(Record):
@@ -44,7 +44,7 @@ class Delivery(Protocol):
         """Pass some bytes on; wait while the sink has more than it can take."""
         ...
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Take the last step. Only now may the sink accept."""
         ...
 
@@ -78,7 +78,7 @@ class Declined:
     async def feed(self, data: bytes) -> None:
         """Let it go."""
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Nothing was begun."""
 
     async def outcome(self) -> Outcome:
@@ -131,5 +131,5 @@ async def post(sink: Sink, letter: Parcel) -> Outcome:
     delivery = await sink.offer(letter)
     if await delivery.ready():
         await delivery.feed(letter.header)
-        await delivery.complete(Complete(0, letter.size))
+        await delivery.complete(CompletionProof(0, letter.size))
     return await delivery.outcome()

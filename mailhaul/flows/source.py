@@ -13,7 +13,7 @@ Uid = int | bytes
 """How a server names a message for as long as it exists: a number in IMAP, a word in POP3."""
 
 
-def in_words(uid: Uid) -> str:
+def format_uid(uid: Uid) -> str:
     """Return a UID as people read it."""
     return str(uid) if isinstance(uid, int) else uid.decode("ascii", "backslashreplace")
 
@@ -37,7 +37,7 @@ class Opened(Record):
     read_only: bool
 
 
-class Marks(Record):
+class MessageMetadata(Record):
     """What a mailbox knows of a message beside its text, for a sink that is a mailbox too.
 
     Flags are as IMAP writes them, without those that belong to the mailbox and not to the
@@ -48,7 +48,7 @@ class Marks(Record):
     date: bytes | None = None
 
 
-class Complete:
+class CompletionProof:
     """Proof that a message arrived whole. Only a source makes one, after the server's OK; and
     who writes a message himself has it whole.
 
@@ -58,13 +58,13 @@ class Complete:
 
     __slots__ = ("marks", "octets", "uid")
 
-    def __init__(self, uid: Uid, octets: int, marks: Marks | None = None) -> None:
+    def __init__(self, uid: Uid, octets: int, marks: MessageMetadata | None = None) -> None:
         self.uid = uid
         self.octets = octets
         self.marks = marks
 
 
-class Arriving(Record):
+class MessageStart(Record):
     """The text of a message begins: its number in the mailbox and the octets announced."""
 
     uid: Uid
@@ -72,17 +72,17 @@ class Arriving(Record):
     size: int
 
 
-class Piece(Record):
+class MessageChunk(Record):
     """Some bytes of the message that is arriving."""
 
     data: bytes
     _hidden = frozenset({"data"})
 
 
-class Arrived(Record):
+class MessageEnd(Record):
     """The message is complete. ``size`` is the server's own word for its octets."""
 
-    proof: Complete
+    proof: CompletionProof
     size: int
 
 
@@ -98,7 +98,7 @@ class Unavailable(Record):
     again: bool = False
 
 
-Part = Arriving | Piece | Arrived | Unavailable
+Part = MessageStart | MessageChunk | MessageEnd | Unavailable
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ from .debts import ALONE, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
 from .report import Counted, LimitReached, Report, Said, Skipped
-from .requests import Note
+from .requests import LedgerCall
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
 from .sink import Sink
@@ -104,7 +104,7 @@ class Visit:
         if page.is_new and not account.check_only:
             page = self.page = await self._known_before(page, listed)
         undelivered = await self._undelivered(page, listed)
-        pending = await Note(page.pending)
+        pending = await LedgerCall(page.pending)
         tried = self._progress.tried.setdefault(self.mailbox, set())
         old = await self._old(page, listed, tried)
         excluded = tried | {row.uid for row in pending}
@@ -117,7 +117,7 @@ class Visit:
         if account.check_only:
             return False
         if page.is_new and not self._in_doubt:
-            await Note(page.begin)
+            await LedgerCall(page.begin)
         await self._skip(page, choice)
         fetch = self._for_this_session(choice.fetch)
         more = len(fetch) < len(choice.fetch) or choice.later > 0
@@ -157,7 +157,7 @@ class Visit:
         """The session died while this message was asked for or arrived: that is its trouble."""
         page = self.page
         if page:
-            failures = await Note(lambda: page.unreadable(message.uid, message.size, why))
+            failures = await LedgerCall(lambda: page.unreadable(message.uid, message.size, why))
             tally = self._progress.tally
             await set_aside_if_stuck(page, self._report, tally, message.uid, failures)
 
@@ -166,7 +166,7 @@ class Visit:
 
     async def _open_page(self, uidvalidity: int) -> Page:
         account, sink, key = self._account.name, self._sink_name, self._key
-        return await Note(lambda: self._ledger.page(account, sink, key, uidvalidity))
+        return await LedgerCall(lambda: self._ledger.page(account, sink, key, uidvalidity))
 
     @property
     def _key(self) -> str:
@@ -207,7 +207,7 @@ class Visit:
         changed: list[Seen] = []
         known = count = 0
         for part in in_parts(listed, PART):
-            found = await Note(partial(page.compare, part))
+            found = await LedgerCall(partial(page.compare, part))
             changed += found.changed[: MAX_CHANGED - len(changed)]
             known += found.known
             new: Sequence[Listed] = found.new
@@ -215,9 +215,9 @@ class Visit:
                 new = await self._without_read(page, new)
             count += len(new)
             add(new)
-        if not self._account.check_only and known < await Note(page.count_seen):
+        if not self._account.check_only and known < await LedgerCall(page.count_seen):
             uids = ([one.uid for one in part] for part in in_parts(listed, PART))
-            await Note(lambda: page.keep_only(uids))
+            await LedgerCall(lambda: page.keep_only(uids))
         if changed:
             others = await self._changed(page, changed)
             count += len(others)
@@ -228,7 +228,7 @@ class Visit:
         """Return what the server does not call read; the ledger knows the others from now on."""
         read = [one for one in new if one.seen]
         if read and not self._account.check_only:
-            await Note(lambda: page.mark_seen(read))
+            await LedgerCall(lambda: page.mark_seen(read))
         return [one for one in new if not one.seen]
 
     async def _changed(self, page: Page, changed: Sequence[Seen]) -> Sequence[Listed]:
@@ -243,8 +243,8 @@ class Visit:
             is_same = not one.size if header is None else fingerprint(header) == one.fingerprint
             (same if is_same else new).append(one.listed)
         if not self._account.check_only:
-            await Note(lambda: page.mark_seen(same))
-            await Note(lambda: page.forget([one.uid for one in new]))
+            await LedgerCall(lambda: page.mark_seen(same))
+            await LedgerCall(lambda: page.forget([one.uid for one in new]))
         return new
 
     async def _known_before(self, page: Page, listed: Sequence[Listed]) -> Page:
@@ -258,7 +258,7 @@ class Visit:
         if not account.same_user:
             return page
         key = self._key
-        relatives = await Note(
+        relatives = await LedgerCall(
             lambda: self._ledger.relatives(account.name, account.same_user, key, page.uidvalidity)
         )
         for relative in relatives:
@@ -282,7 +282,7 @@ class Visit:
         common = 0
         sample: dict[Uid, bytes] = {}
         for part in in_parts(listed, PART):
-            found = await Note(partial(self._ledger.resemblance, relative, part))
+            found = await LedgerCall(partial(self._ledger.resemblance, relative, part))
             common += found.common
             if found.differing:
                 return common, Match.OTHER
@@ -295,7 +295,7 @@ class Visit:
     async def _take_over(self, page: Page, relative: Relative) -> Page:
         """Let the account have what another name of it knew; return its page anew."""
         account = self._account
-        await Note(lambda: self._ledger.take_over(relative, account.name))
+        await LedgerCall(lambda: self._ledger.take_over(relative, account.name))
         text = (
             f"{self._source.channel.peer}: {relative.known} message(s) are known from "
             f"{relative.account!r}, which this account was before"
@@ -308,7 +308,7 @@ class Visit:
 
         A UID with another size is another message.
         """
-        rows = await Note(page.undelivered)
+        rows = await LedgerCall(page.undelivered)
         if not rows:
             return {}
         wanted = {row.uid for row in rows}
@@ -319,7 +319,7 @@ class Visit:
             sizes |= await self._source.sizes(missing)
         gone = {r.uid for r in rows if not (r.uid in sizes and same_size(sizes[r.uid], r.size))}
         if gone and not self._account.check_only:
-            await Note(lambda: page.forget(list(gone)))
+            await LedgerCall(lambda: page.forget(list(gone)))
         there = {row.uid: row for row in rows if row.uid not in gone}
         if aside := sum(row.set_aside for row in there.values()):
             text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
@@ -355,7 +355,7 @@ class Visit:
         read = self._progress.tally.read
         await ferry.run(messages, self._source.total)
         if page.is_new and self._progress.tally.read > read:
-            await Note(page.begin)
+            await LedgerCall(page.begin)
 
     # Deleting
 
@@ -367,7 +367,7 @@ class Visit:
         """
         if self._source.expunges_all:
             # What this poll has flagged goes with it, or nothing does.
-            pending = await Note(page.pending)
+            pending = await LedgerCall(page.pending)
         source = self._source
         together, in_sessions = source.expunges_all, source.in_sessions
         more = in_sessions and not together and is_more(pending)
@@ -381,7 +381,7 @@ class Visit:
                 if uids:
                     # Before it is asked for: the session may die of it.
                     count = 1 if len(uids) > 1 else ALONE
-                    await Note(partial(page.try_again, uids, count))
+                    await LedgerCall(partial(page.try_again, uids, count))
                     self._source.perform(action, uids)
                     await self._source.finish()
                     await self._note_confirmed(page, action)
@@ -399,10 +399,10 @@ class Visit:
         found = [(row, match(row, sizes, headers, reuses_uids=source.reuses_uids)) for row in rows]
         gone = [row.uid for row, what in found if what is Match.OTHER]
         if gone:
-            await Note(lambda: page.forget(gone))
+            await LedgerCall(lambda: page.forget(gone))
         unknown = [row.uid for row, what in found if what is Match.UNKNOWN]
         if unknown:
-            await Note(lambda: page.try_again(unknown, 1))
+            await LedgerCall(lambda: page.try_again(unknown, 1))
         same = [row for row, what in found if what is Match.SAME]
         return same, any(uid in sizes for uid in gone)
 
@@ -426,7 +426,7 @@ class Visit:
             return [one for one in await self._source.old() if one.uid not in tried]
         old: list[Listed] = []
         for part in in_parts(listed, PART):
-            found = await Note(partial(page.compare, part))
+            found = await LedgerCall(partial(page.compare, part))
             # What has the name of a message that was read, and another size, may be another.
             new = {one.uid for one in found.new} | {one.listed.uid for one in found.changed}
             old += [one for one in part if one.uid not in new and one.uid not in tried]
@@ -454,12 +454,12 @@ class Visit:
 
         The latter are forgotten, and what cannot be compared is left where it is.
         """
-        noted = await Note(partial(page.fingerprints, [one.uid for one in old]))
+        noted = await LedgerCall(partial(page.fingerprints, [one.uid for one in old]))
         headers = await self._source.headers(list(noted))
         found = {uid: fingerprint(headers.get(uid, b"")) for uid in noted}
         others = [uid for uid, mark in found.items() if mark not in (noted[uid], b"")]
         if others:
-            await Note(partial(page.forget, others))
+            await LedgerCall(partial(page.forget, others))
         if unknown := sum(not mark for mark in found.values()):
             text = (
                 f"{self._source.channel.peer}: {unknown} message(s) are not flushed: the server "
@@ -471,8 +471,8 @@ class Visit:
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
         """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
         for part in in_parts(messages, DELETED_AT_ONCE):
-            await Note(partial(page.delete_unread, part))
-            await Note(page.make_durable)
+            await LedgerCall(partial(page.delete_unread, part))
+            await LedgerCall(page.make_durable)
             self._source.perform(Action.DELETE, [message.uid for message in part])
 
 

@@ -25,7 +25,7 @@ class Job:
 
 
 class Desk:
-    """Does short work for all flows of a program; see ``mailhaul.flows.requests.Note``."""
+    """Does short work for all flows of a program; see ``mailhaul.flows.requests.LedgerCall``."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []

@@ -16,7 +16,7 @@ from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.requests import (
     Call,
     Close,
-    Note,
+    LedgerCall,
     Now,
     Open,
     OpenFailed,
@@ -84,7 +84,7 @@ class Engine:
             case Wait():
                 return self._wait(request)
             case Call(work):
-                return self._call(work, isinstance(request, Note))
+                return self._call(work, isinstance(request, LedgerCall))
             case Open():
                 return self._open(request)
             case Close(target):

@@ -16,7 +16,7 @@ from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.apps.cli.version import describe
 from mailhaul.apps.polls.append import append_sink
-from mailhaul.apps.polls.plan import Surroundings
+from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Pipe, Tcp
 
@@ -37,7 +37,7 @@ def sink(
     configuration = configured(home, options, netrc, plugout)
     (account,) = configuration.accounts
     caller = Caller("me", 0, str(home), None, str(home))
-    around = Surroundings(
+    context = PollContext(
         caller,
         configuration.globals,
         False,
@@ -46,7 +46,7 @@ def sink(
         "here",
         lambda protocol: None,
     )
-    name, make = append_sink(account, account.append or "", around)
+    name, make = append_sink(account, account.append or "", context)
     return name, cast(ImapAppendSink, make())
 
 

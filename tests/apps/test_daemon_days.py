@@ -23,17 +23,17 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.daemon.scheduler import Keeper
+from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import Surroundings, access_of
+from mailhaul.apps.polls.plan import PollContext, access_of
 from mailhaul.apps.polls.polling import poll_account
-from mailhaul.apps.polls.pool import PER_SERVER, Crew
+from mailhaul.apps.polls.pool import PER_SERVER, PollPool
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import REST
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
-from mailhaul.flows.schedule import JITTER, LONGEST
+from mailhaul.flows.schedule import JITTER, MAX_SECONDS
 from mailhaul.protocols.imap.commands import Select, UidExpunge
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -85,8 +85,8 @@ class Days:
         self.lines = Lines(0)
         self.lines.complain = self.said.append  # type: ignore[method-assign,assignment]
 
-        def noted(settings: AccountSettings, around: Surroundings, lines: Lines) -> Any:
-            flow = poll_account(settings, around, lines)
+        def noted(settings: AccountSettings, context: PollContext, lines: Lines) -> Any:
+            flow = poll_account(settings, context, lines)
             self._settings[id(flow)] = settings
             return flow
 
@@ -158,23 +158,23 @@ class Days:
         return [*load(["-f", str(path)], self._caller, bytes).accounts]
 
     def live(
-        self, accounts: list[AccountSettings], story: Callable[[Keeper], Any], interval: float
+        self, accounts: list[AccountSettings], story: Callable[[Scheduler], Any], interval: float
     ) -> None:
         """Let the daemon live through a story."""
         ledger = SqliteLedger(str(self.home / "ledger.db"), lambda: 1e9 + trio.current_time())
         path = self.home / "rc"
-        around = Surroundings(
+        context = PollContext(
             *(self._caller, load(["-f", str(path)], self._caller, bytes).globals, False, ledger),
             *(str(self.home / "locks"), "here", no_trace),
         )
-        keeper = Keeper(Crew(around), self.lines, chance=self.chance.random)
+        scheduler = Scheduler(PollPool(context), self.lines, chance=self.chance.random)
 
         async def main() -> None:
-            keeper.keep(accounts, interval)
+            scheduler.keep(accounts, interval)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(keeper.run)
-                await story(keeper)
-                keeper.stop()
+                nursery.start_soon(scheduler.run)
+                await story(scheduler)
+                scheduler.stop()
 
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
         ledger.close()
@@ -188,7 +188,7 @@ class Days:
 
     def check_that_nobody_is_forgotten(self, boxes: list[Box], interval: float) -> None:
         """Everybody was polled not long ago, but for those with a wrong password."""
-        longest = max(interval, LONGEST) * (1 + JITTER) + LONGEST_POLL
+        longest = max(interval, MAX_SECONDS) * (1 + JITTER) + LONGEST_POLL
         forgotten = [
             box
             for box in boxes
@@ -234,7 +234,7 @@ def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Days:
 def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days) -> None:
     hours = 24 if SOAK else 6
 
-    async def story(keeper: Keeper) -> None:
+    async def story(scheduler: Scheduler) -> None:
         everybody = list(days.boxes.values())
         for hour in range(hours):
             for box in days.chance.sample(everybody, 200):
@@ -243,16 +243,16 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
             await trio.sleep(HOUR / 2)
             if hour == 2:
                 # Who is new is polled, who has gone is not, and who has changed goes on.
-                keeper.keep(days.accounts(range(5, 1005), 5, "fetchlimit 99"), INTERVAL)
+                scheduler.keep(days.accounts(range(5, 1005), 5, "fetchlimit 99"), INTERVAL)
                 await trio.sleep(60)
                 assert all(days.boxes[f"u{n}"].begun for n in range(1000, 1005))
-                keeper.keep(days.accounts(range(1005), 5), INTERVAL)
+                scheduler.keep(days.accounts(range(1005), 5), INTERVAL)
                 everybody = list(days.boxes.values())
             if hour == 3:
                 # Asleep: the clock stands still, mail comes, and then all happens at once.
                 for box in days.chance.sample(everybody, 500):
                     days.arrive(box)
-                keeper.renew()
+                scheduler.renew()
             await trio.sleep(HOUR / 2)
             for box in troubled:
                 box.trouble = ""
@@ -261,7 +261,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
         # What a server failed to delete rests for an hour.
         await trio.sleep(REST + INTERVAL * 1.2 + LONGEST_POLL)
         # Passwords that were wrong for long are tried again once a day, or when somebody asks.
-        keeper.wake()
+        scheduler.wake()
         await trio.sleep(LONGEST_POLL)
 
     days.live(days.accounts(range(1000), 5), story, INTERVAL)
@@ -272,7 +272,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
 def test_a_year_of_ten_accounts(days: Days) -> None:
     each_day = 365 if SOAK else 60
 
-    async def story(keeper: Keeper) -> None:
+    async def story(scheduler: Scheduler) -> None:
         boxes = list(days.boxes.values())
         for day in range(each_day):
             for box in days.chance.sample(boxes, 3):
@@ -280,9 +280,9 @@ def test_a_year_of_ten_accounts(days: Days) -> None:
             troubled = days.trouble(boxes, 0.2) if day % 3 == 0 else []
             await trio.sleep(DAY / 2)
             if day % 50 == 40:
-                keeper.keep(days.accounts(range(10), 10, f"fetchlimit {day}"), 6 * HOUR)
+                scheduler.keep(days.accounts(range(10), 10, f"fetchlimit {day}"), 6 * HOUR)
             if day % 30 == 20:
-                keeper.renew()
+                scheduler.renew()
             await trio.sleep(DAY / 2)
             for box in troubled:
                 box.trouble = ""

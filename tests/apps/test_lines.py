@@ -6,7 +6,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from mailhaul.apps.polls.lines import LONGEST, AccountLines, Lines, escape, status_line
+from mailhaul.apps.polls.lines import MAX_OCTETS, AccountLines, Lines, escape, status_line
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
@@ -129,7 +129,7 @@ def test_text_from_outside_cannot_drive_a_terminal(text: str, shown: str) -> Non
 
 
 def test_long_text_is_cut() -> None:
-    assert len(escape("x" * 5000)) == LONGEST + 3
+    assert len(escape("x" * 5000)) == MAX_OCTETS + 3
 
 
 def test_a_terminal_that_knows_no_umlauts_gets_escapes() -> None:

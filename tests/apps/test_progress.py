@@ -8,7 +8,7 @@ from pathlib import Path
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls.dots import DottedPacker
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.flows.parcel import Treatment
+from mailhaul.flows.parcel import DeliveryRules
 from mailhaul.protocols.message.outgoing import HeaderRules
 
 from .bad.running import account, mailhaul
@@ -18,7 +18,7 @@ from .bad.scripted_imap import ScriptedImap, message
 def test_dots_are_for_octets_and_stars_for_lines() -> None:
     shown: list[str] = []
     rules = HeaderRules("imap", "joe", None)
-    packer = DottedPacker(Treatment("joe", "here", rules), shown.append)
+    packer = DottedPacker(DeliveryRules("joe", "here", rules), shown.append)
     packer.scan(b"Subject: x\r\n\r\none\r\n")
     packer.beginning()
     packer.convert(b"x" * 2500 + b"\r\n")

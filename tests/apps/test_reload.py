@@ -21,7 +21,7 @@ from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pidfile import PidFile, running
-from mailhaul.apps.polls.plan import Surroundings, policy_of
+from mailhaul.apps.polls.plan import PollContext, policy_of
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Sleep
 
@@ -33,7 +33,7 @@ class Running:
     """A daemon whose polls only note by what rules they go."""
 
     home: Path
-    polls: list[Surroundings] = field(default_factory=list[Surroundings])
+    polls: list[PollContext] = field(default_factory=list[PollContext])
     out: StringIO = field(default_factory=StringIO)
     syslog: StringIO = field(default_factory=StringIO)
     service: Any = None
@@ -44,8 +44,8 @@ class Running:
         path.write_text(text)
         path.chmod(0o600)
 
-    async def poll(self, settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
-        self.polls.append(around)
+    async def poll(self, settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+        self.polls.append(context)
         lines.complain("polled")
         await Sleep(0.001)
         return ExitCode.NOMAIL
@@ -66,7 +66,7 @@ class Running:
                 nursery.start_soon(self.service.run)
                 await self.until(lambda: len(self.polls) == 1)
                 await story()
-                self.service.keeper.stop()
+                self.service.scheduler.stop()
 
         try:
             trio.run(main)
@@ -79,12 +79,12 @@ class Running:
             while not met():
                 await trio.sleep(0.005)
 
-    async def reload_and_poll(self, text: str) -> Surroundings:
+    async def reload_and_poll(self, text: str) -> PollContext:
         """Change the file; return by what the next poll goes."""
         self.write(text)
         before = len(self.polls)
         await self.service.reload()
-        self.service.keeper.wake()
+        self.service.scheduler.wake()
         await self.until(lambda: len(self.polls) > before)
         return self.polls[-1]
 
@@ -96,38 +96,38 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     return daemon
 
 
-def of_polls(name: str, value: object) -> Callable[[Running, Surroundings], bool]:
+def of_polls(name: str, value: object) -> Callable[[Running, PollContext], bool]:
     """Expect polls to go by a value."""
-    return lambda daemon, around: getattr(around.globals, name) == value
+    return lambda daemon, context: getattr(context.globals, name) == value
 
 
-def bounces(daemon: Running, around: Surroundings) -> bool:
+def bounces(daemon: Running, context: PollContext) -> bool:
     [settings] = daemon.service._configuration.accounts
-    policy = policy_of(settings, around.globals)
+    policy = policy_of(settings, context.globals)
     return not policy.softbounce and policy.spambounce and not policy.bouncemail
 
 
-def interval_is(seconds: float) -> Callable[[Running, Surroundings], bool]:
-    return lambda daemon, around: (
-        daemon.service.keeper.posts[0].schedule.interval == seconds
+def interval_is(seconds: float) -> Callable[[Running, PollContext], bool]:
+    return lambda daemon, context: (
+        daemon.service.scheduler.jobs[0].schedule.interval == seconds
         and (daemon.home / "mailhaul.pid").read_text().split()[1] == str(int(seconds))
     )
 
 
-def log_has(name: str, text: str) -> Callable[[Running, Surroundings], bool]:
-    return lambda daemon, around: text in (daemon.home / name).read_text()
+def log_has(name: str, text: str) -> Callable[[Running, PollContext], bool]:
+    return lambda daemon, context: text in (daemon.home / name).read_text()
 
 
-def moved(daemon: Running, around: Surroundings) -> bool:
+def moved(daemon: Running, context: PollContext) -> bool:
     there = running(str(daemon.home / "other.pid"))
     return there == os.getpid() and not (daemon.home / "mailhaul.pid").exists()
 
 
-EXPECTED: dict[str, tuple[str, Callable[[Running, Surroundings], bool]]] = {
+EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "daemon": ("set daemon 77", interval_is(77.0)),
     "logfile": ('set logfile "HOME/log"', log_has("log", "mailhaul: polled")),
     "jsonlog": ('set jsonlog set logfile "HOME/log"', log_has("log", '"account": "joe@h"')),
-    "syslog": ("set syslog", lambda daemon, around: "polled" in daemon.syslog.getvalue()),
+    "syslog": ("set syslog", lambda daemon, context: "polled" in daemon.syslog.getvalue()),
     "pidfile": ('set pidfile "HOME/other.pid"', moved),
     "idfile": ('set idfile "/x/ids"', of_polls("idfile", "/x/ids")),
     "postmaster": ("set postmaster boss", of_polls("postmaster", "boss")),
@@ -137,7 +137,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, Surroundings], bool]]] = {
     "invisible": ("set invisible", of_polls("invisible", True)),
     "showdots": ("set showdots", of_polls("showdots", True)),
     # For other programs.
-    "properties": ("set properties x", lambda daemon, around: True),
+    "properties": ("set properties x", lambda daemon, context: True),
 }
 """For each word after ``set``: what a reload finds, and what is so from the next poll on."""
 
@@ -154,8 +154,8 @@ def test_a_reload_takes_up_each_word_after_set(
     async def story() -> None:
         interval = "" if name == "daemon" else "set daemon 300\n"
         words_here = words.replace("HOME", str(daemon.home))
-        around = await daemon.reload_and_poll(f"{interval}{words_here}\n{ENTRY}")
-        assert met(daemon, around)
+        context = await daemon.reload_and_poll(f"{interval}{words_here}\n{ENTRY}")
+        assert met(daemon, context)
 
     daemon.live(story, f"set daemon 300\n{ENTRY}")
 
@@ -174,20 +174,20 @@ def test_a_file_without_an_interval_leaves_the_old_one(daemon: Running, gone: st
 
 def test_changed_rules_are_gone_by_at_once_others_break_nothing(daemon: Running) -> None:
     async def story() -> None:
-        [post] = daemon.service.keeper.posts
-        begun = daemon.service.keeper.begin_anew
+        [job] = daemon.service.scheduler.jobs
+        begun = daemon.service.scheduler.begin_anew
         calls: list[int] = []
 
         def counted() -> None:
             calls.append(1)
             begun()
 
-        daemon.service.keeper.begin_anew = counted
+        daemon.service.scheduler.begin_anew = counted
         for text, times in (("set daemon 200", 0), ("set daemon 200 set no softbounce", 1)):
             daemon.write(f"{text}\n{ENTRY}")
             await daemon.service.reload()
             assert len(calls) == times
-        assert daemon.service.keeper.posts == [post]
+        assert daemon.service.scheduler.jobs == [job]
 
     daemon.live(story, f"set daemon 300\n{ENTRY}")
 
@@ -214,9 +214,9 @@ def test_a_log_that_was_put_away_is_begun_anew(daemon: Running) -> None:
 
 def test_a_file_with_a_fault_changes_nothing(daemon: Running) -> None:
     async def story() -> None:
-        around = await daemon.reload_and_poll(f"set daemon 5 set invisible\n{ENTRY} keep keep-it")
-        assert not around.globals.invisible
-        assert daemon.service.keeper.posts[0].schedule.interval == 300
+        context = await daemon.reload_and_poll(f"set daemon 5 set invisible\n{ENTRY} keep keep-it")
+        assert not context.globals.invisible
+        assert daemon.service.scheduler.jobs[0].schedule.interval == 300
         assert "the configuration stays as it was" in daemon.out.getvalue()
 
     daemon.live(story, f"set daemon 300\n{ENTRY}")

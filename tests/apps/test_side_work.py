@@ -26,10 +26,10 @@ from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.control import Control
 from mailhaul.apps.daemon.notify import Notifier
 from mailhaul.apps.daemon.service import Service
-from mailhaul.apps.daemon.side_work import LONGEST_PAUSE, PAUSE, attempt, fenced
+from mailhaul.apps.daemon.side_work import MAX_PAUSE, PAUSE, attempt, fenced
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import Surroundings
+from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.outcome import ExitCode
 
 
@@ -49,7 +49,7 @@ def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
     assert set(said) == {"control socket: Input/output error; mail goes on"}
     pauses = [after - before for before, after in pairwise(begun)]
     assert pauses[0] == pytest.approx(PAUSE)
-    assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
+    assert pauses[-1] == pytest.approx(MAX_PAUSE)
 
 
 def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
@@ -57,7 +57,7 @@ def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
 
     async def work() -> None:
         begun.append(trio.current_time())
-        await trio.sleep(2 * LONGEST_PAUSE)
+        await trio.sleep(2 * MAX_PAUSE)
         if len(begun) < 12:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -65,7 +65,7 @@ def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
         await fenced("control socket", work, lambda text: None)
 
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
-    assert begun[-1] - begun[-2] == pytest.approx(2 * LONGEST_PAUSE + PAUSE)
+    assert begun[-1] - begun[-2] == pytest.approx(2 * MAX_PAUSE + PAUSE)
 
 
 def test_a_group_of_faults_is_one_line_and_a_cancellation_among_them_goes_on() -> None:
@@ -112,7 +112,7 @@ class Daemon:
         self.service: Any = None
 
     async def _poll(
-        self, settings: AccountSettings, around: Surroundings, lines: Lines
+        self, settings: AccountSettings, context: PollContext, lines: Lines
     ) -> ExitCode:
         self.polls += 1
         return ExitCode.NOMAIL
@@ -138,7 +138,7 @@ class Daemon:
                 nursery.start_soon(serve)
                 await self.until(lambda: self.polls)
                 await story()
-                self.service.keeper.stop()
+                self.service.scheduler.stop()
 
         trio.run(main)
         return codes[0]
@@ -150,7 +150,7 @@ class Daemon:
 
     async def still_polls(self) -> None:
         before = self.polls
-        self.service.keeper.wake()
+        self.service.scheduler.wake()
         await self.until(lambda: self.polls > before)
 
 
@@ -178,7 +178,7 @@ def test_a_name_that_is_not_utf_8_is_told_of_and_found(daemon: Daemon, request_:
 def test_a_request_that_cannot_be_answered_is_the_trouble_of_who_asked(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailhaul.apps.daemon.control.described", lambda post: 1 // 0)
+    monkeypatch.setattr("mailhaul.apps.daemon.control.described", lambda job: 1 // 0)
     err = StringIO()
 
     async def story() -> None:

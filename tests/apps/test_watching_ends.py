@@ -14,7 +14,7 @@ from mailhaul.flows.outcome import ExitCode
 class NewsWithoutEnd:
     """A source that always has more mail to tell of."""
 
-    tells_news = True
+    pushes_news = True
     left = False
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -59,8 +59,8 @@ def test_what_comes_while_the_program_ends_is_left_for_the_next_one(
         folders = ("INBOX",)
 
     settings: Any = Settings()
-    around: Any = Ending()
-    flow = watching.watch(settings, around, Lines(0), lambda code, news: told.append(code))
+    context: Any = Ending()
+    flow = watching.watch(settings, context, Lines(0), lambda code, news: told.append(code))
     with pytest.raises(StopIteration) as end:
         flow.send(None)
     assert (end.value.value, told, NewsWithoutEnd.left) == (

@@ -9,8 +9,8 @@ import pytest
 from mailhaul.flows.account import Action
 from mailhaul.flows.debts import (
     LONG_REST,
-    MOST_SHARES,
-    MOST_TRIES,
+    MAX_SHARES,
+    MAX_TRIES,
     REST,
     SHARES,
     Match,
@@ -35,7 +35,7 @@ def sizes_of(pending: list[Pending], *, in_sessions: bool = False) -> list[int]:
 
 def test_shares_get_smaller_with_each_failure() -> None:
     for tries, most in enumerate(SHARES):
-        assert sizes_of(rows(20_000, tries)) == [most] * MOST_SHARES
+        assert sizes_of(rows(20_000, tries)) == [most] * MAX_SHARES
         assert sizes_of(rows(20_000, tries), in_sessions=True) == [most]
     assert sizes_of([*rows(3, 0), *rows(2, 1), *rows(1, 5)]) == [3, 2, 1]
 
@@ -44,12 +44,12 @@ def test_shares_get_smaller_with_each_failure() -> None:
     ("tries", "rested", "due"),
     [
         (0, 0, True),
-        (MOST_TRIES - 1, 0, True),
-        (MOST_TRIES, REST - 1, False),
-        (MOST_TRIES, REST, True),
-        (MOST_TRIES, -5, True),
-        (2 * MOST_TRIES, REST, False),
-        (2 * MOST_TRIES, LONG_REST, True),
+        (MAX_TRIES - 1, 0, True),
+        (MAX_TRIES, REST - 1, False),
+        (MAX_TRIES, REST, True),
+        (MAX_TRIES, -5, True),
+        (2 * MAX_TRIES, REST, False),
+        (2 * MAX_TRIES, LONG_REST, True),
     ],
 )
 def test_what_failed_often_rests(tries: int, rested: int, due: bool) -> None:
@@ -87,7 +87,7 @@ def test_where_uids_come_again_a_size_alone_shows_nothing() -> None:
     row = Pending(b"a", 100, Action.DELETE, MARK)
     assert match(row, {b"a": 100}, {}, reuses_uids=True) is Match.UNKNOWN
     assert match(row, {b"a": 100}, {}, reuses_uids=False) is Match.SAME
-    tried = Pending(b"a", 100, Action.DELETE, MARK, MOST_TRIES)
+    tried = Pending(b"a", 100, Action.DELETE, MARK, MAX_TRIES)
     assert match(tried, {b"a": 100}, {}, reuses_uids=True) is Match.OTHER
     # What an older version noted has no fingerprint.
     old = Pending(b"a", 100, Action.DELETE)

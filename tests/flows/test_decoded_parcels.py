@@ -18,7 +18,7 @@ from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.ledger import Offer
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Parcel
@@ -56,7 +56,7 @@ def parcel_of(packer: Packer) -> Parcel:
 
 def packed(pieces: list[bytes], *, decode: bool = True, strip: bool = False) -> bytes:
     """Do with a packer what the ferry does."""
-    packer = Packer(Treatment("joe", "x", RULES, mime_decode=decode, strip_cr=strip))
+    packer = Packer(DeliveryRules("joe", "x", RULES, mime_decode=decode, strip_cr=strip))
     waiting = list(pieces)
     while not packer.ready and waiting:
         packer.scan(waiting.pop(0))
@@ -99,7 +99,7 @@ def test_how_a_message_arrives_changes_nothing(cuts: list[int]) -> None:
 
 
 def test_the_envelope_is_that_of_the_message_as_it_came() -> None:
-    packer = Packer(Treatment("joe", "x", RULES, mime_decode=True))
+    packer = Packer(DeliveryRules("joe", "x", RULES, mime_decode=True))
     packer.scan(SHORT)
     packer.scan_end()
     assert parcel_of(packer).sender == b"j@example.org"
@@ -122,7 +122,7 @@ def test_no_size_is_announced_that_is_not_the_size(tmp_path: Path, *, decode: bo
         "smtp",
         lambda: SmtpSink([Listener("sink", smtp, False, "localhost")], "client", 20.0),
         SqliteLedger(str(tmp_path / "ledger.db")),
-        lambda sink: Packer(Treatment("joe", sink.domain, RULES, mime_decode=decode)),
+        lambda sink: Packer(DeliveryRules("joe", sink.domain, RULES, mime_decode=decode)),
         lambda event: None,
     )
     assert simulation.run(poll.run()) is ExitCode.SUCCESS

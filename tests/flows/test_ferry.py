@@ -26,12 +26,12 @@ from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Call, Sleep
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import (
-    Arrived,
-    Arriving,
-    Complete,
+    CompletionProof,
     Listed,
+    MessageChunk,
+    MessageEnd,
+    MessageStart,
     Part,
-    Piece,
     Uid,
     Unavailable,
 )
@@ -82,10 +82,10 @@ class Script:
     def request(self, message: Listed) -> None:
         uid = message.uid
         usual: list[Part | Exception] = [
-            Arriving(uid, int(uid), 10),
-            Piece(b"A: b\n\n"),
-            Piece(b"body"),
-            Arrived(Complete(uid, 10), 10),
+            MessageStart(uid, int(uid), 10),
+            MessageChunk(b"A: b\n\n"),
+            MessageChunk(b"body"),
+            MessageEnd(CompletionProof(uid, 10), 10),
         ]
         self.parts.extend(self.replace.get(uid, usual))
 
@@ -178,8 +178,8 @@ class Shelved:
         assert self.verdict is None
         self.text += data
 
-    async def complete(self, proof: Complete) -> None:
-        assert isinstance(proof, Complete)
+    async def complete(self, proof: CompletionProof) -> None:
+        assert isinstance(proof, CompletionProof)
         self.shelf.world.step("complete", self.number)
         answer = self.shelf.answers.get(self.number, Outcome(Verdict.ACCEPTED))
         if answer.accepted:
@@ -406,10 +406,10 @@ def test_a_kill_at_any_step_loses_nothing_and_doubts_one_message(step: int, expu
 @pytest.mark.parametrize("where", range(5))
 def test_a_source_that_fails_hands_nothing_incomplete_to_the_sink(stage: Stage, where: int) -> None:
     parts: list[Part | Exception] = [
-        Arriving(2, 2, 10),
-        Piece(b"A: b\n\n"),
-        Piece(b"body"),
-        Arrived(Complete(2, 10), 10),
+        MessageStart(2, 2, 10),
+        MessageChunk(b"A: b\n\n"),
+        MessageChunk(b"body"),
+        MessageEnd(CompletionProof(2, 10), 10),
     ]
     stage.source.replace[2] = [*parts[:where], ConnectionLost("gone")]
     with pytest.raises(CutOff) as caught:
@@ -459,8 +459,8 @@ def test_a_message_that_is_to_abort_the_poll_does_so_behind_what_was_accepted(
 
 def test_a_message_that_the_server_breaks_off_with_no_is_given_up(stage: Stage) -> None:
     stage.source.replace[2] = [
-        Arriving(2, 2, 10),
-        Piece(b"A: b\n\nbo"),
+        MessageStart(2, 2, 10),
+        MessageChunk(b"A: b\n\nbo"),
         Unavailable(2, "cannot read"),
     ]
     stage.run()
@@ -511,7 +511,11 @@ def test_what_a_sink_finds_by_name_has_a_durable_name_before_it_is_offered(stage
 
 
 def test_a_message_that_is_to_be_asked_for_again_comes_after_the_others(stage: Stage) -> None:
-    stage.source.replace[1] = [Arriving(1, 1, 10), Piece(b"A:"), Unavailable(1, "cut", again=True)]
+    stage.source.replace[1] = [
+        MessageStart(1, 1, 10),
+        MessageChunk(b"A:"),
+        Unavailable(1, "cut", again=True),
+    ]
     request = stage.source.request
 
     def request_twice(message: Listed) -> None:

@@ -17,13 +17,13 @@ from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Policy
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.message.bounce import Occasion
+from mailhaul.protocols.message.bounce import BounceContext
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.message.trace import Received
@@ -41,7 +41,7 @@ TRACE = Received("server", "", "us", b"IMAP", b"1", b"Mon, 2 Nov 2026 10:00:00 +
 ONE = (
     b"Return-Path: <ann@sender.example>\r\nX-To: joe@server, ann@server\r\nSubject: s\r\n\r\nt\r\n"
 )
-OCCASION = Occasion("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@here", b"=mailhaul")
+OCCASION = BounceContext("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@here", b"=mailhaul")
 
 
 @dataclass
@@ -85,13 +85,13 @@ class World:
         names = LocalNames("server", [(who, who) for who in ("joe", "ann")])
 
         def packer(sink: Sink) -> Packer:
-            treatment = Treatment(
+            treatment = DeliveryRules(
                 "joe",
                 sink.domain,
                 HeaderRules("server", "joe", TRACE),
                 multidrop=Multidrop(names, "X-To", 0, "boss") if self.multidrop else None,
                 postmaster="boss",
-                occasion=lambda: OCCASION,
+                bounce_context=lambda: OCCASION,
             )
             return Packer(treatment)
 

@@ -11,7 +11,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls.login_notice import login_notice
-from mailhaul.apps.polls.plan import Surroundings
+from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.requests import Tcp
 from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply
@@ -41,7 +41,7 @@ class Notices:
         caller = Caller("me", os.getuid(), str(self._home), None, str(self._home))
         configuration = load(["-f", str(rc)], caller, bytes)
         ledger = SqliteLedger(str(self._home / "ledger"))
-        around = Surroundings(
+        around = PollContext(
             *(caller, configuration.globals, False, ledger, str(self._home), "here", no_trace)
         )
         [settings] = configuration.accounts

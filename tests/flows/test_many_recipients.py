@@ -12,7 +12,7 @@ from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, Verdict
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Tcp, Trust
@@ -54,7 +54,7 @@ def polled(
 
     def packer(sink: Sink) -> Packer:
         who: dict[str, Any] = {"multidrop": Multidrop(names, envelope, 0, "boss")}
-        return Packer(Treatment("joe", sink.domain, rules, **who))
+        return Packer(DeliveryRules("joe", sink.domain, rules, **who))
 
     account = Account("imap joe@server", "joe", "server", "server.example")
     access = Access(

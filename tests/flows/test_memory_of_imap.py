@@ -18,7 +18,7 @@ from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account, OnRetrieveError
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
@@ -126,7 +126,7 @@ class World:
         if len(self.recipients) > 1:
             names = [(name, name) for name in self.recipients]
             multidrop = Multidrop(LocalNames("server", names), "X-To", 0, "")
-        return Packer(Treatment("joe", "here", rules, multidrop=multidrop))
+        return Packer(DeliveryRules("joe", "here", rules, multidrop=multidrop))
 
     @property
     def got(self) -> list[tuple[str, tuple[bytes, ...]]]:

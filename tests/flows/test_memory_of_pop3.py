@@ -19,7 +19,7 @@ from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import LONG_REST
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
@@ -85,7 +85,7 @@ class World:
             sink,
             lambda: SmtpSink([Listener("sink", SMTP, False, "here")], "client", 20.0),
             self.ledger,
-            lambda _: Packer(Treatment("joe", "here", HeaderRules("server", "joe", None))),
+            lambda _: Packer(DeliveryRules("joe", "here", HeaderRules("server", "joe", None))),
             self.events.append,
             lock=lambda mailbox: MailboxLock(str(self.folder / "locks"), name, mailbox),
         )

@@ -11,7 +11,7 @@ from mailhaul.adapters.aliases import alias_test
 from mailhaul.flows.ledger import Offer
 from mailhaul.flows.multidrop import LOOK_UPS, IsServer, LookUpFailed, Multidrop
 from mailhaul.flows.outcome import Outcome, Verdict
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.requests import Call
 from mailhaul.flows.sink import Parcel
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -39,7 +39,7 @@ def answered(flow: Coroutine[Any, Any, Any]) -> Any:
 
 
 def pack(header: bytes, offer: Offer = OFFER, **options: Any) -> Parcel | Outcome:
-    packer = Packer(Treatment("joe", "here.example", RULES, **options))
+    packer = Packer(DeliveryRules("joe", "here.example", RULES, **options))
     packer.scan(header)
     packer.scan_end()
     result = answered(packer.parcel(100, offer))

@@ -14,11 +14,11 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.pop3 import Pop3Source
-from mailhaul.adapters.sources.pop3_listing import told_apart
+from mailhaul.adapters.sources.pop3_listing import disambiguated
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust
@@ -87,7 +87,9 @@ class World:
         collected = Pop3Source(reached, self.events.append, **source)
 
         def packer(sink: Sink) -> Packer:
-            return Packer(Treatment("joe", sink.domain, rules, sender=collected.envelope_sender))
+            return Packer(
+                DeliveryRules("joe", sink.domain, rules, sender=collected.envelope_sender)
+            )
 
         return Poll(
             account,
@@ -471,7 +473,11 @@ def test_without_unique_ids_another_message_is_never_taken_for_one_that_was_read
 
 
 def test_messages_with_one_name_are_told_apart() -> None:
-    assert told_apart({1: b"a", 2: b"b", 3: b"a"}) == {1: b"a (1 of 2)", 2: b"b", 3: b"a (2 of 2)"}
+    assert disambiguated({1: b"a", 2: b"b", 3: b"a"}) == {
+        1: b"a (1 of 2)",
+        2: b"b",
+        3: b"a (2 of 2)",
+    }
 
 
 def test_of_messages_with_one_name_none_is_taken_for_the_other(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mailhaul.flows.account import Account
 from mailhaul.flows.fate import STUCK_SECONDS, STUCK_TRIES
 from mailhaul.flows.ferry import PATIENCE
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading, Said
 from mailhaul.flows.requests import Tcp, Trust
@@ -78,7 +78,7 @@ class World:
             "sink",
             lambda: SmtpSink([Listener("sink", SMTP, False, "here")], "client", 20.0),
             self.ledger,
-            lambda _: Packer(Treatment("joe", "here", HeaderRules("server", "joe", None))),
+            lambda _: Packer(DeliveryRules("joe", "here", HeaderRules("server", "joe", None))),
             self.events.append,
         )
         try:

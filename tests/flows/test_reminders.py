@@ -13,13 +13,13 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.reminders import Reminders
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.message.bounce import Occasion
+from mailhaul.protocols.message.bounce import BounceContext
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.commands import Mail
@@ -31,7 +31,7 @@ from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from mailhaul.servers.smtp import MemorySink, serve_smtp
 
 IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
-OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
+OCCASION = BounceContext("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
 SMALL = b"Subject: small\r\n\r\n"
 LARGE = b"Subject: large\r\n\r\n" + b"x" * 2000 + b"\r\n"
 RULES = HeaderRules("imap", "joe", None)
@@ -67,8 +67,8 @@ class Daemon:
     def _poll(self, options: dict[str, Any]) -> Poll:
         password = Secret(b"sesame")
         access = Access("imap", IMAP, "joe", password, TlsMode.NEVER, Trust("imap"), timeout=20)
-        treatment = Treatment(
-            "joe", "here", RULES, postmaster=self._postmaster, occasion=lambda: OCCASION
+        treatment = DeliveryRules(
+            "joe", "here", RULES, postmaster=self._postmaster, bounce_context=lambda: OCCASION
         )
         return Poll(
             Account("joe", "joe", "imap", "imap", limit=1000, **options),

@@ -18,12 +18,12 @@ from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Policy
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled, Returned, Said
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.message.bounce import Occasion
+from mailhaul.protocols.message.bounce import BounceContext
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.secret import Secret
@@ -39,7 +39,7 @@ IMAP, SMTP = Tcp("imap", 143), Tcp("smtp", 25)
 SENDER = b"ann@sender.example"
 SPAM = 571
 ENVELOPE = b"X-To: joe@server, ann@server, tom@server\r\n"
-OCCASION = Occasion("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@here", b"=mailhaul")
+OCCASION = BounceContext("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@here", b"=mailhaul")
 
 
 def message(header: bytes = b"", sender: bytes = SENDER) -> bytes:
@@ -86,13 +86,13 @@ class World:
             "imap joe@server", "joe", "server", "server", policy=self.policy, **options
         )
         names = LocalNames("server", [(who, who) for who in ("joe", "ann", "tom")])
-        treatment = Treatment(
+        treatment = DeliveryRules(
             "joe",
             "here",
             HeaderRules("server", "joe", None),
             multidrop=Multidrop(names, "X-To", 0, self.postmaster) if self.multidrop else None,
             postmaster=self.postmaster,
-            occasion=lambda: OCCASION,
+            bounce_context=lambda: OCCASION,
         )
         poll = Poll(
             account,

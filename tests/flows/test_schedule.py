@@ -8,7 +8,7 @@ from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.schedule import (
     AFTER_REFUSALS,
     JITTER,
-    LONGEST,
+    MAX_SECONDS,
     PARKED,
     SHORTER,
     Schedule,
@@ -37,7 +37,7 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
         schedule.ended(0.0, ExitCode.SOCKET)
         delays.append(schedule.due)
     assert delays[:4] == [60.0, 120.0, 240.0, 480.0]
-    assert delays[-1] == LONGEST
+    assert delays[-1] == MAX_SECONDS
     schedule.ended(0.0, ExitCode.NOMAIL)
     assert schedule.due == 60.0
 
@@ -51,16 +51,16 @@ def test_who_is_off_line_or_meets_a_lock_looks_more_often_whether_that_is_over(
         schedule.ended(0.0, code)
     assert schedule.due == SHORTER[code]
     schedule.ended(0.0, ExitCode.SOCKET)
-    assert schedule.due == LONGEST
-    slow = made(3 * LONGEST)
+    assert schedule.due == MAX_SECONDS
+    slow = made(3 * MAX_SECONDS)
     for _ in range(5):
         slow.ended(0.0, code)
-    assert slow.due == 3 * LONGEST
+    assert slow.due == 3 * MAX_SECONDS
 
 
 def test_a_server_gets_the_time_between_logins_that_it_wants_up_to_an_hour() -> None:
     schedule = made()
-    for wanted, given in ((900.0, 900.0), (30.0, 60.0), (1e9, LONGEST), (0.0, 60.0)):
+    for wanted, given in ((900.0, 900.0), (30.0, 60.0), (1e9, MAX_SECONDS), (0.0, 60.0)):
         schedule.wait_between(wanted)
         schedule.ended(0.0, ExitCode.NOMAIL)
         assert schedule.due == given
@@ -70,10 +70,10 @@ def test_a_server_gets_the_time_between_logins_that_it_wants_up_to_an_hour() -> 
 
 
 def test_an_interval_of_hours_is_not_made_shorter() -> None:
-    schedule = made(3 * LONGEST)
+    schedule = made(3 * MAX_SECONDS)
     for _ in range(5):
         schedule.ended(0.0, ExitCode.SOCKET)
-    assert schedule.due == 3 * LONGEST
+    assert schedule.due == 3 * MAX_SECONDS
 
 
 @pytest.mark.parametrize(("chance", "factor"), [(0.0, 1 - JITTER), (1.0, 1 + JITTER)])

@@ -13,7 +13,7 @@ import pytest
 import fuzz
 from fuzz.conversation import Setting, converse
 from fuzz.finding import Finding, minimised, signature_of
-from fuzz.run import MOST_DIGITS
+from fuzz.run import MAX_DIGITS
 from fuzz.targets import NAMES, load
 from fuzz.turns import turns, written
 from mailhaul.protocols.errors import RemoteProtocolError
@@ -26,7 +26,7 @@ HERE = Path(fuzz.__file__).parent
 @pytest.fixture(autouse=True)
 def _few_digits() -> Iterator[None]:
     before = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(MOST_DIGITS)
+    sys.set_int_max_str_digits(MAX_DIGITS)
     yield
     sys.set_int_max_str_digits(before)
 

@@ -25,8 +25,8 @@ from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel
 from mailhaul.flows.requests import (
     Call,
     Close,
+    LedgerCall,
     NameNotFound,
-    Note,
     Now,
     Open,
     OpenFailed,
@@ -819,7 +819,7 @@ def test_the_ledger_has_a_thread_where_all_others_hang() -> None:
         await Call(lambda: hanging.wait(SOON))
 
     async def note() -> int:
-        return await Note(lambda: 42)
+        return await LedgerCall(lambda: 42)
 
     async def main() -> int:
         limiter = trio.to_thread.current_default_thread_limiter()

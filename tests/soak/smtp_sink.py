@@ -71,12 +71,12 @@ class FaultySmtp(SmtpService):
         """Answer without doing what was asked; in LMTP once for each recipient."""
         due = len(self._channel.machine.outstanding) if isinstance(heard, EndOfData) else 1
         for _ in range(due):
-            self._channel.machine.send(worded(code))
+            self._channel.machine.send(format_record(code))
         if isinstance(heard, EndOfData | Bdat):
             self._begin_text()
 
 
-def worded(code: int) -> Reply:
+def format_record(code: int) -> Reply:
     """Return a reply with an enhanced code that fits (RFC 3463, 2)."""
     return Reply(code, (b"%d.0.0 so it is" % (code // 100),))
 
@@ -96,7 +96,7 @@ def serving_some(code: int) -> Act:
     async def act(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
         unlucky = (b"ann@here", b"joe@here")[fault.amount % 2]
         received = service.world.received
-        received.verdict = lambda recipient: worded(code if recipient == unlucky else 250)
+        received.verdict = lambda recipient: format_record(code if recipient == unlucky else 250)
         await service.obey(heard)
         received.verdict = None
 

@@ -23,7 +23,7 @@ from mailhaul.flows.account import Action
 from mailhaul.flows.ferry import Ferry, Unanswered
 from mailhaul.flows.ledger import Page, Pending
 from mailhaul.flows.outcome import Failures, Outcome, Verdict
-from mailhaul.flows.source import Arrived, Arriving, Complete, Listed, Part, Uid
+from mailhaul.flows.source import CompletionProof, Listed, MessageEnd, MessageStart, Part, Uid
 from mailhaul.flows.visit import Visit
 from mailhaul.protocols.errors import ProtocolError
 
@@ -64,7 +64,7 @@ def test_a_delete_before_the_sink_accepts_shows_within_20_seeds(
 ) -> None:
     carry = Ferry._carry
 
-    async def delete_and_carry(self: Ferry, message: Arriving) -> None:
+    async def delete_and_carry(self: Ferry, message: MessageStart) -> None:
         self._source.perform(self._account.action, [message.uid])
         await carry(self, message)
 
@@ -146,7 +146,7 @@ def test_a_text_that_breaks_off_and_counts_as_whole_shows_within_300_seeds(
             if self._arriving is None:
                 raise
             uid, size = self._arriving.uid, self._arriving.size
-            return Arrived(Complete(uid, size), size)
+            return MessageEnd(CompletionProof(uid, size), size)
 
     monkeypatch.setattr(Ferry, "_next_part", end_where_it_ends)
     assert "delivered and never sent" in complaint_within(300)

@@ -26,7 +26,7 @@ from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
 from mailhaul.flows.requests import Address, Pipe, RuntimeFault, Sleep, Tcp, Trust
@@ -34,7 +34,7 @@ from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
 from mailhaul.protocols.errors import ProtocolError
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.message.bounce import Occasion
+from mailhaul.protocols.message.bounce import BounceContext
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.pop3.server import Pop3Server
@@ -59,7 +59,7 @@ from .quirks import QUIRKS
 from .scenario import LONGEST, Scenario
 from .smtp_sink import FaultySmtp
 
-OCCASION = Occasion("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@us", b"=boundary")
+OCCASION = BounceContext("us", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@us", b"=boundary")
 SOURCE, SINK = Tcp("source", 1), Tcp("sink", 2)
 PLUGIN = Pipe(("plugin",))
 HOURS = 6
@@ -306,8 +306,8 @@ class World:
         if not isinstance(source, WatchedSource):
             return code
         try:
-            if code in GOOD and source.tells_news:
-                await source.news(60.0)
+            if code in GOOD and source.pushes_news:
+                await source.wait_for_mail(60.0)
                 code = await self._poll(source, locks).run()
         except (ProtocolError, RuntimeFault):
             return ExitCode.SOCKET
@@ -374,13 +374,13 @@ class World:
         def packer(sink: Sink) -> Packer:
             rules = HeaderRules("server", "joe", None)
             return Packer(
-                Treatment(
+                DeliveryRules(
                     "joe",
                     sink.domain,
                     rules,
                     multidrop=multidrop,
                     postmaster="boss",
-                    occasion=lambda: OCCASION,
+                    bounce_context=lambda: OCCASION,
                     strip_cr=self.scenario.sink == "mbox",
                 )
             )

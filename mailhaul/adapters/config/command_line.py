@@ -25,7 +25,7 @@ from .options import (
 from .settings import RunSettings
 from .values import absolute, c_number, service
 
-_MOST_NUMBER: Final = 2**63 - 1
+_MAX_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
 
 
@@ -211,7 +211,7 @@ class _Reader:
 
 def _number(text: str, spelled: str) -> int:
     number = c_number(text)
-    if number is None or abs(number) > _MOST_NUMBER:
+    if number is None or abs(number) > _MAX_NUMBER:
         raise _error(f"{quoted(text)} is no number for {quoted(spelled)}", "")
     return number
 

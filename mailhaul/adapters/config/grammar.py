@@ -27,8 +27,8 @@ from .statements import Choices, Entry, RcFile
 from .values import absolute, service
 from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, Complainer
 
-MOST_ERRORS: Final = 100
-MOST_DIGITS: Final = 18
+MAX_ERRORS: Final = 100
+MAX_DIGITS: Final = 18
 
 _SPECIAL: Final = frozenset(
     {
@@ -99,7 +99,7 @@ class _Parser:
 
     def file(self) -> None:
         """Read all statements, going on behind errors."""
-        while self.tokens[self.at][0] != END and len(self.errors) < MOST_ERRORS:
+        while self.tokens[self.at][0] != END and len(self.errors) < MAX_ERRORS:
             try:
                 self.statement()
             except _Syntax as fault:
@@ -400,7 +400,7 @@ class _Parser:
 
     def number(self) -> int:
         _, text, offset = self.expect(NUMBER, "a number")
-        if len(text) > MOST_DIGITS:
+        if len(text) > MAX_DIGITS:
             problem = f"the number {quoted(text)} is too large"
             raise _Syntax(ConfigError(self.rc.source.place(offset), problem))
         return int(text)

@@ -24,7 +24,7 @@ from ...protocols.secret import Secret
 from ..files import open_file
 from .settings import AccountSettings
 
-LONGEST = 64 * 1024
+MAX_OCTETS = 64 * 1024
 """Octets that are read at most: a token may be long, and a wrong file longer."""
 SECONDS = 60.0
 """How long a command may take, and a pipe to say something."""
@@ -82,8 +82,8 @@ class Asking:
         try:
             descriptor = open_file(path, pipe=True)
             try:
-                if os.fstat(descriptor).st_size > LONGEST:
-                    raise OSError(errno.EFBIG, f"more than {LONGEST} octets", path)
+                if os.fstat(descriptor).st_size > MAX_OCTETS:
+                    raise OSError(errno.EFBIG, f"more than {MAX_OCTETS} octets", path)
                 return self._read(descriptor)
             finally:
                 os.close(descriptor)
@@ -153,11 +153,11 @@ class Asking:
                 if over:
                     break
                 continue
-            piece = os.read(descriptor, LONGEST)
+            piece = os.read(descriptor, MAX_OCTETS)
             if not piece:
                 break
-            data += piece[: LONGEST - len(data)]
-            if len(data) == LONGEST and not self._child:
+            data += piece[: MAX_OCTETS - len(data)]
+            if len(data) == MAX_OCTETS and not self._child:
                 break
         return bytes(data)
 
@@ -176,7 +176,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
 def drained(number: int) -> bytes:
     """Return all that a descriptor holds, which can be read only once. Raises OSError."""
     pieces: list[bytes] = []
-    while sum(map(len, pieces)) < LONGEST and (piece := os.read(number, LONGEST)):
+    while sum(map(len, pieces)) < MAX_OCTETS and (piece := os.read(number, MAX_OCTETS)):
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -199,7 +199,7 @@ class SqlitePage:
                 (
                     *(self._mailbox, self._sink, uid, row.size),
                     *(after(row.state, Life.accept), action.value),
-                    *(stored(fates(row.recipients, outcome)), row.name, fingerprint),
+                    *(stored(recipient_states(row.recipients, outcome)), row.name, fingerprint),
                 ),
             )
 
@@ -239,7 +239,7 @@ class SqlitePage:
             state = after(row.state, UPON[outcome.verdict])
             row.fingerprint = fingerprint or row.fingerprint
             counted = outcome.verdict is Verdict.REFUSED
-            recipients = fates(row.recipients, outcome)
+            recipients = recipient_states(row.recipients, outcome)
             return self._fail(db, row, state, outcome.reason, recipients, counted=counted)
 
         return self._ledger.write(note)
@@ -446,7 +446,7 @@ def marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def fates(earlier: str, outcome: Outcome) -> str:
+def recipient_states(earlier: str, outcome: Outcome) -> str:
     """Return one line for each recipient; who was served by an earlier offer stays served."""
     known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED)
     known |= dict(outcome.recipients)

@@ -35,7 +35,7 @@ class Access(Record):
 
     ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS
     stands in the user's own words and not only in a default; ``auth`` is the word behind that
-    option. ``way_out`` tells the user how to ask for TLS from the first byte, or for none.
+    option. ``hint`` tells the user how to ask for TLS from the first byte, or for none.
     """
 
     peer: str
@@ -49,7 +49,7 @@ class Access(Record):
     timeout: float = 300.0
     trace: Trace | None = None
     auth: str = "any"
-    way_out: str = 'use "ssl", or "sslproto \'\'"'
+    hint: str = 'use "ssl", or "sslproto \'\'"'
 
     @property
     def credentials(self) -> Credentials:

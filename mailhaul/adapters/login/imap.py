@@ -1,7 +1,7 @@
 """From a host name to a logged-in IMAP session: greeting, TLS, login, in that order.
 
-The one gate for the password is ``ways_of``: it goes out only where the user's rules about TLS
-allow it.
+``login_methods`` is the one gate for the password: it is sent only where the user's rules about
+TLS allow it.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
     raise PollFailed(
         ExitCode.SOCKET,
         f"{access.peer}: the server logs us in (PREAUTH) before TLS could be started, which your "
-        f"configuration requires; {access.way_out} if the connection is safe by other means",
+        f"configuration requires; {access.hint} if the connection is safe by other means",
     )
 
 
@@ -156,7 +156,7 @@ async def secure(channel: Channel[ImapClient], access: Access) -> None:
         raise PollFailed(
             ExitCode.SOCKET,
             f"{access.peer}: the server refuses STARTTLS ({shown(granted.text)}), which your "
-            f"configuration requires; {access.way_out} to go without TLS",
+            f"configuration requires; {access.hint} to go without TLS",
         )
     await UpgradeToTls(channel, access.trust, access.timeout)
     channel.machine.tls_started()
@@ -178,7 +178,7 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    done = await find_a_way(channel, access)
+    done = await find_method(channel, access)
     if done.condition is not Condition.OK:
         raise PollFailed(
             ExitCode.AUTHFAIL,
@@ -188,13 +188,13 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
         await ask(channel, Capability(), access)
 
 
-async def find_a_way(channel: Channel[ImapClient], access: Access) -> Completed:
+async def find_method(channel: Channel[ImapClient], access: Access) -> Completed:
     """Try the ways to log in; return the last decision. Raises PollFailed.
 
     A server that does not understand one way (BAD) has said nothing against the password, so that
     all other ways are tried. But one that could not prove to know it is not told it.
     """
-    ways = ways_of(channel, access)
+    ways = login_methods(channel, access)
     tried: list[bytes] = []
     doubt = ""
     done: Completed | None = None
@@ -202,7 +202,7 @@ async def find_a_way(channel: Channel[ImapClient], access: Access) -> Completed:
         if doubt and way in SHOW_PASSWORD:
             continue
         tried.append(way)
-        done, fault = await try_way(channel, access, way)
+        done, fault = await try_method(channel, access, way)
         if done.condition is Condition.OK and not fault:
             return done
         if fault and way not in SHOW_PASSWORD:
@@ -213,7 +213,7 @@ async def find_a_way(channel: Channel[ImapClient], access: Access) -> Completed:
             problem = f"{access.peer}: the server does not let us in now: {shown(done.text)}"
             raise PollFailed(code, problem)
         if done.condition is Condition.BAD:
-            ways += [way for way in ways_left(channel, access, tried) if way not in ways]
+            ways += [way for way in methods_left(channel, access, tried) if way not in ways]
     if doubt or done is None:
         raise PollFailed(
             ExitCode.AUTHFAIL, f"{access.peer}: {doubt or 'there is no way to log in'}"
@@ -221,13 +221,13 @@ async def find_a_way(channel: Channel[ImapClient], access: Access) -> Completed:
     return done
 
 
-def ways_left(
+def methods_left(
     channel: Channel[ImapClient], access: Access, tried: Sequence[bytes]
 ) -> Sequence[bytes]:
     """Return the mechanisms that have not been tried."""
-    from .mechanisms import other_ways
+    from .mechanisms import other_methods
 
-    return other_ways(
+    return other_methods(
         mechanisms_of(channel.machine.capabilities),
         access.credentials,
         access.auth,
@@ -247,7 +247,7 @@ def not_now(done: Completed) -> ExitCode | None:
     return ExitCode.SERVBUSY if is_throttled(done.text) else None
 
 
-def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
+def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     """Return the ways to log in here. Raises PollFailed if there is none."""
     capabilities = channel.machine.capabilities
     disabled = b"LOGINDISABLED" in capabilities
@@ -259,9 +259,9 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
         )
     if protected and not disabled and access.auth in {"any", "password"} and not certificate:
         return [COMMAND]
-    from .mechanisms import ways_in  # most polls need no more than LOGIN
+    from .mechanisms import allowed_methods  # most polls need no more than LOGIN
 
-    found = ways_in(
+    found = allowed_methods(
         mechanisms_of(capabilities),
         access.credentials,
         access.auth,
@@ -286,7 +286,7 @@ def ways_of(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     )
 
 
-async def try_way(
+async def try_method(
     channel: Channel[ImapClient], access: Access, way: bytes
 ) -> tuple[Completed, str]:
     """Try to log in one way; return the server's decision, and what it did wrong."""

@@ -20,10 +20,10 @@ PLAIN = (b"PLAIN", b"LOGIN")
 """Mechanisms that say no more than that command."""
 
 
-def ways_in(
+def allowed_methods(
     announced: Collection[bytes],
     held: Credentials,
-    wish: str,
+    preference: str,
     *,
     protected: bool,
     in_clear: bool,
@@ -31,15 +31,17 @@ def ways_in(
 ) -> list[bytes]:
     """Return names of mechanisms, COMMAND among them.
 
-    ``wish`` is the word behind ``auth``; ``protected`` says that nobody reads along, ``in_clear``
-    that a password may go out all the same, ``command`` that the server takes the protocol's
-    own command.
+    ``preference`` is the value of ``auth``. ``protected`` says that the connection is encrypted or
+    local, ``in_clear`` that a password may be sent even so, and ``command`` that the server takes
+    the protocol's own login command.
     """
-    if wish == "external" and not held.certificate:
+    if preference == "external" and not held.certificate:
         # A plugin or a socket may have shown who we are; the server knows whether it has.
         return [EXTERNAL] if EXTERNAL in {name.upper() for name in announced} else []
-    mechanisms = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
-    if wish not in {"any", "password"}:
+    mechanisms = choose(
+        announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
+    )
+    if preference not in {"any", "password"}:
         return mechanisms
     usable = command and held.password is not None and (protected or in_clear)
     plain = [COMMAND] * usable + [name for name in mechanisms if name in PLAIN]
@@ -50,17 +52,19 @@ def ways_in(
     return others + plain[:1]
 
 
-def other_ways(
+def other_methods(
     announced: Collection[bytes],
     held: Credentials,
-    wish: str,
+    preference: str,
     tried: Collection[bytes],
     *,
     protected: bool,
     in_clear: bool,
 ) -> list[bytes]:
-    """Return what is left to try where a server did not understand what ``ways_in`` named."""
-    found = choose(announced, held, wish=wish, protected=protected, plain_in_clear=in_clear)
+    """Return the mechanisms to try after the server did not understand ``allowed_methods``."""
+    found = choose(
+        announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
+    )
     return [name for name in found if name not in tried]
 
 

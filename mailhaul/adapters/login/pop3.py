@@ -1,6 +1,7 @@
 """From a host name to a logged-in POP3 session: greeting, TLS, login, in that order.
 
-The password goes out only where the user's rules about TLS allow it: ``ways_of`` is the one gate.
+``login_methods`` is the one gate for the password: it is sent only where the user's rules about
+TLS allow it.
 """
 
 from __future__ import annotations
@@ -170,9 +171,9 @@ async def log_in(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
     reply = Completed(Capa(), False)
-    ways = [APOP] if apop else await ways_of(channel, access, avoided)
+    ways = [APOP] if apop else await login_methods(channel, access, avoided)
     for way in [way for way in ways if way not in avoided.names] or ways:
-        reply = await try_way(channel, access, way)
+        reply = await try_method(channel, access, way)
         if reply.positive:
             avoided.last = None
             return
@@ -183,7 +184,9 @@ async def log_in(
     raise refused(access, reply, f"does not let {access.user} in")
 
 
-async def ways_of(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> list[bytes]:
+async def login_methods(
+    channel: Channel[Pop3Client], access: Access, avoided: Avoided
+) -> list[bytes]:
     """Return the ways to log in here. Raises PollFailed if there is none."""
     if not access.may_show_password and not channel.tls:
         raise PollFailed(
@@ -194,9 +197,9 @@ async def ways_of(channel: Channel[Pop3Client], access: Access, avoided: Avoided
         return [COMMAND]
     if not channel.machine.capabilities:
         await ask_capabilities(channel, access, avoided)
-    from .mechanisms import ways_in  # most polls need no more than USER and PASS
+    from .mechanisms import allowed_methods  # most polls need no more than USER and PASS
 
-    found = ways_in(
+    found = allowed_methods(
         mechanisms_of(channel),
         access.credentials,
         access.auth,
@@ -212,7 +215,7 @@ async def ways_of(channel: Channel[Pop3Client], access: Access, avoided: Avoided
     return found
 
 
-async def try_way(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
+async def try_method(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
     """Try to log in one way; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
     if access.password is not None and way == COMMAND:

@@ -107,9 +107,9 @@ async def log_in(
     from ...protocols.sasl.errors import SaslError
 
     announced = mechanisms_of(channel)
-    problem: ProtocolError = NotLoggedIn(no_way_in(channel, held))
+    problem: ProtocolError = NotLoggedIn(refuse_all_methods(channel, held))
     doubted = False
-    for way in ways_in(channel, held, may_show=may_show):
+    for way in allowed_methods(channel, held, may_show=may_show):
         if doubted and way in SHOWS_PASSWORD:
             continue
         nonce = os.urandom(18).hex().encode("ascii")
@@ -141,16 +141,18 @@ def mechanisms_of(channel: Channel[SmtpClient]) -> list[bytes]:
     return channel.machine.extensions.get(b"AUTH", b"").upper().split()
 
 
-def ways_in(channel: Channel[SmtpClient], held: Credentials, *, may_show: bool) -> list[bytes]:
+def allowed_methods(
+    channel: Channel[SmtpClient], held: Credentials, *, may_show: bool
+) -> list[bytes]:
     """Return the mechanisms to try here, the best first."""
     from ...protocols.sasl.choose import choose
 
     return choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
 
 
-def no_way_in(channel: Channel[SmtpClient], held: Credentials) -> str:
+def refuse_all_methods(channel: Channel[SmtpClient], held: Credentials) -> str:
     """Say why there is no way to log in."""
-    if ways_in(channel, held, may_show=True):
+    if allowed_methods(channel, held, may_show=True):
         return "the listener offers no TLS, and the password is not sent without it"
     return "the listener offers no way to log in (AUTH)"
 

@@ -22,7 +22,7 @@ from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.pace import Pace
 from ...flows.requests import Call, Close, RuntimeFault, Wait
 from ...flows.sink import Declined, Delivery, Parcel
-from ...flows.source import Complete, Marks
+from ...flows.source import CompletionProof, MessageMetadata
 from ...protocols.errors import ProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Append, AppendChunk, AskStatus, CreateMailbox
@@ -38,7 +38,7 @@ from .spool import SpoolTooSmall, new_spool, read_spool, too_large, write_spool
 BLOCK = 256 * 1024
 ANSWER_SECONDS = 600.0
 """What a server is granted to store a message; a shorter ``timeout`` never cuts it."""
-IN_VAIN = 2
+MAX_FAILURES_IN_A_ROW = 2
 """Messages in a row after which those behind them need not be tried: the mailbox is full, or the
 server hangs up on whatever comes."""
 LIMIT = b"APPENDLIMIT"
@@ -70,7 +70,7 @@ class ImapAppendSink:
 
     def check(self) -> None:
         """Raise SinkUnavailable where one more message would be sent in vain."""
-        if len(self._in_vain) >= IN_VAIN:
+        if len(self._in_vain) >= MAX_FAILURES_IN_A_ROW:
             raise SinkUnavailable(f"append: {self._in_vain[-1]}")
 
     def _new_channel(self) -> Channel[ImapClient]:
@@ -157,7 +157,7 @@ class AppendDelivery:
         self._text = Canonical()
         self._size = 0
         self._binary = False
-        self._marks = Marks()
+        self._marks = MessageMetadata()
         self._verdict: Outcome | None = None
         self._under_way = False
         self._lost = ""
@@ -198,7 +198,7 @@ class AppendDelivery:
 
     # The last step
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Append the message: ``proof`` says that it is whole. The answer is awaited elsewhere."""
         await self._write(self._text.finish())
         if self._verdict is not None:
@@ -316,7 +316,7 @@ class AppendDelivery:
             case Condition.BAD if any(map(is_keyword, self._marks.flags)):
                 # Exchange refuses what is not among its flags as bad syntax.
                 flags = tuple(flag for flag in self._marks.flags if not is_keyword(flag))
-                self._marks = Marks(flags, self._marks.date)
+                self._marks = MessageMetadata(flags, self._marks.date)
                 self._remedy = self._append
             case _:
                 self._conclude(Verdict.REFUSED, f"{peer}: {text}")
@@ -387,9 +387,9 @@ def is_keyword(flag: bytes) -> bool:
     return not flag.startswith(b"\\")
 
 
-def marks_of(proof: Complete, header: bytes) -> Marks:
+def marks_of(proof: CompletionProof, header: bytes) -> MessageMetadata:
     """Return flags and date of a message; the date of its arrival if the source has no better."""
-    marks = proof.marks or Marks()
+    marks = proof.marks or MessageMetadata()
     if marks.date is not None and is_date_time(marks.date):
         return marks
-    return Marks(marks.flags, received_date(header))
+    return MessageMetadata(marks.flags, received_date(header))

@@ -20,7 +20,7 @@ from ...protocols.imap.strings import quoted
 from ...protocols.message.header import split_fields
 from ...protocols.message.received_date import MONTHS
 
-MOST_SIZES = 10_000
+MAX_SIZES = 10_000
 """Messages whose sizes are asked for where the server does not search."""
 MESSAGE_ID = re.compile(rb"<[!-;=?-~]+>")
 """What can be searched for at any server: printable ASCII in angle brackets."""
@@ -63,7 +63,7 @@ class Finder:
         done, events = await tell(self._channel, UidSearch(self._criteria), self._patience)
         uids = [uid for event in events if isinstance(event, Found) for uid in event.uids]
         there = max((event.count for event in told if isinstance(event, Exists)), default=0)
-        if done.condition is not Condition.OK and there <= MOST_SIZES:
+        if done.condition is not Condition.OK and there <= MAX_SIZES:
             uids = await self._of_our_size()
         for uid in sorted(uids, reverse=True):
             if await self._is_same(uid):

@@ -21,7 +21,7 @@ from ...flows.channel import Channel, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel
-from ...flows.source import Complete
+from ...flows.source import CompletionProof
 from ..calls import opened
 from ..folders import make_private_folder, sync_folder, sync_name
 from .spool import write_all
@@ -153,7 +153,7 @@ class MaildirDelivery:
                 return
             raise failed(self._tmp, error) from None
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Bring the message to where readers look: ``proof`` says that it is whole."""
         del proof
         if self._verdict is None:
@@ -244,7 +244,7 @@ def failed(path: str, error: OSError) -> PollFailed:
 
 
 OUR_TRACE = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")
-HEAD = 64 * 1024
+HEADER_OCTETS = 64 * 1024
 """Octets within which the field stands that every delivery adds anew, with its own date."""
 
 
@@ -257,15 +257,17 @@ def is_same_message(one: str, other: str) -> bool:
         statuses = [os.fstat(file) for file in files]
         if not all(stat.S_ISREG(status.st_mode) for status in statuses):
             return False
-        heads = [os.pread(file, HEAD, 0) for file in files]
+        heads = [os.pread(file, HEADER_OCTETS, 0) for file in files]
         traces = [trace_in(head) for head in heads]
         before = [head[:start] for head, (start, _) in zip(heads, traces, strict=True)]
         rest = [s.st_size - end for s, (_, end) in zip(statuses, traces, strict=True)]
         if before[0] != before[1] or rest[0] != rest[1]:
             return False
         places = [end for _, end in traces]
-        for octets in range(0, rest[0], HEAD):
-            blocks = [os.pread(f, HEAD, p + octets) for f, p in zip(files, places, strict=True)]
+        for octets in range(0, rest[0], HEADER_OCTETS):
+            blocks = [
+                os.pread(f, HEADER_OCTETS, p + octets) for f, p in zip(files, places, strict=True)
+            ]
             if blocks[0] != blocks[1]:
                 return False
         return True

@@ -23,7 +23,7 @@ from .spool import SpoolTooSmall, new_spool, too_large, write_all
 from .spooled import FileSink, SpooledDelivery
 
 FROM = b"From "
-LONGEST_LINE = 1024
+MAX_LINE = 1024
 """Octets of a From_ line, and more: an address has 256 (RFC 5321, 4.5.3.1.3)."""
 
 
@@ -106,7 +106,7 @@ class MboxDelivery(SpooledDelivery):
             os.ftruncate(file, size)
             self._sink.half_line_left = False
         try:
-            write_all(file, gap(file, size))
+            write_all(file, missing_newlines(file, size))
             for block in self._blocks():
                 write_all(file, block)
             os.fsync(file)
@@ -123,7 +123,7 @@ def without_half_line(file: int, size: int) -> int:
     The message before it would have it for its last line. Only where there was a kill: else it may
     be somebody's text. Raises OSError.
     """
-    at = max(size - LONGEST_LINE, 0)
+    at = max(size - MAX_LINE, 0)
     last = os.pread(file, size - at, at)
     before, newline, line = last.rpartition(b"\n")
     if at + len(before + newline) and not before.endswith(b"\n"):
@@ -132,7 +132,7 @@ def without_half_line(file: int, size: int) -> int:
     return size - len(line) if half else size
 
 
-def gap(file: int, size: int) -> bytes:
+def missing_newlines(file: int, size: int) -> bytes:
     """Return what is wanting of the blank line that a message begins behind. Raises OSError."""
     end = os.pread(file, 2, max(size - 2, 0))
     if not end or end == b"\n\n":

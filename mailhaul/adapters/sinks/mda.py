@@ -16,7 +16,7 @@ from ...flows.channel import STATUS_UNKNOWN, Channel, Program
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
 from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, TimedOut, Wait
 from ...flows.sink import Declined, Delivery, Parcel
-from ...flows.source import Complete
+from ...flows.source import CompletionProof
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
 from .spool import SpoolTooSmall, new_spool, too_large, write_spool
 
@@ -33,7 +33,7 @@ NOT_ABOUT_THE_MESSAGE = frozenset(
 SECONDS = 600.0
 """How long a command may take at least: as long as a listener may think about a message. One that
 is ended may have delivered all the same."""
-IN_VAIN = 2
+MAX_FAILURES_IN_A_ROW = 2
 """Commands in a row that had to be ended, after which the others need not be tried in this poll."""
 NO_SENDER = "MAILER-DAEMON"
 """What a second shell gets in place of a sender that is not there, and of "<>", which it would take
@@ -177,7 +177,7 @@ class MdaSink:
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises SinkUnavailable, and PollFailed (IOERR)."""
-        if self.ended >= IN_VAIN:
+        if self.ended >= MAX_FAILURES_IN_A_ROW:
             raise SinkUnavailable(f"MDA: {self.ended} commands in a row did not end by themselves")
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
@@ -235,7 +235,7 @@ class MdaDelivery:
             except SpoolTooSmall as fault:
                 self._conclude(too_large(fault))
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Start the MDA: ``proof`` says that the spool holds the whole message."""
         del proof
         if self._verdict is not None:

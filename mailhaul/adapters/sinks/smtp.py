@@ -29,13 +29,13 @@ from ...protocols.smtp.replies import OutOfStep
 from ...protocols.smtp.reply_codes import is_positive
 from ..login.smtp import (
     RefusedByServer,
+    allowed_methods,
     connect,
     introduce,
     is_local,
     log_in,
     reply_text,
     start_tls,
-    ways_in,
 )
 from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, Shift, SmtpDelivery
 
@@ -152,7 +152,7 @@ class SmtpSink:
         channel, address = self.channel, listener.address
         local = is_local(channel, address)
         offered = b"STARTTLS" in channel.machine.extensions
-        if offered and not (local and ways_in(channel, held, may_show=True)):
+        if offered and not (local and allowed_methods(channel, held, may_show=True)):
             name = address.host if isinstance(address, Tcp) else listener.domain
             trust = Trust(name, verify=False)
             await start_tls(channel, trust, self._helo_name, self._patience)

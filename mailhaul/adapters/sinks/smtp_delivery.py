@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...flows.outcome import Outcome, Refusal, Verdict
 from ...flows.sink import Parcel
-from ...flows.source import Complete
+from ...flows.source import CompletionProof
 from ...protocols.dots import normalized
 from ...protocols.errors import LocalProtocolError
 from ...protocols.message.hosts import domain_part
@@ -200,7 +200,7 @@ class SmtpDelivery:
             await self._sink.wait(COMMAND_SECONDS)
             self._sink.hear()
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Send the final dot, or chunk: ``proof`` says that the source had no more to come."""
         del proof
         if self._chunked:

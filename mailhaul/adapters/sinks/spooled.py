@@ -10,7 +10,7 @@ from ...flows.channel import Channel, Program
 from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
 from ...flows.sink import Parcel
-from ...flows.source import Complete
+from ...flows.source import CompletionProof
 from ..folders import sync_name
 from .spool import SpoolTooSmall, too_large, write_spool
 
@@ -99,7 +99,7 @@ class SpooledDelivery:
         finally:
             os.close(spool)
 
-    async def complete(self, proof: Complete) -> None:
+    async def complete(self, proof: CompletionProof) -> None:
         """Bring the message to its place: ``proof`` says that it is whole. Raises PollFailed."""
         del proof
         try:

@@ -19,7 +19,7 @@ from ...protocols.imap.commands import EventGroup, Notify
 from ...protocols.imap.events import Condition, MailboxStatus, Status
 from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ..login.access import Access, shown
-from .imap_watch import LONGEST_IDLE, WatchedSource
+from .imap_watch import MAX_IDLE_SECONDS, WatchedSource
 
 DOUBT = 300.0
 """Seconds after which the server is asked whether it has told everything."""
@@ -67,7 +67,7 @@ class NotifiedSource(WatchedSource):
         return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities
 
     @property
-    def tells_news(self) -> bool:
+    def pushes_news(self) -> bool:
         """Whether the server says by itself when mail has come, and where."""
         return self._good and self.can_notify and not self._refused
 
@@ -79,7 +79,7 @@ class NotifiedSource(WatchedSource):
         self._changed.discard(mailbox)
         return opened
 
-    async def news(self, seconds: float = LONGEST_IDLE) -> Sequence[str]:
+    async def wait_for_mail(self, seconds: float = MAX_IDLE_SECONDS) -> Sequence[str]:
         """Wait until mail comes, at most so long; return the mailboxes where some has.
 
         None are returned as well when the server has lost track: then there may be news anywhere.

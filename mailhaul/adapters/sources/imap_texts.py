@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from ...flows.source import Arrived, Arriving, Complete, Marks, Part, Piece, Unavailable
+from ...flows.source import (
+    CompletionProof,
+    MessageChunk,
+    MessageEnd,
+    MessageMetadata,
+    MessageStart,
+    Part,
+    Unavailable,
+)
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.events import BodyChunk, BodyStart, Condition, Fetched, NoText
 from .imap_completeness import Evidence, gone, objection
@@ -43,8 +51,8 @@ class Text:
         self.due = 0
         self.whole = 0
         self.answered = 0
-        self.arriving: Arriving | None = None
-        self.marks: Marks | None = None
+        self.arriving: MessageStart | None = None
+        self.marks: MessageMetadata | None = None
         self.over = False
         self.evidence = Evidence(listed)
 
@@ -103,7 +111,7 @@ class Texts:
             text.evidence.fault = "the server sends a part of it only"
         if text.arriving is None:
             size = start.size if text.sections is ONE_PIECE else text.evidence.listed or start.size
-            text.arriving = Arriving(text.uid, start.number + expunged, size)
+            text.arriving = MessageStart(text.uid, start.number + expunged, size)
             text.parts.append(text.arriving)
 
     def _due(self, uid: int | None, section: bytes) -> Text | None:
@@ -141,7 +149,7 @@ class Texts:
                 )
             return
         text.evidence.look(chunk.data, in_body=text.sections[text.due - 1] == b"TEXT")
-        text.parts.append(Piece(chunk.data))
+        text.parts.append(MessageChunk(chunk.data))
         if text is not next(iter(self._asked.values())):
             self._held += len(chunk.data)
             if self._held > HELD:
@@ -195,17 +203,20 @@ class Texts:
                 self._doubted[uid] = evidence
             return Unavailable(uid, why, again=earlier is None)
         size = evidence.octets if evidence.size is None else evidence.size
-        return Arrived(Complete(uid, evidence.octets, text.marks), size)
+        return MessageEnd(CompletionProof(uid, evidence.octets, text.marks), size)
 
     def _count_held(self) -> None:
         """Count what waits behind the message that is now the oldest."""
         texts = list(self._asked.values())
         self._held = sum(
-            len(part.data) for text in texts[1:] for part in text.parts if isinstance(part, Piece)
+            len(part.data)
+            for text in texts[1:]
+            for part in text.parts
+            if isinstance(part, MessageChunk)
         )
 
 
-def marks_of(event: Fetched) -> Marks | None:
+def marks_of(event: Fetched) -> MessageMetadata | None:
     """Return what a response says of a message beside its text.
 
     Keywords count, but \\Deleted and \\Recent are about this mailbox only.
@@ -214,4 +225,4 @@ def marks_of(event: Fetched) -> Marks | None:
         return None
     named = event.flags or ()
     flags = (flag for flag in named if flag[:1] != b"\\" or flag.lower() in LASTING_FLAGS)
-    return Marks(tuple(flags), event.internal_date)
+    return MessageMetadata(tuple(flags), event.internal_date)

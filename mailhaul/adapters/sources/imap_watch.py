@@ -14,7 +14,7 @@ from ...protocols.imap.commands import Done, Idle
 from ...protocols.imap.events import Completed, Condition, Idling
 from .imap import ImapSource
 
-LONGEST_IDLE = 28 * 60.0
+MAX_IDLE_SECONDS = 28 * 60.0
 """Seconds after which IDLE is begun anew: servers may hang up after 30 minutes (RFC 2177, 3)."""
 
 
@@ -65,12 +65,12 @@ class WatchedSource(ImapSource):
         return self.total > self._known
 
     @property
-    def tells_news(self) -> bool:
+    def pushes_news(self) -> bool:
         """Whether the server says by itself when mail has come."""
         offered = b"IDLE" in self.channel.machine.capabilities
         return self._good and offered and not self._refused
 
-    async def news(self, seconds: float = LONGEST_IDLE) -> Sequence[str]:
+    async def wait_for_mail(self, seconds: float = MAX_IDLE_SECONDS) -> Sequence[str]:
         """Wait until mail comes, at most so long; return the mailbox if some has.
 
         Raises ProtocolError or RuntimeFault when the connection is no more. Its death is noticed

@@ -17,7 +17,7 @@ from ...protocols.machine import NeedData, Trace
 from ..login.access import shown
 
 ALERT = b"ALERT"
-MOST_ALERTS = 10
+MAX_ALERTS = 10
 """Different alerts that are shown of one poll."""
 
 
@@ -79,7 +79,7 @@ class Words:
         if event.code is None or event.code.name != ALERT:
             return False
         text = shown(event.text)
-        if text not in self._alerts and len(self._alerts) < MOST_ALERTS:
+        if text not in self._alerts and len(self._alerts) < MAX_ALERTS:
             self._alerts.add(text)
             self._report(Said(f"{self._peer}: the server says: {text}", error=True))
         return True

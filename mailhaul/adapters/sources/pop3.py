@@ -18,12 +18,12 @@ from ...flows.channel import next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Close, RuntimeFault, TimedOut
 from ...flows.source import (
-    Arrived,
-    Arriving,
-    Complete,
+    CompletionProof,
     Listed,
+    MessageChunk,
+    MessageEnd,
+    MessageStart,
     Part,
-    Piece,
     Uid,
     Unavailable,
 )
@@ -186,7 +186,7 @@ class Pop3Source(Pop3Maildrop):
             case BodyChunk(data):
                 self._measure.feed(data)
                 if self._without_envelope is None:
-                    return Piece(data)
+                    return MessageChunk(data)
             case Line(text):
                 self._envelope.append(text)
             case Completed(Envelope()):
@@ -207,7 +207,7 @@ class Pop3Source(Pop3Maildrop):
             # RETR works where TOP did not, so it is TOP that this server refuses.
             self._turn_to_retr()
         if self._without_envelope is None:
-            return Arriving(message.uid, message.number, message.size)
+            return MessageStart(message.uid, message.number, message.size)
         return None
 
     def _end_envelope(self, reply: Completed) -> None:
@@ -233,7 +233,7 @@ class Pop3Source(Pop3Maildrop):
         elif not reply.positive:
             part = self._end_refused(message, reply)
         elif self._measure.octets == message.size:
-            part = Arrived(Complete(message.uid, message.size), message.size)
+            part = MessageEnd(CompletionProof(message.uid, message.size), message.size)
         else:
             part = None
             self._held = message, reply.command, self._measure
@@ -285,7 +285,7 @@ class Pop3Source(Pop3Maildrop):
         """Return what becomes of a held text whose end was one."""
         why = measure.doubt(message.size)
         if not why or self._doubts.note(message.uid, measure.octets):
-            return Arrived(Complete(message.uid, measure.octets), message.size)
+            return MessageEnd(CompletionProof(message.uid, measure.octets), message.size)
         if isinstance(command, Top):
             self._turn_to_retr()
         elif not measure.octets:

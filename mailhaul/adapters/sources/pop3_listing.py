@@ -17,7 +17,7 @@ from typing import overload
 from ...flows.source import Listed, Uid
 from ...protocols.errors import LimitExceeded
 
-MOST = 2**32 - 1
+MAX_IDS = 2**32 - 1
 """The highest number, and the largest size, that is held: no server has more."""
 OUT_OF_ORDER = 100_000
 """Lines of a listing that does not ascend, as all servers' do, that are put in order."""
@@ -53,16 +53,16 @@ class Listing(Sequence[Listed]):
 
     def add_id(self, number: int, uid: bytes) -> None:
         """Take a line of UIDL."""
-        if 1 <= number <= MOST:
+        if 1 <= number <= MAX_IDS:
             self._id_numbers.append(number)
             self._ids += uid
             self._ends.append(len(self._ids))
 
     def add_size(self, number: int, size: int) -> None:
         """Take a line of LIST."""
-        if 1 <= number <= MOST:
+        if 1 <= number <= MAX_IDS:
             self._numbers.append(number)
-            self._sizes.append(min(size, MOST))
+            self._sizes.append(min(size, MAX_IDS))
 
     def close(self) -> None:
         """Bring ids and sizes together. Raises LimitExceeded for what nobody could hold."""
@@ -103,7 +103,7 @@ class Listing(Sequence[Listed]):
                 found[index] = uid
                 octets += len(uid)
                 check_repeated(len(found), octets)
-        self._apart = told_apart(found)
+        self._apart = disambiguated(found)
         self._index()
 
     def _index(self) -> set[bytes]:
@@ -218,8 +218,8 @@ def merged(
     """Yield each number in either list with its place in both, -1 where it is not there."""
     i = j = 0
     while i < len(left_order) or j < len(right_order):
-        at_left = left[left_order[i]] if i < len(left_order) else MOST + 1
-        at_right = right[right_order[j]] if j < len(right_order) else MOST + 1
+        at_left = left[left_order[i]] if i < len(left_order) else MAX_IDS + 1
+        at_right = right[right_order[j]] if j < len(right_order) else MAX_IDS + 1
         number = min(at_left, at_right)
         yield (
             number,
@@ -230,7 +230,7 @@ def merged(
         j += at_right == number
 
 
-def told_apart(uids: Mapping[int, bytes]) -> dict[int, bytes]:
+def disambiguated(uids: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return unique ids that are unique.
 
     Where several messages have the same one, each gets its place among them and their count:

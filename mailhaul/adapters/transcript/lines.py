@@ -60,7 +60,7 @@ def unescaped(text: str) -> bytes:
     )
 
 
-MOST_SECRETS = 10_000
+MAX_SECRETS = 10_000
 """Words that a transcript masks: the forms of a thousand passwords."""
 
 
@@ -81,7 +81,7 @@ class Mask:
             if len(secret) > 1:
                 self._known.pop(secret, None)
                 self._known[secret] = None
-        while len(self._known) > MOST_SECRETS:
+        while len(self._known) > MAX_SECRETS:
             del self._known[next(iter(self._known))]
         self._words = sorted(self._known, key=len, reverse=True)
 
@@ -93,13 +93,15 @@ class Mask:
         return data
 
 
-def worded(value: object, mask: Mask) -> str:
+def format_record(value: object, mask: Mask) -> str:
     """Return a command or an event in one form for all runs: as Python, without secrets.
 
     Unlike ``repr``, sets have an order, and secrets are masked before they are escaped.
     """
     if isinstance(value, Record):
-        parts = [f"{name}={worded(getattr(value, name), mask)}" for name in value.shown_fields()]
+        parts = [
+            f"{name}={format_record(getattr(value, name), mask)}" for name in value.shown_fields()
+        ]
         return f"{type(value).__name__}({', '.join(parts)})"
     match value:
         case bytes():
@@ -108,13 +110,13 @@ def worded(value: object, mask: Mask) -> str:
             return repr(mask(value.encode("utf-8", "surrogateescape")).decode("utf-8", "replace"))
         case tuple():
             values = cast(tuple[object, ...], value)
-            return f"({''.join(f'{worded(one, mask)}, ' for one in values)})"
+            return f"({''.join(f'{format_record(one, mask)}, ' for one in values)})"
         case frozenset():
             members = cast(frozenset[object], value)
-            return f"{{{', '.join(sorted(worded(one, mask) for one in members))}}}"
+            return f"{{{', '.join(sorted(format_record(one, mask) for one in members))}}}"
         case Mapping():
             pairs = cast(Mapping[object, object], value).items()
-            shown = sorted(f"{worded(k, mask)}: {worded(v, mask)}" for k, v in pairs)
+            shown = sorted(f"{format_record(k, mask)}: {format_record(v, mask)}" for k, v in pairs)
             return f"{{{', '.join(shown)}}}"
         case Secret():
             # One of other octets than ASCII is sent in another way: IMAP needs a literal.

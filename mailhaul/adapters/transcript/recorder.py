@@ -26,7 +26,7 @@ from ...protocols.secret import Secret
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.commands import BodyChunk
 from . import lines
-from .lines import Line, Mask, escaped, worded
+from .lines import Line, Mask, escaped, format_record
 from .texts import ImapTexts, Lines, Pop3Texts
 
 CHALLENGE = re.compile(rb"\A((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
@@ -151,7 +151,7 @@ class Recorder:
             return
         if not isinstance(command, Respond | CancelAuthentication):
             self._reader.said(command)
-        self._note(lines.SAID, worded(command, self._tape.mask))
+        self._note(lines.SAID, format_record(command, self._tape.mask))
         if isinstance(command, Compress):
             # What comes now is deflated, texts and all: it is not to be told apart (RFC 4978).
             self._note(lines.INPUT, "compressed")
@@ -228,7 +228,7 @@ def masked_challenge(found: re.Match[bytes]) -> bytes:
 
 def about_event(event: object, mask: Mask) -> str:
     """Return an event as it stands in a transcript."""
-    return "Challenge()" if isinstance(event, Challenge) else worded(event, mask)
+    return "Challenge()" if isinstance(event, Challenge) else format_record(event, mask)
 
 
 def about_fault(fault: RemoteProtocolError, mask: Mask) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ...protocols.dots import DotReader
 from ...protocols.pop3.commands import Capa, Envelope, List, Retrieve, Top, Uidl
 
-LONGEST = 128 * 1024
+MAX_OCTETS = 128 * 1024
 """Octets of a line that wait for its end; a longer one is divided."""
 LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\r?\n$")
 TEXT = re.compile(
@@ -49,7 +49,7 @@ class Lines:
             end = data.find(b"\n", at) + 1 or len(data)
             self._line += data[at:end]
             at = end
-            if self._line.endswith(b"\n") or len(self._line) > LONGEST:
+            if self._line.endswith(b"\n") or len(self._line) > MAX_OCTETS:
                 yield self._take(self.rest()), False
 
     def rest(self) -> bytes:

@@ -92,16 +92,16 @@ def ask(path: str, request: str) -> str:
         return b"".join(iter(lambda: sock.recv(65536), b"")).decode("utf-8", "backslashreplace")
 
 
-def table(posts: Sequence[Mapping[str, Any]]) -> str:
+def table(jobs: Sequence[Mapping[str, Any]]) -> str:
     """Return a line for each account, under a head."""
     rows = [("ACCOUNT", "STATE", "POLLS", "LAST", "RESULT", "SUCCESS", "NEXT")]
-    for post in posts:
-        due = post["next_poll_in"]
+    for job in jobs:
+        due = job["next_poll_in"]
         rows.append(
             (
-                *(escape(str(post["account"])), str(post["state"]), str(post["polls"])),
-                *(moment(post["last_poll"]), str(post["last_code"] or "-")),
-                *(moment(post["last_success"]), "-" if due is None else f"in {due:.0f} s"),
+                *(escape(str(job["account"])), str(job["state"]), str(job["polls"])),
+                *(moment(job["last_poll"]), str(job["last_code"] or "-")),
+                *(moment(job["last_success"]), "-" if due is None else f"in {due:.0f} s"),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

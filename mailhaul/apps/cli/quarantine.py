@@ -11,7 +11,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
-from ...flows.source import in_words
+from ...flows.source import format_uid
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
 
@@ -90,7 +90,7 @@ def table(found: Sequence[Stuck]) -> Sequence[str]:
     rows += [
         (
             *(message.key, escape(message.account), escape(message.mailbox)),
-            *(in_words(message.uid), str(message.size), str(message.tries)),
+            *(format_uid(message.uid), str(message.size), str(message.tries)),
             *(moment(message.since)[:10], escape(message.reason)[:60]),
         )
         for message in found
@@ -108,7 +108,7 @@ def described(message: Stuck) -> str:
         "id": message.key,
         "account": escape(message.account),
         "mailbox": escape(message.mailbox),
-        "uid": in_words(message.uid),
+        "uid": format_uid(message.uid),
         "octets": message.size,
         "sink": escape(message.sink),
         "tries": message.tries,

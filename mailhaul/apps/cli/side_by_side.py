@@ -12,21 +12,21 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..daemon.scheduler import Post, posts_of
+from ..daemon.scheduler import Job, jobs_for
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import Deadline, place_of
 from ..polls.lines import Lines
 from ..polls.logs import LogLines
-from ..polls.plan import Surroundings, kind_of
+from ..polls.plan import PollContext, kind_of
 from ..polls.polling import combined
-from ..polls.pool import Crew
+from ..polls.pool import PollPool
 
 GRACE = 10.0
 """Seconds within which a signal ends the run, whatever does not answer."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Sheaf(Lines):
+class BufferedLines(Lines):
     """The lines of one account, kept until its poll is over or nobody else has any."""
 
     def __init__(self, lines: Lines) -> None:
@@ -48,72 +48,74 @@ class Sheaf(Lines):
 
 
 def poll_side_by_side(
-    accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
+    accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
     """Poll all these accounts.
 
     Return their codes in this order, and the signal that ended it all, or 0.
     """
-    return trio.run(_poll_all, accounts, around, lines)
+    return trio.run(_poll_all, accounts, context, lines)
 
 
-def waits_for_news(settings: AccountSettings, around: Surroundings) -> bool:
+def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
     """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
-    return settings.idle and kind_of(settings) == "imap" and not around.check
+    return settings.idle and kind_of(settings) == "imap" and not context.check
 
 
-async def wait_for_news(crew: Crew, posts: Sequence[Post], lines: Lines) -> ExitCode:
+async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> ExitCode:
     """Poll what there is of an account, and go on as long as its server tells of new mail."""
-    codes = [ExitCode.NOMAIL] * len(posts)
+    codes = [ExitCode.NOMAIL] * len(jobs)
 
     async def one(place: int) -> None:
-        post = posts[place]
-        if not post.watched:
-            codes[place] = await crew.poll(post.settings, lines)
+        job = jobs[place]
+        if not job.watched:
+            codes[place] = await pool.poll(job.settings, lines)
             return
         try:
-            codes[place] = await crew.watch(post.settings, lines, lambda code, tells_news: None)
+            codes[place] = await pool.watch(job.settings, lines, lambda code, pushes_news: None)
         except NotWatched:
-            apart = list(posts_of(post.settings, 0.0, random, apart=True))
-            codes[place] = await wait_for_news(crew, apart, lines)
+            apart = list(jobs_for(job.settings, 0.0, random, apart=True))
+            codes[place] = await wait_for_news(pool, apart, lines)
 
     async with trio.open_nursery() as nursery:
-        for place in range(len(posts)):
+        for place in range(len(jobs)):
             nursery.start_soon(one, place)
     return combined(codes)
 
 
 async def _poll_all(
-    accounts: Sequence[AccountSettings], around: Surroundings, lines: Lines
+    accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
-    crew = Crew(around)
+    pool = PollPool(context)
     codes = [ExitCode.UNDEFINED] * len(accounts)
     ended_by = 0
     # A log has its lines at once, and so has a run that has no end.
-    sheaves = [
-        None if isinstance(lines, LogLines) or waits_for_news(one, around) else Sheaf(lines)
+    buffers = [
+        None
+        if isinstance(lines, LogLines) or waits_for_news(one, context)
+        else BufferedLines(lines)
         for one in accounts
     ]
-    kept = [sheaf for sheaf in sheaves if sheaf]
+    kept = [buffered for buffered in buffers if buffered]
 
     async def one(place: int) -> None:
-        if waits_for_news(accounts[place], around):
-            posts = list(posts_of(accounts[place], 0.0, random))
-            codes[place] = await wait_for_news(crew, posts, lines)
+        if waits_for_news(accounts[place], context):
+            jobs = list(jobs_for(accounts[place], 0.0, random))
+            codes[place] = await wait_for_news(pool, jobs, lines)
             return
-        sheaf = sheaves[place]
+        buffered = buffers[place]
         try:
-            codes[place] = await crew.poll(accounts[place], sheaf or lines)
+            codes[place] = await pool.poll(accounts[place], buffered or lines)
         except Exception as fault:
             # The others are not to suffer from it.
-            (sheaf or lines).complain(f"internal error, please report it: {place_of(fault)}")
+            (buffered or lines).complain(f"internal error, please report it: {place_of(fault)}")
         finally:
             # Each as soon as it is over, whatever its place in the file: one slow account would
             # hide what has become of all the others.
-            if sheaf:
-                sheaf.print()
-                kept.remove(sheaf)
-            if len(kept) == 1 and len(sheaves) == sum(one is not None for one in sheaves):
+            if buffered:
+                buffered.print()
+                kept.remove(buffered)
+            if len(kept) == 1 and len(buffers) == sum(one is not None for one in buffers):
                 kept[0].go_on_openly()
 
     async def all_of_them(scope: trio.CancelScope) -> None:

@@ -19,18 +19,18 @@ import trio
 from ..cli.control import socket_path
 from ..polls.interrupted import place_of
 from ..polls.polling import whose
-from .scheduler import Keeper, Post
+from .scheduler import Job, Scheduler
 
 __all__ = ["Control", "socket_path"]
-LONGEST = 4096
+MAX_OCTETS = 4096
 """Octets of a request."""
 
 
 class Control:
     """Answers at one path."""
 
-    def __init__(self, keeper: Keeper, path: str) -> None:
-        self._keeper = keeper
+    def __init__(self, scheduler: Scheduler, path: str) -> None:
+        self._scheduler = scheduler
         self._path = path
 
     async def run(self) -> None:
@@ -53,8 +53,8 @@ class Control:
         with trio.move_on_after(10.0), suppress(trio.BrokenResourceError):
             async with stream:
                 request = b""
-                while b"\n" not in request and len(request) < LONGEST:
-                    some = await stream.receive_some(LONGEST)
+                while b"\n" not in request and len(request) < MAX_OCTETS:
+                    some = await stream.receive_some(MAX_OCTETS)
                     if not some:
                         break
                     request += some
@@ -73,28 +73,28 @@ class Control:
         """Do what these words ask for, and return the answer."""
         match words:
             case ["status"]:
-                return json.dumps([described(post) for post in self._keeper.posts]) + "\n"
+                return json.dumps([described(job) for job in self._scheduler.jobs]) + "\n"
             case ["metrics"]:
-                return metrics(self._keeper.posts)
+                return metrics(self._scheduler.jobs)
             case ["poll" | "pause" | "resume" as action, *names]:
                 return json.dumps(self._act(action, names)) + "\n"
             case _:
                 return json.dumps({"error": "not understood"}) + "\n"
 
     def _act(self, action: str, names: Sequence[str]) -> dict[str, object]:
-        posts = [post for post in self._keeper.posts if not names or is_named(post, names)]
-        for post in posts:
+        jobs = [job for job in self._scheduler.jobs if not names or is_named(job, names)]
+        for job in jobs:
             if action == "poll":
-                self._keeper.wake_one(post)
+                self._scheduler.wake_one(job)
             else:
-                self._keeper.pause(post, paused=action == "pause")
-        return {"done": action, "accounts": [shown(post.name) for post in posts]}
+                self._scheduler.pause(job, paused=action == "pause")
+        return {"done": action, "accounts": [shown(job.name) for job in jobs]}
 
 
-def is_named(post: Post, names: Sequence[str]) -> bool:
+def is_named(job: Job, names: Sequence[str]) -> bool:
     """Whether somebody means this post: by its name, its server, or its user at the server."""
-    settings = post.settings
-    known = {post.name, post.key, settings.pollname, whose(settings)}
+    settings = job.settings
+    known = {job.name, job.key, settings.pollname, whose(settings)}
     # What has blanks in it comes as several words, what is not UTF-8 as it is shown.
     asked = {*names, " ".join(names)}
     return bool(asked & (known | set(map(shown, known))))
@@ -121,51 +121,51 @@ def listen(path: str) -> trio.socket.SocketType:
     return trio.socket.from_stdlib_socket(sock)
 
 
-def described(post: Post) -> dict[str, object]:
+def described(job: Job) -> dict[str, object]:
     """Return how one post fares, for JSON. Times are Unix time or null, durations seconds."""
-    due = post.schedule.due - trio.current_time()
-    waits = post.state == "waiting"
+    due = job.schedule.due - trio.current_time()
+    waits = job.state == "waiting"
     return {
-        "account": shown(post.name),
-        "protocol": post.settings.protocol,
-        "state": "parked" if waits and post.schedule.parked else post.state,
-        "polls": post.polls,
-        "last_code": None if post.last_code is None else post.last_code.name,
-        "last_poll": post.last_poll or None,
-        "last_success": post.last_success or None,
-        "next_poll_in": max(0.0, round(due, 1)) if waits and post.polls else None,
-        "failures": failures_of(post),
+        "account": shown(job.name),
+        "protocol": job.settings.protocol,
+        "state": "parked" if waits and job.schedule.parked else job.state,
+        "polls": job.polls,
+        "last_code": None if job.last_code is None else job.last_code.name,
+        "last_poll": job.last_poll or None,
+        "last_success": job.last_success or None,
+        "next_poll_in": max(0.0, round(due, 1)) if waits and job.polls else None,
+        "failures": failures_of(job),
     }
 
 
-def metrics(posts: Sequence[Post]) -> str:
+def metrics(jobs: Sequence[Job]) -> str:
     """Return OpenMetrics text: https://prometheus.io/docs/specs/om/open_metrics_spec/"""
     lines: list[str] = []
     for name, kind, help, value in FAMILIES:
         lines += [f"# TYPE mailhaul_{name} {kind}", f"# HELP mailhaul_{name} {help}"]
         suffix = "_total" if kind == "counter" else ""
-        for post in posts:
-            account = shown(post.name).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-            lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(post)}')
+        for job in jobs:
+            account = shown(job.name).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(job)}')
     return "\n".join([*lines, "# EOF", ""])
 
 
-def polls_of(post: Post) -> int:
+def polls_of(job: Job) -> int:
     """Return how many polls were made."""
-    return post.polls
+    return job.polls
 
 
-def failures_of(post: Post) -> int:
+def failures_of(job: Job) -> int:
     """Return how many polls in a row have failed."""
-    return post.schedule.failures
+    return job.schedule.failures
 
 
-def success_of(post: Post) -> float:
+def success_of(job: Job) -> float:
     """Return when a poll went well last, in Unix time."""
-    return post.last_success
+    return job.last_success
 
 
-FAMILIES: Sequence[tuple[str, str, str, Callable[[Post], float]]] = (
+FAMILIES: Sequence[tuple[str, str, str, Callable[[Job], float]]] = (
     ("polls", "counter", "Polls that were made.", polls_of),
     ("failures", "gauge", "Polls in a row that failed.", failures_of),
     ("last_success_timestamp_seconds", "gauge", "When a poll went well.", success_of),

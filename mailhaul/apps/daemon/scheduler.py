@@ -22,7 +22,7 @@ from ...flows.schedule import GOOD, Schedule
 from ..polls.interrupted import place_of
 from ..polls.lines import Lines
 from ..polls.polling import keys_of, whose
-from ..polls.pool import Crew, PollHooks
+from ..polls.pool import PollHooks, PollPool
 
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
@@ -37,7 +37,7 @@ SOON = 5.0
 
 
 @dataclass(eq=False)
-class Post:
+class Job:
     """What is kept. Times for people are Unix time, 0 for never."""
 
     settings: AccountSettings
@@ -109,14 +109,14 @@ class Post:
         self.under_way = True
 
 
-def posts_of(
+def jobs_for(
     settings: AccountSettings,
     every: float,
     chance: Callable[[], float],
     *,
     apart: bool = False,
     room: int = WATCHED,
-) -> Iterator[Post]:
+) -> Iterator[Job]:
     """Yield what there is to keep of one account.
 
     Its mailboxes are watched together, or each on its own (``apart``). Those that the server has
@@ -129,24 +129,24 @@ def posts_of(
     del folders[most:]
     together = [folders] if folders else []
     for names in [[name] for name in folders] if apart else together:
-        yield Post(settings.with_folders(names), Schedule(every, chance), watched=True)
+        yield Job(settings.with_folders(names), Schedule(every, chance), watched=True)
     rest = tuple(name for name in settings.folders if name not in folders)
     if rest or not folders:
-        yield Post(settings.with_folders(rest, folders), Schedule(every, chance))
+        yield Job(settings.with_folders(rest, folders), Schedule(every, chance))
 
 
-class Keeper:
+class Scheduler:
     """Keeps the posts of a configuration. ``run`` returns once ``stop`` was called."""
 
     def __init__(
         self,
-        crew: Crew,
+        pool: PollPool,
         lines: Lines,
         *,
         chance: Callable[[], float] = random.random,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.posts: list[Post] = []
+        self.jobs: list[Job] = []
         self.last_success: dict[str, float] = {}
         """When a poll went well last, by the keys of posts: Unix time, by whatever run it was."""
         self._told: set[str] = set()
@@ -154,9 +154,9 @@ class Keeper:
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._apart: set[tuple[object, ...]] = set()
-        self._leaving: list[Post] = []
+        self._leaving: list[Job] = []
         self.stopping = False
-        self._crew = crew
+        self._pool = pool
         self._lines = lines
         self._telling: set[str] = set()
         self._refused: Counter[str] = Counter()
@@ -169,122 +169,122 @@ class Keeper:
         """Keep what there is, and what comes, until ``stop``."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            for post in self.posts:
-                nursery.start_soon(self._keep, post)
+            for job in self.jobs:
+                nursery.start_soon(self._keep, job)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
-                while any(post.state == "polling" for post in [*self.posts, *self._leaving]):
+                while any(job.state == "polling" for job in [*self.jobs, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
     def stop(self) -> None:
         """Begin no further message, finish what is under way, and come to an end."""
         self.stopping = True
-        for post in self.posts:
-            post.cut_short()
+        for job in self.jobs:
+            job.cut_short()
         self._stopped.set()
 
     def keep(self, accounts: Sequence[AccountSettings], interval: float) -> None:
         """Keep these accounts from now on. Those that have not changed go on undisturbed."""
         self._accounts, self._interval = accounts, interval
-        wanted = list(self._posts_of(accounts))
-        there = {self._identity(post): post for post in self.posts}
-        kept = [self._go_on(there.pop(self._identity(post), post), post) for post in wanted]
-        for post in there.values():
-            post.unwanted = True
-            post.cut_short()
-        leaving = [post for post in self._leaving if not post.over.is_set()]
+        wanted = list(self._jobs_for(accounts))
+        there = {self._identity(job): job for job in self.jobs}
+        kept = [self._go_on(there.pop(self._identity(job), job), job) for job in wanted]
+        for job in there.values():
+            job.unwanted = True
+            job.cut_short()
+        leaving = [job for job in self._leaving if not job.over.is_set()]
         self._leaving = [*leaving, *there.values()]
         if self._nursery:
-            for post in kept:
-                if post not in self.posts:
-                    before = [old for old in self._leaving if old.user == post.user]
-                    self._nursery.start_soon(self._keep, post, before)
-        self.posts = kept
+            for job in kept:
+                if job not in self.jobs:
+                    before = [old for old in self._leaving if old.user == job.user]
+                    self._nursery.start_soon(self._keep, job, before)
+        self.jobs = kept
 
     @staticmethod
-    def _go_on(post: Post, wanted: Post) -> Post:
+    def _go_on(job: Job, wanted: Job) -> Job:
         """Give a post what a reload may change without ending it."""
-        if post is not wanted:
-            post.key, post.label = wanted.key, wanted.label
-            if post.schedule.interval != wanted.schedule.interval:
-                post.schedule.change(wanted.schedule.interval, trio.current_time())
-                if post.state == "waiting":
+        if job is not wanted:
+            job.key, job.label = wanted.key, wanted.label
+            if job.schedule.interval != wanted.schedule.interval:
+                job.schedule.change(wanted.schedule.interval, trio.current_time())
+                if job.state == "waiting":
                     # It looks again for how long.
-                    post.scope.cancel()
-        return post
+                    job.scope.cancel()
+        return job
 
     def begin_anew(self) -> None:
         """Go by rules that have changed: what is under way ends with its message and comes again.
 
         How often a server failed still counts.
         """
-        for post in self.posts:
-            if post.state in {"polling", "watching"}:
-                post.outdated = True
-                post.cut_short()
+        for job in self.jobs:
+            if job.state in {"polling", "watching"}:
+                job.outdated = True
+                job.cut_short()
 
-    def _posts_of(self, accounts: Sequence[AccountSettings]) -> Iterator[Post]:
+    def _jobs_for(self, accounts: Sequence[AccountSettings]) -> Iterator[Job]:
         """Yield all posts. A user has so many connections, in however many entries he stands."""
         watched: Counter[tuple[str, str]] = Counter()
-        posts: list[Post] = []
+        jobs: list[Job] = []
         for one in accounts:
             user = (one.host, one.remote_user)
-            for post in self._posts_of_one(one, WATCHED - watched[user]):
-                watched[user] += post.watched
-                posts.append(post)
-        names = Counter(post.own_name for post in posts)
-        keys = keys_of([post.settings for post in posts])
-        for post, key in zip(posts, keys, strict=True):
-            post.key = key
-            post.label = key if names[post.own_name] > 1 else ""
-            post.last_success = self.last_success.get(key, 0.0)
-            yield post
+            for job in self._jobs_for_one(one, WATCHED - watched[user]):
+                watched[user] += job.watched
+                jobs.append(job)
+        names = Counter(job.own_name for job in jobs)
+        keys = keys_of([job.settings for job in jobs])
+        for job, key in zip(jobs, keys, strict=True):
+            job.key = key
+            job.label = key if names[job.own_name] > 1 else ""
+            job.last_success = self.last_success.get(key, 0.0)
+            yield job
 
-    def _posts_of_one(self, settings: AccountSettings, room: int) -> Sequence[Post]:
+    def _jobs_for_one(self, settings: AccountSettings, room: int) -> Sequence[Job]:
         """Return what there is to keep of an account, as its server allows it."""
         every = self._interval * max(1, settings.interval)
-        posts = list(posts_of(settings, every, self._chance, room=room))
-        if any(self._identity(post) in self._apart for post in posts):
-            return list(posts_of(settings, every, self._chance, apart=True, room=room))
-        return posts
+        jobs = list(jobs_for(settings, every, self._chance, room=room))
+        if any(self._identity(job) in self._apart for job in jobs):
+            return list(jobs_for(settings, every, self._chance, apart=True, room=room))
+        return jobs
 
     def wake(self) -> None:
         """Poll everything that is not paused at once, whatever its schedule says."""
-        for post in self.posts:
-            if not post.paused:
-                self.wake_one(post)
+        for job in self.jobs:
+            if not job.paused:
+                self.wake_one(job)
 
     def renew(self) -> None:
         """Poll at once, over new connections: behind a sleep, or in another network.
 
         Nothing of that makes a password right.
         """
-        for post in self.posts:
-            if not (post.paused or post.schedule.refusals):
-                self.wake_one(post)
+        for job in self.jobs:
+            if not (job.paused or job.schedule.refusals):
+                self.wake_one(job)
 
-    def wake_one(self, post: Post) -> None:
+    def wake_one(self, job: Job) -> None:
         """Poll one at once. A connection that waits for news may be dead: it is made anew."""
-        post.wake()
-        if post.is_watching:
-            post.scope.cancel()
+        job.wake()
+        if job.is_watching:
+            job.scope.cancel()
 
-    def pause(self, post: Post, *, paused: bool) -> None:
+    def pause(self, job: Job, *, paused: bool) -> None:
         """Poll it no more until it is resumed. A poll under way comes to its end."""
-        post.paused = paused
-        post.woken.set()
-        if post.state in {"watching", "waiting", "paused"}:
-            post.scope.cancel()
+        job.paused = paused
+        job.woken.set()
+        if job.state in {"watching", "waiting", "paused"}:
+            job.scope.cancel()
 
     @staticmethod
-    def _identity(post: Post) -> tuple[object, ...]:
+    def _identity(job: Job) -> tuple[object, ...]:
         """Return what tells apart posts that differ in any setting."""
-        settings = vars(post.settings).items()
+        settings = vars(job.settings).items()
         values = sorted((name, value) for name, value in settings if name[0] != "_")
-        return (post.watched, repr(values), secrets_of(post.settings))
+        return (job.watched, repr(values), secrets_of(job.settings))
 
-    async def _keep(self, post: Post, before: Sequence[Post] = ()) -> None:
+    async def _keep(self, job: Job, before: Sequence[Job] = ()) -> None:
         """Keep it as long as it is wanted, once its user's posts of ``before`` a reload are over.
 
         Two polls of one mailbox would each deliver what the other has not yet deleted.
@@ -292,101 +292,101 @@ class Keeper:
         try:
             for old in before:
                 await old.over.wait()
-            while not self.stopping and post in self.posts:
+            while not self.stopping and job in self.jobs:
                 # A reload takes this scope to end the post, a wake-up to end its waiting.
-                with trio.CancelScope() as post.scope:
-                    await self._until_due(post)
-                    if not post.paused:
-                        await self._poll_safely(post)
-                post.under_way = False
-                if post.outdated:
-                    post.outdated = False
-                    post.schedule.due = trio.current_time()
+                with trio.CancelScope() as job.scope:
+                    await self._until_due(job)
+                    if not job.paused:
+                        await self._poll_safely(job)
+                job.under_way = False
+                if job.outdated:
+                    job.outdated = False
+                    job.schedule.due = trio.current_time()
         finally:
-            post.state = "over"
-            post.over.set()
+            job.state = "over"
+            job.over.set()
 
-    async def _until_due(self, post: Post) -> None:
-        post.state = "paused" if post.paused else "waiting"
-        deadline = float("inf") if post.paused else post.schedule.due
+    async def _until_due(self, job: Job) -> None:
+        job.state = "paused" if job.paused else "waiting"
+        deadline = float("inf") if job.paused else job.schedule.due
         with trio.move_on_at(deadline):
-            await post.woken.wait()
-        post.woken = trio.Event()
+            await job.woken.wait()
+        job.woken = trio.Event()
 
-    async def _poll_safely(self, post: Post) -> None:
+    async def _poll_safely(self, job: Job) -> None:
         """Poll; what nobody foresaw is one line, and this post's own trouble."""
         try:
-            await self._poll(post)
+            await self._poll(job)
         except Exception as fault:
-            text = f"{post.name}: internal error, please report it: {place_of(fault)}"
+            text = f"{job.name}: internal error, please report it: {place_of(fault)}"
             self._lines.complain(text)
-            self._note(post, ExitCode.UNDEFINED)
+            self._note(job, ExitCode.UNDEFINED)
 
-    async def _poll(self, post: Post) -> None:
-        post.state = "polling"
-        if not post.watched:
-            code = await self._crew.poll(post.settings, self._lines, post.hooks())
-            self._note(post, code)
+    async def _poll(self, job: Job) -> None:
+        job.state = "polling"
+        if not job.watched:
+            code = await self._pool.poll(job.settings, self._lines, job.hooks())
+            self._note(job, code)
             return
 
-        def told(code: ExitCode, tells_news: bool) -> None:
-            self._note(post, code)
-            post.state = "watching" if tells_news and not self.stopping else "polling"
-            post.under_way = not post.is_watching
-            if self.stopping or post not in self.posts or post.paused:
-                post.scope.cancel()
+        def told(code: ExitCode, pushes_news: bool) -> None:
+            self._note(job, code)
+            job.state = "watching" if pushes_news and not self.stopping else "polling"
+            job.under_way = not job.is_watching
+            if self.stopping or job not in self.jobs or job.paused:
+                job.scope.cancel()
 
         began = trio.current_time()
         try:
-            await self._crew.watch(post.settings, self._lines, told, post.hooks())
+            await self._pool.watch(job.settings, self._lines, told, job.hooks())
         except NotWatched:
-            self._apart.add(self._identity(post))
+            self._apart.add(self._identity(job))
             self.keep(self._accounts, self._interval)
             return
         # What broke while nothing was under way is made anew soon, but not over and over.
-        if post.is_watching:
+        if job.is_watching:
             lasted = trio.current_time() - began
-            post.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
+            job.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
 
-    def _note(self, post: Post, code: ExitCode) -> None:
-        post.polls += 1
-        post.last_code = code
-        post.last_poll = self._wall_clock()
+    def _note(self, job: Job, code: ExitCode) -> None:
+        job.polls += 1
+        job.last_code = code
+        job.last_poll = self._wall_clock()
         if code in GOOD:
-            post.last_success = self.last_success[post.key] = post.last_poll
-        if remark := post.schedule.ended(trio.current_time(), code):
-            self._lines.complain(f"{post.name}: {remark}")
-        self._tell_of_login(post, code)
+            job.last_success = self.last_success[job.key] = job.last_poll
+        if remark := job.schedule.ended(trio.current_time(), code):
+            self._lines.complain(f"{job.name}: {remark}")
+        self._tell_of_login(job, code)
 
-    def _tell_of_login(self, post: Post, code: ExitCode) -> None:
+    def _tell_of_login(self, job: Job, code: ExitCode) -> None:
         """Let the user be told by mail of a login that is refused, or is accepted again."""
         # A wake-up makes the schedule forget refusals; whoever is woken each hour is told as well.
         if code is ExitCode.AUTHFAIL:
-            self._refused[post.key] += 1
+            self._refused[job.key] += 1
         elif code in GOOD:
-            del self._refused[post.key]
-        told = post.key in self._told
-        refused = self._refused[post.key] >= TOLD_AFTER
+            del self._refused[job.key]
+        told = job.key in self._told
+        refused = self._refused[job.key] >= TOLD_AFTER
         is_news = (refused and not told) or (told and code in GOOD)
-        if is_news and self._nursery and post.key not in self._telling:
-            self._telling.add(post.key)
-            self._nursery.start_soon(self._tell, post, refused)
+        if is_news and self._nursery and job.key not in self._telling:
+            self._telling.add(job.key)
+            self._nursery.start_soon(self._tell, job, refused)
 
-    async def _tell(self, post: Post, refused: bool) -> None:
+    async def _tell(self, job: Job, refused: bool) -> None:
         """Tell it; whatever happens to that mail, it is no trouble of the polls."""
         why = ""
         try:
-            why = await self._crew.tell_of_login(post.settings, self._lines, refused=refused)
+            why = await self._pool.tell_of_login(job.settings, self._lines, refused=refused)
         except Exception as fault:
             why = place_of(fault)
         finally:
-            self._telling.discard(post.key)
+            self._telling.discard(job.key)
         if refused and not why:
-            self._told.add(post.key)
+            self._told.add(job.key)
         elif not refused:
-            self._told.discard(post.key)
+            self._told.discard(job.key)
         if why:
-            problem = f"{post.name}: the mail on its login cannot be sent: {why}"
+            problem = f"{job.name}: the mail on its login cannot be sent: {why}"
             self._lines.complain(problem)
 
 

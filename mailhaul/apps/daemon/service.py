@@ -29,13 +29,13 @@ from ..polls.lines import Lines
 from ..polls.logs import LogLines
 from ..polls.pidfile import PidFile, default_pidfile
 from ..polls.plan import local_hostname
-from ..polls.polling import surroundings
-from ..polls.pool import Crew
+from ..polls.polling import make_context
+from ..polls.pool import PollPool
 from .control import Control, socket_path
 from .log import Log
 from .network import watch_network
 from .notify import Notifier
-from .scheduler import LAST_SECONDS, Keeper
+from .scheduler import LAST_SECONDS, Scheduler
 from .side_work import attempt, fenced
 
 T = TypeVar("T")
@@ -91,11 +91,11 @@ class Service:
         self._arguments = arguments
         self._notifier = notifier or Notifier()
         self._pidfile = pidfile
-        around = surroundings(configuration, caller, self._lines)
-        around = around.with_stopping(lambda: self.keeper.stopping)
-        self.crew = Crew(around.with_reminders(Reminders()))
-        self._ledger = around.ledger
-        self.keeper = Keeper(self.crew, self._lines)
+        context = make_context(configuration, caller, self._lines)
+        context = context.with_stopping(lambda: self.scheduler.stopping)
+        self.pool = PollPool(context.with_reminders(Reminders()))
+        self._ledger = context.ledger
+        self.scheduler = Scheduler(self.pool, self._lines)
         self._interval = configuration.globals.daemon
         self._side_threads = trio.CapacityLimiter(8)
         self._reload_wanted = trio.Event()
@@ -107,13 +107,13 @@ class Service:
         """Serve until a signal ends it, which is how it should end: SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
         attempt("ledger", self._recall, self._lines.complain)
-        self.keeper.keep(self._configuration.accounts, float(self._interval))
+        self.scheduler.keep(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
                 for what, work in self._side_work().items():
                     nursery.start_soon(fenced, what, work, self._lines.complain)
                 self._notifier.ready(self._status())
-                await self.keeper.run()
+                await self.scheduler.run()
                 nursery.cancel_scope.cancel()
             with trio.move_on_after(LAST_NOTES):
                 await fenced("status", self._note_successes, self._lines.complain)
@@ -132,7 +132,7 @@ class Service:
             "status": self._note_status,
             "watchdog": self._feed_watchdog,
             "control socket": Control(
-                self.keeper, socket_path(self._caller, self._configuration.globals)
+                self.scheduler, socket_path(self._caller, self._configuration.globals)
             ).run,
             "network": lambda: watch_network(lambda: self._renew("has another address")),
         }
@@ -150,11 +150,11 @@ class Service:
         # A ledger that cannot be read is each poll's to complain of.
         with suppress(LedgerFault):
             self._written = dict(self._ledger.last_success())
-            self.keeper.last_success |= self._written
+            self.scheduler.last_success |= self._written
 
     def _successes(self) -> dict[str, float]:
         """Return what the ledger does not know of yet."""
-        return dict(self.keeper.last_success.items() - self._written.items())
+        return dict(self.scheduler.last_success.items() - self._written.items())
 
     def _remember(self, successes: Mapping[str, float]) -> None:
         """Write it down."""
@@ -173,10 +173,10 @@ class Service:
         await self._aside(partial(self._remember, self._successes()))
 
     def _status(self) -> str:
-        posts = self.keeper.posts
-        parked = sum(post.schedule.parked for post in posts)
-        failing = sum(post.schedule.failures > 0 for post in posts)
-        text = f"{len(posts)} kept, {failing} failing, {parked} with a refused login"
+        jobs = self.scheduler.jobs
+        parked = sum(job.schedule.parked for job in jobs)
+        failing = sum(job.schedule.failures > 0 for job in jobs)
+        text = f"{len(jobs)} kept, {failing} failing, {parked} with a refused login"
         lost = self._lines.lost
         return f"{text}; the log cannot be written: {lost}" if lost else text
 
@@ -191,7 +191,7 @@ class Service:
     def _heed(self, number: int) -> None:
         if number == signal.SIGUSR1:
             self._lines.say(f"awakened by signal {int(number)}")
-            self.keeper.wake()
+            self.scheduler.wake()
         elif number == signal.SIGHUP:
             self._reload_wanted.set()
         else:
@@ -199,7 +199,7 @@ class Service:
             self._notifier.stopping()
             seconds = LAST_SECONDS + GRACE
             self._deadline.begin(seconds, ExitCode.UNDEFINED, self._lines.complain)
-            self.keeper.stop()
+            self.scheduler.stop()
 
     async def _watch_clocks(self) -> None:
         behind = suspended_seconds()
@@ -211,7 +211,7 @@ class Service:
 
     def _renew(self, why: str) -> None:
         self._lines.detail(f"the machine {why}: all connections are made anew")
-        self.keeper.renew()
+        self.scheduler.renew()
 
     async def _feed_watchdog(self) -> None:
         while self._notifier.watchdog:
@@ -281,10 +281,10 @@ class Service:
         await self._change_log(configuration)
         self._change_interval(settings.daemon)
         self._change_pidfile(settings)
-        self.crew.around = replace(self.crew.around, globals=settings, hostname=local_hostname())
+        self.pool.context = replace(self.pool.context, globals=settings, hostname=local_hostname())
         if rules_of(settings) != rules_of(before):
-            self.keeper.begin_anew()
-        self.keeper.keep(accounts, float(self._interval))
+            self.scheduler.begin_anew()
+        self.scheduler.keep(accounts, float(self._interval))
         self._lines.say(f"{configuration.rcfile} is read again")
 
     async def _change_log(self, configuration: Configuration) -> None:

@@ -15,7 +15,7 @@ from ..polls.interrupted import place_of
 
 PAUSE = 60.0
 """Seconds before work that has failed is begun again; they double each time, up to an hour."""
-LONGEST_PAUSE = 3600.0
+MAX_PAUSE = 3600.0
 
 
 async def fenced(
@@ -34,10 +34,10 @@ async def fenced(
         if not problem:
             return
         complain(f"{what}: {problem}; mail goes on")
-        if trio.current_time() - began > LONGEST_PAUSE:
+        if trio.current_time() - began > MAX_PAUSE:
             pause = PAUSE
         await trio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 def attempt(what: str, work: Callable[[], object], complain: Callable[[str], None]) -> None:

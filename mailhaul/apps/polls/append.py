@@ -10,11 +10,11 @@ from ...adapters.login.access import Access, TlsMode
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...flows.sink import Sink
-from .plan import Surroundings, command_words, refuse_odd_certificates, spool_folder
+from .plan import PollContext, command_words, refuse_odd_certificates, spool_folder
 
 
 def append_sink(
-    settings: AccountSettings, text: str, around: Surroundings
+    settings: AccountSettings, text: str, context: PollContext
 ) -> tuple[str, Callable[[], Sink]]:
     """Return the name of a mailbox as a sink, and what makes it. Raises PollFailed (AUTHFAIL)."""
     url = read_url(text)
@@ -29,14 +29,14 @@ def append_sink(
         from ...adapters.sinks.imap_append import ImapAppendSink
         from ...protocols.imap.mailbox_names import encode_name
 
-        access = access_to(url, settings, around)
+        access = access_to(url, settings, context)
         return ImapAppendSink(access, encode_name(url.mailbox), spool_folder())
 
     through = f" through {settings.plugout}" if settings.plugout else ""
     return f"append {text}{through}", make
 
 
-def access_to(url: MailboxUrl, settings: AccountSettings, around: Surroundings) -> Access:
+def access_to(url: MailboxUrl, settings: AccountSettings, context: PollContext) -> Access:
     """Return how to reach the mailbox. What TLS versions the source speaks is of no matter here."""
     refuse_odd_certificates(settings.sslcertfile)
     address: Address = Tcp(url.host, url.port)
@@ -55,8 +55,8 @@ def access_to(url: MailboxUrl, settings: AccountSettings, around: Surroundings) 
             ca_path=settings.sslcertpath,
         ),
         timeout=float(settings.timeout),
-        trace=around.tracer("APPEND"),
-        way_out='write "imaps://", or use "plugout"',
+        trace=context.tracer("APPEND"),
+        hint='write "imaps://", or use "plugout"',
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...flows.parcel import Packer, Treatment
+from ...flows.parcel import DeliveryRules, Packer
 
 OCTETS = 1024
 """Octets received for each dot."""
@@ -13,7 +13,7 @@ OCTETS = 1024
 class DottedPacker(Packer):
     """Gives ``show`` a dot for each 1024 octets, # for the header, * for each line of the body."""
 
-    def __init__(self, treatment: Treatment, show: Callable[[str], None]) -> None:
+    def __init__(self, treatment: DeliveryRules, show: Callable[[str], None]) -> None:
         super().__init__(treatment)
         self._show = show
         self._octets = 0

@@ -21,7 +21,7 @@ from ...flows.report import (
     Said,
     Skipped,
 )
-from ...flows.source import Uid, in_words
+from ...flows.source import Uid, format_uid
 
 WHAT_FOLLOWS = {
     Fate.KEEP: "the message stays on the server",
@@ -31,7 +31,7 @@ WHAT_FOLLOWS = {
 PROGRAM = "mailhaul"
 """What lines begin with where the program was not called by another name."""
 GONE = "nobody is there to read"
-LONGEST = 512
+MAX_OCTETS = 512
 """Characters of a line that may come from outside."""
 SHORTEST_HIDDEN = 4
 """Characters of a password from which on it is looked for in what is printed."""
@@ -45,7 +45,7 @@ def escape(text: str) -> str:
         for character in text
     ]
     line = "".join(shown)
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    return line if len(line) <= MAX_OCTETS else f"{line[:MAX_OCTETS]}..."
 
 
 def escaped(character: str) -> str:
@@ -371,7 +371,7 @@ class AccountLines:
         return {
             "account": f"{self._account.user}@{self._account.pollname}",
             "folder": self._mailbox,
-            "uid": in_words(handled.uid),
+            "uid": format_uid(handled.uid),
             "size": handled.size,
             "sink": self._sink,
             "outcome": outcome.verdict.value,
@@ -385,7 +385,7 @@ class AccountLines:
         return {
             "account": f"{self._account.user}@{self._account.pollname}",
             "folder": self._mailbox,
-            "uid": in_words(uid),
+            "uid": format_uid(uid),
             "sink": self._sink,
             "outcome": "returned",
             "deleted": flushed,

@@ -8,17 +8,17 @@ from __future__ import annotations
 from ...adapters.config.settings import AccountSettings
 from ...flows.notices import send_notice
 from ...flows.report import Event
-from .plan import Surroundings, make_packer, sink_of, source_of
+from .plan import PollContext, make_packer, sink_of, source_of
 from .polling import whose
 
 
-async def login_notice(settings: AccountSettings, around: Surroundings, *, refused: bool) -> str:
+async def login_notice(settings: AccountSettings, context: PollContext, *, refused: bool) -> str:
     """Hand the message to the sink of the account; return why that was not possible, or ""."""
-    _, make_sink = sink_of(settings, around)
-    source = source_of(settings, around, told_nobody)
+    _, make_sink = sink_of(settings, context)
+    source = source_of(settings, context, told_nobody)
     return await send_notice(
         make_sink,
-        lambda sink: make_packer(settings, around, source, sink, None),
+        lambda sink: make_packer(settings, context, source, sink, None),
         lambda packer: packer.login_notice(whose(settings), refused=refused),
     )
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from ...adapters.sources.pop3 import Pop3Source
     from ...adapters.transcript.recorder import Tape
     from ...flows.multidrop import Multidrop
-    from ...flows.parcel import Packer, Treatment
+    from ...flows.parcel import DeliveryRules, Packer
     from ...flows.reminders import Reminders
-    from ...protocols.message.bounce import Occasion
+    from ...protocols.message.bounce import BounceContext
     from ...protocols.message.trace import Received
     from ...protocols.sasl.credentials import Credentials
     from ...runtimes.engine import Witness
@@ -176,7 +176,7 @@ def tls_in_one_word(settings: AccountSettings) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PollContext:
     """What is the same for every account of a run."""
 
     caller: Caller
@@ -202,11 +202,11 @@ class Surroundings:
         """What is shown every connection."""
         return self.tape.watch if self.tape else None
 
-    def with_stopping(self, stopping: Callable[[], bool]) -> Surroundings:
+    def with_stopping(self, stopping: Callable[[], bool]) -> PollContext:
         """Return the same for a program that may come to an end."""
         return replace(self, stopping=stopping)
 
-    def with_reminders(self, reminders: Reminders) -> Surroundings:
+    def with_reminders(self, reminders: Reminders) -> PollContext:
         """Return the same for a daemon."""
         return replace(self, reminders=reminders)
 
@@ -264,7 +264,7 @@ def name_of(settings: AccountSettings) -> str:
 
 def plan(
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     report: Report,
     source: MailSource | None = None,
 ) -> Poll | EtrnPoll:
@@ -275,56 +275,56 @@ def plan(
     if settings.protocol == "etrn":
         from ...adapters.etrn import EtrnPoll
 
-        access = access_of(settings, around.tracer("ETRN"))
-        domains = settings.fetchdomains or (around.hostname,)
-        return EtrnPoll(access, domains, around.hostname, report)
-    source = source or source_of(settings, around, report)
-    name, sink = sink_of(settings, around)
-    account = account_of(settings, around.check, policy_of(settings, around.globals))
-    multidrop = multidrop_of(settings, around)
+        access = access_of(settings, context.tracer("ETRN"))
+        domains = settings.fetchdomains or (context.hostname,)
+        return EtrnPoll(access, domains, context.hostname, report)
+    source = source or source_of(settings, context, report)
+    name, sink = sink_of(settings, context)
+    account = account_of(settings, context.check, policy_of(settings, context.globals))
+    multidrop = multidrop_of(settings, context)
     if kind_of(settings) == "pop3":
-        take_over(settings, around, account, name)
+        take_over(settings, context, account, name)
     return Poll(
         account,
         source,
         sink_name(name),
         sink,
-        around.ledger,
-        lambda sink: make_packer(settings, around, source, sink, multidrop),
+        context.ledger,
+        lambda sink: make_packer(settings, context, source, sink, multidrop),
         report,
-        around.stopping,
-        around.reminders,
+        context.stopping,
+        context.reminders,
         lambda mailbox: MailboxLock(
-            around.locks, account.name, mailbox_name(account.name, mailbox)
+            context.locks, account.name, mailbox_name(account.name, mailbox)
         ),
     )
 
 
-def sink_of(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Callable[[], Sink]]:
     """Return the name of the sink of an account, and what makes it."""
     if settings.maildir is not None:
-        return maildir_sink(settings.maildir, around)
+        return maildir_sink(settings.maildir, context)
     if settings.append is not None:
         from .append import append_sink
 
-        return append_sink(settings, settings.append, around)
+        return append_sink(settings, settings.append, context)
     if settings.mbox is not None:
-        return mbox_sink(settings.mbox, around)
+        return mbox_sink(settings.mbox, context)
     if settings.bsmtp is not None:
         return bsmtp_sink(settings.bsmtp)
     if settings.mda is not None:
-        return mda_sink(settings, settings.mda, around)
-    return smtp_sink(settings, around)
+        return mda_sink(settings, settings.mda, context)
+    return smtp_sink(settings, context)
 
 
-def take_over(settings: AccountSettings, around: Surroundings, account: Account, sink: str) -> None:
+def take_over(settings: AccountSettings, context: PollContext, account: Account, sink: str) -> None:
     """Let the ledger know, once, what fetchmail has read before (``.fetchids``).
 
     Raises PollFailed (IOERR) for a file that is there and cannot be read.
     """
-    if around.ledger.knows(account.name):
+    if context.ledger.knows(account.name):
         return
-    path = around.globals.idfile
+    path = context.globals.idfile
     try:
         data = read_file(path, ID_FILE)
     except FileNotFoundError:
@@ -334,13 +334,13 @@ def take_over(settings: AccountSettings, around: Surroundings, account: Account,
     from ...adapters.ledger.fetchids import seen_uids
 
     if uids := seen_uids(data, settings.remote_user, settings.host):
-        page = around.ledger.page(account.name, sink_name(sink), "INBOX", 0)
+        page = context.ledger.page(account.name, sink_name(sink), "INBOX", 0)
         page.mark_seen([Listed(uid) for uid in uids])
 
 
-def source_of(settings: AccountSettings, around: Surroundings, report: Report) -> MailSource:
+def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
-    access = access_of(settings, around.tracer(kind_of(settings).upper()))
+    access = access_of(settings, context.tracer(kind_of(settings).upper()))
     if kind_of(settings) == "imap":
         from ...adapters.sources.imap import ImapSource
 
@@ -356,28 +356,28 @@ def source_of(settings: AccountSettings, around: Surroundings, report: Report) -
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
         remember=settings.keep and not settings.fetchall,
         sdps=settings.protocol == "sdps",
-        login_delay=around.login_delay,
+        login_delay=context.login_delay,
     )
 
 
-def maildir_sink(folder: str, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+def maildir_sink(folder: str, context: PollContext) -> tuple[str, Callable[[], Sink]]:
     """Return the name of a Maildir as a sink, and what makes it."""
 
     def make() -> Sink:
         from ...adapters.sinks.maildir import MaildirSink
 
-        return MaildirSink(folder, around.hostname)
+        return MaildirSink(folder, context.hostname)
 
     return f"maildir {folder}", make
 
 
-def mbox_sink(path: str, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+def mbox_sink(path: str, context: PollContext) -> tuple[str, Callable[[], Sink]]:
     """Return the name of a mailbox file as a sink, and what makes it."""
 
     def make() -> Sink:
         from ...adapters.sinks.mbox import MboxSink
 
-        return MboxSink(path, around.hostname, spool_folder())
+        return MboxSink(path, context.hostname, spool_folder())
 
     return f"mbox {path}", make
 
@@ -399,7 +399,7 @@ def spool_folder() -> str:
 
 
 def mda_sink(
-    settings: AccountSettings, command: str, around: Surroundings
+    settings: AccountSettings, command: str, context: PollContext
 ) -> tuple[str, Callable[[], Sink]]:
     """Return the name of an MDA command as a sink, and what makes it."""
 
@@ -407,20 +407,20 @@ def mda_sink(
         from ...adapters.sinks.mda import MdaSink
 
         timeout, split = float(settings.timeout), settings.mdasplit
-        names = trusted_names(settings, around)
+        names = trusted_names(settings, context)
         return MdaSink(command, timeout, spool_folder(), split=split, trusted=names)
 
     return f"mda {command}", make
 
 
-def trusted_names(settings: AccountSettings, around: Surroundings) -> frozenset[str]:
+def trusted_names(settings: AccountSettings, context: PollContext) -> frozenset[str]:
     """Return the recipients that the user wrote down himself, not whoever wrote the mail."""
     local = (name for pair in settings.local_names for name in pair)
-    names = {*local, settings.smtpname, around.globals.postmaster}
+    names = {*local, settings.smtpname, context.globals.postmaster}
     return frozenset(name for name in names if name)
 
 
-def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Callable[[], Sink]]:
+def smtp_sink(settings: AccountSettings, context: PollContext) -> tuple[str, Callable[[], Sink]]:
     """Return the name of the hunt list as a sink, and what makes it."""
     hosts = settings.smtphosts or ("localhost",)
 
@@ -431,8 +431,8 @@ def smtp_sink(settings: AccountSettings, around: Surroundings) -> tuple[str, Cal
             Listener(host, *listener_address(settings, host), domain_of(host)) for host in hosts
         ]
         lmtp = listeners[0].lmtp
-        helo = name_in_mail(settings.host) if around.globals.invisible else around.hostname
-        trace = around.tracer("LMTP" if lmtp else "SMTP")
+        helo = name_in_mail(settings.host) if context.globals.invisible else context.hostname
+        trace = context.tracer("LMTP" if lmtp else "SMTP")
         timeout, limit = float(settings.timeout), settings.batchlimit
         return SmtpSink(listeners, helo, timeout, trace, login_of(settings), limit)
 
@@ -482,13 +482,13 @@ def domain_of(host: str) -> str:
 
 def make_packer(
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     source: MailSource,
     sink: Sink,
     multidrop: Multidrop | None,
 ) -> Packer:
     """Return what makes a parcel of the next message."""
-    from ...flows.parcel import Treatment
+    from ...flows.parcel import DeliveryRules
     from ...protocols.message.outgoing import HeaderRules
 
     # From one mailbox to another nothing is added: the same message is to be there.
@@ -496,15 +496,15 @@ def make_packer(
     rules = HeaderRules(
         truename=name_in_mail(settings.host),
         user=settings.remote_user,
-        trace=None if moved or around.globals.invisible else trace_of(settings, around, source),
+        trace=None if moved or context.globals.invisible else trace_of(settings, context, source),
         rewrite=settings.rewrite and not moved,
         drop_status=settings.dropstatus,
         drop_delivered=settings.dropdelivered,
         keep_return_path=sink.keeps_return_path,
         multidrop=multidrop is not None,
     )
-    return packer_kind(around)(
-        Treatment(
+    return packer_kind(context)(
+        DeliveryRules(
             recipient=settings.local_names[0][0] if settings.local_names else "",
             domain=sink.domain,
             rules=rules,
@@ -516,27 +516,27 @@ def make_packer(
             sender=source.envelope_sender,
             told=source.envelope_recipient,
             multidrop=multidrop,
-            postmaster=around.globals.postmaster,
-            occasion=lambda: occasion(around.hostname),
+            postmaster=context.globals.postmaster,
+            bounce_context=lambda: bounce_context(context.hostname),
             reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
     )
 
 
-def packer_kind(around: Surroundings) -> Callable[[Treatment], Packer]:
+def packer_kind(context: PollContext) -> Callable[[DeliveryRules], Packer]:
     """Return what makes a packer: one that shows progress, where the user wants to see it."""
-    if around.dots is None:
+    if context.dots is None:
         from ...flows.parcel import Packer
 
         return Packer
     from .dots import DottedPacker
 
-    return partial(DottedPacker, show=around.dots)
+    return partial(DottedPacker, show=context.dots)
 
 
-def occasion(host: str) -> Occasion:
+def bounce_context(host: str) -> BounceContext:
     """Return what a bounce that is made now has of its own."""
-    from ...protocols.message.bounce import Occasion
+    from ...protocols.message.bounce import BounceContext
     from ...protocols.message.trace import format_date
 
     moment = int(time.time())
@@ -544,10 +544,10 @@ def occasion(host: str) -> Occasion:
     unique = os.urandom(12).hex().encode("ascii")
     name = b"%d.%b@%b" % (moment, unique, host.encode("ascii", "replace"))
     date = format_date(moment, zone.tm_gmtoff, zone.tm_zone)
-    return Occasion(host, date, name, b"mailhaul-" + unique)
+    return BounceContext(host, date, name, b"mailhaul-" + unique)
 
 
-def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop | None:
+def multidrop_of(settings: AccountSettings, context: PollContext) -> Multidrop | None:
     """Return how to find the recipients, where the mailbox is that of several people."""
     if not settings.multidrop:
         return None
@@ -568,11 +568,11 @@ def multidrop_of(settings: AccountSettings, around: Surroundings) -> Multidrop |
         from ...adapters.aliases import alias_test
 
         is_server = alias_test(host, same_address=settings.checkalias)
-    postmaster = around.globals.postmaster
+    postmaster = context.globals.postmaster
     return Multidrop(names, settings.envelope, settings.envelope_skip, postmaster, is_server)
 
 
-def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource) -> Received:
+def trace_of(settings: AccountSettings, context: PollContext, source: MailSource) -> Received:
     """Return what the Received field of the next message says."""
     from ...protocols.message.trace import Received, format_date
 
@@ -586,7 +586,7 @@ def trace_of(settings: AccountSettings, around: Surroundings, source: MailSource
     return Received(
         truename=name_in_mail(settings.host),
         address=source.channel.address if settings.dns else "",
-        host=around.hostname,
+        host=context.hostname,
         protocol=kind_of(settings).upper().encode("ascii"),
         version=__version__.encode("ascii"),
         date=format_date(moment, zone.tm_gmtoff, zone.tm_zone),

@@ -24,7 +24,7 @@ from ...runtimes import blocking
 from ...runtimes.engine import Engine
 from .interrupted import Interrupted
 from .lines import AccountLines, Lines, escape, status_line
-from .plan import Surroundings, account_of, kind_of, local_hostname, plan
+from .plan import PollContext, account_of, kind_of, local_hostname, plan
 from .state_folder import LEDGER, lead_to, second_ledger, state_folder
 
 if TYPE_CHECKING:
@@ -48,22 +48,22 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     """
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
-    around = surroundings(configuration, caller, lines)
+    context = make_context(configuration, caller, lines)
     accounts = configuration.accounts
     try:
         waiting = any(one.idle for one in accounts) and not configuration.run.check
         if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
-            codes: Sequence[ExitCode] = [run_alone(one, around, lines) for one in accounts]
+            codes: Sequence[ExitCode] = [run_alone(one, context, lines) for one in accounts]
             number = 0
         else:
             from ..cli.side_by_side import poll_side_by_side
 
             # Who is asked for a password should not have to guess which poll wants it.
             accounts = tuple(with_typed_password(settings) for settings in accounts)
-            codes, number = poll_side_by_side(accounts, around, lines)
-        note_successes(accounts, codes, around, lines)
+            codes, number = poll_side_by_side(accounts, context, lines)
+        note_successes(accounts, codes, context, lines)
     finally:
-        around.ledger.close()
+        context.ledger.close()
     if number:
         raise Interrupted(number)
     return combined(codes)
@@ -72,7 +72,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
 def note_successes(
     accounts: Sequence[AccountSettings],
     codes: Sequence[ExitCode],
-    around: Surroundings,
+    context: PollContext,
     lines: Lines,
 ) -> None:
     """Leave behind when each account was polled well last: for a daemon, and for who asks it."""
@@ -80,30 +80,30 @@ def note_successes(
 
     now = time.time()
     times = {key: now for key, code in zip(keys_of(accounts), codes, strict=True) if code in GOOD}
-    if not times or around.check:
+    if not times or context.check:
         return
     try:
-        around.ledger.went_well(times)
+        context.ledger.went_well(times)
     except LedgerFault as fault:
         # The mail has come; nothing depends on this.
         lines.detail(str(fault))
 
 
-def run_alone(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
     """Poll one account while nothing else goes on."""
-    engine = Engine(time.monotonic, around.witness)
+    engine = Engine(time.monotonic, context.witness)
     lines = lines.of(whose(settings))
-    around = saying(around, lines)
-    return blocking.run(poll_account(settings, around, lines), engine)
+    context = saying(context, lines)
+    return blocking.run(poll_account(settings, context, lines), engine)
 
 
-def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> Surroundings:
+def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> PollContext:
     """Return what is the same for every account."""
     folder = state_folder(caller, os.environ, configuration.globals)
     lead_to(folder, caller)
     if other := second_ledger(folder, caller, os.environ):
         lines.complain(f"there are two ledgers; {folder}/{LEDGER} is used, {other} is not")
-    return Surroundings(
+    return PollContext(
         caller=caller,
         globals=configuration.globals,
         check=configuration.run.check,
@@ -115,10 +115,10 @@ def surroundings(configuration: Configuration, caller: Caller, lines: Lines) -> 
     )
 
 
-def saying(around: Surroundings, lines: Lines) -> Surroundings:
+def saying(context: PollContext, lines: Lines) -> PollContext:
     """Return the same for a poll with lines of its own."""
-    dots = lines.progress if around.globals.showdots else None
-    return replace(around, tracer=partial(tracer, lines), dots=dots)
+    dots = lines.progress if context.globals.showdots else None
+    return replace(context, tracer=partial(tracer, lines), dots=dots)
 
 
 def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
@@ -139,7 +139,7 @@ def combined(codes: Sequence[ExitCode]) -> ExitCode:
 
 async def poll_account(
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     lines: Lines,
     source: MailSource | None = None,
 ) -> ExitCode:
@@ -153,9 +153,9 @@ async def poll_account(
         for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
             if secret is not None:
                 lines.hide(secret.reveal().decode("utf-8", "replace"))
-                if around.tape:
-                    around.tape.hide(secret.reveal())
-        code = await poll_once(settings, around, lines, source)
+                if context.tape:
+                    context.tape.hide(secret.reveal())
+        code = await poll_once(settings, context, lines, source)
     except PollFailed as failure:
         return failed(failure, settings, lines)
     return completed(code, settings, lines)
@@ -177,15 +177,15 @@ def completed(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCo
 
 async def poll_once(
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     lines: Lines,
     source: MailSource | None = None,
 ) -> ExitCode:
     """Poll one account by the protocol that is written down. Raises PollFailed."""
     if settings.protocol == "auto" and source is None:
-        return await poll_some(settings, around, lines)
-    account = account_of(settings, around.check)
-    poll = plan(settings, around, account_lines(settings, account, lines), source)
+        return await poll_some(settings, context, lines)
+    account = account_of(settings, context.check)
+    poll = plan(settings, context, account_lines(settings, account, lines), source)
     if not (settings.preconnect or settings.postconnect):
         return await poll.run()
     from ...adapters.connect_commands import surrounded
@@ -193,15 +193,15 @@ async def poll_once(
     return await surrounded(poll.run, settings.preconnect, settings.postconnect)
 
 
-async def poll_some(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+async def poll_some(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
     """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
     try:
-        return await poll_once(settings.with_protocol("imap"), around, lines)
+        return await poll_once(settings.with_protocol("imap"), context, lines)
     except PollFailed as failure:
         if failure.code is not ExitCode.PROTOCOL:
             raise
         lines.detail(str(failure))
-    return await poll_once(settings.with_protocol("pop3"), around, lines)
+    return await poll_once(settings.with_protocol("pop3"), context, lines)
 
 
 def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:

@@ -23,9 +23,9 @@ from ...runtimes.engine import Engine
 from .lines import Lines
 from .login_notice import login_notice
 from .places import ListenerPlaces, Share
-from .plan import Surroundings, listener_address
+from .plan import PollContext, listener_address
 from .polling import failed, poll_account, saying, whose
-from .watching import Told, watch
+from .watching import PollEnded, watch
 
 T = TypeVar("T")
 TOTAL = 200
@@ -39,7 +39,7 @@ PER_LISTENER = 15
 ASKING = 8
 """Passwords that are asked for at a time, of commands and pipes that may hang."""
 PATIENCE = 60.0
-"""Seconds that polls of one kind wait for those of the other; see ``Alone``."""
+"""Seconds that polls of one kind wait for those of the other; see ``ExclusiveGate``."""
 LEAVING = 30.0
 """Seconds that those inside have to end after the door is shut."""
 
@@ -59,17 +59,17 @@ class PollHooks:
 NO_HOOKS = PollHooks()
 
 
-class Crew:
-    """Runs polls, each when there is room for it. ``around`` may be exchanged for those to come."""
+class PollPool:
+    """Runs polls, each when there is room for it. Later polls use the ``context`` of that time."""
 
-    def __init__(self, around: Surroundings, total: int = TOTAL) -> None:
-        self.around = around
+    def __init__(self, context: PollContext, total: int = TOTAL) -> None:
+        self.context = context
         self._total = trio.CapacityLimiter(total)
         self._servers: dict[str, trio.CapacityLimiter] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._passwords = trio.CapacityLimiter(ASKING)
-        self._alone = Alone()
+        self._exclusive = ExclusiveGate()
         self._desk = Desk()
         # A thread for each poll: those that hang take nothing from the others.
         self._threads = runtime.Threads(total)
@@ -93,17 +93,17 @@ class Crew:
             async with (
                 self._servers[settings.host],
                 self._total,
-                self._alone.turn(alone=alone),
+                self._exclusive.turn(alone=alone),
             ):
                 hooks.begun()
-                flow = poll_account(settings, self._around_of(lines, hooks), lines)
+                flow = poll_account(settings, self._context_for(lines, hooks), lines)
                 return await self._run(flow, settings)
 
     async def watch(
         self,
         settings: AccountSettings,
         lines: Lines,
-        told: Told,
+        on_poll_end: PollEnded,
         hooks: PollHooks = NO_HOOKS,
     ) -> ExitCode:
         """Poll mailboxes whenever their server has news; see ``watching.watch``.
@@ -113,22 +113,22 @@ class Crew:
         """
         lines = lines.of(whose(settings))
         self._register(settings)
-        turn = Turn(self._servers[settings.host], self._total)
+        turn = Slot(self._servers[settings.host], self._total)
 
-        def arrived(code: ExitCode, tells_news: bool) -> None:
+        def arrived(code: ExitCode, pushes_news: bool) -> None:
             turn.end()
-            told(code, tells_news)
+            on_poll_end(code, pushes_news)
 
         try:
             settings = await self._with_password(settings)
         except PollFailed as failure:
             code = failed(failure, settings, lines)
-            told(code, False)
+            on_poll_end(code, False)
             return code
         try:
             await turn.begin()
-            around = self._around_of(lines, hooks)
-            flow = watch(settings, around, lines, arrived, hooks.begun)
+            context = self._context_for(lines, hooks)
+            flow = watch(settings, context, lines, arrived, hooks.begun)
             return await self._run(flow, settings)
         finally:
             turn.end()
@@ -137,21 +137,21 @@ class Crew:
         """Tell the user by mail how the logins of an account fare; return why not, or ""."""
         lines = lines.of(whose(settings))
         self._register(settings)
-        around = self._around_of(lines, NO_HOOKS)
-        return await self._run(login_notice(settings, around, refused=refused), settings)
+        context = self._context_for(lines, NO_HOOKS)
+        return await self._run(login_notice(settings, context, refused=refused), settings)
 
     async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
-        engine = Engine(trio.current_time, self.around.witness)
+        engine = Engine(trio.current_time, self.context.witness)
         gate = self._gate(settings)
         return await runtime.run(flow, engine, gate, self._desk, self._threads)
 
-    def _around_of(self, lines: Lines, hooks: PollHooks) -> Surroundings:
+    def _context_for(self, lines: Lines, hooks: PollHooks) -> PollContext:
         """Return what a poll needs that begins now."""
-        around = self.around
+        context = self.context
         return replace(
-            saying(around, lines),
+            saying(context, lines),
             login_delay=hooks.login_delay,
-            stopping=lambda: around.stopping() or hooks.stopping(),
+            stopping=lambda: context.stopping() or hooks.stopping(),
         )
 
     async def _with_password(self, settings: AccountSettings) -> AccountSettings:
@@ -193,7 +193,7 @@ class Crew:
         return gate
 
 
-class Turn:
+class Slot:
     """A place in each of some limiters, which is given back before the task ends."""
 
     def __init__(self, *limiters: trio.CapacityLimiter) -> None:
@@ -212,7 +212,7 @@ class Turn:
             self._held.pop().release_on_behalf_of(self)
 
 
-class Alone:
+class ExclusiveGate:
     """Lets many in at a time, or one that wants to be alone.
 
     Neither may stop the other for long: a poll can take hours over a slow server, and so can the

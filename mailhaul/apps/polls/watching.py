@@ -16,12 +16,12 @@ from ...flows.requests import Now, RuntimeFault, Sleep
 from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
 from .lines import Lines
-from .plan import Surroundings, access_of, account_of
+from .plan import PollContext, access_of, account_of
 from .polling import account_lines, poll_account
 
 PAUSE = 30.0
 """Seconds before IDLE is asked for again where it ended without news."""
-Told = Callable[[ExitCode, bool], None]
+PollEnded = Callable[[ExitCode, bool], None]
 """Is told how each poll ended, and whether the server will say when there is more."""
 
 
@@ -31,22 +31,22 @@ def nothing() -> None:
 
 async def watch(
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     lines: Lines,
-    told: Told,
+    on_poll_end: PollEnded,
     begins: Callable[[], None] = nothing,
 ) -> ExitCode:
     """Poll mailboxes, and each again when something has come; return how the last poll ended.
 
-    ``begins`` is told of the beginning of each poll, ``told`` of its end.
+    ``begins`` is told of the beginning of each poll, ``on_poll_end`` of its end.
 
     It comes back when the server does not tell news, when a poll fails, and when the connection
     breaks while nothing is under way: that is no failure, the next poll will show. Raises
     NotWatched where several mailboxes cannot be watched over one connection.
     """
-    source = source_for(settings, around, lines)
+    source = source_for(settings, context, lines)
     try:
-        code = await keep_watching(source, settings, around, lines, told, begins)
+        code = await keep_watching(source, settings, context, lines, on_poll_end, begins)
     except NotWatched as reason:
         await source.leave()
         lines.detail(f"{source.channel.peer}: each folder has its own connection: {reason}")
@@ -55,10 +55,10 @@ async def watch(
     return code
 
 
-def source_for(settings: AccountSettings, around: Surroundings, lines: Lines) -> WatchedSource:
+def source_for(settings: AccountSettings, context: PollContext, lines: Lines) -> WatchedSource:
     """Return what watches one mailbox, or several."""
-    report = account_lines(settings, account_of(settings, around.check), lines)
-    access = access_of(settings, around.tracer("IMAP"))
+    report = account_lines(settings, account_of(settings, context.check), lines)
+    access = access_of(settings, context.tracer("IMAP"))
     with_marks = settings.append is not None
     if len(settings.folders) > 1:
         return NotifiedSource(
@@ -70,35 +70,35 @@ def source_for(settings: AccountSettings, around: Surroundings, lines: Lines) ->
 async def keep_watching(
     source: WatchedSource,
     settings: AccountSettings,
-    around: Surroundings,
+    context: PollContext,
     lines: Lines,
-    told: Told,
+    on_poll_end: PollEnded,
     begins: Callable[[], None],
 ) -> ExitCode:
     """Do as ``watch`` says, but for the log-out."""
     wanted = settings
     while True:
         begins()
-        code = await poll_account(wanted, around, lines, source)
-        told(code, source.tells_news)
-        if around.stopping():
+        code = await poll_account(wanted, context, lines, source)
+        on_poll_end(code, source.pushes_news)
+        if context.stopping():
             # What came meanwhile is not fetched any more, and would be news for ever.
             return code
         if isinstance(source, NotifiedSource):
             insist_on_one(source, code)
         # Behind the fetchlimit there is more to fetch, but not now.
-        if not source.tells_news or code not in GOOD or code is ExitCode.MAXFETCH:
+        if not source.pushes_news or code not in GOOD or code is ExitCode.MAXFETCH:
             return code
         try:
             began = await Now()
-            news = await source.news()
-            if not news and await Now() - began < PAUSE:
+            wait_for_mail = await source.wait_for_mail()
+            if not wait_for_mail and await Now() - began < PAUSE:
                 # A server that ends IDLE by itself would be asked without end.
                 await Sleep(PAUSE)
         except (ProtocolError, RuntimeFault) as error:
             lines.detail(describe(source.channel, error))
             return ExitCode.SOCKET
-        wanted = settings.with_folders(news) if news else settings
+        wanted = settings.with_folders(wait_for_mail) if wait_for_mail else settings
 
 
 def insist_on_one(source: NotifiedSource, code: ExitCode) -> None:

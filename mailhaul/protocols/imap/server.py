@@ -342,7 +342,7 @@ class ImapServer:
                 raise LimitExceeded("literal", self._limits.literal)
             self._check_length(self._length)
         except LimitExceeded:
-            tag = taken_apart([*self._parts, text])[0]
+            tag = split_command([*self._parts, text])[0]
             if at_once or not is_tag(tag):
                 raise
             self._take_parts()
@@ -366,7 +366,7 @@ class ImapServer:
 
     def _append_of(self, line: bytes, text: bytes, size: int) -> tuple[bytes, Append] | None:
         """Return the APPEND whose message a literal is, and its tag; None for other literals."""
-        tag, verb, rest = taken_apart([*self._parts, text])
+        tag, verb, rest = split_command([*self._parts, text])
         if verb != b"APPEND" or not is_tag(tag):
             return None
         binary = line[: line.rfind(b"{")].endswith(b"~")
@@ -389,7 +389,7 @@ class ImapServer:
         return []
 
     def _interpret(self, parts: list[Part]) -> list[Heard]:
-        tag, verb, rest = taken_apart(parts)
+        tag, verb, rest = split_command(parts)
         if self._trace:
             self._trace("<", shown(parts[0]))
         if not is_tag(tag):
@@ -564,7 +564,7 @@ class ImapServer:
         self._outbox.put(line + b"\r\n")
 
 
-def taken_apart(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
+def split_command(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
     """Return a command's tag, its verb in upper case, and what stands behind that."""
     first = parts[0]
     line = first if isinstance(first, bytes) else b""

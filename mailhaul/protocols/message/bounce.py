@@ -41,7 +41,7 @@ class Failure(Record):
     reply: bytes
 
 
-class Occasion(Record):
+class BounceContext(Record):
     """Where, when and under which names a bounce is made: all that it has of its own.
 
     ``date`` is what ``trace.format_date`` returns, ``message_id`` is without angle brackets.
@@ -53,14 +53,16 @@ class Occasion(Record):
     boundary: bytes
 
 
-def bounce(occasion: Occasion, sender: bytes, failures: Sequence[Failure], header: bytes) -> bytes:
+def bounce(
+    context: BounceContext, sender: bytes, failures: Sequence[Failure], header: bytes
+) -> bytes:
     """Return the whole message, with CRLF line ends, for the envelope ``<>`` to ``sender``.
 
     ``header`` is that of the undelivered message, as it came. Raises LocalProtocolError for a
     boundary that is none or that occurs in the text, for a sender that no bounce can go to, and
     where nothing failed.
     """
-    boundary = occasion.boundary
+    boundary = context.boundary
     if not is_boundary(boundary):
         raise LocalProtocolError("this is no MIME boundary")
     if not (sender.isascii() and is_path(sender)):
@@ -69,30 +71,34 @@ def bounce(occasion: Occasion, sender: bytes, failures: Sequence[Failure], heade
         raise LocalProtocolError("a bounce without a failed recipient")
     returning = whole_lines(header)
     cut = len(returning) < len(header)
-    parts = (explanation(occasion, failures, cut), report(occasion, failures), returned(returning))
+    parts = (
+        explanation(context, failures, cut),
+        report(context, failures),
+        returned(returning),
+    )
     if any(boundary in part for part in parts):
         raise LocalProtocolError("the boundary occurs in the text; choose another")
     delimiter = b"\r\n--" + boundary
     text = b"".join(delimiter + b"\r\n" + part for part in parts)
-    return own_header(occasion, sender) + text + delimiter + b"--\r\n"
+    return own_header(context, sender) + text + delimiter + b"--\r\n"
 
 
-def own_header(occasion: Occasion, sender: bytes) -> bytes:
+def own_header(context: BounceContext, sender: bytes) -> bytes:
     """Return the header. Nobody's machine is to answer it (RFC 3834, section 5)."""
     return lines(
-        b"From: Mail Delivery System <MAILER-DAEMON@%b>" % host_bytes(occasion.host),
+        b"From: Mail Delivery System <MAILER-DAEMON@%b>" % host_bytes(context.host),
         b"To: <%b>" % sender,
         b"Subject: Your message could not be delivered",
-        b"Date: " + plain_bytes(occasion.date),
-        b"Message-ID: <%b>" % plain_bytes(occasion.message_id, b" <>"),
+        b"Date: " + plain_bytes(context.date),
+        b"Message-ID: <%b>" % plain_bytes(context.message_id, b" <>"),
         b"Auto-Submitted: auto-replied",
         b"MIME-Version: 1.0",
         b"Content-Type: multipart/report; report-type=delivery-status;",
-        b'\tboundary="%b"' % occasion.boundary,
+        b'\tboundary="%b"' % context.boundary,
     )
 
 
-def explanation(occasion: Occasion, failures: Sequence[Failure], cut: bool) -> bytes:
+def explanation(context: BounceContext, failures: Sequence[Failure], cut: bool) -> bytes:
     """Return the part for people."""
     said: list[bytes] = []
     for failure in failures:
@@ -101,14 +107,14 @@ def explanation(occasion: Occasion, failures: Sequence[Failure], cut: bool) -> b
     return lines(
         b"Content-Type: text/plain; charset=us-ascii",
         b"",
-        b"The mail system at %b could not deliver your message to" % host_bytes(occasion.host),
+        b"The mail system at %b could not deliver your message to" % host_bytes(context.host),
         b"",
         *said,
         b"It will not be tried again. %b of your message is attached." % what,
     )
 
 
-def report(occasion: Occasion, failures: Sequence[Failure]) -> bytes:
+def report(context: BounceContext, failures: Sequence[Failure]) -> bytes:
     """Return the part for programs (RFC 3464, section 2)."""
     groups: list[bytes] = []
     for failure in failures:
@@ -121,7 +127,7 @@ def report(occasion: Occasion, failures: Sequence[Failure]) -> bytes:
             b"Status: " + status_of(failure),
             b"Diagnostic-Code: smtp; " + quoted(failure.reply),
         )
-    reporter = b"Reporting-MTA: dns; " + host_bytes(occasion.host)
+    reporter = b"Reporting-MTA: dns; " + host_bytes(context.host)
     return lines(b"Content-Type: message/delivery-status", b"", reporter, *groups)
 
 

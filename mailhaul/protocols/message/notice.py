@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .bounce import Occasion, lines, quoted
+from .bounce import BounceContext, lines, quoted
 from .hosts import host_bytes
 from .trace import plain_bytes
 
-MOST = 100
+MAX_LISTED = 100
 """Different sizes that are named of one mailbox."""
 
 
 def oversized_notice(
-    occasion: Occasion,
+    context: BounceContext,
     recipient: bytes,
     account: str,
     limit: int,
@@ -38,23 +38,23 @@ def oversized_notice(
         said += (b"    %b of %d octets" % (counted(n), size) for size, n in largest(counts))
     advice = () if deleted else (b"", b'A larger "limit" fetches it.')
     return lines(
-        *header(occasion, recipient, b"Mail for %b %b" % (whose, fate)),
+        *header(context, recipient, b"Mail for %b %b" % (whose, fate)),
         b"Mail for %b is larger than the limit of %d octets and %b:" % (whose, limit, fate),
         *said,
         *advice,
     )
 
 
-def login_notice(occasion: Occasion, recipient: bytes, account: str, *, refused: bool) -> bytes:
+def login_notice(context: BounceContext, recipient: bytes, account: str, *, refused: bool) -> bytes:
     """Return the whole message, with CRLF line ends. ``account`` is USER@SERVER."""
     whose = quoted(account.encode("utf-8", "surrogateescape"))
     if not refused:
         return lines(
-            *header(occasion, recipient, b"mailhaul authentication OK on %b" % whose),
+            *header(context, recipient, b"mailhaul authentication OK on %b" % whose),
             b"The login to %b is accepted again, and mail is fetched." % whose,
         )
     return lines(
-        *header(occasion, recipient, b"mailhaul authentication failed on %b" % whose),
+        *header(context, recipient, b"mailhaul authentication failed on %b" % whose),
         b"The server has refused the login to %b three times, so no mail comes from there." % whose,
         b"",
         b"Either the password is wrong or has run out, or the provider wants another way to log",
@@ -65,14 +65,14 @@ def login_notice(occasion: Occasion, recipient: bytes, account: str, *, refused:
     )
 
 
-def header(occasion: Occasion, recipient: bytes, subject: bytes) -> tuple[bytes, ...]:
+def header(context: BounceContext, recipient: bytes, subject: bytes) -> tuple[bytes, ...]:
     """Return the header of a notice, and the empty line after it."""
     return (
-        b"From: mailhaul <MAILER-DAEMON@%b>" % host_bytes(occasion.host),
+        b"From: mailhaul <MAILER-DAEMON@%b>" % host_bytes(context.host),
         b"To: <%b>" % recipient,
         b"Subject: " + subject,
-        b"Date: " + plain_bytes(occasion.date),
-        b"Message-ID: <%b>" % plain_bytes(occasion.message_id, b" <>"),
+        b"Date: " + plain_bytes(context.date),
+        b"Message-ID: <%b>" % plain_bytes(context.message_id, b" <>"),
         b"Auto-Submitted: auto-generated",
         b"MIME-Version: 1.0",
         b"Content-Type: text/plain; charset=us-ascii",
@@ -87,4 +87,4 @@ def counted(number: int) -> bytes:
 
 def largest(counts: Mapping[int, int]) -> list[tuple[int, int]]:
     """Return the largest sizes, with their numbers."""
-    return sorted(counts.items(), reverse=True)[:MOST]
+    return sorted(counts.items(), reverse=True)[:MAX_LISTED]

@@ -76,7 +76,7 @@ def choose(
     announced: Collection[bytes],
     held: Credentials,
     *,
-    wish: str = "any",
+    preference: str = "any",
     protected: bool,
     plain_in_clear: bool = False,
     binding: ChannelBinding | None = None,
@@ -88,9 +88,9 @@ def choose(
     fine. A wish that means one mechanism alone is tried even where it is not announced, as
     fetchmail does. Raises LocalProtocolError for a wish that is none of ours.
     """
-    if wish not in WISHES:
-        raise LocalProtocolError(f"no mechanism is called {wish}")
-    wished = WISHES[wish]
+    if preference not in WISHES:
+        raise LocalProtocolError(f"no mechanism is called {preference}")
+    wished = WISHES[preference]
     offered = {name.upper() for name in announced} | set(wished if len(wished) == 1 else ())
     usable = [
         row

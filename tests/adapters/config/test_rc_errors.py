@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailhaul.adapters.config.errors import ConfigErrors
-from mailhaul.adapters.config.grammar import MOST_ERRORS, parse
+from mailhaul.adapters.config.grammar import MAX_ERRORS, parse
 from mailhaul.adapters.config.options import ENTRY_KEYWORDS
 from mailhaul.adapters.config.statements import RcFile
 
@@ -141,7 +141,7 @@ def test_a_statement_word_in_the_middle_of_a_line_is_only_an_error() -> None:
 
 
 def test_reading_ends_after_many_errors() -> None:
-    assert len(complaints("foo\npoll h bar\n" * 1000)) == MOST_ERRORS
+    assert len(complaints("foo\npoll h bar\n" * 1000)) == MAX_ERRORS
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import Outcome
 from mailhaul.flows.requests import Close, Sleep, Tcp, Wait
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.machine import Outbox
 from mailhaul.runtimes.simulated import Simulation
 
@@ -167,7 +167,7 @@ class World:
                 if await delivery.ready():
                     await delivery.feed(HEADER + text)
                 if delivery.settled() is None:
-                    await delivery.complete(Complete(1, size))
+                    await delivery.complete(CompletionProof(1, size))
                 last = delivery
             if last:
                 outcomes.append(await last.outcome())

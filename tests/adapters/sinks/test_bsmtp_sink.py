@@ -15,7 +15,7 @@ from mailhaul.adapters.sinks.bsmtp import BsmtpSink
 from mailhaul.adapters.sinks.spooled import PATIENCE
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.simulated import Simulation
 
@@ -38,7 +38,7 @@ def deliver(
             await delivery.feed(HEADER)
             await delivery.feed(b".dot\nend")
             if whole:
-                await delivery.complete(Complete(1, 20))
+                await delivery.complete(CompletionProof(1, 20))
             else:
                 await delivery.abandon()
         verdict = await delivery.outcome()
@@ -55,7 +55,7 @@ async def offered(sink: BsmtpSink, body: bytes = b".dot\nend") -> Outcome:
     assert await delivery.ready()
     await delivery.feed(HEADER)
     await delivery.feed(body)
-    await delivery.complete(Complete(1, 20))
+    await delivery.complete(CompletionProof(1, 20))
     return await delivery.outcome()
 
 

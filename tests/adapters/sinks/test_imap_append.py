@@ -18,7 +18,7 @@ from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Tcp, Trust
@@ -128,7 +128,7 @@ class World:
     def sink(self) -> ImapAppendSink:
         password = None if self.preauth else Secret(b"sesame")
         access = Access(
-            "target", TARGET, "joe", password, self.tls, Trust("target"), way_out="write imaps://"
+            "target", TARGET, "joe", password, self.tls, Trust("target"), hint="write imaps://"
         )
         return ImapAppendSink(access, self.mailbox, str(self.folder))
 
@@ -147,7 +147,7 @@ class World:
             "append",
             self.sink,
             SqliteLedger(str(self.folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
             self.events.append,
         )
 

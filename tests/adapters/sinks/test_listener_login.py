@@ -14,7 +14,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import SinkUnavailable
 from mailhaul.flows.requests import Pipe, Sleep, Tcp, UnixSocket
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.sasl.exchange import Authenticate
 from mailhaul.protocols.secret import Secret
@@ -54,7 +54,7 @@ def deliver(
         delivery = await sink.offer(PARCEL)
         assert await delivery.ready()
         await delivery.feed(PARCEL.header)
-        await delivery.complete(Complete(1, 20))
+        await delivery.complete(CompletionProof(1, 20))
         await delivery.outcome()
         await sink.close()
 

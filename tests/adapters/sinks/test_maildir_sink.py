@@ -18,11 +18,11 @@ from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -33,7 +33,7 @@ from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 NAME = "1763900000.R0123456789abcdef"
 HEADER = b"Subject: hi\r\n\r\n"
-PROOF = Complete(1, 5)
+PROOF = CompletionProof(1, 5)
 
 
 def run(flow: Coroutine[Any, Any, Any]) -> Any:
@@ -296,7 +296,7 @@ def poll(folder: Path, inbox: Mailbox, simulation: Simulation) -> ExitCode:
             "maildir",
             lambda: MaildirSink(str(folder / "Mail"), "h"),
             SqliteLedger(str(folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
             lambda event: None,
         ).run()
     )

@@ -28,11 +28,11 @@ from mailhaul.adapters.sinks.spooled import PATIENCE
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -42,7 +42,7 @@ from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HEADER = b"Subject: hi\n\n"
 BODY = b"one\nFrom here on\n>From there\nlast\n"
-PROOF = Complete(1, 5)
+PROOF = CompletionProof(1, 5)
 
 
 @pytest.fixture
@@ -464,7 +464,7 @@ def poll(folder: Path, inbox: Mailbox, simulation: Simulation) -> ExitCode:
             "mbox",
             lambda: sink_of(folder / "inbox"),
             SqliteLedger(str(folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
             lambda event: None,
         ).run()
     )

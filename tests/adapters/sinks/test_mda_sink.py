@@ -14,7 +14,7 @@ from mailhaul.adapters.sinks import mda, spool
 from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.flows.outcome import Outcome, SinkUnavailable, Verdict
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.runtimes import blocking
 
 HEADER = b"Subject: hi\n\n"
@@ -35,7 +35,7 @@ def deliver(
         if await delivery.ready():
             await delivery.feed(HEADER)
             if delivery.settled() is None:
-                await delivery.complete(Complete(1, 20))
+                await delivery.complete(CompletionProof(1, 20))
         outcome = await delivery.outcome()
         assert delivery.settled() == outcome
         return outcome
@@ -82,7 +82,7 @@ def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
 
     async def one() -> Verdict:
         delivery = await sink.offer(Parcel(b"a@x", (b"joe",), HEADER, 20))
-        await delivery.complete(Complete(1, 20))
+        await delivery.complete(CompletionProof(1, 20))
         return (await delivery.outcome()).verdict
 
     for _ in range(2):

@@ -11,7 +11,7 @@ from mailhaul.adapters.sinks.smtp_delivery import CHUNK
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.sink import Parcel
-from mailhaul.flows.source import Complete
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Data, Heard, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
@@ -71,7 +71,7 @@ class World:
                     if not whole:
                         await delivery.abandon()
                         return
-                    await delivery.complete(Complete(1, size))
+                    await delivery.complete(CompletionProof(1, size))
                 outcomes.append(await delivery.outcome())
             await self.sink.close()
 

@@ -14,7 +14,7 @@ from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Close, Tcp, Trust, Wait
@@ -170,7 +170,9 @@ class World:
             "smtp",
             lambda: SmtpSink([Listener("sink", SMTP, False, "localhost")], "client", 20.0),
             SqliteLedger(str(self.folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, HeaderRules("server", "joe", None))),
+            lambda sink: Packer(
+                DeliveryRules("joe", sink.domain, HeaderRules("server", "joe", None))
+            ),
             self.events.append,
         )
         try:

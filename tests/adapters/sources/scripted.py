@@ -14,7 +14,7 @@ from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Said
 from mailhaul.flows.requests import Tcp, Trust, Wait
@@ -162,7 +162,7 @@ class World:
             "sink",
             lambda: SmtpSink([Listener("sink", SINK, False, "localhost")], "client", 20.0),
             SqliteLedger(str(self.folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
             self.events.append,
         )
         return simulation.run(poll.run())

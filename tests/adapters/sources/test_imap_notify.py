@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_notify import DOUBT, NotifiedSource, NotWatched
-from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE
+from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Request, Sleep, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.commands import Done, Notify
@@ -74,9 +74,9 @@ class World:
             while len(self.told) < times:
                 await self.look(folders)
                 self.between()
-                if news := await self.source.news():
-                    self.told.append((self.simulation.now, tuple(news)))
-                folders = news or self.folders
+                if wait_for_mail := await self.source.wait_for_mail():
+                    self.told.append((self.simulation.now, tuple(wait_for_mail)))
+                folders = wait_for_mail or self.folders
             await self.source.leave()
 
         self.simulation.run(story())
@@ -87,10 +87,10 @@ class World:
 
         async def story() -> Sequence[str]:
             await self.look(self.folders)
-            return await self.source.news(seconds)
+            return await self.source.wait_for_mail(seconds)
 
-        news: Sequence[str] = self.simulation.run(story())
-        return news
+        wait_for_mail: Sequence[str] = self.simulation.run(story())
+        return wait_for_mail
 
     def count(self, word: bytes) -> int:
         """Return how often a command was sent."""
@@ -209,7 +209,7 @@ def test_a_server_has_to_offer_both_extensions(lacking: bytes) -> None:
     there, _ = world(capabilities=ABLE - {lacking})
     there.simulation.run(there.look(FOLDERS))
     assert not there.source.can_notify
-    assert not there.source.tells_news
+    assert not there.source.pushes_news
 
 
 ARRIVALS = st.lists(st.tuples(st.integers(0, 9000), st.sampled_from(FOLDERS)), max_size=12)
@@ -236,9 +236,9 @@ def test_whatever_comes_when_is_told_of_within_seconds(
         folders: Sequence[str] = FOLDERS
         while there.simulation.now < 30 + 1000:
             await there.look(folders)
-            news = await there.source.news(1010.0)
-            told.append((there.simulation.now, tuple(news)))
-            folders = news or FOLDERS
+            wait_for_mail = await there.source.wait_for_mail(1010.0)
+            told.append((there.simulation.now, tuple(wait_for_mail)))
+            folders = wait_for_mail or FOLDERS
         await there.source.leave()
 
     there.simulation.run(story())
@@ -330,7 +330,7 @@ def test_other_words_are_no_news(status: bytes) -> None:
 def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
     lost = b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"
     there = scripted({"IDLE": b"+ idling\r\nLATER" + lost})
-    assert not there.look_and_wait(LONGEST_IDLE)
+    assert not there.look_and_wait(MAX_IDLE_SECONDS)
     assert 60 <= there.simulation.now < 62
 
 
@@ -358,7 +358,7 @@ def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -
         found: list[Sequence[str]] = []
         for _ in range(2):
             await there.look(FOLDERS)
-            found.append(await there.source.news(100.0))
+            found.append(await there.source.wait_for_mail(100.0))
         return found
 
     assert [tuple(one) for one in there.simulation.run(story())] == [("A",), ()]
@@ -366,7 +366,7 @@ def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -
 
 def test_a_server_that_ends_idle_by_itself_is_not_asked_without_end() -> None:
     there = scripted({"IDLE": b"+ idling\r\nTAG OK enough\r\n"})
-    assert not there.look_and_wait(LONGEST_IDLE)
+    assert not there.look_and_wait(MAX_IDLE_SECONDS)
     assert there.count(b"IDLE") == 1
 
 

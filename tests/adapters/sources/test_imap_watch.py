@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.login.access import Access, TlsMode
-from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE, WatchedSource
+from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS, WatchedSource
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.server import ImapServer
@@ -61,7 +61,7 @@ class World:
         async def story() -> None:
             while len(self.told) < times:
                 await self.look()
-                if await self.source.news():
+                if await self.source.wait_for_mail():
                     self.told.append(self.simulation.now)
             await self.source.leave()
 
@@ -106,7 +106,7 @@ def test_mail_is_told_of_within_a_second_however_long_nothing_came() -> None:
     assert 0 < at - 3 * HOUR < 1.2
     # One connection for all that time, and IDLE begun anew before a server loses patience.
     assert sum(b"LOGIN" in line for line in there.sent) == 1
-    assert there.sent.count(b"DONE") == int(3 * HOUR / LONGEST_IDLE) + 1
+    assert there.sent.count(b"DONE") == int(3 * HOUR / MAX_IDLE_SECONDS) + 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_mail_that_another_client_removes_is_no_news() -> None:
 def test_a_server_without_idle_tells_no_news() -> None:
     there = world(Mailbox([]), ABLE - {b"IDLE"})
     there.simulation.run(there.look())
-    assert not there.source.tells_news
+    assert not there.source.pushes_news
 
 
 def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over() -> None:
@@ -166,7 +166,7 @@ def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over()
     )
     with pytest.raises(TimedOut):
         there.watch()
-    assert LONGEST_IDLE + TIMEOUT <= there.simulation.now < LONGEST_IDLE + TIMEOUT + 2
+    assert MAX_IDLE_SECONDS + TIMEOUT <= there.simulation.now < MAX_IDLE_SECONDS + TIMEOUT + 2
 
 
 @pytest.mark.parametrize("refusal", [b"TAG NO not here\r\n", b"TAG BAD what\r\n"])
@@ -176,9 +176,9 @@ def test_who_refuses_idle_is_polled_like_others(refusal: bytes) -> None:
 
     async def story() -> None:
         await there.look()
-        tells.append(there.source.tells_news)
-        assert not await there.source.news()
-        tells.append(there.source.tells_news)
+        tells.append(there.source.pushes_news)
+        assert not await there.source.wait_for_mail()
+        tells.append(there.source.pushes_news)
         await there.source.leave()
 
     there.simulation.run(story())

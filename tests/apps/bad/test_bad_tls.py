@@ -60,7 +60,7 @@ def test_a_wrong_certificate_ends_the_poll_with_the_reason_and_what_to_do(
     authority: Path,
     fault: str,
     words: str,
-    way_out: str,
+    hint: str,
     wrapped: bool,
 ) -> None:
     past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
@@ -76,7 +76,7 @@ def test_a_wrong_certificate_ends_the_poll_with_the_reason_and_what_to_do(
     assert run.code == 2
     assert "certificate refused" in run.complaint
     assert words in run.complaint
-    assert way_out in run.complaint
+    assert hint in run.complaint
 
 
 def test_a_certificate_with_another_fingerprint_is_refused(

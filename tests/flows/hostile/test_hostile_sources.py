@@ -354,7 +354,7 @@ def test_pop3_delivers_what_was_asked_for_or_nothing(
 def test_a_text_without_end_is_given_up_far_behind_its_announced_size(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ferry, "MUCH_MORE", 1024 * 1024)
+    monkeypatch.setattr(ferry, "MAX_GROWTH_OCTETS", 1024 * 1024)
     endless = b"+OK\r\nFrom: a@example.org\r\n\r\n" + b"On and on\r\n" * 300_000
     world.simulation.listen(SOURCE, Speaker, pop3_answers(retr=endless))
 

@@ -197,7 +197,7 @@ def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World)
     async def watch() -> Sequence[str]:
         await source.open()
         await source.select("INBOX", read_only=False)
-        return await source.news(28 * 60.0)
+        return await source.wait_for_mail(28 * 60.0)
 
     assert not world.simulation.run(watch())
     assert world.simulation.now > TIMEOUTS * TIMEOUT

@@ -14,7 +14,7 @@ from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.parcel import Packer, Treatment
+from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event
 from mailhaul.flows.requests import Request, Sleep, Tcp, Trust, Wait
@@ -155,7 +155,7 @@ class World:
             "sink",
             lambda: SmtpSink(listeners, "client", 5.0, credentials=held),
             SqliteLedger(str(self.folder / "ledger.db")),
-            lambda sink: Packer(Treatment("joe", sink.domain, rules)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
             self.events.append,
         )
         return self.simulation.run(poll.run())

@@ -16,15 +16,15 @@ from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.bounce import (
     HEADER_LIMIT,
     LINE_LIMIT,
+    BounceContext,
     Failure,
-    Occasion,
     bounce,
     returned,
 )
 
 DATE = b"Sun, 22 Nov 2026 22:14:59 +0000"
 BOUNDARY = b"b0undary-1"
-OCCASION = Occasion("home.example.net", DATE, b"1@home.example.net", BOUNDARY)
+OCCASION = BounceContext("home.example.net", DATE, b"1@home.example.net", BOUNDARY)
 JOE = Failure(b"joe@localhost", b"5.1.1", b"550 5.1.1 no such user")
 HEADER = b"From: ann@example.org\r\nSubject: lunch\r\n\ttoday\r\n\r\n"
 ANY = st.binary(max_size=300)
@@ -181,9 +181,9 @@ def test_a_boundary_that_occurs_in_the_text_is_refused(failure: Failure, header:
 
 @pytest.mark.parametrize("boundary", [b"", b"x" * 71, b"a b", b'a"b', b"a\r\nb", b"\xfc"])
 def test_what_is_no_boundary_is_refused(boundary: bytes) -> None:
-    occasion = Occasion("h", DATE, b"1@h", boundary)
+    context = BounceContext("h", DATE, b"1@h", boundary)
     with pytest.raises(LocalProtocolError, match="no MIME boundary"):
-        bounce(occasion, b"ann@example.org", [JOE], HEADER)
+        bounce(context, b"ann@example.org", [JOE], HEADER)
 
 
 @pytest.mark.parametrize("sender", [b"", b"ann", b"ann@x\r\nBcc: eve@x", "ä@x".encode(), b"a>@x"])
@@ -198,8 +198,8 @@ def test_without_a_failure_there_is_no_bounce() -> None:
 
 
 def test_no_fact_of_our_own_adds_a_field() -> None:
-    occasion = Occasion("h\r\nX: y", DATE + b"\r\nX: y", b"1@h>\r\nX: y", BOUNDARY)
-    whole = parsed(bounce(occasion, b"ann@example.org", [JOE], HEADER)).whole
+    context = BounceContext("h\r\nX: y", DATE + b"\r\nX: y", b"1@h>\r\nX: y", BOUNDARY)
+    whole = parsed(bounce(context, b"ann@example.org", [JOE], HEADER)).whole
     assert "X" not in whole
     assert len(whole.keys()) == 8
 

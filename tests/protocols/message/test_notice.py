@@ -5,10 +5,10 @@ from __future__ import annotations
 from email import message_from_bytes
 from email.policy import default
 
-from mailhaul.protocols.message.bounce import Occasion
-from mailhaul.protocols.message.notice import MOST, oversized_notice
+from mailhaul.protocols.message.bounce import BounceContext
+from mailhaul.protocols.message.notice import MAX_LISTED, oversized_notice
 
-OCCASION = Occasion("us.example.org", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
+OCCASION = BounceContext("us.example.org", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
 
 
 def test_it_says_what_there_is_and_what_became_of_it() -> None:
@@ -49,4 +49,4 @@ def test_names_cannot_leave_their_line_and_many_sizes_do_not_make_it_endless() -
     assert message["X-Evil"] is None
     assert text.isascii()
     assert max(map(len, text.split(b"\r\n"))) <= 998
-    assert text.count(b"octets\r\n") == MOST
+    assert text.count(b"octets\r\n") == MAX_LISTED

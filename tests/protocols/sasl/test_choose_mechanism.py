@@ -65,10 +65,12 @@ def test_the_best_of_what_is_announced_and_held_comes_first(
 def test_without_protection_no_secret_is_exposed() -> None:
     in_clear = choose(ALL, EVERYTHING, protected=False)
     assert in_clear == names("EXTERNAL GSSAPI SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5")
-    for wish in ("password", "plain", "login", "oauthbearer", "xoauth2"):
-        assert choose(ALL, EVERYTHING, wish=wish, protected=False) == []
-        allowed = choose(ALL, EVERYTHING, wish=wish, protected=False, plain_in_clear=True)
-        assert allowed == choose(ALL, EVERYTHING, wish=wish, protected=True) != []
+    for preference in ("password", "plain", "login", "oauthbearer", "xoauth2"):
+        assert choose(ALL, EVERYTHING, preference=preference, protected=False) == []
+        allowed = choose(
+            ALL, EVERYTHING, preference=preference, protected=False, plain_in_clear=True
+        )
+        assert allowed == choose(ALL, EVERYTHING, preference=preference, protected=True) != []
 
 
 def test_a_mechanism_that_is_chosen_in_clear_says_itself_that_it_exposes_nothing() -> None:
@@ -112,19 +114,21 @@ def test_a_channel_that_can_be_bound_is_bound(announced: str, expected: str) -> 
         ("ssh", "PLAIN", ""),
     ],
 )
-def test_a_wish_is_followed(wish: str, announced: str, expected: str) -> None:
-    assert choose(names(announced), EVERYTHING, wish=wish, protected=True) == names(expected)
+def test_a_wish_is_followed(preference: str, announced: str, expected: str) -> None:
+    assert choose(names(announced), EVERYTHING, preference=preference, protected=True) == names(
+        expected
+    )
 
 
 @pytest.mark.parametrize("wish", ["ntlm", "otp", "msn", "kerberos4", "", "PLAIN"])
-def test_a_wish_for_what_we_do_not_speak_is_our_fault(wish: str) -> None:
+def test_a_wish_for_what_we_do_not_speak_is_our_fault(preference: str) -> None:
     with pytest.raises(LocalProtocolError):
-        choose(ALL, EVERYTHING, wish=wish, protected=True)
+        choose(ALL, EVERYTHING, preference=preference, protected=True)
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_no_wish_conjures_credentials(wish: str) -> None:
-    assert choose(ALL, NOTHING, wish=wish, protected=True, binding=BINDING) == []
+def test_no_wish_conjures_credentials(preference: str) -> None:
+    assert choose(ALL, NOTHING, preference=preference, protected=True, binding=BINDING) == []
 
 
 @pytest.mark.parametrize("name", ALL)

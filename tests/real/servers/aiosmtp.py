@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from .process import free_ports
 
 
-class Keeper:
+class Scheduler:
     """What aiosmtpd calls with each message."""
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class AioSmtp:
 
     def __init__(self) -> None:
         (self.port,) = free_ports(1)
-        self._keeper = Keeper()
+        self._scheduler = Scheduler()
 
     @contextmanager
     def running(self) -> Generator[None, None, None]:
         """Listen until the block ends."""
-        controller = Controller(self._keeper, hostname="127.0.0.1", port=self.port)
+        controller = Controller(self._scheduler, hostname="127.0.0.1", port=self.port)
         controller.start()
         try:
             yield
@@ -46,8 +46,8 @@ class AioSmtp:
 
     def delivered(self) -> list[bytes]:
         """Return what was taken since clear()."""
-        return list(self._keeper.texts)
+        return list(self._scheduler.texts)
 
     def clear(self) -> None:
         """Forget what was taken."""
-        self._keeper.texts.clear()
+        self._scheduler.texts.clear()

@@ -16,10 +16,10 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
-from mailhaul.apps.daemon.scheduler import WATCHED, Keeper, Post
+from mailhaul.apps.daemon.scheduler import WATCHED, Job, Scheduler
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.pool import NO_HOOKS, Crew, PollHooks
-from mailhaul.apps.polls.watching import Told
+from mailhaul.apps.polls.pool import NO_HOOKS, PollHooks, PollPool
+from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.outcome import ExitCode
 
 DAY = 24 * 3600.0
@@ -64,7 +64,7 @@ class Box:
         return code
 
 
-class FakeCrew:
+class FakePool:
     """Polls of the made-up world; each takes a moment."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class FakeCrew:
         self,
         settings: AccountSettings,
         lines: Lines,
-        told: Told,
+        told: PollEnded,
         hooks: PollHooks = NO_HOOKS,
     ) -> ExitCode:
         box = self.box(settings)
@@ -131,13 +131,13 @@ class World:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.crew = FakeCrew()
+        self.pool = FakePool()
         self.said: list[str] = []
         lines = Lines(0)
         lines.complain = self.said.append  # type: ignore[method-assign,assignment]
         chance = random.Random(1).random
-        self.keeper = Keeper(
-            cast(Crew, self.crew),
+        self.scheduler = Scheduler(
+            cast(PollPool, self.pool),
             lines,
             chance=chance,
             wall_clock=lambda: trio.current_time() + 1e9,
@@ -154,11 +154,11 @@ class World:
         """Keep these accounts while a story goes on; the clock jumps to what is next."""
 
         async def main() -> None:
-            self.keeper.keep(self.accounts(text), interval)
+            self.scheduler.keep(self.accounts(text), interval)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.keeper.run)
+                nursery.start_soon(self.scheduler.run)
                 await story()
-                self.keeper.stop()
+                self.scheduler.stop()
 
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
@@ -178,7 +178,7 @@ def test_a_day_of_a_thousand_accounts_with_outages_and_wrong_passwords(world: Wo
     chance = random.Random(7)
 
     async def story() -> None:
-        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(1000)]
+        boxes = [world.pool.boxes.setdefault(f"u{n}", Box()) for n in range(1000)]
         sent = 0
         for hour in range(24):
             for box in chance.sample(boxes, 200):
@@ -192,7 +192,7 @@ def test_a_day_of_a_thousand_accounts_with_outages_and_wrong_passwords(world: Wo
                 box.password = False
             await trio.sleep(1800)
             if hour == 12:
-                world.keeper.wake()
+                world.scheduler.wake()
             for box in (*down, *wrong):
                 box.up = box.password = True
             await trio.sleep(1800)
@@ -201,7 +201,7 @@ def test_a_day_of_a_thousand_accounts_with_outages_and_wrong_passwords(world: Wo
         late = [box for box in boxes if box.waiting]
         # Who was refused four times in an unlucky day is tried once a day, or when woken.
         assert [box for box in late if box.refused < 4] == []
-        world.keeper.wake()
+        world.scheduler.wake()
         await trio.sleep(60)
         assert sum(box.delivered for box in boxes) == sent
         assert all(box.polls >= 24 for box in boxes)
@@ -213,7 +213,7 @@ def test_a_year_of_ten_accounts(world: World) -> None:
     chance = random.Random(3)
 
     async def story() -> None:
-        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(10)]
+        boxes = [world.pool.boxes.setdefault(f"u{n}", Box()) for n in range(10)]
         sent = 0
         for day in range(365):
             box = boxes[day % 10]
@@ -236,7 +236,7 @@ def test_a_year_of_ten_accounts(world: World) -> None:
 
 def test_mail_where_the_server_tells_is_there_within_a_second_all_year(world: World) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box())
+        box = world.pool.boxes.setdefault("u0", Box())
         await trio.sleep(5)
         for _ in range(365):
             await trio.sleep(DAY)
@@ -250,7 +250,7 @@ def test_mail_where_the_server_tells_is_there_within_a_second_all_year(world: Wo
 
 def test_a_connection_that_waits_comes_back_after_an_outage(world: World) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box())
+        box = world.pool.boxes.setdefault("u0", Box())
         await trio.sleep(5)
         box.up = False
         box.news.set()
@@ -272,8 +272,8 @@ def test_one_connection_watches_all_folders_but_those_that_the_server_has_to_nam
 ) -> None:
     async def story() -> None:
         await trio.sleep(3600)
-        assert world.crew.boxes["u0"].most_open == 1
-        whole, rest = world.keeper.posts
+        assert world.pool.boxes["u0"].most_open == 1
+        whole, rest = world.scheduler.jobs
         assert (whole.name, whole.watched, state_of(whole)) == (
             "u0@h0 (15 folders)",
             True,
@@ -287,31 +287,31 @@ def test_one_connection_watches_all_folders_but_those_that_the_server_has_to_nam
 
 
 def test_folders_that_had_to_be_taken_apart_stay_so_over_a_reload(world: World) -> None:
-    world.crew.notifies = False
+    world.pool.notifies = False
 
     async def story() -> None:
         await trio.sleep(10)
-        before = list(world.keeper.posts)
-        assert [post.name for post in before] == ["u0@h0 (A)", "u0@h0 (B)"]
-        assert [state_of(post) for post in before] == ["watching", "watching"]
-        polls = world.crew.boxes["u0"].polls
-        world.keeper.keep(world.accounts(entries(2, "folder A,B idle")), 300.0)
+        before = list(world.scheduler.jobs)
+        assert [job.name for job in before] == ["u0@h0 (A)", "u0@h0 (B)"]
+        assert [state_of(job) for job in before] == ["watching", "watching"]
+        polls = world.pool.boxes["u0"].polls
+        world.scheduler.keep(world.accounts(entries(2, "folder A,B idle")), 300.0)
         await trio.sleep(10)
-        assert world.keeper.posts[:2] == before
-        assert world.crew.boxes["u0"].polls == polls
-        assert len(world.keeper.posts) == 4
+        assert world.scheduler.jobs[:2] == before
+        assert world.pool.boxes["u0"].polls == polls
+        assert len(world.scheduler.jobs) == 4
 
     world.run(story, entries(1, "folder A,B idle"), 300.0)
 
 
 def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
-    world.crew.notifies = False
+    world.pool.notifies = False
 
     async def story() -> None:
         await trio.sleep(3600)
-        assert world.crew.boxes["u0"].most_open == WATCHED
-        assert [post.watched for post in world.keeper.posts].count(False) == 1
-        (rest,) = [post for post in world.keeper.posts if not post.watched]
+        assert world.pool.boxes["u0"].most_open == WATCHED
+        assert [job.watched for job in world.scheduler.jobs].count(False) == 1
+        (rest,) = [job for job in world.scheduler.jobs if not job.watched]
         assert len(rest.settings.folders) == 5
 
     world.run(story, entries(1, f"folder {MANY} idle"), 300.0)
@@ -324,13 +324,13 @@ def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> N
         for user, where in (("joe", folders), ("joe", "A,B,C,D,E"), ("ann", "A,B"))
     )
 
-    world.crew.notifies = False
+    world.pool.notifies = False
 
     async def story() -> None:
         await trio.sleep(3600)
-        assert world.crew.boxes["joe"].most_open == WATCHED
-        assert world.crew.boxes["ann"].most_open == 2
-        (rest,) = [post for post in world.keeper.posts if not post.watched]
+        assert world.pool.boxes["joe"].most_open == WATCHED
+        assert world.pool.boxes["ann"].most_open == 2
+        (rest,) = [job for job in world.scheduler.jobs if not job.watched]
         assert rest.settings.folders == ("D", "E")
 
     world.run(story, text, 300.0)
@@ -339,16 +339,16 @@ def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> N
 def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(10)
-        before = {post.name: post for post in world.keeper.posts}
-        world.keeper.keep(world.accounts(entries(3).replace("pass p", "pass q", 1)), 300.0)
-        after = {post.name: post for post in world.keeper.posts}
+        before = {job.name: job for job in world.scheduler.jobs}
+        world.scheduler.keep(world.accounts(entries(3).replace("pass p", "pass q", 1)), 300.0)
+        after = {job.name: job for job in world.scheduler.jobs}
         assert after["u0@h0"] is not before["u0@h0"]
         assert after["u1@h1"] is before["u1@h1"]
         await trio.sleep(10)
-        assert [world.crew.boxes[f"u{n}"].polls for n in range(3)] == [2, 1, 1]
-        world.keeper.keep(world.accounts(entries(1)), 300.0)
+        assert [world.pool.boxes[f"u{n}"].polls for n in range(3)] == [2, 1, 1]
+        world.scheduler.keep(world.accounts(entries(1)), 300.0)
         await trio.sleep(1000)
-        assert world.crew.boxes["u2"].polls == 1
+        assert world.pool.boxes["u2"].polls == 1
 
     world.run(story, entries(3), 300.0)
 
@@ -357,10 +357,10 @@ def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_
     world: World,
 ) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box(takes=30.0))
+        box = world.pool.boxes.setdefault("u0", Box(takes=30.0))
         await trio.sleep(10)
         for options in ("fetchlimit 5", "fetchlimit 6", "fetchlimit 7"):
-            world.keeper.keep(world.accounts(entries(1, options)), 300.0)
+            world.scheduler.keep(world.accounts(entries(1, options)), 300.0)
             await trio.sleep(5)
         assert (box.polls, box.polling) == (0, 1)
         await trio.sleep(10)
@@ -372,11 +372,11 @@ def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_
 
 
 def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world: World) -> None:
-    box = world.crew.boxes.setdefault("u0", Box(takes=10.0))
+    box = world.pool.boxes.setdefault("u0", Box(takes=10.0))
 
     async def story() -> None:
         await trio.sleep(5)
-        world.keeper.keep((), 300.0)
+        world.scheduler.keep((), 300.0)
 
     world.run(story, entries(1), 300.0)
     assert box.polls == 1
@@ -384,7 +384,7 @@ def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world
 
 def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box())
+        box = world.pool.boxes.setdefault("u0", Box())
         box.password = False
         await trio.sleep(10 * DAY)
         assert box.refused <= 4 + 11
@@ -392,7 +392,7 @@ def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World
         assert "tried once a day" in world.said[0]
         box.password = True
         box.arrive()
-        world.keeper.wake()
+        world.scheduler.wake()
         await trio.sleep(1)
         assert box.delivered == 1
 
@@ -401,14 +401,14 @@ def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World
 
 def test_another_network_makes_all_anew_but_no_password_right(world: World) -> None:
     async def story() -> None:
-        boxes = [world.crew.boxes.setdefault(f"u{n}", Box()) for n in range(4)]
+        boxes = [world.pool.boxes.setdefault(f"u{n}", Box()) for n in range(4)]
         watching, failing, refused, _paused = boxes
         failing.up = refused.password = False
-        world.keeper.pause(world.keeper.posts[3], paused=True)
+        world.scheduler.pause(world.scheduler.jobs[3], paused=True)
         await trio.sleep(DAY / 2)
         failing.up = True
         polls = [box.polls for box in boxes]
-        world.keeper.renew()
+        world.scheduler.renew()
         await trio.sleep(1)
         assert [box.polls - before for box, before in zip(boxes, polls, strict=True)] == [
             1,
@@ -424,9 +424,9 @@ def test_another_network_makes_all_anew_but_no_password_right(world: World) -> N
 def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)
-        world.crew.boxes["u0"].look = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+        world.pool.boxes["u0"].look = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
         await trio.sleep(3600)
-        assert world.crew.boxes["u1"].polls > 50
+        assert world.pool.boxes["u1"].polls > 50
         assert "u0@h0: internal error, please report it: ZeroDivisionError" in world.said[0]
         assert len(world.said) < 10
 
@@ -437,10 +437,10 @@ def test_a_server_that_wants_time_between_logins_gets_it_but_from_who_is_woken(
     world: World,
 ) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box(login_delay=900.0))
+        box = world.pool.boxes.setdefault("u0", Box(login_delay=900.0))
         await trio.sleep(DAY)
         assert box.polls == DAY // 900
-        world.keeper.wake()
+        world.scheduler.wake()
         await trio.sleep(1)
         assert box.polls == DAY // 900 + 1
 
@@ -450,71 +450,71 @@ def test_a_server_that_wants_time_between_logins_gets_it_but_from_who_is_woken(
 def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)
-        (post,) = world.keeper.posts
-        world.keeper.pause(post, paused=True)
+        (job,) = world.scheduler.jobs
+        world.scheduler.pause(job, paused=True)
         await trio.sleep(DAY)
-        assert state_of(post) == "paused"
-        polls = world.crew.boxes["u0"].polls
-        world.keeper.pause(post, paused=False)
+        assert state_of(job) == "paused"
+        polls = world.pool.boxes["u0"].polls
+        world.scheduler.pause(job, paused=False)
         await trio.sleep(1)
-        assert world.crew.boxes["u0"].polls == polls + 1
+        assert world.pool.boxes["u0"].polls == polls + 1
 
     world.run(story, entries(1), 60.0)
 
 
-def state_of(post: Post) -> str:
-    return post.state
+def state_of(job: Job) -> str:
+    return job.state
 
 
 def test_the_user_is_told_by_mail_after_the_third_refused_login_and_when_it_is_right(
     world: World,
 ) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box())
+        box = world.pool.boxes.setdefault("u0", Box())
         box.password = False
         await trio.sleep(10 * DAY)
-        [(who, refused, when)] = world.crew.told
+        [(who, refused, when)] = world.pool.told
         assert (who, refused) == ("u0", True)
         # After the first, five minutes and fifteen.
         assert when == pytest.approx(1200, rel=0.1)
         box.password = True
-        world.keeper.wake()
+        world.scheduler.wake()
         await trio.sleep(DAY)
-        assert [told[1] for told in world.crew.told] == [True, False]
+        assert [told[1] for told in world.pool.told] == [True, False]
 
     world.run(story, entries(1), 60.0)
 
 
 def test_who_is_woken_before_the_third_refusal_is_told_all_the_same(world: World) -> None:
     async def story() -> None:
-        world.crew.boxes.setdefault("u0", Box()).password = False
+        world.pool.boxes.setdefault("u0", Box()).password = False
         for _ in range(10):
             await trio.sleep(60)
-            world.keeper.wake()
-        assert [told[1] for told in world.crew.told] == [True]
+            world.scheduler.wake()
+        assert [told[1] for told in world.pool.told] == [True]
 
     world.run(story, entries(1), 3600.0)
 
 
 def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: World) -> None:
     async def story() -> None:
-        box = world.crew.boxes.setdefault("u0", Box())
+        box = world.pool.boxes.setdefault("u0", Box())
         box.password = False
         await trio.sleep(DAY)
         box.password = True
-        world.keeper.keep(world.accounts(entries(1).replace("pass p", "pass q")), 60.0)
+        world.scheduler.keep(world.accounts(entries(1).replace("pass p", "pass q")), 60.0)
         await trio.sleep(10)
-        assert [told[1] for told in world.crew.told] == [True, False]
+        assert [told[1] for told in world.pool.told] == [True, False]
 
     world.run(story, entries(1), 60.0)
 
 
 def test_a_mail_on_logins_that_cannot_be_sent_is_said_and_tried_again(world: World) -> None:
     async def story() -> None:
-        world.crew.boxes.setdefault("u0", Box()).password = False
-        world.crew.no_mail = "550 no"
+        world.pool.boxes.setdefault("u0", Box()).password = False
+        world.pool.no_mail = "550 no"
         await trio.sleep(DAY)
-        assert len(world.crew.told) > 1
+        assert len(world.pool.told) > 1
         assert "u0@h0: the mail on its login cannot be sent: 550 no" in world.said
 
     world.run(story, entries(1), 60.0)
@@ -523,11 +523,11 @@ def test_a_mail_on_logins_that_cannot_be_sent_is_said_and_tried_again(world: Wor
 def test_changed_rules_let_no_further_message_begin_and_the_rest_comes_at_once(
     world: World,
 ) -> None:
-    box = world.crew.boxes.setdefault("u0", Box(takes=10.0, messages=100))
+    box = world.pool.boxes.setdefault("u0", Box(takes=10.0, messages=100))
 
     async def story() -> None:
         await trio.sleep(95)
-        world.keeper.begin_anew()
+        world.scheduler.begin_anew()
         await trio.sleep(6)
         assert (box.polls, box.polling, box.begun) == (1, 1, 10)
 
@@ -535,11 +535,11 @@ def test_changed_rules_let_no_further_message_begin_and_the_rest_comes_at_once(
 
 
 def test_an_entry_that_has_changed_lets_no_further_message_begin(world: World) -> None:
-    box = world.crew.boxes.setdefault("u0", Box(takes=10.0, messages=100))
+    box = world.pool.boxes.setdefault("u0", Box(takes=10.0, messages=100))
 
     async def story() -> None:
         await trio.sleep(95)
-        world.keeper.keep(world.accounts(entries(1, "keep")), 3600.0)
+        world.scheduler.keep(world.accounts(entries(1, "keep")), 3600.0)
         await trio.sleep(6)
         assert (box.polls, box.polling, box.begun) == (1, 1, 10)
         assert box.most_polling == 1
@@ -549,11 +549,11 @@ def test_an_entry_that_has_changed_lets_no_further_message_begin(world: World) -
 
 def test_changed_rules_make_connections_anew_but_forget_no_failures(world: World) -> None:
     async def story() -> None:
-        watching = world.crew.boxes.setdefault("u0", Box())
-        failing = world.crew.boxes.setdefault("u1", Box(up=False))
+        watching = world.pool.boxes.setdefault("u0", Box())
+        failing = world.pool.boxes.setdefault("u1", Box(up=False))
         await trio.sleep(DAY)
         polls, others = watching.polls, failing.polls
-        world.keeper.begin_anew()
+        world.scheduler.begin_anew()
         await trio.sleep(1)
         assert (watching.polls, watching.open, failing.polls) == (polls + 1, 1, others)
 
@@ -563,11 +563,11 @@ def test_changed_rules_make_connections_anew_but_forget_no_failures(world: World
 def test_another_interval_breaks_no_connection_and_counts_at_once(world: World) -> None:
     async def story() -> None:
         await trio.sleep(10)
-        before = list(world.keeper.posts)
-        world.keeper.keep(world.accounts(TWO), 60.0)
-        assert world.keeper.posts == before
+        before = list(world.scheduler.jobs)
+        world.scheduler.keep(world.accounts(TWO), 60.0)
+        assert world.scheduler.jobs == before
         await trio.sleep(100)
-        assert [world.crew.boxes[f"u{n}"].polls for n in range(2)] == [1, 2]
+        assert [world.pool.boxes[f"u{n}"].polls for n in range(2)] == [1, 2]
 
     two = TWO
     world.run(story, two, 3600.0)
@@ -578,9 +578,9 @@ TWO = entries(1, "idle") + entries(2).partition("\n")[2]
 
 def test_no_interval_makes_polls_without_a_pause(world: World) -> None:
     async def story() -> None:
-        world.crew.boxes["bad"] = bad = Box(up=False)
+        world.pool.boxes["bad"] = bad = Box(up=False)
         await trio.sleep(100)
-        assert world.crew.boxes["u0"].polls <= 101
+        assert world.pool.boxes["u0"].polls <= 101
         assert bad.polls <= 10
 
     world.run(story, entries(1) + entries(1).replace("u0", "bad"), 0.0)
@@ -602,7 +602,7 @@ def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
 
     async def story() -> None:
         await trio.sleep(1)
-        names = [post.name for post in world.keeper.posts]
+        names = [job.name for job in world.scheduler.jobs]
         assert names == [
             "joe@h",
             "joe@h (Work)",
@@ -611,13 +611,13 @@ def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
             "sue@h imap:1143",
             "sue@h imap:1143 #2",
         ]
-        assert set(world.keeper.last_success) == set(names)
+        assert set(world.scheduler.last_success) == set(names)
 
     world.run(story, text, 300.0)
 
 
 def test_who_waits_for_a_turn_when_the_daemon_stops_does_not_begin(world: World) -> None:
-    box = world.crew.boxes.setdefault("u0", Box(waits_for_turn=10.0))
+    box = world.pool.boxes.setdefault("u0", Box(waits_for_turn=10.0))
 
     async def story() -> None:
         await trio.sleep(5)
@@ -627,7 +627,7 @@ def test_who_waits_for_a_turn_when_the_daemon_stops_does_not_begin(world: World)
 
 
 def test_news_that_is_being_fetched_arrives_when_the_daemon_stops(world: World) -> None:
-    box = world.crew.boxes.setdefault("u0", Box())
+    box = world.pool.boxes.setdefault("u0", Box())
 
     async def story() -> None:
         await trio.sleep(5)

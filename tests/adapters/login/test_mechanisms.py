@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.adapters.login.access import COMMAND
-from mailhaul.adapters.login.mechanisms import mechanism_for, ways_in
+from mailhaul.adapters.login.mechanisms import allowed_methods, mechanism_for
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 
@@ -43,21 +43,25 @@ def test_the_ways_to_log_in(
     command: bool,
     expected: list[bytes],
 ) -> None:
-    found = ways_in(announced, HELD, wish, protected=protected, in_clear=in_clear, command=command)
+    found = allowed_methods(
+        announced, HELD, wish, protected=protected, in_clear=in_clear, command=command
+    )
     assert found == expected
 
 
 def test_a_certificate_is_tried_before_the_password() -> None:
     for wish, expected in (("any", [b"EXTERNAL", COMMAND]), ("external", [b"EXTERNAL"])):
         assert (
-            ways_in(ALL, WITH_CERTIFICATE, wish, protected=True, in_clear=False, command=True)
+            allowed_methods(
+                ALL, WITH_CERTIFICATE, wish, protected=True, in_clear=False, command=True
+            )
             == expected
         )
 
 
 def test_without_a_password_only_the_certificate_is_left() -> None:
     held = Credentials(b"joe", certificate=True)
-    found = ways_in(ALL, held, "any", protected=True, in_clear=True, command=True)
+    found = allowed_methods(ALL, held, "any", protected=True, in_clear=True, command=True)
     assert found == [b"EXTERNAL"]
 
 
@@ -65,7 +69,9 @@ def test_without_a_password_only_the_certificate_is_left() -> None:
 def test_external_needs_no_certificate_of_ours_if_the_server_offers_it(
     announced: list[bytes], expected: list[bytes]
 ) -> None:
-    found = ways_in(announced, HELD, "external", protected=False, in_clear=True, command=True)
+    found = allowed_methods(
+        announced, HELD, "external", protected=False, in_clear=True, command=True
+    )
     assert found == expected
 
 

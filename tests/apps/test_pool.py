@@ -20,9 +20,9 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import Surroundings
-from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, Alone, Crew
-from mailhaul.apps.polls.watching import Told
+from mailhaul.apps.polls.plan import PollContext
+from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, ExclusiveGate, PollPool
+from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
@@ -38,7 +38,7 @@ class House:
     """Who was inside together, and when each went in."""
 
     def __init__(self) -> None:
-        self.turns = Alone()
+        self.turns = ExclusiveGate()
         self.inside: set[str] = set()
         self.together: list[set[str]] = []
         self.went_in: dict[str, float] = {}
@@ -105,7 +105,7 @@ def test_who_is_alone_for_long_is_so_no_more() -> None:
 
 def test_who_gave_up_waiting_to_be_alone_leaves_the_way_free() -> None:
     async def story() -> None:
-        turns = Alone()
+        turns = ExclusiveGate()
         async with turns.turn(alone=False):
             with trio.move_on_after(1) as waiting:
                 async with turns.turn(alone=True):
@@ -155,7 +155,7 @@ def no_trace(protocol: str) -> None:
     """Trace nothing."""
 
 
-def told_nobody(code: ExitCode, tells_news: bool) -> None:
+def told_nobody(code: ExitCode, pushes_news: bool) -> None:
     """Do nothing about it."""
 
 
@@ -169,9 +169,9 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
 
     async def stays(
         settings: AccountSettings,
-        around: Surroundings,
+        context: PollContext,
         lines: Lines,
-        told: Told,
+        told: PollEnded,
         begins: Callable[[], None],
     ) -> ExitCode:
         arriving.add(settings.remote_user)
@@ -194,15 +194,15 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     configuration = load(["-f", str(rc)], caller, bytes)
 
     async def story() -> None:
-        around = Surroundings(
+        context = PollContext(
             *(caller, configuration.globals, False, SqliteLedger(str(tmp_path / "ledger"))),
             *(str(tmp_path), "here", no_trace),
         )
-        crew, lines = Crew(around, total=100), Lines(0)
+        pool, lines = PollPool(context, total=100), Lines(0)
         with trio.move_on_after(600):
             async with trio.open_nursery() as nursery:
                 for settings in configuration.accounts:
-                    nursery.start_soon(crew.watch, settings, lines, told_nobody)
+                    nursery.start_soon(pool.watch, settings, lines, told_nobody)
 
     run(story)
     # A server that does not answer holds up its own accounts, and nobody else's.
@@ -223,8 +223,8 @@ class World:
         self.err = StringIO()
         self.lines = Lines(1, StringIO(), self.err)
         ledger = SqliteLedger(str(home / "ledger"))
-        self.crew = Crew(
-            Surroundings(
+        self.pool = PollPool(
+            PollContext(
                 *(caller, configuration.globals, False, ledger, str(home), "here", no_trace)
             )
         )
@@ -235,7 +235,7 @@ def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
 ) -> None:
     given: list[bytes] = []
 
-    async def polls(settings: AccountSettings, around: Surroundings, lines: Lines) -> ExitCode:
+    async def polls(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
         assert settings.password
         given.append(settings.password.reveal())
         return ExitCode.NOMAIL
@@ -250,11 +250,11 @@ def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
 
     async def story() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(world.crew.poll, slow, world.lines)
+            nursery.start_soon(world.pool.poll, slow, world.lines)
             while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
                 await trio.sleep(0.01)
             with trio.fail_after(20):
-                assert await world.crew.poll(fast, world.lines) is ExitCode.NOMAIL
+                assert await world.pool.poll(fast, world.lines) is ExitCode.NOMAIL
             nursery.cancel_scope.cancel()
 
     began = time.monotonic()
@@ -272,8 +272,8 @@ def test_a_command_for_a_password_that_fails_is_no_refused_login(tmp_path: Path)
 
     async def story() -> None:
         [joe] = world.accounts
-        assert await world.crew.poll(joe, world.lines) is ExitCode.IOERR
-        code = await world.crew.watch(joe, world.lines, lambda *each: told.append(each))
+        assert await world.pool.poll(joe, world.lines) is ExitCode.IOERR
+        code = await world.pool.watch(joe, world.lines, lambda *each: told.append(each))
         assert code is ExitCode.IOERR
 
     trio.run(story)
@@ -291,7 +291,7 @@ def test_a_connection_that_waits_for_news_has_the_password_of_a_command(
 
     monkeypatch.setattr(crew_module, "watch", watches)
     world = World(tmp_path, "poll h proto imap user joe passwordeval 'echo sesame' idle\n")
-    code = trio.run(world.crew.watch, world.accounts[0], world.lines, told_nobody)
+    code = trio.run(world.pool.watch, world.accounts[0], world.lines, told_nobody)
     assert code is ExitCode.NOMAIL
 
 
