@@ -96,6 +96,8 @@ class Page(Protocol):
     uidvalidity: int
     is_new: bool
     """Whether no listing of this mailbox of this account was ever compared."""
+    was_put_off: bool
+    """Whether an earlier poll could not compare it with mailboxes of other account names."""
 
     # What was seen
 
@@ -117,6 +119,10 @@ class Page(Protocol):
 
     def begin(self) -> None:
         """Note that a listing of this mailbox was compared for the first time."""
+        ...
+
+    def put_off(self) -> None:
+        """Record that this mailbox could not be compared with those of other account names."""
         ...
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:

@@ -15,8 +15,8 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.apps.cli.version import describe
-from mailhaul.apps.polls.append import append_sink
-from mailhaul.apps.polls.plan import PollContext
+from mailhaul.apps.polls.context import PollContext
+from mailhaul.apps.polls.sinks import append_sink
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Pipe, Tcp
 

@@ -25,9 +25,10 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.access import access_of
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import PollContext, access_of
-from mailhaul.apps.polls.polling import poll_account
+from mailhaul.apps.polls.poll import poll_account
 from mailhaul.apps.polls.pool import PER_SERVER, PollPool
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import REST

@@ -19,8 +19,8 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import PollContext
 from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, ExclusiveGate, PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.channel import Channel

@@ -19,9 +19,10 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.accounts import policy_of
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pidfile import PidFile, running
-from mailhaul.apps.polls.plan import PollContext, policy_of
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Sleep
 

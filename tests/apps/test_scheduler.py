@@ -16,7 +16,8 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
-from mailhaul.apps.daemon.scheduler import WATCHED, Job, Scheduler
+from mailhaul.apps.daemon.scheduler import Scheduler
+from mailhaul.apps.polls.jobs import WATCHED, Job
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import NO_HOOKS, PollHooks, PollPool
 from mailhaul.apps.polls.watching import PollEnded

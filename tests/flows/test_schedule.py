@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.schedule import (
-    AFTER_REFUSALS,
-    JITTER,
-    MAX_SECONDS,
-    PARKED,
-    SHORTER,
-    Schedule,
-)
+from mailhaul.flows.schedule import AFTER_REFUSALS, JITTER, MAX_SECONDS, PARKED, SHORTER, Schedule
 
 
 def made(interval: float = 60.0, chance: float = 0.5) -> Schedule:

@@ -24,6 +24,8 @@ MAX_SIZE = 2**63 - 1
 """What SQLite can hold. A larger size is kept as this: it matches none, and permits no delete."""
 MAX_REASON = 500
 """Characters of a reason that are kept."""
+COMPARED, PUT_OFF = 1, -1
+"""Values of mailbox.compared, which is 0 at first."""
 PART = 500
 """UIDs in one statement."""
 KEPT = {accepted.name, quarantined.name}
@@ -46,6 +48,7 @@ class SqlitePage:
         akin: Sequence[int],
         *,
         is_new: bool,
+        was_put_off: bool,
     ) -> None:
         self._ledger = ledger
         self._mailbox = mailbox
@@ -53,6 +56,7 @@ class SqlitePage:
         self._sink = sink
         self._akin = akin
         self.is_new = is_new
+        self.was_put_off = was_put_off
         self.make_durable = ledger.make_durable
 
     # What was seen
@@ -127,9 +131,17 @@ class SqlitePage:
 
     def begin(self) -> None:
         """Note that a listing of this mailbox was compared for the first time."""
-        query = "UPDATE mailbox SET compared = 1 WHERE id = ?"
-        self._ledger.write(lambda db: db.execute(query, (self._mailbox,)))
+        self._set_compared(COMPARED)
         self.is_new = False
+
+    def put_off(self) -> None:
+        """Record that this mailbox could not be compared with those of other account names."""
+        self._set_compared(PUT_OFF)
+        self.was_put_off = True
+
+    def _set_compared(self, value: int) -> None:
+        query = "UPDATE mailbox SET compared = ? WHERE id = ?"
+        self._ledger.write(lambda db: db.execute(query, (value, self._mailbox)))
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
         """Forget what is not in this complete listing, which comes in parts."""

@@ -12,13 +12,14 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..daemon.scheduler import Job, jobs_for
+from ..polls.access import kind_of
+from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import Deadline, place_of
+from ..polls.jobs import Job, jobs_for
 from ..polls.lines import Lines
 from ..polls.logs import LogLines
-from ..polls.plan import PollContext, kind_of
-from ..polls.polling import combined
+from ..polls.poll import combined_code
 from ..polls.pool import PollPool
 
 GRACE = 10.0
@@ -80,7 +81,7 @@ async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> Ex
     async with trio.open_nursery() as nursery:
         for place in range(len(jobs)):
             nursery.start_soon(one, place)
-    return combined(codes)
+    return combined_code(codes)
 
 
 async def _poll_all(

@@ -6,8 +6,8 @@ from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TlsMode
+from ..polls.access import tls_mode
 from ..polls.lines import escape
-from ..polls.plan import tls_mode
 
 TLS = {
     TlsMode.WRAPPED: "TLS from the first byte.",

@@ -16,10 +16,11 @@ from contextlib import suppress
 
 import trio
 
-from ..cli.control import socket_path
+from ..polls.accounts import user_at_server
 from ..polls.interrupted import place_of
-from ..polls.polling import whose
-from .scheduler import Job, Scheduler
+from ..polls.jobs import Job
+from ..polls.state_folder import socket_path
+from .scheduler import Scheduler
 
 __all__ = ["Control", "socket_path"]
 MAX_OCTETS = 4096
@@ -94,7 +95,7 @@ class Control:
 def is_named(job: Job, names: Sequence[str]) -> bool:
     """Whether somebody means this post: by its name, its server, or its user at the server."""
     settings = job.settings
-    known = {job.name, job.key, settings.pollname, whose(settings)}
+    known = {job.name, job.key, settings.pollname, user_at_server(settings)}
     # What has blanks in it comes as several words, what is not UTF-8 as it is shown.
     asked = {*names, " ".join(names)}
     return bool(asked & (known | set(map(shown, known))))

@@ -23,13 +23,11 @@ from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
-from ..main import logged
+from ..polls.context import local_hostname, make_context
 from ..polls.interrupted import Deadline
 from ..polls.lines import Lines
-from ..polls.logs import LogLines
+from ..polls.logs import LogLines, logged
 from ..polls.pidfile import PidFile, default_pidfile
-from ..polls.plan import local_hostname
-from ..polls.polling import make_context
 from ..polls.pool import PollPool
 from .control import Control, socket_path
 from .log import Log

@@ -8,8 +8,11 @@ from __future__ import annotations
 from ...adapters.config.settings import AccountSettings
 from ...flows.notices import send_notice
 from ...flows.report import Event
-from .plan import PollContext, make_packer, sink_of, source_of
-from .polling import whose
+from .accounts import user_at_server
+from .context import PollContext
+from .packer import make_packer
+from .sinks import sink_of
+from .sources import source_of
 
 
 async def login_notice(settings: AccountSettings, context: PollContext, *, refused: bool) -> str:
@@ -19,7 +22,7 @@ async def login_notice(settings: AccountSettings, context: PollContext, *, refus
     return await send_notice(
         make_sink,
         lambda sink: make_packer(settings, context, source, sink, None),
-        lambda packer: packer.login_notice(whose(settings), refused=refused),
+        lambda packer: packer.login_notice(user_at_server(settings), refused=refused),
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from io import TextIOBase
 from typing import TextIO, cast
 
+from ...adapters.config.load import Configuration
 from ...flows.outcome import ExitCode, PollFailed
 from .lines import PROGRAM, Lines, escape
 
@@ -152,3 +153,21 @@ def lines_for(
         out, err = (cast(TextIO, Syslog(program, errors=errors)) for errors in (False, True))
         return kind(out=out, err=err)
     return kind() if json else None
+
+
+def logged(configuration: Configuration, lines: Lines) -> Lines | None:
+    """Return the lines of a log file, of syslog or in JSON, None where the user wants none."""
+    settings = configuration.globals
+    if not (settings.logfile or settings.syslog or settings.jsonlog):
+        return None
+
+    if settings.logfile and not os.path.exists(settings.logfile):
+        problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
+        lines.complain(problem)
+    return lines_for(
+        configuration.verbosity,
+        settings.logfile,
+        syslog=settings.syslog,
+        json=settings.jsonlog,
+        program=lines.program,
+    )

@@ -20,11 +20,13 @@ from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
 from ...runtimes.desk import Desk
 from ...runtimes.engine import Engine
+from .accounts import user_at_server
+from .context import PollContext, context_for
 from .lines import Lines
 from .login_notice import login_notice
 from .places import ListenerPlaces, Share
-from .plan import PollContext, listener_address
-from .polling import failed, poll_account, saying, whose
+from .poll import poll_account, report_failure
+from .sinks import listener_address
 from .watching import PollEnded, watch
 
 T = TypeVar("T")
@@ -82,14 +84,14 @@ class PollPool:
         Commands before and after a poll may change routes or tunnels: then it runs alone.
         """
         alone = bool(settings.preconnect or settings.postconnect)
-        lines = lines.of(whose(settings))
+        lines = lines.of(user_at_server(settings))
         self._register(settings)
         key = (settings.host, settings.remote_user)
         async with self._accounts.setdefault(key, trio.Lock()):
             try:
                 settings = await self._with_password(settings)
             except PollFailed as failure:
-                return failed(failure, settings, lines)
+                return report_failure(failure, settings, lines)
             async with (
                 self._servers[settings.host],
                 self._total,
@@ -111,7 +113,7 @@ class PollPool:
         Connecting and the first poll take their turn among the other polls; after that there is
         nothing to wait for.
         """
-        lines = lines.of(whose(settings))
+        lines = lines.of(user_at_server(settings))
         self._register(settings)
         turn = Slot(self._servers[settings.host], self._total)
 
@@ -122,7 +124,7 @@ class PollPool:
         try:
             settings = await self._with_password(settings)
         except PollFailed as failure:
-            code = failed(failure, settings, lines)
+            code = report_failure(failure, settings, lines)
             on_poll_end(code, False)
             return code
         try:
@@ -135,7 +137,7 @@ class PollPool:
 
     async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
         """Tell the user by mail how the logins of an account fare; return why not, or ""."""
-        lines = lines.of(whose(settings))
+        lines = lines.of(user_at_server(settings))
         self._register(settings)
         context = self._context_for(lines, NO_HOOKS)
         return await self._run(login_notice(settings, context, refused=refused), settings)
@@ -149,7 +151,7 @@ class PollPool:
         """Return what a poll needs that begins now."""
         context = self.context
         return replace(
-            saying(context, lines),
+            context_for(context, lines),
             login_delay=hooks.login_delay,
             stopping=lambda: context.stopping() or hooks.stopping(),
         )

@@ -16,7 +16,9 @@ from ...adapters.folders import make_private_folder
 from ...flows.outcome import ExitCode, PollFailed
 
 NAME = "mailhaul"
+
 USUAL = (".local", "state", NAME)
+
 LEDGER = "ledger.db"
 
 
@@ -119,3 +121,11 @@ def second_ledger(folder: str, caller: Caller, environ: Mapping[str, str]) -> st
         if os.path.exists(path) and os.path.realpath(path) != os.path.realpath(ours):
             return path
     return ""
+
+
+def socket_path(caller: Caller, settings: GlobalSettings | None = None) -> str:
+    """Return where the daemon of this user listens. Raises PollFailed if no folder can be.
+
+    The daemon gives its ``settings``, so that it finds the folder where its ledger is.
+    """
+    return os.path.join(state_folder(caller, os.environ, settings), "control")

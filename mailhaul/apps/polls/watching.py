@@ -15,9 +15,11 @@ from ...flows.outcome import ExitCode
 from ...flows.requests import Now, RuntimeFault, Sleep
 from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
+from .access import access_of
+from .accounts import account_of
+from .context import PollContext
 from .lines import Lines
-from .plan import PollContext, access_of, account_of
-from .polling import account_lines, poll_account
+from .poll import account_lines, poll_account
 
 PAUSE = 30.0
 """Seconds before IDLE is asked for again where it ended without news."""

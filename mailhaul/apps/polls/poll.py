@@ -1,0 +1,196 @@
+"""One account's poll: from its settings to the flow, and its outcome in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ... import __version__
+from ...adapters.config.settings import AccountSettings
+from ...adapters.files import ID_FILE, read_file
+from ...adapters.ledger.lock import MailboxLock
+from ...adapters.ledger.names import mailbox_name, sink_name
+from ...flows.account import Account
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.poll import Poll
+from ...flows.report import Report
+from ...flows.source import Listed
+from .access import access_of, kind_of
+from .accounts import account_of, policy_of, with_password
+from .context import PollContext
+from .lines import AccountLines, Lines, status_line
+from .packer import make_packer, multidrop_of
+from .sinks import sink_of
+from .sources import source_of
+
+if TYPE_CHECKING:
+    from ...adapters.etrn import EtrnPoll
+    from .sources import MailSource
+
+
+def make_poll(
+    settings: AccountSettings,
+    context: PollContext,
+    report: Report,
+    source: MailSource | None = None,
+) -> Poll | EtrnPoll:
+    """Return the poll of one account, ready to run. Raises PollFailed for unusable settings.
+
+    A ``source`` that is open already may be used again.
+    """
+    if settings.protocol == "etrn":
+        from ...adapters.etrn import EtrnPoll
+
+        access = access_of(settings, context.tracer("ETRN"))
+        domains = settings.fetchdomains or (context.hostname,)
+        return EtrnPoll(access, domains, context.hostname, report)
+    source = source or source_of(settings, context, report)
+    name, sink = sink_of(settings, context)
+    account = account_of(settings, context.check, policy_of(settings, context.globals))
+    multidrop = multidrop_of(settings, context)
+    if kind_of(settings) == "pop3":
+        import_fetchids(settings, context, account, name)
+    return Poll(
+        account,
+        source,
+        sink_name(name),
+        sink,
+        context.ledger,
+        lambda sink: make_packer(settings, context, source, sink, multidrop),
+        report,
+        context.stopping,
+        context.reminders,
+        lambda mailbox: MailboxLock(
+            context.locks, account.name, mailbox_name(account.name, mailbox)
+        ),
+    )
+
+
+def import_fetchids(
+    settings: AccountSettings, context: PollContext, account: Account, sink: str
+) -> None:
+    """Let the ledger know, once, what fetchmail has read before (``.fetchids``).
+
+    Raises PollFailed (IOERR) for a file that is there and cannot be read.
+    """
+    if context.ledger.knows(account.name):
+        return
+    path = context.globals.idfile
+    try:
+        data = read_file(path, ID_FILE)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PollFailed(ExitCode.IOERR, f"idfile {path}: {error.strerror or error}") from None
+    from ...adapters.ledger.fetchids import seen_uids
+
+    if uids := seen_uids(data, settings.remote_user, settings.host):
+        page = context.ledger.page(account.name, sink_name(sink), "INBOX", 0)
+        page.mark_seen([Listed(uid) for uid in uids])
+
+
+SINKS = {
+    "append": "APPEND",
+    "mbox": "mbox",
+    "maildir": "Maildir",
+    "bsmtp": "BSMTP",
+    "mda": "MDA",
+}
+"""How status lines call the sinks that an option of their own chooses."""
+
+
+def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the exit code of a run from those of its accounts, in the order of the file."""
+    if ExitCode.SUCCESS in codes:
+        return ExitCode.SUCCESS
+    return codes[-1] if codes else ExitCode.NOMAIL
+
+
+async def poll_account(
+    settings: AccountSettings,
+    context: PollContext,
+    lines: Lines,
+    source: MailSource | None = None,
+) -> ExitCode:
+    """Poll one account; what goes wrong with it is printed and is its exit code.
+
+    This is a flow, for a runtime to run.
+    """
+    lines.detail(f"{introduction(settings)}: poll started")
+    try:
+        settings = with_password(settings)
+        for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
+            if secret is not None:
+                lines.hide(secret.reveal().decode("utf-8", "replace"))
+                if context.tape:
+                    context.tape.hide(secret.reveal())
+        code = await poll_once(settings, context, lines, source)
+    except PollFailed as failure:
+        return report_failure(failure, settings, lines)
+    return report_end(code, settings, lines)
+
+
+def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say why a poll has failed; return its code."""
+    lines.complain(str(failure))
+    return report_end(failure.code, settings, lines)
+
+
+def report_end(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
+    """Say that a poll is over, and how it went unless it simply succeeded; return its code."""
+    lines.detail(f"{introduction(settings)}: poll completed")
+    if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
+        lines.say(status_line(code))
+    return code
+
+
+async def poll_once(
+    settings: AccountSettings,
+    context: PollContext,
+    lines: Lines,
+    source: MailSource | None = None,
+) -> ExitCode:
+    """Poll one account by the protocol that is written down. Raises PollFailed."""
+    if settings.protocol == "auto" and source is None:
+        return await poll_auto(settings, context, lines)
+    account = account_of(settings, context.check)
+    poll = make_poll(settings, context, account_lines(settings, account, lines), source)
+    if not (settings.preconnect or settings.postconnect):
+        return await poll.run()
+    from ...adapters.connect_commands import surrounded
+
+    return await surrounded(poll.run, settings.preconnect, settings.postconnect)
+
+
+async def poll_auto(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+    """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
+    try:
+        return await poll_once(settings.with_protocol("imap"), context, lines)
+    except PollFailed as failure:
+        if failure.code is not ExitCode.PROTOCOL:
+            raise
+        lines.detail(str(failure))
+    return await poll_once(settings.with_protocol("pop3"), context, lines)
+
+
+def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:
+    """Return what finds the words for what a poll of this account reports."""
+    folders = settings.folders != ("INBOX",)
+    in_parts = kind_of(settings) == "imap"
+    return AccountLines(lines, account, folders, kind_of_sink(settings), in_parts=in_parts)
+
+
+def kind_of_sink(settings: AccountSettings) -> str:
+    """Return how status lines call where mail goes."""
+    for name, shown in SINKS.items():
+        if getattr(settings, name) is not None:
+            return shown
+    return "LMTP" if settings.lmtp else "SMTP"
+
+
+def introduction(settings: AccountSettings) -> str:
+    """Return how a verbose run introduces an account."""
+    moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
+    protocol = settings.protocol.upper()
+    return f"{__version__} querying {settings.pollname} (protocol {protocol}) at {moment}"
