@@ -32,3 +32,11 @@ def ascii_host(host: str) -> str:
             raise BadHostName("it is not UTF-8") from None
         words = str(fault)
         raise BadHostName(f"IDNA 2008 does not allow it: {words[:1].lower()}{words[1:]}") from None
+
+
+def name_in_mail(host: str) -> str:
+    """Return a server's name for a header: ASCII, unless it is a word that only a plugin knows."""
+    try:
+        return ascii_host(host)
+    except BadHostName:
+        return host

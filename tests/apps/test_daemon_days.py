@@ -23,9 +23,9 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.reach import access_of
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls import pool as crew_module
-from mailhaul.apps.polls.access import access_of
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account

@@ -10,9 +10,9 @@ from random import random
 import trio
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import kind_of
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..polls.access import kind_of
 from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import Deadline, place_of

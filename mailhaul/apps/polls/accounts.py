@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.names import account_name, is_loopback, same_user
+from ...adapters.login.reach import kind_of
 from ...flows.account import Account, OnRetrieveError
 from ...flows.fate import Policy
 from ...flows.host_names import BadHostName, ascii_host
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.secret import Secret
-from .access import kind_of
 from .lines import escape
 
 KEEP_ALL = Policy()

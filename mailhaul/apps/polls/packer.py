@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.settings import AccountSettings
-from ...flows.host_names import BadHostName, ascii_host
+from ...adapters.login.reach import kind_of
+from ...flows.host_names import ascii_host, name_in_mail
 from ...flows.sink import Sink
-from .access import kind_of
 from .context import PollContext
 
 if TYPE_CHECKING:
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 def unicode_and_ascii(hosts: Sequence[str]) -> Sequence[str]:
     """Return names as they are typed and in ASCII: an address in a header may have either."""
     return list(dict.fromkeys([*hosts, *map(ascii_host, hosts)]))
-
-
-def name_in_mail(host: str) -> str:
-    """Return a server's name for a header: ASCII, unless it is a word that only a plugin knows."""
-    try:
-        return ascii_host(host)
-    except BadHostName:
-        return host
 
 
 def make_packer(

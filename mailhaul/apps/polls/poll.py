@@ -11,12 +11,13 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
+from ...adapters.login.reach import access_of, kind_of
+from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
 from ...flows.source import Listed
-from .access import access_of, kind_of
 from .accounts import account_of, policy_of, with_password
 from .context import PollContext
 from .lines import AccountLines, Lines, status_line
@@ -88,16 +89,6 @@ def import_fetchids(
     if uids := seen_uids(data, settings.remote_user, settings.host):
         page = context.ledger.page(account.name, sink_name(sink), "INBOX", 0)
         page.mark_seen([Listed(uid) for uid in uids])
-
-
-SINKS = {
-    "append": "APPEND",
-    "mbox": "mbox",
-    "maildir": "Maildir",
-    "bsmtp": "BSMTP",
-    "mda": "MDA",
-}
-"""How status lines call the sinks that an option of their own chooses."""
 
 
 def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
@@ -178,15 +169,7 @@ def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> 
     """Return what finds the words for what a poll of this account reports."""
     folders = settings.folders != ("INBOX",)
     in_parts = kind_of(settings) == "imap"
-    return AccountLines(lines, account, folders, kind_of_sink(settings), in_parts=in_parts)
-
-
-def kind_of_sink(settings: AccountSettings) -> str:
-    """Return how status lines call where mail goes."""
-    for name, shown in SINKS.items():
-        if getattr(settings, name) is not None:
-            return shown
-    return "LMTP" if settings.lmtp else "SMTP"
+    return AccountLines(lines, account, folders, chosen_sink(settings).title, in_parts=in_parts)
 
 
 def introduction(settings: AccountSettings) -> str:

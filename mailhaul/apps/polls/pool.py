@@ -15,6 +15,7 @@ import trio
 
 from ...adapters.config.passwords import Asking
 from ...adapters.config.settings import AccountSettings
+from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
@@ -26,7 +27,6 @@ from .lines import Lines
 from .login_notice import login_notice
 from .places import ListenerPlaces, Share
 from .poll import poll_account, report_failure
-from .sinks import listener_address
 from .watching import PollEnded, watch
 
 T = TypeVar("T")

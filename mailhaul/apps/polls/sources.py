@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import access_of, kind_of
 from ...flows.report import Report
-from .access import access_of, kind_of
 from .context import PollContext
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import access_of
 from ...adapters.sources.imap_notify import NotifiedSource, NotWatched
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
@@ -15,7 +16,6 @@ from ...flows.outcome import ExitCode
 from ...flows.requests import Now, RuntimeFault, Sleep
 from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
-from .access import access_of
 from .accounts import account_of
 from .context import PollContext
 from .lines import Lines

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from ...adapters.config.options import SSL_MODES, SSLPROTO
-from ...adapters.config.settings import AccountSettings
-from ...adapters.files import AUTHORITIES, refuse_odd_files
-from ...adapters.login.access import Access, TlsMode
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...protocols.machine import Trace
+from ..config.options import SSL_MODES, SSLPROTO
+from ..config.settings import AccountSettings
+from ..files import AUTHORITIES, refuse_odd_files
+from .access import Access, TlsMode
 
 VERSIONS = {
     # Without a version of their own: the oldest that is allowed otherwise, and the newest.
