@@ -102,7 +102,7 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
     """Return how to reach an account."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
-        service = settings.service or f"{kind_of(settings)}{'s' if settings.wrapped else ''}"
+        service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
         words = command_words(settings.plugin, settings.host, str(service), "plugin")
         address = Pipe(words)
     return Access(
@@ -118,13 +118,6 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
         trace=trace,
         auth=settings.auth,
     )
-
-
-def kind_of(settings: AccountSettings) -> str:
-    """Return which protocol is spoken: ``pop3``, ``imap`` or ``smtp``."""
-    if settings.protocol == "etrn":
-        return "smtp"
-    return "imap" if settings.protocol in {"imap", "auto"} else "pop3"
 
 
 def tls_in_one_word(settings: AccountSettings) -> bool:

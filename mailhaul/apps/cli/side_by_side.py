@@ -10,7 +10,6 @@ from random import random
 import trio
 
 from ...adapters.config.settings import AccountSettings
-from ...adapters.login.reach import kind_of
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
 from ..polls.context import PollContext
@@ -60,7 +59,7 @@ def poll_side_by_side(
 
 def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
     """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
-    return settings.idle and kind_of(settings) == "imap" and not context.check
+    return settings.idle and settings.kind.family == "imap" and not context.check
 
 
 async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> ExitCode:

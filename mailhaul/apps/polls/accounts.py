@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from ...adapters.config.netrc import needs_password
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.names import account_name, is_loopback, same_user
-from ...adapters.login.reach import kind_of
 from ...flows.account import Account, OnRetrieveError
 from ...flows.fate import Policy
 from ...flows.host_names import BadHostName, ascii_host
@@ -30,7 +29,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
     """Return what the poll needs to know."""
     return Account(
         name=name_of(settings),
-        same_user=same_user(kind_of(settings), settings.remote_user),
+        same_user=same_user(settings.kind.family, settings.remote_user),
         user=settings.remote_user,
         pollname=settings.pollname,
         truename=settings.host,
@@ -47,7 +46,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         check_only=check,
         retrieve_error=OnRetrieveError(settings.retrieve_error),
         policy=policy,
-        by_ledger=settings.fetchread and kind_of(settings) == "imap",
+        by_ledger=settings.fetchread and settings.kind.family == "imap",
     )
 
 
@@ -65,7 +64,7 @@ def name_of(settings: AccountSettings) -> str:
     except BadHostName:
         # Its own fault is told where it is looked up.
         host = settings.host
-    return account_name(kind_of(settings), settings.remote_user, host, port, place)
+    return account_name(settings.kind.family, settings.remote_user, host, port, place)
 
 
 def user_at_server(settings: AccountSettings) -> str:

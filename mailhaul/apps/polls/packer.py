@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.settings import AccountSettings
-from ...adapters.login.reach import kind_of
 from ...flows.host_names import ascii_host, name_in_mail
 from ...flows.sink import Sink
 from .context import PollContext
@@ -135,7 +134,7 @@ def trace_of(settings: AccountSettings, context: PollContext, source: MailSource
         truename=name_in_mail(settings.host),
         address=source.channel.address if settings.dns else "",
         host=context.hostname,
-        protocol=kind_of(settings).upper().encode("ascii"),
+        protocol=settings.kind.family.upper().encode("ascii"),
         version=__version__.encode("ascii"),
         date=format_date(moment, zone.tm_gmtoff, zone.tm_zone),
         details=details,

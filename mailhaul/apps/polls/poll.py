@@ -11,7 +11,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
-from ...adapters.login.reach import access_of, kind_of
+from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
 from ...flows.outcome import ExitCode, PollFailed
@@ -40,17 +40,24 @@ def make_poll(
 
     A ``source`` that is open already may be used again.
     """
-    if settings.protocol == "etrn":
-        from ...adapters.etrn import EtrnPoll
+    if settings.kind.collects:
+        return make_mail_poll(settings, context, report, source)
+    from ...adapters.etrn import EtrnPoll
 
-        access = access_of(settings, context.tracer("ETRN"))
-        domains = settings.fetchdomains or (context.hostname,)
-        return EtrnPoll(access, domains, context.hostname, report)
+    access = access_of(settings, context.tracer("ETRN"))
+    domains = settings.fetchdomains or (context.hostname,)
+    return EtrnPoll(access, domains, context.hostname, report)
+
+
+def make_mail_poll(
+    settings: AccountSettings, context: PollContext, report: Report, source: MailSource | None
+) -> Poll:
+    """Return the poll of an account whose mail is collected. Raises PollFailed."""
     source = source or source_of(settings, context, report)
     name, sink = sink_of(settings, context)
     account = account_of(settings, context.check, policy_of(settings, context.globals))
     multidrop = multidrop_of(settings, context)
-    if kind_of(settings) == "pop3":
+    if settings.kind.family == "pop3":
         import_fetchids(settings, context, account, name)
     return Poll(
         account,
@@ -168,7 +175,7 @@ async def poll_auto(settings: AccountSettings, context: PollContext, lines: Line
 def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:
     """Return what finds the words for what a poll of this account reports."""
     folders = settings.folders != ("INBOX",)
-    in_parts = kind_of(settings) == "imap"
+    in_parts = settings.kind.family == "imap"
     return AccountLines(lines, account, folders, chosen_sink(settings).title, in_parts=in_parts)
 
 

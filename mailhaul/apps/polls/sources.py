@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...adapters.config.settings import AccountSettings
-from ...adapters.login.reach import access_of, kind_of
+from ...adapters.login.reach import access_of
 from ...flows.report import Report
 from .context import PollContext
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
-    access = access_of(settings, context.tracer(kind_of(settings).upper()))
-    if kind_of(settings) == "imap":
+    access = access_of(settings, context.tracer(settings.kind.family.upper()))
+    if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 
         with_marks = settings.append is not None
