@@ -251,6 +251,6 @@ class Poll:
         if tally.accepted:
             return ExitCode.SUCCESS
         # Nobody would notice with fetchmail's 0, or with 1, that no mail gets through.
-        if tally.unreadable:
+        if tally.unreadable or progress.put_off:
             return ExitCode.ERROR
         return ExitCode.SMTP if tally.read else ExitCode.NOMAIL
