@@ -34,7 +34,7 @@ from .servers.hostile import (
 pytestmark = pytest.mark.real
 
 SOAK = bool(os.environ.get("MAILHAUL_SOAK"))
-MOST_SECONDS = 60
+MOST_SECONDS = 300 if SOAK else 60
 MOST_MEGABYTES = 96
 MOST_WORDS = 64 * 1024
 """Octets that a run may write on standard error."""
@@ -46,8 +46,7 @@ FINE = FAULTS | {0, 1}
 ACCOUNT = "user joe password sesame sslproto ''"
 LINE = b"x" * 70 + b"\r\n"
 REPLY = b"250-" + LINE
-FEW = b"+OK\r\n1 %d\r\n2 %d\r\n.\r\n" % (SIZE, SIZE)
-HEADER = b"TAG FETCH (UID 7 RFC822.SIZE %d BODY[] {%d}\r\n"
+SMTP = "smtphost localhost/SINK"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ class Case:
     """Hostile peers and the options that lead to them.
 
     ``source`` and ``sink`` are scripts; a source that is not named is a good one. ``delivered``
-    messages at most may arrive in the maildir, in all of the ``polls``.
+    messages at most may arrive, at a maildir or at a listener that accepts them in the end, in all
+    of the ``polls``.
     """
 
     source: Script | None = None
@@ -65,15 +65,15 @@ class Case:
     codes: frozenset[int] = FAULTS
     delivered: int = 0
     polls: int = 1
-    is_slow: bool = False
 
 
 def from_imap(script: Script, options: str = "maildir Mail", delivered: int = 0) -> Case:
     return Case(script, None, "IMAP", options, FINE if delivered else FAULTS, delivered)
 
 
-def into(script: Script, options: str = "smtphost localhost/SINK") -> Case:
-    return Case(None, script, options=options)
+def into(script: Script, options: str = SMTP, protocol: str = "POP3", delivered: int = 0) -> Case:
+    codes = FINE if delivered else FAULTS
+    return Case(None, script, protocol, options, codes, delivered)
 
 
 def with_ids(line: bytes) -> Script:
@@ -173,7 +173,7 @@ IMAP = {
     "FETCH unasked": from_imap(imap(search=counted(b"", b"* %d FETCH (UID %d RFC822.SIZE 1)\r\n"))),
     "FETCH of flags": from_imap(
         imap(
-            select=OPENED % b"9999999",
+            select=OPENED % b"999999",
             search=b"TAG NO\r\n",
             sizes=many(b"", b"* 1 FETCH (UID %d)\r\n", range(800_000, 1, -1), b""),
         ),
@@ -229,16 +229,20 @@ IMAP = {
     ),
 }
 
+NOTHING = b"TAG OK\r\n"
 AUTH = b"250-sink\r\n250 AUTH CRAM-MD5 PLAIN\r\n"
 LMTP = "lmtp smtphost localhost/SINK"
-LOGIN = "esmtpname joe esmtppassword sesame smtphost localhost/SINK"
+LOGIN = "esmtppassword sesame smtphost localhost/SINK"
 APPEND = "append 'imap://joe@localhost:SINK/Mail' appendpassword sesame"
 LISTENERS = {
     "greeting": into(smtp(greeting=endless(b"", b"220-hello\r\n"))),
     "greeting without line end": into(smtp(greeting=endless(b"220 ", b"x"))),
-    "EHLO": into(smtp(ehlo=endless(b"", REPLY))),
-    "EHLO without line end": into(smtp(ehlo=endless(b"250 ", b"x"))),
-    "challenges": into(smtp(ehlo=AUTH, auth=endless(b"", b"334 eHh4\r\n")), LOGIN),
+    # HELO is said to it next, which it answers well.
+    "EHLO": into(smtp(ehlo=endless(b"", REPLY)), delivered=2),
+    "EHLO without line end": into(smtp(ehlo=endless(b"250 ", b"x")), delivered=2),
+    "challenges": into(
+        smtp(ehlo=AUTH, auth=endless(b"", b"334 eHh4\r\n")), LOGIN, "POP3 esmtpname joe"
+    ),
     "MAIL": into(smtp(mail=endless(b"", REPLY))),
     "RCPT": into(smtp(rcpt=endless(b"", b"550-" + LINE))),
     "DATA": into(smtp(data=endless(b"", b"354-" + LINE))),
@@ -249,9 +253,14 @@ LISTENERS = {
     "LMTP: RCPT": into(smtp(rcpt=endless(b"", REPLY)), LMTP),
     "LMTP: final dot": into(smtp(dot=endless(b"", REPLY)), LMTP),
     "APPEND: greeting": into(imap(greeting=endless(b"* OK ", b"x")), APPEND),
-    "APPEND: remarks": into(imap(append=endless(b"", b"* OK " + LINE)), APPEND),
+    "APPEND: remarks": into(imap(append=endless(b"", b"* OK " + LINE), search=NOTHING), APPEND),
     "APPEND: search after a cut": into(
-        imap(append=HANG_UP, search=many(b"* SEARCH", b" %d", range(2_000_000), b"\r\n")), APPEND
+        imap(
+            append=HANG_UP,
+            search=many(b"* SEARCH", b" %d", range(2_000_000), b"\r\n"),
+            text=NOTHING,
+        ),
+        APPEND,
     ),
     "APPEND: sizes after a cut": into(
         imap(append=HANG_UP, search=b"TAG NO\r\n", sizes=counted(b"", b"* 1 FETCH (UID %d)\r\n")),
@@ -267,13 +276,26 @@ PROGRAMS = {
         options="passwordeval 'head -c 999999999 /dev/zero' maildir Mail"
     ),
     "plugin that talks": Case(options="maildir Mail", protocol="POP3 plugin yes"),
-    "plugin that complains": Case(options="maildir Mail", protocol="POP3 plugin 'yes >&2'"),
+    "plugin that complains": Case(
+        options="maildir Mail", protocol="POP3 plugin \"sh -c 'yes >&2'\""
+    ),
 }
+LINES = ("", " of one message", " of large messages", " in disorder")
+SLOW = {
+    *(f"POP3: LIST{which}" for which in LINES),
+    *("POP3: UIDL", "POP3: UIDL of short ids", "POP3: UIDL of one id"),
+    *(f"IMAP: {name}" for name in ("CAPABILITY", "alerts", "EXISTS", "FETCH unasked", "SEARCH")),
+    *(f"IMAP: SEARCH of {what}" for what in ("millions", "millions in disorder", "one message")),
+    *(f"IMAP: {name}" for name in ("EXPUNGE", "NAMESPACE", "STATUS", "FETCH of flags")),
+    *(f"to: APPEND: {what} after a cut" for what in ("search", "sizes")),
+    *("program: passwordeval", "program: MDA that talks", "program: MDA that complains"),
+}
+"""Cases that are left out of a short run: a million lines, or a minute of patience."""
 CASES = {
     f"{kind}: {name}": case
     for kind, cases in {"POP3": POP3, "IMAP": IMAP, "to": LISTENERS, "program": PROGRAMS}.items()
     for name, case in cases.items()
-    if SOAK or not case.is_slow
+    if SOAK or f"{kind}: {name}" not in SLOW
 }
 
 
@@ -297,13 +319,12 @@ def test_a_flood_ends_in_little_memory(case: Case, tmp_path: Path) -> None:
             run = measured(rc, tmp_path, MOST_SECONDS)
         seconds = time.monotonic() - start
     peak, sent = run.memory / 2**20, (source.sent + sink.sent) / 2**20
-    print(
-        f"peak {peak:.1f} MB, {seconds:.1f} s, {sent:.0f} MB sent, code {run.code}: ", run.err[:300]
-    )
+    print(f"peak {peak:.1f} MB, {seconds:.1f} s, {sent:.0f} MB sent, code {run.code}")
+    print(run.err[:200])
     assert run.code in case.codes, run
     assert "Traceback" not in run.err
     assert len(run.err) < MOST_WORDS
     assert peak < MOST_MEGABYTES
     assert len(list(tmp_path.glob("Mail/new/*"))) <= case.delivered
     if not case.delivered:
-        assert not source.heard_any(b"DELE", b"STORE"), source.heard
+        assert not source.was_asked_to_delete, source.heard

@@ -8,13 +8,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count, repeat
+from itertools import repeat
 
 MOST_SENT = 300 * 1024 * 1024
 """Octets after which a flood ends, though nobody has stopped it."""
 BLOCK = 256 * 1024
-LINES = 10_000
-"""Lines of one block that are counted."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +33,18 @@ def endless(before: bytes, text: bytes) -> Flood:
 
 def counted(before: bytes, line: bytes, first: int = 1, step: int = 1) -> Flood:
     """Repeat a line for ever, each time with another number, in every ``%d`` of it."""
-    fields = line.count(b"%d")
-
-    def blocks() -> Iterator[bytes]:
-        for start in count(first, step * LINES):
-            numbers = range(start, start + step * LINES, step)
-            yield b"".join(line % ((number,) * fields) for number in numbers)
-
-    return Flood(before, blocks)
+    return many(before, line, range(first, 10**9, step), b"")
 
 
 def many(before: bytes, line: bytes, numbers: Sequence[int], after: bytes) -> Flood:
     """Send a line with each of these numbers, in every ``%d`` of it."""
     fields = line.count(b"%d")
 
+    at_once = BLOCK // len(line) + 1
+
     def blocks() -> Iterator[bytes]:
-        for start in range(0, len(numbers), LINES):
-            yield b"".join(line % ((n,) * fields) for n in numbers[start : start + LINES])
+        for start in range(0, len(numbers), at_once):
+            yield b"".join(line % ((n,) * fields) for n in numbers[start : start + at_once])
         yield after
 
     return Flood(before, blocks)
@@ -69,9 +62,11 @@ class Hostile:
     sent: int = 0
     heard: list[bytes] = field(default_factory=list)
 
-    def heard_any(self, *words: bytes) -> bool:
-        """Whether a command holds one of these words, whatever their case."""
-        return any(word in line.upper() for line in self.heard for word in words)
+    @property
+    def was_asked_to_delete(self) -> bool:
+        """Whether it has heard DELE or STORE."""
+        commands = [line.upper() for line in self.heard]
+        return any(line.startswith(b"DELE ") or b" STORE " in line for line in commands)
 
 
 class Peer:

@@ -1,6 +1,6 @@
 """A mailbox of any size on a loopback port, by POP3 or IMAP: nothing of it is held in memory.
 
-``python large_mailbox.py PROTOCOL TOTAL PORT`` prints its port (0: any), and serves until it is killed.
+``python large_mailbox.py PROTOCOL TOTAL PORT`` prints its port (0: any) and serves.
 Message N has the unique id ``id-N`` or the UID N; every one is UNSEEN, and nothing changes them.
 """
 
@@ -27,6 +27,11 @@ def text_of(number: int) -> bytes:
         b"Message-ID: <%d@example.org>\r\nFrom: ann@example.org\r\nDate: today\r\n\r\n" % number
     )
     return header + b"x" * (SIZE - len(header) - 2) + b"\r\n"
+
+
+def header_of(text: bytes) -> bytes:
+    """Return the header of a message, with the empty line."""
+    return text[: text.index(b"\r\n\r\n") + 4]
 
 
 def lines(pattern: bytes, numbers: range) -> Iterator[bytes]:
@@ -57,7 +62,7 @@ def pop3(file: BinaryIO, total: int) -> Iterator[bytes]:
             case b"TOP" | b"RETR":
                 text = text_of(int(arguments[0]))
                 only_header = arguments[1:] == [b"0"]
-                yield b"+OK\r\n%b.\r\n" % (text.partition(b"x")[0] if only_header else text)
+                yield b"+OK\r\n%b.\r\n" % (header_of(text) if only_header else text)
             case _:
                 yield b"+OK\r\n"
         if verb.upper() == b"QUIT":
@@ -96,7 +101,7 @@ def imap(file: BinaryIO, total: int) -> Iterator[bytes]:
 def fetched(number: int, items: bytes, *, header_only: bool) -> bytes:
     """Return a FETCH response with a text in it."""
     text = text_of(number)
-    text = text.partition(b"x")[0] if header_only else text
+    text = header_of(text) if header_only else text
     return b"* %d FETCH (UID %d %b {%d}\r\n%b)\r\n" % (number, number, items, len(text), text)
 
 
