@@ -9,12 +9,16 @@ from .account import Account
 from .ledger import Undelivered
 from .source import Listed, Uid
 
+MAX_OVERSIZED = 50_000
+"""Messages that are too large of which each is told."""
+
 
 class Choice(Record):
     """What a poll does with a mailbox: fetch these, leave the oversized.
 
-    ``last`` failed more than once: they are fetched when all else is done. ``left`` wait for the
-    next poll, and ``later`` for the next session of this one.
+    ``unnamed`` are as many more of these. ``last`` failed more than once: they are fetched when
+    all else is done. ``left`` wait for the next poll, and ``later`` for the
+    next session of this one.
     """
 
     fetch: tuple[Listed, ...]
@@ -22,6 +26,7 @@ class Choice(Record):
     oversized: tuple[Listed, ...]
     left: int
     later: int
+    unnamed: int = 0
 
 
 class Chooser:
@@ -30,7 +35,7 @@ class Chooser:
     ``excluded`` are UIDs that owe something or were cut off in this poll, and ``already_read``
     counts against ``fetchlimit`` what this poll has read elsewhere. What the sink has not taken
     more than once (``undelivered``) comes last, in turns: so it is in nobody's way. Of a mailbox of
-    any size no more than ``at_once`` messages are held, and those that are too large.
+    any size no more than ``at_once`` messages are held, and MAX_OVERSIZED that are too large.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Chooser:
         self._oversized: list[Listed] = []
         self._last: list[Listed] = []
         self._more = 0
+        self._unnamed = 0
         self.count = 0
         """How many messages were new, whatever becomes of them."""
 
@@ -64,7 +70,10 @@ class Chooser:
             if message.uid in self._excluded or (row and row.set_aside):
                 continue
             if self._limit and message.size > self._limit:
-                self._oversized.append(message)
+                if len(self._oversized) < MAX_OVERSIZED:
+                    self._oversized.append(message)
+                else:
+                    self._unnamed += 1
             elif row and row.failed_again:
                 self._last.append(message)
             elif len(self._fitting) < self._most:
@@ -81,4 +90,5 @@ class Chooser:
         chosen = self._already_read + len(fitting) + len(last)
         is_left = self._fetchlimit and chosen >= self._fetchlimit
         left, later = (waiting, 0) if is_left else (0, waiting)
-        return Choice(tuple(fitting), tuple(last), tuple(self._oversized), left, later)
+        oversized = tuple(self._oversized)
+        return Choice(tuple(fitting), tuple(last), oversized, left, later, self._unnamed)

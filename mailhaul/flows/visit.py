@@ -421,6 +421,9 @@ class Visit:
             self._progress.oversized[self.mailbox] = choice.oversized
         for message in choice.oversized:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
+        if choice.unnamed:
+            text = f"{choice.unnamed} more message(s) are oversized, and left where they are"
+            self._report(Said(text, error=False))
         if flushed:
             await self._delete(page, choice.oversized)
 

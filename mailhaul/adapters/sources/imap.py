@@ -17,7 +17,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Report, Said
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
     Command,
@@ -74,6 +74,12 @@ TELLING = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
 """What tells messages apart (``protocols.message.fingerprint``)."""
 MAX_HEADER = 64 * 1024
 """Octets of these fields that are looked at."""
+MAX_HEADERS = 16 * 1024 * 1024
+"""The same of all messages that are compared together."""
+MAX_MAILBOXES = 20_000
+"""Mailboxes that a pattern may stand for."""
+MAX_NAMES = 2 * 1024 * 1024
+"""Octets of the names of them all."""
 
 
 class ImapSource:
@@ -163,10 +169,17 @@ class ImapSource:
         extended = {b"SPECIAL-USE", b"LIST-EXTENDED"} <= self.channel.machine.capabilities
         asked = (b"SPECIAL-USE",) if special and extended else ()
         names: list[str] = []
+        octets = 0
 
         def note(event: Any) -> None:
+            nonlocal octets
             if not isinstance(event, MailboxListed):
                 return
+            octets += len(event.mailbox)
+            if len(names) >= MAX_MAILBOXES:
+                raise LimitExceeded("mailboxes of one pattern", MAX_MAILBOXES)
+            if octets > MAX_NAMES:
+                raise LimitExceeded("octets of the names of mailboxes", MAX_NAMES)
             attributes = {attribute.lower() for attribute in event.attributes}
             fits = not special or wire.lower() in attributes
             if fits and not attributes & NOT_TO_BE_OPENED:
@@ -239,13 +252,14 @@ class ImapSource:
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
         """Return the octets of those of these messages that still exist, 0 if they are not told."""
         sizes: dict[Uid, int] = {}
+        asked = {int(uid) for uid in uids}
         refused = False
 
         def note(event: Any) -> None:
-            if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
+            if isinstance(event, Fetched) and event.uid in asked and event.size is not None:
                 sizes[event.uid] = event.size
 
-        for some in sets_of(sorted(int(uid) for uid in uids)):
+        for some in sets_of(sorted(asked)):
             done = await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), note)
             refused = refused or done.condition is not Condition.OK
         # A refusal says nothing about what exists.
@@ -254,18 +268,25 @@ class ImapSource:
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the fields that tell messages apart, of those of these that still exist."""
         headers: dict[Uid, bytes] = {}
+        asked = {int(uid) for uid in uids}
         text = bytearray()
+        octets = 0
 
         def note(event: Any) -> None:
+            nonlocal octets
             if isinstance(event, BodyStart):
                 text.clear()
-            elif isinstance(event, BodyChunk) and len(text) < MAX_HEADER:
-                text.extend(event.data)
-            elif isinstance(event, Fetched) and event.uid is not None:
+            elif isinstance(event, BodyChunk):
+                # What nobody asked for counts as well, so that it has an end.
+                octets += len(event.data)
+                if octets > MAX_HEADERS:
+                    raise LimitExceeded("headers of messages", MAX_HEADERS)
+                text.extend(event.data[: MAX_HEADER - len(text)])
+            elif isinstance(event, Fetched) and event.uid in asked:
                 headers[event.uid] = bytes(text)
                 text.clear()
 
-        for some in sets_of(sorted(int(uid) for uid in uids)):
+        for some in sets_of(sorted(asked)):
             await self._ask(UidFetch(some, TELLING), note)
         return headers
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, overload
 
 from ...flows.source import Listed
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.imap.commands import Command, Fetch, UidFetch, UidSearch
 from ...protocols.imap.events import Completed, Condition, Fetched, Found
 from ...protocols.imap.uid_sets import split_uid_sets
@@ -24,6 +24,10 @@ from ...protocols.record import Record
 LARGEST = 2**32 - 1
 """What a number of IMAP may be (RFC 3501, 9)."""
 LARGEST_SIZE = 2**63 - 1
+MOST = 2_000_000
+"""Messages that are listed at most: more than any mailbox has, and what fits."""
+RUN = 50_000
+"""UIDs that are put in order together."""
 PIECE = 10_000
 """Messages of which one reply tells: few enough for any limit, and many for one round trip."""
 SEEN, DELETED = rb"\seen", rb"\deleted"
@@ -136,6 +140,8 @@ async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:
         refusal = refusal or done
     if refusal is None:
         raise ValueError("nothing to search for")
+    if total > MOST:
+        raise LimitExceeded("messages of a mailbox", MOST)
     everything: list[Command] = [UidFetch(b"1:*", b"(UID FLAGS)")]
     if total > PIECE:
         # Numbers mean the same throughout: while FETCH is answered nothing may be expunged (7.4.1).
@@ -155,6 +161,7 @@ async def search(ask: Ask, criteria: bytes) -> tuple[Completed, array[int]]:
             if max(event.uids, default=0) > LARGEST:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
             found.extend(event.uids)
+            check_count(found)
 
     done = await ask(UidSearch(criteria), note)
     return done, ascending(found)
@@ -173,6 +180,7 @@ async def by_flags(
             # Who tells of no flags when asked for them means that there are none.
             if wanted.fits(event.flags or ()):
                 found.append(event.uid)
+                check_count(found)
 
     for command in commands:
         done = await ask(command, note)
@@ -197,9 +205,28 @@ def ascending(uids: array[int]) -> array[int]:
     previous = -1
     for uid in uids:
         if uid <= previous:
-            return array("I", sorted(set(uids)))
+            return sorted_apart(uids)
         previous = uid
     return uids
+
+
+def sorted_apart(uids: array[int]) -> array[int]:
+    """Return UIDs in order, each once, without a number object for each of them at any time."""
+    from heapq import merge  # hardly any server needs it
+
+    starts = range(0, len(uids), RUN)
+    runs = [array("I", sorted(set(uids[start : start + RUN]))) for start in starts]
+    in_order = array("I")
+    for uid in merge(*runs):
+        if not in_order or in_order[-1] != uid:
+            in_order.append(uid)
+    return in_order
+
+
+def check_count(found: array[int]) -> None:
+    """Raise LimitExceeded for more messages than are listed."""
+    if len(found) > MOST:
+        raise LimitExceeded("messages that a search finds", MOST)
 
 
 async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> Listing:

@@ -184,3 +184,8 @@ def test_a_listing_is_a_sequence() -> None:
 @pytest.mark.parametrize("found", [[], [1, 2, 9], [9, 2, 1], [1, 1, 2, 9, 2]])
 def test_uids_come_in_order_and_once(found: list[int]) -> None:
     assert list(ascending(array("I", found))) == sorted(set(found))
+
+
+def test_many_uids_out_of_order_are_put_in_order_in_runs() -> None:
+    found = array("I", [*range(200_000, 0, -1), *range(150_000, 250_000)])
+    assert ascending(found) == array("I", range(1, 250_000))
