@@ -210,7 +210,7 @@ class Rows:
     uidvalidity = 1
     is_new = False
 
-    def begin(self) -> None: ...
+    def mark_compared(self) -> None: ...
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
         return Compared(tuple(listed), (), 0)
@@ -231,7 +231,7 @@ class Rows:
     def pending(self) -> Sequence[Pending]:
         return []
 
-    def try_again(self, uids: Sequence[Uid], count: int) -> None: ...
+    def count_tries(self, uids: Sequence[Uid], count: int) -> None: ...
 
     def reserve(self, messages: Sequence[Listed]) -> Mapping[Uid, Offer]:
         self.world.step("reserve")
@@ -253,7 +253,7 @@ class Rows:
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         raise AssertionError("a ferry deletes nothing that was not delivered")
 
-    def describe(self, uid: Uid, fingerprint: bytes) -> None: ...
+    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None: ...
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         self.world.step("rejected", uid)

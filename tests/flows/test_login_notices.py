@@ -77,7 +77,7 @@ def test_it_goes_to_whatever_sink_the_account_has(notices: Notices, tmp_path: Pa
 
 
 def test_why_it_cannot_be_sent_is_returned(notices: Notices) -> None:
-    assert notices.send(refused=True, globals_='set postmaster ""') == "there is nobody to tell"
+    assert notices.send(refused=True, globals_='set postmaster ""') == "no address to send it to"
     assert "nobody" in notices.send(refused=True, options="smtphost nobody")
     notices.received.policy = lambda heard: (
         Reply(550, (b"no mail from you",)) if isinstance(heard, Mail) else None

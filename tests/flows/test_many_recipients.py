@@ -94,7 +94,7 @@ def test_more_recipients_than_can_be_are_the_trouble_of_that_message_alone(tmp_p
     assert [len(one.recipients) for one in received.messages] == [1]
     assert (code, len(inbox.messages)) == (ExitCode.SUCCESS, 1)
     assert [each.outcome.verdict for each in handled] == [Verdict.REFUSED, Verdict.ACCEPTED]
-    assert handled[0].outcome.reason == f"it is for more than {MAX_RECIPIENTS} recipients here"
+    assert handled[0].outcome.reason == f"it has more than {MAX_RECIPIENTS} local recipients"
 
 
 def test_a_header_that_is_too_long_to_tell_its_envelope_is_its_own_trouble(tmp_path: Path) -> None:
@@ -103,4 +103,4 @@ def test_a_header_that_is_too_long_to_tell_its_envelope_is_its_own_trouble(tmp_p
     _, inbox, received, handled = polled(tmp_path, [long, short], "X-To")
     assert (len(inbox.messages), len(received.messages)) == (1, 1)
     assert handled[0].outcome.verdict is Verdict.REFUSED
-    assert handled[0].outcome.reason == "its header is too long to tell whom it is for"
+    assert handled[0].outcome.reason == "its header is too long to find the recipient"

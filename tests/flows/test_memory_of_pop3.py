@@ -17,7 +17,7 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.debts import LONG_REST
+from mailhaul.flows.debts import LONG_REST_SECONDS
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
@@ -160,7 +160,7 @@ def test_another_name_of_the_account_takes_over_what_was_seen(world: World) -> N
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
     assert world.got == ["m1", "m2", "m3", "m4", "m5", "m6"]
     assert [line for line in world.said if "pop3 joe@old" in line] == [
-        "server: 5 message(s) are known from 'pop3 joe@old', which this account was before"
+        "server: 5 message(s) are known from 'pop3 joe@old', the earlier name of this account"
     ]
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
     assert world.said == []
@@ -316,11 +316,11 @@ def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
     assert [world.ids[m.uid] for m in world.box.messages] == [b"u3"]
     assert world.poll() is ExitCode.NOMAIL
     for _ in range(3):
-        world.now += LONG_REST
+        world.now += LONG_REST_SECONDS
         assert world.poll() is ExitCode.SOCKET
         assert world.poll() is ExitCode.NOMAIL
     world.before = lambda service, command: None
-    world.now += LONG_REST
+    world.now += LONG_REST_SECONDS
     world.poll()
     assert world.box.messages == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from mailhaul.adapters.aliases import alias_test
 from mailhaul.flows.ledger import Offer
-from mailhaul.flows.multidrop import LOOK_UPS, IsServer, LookUpFailed, Multidrop
+from mailhaul.flows.multidrop import MAX_LOOK_UPS, IsServer, LookUpFailed, Multidrop
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.requests import Call
@@ -96,7 +96,9 @@ def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
 
 def test_the_server_that_tells_the_recipient_is_believed() -> None:
     parcel = pack(
-        b"X-To: joe@mail.example\r\n\r\n", multidrop=multidrop(), told=b"ann@mail.example"
+        b"X-To: joe@mail.example\r\n\r\n",
+        multidrop=multidrop(),
+        server_recipient=b"ann@mail.example",
     )
     assert isinstance(parcel, Parcel)
     assert parcel.recipients == (b"anna@here.example",)
@@ -127,7 +129,7 @@ def test_a_message_cannot_make_us_ask_without_end() -> None:
 
     many = b", ".join(b"joe@h%d.example" % number for number in range(200))
     pack(b"X-To: " + many + b"\r\n\r\n", multidrop=multidrop(is_server=is_server))
-    assert len(asked) == LOOK_UPS
+    assert len(asked) == MAX_LOOK_UPS
 
 
 def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next() -> None:
@@ -138,12 +140,12 @@ def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next()
         return True
 
     shared = multidrop(is_server=is_server)
-    many = b", ".join(b"joe@h%d.example" % number for number in range(LOOK_UPS + 1))
-    for header in (many, b"joe@h%d.example" % LOOK_UPS):
+    many = b", ".join(b"joe@h%d.example" % number for number in range(MAX_LOOK_UPS + 1))
+    for header in (many, b"joe@h%d.example" % MAX_LOOK_UPS):
         parcel = pack(b"X-To: " + header + b"\r\n\r\n", multidrop=shared)
         assert isinstance(parcel, Parcel)
         assert parcel.recipients == (b"joe@here.example",)
-    assert asked == [b"h%d.example" % number for number in range(LOOK_UPS + 1)]
+    assert asked == [b"h%d.example" % number for number in range(MAX_LOOK_UPS + 1)]
 
 
 def test_trouble_with_the_name_service_postpones_the_message() -> None:

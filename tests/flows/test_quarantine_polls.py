@@ -16,7 +16,7 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import STUCK_SECONDS, STUCK_TRIES
-from mailhaul.flows.ferry import PATIENCE
+from mailhaul.flows.ferry import MAX_POSTPONED_IN_A_ROW
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
@@ -196,26 +196,26 @@ def test_what_failed_twice_is_in_nobodys_way(tmp_path: Path) -> None:
 
 
 def test_a_sink_that_puts_everything_off_is_left_alone_until_the_next_poll(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 2)]
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders, LATER))
     assert world.poll() is ExitCode.SMTP
-    assert len(world.read) in (PATIENCE, PATIENCE + 1)
+    assert len(world.read) in (MAX_POSTPONED_IN_A_ROW, MAX_POSTPONED_IN_A_ROW + 1)
     assert world.errors == [
-        f"{PATIENCE} messages in a row were put off: MAIL FROM: 451 4.7.1 greylisted"
+        f"{MAX_POSTPONED_IN_A_ROW} messages in a row were put off: MAIL FROM: 451 4.7.1 greylisted"
     ]
     assert len(world.inbox.messages) == len(senders)
 
 
 def test_those_put_off_give_way_so_that_each_has_its_turn(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 3)]
-    world = World(tmp_path, senders, dict.fromkeys(senders[: PATIENCE * 2], LATER))
-    polls = world.until(lambda: len(world.got) == PATIENCE, hours=0.1)
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 3)]
+    world = World(tmp_path, senders, dict.fromkeys(senders[: MAX_POSTPONED_IN_A_ROW * 2], LATER))
+    polls = world.until(lambda: len(world.got) == MAX_POSTPONED_IN_A_ROW, hours=0.1)
     assert polls <= 6
-    assert world.got == senders[PATIENCE * 2 :]
+    assert world.got == senders[MAX_POSTPONED_IN_A_ROW * 2 :]
 
 
 def test_a_sink_that_takes_some_is_not_left_alone(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 2)]
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders[1::2], LATER))
     assert world.poll() is ExitCode.SUCCESS
     assert world.got == senders[::2]

@@ -201,7 +201,7 @@ def test_where_nobody_can_be_told_the_message_stays(tmp_path: Path) -> None:
     world.sink.policy = lambda heard: Reply(550, (b"no",)) if isinstance(heard, Rcpt) else None
     world.poll()
     assert len(world.inbox.messages) == 1
-    assert "a bounce cannot be sent: there is nobody to tell" in str(world.events)
+    assert "a bounce cannot be sent: no address to send it to" in str(world.events)
 
 
 def test_a_bounce_that_is_refused_keeps_the_message(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_one_recipient_of_several_who_is_refused_is_the_senders_affair(
     assert world.inbox.messages == []
     assert fates(world) == [("return", False)]
     [returned] = [event for event in world.events if isinstance(event, Returned)]
-    assert (returned.told, returned.in_place, returned.flushed) == ((SENDER,), False, True)
+    assert (returned.recipients, returned.in_place, returned.flushed) == ((SENDER,), False, True)
 
 
 def only_people_here(heard: Heard) -> Reply | None:

@@ -9,8 +9,8 @@ from mailhaul.flows.schedule import (
     AFTER_REFUSALS,
     JITTER,
     MAX_SECONDS,
-    PARKED,
-    SHORTER,
+    MAX_SECONDS_AFTER,
+    PARKED_SECONDS,
     Schedule,
 )
 
@@ -42,14 +42,14 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
     assert schedule.due == 60.0
 
 
-@pytest.mark.parametrize("code", SHORTER)
+@pytest.mark.parametrize("code", MAX_SECONDS_AFTER)
 def test_who_is_off_line_or_meets_a_lock_looks_more_often_whether_that_is_over(
     code: ExitCode,
 ) -> None:
     schedule = made()
     for _ in range(100):
         schedule.ended(0.0, code)
-    assert schedule.due == SHORTER[code]
+    assert schedule.due == MAX_SECONDS_AFTER[code]
     schedule.ended(0.0, ExitCode.SOCKET)
     assert schedule.due == MAX_SECONDS
     slow = made(3 * MAX_SECONDS)
@@ -110,7 +110,7 @@ def test_who_wakes_it_has_put_the_password_right() -> None:
     schedule = made()
     for _ in range(10):
         schedule.ended(0.0, ExitCode.AUTHFAIL)
-    assert schedule.due == PARKED
+    assert schedule.due == PARKED_SECONDS
     schedule.wake()
     assert schedule.due < 0
     schedule.ended(0.0, ExitCode.AUTHFAIL)

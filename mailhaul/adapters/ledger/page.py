@@ -125,7 +125,7 @@ class SqlitePage:
 
         self._ledger.write(note)
 
-    def begin(self) -> None:
+    def mark_compared(self) -> None:
         """Note that a listing of this mailbox was compared for the first time."""
         query = "UPDATE mailbox SET compared = 1 WHERE id = ?"
         self._ledger.write(lambda db: db.execute(query, (self._mailbox,)))
@@ -224,7 +224,7 @@ class SqlitePage:
 
         self._ledger.write(note)
 
-    def describe(self, uid: Uid, fingerprint: bytes) -> None:
+    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None:
         """Note what tells a message that is offered from others under its UID."""
         self._ledger.write(lambda db: self._set(db, [uid], "fingerprint = ?", fingerprint))
 
@@ -314,7 +314,7 @@ class SqlitePage:
         )
         return [Pending(uid, size, Action(action), *rest) for uid, size, action, *rest in rows]
 
-    def try_again(self, uids: Sequence[Uid], count: int) -> None:
+    def count_tries(self, uids: Sequence[Uid], count: int) -> None:
         """Note that the server is asked once more for what it owes for these; it counts so much."""
         now = int(self._ledger.clock())
         self._ledger.write(

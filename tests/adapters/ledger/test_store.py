@@ -342,7 +342,7 @@ def test_what_a_server_owes_is_counted_each_time_it_is_asked_for(tmp_path: Path)
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 0)
     page.accept(1, 10, Action.DELETE, TAKEN, b"fields")
-    page.try_again([1], 1)
+    page.count_tries([1], 1)
     clock.now += 50
     assert page.pending() == [Pending(1, 10, Action.DELETE, b"fields", 1, 50)]
 

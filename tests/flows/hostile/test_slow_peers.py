@@ -12,7 +12,7 @@ from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.pace import TIMEOUTS
+from mailhaul.flows.pace import MAX_TIMEOUTS
 from mailhaul.flows.report import Handled
 from mailhaul.flows.requests import Sleep, Trust
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -66,7 +66,7 @@ def test_an_imap_server_that_drips_is_left(world: World, script: Script) -> None
         world.poll()
 
     assert failed.value.code is ExitCode.SOCKET
-    assert world.simulation.now < (TIMEOUTS + 1) * TIMEOUT + 60
+    assert world.simulation.now < (MAX_TIMEOUTS + 1) * TIMEOUT + 60
 
 
 POP3_SOURCES = {
@@ -89,7 +89,7 @@ def test_a_pop3_server_that_drips_is_left(world: World, script: Script) -> None:
         world.poll(Pop3Source)
 
     assert failed.value.code is ExitCode.SOCKET
-    assert world.simulation.now < (TIMEOUTS + 1) * TIMEOUT + 60
+    assert world.simulation.now < (MAX_TIMEOUTS + 1) * TIMEOUT + 60
 
 
 MANNERS = {b"EHLO": b"250 sink\r\n", b"MAIL": b"250 ok\r\n", b"RCPT": b"250 ok\r\n"}
@@ -115,7 +115,7 @@ def test_a_listener_that_drips_is_left_and_the_message_stays(world: World, scrip
 
     assert code is ExitCode.SMTP
     # A listener without manners is visited twice: the second time with HELO.
-    assert world.simulation.now < 2 * (TIMEOUTS + 1) * SINK_TIMEOUT + 600
+    assert world.simulation.now < 2 * (MAX_TIMEOUTS + 1) * SINK_TIMEOUT + 600
 
 
 def serve_message_at(octets: int, every: float) -> Script:
@@ -144,14 +144,14 @@ def test_a_message_on_a_slow_line_is_not_cut(world: World) -> None:
     assert world.poll() is ExitCode.SUCCESS
     assert [e.outcome.accepted for e in world.events if isinstance(e, Handled)] == [True]
     # Longer than any one reply may take: its own octets paid for it.
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
 def test_a_message_in_bursts_between_long_pauses_is_not_cut(world: World) -> None:
     world.simulation.listen(SOURCE, Speaker, serve_message_at(octets=40_000, every=290.0))
 
     assert world.poll() is ExitCode.SUCCESS
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
 def test_a_slow_source_is_not_held_against_a_listener_that_owes_nothing(world: World) -> None:
@@ -200,4 +200,4 @@ def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World)
         return await source.wait_for_mail(28 * 60.0)
 
     assert not world.simulation.run(watch())
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
