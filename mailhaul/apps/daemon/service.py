@@ -160,7 +160,7 @@ class Service:
         """Write it down."""
         if successes:
             with suppress(LedgerFault):
-                self._ledger.went_well(successes)
+                self._ledger.record_success(successes)
                 self._written |= successes
 
     async def _note_status(self) -> None:

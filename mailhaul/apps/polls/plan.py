@@ -15,7 +15,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.options import SSL_MODES, SSLPROTO
 from ...adapters.config.settings import SMTP_PORT, AccountSettings, GlobalSettings
 from ...adapters.config.values import service
-from ...adapters.files import AUTHORITIES, ID_FILE, read_file, refuse_odd_files
+from ...adapters.files import AUTHORITIES, ID_FILE, read_file, refuse_special_files
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import (
     account_name,
@@ -122,7 +122,7 @@ def trust_of(settings: AccountSettings) -> Trust:
 def refuse_odd_certificates(*paths: str | None) -> None:
     """Raise PollFailed (SOCKET) for a device or the like, which the TLS library would read."""
     try:
-        refuse_odd_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
+        refuse_special_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
     except OSError as error:
         problem = f"cannot load {error.filename}: {error.strerror}"
         raise PollFailed(ExitCode.SOCKET, problem) from None

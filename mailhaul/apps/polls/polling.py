@@ -83,7 +83,7 @@ def note_successes(
     if not times or context.check:
         return
     try:
-        context.ledger.went_well(times)
+        context.ledger.record_success(times)
     except LedgerFault as fault:
         # The mail has come; nothing depends on this.
         lines.detail(str(fault))
@@ -188,9 +188,9 @@ async def poll_once(
     poll = plan(settings, context, account_lines(settings, account, lines), source)
     if not (settings.preconnect or settings.postconnect):
         return await poll.run()
-    from ...adapters.connect_commands import surrounded
+    from ...adapters.connect_commands import run_with_commands
 
-    return await surrounded(poll.run, settings.preconnect, settings.postconnect)
+    return await run_with_commands(poll.run, settings.preconnect, settings.postconnect)
 
 
 async def poll_some(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:

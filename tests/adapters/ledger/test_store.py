@@ -198,8 +198,8 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
 def test_the_last_success_of_each_is_known_to_the_next_process(path: str) -> None:
     ledger = SqliteLedger(path)
     assert ledger.last_success() == {}
-    ledger.went_well({"joe@server": 1000.0})
-    ledger.went_well({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
+    ledger.record_success({"joe@server": 1000.0})
+    ledger.record_success({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
     ledger.close()
     assert SqliteLedger(path).last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
 
@@ -364,7 +364,7 @@ def test_names_and_addresses_that_are_not_utf_8_are_known_again(tmp_path: Path) 
         page = ledger.page(account, sink, mailbox, 1)
         page.reject(1, 100, Outcome(Verdict.POSTPONED, "no\udcff", some))
         assert page.offer(1, 100).served == {b"j\xf6rg"}
-        ledger.went_well({account: 5.0})
+        ledger.record_success({account: 5.0})
         assert ledger.last_success() == {account: 5}
         assert ledger.accounts() == [(account, mailbox, 0, 1)]
         ledger.close()
