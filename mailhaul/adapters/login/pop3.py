@@ -40,7 +40,7 @@ class Avoided:
         self.last: bytes | None = None
         """What was refused last, if no other command has been answered well since then."""
 
-    def learn(self) -> bool:
+    def avoid_last(self) -> bool:
         """Leave out what was refused before the server hung up; return whether that is news."""
         last, self.last = self.last, None
         if last is None or last in self.names:

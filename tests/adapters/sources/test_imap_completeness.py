@@ -83,7 +83,7 @@ def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
     ("first", "header", "body", "why"),
     [
         (NIL, NO_HEADER, NO_BODY, "has no text for it now (NIL)"),
-        (EMPTY, text(b"", section=b"HEADER"), text(b"", section=b"TEXT"), "0 octets came"),
+        (EMPTY, text(b"", section=b"HEADER"), text(b"", section=b"TEXT"), "0 octets received"),
         (text(b"short"), text(HEADER, section=b"HEADER"), NO_BODY, "has no text for it now (NIL)"),
         (text(HEADER), text(HEADER, section=b"HEADER"), NOTHING, "sends no text for it"),
         (
@@ -96,7 +96,7 @@ def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
             text(HEADER + BODY[:20]),
             text(HEADER, section=b"HEADER"),
             text(BODY[:40], section=b"TEXT"),
-            "were due",
+            "announced",
         ),
         (
             text(HEADER + BODY[:20]),

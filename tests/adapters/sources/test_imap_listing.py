@@ -59,7 +59,7 @@ def test_with_fetchall_what_is_deleted_is_passed_over_all_the_same(world: World)
 def test_a_big_mailbox_is_asked_for_its_flags_in_pieces(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imap_listing, "PIECE", 2)
+    monkeypatch.setattr(imap_listing, "MESSAGES_PER_REPLY", 2)
     world.script.answers["UID SEARCH"] = NO
 
     def fetch(script: Script, arguments: bytes) -> bytes:
@@ -169,14 +169,14 @@ def test_a_big_mailbox_is_listed_in_few_octets_for_each_message() -> None:
 def test_a_listing_is_a_sequence() -> None:
     listing = Listing(array("I", [3, 5, 9]))
     for number, uid in enumerate((9, 4, 5), 1):
-        listing.told(Fetched(number, uid, 2**70, (b"\\seen",)))
-    listing.told(Fetched(7, None, 1))
+        listing.update(Fetched(number, uid, 2**70, (b"\\seen",)))
+    listing.update(Fetched(7, None, 1))
     assert list(listing) == [
         *(Listed(3), Listed(5, 2**63 - 1, 3, True), Listed(9, 2**63 - 1, 1, True)),
     ]
     assert listing[-1].uid == 9
     assert listing[1:] == [listing[1], listing[2]]
-    assert list(listing.known()) == listing[1:]
+    assert list(listing.existing()) == listing[1:]
     with pytest.raises(IndexError):
         listing[3]
 

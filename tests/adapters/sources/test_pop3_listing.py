@@ -35,7 +35,7 @@ def test_each_message_has_its_id_its_size_and_its_number() -> None:
     assert list(found) == [found[0], found[1], found[-1]] == wanted
     assert (len(found), found[1:], found.numbered(4)) == (3, wanted[1:], wanted[2])
     assert found.find([b"c", b"a", b"gone", 7]) == {b"a": wanted[0], b"c": wanted[2]}
-    assert (found.find([]), found.nameless, found.has_ids) == ({}, 0, True)
+    assert (found.find([]), found.without_id, found.has_ids) == ({}, 0, True)
     with pytest.raises(KeyError):
         found.numbered(3)
     with pytest.raises(IndexError):
@@ -51,8 +51,8 @@ def test_what_has_no_id_gets_a_key_of_this_session() -> None:
     lists = [listing([(1, b"a")], [(1, 10), (2, 20)]) for _ in range(2)]
     keys = [one[1].uid for one in lists]
     assert keys[0] != keys[1]
-    assert (lists[0][1].uid, lists[0].nameless, lists[0].latest_nameless) == (keys[0], 1, True)
-    assert not listing([(2, b"a")], [(1, 10), (2, 20)]).latest_nameless
+    assert (lists[0][1].uid, lists[0].without_id, lists[0].latest_without_id) == (keys[0], 1, True)
+    assert not listing([(2, b"a")], [(1, 10), (2, 20)]).latest_without_id
     assert list(listing([(2, b"a")], [(1, 10), (2, 20)], named_only=True)) == [Listed(b"a", 20, 2)]
 
 
@@ -82,10 +82,10 @@ def test_each_of_many_is_found_by_its_id() -> None:
     assert list(found.find(one.uid for one in found).values()) == list(found)
 
 
-@pytest.mark.parametrize("constant", ["OUT_OF_ORDER", "REPEATED", "REPEATED_OCTETS"])
+@pytest.mark.parametrize("constant", ["MAX_OUT_OF_ORDER", "MAX_REPEATED", "MAX_REPEATED_OCTETS"])
 def test_what_takes_more_room_has_a_limit(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
     monkeypatch.setattr(pop3_listing, constant, 3)
-    numbers = [5, 4, 3, 2, 1] if constant == "OUT_OF_ORDER" else [1, 2, 3, 4, 5]
+    numbers = [5, 4, 3, 2, 1] if constant == "MAX_OUT_OF_ORDER" else [1, 2, 3, 4, 5]
     with pytest.raises(LimitExceeded):
         listing([(n, b"same") for n in numbers], [(n, n) for n in numbers])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.sources.pop3_texts import Doubts, Measure
+from mailhaul.adapters.sources.pop3_texts import DoubtfulTexts, Measure
 from mailhaul.flows.outcome import ExitCode
 from tests.adapters.sources.pop3_scripts import (
     PIPELINED,
@@ -61,9 +61,9 @@ def test_what_is_suspicious_about_a_text(text: bytes, announced: int, doubtful: 
 
 
 def test_two_texts_that_agree_are_believed_but_nothing_is_never_a_text() -> None:
-    doubts = Doubts()
-    assert [doubts.note(b"a", octets) for octets in (5, 7, 5)] == [False, False, True]
-    assert [doubts.note(b"b", 0) for _ in range(3)] == [False] * 3
+    doubts = DoubtfulTexts()
+    assert [doubts.record(b"a", octets) for octets in (5, 7, 5)] == [False, False, True]
+    assert [doubts.record(b"b", 0) for _ in range(3)] == [False] * 3
     assert (doubts.tried(b"a"), doubts.tried(b"b"), doubts.tried(b"c")) == (3, 3, 0)
 
 
