@@ -547,7 +547,7 @@ def test_there_are_many_ways_in(
     [
         ({"tls": TlsMode.REQUIRED}, "refuses STLS"),
         ({"tls": TlsMode.REQUIRED, "auth": "password"}, "refuses STLS"),
-        ({"auth": "external"}, "no way to log in"),
+        ({"auth": "external"}, "no login method"),
     ],
 )
 def test_where_the_rules_allow_no_way_nothing_is_read(

@@ -169,5 +169,5 @@ def test_a_server_that_turns_us_away_for_now_is_busy(
 def test_the_words_of_a_busy_server_are_quoted(world: World) -> None:
     world.script.greeting = b"421 Server is busy, try again later.\r\n"
     assert str(world.fails()) == (
-        "server: the server turned us away: 421 Server is busy, try again later."
+        "server: the server refuses the connection: 421 Server is busy, try again later."
     )

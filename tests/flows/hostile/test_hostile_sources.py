@@ -79,9 +79,9 @@ FLOODS: dict[str, tuple[type[ImapSource] | type[Pop3Source], Script, str]] = {
         flooding(b"* OK x\r\n", b"* CAPABILITY" + b" X" * 25_000 + b"\r\n"),
         "exceeds the limit",
     ),
-    "IMAP: good-byes": (ImapSource, flooding(b"", b"* BYE no\r\n"), "turned us away"),
+    "IMAP: good-byes": (ImapSource, flooding(b"", b"* BYE no\r\n"), "refuses the connection"),
     "POP3: a greeting without end": (Pop3Source, flooding(b"+OK ", b"x"), "exceeds the limit"),
-    "POP3: good-byes": (Pop3Source, flooding(b"", b"-ERR no\r\n"), "turned us away"),
+    "POP3: good-byes": (Pop3Source, flooding(b"", b"-ERR no\r\n"), "refuses the connection"),
     "POP3: capabilities": (
         Pop3Source,
         flooding(b"+OK\r\n+OK\r\n", b"X\r\n"),
