@@ -34,7 +34,7 @@ def test_a_line_can_be_taken_apart_again(about: str) -> None:
     ["__import__('os')", "Noop().x", "open()", "Select(open('x'))", "Login(**{})", "1 + 1", "x"],
 )
 def test_nothing_is_called_but_commands(text: str) -> None:
-    with pytest.raises(ValueError, match="no command"):
+    with pytest.raises(ValueError, match="not a command"):
         command_from(text, names_of(commands))
 
 
@@ -73,7 +73,7 @@ def pop3() -> Pop3Texts:
     reader = Pop3Texts()
     list(reader.cut(b"+OK hello\r\n"))
     for number in (1, 2, 3):
-        reader.said(Retrieve(number))
+        reader.sent(Retrieve(number))
     return reader
 
 
