@@ -8,7 +8,7 @@ from ..flows.channel import Channel, describe
 from ..flows.host_names import ascii_host
 from ..flows.outcome import ExitCode, PollFailed, code_of
 from ..flows.pace import Pace
-from ..flows.report import Report, Said
+from ..flows.report import Remark, Report
 from ..flows.requests import Close, RuntimeFault
 from ..protocols.errors import ProtocolError
 from ..protocols.smtp.client import SmtpClient
@@ -112,7 +112,7 @@ class EtrnPoll:
         """Send ETRN for one domain; return whether to continue with the next one."""
         reply = await self._send(Etrn(ascii_host(domain).encode("ascii")))
         if reply.code in SUCCESSES:
-            self._report(Said(SUCCESSES[reply.code].format(domain), error=False))
+            self._report(Remark(SUCCESSES[reply.code].format(domain), error=False))
             return reply.code != NOTHING_WAITS
         code, problem = FAILED.get(reply.code, (ExitCode.PROTOCOL, "ETRN failed for {}"))
         text = b" ".join(reply.lines).decode("utf-8", "replace")

@@ -107,5 +107,5 @@ def describe(channel: Channel[Any], error: Exception) -> str:
         parts.append(f"(the command ended with {how})")
     if words := channel.last_words.strip():
         last = words[-400:].decode("utf-8", "replace")
-        parts.append(f"- it said: {' / '.join(last.split(chr(10)))}")
+        parts.append(f"- its last output: {' / '.join(last.split(chr(10)))}")
     return " ".join(parts)

@@ -33,7 +33,7 @@ from .outcome import (
     Verdict,
 )
 from .pace import TooSlow
-from .report import Handled, Reading, Report, Returned, Said
+from .report import Handled, Reading, Remark, Report, Returned
 from .requests import LedgerCall, RuntimeFault, Wait
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
@@ -314,7 +314,7 @@ class Ferry:
         why = f"{server}: message {format_uid(missing.uid)} cannot be read: {missing.reason}"
         aborts = self._account.retrieve_error is OnRetrieveError.ABORT
         if not aborts:
-            self._report(Said(why, error=True))
+            self._report(Remark(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
             failures = await LedgerCall(lambda: self._page.unreadable(missing.uid, size, why))
@@ -427,7 +427,7 @@ class Ferry:
             if problems := await self._return(one):
                 number, why = one.message.number, "; ".join(problems)
                 text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
-                self._report(Said(text, error=True))
+                self._report(Remark(text, error=True))
 
     async def _return(self, one: Refused) -> list[str]:
         """Send a bounce to the sender, or to the postmaster if the sink refuses the sender.

@@ -16,7 +16,7 @@ from .account import Account
 from .channel import describe
 from .ledger import Ledger, Lock, Unlocked
 from .outcome import CutOff, ExitCode, PollFailed, code_of
-from .report import Report, Said
+from .report import Remark, Report
 from .requests import Call, Now, RuntimeFault, Sleep
 from .sink import Sink, post
 from .source import Source
@@ -127,7 +127,7 @@ class Poll:
             failure = await self._close_and_describe(error)
         await self._leave()
         if failure and again:
-            self._report(Said(str(failure), error=True))
+            self._report(Remark(str(failure), error=True))
         return again, failure
 
     async def _visit_mailboxes(self) -> bool:
@@ -224,7 +224,7 @@ class Poll:
             why = str(error) or type(error).__name__
         if why:
             text = f"the notice about oversized mail cannot be sent: {why}"
-            self._report(Said(text, error=True))
+            self._report(Remark(text, error=True))
             return
         for name, each in uids.items():
             reminders.mark_sent(account.name, name, each, now)

@@ -75,12 +75,12 @@ class LimitReached(Record):
     left: int
 
 
-class Said(Record):
+class Remark(Record):
     """A message for the user: an ``error``, or information for verbose runs."""
 
     text: str
     error: bool
 
 
-Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Said
+Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Remark
 Report = Callable[[Event], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .fate import is_stuck
 from .ledger import Page
 from .outcome import Failures, Tally
-from .report import Report, Said
+from .report import Remark, Report
 from .requests import LedgerCall
 from .source import Uid, format_uid
 
@@ -24,4 +24,4 @@ async def set_aside_if_stuck(
         f"message {format_uid(uid)} is set aside after {failures.tries} refusals and stays on "
         'the server; see "mailhaul quarantine list"'
     )
-    report(Said(text, error=True))
+    report(Remark(text, error=True))

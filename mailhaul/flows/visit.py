@@ -17,7 +17,7 @@ from .choose import Choice, Chooser
 from .debts import SINGLE_COUNT, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
-from .report import Counted, LimitReached, Report, Said, Skipped
+from .report import Counted, LimitReached, Remark, Report, Skipped
 from .requests import LedgerCall
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
@@ -275,7 +275,7 @@ class Visit:
                     f"the same mailbox: mailhaul ledger rename {relative.account!r} "
                     f"{account.name!r}"
                 )
-                self._report(Said(text, error=True))
+                self._report(Remark(text, error=True))
         return page
 
     async def _compare_with(
@@ -303,7 +303,7 @@ class Visit:
             f"{self._source.channel.peer}: {relative.known} message(s) are known from "
             f"{relative.account!r}, the earlier name of this account"
         )
-        self._report(Said(text, error=True))
+        self._report(Remark(text, error=True))
         return await self._open_page(page.uidvalidity)
 
     async def _undelivered(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Undelivered]:
@@ -326,7 +326,7 @@ class Visit:
         there = {row.uid: row for row in rows if row.uid not in gone}
         if aside := sum(row.set_aside for row in there.values()):
             text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
-            self._report(Said(text, error=False))
+            self._report(Remark(text, error=False))
         return there
 
     # Fetching
@@ -468,7 +468,7 @@ class Visit:
                 f"{self._source.channel.peer}: {unknown} message(s) are not flushed: without their "
                 "headers from the server it is unknown whether they were read"
             )
-            self._report(Said(text, error=True))
+            self._report(Remark(text, error=True))
         return [one for one in old if found.get(one.uid) == noted.get(one.uid)], others
 
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:

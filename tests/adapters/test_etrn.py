@@ -8,7 +8,7 @@ from mailhaul.adapters.etrn import EtrnPoll
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.protocols.smtp.commands import Etrn, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Reply
@@ -40,7 +40,7 @@ def ask(
     poll = EtrnPoll(access, DOMAINS, "client", events.append)
     try:
         code = world.run(poll.run())
-        said = "\n".join(event.text for event in events if isinstance(event, Said))
+        said = "\n".join(event.text for event in events if isinstance(event, Remark))
     except PollFailed as failure:
         code, said = failure.code, str(failure)
     return code, said, heard

@@ -8,7 +8,7 @@ import pytest
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.commands import ListMailboxes
 from mailhaul.protocols.imap.server import ImapServer
@@ -63,7 +63,7 @@ def expand(
         return list(found)
 
     found = world.run(story())
-    said = "\n".join(event.text for event in events if isinstance(event, Said))
+    said = "\n".join(event.text for event in events if isinstance(event, Remark))
     return found, said, sum(b" LIST " in line for line in lines if not line.startswith(b"*"))
 
 

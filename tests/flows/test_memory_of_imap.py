@@ -20,7 +20,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.commands import Command, UidExpunge, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Completed, Condition
@@ -114,7 +114,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     def packer(self) -> Packer:
@@ -137,7 +137,7 @@ class World:
 
     @property
     def said(self) -> Sequence[str]:
-        return [event.text for event in self.events if isinstance(event, Said)]
+        return [event.text for event in self.events if isinstance(event, Remark)]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from mailhaul.flows.debts import LONG_REST_SECONDS
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Retrieve, Top
@@ -93,7 +93,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     @property
@@ -103,7 +103,7 @@ class World:
 
     @property
     def said(self) -> Sequence[str]:
-        return [event.text for event in self.events if isinstance(event, Said)]
+        return [event.text for event in self.events if isinstance(event, Remark)]
 
 
 class Service(Pop3Service):

@@ -20,7 +20,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -138,7 +138,7 @@ def run(
     try:
         return simulation.run(poll.run())
     except PollFailed as failure:
-        world.events.append(Said(str(failure), error=True))
+        world.events.append(Remark(str(failure), error=True))
         return failure.code
 
 
@@ -147,7 +147,7 @@ def subjects(world: World) -> list[bytes]:
 
 
 def said(world: World) -> str:
-    return "\n".join(event.text for event in world.events if isinstance(event, Said))
+    return "\n".join(event.text for event in world.events if isinstance(event, Remark))
 
 
 def left(world: World) -> list[int]:

@@ -20,7 +20,7 @@ from mailhaul.flows.ferry import MAX_POSTPONED_IN_A_ROW
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Reading, Said
+from mailhaul.flows.report import Event, Reading, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -84,7 +84,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     def until(self, met: Callable[[], bool], hours: float = 1.0, fresh: bytes = b"") -> int:
@@ -112,7 +112,7 @@ class World:
 
     @property
     def errors(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Said) and event.error]
+        return [event.text for event in self.events if isinstance(event, Remark) and event.error]
 
 
 def test_a_message_that_is_refused_for_a_day_is_set_aside_once_and_stays(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.reminders import Reminders
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import BounceContext
@@ -85,7 +85,7 @@ class Daemon:
         return sum(b"stays on the server" in one.text for one in self.received.messages)
 
     def complaints(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Said) and event.error]
+        return [event.text for event in self.events if isinstance(event, Remark) and event.error]
 
 
 def test_it_is_told_at_once_and_again_when_the_time_is_over(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Handled, Returned, Said
+from mailhaul.flows.report import Event, Handled, Remark, Returned
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import BounceContext
@@ -106,7 +106,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     @property
@@ -294,7 +294,7 @@ def test_where_no_bounce_can_go_out_the_postmaster_is_told_in_place_of_the_sende
     assert world.inbox.messages == []
     [returned] = [event for event in world.events if isinstance(event, Returned)]
     assert (returned.in_place, returned.flushed) == (True, True)
-    assert not any(isinstance(event, Said) and event.error for event in world.events)
+    assert not any(isinstance(event, Remark) and event.error for event in world.events)
 
 
 def test_a_bounce_that_is_put_off_is_tried_again_though_only_the_refused_one_is_left(

@@ -15,7 +15,7 @@ from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.client import ImapClient
@@ -180,7 +180,7 @@ class ImapSource:
         if not names:
             why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
-            self._report(Said(text, error=True))
+            self._report(Remark(text, error=True))
         return names
 
     def _name_of(self, wire: bytes) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ...flows.account import Action
 from ...flows.channel import Channel
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Command, Expunge, UidExpunge, UidStore
@@ -107,7 +107,7 @@ class Actions:
 
     def _report_error(self, count: int, done: Completed) -> None:
         text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
-        self._report(Said(f"{self._channel.peer}: {text}", error=True))
+        self._report(Remark(f"{self._channel.peer}: {text}", error=True))
 
     def retry_refused(self) -> None:
         """Send refused actions again, once and in another form."""
@@ -138,7 +138,7 @@ class Actions:
             return
         if not ours.issuperset(await deleted()):
             self._report(
-                Said(
+                Remark(
                     f"{self._channel.peer}: other messages are flagged as deleted here too, and "
                     "this server cannot expunge ours alone (no UIDPLUS): ours stay flagged",
                     error=False,

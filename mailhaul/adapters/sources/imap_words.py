@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...flows.channel import Channel
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Logout
 from ...protocols.imap.events import Completed, Condition, Event, Greeted, SaidBye, Status
@@ -81,7 +81,7 @@ class ServerTexts:
         text = shown(event.text)
         if text not in self._alerts and len(self._alerts) < MAX_ALERTS:
             self._alerts.add(text)
-            self._report(Said(f"{self._peer}: the server says: {text}", error=True))
+            self._report(Remark(f"{self._peer}: the server says: {text}", error=True))
         return True
 
     def _set_remark(self, text: str) -> None:

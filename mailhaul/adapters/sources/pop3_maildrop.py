@@ -12,7 +12,7 @@ from typing import Any
 from ...flows.channel import Channel
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...flows.requests import Close, Wait
 from ...flows.source import (
     Listed,
@@ -268,4 +268,4 @@ class Pop3Maildrop:
             machine.send(command)
 
     def _report_error(self, what: str) -> None:
-        self._report(Said(f"{self._access.peer}: {what}", error=True))
+        self._report(Remark(f"{self._access.peer}: {what}", error=True))
