@@ -32,21 +32,21 @@ def stop(flow: object) -> None:
         flow.throw(Stopped())  # type: ignore[attr-defined]  # a coroutine
 
 
-def test_what_was_opened_is_handed_over(closed: list[int]) -> None:
+def test_an_opened_file_is_returned(closed: list[int]) -> None:
     flow, work = request(closed)
     with pytest.raises(StopIteration) as end:
         flow.send(work())  # type: ignore[attr-defined]  # a coroutine
     assert (end.value.value, closed) == (7, [])
 
 
-def test_what_is_open_when_the_poll_stops_is_closed_once(closed: list[int]) -> None:
+def test_a_file_open_when_the_poll_stops_is_closed_once(closed: list[int]) -> None:
     flow, work = request(closed)
     work()
     stop(flow)
     assert closed == [7]
 
 
-def test_what_opens_after_the_poll_has_stopped_is_closed_once(closed: list[int]) -> None:
+def test_a_file_opened_after_the_poll_has_stopped_is_closed_once(closed: list[int]) -> None:
     flow, work = request(closed)
     stop(flow)
     assert closed == []

@@ -23,7 +23,7 @@ def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -
         blocking.run(run_with_commands(poll, "sleep 300; true", None))
 
 
-def test_a_status_that_nobody_knows_is_no_success() -> None:
+def test_an_unknown_status_is_not_a_success() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(PollFailed, match="post-connection command ended, and nobody can tell"):

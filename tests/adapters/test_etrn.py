@@ -47,14 +47,14 @@ def ask(
 
 
 @pytest.mark.parametrize("code", [250, 252, 253])
-def test_every_domain_is_asked_for(code: int) -> None:
+def test_etrn_is_sent_for_every_domain(code: int) -> None:
     ended, said, heard = ask(Reply(code, (b"ok",)))
     assert ended is ExitCode.SUCCESS
     assert heard == [Etrn(b"a.example.org"), Etrn(b"b.example.org"), Quit()]
     assert said.count("started") == 2
 
 
-def test_where_nothing_waits_that_is_all() -> None:
+def test_if_no_mail_waits_the_session_ends() -> None:
     ended, said, heard = ask(Reply(251, (b"nothing",)))
     assert (ended, said) == (ExitCode.SUCCESS, "No messages waiting for a.example.org")
     assert heard == [Etrn(b"a.example.org"), Quit()]
@@ -70,13 +70,13 @@ def test_where_nothing_waits_that_is_all() -> None:
         (550, ExitCode.PROTOCOL, "ETRN failed for a.example.org: 550 no"),
     ],
 )
-def test_a_refusal_is_told_with_its_code(code: int, ended: ExitCode, words: str) -> None:
+def test_a_refusal_is_reported_with_its_code(code: int, ended: ExitCode, words: str) -> None:
     found, said, heard = ask(Reply(code, (b"no",)))
     assert (found, heard) == (ended, [Etrn(b"a.example.org"), Quit()])
     assert words in said
 
 
-def test_a_server_without_etrn_is_told_apart() -> None:
+def test_a_server_without_etrn_is_detected() -> None:
     ended, said, heard = ask(Reply(250), ())
     assert (ended, said, heard) == (
         ExitCode.PROTOCOL,
@@ -126,21 +126,19 @@ INSIDE = ["Ehlo", "StartTls", "Ehlo", "Etrn", "Quit"]
         (TlsMode.NEVER, False, CLEAR),
     ],
 )
-def test_tls_is_spoken_where_the_user_asked_for_it(
-    mode: TlsMode, asked: bool, heard: list[str]
-) -> None:
+def test_tls_is_used_if_the_user_asked_for_it(mode: TlsMode, asked: bool, heard: list[str]) -> None:
     assert ask_with_tls(mode, asked=asked) == (ExitCode.SUCCESS, "", heard)
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_without_the_tls_that_was_asked_for_nothing_is_asked(refused: bool) -> None:
+def test_without_the_required_tls_no_etrn_is_sent(refused: bool) -> None:
     code, said, heard = ask_with_tls(TlsMode.REQUIRED, asked=True, offered=refused, refused=refused)
     assert (code, "Etrn" in heard) == (ExitCode.SOCKET, False)
     assert "STARTTLS" in said
     assert "sslproto" in said
 
 
-def test_tls_that_may_be_and_is_refused_is_done_without() -> None:
+def test_optional_tls_that_is_refused_is_not_used() -> None:
     code, _, heard = ask_with_tls(TlsMode.OFFERED, asked=False, refused=True)
     assert (code, heard) == (ExitCode.SUCCESS, ["Ehlo", "StartTls", "Etrn", "Quit"])
 

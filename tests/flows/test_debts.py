@@ -52,11 +52,11 @@ def test_shares_get_smaller_with_each_failure() -> None:
         (2 * MAX_TRIES, LONG_REST_SECONDS, True),
     ],
 )
-def test_what_failed_often_rests(tries: int, seconds_since_try: int, due: bool) -> None:
+def test_a_message_that_failed_often_rests(tries: int, seconds_since_try: int, due: bool) -> None:
     assert bool(sizes_of(rows(1, tries, seconds_since_try))) == due
 
 
-def test_where_all_or_nothing_goes_all_is_asked_for() -> None:
+def test_a_server_that_expunges_all_gets_a_single_share() -> None:
     pending = [*rows(300, 0), *rows(5, 9, 0)]
     assert shares(pending, expunges_all=True, in_sessions=False) == [pending]
     assert shares([], expunges_all=True, in_sessions=False) == []
@@ -83,7 +83,7 @@ def test_the_header_decides_and_without_it_the_size(
     assert match(row, sizes, headers, reuses_uids=reuses_uids) is expected
 
 
-def test_where_uids_come_again_a_size_alone_shows_nothing() -> None:
+def test_with_reused_uids_the_size_alone_proves_nothing() -> None:
     row = Pending(b"a", 100, Action.DELETE, MARK)
     assert match(row, {b"a": 100}, {}, reuses_uids=True) is Match.UNKNOWN
     assert match(row, {b"a": 100}, {}, reuses_uids=False) is Match.SAME

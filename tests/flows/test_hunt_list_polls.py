@@ -144,7 +144,7 @@ def test_a_fail_over_between_messages_takes_the_domain_along(tmp_path: Path, ste
     assert world.inbox.messages == []
 
 
-def test_who_was_served_by_one_host_is_not_served_again_by_the_next(tmp_path: Path) -> None:
+def test_a_recipient_served_by_one_host_is_not_served_again_by_the_next(tmp_path: Path) -> None:
     world = World(tmp_path, [ONE], multidrop=True)
     later = Reply(451, (b"4.2.0 later",))
     world.on_mail = lambda host, heard: later if heard == Rcpt(b"ann@one") else None

@@ -52,7 +52,7 @@ class Listener:
 
 @pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP], ids=["pipelining", "lockstep"])
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_what_the_full_connection_did_not_take_goes_by_the_next_one(
+def test_messages_beyond_the_limit_are_sent_over_a_new_connection(
     tmp_path: Path, most: int, extensions: dict[bytes, bytes]
 ) -> None:
     world = World(tmp_path)

@@ -71,7 +71,7 @@ def test_both_messages_are_for_the_postmaster_and_say_whose_login_it_is(notices:
     assert all(b"sesame" not in one.text for one in (failed, works))
 
 
-def test_it_goes_to_whatever_sink_the_account_has(notices: Notices, tmp_path: Path) -> None:
+def test_the_notice_is_sent_to_the_sink_of_the_account(notices: Notices, tmp_path: Path) -> None:
     assert notices.send(refused=True, options=f'maildir "{tmp_path}/Mail"') == ""
     assert len(list((tmp_path / "Mail" / "new").iterdir())) == 1
 

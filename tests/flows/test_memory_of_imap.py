@@ -170,7 +170,7 @@ def test_flush_deletes_nothing_that_this_poll_could_not_read(world: World) -> No
     assert [message.uid for message in world.box.messages] == [1, 2, 3]
 
 
-def test_what_is_owed_is_asked_for_after_the_new_mail_and_only_of_the_same_message(
+def test_pending_actions_follow_the_new_mail_and_only_for_the_same_message(
     world: World,
 ) -> None:
     def hang_up(service: Service, command: Command) -> bool:
@@ -212,7 +212,7 @@ def test_a_message_that_ends_each_session_comes_last_and_is_set_aside(world: Wor
     assert world.poll() is ExitCode.NOMAIL
 
 
-def test_who_was_served_is_known_though_the_sizes_lie(world: World) -> None:
+def test_served_recipients_are_known_despite_wrong_sizes(world: World) -> None:
     """RFC822.SIZE of some servers is not that of the text; their listings agree with themselves."""
     world.recipients = ("joe", "ann")
     world.size_lie = 7
@@ -232,7 +232,7 @@ def test_who_was_served_is_known_though_the_sizes_lie(world: World) -> None:
     assert world.box.messages == []
 
 
-def test_what_is_owed_is_known_again_though_a_size_has_changed(world: World) -> None:
+def test_a_pending_message_is_recognised_after_its_size_has_changed(world: World) -> None:
     """Where a size was an estimate and becomes exact, the header shows that it is the same."""
     world.size_lie = 7
 
@@ -251,7 +251,7 @@ def test_what_is_owed_is_known_again_though_a_size_has_changed(world: World) -> 
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_was_read_elsewhere_is_fetched_where_the_ledger_decides(
+def test_mail_read_by_another_client_is_fetched_if_the_ledger_decides(
     world: World, keep: bool
 ) -> None:
     seen = {rb"\Seen"}

@@ -147,7 +147,7 @@ def no_answer_to_quit(service: Service, command: Command) -> None:
         raise Hangup
 
 
-def test_another_sink_gets_nothing_again(world: World) -> None:
+def test_another_sink_does_not_get_old_mail_again(world: World) -> None:
     assert world.poll(keep=True) is ExitCode.SUCCESS
     for sink in ("smtp elsewhere", "mda cat", "maildir /x"):
         assert world.poll(sink=sink, keep=True) is ExitCode.NOMAIL
@@ -166,7 +166,7 @@ def test_another_name_of_the_account_takes_over_what_was_seen(world: World) -> N
     assert world.said == []
 
 
-def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_gone(
+def test_another_name_takes_over_pending_deletions_even_if_most_messages_are_gone(
     world: World,
 ) -> None:
     world.before = hang_up_at(Quit)
@@ -180,7 +180,7 @@ def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_
     assert world.box.messages == []
 
 
-def test_much_that_is_yet_to_be_deleted_goes_in_one_poll_of_several_sessions(
+def test_many_pending_deletions_are_done_in_one_poll_of_several_sessions(
     world: World,
 ) -> None:
     for number in range(6, 500):
@@ -225,7 +225,7 @@ def test_another_users_memory_is_not_taken_over(world: World) -> None:
 
 
 @pytest.mark.parametrize("how", ["sizes", "headers"])
-def test_what_differs_is_another_mailbox_and_the_way_to_take_it_over_is_told(
+def test_a_differing_mailbox_is_not_taken_over_and_the_command_for_it_is_shown(
     world: World, how: str
 ) -> None:
     world.poll("pop3 joe@old", keep=True)
@@ -239,7 +239,7 @@ def test_what_differs_is_another_mailbox_and_the_way_to_take_it_over_is_told(
     assert "mailhaul ledger rename 'pop3 joe@old' 'pop3 joe@new'" in line
 
 
-def test_a_mailbox_with_other_names_is_fetched_without_a_word(world: World) -> None:
+def test_a_mailbox_with_other_uids_is_fetched_without_a_message(world: World) -> None:
     world.poll("pop3 joe@old", keep=True)
     world.ids = {uid: b"other " + name for uid, name in world.ids.items()}
     world.poll("pop3 joe@new", keep=True)
@@ -284,7 +284,7 @@ def test_mail_under_the_id_and_size_of_mail_that_was_deleted_is_not_deleted_unre
     assert world.box.messages == []
 
 
-def test_what_is_owed_is_settled_after_the_new_mail(world: World) -> None:
+def test_pending_actions_are_done_after_the_new_mail(world: World) -> None:
     world.before = hang_up_at(Quit)
     world.poll()
     assert len(world.box.messages) == 5
@@ -297,7 +297,7 @@ def test_what_is_owed_is_settled_after_the_new_mail(world: World) -> None:
     assert world.box.messages == []
 
 
-def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
+def test_a_session_that_breaks_at_a_pending_action_delays_no_mail_and_the_action_rests(
     world: World,
 ) -> None:
     def die_at_the_third(service: Service, command: Command) -> None:
@@ -338,7 +338,7 @@ def test_flush_deletes_no_new_mail_that_has_id_and_size_of_mail_that_was_read(
     assert world.got[5:] == ["m6", "new"]
 
 
-def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
+def test_flush_leaves_and_reports_messages_that_cannot_be_compared(world: World) -> None:
     world.poll(keep=True)
     world.box.remove({world.box.messages[0].uid})
     world.put("new", b"u1", 201)
@@ -349,7 +349,7 @@ def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
 
 
 @pytest.mark.parametrize("has_top", [True, False])
-def test_a_size_that_is_told_late_is_noted_and_a_header_compared(
+def test_a_size_that_is_reported_later_is_recorded_and_the_header_compared(
     world: World, has_top: bool
 ) -> None:
     world.poll(keep=True)

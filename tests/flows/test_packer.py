@@ -61,7 +61,7 @@ def test_each_recipient_is_named_once(tmp_path: object) -> None:
     assert parcel.recipients == (b"joe@here.example", b"anna@here.example")
 
 
-def test_who_got_it_before_does_not_get_it_again() -> None:
+def test_served_recipients_do_not_get_a_message_again() -> None:
     header = b"X-To: joe@mail.example, ann@mail.example\r\n\r\n"
     once = Offer("1.R0", False, frozenset({b"joe@here.example"}))
     parcel = pack(header, once, multidrop=multidrop())
@@ -73,7 +73,7 @@ def test_who_got_it_before_does_not_get_it_again() -> None:
     assert outcome.accepted
 
 
-def test_what_is_for_nobody_goes_to_the_postmaster_with_the_reason() -> None:
+def test_a_message_without_local_recipient_goes_to_the_postmaster_with_the_reason() -> None:
     parcel = pack(b"X-To: tom@mail.example\r\n\r\n", multidrop=multidrop())
     assert isinstance(parcel, Parcel)
     assert parcel.recipients == (b"boss@here.example",)
@@ -86,7 +86,7 @@ def test_without_a_postmaster_it_is_refused() -> None:
     assert outcome.verdict is Verdict.REFUSED
 
 
-def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
+def test_a_message_without_envelope_field_is_postponed() -> None:
     outcome = pack(b"To: joe@mail.example\r\n\r\n", multidrop=multidrop())
     assert isinstance(outcome, Outcome)
     assert (outcome.verdict, '"no envelope"' in outcome.reason) == (Verdict.POSTPONED, True)
@@ -94,7 +94,7 @@ def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
     assert isinstance(guessed, Parcel)
 
 
-def test_the_server_that_tells_the_recipient_is_believed() -> None:
+def test_the_recipient_reported_by_the_server_is_used() -> None:
     parcel = pack(
         b"X-To: joe@mail.example\r\n\r\n",
         multidrop=multidrop(),
@@ -104,7 +104,7 @@ def test_the_server_that_tells_the_recipient_is_believed() -> None:
     assert parcel.recipients == (b"anna@here.example",)
 
 
-def test_hosts_are_looked_up_where_it_matters_and_once() -> None:
+def test_hosts_are_looked_up_once_and_only_if_needed() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -120,7 +120,7 @@ def test_hosts_are_looked_up_where_it_matters_and_once() -> None:
     assert asked == [b"pop.example", b"other.example"]
 
 
-def test_a_message_cannot_make_us_ask_without_end() -> None:
+def test_the_look_ups_for_one_message_are_limited() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -132,7 +132,7 @@ def test_a_message_cannot_make_us_ask_without_end() -> None:
     assert len(asked) == MAX_LOOK_UPS
 
 
-def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next() -> None:
+def test_hosts_beyond_the_limit_are_looked_up_for_the_next_message() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -166,14 +166,14 @@ def test_a_host_of_the_same_address_is_the_server_if_that_is_to_count(same_addre
     assert is_server(b"127.0.0.1") == same_address
 
 
-def test_a_message_that_goes_in_circles_goes_no_further() -> None:
+def test_a_message_in_a_mail_loop_is_refused() -> None:
     outcome = pack(b"Received: x\r\n" * 100 + b"\r\n")
     assert isinstance(outcome, Outcome)
     assert (outcome.verdict, "mail loop" in outcome.reason) == (Verdict.REFUSED, True)
     assert isinstance(pack(b"Received: x\r\n" * 99 + b"\r\n"), Parcel)
 
 
-def test_a_bad_header_is_refused_where_the_user_says_so() -> None:
+def test_a_bad_header_is_refused_with_the_option() -> None:
     header = b"Subject: x\r\nno colon here\r\n\r\n"
     assert isinstance(pack(header), Parcel)
     outcome = pack(header, reject_bad_header=True)

@@ -146,7 +146,7 @@ def test_nothing_is_set_aside_in_an_hour_or_where_nothing_at_all_is_accepted(
     assert b"bad@x" in world.got
 
 
-def test_what_is_put_off_is_never_set_aside(tmp_path: Path) -> None:
+def test_a_postponed_message_is_never_set_aside(tmp_path: Path) -> None:
     world = World(tmp_path, [b"slow@x"], {b"slow@x": LATER})
     for _ in range(40):
         world.poll()
@@ -185,7 +185,7 @@ def test_a_check_forgets_nothing(tmp_path: Path) -> None:
     assert stuck(world.ledger) == before
 
 
-def test_what_failed_twice_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_messages_that_failed_twice_do_not_delay_others(tmp_path: Path) -> None:
     world = World(tmp_path, [b"slow@x", b"a@x", b"b@x"], {b"slow@x": LATER})
     for _ in range(2):
         world.poll(fetchlimit=1)
@@ -195,7 +195,7 @@ def test_what_failed_twice_is_in_nobodys_way(tmp_path: Path) -> None:
     assert world.got == [b"a@x", b"b@x"]
 
 
-def test_a_sink_that_puts_everything_off_is_left_alone_until_the_next_poll(tmp_path: Path) -> None:
+def test_a_sink_that_postpones_everything_is_not_used_until_the_next_poll(tmp_path: Path) -> None:
     senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders, LATER))
     assert world.poll() is ExitCode.SMTP
@@ -206,7 +206,7 @@ def test_a_sink_that_puts_everything_off_is_left_alone_until_the_next_poll(tmp_p
     assert len(world.inbox.messages) == len(senders)
 
 
-def test_those_put_off_give_way_so_that_each_has_its_turn(tmp_path: Path) -> None:
+def test_postponed_messages_are_retried_in_turn(tmp_path: Path) -> None:
     senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 3)]
     world = World(tmp_path, senders, dict.fromkeys(senders[: MAX_POSTPONED_IN_A_ROW * 2], LATER))
     polls = world.until(lambda: len(world.got) == MAX_POSTPONED_IN_A_ROW, hours=0.1)
@@ -214,7 +214,7 @@ def test_those_put_off_give_way_so_that_each_has_its_turn(tmp_path: Path) -> Non
     assert world.got == senders[MAX_POSTPONED_IN_A_ROW * 2 :]
 
 
-def test_a_sink_that_takes_some_is_not_left_alone(tmp_path: Path) -> None:
+def test_a_sink_that_accepts_some_messages_is_used_further(tmp_path: Path) -> None:
     senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders[1::2], LATER))
     assert world.poll() is ExitCode.SUCCESS

@@ -88,7 +88,7 @@ class Daemon:
         return [event.text for event in self.events if isinstance(event, Remark) and event.error]
 
 
-def test_it_is_told_at_once_and_again_when_the_time_is_over(tmp_path: Path) -> None:
+def test_the_notice_is_sent_at_once_and_again_after_the_interval(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, SMALL, LARGE)
     daemon.live(100.0, 100.0, 3500.0, warnings=3600)
     [small, first, second] = daemon.received.messages
@@ -100,7 +100,7 @@ def test_it_is_told_at_once_and_again_when_the_time_is_over(tmp_path: Path) -> N
     assert len(daemon.inbox.messages) == 1
 
 
-def test_new_mail_that_is_too_large_is_told_of_at_once(tmp_path: Path) -> None:
+def test_a_notice_about_new_oversized_mail_is_sent_at_once(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, LARGE)
     daemon.live(warnings=3600)
     daemon.inbox.append(LARGE + b"more\r\n")
@@ -116,7 +116,7 @@ def test_a_run_that_prints_it_sends_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("postmaster", ["", "boss"])
-def test_a_notice_that_cannot_be_sent_is_said_and_changes_nothing(
+def test_a_notice_that_cannot_be_sent_is_reported_and_changes_nothing(
     tmp_path: Path, postmaster: str
 ) -> None:
     daemon = Daemon(tmp_path, LARGE, postmaster=postmaster)

@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "mailhaul" / "ledger.db")
 
 
-def test_what_was_accepted_is_owed_until_it_is_settled(path: str) -> None:
+def test_an_accepted_message_is_pending_until_it_is_settled(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 7)
     page.offer(1, 100)
@@ -71,7 +71,7 @@ def test_a_row_counts_for_its_account_mailbox_and_generation_only(
     ledger.close()
 
 
-def test_what_is_seen_or_owed_belongs_to_the_account_whatever_its_sink(path: str) -> None:
+def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "smtp here", "INBOX", 7)
     page.accept(1, 10, Action.DELETE, TAKEN)
@@ -85,7 +85,7 @@ def test_what_is_seen_or_owed_belongs_to_the_account_whatever_its_sink(path: str
     ledger.close()
 
 
-def test_who_was_served_is_known_to_a_sink_of_the_same_kind(path: str) -> None:
+def test_served_recipients_are_known_to_a_sink_of_the_same_kind(path: str) -> None:
     ledger = SqliteLedger(path)
     some = Outcome(Verdict.POSTPONED, "", (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED)))
     ledger.page("a", "smtp localhost", "INBOX", 7).reject(1, 10, some)
@@ -112,7 +112,7 @@ def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
-def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None:
+def test_a_message_that_was_not_accepted_has_no_action_pending(path: str, verdict: Verdict) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
     page.offer(1, 10)
@@ -121,7 +121,7 @@ def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None
     ledger.close()
 
 
-def test_a_message_offered_again_is_no_longer_owed(path: str) -> None:
+def test_a_message_offered_again_is_no_longer_pending(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
     page.accept(1, 10, Action.DELETE, TAKEN)
@@ -130,7 +130,7 @@ def test_a_message_offered_again_is_no_longer_owed(path: str) -> None:
     ledger.close()
 
 
-def test_nobody_else_can_read_the_file(path: str) -> None:
+def test_only_the_user_can_read_the_file(path: str) -> None:
     before = os.umask(0)
     try:
         ledger = SqliteLedger(path)
@@ -170,7 +170,7 @@ def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> Non
     )
 
 
-def test_a_file_that_is_no_ledger_is_left_alone(path: str) -> None:
+def test_a_file_that_is_not_a_ledger_is_left_unchanged(path: str) -> None:
     os.makedirs(os.path.dirname(path))
     Path(path).write_bytes(b"this is somebody's letter " * 100)
     with pytest.raises(LedgerFault, match="damaged") as caught:
@@ -179,7 +179,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(path: str) -> None:
     assert Path(path).read_bytes().startswith(b"this is somebody's letter")
 
 
-def test_a_ledger_of_a_newer_mailhaul_is_left_alone(path: str) -> None:
+def test_a_ledger_of_a_newer_mailhaul_is_left_unchanged(path: str) -> None:
     os.makedirs(os.path.dirname(path))
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
@@ -220,7 +220,7 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     assert (third.again, third.name in {first.name, other.name}) == (False, False)
 
 
-def test_who_was_served_is_known_at_the_next_offer_of_the_same_message(tmp_path: Path) -> None:
+def test_served_recipients_are_known_at_the_next_offer_of_the_message(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     accepted, later = Verdict.ACCEPTED, Verdict.POSTPONED
     page.offer(1, 100)
@@ -260,7 +260,7 @@ def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
     assert page.reject(1, 101, NO) == Failures(1, 0)
 
 
-def test_what_no_sink_took_is_held_and_what_one_took_is_not(tmp_path: Path) -> None:
+def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
     page.reject(1, 100, NO)
@@ -274,7 +274,7 @@ def test_what_no_sink_took_is_held_and_what_one_took_is_not(tmp_path: Path) -> N
     assert page.undelivered() == [Undelivered(1, 100, 2000, True), Undelivered(2, 200, 0, False)]
 
 
-def test_what_cannot_be_read_for_once_is_known_again_by_the_name_of_its_offer(
+def test_an_unreadable_message_keeps_the_name_of_its_offer(
     tmp_path: Path,
 ) -> None:
     """A sink may have accepted it without being able to say so."""
@@ -307,7 +307,7 @@ def test_a_word_and_a_number_are_different_uids(tmp_path: Path) -> None:
     assert page.compare([Listed(7, 1), Listed(b"7", 2), Listed(b"07", 2)]).known == 2
 
 
-def test_what_is_not_in_a_complete_listing_is_forgotten(tmp_path: Path) -> None:
+def test_messages_missing_from_a_complete_listing_are_forgotten(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
     page.mark_seen([Listed(uid, 10) for uid in range(2000)])
     page.reject(5000, 10, NO)
@@ -338,7 +338,7 @@ def test_a_window_of_offers_touches_no_row_that_has_a_verdict(tmp_path: Path) ->
     assert page.reject(1, 10, NO).tries == 2
 
 
-def test_what_a_server_owes_is_counted_each_time_it_is_asked_for(tmp_path: Path) -> None:
+def test_each_request_for_a_pending_action_is_counted(tmp_path: Path) -> None:
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 0)
     page.accept(1, 10, Action.DELETE, TAKEN, b"fields")
@@ -347,7 +347,7 @@ def test_what_a_server_owes_is_counted_each_time_it_is_asked_for(tmp_path: Path)
     assert page.pending() == [Pending(1, 10, Action.DELETE, b"fields", 1, 50)]
 
 
-def test_a_size_that_is_not_told_leaves_what_is_known_of_a_message(tmp_path: Path) -> None:
+def test_an_unknown_size_does_not_replace_a_recorded_one(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     fates = (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     page.reject(1, 100, Outcome(Verdict.POSTPONED, "", fates))
@@ -355,7 +355,7 @@ def test_a_size_that_is_not_told_leaves_what_is_known_of_a_message(tmp_path: Pat
     assert page.offer(1, 100).served == {b"joe"}
 
 
-def test_names_and_addresses_that_are_not_utf_8_are_known_again(tmp_path: Path) -> None:
+def test_names_and_addresses_that_are_not_utf_8_are_recognised(tmp_path: Path) -> None:
     account, sink, mailbox = "imap j\udcf6rg@server", "mda cat >\udcf6", "Entw\udcfcrfe"
     some = (("j\udcf6rg", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     for offered_before in (False, True):

@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> World:
         (["UID SEARCH"], b"UID FETCH 1:* (UID FLAGS)"),
     ],
 )
-def test_where_search_is_refused_less_is_searched_for_and_then_flags_decide(
+def test_if_search_is_refused_a_simpler_search_and_then_flags_are_used(
     world: World, refusal: bytes, refused: list[str], fetched: bytes
 ) -> None:
     world.script.answers |= dict.fromkeys(refused, refusal)
@@ -50,13 +50,13 @@ def test_where_search_is_refused_less_is_searched_for_and_then_flags_decide(
     assert fetched in world.heard(b"UID FETCH")
 
 
-def test_with_fetchall_what_is_deleted_is_passed_over_all_the_same(world: World) -> None:
+def test_with_fetchall_deleted_messages_are_ignored(world: World) -> None:
     world.script.answers["UID SEARCH"] = NO
     assert world.poll(fetchall=True, keep=True) is ExitCode.SUCCESS
     assert [text[-3:-2] for text in world.delivered] == [b"1", b"3", b"4", b"5"]
 
 
-def test_a_big_mailbox_is_asked_for_its_flags_in_pieces(
+def test_the_flags_of_a_big_mailbox_are_fetched_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imap_listing, "MESSAGES_PER_REPLY", 2)
@@ -72,7 +72,7 @@ def test_a_big_mailbox_is_asked_for_its_flags_in_pieces(
     assert [text[-3:-2] for text in world.delivered] == [b"4", b"5"]
 
 
-def test_where_nothing_is_told_at_all_the_first_refusal_is_quoted(world: World) -> None:
+def test_if_every_command_is_refused_the_first_refusal_is_quoted(world: World) -> None:
     world.script.answers |= {"UID SEARCH UNSEEN UNDELETED": NO, "UID SEARCH": BAD, "UID FETCH": BAD}
     failed = world.fails()
     assert failed.code is ExitCode.ERROR
@@ -80,7 +80,7 @@ def test_where_nothing_is_told_at_all_the_first_refusal_is_quoted(world: World) 
 
 
 @pytest.mark.parametrize("select", [b"TAG OK done\r\n", b"*  5 EXIST\r\nTAG OK done\r\n"])
-def test_where_no_number_is_understood_the_mailbox_is_searched(world: World, select: bytes) -> None:
+def test_without_a_valid_exists_the_mailbox_is_searched(world: World, select: bytes) -> None:
     world.script.answers["SELECT"] = select
     assert world.poll() is ExitCode.SUCCESS
     assert world.heard(b"UID SEARCH")[0] == b"UID SEARCH ALL"
@@ -121,7 +121,7 @@ def source_of(script: Script) -> ImapSource:
     return source
 
 
-def test_everything_can_be_listed_with_what_was_seen(world: World) -> None:
+def test_all_messages_can_be_listed_with_their_seen_flag(world: World) -> None:
     source = source_of(world.script)
     listed: Sequence[Listed] = run(
         source.new(everything=True, with_flags=True), source, world.script

@@ -116,7 +116,7 @@ def world(
     return World(ImapServer, serve, folders), there
 
 
-def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> None:
+def test_mail_in_any_folder_is_reported_within_seconds_over_one_connection() -> None:
     there, boxes = world()
     for hour, folder in enumerate(["A", "INBOX", "B", "B", "A"], 1):
         there.at(hour * HOUR, lambda box=boxes[folder]: box.append(MESSAGE))  # type: ignore[misc]
@@ -130,7 +130,7 @@ def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> N
     assert there.count(b"EXAMINE") == 3 + 5 * 2 * 3 + 4
 
 
-def test_mail_that_comes_between_the_poll_of_its_folder_and_the_watch_is_told_of_at_once() -> None:
+def test_mail_that_arrives_between_the_poll_and_the_watch_is_reported_at_once() -> None:
     there, boxes = world()
 
     def arrive() -> None:
@@ -142,13 +142,13 @@ def test_mail_that_comes_between_the_poll_of_its_folder_and_the_watch_is_told_of
     assert (at < 1, where) == (True, ("A",))
 
 
-def test_mail_in_several_folders_is_told_of_together_in_the_order_of_the_file() -> None:
+def test_mail_in_several_folders_is_reported_together_in_the_order_of_the_file() -> None:
     there, boxes = world()
     there.at(60.0, lambda: [boxes[name].append(MESSAGE) for name in ("B", "INBOX", "A")])
     assert there.watch()[0][1] == FOLDERS
 
 
-def test_what_another_client_removes_is_no_news() -> None:
+def test_a_removal_by_another_client_is_not_reported() -> None:
     there, boxes = world()
     there.at(60.0, lambda: boxes["A"].remove({1}))
     there.at(120.0, lambda: boxes["A"].append(MESSAGE))
@@ -156,7 +156,7 @@ def test_what_another_client_removes_is_no_news() -> None:
     assert (at > 120, where) == (True, ("A",))
 
 
-def test_a_folder_whose_uids_begin_anew_is_polled() -> None:
+def test_a_folder_with_a_new_uidvalidity_is_polled() -> None:
     there, boxes = world()
 
     def renew() -> None:
@@ -170,14 +170,14 @@ def test_a_folder_whose_uids_begin_anew_is_polled() -> None:
 @pytest.mark.parametrize(
     "name", ["Entwürfe", "Entw&APw-rfe", 'say "hi"', "back\\slash", "Tom &- Jerry", "a/b c", "日本"]
 )
-def test_a_folder_may_be_called_as_it_likes(name: str) -> None:
+def test_a_folder_may_have_any_name(name: str) -> None:
     there, boxes = world(["inbox", name])
     there.at(60.0, lambda: boxes[name].append(MESSAGE))
     there.at(120.0, lambda: boxes["inbox"].append(MESSAGE))
     assert [where for _, where in there.watch(2)] == [(name,), ("inbox",)]
 
 
-def test_a_server_that_forgets_is_asked_and_not_believed_for_long() -> None:
+def test_unreported_mail_is_found_and_ends_the_watch_at_last() -> None:
     there, boxes = world(misbehaviour=Misbehaviour(blind=True))
     there.at(10.0, lambda: boxes["A"].append(MESSAGE))
     there.at(HOUR, lambda: boxes["INBOX"].append(MESSAGE))
@@ -189,7 +189,7 @@ def test_a_server_that_forgets_is_asked_and_not_believed_for_long() -> None:
 
 
 @pytest.mark.parametrize("command", [Notify, Done])
-def test_a_connection_that_died_in_silence_is_noticed_in_minutes(command: type) -> None:
+def test_a_dead_connection_is_detected_within_minutes(command: type) -> None:
     there, _ = world(misbehaviour=Misbehaviour(silent=[command]))
     if command is Done:
         there = scripted({"DONE": b""})
@@ -205,7 +205,7 @@ def test_a_server_that_refuses_to_watch_is_not_asked_again() -> None:
 
 
 @pytest.mark.parametrize("lacking", [b"IDLE", b"NOTIFY"])
-def test_a_server_has_to_offer_both_extensions(lacking: bytes) -> None:
+def test_both_extensions_are_required(lacking: bytes) -> None:
     there, _ = world(capabilities=ABLE - {lacking})
     there.simulation.run(there.look(FOLDERS))
     assert not there.source.can_notify
@@ -217,7 +217,7 @@ ARRIVALS = st.lists(st.tuples(st.integers(0, 9000), st.sampled_from(FOLDERS)), m
 
 @settings(max_examples=25, deadline=None)
 @given(arrivals=ARRIVALS, removals=ARRIVALS)
-def test_whatever_comes_when_is_told_of_within_seconds(
+def test_mail_at_any_moment_is_reported_within_seconds(
     arrivals: list[tuple[int, str]], removals: list[tuple[int, str]]
 ) -> None:
     there, boxes = world()
@@ -309,7 +309,7 @@ def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> Wor
         b"* STATUS C (UIDNEXT 9)\r\n* STATUS A (MESSAGES 3)\r\n* STATUS A (UIDNEXT 6)\r\n",
     ],
 )
-def test_a_status_is_news_when_the_next_uid_or_the_validity_says_so(status: bytes) -> None:
+def test_a_status_with_new_uidnext_or_uidvalidity_is_reported(status: bytes) -> None:
     there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
     [(at, where)] = there.watch()
     assert (60 <= at < 62, where) == (True, ("A",))
@@ -322,12 +322,12 @@ def test_a_status_is_news_when_the_next_uid_or_the_validity_says_so(status: byte
         *(b"* STATUS A (MESSAGES 3 UIDNEXT 5 UIDVALIDITY 1)\r\n", b"* STATUS A ()\r\n"),
     ],
 )
-def test_other_words_are_no_news(status: bytes) -> None:
+def test_other_responses_are_not_reported(status: bytes) -> None:
     there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
     assert not there.look_and_wait(200.0)
 
 
-def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
+def test_after_notificationoverflow_any_folder_may_have_new_mail() -> None:
     lost = b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"
     there = scripted({"IDLE": b"+ idling\r\nLATER" + lost})
     assert not there.look_and_wait(MAX_IDLE_SECONDS)
@@ -345,12 +345,12 @@ def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
         b"* STATUS INBOX (UIDNEXT 5)\r\nTAG OK done\r\n",
     ],
 )
-def test_a_server_that_watches_less_than_all_is_left(answer: bytes) -> None:
+def test_a_server_that_does_not_watch_all_folders_is_not_used(answer: bytes) -> None:
     with pytest.raises(NotWatched):
         scripted({"NOTIFY": answer}).watch()
 
 
-def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -> None:
+def test_a_larger_uidnext_in_status_than_in_select_is_reported_once() -> None:
     ahead = ANSWERS["NOTIFY"].replace(b"A (UIDNEXT 5", b"A (UIDNEXT 8")
     there = scripted({"NOTIFY": ahead})
 
@@ -364,13 +364,13 @@ def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -
     assert [tuple(one) for one in there.simulation.run(story())] == [("A",), ()]
 
 
-def test_a_server_that_ends_idle_by_itself_is_not_asked_without_end() -> None:
+def test_a_server_that_ends_idle_itself_is_not_asked_endlessly() -> None:
     there = scripted({"IDLE": b"+ idling\r\nTAG OK enough\r\n"})
     assert not there.look_and_wait(MAX_IDLE_SECONDS)
     assert there.count(b"IDLE") == 1
 
 
-def test_a_server_that_knows_names_in_utf8_alone_is_asked_so() -> None:
+def test_a_server_that_expects_utf8_names_gets_them() -> None:
     # Dovecot 2.3: what is asked for in modified UTF-7 is not found.
     inbox, other = b"* STATUS INBOX (UIDNEXT 5)\r\n", b"* STATUS A&B (UIDNEXT %d)\r\n"
     done = b"TAG OK done\r\n"

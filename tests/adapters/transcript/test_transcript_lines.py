@@ -24,7 +24,7 @@ def test_bytes_become_one_printable_line_and_bytes_again(data: bytes) -> None:
 
 
 @given(st.text(" !abc\\'", max_size=20))
-def test_a_line_can_be_taken_apart_again(about: str) -> None:
+def test_a_line_can_be_parsed_again(about: str) -> None:
     line = Line(1.5, 3, "<", about)
     assert parse(str(line)) == line
 
@@ -50,7 +50,7 @@ def test_nothing_is_called_but_commands(text: str) -> None:
         ["0.0 1 open imap h", "0.0 1 <text many"],
     ],
 )
-def test_what_is_no_transcript_is_named_with_its_line(lines: list[str]) -> None:
+def test_an_invalid_transcript_is_reported_with_its_line_number(lines: list[str]) -> None:
     with pytest.raises(ValueError, match=f"line {len(lines)}: "):
         list(replay(lines))
 
@@ -94,9 +94,7 @@ CONVERSATIONS: dict[str, tuple[Callable[[], Lines], bytes, bytes]] = {
 
 
 @pytest.mark.parametrize(("made", "data", "text"), CONVERSATIONS.values(), ids=CONVERSATIONS)
-def test_texts_are_found_however_they_are_cut(
-    made: Callable[[], Lines], data: bytes, text: bytes
-) -> None:
+def test_texts_are_found_in_any_split(made: Callable[[], Lines], data: bytes, text: bytes) -> None:
     whole = texts_in(made(), [data])
     assert whole[0] == text
     assert b"cret" not in whole[1]

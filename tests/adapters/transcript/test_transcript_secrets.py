@@ -87,7 +87,7 @@ def hold(machine: Any, said: list[Any], heard: list[bytes]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bodies", [False, True], ids=["without", "with bodies"])
 @given(secret=SECRETS)
-def test_no_form_of_a_secret_is_written_down(kind: str, bodies: bool, secret: bytes) -> None:
+def test_no_form_of_a_secret_is_recorded(kind: str, bodies: bool, secret: bytes) -> None:
     taken: list[str] = []
     tape = Tape(taken.append, lambda: 0.0, bodies=bodies)
     tape.hide(secret)

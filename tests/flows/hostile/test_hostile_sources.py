@@ -237,7 +237,7 @@ WILD: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize(("answers", "delivered"), WILD.values(), ids=WILD)
-def test_what_was_asked_for_is_delivered_or_nothing(
+def test_only_requested_messages_are_delivered(
     world: World, answers: dict[str, bytes], delivered: list[bytes]
 ) -> None:
     world.simulation.listen(SOURCE, Speaker, imap_answers(**answers))
@@ -250,7 +250,7 @@ def test_what_was_asked_for_is_delivered_or_nothing(
 
 
 @pytest.mark.parametrize("greeting", [b"* PREAUTH hello\r\n", b"* OK [CAPABILITY IMAP4rev1] x\r\n"])
-def test_where_tls_is_demanded_nothing_is_said_in_the_clear(world: World, greeting: bytes) -> None:
+def test_if_tls_is_required_nothing_is_sent_unencrypted(world: World, greeting: bytes) -> None:
     """PREAUTH, and STARTTLS taken out of what the server announces (CVE-2021-39272)."""
     heard: list[bytes] = []
 
@@ -339,7 +339,7 @@ WILD_POP3: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize(("answers", "delivered"), WILD_POP3.values(), ids=WILD_POP3)
-def test_pop3_delivers_what_was_asked_for_or_nothing(
+def test_pop3_delivers_only_requested_messages(
     world: World, answers: dict[str, bytes], delivered: list[bytes]
 ) -> None:
     world.simulation.listen(SOURCE, Speaker, pop3_answers(**answers))
@@ -351,7 +351,7 @@ def test_pop3_delivers_what_was_asked_for_or_nothing(
     assert said.startswith(ORDERLY)
 
 
-def test_a_text_without_end_is_given_up_far_behind_its_announced_size(
+def test_an_endless_text_is_given_up_far_beyond_its_announced_size(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ferry, "MAX_GROWTH_OCTETS", 1024 * 1024)

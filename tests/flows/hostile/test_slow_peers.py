@@ -59,7 +59,7 @@ IMAP_SOURCES = {
 
 
 @pytest.mark.parametrize("script", IMAP_SOURCES.values(), ids=IMAP_SOURCES)
-def test_an_imap_server_that_drips_is_left(world: World, script: Script) -> None:
+def test_an_imap_server_that_sends_too_slowly_is_disconnected(world: World, script: Script) -> None:
     world.simulation.listen(SOURCE, Speaker, script)
 
     with pytest.raises(PollFailed, match=r"server: (too slow|timeout)") as failed:
@@ -82,7 +82,7 @@ POP3_SOURCES = {
 
 
 @pytest.mark.parametrize("script", POP3_SOURCES.values(), ids=POP3_SOURCES)
-def test_a_pop3_server_that_drips_is_left(world: World, script: Script) -> None:
+def test_a_pop3_server_that_sends_too_slowly_is_disconnected(world: World, script: Script) -> None:
     world.simulation.listen(SOURCE, Speaker, script)
 
     with pytest.raises(PollFailed, match="server: too slow") as failed:
@@ -104,7 +104,9 @@ SINKS = {
 
 
 @pytest.mark.parametrize("script", SINKS.values(), ids=SINKS)
-def test_a_listener_that_drips_is_left_and_the_message_stays(world: World, script: Script) -> None:
+def test_a_listener_that_sends_too_slowly_is_disconnected_and_the_message_stays(
+    world: World, script: Script
+) -> None:
     world.serve_a_message()
     world.simulation.listen(SINK, Speaker, script)
 
@@ -154,7 +156,7 @@ def test_a_message_in_bursts_between_long_pauses_is_not_cut(world: World) -> Non
     assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
-def test_a_slow_source_is_not_held_against_a_listener_that_owes_nothing(world: World) -> None:
+def test_a_slow_source_does_not_count_against_an_idle_listener(world: World) -> None:
     world.simulation.listen(SOURCE, Speaker, serve_message_at(octets=40_000, every=299.0))
 
     assert world.poll() is ExitCode.SUCCESS
@@ -173,7 +175,7 @@ def test_a_listener_that_reads_slowly_is_waited_for(world: World) -> None:
     assert world.poll() is ExitCode.SUCCESS
 
 
-def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World) -> None:
+def test_responses_during_idle_do_not_count_as_a_slow_reply(world: World) -> None:
     """Dovecot says that it is still there every two minutes, for as long as IDLE lasts."""
 
     async def serve(channel: Channel[Speaker]) -> None:
