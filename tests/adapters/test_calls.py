@@ -1,4 +1,4 @@
-"""What is opened for a poll that is stopped meanwhile is closed, whichever comes first."""
+"""A file opened for a poll that is stopped meanwhile is closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def closed() -> list[int]:
 
 
 def request(closed: list[int]) -> tuple[object, Callable[[], object]]:
-    """Begin to open; return the coroutine and the work that a runtime is to do."""
+    """Begin to open; return the coroutine and the work for a runtime."""
     flow = opened(lambda: 7, closed.append)
     call = flow.send(None)
     assert isinstance(call, Call)

@@ -1,4 +1,4 @@
-"""How a command around a poll ends, and that one without end is ended."""
+"""How preconnect and postconnect commands end, and that an endless one is terminated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ETRN as fetchmail does it: which reply means what, and how it ends."""
+"""ETRN as in fetchmail: the meaning of the replies, and the exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOMAINS = ("a.example.org", "b.example.org")
 def ask(
     answer: Reply | HangUp, extensions: tuple[bytes, ...] = (b"ETRN",)
 ) -> tuple[ExitCode, str, list[Heard]]:
-    """Return exit code, what was said, and what the server heard of ETRN and QUIT."""
+    """Return the exit code, the messages, and the ETRN and QUIT commands received."""
     heard: list[Heard] = []
     events: list[Event] = []
 
@@ -88,7 +88,7 @@ def test_a_server_without_etrn_is_detected() -> None:
 def ask_with_tls(
     mode: TlsMode, *, asked: bool, offered: bool = True, refused: bool = False
 ) -> tuple[ExitCode, str, list[str]]:
-    """Return exit code, what was said, and the commands heard, with "tls" where it began."""
+    """Return the exit code, the messages, and the commands received, with "tls" where it began."""
     heard: list[str] = []
 
     def policy(command: Heard) -> Reply | None:

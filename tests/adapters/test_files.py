@@ -1,4 +1,4 @@
-"""What is read by name is a file that ends."""
+"""Files that are read by name must be regular files of bounded size."""
 
 from __future__ import annotations
 

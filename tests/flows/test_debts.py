@@ -1,4 +1,4 @@
-"""Which of what servers owe is asked for together, and what shows a message to be the same."""
+"""Which pending actions are requested together, and how a message is recognised."""
 
 from __future__ import annotations
 

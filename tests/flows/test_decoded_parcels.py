@@ -1,4 +1,4 @@
-"""The option mimedecode on the way: held until it is decided, decoded, and sent without a size."""
+"""The option mimedecode: a message is held until decided, decoded, and sent without a size."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parcel_of(packer: Packer) -> Parcel:
 
 
 def packed(pieces: list[bytes], *, decode: bool = True, strip: bool = False) -> bytes:
-    """Do with a packer what the ferry does."""
+    """Use a packer as the ferry does."""
     packer = Packer(DeliveryRules("joe", "x", RULES, mime_decode=decode, strip_cr=strip))
     waiting = list(pieces)
     while not packer.ready and waiting:

@@ -1,4 +1,4 @@
-"""The one order of steps, cut at every step: a source, a sink and a ledger made of lists."""
+"""The order of steps, cut at every step, with a source, a sink and a ledger made of lists."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Cut(BaseException):
 
 @dataclass
 class World:
-    """What outlives a kill: server, sink and ledger; and what happened, in order."""
+    """The state that survives a kill: server, sink and ledger; and the steps, in order."""
 
     log: list[tuple[str, Uid]] = field(default_factory=list)
     delivered: list[Uid] = field(default_factory=list)
@@ -63,7 +63,7 @@ class World:
 
 
 class Script:
-    """A source that hands out what it was given."""
+    """A source with scripted messages."""
 
     remembers = True
     reuses_uids = False
@@ -134,7 +134,7 @@ class Script:
 
 
 class Shelf:
-    """A sink that accepts what is completed, unless told otherwise."""
+    """A sink that accepts completed messages, unless a test sets another verdict."""
 
     keeps_return_path = False
     finds_offers = False
@@ -312,7 +312,7 @@ class Passing:
 
 
 def drive(flow: Coroutine[Any, Any, None]) -> None:
-    """Answer the requests of a ferry at once; it never has to wait for anybody here."""
+    """Answer the requests of a ferry at once; it never waits for a peer here."""
     answer: Any = None
     while True:
         try:
@@ -421,7 +421,7 @@ def test_a_source_that_fails_completes_no_incomplete_message(stage: Stage, where
     assert stage.world.rows[1] == "accepted"
     assert 1 in stage.world.durable
     assert stage.world.server == [1, 2, 3]
-    # A line that dies before the text has begun died at the request.
+    # A connection that breaks before the text has begun broke at the request.
     message = caught.value.message
     assert message
     assert message.uid == (3 if complete else 2)

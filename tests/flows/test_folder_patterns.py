@@ -1,4 +1,4 @@
-"""Folder lists with patterns and special uses: the server says which mailboxes they are."""
+"""Folder lists with patterns and special uses, which the server expands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def expand(
     elsewhere: tuple[str, ...] = (),
     **options: Any,
 ) -> tuple[list[str], str, int]:
-    """Return which mailboxes these are, what was said, and how often the server was asked."""
+    """Return the matching mailboxes, the messages for the user, and the number of LIST commands."""
     boxes = Mailboxes({name: Mailbox(special_use=use) for name, use in NAMES.items()})
     events: list[Event] = []
     lines: list[bytes] = []

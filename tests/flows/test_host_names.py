@@ -1,4 +1,4 @@
-"""Names of hosts are encoded by IDNA 2008, and what it refuses is refused."""
+"""Host names are encoded by IDNA 2008; names that it does not allow are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole polls with a hunt list: local names have the domain of the host that takes the mail."""
+"""Whole polls with a hunt list: local names get the domain of the host that accepts the mail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OCCASION = BounceContext("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@
 
 @dataclass
 class World:
-    """A mailbox, and listeners of which each takes mail for its own domain only."""
+    """A mailbox, and listeners that each accept mail for their own domain only."""
 
     folder: Path
     texts: list[bytes]

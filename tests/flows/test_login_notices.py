@@ -1,4 +1,4 @@
-"""The mail that tells of refused logins goes where the account's mail goes."""
+"""The notice about refused logins goes to the sink of the account's mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message may name thousands of people, or more than can be: whole polls in virtual time."""
+"""Messages with thousands of recipients, or too many of them: whole polls in virtual time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def to(number: int) -> bytes:
 def polled(
     folder: Path, texts: list[bytes], envelope: str | None = None, **extensions: bytes
 ) -> tuple[ExitCode, Mailbox, MemorySink, list[Handled]]:
-    """Poll a mailbox of several people once, on to a listener."""
+    """Poll a multidrop mailbox once, with a listener as sink."""
     inbox, received = Mailbox(texts), MemorySink()
     boxes = Mailboxes({b"INBOX": inbox})
     offered = {**DEFAULT_EXTENSIONS, **{name.encode(): b"" for name in extensions}}

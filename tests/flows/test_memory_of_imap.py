@@ -1,4 +1,4 @@
-"""What the ledger remembers of IMAP mailboxes: sizes as the listing told them, and flush."""
+"""The ledger's records of IMAP mailboxes: sizes from the listing, pending actions, and flush."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def text(name: str) -> bytes:
 
 
 class Service(ImapService):
-    """The server, which a test may make act otherwise."""
+    """The server; a test may change its behaviour."""
 
     def __init__(self, channel: Channel[Any], world: World) -> None:
         boxes = Mailboxes({b"INBOX": world.box})
@@ -183,7 +183,7 @@ def test_pending_actions_follow_the_new_mail_and_only_for_the_same_message(
     assert len(world.box.messages) == 3
     world.before = lambda service, command: False
     world.box.append(text("m4"))
-    # Another message under the same UID and of the same size, against all rules.
+    # Another message with the same UID and size, which RFC 3501 does not allow.
     replaced = world.box.messages[0]
     replaced.chunks = lambda: iter([text("n1")])
     assert world.poll() is ExitCode.SUCCESS
@@ -213,7 +213,7 @@ def test_a_message_that_ends_each_session_comes_last_and_is_set_aside(world: Wor
 
 
 def test_served_recipients_are_known_despite_wrong_sizes(world: World) -> None:
-    """RFC822.SIZE of some servers is not that of the text; their listings agree with themselves."""
+    """On some servers RFC822.SIZE differs from the text, but is the same in every listing."""
     world.recipients = ("joe", "ann")
     world.size_lie = 7
     world.box.messages = []
@@ -233,7 +233,7 @@ def test_served_recipients_are_known_despite_wrong_sizes(world: World) -> None:
 
 
 def test_a_pending_message_is_recognised_after_its_size_has_changed(world: World) -> None:
-    """Where a size was an estimate and becomes exact, the header shows that it is the same."""
+    """If an estimated size becomes exact, the header shows that the message is the same."""
     world.size_lie = 7
 
     def hang_up(service: Service, command: Command) -> bool:
@@ -256,14 +256,14 @@ def test_mail_read_by_another_client_is_fetched_if_the_ledger_decides(
 ) -> None:
     seen = {rb"\Seen"}
     world.box.messages[0].flags |= seen
-    # The first poll takes what the server calls read as the baseline.
+    # At the first poll, messages that the server calls read count as seen.
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
     assert [name for name, _ in world.got] == ["m2", "m3"]
     world.box.append(text("m4")).flags |= seen
     world.box.append(text("m5"))
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
     assert [name for name, _ in world.got] == ["m2", "m3", "m4", "m5"]
-    # What somebody marks as new was read all the same.
+    # A message marked as unread later was still read by mailhaul.
     for message in world.box.messages:
         message.flags -= seen
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.NOMAIL

@@ -1,4 +1,4 @@
-"""What the ledger remembers of a maildrop: by whom it is known again, and what it permits."""
+"""The ledger's records of a maildrop: when they are taken over, and what they permit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def text(name: str, size: int = 200) -> bytes:
 
 @dataclass
 class World:
-    """A maildrop whose messages have the unique ids that a test gives them."""
+    """A maildrop whose messages have unique ids set by the test."""
 
     folder: Path
     ids: dict[int, bytes] = field(default_factory=dict)
@@ -140,7 +140,7 @@ def hang_up_at(kind: type[Command]) -> Hook:
 
 
 def no_answer_to_quit(service: Service, command: Command) -> None:
-    """Do what QUIT asks, and hang up without a word."""
+    """Carry out QUIT, and close the connection without a reply."""
     if isinstance(command, Quit):
         uids = {service._messages[number - 1].uid for number in service._deleted}
         service.world.box.remove(uids)
@@ -257,7 +257,7 @@ def test_new_mail_under_an_old_id_is_fetched_under_keep(world: World) -> None:
 
 
 def test_a_message_that_has_only_changed_its_size_is_not_fetched_again(world: World) -> None:
-    """Some servers add fields of their own to what was read."""
+    """Some servers add header fields to messages that were read."""
     world.poll(keep=True)
     for message in world.box.messages:
         longer = b"Status: RO\r\n" + message.text
@@ -265,7 +265,7 @@ def test_a_message_that_has_only_changed_its_size_is_not_fetched_again(world: Wo
         message.size = len(longer)
     assert world.poll(keep=True) is ExitCode.NOMAIL
     assert len(world.got) == 5
-    # From now on that is its size.
+    # The new size is recorded.
     assert world.poll(keep=True) is ExitCode.NOMAIL
     assert not any("Top" in type(command).__name__ for command in world.asked)
 
@@ -312,7 +312,7 @@ def test_a_session_that_breaks_at_a_pending_action_delays_no_mail_and_the_action
         world.poll()
     assert sorted(world.got) == sorted({*world.got})
     assert len(world.got) == 35
-    # In the end it is alone, and asked for ever more rarely.
+    # At last it is requested alone, and less and less often.
     assert [world.ids[m.uid] for m in world.box.messages] == [b"u3"]
     assert world.poll() is ExitCode.NOMAIL
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What a message becomes on its way: recipients, warnings, and what keeps it from going."""
+"""From a message to a parcel: recipients, warnings, and reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OFFER = Offer("1.R0", False)
 
 
 def answered(flow: Coroutine[Any, Any, Any]) -> Any:
-    """Run a flow that asks for nothing but work."""
+    """Run a flow whose only requests are calls."""
     news: Any = None
     fault: Exception | None = None
     while True:

@@ -58,7 +58,7 @@ def text(number: int, size: int = 40) -> bytes:
 
 @dataclass
 class World:
-    """What stands on both sides of a poll and outlives it."""
+    """The server, the listener and the ledger, which outlive a poll."""
 
     folder: Path
     maildrop: Maildrop
@@ -108,7 +108,7 @@ class World:
 
 
 class ServiceWithUids(Pop3Service):
-    """A server that calls messages what the test says, by their UIDs in the mailbox."""
+    """A server whose unique ids are set by the test, by the UIDs in the mailbox."""
 
     def __init__(self, world: World, channel: Channel[Any]) -> None:
         super().__init__(channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP)
@@ -335,7 +335,7 @@ def test_retrievals_are_pipelined_if_the_server_supports_it(tmp_path: Path) -> N
 
 
 def listened(world: World, *more: tuple[bytes, bytes]) -> list[type]:
-    """Return which commands the server heard, from a service that notes them.
+    """Return the commands that the server received, from a service that records them.
 
     ``more`` is announced too.
     """
@@ -462,7 +462,7 @@ def test_without_unique_ids_a_new_message_is_never_mistaken_for_a_read_one(
 ) -> None:
     world = make(tmp_path, misbehaviour=Misbehaviour(without=(b"UIDL",), hang_up=(Quit,)))
     run(world)
-    # The mailbox is another one tomorrow, though numbers and sizes are the same.
+    # The next day the mailbox has other messages with the same numbers and sizes.
     world.mailbox.remove({1, 2, 3})
     for number in (4, 5, 6):
         world.mailbox.append(text(number))
@@ -484,7 +484,7 @@ def test_messages_with_the_same_id_are_not_mistaken_for_each_other(tmp_path: Pat
     world = make(tmp_path, uids=[b"same", b"same", b"same"])
     world.misbehaviour.hang_up = (Quit,)
     run(world)
-    # The server did remove the first one; nobody heard.
+    # The server did remove the first one, but its reply was lost.
     world.mailbox.remove({1})
     world.misbehaviour.hang_up = ()
     assert run(world) is ExitCode.SUCCESS
@@ -629,7 +629,7 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, step: int, pipelined: 
 def test_the_answer_to_an_earlier_command_is_not_taken_for_that_to_quit(
     tmp_path: Path,
 ) -> None:
-    """The sink fails while the answer to RETR has come and has not been looked at."""
+    """The sink fails while the reply to RETR has arrived but has not been read."""
     world = make(tmp_path, count=2)
     world.misbehaviour.hang_up = (Quit,)
     run(world, fetchlimit=1)

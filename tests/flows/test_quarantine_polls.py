@@ -1,4 +1,4 @@
-"""Mail that no sink takes is counted, comes last, is set aside; what is behind it goes on."""
+"""Mail that no sink accepts is counted, comes last, and is set aside; other mail is delivered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NO, LATER = Reply(550, (b"5.6.0 not this one",)), Reply(451, (b"4.7.1 greylisted
 
 @dataclass
 class World:
-    """A mailbox, a listener that answers MAIL by its sender, and a clock of days."""
+    """A mailbox, a listener whose reply to MAIL depends on the sender, and a clock for days."""
 
     folder: Path
     senders: Sequence[bytes]

@@ -1,4 +1,4 @@
-"""``warnings``: by mail the user learns, now and then, what is too large to be fetched."""
+"""The option ``warnings``: notices by mail about oversized messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RULES = HeaderRules("imap", "joe", None)
 
 
 class Daemon:
-    """Polls one account in one life; what it knows, it knows for that long."""
+    """Polls one account in one process, whose reminders last as long."""
 
     def __init__(self, folder: Path, *texts: bytes, postmaster: str = "boss") -> None:
         self.inbox = Mailbox(texts)
@@ -49,7 +49,7 @@ class Daemon:
         self._postmaster = postmaster
 
     def live(self, *pauses: float, **options: Any) -> ExitCode:
-        """Poll, and again behind each pause; return how the last poll ended."""
+        """Poll, and again after each pause; return how the last poll ended."""
         simulation = Simulation()
         boxes = Mailboxes({b"INBOX": self.inbox})
         simulation.listen(IMAP, ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"}))

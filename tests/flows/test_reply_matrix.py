@@ -48,7 +48,7 @@ def message(header: bytes = b"", sender: bytes = SENDER) -> bytes:
 
 @dataclass
 class World:
-    """A mailbox, a listener that refuses as a test says, and what a poll did between them."""
+    """A mailbox, a listener with refusals set by the test, and the events of a poll."""
 
     folder: Path
     texts: Sequence[bytes]
@@ -118,7 +118,7 @@ class World:
         return [one.recipients for one in self.sink.messages if one.sender]
 
     def refuse(self, step: type, reply: Reply) -> None:
-        """Reply so to this step of every message that is no bounce."""
+        """Send this reply at this step of every message that is not a bounce."""
         sender = b""
 
         def policy(heard: Heard) -> Reply | None:
@@ -145,7 +145,7 @@ FATES = {
     554: (TO_SENDER, TO_BOSS, GONE, TO_SENDER),
     571: (TO_SENDER, TO_BOSS, GONE, TO_SENDER),
 }
-"""What becomes of a message under ``no softbounce``, and who is told."""
+"""What happens to a message with ``no softbounce``, and who gets the bounce."""
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
@@ -276,7 +276,7 @@ def test_for_one_refused_recipient_of_several_the_sender_gets_a_bounce(
 
 
 def only_people_here(heard: Heard) -> Reply | None:
-    """Refuse whoever is not one of ours, as an LMTP listener does."""
+    """Refuse recipients that are not local, as an LMTP listener does."""
     ours = {b"joe@here", b"tom@here", b"boss@here"}
     stranger = isinstance(heard, Rcpt) and heard.recipient not in ours
     return Reply(550, (b"5.1.1 no such user",)) if stranger else None

@@ -1,4 +1,4 @@
-"""The life of a row in the ledger."""
+"""The states of a row in the ledger."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_inputs_that_are_not_in_the_table_are_refused(state: str, upon: object) 
 
 
 def test_nothing_leads_to_a_deletion_but_acceptance_and_the_user() -> None:
-    """What is accepted is what a server may be asked to delete."""
+    """Only accepted messages may be deleted from the server."""
     leading = {
         name
         for name, row in TABLE.items()

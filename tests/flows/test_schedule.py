@@ -1,4 +1,4 @@
-"""When accounts are polled: weeks of it in no time."""
+"""When accounts are polled, over weeks of virtual time."""
 
 from __future__ import annotations
 

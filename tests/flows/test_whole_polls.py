@@ -50,7 +50,7 @@ USERS = {b"joe": b"sesame"}
 
 @dataclass
 class World:
-    """What stands on both sides of a poll and outlives it."""
+    """The server, the listener and the ledger, which outlive a poll."""
 
     folder: Path
     mailboxes: Mailboxes
@@ -251,7 +251,7 @@ def test_the_next_regular_poll_fetches_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_thousand_messages_cost_one_round_trip_each_at_the_sink(tmp_path: Path) -> None:
-    """In virtual time, 50 ms round trips on both sides: a turn a message and little more."""
+    """In virtual time with round trips of 50 ms on both sides: little more than one per message."""
     texts = [message(number, b"x" * 60 + b"\r\n") * 1 for number in range(1000)]
     texts = [text + b"y" * (4096 - len(text) - 2) + b"\r\n" for text in texts]
     world = World(tmp_path, Mailboxes({b"INBOX": Mailbox(texts)}))
@@ -355,7 +355,7 @@ def test_without_uidplus_flagged_messages_are_expunged_in_the_next_poll(
 
 
 def test_without_uidplus_messages_deleted_unread_count_as_ours(tmp_path: Path) -> None:
-    """Else it would stay, flagged, and keep all that follows from being expunged."""
+    """Otherwise it would stay flagged, and prevent all later messages from being expunged."""
     world = small_world(tmp_path)
     world.capabilities = frozenset({b"IMAP4REV1"})
     world.inbox.append(message(4, b"x" * 5000 + b"\r\n"))

@@ -1,4 +1,4 @@
-"""What the ledger calls things: what they are, not how they are written."""
+"""The canonical names in the ledger do not depend on the spelling."""
 
 from __future__ import annotations
 

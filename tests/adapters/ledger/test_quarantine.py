@@ -1,4 +1,4 @@
-"""What is set aside can be looked at, sent for again, and given up."""
+"""Messages in quarantine can be listed, retried and dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ledgers of older versions: all that they know is known afterwards, whatever happens meanwhile."""
+"""Ledgers of older versions: all records are kept, even if the upgrade is interrupted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MISSING = {
 
 
 def write_paged(path: Path, version: int) -> None:
-    """Write a ledger as that version did: one account under several names, and several sinks."""
+    """Write a ledger of that version: one account under several names, and several sinks."""
     db = sqlite3.connect(path)
     db.executescript(PAGED)
     pages = [

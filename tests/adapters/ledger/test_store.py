@@ -1,4 +1,4 @@
-"""The ledger: what it remembers, for whom, and what it does with a file it cannot use."""
+"""The ledger: its records, the accounts they belong to, and unusable files."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_only_the_user_can_read_the_file(path: str) -> None:
 
 
 def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> None:
-    """Look at the system calls: a sync of the log comes with make_durable, not before."""
+    """Check the system calls: the log is synced by make_durable, not before."""
     code = (
         "import os, sys\n"
         "from mailhaul.adapters.ledger.store import SqliteLedger\n"
@@ -238,7 +238,7 @@ LATER = Outcome(Verdict.POSTPONED, "451 later")
 
 
 class Clock:
-    """Time as a test wants it."""
+    """A clock set by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -277,7 +277,7 @@ def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
 def test_an_unreadable_message_keeps_the_name_of_its_offer(
     tmp_path: Path,
 ) -> None:
-    """A sink may have accepted it without being able to say so."""
+    """A sink may have accepted it before a kill."""
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     offer = page.offer(1, 100)
     assert page.unreadable(1, 100, "not now").tries == 1

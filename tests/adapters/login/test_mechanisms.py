@@ -1,4 +1,4 @@
-"""Which ways to log in are tried, and in which order."""
+"""Which login methods are tried, and in which order."""
 
 from __future__ import annotations
 

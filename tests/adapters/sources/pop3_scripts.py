@@ -40,7 +40,7 @@ def stuffed(text: bytes) -> bytes:
 
 
 class HangUp(Exception):
-    """The server closes the connection; what it said before arrives."""
+    """The server closes the connection; the data sent before arrives."""
 
 
 Answer = Callable[["Server", bytes], bytes | None]
@@ -49,7 +49,7 @@ Answer = Callable[["Server", bytes], bytes | None]
 
 @dataclass
 class Server:
-    """A maildrop and the answers that are odd. ``heard`` are all lines, of all sessions."""
+    """A maildrop with scripted replies. ``heard`` are the received lines of all sessions."""
 
     messages: list[bytes]
     odd: Mapping[bytes, Answer] = field(default_factory=dict[bytes, Answer])
@@ -140,7 +140,7 @@ def lines(*of: bytes) -> bytes:
 
 @dataclass
 class World:
-    """A server, a listener, and what outlives a poll between them."""
+    """A server, a listener, and a ledger that outlives the polls."""
 
     folder: Path
     server: Server

@@ -34,7 +34,7 @@ Answer = bytes | Callable[["Script", bytes], bytes]
 
 
 class Script:
-    """An IMAP server that answers as it should but for some commands.
+    """An IMAP server with correct replies, except to some commands.
 
     ``answers`` are found by the command's verb, ``UID FETCH`` and the like, or by verb and the
     start of its arguments; TAG in them stands for the tag. A list is worked through, its last
@@ -176,7 +176,7 @@ class World:
 
     @property
     def delivered(self) -> list[bytes]:
-        """The texts that arrived, without the fields that the way added."""
+        """The texts that arrived, without the header fields added by the delivery."""
         return [message.text[message.text.index(b"From:") :] for message in self.received.messages]
 
     @property

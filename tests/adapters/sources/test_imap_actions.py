@@ -1,4 +1,4 @@
-"""A server that refuses what it announced is asked in another way, and nobody else's mail goes."""
+"""A server that refuses an announced command gets another one; other messages are not deleted."""
 
 from __future__ import annotations
 

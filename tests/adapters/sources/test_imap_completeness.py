@@ -1,4 +1,4 @@
-"""What an IMAP server sends in place of a message is no message: it stays, is counted, and is said.
+"""An incomplete text from an IMAP server is not delivered; it is counted and reported.
 
 Sizes that are merely wrong are believed in nothing: many servers tell such.
 """
@@ -23,7 +23,7 @@ STRUCTURE = b'("text" "plain" NIL NIL NIL "7bit" %d 20)'
 
 
 def world_with(tmp_path: Path, **answers: bytes) -> World:
-    """A world whose server answers the usual request, and the two of the second way, like this."""
+    """A world whose server gives these replies to the first request and to the two retries."""
     script = Script()
     places = {"usual": "BODY.PEEK[]", "header": "BODY.PEEK[HEADER]", "text": "BODY.PEEK[TEXT]"}
 
@@ -171,7 +171,7 @@ def test_a_message_may_consist_of_a_header_only(tmp_path: Path, size: int | None
 
 
 def sizeless(script: Script, arguments: bytes) -> bytes:
-    """A server that tells no sizes, and whose message is empty."""
+    """A server without sizes, whose message is empty."""
     sections = [name for name in (b"", b"HEADER", b"TEXT") if b"[%b]" % name in arguments]
     texts = b"".join(b" BODY[%b] {0}\r\n" % section for section in sections)
     return b"* 1 FETCH (UID 1%b)\r\nTAG OK done\r\n" % texts

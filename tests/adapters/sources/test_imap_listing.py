@@ -1,4 +1,4 @@
-"""What is in a mailbox is found out though a server refuses to search, and in little memory."""
+"""A mailbox is listed even if the server refuses SEARCH, and with little memory."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_blanks_and_empty_lines_do_not_hide_mail(world: World) -> None:
 
 
 def run(flow: Coroutine[Any, Any, Any], source: ImapSource, script: Script) -> Any:
-    """Drive a flow of a source that speaks to a script, without any runtime."""
+    """Run a flow of a source with a scripted server, without any runtime."""
     machine = source.channel.machine
     try:
         while True:
@@ -134,7 +134,7 @@ def test_all_messages_can_be_listed_with_their_seen_flag(world: World) -> None:
 
 
 class Big(Script):
-    """A mailbox of so many messages, one by one."""
+    """A mailbox with this many messages."""
 
     def __init__(self, count: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Servers that do not understand one way to log in are asked in another.
+"""If a server does not support one login method, another one is tried.
 
 Names and passwords go as the octets that they are.
 """

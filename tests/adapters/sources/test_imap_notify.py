@@ -1,4 +1,4 @@
-"""One connection for many mailboxes, on a clock that jumps: our own server, and a script."""
+"""One connection for many mailboxes, in virtual time: with our own server, and scripted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ News = tuple[float, tuple[str, ...]]
 
 
 class World:
-    """A server, a source that watches folders there, and what was told of when."""
+    """A server, a source that watches its folders, and the reports with their times."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class World:
         self.simulation._at(when, lambda: (action(), None)[1])
 
     async def look(self, folders: Sequence[str]) -> None:
-        """Do what a poll does with mailboxes where nothing is new."""
+        """Do the steps of a poll that finds no new mail."""
         await self.source.open()
         for folder in folders:
             await self.source.select(folder, read_only=True)
@@ -67,7 +67,7 @@ class World:
         await self.source.close()
 
     def watch(self, times: int = 1) -> list[News]:
-        """Look and wait until news came so many times; return when, and where."""
+        """Poll and wait until new mail was reported so many times; return when and where."""
 
         async def story() -> None:
             folders: Sequence[str] = self.folders
@@ -83,7 +83,7 @@ class World:
         return self.told
 
     def look_and_wait(self, seconds: float) -> Sequence[str]:
-        """Look into all folders, and wait for news once."""
+        """Poll all folders, and wait for new mail once."""
 
         async def story() -> Sequence[str]:
             await self.look(self.folders)
@@ -267,7 +267,7 @@ ANSWERS = {
 
 
 def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> World:
-    """A server that answers each command by a script, OK where there is none; b"" is silence.
+    """A server with scripted replies, OK where there is none; b"" is no reply.
 
     Behind AGAIN is what it answers the next time.
     """

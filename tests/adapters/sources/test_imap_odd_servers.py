@@ -1,4 +1,4 @@
-"""Servers that want to know who we are, lend mailboxes for reading only, or talk to the user."""
+"""Servers that require ID, have read-only mailboxes, or send texts for the user."""
 
 from __future__ import annotations
 

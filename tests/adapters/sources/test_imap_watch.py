@@ -1,4 +1,4 @@
-"""A connection that waits for news, on a clock that jumps: against our own server, and a script."""
+"""A connection that waits for new mail, in virtual time: with our own server, and scripted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMEOUT = 20.0
 
 
 class World:
-    """A server, a source that waits, and when it told of news."""
+    """A server, a source that waits, and the times of its reports."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class World:
         self.simulation._at(when, lambda: (action(), None)[1])
 
     async def look(self) -> None:
-        """Do what a poll does with a mailbox where nothing is new."""
+        """Do the steps of a poll that finds no new mail."""
         await self.source.open()
         await self.source.select("INBOX", read_only=True)
         await self.source.new(everything=False)
         await self.source.close()
 
     def watch(self, times: int = 1) -> list[float]:
-        """Look and wait until news came so many times; return when."""
+        """Poll and wait until new mail was reported so many times; return when."""
 
         async def story() -> None:
             while len(self.told) < times:
@@ -78,7 +78,7 @@ def world(inbox: Mailbox, capabilities: frozenset[bytes] = ABLE) -> World:
 
 
 def scripted(answers: dict[str, bytes]) -> World:
-    """A server that answers each command by a script, OK where there is none; b"" is silence."""
+    """A server with scripted replies, OK where there is none; b"" is no reply."""
 
     async def serve(channel: Channel[Raw]) -> None:
         raw = channel.machine

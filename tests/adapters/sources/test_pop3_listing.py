@@ -1,4 +1,4 @@
-"""What LIST and UIDL said, brought together and held in little room."""
+"""The results of LIST and UIDL, merged and stored with little memory."""
 
 from __future__ import annotations
 

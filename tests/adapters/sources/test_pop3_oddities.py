@@ -1,4 +1,4 @@
-"""What POP3 servers do that no RFC allows, and what a poll makes of it."""
+"""POP3 servers that violate the RFCs, and how a poll handles them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_empty_line_before_a_reply_is_ignored(
 def test_an_empty_line_in_place_of_a_reply_loses_nothing(
     tmp_path: Path, capabilities: Sequence[bytes], verb: bytes
 ) -> None:
-    """The replies that follow answer other commands than they seem to."""
+    """The following replies belong to other commands than they seem to."""
     served: list[bytes] = []
 
     def once(server: Server, rest: bytes) -> bytes | None:
@@ -101,7 +101,7 @@ WITHOUT_TOP = (b"USER", b"UIDL", b"EXPIRE 0")
 
 
 def refusing(world: World, *numbers: int) -> None:
-    """Let the listener refuse these messages, by their place."""
+    """Let the listener refuse the messages at these positions."""
     seen: list[int] = []
 
     def policy(heard: Any) -> Reply | Gone | None:

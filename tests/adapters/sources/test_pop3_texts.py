@@ -1,4 +1,4 @@
-"""What a POP3 server sends counts as the message only if it can be what LIST announced."""
+"""A text from a POP3 server is accepted only if it agrees with the size in LIST."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def measured(*pieces: bytes) -> Measure:
         (letter(1).replace(b"\r\n", b"\n"), len(letter(1)), False),
         (b"\r\n\r\n\r\n".replace(b"\r\n", b"\n"), 6, False),
         (b"\r\ntext\r\n", 14, False),
-        # Much less, nothing, a header alone.
+        # Much less, nothing, only a header.
         (letter(1, LONG), 2 * len(letter(1, LONG)) + 1, True),
         (b"", 1, True),
         (letter(1, b""), len(letter(1)) + 100, True),

@@ -1,4 +1,4 @@
-"""The form of a transcript: lines that can be taken apart again, and texts found in any cut."""
+"""The format of a transcript: lines that can be parsed again, and texts found in any split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listeners that mean harm: floods, answers too few and too many, promises that are none.
+"""Hostile listeners: floods, too few and too many replies, false promises.
 
 Nothing counts as accepted but a clear 2xx to the final dot; the message stays, and the poll ends.
 """
@@ -39,7 +39,7 @@ def bounded() -> Iterator[None]:
 
 
 def listener(**answers: bytes) -> Script:
-    """A listener that takes everything, but for some answers. ``dot`` answers the final dot."""
+    """A listener that accepts everything except for some replies. ``dot`` answers the final dot."""
     known = {
         "banner": b"220 sink\r\n",
         "ehlo": b"250 sink\r\n",
@@ -144,7 +144,7 @@ def test_lmtp_counts_the_expected_replies(world: World, dot: bytes, accepted: bo
 
 
 def test_a_listener_that_stops_reading_is_disconnected(world: World) -> None:
-    """Its window stays shut inside the text: the deadline is on writing too."""
+    """The receive window stays closed during the text: the timeout applies to writing too."""
 
     async def deaf(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"220 x\r\n")

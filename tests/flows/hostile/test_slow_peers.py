@@ -1,4 +1,4 @@
-"""Peers that are slow on purpose: a byte a minute is no silence, and must end all the same."""
+"""Peers that are slow on purpose: one byte a minute never reaches the timeout, but must end."""
 
 from __future__ import annotations
 
@@ -116,12 +116,12 @@ def test_a_listener_that_sends_too_slowly_is_disconnected_and_the_message_stays(
         code = failure.code
 
     assert code is ExitCode.SMTP
-    # A listener without manners is visited twice: the second time with HELO.
+    # After a failed EHLO a second connection is made, with HELO.
     assert world.simulation.now < 2 * (MAX_TIMEOUTS + 1) * SINK_TIMEOUT + 600
 
 
 def serve_message_at(octets: int, every: float) -> Script:
-    """An IMAP server with one message, whose text comes in portions."""
+    """An IMAP server with one message, whose text arrives in portions."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"* OK [CAPABILITY IMAP4rev1 UIDPLUS] x\r\n")
@@ -145,7 +145,7 @@ def test_a_message_on_a_slow_line_is_not_cut(world: World) -> None:
 
     assert world.poll() is ExitCode.SUCCESS
     assert [e.outcome.accepted for e in world.events if isinstance(e, Handled)] == [True]
-    # Longer than any one reply may take: its own octets paid for it.
+    # Longer than one reply may take; its own octets offset the time.
     assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
@@ -176,7 +176,7 @@ def test_a_listener_that_reads_slowly_is_waited_for(world: World) -> None:
 
 
 def test_responses_during_idle_do_not_count_as_a_slow_reply(world: World) -> None:
-    """Dovecot says that it is still there every two minutes, for as long as IDLE lasts."""
+    """Dovecot sends "Still here" every two minutes during IDLE."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"* OK [CAPABILITY IMAP4rev1 IDLE] x\r\n")
