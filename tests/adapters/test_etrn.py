@@ -121,7 +121,7 @@ INSIDE = ["Ehlo", "StartTls", "Ehlo", "Etrn", "Quit"]
     [
         (TlsMode.REQUIRED, True, INSIDE),
         (TlsMode.OFFERED, False, INSIDE),
-        # A default is not the user's word: fetchmail asks in the clear, and no secret is told.
+        # By default TLS is not required: fetchmail does not use it, and no secret is sent.
         (TlsMode.REQUIRED, False, CLEAR),
         (TlsMode.NEVER, False, CLEAR),
     ],

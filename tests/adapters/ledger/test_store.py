@@ -208,7 +208,7 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     first = page.offer(1, 100)
     assert not first.again
-    # A new run asks again, and is told what the message was called.
+    # A new run offers the message again, and gets the same name.
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     assert page.offer(1, 100) == Offer(first.name, True)
     # Another size is another message; and what had its verdict begins anew.
@@ -226,7 +226,7 @@ def test_served_recipients_are_known_at_the_next_offer_of_the_message(tmp_path: 
     page.offer(1, 100)
     page.reject(1, 100, Outcome(later, "", (("joe@x y", accepted), ("ann", later))))
     assert page.offer(1, 100).served == {b"joe@x y"}
-    # A kill between this offer and its verdict forgets nobody.
+    # A kill between this offer and its verdict keeps the served recipients.
     assert page.offer(1, 100).served == {b"joe@x y"}
     page.reject(1, 100, Outcome(later, "", (("ann", accepted), ("tom\udcff", later))))
     assert page.offer(1, 100).served == {b"joe@x y", b"ann"}
@@ -255,7 +255,7 @@ def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
     clock.now += 60
     page.offer(1, 100)
     assert page.reject(1, 100, NO) == Failures(2, 60)
-    # What is put off says nothing about the message, and another size is another message.
+    # A postponed message is not counted, and another size means another message.
     assert page.reject(1, 100, LATER) == Failures(2, 60)
     assert page.reject(1, 101, NO) == Failures(1, 0)
 
@@ -293,7 +293,7 @@ def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
     page.accept(b"a", 10, Action.MARK, TAKEN, b"fields")
     page.mark_seen([Listed(b"a"), Listed(b"b"), Listed(b"c", 30)])
     assert page.pending() == []
-    # A size of 0 is one that nobody has told.
+    # A size of 0 is unknown.
     listed = [Listed(b"a", 11), Listed(b"b", 20), Listed(b"c"), Listed(b"d", 40)]
     assert page.compare(listed) == Compared(
         (Listed(b"d", 40),), (Seen(Listed(b"a", 11), 10, b"fields"),), 3

@@ -162,7 +162,7 @@ def test_a_big_mailbox_is_listed_in_few_octets_for_each_message() -> None:
     assert len(listed) == count
     assert listed[count - 1] == Listed(count, 9, count)
     assert held < 40 * count
-    # What the scripted server makes, and what is on its way, counts here too.
+    # The memory of the scripted server, and of data in flight, is included.
     assert peak < 200 * count
 
 

@@ -341,7 +341,7 @@ def test_after_notificationoverflow_any_folder_may_have_new_mail() -> None:
         b"TAG BAD what?\r\n",
         b"TAG NO [NOTIFICATIONOVERFLOW] too many\r\n",
         b"* OK [NOTIFICATIONOVERFLOW] too many\r\n" + STATUSES + b"TAG OK done\r\n",
-        # It watches one, and says nothing of the other, which it may not be allowed to.
+        # It watches one folder, and sends nothing about the other, which may be forbidden.
         b"* STATUS INBOX (UIDNEXT 5)\r\nTAG OK done\r\n",
     ],
 )
@@ -371,7 +371,7 @@ def test_a_server_that_ends_idle_itself_is_not_asked_endlessly() -> None:
 
 
 def test_a_server_that_expects_utf8_names_gets_them() -> None:
-    # Dovecot 2.3: what is asked for in modified UTF-7 is not found.
+    # Dovecot 2.3 does not find mailboxes named in modified UTF-7.
     inbox, other = b"* STATUS INBOX (UIDNEXT 5)\r\n", b"* STATUS A&B (UIDNEXT %d)\r\n"
     done = b"TAG OK done\r\n"
     there = scripted(
