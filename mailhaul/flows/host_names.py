@@ -33,3 +33,11 @@ def ascii_host(host: str) -> str:
             raise BadHostName("it is not UTF-8") from None
         why = str(fault)
         raise BadHostName(f"IDNA 2008 does not allow it: {why[:1].lower()}{why[1:]}") from None
+
+
+def name_in_mail(host: str) -> str:
+    """Return a server's name for a header: ASCII, or unchanged if only a plugin can use it."""
+    try:
+        return ascii_host(host)
+    except BadHostName:
+        return host

@@ -98,6 +98,8 @@ class Page(Protocol):
     uidvalidity: int
     is_new: bool
     """Whether no listing of this mailbox was ever compared for this account."""
+    was_put_off: bool
+    """Whether an earlier poll could not compare it with mailboxes of other account names."""
 
     # Seen messages
 
@@ -119,6 +121,10 @@ class Page(Protocol):
 
     def mark_compared(self) -> None:
         """Record that a listing of this mailbox was compared for the first time."""
+        ...
+
+    def put_off(self) -> None:
+        """Record that this mailbox could not be compared with those of other account names."""
         ...
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:

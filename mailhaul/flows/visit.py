@@ -85,7 +85,6 @@ class Visit:
         self._stopping = stopping
         self._is_last = is_last
         self._by_ledger = False
-        self._in_doubt = False
         self.page: Page | None = None
 
     async def run(self) -> bool:
@@ -101,8 +100,10 @@ class Visit:
         total = source.total
         everything = account.fetchall or self._by_ledger
         listed = await source.new(everything=everything, with_flags=self._by_ledger)
-        if page.is_new and not account.check_only:
-            page = self.page = await self._known_before(page, listed)
+        known = await self._known_before(page, listed)
+        if known is None:
+            return False
+        page = self.page = known
         undelivered = await self._undelivered(page, listed)
         pending = await LedgerCall(page.pending)
         tried = self._progress.tried.setdefault(self.mailbox, set())
@@ -116,7 +117,7 @@ class Visit:
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
             return False
-        if page.is_new and not self._in_doubt:
+        if page.is_new:
             await LedgerCall(page.mark_compared)
         await self._skip(page, choice)
         fetch = self._for_this_session(choice.fetch)
@@ -247,16 +248,16 @@ class Visit:
             await LedgerCall(lambda: page.forget([one.uid for one in new]))
         return new
 
-    async def _known_before(self, page: Page, listed: Sequence[Listed]) -> Page:
+    async def _known_before(self, page: Page, listed: Sequence[Listed]) -> Page | None:
         """Take over the records of this account under an earlier name, if there are any.
 
         Return the page to use. Records are taken over if most messages are in both mailboxes, all
-        with the same sizes, and some with the same headers. Doubtful cases are reported. If the
-        server does not send the headers now, the next poll compares again, unless this poll reads
-        whole messages.
+        with the same sizes, and some with the same headers. If the server does not send the
+        headers, return None once: the next poll compares again, and only then fetches the messages.
+        Doubtful cases are reported.
         """
         account = self._account
-        if not account.same_user:
+        if not (page.is_new and account.same_user) or account.check_only:
             return page
         key = self._key
         relatives = await LedgerCall(
@@ -267,7 +268,14 @@ class Visit:
             if common and 2 * common >= min(relative.expected, len(listed)):
                 if likeness is Match.SAME:
                     return await self._take_over(page, relative)
-                self._in_doubt |= likeness is Match.UNKNOWN
+                if likeness is Match.UNKNOWN and not page.was_put_off:
+                    await LedgerCall(page.put_off)
+                    text = (
+                        f"{self._source.channel.peer}: the server gives no header to tell whether "
+                        f"this mailbox is that of {relative.account!r}; the next poll tries again"
+                    )
+                    self._report(Remark(text, error=True))
+                    return None
             if common:
                 text = (
                     f"{self._source.channel.peer}: mail of this account is fetched, although "
@@ -355,10 +363,7 @@ class Visit:
             last=last,
             by_ledger=self._by_ledger,
         )
-        read = self._progress.tally.read
         await ferry.run(messages, self._source.total)
-        if page.is_new and self._progress.tally.read > read:
-            await LedgerCall(page.mark_compared)
 
     # Deleting
 

@@ -14,7 +14,7 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.passwords import password_from
 from mailhaul.adapters.config.rcfile import RcFileRefused, read_rcfile
 from mailhaul.adapters.files import read_file, refuse_special_files
-from mailhaul.apps.polls.plan import refuse_odd_certificates
+from mailhaul.adapters.login.reach import refuse_odd_certificates
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 

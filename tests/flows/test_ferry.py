@@ -209,8 +209,11 @@ class Rows:
 
     uidvalidity = 1
     is_new = False
+    was_put_off = False
 
     def mark_compared(self) -> None: ...
+
+    def put_off(self) -> None: ...
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
         return Compared(tuple(listed), (), 0)

@@ -10,8 +10,8 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.login_notice import login_notice
-from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.requests import Tcp
 from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply

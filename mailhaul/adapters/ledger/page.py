@@ -24,6 +24,8 @@ MAX_SIZE = 2**63 - 1
 """The largest integer in SQLite. A larger size is stored as this value."""
 MAX_REASON = 500
 """Characters of a reason that are stored."""
+COMPARED, PUT_OFF = 1, -1
+"""Values of mailbox.compared, which is 0 at first."""
 UIDS_PER_STATEMENT = 500
 """The maximum number of UIDs in one SQL statement."""
 NOT_READ_AGAIN = {accepted.name, quarantined.name}
@@ -47,6 +49,7 @@ class SqlitePage:
         same_kind: Sequence[int],
         *,
         is_new: bool,
+        was_put_off: bool,
     ) -> None:
         self._ledger = ledger
         self._mailbox = mailbox
@@ -54,6 +57,7 @@ class SqlitePage:
         self._sink = sink
         self._same_kind = same_kind
         self.is_new = is_new
+        self.was_put_off = was_put_off
         self.make_durable = ledger.make_durable
 
     # Seen messages
@@ -128,9 +132,17 @@ class SqlitePage:
 
     def mark_compared(self) -> None:
         """Record that a listing of this mailbox was compared for the first time."""
-        query = "UPDATE mailbox SET compared = 1 WHERE id = ?"
-        self._ledger.write(lambda db: db.execute(query, (self._mailbox,)))
+        self._set_compared(COMPARED)
         self.is_new = False
+
+    def put_off(self) -> None:
+        """Record that this mailbox could not be compared with those of other account names."""
+        self._set_compared(PUT_OFF)
+        self.was_put_off = True
+
+    def _set_compared(self, value: int) -> None:
+        query = "UPDATE mailbox SET compared = ? WHERE id = ?"
+        self._ledger.write(lambda db: db.execute(query, (value, self._mailbox)))
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
         """Forget the messages that are not in this complete listing, which is passed in parts."""

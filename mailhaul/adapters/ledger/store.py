@@ -21,7 +21,7 @@ from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
 from .names import as_text, stored
-from .page import SqlitePage, in_parts, is_same_size, marks
+from .page import COMPARED, PUT_OFF, SqlitePage, in_parts, is_same_size, marks
 from .schema import VERSION, TooNew, find_or_make, prepare
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class SqliteLedger:
 
         def open_page(db: sqlite3.Connection) -> SqlitePage:
             generations = db.execute(
-                "SELECT max(compared), max(uidvalidity = ?) FROM mailbox"
+                "SELECT iif(max(compared) = 1, 1, min(compared)), max(uidvalidity = ?) FROM mailbox"
                 " WHERE account = ? AND name = ?",
                 (uidvalidity, *key[:2]),
             ).fetchone()
@@ -73,8 +73,16 @@ class SqliteLedger:
                 forget_generations(db, key[:2])
             sink_id = find_or_make(db, "sink", ("name",), (stored(sink),))
             same_kind = [row[0] for row in db.execute(SAME_KIND, (sink_id,))]
-            is_new = not generations[0]
-            return SqlitePage(self, mailbox_id, uidvalidity, sink_id, same_kind, is_new=is_new)
+            compared = generations[0] or 0
+            return SqlitePage(
+                self,
+                mailbox_id,
+                uidvalidity,
+                sink_id,
+                same_kind,
+                is_new=compared != COMPARED,
+                was_put_off=compared == PUT_OFF,
+            )
 
         return self.write(open_page)
 

@@ -35,12 +35,7 @@ from mailhaul.protocols.imap.events import (
     ReadyForText,
     SaidBye,
 )
-from mailhaul.protocols.sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Challenge,
-    Respond,
-)
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 from mailhaul.protocols.secret import Secret
 
 from .imap_clients import authenticated, events_of, feed, greeted, hear, selected, sent, with_utf8
