@@ -252,6 +252,6 @@ class Poll:
         if tally.accepted:
             return ExitCode.SUCCESS
         # fetchmail returns 0 or 1 here, which would hide that no mail is delivered.
-        if tally.unreadable:
+        if tally.unreadable or progress.put_off:
             return ExitCode.ERROR
         return ExitCode.SMTP if tally.read else ExitCode.NOMAIL

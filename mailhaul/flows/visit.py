@@ -47,6 +47,8 @@ class Progress:
         self.new = 0
         self.left = 0
         self.cut_off = 0
+        self.put_off = False
+        """Whether a mailbox was left for the next poll, because it could not be compared."""
         self.cut_off_code = ExitCode.SOCKET
         self.oversized: dict[str, Sequence[Listed]] = {}
         self.tried: dict[str, set[Uid]] = {}
@@ -270,6 +272,7 @@ class Visit:
                     return await self._take_over(page, relative)
                 if likeness is Match.UNKNOWN and not page.was_put_off:
                     await LedgerCall(page.put_off)
+                    self._progress.put_off = True
                     text = (
                         f"{self._source.channel.peer}: the server gives no header to tell whether "
                         f"this mailbox is that of {relative.account!r}; the next poll tries again"

@@ -202,7 +202,7 @@ def test_an_account_is_known_again_at_the_first_poll_that_can_compare(world: Wor
     world.before = hang_up_at(Quit)
     world.poll("pop3 joe@old")
     world.before = refuse_texts
-    assert world.poll("pop3 joe@new") is ExitCode.NOMAIL
+    assert world.poll("pop3 joe@new") is ExitCode.ERROR
     assert "the next poll tries again" in world.said[0]
     world.before = lambda service, command: None
     assert world.poll("pop3 joe@new") is ExitCode.NOMAIL
@@ -213,7 +213,7 @@ def test_an_account_is_known_again_at_the_first_poll_that_can_compare(world: Wor
 def test_a_server_without_headers_does_not_keep_a_new_name_from_its_mail(world: World) -> None:
     world.without = (b"TOP",)
     world.poll("pop3 joe@old", keep=True)
-    assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.ERROR
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
     assert len(world.got) == 10
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
