@@ -31,7 +31,7 @@ from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account
 from mailhaul.apps.polls.pool import PER_SERVER, PollPool
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.debts import REST
+from mailhaul.flows.debts import REST_SECONDS
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.schedule import JITTER, MAX_SECONDS
@@ -260,7 +260,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
             if hour >= 2:
                 days.check_that_nobody_is_forgotten(everybody, INTERVAL)
         # What a server failed to delete rests for an hour.
-        await trio.sleep(REST + INTERVAL * 1.2 + LONGEST_POLL)
+        await trio.sleep(REST_SECONDS + INTERVAL * 1.2 + LONGEST_POLL)
         # Passwords that were wrong for long are tried again once a day, or when somebody asks.
         scheduler.wake()
         await trio.sleep(LONGEST_POLL)

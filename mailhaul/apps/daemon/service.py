@@ -158,7 +158,7 @@ class Service:
         """Store these times in the ledger."""
         if successes:
             with suppress(LedgerFault):
-                self._ledger.went_well(successes)
+                self._ledger.record_success(successes)
                 self._written |= successes
 
     async def _note_status(self) -> None:

@@ -17,8 +17,8 @@ from ...flows.report import (
     Handled,
     LimitReached,
     Reading,
+    Remark,
     Returned,
-    Said,
     Skipped,
 )
 from ...flows.source import Uid, format_uid
@@ -347,7 +347,7 @@ class AccountLines:
                     f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
                     f"{self._account.truename} account {self._account.user}"
                 )
-            case Said(text, error):
+            case Remark(text, error):
                 (lines.complain if error else lines.detail)(text)
             case _:
                 assert_never(event)

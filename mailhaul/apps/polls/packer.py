@@ -61,7 +61,7 @@ def make_packer(
             force_cr=settings.forcecr,
             mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
-            told=source.envelope_recipient,
+            server_recipient=source.envelope_recipient,
             multidrop=multidrop,
             postmaster=context.globals.postmaster,
             bounce_context=lambda: bounce_context(context.hostname),

@@ -156,9 +156,9 @@ async def poll_once(
     poll = make_poll(settings, context, account_lines(settings, account, lines), source)
     if not (settings.preconnect or settings.postconnect):
         return await poll.run()
-    from ...adapters.connect_commands import surrounded
+    from ...adapters.connect_commands import run_with_commands
 
-    return await surrounded(poll.run, settings.preconnect, settings.postconnect)
+    return await run_with_commands(poll.run, settings.preconnect, settings.postconnect)
 
 
 async def poll_auto(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
