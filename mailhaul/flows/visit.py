@@ -426,7 +426,7 @@ class Visit:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
         if choice.unnamed:
             text = f"{choice.unnamed} more message(s) are oversized, and left where they are"
-            self._report(Said(text, error=False))
+            self._report(Remark(text, error=False))
         if flushed:
             await self._delete(page, choice.oversized)
 
