@@ -6,7 +6,7 @@ from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..protocols.message.encoded_words import CHARSETS, FIELD_LIMIT, decoded_text
+from ..protocols.message.encoded_words import CHARSETS, MAX_FIELD, decoded_text
 from .mailboxes import Message
 from .mime import Part, fields_of, section_of, split, unfolded
 
@@ -60,7 +60,7 @@ def folded(text: bytes) -> str:
 
 def readable(body: bytes) -> str:
     """Return a field's body as people read it."""
-    return folded(decoded_text(body) if b"=?" in body and len(body) <= FIELD_LIMIT else body)
+    return folded(decoded_text(body) if b"=?" in body and len(body) <= MAX_FIELD else body)
 
 
 def texts_in(part: Part) -> Iterator[bytes]:
