@@ -39,8 +39,8 @@ class MboxrdWriter:
         unknown, and b"" for the null sender.
         """
         # Blanks end the address, and a quoted local part may contain blanks.
-        who = b"-".join((sender or b"").split()) or b"MAILER-DAEMON"
-        first = b"From %b %b\n" % (who, asctime(seconds))
+        address = b"-".join((sender or b"").split()) or b"MAILER-DAEMON"
+        first = b"From %b %b\n" % (address, asctime(seconds))
         if sender is None or not (sender == b"" or is_path(sender)):
             return first
         if header.startswith((b" ", b"\t")):
