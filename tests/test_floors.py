@@ -34,7 +34,7 @@ ALSO = {
     "flows/row_states.py": {"automat"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
-    "runtimes/desk.py": {"trio"},
+    "runtimes/batch_worker.py": {"trio"},
     "apps/daemon": {"trio"},
 }
 """What they may take from elsewhere."""

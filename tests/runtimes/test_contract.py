@@ -389,7 +389,7 @@ def test_a_silent_child_is_given_up_with_what_it_wrote_on_its_error_output(run: 
 def test_a_child_that_ignores_everything_is_killed(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
 
     async def flow() -> int | None:
         channel = new_channel()
@@ -771,7 +771,7 @@ def test_a_cancelled_poll_leaves_nothing_open() -> None:
 
 
 def test_work_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_trio, "STUCK", 0.05)
+    monkeypatch.setattr(on_trio, "MAX_WAIT_FOR_CALL", 0.05)
     hanging = threading.Event()
 
     async def flow() -> None:

@@ -18,7 +18,7 @@ from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
-from ...runtimes.desk import Desk
+from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
 from ..cli.lines import Lines
 from ..cli.plan import Surroundings, listener_address
@@ -70,7 +70,7 @@ class Crew:
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._passwords = trio.CapacityLimiter(ASKING)
         self._alone = Alone()
-        self._desk = Desk()
+        self._batch_worker = BatchWorker()
         # A thread for each poll: those that hang take nothing from the others.
         self._threads = runtime.Threads(total)
 
@@ -143,7 +143,7 @@ class Crew:
     async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
         engine = Engine(trio.current_time, self.around.witness)
         gate = self._gate(settings)
-        return await runtime.run(flow, engine, gate, self._desk, self._threads)
+        return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 
     def _around_of(self, lines: Lines, hooks: PollHooks) -> Surroundings:
         """Return what a poll needs that begins now."""
