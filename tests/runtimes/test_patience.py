@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
 from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
 from mailhaul.protocols.machine import Outbox
+from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.dialling import Question
@@ -33,7 +35,13 @@ def run_on_trio(flow: Flow, engine: Engine | None = None) -> Any:
     return trio.run(on_trio.run, flow, engine)
 
 
-@pytest.fixture(params=[blocking.run, run_on_trio], ids=["blocking", "trio"])
+def run_on_asyncio(flow: Flow, engine: Engine | None = None) -> Any:
+    return asyncio.run(on_asyncio.run(flow, engine))
+
+
+@pytest.fixture(
+    params=[blocking.run, run_on_trio, run_on_asyncio], ids=["blocking", "trio", "asyncio"]
+)
 def run(request: pytest.FixtureRequest) -> Run:
     chosen: Run = request.param
     return chosen
