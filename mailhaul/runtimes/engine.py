@@ -209,7 +209,11 @@ class Engine:
     # Opening
 
     def _open(self, request: Open) -> Steps:
-        yield from self._connect(request.channel, request.address, request.timeout)
+        try:
+            yield from self._connect(request.channel, request.address, request.timeout)
+        except TimedOut:
+            # Some of the time went by before the part that timed out.
+            raise TimedOut(request.timeout) from None
         if self._witness:
             self._witness(request.channel)
 
