@@ -23,7 +23,7 @@ from mailhaul.protocols.machine import Outbox
 from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
-from mailhaul.runtimes.dialling import Question
+from mailhaul.runtimes.dialling import Lookup
 from mailhaul.runtimes.engine import Engine
 
 Flow = Coroutine[Request[Any], Any, Any]
@@ -116,7 +116,7 @@ def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     yield
     over.set()
-    while Question._asked:
+    while Lookup._running:
         time.sleep(0.001)
 
 
@@ -133,7 +133,7 @@ def test_a_look_up_that_does_not_end_is_left_behind(run: Run) -> None:
 def test_while_the_name_service_hangs_threads_do_not_pile_up(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialling, "MOST_ASKED", 3)
+    monkeypatch.setattr(dialling, "MAX_LOOKUPS", 3)
     started: list[tuple[Any, ...]] = []
     start = _thread.start_new_thread
 
