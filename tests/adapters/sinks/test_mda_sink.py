@@ -66,7 +66,7 @@ def test_a_command_that_is_ended_counts_against_the_message(
     monkeypatch: pytest.MonkeyPatch, hangs: str
 ) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.3)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.2)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.2)
     outcome = deliver(f"echo just a moment >&2; {hangs}; true")
     # It may have delivered before it hung, so it must not come for ever.
     assert outcome.verdict is Verdict.REFUSED
@@ -77,7 +77,7 @@ def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.0)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
     sink = MdaSink("sleep 300", 0.1, "/tmp")
 
     async def one() -> Verdict:
@@ -93,7 +93,7 @@ def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
 
 def test_a_command_that_will_not_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.3)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.2)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.2)
     outcome = deliver("trap '' TERM; while :; do sleep 1; done")
     assert "timeout after 1 seconds" in outcome.reason
 
