@@ -17,7 +17,7 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from ..flows.channel import RELIEVED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Endpoint, Program
 from ..flows.pace import Pace
 from ..flows.requests import (
     Address,
@@ -34,7 +34,6 @@ from ..flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from ..protocols.machine import Machine
 
 T = TypeVar("T")
 Flow = Coroutine[Request[Any], Any, Any]
@@ -112,7 +111,7 @@ class Simulation:
         self._run_program = run_program
         self._witness = witness
         self._listeners: dict[
-            Address, tuple[Callable[[], Machine], Callable[[Channel[Any]], Flow]]
+            Address, tuple[Callable[[], Endpoint], Callable[[Channel[Any]], Flow]]
         ] = {}
         self._ready: deque[tuple[Task, Any, BaseException | None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -126,7 +125,7 @@ class Simulation:
     def listen(
         self,
         address: Address,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Flow],
     ) -> None:
         """Let ``serve`` be the peer of whoever opens ``address``."""

@@ -42,7 +42,7 @@ from mailhaul.flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.simulated import Simulation

@@ -18,7 +18,7 @@ import trio.testing
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
 from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.dialling import Question

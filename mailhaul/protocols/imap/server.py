@@ -17,15 +17,13 @@ Some commands are conversations:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from automat import NoTransition
-
 from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from ..input import InputBuffer
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..machine import Trace
+from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
@@ -35,38 +33,19 @@ from ..sasl.exchange import (
     encode_base64,
 )
 from ..secret import Secret
+from . import server_states as states
 from .arguments import BadSyntax
 from .command_lines import read_append, read_command
 from .commands import (
     Append,
     AppendChunk,
     AppendEnd,
-    Capability,
-    CloseMailbox,
     Command,
     Compress,
-    Copy,
     Done,
-    Expunge,
-    Fetch,
     Heard,
-    Id,
     Idle,
-    Login,
-    Logout,
-    Move,
-    Noop,
-    Search,
-    Select,
     StartTls,
-    Store,
-    UidCopy,
-    UidExpunge,
-    UidFetch,
-    UidMove,
-    UidSearch,
-    UidStore,
-    Unselect,
 )
 from .events import (
     BodyChunk,
@@ -87,45 +66,31 @@ from .events import (
 )
 from .responses import CHUNK, split_literal
 from .server_lines import ResponseWriter, bracketed, text_opener
-from .server_states import Facts, new_dialogue
+from .server_states import Dialogue
 from .values import Part, Text
 
 if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
-HEARD: dict[type, str] = {
-    **dict.fromkeys((Capability, Noop, Id), "question_heard"),
-    StartTls: "start_tls_heard",
-    **dict.fromkeys((Login, Authenticate), "login_heard"),
-    Select: "select_heard",
-    Logout: "logout_heard",
-    **dict.fromkeys((Search, Fetch, Store, Copy, Move, Expunge), "message_command_heard"),
-    **dict.fromkeys((UidSearch, UidFetch, UidStore, UidCopy, UidMove), "message_command_heard"),
-    **dict.fromkeys((UidExpunge, CloseMailbox, Unselect), "message_command_heard"),
-}
-"""The input of the dialogue that each command is; all others are commands on mailboxes."""
-GRANTED: dict[type, str] = {
-    **dict.fromkeys((Login, Authenticate), "login_granted"),
-    Select: "select_granted",
-    **dict.fromkeys((CloseMailbox, Unselect), "close_granted"),
-}
-"""The input that an OK to these commands is."""
-DEAF = frozenset({"start", "leaving", "tls-handover"})
-"""States in which nothing is heard."""
+BETWEEN_COMMANDS = (states.not_authenticated, states.authenticated, states.selected)
+"""States in which a command may come; in others, what comes belongs to the last one."""
 TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
 """What a tag is made of (section 9)."""
 
 
-class ImapServer:
-    """An IMAP server without a socket. ``send`` begins with Greeted or SaidBye."""
+class ImapServer(Server[Event, Heard | Closed, Dialogue]):
+    """An IMAP server without a socket. ``send`` begins with Greeted or SaidBye.
+
+    Completed and TlsReady answer the oldest command. A FETCH response is BodyStart, BodyChunk and
+    BodyEnd for each text, closed by Fetched; or Fetched alone.
+    """
+
+    DEAF = (states.start, states.leaving, states.tls_handover)
+    HANDOVER = states.tls_handover
+    END = Closed()
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        self._limits = limits
-        self._trace = trace
-        self._facts = Facts()
-        self._dialogue = new_dialogue(self._facts)
-        self._input = InputBuffer()
-        self._outbox = Outbox()
+        super().__init__(states.table, limits, trace)
         self._writer = ResponseWriter()
         self._tag = b""
         self._command: Command | None = None
@@ -142,14 +107,6 @@ class ImapServer:
         self._in_clear: list[bytes] = []
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
-        self._ended = False
-        self._told_end = False
-        self._fault: RemoteProtocolError | None = None
-
-    @property
-    def state(self) -> str:
-        """Where the dialogue stands: a state of server_states.py, or ``error``."""
-        return "error" if self._fault else self._facts.state
 
     @property
     def outstanding(self) -> Sequence[Command]:
@@ -161,86 +118,56 @@ class ImapServer:
         """How many bytes ``data_to_send`` would hand over now, before they are compressed."""
         return self._outbox.size + sum(map(len, self._in_clear))
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the client sent. Behind STARTTLS they are dropped, not obeyed."""
-        if self._facts.state == "tls-handover":
-            return
+    def _take(self, data: bytes) -> None:
         if self._inflater:
             self._inflater.feed(data)
         else:
-            self._input.append(data)
+            super()._take(data)
 
-    def receive_eof(self) -> None:
-        """Take note that the client will send no more."""
-        self._ended = True
-
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the client."""
+    def _hand_over(self) -> list[bytes]:
         pieces = self._outbox.take()
         if self._deflater is None:
             return pieces
         in_clear, self._in_clear = self._in_clear, []
         return in_clear + self._deflater.deflate(pieces)
 
-    def next_event(self) -> Heard | Closed | NeedData:
-        """Return the next command, Closed at the end, or NEED_DATA.
-
-        Raises RemoteProtocolError for what no server should bear, and again ever after.
-        """
-        if self._fault:
-            raise self._fault
-        try:
-            return self._read()
-        except RemoteProtocolError as fault:
-            fault.state = self._facts.state
-            self._fault = fault
-            raise
-
-    def tls_started(self) -> None:
-        """The handshake is over."""
-        self._advance("tls_started")
+    def _owes_answer(self) -> bool:
+        return self._command is not None and not self._listens
 
     # Hearing
 
-    def _read(self) -> Heard | Closed | NeedData:
+    def _read(self) -> Heard | Closed | None:
         while self._listens:
-            heard = self._next()
+            heard = self._next_heard()
             if heard:
                 return heard[0]
             if heard is None:
                 block = self._inflater.take(CHUNK) if self._inflater else b""
                 if not block:
-                    break
+                    return None
                 self._input.append(block)
-        if self._ended and not self._told_end and (self._listens or not self._command):
-            self._told_end = True
-            return Closed()
-        return NEED_DATA
+        return None
 
     @property
     def _listens(self) -> bool:
         """Whether anything may be heard now: nothing waits for our answer."""
-        if self._facts.state in DEAF:
+        if self._at(*self.DEAF):
             return False
         return self._command is None or self._in_conversation
 
     @property
     def _in_conversation(self) -> bool:
-        return self._facts.state not in {"not-authenticated", "authenticated", "selected"}
+        return not self._at(*BETWEEN_COMMANDS)
 
-    def _next(self) -> list[Heard] | None:
+    def _next_heard(self) -> list[Heard] | None:
         """Read what comes next; None when more has to come, [] when it was answered here."""
-        match self._facts.state:
-            case "challenging":
-                return self._read_response()
-            case "idling" | "idling-selected":
-                return self._read_done()
-            case "receiving" | "receiving-selected":
-                return self._read_message()
-            case _ if self._dropping:
-                return self._drop_message()
-            case _:
-                return self._read_command()
+        if self._at(states.challenging):
+            return self._read_response()
+        if self._at(states.idling, states.idling_selected):
+            return self._read_done()
+        if self._at(states.receiving, states.receiving_selected):
+            return self._read_message()
+        return self._drop_message() if self._dropping else self._read_command()
 
     def _read_response(self) -> list[Heard] | None:
         """Read the answer to a challenge; what is no base64 cancels it."""
@@ -346,12 +273,12 @@ class ImapServer:
             if at_once or not is_tag(tag):
                 raise
             self._take_parts()
-            self._put(b"%b BAD [TOOBIG] the literal is too large" % tag)
+            self._say(b"%b BAD [TOOBIG] the literal is too large" % tag)
             return
         self._parts.append(text)
         self._literal, self._literal_left = bytearray(), size
         if not at_once:
-            self._put(b"+ go ahead")
+            self._say(b"+ go ahead")
 
     def _collect(self, literal: bytearray) -> bool:
         if self._literal_left:
@@ -382,7 +309,7 @@ class ImapServer:
         if self._trace:
             self._trace("<", b"%b APPEND {%d}" % (tag, append.size))
         self._message_left, self._message_waits = append.size, waits
-        if self._is_in_order(tag, append):
+        if self._is_in_order(tag, append, Dialogue.mailbox_command_heard):
             self._message_due = True
             return [append]
         self._dropping = not waits
@@ -393,7 +320,7 @@ class ImapServer:
         if self._trace:
             self._trace("<", shown(parts[0]))
         if not is_tag(tag):
-            self._put(b"* BAD a command has a tag and a name")
+            self._say(b"* BAD a command has a tag and a name")
             return []
         try:
             if not verb:
@@ -401,33 +328,27 @@ class ImapServer:
             refuse_controls(parts)
             command = read_command(verb, rest)
         except BadSyntax as problem:
-            self._put(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
+            self._say(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
             return []
-        heard = "message_command_heard" if verb == b"CHECK" else None
-        return [command] if self._is_in_order(tag, command, heard) else []
+        upon = states.HEARD.get(type(command), Dialogue.mailbox_command_heard)
+        if verb == b"CHECK":
+            upon = Dialogue.message_command_heard
+        return [command] if self._is_in_order(tag, command, upon) else []
 
-    def _is_in_order(self, tag: bytes, command: Command, heard: str | None = None) -> bool:
+    def _is_in_order(self, tag: bytes, command: Command, upon: Callable[[Dialogue], None]) -> bool:
         """Tell the dialogue of a command; answer it here when it is not to be had."""
         if self._deflater and isinstance(command, Compress):
-            self._put(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
+            self._say(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
             return False
-        try:
-            heard = heard or HEARD.get(type(command), "mailbox_command_heard")
-            getattr(self._dialogue, heard)()
-        except NoTransition:
-            self._put(b"%b BAD not allowed in state %b" % (tag, self._facts.state.encode()))
+        if not self._moves(upon):
+            self._say(b"%b BAD not allowed in state %b" % (tag, self.state.encode("ascii")))
             return False
         self._tag, self._command = tag, command
         return True
 
     # Saying
 
-    def send(self, event: Event) -> None:
-        """Say something to the client; Completed and TlsReady answer the oldest command.
-
-        A FETCH response is BodyStart, BodyChunk and BodyEnd for each text, closed by Fetched;
-        or Fetched alone. Raises LocalProtocolError for what may not be said now.
-        """
+    def _send(self, event: Event) -> None:
         self._check_place(event)
         match event:
             case BodyStart() | BodyChunk() | BodyEnd() | Fetched():
@@ -441,14 +362,14 @@ class ImapServer:
             case Greeted(preauthenticated, code, text):
                 word = b"PREAUTH" if preauthenticated else b"OK"
                 line = checked(b"* %b %b%b" % (word, bracketed(code), text))
-                self._advance("preauthenticated" if preauthenticated else "greeted")
-                self._put(line)
+                self._advance(Dialogue.preauthenticated if preauthenticated else Dialogue.greeted)
+                self._say(line)
             case SaidBye(code, text):
                 line = checked(b"* BYE %b%b" % (bracketed(code), text))
-                self._advance("said_bye")
-                self._put(line)
+                self._advance(Dialogue.said_bye)
+                self._say(line)
             case _:
-                self._put(b"* " + self._writer.untagged(event, self._tag))
+                self._say(b"* " + self._writer.untagged(event, self._tag))
                 if isinstance(event, Enabled) and {b"UTF8=ACCEPT", b"IMAP4REV2"} & event.names:
                     self._writer.utf8 = True
 
@@ -504,18 +425,16 @@ class ImapServer:
         command = self._command
         match event:
             case Challenge(data) if isinstance(command, Authenticate):
-                self._advance("challenged")
-                if self._trace:
-                    self._trace(">", b"+ *")
-                self._outbox.put(b"+ %b\r\n" % encode_base64(data))
+                self._advance(Dialogue.challenged)
+                self._say(b"+ %b" % encode_base64(data), b"+ *")
             case ReadyForText() if self._message_due:
-                self._advance("text_granted")
+                self._advance(Dialogue.text_granted)
                 self._message_due = False
                 if self._message_waits:
-                    self._put(b"+ go ahead")
+                    self._say(b"+ go ahead")
             case Idling() if isinstance(command, Idle):
-                self._advance("idle_granted")
-                self._put(b"+ idling")
+                self._advance(Dialogue.idle_granted)
+                self._say(b"+ idling")
             case _:
                 raise LocalProtocolError(f"nobody waits for {type(event).__name__}")
 
@@ -524,23 +443,23 @@ class ImapServer:
             raise LocalProtocolError("nobody asked for TLS")
         self._complete(Condition.OK, None, b"begin TLS now")
         self._input.clear()
-        self._advance("start_tls_granted")
+        self._advance(Dialogue.start_tls_granted)
 
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
         command = self._command
-        if command is None or (self._in_conversation and self._facts.state not in DEAF):
+        if command is None or (self._in_conversation and not self._at(*self.DEAF)):
             raise LocalProtocolError("no command waits for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)
         if condition is Condition.OK and self._message_due:
             raise LocalProtocolError("the message of this APPEND has not come")
-        if condition is Condition.OK and type(command) in GRANTED:
-            self._advance(GRANTED[type(command)])
+        if condition is Condition.OK and type(command) in states.GRANTED:
+            self._advance(states.GRANTED[type(command)])
         if self._message_due:
             # Who was told to wait sends nothing now; what was sent without asking is on its way.
             self._message_due, self._dropping = False, not self._message_waits
         self._command, self._tag = None, b""
-        self._put(line)
+        self._say(line)
         if isinstance(command, Compress) and condition is Condition.OK:
             self._compress()
 
@@ -551,17 +470,6 @@ class ImapServer:
         self._in_clear = self._outbox.take()
         self._deflater, self._inflater = Deflater(), Inflater()
         self._inflater.feed(self._input.take(len(self._input)))
-
-    def _advance(self, name: str) -> None:
-        try:
-            getattr(self._dialogue, name)()
-        except NoTransition:
-            raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
-
-    def _put(self, line: bytes) -> None:
-        if self._trace:
-            self._trace(">", line)
-        self._outbox.put(line + b"\r\n")
 
 
 def taken_apart(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:

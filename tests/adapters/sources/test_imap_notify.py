@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from mailhaul.adapters.sources.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_notify import DOUBT, NotifiedSource, NotWatched
 from mailhaul.adapters.sources.imap_watch import LONGEST_IDLE
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request, Sleep, Tcp, TimedOut, Trust, Wait
 from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.protocols.imap.commands import Done, Notify
 from mailhaul.protocols.imap.mailbox_names import encode_mailbox
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from tests.adapters.sources.raw import Raw
@@ -38,7 +37,7 @@ class World:
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
         folders: Sequence[str],
     ) -> None:

@@ -22,8 +22,8 @@ from mailhaul.flows.serve.imap import Misbehaviour, serve_imap
 from mailhaul.flows.serve.mailboxes import Mailbox, Mailboxes
 from mailhaul.flows.serve.smtp import MemorySink, serve_smtp
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Outbox
 from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
