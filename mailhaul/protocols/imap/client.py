@@ -20,10 +20,7 @@ from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
-    Challenge,
     Respond,
-    decode_base64,
-    encode_base64,
 )
 from . import client_states as states
 from .client_lines import NAMES, describe, encode, goes_along, owed, refuse
@@ -101,8 +98,6 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._open: Command | None = None
         self._held_back: deque[bytes] = deque()
         self._asked = False
-        self._initial_response: bytes | None = None
-        self._cancelled = False
         self._text_left = 0
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
@@ -150,10 +145,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _send(self, command: Command | Continuation) -> None:
         self._check_usable()
         match command:
-            case Respond(response):
-                self._respond(encode_base64(response.reveal()), response.reveal())
-            case CancelAuthentication():
-                self._respond(b"*")
+            case Respond() | CancelAuthentication():
+                self._respond(command)
             case AppendChunk(data):
                 self._send_text(data)
             case Done():
@@ -185,26 +178,17 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._hidden.add(password, quoted(password)[1:-1])
 
     def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
-        self._open, self._asked, self._cancelled = command, False, False
+        self._open, self._asked = command, False
         self._held_back = deque(held_back)
         match command:
             case Append(size=size):
                 self._text_left = size
                 if self._abilities.takes_at_once(size):
                     self._go_on(b"+")
-            case Authenticate(_, initial) if initial is not None:
-                self._hidden.add(initial.reveal())
-                if not goes_along(command, self._abilities):
-                    self._initial_response = initial.reveal()
+            case Authenticate():
+                self._begin_exchange(command, at_once=goes_along(command, self._abilities))
             case _:
                 pass
-
-    def _respond(self, line: bytes, plain: bytes = b"") -> None:
-        if not self._asked or not isinstance(self._open, Authenticate):
-            raise LocalProtocolError("there is no challenge to respond to")
-        self._asked = False
-        self._hidden.add(plain)
-        self._say(line, b"*")
 
     def _send_text(self, data: bytes) -> None:
         command = self._open
@@ -384,7 +368,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             raise RemoteProtocolError(f"OK to {describe(command)}, which is not sent in full")
         if not (owes_text and self._asked):
             self._open, self._asked = None, False
-            self._initial_response = None
+            self._exchange = None
             self._held_back.clear()
 
     def _conclude(self, command: Command, condition: Condition) -> None:
@@ -425,9 +409,11 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         if self._held_back:
             self._outbox.put(self._held_back.popleft())
             return
+        if self._exchange:
+            event = self._hear_challenge(self._exchange, line[1:])
+            self._events.extend([event] if event else [])
+            return
         match self._open:
-            case Authenticate() if not self._asked:
-                self._hear_challenge(line)
             case Append() as command if not self._asked:
                 self._asked = True
                 self._events.append(ReadyForText(command))
@@ -436,24 +422,6 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
                 self._events.append(Idling(command))
             case _:
                 raise RemoteProtocolError("the server asks for more than we have to say", line=line)
-
-    def _hear_challenge(self, line: bytes) -> None:
-        if self._initial_response is not None:
-            # Whatever it says: the first + behind a mechanism in which we begin asks for that.
-            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
-            self._initial_response = None
-            return
-        if self._cancelled:
-            raise RemoteProtocolError("a challenge after AUTHENTICATE was cancelled")
-        try:
-            challenge = decode_base64(line[1:].strip(b" "))
-        except ValueError:
-            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
-            self._cancelled = True
-            self._say(b"*")
-            return
-        self._asked = True
-        self._events.append(Challenge(challenge))
 
     def _compress(self) -> None:
         """Read and write deflated from here on, beginning right behind the OK (RFC 4978)."""

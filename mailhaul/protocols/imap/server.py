@@ -25,14 +25,8 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import Trace
 from ..roles import Server
 from ..sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
     Challenge,
-    Respond,
-    decode_base64,
-    encode_base64,
 )
-from ..secret import Secret
 from . import server_states as states
 from .arguments import BadSyntax
 from .command_lines import read_append, read_command
@@ -157,32 +151,18 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     @property
     def _in_conversation(self) -> bool:
-        return not self._at(*BETWEEN_COMMANDS)
+        return self._challenged or not self._at(*BETWEEN_COMMANDS)
 
     def _next_heard(self) -> list[Heard] | None:
         """Read what comes next; None when more has to come, [] when it was answered here."""
-        if self._at(states.challenging):
-            return self._read_response()
+        if self._challenged:
+            line = self._input.take_line(self._limits.sasl, "response")
+            return None if line is None else [self._hear_response(line)]
         if self._at(states.idling, states.idling_selected):
             return self._read_done()
         if self._at(states.receiving, states.receiving_selected):
             return self._read_message()
         return self._drop_message() if self._dropping else self._read_command()
-
-    def _read_response(self) -> list[Heard] | None:
-        """Read the answer to a challenge; what is no base64 cancels it."""
-        line = self._input.take_line(self._limits.sasl, "response")
-        if line is None:
-            return None
-        self._dialogue.response_heard()
-        if self._trace:
-            self._trace("<", b"*")
-        try:
-            if line != b"*":
-                return [Respond(Secret(decode_base64(line)))]
-        except ValueError:
-            pass
-        return [CancelAuthentication()]
 
     def _read_done(self) -> list[Heard] | None:
         line = self._input.take_line(self._limits.response_line, "command line")
@@ -355,7 +335,9 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
                 self._send_fetch(event)
             case Completed(_, condition, code, text):
                 self._complete(condition, code, text)
-            case Challenge() | ReadyForText() | Idling():
+            case Challenge(data):
+                self._challenge(self._command, b"+", data)
+            case ReadyForText() | Idling():
                 self._go_on(event)
             case TlsReady():
                 self._grant_tls()
@@ -367,6 +349,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             case SaidBye(code, text):
                 line = checked(b"* BYE %b%b" % (bracketed(code), text))
                 self._advance(Dialogue.said_bye)
+                self._challenged = False
                 self._say(line)
             case _:
                 self._say(b"* " + self._writer.untagged(event, self._tag))
@@ -420,13 +403,10 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             self._inside_fetch = True
             self._outbox.put(before + item)
 
-    def _go_on(self, event: Challenge | ReadyForText | Idling) -> None:
+    def _go_on(self, event: ReadyForText | Idling) -> None:
         """Say the ``+`` that lets the client go on with its command."""
         command = self._command
         match event:
-            case Challenge(data) if isinstance(command, Authenticate):
-                self._advance(Dialogue.challenged)
-                self._say(b"+ %b" % encode_base64(data), b"+ *")
             case ReadyForText() if self._message_due:
                 self._advance(Dialogue.text_granted)
                 self._message_due = False

@@ -52,12 +52,6 @@ class Dialogue(Protocol):
     def login_heard(self) -> None:
         """The client sent LOGIN or AUTHENTICATE."""
 
-    def challenged(self) -> None:
-        """We sent a challenge."""
-
-    def response_heard(self) -> None:
-        """The client answered it, or gave up."""
-
     def login_granted(self) -> None:
         """We answered OK to LOGIN or AUTHENTICATE."""
 
@@ -97,7 +91,6 @@ table = Table(Dialogue)
 start = table.state("start")
 not_authenticated = table.state("not-authenticated")
 tls_handover = table.state("tls-handover")
-challenging = table.state("challenging")
 authenticated = table.state("authenticated")
 receiving = table.state("receiving")
 idling = table.state("idling")
@@ -115,15 +108,11 @@ table.move(not_authenticated, Dialogue.question_heard, not_authenticated)
 table.move(not_authenticated, Dialogue.start_tls_heard, not_authenticated)
 table.move(not_authenticated, Dialogue.start_tls_granted, tls_handover)
 table.move(not_authenticated, Dialogue.login_heard, not_authenticated)
-table.move(not_authenticated, Dialogue.challenged, challenging)
 table.move(not_authenticated, Dialogue.login_granted, authenticated)
 table.move(not_authenticated, Dialogue.logout_heard, not_authenticated)
 table.move(not_authenticated, Dialogue.said_bye, leaving)
 
 table.move(tls_handover, Dialogue.tls_started, not_authenticated)
-
-table.move(challenging, Dialogue.response_heard, not_authenticated)
-table.move(challenging, Dialogue.said_bye, leaving)
 
 # Whether a mailbox is open makes no difference to what is not about its messages.
 for place, taking_text, telling_news in (

@@ -19,10 +19,7 @@ from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
-    Challenge,
     Respond,
-    decode_base64,
-    encode_base64,
 )
 from . import client_states as states
 from .client_lines import VERBS, describe, encode, goes_along
@@ -112,9 +109,6 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._empty_lines = 0
         self._may_be_shifted = False
         self._status = Completed(Stat(), True)
-        self._challenged = False
-        self._initial_response: bytes | None = None
-        self._cancelled = False
         self.capabilities: dict[bytes, bytes] = {}
         self.timestamp: bytes | None = None
         self.in_doubt = False
@@ -155,10 +149,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if self._fault:
             return
         match command:
-            case Respond(response):
-                self._respond(encode_base64(response.reveal()), response.reveal())
-            case CancelAuthentication():
-                self._respond(b"*")
+            case Respond() | CancelAuthentication():
+                self._respond(command)
             case _ if type(command) not in VERBS:
                 raise LocalProtocolError(f"{type(command).__name__} is no command of POP3")
             case _:
@@ -176,19 +168,11 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         match command:
             case Pass(password) | Apop(_, password):
                 self._hidden.add(password.reveal())
-            case Authenticate(_, initial) if initial is not None:
-                self._hidden.add(initial.reveal())
-                self._initial_response = None if goes_along(command) else initial.reveal()
+            case Authenticate():
+                self._begin_exchange(command, at_once=goes_along(command))
             case _:
                 pass
         self._say(line, shown)
-
-    def _respond(self, line: bytes, plain: bytes = b"") -> None:
-        if not self._challenged:
-            raise LocalProtocolError("there is no challenge to respond to")
-        self._challenged = False
-        self._hidden.add(plain)
-        self._say(line, b"*")
 
     def _check_turn(self, command: Command) -> None:
         """Refuse what may not go ahead of the replies that are due."""
@@ -289,8 +273,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if self._trace:
             # A challenge may hold what comes from a secret.
             self._trace("<", b"+ *" if challenge else self._hidden.clean(line))
-        if challenge:
-            self._hear_challenge(line)
+        if challenge and self._exchange:
+            event = self._hear_challenge(self._exchange, line[1:])
+            self._events.extend([event] if event else [])
         elif command is None:
             self._hear_greeting(line)
         else:
@@ -328,25 +313,6 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             self._dialogue.turned_away()
             code, text = split_code(text)
             self._events.append(TurnedAway(code, text))
-
-    def _hear_challenge(self, line: bytes) -> None:
-        if self._initial_response is not None:
-            self._say(encode_base64(self._initial_response), b"*")
-            self._initial_response = None
-            return
-        if self._challenged:
-            raise RemoteProtocolError("a challenge before the last one was answered")
-        if self._cancelled:
-            raise RemoteProtocolError("a challenge after AUTH was cancelled")
-        try:
-            challenge = decode_base64(line[1:].strip(b" "))
-        except ValueError:
-            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
-            self._cancelled = True
-            self._say(b"*", b"*")
-            return
-        self._challenged = True
-        self._events.append(Challenge(challenge))
 
     def _begin_answer(self, command: Command, text: bytes) -> None:
         """Read what stands behind +OK; what has more lines is over when they are."""
@@ -495,8 +461,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._events.append(TlsReady(command))
 
     def _end_login(self, good: bool) -> None:
-        self._challenged = self._cancelled = False
-        self._initial_response = None
+        self._exchange = None
         if good:
             # What a server can do may differ from here on (RFC 2449, section 5).
             self._hidden.login_is_over()

@@ -16,13 +16,8 @@ from ..machine import Trace
 from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
-    CancelAuthentication,
     Challenge,
-    Respond,
-    decode_base64,
-    encode_base64,
 )
-from ..secret import Secret
 from . import server_states as states
 from .command_lines import VERBS, BadSyntax, read_command
 from .commands import (
@@ -78,7 +73,6 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
         super().__init__(states.table, limits, trace)
         self._command: Command | None = None
-        self._challenged = False
         self._facts_said = b""
         self._listing = False
         self._text: DotWriter | None = None
@@ -109,16 +103,6 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         """Whether a line may be taken now: nothing waits for our answer."""
         return not self._at(*self.DEAF) and not self._owes_answer()
 
-    def _hear_response(self, line: bytes) -> Heard:
-        """Take the answer to a challenge; what is no base64 cancels it (RFC 5034, section 4)."""
-        self._challenged = False
-        if self._trace:
-            self._trace("<", b"*")
-        try:
-            return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
-        except ValueError:
-            return CancelAuthentication()
-
     def _hear(self, line: bytes) -> Command | None:
         if self._trace:
             self._trace("<", shown(line))
@@ -146,7 +130,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
                 self._advance(Dialogue.turned_away)
                 self._say(line)
             case Challenge(data):
-                self._challenge(data)
+                self._challenge(self._command, b"+", data)
             case BodyStart():
                 self._begin_text()
             case BodyChunk(data):
@@ -165,12 +149,6 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
                 raise LocalProtocolError("only a peer closes")
             case _:
                 self._say_listed(event)
-
-    def _challenge(self, data: bytes) -> None:
-        if not isinstance(self._command, Authenticate) or self._challenged:
-            raise LocalProtocolError("there is nobody to challenge")
-        self._challenged = True
-        self._say(b"+ %b" % encode_base64(data), b"+ *")
 
     def _begin_text(self) -> None:
         if not isinstance(self._command, Retrieve | Top) or self._text:

@@ -36,10 +36,7 @@ from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
-    Challenge,
     Respond,
-    decode_base64,
-    encode_base64,
 )
 from . import client_states as states
 from .client_states import Dialogue
@@ -129,9 +126,6 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._text = DotWriter()
         self._chunk_left = 0
         self._last_of_chunks = False
-        self._challenged = False
-        self._cancelled = False
-        self._initial_response: bytes | None = None
         self._authenticated = False
         self.extensions: dict[bytes, bytes] = {}
 
@@ -174,10 +168,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
         match command:
-            case Authenticate(mechanism, initial) if initial is not None:
-                self._hidden.add(initial.reveal())
-                self._initial_response = None if goes_along(command) else initial.reveal()
-                self._say(line, b"AUTH %b *" % mechanism)
+            case Authenticate(mechanism, initial):
+                self._begin_exchange(command, at_once=goes_along(command))
+                self._say(line, line if initial is None else b"AUTH %b *" % mechanism)
             case Bdat(size, last):
                 self._say(line)
                 self._chunk_left, self._last_of_chunks = size, last
@@ -227,17 +220,6 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         plain = not isinstance(command, Rcpt) or command.recipient.isascii()
         if not (plain or transaction.utf8):
             raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
-
-    def _respond(self, command: Continuation) -> None:
-        if not self._challenged:
-            raise LocalProtocolError("there is no challenge to respond to")
-        self._challenged = False
-        line = b"*"
-        self._cancelled = isinstance(command, CancelAuthentication)
-        if isinstance(command, Respond):
-            self._hidden.add(command.response.reveal())
-            line = encode_base64(command.response.reveal())
-        self._say(line, b"*")
 
     def _send_text(self, data: bytes) -> None:
         if self._at(states.chunk):
@@ -289,8 +271,10 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             return Greeted(reply)
         if not self._pending:
             return self._hear_unasked(reply)
-        if isinstance(self._pending[0].command, Authenticate) and reply.code == 334:
-            return self._hear_challenge(reply)
+        if self._exchange and reply.code == 334:
+            if self._exchange.cancelled:
+                raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
+            return self._hear_challenge(self._exchange, reply.lines[-1])
         pending = self._next_pending()
         if not fits(pending.command, reply.code):
             what = self._called(pending.command)
@@ -328,25 +312,6 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         first, *others = (Pending(command, transaction, who) for who in transaction.taken)
         self._pending.extendleft(reversed(others))
         return first
-
-    def _hear_challenge(self, reply: Reply) -> Event | None:
-        if self._cancelled:
-            raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
-        if self._challenged:
-            raise RemoteProtocolError("a challenge before the last one was answered")
-        if self._initial_response is not None:
-            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
-            self._initial_response = None
-            return None
-        try:
-            challenge = decode_base64(reply.lines[-1].strip(b" "))
-        except ValueError:
-            # Some say "334 PLAIN supported": this mechanism cannot go on, another one may.
-            self._cancelled = True
-            self._say(b"*")
-            return None
-        self._challenged = True
-        return Challenge(challenge)
 
     def _hear_unasked(self, reply: Reply) -> Event:
         if self._at(states.body, states.lone_dot) and reply.code >= 400:
@@ -412,8 +377,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             raise RemoteProtocolError("a chunk was accepted before it was sent")
 
     def _end_authentication(self, reply: Reply) -> None:
-        self._challenged = self._cancelled = False
-        self._initial_response = None
+        self._exchange = None
         self._dialogue.auth_over()
         if reply.positive:
             self._authenticated = True

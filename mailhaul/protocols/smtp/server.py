@@ -17,13 +17,8 @@ from ..machine import Trace
 from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
-    CancelAuthentication,
     Challenge,
-    Respond,
-    decode_base64,
-    encode_base64,
 )
-from ..secret import Secret
 from . import server_states as states
 from .command_lines import parse_command, verb_of
 from .commands import (
@@ -85,7 +80,6 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         self._chunk_left = 0
         self._chunk_refused = False
         self._binary = self._utf8 = False
-        self._challenged = False
         self._authenticated = False
 
     @property
@@ -188,17 +182,8 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         return [command]
 
     def _read_response(self) -> Heard | None:
-        """Read the answer to a challenge; what is no base64 cancels it (RFC 4954, section 4)."""
         line = self._input.take_strict_line(self._limits.sasl, "response")
-        if line is None:
-            return None
-        self._challenged = False
-        if self._trace:
-            self._trace("<", b"*")
-        try:
-            return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
-        except ValueError:
-            return CancelAuthentication()
+        return None if line is None else self._hear_response(line)
 
     def _refuse(self, code: int, why: bytes, *, enhanced: bool = True) -> bool:
         """Answer a command here; only the replies to EHLO and HELO have no enhanced code."""
@@ -226,7 +211,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     def _send(self, reply: Reply | Challenge) -> None:
         if isinstance(reply, Challenge):
-            self._challenge(reply.data)
+            self._challenge(self._due[0] if self._due else None, b"334", reply.data)
             return
         if any(b"\r" in line or b"\n" in line for line in reply.lines):
             raise LocalProtocolError("a line of a reply contains a line end")
@@ -245,12 +230,6 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             reply = Reply(reply.code, (*reply.lines, *(line.strip() for line in announced)))
         self._say_reply(reply)
         self._follow(command, reply)
-
-    def _challenge(self, data: bytes) -> None:
-        if self._challenged or not (self._due and isinstance(self._due[0], Authenticate)):
-            raise LocalProtocolError("there is nobody to challenge")
-        self._challenged = True
-        self._say(b"334 %b" % encode_base64(data), b"334 *")
 
     def _follow(self, command: Heard, reply: Reply) -> None:
         """Move the dialogue on by our own reply."""
