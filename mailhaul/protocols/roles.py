@@ -28,6 +28,11 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
     _secured = False
     _exchange: ClientExchange | None = None
 
+    @property
+    def authenticating(self) -> bool:
+        """Whether an exchange is under way, so that what comes may be a challenge."""
+        return self._exchange is not None
+
     def _check_usable(self) -> None:
         self._check_unharmed()
         if self._ended:
