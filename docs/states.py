@@ -31,6 +31,7 @@ def machines() -> dict[str, ModuleType]:
                 *_, folder, name = module.name.split(".")
                 page = name.removesuffix("_states")
                 page = f"ledger-{page}" if folder == "flows" else f"{folder}-{page}"
+                page = page.replace("_", "-")
                 found[page] = importlib.import_module(module.name)
     return dict(sorted(found.items()))
 

@@ -8,7 +8,6 @@ its event.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,12 +49,11 @@ from .events import (
     Enabled,
     Event,
     Greeted,
-    Idling,
-    ReadyForText,
     SaidBye,
     Status,
     TlsReady,
 )
+from .open_command import NOT_IDLE, NOT_READY, NOTHING_TO_SAY, OpenCommand
 from .responses import CHUNK, Response, ResponseReader, split_code
 from .strings import Abilities, quoted
 from .untagged import events_of
@@ -93,12 +91,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._pending: dict[bytes, Command] = {}
         self._told: Iterator[Event] = iter(())
         self._abilities = Abilities()
-        # A command that is not over when its line is sent: it has literals to be asked for, or
-        # is a conversation. Nothing else may be sent meanwhile, and every + belongs to it.
-        self._open: Command | None = None
-        self._held_back: deque[bytes] = deque()
-        self._asked = False
-        self._text_left = 0
+        self._open: OpenCommand | None = None
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         self._tags = 0
@@ -171,46 +164,31 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._trace(">", b"%b %b" % (tag, wire.shown))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
+        if isinstance(command, Authenticate):
+            self._begin_exchange(command, at_once=goes_along(command, self._abilities))
         if rest or isinstance(command, CHATTY):
-            self._begin_conversation(command, rest)
+            self._open = OpenCommand(command, rest)
+        if isinstance(command, Append) and self._abilities.takes_at_once(command.size):
+            self._go_on(b"+")
         if isinstance(command, Login):
             password = command.password.reveal()
             self._hidden.add(password, quoted(password)[1:-1])
 
-    def _begin_conversation(self, command: Command, held_back: Sequence[bytes]) -> None:
-        self._open, self._asked = command, False
-        self._held_back = deque(held_back)
-        match command:
-            case Append(size=size):
-                self._text_left = size
-                if self._abilities.takes_at_once(size):
-                    self._go_on(b"+")
-            case Authenticate():
-                self._begin_exchange(command, at_once=goes_along(command, self._abilities))
-            case _:
-                pass
-
     def _send_text(self, data: bytes) -> None:
-        command = self._open
-        if not self._asked or not isinstance(command, Append):
-            raise LocalProtocolError("the server has not asked for a message")
-        if len(data) > self._text_left:
-            raise LocalProtocolError("a message is longer than was announced")
-        if b"\0" in data and not command.binary:
-            raise LocalProtocolError("NUL can be sent as binary only (RFC 3516, 4.4)")
+        if self._open is None:
+            raise LocalProtocolError(NOT_READY)
+        end = self._open.add_text(data)
         self._outbox.put(data)
-        self._text_left -= len(data)
-        if not self._text_left:
-            self._outbox.put(b")\r\n" if command.utf8 else b"\r\n")
-            self._asked = False
-            if command not in self._pending.values():
-                self._open = None
+        self._outbox.put(end)
+        if end and self._open.command not in self._pending.values():
+            self._open = None
 
     def _send_done(self) -> None:
-        if not self._asked or not isinstance(self._open, Idle):
-            raise LocalProtocolError("there is no IDLE to be done with")
+        if self._open is None:
+            raise LocalProtocolError(NOT_IDLE)
+        self._open.check_done()
         self._advance(Dialogue.done_sent)
-        self._open, self._asked = None, False
+        self._open = None
         self._say(b"DONE")
 
     def _check(self, command: Command) -> None:
@@ -222,11 +200,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         before = next(iter(self._pending.values()), None)
         alone = before and (isinstance(before, ALONE) or isinstance(command, ALONE))
         if before and (alone or self._open):
-            raise LocalProtocolError(
-                f"{describe(command)} has to wait for the reply to {describe(self._open or before)}"
-            )
+            first = describe(self._open.command if self._open else before)
+            raise LocalProtocolError(f"{describe(command)} has to wait for the reply to {first}")
         if self._open:
-            raise LocalProtocolError(f"{describe(self._open)} is not sent in full")
+            raise LocalProtocolError(f"{describe(self._open.command)} is not sent in full")
 
     # Hearing
 
@@ -340,8 +317,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
                 f"reply to {describe(self._pending[tag])} is none of OK, NO and BAD", line=line
             )
         command = self._pending[tag]
-        if command is self._open:
-            self._end_conversation(command, condition)
+        if self._open and command is self._open.command:
+            self._end_conversation(self._open, condition)
         del self._pending[tag]
         self._reader.command_over()
         code, text = split_code(text)
@@ -358,18 +335,17 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._learn(code)
             self._events.append(Completed(command, condition, code, text))
 
-    def _end_conversation(self, command: Command, condition: Condition) -> None:
+    def _end_conversation(self, command: OpenCommand, condition: Condition) -> None:
         """The command is answered. One that was refused instead of continued owes nothing more.
 
         But a message that the server has asked for is sent to its end, for the server reads it.
         """
-        owes_text = isinstance(command, Append) and self._text_left > 0
-        if condition is Condition.OK and (self._held_back or owes_text):
-            raise RemoteProtocolError(f"OK to {describe(command)}, which is not sent in full")
-        if not (owes_text and self._asked):
-            self._open, self._asked = None, False
-            self._exchange = None
-            self._held_back.clear()
+        if condition is Condition.OK and not command.is_sent:
+            what = describe(command.command)
+            raise RemoteProtocolError(f"OK to {what}, which is not sent in full")
+        self._exchange = None
+        if not command.owes_text:
+            self._open = None
 
     def _conclude(self, command: Command, condition: Condition) -> None:
         """Move the dialogue on after the commands that change its state."""
@@ -406,22 +382,15 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _go_on(self, line: bytes) -> None:
         """Hear a ``+``: the open command may go on (7.5)."""
-        if self._held_back:
-            self._outbox.put(self._held_back.popleft())
-            return
         if self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])
-            return
-        match self._open:
-            case Append() as command if not self._asked:
-                self._asked = True
-                self._events.append(ReadyForText(command))
-            case Idle() as command if not self._asked:
-                self._asked = True
-                self._events.append(Idling(command))
-            case _:
-                raise RemoteProtocolError("the server asks for more than we have to say", line=line)
+        elif self._open is None:
+            raise RemoteProtocolError(NOTHING_TO_SAY, line=line)
+        elif literal := self._open.next_literal():
+            self._outbox.put(literal)
+        else:
+            self._events.append(self._open.invite(line))
 
     def _compress(self) -> None:
         """Read and write deflated from here on, beginning right behind the OK (RFC 4978)."""

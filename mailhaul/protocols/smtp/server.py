@@ -20,6 +20,7 @@ from ..sasl.exchange import (
     Challenge,
 )
 from . import server_states as states
+from .chunk import Chunk
 from .command_lines import parse_command, verb_of
 from .commands import (
     Bdat,
@@ -76,10 +77,8 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         self._recipients = 0
         self._text: DotReader | None = None
         self._parts: deque[BodyChunk | EndOfData] = deque()
-        self._chunk: Bdat | None = None
-        self._chunk_left = 0
-        self._chunk_refused = False
-        self._binary = self._utf8 = False
+        self._chunk: Chunk | None = None
+        self._mail: Mail | None = None
         self._authenticated = False
 
     @property
@@ -113,11 +112,9 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             if self._text or self._at(*self.DEAF):
                 return None
             if self._chunk:
-                part = self._take_octets(self._chunk)
-                if part is None:
-                    return None
-                if part:
-                    return part[0]
+                part = self._read_chunk(self._chunk)
+                if part or self._chunk:
+                    return part
                 continue
             line = self._input.take_strict_line(self._limits.command_line, "command line")
             if line is None:
@@ -126,7 +123,8 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             if self._trace:
                 self._trace("<", shown(line))
             if isinstance(command, Bdat):
-                self._begin_chunk(command)
+                # The octets of one that is out of order come too, and are dropped.
+                self._chunk = Chunk(command, wanted=self._moves(Dialogue.bdat_heard))
             elif self._is_in_order(command):
                 self._due.append(command)
                 return command
@@ -147,39 +145,33 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         limit = self.extensions.get(b"SIZE", b"")
         if isinstance(command, Mail) and limit.isdigit() and 0 < int(limit) < (command.size or 0):
             return self._refuse(552, b"the message is larger than %b octets" % limit)
-        if isinstance(command, Rcpt) and not (command.recipient.isascii() or self._utf8):
+        if isinstance(command, Rcpt) and not (
+            command.recipient.isascii() or (self._mail and self._mail.utf8)
+        ):
             return self._refuse(553, b"the address needs SMTPUTF8 after MAIL (RFC 6531)")
-        if isinstance(command, Data) and self._binary:
+        if isinstance(command, Data) and self._mail and self._mail.body == b"BINARYMIME":
             return self._refuse(503, b"BINARYMIME goes by BDAT (RFC 3030)")
         if not self._moves(states.HEARD[type(command)]):
             what = verb_of(command, lmtp=self.lmtp)
             return self._refuse(503, f"{what} is out of order".encode("ascii"))
         return True
 
-    def _begin_chunk(self, command: Bdat) -> None:
-        """Take note of octets to come; those of a chunk that is out of order are dropped."""
-        self._chunk, self._chunk_left = command, command.size
-        self._chunk_refused = not self._moves(Dialogue.bdat_heard)
-
-    def _take_octets(self, command: Bdat) -> list[BodyChunk | Bdat] | None:
-        """Take octets of a chunk; None when more have to come, [] when all of it was dropped."""
-        octets = self._input.take(self._chunk_left) if self._chunk_left else b""
-        if self._chunk_left and not octets:
+    def _read_chunk(self, chunk: Chunk) -> BodyChunk | Bdat | None:
+        """Return what a chunk brings; None until more has come, or when all of it was dropped."""
+        while octets := chunk.take(self._input):
+            if chunk.wanted:
+                return BodyChunk(octets)
+        if octets is None:
             return None
-        self._chunk_left -= len(octets)
-        if octets:
-            return [] if self._chunk_refused else [BodyChunk(octets)]
         self._chunk = None
-        if self._chunk_refused:
-            self._chunk_refused = False
+        if not chunk.wanted:
             self._refuse(503, b"BDAT is out of order")
-            return []
-        replies = 1
+            return None
+        command = chunk.command
         if command.last:
             self._advance(Dialogue.text_over)
-            replies = self._recipients if self.lmtp else 1
-        self._due.extend([command] * replies)
-        return [command]
+        self._due.extend([command] * (self._recipients if command.last and self.lmtp else 1))
+        return command
 
     def _read_response(self) -> Heard | None:
         line = self._input.take_strict_line(self._limits.sasl, "response")
@@ -250,7 +242,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         elif type(command) in states.TAKEN and reply.positive:
             if isinstance(command, Mail):
                 self._recipients = 0
-                self._binary, self._utf8 = command.body == b"BINARYMIME", command.utf8
+                self._mail = command
             else:
                 self._recipients += 1
             self._advance(states.TAKEN[type(command)])
