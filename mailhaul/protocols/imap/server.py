@@ -16,7 +16,6 @@ Some commands are conversations:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,9 +29,9 @@ from ..sasl.exchange import (
 from . import server_states as states
 from .arguments import BadSyntax
 from .command_lines import read_append, read_command
+from .command_parts import CommandParts, is_tag, redacted_line, refuse_controls, split_command
 from .commands import (
     Append,
-    AppendChunk,
     AppendEnd,
     Command,
     Compress,
@@ -58,18 +57,17 @@ from .events import (
     SaidBye,
     TlsReady,
 )
+from .incoming_message import IncomingMessage
 from .responses import CHUNK, split_literal
 from .server_lines import ResponseWriter, bracketed, text_opener
 from .server_states import Dialogue
-from .values import Part, Text
+from .values import Part
 
 if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
 BETWEEN_COMMANDS = (states.not_authenticated, states.authenticated, states.selected)
 """States in which a command may come; in others, what comes belongs to the last one."""
-TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-"""What a tag is made of (section 9)."""
 
 
 class ImapServer(Server[Event, Heard | Closed, Dialogue]):
@@ -88,13 +86,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         self._writer = ResponseWriter()
         self._tag = b""
         self._command: Command | None = None
-        self._parts: list[Part] = []
-        self._length = 0
-        self._literal_left = 0
-        self._literal: bytearray | None = None
-        self._message_due = self._message_waits = False
-        self._message_left = 0
-        self._dropping = self._excess = False
+        self._parts = CommandParts(limits)
+        self._message: IncomingMessage | None = None
         self._inside_fetch = False
         self._said_uid = False
         self._text_left: int | None = None
@@ -160,9 +153,9 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             return None if line is None else [self._hear_response(line)]
         if self._at(states.idling, states.idling_selected):
             return self._read_done()
-        if self._at(states.receiving, states.receiving_selected):
-            return self._read_message()
-        return self._drop_message() if self._dropping else self._read_command()
+        if self._message:
+            return self._read_message(self._message)
+        return self._read_command()
 
     def _read_done(self) -> list[Heard] | None:
         line = self._input.take_line(self._limits.response_line, "command line")
@@ -175,105 +168,57 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         self._dialogue.done_heard()
         return [Done()]
 
-    def _read_message(self) -> list[Heard] | None:
-        """Read a piece of the message that APPEND brings, or the end of the command."""
-        if self._message_left:
-            block = self._input.take(min(self._message_left, CHUNK))
-            self._message_left -= len(block)
-            if not block:
-                return None
-            return [] if self._excess else [AppendChunk(block)]
-        line = self._end_of_append()
-        if not line:
-            return None if line is None else []
-        malformed, self._excess = self._excess or line[0] not in {b"", b")"}, False
-        self._dialogue.text_over()
-        return [AppendEnd(malformed)]
+    def _read_message(self, message: IncomingMessage) -> list[Heard] | None:
+        """Read a piece of the message that APPEND brings, or the end of the command.
 
-    def _drop_message(self) -> list[Heard] | None:
-        """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
-        if self._message_left:
-            block = self._input.take(self._message_left)
-            self._message_left -= len(block)
-            return [] if block else None
-        line = self._end_of_append()
-        if line:
-            self._dropping = self._excess = False
-        return None if line is None else []
-
-    def _end_of_append(self) -> list[bytes] | None:
-        """Read what follows the message of an APPEND: None until all of the line has come.
-
-        [] where that is another message, which is on its way unasked and will be dropped.
+        One that comes although its APPEND was refused is dropped (RFC 7888, section 4).
         """
-        line = self._input.take_line(self._limits.response_line, "command line")
-        if line is None:
+        wanted = self._at(states.receiving, states.receiving_selected)
+        part = message.read(self._input)
+        if isinstance(part, AppendEnd):
+            self._message = None
+            if wanted:
+                self._dialogue.text_over()
+        if part is None:
             return None
-        _, size = split_literal(line, self._limits.digits)
-        if size is None or not line.endswith(b"+}"):
-            return [line]
-        self._excess, self._message_left = True, size
-        return []
+        return [part] if wanted else []
 
     def _read_command(self) -> list[Heard] | None:
-        if self._literal is not None and not self._collect(self._literal):
+        if not self._parts.collect(self._input):
             return None
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
             return None
         text, size = split_literal(line, self._limits.digits)
+        at_once = line.endswith(b"+}")
         if size is not None and (append := self._append_of(line, text, size)):
-            return self._begin_append(*append, waits=not line.endswith(b"+}"))
-        self._length += len(line) + (size or 0)
-        if size is None:
-            self._check_length(self._length)
-            return self._interpret([*self._take_parts(), text])
-        self._begin_literal(text, size, at_once=line.endswith(b"+}"))
-        return []
-
-    def _check_length(self, length: int) -> None:
-        """Raise LimitExceeded for a command that is too long with all its literals."""
-        limit = self._limits.response_line + self._limits.literal
-        if length > limit:
-            raise LimitExceeded("command", limit)
-
-    def _take_parts(self) -> list[Part]:
-        parts, self._parts = self._parts, []
-        self._length = 0
-        return parts
+            return self._begin_append(*append, waits=not at_once)
+        self._parts.count(len(line) + (size or 0))
+        if size is not None:
+            self._begin_literal(text, size, at_once=at_once)
+            return []
+        self._parts.check_length()
+        parts = self._parts.with_line(text)
+        self._parts.forget()
+        return self._interpret(parts)
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
         """Ask for a literal; one that is too large is refused before it comes (RFC 7888, 4)."""
         try:
-            if size > self._limits.literal:
-                raise LimitExceeded("literal", self._limits.literal)
-            self._check_length(self._length)
+            self._parts.begin_literal(text, size)
         except LimitExceeded:
-            tag = taken_apart([*self._parts, text])[0]
+            tag = split_command(self._parts.with_line(text))[0]
             if at_once or not is_tag(tag):
                 raise
-            self._take_parts()
+            self._parts.forget()
             self._say(b"%b BAD [TOOBIG] the literal is too large" % tag)
             return
-        self._parts.append(text)
-        self._literal, self._literal_left = bytearray(), size
         if not at_once:
             self._say(b"+ go ahead")
 
-    def _collect(self, literal: bytearray) -> bool:
-        if self._literal_left:
-            block = self._input.take(self._literal_left)
-            literal += block
-            self._literal_left -= len(block)
-        if self._literal_left:
-            return False
-        self._parts.append(Text(literal))
-        self._literal = None
-        return True
-
     def _append_of(self, line: bytes, text: bytes, size: int) -> tuple[bytes, Append] | None:
         """Return the APPEND whose message a literal is, and its tag; None for other literals."""
-        tag, verb, rest = taken_apart([*self._parts, text])
+        tag, verb, rest = split_command(self._parts.with_line(text))
         if verb != b"APPEND" or not is_tag(tag):
             return None
         binary = line[: line.rfind(b"{")].endswith(b"~")
@@ -285,20 +230,20 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         return (tag, append) if append else None
 
     def _begin_append(self, tag: bytes, append: Append, *, waits: bool) -> list[Heard]:
-        self._take_parts()
+        self._parts.forget()
         if self._trace:
             self._trace("<", b"%b APPEND {%d}" % (tag, append.size))
-        self._message_left, self._message_waits = append.size, waits
+        message = IncomingMessage(append.size, self._limits, waits=waits)
         if self._is_in_order(tag, append, Dialogue.mailbox_command_heard):
-            self._message_due = True
+            self._message = message
             return [append]
-        self._dropping = not waits
+        self._message = None if waits else message
         return []
 
     def _interpret(self, parts: list[Part]) -> list[Heard]:
-        tag, verb, rest = taken_apart(parts)
+        tag, verb, rest = split_command(parts)
         if self._trace:
-            self._trace("<", shown(parts[0]))
+            self._trace("<", redacted_line(parts[0]))
         if not is_tag(tag):
             self._say(b"* BAD a command has a tag and a name")
             return []
@@ -407,10 +352,10 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         """Say the ``+`` that lets the client go on with its command."""
         command = self._command
         match event:
-            case ReadyForText() if self._message_due:
+            case ReadyForText() if self._message and self._message.offered:
                 self._advance(Dialogue.text_granted)
-                self._message_due = False
-                if self._message_waits:
+                self._message.offered = False
+                if self._message.waits:
                     self._say(b"+ go ahead")
             case Idling() if isinstance(command, Idle):
                 self._advance(Dialogue.idle_granted)
@@ -431,13 +376,15 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             raise LocalProtocolError("no command waits for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)
-        if condition is Condition.OK and self._message_due:
+        offered = self._message if self._message and self._message.offered else None
+        if condition is Condition.OK and offered:
             raise LocalProtocolError("the message of this APPEND has not come")
         if condition is Condition.OK and type(command) in states.GRANTED:
             self._advance(states.GRANTED[type(command)])
-        if self._message_due:
-            # Who was told to wait sends nothing now; what was sent without asking is on its way.
-            self._message_due, self._dropping = False, not self._message_waits
+        if offered and offered.waits:
+            # The client was told to wait and sends nothing now. A message that was sent without
+            # asking is on its way.
+            self._message = None
         self._command, self._tag = None, b""
         self._say(line)
         if isinstance(command, Compress) and condition is Condition.OK:
@@ -450,37 +397,6 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         self._in_clear = self._outbox.take()
         self._deflater, self._inflater = Deflater(), Inflater()
         self._inflater.feed(self._input.take(len(self._input)))
-
-
-def taken_apart(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
-    """Return a command's tag, its verb in upper case, and what stands behind that."""
-    first = parts[0]
-    line = first if isinstance(first, bytes) else b""
-    tag, _, rest = line.partition(b" ")
-    verb, _, arguments = rest.partition(b" ")
-    return tag, verb.upper(), [arguments, *parts[1:]]
-
-
-def refuse_controls(parts: Sequence[Part]) -> None:
-    """Raise BadSyntax for a bare CR or a NUL in a line (section 9, TEXT-CHAR)."""
-    lines = (part for part in parts if isinstance(part, bytes) and not isinstance(part, Text))
-    if any(b"\r" in line or b"\0" in line for line in lines):
-        raise BadSyntax("a bare CR or a NUL in a command")
-
-
-def is_tag(tag: bytes) -> bool:
-    """Whether this may be a tag."""
-    return TAG.fullmatch(tag) is not None
-
-
-def shown(first: Part) -> bytes:
-    """Return a command's first line as a trace may show it, without what might be a password."""
-    line = first if isinstance(first, bytes) else b""
-    for verb in (b"LOGIN", b"AUTHENTICATE"):
-        before, found, _ = line.upper().partition(verb)
-        if found:
-            return line[: len(before)] + verb + b" *"
-    return line
 
 
 def checked(line: bytes) -> bytes:

@@ -53,14 +53,13 @@ from .events import (
     Event,
     Greeted,
     LastRead,
-    Line,
     Listed,
     TlsReady,
     TurnedAway,
     UniqueId,
 )
+from .listing import Listing
 from .replies import (
-    listed_size,
     number,
     split_code,
     split_status,
@@ -103,9 +102,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._pending: deque[Command] = deque()
         self._line_end = CRLF
         self._text: DotReader | None = None
-        self._lines: list[bytes] | None = None
-        self._listed = 0
-        self._listed_octets = 0
+        self._listing: Listing | None = None
         self._empty_lines = 0
         self._may_be_shifted = False
         self._status = Completed(Stat(), True)
@@ -140,7 +137,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             unasked = self._unasked()
             if unasked:
                 self._keep_fault(unasked)
-        if isinstance(command, Quit) and self._pending and not self._text and self._lines is None:
+        if isinstance(command, Quit) and self._pending and not (self._text or self._listing):
             # An empty line that has come in place of a reply lets QUIT go ahead.
             try:
                 self._pass_over_empty_lines()
@@ -210,10 +207,10 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             line = self._take_line()
             if line is None:
                 return None
-            if self._lines is None:
-                self._hear(line)
+            if self._listing:
+                self._hear_listed(self._listing, line)
             else:
-                self._hear_listed(line)
+                self._hear(line)
         return self._events.popleft()
 
     def _take_line(self) -> bytes | None:
@@ -237,7 +234,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 self._check_clear()
             if self._at(states.leaving):
                 raise RemoteProtocolError("something came behind the server's good-bye")
-            if self._lines is not None:
+            if self._listing:
                 return
             if self._pending:
                 self._pass_over_empty_lines()
@@ -323,8 +320,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 self._events.append(BodyStart(message))
                 return
             case Capa() | List(None) | Uidl(None) | Lang(None) | Envelope():
-                self._lines = []
-                self._listed = self._listed_octets = 0
+                self._listing = Listing(command, self._limits)
                 return
             case Stat():
                 self._events.append(Counted(*two_numbers(text, "reply to STAT", digits)))
@@ -339,32 +335,20 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 pass
         self._conclude()
 
-    def _hear_listed(self, line: bytes) -> None:
+    def _hear_listed(self, listing: Listing, line: bytes) -> None:
         """Take one line of a list; a lone dot ends it."""
         if line == b".":
-            self._end_list()
-            return
-        if line.startswith(b"."):
-            line = line[1:]
-        self._listed += 1
-        match self._pending[0]:
-            case List() | Uidl() as command:
-                self._take_listed(command, line)
-            case Capa():
-                self._count(self._limits.capabilities, "capabilities")
-                if self._lines is not None:
-                    self._lines.append(line)
-            case _:
-                self._count(self._limits.reply_lines, "lines of a reply")
-                self._events.append(Line(line))
+            self._end_listing(listing)
+        elif event := listing.add(line.removeprefix(b".")):
+            self._events.append(event)
 
     def _read_listing(self) -> bool:
         """Take all lines of a listing that are there, of which there may be a million.
 
         Return whether there were any.
         """
-        command = self._pending[0] if self._lines is not None else None
-        if not isinstance(command, List | Uidl):
+        listing = self._listing
+        if listing is None or not listing.may_be_long:
             return False
         block = self._input.take_lines(LISTING_BLOCK)
         lines = block.split(b"\n")
@@ -373,44 +357,19 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             line = lines[place].removesuffix(b"\r")
             if line == b".":
                 self._input.put_back(b"\n".join(lines[place + 1 :]))
-                self._end_list()
+                self._end_listing(listing)
                 break
-            self._listed += 1
             if len(lines[place]) > self._limits.reply_line:
                 raise LimitExceeded("reply line", self._limits.reply_line)
-            self._take_listed(command, line.removeprefix(b"."))
+            if event := listing.add(line.removeprefix(b".")):
+                self._events.append(event)
         return bool(block)
 
-    def _take_listed(self, command: List | Uidl, line: bytes) -> None:
-        """Take one line of a listing. One that says nothing of use is about no other message."""
-        what = describe(command)
-        self._count(self._limits.listing_lines, f"lines of {what}")
-        self._listed_octets += len(line)
-        if self._listed_octets > self._limits.listing_octets:
-            raise LimitExceeded(f"octets of {what}", self._limits.listing_octets)
-        if split_status(line):
-            raise RemoteProtocolError(f"a reply inside the answer to {what}", line=line)
-        digits = self._limits.digits
-        if isinstance(command, List):
-            if size := listed_size(line, digits):
-                self._events.append(Listed(*size))
-            return
-        try:
-            self._events.append(UniqueId(*unique_id(line, digits)))
-        except RemoteProtocolError:
-            # This message has no id that it could be remembered by.
-            return
-
-    def _count(self, limit: int, name: str) -> None:
-        if self._listed > limit:
-            raise LimitExceeded(name, limit)
-
-    def _end_list(self) -> None:
-        if isinstance(self._pending[0], Capa):
-            words = [line.partition(b" ") for line in self._lines or []]
-            self.capabilities = {name.upper(): rest.strip() for name, _, rest in words if name}
+    def _end_listing(self, listing: Listing) -> None:
+        if isinstance(listing.command, Capa):
+            self.capabilities = listing.capabilities
             self._events.append(Capabilities(tuple(self.capabilities.items())))
-        self._lines = None
+        self._listing = None
         self._conclude()
 
     def _read_text(self, reader: DotReader) -> BodyChunk | None:
