@@ -35,7 +35,6 @@ PURE = {
 
 ALSO = {
     "protocols": {"automat"},
-    "flows/row_states.py": {"automat"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},

@@ -19,7 +19,7 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from ..flows.channel import Channel, Program
+from ..flows.channel import Channel, Endpoint, Program
 from ..flows.requests import (
     Address,
     OpenFailed,
@@ -30,7 +30,6 @@ from ..flows.requests import (
     TimedOut,
     UpgradeToTls,
 )
-from ..protocols.machine import Machine
 from .drive import steps_of
 from .engine import Engine, Running, Steps, Witness
 from .parking import Park, Step, Work
@@ -244,7 +243,7 @@ class Simulation:
         self._run_program = run_program
         self._witness = witness
         self._listeners: dict[
-            Address, tuple[Callable[[], Machine], Callable[[Channel[Any]], Flow]]
+            Address, tuple[Callable[[], Endpoint], Callable[[Channel[Any]], Flow]]
         ] = {}
         self._ready: deque[Task] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -261,7 +260,7 @@ class Simulation:
     def listen(
         self,
         address: Address,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Flow],
     ) -> None:
         """Let ``serve`` be the peer of every channel that is opened to ``address``."""

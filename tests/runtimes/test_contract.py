@@ -50,7 +50,7 @@ from mailhaul.flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio

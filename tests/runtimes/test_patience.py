@@ -19,7 +19,7 @@ import trio.testing
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.pace import MAX_TIMEOUTS, MIN_OCTETS_PER_SECOND, Pace, TooSlow
 from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio

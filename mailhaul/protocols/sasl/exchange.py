@@ -47,7 +47,9 @@ class Challenge(Record):
     _hidden = frozenset({"data"})
 
 
-AuthenticationCommand = Authenticate | Respond | CancelAuthentication
+ResponseCommand = Respond | CancelAuthentication
+"""What answers a challenge."""
+AuthenticationCommand = Authenticate | ResponseCommand
 
 
 def encode_base64(data: bytes) -> bytes:
@@ -66,6 +68,17 @@ def decode_base64(line: bytes) -> bytes:
         return a2b_base64(line, strict_mode=True) if line else b""
     except Base64Error:
         raise ValueError("not base64") from None
+
+
+def read_response(line: bytes) -> ResponseCommand:
+    """Return what a client's line answers a challenge with; what is no base64 cancels it.
+
+    RFC 4954, section 4; RFC 5034, section 4.
+    """
+    try:
+        return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
+    except ValueError:
+        return CancelAuthentication()
 
 
 def decode_initial(word: bytes) -> bytes:

@@ -12,7 +12,7 @@ from mailhaul.flows.outcome import Outcome
 from mailhaul.flows.requests import Close, Sleep, Tcp, Wait
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import CompletionProof
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes.simulated import Simulation
 
 HEADER = b"Subject: s\r\n\r\n"

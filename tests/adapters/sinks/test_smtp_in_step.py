@@ -243,6 +243,6 @@ def test_a_listener_that_talks_without_end_is_not_listened_to(verb: str, what: b
             waits += 1
             assert waits < 10
         assert (await delivery.outcome()).verdict is Verdict.POSTPONED
-        assert len(world.sink.channel.machine._reader.input) < 100_000
+        assert len(world.sink.channel.machine._input) < 100_000
 
     world.simulation.run(story())
