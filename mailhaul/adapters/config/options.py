@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..sinks.kinds import INSTEAD, SINKS
+from ..sinks.kinds import DIRECT_SINKS, SINKS
 
 GLOBAL: Final = "global"
 SERVER: Final = "server"
@@ -82,7 +82,7 @@ DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and less mean this too."""
 
 OWN_PATHS: Final = (
-    *(sink.option for sink in INSTEAD if sink.argument == PATH), "passwordfile", "trace",
+    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), "passwordfile", "trace",
 )  # fmt: skip
 """Options in whose paths a leading ``~/`` is the caller's home, and ``$`` a mistake: no shell reads
 them."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from ..sinks.kinds import INSTEAD
+from ..sinks.kinds import DIRECT_SINKS
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, OWN_PATHS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
@@ -36,8 +36,8 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
 """Option, whether an account uses it, and what to do instead. A row goes when the feature
 comes; names are keywords too."""
 
-_OWN_SINKS: Final = frozenset(sink.option for sink in INSTEAD if sink.own)
-_SINKS: Final = tuple(sink.option for sink in INSTEAD)
+_OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
+_SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
 """Where mail goes instead of to a listener. fetchmail has its own order for those that it knows."""
 
 _PIN_DIGITS: Final = (32, 64)

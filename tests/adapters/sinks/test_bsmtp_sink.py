@@ -12,7 +12,7 @@ import pytest
 
 from mailhaul.adapters.sinks import bsmtp, spooled
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
-from mailhaul.adapters.sinks.spooled import PATIENCE
+from mailhaul.adapters.sinks.spooled import MAX_WAIT
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import CompletionProof
@@ -91,7 +91,7 @@ def test_a_standard_output_that_goes_nowhere_takes_no_mail(tmp_path: Path) -> No
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     try:
-        with pytest.raises(PollFailed, match="standard output goes nowhere"):
+        with pytest.raises(PollFailed, match="standard output is the null device"):
             deliver(BsmtpSink("-", str(tmp_path)))
     finally:
         os.dup2(before, 1)
@@ -208,7 +208,7 @@ def test_a_batch_that_is_locked_is_waited_for_and_then_left(tmp_path: Path) -> N
         outcome = simulation.run(offered(BsmtpSink(str(batch), str(tmp_path))))
     assert outcome.verdict is Verdict.POSTPONED
     assert "is locked by another program; mail stays" in outcome.reason
-    assert simulation.now == PATIENCE
+    assert simulation.now == MAX_WAIT
 
 
 def test_a_fifo_without_a_reader_is_waited_for_and_then_left(tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_a_reader_of_a_fifo_gets_all(tmp_path: Path) -> None:
 def test_a_reader_that_stops_reading_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spooled, "PATIENCE", 0.0)
-    monkeypatch.setattr(bsmtp, "INTERVAL", 0.01)
+    monkeypatch.setattr(spooled, "MAX_WAIT", 0.0)
+    monkeypatch.setattr(bsmtp, "RETRY_INTERVAL", 0.01)
     os.mkfifo(tmp_path / "batch")
     reader = os.open(tmp_path / "batch", os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(PollFailed, match="nobody reads on"):
+    with pytest.raises(PollFailed, match="the reader has stopped reading"):
         blocking.run(offered(BsmtpSink(str(tmp_path / "batch"), str(tmp_path)), b"x" * 500_000))
     os.close(reader)
 

@@ -388,7 +388,7 @@ def test_a_mailbox_that_cannot_be_made_keeps_the_mail(tmp_path: Path) -> None:
     world = make(tmp_path, text(1), mailbox=b"Old")
     world.misbehaviour.refuse = (CreateMailbox,)
     assert world.run() is ExitCode.SMTP
-    assert world.outcomes == [(Verdict.POSTPONED, "target: the mailbox cannot be made: no")]
+    assert world.outcomes == [(Verdict.POSTPONED, "target: cannot create the mailbox: no")]
     assert len(world.inbox.messages) == 1
 
 

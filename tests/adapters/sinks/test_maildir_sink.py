@@ -14,7 +14,7 @@ import pytest
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import maildir
-from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
+from mailhaul.adapters.sinks.maildir import STALE_SECONDS, MaildirSink, is_same_message
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
@@ -161,7 +161,7 @@ def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
         (tmp_path / "tmp" / name).touch()
     for name in (names[0], names[2]):
         os.utime(tmp_path / "tmp" / name, (0, 0))
-    young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE + 60
+    young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE_SECONDS + 60
     os.utime(tmp_path / "tmp" / names[1], (young, young))
     deliver(MaildirSink(str(tmp_path), "h"))
     assert files(tmp_path)["tmp"] == sorted([*names[1:], f"{NAME}.folder"])

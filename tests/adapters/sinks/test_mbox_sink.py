@@ -22,9 +22,9 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import mbox, spooled
 from mailhaul.adapters.sinks.mbox import MboxSink
-from mailhaul.adapters.sinks.mbox_lock import STALE
+from mailhaul.adapters.sinks.mbox_lock import STALE_SECONDS
 from mailhaul.adapters.sinks.spool import write_all
-from mailhaul.adapters.sinks.spooled import PATIENCE
+from mailhaul.adapters.sinks.spooled import MAX_WAIT
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
@@ -200,7 +200,7 @@ def test_it_waits_while_another_program_has_the_lock(path: Path) -> None:
 
     verdict, waited = simulation.run(story())
     assert verdict is Verdict.ACCEPTED
-    assert 0 < waited < PATIENCE
+    assert 0 < waited < MAX_WAIT
     assert stored(path) == [MESSAGE]
 
 
@@ -230,7 +230,7 @@ def test_a_poll_waits_for_locks_once_and_not_for_every_message(path: Path) -> No
     outcomes = simulation.run(story())
     assert [outcome.verdict for outcome in outcomes] == [Verdict.POSTPONED] * 2
     assert "is locked by another program; mail stays at the server" in outcomes[0].reason
-    assert simulation.now == PATIENCE
+    assert simulation.now == MAX_WAIT
     assert not path.exists()
 
 
@@ -264,10 +264,10 @@ def test_an_fcntl_lock_of_another_process_is_waited_for(path: Path) -> None:
         ("{here} home\n", 0, Verdict.POSTPONED),
         ("99999999999999999999 home\n", 0, Verdict.POSTPONED),
         ("", 0, Verdict.POSTPONED),
-        ("", STALE - 100, Verdict.POSTPONED),
-        ("", STALE + 10, Verdict.ACCEPTED),
-        ("{gone} elsewhere\n", STALE + 10, Verdict.ACCEPTED),
-        ("{here} home\n", STALE + 10, Verdict.ACCEPTED),
+        ("", STALE_SECONDS - 100, Verdict.POSTPONED),
+        ("", STALE_SECONDS + 10, Verdict.ACCEPTED),
+        ("{gone} elsewhere\n", STALE_SECONDS + 10, Verdict.ACCEPTED),
+        ("{here} home\n", STALE_SECONDS + 10, Verdict.ACCEPTED),
     ],
 )
 def test_a_lock_is_broken_when_its_holder_is_gone_or_it_is_old(
@@ -408,7 +408,7 @@ def test_a_place_that_takes_no_lock_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_regular_file_is_refused(path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(PollFailed, match="is no regular file"):
+    with pytest.raises(PollFailed, match="is not a regular file"):
         deliver(path)
     assert os.listdir(path.parent) == ["inbox"]
 

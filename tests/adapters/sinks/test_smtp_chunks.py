@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sinks.smtp_delivery import CHUNK
+from mailhaul.adapters.sinks.smtp_delivery import CHUNK_SIZE
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.sink import Parcel
@@ -96,11 +96,11 @@ def test_no_octet_is_changed(extensions: Mapping[bytes, bytes], lmtp: bool, piec
 
 @pytest.mark.parametrize("extensions", [BINARY, ONE_BY_ONE])
 def test_a_long_text_goes_in_many_chunks(extensions: Mapping[bytes, bytes]) -> None:
-    text = bytes(range(256)) * (CHUNK // 64)
+    text = bytes(range(256)) * (CHUNK_SIZE // 64)
     world = World(extensions)
     world.hand_over(text, piece=100_000)
     assert world.texts == [HEADER + text]
-    assert world.heard.count(Bdat) == (len(HEADER + text) // CHUNK) + 1
+    assert world.heard.count(Bdat) == (len(HEADER + text) // CHUNK_SIZE) + 1
 
 
 @pytest.mark.parametrize("missing", [b"CHUNKING", b"BINARYMIME"])
@@ -140,7 +140,7 @@ def test_a_chunk_that_is_refused_ends_the_message_and_not_the_next_one(reply: Re
     world = World(
         policy=lambda heard: left.pop() if left and isinstance(heard, Bdat) else None,
     )
-    first, second = world.hand_over(b"x" * 3 * CHUNK, b"two\r\n", piece=CHUNK)
+    first, second = world.hand_over(b"x" * 3 * CHUNK_SIZE, b"two\r\n", piece=CHUNK_SIZE)
     assert not first.accepted
     assert second.accepted
     assert world.texts == [HEADER + b"two\r\n"]
@@ -157,7 +157,7 @@ def test_one_recipient_of_two_is_served() -> None:
     assert world.memory.messages[0].recipients == (b"joe@x",)
 
 
-@pytest.mark.parametrize("size", [10, 3 * CHUNK])
+@pytest.mark.parametrize("size", [10, 3 * CHUNK_SIZE])
 def test_what_is_given_up_is_never_accepted(size: int) -> None:
     world = World()
     world.hand_over(b"x" * size, whole=False)
