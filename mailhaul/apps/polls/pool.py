@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from ...adapters.config.passwords import Asking
+from ...adapters.config.passwords import PasswordReader
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
@@ -164,13 +164,13 @@ class PollPool:
         """
         if settings.password is not None or not settings.keeps_password_elsewhere:
             return settings
-        asking = Asking(settings)
+        reader = PasswordReader(settings)
         try:
             password = await trio.to_thread.run_sync(
-                asking.password, abandon_on_cancel=True, limiter=self._passwords
+                reader.password, abandon_on_cancel=True, limiter=self._passwords
             )
         except trio.Cancelled:
-            asking.give_up()
+            reader.cancel()
             raise
         return settings.with_password(password)
 
