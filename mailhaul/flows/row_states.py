@@ -1,4 +1,4 @@
-"""The life of a message in the ledger: which state a row may go to, and upon what.
+"""The life of a message in the ledger: which state a row may go to,, and on which input.
 
 Inputs are what is noted of a message. A row that is *new* or *gone* is not in the ledger. The
 store reads this table: it changes a row only from a state in which the table has the input.

@@ -180,16 +180,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         argument="[=python|json|json,passwords]",
     ),
     Option(
-        RUN, "trace", PATH, None, "write down what is said on all connections, without secrets",
+        RUN, "trace", PATH, None, "record all connections in this file, without secrets",
         on="--transcript", argument="FILE", own=True,
     ),
     Option(
-        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--transcript-bodies",
-        own=True,
+        RUN, "trace_bodies", FLAG, False, "record the text of the messages too",
+        on="--transcript-bodies", own=True,
     ),
     # After "set".
     Option(
-        GLOBAL, "daemon", NUMBER, 0, "poll every so many seconds; 0 polls once",
+        GLOBAL, "daemon", NUMBER, 0, "poll again after this many seconds; 0 polls once",
         on="-d --daemon", argument="SECONDS",
     ),
     Option(
@@ -213,13 +213,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         negation=GLUED, off="--nobounce", off_help="bounces go to the postmaster",
     ),
     Option(
-        GLOBAL, "spambounce", FLAG, False, "bounce what the listener calls spam",
+        GLOBAL, "spambounce", FLAG, False, "bounce mail that the listener calls spam",
         negation=GLUED,
     ),
     Option(
-        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses for good",
+        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses permanently",
         negation=WORD, on="--softbounce", off="--nosoftbounce",
-        off_help="bounce and delete mail that the listener refuses for good",
+        off_help="bounce and delete mail that the listener refuses permanently",
     ),
     Option(
         GLOBAL, "syslog", FLAG, False, "log to syslog", negation=WORD,
@@ -234,8 +234,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--invisible",
     ),
     Option(
-        GLOBAL, "showdots", FLAG, False, "show progress dots while a message comes", negation=WORD,
-        on="--showdots",
+        GLOBAL, "showdots", FLAG, False, "show progress dots while a message arrives",
+        negation=WORD, on="--showdots",
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.
@@ -246,7 +246,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="localdomains local",
     ),
     Option(
-        SERVER, "protocol", PROTOCOL, "auto", "the protocol to collect mail with",
+        SERVER, "protocol", PROTOCOL, "auto", "the protocol to fetch mail with",
         keywords="protocol proto", on="-p --protocol --proto", argument="NAME",
     ),
     Option(
@@ -262,7 +262,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "timeout", NUMBER, DEFAULT_TIMEOUT, "seconds to wait for a reply; 0 means 300",
         on="-t --timeout", argument="SECONDS",
     ),
-    Option(SERVER, "interval", NUMBER, 0, "poll in every Nth cycle only"),
+    Option(SERVER, "interval", NUMBER, 0, "the daemon polls at this many times its interval"),
     Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",
@@ -276,15 +276,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "checkalias", FLAG, False, "compare addresses to find aliases", negation=GLUED
     ),
     Option(
-        SERVER, "uidl", FLAG, False, "remember messages by their UIDs (POP3)", negation=GLUED,
+        SERVER, "uidl", FLAG, False, "no effect; UIDs are always used (POP3)", negation=GLUED,
         on="-U --uidl",
     ),
     Option(
-        SERVER, "interface", TEXT, None, "poll only while this interface is up",
+        SERVER, "interface", TEXT, None, "not supported; start mailhaul when the interface is up",
         on="-I --interface", argument="DEVICE",
     ),
     Option(
-        SERVER, "monitor", TEXT, None, "poll only after traffic on this interface",
+        SERVER, "monitor", TEXT, None, "not supported; start mailhaul from a timer",
         on="-M --monitor", argument="DEVICE",
     ),
     Option(
@@ -296,7 +296,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--plugout", argument="COMMAND",
     ),
     Option(
-        SERVER, "principal", TEXT, None, "Kerberos 4 principal",
+        SERVER, "principal", TEXT, None, "no effect; accepted for compatibility",
         on="--principal", argument="NAME",
     ),
     Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
@@ -310,7 +310,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="bad-header", on="--bad-header", argument="POLICY",
     ),
     Option(
-        SERVER, "retrieve_error", TEXT, "continue", "what a message that cannot be read does",
+        SERVER, "retrieve_error", TEXT, "continue", "what happens if a message cannot be read",
         keywords="retrieve-error", own=True, choices=RETRIEVE_ERRORS,
     ),
     # User options.
@@ -321,10 +321,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
     Option(USER, "passwordfile", PATH, None, "file whose first line is the password", own=True),
     Option(USER, "passwordeval", TEXT, None, "command that prints the password", own=True),
-    Option(USER, "passwordfd", NUMBER, None, "descriptor to read the password from", own=True),
+    Option(USER, "passwordfd", NUMBER, None, "file descriptor to read the password from", own=True),
     Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
     Option(
-        USER, "folders", LIST, ("INBOX",), "mailboxes to collect from",
+        USER, "folders", LIST, ("INBOX",), "mailboxes to fetch from",
         keywords="folder folders", on="-r --folder", argument="NAMES",
     ),
     Option(
@@ -332,7 +332,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS",
     ),
     Option(
-        USER, "fetchdomains", LIST, (), "domains to collect for (ETRN, ODMR)",
+        USER, "fetchdomains", LIST, (), "domains to fetch mail for (ETRN, ODMR)",
         on="--fetchdomains", argument="DOMAINS",
     ),
     Option(
@@ -356,7 +356,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--bsmtp", argument="FILE",
     ),
     Option(
-        USER, "mdasplit", FLAG, False, "make each recipient an argument of its own to the mda",
+        USER, "mdasplit", FLAG, False, "pass each recipient to the mda as a separate argument",
         negation=GLUED, own=True,
     ),
     Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
@@ -381,7 +381,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-a --fetchall --all",
     ),
     Option(
-        USER, "fetchread", FLAG, False, "fetch also what was read elsewhere, by the ledger (IMAP)",
+        USER, "fetchread", FLAG, False, "fetch mail that other programs have read, too (IMAP)",
         negation=GLUED, on="--fetchread", own=True,
     ),
     Option(
@@ -410,9 +410,12 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "mimedecode", FLAG, False, "decode MIME encodings",
         keywords="mimedecode mimedec", negation=GLUED,
     ),
-    Option(USER, "idle", FLAG, False, "wait for new mail (IMAP)", negation=GLUED, on="--idle"),
-    Option(USER, "forceidle", FLAG, False, "idle though the server does not offer it", own=True),
-    Option(USER, "idletimeout", NUMBER, 0, "seconds until idle is asked for again", own=True),
+    Option(
+        USER, "idle", FLAG, False, "wait for new mail over an open connection (IMAP)",
+        negation=GLUED, on="--idle",
+    ),
+    Option(USER, "forceidle", FLAG, False, "not supported; use idle", own=True),
+    Option(USER, "idletimeout", NUMBER, 0, "no effect; accepted for compatibility", own=True),
     Option(
         USER, "limit", NUMBER, 0, "skip messages with more octets; 0 means no limit",
         on="-l --limit", argument="OCTETS",
@@ -426,11 +429,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-B --fetchlimit", argument="COUNT",
     ),
     Option(
-        USER, "fetchsizelimit", NUMBER, 100, "message sizes to ask for at once",
+        USER, "fetchsizelimit", NUMBER, 100, "no effect; accepted for compatibility",
         on="--fetchsizelimit", argument="COUNT",
     ),
     Option(
-        USER, "fastuidl", NUMBER, 4, "search UIDs instead of listing them (POP3)",
+        USER, "fastuidl", NUMBER, 4, "no effect; accepted for compatibility",
         on="--fastuidl", argument="COUNT",
     ),
     Option(
@@ -449,7 +452,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcertck", off="--nosslcertck", off_help="accept any certificate of the server",
     ),
     Option(
-        USER, "sslmode", TEXT, None, "when to use TLS, in place of ssl and sslproto", own=True,
+        USER, "sslmode", TEXT, None, "when to use TLS, instead of ssl and sslproto", own=True,
         choices=SSL_MODES,
     ),
     Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
@@ -471,7 +474,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcommonname", argument="NAME",
     ),
     Option(
-        USER, "sslfingerprint", TEXT, None, "MD5 or SHA-256 expected of the certificate",
+        USER, "sslfingerprint", TEXT, None, "expected MD5 or SHA-256 of the certificate",
         on="--sslfingerprint", argument="HEX",
     ),
     Option(USER, "properties", TEXT, None, "for other programs; ignored"),
