@@ -103,7 +103,7 @@ class Option:
     """One option. ``name`` is the attribute that holds its value in the settings.
 
     ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
-    are its spellings on the command line, short before long, separated by blanks; ``off``
+    are its spellings on the command line, short before long, separated by spaces; ``off``
     belongs to flags only, and ``off_help`` is what it does. ``own`` says that fetchmail 6.4
     does not know it. ``choices`` are all values of a text that means one of a few things; an
     unknown one is an error, or counts as the ``fallback`` with a warning.
