@@ -23,6 +23,9 @@ MAY_IMPORT = {
     "apps": {"protocols", "flows", "servers", "runtimes", "adapters", "apps"},
 }
 
+APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"polls", "daemon"}}
+"""Programs do not use each other: what they share is in ``apps/polls``."""
+
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
     *("functools", "hashlib", "hmac", "itertools", "re", "string", "stringprep", "struct"),
@@ -38,6 +41,7 @@ ALSO = {
     "runtimes/desk.py": {"trio"},
     "apps/daemon": {"trio"},
     "apps/cli/side_by_side.py": {"trio"},
+    "apps/polls/jobs.py": {"trio"},
     "apps/polls/places.py": {"trio"},
     "apps/polls/pool.py": {"trio"},
 }
@@ -69,6 +73,15 @@ def test_imports_only_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "mailhaul" and len(parts) > 1:
             assert parts[1] in MAY_IMPORT[floor], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.parts[0] == "apps"], ids=str)
+def test_programs_do_not_import_each_other(path: Path) -> None:
+    allowed = APPS_MAY_IMPORT.get(path.parts[1])
+    for name in imports(path):
+        parts = name.split(".")
+        if allowed and parts[:2] == ["mailhaul", "apps"] and len(parts) > 2:
+            assert parts[2] in allowed, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=str)

@@ -15,7 +15,7 @@ from ..adapters.config.caller import Caller, find_caller
 from ..adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ..adapters.config.load import Configuration, load
 from ..flows.outcome import ExitCode, PollFailed
-from .polls.inherited import current_folder, is_wanted, stand_on_our_own
+from .polls.inherited import current_folder, is_wanted, reset_inherited_state
 from .polls.interrupted import Interrupted, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
@@ -26,7 +26,7 @@ COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
-    stand_on_our_own()
+    reset_inherited_state()
     leave_no_core()
     program = program_name(sys.argv)
     lines = Lines(1, program=program)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
         progress = progress_stream(configuration)
-        lines = Lines(verbosity(configuration), progress, program=program)
+        lines = Lines(configuration.verbosity, progress, program=program)
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
         for fault in faults.errors:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines.complain(f"internal error, please report it: {place_of(fault)}")
         return int(ExitCode.UNDEFINED)
     finally:
-        let_go_of_streams()
+        drop_streams()
 
 
 def run(
@@ -113,7 +113,8 @@ def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[s
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     """Poll the accounts and return how that went."""
-    from .polls.polling import poll_all
+    from .cli.once import poll_all
+    from .polls.logs import logged
 
     lines = logged(configuration, lines) or lines
     for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
@@ -121,25 +122,6 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     code = poll_all(configuration, caller, lines)
     lines.detail(f"normal termination, status {int(code)}")
     return code
-
-
-def logged(configuration: Configuration, lines: Lines) -> Lines | None:
-    """Return the lines of a log file, of syslog or in JSON, None where the user wants none."""
-    settings = configuration.globals
-    if not (settings.logfile or settings.syslog or settings.jsonlog):
-        return None
-    from .polls.logs import lines_for
-
-    if settings.logfile and not os.path.exists(settings.logfile):
-        problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
-        lines.complain(problem)
-    return lines_for(
-        verbosity(configuration),
-        settings.logfile,
-        syslog=settings.syslog,
-        json=settings.jsonlog,
-        program=lines.program,
-    )
 
 
 def start_daemon(
@@ -150,8 +132,9 @@ def start_daemon(
     path: str,
 ) -> ExitCode:
     """Go into the background, unless told not to, and serve there."""
+    from .polls.accounts import with_typed_password
+    from .polls.logs import logged
     from .polls.pidfile import PidFile, detach
-    from .polls.polling import with_typed_password
 
     # In the background there is nobody to ask.
     accounts = [with_typed_password(settings) for settings in configuration.accounts]
@@ -247,11 +230,6 @@ def dump(configuration: Configuration, lines: Lines) -> None:
     write(sys.stdout, text)
 
 
-def verbosity(configuration: Configuration) -> int:
-    """Return 0 for silent, 1 as usual, 2 and 3 with the dialogue."""
-    return 0 if configuration.run.silent else 1 + configuration.run.verbose
-
-
 def progress_stream(configuration: Configuration) -> TextIO:
     """Return where progress is told: not among the mail that goes to standard output."""
     mail_there = any(account.bsmtp == "-" for account in configuration.accounts)
@@ -263,7 +241,7 @@ def interrupt(number: int, _: FrameType | None) -> NoReturn:
     raise Interrupted(number)
 
 
-def let_go_of_streams() -> None:
+def drop_streams() -> None:
     """Drop what cannot be written: Python would try again as it ends, and change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,8 +1,8 @@
-"""All that a flow may await: the questions that a runtime answers.
+"""The requests that a flow may await; a runtime answers them.
 
-A flow is an ordinary coroutine. Awaiting a request hands it to the driver that runs the
-flow (``mailhaul.runtimes``), which does the waiting and sends the answer back in. So the
-same flow runs on blocking sockets, under trio, and in the simulated runtime.
+A flow is an ordinary coroutine. Awaiting a request passes it to the driver that runs the
+flow (``mailhaul.runtimes``), which waits and sends the answer back. So the same flow runs on
+blocking sockets, under trio, and in the simulated runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Request(Record, Generic[T]):
-    """A question to the runtime whose answer is a T."""
+    """A request to the runtime. Awaiting it returns a T."""
 
     def __await__(self) -> Generator[Request[Any], Any, T]:
         return cast(T, (yield self))
@@ -39,7 +39,7 @@ class UnixSocket(Record):
 
 
 class Pipe(Record):
-    """A child process that speaks on its standard input and output, run without a shell."""
+    """A child process used as a stream by its standard input and output; run without a shell."""
 
     argv: tuple[str, ...]
 
@@ -48,10 +48,10 @@ Address = Tcp | UnixSocket | Pipe
 
 
 class Trust(Record):
-    """Whom to believe over TLS (the user's sslcertck, sslcertfile, sslproto, ...).
+    """How to verify a TLS peer (the options sslcertck, sslcertfile, sslproto, ...).
 
-    ``hostname`` is the name to ask for and to verify, ``fingerprint`` upper-case hex with
-    colons (MD5, as fetchmail has it, or SHA-256 by its length).
+    ``hostname`` is the name to request (SNI) and to verify. ``fingerprint`` is upper-case hex with
+    colons; its length selects MD5, as in fetchmail, or SHA-256.
     """
 
     hostname: str
@@ -66,7 +66,10 @@ class Trust(Record):
 
 
 class Open(Request[None]):
-    """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut."""
+    """Open a stream and attach it to the channel, within ``timeout`` seconds.
+
+    Raises OpenFailed or TimedOut.
+    """
 
     channel: Channel[Any]
     address: Address
@@ -74,7 +77,7 @@ class Open(Request[None]):
 
 
 class UpgradeToTls(Request[None]):
-    """Shake hands over the channel's stream. Raises TlsFailed or TimedOut."""
+    """Do the TLS handshake on the channel's stream. Raises TlsFailed or TimedOut."""
 
     channel: Channel[Any]
     trust: Trust
@@ -82,13 +85,12 @@ class UpgradeToTls(Request[None]):
 
 
 class Wait(Request[None]):
-    """Wait until one of these has news: input, end of input, room to write, or an exit.
+    """Wait until one of these has input, end of input, room to write, or has exited.
 
-    What is due to be written is written meanwhile, on every channel. Input of a channel
-    that is not named stays where it is: that is backpressure. There is room to write on a channel
-    that was full once no more than RELIEVED bytes of it are left. Raises TimedOut after
-    ``timeout`` seconds without news, also where nothing is named; and OpenFailed at once for a
-    channel that is not open, since nothing will come of it.
+    Pending output is written meanwhile, on every channel. A channel that is not listed is not
+    read: that is backpressure. A channel that was full has room to write once no more than RELIEVED
+    bytes are unwritten. Raises TimedOut after ``timeout`` seconds without any of these, also if
+    nothing is listed; raises OpenFailed at once for a channel that is not open.
     """
 
     waitables: Sequence[Channel[Any] | Program]
@@ -98,8 +100,9 @@ class Wait(Request[None]):
 class Start(Request["Program"]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
-    ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
-    ``captured`` what it prints is kept for its ``output``, else it goes where ours goes.
+    With ``shell``, /bin/sh runs ``argv[0]`` with the other arguments as "$1", "$2", ... With
+    ``captured`` its output is kept in ``output``, otherwise the program inherits our standard
+    output and error.
     """
 
     argv: tuple[str, ...]
@@ -109,25 +112,25 @@ class Start(Request["Program"]):
 
 
 class Close(Request[None]):
-    """Close the channel's stream, or end the program, whatever state it is in.
+    """Close the channel's stream, or end the program, in any state.
 
-    What is due to be written still is, if the peer takes it within a short time.
+    Pending output is still written if the peer accepts it within a short time.
     """
 
     target: Channel[Any] | Program
 
 
 class Call(Request[T]):
-    """Do blocking work (disk, name service) where it delays nobody else; return its result."""
+    """Do blocking work (disk, name service) without delaying other flows; return its result."""
 
     work: Callable[[], T]
 
 
 class LedgerCall(Call[T]):
-    """Do a short piece of such work on something that many flows share (the ledger).
+    """Do a short piece of blocking work on an object that many flows share (the ledger).
 
-    A runtime may do what several of them ask in one go, in the order in which they asked. What they
-    ask in the same words, it may do once for all of them, where the last one asked.
+    A runtime may run the calls of several flows together, in the order of their requests. It may
+    run equal calls once for all of them, at the place of the last one.
     """
 
 
@@ -138,11 +141,11 @@ class Sleep(Request[None]):
 
 
 class Now(Request[float]):
-    """Ask for the seconds of a clock that never jumps."""
+    """Return the seconds of a monotonic clock."""
 
 
 class RuntimeFault(Exception):
-    """The runtime could not do what was asked; ``str()`` says why, in plain words."""
+    """The runtime could not do what was requested. ``str()`` is the reason, for the user."""
 
 
 class OpenFailed(RuntimeFault):
@@ -150,7 +153,7 @@ class OpenFailed(RuntimeFault):
 
 
 class ArgumentsTooLong(OpenFailed):
-    """The system does not take so many octets of arguments: others may fit."""
+    """The system does not accept so many octets of arguments; shorter ones may work."""
 
 
 class NameNotFound(OpenFailed):
@@ -158,11 +161,11 @@ class NameNotFound(OpenFailed):
 
 
 class TlsFailed(RuntimeFault):
-    """The handshake failed or the peer is not who it should be."""
+    """The TLS handshake failed, or the peer's certificate is not accepted."""
 
 
 class TimedOut(RuntimeFault):
-    """Nothing happened for too long. ``seconds`` says how long."""
+    """Nothing happened for ``seconds`` seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"timeout after {seconds:g} seconds")

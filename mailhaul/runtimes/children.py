@@ -14,6 +14,9 @@ from ..flows.requests import ArgumentsTooLong, OpenFailed
 KEPT_OUTPUT = 8 * 1024
 """How many bytes of a child's standard error are kept: the last ones."""
 
+READS = 16
+"""How often it is read from at once: others have their turn, though a child never stops."""
+
 
 class Child:
     """One child process.
@@ -159,8 +162,10 @@ class Tail:
             os.set_blocking(fd, False)
 
     def drain(self) -> None:
-        """Read what is there, without waiting."""
-        while self.open:
+        """Read what is there, without waiting; of what comes without end only a part."""
+        for _ in range(READS):
+            if not self.open:
+                return
             try:
                 data = os.read(self.fd, 65536)
             except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What is read by name is a file that ends."""
+"""Files that are read by name must be regular files of bounded size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.passwords import password_from
 from mailhaul.adapters.config.rcfile import RcFileRefused, read_rcfile
-from mailhaul.adapters.files import read_file, refuse_odd_files
-from mailhaul.apps.polls.plan import refuse_odd_certificates
+from mailhaul.adapters.files import read_file, refuse_special_files
+from mailhaul.adapters.login.reach import refuse_odd_certificates
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 
@@ -115,4 +115,4 @@ def test_no_odd_certificate(tmp_path: Path, make: Make, monkeypatch: pytest.Monk
 
 
 def test_who_reads_for_us_is_told_nothing_of_what_is_not_there(tmp_path: Path) -> None:
-    refuse_odd_files([None, "", str(tmp_path / "none")], files.SMALL)
+    refuse_special_files([None, "", str(tmp_path / "none")], files.SMALL)

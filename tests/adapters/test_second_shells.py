@@ -44,10 +44,10 @@ NESTED = {
     "echo %T | xargs deliver": "xargs",
     "echo deliver %T | sh": "sh",
     "/usr/bin/zsh-5.9 -c %T": "zsh",
-    "env -S 'deliver %T'": "what is in quotes",
-    "perl -e 'system \"deliver %F\"'": "what is in quotes",
-    "python3 -c \"deliver('%F')\"": "what is in quotes",
-    "deliver 'unfinished %F": "what is in quotes",
+    "env -S 'deliver %T'": "a quoted command",
+    "perl -e 'system \"deliver %F\"'": "a quoted command",
+    "python3 -c \"deliver('%F')\"": "a quoted command",
+    "deliver 'unfinished %F": "a quoted command",
     "sed -e s/FROM/%F/": "sed",
     "mail -s new %T": "mail",
     "cat >x; sudo /usr/bin/mailx -s new %T": "mailx",
@@ -84,7 +84,7 @@ def test_ordinary_addresses_are_text_for_every_shell(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", STRANGE)
-@pytest.mark.parametrize("interpreter", ["sh", "ssh", "mail", "what is in quotes"])
+@pytest.mark.parametrize("interpreter", ["sh", "ssh", "mail", "a quoted command"])
 def test_what_a_shell_could_take_for_more_is_not(address: str, interpreter: str) -> None:
     assert not is_text(address, interpreter)
 

@@ -15,8 +15,8 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.apps.cli.version import describe
-from mailhaul.apps.polls.append import append_sink
-from mailhaul.apps.polls.plan import PollContext
+from mailhaul.apps.polls.context import PollContext
+from mailhaul.apps.polls.sinks import sink_of
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Pipe, Tcp
 
@@ -46,7 +46,7 @@ def sink(
         "here",
         lambda protocol: None,
     )
-    name, make = append_sink(account, account.append or "", context)
+    name, make = sink_of(account, context)
     return name, cast(ImapAppendSink, make())
 
 
@@ -100,7 +100,9 @@ def test_netrc_has_the_password_of_that_host_and_user(tmp_path: Path) -> None:
 
 
 def test_without_a_password_the_place_and_the_remedy_are_named(tmp_path: Path) -> None:
-    with pytest.raises(PollFailed, match=r"rc:1:\d+: can't find a password for j@t") as failure:
+    with pytest.raises(
+        PollFailed, match=r"rc:1:\d+: can't find a password for imaps://j@t"
+    ) as failure:
         sink(tmp_path, "append 'imaps://j@t'", "machine t login u password b")
     assert failure.value.code is ExitCode.AUTHFAIL
     assert '"appendpassword" or in ~/.netrc' in str(failure.value)

@@ -12,9 +12,9 @@ import pytest
 import mailhaul as package
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.settings import GlobalSettings
-from mailhaul.apps.cli.control import socket_path
 from mailhaul.apps.cli.slips import is_slip
 from mailhaul.apps.polls import state_folder
+from mailhaul.apps.polls.state_folder import socket_path
 from mailhaul.flows.outcome import PollFailed
 
 ROOT = Path(package.__file__).parents[1]

@@ -19,9 +19,9 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import PollContext
-from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, ExclusiveGate, PollPool
+from mailhaul.apps.polls.pool import OPEN_SECONDS, PER_SERVER, ExclusiveGate, PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
@@ -84,10 +84,10 @@ def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
         ("tunnel", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 11 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
     assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
     # Nor does it wait for ever, and of all the others it meets the slow one alone.
-    assert house.went_in["tunnel"] <= 2 * PATIENCE + 2
+    assert house.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
     [met] = [names for names in house.together if "tunnel" in names]
     assert met == {"slow", "tunnel"}
 
@@ -99,7 +99,7 @@ def test_who_is_alone_for_long_is_so_no_more() -> None:
         ("second", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 1 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
     assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 

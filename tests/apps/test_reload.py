@@ -19,9 +19,10 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.accounts import policy_of
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pidfile import PidFile, running
-from mailhaul.apps.polls.plan import PollContext, policy_of
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Sleep
 
@@ -175,14 +176,14 @@ def test_a_file_without_an_interval_leaves_the_old_one(daemon: Running, gone: st
 def test_changed_rules_are_gone_by_at_once_others_break_nothing(daemon: Running) -> None:
     async def story() -> None:
         [job] = daemon.service.scheduler.jobs
-        begun = daemon.service.scheduler.begin_anew
+        begun = daemon.service.scheduler.restart_polls
         calls: list[int] = []
 
         def counted() -> None:
             calls.append(1)
             begun()
 
-        daemon.service.scheduler.begin_anew = counted
+        daemon.service.scheduler.restart_polls = counted
         for text, times in (("set daemon 200", 0), ("set daemon 200 set no softbounce", 1)):
             daemon.write(f"{text}\n{ENTRY}")
             await daemon.service.reload()

@@ -28,8 +28,8 @@ from mailhaul.apps.daemon.notify import Notifier
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.daemon.side_work import MAX_PAUSE, PAUSE, attempt, fenced
 from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.outcome import ExitCode
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mailhaul.adapters.config.options import OPTIONS, RETRIEVE_ERRORS, SSL_MODES, SSL_PROTOS
 from mailhaul.adapters.config.settings import AccountSettings
-from mailhaul.apps.polls.plan import TLS_MODES, VERSIONS, tls_mode, trust_of
+from mailhaul.adapters.login.reach import TLS_MODES, VERSIONS, tls_mode, trust_of
 from mailhaul.flows.account import OnRetrieveError
 from mailhaul.flows.outcome import ExitCode, PollFailed
 

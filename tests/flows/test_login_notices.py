@@ -1,4 +1,4 @@
-"""The mail that tells of refused logins goes where the account's mail goes."""
+"""The notice about refused logins goes to the sink of the account's mail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.login_notice import login_notice
-from mailhaul.apps.polls.plan import PollContext
 from mailhaul.flows.requests import Tcp
 from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply
@@ -71,13 +71,13 @@ def test_both_messages_are_for_the_postmaster_and_say_whose_login_it_is(notices:
     assert all(b"sesame" not in one.text for one in (failed, works))
 
 
-def test_it_goes_to_whatever_sink_the_account_has(notices: Notices, tmp_path: Path) -> None:
+def test_the_notice_is_sent_to_the_sink_of_the_account(notices: Notices, tmp_path: Path) -> None:
     assert notices.send(refused=True, options=f'maildir "{tmp_path}/Mail"') == ""
     assert len(list((tmp_path / "Mail" / "new").iterdir())) == 1
 
 
 def test_why_it_cannot_be_sent_is_returned(notices: Notices) -> None:
-    assert notices.send(refused=True, globals_='set postmaster ""') == "there is nobody to tell"
+    assert notices.send(refused=True, globals_='set postmaster ""') == "no address to send it to"
     assert "nobody" in notices.send(refused=True, options="smtphost nobody")
     notices.received.policy = lambda heard: (
         Reply(550, (b"no mail from you",)) if isinstance(heard, Mail) else None

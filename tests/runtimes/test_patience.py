@@ -16,7 +16,7 @@ import trio
 import trio.testing
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
+from mailhaul.flows.pace import MAX_TIMEOUTS, MIN_OCTETS_PER_SECOND, Pace, TooSlow
 from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
 from mailhaul.protocols.machine import Outbox
 from mailhaul.runtimes import blocking, dialling
@@ -83,7 +83,9 @@ async def listen(machine: Debtor, engine: Engine, answer: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("answer", "pieces"), [(1, TIMEOUTS * 10 // 4 + 1), (4 * SLOWEST, 50)], ids=["drip", "flow"]
+    ("answer", "pieces"),
+    [(1, MAX_TIMEOUTS * 10 // 4 + 1), (4 * MIN_OCTETS_PER_SECOND, 50)],
+    ids=["drip", "flow"],
 )
 def test_an_answer_that_drips_ends_and_one_that_flows_does_not(
     run: Run, answer: int, pieces: int

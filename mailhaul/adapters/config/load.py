@@ -45,6 +45,11 @@ class Configuration:
         self.warnings = tuple(warnings)
         self.rcfile = rcfile
 
+    @property
+    def verbosity(self) -> int:
+        """0 for silent, 1 for the usual lines, 2 and 3 with the dialogue."""
+        return 0 if self.run.silent else 1 + self.run.verbose
+
     def with_accounts(self, accounts: Sequence[AccountSettings]) -> Configuration:
         """Return the same with these accounts."""
         return Configuration(self.run, self.globals, accounts, self.warnings, self.rcfile)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from ..ledger.names import is_loopback
+from ..sinks.kinds import INSTEAD
 from .caller import Caller
 from .command_line import CommandLine
 from .options import OWN_PATHS
@@ -71,7 +72,7 @@ def account_settings(
             for name, more in appended.items():
                 values[name] = (*cast("tuple[object, ...]", values.get(name, ())), *more)
             # What an MDA reads has no carriage returns, unless the user wants them.
-            local = any(values.get(sink) is not None for sink in ("mda", "maildir", "mbox"))
+            local = any(values.get(one.option) is not None for one in INSTEAD if one.strips_cr)
             if "stripcr" not in values and local:
                 values["stripcr"] = True
             for name in OWN_PATHS:

@@ -18,7 +18,7 @@ _PASSWORD: Final = frozenset({b"password", b"passwd"})
 
 def needs_password(account: AccountSettings) -> bool:
     """Whether this account cannot log in without a password and has none."""
-    if account.password is not None or account.protocol == "etrn":
+    if account.password is not None or not account.kind.needs_password:
         return False
     if account.keeps_password_elsewhere:
         return False

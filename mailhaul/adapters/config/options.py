@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..sinks.kinds import INSTEAD, SINKS
+
 GLOBAL: Final = "global"
 SERVER: Final = "server"
 USER: Final = "user"
@@ -79,7 +81,9 @@ FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
 DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and less mean this too."""
 
-OWN_PATHS: Final = ("maildir", "mbox", "bsmtp", "passwordfile", "trace")
+OWN_PATHS: Final = (
+    *(sink.option for sink in INSTEAD if sink.argument == PATH), "passwordfile", "trace",
+)  # fmt: skip
 """Options in whose paths a leading ``~/`` is the caller's home, and ``$`` a mistake: no shell reads
 them."""
 
@@ -347,22 +351,19 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "antispam", NUMBERS, (), "listener replies that mean spam",
         on="-Z --antispam", argument="CODES",
     ),
-    Option(
-        USER, "mda", TEXT, None, "command that takes each message",
-        on="-m --mda", argument="COMMAND",
-    ),
-    Option(
-        USER, "bsmtp", PATH, None, "write batched SMTP to this file",
-        on="--bsmtp", argument="FILE",
+    *(
+        Option(
+            USER, sink.option, sink.argument, None, sink.help,
+            on=sink.on.rpartition(" ")[0], argument=sink.on.rpartition(" ")[2], own=sink.own,
+        )
+        for sink in SINKS
+        if sink.help
     ),
     Option(
         USER, "mdasplit", FLAG, False, "pass each recipient to the mda as a separate argument",
         negation=GLUED, own=True,
     ),
-    Option(USER, "maildir", PATH, None, "deliver into this Maildir", own=True),
-    Option(USER, "append", TEXT, None, "store in imaps://USER@HOST[:PORT]/MAILBOX", own=True),
     Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
-    Option(USER, "mbox", PATH, None, "append to this mailbox file", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from ..sinks.kinds import INSTEAD
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, OWN_PATHS, SPOKEN_AUTHS
 from .settings import AccountSettings, GlobalSettings
@@ -35,9 +36,9 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
 """Option, whether an account uses it, and what to do instead. A row goes when the feature
 comes; names are keywords too."""
 
-_OWN_SINKS: Final = ("append", "mbox", "maildir")
-_SINKS: Final = (*_OWN_SINKS, "bsmtp", "mda")
-"""Where mail goes instead of to a listener. Of the last two, fetchmail knows which it prefers."""
+_OWN_SINKS: Final = frozenset(sink.option for sink in INSTEAD if sink.own)
+_SINKS: Final = tuple(sink.option for sink in INSTEAD)
+"""Where mail goes instead of to a listener. fetchmail has its own order for those that it knows."""
 
 _PIN_DIGITS: Final = (32, 64)
 """Hexadecimal digits of MD5, which is fetchmail's, and of SHA-256."""

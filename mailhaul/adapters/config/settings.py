@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from .errors import COMMAND_LINE, Place, Source
 from .options import GLOBAL, OPTIONS, RUN, SERVER, USER
+from .poll_kinds import IMAP, POP3, PollKind, poll_kind
 
 if TYPE_CHECKING:
     from ...protocols.secret import Secret
@@ -19,7 +20,9 @@ Layer = Mapping[str, int]
 """Option names and where in the file each was chosen."""
 
 SMTP_PORT: Final = 25
-_WELL_KNOWN: Final = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+_WELL_KNOWN: Final = {
+    "pop3": POP3.port, "pop3s": POP3.tls_port, "imap": IMAP.port, "imaps": IMAP.tls_port
+}  # fmt: skip
 
 
 class _Settings:
@@ -197,14 +200,16 @@ class AccountSettings(_Settings):
         return self.pollname if self.via is None else self.via
 
     @property
+    def kind(self) -> PollKind:
+        """The kind of poll that ``protocol`` stands for."""
+        return poll_kind(self.protocol)
+
+    @property
     def port(self) -> int | str:
         """The port to connect to: a number, or the name of a service that is not well known."""
         if self.service is not None:
             return _WELL_KNOWN.get(cast(str, self.service), self.service)
-        if self.protocol == "etrn":
-            return SMTP_PORT
-        protocol = "imap" if self.protocol in ("imap", "auto") else "pop3"
-        return _WELL_KNOWN[protocol + ("s" if self.wrapped else "")]
+        return self.kind.tls_port if self.wrapped else self.kind.port
 
     @property
     def wrapped(self) -> bool:

@@ -16,18 +16,24 @@ import time
 
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
-from ...flows.sink import Declined, Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...protocols.dots import DotWriter
 from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
 from ..folders import open_own
 from .bsmtp_mend import forget_begun, note_begun, whole_size
+from .kinds import SinkOrder
 from .spool import SpoolTooSmall, new_spool, too_large, write_all
 from .spooled import INTERVAL, FileSink, SpooledDelivery
 
 STANDARD_OUTPUT = "-"
 EXTENSIONS = (b"SMTPUTF8",)
+
+
+def make(order: SinkOrder) -> Sink:
+    """Return a file of batched SMTP as a sink."""
+    return BsmtpSink(order.value, order.spool_folder)
 
 
 class BsmtpSink(FileSink):

@@ -105,11 +105,13 @@ class ImapAppendSink:
                 self.limit = int(value)
         if LIMIT not in machine.capabilities:
             return
-        _, events = await tell(self.channel, AskStatus(self.mailbox, (LIMIT,)), self.patience)
-        for event in events:
+
+        def note(event: Any) -> None:
             if isinstance(event, MailboxStatus):
                 found = dict(event.items).get(LIMIT)
                 self.limit = found if isinstance(found, int) else None
+
+        await tell(self.channel, AskStatus(self.mailbox, (LIMIT,)), self.patience, note)
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
@@ -325,7 +327,7 @@ class AppendDelivery:
         """Make the mailbox, as the server suggests, and append once more (6.3.11)."""
         sink = self._sink
         self._created = True
-        done, _ = await tell(sink.channel, CreateMailbox(sink.mailbox), sink.patience)
+        done = await tell(sink.channel, CreateMailbox(sink.mailbox), sink.patience)
         if done.condition is Condition.OK:
             await self._append()
         else:

@@ -22,6 +22,8 @@ from ...protocols.message.received_date import MONTHS
 
 MAX_SIZES = 10_000
 """Messages whose sizes are asked for where the server does not search."""
+MAX_FOUND = 1000
+"""Messages that are read to find ours: those that came last."""
 MESSAGE_ID = re.compile(rb"<[!-;=?-~]+>")
 """What can be searched for at any server: printable ASCII in angle brackets."""
 
@@ -57,12 +59,24 @@ class Finder:
         allowed beside it (RFC 3501, 6.3.2 and 6.3.11). Where it cannot be opened or searched the
         message counts as missing, for a second copy is better than none.
         """
-        opened, told = await tell(self._channel, Select(mailbox, read_only=True), self._patience)
+        there = 0
+        uids: list[int] = []
+
+        def count(event: Any) -> None:
+            nonlocal there
+            if isinstance(event, Exists):
+                there = max(there, event.count)
+
+        def note(event: Any) -> None:
+            if isinstance(event, Found):
+                uids.extend(event.uids)
+                # The latest ones, for ours is among them if it is there.
+                uids[:] = sorted(uids)[-MAX_FOUND:]
+
+        opened = await tell(self._channel, Select(mailbox, read_only=True), self._patience, count)
         if opened.condition is not Condition.OK:
             return False
-        done, events = await tell(self._channel, UidSearch(self._criteria), self._patience)
-        uids = [uid for event in events if isinstance(event, Found) for uid in event.uids]
-        there = max((event.count for event in told if isinstance(event, Exists)), default=0)
+        done = await tell(self._channel, UidSearch(self._criteria), self._patience, note)
         if done.condition is not Condition.OK and there <= MAX_SIZES:
             uids = await self._of_our_size()
         for uid in sorted(uids, reverse=True):
@@ -73,9 +87,15 @@ class Finder:
     async def _of_our_size(self) -> list[int]:
         """Return what has as many octets as our message, where the server does not search."""
         command = UidFetch(b"1:*", b"(UID RFC822.SIZE)")
-        _, events = await tell(self._channel, command, self._patience)
-        fetched = [event for event in events if isinstance(event, Fetched)]
-        return [event.uid for event in fetched if event.uid and event.size == self._size]
+        uids: list[int] = []
+
+        def note(event: Any) -> None:
+            if isinstance(event, Fetched) and event.uid and event.size == self._size:
+                uids.append(event.uid)
+                del uids[:-MAX_FOUND]
+
+        await tell(self._channel, command, self._patience, note)
+        return uids
 
     async def _is_same(self, uid: int) -> bool:
         self._channel.machine.send(UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))
@@ -88,14 +108,16 @@ class Finder:
 
 
 async def tell(
-    channel: Channel[ImapClient], command: Command, patience: float
-) -> tuple[Completed, list[Any]]:
-    """Carry out a command; return its answer, and what came before that."""
+    channel: Channel[ImapClient],
+    command: Command,
+    patience: float,
+    note: Callable[[Any], None] = lambda event: None,
+) -> Completed:
+    """Carry out a command; return its answer. ``note`` is shown what comes before that."""
     channel.machine.send(command)
-    events: list[Any] = []
     while not isinstance(event := await next_event(channel, patience), Completed):
-        events.append(event)
-    return event, events
+        note(event)
+    return event
 
 
 def criteria(header: bytes, size: int, date: bytes | None) -> bytes:

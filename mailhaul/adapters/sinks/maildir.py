@@ -20,10 +20,11 @@ from typing import Any
 from ...flows.channel import Channel, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
-from ...flows.sink import Delivery, Parcel
+from ...flows.sink import Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..calls import opened
 from ..folders import make_private_folder, sync_folder, sync_name
+from .kinds import SinkOrder
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
@@ -31,6 +32,11 @@ STALE = 36 * 3600
 """Seconds after which a file in tmp belongs to nobody any more."""
 OURS = re.compile(r"\d+\.R[0-9a-f]{16}\.")
 """How the names begin that the ledger gives."""
+
+
+def make(order: SinkOrder) -> Sink:
+    """Return a Maildir as a sink."""
+    return MaildirSink(order.value, order.hostname)
 
 
 class MaildirSink:

@@ -15,8 +15,9 @@ import time
 
 from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call
-from ...flows.sink import Declined, Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...protocols.message.mboxrd import MboxrdWriter
+from .kinds import SinkOrder
 from .maildir import failed
 from .mbox_lock import MboxLock
 from .spool import SpoolTooSmall, new_spool, too_large, write_all
@@ -25,6 +26,11 @@ from .spooled import FileSink, SpooledDelivery
 FROM = b"From "
 MAX_LINE = 1024
 """Octets of a From_ line, and more: an address has 256 (RFC 5321, 4.5.3.1.3)."""
+
+
+def make(order: SinkOrder) -> Sink:
+    """Return a mailbox file as a sink."""
+    return MboxSink(order.value, order.hostname, order.spool_folder)
 
 
 class MboxSink(FileSink):

@@ -15,9 +15,10 @@ from typing import Any
 from ...flows.channel import STATUS_UNKNOWN, Channel, Program
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
 from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, TimedOut, Wait
-from ...flows.sink import Declined, Delivery, Parcel
+from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
+from .kinds import SinkOrder
 from .spool import SpoolTooSmall, new_spool, too_large, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
@@ -40,6 +41,18 @@ NO_SENDER = "MAILER-DAEMON"
 for a redirection; pipe(8) of Postfix says the same."""
 RECIPE = "sh -c 'PROGRAM -f \"$1\"' sh %F"
 NAMES = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
+
+
+def make(order: SinkOrder) -> Sink:
+    """Return an MDA command as a sink.
+
+    It trusts the recipients that the user wrote down, unlike those that a message names.
+    """
+    settings = order.settings
+    local = (name for pair in settings.local_names for name in pair)
+    trusted = frozenset(filter(None, (*local, settings.smtpname, order.postmaster)))
+    timeout, split = float(settings.timeout), settings.mdasplit
+    return MdaSink(order.value, timeout, order.spool_folder, split=split, trusted=trusted)
 
 
 class Template:

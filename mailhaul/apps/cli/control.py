@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import time
@@ -11,30 +10,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...adapters.config.caller import Caller
-from ...adapters.config.settings import GlobalSettings
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape, write
-from ..polls.state_folder import state_folder
+from ..polls.state_folder import socket_path
 
 ACTIONS = ("status", "poll", "pause", "resume")
+
 USAGE = """\
 usage: mailhaul status [--json | --metrics | --watch]
        mailhaul poll | pause | resume [ACCOUNT...]
 
 An ACCOUNT is a server's name in the rc file, or USER@SERVER; without one all are meant.
 """
+
 SECONDS = 10.0
 """How long the daemon may take to answer."""
+
 REFRESH = 2.0
 """Seconds between two tables of ``--watch``."""
-
-
-def socket_path(caller: Caller, settings: GlobalSettings | None = None) -> str:
-    """Return where the daemon of this user listens. Raises PollFailed if no folder can be.
-
-    The daemon gives its ``settings``, so that it finds the folder where its ledger is.
-    """
-    return os.path.join(state_folder(caller, os.environ, settings), "control")
 
 
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:

@@ -12,13 +12,13 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
-from ..daemon.scheduler import Job, jobs_for
+from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import Deadline, place_of
+from ..polls.jobs import Job, jobs_for
 from ..polls.lines import Lines
 from ..polls.logs import LogLines
-from ..polls.plan import PollContext, kind_of
-from ..polls.polling import combined
+from ..polls.poll import combined_code
 from ..polls.pool import PollPool
 
 GRACE = 10.0
@@ -59,7 +59,7 @@ def poll_side_by_side(
 
 def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
     """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
-    return settings.idle and kind_of(settings) == "imap" and not context.check
+    return settings.idle and settings.kind.family == "imap" and not context.check
 
 
 async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> ExitCode:
@@ -80,7 +80,7 @@ async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> Ex
     async with trio.open_nursery() as nursery:
         for place in range(len(jobs)):
             nursery.start_soon(one, place)
-    return combined(codes)
+    return combined_code(codes)
 
 
 async def _poll_all(

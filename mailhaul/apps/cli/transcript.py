@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ...adapters.files import open_file
 from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
-from ...adapters.transcript.recorder import Tape
 from ...adapters.transcript.replay import Replayed, replay
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, plural
 
 USAGE = "usage: mailhaul replay FILE"
+
 SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
-
-
-def open_tape(path: str, complain: Callable[[str], None], *, bodies: bool) -> Tape:
-    """Begin a transcript that nobody else can read. Raises PollFailed (IOERR).
-
-    Once it cannot be written it ends there, and that is said: mail does not wait for it.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, flags, 0o600)
-        os.fchmod(descriptor, 0o600)
-    except OSError as error:
-        problem = f"trace {path}: {error.strerror or error}"
-        raise PollFailed(ExitCode.IOERR, problem) from None
-
-    is_whole = True
-
-    def write(line: str) -> None:
-        nonlocal is_whole
-        # A line at a time: what was said before a crash is what matters most.
-        try:
-            if is_whole:
-                os.write(descriptor, f"{line}\n".encode("ascii", "backslashreplace"))
-        except OSError as error:
-            # With a gap it could not be replayed.
-            is_whole = False
-            complain(f"trace {path}: {error.strerror or error}; it ends here")
-
-    return Tape(write, time.monotonic, bodies=bodies)
 
 
 def play(arguments: Sequence[str], lines: Lines) -> ExitCode:

@@ -6,8 +6,9 @@ from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TlsMode
+from ...adapters.login.reach import tls_mode
+from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
 from ..polls.lines import escape
-from ..polls.plan import tls_mode
 
 TLS = {
     TlsMode.WRAPPED: "TLS from the first byte.",
@@ -15,15 +16,6 @@ TLS = {
     TlsMode.OFFERED: "TLS by STARTTLS is used where the server offers it.",
     TlsMode.NEVER: "TLS is not used.",
 }
-
-SINKS = {
-    "maildir": "Messages will be stored in the Maildir {}.",
-    "append": "Messages will be stored in {}.",
-    "mbox": "Messages will be appended to the mailbox file {}.",
-    "bsmtp": "Messages will be written as batched SMTP to {}.",
-    "mda": 'Messages will be delivered with "{}".',
-}
-"""What is said of a sink that has an option of its own, in the order in which a poll looks."""
 
 
 def describe(configuration: Configuration) -> str:
@@ -74,13 +66,10 @@ def sentences(account: AccountSettings) -> list[str]:
 
 
 def where_mail_goes(account: AccountSettings) -> list[str]:
-    """Return sentences about the sink: the first that is chosen, as a poll takes it."""
-    for name, sentence in SINKS.items():
-        if (value := getattr(account, name)) is not None:
-            return [sentence.format(value)]
-    kind = "LMTP" if account.lmtp else "SMTP"
-    hosts = " ".join(account.smtphosts or ("localhost",))
-    said = [f"Messages will be {kind}-forwarded to: {hosts}."]
-    if account.plugout is not None:
-        said.append(f"Listener connections will be made via plugout {account.plugout}.")
-    return said
+    """Return sentences about the sink."""
+    kind = chosen_sink(account)
+    value = sink_value(kind, account)
+    sentences = [f"Messages will be {kind.sentence.format(value)}."]
+    if kind in LISTENERS and account.plugout is not None:
+        sentences.append(f"Listener connections will be made via plugout {account.plugout}.")
+    return sentences

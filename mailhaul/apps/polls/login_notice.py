@@ -1,6 +1,6 @@
-"""The flow that tells the user by mail that his server refuses the login, or accepts it again.
+"""The flow that sends the user a mail when a server refuses the login, or accepts it again.
 
-fetchmail does so too: who does not watch a log notices nothing but silence.
+fetchmail does so too: a user who does not read the log would only notice that no mail comes.
 """
 
 from __future__ import annotations
@@ -8,20 +8,23 @@ from __future__ import annotations
 from ...adapters.config.settings import AccountSettings
 from ...flows.notices import send_notice
 from ...flows.report import Event
-from .plan import PollContext, make_packer, sink_of, source_of
-from .polling import whose
+from .accounts import user_at_server
+from .context import PollContext
+from .packer import make_packer
+from .sinks import sink_of
+from .sources import source_of
 
 
 async def login_notice(settings: AccountSettings, context: PollContext, *, refused: bool) -> str:
-    """Hand the message to the sink of the account; return why that was not possible, or ""."""
+    """Deliver the notice to the sink of the account; return why that failed, or ""."""
     _, make_sink = sink_of(settings, context)
-    source = source_of(settings, context, told_nobody)
+    source = source_of(settings, context, ignore_report)
     return await send_notice(
         make_sink,
         lambda sink: make_packer(settings, context, source, sink, None),
-        lambda packer: packer.login_notice(whose(settings), refused=refused),
+        lambda packer: packer.login_notice(user_at_server(settings), refused=refused),
     )
 
 
-def told_nobody(event: Event) -> None:
-    """Nothing of a mailbox is reported here."""
+def ignore_report(event: Event) -> None:
+    """Ignore reports: no mailbox is opened here."""

@@ -203,6 +203,7 @@ class ImapClient:
                 self._respond(encode_base64(response.reveal()), response.reveal())
             case CancelAuthentication():
                 self._respond(b"*")
+                self._cancelled = True
             case AppendChunk(data):
                 self._send_text(data)
             case Done():

@@ -197,6 +197,7 @@ class Pop3Client:
                 self._respond(encode_base64(response.reveal()), response.reveal())
             case CancelAuthentication():
                 self._respond(b"*")
+                self._cancelled = True
             case _ if type(command) not in VERBS:
                 raise LocalProtocolError(f"{type(command).__name__} is no command of POP3")
             case _:

@@ -59,7 +59,7 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("lmtp smtphost a/25", 'LMTP cannot use the SMTP port of "a"'),
         ("lmtp smtphost a/smtp", 'LMTP cannot use the SMTP port of "a"'),
         ("mbox m mda cat", '"mbox" beside "mda"; mail goes to one place only'),
-        ("mbox m maildir d", '"mbox" beside'),
+        ("mbox m maildir d", '"maildir" beside "mbox"'),
         ('append "imap://u@h/m" mda cat', '"append" beside "mda"'),
         ("maildir d bsmtp b", '"maildir" beside "bsmtp"'),
         ("port 0", "0 is no port number"),

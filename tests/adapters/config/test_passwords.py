@@ -16,7 +16,7 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.passwords import Asking, drained, password_from
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.login.access import TlsMode
-from mailhaul.apps.polls.plan import access_of, tls_mode
+from mailhaul.adapters.login.reach import access_of, tls_mode
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 

@@ -6,7 +6,7 @@ from mailhaul.protocols.machine import Outbox
 
 
 class Raw:
-    """A machine that hands its flow what came."""
+    """A machine that returns received data unchanged."""
 
     def __init__(self) -> None:
         self.heard = bytearray()

@@ -1,4 +1,4 @@
-"""A login that is refused for now is no wrong password (RFC 5530, section 3)."""
+"""A temporarily refused login does not mean a wrong password (RFC 5530, section 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAP = Tcp("server", 143)
 
 
 class Refusing:
-    """A server that refuses every login in these words."""
+    """A server that refuses every login with this text."""
 
     def __init__(self, words: bytes) -> None:
         self.words = words

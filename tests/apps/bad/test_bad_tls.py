@@ -46,7 +46,7 @@ def poll(server: ScriptedImap, home: Path, authority: Path, options: str) -> Run
 
 
 @pytest.mark.parametrize(
-    ("fault", "words", "way_out"),
+    ("fault", "words", "hint"),
     [
         ("name", "mismatch", '"sslcommonname"'),
         ("authority", "unable to get local issuer certificate", "sslfingerprint"),

@@ -35,12 +35,7 @@ from mailhaul.protocols.imap.events import (
     ReadyForText,
     SaidBye,
 )
-from mailhaul.protocols.sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Challenge,
-    Respond,
-)
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 from mailhaul.protocols.secret import Secret
 
 from .imap_clients import authenticated, events_of, feed, greeted, hear, selected, sent, with_utf8
@@ -124,6 +119,15 @@ def test_a_challenge_after_the_exchange_was_cancelled_is_a_fault_that_quotes_not
     with pytest.raises(RemoteProtocolError, match="was cancelled") as caught:
         hear(client, b"+ what now?", b"+ Zm9v")
     assert caught.value.line == b""
+
+
+def test_a_challenge_after_we_have_cancelled_is_a_fault() -> None:
+    client = greeted()
+    client.send(CRAM)
+    hear(client, b"+ Zm9v")
+    client.send(CancelAuthentication())
+    with pytest.raises(RemoteProtocolError, match="was cancelled"):
+        hear(client, b"+ Zm9v")
 
 
 def test_an_initial_response_is_kept_where_it_is_not_to_go_along() -> None:

@@ -36,12 +36,7 @@ from mailhaul.protocols.imap.events import (
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NeedData
-from mailhaul.protocols.sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Challenge,
-    Respond,
-)
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 
 OK, NO = Condition.OK, Condition.NO
 Cut = Callable[[bytes], Iterator[bytes]]

@@ -7,12 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.message.addresses import (
-    Address,
-    addresses,
-    first_address,
-    quoted_end,
-)
+from mailhaul.protocols.message.addresses import Address, addresses, first_address, quoted_end
 from mailhaul.protocols.message.envelope import (
     PATH_LIMIT,
     envelope_sender,

@@ -49,12 +49,7 @@ from mailhaul.protocols.pop3.events import (
     UniqueId,
 )
 from mailhaul.protocols.pop3.server import Pop3Server
-from mailhaul.protocols.sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Challenge,
-    Respond,
-)
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 
 
 def said(server: Pop3Server) -> bytes:

@@ -99,7 +99,7 @@ def test_a_channel_that_can_be_bound_is_bound(announced: str, expected: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("wish", "announced", "expected"),
+    ("preference", "announced", "expected"),
     [
         ("password", "PLAIN CRAM-MD5", "PLAIN"),
         ("password", "CRAM-MD5", ""),
@@ -120,13 +120,13 @@ def test_a_wish_is_followed(preference: str, announced: str, expected: str) -> N
     )
 
 
-@pytest.mark.parametrize("wish", ["ntlm", "otp", "msn", "kerberos4", "", "PLAIN"])
+@pytest.mark.parametrize("preference", ["ntlm", "otp", "msn", "kerberos4", "", "PLAIN"])
 def test_a_wish_for_what_we_do_not_speak_is_our_fault(preference: str) -> None:
     with pytest.raises(LocalProtocolError):
         choose(ALL, EVERYTHING, preference=preference, protected=True)
 
 
-@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("preference", WISHES)
 def test_no_wish_conjures_credentials(preference: str) -> None:
     assert choose(ALL, NOTHING, preference=preference, protected=True, binding=BINDING) == []
 

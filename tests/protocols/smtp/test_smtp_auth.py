@@ -6,12 +6,7 @@ import pytest
 
 from mailhaul.protocols.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from mailhaul.protocols.machine import NEED_DATA, NeedData
-from mailhaul.protocols.sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Challenge,
-    Respond,
-)
+from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import Ehlo, Mail, Noop, Quit

@@ -7,16 +7,7 @@ import pytest
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.machine import NEED_DATA
 from mailhaul.protocols.smtp.client import SmtpClient
-from mailhaul.protocols.smtp.commands import (
-    Bdat,
-    BodyChunk,
-    Ehlo,
-    Mail,
-    Noop,
-    Rcpt,
-    Rset,
-    StartTls,
-)
+from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Ehlo, Mail, Noop, Rcpt, Rset, StartTls
 from mailhaul.protocols.smtp.events import Answered, Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 

@@ -1,0 +1,59 @@
+"""From ``append``, its password and the options for TLS to the mailbox that mail is stored in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...flows.requests import Address, Pipe, Tcp, Trust
+from ...flows.sink import Sink
+from ...protocols.imap.mailbox_names import encode_name
+from ..config.imap_url import MailboxUrl, read_url
+from ..login.access import Access, TlsMode
+from ..login.reach import command_words, refuse_odd_certificates
+from .imap_append import ImapAppendSink
+
+if TYPE_CHECKING:
+    from .kinds import SinkOrder
+
+
+def make(order: SinkOrder) -> Sink:
+    """Return the mailbox of ``append`` as a sink. Raises PollFailed (SOCKET)."""
+    url = read_url(order.value)
+    return ImapAppendSink(access_to(url, order), encode_name(url.mailbox), order.spool_folder)
+
+
+def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
+    """Return how to reach the mailbox. The TLS versions of the source do not apply here."""
+    settings = order.settings
+    refuse_odd_certificates(settings.sslcertfile)
+    address: Address = Tcp(url.host, url.port)
+    if settings.plugout is not None:
+        address = Pipe(command_words(settings.plugout, url.host, str(url.port), "plugout"))
+    return Access(
+        peer=url.host,
+        address=address,
+        user=url.user,
+        password=settings.appendpassword,
+        tls=tls_mode_of(url, piped=settings.plugout is not None),
+        trust=Trust(
+            hostname=url.host,
+            verify=settings.sslcertck,
+            ca_file=settings.sslcertfile,
+            ca_path=settings.sslcertpath,
+        ),
+        timeout=float(settings.timeout),
+        trace=order.tracer("APPEND"),
+        hint='write "imaps://", or use "plugout"',
+    )
+
+
+def tls_mode_of(url: MailboxUrl, *, piped: bool) -> TlsMode:
+    """Return what a URL asks for: ``imap`` means STARTTLS unless the connection is local.
+
+    A ``plugout`` is the user's own connection: TLS is used if the server offers it.
+    """
+    if url.wrapped:
+        return TlsMode.WRAPPED
+    if piped:
+        return TlsMode.OFFERED
+    return TlsMode.NEVER if url.loopback else TlsMode.REQUIRED

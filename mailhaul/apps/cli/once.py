@@ -1,0 +1,79 @@
+"""One run over all accounts: a single one on the blocking runtime, several under trio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...adapters.config.caller import Caller
+from ...adapters.config.load import Configuration
+from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.store import LedgerFault
+from ...flows.outcome import ExitCode
+from ...runtimes import blocking
+from ...runtimes.engine import Engine
+from ..polls.accounts import keys_for, user_at_server, with_typed_password
+from ..polls.context import PollContext, context_for, make_context
+from ..polls.interrupted import Interrupted
+from ..polls.lines import Lines
+from ..polls.poll import combined_code, poll_account
+
+if TYPE_CHECKING:
+    pass
+
+
+def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
+    """Poll every account, side by side unless told otherwise.
+
+    The exit code is 0 if any brought mail, else that of the last one in the file.
+    """
+    if configuration.run.check:
+        lines.detail("Check mode enabled, not fetching mail")
+    context = make_context(configuration, caller, lines)
+    accounts = configuration.accounts
+    try:
+        waiting = any(one.idle for one in accounts) and not configuration.run.check
+        if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
+            codes: Sequence[ExitCode] = [run_alone(one, context, lines) for one in accounts]
+            number = 0
+        else:
+            from .side_by_side import poll_side_by_side
+
+            # Who is asked for a password should not have to guess which poll wants it.
+            accounts = tuple(with_typed_password(settings) for settings in accounts)
+            codes, number = poll_side_by_side(accounts, context, lines)
+        note_successes(accounts, codes, context, lines)
+    finally:
+        context.ledger.close()
+    if number:
+        raise Interrupted(number)
+    return combined_code(codes)
+
+
+def note_successes(
+    accounts: Sequence[AccountSettings],
+    codes: Sequence[ExitCode],
+    context: PollContext,
+    lines: Lines,
+) -> None:
+    """Leave behind when each account was polled well last: for a daemon, and for who asks it."""
+    from ...flows.schedule import GOOD
+
+    now = time.time()
+    times = {key: now for key, code in zip(keys_for(accounts), codes, strict=True) if code in GOOD}
+    if not times or context.check:
+        return
+    try:
+        context.ledger.record_success(times)
+    except LedgerFault as fault:
+        # The mail has come; nothing depends on this.
+        lines.detail(str(fault))
+
+
+def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+    """Poll one account while nothing else goes on."""
+    engine = Engine(time.monotonic, context.witness)
+    lines = lines.of(user_at_server(settings))
+    context = context_for(context, lines)
+    return blocking.run(poll_account(settings, context, lines), engine)

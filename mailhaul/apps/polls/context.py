@@ -1,0 +1,108 @@
+"""What is the same for every account of a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...adapters.config.caller import Caller
+from ...adapters.config.load import Configuration
+from ...adapters.config.settings import GlobalSettings, RunSettings
+from ...adapters.ledger.store import SqliteLedger
+from ...protocols.machine import Trace
+from .lines import Lines
+from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
+
+if TYPE_CHECKING:
+    from ...adapters.transcript.recorder import Tape
+    from ...flows.reminders import Reminders
+    from ...runtimes.engine import Witness
+
+
+TracerFor = Callable[[str], Trace | None]
+"""Returns the trace of a protocol ("IMAP", "SMTP", "LMTP"), or None if none is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollContext:
+    """What is the same for every account of a run."""
+
+    caller: Caller
+    globals: GlobalSettings
+    check: bool
+    ledger: SqliteLedger
+    locks: str
+    hostname: str
+    tracer: TracerFor
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the program ends: then no further message is begun."""
+    login_delay: Callable[[float], None] = lambda seconds: None
+    """Called with the seconds that a server wants between logins."""
+    reminders: Reminders | None = None
+    """When the user got mails about oversized messages; None in a single run, which prints them."""
+    dots: Callable[[str], None] | None = None
+    """Called with the signs of progress (``showdots``)."""
+    tape: Tape | None = None
+    """The transcript, if the user wants one."""
+
+    @property
+    def witness(self) -> Witness | None:
+        """The observer of every connection, if there is a transcript."""
+        return self.tape.watch if self.tape else None
+
+    def with_stopping(self, stopping: Callable[[], bool]) -> PollContext:
+        """Return the same context for a program that may be stopped."""
+        return replace(self, stopping=stopping)
+
+    def with_reminders(self, reminders: Reminders) -> PollContext:
+        """Return the same context for a daemon."""
+        return replace(self, reminders=reminders)
+
+
+def local_hostname() -> str:
+    """Return the name of this host, without asking a name server."""
+    return socket.gethostname() or "localhost"
+
+
+def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> PollContext:
+    """Return the context of a run."""
+    folder = state_folder(caller, os.environ, configuration.globals)
+    link_usual_folder(folder, caller)
+    if other := second_ledger(folder, caller, os.environ):
+        lines.complain(f"there are two ledgers; {folder}/{LEDGER} is used, {other} is not")
+    return PollContext(
+        caller=caller,
+        globals=configuration.globals,
+        check=configuration.run.check,
+        ledger=SqliteLedger(os.path.join(folder, LEDGER)),
+        locks=os.path.join(folder, "locks"),
+        hostname=local_hostname(),
+        tracer=lambda protocol: tracer(lines, protocol),
+        tape=tape_for(configuration.run, lines),
+    )
+
+
+def context_for(context: PollContext, lines: Lines) -> PollContext:
+    """Return the context of one poll, whose lines go to ``lines``."""
+    dots = lines.progress if context.globals.showdots else None
+    return replace(context, tracer=partial(tracer, lines), dots=dots)
+
+
+def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
+    """Return the transcript that the user wants, if any. Raises PollFailed (IOERR)."""
+    if run.trace is None:
+        return None
+    from .tape import open_tape
+
+    return open_tape(run.trace, lines.complain, bodies=run.trace_bodies)
+
+
+def tracer(lines: Lines, protocol: str) -> Trace | None:
+    """Return a function that prints the dialogue of a protocol, or None if it is not shown."""
+    if lines.verbosity < 2:
+        return None
+    return lambda way, line: lines.detail(f"{protocol}{way} {line.decode('utf-8', 'replace')}")

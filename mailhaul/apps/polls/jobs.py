@@ -1,0 +1,119 @@
+"""What is polled on one schedule: an account, or mailboxes that it watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import trio
+
+from ...adapters.config.settings import AccountSettings
+from ...adapters.sources.imap import is_pattern
+from ...flows.outcome import ExitCode
+from ...flows.schedule import Schedule
+from .accounts import user_at_server
+from .pool import PollHooks
+
+TOGETHER = 100
+"""Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
+
+WATCHED = 10
+"""Connections of one user that may wait for new mail; Gmail allows 15 in all."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One job. ``last_poll`` and ``last_success`` are Unix time, 0 for never."""
+
+    settings: AccountSettings
+    schedule: Schedule
+    watched: bool = False
+    state: str = "waiting"
+    paused: bool = False
+    polls: int = 0
+    last_code: ExitCode | None = None
+    last_poll: float = 0.0
+    last_success: float = 0.0
+    key: str = ""
+    """Its key in the ledger, which stays the same over reloads and restarts."""
+    label: str = ""
+    """Its name if another job has the same ``own_name``."""
+    under_way: bool = False
+    """Whether a poll has begun: it is not cancelled but finishes its message."""
+    unwanted: bool = False
+    """Whether the job was removed: then its poll begins no further message."""
+    outdated: bool = False
+    """Whether a reload changed the rules of its poll: then the poll starts again."""
+    over: trio.Event = field(default_factory=trio.Event)
+    """Set after the job was removed and its last poll has ended."""
+    woken: trio.Event = field(default_factory=trio.Event)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    @property
+    def name(self) -> str:
+        """Its name in log lines."""
+        return self.label or self.own_name
+
+    @property
+    def own_name(self) -> str:
+        """Its name in log lines, if no other job has it."""
+        user = user_at_server(self.settings)
+        if not self.watched:
+            return user
+        first, *others = self.settings.folders
+        return f"{user} ({len(others) + 1} folders)" if others else f"{user} ({first})"
+
+    @property
+    def user(self) -> tuple[str, str]:
+        """Host and login."""
+        return (self.settings.host, self.settings.remote_user)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it waits for its server to report new mail."""
+        return self.state == "watching"
+
+    def wake(self) -> None:
+        """Poll at once."""
+        self.schedule.wake()
+        self.woken.set()
+
+    def cut_short(self) -> None:
+        """Cancel what it does, unless mail is under way: that is finished first."""
+        if not self.under_way:
+            self.scope.cancel()
+
+    def hooks(self) -> PollHooks:
+        """Return the hooks for a poll of it."""
+        return PollHooks(
+            self.schedule.wait_between, lambda: self.unwanted or self.outdated, self._begun
+        )
+
+    def _begun(self) -> None:
+        self.state = "polling"
+        self.under_way = True
+
+
+def jobs_for(
+    settings: AccountSettings,
+    every: float,
+    chance: Callable[[], float],
+    *,
+    apart: bool = False,
+    room: int = WATCHED,
+) -> Iterator[Job]:
+    """Yield the jobs of one account.
+
+    Its mailboxes are watched together, or each over its own connection (``apart``). Patterns, and
+    mailboxes for which no connection is left of ``room``, are polled in turn.
+    """
+    can_wait = settings.idle and settings.protocol == "imap"
+    folders = [name for name in settings.folders if can_wait and not is_pattern(name)]
+    most = room if apart else TOGETHER * min(room, 1)
+    del folders[most:]
+    together = [folders] if folders else []
+    for names in [[name] for name in folders] if apart else together:
+        yield Job(settings.with_folders(names), Schedule(every, chance), watched=True)
+    rest = tuple(name for name in settings.folders if name not in folders)
+    if rest or not folders:
+        yield Job(settings.with_folders(rest, folders), Schedule(every, chance))

@@ -1,0 +1,39 @@
+"""The mailbox that an account collects from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import access_of
+from ...flows.report import Report
+from .context import PollContext
+
+if TYPE_CHECKING:
+    from ...adapters.sources.imap import ImapSource
+    from ...adapters.sources.pop3 import Pop3Source
+
+    MailSource = ImapSource | Pop3Source
+
+
+def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
+    """Return the mailbox to collect from."""
+    access = access_of(settings, context.tracer(settings.kind.family.upper()))
+    if settings.kind.family == "imap":
+        from ...adapters.sources.imap import ImapSource
+
+        with_marks = settings.append is not None
+        return ImapSource(access, report, with_marks=with_marks, keeps=settings.keep)
+    from ...adapters.sources.pop3 import Pop3Source
+
+    return Pop3Source(
+        access,
+        report,
+        apop=settings.protocol == "apop",
+        # RETR marks a message as read on some servers, TOP does not; so TOP is used if it may stay.
+        retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
+        remember=settings.keep and not settings.fetchall,
+        sdps=settings.protocol == "sdps",
+        login_delay=context.login_delay,
+    )
