@@ -82,12 +82,12 @@ ENDS_HEADER = Quirk(
     "ends the header with a blank line before such a line",
     stored=(rb"\n\n(?=this is no field)", b"\n"),
 )
-ADDS_BLANK_LINE = Quirk("adds the blank line behind the header", stored=(rb"\n\n\Z", b"\n"))
+ADDS_BLANK_LINE = Quirk("adds the blank line after the header", stored=(rb"\n\n\Z", b"\n"))
 ADDS_FIELDS = Quirk(
     "completes From, adds Date and Message-ID",
     stored=(rb"(?i)(?<=FETCHMAIL-DAEMON)@\S+|^(message-id|date): .*\n", b""),
 )
-CLOSES_UP = Quirk("drops a blank before a colon", stored=(rb"X-Blank: y", b"X-Blank : y"))
+CLOSES_UP = Quirk("drops a space before a colon", stored=(rb"X-Blank: y", b"X-Blank : y"))
 DROPS_THE_REST = Quirk(
     "drops what a field has beyond 102,400 octets (header_size_limit)",
     sent=(rb"^(X-Folded: (?:.+\n){6399}.+)\n(?:\t.+\n)+", rb"\1\n"),

@@ -224,9 +224,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
         negation=GLUED,
     ),
     Option(
-        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses for good",
+        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses permanently",
         negation=WORD, on="--softbounce", off="--nosoftbounce",
-        off_help="bounce and delete mail that the listener refuses for good",
+        off_help="bounce and delete mail that the listener refuses permanently",
     ),
     Option(
         GLOBAL, "syslog", FLAG, False, "log to syslog", negation=WORD,
@@ -253,7 +253,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="localdomains local",
     ),
     Option(
-        SERVER, "protocol", PROTOCOL, "auto", "the protocol to collect mail with",
+        SERVER, "protocol", PROTOCOL, "auto", "the protocol to fetch mail with",
         keywords="protocol proto", on="-p --protocol --proto", argument="NAME",
     ),
     Option(
@@ -269,7 +269,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "timeout", NUMBER, DEFAULT_TIMEOUT, "seconds to wait for a reply; 0 means 300",
         on="-t --timeout", argument="SECONDS",
     ),
-    Option(SERVER, "interval", NUMBER, 0, "poll in every Nth cycle only"),
+    Option(SERVER, "interval", NUMBER, 0, "the daemon polls at this many times its interval"),
     Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",
@@ -283,15 +283,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "checkalias", FLAG, False, "compare addresses to find aliases", negation=GLUED
     ),
     Option(
-        SERVER, "uidl", FLAG, False, "remember messages by their UIDs (POP3)", negation=GLUED,
+        SERVER, "uidl", FLAG, False, "no effect; UIDs are always used (POP3)", negation=GLUED,
         on="-U --uidl",
     ),
     Option(
-        SERVER, "interface", TEXT, None, "poll only while this interface is up",
+        SERVER, "interface", TEXT, None, "not supported; start mailhaul when the interface is up",
         on="-I --interface", argument="DEVICE",
     ),
     Option(
-        SERVER, "monitor", TEXT, None, "poll only after traffic on this interface",
+        SERVER, "monitor", TEXT, None, "not supported; start mailhaul from a timer",
         on="-M --monitor", argument="DEVICE",
     ),
     Option(
@@ -303,7 +303,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--plugout", argument="COMMAND",
     ),
     Option(
-        SERVER, "principal", TEXT, None, "Kerberos 4 principal",
+        SERVER, "principal", TEXT, None, "no effect; accepted for compatibility",
         on="--principal", argument="NAME",
     ),
     Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
@@ -328,10 +328,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
     Option(USER, "passwordfile", PATH, None, "file whose first line is the password", own=True),
     Option(USER, "passwordeval", TEXT, None, "command that prints the password", own=True),
-    Option(USER, "passwordfd", NUMBER, None, "descriptor to read the password from", own=True),
+    Option(USER, "passwordfd", NUMBER, None, "file descriptor to read the password from", own=True),
     Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
     Option(
-        USER, "folders", LIST, ("INBOX",), "mailboxes to collect from",
+        USER, "folders", LIST, ("INBOX",), "mailboxes to fetch from",
         keywords="folder folders", on="-r --folder", argument="NAMES",
     ),
     Option(
@@ -339,7 +339,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS",
     ),
     Option(
-        USER, "fetchdomains", LIST, (), "domains to collect for (ETRN, ODMR)",
+        USER, "fetchdomains", LIST, (), "domains to fetch mail for (ETRN, ODMR)",
         on="--fetchdomains", argument="DOMAINS",
     ),
     Option(
@@ -432,11 +432,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-B --fetchlimit", argument="COUNT",
     ),
     Option(
-        USER, "fetchsizelimit", NUMBER, 100, "message sizes to ask for at once",
+        USER, "fetchsizelimit", NUMBER, 100, "no effect; accepted for compatibility",
         on="--fetchsizelimit", argument="COUNT",
     ),
     Option(
-        USER, "fastuidl", NUMBER, 4, "search UIDs instead of listing them (POP3)",
+        USER, "fastuidl", NUMBER, 4, "no effect; accepted for compatibility",
         on="--fastuidl", argument="COUNT",
     ),
     Option(
@@ -455,7 +455,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcertck", off="--nosslcertck", off_help="accept any certificate of the server",
     ),
     Option(
-        USER, "sslmode", TEXT, None, "when to use TLS, in place of ssl and sslproto", own=True,
+        USER, "sslmode", TEXT, None, "when to use TLS, instead of ssl and sslproto", own=True,
         choices=SSL_MODES,
     ),
     Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
@@ -477,7 +477,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcommonname", argument="NAME",
     ),
     Option(
-        USER, "sslfingerprint", TEXT, None, "MD5 or SHA-256 expected of the certificate",
+        USER, "sslfingerprint", TEXT, None, "expected MD5 or SHA-256 of the certificate",
         on="--sslfingerprint", argument="HEX",
     ),
     Option(USER, "properties", TEXT, None, "for other programs; ignored"),
