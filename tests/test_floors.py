@@ -35,6 +35,8 @@ PURE = {
 
 ALSO = {
     "protocols": {"automat"},
+    # A record looks up the module that its class stands in, and tells what it takes when asked.
+    "protocols/record.py": {"sys", "inspect"},
     "flows/row_states.py": {"automat"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},

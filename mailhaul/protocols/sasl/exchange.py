@@ -12,11 +12,11 @@ from __future__ import annotations
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
-from ..record import Record
+from ..record import CheckedRecord
 from ..secret import Secret
 
 
-class Authenticate(Record):
+class Authenticate(CheckedRecord):
     """Begin an authentication: AUTH or AUTHENTICATE with the name of a mechanism.
 
     ``initial_response`` goes along where the protocol allows it; where it does not, the machine
@@ -30,17 +30,17 @@ class Authenticate(Record):
     at_once: bool = True
 
 
-class Respond(Record):
+class Respond(CheckedRecord):
     """Answer a challenge; ``response`` is plain, not base64."""
 
     response: Secret
 
 
-class CancelAuthentication(Record):
+class CancelAuthentication(CheckedRecord):
     """Answer a challenge with ``*``: the server has to refuse then (RFC 4422, 3.5)."""
 
 
-class Challenge(Record):
+class Challenge(CheckedRecord):
     """What the server wants answered; plain, not base64. Part of it may come from a secret."""
 
     data: bytes
