@@ -123,7 +123,7 @@ def test_only_the_asyncio_runtime_imports_asyncio() -> None:
 
 
 def test_no_program_loads_the_asyncio_runtime() -> None:
-    programs = "mailhaul.apps.cli.main, mailhaul.apps.daemon.service, mailhaul.apps.demo.main"
+    programs = "mailhaul.apps.main, mailhaul.apps.daemon.service, mailhaul.apps.demo.main"
     assert "mailhaul.runtimes.asyncio" not in loaded_by(f"import {programs}")
     for path in (path for path in modules() if path.parts[0] == "apps"):
         for node in ast.walk(ast.parse((ROOT / path).read_text())):

@@ -140,8 +140,8 @@ def start_daemon(
     accounts = [with_typed_password(settings) for settings in configuration.accounts]
     configuration = configuration.with_accounts(accounts)
     log = logged(configuration, lines)
-    # Whoever finds the pid may send these before they are listened to, or when they are not any
-    # more; a poll of everything is what a daemon begins with, and the rc file has just been read.
+    # Another process may send these before the daemon handles them, or when it no longer does. A
+    # daemon begins with a poll of everything anyway, and the rc file has just been read.
     for number in (signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     pidfile = PidFile(path)

@@ -406,7 +406,7 @@ class Ferry:
             self._postponed = 0
         if self._postponed >= MAX_POSTPONED_IN_A_ROW:
             raise SinkUnavailable(
-                f"{MAX_POSTPONED_IN_A_ROW} messages in a row were put off: {outcome.reason}"
+                f"{MAX_POSTPONED_IN_A_ROW} messages in a row were postponed: {outcome.reason}"
             )
 
     async def _take_over(self, message: Unanswered | Refused, outcome: Outcome) -> None:

@@ -76,7 +76,7 @@ class DotReader:
 
     ``line_end`` is for POP3 servers that end all their lines with a bare line feed: then only LF,
     dot, LF ends it. ``feed`` returns the message's bytes; once ``over`` is true, ``rest`` is what
-    came behind.
+    came after.
     """
 
     def __init__(self, line_end: bytes = CRLF) -> None:

@@ -12,7 +12,7 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke the rules; the machine that raised this stays in error for good.
+    """The peer broke the rules; the machine that raised this stays in error permanently.
 
     ``state`` names where the dialogue stood and ``line`` holds the start of what came,
     at most 80 bytes of it and never message text.

@@ -1,4 +1,4 @@
-"""What a first line says about the protocol behind a port that speaks another one."""
+"""What a first line says about the protocol after a port that speaks another one."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         return event
 
     def tls_started(self) -> None:
-        """The handshake is over: what was said before counts no more."""
+        """The handshake is over: what was said before no longer counts."""
         self._tell_tap("tls_started")
         self._start_tls()
 
@@ -247,7 +247,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         self._keep_fault(fault)
 
     def _keep_fault(self, fault: RemoteProtocolError) -> None:
-        """Stay in error for good, and keep nothing of what comes."""
+        """Stay in error permanently, and keep nothing of what comes."""
         fault.state = fault.state or self.state
         fault.line = b"" if self._may_echo_secret() else self._hidden.clean_cut(fault.line)
         self._fault = fault

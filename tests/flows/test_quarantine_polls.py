@@ -201,7 +201,8 @@ def test_a_sink_that_postpones_everything_is_not_used_until_the_next_poll(tmp_pa
     assert world.poll() is ExitCode.SMTP
     assert len(world.read) in (MAX_POSTPONED_IN_A_ROW, MAX_POSTPONED_IN_A_ROW + 1)
     assert world.errors == [
-        f"{MAX_POSTPONED_IN_A_ROW} messages in a row were put off: MAIL FROM: 451 4.7.1 greylisted"
+        f"{MAX_POSTPONED_IN_A_ROW} messages in a row were postponed: "
+        "MAIL FROM: 451 4.7.1 greylisted"
     ]
     assert len(world.inbox.messages) == len(senders)
 

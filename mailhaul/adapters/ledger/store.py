@@ -326,7 +326,7 @@ def problem_text(error: sqlite3.Error) -> str:
     problem = str(error)
     if "not a database" in problem or "malformed" in problem:
         return (
-            f"damaged ({problem}); it is left as it is. Move it away to start afresh: mail that "
+            f"damaged ({problem}); it is left as it is. Move it away to start again: mail that "
             "was delivered but not yet deleted at the server may then be delivered once more"
         )
     if "full" in problem:

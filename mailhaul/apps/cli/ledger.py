@@ -38,7 +38,7 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     store = SqliteLedger(path)
-    # Whoever never polled has no ledger, and needs none to see that nothing is known.
+    # Without any poll there is no ledger, and nothing is known.
     known = store.accounts() if os.path.exists(path) else ()
     try:
         if action == "list":

@@ -57,7 +57,7 @@ def note_successes(
     context: PollContext,
     lines: Lines,
 ) -> None:
-    """Leave behind when each account was polled well last: for a daemon, and for who asks it."""
+    """Record the last successful poll of each account, for a daemon and for ``mailhaul status``."""
     from ...flows.schedule import GOOD
 
     now = time.time()

@@ -31,7 +31,7 @@ drop   lets the next poll delete it at the server, unread by anybody
 
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Do what the words behind ``quarantine`` say. Raises LedgerFault."""
+    """Do what the words after ``quarantine`` say. Raises LedgerFault."""
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if action in {"-h", "-?", "--help"}:
@@ -46,7 +46,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
         lines.complain(f"quarantine {action}: an ID is empty; nothing is done")
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
-    # Who never polled has no ledger, and needs none to see that nothing is set aside.
+    # Without any poll there is no ledger, and nothing is set aside.
     ledger = SqliteLedger(path)
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:

@@ -63,7 +63,7 @@ def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
 
 
 async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> ExitCode:
-    """Poll what there is of an account, and go on as long as its server tells of new mail."""
+    """Poll the jobs of an account, as long as its server reports new mail."""
     codes = [ExitCode.NOMAIL] * len(jobs)
 
     async def one(place: int) -> None:

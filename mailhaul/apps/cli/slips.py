@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 
 def meant(word: str, choices: Collection[str]) -> str:
-    """Return the choice that this word is, or is but for one slip; an empty string for none."""
+    """Return the choice that this word is, or is except for one slip; an empty string for none."""
     if word in choices:
         return word
     found = [choice for choice in sorted(choices) if is_slip(word.lower(), choice)]

@@ -18,7 +18,7 @@ SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
 def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
     """Print the events of a transcript, and where it goes another way now.
 
-    Returns 0 where all is as it was, PROTOCOL where it is not, SYNTAX for what is no transcript.
+    Returns 0 without differences, PROTOCOL with some, SYNTAX for a file that is not a transcript.
     """
     if len(arguments) != 1:
         lines.explain(USAGE)

@@ -1,4 +1,4 @@
-"""The control socket, through which ``mailhaul status`` and its like reach the daemon.
+"""The control socket, through which ``mailhaul status`` reaches the daemon.
 
 A UNIX socket that only its user can open. A request is one line of words separated by blanks:
 ``status``, ``metrics``, or ``poll``, ``pause``, ``resume`` and the name of an account (without one,

@@ -123,7 +123,7 @@ class Scheduler:
                 job.cut_short()
 
     def _jobs_for(self, accounts: Sequence[AccountSettings]) -> Iterator[Job]:
-        """Yield all jobs. The limit of watched connections is for one user over all his entries."""
+        """Yield all jobs. The limit of watched connections is for one user over all entries."""
         watched: Counter[tuple[str, str]] = Counter()
         jobs: list[Job] = []
         for one in accounts:

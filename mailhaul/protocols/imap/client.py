@@ -69,7 +69,7 @@ WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
 ALONE = (
     *(StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout),
 )
-"""Commands behind which nothing may be sent until they are answered: they change the state."""
+"""Commands after which nothing may be sent until they are answered: they change the state."""
 CHATTY = (Append, Idle, Authenticate)
 """Commands that are a conversation of their own."""
 
@@ -83,7 +83,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     Idling.
     """
 
-    INJECTED = "something came in the clear behind the OK to STARTTLS (RFC 3501, 6.2.1)"
+    INJECTED = "something came in the clear after the OK to STARTTLS (RFC 3501, 6.2.1)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
         super().__init__(states.table, limits, trace)
@@ -240,7 +240,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             if self._at(states.tls_handover):
                 self._check_clear()
             if self._at(states.logged_out):
-                raise RemoteProtocolError("something came behind the answer to LOGOUT")
+                raise RemoteProtocolError("something came after the answer to LOGOUT")
 
     def _at_end(self) -> Event | NeedData:
         if self._at(states.closed):
@@ -393,7 +393,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._events.append(self._open.invite(line))
 
     def _compress(self) -> None:
-        """Read and write deflated from here on, beginning right behind the OK (RFC 4978)."""
+        """Read and write deflated from here on, beginning right after the OK (RFC 4978)."""
         from .deflate import Deflater, Inflater  # zlib is loaded where it is used
 
         self._deflater, self._inflater = Deflater(), Inflater()

@@ -94,7 +94,7 @@ NAMES: dict[type, str] = {
 
 
 def encode(command: Command, abilities: Abilities) -> Wire:
-    """Return a command behind its tag. Raises LocalProtocolError for what cannot be sent.
+    """Return a command after its tag. Raises LocalProtocolError for what cannot be sent.
 
     ``abilities`` decide how strings go, and whether there may be a LOGIN.
     """
@@ -141,7 +141,7 @@ def _authenticate(wire: Wire, command: Authenticate) -> None:
 
 
 def takes_initial(abilities: Abilities) -> bool:
-    """Whether an initial response may stand behind AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
+    """Whether an initial response may stand after AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
     return bool({b"SASL-IR", b"IMAP4REV2"} & abilities.capabilities)
 
 
@@ -244,7 +244,7 @@ def _notify(wire: Wire, command: Notify) -> None:
 
 
 def _events(wire: Wire, group: EventGroup) -> None:
-    """Write the events of a group; what is to be told of new messages stands behind theirs."""
+    """Write the events of a group; the items to report for new messages follow their event."""
     if not group.events:
         wire.verbatim(b"NONE")
         return

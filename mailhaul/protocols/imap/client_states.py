@@ -165,7 +165,7 @@ table.move(authenticated, Dialogue.logout_sent, logout)
 table.move(authenticated, Dialogue.bye, leaving)
 table.move(authenticated, Dialogue.closed, closed)
 
-# Behind DONE other commands may go, though IDLE itself has no answer yet (RFC 2177).
+# After DONE other commands may go, though IDLE itself has no answer yet (RFC 2177).
 table.move(idling, Dialogue.done_sent, authenticated)
 table.move(idling, Dialogue.idle_ended, authenticated)
 table.move(idling, Dialogue.bye, leaving)
@@ -199,7 +199,7 @@ table.move(logout, Dialogue.bye, logout)
 table.move(logout, Dialogue.logout_answered, logged_out)
 table.move(logout, Dialogue.closed, closed)
 
-# Behind the answer to LOGOUT nothing may come but the end.
+# After the answer to LOGOUT nothing may come but the end.
 table.move(logged_out, Dialogue.closed, closed)
 
 table.move(leaving, Dialogue.bye, leaving)

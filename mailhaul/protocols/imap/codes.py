@@ -63,7 +63,7 @@ def _number(word: bytes) -> int | None:
 
 
 def _size(uids: bytes) -> int:
-    """Return how many messages a set names; 0 for what is none."""
+    """Return how many messages a set names; 0 for anything else."""
     try:
         return sum(last - first + 1 for first, last in read_set(uids, 0))
     except ValueError:

@@ -169,7 +169,7 @@ class AppendChunk(CheckedRecord):
 class AppendEnd(CheckedRecord):
     """Server role only: the message of the APPEND has come, with the end of its command.
 
-    ``malformed`` says that something followed the message: the command is to be answered with BAD.
+    ``malformed`` says that something followed the message: the command must be answered with BAD.
     """
 
     malformed: bool = False
@@ -188,7 +188,8 @@ class EventGroup(CheckedRecord):
 
     ``which`` is b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL" or b"SUBSCRIBED"; or
     b"MAILBOXES" or b"SUBTREE", with ``names``. ``events`` are such as b"MessageNew"; none at all
-    mutes these mailboxes. ``fetch`` are the items told of each new message in the selected one.
+    mutes these mailboxes. ``fetch`` lists the items to report for each new message in the selected
+    mailbox.
     """
 
     which: bytes
@@ -198,9 +199,9 @@ class EventGroup(CheckedRecord):
 
 
 class Notify(CheckedRecord):
-    """Choose which news come unasked (RFC 5465, 3.1): those of these groups, or none.
+    """Choose which news come unsolicited (RFC 5465, 3.1): those of these groups, or none.
 
-    ``status`` asks how each of these mailboxes stands now, but for the one that is selected.
+    ``status`` asks how each of these mailboxes stands now, except for the one that is selected.
     """
 
     groups: tuple[EventGroup, ...] = ()

@@ -36,7 +36,7 @@ class Inflater:
         except zlib.error:
             raise RemoteProtocolError("compressed data that cannot be read (RFC 4978)") from None
         if self._stream.unused_data:
-            raise RemoteProtocolError("something came behind the end of the compressed data")
+            raise RemoteProtocolError("something came after the end of the compressed data")
         # Output that did not fit may wait inside zlib, though all input is consumed.
         self._full = len(block) == most
         self._waiting = bytearray(self._stream.unconsumed_tail)

@@ -37,7 +37,7 @@ class Greeted(Record):
 
 
 class SaidBye(Record):
-    """The server is about to close, as a greeting, after LOGOUT or unasked (7.1.5)."""
+    """The server is about to close, as a greeting, after LOGOUT or unsolicited (7.1.5)."""
 
     code: Code | None = None
     text: bytes = b""
@@ -136,7 +136,7 @@ class Listed(Record):
 class MailboxStatus(Record):
     """What was asked about a mailbox: STATUS (7.2.4), names in upper case.
 
-    Values are numbers, but for MAILBOXID, an atom in a list (RFC 8474, 4.3).
+    Values are numbers, except for MAILBOXID, an atom in a list (RFC 8474, 4.3).
     """
 
     mailbox: bytes
@@ -159,7 +159,7 @@ class Namespaces(Record):
 
 
 class Identified(Record):
-    """Who the server says it is (RFC 2971, 3.2); empty for NIL."""
+    """The server's reply to ID (RFC 2971, 3.2); empty for NIL."""
 
     fields: tuple[tuple[bytes, bytes | None], ...] = ()
 

@@ -12,8 +12,8 @@ class IncomingMessage:
     """A message on its way, up to the line that ends its command.
 
     ``waits`` says that the client sends it only when it is asked for. It is ``offered`` until the
-    server has asked for it or refused it; one that is refused, and was sent unasked, still has to
-    be read.
+    server has asked for it or refused it; one that is refused but was sent without being asked for
+    still has to be read.
     """
 
     def __init__(self, size: int, limits: Limits, *, waits: bool) -> None:
@@ -26,7 +26,7 @@ class IncomingMessage:
     def read(self, source: InputBuffer) -> AppendChunk | AppendEnd | None:
         """Return a piece of it or its end; None until more has come.
 
-        Another message that follows unasked is passed over, and makes the command malformed.
+        Another message that follows unsolicited is passed over, and makes the command malformed.
         """
         while True:
             if self._left:

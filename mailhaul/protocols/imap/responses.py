@@ -2,7 +2,7 @@
 
 A response is a line in which any value may be a literal, announced as ``{5}`` at the end of
 a piece of line and followed by that many octets (RFC 3501, section 4.3). Literals are collected
-up to a limit, but for one kind: what stands behind BODY[...] or RFC822 in a FETCH response is
+up to a limit, except for one kind: what stands after BODY[...] or RFC822 in a FETCH response is
 message text, goes out as it comes, and is never held.
 """
 
@@ -116,7 +116,7 @@ class ResponseReader:
             raise LimitExceeded("empty lines between responses", EMPTY_LINES)
 
     def command_over(self) -> None:
-        """Begin to count anew what one command makes us read."""
+        """Begin to count again what one command makes us read."""
         self._held = 0
 
     def _take_line(self) -> bytes | None:
@@ -167,7 +167,7 @@ class ResponseReader:
         return self._end_piece(text, size)
 
     def _go_on(self, line: bytes) -> Read | None:
-        """Take a line of a response behind a literal. If sizes lied it may be message text."""
+        """Take a line of a response after a literal. If sizes lied it may be message text."""
         text, size = split_literal(line, self._limits.digits)
         if self._values is None:
             self._show(line)

@@ -261,7 +261,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         return [command] if self._is_in_order(tag, command, upon) else []
 
     def _is_in_order(self, tag: bytes, command: Command, upon: Callable[[Dialogue], None]) -> bool:
-        """Tell the dialogue of a command; answer it here when it is not to be had."""
+        """Pass a command to the dialogue; refuse it here if it is not available."""
         if self._deflater and isinstance(command, Compress):
             self._say(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
             return False

@@ -41,7 +41,7 @@ class ResponseWriter:
     def untagged(self, event: Event, tag: bytes) -> bytes:
         """Return an untagged response without its star and line end; ``tag`` is what it answers.
 
-        Raises LocalProtocolError for what is none.
+        Raises LocalProtocolError for anything else.
         """
         if isinstance(event, FoundInShort):
             return found_in_short(event, event.tag or tag)
@@ -195,7 +195,7 @@ WRITERS: dict[type, Callable[[ResponseWriter, Any], bytes]] = {
     Enabled: _enabled,
     Unknown: lambda writer, event: event.name,
 }
-"""How each response is written, but for ESEARCH, which names its command."""
+"""How each response is written, except for ESEARCH, which names its command."""
 WITH_STRINGS = frozenset({Listed, MailboxStatus, Namespaces, Identified})
 """Responses that may hold literals."""
 

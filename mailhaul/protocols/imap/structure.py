@@ -136,7 +136,7 @@ def _single(part: BodyPart, rest: Sequence[Value]) -> BodyPart:
 
 
 def _extension(values: Sequence[Value]) -> dict[str, Any]:
-    """Return the extension data; what comes behind it is for RFCs to come."""
+    """Return the extension data; what comes after it is for RFCs to come."""
     md5, disposition, language, location = [*values, None, None, None, None][:4]
     return {
         "md5": _text(md5),

@@ -34,7 +34,7 @@ def split_uid_sets(uids: Iterable[int]) -> list[bytes]:
 def read_set(sequence_set: bytes, largest: int) -> list[tuple[int, int]]:
     """Return the ranges of a set as first and last, smaller end first; ``*`` is ``largest``.
 
-    Raises ValueError for what is no set.
+    Raises ValueError for anything that is not a set.
     """
     ranges: list[tuple[int, int]] = []
     for part in sequence_set.split(b","):

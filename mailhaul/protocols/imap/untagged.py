@@ -138,7 +138,7 @@ def _mailbox_listed(values: Sequence[Value], digits: int) -> Event:
 
 
 def _extended(more: Sequence[Value]) -> tuple[tuple[bytes, Value], ...]:
-    """Return the pairs behind a mailbox name (RFC 5258, section 6)."""
+    """Return the pairs after a mailbox name (RFC 5258, section 6)."""
     items = more[0] if more and isinstance(more[0], list) else []
     names = [bytes(name).upper() if isinstance(name, bytes) else b"" for name in items[::2]]
     return tuple(zip(names, items[1::2], strict=False))
@@ -234,7 +234,7 @@ WITH_VALUES: dict[bytes, Reader] = {
 
 
 def words(values: Sequence[Value]) -> tuple[bytes, ...]:
-    """Return the words of a list; what is none is left out."""
+    """Return the words of a list; anything else in it is left out."""
     return tuple(bytes(value) for value in values if isinstance(value, Atom | Text))
 
 

@@ -71,7 +71,7 @@ from .replies import (
 CHUNK = 256 * 1024
 """Octets of message text in one event at most."""
 LISTING_BLOCK = 32 * 1024
-"""Octets of LIST and UIDL that are read in one go."""
+"""Octets of LIST and UIDL that are read together."""
 EMPTY_LINES = 8
 """Empty lines before one reply that are passed over. Exchange Online has sent some after DELE."""
 
@@ -80,7 +80,7 @@ ALONE = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
 change the state, or what the server can do."""
 
 QUIET = (states.authorization, states.transaction)
-"""States in which a server says nothing unasked."""
+"""States in which a server says nothing unsolicited."""
 
 
 class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
@@ -95,7 +95,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
     """
 
-    INJECTED = "something came in the clear behind the +OK to STLS (RFC 2595, section 4)"
+    INJECTED = "something came in the clear after the +OK to STLS (RFC 2595, section 4)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
         super().__init__(states.table, limits, trace)
@@ -132,7 +132,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _send(self, command: Command | Continuation) -> None:
         self._check_usable()
         if len(self._input) and not self._pending and self._at(*QUIET):
-            # Nothing is sent to a server that has spoken unasked: its words would be taken for
+            # Nothing is sent to a server that has spoken unsolicited: its words would be taken for
             # the reply. ``next_event`` says so.
             unasked = self._unasked()
             if unasked:
@@ -233,7 +233,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             if self._at(states.tls_handover):
                 self._check_clear()
             if self._at(states.leaving):
-                raise RemoteProtocolError("something came behind the server's good-bye")
+                raise RemoteProtocolError("something came after the server's good-bye")
             if self._listing:
                 return
             if self._pending:
@@ -242,7 +242,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 raise fault
 
     def _unasked(self) -> RemoteProtocolError | None:
-        """Return the fault of a server that speaks unasked, if that is what it does."""
+        """Return the fault of a server that speaks unsolicited, if that is what it does."""
         try:
             self._pass_over_empty_lines()
         except LimitExceeded as fault:
@@ -312,7 +312,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             self._events.append(TurnedAway(code, text))
 
     def _begin_answer(self, command: Command, text: bytes) -> None:
-        """Read what stands behind +OK; what has more lines is over when they are."""
+        """Read what stands after +OK; what has more lines is over when they are."""
         digits = self._limits.digits
         match command:
             case Retrieve(message) | Top(message):

@@ -100,7 +100,7 @@ def encode_authenticate(command: Authenticate) -> tuple[bytes, bytes]:
 
 
 def goes_along(command: Authenticate) -> bool:
-    """Whether the initial response stands behind AUTH; if not, it waits to be asked for."""
+    """Whether the initial response stands after AUTH; if not, it waits to be asked for."""
     if command.initial_response is None:
         return False
     response = encode_initial(command.initial_response.reveal())
@@ -124,7 +124,7 @@ def sendable(value: bytes) -> bytes:
 
 
 def word(value: bytes) -> bytes:
-    """Return an argument with another one behind it. Raises LocalProtocolError."""
+    """Return an argument with another one after it. Raises LocalProtocolError."""
     if b" " in sendable(value):
         raise LocalProtocolError("an argument that holds a blank")
     return value

@@ -131,7 +131,7 @@ table.move(transaction, Dialogue.closed, closed)
 
 table.move(quitting, Dialogue.quit_answered, leaving)
 
-# Behind the answer to QUIT, and behind a greeting that turns us away, only the end may come.
+# After the answer to QUIT, and after a greeting that turns us away, only the end may come.
 table.move(leaving, Dialogue.closed, closed)
 
 SENT: dict[type, Callable[[Dialogue], None]] = {

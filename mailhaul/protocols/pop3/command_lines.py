@@ -33,7 +33,7 @@ DIGITS = 10
 
 
 class BadSyntax(ProtocolError):
-    """A command that cannot be read; its text goes behind -ERR."""
+    """A command that cannot be read; its text goes after -ERR."""
 
 
 PLAIN: dict[bytes, Callable[[], Command]] = {

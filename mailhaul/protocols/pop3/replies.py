@@ -14,7 +14,7 @@ UID_LENGTH = 1024
 
 
 def split_status(line: bytes) -> tuple[bool, bytes] | None:
-    """Return whether a status line is +OK, and its text; None for what is no status line.
+    """Return whether a status line is +OK, and its text; or None for any other line.
 
     The indicators are upper case (section 3), but servers have sent other.
     """
@@ -72,7 +72,7 @@ def listed_size(line: bytes, digits: int) -> tuple[int, int] | None:
 
 
 def number(word: bytes, what: str, digits: int) -> int:
-    """Return a number. Raises RemoteProtocolError for what is none."""
+    """Return a number. Raises RemoteProtocolError for anything else."""
     if not word.isdigit() or len(word) > digits:
         raise RemoteProtocolError(f"{what} without a number", line=word)
     return int(word)

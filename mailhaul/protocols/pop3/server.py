@@ -157,7 +157,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         self._say(b"+OK")
 
     def _note(self, commands: tuple[type, ...], facts: bytes) -> None:
-        """Keep what stands behind the +OK of these commands."""
+        """Keep what stands after the +OK of these commands."""
         if not isinstance(self._command, commands) or self._facts_said:
             raise LocalProtocolError("this is no answer to the command")
         self._facts_said = one_line(facts)

@@ -71,7 +71,7 @@ def decode_base64(line: bytes) -> bytes:
 
 
 def read_response(line: bytes) -> ResponseCommand:
-    """Return what a client's line answers a challenge with; what is no base64 cancels it.
+    """Return what a client's line answers a challenge with; anything that is not base64 cancels it.
 
     RFC 4954, section 4; RFC 5034, section 4.
     """

@@ -20,7 +20,7 @@ Rules for its user:
   Rset: a reply too few must not let the next command's reply count as acceptance.
 * A reply that no server gives to this command (354 to MAIL, 250 to DATA) raises OutOfStep, and so
   does a reply that no command waits for: one was left out or came twice, and which one is not
-  known. ``send`` refuses while something unasked is there to be read.
+  known. ``send`` refuses while something unsolicited is there to be read.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
 LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
-"""Commands behind which nothing goes until they are answered (RFC 2920, 3.1)."""
+"""Commands after which nothing goes until they are answered (RFC 2920, 3.1)."""
 OPEN = (states.envelope, states.data_pending)
 """States in which a refusal of MAIL ends the transaction."""
 FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
@@ -113,7 +113,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     ``extensions`` is what the server announced last: keywords in upper case, with arguments.
     """
 
-    INJECTED = "something came in the clear behind the 220 to STARTTLS (RFC 3207, 4)"
+    INJECTED = "something came in the clear after the 220 to STARTTLS (RFC 3207, 4)"
 
     def __init__(
         self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
@@ -149,7 +149,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             return
         self._check_usable()
         if not (self._pending or self._reader.between_replies):
-            raise LocalProtocolError("the server said something unasked: that has to be read first")
+            raise LocalProtocolError(
+                "the server said something unsolicited: that has to be read first"
+            )
         if isinstance(command, Respond | CancelAuthentication):
             self._respond(command)
             return
@@ -302,7 +304,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _next_pending(self) -> Pending:
         """Take the command that a reply is about.
 
-        Only now, behind the replies to RCPT, it is known how many LMTP's last chunk gets.
+        Only now, after the replies to RCPT, it is known how many LMTP's last chunk gets.
         """
         pending = self._pending.popleft()
         command, transaction = pending.command, pending.transaction

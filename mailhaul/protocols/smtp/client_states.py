@@ -173,7 +173,7 @@ table.move(ready, Dialogue.quit_sent, quitting)
 table.move(tls_pending, Dialogue.tls_granted, tls_handover)
 table.move(tls_pending, Dialogue.tls_refused, ready)
 
-# What was said in the clear counts no more (RFC 3207, section 4.2).
+# What was said in the clear no longer counts (RFC 3207, section 4.2).
 table.move(tls_handover, Dialogue.tls_started, start)
 
 table.move(authenticating, Dialogue.auth_over, ready)

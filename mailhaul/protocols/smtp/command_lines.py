@@ -98,7 +98,7 @@ def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool
 
 
 def goes_along(command: Authenticate) -> bool:
-    """Whether the initial response stands behind AUTH; if not, it waits to be asked for.
+    """Whether the initial response stands after AUTH; if not, it waits to be asked for.
 
     A line with it must not be longer than any other command (RFC 4954, section 4).
     """
@@ -397,14 +397,14 @@ def _parse_path(argument: bytes, keyword: bytes) -> tuple[bytes, list[bytes]]:
     """Take ``KEYWORD:<address> parameters`` apart, dropping a source route (RFC 5321, F.2)."""
     if argument[: len(keyword)].upper() != keyword:
         raise _Broken(f"{keyword.decode()} is expected")
-    # Many clients put a space behind the colon, against the grammar.
+    # Many clients put a space after the colon, against the grammar.
     path = argument[len(keyword) :].lstrip(b" ")
     end = _end_of_words(path, b">")
     if not path.startswith(b"<") or end is None or end == len(path):
         raise _Broken("an address in angle brackets is expected")
     address, rest = path[1:end], path[end + 1 :]
     if rest and not rest.startswith(b" "):
-        raise _Broken("a space is expected behind the address")
+        raise _Broken("a space is expected after the address")
     if _end_of_words(address, b" <") != len(address):
         raise _Broken("the address contains a space or a bracket")
     if address.startswith(b"@"):

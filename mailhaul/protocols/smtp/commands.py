@@ -72,7 +72,7 @@ class Bdat(CheckedRecord):
 class BodyChunk(CheckedRecord):
     """Some bytes of the message as stored.
 
-    Behind Data the machine makes line ends safe and stuffs dots; behind Bdat it does not.
+    After Data the machine makes line ends safe and stuffs dots; after Bdat it does not.
     """
 
     data: bytes

@@ -52,7 +52,7 @@ class Answered(Record):
 
 
 class SaidGoodbye(Record):
-    """An unasked 421: the server is about to close (RFC 5321, 3.8)."""
+    """An unsolicited 421: the server is about to close (RFC 5321, 3.8)."""
 
     reply: Reply
 

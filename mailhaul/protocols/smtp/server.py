@@ -55,7 +55,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     ``send`` takes replies: the first is the greeting, each other one answers the command that
     ``next_event`` gave last; in LMTP the end of a text takes one for each recipient. A 2xx to
-    Ehlo announces ``extensions`` by itself. A Bdat comes out behind its octets, which come as
+    Ehlo announces ``extensions`` by itself. A Bdat comes out after its octets, which come as
     BodyChunk; an Authenticate may be answered with a Challenge before its reply.
     """
 
@@ -131,7 +131,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         return None
 
     def _is_in_order(self, command: Heard) -> bool:
-        """Tell the dialogue of a command; answer it here when it is not to be had."""
+        """Pass a command to the dialogue; refuse it here if it is not available."""
         if isinstance(command, Unrecognized):
             return self._refuse(500, b"unknown command")
         if isinstance(command, Malformed):

@@ -77,7 +77,7 @@ class Dialogue(Protocol):
         """The client announced a chunk."""
 
     def chunk_refused(self) -> None:
-        """We refused a chunk behind which more were to come: the message is lost."""
+        """We refused a chunk after which more were to come: the message is lost."""
 
     def auth_heard(self) -> None:
         """The client wants to authenticate."""
@@ -107,7 +107,7 @@ parting = table.state("parting")
 table.move(greeting, Dialogue.welcomed, start)
 table.move(greeting, Dialogue.turned_away, parting)
 
-# EHLO at any point begins anew and forgets the transaction (4.1.4).
+# EHLO at any point begins again and forgets the transaction (4.1.4).
 for place in (start, ready, sender, recipients, chunking):
     table.move(place, Dialogue.introduction_heard, start)
     table.move(place, Dialogue.noop_heard, place)
@@ -131,7 +131,7 @@ for place in (sender, recipients):
 table.move(recipients, Dialogue.data_heard, recipients)
 table.move(recipients, Dialogue.data_granted, body)
 table.move(body, Dialogue.text_over, ready)
-# Behind a first chunk only chunks may come (RFC 3030, section 2).
+# After a first chunk only chunks may come (RFC 3030, section 2).
 for place in (recipients, chunking):
     table.move(place, Dialogue.bdat_heard, chunking)
 table.move(chunking, Dialogue.text_over, ready)

@@ -15,7 +15,7 @@ def encode_xtext(text: bytes) -> bytes:
 
 
 def decode_xtext(word: bytes) -> bytes:
-    """Return what a parameter says. Raises ValueError for what is no xtext."""
+    """Return what a parameter says. Raises ValueError for anything that is not a xtext."""
     if not _XTEXT.fullmatch(word):
         raise ValueError("not xtext")
     return _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), word)

@@ -550,7 +550,7 @@ def test_one_byte_behind_the_ok_to_starttls_is_fatal(injected: bytes) -> None:
     client = greeted()
     client.send(StartTls())
     client.receive_data(b"A0001 OK begin\r\n" + injected)
-    with pytest.raises(RemoteProtocolError, match="in the clear behind the OK to STARTTLS"):
+    with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
         client.next_event()
 
 
@@ -560,7 +560,7 @@ def test_what_comes_between_the_ok_and_the_handshake_is_fatal_too() -> None:
     feed(client, [b"A0001 OK begin\r\n"])
     client.receive_data(b"* OK [CAPABILITY X] evil\r\n")
     client.tls_started()
-    with pytest.raises(RemoteProtocolError, match="in the clear behind the OK to STARTTLS"):
+    with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
         client.next_event()
 
 

@@ -92,7 +92,7 @@ def test_what_comes_before_the_handshake_is_a_fault_when_events_are_asked_for() 
     hear(client, b"A0001 OK go\r\n")
     client.receive_data(b"*")
     for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="in the clear behind the OK to STARTTLS"):
+        with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
             client.next_event()
 
 
@@ -115,7 +115,7 @@ def test_nothing_may_come_behind_the_answer_to_logout(data: bytes) -> None:
     client.receive_data(b"* BYE\r\nA0002 OK bye\r\n" + data)
     assert isinstance(client.next_event(), SaidBye)
     assert isinstance(client.next_event(), Completed)
-    with pytest.raises(RemoteProtocolError, match="behind the answer to LOGOUT"):
+    with pytest.raises(RemoteProtocolError, match="after the answer to LOGOUT"):
         client.next_event()
 
 

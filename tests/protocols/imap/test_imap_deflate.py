@@ -68,7 +68,7 @@ def test_what_is_no_compressed_data_is_a_fault() -> None:
 def test_a_stream_that_ends_must_be_the_end() -> None:
     inflater = Inflater()
     inflater.feed(deflated(b"a", end=True) + b"more")
-    with pytest.raises(RemoteProtocolError, match="behind the end of the compressed data"):
+    with pytest.raises(RemoteProtocolError, match="after the end of the compressed data"):
         inflater.take(10)
 
 
