@@ -5,24 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ..protocols.machine import Machine, NeedData
+from ..protocols.machine import NeedData
 from .requests import Wait
 
 if TYPE_CHECKING:
     from .pace import Pace
 
-EventT_co = TypeVar("EventT_co", covariant=True)
 
+class Endpoint(Protocol):
+    """The side of a machine that a runtime sees."""
 
-class EventMachine(Machine, Protocol[EventT_co]):
-    """A machine that returns its events one at a time."""
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the peer sent."""
+        ...
 
-    def next_event(self) -> EventT_co | NeedData:
-        """Return the next event, or NEED_DATA."""
+    def receive_eof(self) -> None:
+        """Take note that the peer will send no more."""
+        ...
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the peer."""
+        ...
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
         ...
 
 
-M = TypeVar("M", bound=Machine)
+M = TypeVar("M", bound=Endpoint)
 
 CONGESTED = 256 * 1024
 """Unwritten bytes above which a flow should wait before it adds more."""

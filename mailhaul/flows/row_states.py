@@ -8,12 +8,9 @@ the row's state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..protocols.dialogue import assemble, move
+from ..protocols.transitions import Table
 
 
 class Life(Protocol):
@@ -53,100 +50,90 @@ class Life(Protocol):
         """The server has done the pending action, or no longer has the message."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """The state of a row."""
+table = Table(Life)
 
-    state: str = "new"
+new = table.state("new")
+offered = table.state("offered")
+accepted = table.state("accepted")
+refused = table.state("refused")
+postponed = table.state("postponed")
+quarantined = table.state("quarantined")
+seen = table.state("seen")
+gone = table.state("gone")
 
-
-builder = TypeMachineBuilder(Life, Facts)
-
-new = builder.state("new")
-offered = builder.state("offered")
-accepted = builder.state("accepted")
-refused = builder.state("refused")
-postponed = builder.state("postponed")
-quarantined = builder.state("quarantined")
-seen = builder.state("seen")
-gone = builder.state("gone")
-
-move(new, Life.offer, offered)
+table.move(new, Life.offer, offered)
 # The offer was lost when the process was killed, or the message was never in the ledger.
-move(new, Life.accept, accepted)
-move(new, Life.refuse, refused)
-move(new, Life.postpone, postponed)
-move(new, Life.unreadable, refused)
-move(new, Life.delete_unread, accepted)
-move(new, Life.mark_seen, seen)
+table.move(new, Life.accept, accepted)
+table.move(new, Life.refuse, refused)
+table.move(new, Life.postpone, postponed)
+table.move(new, Life.unreadable, refused)
+table.move(new, Life.delete_unread, accepted)
+table.move(new, Life.mark_seen, seen)
 
-move(offered, Life.offer, offered)
-move(offered, Life.accept, accepted)
-move(offered, Life.refuse, refused)
-move(offered, Life.postpone, postponed)
+table.move(offered, Life.offer, offered)
+table.move(offered, Life.accept, accepted)
+table.move(offered, Life.refuse, refused)
+table.move(offered, Life.postpone, postponed)
 # A sink may have accepted it in a run that received no verdict: its name is still needed.
-move(offered, Life.unreadable, offered)
-move(offered, Life.set_aside, quarantined)
-move(offered, Life.delete_unread, accepted)
-move(offered, Life.mark_seen, seen)
-move(offered, Life.forget, gone)
+table.move(offered, Life.unreadable, offered)
+table.move(offered, Life.set_aside, quarantined)
+table.move(offered, Life.delete_unread, accepted)
+table.move(offered, Life.mark_seen, seen)
+table.move(offered, Life.forget, gone)
 
-move(refused, Life.offer, offered)
+table.move(refused, Life.offer, offered)
 # Its bounce was sent after the refusal.
-move(refused, Life.accept, accepted)
-move(refused, Life.refuse, refused)
-move(refused, Life.postpone, postponed)
-move(refused, Life.unreadable, refused)
-move(refused, Life.set_aside, quarantined)
-move(refused, Life.delete_unread, accepted)
-move(refused, Life.mark_seen, seen)
-move(refused, Life.forget, gone)
+table.move(refused, Life.accept, accepted)
+table.move(refused, Life.refuse, refused)
+table.move(refused, Life.postpone, postponed)
+table.move(refused, Life.unreadable, refused)
+table.move(refused, Life.set_aside, quarantined)
+table.move(refused, Life.delete_unread, accepted)
+table.move(refused, Life.mark_seen, seen)
+table.move(refused, Life.forget, gone)
 
-move(postponed, Life.offer, offered)
-move(postponed, Life.accept, accepted)
-move(postponed, Life.refuse, refused)
-move(postponed, Life.postpone, postponed)
-move(postponed, Life.unreadable, postponed)
-move(postponed, Life.set_aside, quarantined)
-move(postponed, Life.delete_unread, accepted)
-move(postponed, Life.mark_seen, seen)
-move(postponed, Life.forget, gone)
+table.move(postponed, Life.offer, offered)
+table.move(postponed, Life.accept, accepted)
+table.move(postponed, Life.refuse, refused)
+table.move(postponed, Life.postpone, postponed)
+table.move(postponed, Life.unreadable, postponed)
+table.move(postponed, Life.set_aside, quarantined)
+table.move(postponed, Life.delete_unread, accepted)
+table.move(postponed, Life.mark_seen, seen)
+table.move(postponed, Life.forget, gone)
 
-move(quarantined, Life.retry, refused)
-move(quarantined, Life.drop, accepted)
-move(quarantined, Life.unreadable, quarantined)
-move(quarantined, Life.delete_unread, accepted)
-move(quarantined, Life.mark_seen, seen)
-move(quarantined, Life.forget, gone)
+table.move(quarantined, Life.retry, refused)
+table.move(quarantined, Life.drop, accepted)
+table.move(quarantined, Life.unreadable, quarantined)
+table.move(quarantined, Life.delete_unread, accepted)
+table.move(quarantined, Life.mark_seen, seen)
+table.move(quarantined, Life.forget, gone)
 
 # With fetchall and keep an accepted message is offered again.
-move(accepted, Life.offer, offered)
-move(accepted, Life.accept, accepted)
+table.move(accepted, Life.offer, offered)
+table.move(accepted, Life.accept, accepted)
 # It was requested before it was accepted.
-move(accepted, Life.unreadable, accepted)
-move(accepted, Life.delete_unread, accepted)
-move(accepted, Life.mark_seen, seen)
-move(accepted, Life.forget, gone)
+table.move(accepted, Life.unreadable, accepted)
+table.move(accepted, Life.delete_unread, accepted)
+table.move(accepted, Life.mark_seen, seen)
+table.move(accepted, Life.forget, gone)
 
-move(seen, Life.offer, offered)
-move(seen, Life.unreadable, refused)
-move(seen, Life.delete_unread, accepted)
-move(seen, Life.mark_seen, seen)
-move(seen, Life.forget, gone)
-
-new_life = assemble(builder)
+table.move(seen, Life.offer, offered)
+table.move(seen, Life.unreadable, refused)
+table.move(seen, Life.delete_unread, accepted)
+table.move(seen, Life.mark_seen, seen)
+table.move(seen, Life.forget, gone)
 
 
-def table() -> Mapping[str, Mapping[str, str]]:
+def following() -> Mapping[str, Mapping[str, str]]:
     """Return, for each input, a mapping from the state before to the state after it."""
-    automaton: Any = builder._automaton  # pyright: ignore[reportPrivateUsage]
     rows: dict[str, dict[str, str]] = {}
-    for before, name, after, _ in automaton.allTransitions():
+    for before, name, after in table.rows:
         rows.setdefault(name, {})[before.name] = after.name
     return rows
 
 
-TABLE = table()
+TABLE = following()
 
 
 class WrongRow(Exception):

@@ -18,7 +18,7 @@ async def poll() -> ExitCode:
 
 def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect_commands, "SECONDS", 0.1)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
     with pytest.raises(PollFailed, match=r"pre-connection command took more than 0\.1 seconds"):
         blocking.run(run_with_commands(poll, "sleep 300; true", None))
 

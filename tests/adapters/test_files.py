@@ -90,7 +90,7 @@ def test_an_odd_netrc_is_told_of_and_the_rest_goes_on(tmp_path: Path, make: Make
     text = b"poll h proto imap user u poll i proto imap user v password p"
     configuration = load(["-f", "-"], caller, lambda: text)
     (warning,) = configuration.warnings
-    assert str(warning).startswith(f"{tmp_path}/.netrc: warning: it is not read: ")
+    assert str(warning).startswith(f"{tmp_path}/.netrc: warning: it cannot be read: ")
     assert len(configuration.accounts) == 2
 
 

@@ -27,7 +27,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
 from mailhaul.protocols.smtp.client import SmtpClient
-from mailhaul.runtimes.trio import STUCK, Threads, Turns
+from mailhaul.runtimes.trio import MAX_WAIT_FOR_CALL, ConnectionSlots, Threads
 
 
 def run(story: Any) -> None:
@@ -132,7 +132,7 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
         def gate(address: Address) -> trio.CapacityLimiter | None:
             return limiter if address == bounded else None
 
-        first, second = Turns(gate), Turns(gate)
+        first, second = ConnectionSlots(gate), ConnectionSlots(gate)
         held, other = channel(), channel()
         await first.before(Open(held, bounded, 1.0))
         with trio.move_on_after(1) as waiting:
@@ -145,7 +145,7 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
         await first.before(Close(held))
         assert limiter.borrowed_tokens == 0
         await second.before(Open(other, bounded, 1.0))
-        second.end()
+        second.release_all()
         assert limiter.borrowed_tokens == 0
 
     run(story)
@@ -322,4 +322,4 @@ def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
 
     began = time.monotonic()
     trio.run(story)
-    assert STUCK < time.monotonic() - began < 20
+    assert MAX_WAIT_FOR_CALL < time.monotonic() - began < 20

@@ -19,7 +19,7 @@ from mailhaul.servers.logins import Logins
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
-from .corpus_rule import LED_BY_BLANK
+from .corpus_rule import LEADING_BLANK_WARNING
 from .mailhaul import Run, mailhaul, same
 from .nasty_corpus import MARK, NASTY
 from .servers.certificates import Certificate
@@ -177,7 +177,7 @@ def check(name: str, haul: Haul) -> None:
     assert (len(copies), name in haul.kept) == (1, False)
     rest, traces = TRACE.subn(b"", copies[0], count=1)
     assert traces == (0 if way.plain else 1)
-    rest, led = LED_BY_BLANK.subn(b"", rest)
+    rest, led = LEADING_BLANK_WARNING.subn(b"", rest)
     assert led == (name == "blank_led_first_line" and not way.plain)
     expected = way.rule(outgoing(name, haul))
     if quirk := quirk_of(way, name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from mailhaul.runtimes.children import KEPT_OUTPUT, Tail
+from mailhaul.runtimes.children import MAX_KEPT_OUTPUT, Tail
 
 
 def test_a_child_that_never_stops_writing_is_not_read_for_ever() -> None:
@@ -27,4 +27,4 @@ def test_a_child_that_never_stops_writing_is_not_read_for_ever() -> None:
     assert tail.open
     tail.close()
     writer.join()
-    assert len(tail.kept) <= KEPT_OUTPUT
+    assert len(tail.kept) <= MAX_KEPT_OUTPUT

@@ -1,4 +1,4 @@
-"""Record a transcript: wrap the methods of a machine, and write down its inputs and outputs.
+"""Record a transcript: listen at the tap of a machine, and write down its inputs and outputs.
 
 The inputs and outputs of the machine are all that is needed for a replay (docs/trace.md).
 Passwords are removed by their place in the dialogue (commands contain them as Secret, challenges
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from ...flows.channel import Channel
@@ -18,9 +17,12 @@ from ...protocols.errors import RemoteProtocolError
 from ...protocols.hidden import SHORTEST, secret_forms
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import AppendChunk, Compress
-from ...protocols.machine import NeedData
+from ...protocols.imap.events import BodyChunk as ImapText
+from ...protocols.machine import Tap
 from ...protocols.pop3.client import Pop3Client
+from ...protocols.pop3.events import BodyChunk as Pop3Text
 from ...protocols.record import Record, fields_of
+from ...protocols.roles import Client
 from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond, decode_base64
 from ...protocols.secret import Secret
 from ...protocols.smtp.client import SmtpClient
@@ -29,6 +31,8 @@ from . import lines
 from .lines import Line, Mask, escaped, format_record
 from .texts import ImapTexts, Lines, Pop3Texts
 
+TEXTS = (ImapText, Pop3Text)
+"""Events that are some of a message's text."""
 CHALLENGE = re.compile(rb"\A((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
 
 
@@ -96,10 +100,10 @@ def reader_for(kind: str) -> Lines:
     return {"imap": ImapTexts, "pop3": Pop3Texts}.get(kind, Lines)()
 
 
-class Recorder:
-    """Records one machine. Its methods are replaced by wrappers that record the call."""
+class Recorder(Tap):
+    """Writes down one machine."""
 
-    def __init__(self, tape: Tape, connection: int, machine: Any) -> None:
+    def __init__(self, tape: Tape, connection: int, machine: Client[Any, Any, Any]) -> None:
         self._tape = tape
         self._connection = connection
         self._machine = machine
@@ -109,35 +113,25 @@ class Recorder:
         self._finished = False
 
     def start(self, kind: str, peer: str) -> None:
-        """Record that the connection is open, and replace the methods."""
+        """Record that the connection is open, and listen at the tap of its machine."""
         # If texts are recorded, they need not be separated from other data.
         self._reader = Lines() if self._tape.bodies else reader_for(kind)
         self._note(
             lines.OPENED,
             f"{kind} {escaped(self._tape.mask(peer.encode('utf-8', 'surrogateescape')))}",
         )
-        machine = self._machine
-        replaced: dict[str, Callable[..., Any]] = {
-            "receive_data": self._receive,
-            "send": self._send,
-            "next_event": self._pull,
-        }
-        for name, instead in replaced.items():
-            setattr(machine, name, partial(instead, getattr(machine, name)))
-        for name in ("receive_eof", "tls_started", "assume_authenticated"):
-            if original := getattr(machine, name, None):
-                setattr(machine, name, partial(self._input, original, name))
+        self._machine.tap = self
 
     # Inputs of the machine
 
-    def _receive(self, original: Callable[[bytes], None], data: bytes) -> None:
-        exchange = self._machine.state == "authenticating"
+    def received(self, data: bytes) -> None:
+        """Note what the server sent: its lines, and how long its texts are."""
+        exchange = self._machine.authenticating
         for piece, is_text in self._reader.cut(data):
             if is_text:
                 self._count(lines.TEXT_RECEIVED, len(piece))
             else:
                 self._write_received(piece, exchange=exchange)
-        original(data)
 
     def _write_received(self, data: bytes, *, exchange: bool) -> None:
         # Record each line separately, also in texts and without a line end.
@@ -146,8 +140,10 @@ class Recorder:
             if recorded:
                 self._note(lines.RECEIVED, escaped(self._tape.mask(recorded)))
 
-    def _send(self, original: Callable[[Any], None], command: Record) -> None:
-        original(command)
+    def said(self, command: object) -> None:
+        """Note a command."""
+        if not isinstance(command, Record):
+            return
         self._hide_secrets(command)
         if isinstance(command, BodyChunk | AppendChunk):
             self._send_text(command.data)
@@ -173,29 +169,26 @@ class Recorder:
             if isinstance(value, Secret):
                 self._tape.hide(value.reveal())
 
-    def _input(self, original: Callable[[], None], name: str) -> None:
+    def told(self, news: str) -> None:
+        """Note what the machine is told beside bytes and commands."""
         self._write_received(self._reader.rest(), exchange=True)
-        self._note(lines.INPUT, name)
-        original()
+        self._note(lines.INPUT, news)
 
     # Outputs of the machine
 
-    def _pull(self, original: Callable[[], Any]) -> Any:
-        try:
-            event = original()
-        except RemoteProtocolError as fault:
-            if self._fault is None:
-                self._fault = fault
-                self._write_received(self._reader.rest(), exchange=True)
-                self._note(lines.FAULT, about_fault(fault, self._tape.mask))
-            raise
-        if isinstance(event, NeedData):
-            return event
-        if type(event).__name__ == "BodyChunk":
+    def returned(self, event: object) -> None:
+        """Note an event."""
+        if isinstance(event, TEXTS):
             self._count(lines.TEXT_EVENT, len(event.data))
         else:
             self._note(lines.EVENT, about_event(event, self._tape.mask))
-        return event
+
+    def failed(self, fault: RemoteProtocolError) -> None:
+        """Note a fault when it is raised for the first time."""
+        if self._fault is None:
+            self._fault = fault
+            self._write_received(self._reader.rest(), exchange=True)
+            self._note(lines.FAULT, about_fault(fault, self._tape.mask))
 
     # Writing
 

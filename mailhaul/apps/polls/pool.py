@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import trio
 
-from ...adapters.config.passwords import Asking
+from ...adapters.config.passwords import PasswordReader
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
-from ...runtimes.desk import Desk
+from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
 from .accounts import user_at_server
 from .context import PollContext, context_for
@@ -71,7 +71,7 @@ class PollPool:
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._passwords = trio.CapacityLimiter(PASSWORDS)
         self._exclusive = ExclusiveGate()
-        self._desk = Desk()
+        self._batch_worker = BatchWorker()
         # A thread for each poll: a thread that hangs does not keep another poll waiting.
         self._threads = runtime.Threads(total)
 
@@ -145,7 +145,7 @@ class PollPool:
     async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
         engine = Engine(trio.current_time, self.context.witness)
         gate = self._gate(settings)
-        return await runtime.run(flow, engine, gate, self._desk, self._threads)
+        return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 
     def _context_for(self, lines: Lines, hooks: PollHooks) -> PollContext:
         """Return the context of a poll that starts now."""
@@ -164,13 +164,13 @@ class PollPool:
         """
         if settings.password is not None or not settings.keeps_password_elsewhere:
             return settings
-        asking = Asking(settings)
+        reader = PasswordReader(settings)
         try:
             password = await trio.to_thread.run_sync(
-                asking.password, abandon_on_cancel=True, limiter=self._passwords
+                reader.password, abandon_on_cancel=True, limiter=self._passwords
             )
         except trio.Cancelled:
-            asking.give_up()
+            reader.cancel()
             raise
         return settings.with_password(password)
 

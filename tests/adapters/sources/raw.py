@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 
 
 class Raw:

@@ -10,7 +10,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Tcp, Trust, Wait
 from mailhaul.protocols.imap.client import ImapClient
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_notify import CHECK_SECONDS, NotifiedSource, NotWatched
 from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request, Sleep, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.commands import Done, Notify
 from mailhaul.protocols.imap.mailbox_names import encode_mailbox
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import Misbehaviour, serve_imap
@@ -38,7 +37,7 @@ class World:
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
         folders: Sequence[str],
     ) -> None:

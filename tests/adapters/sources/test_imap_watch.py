@@ -9,10 +9,9 @@ import pytest
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS, WatchedSource
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import serve_imap
@@ -31,7 +30,7 @@ class World:
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
     ) -> None:
         self.simulation = Simulation(round_trip=0.05)

@@ -19,8 +19,8 @@ from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event
 from mailhaul.flows.requests import Request, Sleep, Tcp, Trust, Wait
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Outbox
 from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer

@@ -142,7 +142,7 @@ def test_a_second_challenge_before_the_first_is_answered_is_a_fault() -> None:
     client = greeted()
     client.send(CRAM)
     assert hear(client, b"+ ") == [Challenge(b"")]
-    with pytest.raises(RemoteProtocolError, match="more than we have to say"):
+    with pytest.raises(RemoteProtocolError, match="before the last one was answered"):
         hear(client, b"+ ")
 
 
