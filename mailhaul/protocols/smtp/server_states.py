@@ -77,7 +77,7 @@ class Dialogue(Protocol):
         """The client announced a chunk."""
 
     def chunk_refused(self) -> None:
-        """We refused a chunk behind which more were to come: the message is lost."""
+        """We refused a chunk that was not the last: the message is lost."""
 
     def auth_heard(self) -> None:
         """The client wants to authenticate."""
