@@ -22,11 +22,14 @@ check: $(VENV)/.dev
 	$(BIN)/pytest tests/test_floors.py tests/docs/test_language.py
 	$(BIN)/python docs/states.py --check
 	$(BIN)/python docs/options.py --check
+	$(BIN)/python docs/api.py --check
 
-# The state diagrams and the option reference under docs/, printed from the code itself.
+# The state diagrams, the option reference and the reference of the library under docs/, printed
+# from the code itself.
 states: $(VENV)/.dev
 	$(BIN)/python docs/states.py
 	$(BIN)/python docs/options.py
+	$(BIN)/python docs/api.py
 
 # Dovecot, Exim, Mailutils, OpenSSH, fetchmail and other clients, for the tests with real programs.
 real-servers:

@@ -8,7 +8,12 @@ eight records for every message.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, dataclass_transform
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from inspect import Signature
 
 
 @dataclass_transform(frozen_default=True)
@@ -32,19 +37,104 @@ class RecordType(type):
         )
         return made
 
+    @property
+    def __signature__(cls) -> Signature:
+        """What ``help`` and ``inspect.signature`` show; made when somebody asks, and only then."""
+        return signature_of(cls)
+
+
+def signature_of(cls: Any) -> Signature:
+    """Return the fields of a record as the parameters that its class takes."""
+    import inspect
+    from typing import get_type_hints
+
+    if cls.__init__ is compile_init:
+        # So that help() shows the real __init__ among the methods, too.
+        make_init(cls)
+    try:
+        types = get_type_hints(cls)
+    except NameError:
+        # A type that only type checkers know stays as it is written.
+        types = annotations_of(cls)
+    cls.__init__.__annotations__ = {**types, "return": None}
+    _, *fields = inspect.signature(cls.__init__).parameters.values()
+    return inspect.Signature(fields)
+
 
 def compile_init(self: object, *values: Any, **named: Any) -> None:
     """Stand in as __init__ of a class for its first instance: make the real one, and call it."""
     cls: Any = self.__class__
+    make_init(cls)
+    cls.__init__(self, *values, **named)
+
+
+def make_init(cls: Any) -> None:
+    """Compile a class's own __init__."""
     names = fields_of(cls)
     parameters = [f"{n}=_default_{n}" if n in cls.field_defaults else n for n in names]
-    lines = [f"    _put_{name}(self, {name})" for name in names] or ["    pass"]
     scope: dict[str, Any] = {f"_put_{name}": getattr(cls, name).__set__ for name in names}
     scope |= {f"_default_{name}": value for name, value in cls.field_defaults.items()}
+    lines = [f"    _put_{name}(self, {name})" for name in names] or ["    pass"]
+    if names and issubclass(cls, CheckedRecord):
+        types = annotations_of(cls)
+        good = " and ".join(check(name, types[name]) for name in names)
+        lines[:0] = [f"    if not ({good}):", f"        _refuse(self, {', '.join(names)})"]
+        scope = {**scope_of(cls), **scope, "_refuse": refuse}
     source = f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines)
     exec(source, scope)  # noqa: S102  # names of fields, which are Python's own words
     type.__setattr__(cls, "__init__", scope["__init__"])
-    cls.__init__(self, *values, **named)
+
+
+def check(name: str, annotation: str) -> str:
+    """Return the expression that looks at a value.
+
+    Annotations are read as text: ``typing.get_type_hints`` takes longer than all else here. The
+    items of a tuple are looked at only where they are all of one simple type.
+    """
+    wanted, _, optional = annotation.partition(" | ")
+    kind, _, inner = wanted.partition("[")
+    item = inner.removesuffix(", ...]")
+    if item.isidentifier():
+        good = f"_all_are({item}, {name}, {kind})"
+    else:
+        good = f"isinstance({name}, {kind})"
+    return f"({name} is None or {good})" if optional else good
+
+
+def scope_of(cls: type) -> dict[str, Any]:
+    """Return the names that the annotations of a record may use."""
+    return {**vars(sys.modules[cls.__module__]), "_all_are": all_are}
+
+
+def all_are(item: type, values: object, kind: type[Iterable[object]]) -> bool:
+    """Whether this is a collection of a kind, and its items are of a type."""
+    return isinstance(values, kind) and all(isinstance(value, item) for value in values)
+
+
+def refuse(record: Record, *values: object) -> NoReturn:
+    """Raise TypeError for a value of the wrong type. It is not shown: it may be a secret."""
+    cls = type(record)
+    types, known = annotations_of(cls), scope_of(cls)
+    for name, value in zip(fields_of(cls), values, strict=True):
+        if not eval(check(name, types[name]), known, {name: value}):  # noqa: S307  # our own words
+            came, hint = type(value).__name__, ""
+            if isinstance(value, tuple) and value:
+                items = cast("tuple[object, ...]", value)
+                came += f" of {' and '.join(sorted({type(item).__name__ for item in items}))}"
+            if "str" in came:
+                hint = ": text goes on the wire as bytes"
+            elif types[name].startswith("Secret") and isinstance(value, bytes):
+                hint = ": write Secret(...) around it"
+            raise TypeError(f"{cls.__name__}: {name} has to be {types[name]}, not {came}{hint}")
+    raise AssertionError("one of these values is of the wrong type")
+
+
+def annotations_of(cls: type) -> dict[str, str]:
+    """Return the types of a record's fields as they are written."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        found |= base.__annotations__
+    return found
 
 
 class Record(metaclass=RecordType):
@@ -81,6 +171,15 @@ class Record(metaclass=RecordType):
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self)
         return cls, tuple(getattr(self, name) for name in fields_of(cls))
+
+
+class CheckedRecord(Record):
+    """A record that refuses values of another type than its annotations say.
+
+    Commands and credentials are: callers make them, by hand, and a mistake should show there and
+    not where the command is written. What a peer's bytes become needs no check. Annotations are a
+    class, perhaps with what it is a class of in brackets, and perhaps ``| None``.
+    """
 
 
 def fields_of(record: RecordType) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: bytes) -> None:
+        if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"a Secret has to be bytes, not {type(value).__name__}")
         self._value = value
 
     def reveal(self) -> bytes:

@@ -24,6 +24,9 @@ CLEAN = (
 )
 """Files and folders that are free of these phrases. The aim is all of ``mailhaul``."""
 
+NOT_YET = ("docs/api",)
+"""What is printed from docstrings that are not clean yet."""
+
 PHRASES = {
     r"behind": "after, following",
     r"who(so)?ever": "anyone who; or name the person or program",
@@ -139,7 +142,10 @@ def files() -> Iterator[Path]:
         if place.is_file():
             yield place
             continue
-        yield from (p for p in sorted(place.rglob("*")) if p.suffix in {".py", ".md", ".1"})
+        for path in sorted(place.rglob("*")):
+            waits = any(path.is_relative_to(ROOT / folder) for folder in NOT_YET)
+            if path.suffix in {".py", ".md", ".1"} and not waits:
+                yield path
 
 
 @pytest.mark.parametrize("path", [*files()], ids=lambda path: str(path.relative_to(ROOT)))

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
+import subprocess
+import sys
+
 import pytest
 
-from mailhaul.protocols.record import Record
+from mailhaul.protocols.imap.commands import Enable, Login, Select
+from mailhaul.protocols.pop3.commands import Retrieve
+from mailhaul.protocols.record import CheckedRecord, Record
+from mailhaul.protocols.sasl.credentials import Credentials
+from mailhaul.protocols.sasl.exchange import Respond
+from mailhaul.protocols.secret import Secret
+from mailhaul.protocols.smtp.commands import Mail, Rcpt
 
 
 class Point(Record):
@@ -65,3 +76,73 @@ def test_hidden_fields_are_not_shown() -> None:
 def test_wrong_fields_are_refused(values: tuple[int, ...], named: dict[str, int]) -> None:
     with pytest.raises(TypeError):
         Point(*values, **named)
+
+
+def test_the_signature_names_fields_types_and_defaults() -> None:
+    assert str(inspect.signature(Point)) == "(x: int, y: int = 7)"
+    assert str(inspect.signature(Respond)) == "(response: mailhaul.protocols.secret.Secret)"
+
+
+def test_a_class_without_fields_takes_nothing() -> None:
+    assert str(inspect.signature(Record)) == "()"
+
+
+def test_a_type_that_cannot_be_looked_up_is_shown_as_written() -> None:
+    class Waiting(Record):
+        """Its type is known to type checkers alone."""
+
+        value: Absent  # type: ignore[name-defined]  # noqa: F821  # the point of the test
+
+    assert str(inspect.signature(Waiting)) == "(value: 'Absent')"
+
+
+def test_help_shows_the_real_signature_everywhere() -> None:
+    text = pydoc.plain(pydoc.render_doc(Select))
+    assert " Select(mailbox: bytes, read_only: bool = False, " in text
+    assert " __init__(self, mailbox: bytes, read_only: bool = False, " in text
+    assert "*values" not in text
+
+
+def test_signatures_cost_nothing_until_somebody_asks() -> None:
+    code = "import mailhaul.protocols.imap.commands, sys; print('inspect' in sys.modules)"
+    code = f"import sys; sys.modules.pop('inspect', None); {code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"False\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "problem"),
+    [
+        (Login, (b"u", b"p"), "Login: password has to be Secret, not bytes: write Secret(...)"),
+        (Login, ("u", Secret(b"p")), "Login: user has to be bytes, not str: text goes on the wire"),
+        (Enable, (b"UTF8=ACCEPT",), "Enable: names has to be tuple[bytes, ...], not bytes"),
+        (Enable, (("IDLE",),), "Enable: names has to be tuple[bytes, ...], not tuple of str"),
+        (Enable, ((b"IDLE", 1),), "Enable: names has to be tuple[bytes, ...], not tuple of bytes"),
+        (Select, (b"INBOX", False, False, b""), "Select: resync has to be Resync | None, not byt"),
+        (Select, ((),), "Select: mailbox has to be bytes, not tuple"),
+        (Retrieve, (b"1",), "Retrieve: number has to be int, not bytes"),
+        (Mail, (None,), "Mail: sender has to be bytes, not NoneType"),
+        (Credentials, (b"u", b"p"), "Credentials: password has to be Secret | None, not bytes"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_in_words(
+    kind: type[CheckedRecord], values: tuple[object, ...], problem: str
+) -> None:
+    with pytest.raises(TypeError) as refused:
+        kind(*values)
+    assert str(refused.value).startswith(problem)
+
+
+def test_a_refusal_shows_no_value() -> None:
+    with pytest.raises(TypeError) as refused:
+        Login(b"u", b"sesame")  # type: ignore[arg-type]  # the point of the test
+    assert "sesame" not in str(refused.value)
+    with pytest.raises(TypeError, match="a Secret has to be bytes, not str") as refused:
+        Secret("sesame")  # type: ignore[arg-type]  # the point of the test
+    assert "sesame" not in str(refused.value)
+
+
+def test_what_fits_is_taken() -> None:
+    assert Rcpt(b"joe@example.org", (b"NEVER",)).notify == (b"NEVER",)
+    assert Rcpt(b"joe@example.org", original=None).original is None
+    assert Credentials(b"joe", token=Secret(b"t")).password is None

@@ -7,26 +7,26 @@ FETCH items are as sent. Sections are those of RFC 3501 unless another RFC is na
 
 from __future__ import annotations
 
-from ..record import Record
+from ..record import CheckedRecord
 from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 from ..secret import Secret
 
 # Any state
 
 
-class Capability(Record):
+class Capability(CheckedRecord):
     """Ask what the server can do (6.1.1)."""
 
 
-class Noop(Record):
+class Noop(CheckedRecord):
     """Ask for nothing but news (6.1.2)."""
 
 
-class Logout(Record):
+class Logout(CheckedRecord):
     """Say good-bye (6.1.3)."""
 
 
-class Id(Record):
+class Id(CheckedRecord):
     """Say who we are and ask the same (RFC 2971): pairs of field and value; None says nothing."""
 
     fields: tuple[tuple[bytes, bytes | None], ...] | None = None
@@ -35,11 +35,11 @@ class Id(Record):
 # Not authenticated
 
 
-class StartTls(Record):
+class StartTls(CheckedRecord):
     """Ask to speak TLS from here on (6.2.1)."""
 
 
-class Login(Record):
+class Login(CheckedRecord):
     """Log in with a plain password (6.2.3). ``user`` is sent as it is."""
 
     user: bytes
@@ -49,21 +49,21 @@ class Login(Record):
 # Authenticated
 
 
-class Enable(Record):
+class Enable(CheckedRecord):
     """Switch extensions on (RFC 5161): ``Enable((b"UTF8=ACCEPT",))``."""
 
     names: tuple[bytes, ...]
 
 
-class Compress(Record):
+class Compress(CheckedRecord):
     """Ask to deflate both directions from here on (RFC 4978)."""
 
 
-class Namespace(Record):
+class Namespace(CheckedRecord):
     """Ask where mailboxes live (RFC 2342)."""
 
 
-class Resync(Record):
+class Resync(CheckedRecord):
     """What we remember of a mailbox, for SELECT ... (QRESYNC (...)) (RFC 7162, 3.2.5)."""
 
     uid_validity: int
@@ -71,7 +71,7 @@ class Resync(Record):
     known_uids: bytes = b""
 
 
-class Select(Record):
+class Select(CheckedRecord):
     """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) when ``read_only``.
 
     ``condstore`` asks for change numbers (RFC 7162, 3.1.8), ``resync`` for what has changed.
@@ -83,39 +83,39 @@ class Select(Record):
     resync: Resync | None = None
 
 
-class CreateMailbox(Record):
+class CreateMailbox(CheckedRecord):
     """Make a mailbox (6.3.3), with special uses such as ``\\Sent`` (RFC 6154, 3)."""
 
     mailbox: bytes
     special_use: tuple[bytes, ...] = ()
 
 
-class DeleteMailbox(Record):
+class DeleteMailbox(CheckedRecord):
     """Remove a mailbox (6.3.4)."""
 
     mailbox: bytes
 
 
-class Rename(Record):
+class Rename(CheckedRecord):
     """Give a mailbox another name (6.3.5)."""
 
     mailbox: bytes
     new_name: bytes
 
 
-class Subscribe(Record):
+class Subscribe(CheckedRecord):
     """Add a mailbox to those that a user wants to see (6.3.6)."""
 
     mailbox: bytes
 
 
-class Unsubscribe(Record):
+class Unsubscribe(CheckedRecord):
     """Take it out of them (6.3.7)."""
 
     mailbox: bytes
 
 
-class ListMailboxes(Record):
+class ListMailboxes(CheckedRecord):
     """Ask for mailboxes whose names match (6.3.8; RFC 5258; RFC 5819; RFC 6154, 2).
 
     With one pattern and no options this is the plain LIST that every server knows. ``selecting``
@@ -130,21 +130,21 @@ class ListMailboxes(Record):
     status: tuple[bytes, ...] = ()
 
 
-class ListSubscribed(Record):
+class ListSubscribed(CheckedRecord):
     """Ask for subscribed mailboxes: LSUB (6.3.9)."""
 
     reference: bytes = b""
     pattern: bytes = b"*"
 
 
-class AskStatus(Record):
+class AskStatus(CheckedRecord):
     """Ask about a mailbox without opening it: STATUS (6.3.10), items such as b"UIDNEXT"."""
 
     mailbox: bytes
     items: tuple[bytes, ...]
 
 
-class Append(Record):
+class Append(CheckedRecord):
     """Store a message (6.3.11). ``size`` octets of AppendChunk follow once ReadyForText came.
 
     ``internal_date`` is as in b"17-Jul-1996 02:44:25 -0700". ``utf8`` says that the header holds
@@ -159,14 +159,14 @@ class Append(Record):
     binary: bool = False
 
 
-class AppendChunk(Record):
+class AppendChunk(CheckedRecord):
     """Some octets of the message that APPEND has announced."""
 
     data: bytes
     _hidden = frozenset({"data"})
 
 
-class AppendEnd(Record):
+class AppendEnd(CheckedRecord):
     """Server role only: the message of the APPEND has come, with the end of its command.
 
     ``malformed`` says that something followed the message: the command is to be answered with BAD.
@@ -175,15 +175,15 @@ class AppendEnd(Record):
     malformed: bool = False
 
 
-class Idle(Record):
+class Idle(CheckedRecord):
     """Ask for news as they come, until Done (RFC 2177)."""
 
 
-class Done(Record):
+class Done(CheckedRecord):
     """Wait no longer for news (RFC 2177)."""
 
 
-class EventGroup(Record):
+class EventGroup(CheckedRecord):
     """Which news of which mailboxes (RFC 5465, sections 5 and 6).
 
     ``which`` is b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL" or b"SUBSCRIBED"; or
@@ -197,7 +197,7 @@ class EventGroup(Record):
     fetch: tuple[bytes, ...] = ()
 
 
-class Notify(Record):
+class Notify(CheckedRecord):
     """Choose which news come unasked (RFC 5465, 3.1): those of these groups, or none.
 
     ``status`` asks how each of these mailboxes stands now, but for the one that is selected.
@@ -210,19 +210,19 @@ class Notify(Record):
 # Selected
 
 
-class CloseMailbox(Record):
+class CloseMailbox(CheckedRecord):
     """Leave the mailbox and remove what is flagged as deleted: CLOSE (6.4.2)."""
 
 
-class Unselect(Record):
+class Unselect(CheckedRecord):
     """Leave the mailbox and remove nothing (RFC 3691)."""
 
 
-class Expunge(Record):
+class Expunge(CheckedRecord):
     """Remove every message flagged as deleted (6.4.3)."""
 
 
-class Search(Record):
+class Search(CheckedRecord):
     """Ask for the sequence numbers of matching messages (6.4.4): ``b"UNSEEN UNDELETED"``.
 
     ``returning`` are result options (RFC 4731, 5182, 9394): (b"COUNT", b"ALL"). None asks in the
@@ -233,7 +233,7 @@ class Search(Record):
     returning: tuple[bytes, ...] | None = None
 
 
-class Fetch(Record):
+class Fetch(CheckedRecord):
     """Ask for data of messages by sequence number (6.4.5).
 
     ``modifiers`` are as sent, without parentheses: b"CHANGEDSINCE 12" (RFC 7162, 3.1.4.1).
@@ -244,7 +244,7 @@ class Fetch(Record):
     modifiers: bytes = b""
 
 
-class Store(Record):
+class Store(CheckedRecord):
     """Change flags of messages by sequence number (6.4.6).
 
     ``unchanged_since`` spares messages that have changed meanwhile (RFC 7162, 3.1.3).
@@ -256,28 +256,28 @@ class Store(Record):
     unchanged_since: int | None = None
 
 
-class Copy(Record):
+class Copy(CheckedRecord):
     """Copy messages to another mailbox, by sequence number (6.4.7)."""
 
     numbers: bytes
     mailbox: bytes
 
 
-class Move(Record):
+class Move(CheckedRecord):
     """Move messages to another mailbox, by sequence number (RFC 6851, 3.1)."""
 
     numbers: bytes
     mailbox: bytes
 
 
-class UidSearch(Record):
+class UidSearch(CheckedRecord):
     """Ask for the UIDs of matching messages (6.4.4, 6.4.8), as Search does for numbers."""
 
     criteria: bytes
     returning: tuple[bytes, ...] | None = None
 
 
-class UidFetch(Record):
+class UidFetch(CheckedRecord):
     """Ask for data of messages (6.4.5, 6.4.8): ``UidFetch(b"5", b"(UID BODY.PEEK[])")``.
 
     ``uids`` is a sequence set (section 9) and ``items`` the items as sent. ``modifiers`` may be
@@ -289,7 +289,7 @@ class UidFetch(Record):
     modifiers: bytes = b""
 
 
-class UidStore(Record):
+class UidStore(CheckedRecord):
     """Change flags (6.4.6, 6.4.8): ``UidStore(b"5", b"+FLAGS.SILENT", b"(\\\\Deleted)")``."""
 
     uids: bytes
@@ -298,21 +298,21 @@ class UidStore(Record):
     unchanged_since: int | None = None
 
 
-class UidCopy(Record):
+class UidCopy(CheckedRecord):
     """Copy messages to another mailbox (6.4.7, 6.4.8)."""
 
     uids: bytes
     mailbox: bytes
 
 
-class UidMove(Record):
+class UidMove(CheckedRecord):
     """Move messages to another mailbox (RFC 6851, 3.2)."""
 
     uids: bytes
     mailbox: bytes
 
 
-class UidExpunge(Record):
+class UidExpunge(CheckedRecord):
     """Remove messages flagged as deleted among these UIDs only (RFC 4315, 2.1)."""
 
     uids: bytes

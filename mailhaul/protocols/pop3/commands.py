@@ -5,32 +5,32 @@ Sections are those of RFC 1939 unless another RFC is named. Message numbers begi
 
 from __future__ import annotations
 
-from ..record import Record
+from ..record import CheckedRecord
 from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 from ..secret import Secret
 
 
-class Capa(Record):
+class Capa(CheckedRecord):
     """Ask what the server can do (RFC 2449, section 5)."""
 
 
-class StartTls(Record):
+class StartTls(CheckedRecord):
     """Ask to speak TLS from here on: STLS (RFC 2595, section 4)."""
 
 
-class User(Record):
+class User(CheckedRecord):
     """Name the maildrop (section 7)."""
 
     name: bytes
 
 
-class Pass(Record):
+class Pass(CheckedRecord):
     """Give the password for it (section 7)."""
 
     password: Secret
 
 
-class Apop(Record):
+class Apop(CheckedRecord):
     """Log in by a digest of the greeting's timestamp and the password (section 7).
 
     MD5 protects a password from nobody who wants it: this is for servers that know no better.
@@ -40,70 +40,70 @@ class Apop(Record):
     password: Secret
 
 
-class Utf8(Record):
+class Utf8(CheckedRecord):
     """Let user names, passwords and headers be UTF-8 (RFC 6856, section 2)."""
 
 
-class Lang(Record):
+class Lang(CheckedRecord):
     """Choose the language of texts for people, or list those there are (RFC 6856, section 3)."""
 
     language: bytes | None = None
 
 
-class Stat(Record):
+class Stat(CheckedRecord):
     """Ask how many messages there are, and how many octets (section 5)."""
 
 
-class List(Record):
+class List(CheckedRecord):
     """Ask for the size of one message or of all (section 5)."""
 
     number: int | None = None
 
 
-class Uidl(Record):
+class Uidl(CheckedRecord):
     """Ask for the unique id of one message or of all (section 7)."""
 
     number: int | None = None
 
 
-class Top(Record):
+class Top(CheckedRecord):
     """Ask for the header and the first lines of a message (section 7)."""
 
     number: int
     lines: int
 
 
-class Retrieve(Record):
+class Retrieve(CheckedRecord):
     """Ask for one whole message: RETR (section 5)."""
 
     number: int
 
 
-class Delete(Record):
+class Delete(CheckedRecord):
     """Mark a message as deleted: DELE (section 5). It goes when QUIT is answered with +OK."""
 
     number: int
 
 
-class Reset(Record):
+class Reset(CheckedRecord):
     """Take all those marks back: RSET (section 5)."""
 
 
-class Noop(Record):
+class Noop(CheckedRecord):
     """Ask for nothing but a reply (section 5)."""
 
 
-class Last(Record):
+class Last(CheckedRecord):
     """Ask for the highest number that was ever read: LAST (RFC 1460, and no RFC since)."""
 
 
-class Envelope(Record):
+class Envelope(CheckedRecord):
     """Ask Demon Internet's servers for the envelope of a message: ``*ENV``."""
 
     number: int
 
 
-class Quit(Record):
+class Quit(CheckedRecord):
     """Say good-bye; only now deleted messages go (section 6)."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from ..errors import LocalProtocolError
-from ..record import Record
+from ..record import CheckedRecord
 from ..secret import Secret
 
 _UNSAFE = re.compile(rb"[\r\n\0]")
 _BINDING_KIND = re.compile(rb"[A-Za-z0-9.-]+")
 
 
-class ChannelBinding(Record):
+class ChannelBinding(CheckedRecord):
     """Data that only the two ends of one TLS connection know (RFC 5056).
 
     ``kind`` is ``tls-exporter`` (RFC 9266), ``tls-server-end-point`` or ``tls-unique``
@@ -24,7 +24,7 @@ class ChannelBinding(Record):
     _hidden = frozenset({"data"})
 
 
-class Credentials(Record):
+class Credentials(CheckedRecord):
     """The login credentials of one account.
 
     ``certificate`` is true if TLS, or another transport, has already proved the client's identity;

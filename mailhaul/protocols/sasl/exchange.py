@@ -12,11 +12,11 @@ from __future__ import annotations
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
-from ..record import Record
+from ..record import CheckedRecord
 from ..secret import Secret
 
 
-class Authenticate(Record):
+class Authenticate(CheckedRecord):
     """Begin an authentication: AUTH or AUTHENTICATE with the name of a mechanism.
 
     ``initial_response`` is sent with the command if the protocol allows it. Otherwise the machine
@@ -30,17 +30,17 @@ class Authenticate(Record):
     at_once: bool = True
 
 
-class Respond(Record):
+class Respond(CheckedRecord):
     """Respond to a challenge; ``response`` is not base64-encoded."""
 
     response: Secret
 
 
-class CancelAuthentication(Record):
+class CancelAuthentication(CheckedRecord):
     """Respond to a challenge with ``*``; the server must then refuse (RFC 4422, 3.5)."""
 
 
-class Challenge(Record):
+class Challenge(CheckedRecord):
     """A challenge from the server, not base64-encoded. It may be derived from a secret."""
 
     data: bytes

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from ..record import Record
+from ..record import CheckedRecord
 from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 
 
-class Ehlo(Record):
+class Ehlo(CheckedRecord):
     """Introduce ourselves and ask for extensions; on the wire LHLO in LMTP (4.1.1.1)."""
 
     name: bytes
 
 
-class Helo(Record):
+class Helo(CheckedRecord):
     """Introduce ourselves to a server that refused EHLO (4.1.1.1). Never in LMTP."""
 
     name: bytes
 
 
-class StartTls(Record):
+class StartTls(CheckedRecord):
     """Ask to speak TLS from here on (RFC 3207)."""
 
 
-class Mail(Record):
+class Mail(CheckedRecord):
     """Begin a transaction (4.1.1.2). ``sender`` is without angle brackets, b"" is null.
 
     ``size`` goes out as SIZE= (RFC 1870) and ``body`` as BODY= (RFC 6152), each only
@@ -42,7 +42,7 @@ class Mail(Record):
     auth: bytes | None = None
 
 
-class Rcpt(Record):
+class Rcpt(CheckedRecord):
     """Name one recipient, without angle brackets (4.1.1.3).
 
     ``notify`` are the occasions for a delivery report, such as (b"FAILURE", b"DELAY") or
@@ -55,11 +55,11 @@ class Rcpt(Record):
     original: bytes | None = None
 
 
-class Data(Record):
+class Data(CheckedRecord):
     """Ask to send the message (4.1.1.4)."""
 
 
-class Bdat(Record):
+class Bdat(CheckedRecord):
     """Announce so many octets of the message, to come as BodyChunk at once (RFC 3030, section 2).
 
     They go as they are: no dots, no line ends made safe. The message is over with ``last``.
@@ -69,7 +69,7 @@ class Bdat(Record):
     last: bool = False
 
 
-class BodyChunk(Record):
+class BodyChunk(CheckedRecord):
     """Some bytes of the message as stored.
 
     Behind Data the machine makes line ends safe and stuffs dots; behind Bdat it does not.
@@ -79,53 +79,53 @@ class BodyChunk(Record):
     _hidden = frozenset({"data"})
 
 
-class EndOfData(Record):
+class EndOfData(CheckedRecord):
     """The message is complete: send the final dot (4.1.1.4)."""
 
 
-class Rset(Record):
+class Rset(CheckedRecord):
     """Forget the transaction (4.1.1.5)."""
 
 
-class Noop(Record):
+class Noop(CheckedRecord):
     """Ask for nothing but a reply (4.1.1.9)."""
 
 
-class Etrn(Record):
+class Etrn(CheckedRecord):
     """Ask the server to send us what waits for a domain (RFC 1985)."""
 
     domain: bytes
 
 
-class Vrfy(Record):
+class Vrfy(CheckedRecord):
     """Ask whether there is such a user (4.1.1.6). Not for mail: it tells spammers more."""
 
     name: bytes
 
 
-class Expn(Record):
+class Expn(CheckedRecord):
     """Ask who is on a list (4.1.1.7)."""
 
     name: bytes
 
 
-class Help(Record):
+class Help(CheckedRecord):
     """Ask for words for people (4.1.1.8)."""
 
     topic: bytes = b""
 
 
-class Quit(Record):
+class Quit(CheckedRecord):
     """Say good-bye (4.1.1.10)."""
 
 
-class Unrecognized(Record):
+class Unrecognized(CheckedRecord):
     """Server role only: a line that is no command we know; ``verb`` in upper case."""
 
     verb: bytes
 
 
-class Malformed(Record):
+class Malformed(CheckedRecord):
     """Server role only: a command that breaks the grammar; ``code`` is the reply due to it."""
 
     verb: bytes

@@ -1,0 +1,39 @@
+"""How the public namespaces load: a module is imported when a name of it is first used (PEP 562).
+
+So ``from mailhaul import imap`` costs next to nothing, and whoever needs only a client never
+loads the server. Type checkers do not come here: they read the imports under TYPE_CHECKING.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> None:
+    """Give a module what finds the names of its ``__all__`` when they are used.
+
+    They are looked for in ``modules`` of mailhaul.protocols, in this order; the first ones are
+    those that are cheap to load. ``renamed`` tells what a name is called there.
+    """
+
+    def find(name: str) -> object:
+        if name not in namespace["__all__"]:
+            here = namespace["__name__"]
+            problem = f"module {here!r} has no attribute {name!r}"
+            raise AttributeError(problem, name=name, obj=sys.modules[here])
+        from importlib import import_module
+
+        for module in modules:
+            place = vars(import_module(f"mailhaul.protocols.{module}"))
+            if (wanted := renamed.get(name, name)) in place:
+                # From now on the name is found without us.
+                namespace[name] = place[wanted]
+                return namespace[name]
+        raise AssertionError(f"{name} is in __all__ and nowhere else")
+
+    def names() -> list[str]:
+        return sorted(namespace["__all__"])
+
+    namespace["__getattr__"] = find
+    namespace["__dir__"] = names
