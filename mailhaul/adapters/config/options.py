@@ -109,7 +109,7 @@ class Option:
     """One option. ``name`` is the attribute for its value in the settings.
 
     ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off`` are its
-    spellings on the command line, short before long, separated by blanks; ``off`` is for flags
+    spellings on the command line, short before long, separated by spaces; ``off`` is for flags
     only, and ``off_help`` describes it. ``own`` means that fetchmail 6.4 does not have the option.
     ``choices`` are the allowed values of a text option, if they are limited; an unknown value is an
     error, or ``fallback`` is used with a warning.
@@ -415,10 +415,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="mimedecode mimedec", negation=GLUED,
     ),
     Option(USER, "idle", FLAG, False, "wait for new mail (IMAP)", negation=GLUED, on="--idle"),
-    Option(
-        USER, "forceidle", FLAG, False, "use idle even if the server does not offer it", own=True
-    ),
-    Option(USER, "idletimeout", NUMBER, 0, "seconds until idle is restarted", own=True),
+    Option(USER, "forceidle", FLAG, False, "not supported; use idle", own=True),
+    Option(USER, "idletimeout", NUMBER, 0, "no effect; accepted for compatibility", own=True),
     Option(
         USER, "limit", NUMBER, 0, "skip messages with more octets; 0 means no limit",
         on="-l --limit", argument="OCTETS",
