@@ -19,7 +19,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest tests/test_floors.py
+	$(BIN)/pytest tests/test_floors.py tests/docs/test_language.py
 	$(BIN)/python docs/states.py --check
 	$(BIN)/python docs/options.py --check
 	$(BIN)/python docs/api.py --check

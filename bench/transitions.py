@@ -95,11 +95,11 @@ def microseconds(step: Callable[[], object]) -> float:
 
 def cost_here() -> list[float]:
     """Return the microseconds of a move in the IMAP, POP3 and SMTP client, in this process."""
-    retrieving = pop3_states.new_dialogue(pop3_states.Facts())
+    retrieving = pop3_states.table.dialogue(pop3_states.table.begin())
     retrieving.welcomed()
-    fetching = imap_states.new_dialogue(imap_states.Facts())
+    fetching = imap_states.table.dialogue(imap_states.table.begin())
     fetching.preauthenticated()
-    sending = smtp_states.begin(smtp_states.Facts())
+    sending = smtp_states.table.dialogue(smtp_states.table.begin())
     sending.welcomed()
     sending.introduction_sent()
     sending.introduced()

@@ -1,4 +1,4 @@
-"""What becomes of nasty messages by every way out of mailhaul, as a table from a real run.
+"""What happens to difficult messages in every sink of mailhaul, as a table from a real run.
 
 python docs/corpus.py                 starts the servers, hauls the messages, writes docs/corpus.md
 python docs/corpus.py --check FATES   exits with 1 if the page is not what a run has put into FATES
@@ -20,57 +20,57 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER / "corpus.md"
 RUN = FOLDER.parent / "tests" / "real" / "test_nasty_hauls.py"
 Fates = Mapping[str, Mapping[str, tuple[str, str]]]
-"""By way out and message: a word, and a note on it or nothing."""
+"""By sink and message: a word, and a note on it or nothing."""
 
 HEAD = """\
-# Nasty messages, and what becomes of them
+# Difficult messages, and what happens to them
 
-Each message of `tests/real/nasty_corpus.py` lies in an IMAP mailbox and goes out by every way there is,
-to a real program where there is one: Postfix 3.7, Exim 4.96 and OpenSMTPD 6.8 with their defaults,
+Each message of `tests/real/nasty_corpus.py` is fetched from an IMAP mailbox and delivered through every sink,
+to a real program if there is one: Postfix 3.7, Exim 4.96 and OpenSMTPD 6.8 with their defaults,
 by TCP and by `sendmail -bs` on a pipe; aiosmtpd; a server with BINARYMIME (mailhaul's own); Dovecot by LMTP
 and APPEND; a Maildir and an mbox that Python's `mailbox` reads back; an MDA; a batch (BSMTP)
 that Exim reads. A test compares what arrives with what was sent, octet for octet.
 
-* `whole`: header and body are equal, but for what may change in headers (below).
-* `lines`: the same after the one rule for line ends of that way (below), which has changed some.
+* `whole`: header and body are equal, except for what may change in headers (below).
+* `lines`: equal after the rule for line ends of that sink (below) has been applied.
 * `kept`: the receiver refused it, and it is still in its mailbox.
-* `cut`: the receiver took it, and itself dropped something.
+* `cut`: the receiver accepted it, and itself dropped something.
 
-| way | rule for line ends |
+| sink | rule for line ends |
 |---|---|
 | SMTP, LMTP, `-bs`, BSMTP | CRLF, bare CR, bare LF and CR CR LF are each one line end; the last line has one |
-| BINARYMIME | none changes; where the header itself has others than CRLF, the rule for SMTP |
+| BINARYMIME | none changes; if the header itself has line ends other than CRLF, the rule for SMTP |
 | APPEND | CRLF, bare CR, bare LF and CR CR LF are each one line end; none is added |
 | Maildir, MDA | CRLF and CR CR LF become LF; a bare CR and a bare LF stay |
 | mbox | the same; the last line has an end |
 
-What may change in a header, unless options say otherwise, and nothing else does:
+Only this may change in a header, unless options say otherwise:
 
-* A line that a mailbox file has before a message (`From `, an address, a date) goes from the very top. No
-  other line that begins with `From ` does.
-* `Return-Path` fields go on the way to SMTP, LMTP and BSMTP, where they hold one path and perhaps comments;
-  a mailbox file gets one if there is none.
-* `Status` and `X-Mozilla-Status` fields without a value go, and NULs.
+* The separator line of a mailbox file (`From `, an address, a date) is removed from the very top. No
+  other line that begins with `From ` is.
+* `Return-Path` fields are removed for SMTP, LMTP and BSMTP if they contain one path and perhaps comments;
+  a mailbox file gets one if it is missing.
+* `Status` and `X-Mozilla-Status` fields without a value are removed, and so are NULs.
 * Addresses without a host get one (not by APPEND).
-* A `Received` field is added before the first one or on top (not by APPEND). Where the first line of a header begins
-  with a blank, an `X-Fetchmail-Warning` stands above it, of which that line becomes a part.
+* A `Received` field is added before the first one or on top (not by APPEND). If the first line of a header begins
+  with a space, an `X-Fetchmail-Warning` is put above it, and that line becomes a part of it.
 * A message without a single field gets a header; all its lines stay.
-* A header of more than 1 MiB or 10,000 fields is not looked into: a `Received` field is put above it, that is all.
+* A header of more than 1 MiB or 10,000 fields is not parsed: only a `Received` field is put above it.
 
-In a header, too, a line ends at any of the four line ends, so a message of old Macintosh lines has fields like any
-other. Whole octets arrive of it where the way out leaves a bare CR alone.
+A header line, too, ends at any of the four line ends, so a message with old Macintosh line ends has fields like any
+other. It arrives unchanged if the sink leaves a bare CR alone.
 
-Some hundreds of odder messages (`tests/real/odd_corpus.py`) go by SMTP, LMTP, MDA, Maildir, mbox, BSMTP and APPEND
+Some hundreds of odder messages (`tests/real/odd_corpus.py`) are delivered by SMTP, LMTP, MDA, Maildir, mbox, BSMTP and APPEND
 in the tests, from Dovecot. `make corpus DIR=...` does the same with your own: a folder of files, a Maildir or a mailbox
-file. It prints counts, and each octet that is not as the rules above say.
+file. It prints counts, and each difference that the rules above do not allow.
 
-Most receivers store LF for CRLF, and then what was a bare LF cannot be told any more: `whole` as well.
+Most receivers store CRLF as LF, so that a bare LF can no longer be recognized; that counts as `whole`, too.
 
-The messages called `end_...` hold what one server or another has taken for the end of a text, and behind
-it a second message with its envelope. None ever makes two messages of one.
+The messages called `end_...` contain a sequence that some server has mistaken for the end of a text, followed
+by a second message with its envelope. They never become two messages.
 
 """
-FOOT = "\nPrinted by `python docs/corpus.py` from a run of all this.\n"
+FOOT = "\nPrinted by `python docs/corpus.py` from a real run.\n"
 
 
 def page(fates: Fates) -> str:

@@ -15,9 +15,9 @@ from mailhaul.adapters.config.options import GLOBAL, OPTIONS, RUN, SERVER, USER,
 
 FOLDER = Path(__file__).parent
 LEVELS = {
-    GLOBAL: ("Behind `set`", "Options of the whole program, as in `set postmaster joe`."),
-    SERVER: ("Of a server", "They stand behind the name of a `poll`, `skip` or `defaults` entry."),
-    USER: ("Of a user", "They stand behind `user`, or behind the server's options."),
+    GLOBAL: ("After `set`", "Options of the whole program, as in `set postmaster joe`."),
+    SERVER: ("Of a server", "They follow the name of a `poll` or `skip` entry, or `defaults`."),
+    USER: ("Of a user", "They follow `user`, or the options of the server."),
 }
 ARGUMENTS = {
     options.NUMBER: "NUMBER",
@@ -32,7 +32,7 @@ ARGUMENTS = {
     options.NAMES: "NAME ...",
     options.PATH: "FILE",
 }
-"""What follows the keyword in an rc file; a flag has nothing, all else a string."""
+"""What follows the keyword in an rc file: nothing after a flag, a string after any other."""
 
 
 def pages() -> dict[Path, str]:
@@ -46,17 +46,17 @@ def markdown() -> str:
         "# Options",
         "",
         "Printed from `mailhaul/adapters/config/options.py` by `docs/options.py`. The rc file is",
-        "fetchmail's: keywords in lower case, strings in quotes where they hold blanks or spell a",
-        "keyword, `#` begins a comment. What the command line says replaces what the file says,",
-        "but lists are added to. `no` before a keyword switches a flag off; some are also written",
-        "in one word (`nokeep`).",
+        "fetchmail's: keywords are in lower case, a string is in quotes if it contains spaces or",
+        "is spelled like a keyword, and `#` begins a comment. An option on the command line",
+        "replaces the one in the file; lists are added together. `no` before a keyword switches a",
+        "flag off; some flags also have a form in one word (`nokeep`).",
         "",
-        f"Names behind `protocol`: {', '.join(options.PROTOCOLS)}.",
-        f"Names behind `auth`: {', '.join(options.AUTHS)}.",
+        f"Names after `protocol`: {', '.join(options.PROTOCOLS)}.",
+        f"Names after `auth`: {', '.join(options.AUTHS)}.",
         "",
         "## Of a run",
         "",
-        "These are on the command line only.",
+        "These exist on the command line only.",
         "",
         "| option | meaning |",
         "|---|---|",
@@ -64,7 +64,7 @@ def markdown() -> str:
     lines += [f"| {on_line(o)} | {o.help} |" for o in OPTIONS if o.level == RUN]
     for level, (title, words) in LEVELS.items():
         lines += ["", f"## {title}", "", words, ""]
-        lines += ["| keyword | argument | usual value | command line | meaning |"]
+        lines += ["| keyword | argument | default | command line | meaning |"]
         lines += ["|---|---|---|---|---|", *(row(o) for o in OPTIONS if o.level == level)]
     lines += own_words()
     return "\n".join(lines) + "\n"
@@ -75,13 +75,13 @@ def own_words() -> list[str]:
     words = [f"`{(option.keywords or (option.on,))[0]}`" for option in OPTIONS if option.own]
     return [
         "",
-        "## What fetchmail 6.4 does not know",
+        "## What fetchmail 6.4 does not understand",
         "",
-        "A file that uses none of these is valid for both programs:",
+        "A file that uses nothing of this works with both programs:",
         "",
-        f"* the options {', '.join(words)}; some of them are fetchmail 7's;",
+        f"* the options {', '.join(words)}; fetchmail 7 has some of them;",
         "* `folder` with a pattern (`*` stands for anything, `%` for anything in one level) or a",
-        '  special use (`"\\\\Sent"`), for IMAP: the server is asked which mailboxes they are;',
+        '  special use (`"\\\\Sent"`), for IMAP: the server is asked which mailboxes match;',
         "* `--configdump=json` on the command line.",
     ]
 
@@ -134,23 +134,27 @@ def manual() -> str:
     lines = [
         '.TH MAILHAUL 1 "" mailhaul "User commands"',
         ".SH NAME",
-        "mailhaul \\- collect mail and hand it on",
+        "mailhaul \\- fetch mail from IMAP and POP3 servers and deliver it",
         ".SH SYNOPSIS",
         ".B mailhaul",
         "[options] [server ...]",
         ".SH DESCRIPTION",
-        "mailhaul reads a .fetchmailrc, collects mail from the servers named there and hands each",
-        "message on. It deletes a message at the server only after the next hop has accepted it.",
-        "Without names all entries that are not marked \\fBskip\\fR are polled.",
+        "mailhaul reads a .fetchmailrc, fetches mail from the servers named there and delivers",
+        "each message by SMTP, LMTP, a command or into a mailbox. It deletes a message from the",
+        "server only after the next hop has accepted it. Without server names on the command line",
+        "it polls all entries that are not marked \\fBskip\\fR.",
         ".SH OPTIONS",
         *manual_options(),
         ".SH RC FILE",
-        "Each option stands behind \\fBset\\fR, behind a server or behind a user.",
+        "Each option belongs to the whole program (after \\fBset\\fR), to a server or to a user.",
         *manual_keywords(),
         ".SH EXIT STATUS",
-        "0: mail was delivered. 1: there was none. 2: connection or TLS failed. 3: login failed.",
-        "4: protocol error. 5: rc file or option. 6: permissions or disk. 8: already running.",
-        "10: the sink takes no mail. 11: a host name cannot be resolved. 23: internal error.",
+        "0: mail was delivered. 1: there was no mail. 2: connection or TLS failed. 3: login",
+        "failed. 4: protocol error. 5: rc file or option. 6: permissions or disk. 7: no message",
+        "could be read, or a mailbox was left for the next poll. 8: already running. 9: mailbox",
+        "in use. 10: the sink takes no mail. 11: host name not found. 13: more mail is left",
+        "(fetchlimit). 14: server busy.",
+        "23: internal error.",
         ".SH FILES",
         "~/.fetchmailrc, ~/.netrc, ~/.local/state/mailhaul/ledger.db",
     ]

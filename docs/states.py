@@ -3,8 +3,8 @@
     python docs/states.py            writes the pages
     python docs/states.py --check    exits with 1 if a page is not what the machine says
 
-Every module of mailhaul.protocols and mailhaul.flows whose name ends in ``_states`` and that has a
-``builder`` (automat's TypeMachineBuilder) gets a page.
+Every module of mailhaul.protocols and mailhaul.flows whose name ends in ``_states`` gets a page,
+printed from its ``table``.
 """
 
 from __future__ import annotations
@@ -31,19 +31,25 @@ def machines() -> dict[str, ModuleType]:
                 *_, folder, name = module.name.split(".")
                 page = name.removesuffix("_states")
                 page = f"ledger-{page}" if folder == "flows" else f"{folder}-{page}"
+                page = page.replace("_", "-")
                 found[page] = importlib.import_module(module.name)
     return dict(sorted(found.items()))
 
 
 def rows(module: ModuleType) -> list[Row]:
     """Return (state, input, next state), sorted."""
-    automaton = module.builder._automaton
-    return sorted((old.name, name, new.name) for old, name, new, _ in automaton.allTransitions())
+    return sorted((old.name, name, new.name) for old, name, new in module.table.rows)
+
+
+def inputs(module: ModuleType) -> list[tuple[str, str]]:
+    """Return the inputs of a machine, each with the command or reply that it is."""
+    found = [(n, f) for n, f in vars(module.table.inputs).items() if not n.startswith("_")]
+    return [(name, " ".join((method.__doc__ or "").split())) for name, method in found]
 
 
 def page(name: str, module: ModuleType) -> str:
     """Return a page: the diagram, then the table."""
-    start = module.Facts().state
+    start = module.table.begin().state.name
     file = f"mailhaul/{module.__name__.removeprefix('mailhaul.').replace('.', '/')}.py"
     first = (module.__doc__ or "").strip().splitlines()[0]
     arrows: dict[tuple[str, str], list[str]] = {}
@@ -58,6 +64,7 @@ def page(name: str, module: ModuleType) -> str:
         ),
     ]
     table = [f"| {old} | {event} | {new} |" for old, event, new in rows(module)]
+    meanings = [f"| {event} | {meaning} |" for event, meaning in inputs(module)]
     return "\n".join(
         [
             f"# {name}",
@@ -68,6 +75,10 @@ def page(name: str, module: ModuleType) -> str:
             "```mermaid",
             *diagram,
             "```",
+            "",
+            "| input | what it is |",
+            "|---|---|",
+            *meanings,
             "",
             "| state | input | next state |",
             "|---|---|---|",

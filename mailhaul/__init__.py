@@ -5,7 +5,7 @@ public part of it:
 
 * ``mailhaul.imap``, ``mailhaul.pop3``, ``mailhaul.smtp`` (with LMTP): a client and a server each,
   their commands, events and errors;
-* ``mailhaul.sasl``: the mechanisms to log in with;
+* ``mailhaul.sasl``: the mechanisms for logging in;
 * ``mailhaul.__version__``.
 
 What these namespaces export is in their ``__all__``. All other modules are private, whatever their
@@ -13,4 +13,4 @@ names: they may change or go in any release. docs/core.md is the guide.
 """
 
 __all__ = ["__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

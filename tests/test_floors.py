@@ -38,12 +38,11 @@ PURE = {
 
 ALSO = {
     "protocols": {"automat"},
-    # A record looks up the module that its class stands in, and tells what it takes when asked.
+    # A record finds the module of its class, and its signature when help() asks for it.
     "protocols/record.py": {"sys", "inspect"},
-    "flows/row_states.py": {"automat"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
-    "runtimes/desk.py": {"trio"},
+    "runtimes/batch_worker.py": {"trio"},
     "apps/daemon": {"trio"},
     "apps/cli/side_by_side.py": {"trio"},
     "apps/polls/jobs.py": {"trio"},
@@ -116,6 +115,20 @@ def loaded_by(statement: str) -> set[str]:
 def test_the_blocking_runner_never_imports_trio() -> None:
     loaded = loaded_by("import mailhaul.apps.main, mailhaul.runtimes.blocking")
     assert "trio" not in loaded
+
+
+def test_only_the_asyncio_runtime_imports_asyncio() -> None:
+    users = [path for path in modules() if "asyncio" in set(imports(path))]
+    assert users == [Path("runtimes/asyncio.py")]
+
+
+def test_no_program_loads_the_asyncio_runtime() -> None:
+    programs = "mailhaul.apps.cli.main, mailhaul.apps.daemon.service, mailhaul.apps.demo.main"
+    assert "mailhaul.runtimes.asyncio" not in loaded_by(f"import {programs}")
+    for path in (path for path in modules() if path.parts[0] == "apps"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert "asyncio" not in {alias.name for alias in node.names}, path
 
 
 def test_the_command_line_starts_without_what_only_some_polls_need() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mailhaul.protocols.errors import RemoteProtocolError
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.sasl.choose import make_client
-from mailhaul.protocols.sasl.client_mechanisms import ClientMechanism, most_plain
+from mailhaul.protocols.sasl.client_mechanisms import ClientMechanism, max_message_size
 from mailhaul.protocols.sasl.credentials import ChannelBinding, Credentials
 from mailhaul.protocols.sasl.gssapi import ContextFailed
 from mailhaul.protocols.secret import Secret
@@ -75,7 +75,9 @@ def target(data: bytes) -> None:
         for challenge in asked.split(NEXT_TURN):
             response = client.respond(challenge)
             rounds += 1
-            promise(len(response.reveal()) <= most_plain(LIMITS), "a response beyond the limit")
+            promise(
+                len(response.reveal()) <= max_message_size(LIMITS), "a response beyond the limit"
+            )
         client.finish(success if said else None)
     except RemoteProtocolError as fault:
         shown = str(fault).encode() + fault.line

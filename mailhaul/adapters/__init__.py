@@ -1,5 +1,4 @@
-"""What a poll is made of: sources, sinks, configuration and the ledger.
+"""The parts of a poll: sources, sinks, logins, configuration, transcripts and the ledger.
 
-Nothing here knows how a runtime waits: what takes time is awaited as a request or done in
-a Call.
+Nothing here depends on a runtime: work that takes time is awaited as a request or done in a Call.
 """

@@ -10,10 +10,10 @@ UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
 def alias_test(truename: str, *, same_address: bool) -> IsServer:
-    """Return what tells whether a host has the server's canonical name.
+    """Return a function that checks whether a host has the server's canonical name.
 
-    With ``same_address`` one that shares an address with it is the server as well. Who takes
-    mail for a domain (MX) is not asked.
+    With ``same_address`` a host that shares an address with the server counts as well. MX records
+    are not looked up.
     """
     wanted = truename.lower().removesuffix(".")
 
@@ -27,9 +27,9 @@ def alias_test(truename: str, *, same_address: bool) -> IsServer:
 
 
 def look_up(host: str) -> tuple[str, set[str]]:
-    """Return a host's canonical name, in lower case, and its addresses; "" if there is none.
+    """Return a host's canonical name, in lower case, and its addresses; "" if it has none.
 
-    Raises LookUpFailed when the name service gives no answer.
+    Raises LookUpFailed if the name service does not answer.
     """
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)

@@ -1,4 +1,4 @@
-"""Files that are opened in a call that may outlast whoever asked for it."""
+"""Open files in a blocking call that may continue after the flow was cancelled."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from ..flows.requests import Call
 Opened = TypeVar("Opened")
 
 
-async def opened(begin: Callable[[], Opened], end: Callable[[Opened], object]) -> Opened:
-    """Call ``begin`` and return what it returns; ``end`` closes that if nobody waits for it now.
+async def opened(open_file: Callable[[], Opened], close_file: Callable[[Opened], object]) -> Opened:
+    """Call ``open_file`` in a Call and return its result.
 
-    A poll may be stopped when the file is open and not yet handed over, or, where the disk
-    hangs, before it is opened. Raises what ``begin`` raises.
+    If the flow was cancelled meanwhile, ``close_file`` closes the result. A poll may be cancelled
+    when the file is open but not yet returned, or, if the disk hangs, before it is opened. Raises
+    the errors of ``open_file``.
     """
     waiting = True
     files: list[Opened] = []
 
-    def end_once() -> None:
+    def close_once() -> None:
         with suppress(IndexError):
-            end(files.pop())
+            close_file(files.pop())
 
     def work() -> None:
-        files.append(begin())
+        files.append(open_file())
         if not waiting:
-            end_once()
+            close_once()
 
     try:
         await Call(work)
     except BaseException:
         waiting = False
-        end_once()
+        close_once()
         raise
     return files[0]

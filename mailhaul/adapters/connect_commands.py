@@ -1,8 +1,8 @@
-"""The commands of ``preconnect`` and ``postconnect``, which surround a poll.
+"""The commands of ``preconnect`` and ``postconnect``, which run before and after a poll.
 
-They are the user's own lines for the shell and get the terminal, as with fetchmail: what they
-start in the background, such as an ``ssh -f`` with a tunnel, goes on when they end. One that does
-not end is ended: other accounts wait for it, and so does whoever wants to stop us.
+They are shell commands and inherit the terminal, as in fetchmail: a process that they start in the
+background, such as ``ssh -f`` for a tunnel, continues after the command has ended. A command that
+does not end in time is terminated, because other accounts and the end of the program wait for it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from ..flows.outcome import ExitCode, PollFailed
 from ..flows.requests import Close, Now, OpenFailed, Start, TimedOut, Wait
 
 SECONDS = 600.0
-"""How long a command may take."""
+"""How many seconds a command may take."""
 
 
-async def surrounded(
+async def run_with_commands(
     poll: Callable[[], Awaitable[ExitCode]], preconnect: str | None, postconnect: str | None
 ) -> ExitCode:
-    """Run a poll between two commands, each of which may be missing.
+    """Run a poll between two commands, each of which may be None.
 
-    If the first fails there is no poll; the second runs however the poll went. Raises PollFailed
-    (SYNTAX, as fetchmail) for a command that fails, and what the poll raises, which counts more.
+    If ``preconnect`` fails, there is no poll; ``postconnect`` always runs after a poll. Raises
+    PollFailed (SYNTAX, as fetchmail) if a command fails. An error of the poll takes precedence.
     """
     if preconnect:
         await command(preconnect, "pre-connection")
@@ -31,7 +31,7 @@ async def surrounded(
         code = await poll()
     except PollFailed as failure:
         if postconnect:
-            await ending_of(postconnect)
+            await run_line(postconnect)
         raise failure from None
     if postconnect:
         await command(postconnect, "post-connection")
@@ -40,13 +40,13 @@ async def surrounded(
 
 async def command(line: str, what: str) -> None:
     """Run one command and wait for its end. Raises PollFailed (SYNTAX) if it fails."""
-    if how := await ending_of(line):
-        # The line itself may hold a password.
+    if how := await run_line(line):
+        # The command line itself is not reported, since it may contain a password.
         raise PollFailed(ExitCode.SYNTAX, f"{what} command {how}")
 
 
-async def ending_of(line: str) -> str:
-    """Run a line by /bin/sh and return what is wrong with how it ended, "" if nothing is."""
+async def run_line(line: str) -> str:
+    """Run a command by /bin/sh; return "" if it succeeds, otherwise how it failed."""
     deadline = await Now() + SECONDS
     try:
         program = await Start((line,), 0, True, captured=False)
@@ -59,7 +59,7 @@ async def ending_of(line: str) -> str:
         await Close(program)
         return f"took more than {SECONDS:g} seconds and was ended"
     if program.status == STATUS_UNKNOWN:
-        return "ended, and nobody can tell how"
+        return "ended with an unknown status"
     if program.status < 0:
         return f"died of signal {-program.status}"
     return f"failed with status {program.status}" if program.status else ""

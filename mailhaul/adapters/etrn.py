@@ -1,4 +1,4 @@
-"""ETRN: ask a mail server to send what waits for our domains (RFC 1985). Nothing is collected."""
+"""ETRN: ask a mail server to send the mail queued for our domains by SMTP (RFC 1985)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..flows.channel import Channel, describe
 from ..flows.host_names import ascii_host
 from ..flows.outcome import ExitCode, PollFailed, code_of
 from ..flows.pace import Pace
-from ..flows.report import Report, Said
+from ..flows.report import Remark, Report
 from ..flows.requests import Close, RuntimeFault
 from ..protocols.errors import ProtocolError
 from ..protocols.smtp.client import SmtpClient
@@ -17,16 +17,16 @@ from ..protocols.smtp.events import Reply
 from .login.access import Access, TlsMode
 from .login.smtp import RefusedByServer, ask, connect, introduce, start_tls
 
-GOOD = {
+SUCCESSES = {
     250: "Queuing for {} started",
     251: "No messages waiting for {}",
     252: "Pending messages for {} started",
     253: "Pending messages for {} started",
 }
-"""Replies that are no failure (RFC 1985, section 5), in fetchmail's words."""
-WAY_OUT = 'use "ssl" for TLS from the first byte, or "sslproto \'\'" to go without'
+"""Replies that are not failures (RFC 1985, section 5), with fetchmail's messages."""
+TLS_HINT = 'use "ssl" for TLS from the first byte, or "sslproto \'\'" to go without'
 NOTHING_WAITS = 251
-BAD = {
+FAILED = {
     458: (ExitCode.PROTOCOL, "Unable to queue messages for node {}"),
     459: (ExitCode.AUTHFAIL, "Node {} not allowed"),
     500: (ExitCode.PROTOCOL, "ETRN syntax error for {}"),
@@ -35,7 +35,7 @@ BAD = {
 
 
 class EtrnPoll:
-    """One session with one server. ``run`` is its story."""
+    """One session with one server. Call ``run`` once."""
 
     def __init__(
         self, access: Access, domains: Sequence[str], helo_name: str, report: Report
@@ -49,11 +49,11 @@ class EtrnPoll:
         self._channel: Channel[SmtpClient] = Channel(access.peer, machine, pace=pace)
 
     async def run(self) -> ExitCode:
-        """Ask for every domain. Raises PollFailed for what the server refuses."""
+        """Send ETRN for every domain. Raises PollFailed if the server refuses."""
         failure: PollFailed | None = None
         try:
-            failure = await self._converse()
-            await self._say(Quit())
+            failure = await self._run_session()
+            await self._send(Quit())
         except (ProtocolError, RuntimeFault) as error:
             failure = failure or PollFailed(code_of(error), describe(self._channel, error))
         await Close(self._channel)
@@ -61,8 +61,8 @@ class EtrnPoll:
             raise failure
         return ExitCode.SUCCESS
 
-    async def _converse(self) -> PollFailed | None:
-        """Greet and ask; return what the server refuses."""
+    async def _run_session(self) -> PollFailed | None:
+        """Greet the server and send the commands; return its refusal, if any."""
         try:
             await self._greet()
             for domain in self._domains:
@@ -80,15 +80,16 @@ class EtrnPoll:
             await introduce(channel, self._helo_name, access.timeout)
             await self._secure()
         except RefusedByServer as refusal:
-            words = f"the server turned us away: {refusal}"
-            raise self._refusal(ExitCode.PROTOCOL, words) from None
+            problem = f"the server refuses the connection: {refusal}"
+            raise self._refusal(ExitCode.PROTOCOL, problem) from None
         if b"ETRN" not in channel.machine.extensions:
             raise self._refusal(ExitCode.PROTOCOL, "the server does not support ETRN")
 
     async def _secure(self) -> None:
-        """Start TLS where the user asked for it. Raises PollFailed (SOCKET) where it is not there.
+        """Start TLS if the user asked for it. Raises PollFailed (SOCKET) if it is not possible.
 
-        No secret is told here, so that nobody has to: fetchmail never does.
+        TLS is required only if the user asks for it, since no secret is sent; fetchmail never uses
+        TLS here.
         """
         access, channel = self._access, self._channel
         required = access.tls is TlsMode.REQUIRED and access.tls_asked
@@ -96,27 +97,29 @@ class EtrnPoll:
         if channel.tls or not (required or (access.tls is TlsMode.OFFERED and offered)):
             return
         if not offered:
-            words = f"the server offers no STARTTLS, which your configuration requires; {WAY_OUT}"
-            raise self._refusal(ExitCode.SOCKET, words)
+            problem = (
+                f"the server offers no STARTTLS, which your configuration requires; {TLS_HINT}"
+            )
+            raise self._refusal(ExitCode.SOCKET, problem)
         try:
             await start_tls(channel, access.trust, self._helo_name, access.timeout)
         except RefusedByServer as refusal:
             if required:
-                words = f"the server refuses STARTTLS ({refusal}); {WAY_OUT}"
-                raise self._refusal(ExitCode.SOCKET, words) from None
+                problem = f"the server refuses STARTTLS ({refusal}); {TLS_HINT}"
+                raise self._refusal(ExitCode.SOCKET, problem) from None
 
     async def _ask_for(self, domain: str) -> bool:
-        """Ask for one domain; return whether to ask for the next one."""
-        reply = await self._say(Etrn(ascii_host(domain).encode("ascii")))
-        if reply.code in GOOD:
-            self._report(Said(GOOD[reply.code].format(domain), error=False))
+        """Send ETRN for one domain; return whether to continue with the next one."""
+        reply = await self._send(Etrn(ascii_host(domain).encode("ascii")))
+        if reply.code in SUCCESSES:
+            self._report(Remark(SUCCESSES[reply.code].format(domain), error=False))
             return reply.code != NOTHING_WAITS
-        code, words = BAD.get(reply.code, (ExitCode.PROTOCOL, "ETRN failed for {}"))
+        code, problem = FAILED.get(reply.code, (ExitCode.PROTOCOL, "ETRN failed for {}"))
         text = b" ".join(reply.lines).decode("utf-8", "replace")
-        raise self._refusal(code, f"{words.format(domain)}: {reply.code} {text}")
+        raise self._refusal(code, f"{problem.format(domain)}: {reply.code} {text}")
 
     def _refusal(self, code: ExitCode, problem: str) -> PollFailed:
         return PollFailed(code, f"{self._access.peer}: {problem}")
 
-    async def _say(self, command: Command) -> Reply:
+    async def _send(self, command: Command) -> Reply:
         return await ask(self._channel, command, self._access.timeout)

@@ -1,7 +1,7 @@
-"""Files that are read by name: regular ones, of bounded size.
+"""Read files by name: only regular files of bounded size.
 
-A name may be a link to a device that never ends, to a pipe that nobody writes to, or to a disk
-image. Whoever meant a pipe has named one of his own descriptors (``<(command)`` in a shell).
+A name may lead to a device that never ends, to a pipe without a writer, or to a disk image. A pipe
+is accepted only if the user names one of the process's own descriptors (``<(command)`` in a shell).
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ import stat
 from collections.abc import Sequence
 
 DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
-"""What the names of pipes begin with that are meant."""
+"""The beginnings of names under which a pipe is accepted."""
 
 SMALL = 1 << 20
-"""Octets of a file of passwords or of a certificate."""
+"""The maximum octets of a file of passwords or of a certificate."""
 RC_FILE = 16 << 20
-"""Octets of an rc file: some hundred thousand accounts."""
+"""The maximum octets of an rc file: some hundred thousand accounts."""
 ID_FILE = 64 << 20
-"""Octets of a list of UIDs: about a million."""
+"""The maximum octets of a list of UIDs: about a million UIDs."""
 AUTHORITIES = 16 << 20
-"""Octets of a file of trusted certificates."""
+"""The maximum octets of a file of trusted certificates."""
 
 
-def read_file(path: str, most: int, *, pipe: bool = False) -> bytes:
-    """Return what is in a file. Raises OSError, whose ``strerror`` is for the user.
+def read_file(path: str, max_octets: int, *, pipe: bool = False) -> bytes:
+    """Return the contents of a file. Raises OSError, whose ``strerror`` is for the user.
 
-    With ``pipe`` one of our own descriptors may be read as well.
+    With ``pipe`` the process's own descriptors may be read as well.
     """
     descriptor = open_file(path, pipe=pipe)
     try:
-        return read_all(descriptor, path, most)
+        return read_all(descriptor, path, max_octets)
     finally:
         os.close(descriptor)
 
 
 def open_file(path: str, *, pipe: bool = False) -> int:
-    """Return a descriptor of a regular file, without waiting for anybody. Raises OSError."""
+    """Return a descriptor of a regular file, without blocking. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        # The open file is looked at, so that nobody can put another one in its place.
+        # The open file is checked, so that it cannot be replaced after the check.
         if not is_ordinary(os.fstat(descriptor), path, pipe=pipe):
             raise OSError(errno.EINVAL, "not a regular file", path)
         os.set_blocking(descriptor, True)
@@ -51,7 +51,7 @@ def open_file(path: str, *, pipe: bool = False) -> int:
 
 
 def is_ordinary(status: os.stat_result, path: str, *, pipe: bool) -> bool:
-    """Whether this is a file that ends: a regular one, an empty device, a pipe that is meant."""
+    """Whether this is a regular file, the null device, or with ``pipe`` an accepted pipe."""
     if stat.S_ISFIFO(status.st_mode):
         return pipe and path.startswith(DESCRIPTORS)
     if stat.S_ISCHR(status.st_mode):
@@ -59,22 +59,25 @@ def is_ordinary(status: os.stat_result, path: str, *, pipe: bool) -> bool:
     return stat.S_ISREG(status.st_mode)
 
 
-def read_all(descriptor: int, path: str, most: int) -> bytes:
-    """Return what an open file holds. Raises OSError, also for one with more than ``most``."""
+def read_all(descriptor: int, path: str, max_octets: int) -> bytes:
+    """Return the contents of an open file.
+
+    Raises OSError, also if the file has more than ``max_octets``.
+    """
     pieces: list[bytes] = []
-    left = most + 1
+    left = max_octets + 1
     while left and (piece := os.read(descriptor, min(left, 1 << 20))):
         pieces.append(piece)
         left -= len(piece)
     if not left:
-        raise OSError(errno.EFBIG, f"more than {most} octets", path)
+        raise OSError(errno.EFBIG, f"more than {max_octets} octets", path)
     return b"".join(pieces)
 
 
-def refuse_odd_files(paths: Sequence[str | None], most: int) -> None:
-    """Raise OSError for a file that others are to read for us and that is no ordinary one.
+def refuse_special_files(paths: Sequence[str | None], max_octets: int) -> None:
+    """Raise OSError if a file that a library will read is not a regular one, or is too large.
 
-    One that is not there or cannot be opened is for them to complain of.
+    Files that do not exist or cannot be opened are ignored; the library reports them.
     """
     for path in paths:
         try:
@@ -83,5 +86,5 @@ def refuse_odd_files(paths: Sequence[str | None], most: int) -> None:
             continue
         if found is not None and not is_ordinary(found, path or "", pipe=True):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        if found is not None and found.st_size > most:
-            raise OSError(errno.EFBIG, f"more than {most} octets", path)
+        if found is not None and found.st_size > max_octets:
+            raise OSError(errno.EFBIG, f"more than {max_octets} octets", path)

@@ -1,9 +1,9 @@
-"""Where a line of the rc file hands its arguments to a second interpreter.
+"""Detect commands in the rc file that pass their arguments to a second interpreter.
 
-An address reaches an mda as an argument, which no shell reads as text. But ``sh -c "deliver %F"``,
-``su -c``, ``ssh`` and others make a new text of their arguments, and a second shell reads that. No
-quoting is right for all of them, so such a line gets an address of a stranger only if nobody could
-take it for more than text. What a program does inside with its arguments cannot be seen from here.
+An address is passed to an mda as an argument, which no shell parses. But ``sh -c "deliver %F"``,
+``su -c``, ``ssh`` and others join their arguments to a new command line, which a second shell
+parses. No quoting is right for all of them, so such a command is only given addresses without
+special characters. What a program does internally with its arguments cannot be detected.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SHELLS = frozenset(
         "xargs", "zsh"
     }
 )  # fmt: skip
-"""Programs that read their arguments, or their input, as a shell does, here or elsewhere."""
+"""Programs that parse their arguments or their input as a shell does, locally or remotely."""
 OTHERS = frozenset(
     {
         "Mail", "awk", "ed", "ex", "gawk", "m4", "mail", "mailx", "make", "mawk", "mutt",
         "nail", "nawk", "ncat", "sed", "socat"
     }
 )  # fmt: skip
-"""Programs with a language of their own, in which an argument may be a command."""
+"""Programs with their own language, in which an argument may be a command."""
 ROOT_SHELL = re.compile(
     r"\b(?:sudo|doas)\s+(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?(?:-[A-Za-z]*[si]\b|--shell\b|--login\b)"
 )
@@ -38,47 +38,47 @@ COMMAND = re.compile(
 REDIRECTION = re.compile(r"[<>]+&?\s*[^\s;|&()<>]+")
 VERSION = re.compile(r"[-.\d]+$")
 PLAIN_QUOTED = re.compile(r"[\w.,:/@+=%-]*")
-"""Text between quotes that is one word: no shell needs to look into it."""
+"""Quoted text that is a single word, which a second shell would not parse further."""
 ARGUMENT_OF_A_SCRIPT = re.compile(
     r"""(?:(?<=[\s/|;&(])|^)(?:ba|da|a|k|mk|z)?sh\s+"""
     r"""(?:-[A-Za-z]*c\s+(?:'([^'%]*)'|"([^"$`\\%]*)")\s+[\w.-]+(?=\s|$)|/[\w./+-]+(?=\s|$))"""
 )
-"""A shell whose script is written out, or is a file: what follows reaches it as "$1", "$2"."""
+"""A shell with an inline script or a script file: the following words become "$1", "$2"."""
 TEXT_FOR_A_SHELL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@/-]*")
 TEXT_FOR_ALL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
 
 
 def program(word: str) -> str:
-    """Return the name of a program without its folder and version."""
+    """Return the name of a program without folder and version."""
     return VERSION.sub("", word.rpartition("/")[2])
 
 
 def has_addresses(command: str) -> bool:
-    """Whether a command is given any address."""
+    """Whether a command contains an address."""
     return any(token in command for token in TOKENS)
 
 
 def second_shell(command: str) -> str:
-    """Return what reads the addresses in a command once more, "" if nothing is known to."""
+    """Return the second interpreter that parses the addresses in a command, or ""."""
     if not has_addresses(command):
         return ""
-    # A script has no address in it here, but may pass its arguments on.
+    # The script itself contains no address, but it may pass its arguments to other programs.
     rest = ARGUMENT_OF_A_SCRIPT.sub(lambda found: f" {found[1] or found[2] or ''} ", command)
     rest = REDIRECTION.sub(" ", rest)
     names = [program(word) for word in NAME.findall(rest)]
     commands = [program(word) for word in COMMAND.findall(rest)]
-    # These see less, so they come first.
+    # These allow fewer characters, so they are checked first.
     found = [name for name in commands if name in OTHERS]
     found += [name for name in names if name in SHELLS]
     if found:
         return found[0]
     if ROOT_SHELL.search(rest):
         return "sudo"
-    return "what is in quotes" if has_address_in_quotes(command) else ""
+    return "a quoted command" if has_address_in_quotes(command) else ""
 
 
 def has_address_in_quotes(command: str) -> bool:
-    """Whether an address stands in quotes together with more than a word."""
+    """Whether a quoted text of more than one word contains an address."""
     quote, start, position = "", 0, 0
     while position < len(command):
         character = command[position]
@@ -96,17 +96,17 @@ def has_address_in_quotes(command: str) -> bool:
 
 
 def is_text(address: str, interpreter: str) -> bool:
-    """Whether this interpreter, like any shell, takes an address for text and nothing else."""
+    """Whether an address has no special meaning for this interpreter, nor for any shell."""
     allowed = TEXT_FOR_ALL if interpreter in OTHERS else TEXT_FOR_A_SHELL
     return bool(allowed.fullmatch(address))
 
 
 def is_in_path(command: str, tokens: tuple[str, ...]) -> bool:
-    """Whether any of these stands in the name of a file, or is one that the shell opens."""
+    """Whether any of these tokens is part of a path, or is the target of a redirection."""
     names = "|".join(token[1] for token in tokens)
     return bool(re.search(rf"(?:/|[<>]\s*)[^\s/;|&<>()]*%(?:{names})", command))
 
 
 def leaves_folder(address: str) -> bool:
-    """Whether an address, as the name of a file, leads to another folder."""
+    """Whether an address, used as a file name, leads to another folder."""
     return "/" in address or address in {".", ".."}

@@ -15,7 +15,7 @@ from ..adapters.config.caller import Caller, find_caller
 from ..adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ..adapters.config.load import Configuration, load
 from ..flows.outcome import ExitCode, PollFailed
-from .polls.inherited import current_folder, is_wanted, stand_on_our_own
+from .polls.inherited import current_folder, is_wanted, reset_inherited_state
 from .polls.interrupted import Interrupted, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
@@ -26,7 +26,7 @@ COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the user."""
-    stand_on_our_own()
+    reset_inherited_state()
     leave_no_core()
     program = program_name(sys.argv)
     lines = Lines(1, program=program)
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines.complain(f"internal error, please report it: {place_of(fault)}")
         return int(ExitCode.UNDEFINED)
     finally:
-        let_go_of_streams()
+        drop_streams()
 
 
 def run(
@@ -241,7 +241,7 @@ def interrupt(number: int, _: FrameType | None) -> NoReturn:
     raise Interrupted(number)
 
 
-def let_go_of_streams() -> None:
+def drop_streams() -> None:
     """Drop what cannot be written: Python would try again as it ends, and change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:

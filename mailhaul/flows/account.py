@@ -1,4 +1,4 @@
-"""What a poll needs to know of an account, whichever file or form it came from."""
+"""What a poll needs to know about an account, wherever the settings came from."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from .fate import Policy
 
 
 class Action(Enum):
-    """What is owed at the server once a message was accepted."""
+    """What to do with a message on the server after the sink has accepted it."""
 
     DELETE = "delete"
     MARK = "mark"
 
 
 class OnRetrieveError(Enum):
-    """What a message does that the server cannot give us."""
+    """What happens when the server cannot send a message."""
 
     CONTINUE = "continue"
-    """It stays, and those behind it are read."""
+    """The message stays, and the next ones are read."""
     ABORT = "abort"
-    """It ends the poll."""
+    """The poll ends."""
     MARKSEEN = "markseen"
-    """It stays and is not asked for again."""
+    """The message stays and is not requested again."""
 
 
 class Account(Record):
     """One remote user on one server, with the rules of its poll.
 
-    ``name`` identifies the account in the ledger, and ``same_user`` is how such names begin for the
-    same user of this protocol on whatever server ("" where no account may take over what another
-    one knew). Of what patterns among ``mailboxes`` stand for, another poll sees to those
-    ``elsewhere``. With ``by_ledger`` the ledger decides what is new, whatever the server calls
-    read. ``limit`` is in octets, ``warnings`` in seconds; 0 means no limit for ``limit``,
-    ``fetchlimit`` and ``expunge``.
+    ``name`` identifies the account in the ledger. ``same_user`` is the common beginning of the
+    names of all accounts with this protocol and user, on any server; it is "" if the account must
+    not take over the records of another one. ``mailboxes`` may contain patterns; a pattern does not
+    match the mailboxes in ``elsewhere``, which another poll collects. With ``by_ledger`` the ledger
+    decides which messages are new, and the server's own flags are ignored. ``limit`` is in octets,
+    ``warnings`` in seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
     """
 
     name: str
@@ -59,5 +59,5 @@ class Account(Record):
 
     @property
     def action(self) -> Action:
-        """What is done at the server with a message that was accepted."""
+        """What to do with an accepted message on the server."""
         return Action.MARK if self.keep else Action.DELETE

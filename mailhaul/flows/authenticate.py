@@ -1,4 +1,4 @@
-"""One authentication, over whichever protocol: challenges are answered until the server decides."""
+"""One authentication, over any protocol: answer challenges until the server decides."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ class AuthenticatingMachine(Protocol):
 async def authenticate(
     channel: Channel[Any],
     mechanism: ClientMechanism,
-    hear: Callable[[], Awaitable[Any]],
+    next_event: Callable[[], Awaitable[Any]],
     *,
     at_once: bool = True,
 ) -> tuple[Any, SaslError | None]:
-    """Carry one exchange to its end. ``hear`` waits for a Challenge or for the server's decision.
+    """Run one SASL exchange (RFC 4422) to its end.
 
-    Return that decision, and what the server did wrong on the way, after which the exchange was
-    cancelled. A decision in our favour counts only when ``mechanism.finish()`` agrees. With
-    ``at_once`` False the server is to ask for the initial response.
+    ``next_event`` waits for a Challenge or for the server's decision. Return the decision, and
+    the error in the server's challenge if there was one; the exchange is then cancelled. A success
+    counts only if ``mechanism.finish()`` agrees. If ``at_once`` is false, the initial response
+    is not sent before the server asks for it.
     """
     machine: AuthenticatingMachine = channel.machine
     machine.send(Authenticate(mechanism.name, mechanism.initial_response(), at_once))
     fault: SaslError | None = None
-    while isinstance(event := await hear(), Challenge):
+    while isinstance(event := await next_event(), Challenge):
         try:
-            # SCRAM may hash for a second.
+            # The hashing of SCRAM may take a second.
             response = await Call(partial(mechanism.respond, event.data))
         except SaslError as error:
             fault = error

@@ -1,45 +1,56 @@
-"""A channel: one open stream and the machine that speaks on it."""
+"""A channel: one open stream and its protocol machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ..protocols.machine import Machine, NeedData
+from ..protocols.machine import NeedData
 from .requests import Wait
 
 if TYPE_CHECKING:
     from .pace import Pace
 
-EventT_co = TypeVar("EventT_co", covariant=True)
 
+class Endpoint(Protocol):
+    """The side of a machine that a runtime sees."""
 
-class EventMachine(Machine, Protocol[EventT_co]):
-    """A machine whose events are pulled one by one."""
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the peer sent."""
+        ...
 
-    def next_event(self) -> EventT_co | NeedData:
-        """Return the next event, or NEED_DATA."""
+    def receive_eof(self) -> None:
+        """Take note that the peer will send no more."""
+        ...
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the peer."""
+        ...
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes ``data_to_send`` would hand over now."""
         ...
 
 
-M = TypeVar("M", bound=Machine)
+M = TypeVar("M", bound=Endpoint)
 
 CONGESTED = 256 * 1024
-"""Bytes on their way out above which a flow should wait before it adds more."""
+"""Unwritten bytes above which a flow should wait before it adds more."""
 RELIEVED = CONGESTED // 2
-"""Bytes that a runtime still holds of a channel that was full, when there is room again."""
+"""Unwritten bytes at or below which a channel that was full has room again."""
 
 
 @dataclass(eq=False)
 class Channel(Generic[M]):
     """One open stream and its machine. The runtime keeps the fields up to date.
 
-    ``peer`` names the other end for people. ``unwritten`` counts bytes that the runtime
-    holds, ``failure`` says why the stream broke, ``last_words`` is what a child wrote on
-    its standard error (the end of it) and ``exit_status`` how it ended, ``address`` is the
-    peer's IP address if it has one, ``remark`` what the peer said
-    last that may explain a failure, ``tls`` says whether TLS is spoken. ``pace`` keeps time over
-    a peer that has to answer.
+    ``peer`` is the name of the other end in messages for the user. ``unwritten`` counts the bytes
+    that the runtime has not yet written. ``failure`` is the reason why the stream broke.
+    ``last_words`` is the end of what a child process wrote to its standard error, and
+    ``exit_status`` its exit status. ``address`` is the peer's IP address, if it has one. ``remark``
+    is the peer's last text that may explain a failure. ``tls`` is true if the stream is
+    encrypted. ``pace`` limits the time that the peer may take for a reply.
     """
 
     peer: str
@@ -57,21 +68,22 @@ class Channel(Generic[M]):
 
     @property
     def congested(self) -> bool:
-        """Whether more output should wait until what is there has left."""
+        """Whether a flow should wait for the pending output before it adds more."""
         return self.unwritten + self.machine.unsent > CONGESTED
 
 
 STATUS_UNKNOWN = 256
-"""The status of a program that has ended, and nobody can tell how: SIGCHLD is ignored, or another
-part of the process has waited for it. It is no success."""
+"""The status of a program that has ended in an unknown way: SIGCHLD is ignored, or another part
+of the process has waited for the program. It does not count as success."""
 
 
 @dataclass(eq=False)
 class Program:
-    """A running program. ``status`` is None until it ends, then as os.waitstatus_to_exitcode, or
-    STATUS_UNKNOWN.
+    """A running program.
 
-    ``output`` is the end of what it wrote on standard output and error.
+    ``status`` is None until the program ends; then it is a value as returned by
+    os.waitstatus_to_exitcode, or STATUS_UNKNOWN. ``output`` is the end of what the program wrote
+    to standard output and standard error.
     """
 
     name: str
@@ -81,9 +93,9 @@ class Program:
 
 
 async def next_event(channel: Channel[Any], timeout: float) -> Any:
-    """Return the machine's next event, waiting at most ``timeout`` seconds for each news.
+    """Return the machine's next event. Each wait for more data takes at most ``timeout`` seconds.
 
-    Raises TimedOut, and what the machine's ``next_event`` raises.
+    Raises TimedOut, and the errors of the machine's ``next_event``.
     """
     while isinstance(event := channel.machine.next_event(), NeedData):
         await Wait([channel], timeout)
@@ -91,7 +103,7 @@ async def next_event(channel: Channel[Any], timeout: float) -> Any:
 
 
 def describe(channel: Channel[Any], error: Exception) -> str:
-    """Say what happened on a channel in one sentence, with what its child said last."""
+    """Describe a channel's error in one sentence, with the last error output of its child."""
     parts = [f"{channel.peer}: {error}"]
     if channel.failure and channel.failure not in parts[0]:
         parts.append(f"({channel.failure})")
@@ -106,5 +118,5 @@ def describe(channel: Channel[Any], error: Exception) -> str:
         parts.append(f"(the command ended with {how})")
     if words := channel.last_words.strip():
         last = words[-400:].decode("utf-8", "replace")
-        parts.append(f"- it said: {' / '.join(last.split(chr(10)))}")
+        parts.append(f"- its last output: {' / '.join(last.split(chr(10)))}")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""Which messages of a mailbox are fetched, and what becomes of the others."""
+"""Which messages of a mailbox are fetched, and what happens to the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from .account import Account
 from .ledger import Undelivered
 from .source import Listed, Uid
 
+MAX_OVERSIZED = 50_000
+"""The maximum number of oversized messages that are reported one by one."""
+
 
 class Choice(Record):
-    """What a poll does with a mailbox: fetch these, leave the oversized.
+    """What a poll does with a mailbox: it fetches ``fetch`` and leaves ``oversized``.
 
-    ``last`` failed more than once: they are fetched when all else is done. ``left`` wait for the
-    next poll, and ``later`` for the next session of this one.
+    The messages in ``last`` have failed more than once and are fetched after everything else.
+    ``left`` counts the messages left for the next poll, and ``later`` those left for the next
+    session of this poll. ``unnamed`` counts further oversized messages.
     """
 
     fetch: tuple[Listed, ...]
@@ -22,15 +26,17 @@ class Choice(Record):
     oversized: tuple[Listed, ...]
     left: int
     later: int
+    unnamed: int = 0
 
 
 class Chooser:
-    """Applies ``limit`` and ``fetchlimit`` to what is new, in the order of the mailbox.
+    """Applies ``limit`` and ``fetchlimit`` to the new messages, in the order of the mailbox.
 
-    ``excluded`` are UIDs that owe something or were cut off in this poll, and ``already_read``
-    counts against ``fetchlimit`` what this poll has read elsewhere. What the sink has not taken
-    more than once (``undelivered``) comes last, in turns: so it is in nobody's way. Of a mailbox of
-    any size no more than ``at_once`` messages are held, and those that are too large.
+    ``excluded`` are UIDs that have an action pending or were cut off in this poll.
+    ``already_read`` is the number of messages that this poll has read from other mailboxes; it
+    counts against ``fetchlimit``. Messages that the sink has failed to accept more than once
+    (``undelivered``) come last, the longest-waiting first, so that they do not delay others. At
+    most ``at_once`` messages are held in memory, plus MAX_OVERSIZED oversized ones.
     """
 
     def __init__(
@@ -53,18 +59,22 @@ class Chooser:
         self._oversized: list[Listed] = []
         self._last: list[Listed] = []
         self._more = 0
+        self._unnamed = 0
         self.count = 0
-        """How many messages were new, whatever becomes of them."""
+        """How many messages were new, including those that are not fetched."""
 
     def add(self, new: Sequence[Listed]) -> None:
-        """Take the next part of what is new."""
+        """Add the next part of the new messages."""
         self.count += len(new)
         for message in new:
             row = self._undelivered.get(message.uid)
             if message.uid in self._excluded or (row and row.set_aside):
                 continue
             if self._limit and message.size > self._limit:
-                self._oversized.append(message)
+                if len(self._oversized) < MAX_OVERSIZED:
+                    self._oversized.append(message)
+                else:
+                    self._unnamed += 1
             elif row and row.failed_again:
                 self._last.append(message)
             elif len(self._fitting) < self._most:
@@ -73,7 +83,7 @@ class Chooser:
                 self._more += 1
 
     def choice(self) -> Choice:
-        """Return what is done with all that was added."""
+        """Return what to do with all messages added."""
         fitting = sorted(self._fitting, key=lambda message: message.number)
         self._last.sort(key=lambda message: self._undelivered[message.uid].failed_again)
         room = self._most - len(fitting)
@@ -81,4 +91,5 @@ class Chooser:
         chosen = self._already_read + len(fitting) + len(last)
         is_left = self._fetchlimit and chosen >= self._fetchlimit
         left, later = (waiting, 0) if is_left else (0, waiting)
-        return Choice(tuple(fitting), tuple(last), tuple(self._oversized), left, later)
+        oversized = tuple(self._oversized)
+        return Choice(tuple(fitting), tuple(last), oversized, left, later, self._unnamed)

@@ -1,7 +1,8 @@
-"""What becomes of a message that the sink refuses for good: policy, as a table.
+"""What happens to a message that the sink refuses permanently.
 
-A message leaves its server only when a sink has it, or when somebody was told that nobody gets it.
-The user's only exception are replies that he calls spam (``antispam``).
+A message is removed from its server only after a sink has accepted it, or after its sender or the
+postmaster has been notified that it is not delivered. The only exception are messages refused
+with a reply code that the user has listed as spam (``antispam``).
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ from ..protocols.record import Record
 from .outcome import Failures, Outcome, Verdict
 
 AUTHENTICATION_REQUIRED = 530
-"""We are not welcome at all (RFC 4954, 6): that says nothing about the message."""
-BAD_NAME = 553
-"""An address is no address here (RFC 5321, 4.2.2): the sender's may be meant."""
+"""The listener requires a login (RFC 4954, 6). The message itself is not the reason."""
+BAD_MAILBOX_NAME = 553
+"""A mailbox name is not allowed (RFC 5321, 4.2.2); it may be the sender's."""
 
 
 STUCK_TRIES = 10
 STUCK_SECONDS = 24 * 3600
-"""A message is set aside once it was refused so often, and for so long: a listener that is set up
-wrongly for an hour sets nothing aside."""
+"""A message is set aside after this many refusals over at least this many seconds. So a listener
+that is misconfigured for an hour does not cause it."""
 
 
 class Fate(Enum):
-    """What follows from a verdict."""
+    """What is done with a message after the verdict."""
 
     KEEP = "keep"
-    """It stays where it is, and comes again."""
+    """It stays on the server and is offered again."""
     RETURN = "return"
-    """Somebody is told; then it may go."""
+    """It may be deleted after a bounce has been sent."""
     DISCARD = "discard"
-    """It may go at once."""
+    """It may be deleted immediately."""
 
 
 class Policy(Record):
-    """The options of these names. ``antispam`` are codes of replies."""
+    """The options with these names. ``antispam`` contains SMTP reply codes."""
 
     softbounce: bool = True
     bouncemail: bool = True
@@ -44,10 +45,11 @@ class Policy(Record):
 
 
 def fate_of(outcome: Outcome, policy: Policy, *, served_before: bool = False) -> Fate:
-    """Return what becomes of a message that was not accepted.
+    """Return what is done with a message that was not accepted.
 
-    ``softbounce`` keeps what nobody got. Where others got it, in an earlier poll maybe, it cannot
-    come again for all of them: those it was refused for are the sender's affair, as with fetchmail.
+    ``softbounce`` keeps a message that no recipient has received. If some recipients have received
+    it, now or in an earlier poll (``served_before``), it is not sent to them again; the sender
+    is notified about the others, as in fetchmail.
     """
     codes = {refusal.code for refusal in outcome.refusals}
     if outcome.verdict is not Verdict.REFUSED or not codes or min(codes) < 500:
@@ -60,12 +62,12 @@ def fate_of(outcome: Outcome, policy: Policy, *, served_before: bool = False) ->
     return Fate.DISCARD if spam and not policy.spambounce else Fate.RETURN
 
 
-def tells_sender(outcome: Outcome, policy: Policy) -> bool:
-    """Whether it is the sender who is told, not the postmaster."""
+def notifies_sender(outcome: Outcome, policy: Policy) -> bool:
+    """Whether the sender is notified, not the postmaster."""
     codes = {refusal.code for refusal in outcome.refusals}
-    return policy.bouncemail and codes != {BAD_NAME}
+    return policy.bouncemail and codes != {BAD_MAILBOX_NAME}
 
 
 def is_stuck(failures: Failures) -> bool:
-    """Whether a message has been refused so often that offering it again is in vain."""
+    """Whether a message has been refused so often that it is no longer offered."""
     return failures.tries >= STUCK_TRIES and failures.seconds >= STUCK_SECONDS

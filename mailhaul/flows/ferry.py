@@ -1,14 +1,14 @@
-"""The one order of steps: nothing leaves the server before the sink has it, durably.
+"""The order of steps: no message is deleted from the server before the sink has it durably.
 
-For each message: the ledger says *offered*; the message streams into the sink; the source
-proves that it is complete; the sink takes its last step and *accepts*; the ledger says so.
-When a batch is full the ledger is made durable, and only then the server is asked to delete
-or mark; when the server has confirmed, the row is *settled*.
+For each message: the ledger records it as *offered*; the message is streamed to the sink; the
+source proves that it is complete; the sink takes its last step and *accepts*; the ledger records
+that. When a batch is full the ledger is synced to disk, and only then the server is asked to delete
+or mark the messages. When the server has confirmed, the rows are *settled*.
 
-Two messages overlap, and no more: behind the final dot of one, the envelope of the next is
-already on its way, so a message costs one turn at the sink. The text of a message is fed
-only when the verdict on the one before is in the ledger, so a kill leaves at most one
-message whose fate is unknown.
+At most two messages overlap: after the final dot of one message the envelope of the next is
+sent immediately, so a message costs one round trip to the sink. The text of a message is sent only
+after the verdict on the previous one is in the ledger, so a kill leaves at most one message with an
+unknown verdict.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .outcome import (
     Verdict,
 )
 from .pace import TooSlow
-from .report import Handled, Reading, Report, Returned, Said
+from .report import Handled, Reading, Remark, Report, Returned
 from .requests import LedgerCall, RuntimeFault, Wait
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
@@ -53,26 +53,26 @@ from .source import (
 if TYPE_CHECKING:
     from .parcel import Packer
 
-AHEAD = 64
-"""Messages asked for before the first of them has been handed on."""
-AHEAD_OCTETS = 1024 * 1024
-"""Octets asked for ahead, as the server announced them; one message may always be larger."""
-REFUSED = 10
-"""Refused messages whose headers are held until their senders are told."""
-REFUSED_OCTETS = 512 * 1024
-"""Octets of these headers that are enough, however few messages they are of."""
+MAX_AHEAD = 64
+"""Messages requested before the first of them has been delivered."""
+MAX_AHEAD_OCTETS = 1024 * 1024
+"""Octets requested ahead, by the announced sizes. A single message may be larger."""
+MAX_REFUSED = 10
+"""Refused messages whose headers are held until their bounces are sent."""
+MAX_REFUSED_OCTETS = 512 * 1024
+"""Octets of these headers after which the bounces are sent, even for fewer messages."""
 MAX_GROWTH_OCTETS = 64 * 1024 * 1024
 MAX_GROWTH_FACTOR = 10
-"""How much more than was announced a text may be, before it is taken to have no end."""
-PATIENCE = 20
-"""Messages in a row that a sink may put off before it is left alone until the next poll."""
+"""How much longer than announced a text may be before it is treated as endless."""
+MAX_POSTPONED_IN_A_ROW = 20
+"""Messages in a row that a sink may postpone before it is not used again in this poll."""
 BATCH = 100
-"""Messages whose acceptance is made durable together, unless ``expunge`` says otherwise."""
+"""Messages whose acceptance is synced to disk together, unless ``expunge`` is set."""
 
 
 @dataclass(slots=True)
 class Unanswered:
-    """The last message, whose verdict is still out."""
+    """The last message, whose verdict is not known yet."""
 
     message: MessageStart
     listed: Listed
@@ -82,7 +82,7 @@ class Unanswered:
 
 @dataclass(slots=True)
 class Refused:
-    """A message whose sender is to be told that it was refused."""
+    """A refused message that needs a bounce."""
 
     message: MessageStart
     listed: Listed
@@ -91,14 +91,14 @@ class Refused:
 
 
 class Ferry:
-    """Carries messages from one open mailbox into a sink. ``run`` is its whole story.
+    """Transfers messages from one open mailbox to a sink. Call ``run`` once.
 
-    ``tried`` takes the UIDs of messages whose fate is known. Once ``stopping`` says so, no further
-    message is asked for. With ``last`` nothing else will come for the sink: others may wait for
-    their turn with it. With ``by_ledger`` only the ledger knows what was read.
+    The UIDs of messages with a verdict are added to ``tried``. Once ``stopping`` returns true, no
+    further message is requested. With ``last`` the sink is closed at the end, since other polls may
+    wait for it. With ``by_ledger`` only the ledger records which messages were read.
 
-    Whatever a server says of a message's size when its text comes: the size in the ledger is the
-    one that the listing told, for that is what later listings are compared with.
+    The size in the ledger is the one in the listing, because later listings are compared with it;
+    a different size reported with the text is not recorded.
     """
 
     def __init__(
@@ -140,10 +140,10 @@ class Ferry:
         self._by_ledger = by_ledger
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
-        """Carry these messages, of ``total`` in the mailbox, and settle them at the server.
+        """Transfer these messages, of ``total`` in the mailbox, and settle them at the server.
 
-        Raises CutOff when the source fails, and PollFailed when the sink or the ledger does;
-        what the sink had accepted by then is in the ledger, for the next poll to settle.
+        Raises CutOff if the source fails, and PollFailed if the sink or the ledger fails.
+        Messages accepted before that are in the ledger, and the next poll settles them.
         """
         self._total = total
         self._waiting.extend(messages)
@@ -161,8 +161,8 @@ class Ferry:
             await self._note_confirmed()
         except (ProtocolError, RuntimeFault) as error:
             await self._save_verdicts()
-            # A line that dies before a text has begun died at its request, unless the message
-            # before was given up: then its end was none.
+            # A connection that breaks before a text has begun broke at its request, unless the
+            # previous message was given up: then the end of that one did not arrive.
             asked = self._asked[0] if self._asked else None
             raise CutOff(self._given_up or asked, error) from error
         except PollFailed:
@@ -170,40 +170,40 @@ class Ferry:
             raise
         finally:
             if self._unanswered:
-                # Only a poll that was cancelled has not heard its verdict.
+                # Only a cancelled poll has not received the verdict.
                 self._unanswered.delivery.let_go()
 
     async def _ask_ahead(self) -> None:
-        """Ask for the next messages once half of those asked for have come.
+        """Request the next messages when half of those requested have arrived.
 
-        Their offers are in the ledger, in one go, before the first of them can be delivered.
+        Their offers are recorded together, before the first of them can be delivered.
         """
         waiting = self._waiting
         if waiting and self._stopping():
             waiting.clear()
-        if not waiting or len(self._asked) > AHEAD // 2:
+        if not waiting or len(self._asked) > MAX_AHEAD // 2:
             return
         octets = sum(message.size for message in self._asked)
-        if self._asked and octets + waiting[0].size > AHEAD_OCTETS:
+        if self._asked and octets + waiting[0].size > MAX_AHEAD_OCTETS:
             return
         some: list[Listed] = []
-        while waiting and len(self._asked) + len(some) < AHEAD:
+        while waiting and len(self._asked) + len(some) < MAX_AHEAD:
             octets += waiting[0].size
-            if (self._asked or some) and octets > AHEAD_OCTETS:
+            if (self._asked or some) and octets > MAX_AHEAD_OCTETS:
                 break
             some.append(waiting.popleft())
         self._offers |= await LedgerCall(lambda: self._page.reserve(some))
         if self._sink.finds_offers:
-            # What it finds again by its name must be known by that name after a power cut, too.
+            # Such a sink finds a message by its name, so the name must survive a power failure.
             await LedgerCall(self._page.make_durable)
         for message in some:
             self._source.request(message)
             self._asked.append(message)
 
     async def _offer(self, message: Listed, fingerprint: bytes) -> Offer:
-        """Note that a message is about to be handed to the sink; return its name.
+        """Record that a message is about to be sent to the sink; return its name.
 
-        What is known of its UID may be about another message, which is gone.
+        The existing record of its UID may belong to another message, which is gone.
         """
         uid, size = message.uid, message.size
         offer = self._offers.pop(uid, None)
@@ -213,18 +213,18 @@ class Ferry:
             await LedgerCall(lambda: self._page.forget([uid]))
             offer = await LedgerCall(lambda: self._page.offer(uid, size))
         if self._sink.finds_offers and self._source.reuses_uids and fingerprint:
-            await LedgerCall(lambda: self._page.describe(uid, fingerprint))
+            await LedgerCall(lambda: self._page.set_fingerprint(uid, fingerprint))
         return offer
 
     async def _next_part(self) -> Part:
-        """Return the source's next part; meanwhile take the sink's verdict when it comes."""
+        """Return the source's next part; record the sink's verdict if it arrives meanwhile."""
         while (part := self._source.pull()) is None:
             try:
                 await Wait([self._source.channel, *self._sink.listening()], self._source.timeout)
             except TooSlow as late:
                 if late.pace is self._source.channel.pace:
                     raise
-                # It is the sink's fault, and known as such where only the sink is listened to.
+                # The sink is too slow. Waiting for the sink alone raises the right error.
                 await self._hear_verdict()
             if self._unanswered and self._unanswered.delivery.settled():
                 await self._hear_verdict()
@@ -233,7 +233,7 @@ class Ferry:
     async def _take(self, part: Part) -> None:
         match part:
             case MessageStart(uid, number, size):
-                # Its place in the listing is what people know; others may be gone meanwhile.
+                # Reports use the number from the listing; expunged messages change later numbers.
                 part = MessageStart(uid, self._asked[0].number or number, size)
                 self._arriving = part
                 self._given_up = None
@@ -242,11 +242,11 @@ class Ferry:
             case Unavailable():
                 await self._give_up(part)
             case MessageChunk() | MessageEnd():
-                raise AssertionError("a part of no message")
+                raise AssertionError("a part outside any message")
         self._asked.popleft()
 
     async def _carry(self, message: MessageStart) -> None:
-        """Bring one message from the source into the sink, up to the sink's last step."""
+        """Transfer one message from the source to the sink, up to the sink's last step."""
         packer = self._packer(self._sink)
         arrived = await self._read_header(packer)
         if isinstance(arrived, Unavailable):
@@ -257,7 +257,7 @@ class Ferry:
             await self._hear_verdict()
             await self._return_refused()
         offer = await self._offer(self._asked[0], packer.fingerprint)
-        # Which host of a hunt list takes the mail, and what its domain is, is known only then.
+        # Only now it is known which host of the hunt list accepts mail, and what its domain is.
         await self._sink.open()
         parcel = await packer.parcel(message.size, offer, self._sink.domain)
         delivery: Delivery
@@ -291,19 +291,19 @@ class Ferry:
         packer: Packer,
         arrived: MessageEnd | Unavailable,
     ) -> None:
-        """Let the sink take its last step, if the source has proved the message complete."""
+        """Let the sink take its last step if the source has proved that the message is complete."""
         if isinstance(arrived, Unavailable):
             await delivery.abandon()
             await self._give_up(arrived)
             return
         if delivery.settled() is None:
             await delivery.feed(packer.end())
-            # The promise: only a complete message may reach the sink's last step.
+            # The promise: the sink takes its last step only for a complete message.
             await delivery.complete(arrived.proof)
         self._unanswered = Unanswered(message, self._asked[0], delivery, packer)
 
     async def _give_up(self, missing: Unavailable) -> None:
-        """Do without a message, as ``retrieve-error`` says, or ask for it once more."""
+        """Skip an unreadable message as ``retrieve-error`` says, or request it once more."""
         self._given_up = self._asked[0]
         if missing.again:
             self._waiting.append(self._asked[0])
@@ -314,7 +314,7 @@ class Ferry:
         why = f"{server}: message {format_uid(missing.uid)} cannot be read: {missing.reason}"
         aborts = self._account.retrieve_error is OnRetrieveError.ABORT
         if not aborts:
-            self._report(Said(why, error=True))
+            self._report(Remark(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
             size = self._asked[0].size
             failures = await LedgerCall(lambda: self._page.unreadable(missing.uid, size, why))
@@ -343,7 +343,7 @@ class Ferry:
         return None
 
     async def _pour(self, delivery: Delivery, packer: Packer) -> MessageEnd | Unavailable:
-        """Feed the rest; where the sink has spoken already, read it and let it go."""
+        """Send the rest of the text; if the verdict is already known, read and discard it."""
         limit = MAX_GROWTH_OCTETS + MAX_GROWTH_FACTOR * self._asked[0].size
         octets = 0
         while True:
@@ -360,10 +360,10 @@ class Ferry:
                     raise AssertionError("a message inside a message")
 
     async def _hear_verdict(self) -> None:
-        """Wait for the verdict on the last message and write it down before anything else."""
+        """Wait for the verdict on the last message and record it before anything else."""
         if self._unanswered is None:
             return
-        # A verdict that cannot be had is asked for once only.
+        # If waiting for the verdict fails, it is not tried again.
         last, self._unanswered = self._unanswered, None
         try:
             outcome = await last.delivery.outcome()
@@ -390,25 +390,27 @@ class Ferry:
                 await self._set_aside_if_stuck(message.uid, failures)
         if fate is Fate.RETURN:
             self._refused.append(Refused(message, last.listed, outcome, last.packer))
-        # What is to be returned stays until somebody was told.
+        # A message to be returned stays on the server until its bounce has been sent.
         flushed = (outcome.accepted or fate is Fate.DISCARD) and not self._account.keep
         self._report(Handled(message.number, outcome, flushed, fate, uid=message.uid, size=size))
         if not isinstance(last.delivery, Declined):
-            self._note_mood(outcome)
+            self._count_postponed(outcome)
 
     async def _set_aside_if_stuck(self, uid: Uid, failures: Failures) -> None:
         await set_aside_if_stuck(self._page, self._report, self._tally, uid, failures)
 
-    def _note_mood(self, outcome: Outcome) -> None:
-        """Raise SinkUnavailable when the sink puts off whatever comes: later it may not."""
+    def _count_postponed(self, outcome: Outcome) -> None:
+        """Raise SinkUnavailable if the sink postpones too many messages in a row."""
         self._postponed += 1
         if outcome.verdict is not Verdict.POSTPONED:
             self._postponed = 0
-        if self._postponed >= PATIENCE:
-            raise SinkUnavailable(f"{PATIENCE} messages in a row were put off: {outcome.reason}")
+        if self._postponed >= MAX_POSTPONED_IN_A_ROW:
+            raise SinkUnavailable(
+                f"{MAX_POSTPONED_IN_A_ROW} messages in a row were put off: {outcome.reason}"
+            )
 
     async def _take_over(self, message: Unanswered | Refused, outcome: Outcome) -> None:
-        """Note that nothing more is to be done about a message but to settle it."""
+        """Record that a message only needs to be settled."""
         listed, action = message.listed, self._account.action
         mark = message.packer.fingerprint
         await LedgerCall(lambda: self._page.accept(listed.uid, listed.size, action, outcome, mark))
@@ -416,31 +418,32 @@ class Ferry:
 
     def _many_refused(self) -> bool:
         octets = sum(one.packer.header_octets for one in self._refused)
-        return len(self._refused) >= REFUSED or octets >= REFUSED_OCTETS
+        return len(self._refused) >= MAX_REFUSED or octets >= MAX_REFUSED_OCTETS
 
     async def _return_refused(self) -> None:
-        """Tell the senders of refused messages. What cannot be told stays at the server."""
+        """Send the bounces of refused messages. If a bounce fails, the message stays."""
         refused, self._refused = self._refused, []
         for one in refused:
             if problems := await self._return(one):
                 number, why = one.message.number, "; ".join(problems)
                 text = f"message {number} stays on the server: a bounce cannot be sent: {why}"
-                self._report(Said(text, error=True))
+                self._report(Remark(text, error=True))
 
     async def _return(self, one: Refused) -> list[str]:
-        """Tell the sender, or the postmaster where that is refused; return why nobody was told.
+        """Send a bounce to the sender, or to the postmaster if the sink refuses the sender.
 
-        A sink that only delivers to people here (LMTP) refuses every sender elsewhere for good.
+        Return [], or the reasons why no bounce was sent. A sink that delivers only to local users
+        (LMTP) refuses every other sender permanently.
         """
         problems: list[str] = []
         tried: tuple[bytes, ...] = ()
         for in_place in (False, True):
             policy = self._account.policy
-            letter = one.packer.bounce(one.outcome, policy, to_postmaster=in_place)
-            if letter is None or letter.recipients == tried:
+            parcel = one.packer.bounce(one.outcome, policy, to_postmaster=in_place)
+            if parcel is None or parcel.recipients == tried:
                 break
-            tried = letter.recipients
-            answer = await post(self._sink, letter)
+            tried = parcel.recipients
+            answer = await post(self._sink, parcel)
             if answer.accepted:
                 message = one.message
                 await self._take_over(one, one.outcome)
@@ -451,10 +454,10 @@ class Ferry:
             problems.append(answer.reason)
             if answer.verdict is not Verdict.REFUSED:
                 break
-        return problems or ["there is nobody to tell"]
+        return problems or ["no address to send it to"]
 
     async def _settle(self) -> None:
-        """Make the batch durable; only then ask the server to delete or mark."""
+        """Sync the batch to disk; only then ask the server to delete or mark."""
         await self._note_confirmed()
         if self._accepted:
             await LedgerCall(self._page.make_durable)
@@ -466,6 +469,6 @@ class Ferry:
         await note_confirmed(self._source, self._page, action, by_ledger=self._by_ledger)
 
     async def _save_verdicts(self) -> None:
-        """The source is gone, but what the sink was given may still be accepted."""
+        """Wait for the last verdict and sync the ledger: the source failed, the sink may accept."""
         await self._hear_verdict()
         await LedgerCall(self._page.make_durable)

@@ -1,7 +1,8 @@
-"""Host names in ASCII, as name services and certificates know them (IDNA 2008, RFC 5891).
+"""Host names in ASCII, as used in DNS and in certificates (IDNA 2008, RFC 5891).
 
-Python's own way is IDNA 2003, to which ``straße`` is ``strasse``: the host of another owner, whose
-valid certificate would pass. So a name that is not ASCII is encoded here, and only ASCII goes on.
+Python's ``idna`` codec follows IDNA 2003, which maps ``straße`` to ``strasse``: a host that may
+belong to another owner, whose valid certificate would be accepted. So every name that is not ASCII
+is encoded here, and the rest of the program sees only ASCII names.
 """
 
 from __future__ import annotations
@@ -10,32 +11,32 @@ import unicodedata
 
 
 class BadHostName(ValueError):
-    """``str()`` says what is wrong with the name, for the user."""
+    """The host name is not valid. ``str()`` is the reason, for the user."""
 
 
 def ascii_host(host: str) -> str:
-    """Return a name in ASCII; one that is ASCII already is returned as it is. Raises BadHostName.
+    """Return a host name in ASCII (A-labels). An ASCII name is returned unchanged.
 
-    Upper case and decomposed letters, which IDNA 2008 leaves to whoever reads what people type
-    (RFC 5895), become what they stand for; nothing else is taken for another letter.
+    Before the encoding the name is converted to lower case and to Unicode normal form C, as RFC
+    5895 suggests for user input; no other mapping is applied. Raises BadHostName.
     """
     if host.isascii():
         return host
-    # Loaded late: 12 milliseconds that few files need.
+    # Imported here because the import takes 12 ms and few configurations need it.
     import idna
 
-    typed = unicodedata.normalize("NFC", host.lower())
+    normalized = unicodedata.normalize("NFC", host.lower())
     try:
-        return idna.encode(typed).decode("ascii")
+        return idna.encode(normalized).decode("ascii")
     except UnicodeError as fault:
         if any(0xDC80 <= ord(character) <= 0xDCFF for character in host):
             raise BadHostName("it is not UTF-8") from None
-        words = str(fault)
-        raise BadHostName(f"IDNA 2008 does not allow it: {words[:1].lower()}{words[1:]}") from None
+        why = str(fault)
+        raise BadHostName(f"IDNA 2008 does not allow it: {why[:1].lower()}{why[1:]}") from None
 
 
 def name_in_mail(host: str) -> str:
-    """Return a server's name for a header: ASCII, unless it is a word that only a plugin knows."""
+    """Return a server's name for a header: ASCII, or unchanged if only a plugin can use it."""
     try:
         return ascii_host(host)
     except BadHostName:

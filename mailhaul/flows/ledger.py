@@ -1,13 +1,13 @@
-"""The ledger as the flows see it: what must outlive a kill.
+"""The ledger as the flows see it: the records that survive the end of the process.
 
-For each mailbox of an account it knows two things. What was *seen* is not to be read again: that
-belongs to the account alone, whatever becomes of its mail. What is *under way* (offered to a sink,
-accepted, refused, set aside) belongs to account and sink. The life of such a row is the table in
-row_states.py.
+For each mailbox of an account the ledger has two kinds of records. Messages that were *seen* are
+not read again; these records belong to the account alone, for all its sinks. Messages that are
+*under way* (offered to a sink, accepted, refused, set aside) belong to an account and a sink. The
+states of such a row are in row_states.py.
 
-A message is known by the UID that its server gives it and by the size that the listing told. Both
-may come again on other mail, so that before anything is deleted from memory alone the fingerprint
-of its header is compared as well (``protocols.message.fingerprint``).
+A message is identified by its UID and by its size in the listing. The server may give both to
+another message later. So before a message is deleted because of a record, the fingerprint of its
+header is compared as well (``protocols.message.fingerprint``).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .source import Listed, Uid
 
 
 class Pending(Record):
-    """A message that a sink accepted, and whose server still owes us the action.
+    """A message that a sink accepted, and whose action is still pending at the server.
 
-    ``size`` is 0 and ``fingerprint`` b"" if nobody knows. ``tries`` counts the polls that asked for
-    the action in vain (see debts.py), the last of them ``rested`` seconds ago.
+    ``size`` is in octets, 0 if unknown; ``fingerprint`` is b"" if unknown. ``tries`` counts the
+    failed requests for the action (see debts.py), the last of them ``seconds_since_try`` ago.
     """
 
     uid: Uid
@@ -33,14 +33,14 @@ class Pending(Record):
     action: Action
     fingerprint: bytes = b""
     tries: int = 0
-    rested: int = 0
+    seconds_since_try: int = 0
 
 
 class Undelivered(Record):
-    """A message that the sink did not take.
+    """A message that the sink did not accept.
 
-    ``failed_again`` is when that happened last (Unix time), 0 if it happened once only. One that is
-    ``set_aside`` is not offered any more until the user says so.
+    ``failed_again`` is the Unix time of the last failure, 0 if there was only one. A message that
+    is ``set_aside`` is not offered again until the user asks for it.
     """
 
     uid: Uid
@@ -50,10 +50,11 @@ class Undelivered(Record):
 
 
 class Offer(Record):
-    """What a message is called while nobody knows whether a sink took it.
+    """The name of a message until the sink's verdict is known.
 
-    ``again`` says that an earlier run offered it under this name and heard no verdict.
-    ``served`` are recipients who got it then, and ``fingerprint`` is what told it from others.
+    ``again`` is true if an earlier run offered the message under this name and received no
+    verdict. ``served`` are the recipients who received it before, and ``fingerprint`` is the
+    fingerprint recorded then.
     """
 
     name: str
@@ -63,9 +64,10 @@ class Offer(Record):
 
 
 class Seen(Record):
-    """A message that was seen, as the ledger has it: of another size than the listing says.
+    """A message with the UID of a seen message, but with another size in the listing.
 
-    0 is a size that no listing told before; it is in doubt if there is a fingerprint.
+    ``size`` is the recorded size in octets, 0 if unknown; ``fingerprint`` is the recorded one. A
+    message of unknown size is reported only if it has a fingerprint.
     """
 
     listed: Listed
@@ -74,10 +76,10 @@ class Seen(Record):
 
 
 class Compared(Record):
-    """A part of a listing against what was seen.
+    """The result of comparing a part of a listing with the seen messages.
 
-    ``new`` was never seen. ``changed`` has the UID of a message that was, and another size.
-    ``known`` counts the messages that were seen, changed or not.
+    ``new`` are messages whose UIDs were never seen. ``changed`` are those with the UID of a seen
+    message and another size. ``known`` counts the UIDs that were seen, changed or not.
     """
 
     new: tuple[Listed, ...]
@@ -86,39 +88,39 @@ class Compared(Record):
 
 
 class Page(Protocol):
-    """The part of the ledger for one mailbox in one generation of its UIDs, as one sink uses it.
+    """The part of the ledger for one mailbox, one generation of its UIDs, and one sink.
 
-    Every method may block; flows call them through Note. What they raise ends the poll.
-    A row is committed when the method returns, so that a kill does not lose it; only
-    ``make_durable`` protects it from a loss of power.
+    Every method may block; flows call them in a LedgerCall. Their exceptions end the poll.
+    A row is committed when the method returns, so the end of the process does not lose it; only
+    ``make_durable`` protects it from a power failure.
     """
 
     uidvalidity: int
     is_new: bool
-    """Whether no listing of this mailbox of this account was ever compared."""
+    """Whether no listing of this mailbox was ever compared for this account."""
     was_put_off: bool
     """Whether an earlier poll could not compare it with mailboxes of other account names."""
 
-    # What was seen
+    # Seen messages
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
-        """Compare a part of a listing with what was seen. Memory is bounded by that part."""
+        """Compare a part of a listing with the seen messages. Memory is bounded by that part."""
         ...
 
     def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the fingerprints of those of these that were seen and have one."""
+        """Return the recorded fingerprints of seen messages with these UIDs, where there is one."""
         ...
 
     def count_seen(self) -> int:
-        """Return how many messages were seen and not yet forgotten."""
+        """Return how many messages are recorded as seen."""
         ...
 
     def mark_seen(self, messages: Sequence[Listed]) -> None:
-        """Note that these are not to be read again; what was under way for them is over."""
+        """Record these messages as seen, and remove their rows under way."""
         ...
 
-    def begin(self) -> None:
-        """Note that a listing of this mailbox was compared for the first time."""
+    def mark_compared(self) -> None:
+        """Record that a listing of this mailbox was compared for the first time."""
         ...
 
     def put_off(self) -> None:
@@ -126,81 +128,84 @@ class Page(Protocol):
         ...
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
-        """Forget what is not in this complete listing, which comes in parts.
+        """Forget the messages that are not in this complete listing, which is passed in parts.
 
-        A server may give the UID of a message that is gone to another one.
+        A server may give the UID of a deleted message to another one.
         """
         ...
 
-    # What is under way
+    # Messages under way
 
     def reserve(self, messages: Sequence[Listed]) -> Mapping[Uid, Offer]:
-        """Give names to messages that will be offered soon, all at once.
+        """Give names to several messages that will be offered soon.
 
-        One that an earlier run was offering keeps its name. What a sink has refused or put off
-        gets none here: ``offer`` does that when its turn has come.
+        A message that an earlier run was offering keeps its name. A message that a sink has refused
+        or postponed gets no name here; ``offer`` gives it one immediately before it is sent.
         """
         ...
 
     def offer(self, uid: Uid, size: int) -> Offer:
-        """Note that this message is about to be handed to the sink, and under which name."""
+        """Record that this message is about to be sent to the sink; return its name."""
         ...
 
     def accept(
         self, uid: Uid, size: int, action: Action, outcome: Outcome, fingerprint: bytes
     ) -> None:
-        """Note that the sink took it, and the action that is owed at the server."""
+        """Record that the sink accepted the message, and the action now pending at the server."""
         ...
 
-    def describe(self, uid: Uid, fingerprint: bytes) -> None:
-        """Note what tells a message that is offered from others under its UID."""
+    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None:
+        """Record the fingerprint of a message that is being offered."""
         ...
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes) -> Failures:
-        """Note that the sink did not take it, or not for everybody, and who got it."""
+        """Record that the sink did not accept the message for all recipients, and who received it.
+
+        Return how often the message has been refused.
+        """
         ...
 
     def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
-        """Note that the server did not give it; what an earlier offer came to stays as it was."""
+        """Record that the server did not send the message; the result of an earlier offer stays."""
         ...
 
     def set_aside(self, uid: Uid) -> None:
-        """Note that this message is not to be offered again before the user says so."""
+        """Record that this message is not offered again until the user asks for it."""
         ...
 
     def undelivered(self) -> Sequence[Undelivered]:
-        """Return what this sink was offered in earlier polls and did not accept."""
+        """Return the messages that this sink was offered in earlier polls and did not accept."""
         ...
 
     def delete_unread(self, messages: Sequence[Listed]) -> None:
-        """Note that the user wants these deleted, though nobody gets them."""
+        """Record that the user wants these messages deleted without delivery."""
         ...
 
-    # What the server owes
+    # Actions pending at the server
 
     def pending(self) -> Sequence[Pending]:
-        """Return what was accepted and not settled, whichever sink took it."""
+        """Return the messages whose action is still pending, whichever sink accepted them."""
         ...
 
-    def try_again(self, uids: Sequence[Uid], count: int) -> None:
-        """Note that the server is asked once more for what it owes for these; it counts so much."""
+    def count_tries(self, uids: Sequence[Uid], count: int) -> None:
+        """Add ``count`` to the tries of these messages; their action is about to be requested."""
         ...
 
     def forget(self, uids: Sequence[Uid]) -> None:
-        """Forget these: they are gone from the server, or their UIDs stand for others now."""
+        """Forget these UIDs: the messages are gone, or the UIDs now belong to other messages."""
         ...
 
     def make_durable(self) -> None:
-        """Bring all that was noted to the disk."""
+        """Sync everything recorded to disk."""
         ...
 
 
 class Relative(Record):
     """A mailbox of another account in the ledger that may be the one that was opened.
 
-    It has the same name and generation, and the account the same protocol and user. ``known``
-    counts the messages that were seen there or are under way, and ``expected`` those of them that
-    nobody was about to delete.
+    It has the same name and UIDVALIDITY, and its account has the same protocol and user. ``known``
+    counts the messages that were seen there or are under way, and ``expected`` those among them
+    that have no deletion pending.
     """
 
     key: int
@@ -210,10 +215,10 @@ class Relative(Record):
 
 
 class Resemblance(Record):
-    """A part of a listing against what is known of another mailbox.
+    """The result of comparing a part of a listing with the records of another mailbox.
 
-    ``common`` counts the UIDs that both have, ``differing`` those among them whose sizes differ.
-    ``fingerprints`` are those of messages with the same size, as far as they are known.
+    ``common`` counts the UIDs that are in both, ``differing`` those among them whose sizes differ.
+    ``fingerprints`` has the recorded fingerprints of messages with the same size, where known.
     """
 
     common: int
@@ -222,54 +227,54 @@ class Resemblance(Record):
 
 
 class Ledger(Protocol):
-    """Durable memory of what was offered, accepted and seen. Every method may block."""
+    """Durable records of what was offered, accepted and seen. Every method may block."""
 
     def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> Page:
-        """Return the page for one mailbox in one generation of its UIDs."""
+        """Return the page for one mailbox with this UIDVALIDITY."""
         ...
 
     def relatives(
         self, account: str, same_user: str, mailbox: str, uidvalidity: int
     ) -> Sequence[Relative]:
-        """Return the mailboxes of accounts whose names begin with ``same_user``, but ``account``.
+        """Return the mailboxes of other accounts whose names begin with ``same_user``.
 
-        Only those are returned of which something is known.
+        Only mailboxes with records are returned.
         """
         ...
 
     def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
-        """Compare a part of a listing with what is known of such a mailbox."""
+        """Compare a part of a listing with the records of such a mailbox."""
         ...
 
     def take_over(self, relative: Relative, account: str) -> None:
-        """Let all that is known of such a mailbox belong to this account from now on."""
+        """Move all records of such a mailbox to this account."""
         ...
 
 
 class Lock(Protocol):
-    """The right to poll one mailbox, from its listing until all is settled."""
+    """The right to poll one mailbox, from its listing until every message in it is settled."""
 
     def acquire(self) -> bool:
-        """Take it if it is free; False if another poll of this process holds it.
+        """Acquire the lock if it is free; return False if another poll of this process holds it.
 
-        Raises PollFailed: EXCLUDE if another process does, IOERR if no lock can be had.
+        Raises PollFailed: EXCLUDE if another process holds it, IOERR if locking fails.
         """
         ...
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         ...
 
 
 class Unlocked:
-    """A lock for who is alone: it is always free."""
+    """A lock that is always free, for a caller without competitors."""
 
     def __init__(self, mailbox: str = "") -> None:
         del mailbox
 
     def acquire(self) -> bool:
-        """Take it."""
+        """Return True."""
         return True
 
     def release(self) -> None:
-        """Give it back."""
+        """Do nothing."""

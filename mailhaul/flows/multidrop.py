@@ -1,7 +1,7 @@
-"""Whom a message is for in a mailbox of several people: the rules, and the look-ups they ask for.
+"""The recipients of a message in a multidrop mailbox: the rules, and the look-ups they require.
 
-The rules stand in protocols.message.recipients and never guess. Here it is decided what follows:
-a message that does not say for whom it came is kept, unless the user chose guessing.
+The rules are in protocols.message.recipients. A message without an envelope field is kept, unless
+the user has chosen to guess the recipients from the header.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ..protocols.message.recipients import (
 )
 from .requests import Call
 
-LOOK_UPS = 20
-"""Hosts that are asked about for one message; a stranger wrote them."""
+MAX_LOOK_UPS = 20
+"""Host names looked up for one message; the names come from an untrusted header."""
 
 IsServer = Callable[[bytes], bool]
 """Whether a host is another name of the mail server; raises LookUpFailed."""
 
 
 class LookUpFailed(Exception):
-    """The name service gives no answer now. ``str()`` is one sentence for the user."""
+    """The name service does not answer at the moment. ``str()`` is one sentence for the user."""
 
 
-class OthersAreNot(Mapping[bytes, bool]):
-    """What is known of hosts, where any other one is not the mail server."""
+class OnlyKnownHosts(Mapping[bytes, bool]):
+    """The known hosts. Every other host counts as not being the mail server."""
 
     def __init__(self, known: Mapping[bytes, bool]) -> None:
         self._known = known
@@ -51,11 +51,12 @@ class OthersAreNot(Mapping[bytes, bool]):
 
 
 class Multidrop:
-    """The mailbox of several people.
+    """A mailbox shared by several local users.
 
-    ``envelope`` is the field that tells the recipient, behind ``skip`` others of its name; None
-    says that it is guessed from what was written for people. ``postmaster`` gets what is for
-    nobody here; "" for no such person. ``is_server`` may block; None if nobody is to be asked.
+    ``envelope`` is the name of the header field with the recipient; the first ``skip`` fields with
+    that name are ignored. If it is None, the recipients are guessed from the address fields of the
+    header. ``postmaster`` receives messages without a local recipient; it may be "". ``is_server``
+    may block; if it is None, no host is looked up.
     """
 
     def __init__(
@@ -74,39 +75,42 @@ class Multidrop:
         self._known: dict[bytes, bool] | None = None if is_server is None else {}
 
     async def find(
-        self, fields: Sequence[Field], told: bytes | None
+        self, fields: Sequence[Field], server_recipient: bytes | None
     ) -> Recipients | NoMatch | NoEnvelope | TooMany:
-        """Find out who it is. ``told`` is the address that the server itself names (SDPS).
+        """Find the recipients. ``server_recipient`` is the address reported by the server (SDPS).
 
         Raises LookUpFailed.
         """
         known: Mapping[bytes, bool] | None = self._known
-        left = LOOK_UPS
+        left = MAX_LOOK_UPS
         while True:
-            match self._ask(fields, told, known):
+            match self._ask(fields, server_recipient, known):
                 case LookUp(hosts) if self._known is not None:
                     for host in hosts[:left]:
                         await self._look_up(host, self._known)
                     left -= min(left, len(hosts))
-                    # What a stranger names beyond that is neither asked about nor remembered.
-                    known = self._known if left else OthersAreNot(self._known)
+                    # Names beyond the limit are neither looked up nor remembered.
+                    known = self._known if left else OnlyKnownHosts(self._known)
                 case LookUp():
-                    raise AssertionError("nothing is to be looked up")
+                    raise AssertionError("no look-up is expected")
                 case found:
                     return found
 
     def _ask(
-        self, fields: Sequence[Field], told: bytes | None, known: Mapping[bytes, bool] | None
+        self,
+        fields: Sequence[Field],
+        server_recipient: bytes | None,
+        known: Mapping[bytes, bool] | None,
     ) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
-        if told is not None:
-            address = first_address(told)
+        if server_recipient is not None:
+            address = first_address(server_recipient)
             return matching_recipients([address] if address else [], self._names, known)
         if self._envelope is None:
             return guessed_recipients(fields, self._names, known)
         return envelope_recipients(fields, self._envelope, self._skip, self._names, known)
 
     async def _look_up(self, host: bytes, known: dict[bytes, bool]) -> None:
-        ask = self._is_server
-        if ask is None:
-            raise AssertionError("nothing is to be looked up")
-        known[host] = await Call(lambda: ask(host))
+        is_server = self._is_server
+        if is_server is None:
+            raise AssertionError("no look-up is expected")
+        known[host] = await Call(lambda: is_server(host))

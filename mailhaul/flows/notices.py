@@ -1,4 +1,4 @@
-"""Mail of our own about an account: it goes where the account's mail goes."""
+"""Notices that mailhaul sends about an account, to the sink of the account's mail."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ async def send_notice(
     packer_for: Callable[[Sink], Packer],
     notice: Callable[[Packer], Parcel | None],
 ) -> str:
-    """Hand a notice to a sink of its own; return why that was not possible, or ""."""
+    """Send a notice through a new sink; return "", or why it cannot be sent."""
     sink = make_sink()
     try:
-        letter = notice(packer_for(sink))
-        if letter is None:
-            return "there is nobody to tell"
-        outcome = await post(sink, letter)
+        parcel = notice(packer_for(sink))
+        if parcel is None:
+            return "no address to send it to"
+        outcome = await post(sink, parcel)
         await sink.close()
     except (PollFailed, ProtocolError, RuntimeFault) as error:
         return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""How a message fared, and how a poll ended, in fetchmail's exit codes."""
+"""The outcome of a delivery, and of a poll as one of fetchmail's exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """How a poll ended; the numbers are fetchmail's."""
+    """How a poll ended. The numbers are those of fetchmail(1), section EXIT CODES."""
 
     SUCCESS = 0
     NOMAIL = 1
@@ -44,16 +44,16 @@ class PollFailed(Exception):
 
 
 class SinkUnavailable(PollFailed):
-    """No sink of this account can be reached; what was not accepted stays where it is."""
+    """No sink of this account can be reached. Messages not yet accepted stay on the server."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(ExitCode.SMTP, sentence)
 
 
 class CutOff(Exception):
-    """The source failed on the way.
+    """The connection to the source failed during a transfer.
 
-    ``message`` is the one that was arriving, or that was asked for next, if any.
+    ``message`` is the message that was arriving or was requested next, if any.
     """
 
     def __init__(self, message: Listed | None, cause: Exception) -> None:
@@ -64,8 +64,7 @@ class CutOff(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """How many messages were read and how many of them a sink accepted; and those that could not
-    be read."""
+    """Counts the messages that were read, accepted by a sink, and unreadable."""
 
     read: int = 0
     accepted: int = 0
@@ -73,20 +72,20 @@ class Tally:
 
 
 class Verdict(Enum):
-    """What a sink said of one message."""
+    """A sink's decision about one message."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    """For good; asking again will not help."""
+    """Refused permanently; another try would not help."""
     POSTPONED = "postponed"
-    """Not now, or the answer is not known; ask again at the next poll."""
+    """Refused temporarily, or the decision is unknown; the next poll tries again."""
 
 
 class Refusal(Record):
-    """A reply that is no acceptance; ``recipient`` is None where it is about everybody.
+    """A negative SMTP reply. ``recipient`` is None if it applies to all recipients.
 
-    ``reply`` is the whole of it on one line, its code included; ``status`` is its enhanced
-    status code (RFC 3463), b"" without one.
+    ``reply`` is the whole reply on one line, including its code. ``status`` is its enhanced
+    status code (RFC 3463), b"" if there is none.
     """
 
     code: int
@@ -98,8 +97,8 @@ class Refusal(Record):
 class Outcome(Record):
     """A sink's verdict on one message, with its reason and one verdict for each recipient.
 
-    ``refusals`` are a listener's own words, where the sink is one. A ``warning`` is for the user,
-    whatever the verdict.
+    ``refusals`` are the replies of an SMTP or LMTP listener. ``warning`` is a text for the user
+    that does not depend on the verdict.
     """
 
     verdict: Verdict
@@ -110,24 +109,24 @@ class Outcome(Record):
 
     @property
     def accepted(self) -> bool:
-        """Whether the message may leave the server."""
+        """Whether the message may be deleted from the server."""
         return self.verdict is Verdict.ACCEPTED
 
     @property
     def served(self) -> bool:
-        """Whether anybody got it."""
+        """Whether at least one recipient has received the message."""
         return self.accepted or any(v is Verdict.ACCEPTED for _, v in self.recipients)
 
 
 class Failures(Record):
-    """How often a message was refused for good, and for how many seconds by now."""
+    """How often a message was refused permanently, and the seconds since the first refusal."""
 
     tries: int
     seconds: int
 
 
 def code_of(error: Exception) -> ExitCode:
-    """Return the exit code that stands for this fault of a connection."""
+    """Return the exit code for an exception that ended a poll."""
     match error:
         case PollFailed():
             return error.code

@@ -1,11 +1,10 @@
-"""How long a peer may take for one reply, however many bytes it trickles meanwhile.
+"""How long a peer may take for one reply, even if it sends a few bytes from time to time.
 
-``timeout`` ends a silence, and a byte a minute is no silence. So a channel keeps an account of
-time as well: the seconds for which we listened while one and the same reply was owed. Octets
-that move, in either direction, pay for seconds; a reply that is complete clears the account. A
-body of any size thus passes on the slowest of lines that deserve the name, and everything else
-ends: the peer that drips, the one that keeps us company with ``* OK still here`` or with lines
-that continue for ever.
+``timeout`` limits the time without any data; a peer that sends one byte a minute never reaches it.
+So a channel also counts the seconds spent waiting for the same reply. Octets transferred in either
+direction reduce the count, and a complete reply resets it. A body of any size can therefore be
+transferred over a very slow line. A peer that sends single bytes, ``* OK still here`` responses or
+endless lines is stopped.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from typing import Protocol
 
 from .requests import TimedOut
 
-TIMEOUTS = 3
-"""How many times the timeout one reply may take. Dovecot talks while it searches: not once."""
-SLOWEST = 128
-"""Octets that pay for a second: an eighth of what a telephone line carries."""
+MAX_TIMEOUTS = 3
+"""How many timeouts one reply may take. One is too few: Dovecot sends text during a search."""
+MIN_OCTETS_PER_SECOND = 128
+"""Octets that offset one second of waiting: about an eighth of a modem line's speed."""
 IDLE_STATES = frozenset({"idling", "idling-selected"})
-"""States in which a server owes nothing: what it says is news, and no reply (RFC 2177)."""
+"""States in which no reply is expected, only unsolicited responses (RFC 2177)."""
 
 
 class TooSlow(TimedOut):
@@ -33,11 +32,11 @@ class TooSlow(TimedOut):
 
 
 class Dialogue(Protocol):
-    """What a client machine tells of its dialogue."""
+    """The part of a client machine that Pace needs."""
 
     @property
     def state(self) -> str:
-        """Where it stands."""
+        """The current state."""
         ...
 
     @property
@@ -47,38 +46,41 @@ class Dialogue(Protocol):
 
 
 class Pace:
-    """The account of one channel. The runtime books what it sees: ``moved`` and ``waited``."""
+    """The waiting time of one channel. The runtime reports to it with ``moved`` and ``waited``.
+
+    ``timeout`` is the channel's timeout in seconds.
+    """
 
     def __init__(self, machine: Dialogue, timeout: float) -> None:
         self._machine = machine
-        self._most = timeout * TIMEOUTS
-        self._owed: object = None
+        self._max_seconds = timeout * MAX_TIMEOUTS
+        self._expected: object = None
         self._spent = 0.0
 
     def check(self) -> None:
-        """Before we listen: raise TooSlow if what is owed has taken too long."""
-        owed = self._now_owed()
-        if owed is not self._owed:
-            self._owed = owed
+        """Raise TooSlow if the expected reply has taken too long. Call it before each wait."""
+        expected = self._expected_now()
+        if expected is not self._expected:
+            self._expected = expected
             self._spent = 0.0
-        if self._spent > self._most:
+        if self._spent > self._max_seconds:
             raise TooSlow(self._spent, self)
 
     def waited(self, seconds: float) -> None:
-        """Charge time for which we listened, if anything was owed."""
-        if self._owed is not None:
+        """Add time spent waiting, if a reply was expected."""
+        if self._expected is not None:
             self._spent += seconds
 
     def moved(self, octets: int) -> None:
-        """Credit what came or went."""
-        self._spent = max(0.0, self._spent - octets / SLOWEST)
+        """Subtract time for octets received or sent."""
+        self._spent = max(0.0, self._spent - octets / MIN_OCTETS_PER_SECOND)
 
-    def _now_owed(self) -> object:
+    def _expected_now(self) -> object:
         state = self._machine.state
         if state in IDLE_STATES:
             return None
         outstanding = self._machine.outstanding
         if outstanding:
             return outstanding[0]
-        # The one thing that is owed without being asked for.
+        # The greeting is the only reply without a command.
         return "greeting" if state == "greeting" else None

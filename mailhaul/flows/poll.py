@@ -1,8 +1,8 @@
 """One poll of one account, from connect to log-out.
 
-What goes wrong belongs to a message, a mailbox or the whole poll, and is caught there: a
-message that cannot be read or delivered stays on the server and those behind it go on; a
-server that hangs up inside a message is visited again, for the others.
+An error concerns a message, a mailbox or the whole poll, and is handled at that level: a message
+that cannot be read or delivered stays on the server, and the next ones are processed; if the
+connection breaks during a message, the poll connects again for the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .account import Account
 from .channel import describe
 from .ledger import Ledger, Lock, Unlocked
 from .outcome import CutOff, ExitCode, PollFailed, code_of
-from .report import Report, Said
+from .report import Remark, Report
 from .requests import Call, Now, RuntimeFault, Sleep
 from .sink import Sink, post
 from .source import Source
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from .reminders import Reminders
 
 RECONNECTS = 3
-"""How often a poll comes back after the server hung up inside a message."""
-LOOK_AGAIN = 1.0
-"""Seconds after which a poll looks whether another one of this process is done with a mailbox."""
-LOCK_SECONDS = 600.0
-"""For how long it does so."""
+"""How often a poll connects again after the connection broke during a message."""
+LOCK_RETRY_SECONDS = 1.0
+"""Seconds between tries to lock a mailbox that another poll of this process has locked."""
+MAX_LOCK_SECONDS = 600.0
+"""Seconds after which a poll stops trying to lock a mailbox."""
 
 
 class Poll:
-    """One poll of one account. ``run`` is its story.
+    """One poll of one account. Call ``run`` once.
 
-    ``sink`` makes the sink, which is called for the first message only: a poll that finds
-    nothing loads and opens nothing to put it in. ``sink_name`` is how the ledger knows it. Once
-    ``stopping`` says so, no further message is asked for. With ``reminders`` the user is told by
-    mail of what is too large. ``lock`` makes the lock of a mailbox: it is held from the listing
-    until all is settled, so that no two polls have a mailbox at the same time.
+    ``sink`` makes the sink. It is called at the first message, so a poll without new mail neither
+    imports nor opens a sink. ``sink_name`` identifies the sink in the ledger. Once ``stopping``
+    returns true, no further message is requested. With ``reminders`` the user gets a notice about
+    oversized messages. ``lock`` makes the lock of a mailbox. It is held from the listing until all
+    messages are settled, so that two polls never use a mailbox at the same time.
     """
 
     def __init__(
@@ -75,18 +75,18 @@ class Poll:
         self._open_visit: Visit | None = None
 
     async def run(self) -> ExitCode:
-        """Poll the account and return how it went. Raises PollFailed."""
+        """Poll the account and return the exit code. Raises PollFailed."""
         try:
             return await self._run()
         finally:
-            # However this ends: a cancelled poll must not keep others out.
+            # A cancelled poll must release its lock as well.
             self._release_lock()
 
     async def _run(self) -> ExitCode:
-        patience = RECONNECTS
+        reconnects_left = RECONNECTS
         again, failure = await self._visit()
-        while again and patience and not self._stopping():
-            patience -= failure is not None
+        while again and reconnects_left and not self._stopping():
+            reconnects_left -= failure is not None
             again, failure = await self._visit()
         if self._reminders and self._progress.oversized:
             await self._remind(self._reminders)
@@ -104,12 +104,12 @@ class Poll:
         return self._exit_code()
 
     def _sink(self) -> Sink:
-        """Return the sink; the first message makes it."""
+        """Return the sink; make it at the first call."""
         self._open_sink = self._open_sink or self._make_sink()
         return self._open_sink
 
     async def _visit(self) -> tuple[bool, PollFailed | None]:
-        """Make one connection; return whether to come back, and what went wrong."""
+        """Use one connection; return whether another one is needed, and the error if any."""
         again = False
         failure: PollFailed | None = None
         try:
@@ -118,23 +118,23 @@ class Poll:
             failure = error
         except CutOff as error:
             source = self._source
-            # Without lasting names, what was delivered would come again with the rest.
-            nameless = source.reuses_uids and not source.in_sessions
-            again = error.message is not None and not nameless
-            failure = await self._explain(error.cause)
+            # Without lasting UIDs the next session would fetch delivered messages again.
+            has_no_uids = source.reuses_uids and not source.in_sessions
+            again = error.message is not None and not has_no_uids
+            failure = await self._close_and_describe(error.cause)
             await self._note_cut_off(error, failure)
         except (ProtocolError, RuntimeFault) as error:
-            failure = await self._explain(error)
+            failure = await self._close_and_describe(error)
         await self._leave()
         if failure and again:
-            self._report(Said(str(failure), error=True))
+            self._report(Remark(str(failure), error=True))
         return again, failure
 
     async def _visit_mailboxes(self) -> bool:
-        """Visit each mailbox in one session; return whether another one is to go on."""
+        """Visit each mailbox in one session; return whether another session is needed."""
         account, source = self._account, self._source
         if len(account.mailboxes) == 1:
-            # Whoever else has it is not disturbed by a connection.
+            # While another poll holds the mailbox, no connection is needed.
             await self._take_lock(account.mailboxes[0])
         await source.open()
         mailboxes = await source.mailboxes(account.mailboxes, account.elsewhere)
@@ -165,21 +165,21 @@ class Poll:
         )
 
     async def _take_lock(self, mailbox: str) -> None:
-        """Wait until no other poll of this process has the mailbox. Raises PollFailed (EXCLUDE)."""
+        """Wait for the lock of the mailbox and take it. Raises PollFailed (EXCLUDE, IOERR)."""
         if self._lock and self._locked == mailbox:
             return
         self._release_lock()
         lock = self._make_lock(mailbox)
         waited = 0.0
         while not await Call(lock.acquire):
-            if waited >= LOCK_SECONDS or self._stopping():
+            if waited >= MAX_LOCK_SECONDS or self._stopping():
                 peer, name = self._source.channel.peer, self._account.name
                 raise PollFailed(
                     ExitCode.EXCLUDE,
                     f"{peer}: another poll of {name!r} has had mailbox {mailbox!r} for too long",
                 )
-            await Sleep(LOOK_AGAIN)
-            waited += LOOK_AGAIN
+            await Sleep(LOCK_RETRY_SECONDS)
+            waited += LOCK_RETRY_SECONDS
         self._lock, self._locked = lock, mailbox
 
     def _release_lock(self) -> None:
@@ -188,7 +188,7 @@ class Poll:
         self._lock = None
 
     async def _note_cut_off(self, error: CutOff, failure: PollFailed) -> None:
-        """The session died at a message: it comes last from now on, if it dies there again."""
+        """Record a message at which the session broke. After a second failure it comes last."""
         message, visit = error.message, self._open_visit
         if message is None or visit is None:
             return
@@ -197,13 +197,13 @@ class Poll:
         self._progress.cut_off_code = failure.code
         await visit.count_failure(message, str(failure))
 
-    async def _explain(self, error: Exception) -> PollFailed:
-        """Close the connection and say what happened, with what a plugin said last."""
+    async def _close_and_describe(self, error: Exception) -> PollFailed:
+        """Close the connection and return the error, with the last error output of a plugin."""
         await self._leave()
         return PollFailed(code_of(error), describe(self._source.channel, error))
 
     async def _leave(self) -> None:
-        """Close the connection; some servers do only then what they were asked."""
+        """Close the connection; some servers confirm their actions only then."""
         await self._source.close()
         visit = self._open_visit
         if visit:
@@ -211,7 +211,7 @@ class Poll:
         self._release_lock()
 
     async def _remind(self, reminders: Reminders) -> None:
-        """Tell the user by mail what is too large. Nothing else depends on that."""
+        """Send the user a notice about oversized messages. A failure does not end the poll."""
         account, now = self._account, await Now()
         oversized = self._progress.oversized.items()
         uids = {name: {one.uid for one in found} for name, found in oversized}
@@ -219,26 +219,27 @@ class Poll:
         if not any(reminders.due(account.name, name, uids[name], now, every) for name in uids):
             return
         try:
-            why = await self._post_notice()
+            why = await self._send_notice()
         except (PollFailed, ProtocolError, RuntimeFault) as error:
             why = str(error) or type(error).__name__
         if why:
-            self._report(Said(f"the warning of oversized mail cannot be sent: {why}", error=True))
+            text = f"the notice about oversized mail cannot be sent: {why}"
+            self._report(Remark(text, error=True))
             return
         for name, each in uids.items():
-            reminders.told(account.name, name, each, now)
+            reminders.mark_sent(account.name, name, each, now)
 
-    async def _post_notice(self) -> str:
-        """Hand the warning of oversized mail to the sink; return why not, or ""."""
+    async def _send_notice(self) -> str:
+        """Send the notice about oversized messages; return "", or why it cannot be sent."""
         account = self._account
         sink = self._sink()
         oversized = self._progress.oversized.items()
         sizes = {name: Counter(m.size for m in found) for name, found in oversized}
         whose = f"{account.user}@{account.pollname}"
-        letter = self._packer(sink).notice(whose, account.limit, sizes, deleted=account.limitflush)
-        if letter is None:
-            return "there is nobody to tell"
-        outcome = await post(sink, letter)
+        parcel = self._packer(sink).notice(whose, account.limit, sizes, deleted=account.limitflush)
+        if parcel is None:
+            return "no address to send it to"
+        outcome = await post(sink, parcel)
         return "" if outcome.accepted else outcome.reason
 
     def _exit_code(self) -> ExitCode:
@@ -250,7 +251,7 @@ class Poll:
         tally = progress.tally
         if tally.accepted:
             return ExitCode.SUCCESS
-        # Nobody would notice with fetchmail's 0, or with 1, that no mail gets through.
-        if tally.unreadable:
+        # fetchmail returns 0 or 1 here, which would hide that no mail is delivered.
+        if tally.unreadable or progress.put_off:
             return ExitCode.ERROR
         return ExitCode.SMTP if tally.read else ExitCode.NOMAIL

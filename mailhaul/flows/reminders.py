@@ -1,4 +1,4 @@
-"""Who was told when that mail is too large to be fetched (``warnings``)."""
+"""When the user was last notified about oversized messages (option ``warnings``)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from .source import Uid
 
 
 class Reminders:
-    """Remembers it for as long as a daemon runs."""
+    """The notices sent since the program started, by account and mailbox."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], tuple[frozenset[Uid], float]] = {}
+        self._sent: dict[tuple[str, str], tuple[frozenset[Uid], float]] = {}
 
     def due(
         self, account: str, mailbox: str, uids: Collection[Uid], now: float, every: float
     ) -> bool:
-        """Whether the user is to be told: of what is new, and of the rest so many seconds later."""
-        known, before = self._told.get((account, mailbox), (frozenset[Uid](), float("-inf")))
+        """Whether a notice is due: at once for new UIDs, after ``every`` seconds for known ones."""
+        known, before = self._sent.get((account, mailbox), (frozenset[Uid](), float("-inf")))
         return bool(uids) and (not known.issuperset(uids) or now - before >= every)
 
-    def told(self, account: str, mailbox: str, uids: Collection[Uid], now: float) -> None:
-        """The user was told."""
-        self._told[account, mailbox] = (frozenset(uids), now)
+    def mark_sent(self, account: str, mailbox: str, uids: Collection[Uid], now: float) -> None:
+        """Record that a notice about these messages was sent at ``now``."""
+        self._sent[account, mailbox] = (frozenset(uids), now)

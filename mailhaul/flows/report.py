@@ -1,4 +1,4 @@
-"""What a flow tells the program about its progress; the program finds the words."""
+"""The progress events that a flow reports to the program; the program formats them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .source import Uid
 
 
 class Counted(Record):
-    """A mailbox was opened: ``total`` messages, ``seen`` of them read before.
+    """A mailbox was opened. It has ``total`` messages; ``seen`` of them were read before.
 
-    ``octets`` are those of all messages, where the server says so.
+    ``octets`` is the size of all messages, or None if the server does not report it.
     """
 
     mailbox: str
@@ -23,7 +23,7 @@ class Counted(Record):
 
 
 class Reading(Record):
-    """The header of message ``number`` of ``total`` is in hand. Sizes are octets."""
+    """The header of message ``number`` of ``total`` has been read. Sizes are in octets."""
 
     number: int
     total: int
@@ -32,11 +32,10 @@ class Reading(Record):
 
 
 class Handled(Record):
-    """The fate of a message that was read: what the sink said, and whether it is deleted.
+    """The outcome of a message that was read, and whether it is deleted (``flushed``).
 
-    Of one that was not accepted ``fate`` says why it may be deleted all the same: at once, or once
-    it has been ``Returned``. ``size`` is the
-    server's word for its octets.
+    For a message that was not accepted, ``fate`` says whether it may be deleted: not at all, at
+    once, or after it has been ``Returned``. ``size`` is the size reported by the server, in octets.
     """
 
     number: int
@@ -48,17 +47,20 @@ class Handled(Record):
 
 
 class Returned(Record):
-    """Somebody was told that a message was refused: its sender, or the postmaster ``in_place``."""
+    """A bounce was sent for a refused message.
+
+    It went to the sender, or with ``in_place`` to the postmaster instead.
+    """
 
     number: int
-    told: tuple[bytes, ...]
+    recipients: tuple[bytes, ...]
     in_place: bool
     flushed: bool
     uid: Uid = 0
 
 
 class Skipped(Record):
-    """A message was not read: ``reason`` is "oversized" or "", ``size`` 0 when not known."""
+    """A message was not read. ``reason`` is "oversized" or ""; ``size`` is 0 if unknown."""
 
     number: int
     size: int
@@ -67,18 +69,18 @@ class Skipped(Record):
 
 
 class LimitReached(Record):
-    """The fetch limit ended the poll; ``left`` messages, old ones too, were not fetched."""
+    """The fetch limit ended the poll. ``left`` messages remain, including old ones."""
 
     limit: int
     left: int
 
 
-class Said(Record):
-    """A remark: an ``error`` that the user must see, or a note for verbose runs."""
+class Remark(Record):
+    """A message for the user: an ``error``, or information for verbose runs."""
 
     text: str
     error: bool
 
 
-Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Said
+Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Remark
 Report = Callable[[Event], None]

@@ -1,8 +1,13 @@
-"""All that a flow may await: the questions that a runtime answers.
+"""The requests that a flow may await, and what every runtime promises for each of them.
 
-A flow is an ordinary coroutine. Awaiting a request hands it to the driver that runs the
+A flow is an ordinary coroutine. Awaiting a request passes it to the driver that runs the
 flow (``mailhaul.runtimes``), which does the waiting and sends the answer back in. So the
-same flow runs on blocking sockets, under trio, and in the simulated runtime.
+same flow runs on blocking sockets, under trio or asyncio, and in the simulated runtime.
+
+On every runtime: timeouts are in seconds, and TimedOut names the one that was given. When a flow
+ends or is cancelled its streams are closed at once, with what has not been written, and its
+programs are ended; so a flow that wants its output to arrive closes its channels itself. The tests
+of this contract are in ``tests/runtimes/test_contract.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ T = TypeVar("T")
 
 
 class Request(Record, Generic[T]):
-    """A question to the runtime whose answer is a T."""
+    """A request to the runtime whose answer is a T."""
 
     def __await__(self) -> Generator[Request[Any], Any, T]:
         return cast(T, (yield self))
@@ -39,7 +44,7 @@ class UnixSocket(Record):
 
 
 class Pipe(Record):
-    """A child process that speaks on its standard input and output, run without a shell."""
+    """A child process used as a stream by its standard input and output; run without a shell."""
 
     argv: tuple[str, ...]
 
@@ -48,10 +53,10 @@ Address = Tcp | UnixSocket | Pipe
 
 
 class Trust(Record):
-    """Whom to believe over TLS (the user's sslcertck, sslcertfile, sslproto, ...).
+    """Which peers to accept over TLS (the user's sslcertck, sslcertfile, sslproto, ...).
 
-    ``hostname`` is the name to ask for and to verify, ``fingerprint`` upper-case hex with
-    colons (MD5, as fetchmail has it, or SHA-256 by its length).
+    ``hostname`` is the name to request (SNI) and to verify. ``fingerprint`` is upper-case hex with
+    colons; its length selects MD5, as in fetchmail, or SHA-256.
     """
 
     hostname: str
@@ -66,7 +71,11 @@ class Trust(Record):
 
 
 class Open(Request[None]):
-    """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut."""
+    """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut.
+
+    The channel is open only after that. Starting a child process takes no time, so ``timeout``
+    concerns only Tcp and UnixSocket.
+    """
 
     channel: Channel[Any]
     address: Address
@@ -74,7 +83,11 @@ class Open(Request[None]):
 
 
 class UpgradeToTls(Request[None]):
-    """Shake hands over the channel's stream. Raises TlsFailed or TimedOut."""
+    """Perform the TLS handshake on the channel's stream. Raises TlsFailed or TimedOut.
+
+    Raises OpenFailed if the channel is not open or its stream breaks. After any of these the
+    channel can only be closed.
+    """
 
     channel: Channel[Any]
     trust: Trust
@@ -82,13 +95,19 @@ class UpgradeToTls(Request[None]):
 
 
 class Wait(Request[None]):
-    """Wait until one of these has news: input, end of input, room to write, or an exit.
+    """Wait until one of these has input, end of input, room to write, or has exited.
 
-    What is due to be written is written meanwhile, on every channel. Input of a channel
-    that is not named stays where it is: that is backpressure. There is room to write on a channel
-    that was full once no more than RELIEVED bytes of it are left. Raises TimedOut after
-    ``timeout`` seconds without news, also where nothing is named; and OpenFailed at once for a
-    channel that is not open, since nothing will come of it.
+    * Output is written on every open channel, named or not. Input is read only from the channels
+      that are named; the rest stays where it is, which is backpressure.
+    * A channel has room to write if it was congested before the Wait, and now the runtime holds no
+      more than RELIEVED bytes of its output.
+    * The end of input is news once. After that only room to write is.
+    * A program that has ended is news at once, and at every Wait that names it. Input and output
+      are served all the same.
+    * Raises TimedOut after ``timeout`` seconds without news, also where nothing is named. News that
+      are there already come before a timeout of 0.
+    * Raises OpenFailed at once for a channel that is not open, or a program that this flow did not
+      start: there can never be any news.
     """
 
     waitables: Sequence[Channel[Any] | Program]
@@ -99,7 +118,7 @@ class Start(Request["Program"]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
     ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
-    ``captured`` what it prints is kept for its ``output``, else it goes where ours goes.
+    ``captured`` the end of what it prints is kept for its ``output``, else it goes where ours goes.
     """
 
     argv: tuple[str, ...]
@@ -109,40 +128,47 @@ class Start(Request["Program"]):
 
 
 class Close(Request[None]):
-    """Close the channel's stream, or end the program, whatever state it is in.
+    """Close the channel's stream, or end the program. Nothing happens if that was done before.
 
-    What is due to be written still is, if the peer takes it within a short time.
+    Pending output is written first, for a short time (2 seconds); if the peer does not accept it
+    by then, the rest is dropped. A program is terminated at once, and the child process of a
+    channel if it has not ended by itself after 2 seconds; what is left 2 seconds later is killed.
     """
 
     target: Channel[Any] | Program
 
 
 class Call(Request[T]):
-    """Do blocking work (disk, name service) where it delays nobody else; return its result."""
+    """Do blocking work (disk, name service) where it delays no other flow; return its result.
+
+    Output that is pending is sent first, as far as the peer accepts it at once, and no more until
+    the work is done. What the work raises is raised in the flow. A cancellation waits for the end
+    of the work, but only for a short time (2 seconds).
+    """
 
     work: Callable[[], T]
 
 
 class LedgerCall(Call[T]):
-    """Do a short piece of such work on something that many flows share (the ledger).
+    """Do a short piece of blocking work on something that many flows share (the ledger).
 
-    A runtime may do what several of them ask in one go, in the order in which they asked. What they
-    ask in the same words, it may do once for all of them, where the last one asked.
+    A runtime may run what several flows have requested in one batch, in the order of the requests.
+    It may run equal work once for all of them, at the place of the last one.
     """
 
 
 class Sleep(Request[None]):
-    """Let this many seconds pass."""
+    """Let this many seconds pass. Output is written meanwhile on every channel, as in a Wait."""
 
     seconds: float
 
 
 class Now(Request[float]):
-    """Ask for the seconds of a clock that never jumps."""
+    """Return the seconds of a clock that never jumps. The simulated clock runs only in waits."""
 
 
 class RuntimeFault(Exception):
-    """The runtime could not do what was asked; ``str()`` says why, in plain words."""
+    """The runtime could not do what was requested. ``str()`` is the reason, for the user."""
 
 
 class OpenFailed(RuntimeFault):
@@ -150,7 +176,7 @@ class OpenFailed(RuntimeFault):
 
 
 class ArgumentsTooLong(OpenFailed):
-    """The system does not take so many octets of arguments: others may fit."""
+    """The system does not accept so many octets of arguments; shorter ones may work."""
 
 
 class NameNotFound(OpenFailed):
@@ -158,11 +184,11 @@ class NameNotFound(OpenFailed):
 
 
 class TlsFailed(RuntimeFault):
-    """The handshake failed or the peer is not who it should be."""
+    """The TLS handshake failed, or the peer's certificate is not accepted."""
 
 
 class TimedOut(RuntimeFault):
-    """Nothing happened for too long. ``seconds`` says how long."""
+    """Nothing happened for ``seconds`` seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"timeout after {seconds:g} seconds")

@@ -1,169 +1,157 @@
-"""The life of a message in the ledger: which state a row may go to, and upon what.
+"""The states of a message in the ledger, and the inputs that change them.
 
-Inputs are what is noted of a message. A row that is *new* or *gone* is not in the ledger. The
-store reads this table: it changes a row only from a state in which the table has the input.
+An input is an event that the ledger records about a message. A row that is *new* or *gone* is not
+in the ledger. The store uses this table: it changes a row only if the table allows the input in
+the row's state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..protocols.dialogue import assemble, move
+from ..protocols.transitions import Table
 
 
 class Life(Protocol):
     """What can happen to a message."""
 
     def offer(self) -> None:
-        """It is about to be handed to the sink."""
+        """It is about to be sent to the sink."""
 
     def accept(self) -> None:
-        """The sink took it, or everybody who is to know was told that nobody gets it."""
+        """The sink accepted it, or its bounce has been sent."""
 
     def refuse(self) -> None:
-        """The sink refused it for good."""
+        """The sink refused it permanently."""
 
     def postpone(self) -> None:
-        """The sink put it off, or its answer is not known."""
+        """The sink postponed it, or its verdict is not known."""
 
     def unreadable(self) -> None:
-        """The server did not give its text."""
+        """The server did not send its text."""
 
     def set_aside(self) -> None:
-        """It failed so often that it is not offered any more."""
+        """It failed so often that it is no longer offered."""
 
     def retry(self) -> None:
-        """The user wants it offered again."""
+        """The user wants it to be offered again."""
 
     def drop(self) -> None:
-        """The user wants it deleted at the server."""
+        """The user wants it to be deleted from the server."""
 
     def delete_unread(self) -> None:
-        """The user's options say that it is to be deleted, though nobody gets it."""
+        """The user's options require that it is deleted without delivery."""
 
     def mark_seen(self) -> None:
-        """It was accepted and is kept, or is not to be read for another reason."""
+        """It was accepted and is kept, or is not read for another reason."""
 
     def forget(self) -> None:
-        """The server has done what it owed, or has the message no more."""
+        """The server has done the pending action, or no longer has the message."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """Where a row stands."""
+table = Table(Life)
 
-    state: str = "new"
+new = table.state("new")
+offered = table.state("offered")
+accepted = table.state("accepted")
+refused = table.state("refused")
+postponed = table.state("postponed")
+quarantined = table.state("quarantined")
+seen = table.state("seen")
+gone = table.state("gone")
 
+table.move(new, Life.offer, offered)
+# The offer was lost when the process was killed, or the message was never in the ledger.
+table.move(new, Life.accept, accepted)
+table.move(new, Life.refuse, refused)
+table.move(new, Life.postpone, postponed)
+table.move(new, Life.unreadable, refused)
+table.move(new, Life.delete_unread, accepted)
+table.move(new, Life.mark_seen, seen)
 
-builder = TypeMachineBuilder(Life, Facts)
+table.move(offered, Life.offer, offered)
+table.move(offered, Life.accept, accepted)
+table.move(offered, Life.refuse, refused)
+table.move(offered, Life.postpone, postponed)
+# A sink may have accepted it in a run that received no verdict: its name is still needed.
+table.move(offered, Life.unreadable, offered)
+table.move(offered, Life.set_aside, quarantined)
+table.move(offered, Life.delete_unread, accepted)
+table.move(offered, Life.mark_seen, seen)
+table.move(offered, Life.forget, gone)
 
-new = builder.state("new")
-offered = builder.state("offered")
-accepted = builder.state("accepted")
-refused = builder.state("refused")
-postponed = builder.state("postponed")
-quarantined = builder.state("quarantined")
-seen = builder.state("seen")
-gone = builder.state("gone")
+table.move(refused, Life.offer, offered)
+# Its bounce was sent after the refusal.
+table.move(refused, Life.accept, accepted)
+table.move(refused, Life.refuse, refused)
+table.move(refused, Life.postpone, postponed)
+table.move(refused, Life.unreadable, refused)
+table.move(refused, Life.set_aside, quarantined)
+table.move(refused, Life.delete_unread, accepted)
+table.move(refused, Life.mark_seen, seen)
+table.move(refused, Life.forget, gone)
 
-move(new, Life.offer, offered)
-# An offer that a kill has interrupted, or a message that the ledger has never heard of.
-move(new, Life.accept, accepted)
-move(new, Life.refuse, refused)
-move(new, Life.postpone, postponed)
-move(new, Life.unreadable, refused)
-move(new, Life.delete_unread, accepted)
-move(new, Life.mark_seen, seen)
+table.move(postponed, Life.offer, offered)
+table.move(postponed, Life.accept, accepted)
+table.move(postponed, Life.refuse, refused)
+table.move(postponed, Life.postpone, postponed)
+table.move(postponed, Life.unreadable, postponed)
+table.move(postponed, Life.set_aside, quarantined)
+table.move(postponed, Life.delete_unread, accepted)
+table.move(postponed, Life.mark_seen, seen)
+table.move(postponed, Life.forget, gone)
 
-move(offered, Life.offer, offered)
-move(offered, Life.accept, accepted)
-move(offered, Life.refuse, refused)
-move(offered, Life.postpone, postponed)
-# A sink may have taken it in a run that heard no verdict: its name is still needed.
-move(offered, Life.unreadable, offered)
-move(offered, Life.set_aside, quarantined)
-move(offered, Life.delete_unread, accepted)
-move(offered, Life.mark_seen, seen)
-move(offered, Life.forget, gone)
+table.move(quarantined, Life.retry, refused)
+table.move(quarantined, Life.drop, accepted)
+table.move(quarantined, Life.unreadable, quarantined)
+table.move(quarantined, Life.delete_unread, accepted)
+table.move(quarantined, Life.mark_seen, seen)
+table.move(quarantined, Life.forget, gone)
 
-move(refused, Life.offer, offered)
-# Its sender was told after the refusal.
-move(refused, Life.accept, accepted)
-move(refused, Life.refuse, refused)
-move(refused, Life.postpone, postponed)
-move(refused, Life.unreadable, refused)
-move(refused, Life.set_aside, quarantined)
-move(refused, Life.delete_unread, accepted)
-move(refused, Life.mark_seen, seen)
-move(refused, Life.forget, gone)
+# With fetchall and keep an accepted message is offered again.
+table.move(accepted, Life.offer, offered)
+table.move(accepted, Life.accept, accepted)
+# It was requested before it was accepted.
+table.move(accepted, Life.unreadable, accepted)
+table.move(accepted, Life.delete_unread, accepted)
+table.move(accepted, Life.mark_seen, seen)
+table.move(accepted, Life.forget, gone)
 
-move(postponed, Life.offer, offered)
-move(postponed, Life.accept, accepted)
-move(postponed, Life.refuse, refused)
-move(postponed, Life.postpone, postponed)
-move(postponed, Life.unreadable, postponed)
-move(postponed, Life.set_aside, quarantined)
-move(postponed, Life.delete_unread, accepted)
-move(postponed, Life.mark_seen, seen)
-move(postponed, Life.forget, gone)
-
-move(quarantined, Life.retry, refused)
-move(quarantined, Life.drop, accepted)
-move(quarantined, Life.unreadable, quarantined)
-move(quarantined, Life.delete_unread, accepted)
-move(quarantined, Life.mark_seen, seen)
-move(quarantined, Life.forget, gone)
-
-# Whoever accepted it before: under fetchall and keep it is offered again.
-move(accepted, Life.offer, offered)
-move(accepted, Life.accept, accepted)
-# It was asked for before it was accepted.
-move(accepted, Life.unreadable, accepted)
-move(accepted, Life.delete_unread, accepted)
-move(accepted, Life.mark_seen, seen)
-move(accepted, Life.forget, gone)
-
-move(seen, Life.offer, offered)
-move(seen, Life.unreadable, refused)
-move(seen, Life.delete_unread, accepted)
-move(seen, Life.mark_seen, seen)
-move(seen, Life.forget, gone)
-
-new_life = assemble(builder)
+table.move(seen, Life.offer, offered)
+table.move(seen, Life.unreadable, refused)
+table.move(seen, Life.delete_unread, accepted)
+table.move(seen, Life.mark_seen, seen)
+table.move(seen, Life.forget, gone)
 
 
-def table() -> Mapping[str, Mapping[str, str]]:
-    """Return for each input the state that a row is in after it, by the state before."""
-    automaton: Any = builder._automaton  # pyright: ignore[reportPrivateUsage]
+def following() -> Mapping[str, Mapping[str, str]]:
+    """Return, for each input, a mapping from the state before to the state after it."""
     rows: dict[str, dict[str, str]] = {}
-    for before, name, after, _ in automaton.allTransitions():
+    for before, name, after in table.rows:
         rows.setdefault(name, {})[before.name] = after.name
     return rows
 
 
-TABLE = table()
+TABLE = following()
 
 
 class WrongRow(Exception):
-    """Something was noted of a message that cannot happen in the state in which its row is."""
+    """An input is not allowed in the state of the row."""
 
-    def __init__(self, state: str, upon: str) -> None:
-        super().__init__(f"a row that is {state!r} cannot take {upon!r}")
+    def __init__(self, state: str, name: str) -> None:
+        super().__init__(f"input {name!r} is not allowed in state {state!r}")
 
 
-def after(state: str | None, upon: Callable[..., None]) -> str:
+def after(state: str | None, event: Callable[..., None]) -> str:
     """Return the state of a row after an input; None stands for no row. Raises WrongRow."""
     before = state or new.name
     try:
-        return TABLE[upon.__name__][before]
+        return TABLE[event.__name__][before]
     except KeyError:
-        raise WrongRow(before, upon.__name__) from None
+        raise WrongRow(before, event.__name__) from None
 
 
-def before(upon: Callable[..., None]) -> tuple[str, ...]:
-    """Return the states of rows in the ledger that an input is possible in."""
-    return tuple(state for state in TABLE[upon.__name__] if state not in {new.name, seen.name})
+def before(event: Callable[..., None]) -> tuple[str, ...]:
+    """Return the states of rows under way in which an input is allowed."""
+    return tuple(state for state in TABLE[event.__name__] if state not in {new.name, seen.name})

@@ -1,7 +1,8 @@
-"""When an account is polled next: at its interval, later after failures, hardly ever when the
-server refuses the password.
+"""When an account is polled next: after its interval, later after failures, and only once a day
+after repeated refused logins.
 
-Pure: the clock is the caller's, and so is chance. Times are seconds of a clock that never jumps.
+This module has no clock and no random numbers; the caller passes both. Times are seconds of a
+monotonic clock.
 """
 
 from __future__ import annotations
@@ -11,74 +12,76 @@ from collections.abc import Callable
 from .outcome import ExitCode
 
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
-PASSING = frozenset({ExitCode.EXCLUDE})
-"""Another mailhaul is at it: that says nothing about the server."""
+NEUTRAL = frozenset({ExitCode.EXCLUDE})
+"""Another mailhaul polls the account: this is neither a success nor a failure of the server."""
 MAX_SECONDS = 3600.0
-"""Seconds to which failures stretch an interval, where it is not longer by itself."""
-SHORTER = {ExitCode.DNS: 300.0, ExitCode.LOCKBUSY: 900.0}
-"""The same where no name can be looked up: most often it is we who are off line, and no server is
-bothered. And where somebody else has the mailbox open: he will not for long."""
+"""Seconds up to which failures extend an interval; a longer interval is not extended."""
+MAX_SECONDS_AFTER = {ExitCode.DNS: 300.0, ExitCode.LOCKBUSY: 900.0}
+"""MAX_SECONDS after certain failures. If a name cannot be looked up, most often this host is off
+line, and no server is bothered. If another program has the mailbox locked, it is soon free."""
 AFTER_REFUSALS = (300.0, 900.0, 3600.0)
-"""Seconds at least after the first refused logins; a provider's outage may look like them."""
-PARKED = 24 * 3600.0
-"""Seconds between tries when the password must be taken for wrong: nobody is banned for that."""
-SHORTEST = 1.0
-"""Seconds between polls, whatever the interval: no server is ever polled without a pause."""
+"""The minimum delay in seconds after the first, second and third refused login in a row. An outage
+at the provider may also cause refusals."""
+PARKED_SECONDS = 24 * 3600.0
+"""Seconds between tries when the password is assumed to be wrong: too few to cause a ban."""
+MIN_SECONDS = 1.0
+"""The minimum seconds between polls, for any interval."""
 JITTER = 0.1
-"""The part of a delay that chance adds or takes, so that accounts do not march in step."""
+"""The part of a delay that is randomly added or subtracted, so that accounts do not poll at the
+same moment."""
 
 
 class Schedule:
-    """The next poll of one account, ``interval`` seconds after the end of the last one.
+    """The time of the next poll of one account: ``interval`` seconds after the end of the last one.
 
-    ``chance`` returns numbers from 0 to 1.
+    ``chance`` returns random numbers from 0 to 1.
     """
 
     def __init__(self, interval: float, chance: Callable[[], float]) -> None:
-        self.interval = max(interval, SHORTEST)
+        self.interval = max(interval, MIN_SECONDS)
         self.due = float("-inf")
         self.failures = 0
-        """Polls in a row that failed, for whatever reason."""
+        """Failed polls in a row, for any reason."""
         self.refusals = 0
-        """Logins in a row that were refused."""
+        """Refused logins in a row."""
         self._login_delay = 0.0
-        self._longest = MAX_SECONDS
+        self._max_seconds = MAX_SECONDS
         self._chance = chance
 
     @property
     def parked(self) -> bool:
-        """Whether the password is taken for wrong."""
+        """Whether the password is assumed to be wrong."""
         return self.refusals > len(AFTER_REFUSALS)
 
     def wait_between(self, seconds: float) -> None:
-        """The server wants so much time between logins (LOGIN-DELAY): it gets an hour at most."""
+        """Set the minimum delay between logins (LOGIN-DELAY, RFC 2449, 6.5), at most an hour."""
         self._login_delay = seconds
 
     def wake(self) -> None:
-        """Poll at once, whatever happened before."""
+        """Poll at once, and forget earlier failures."""
         self.due = float("-inf")
         self.refusals = self.failures = 0
 
     def change(self, interval: float, now: float) -> None:
-        """Go on with another interval; what happened before still counts."""
-        before, self.interval = self.interval, max(interval, SHORTEST)
+        """Change the interval; earlier failures still count."""
+        before, self.interval = self.interval, max(interval, MIN_SECONDS)
         if not self.failures and self.interval < before:
             self.due = min(self.due, now + self._delay())
 
     def ended(self, now: float, code: ExitCode) -> str:
-        """Set the time of the next poll; return what has changed, in words, or ""."""
+        """Set the time of the next poll; return a message about a change of state, or ""."""
         was_parked, was_refused = self.parked, self.refusals
         self.refusals = self.refusals + 1 if code is ExitCode.AUTHFAIL else 0
-        bad = code not in GOOD and code not in PASSING
+        bad = code not in GOOD and code not in NEUTRAL
         self.failures = self.failures + 1 if bad else 0
-        self._longest = SHORTER.get(code, MAX_SECONDS)
+        self._max_seconds = MAX_SECONDS_AFTER.get(code, MAX_SECONDS)
         self.due = now + self._delay()
         if was_refused and code in GOOD:
             return "the login is accepted again"
         if self.parked and not was_parked:
             return (
                 f"the login was refused {self.refusals} times: from now on it is tried once a day. "
-                "When the password is right again, wake mailhaul (run it once more)"
+                "After correcting the password, wake mailhaul (run it once more)"
             )
         return ""
 
@@ -87,13 +90,13 @@ class Schedule:
 
     def _own_delay(self) -> float:
         if self.parked:
-            return self._varied(PARKED)
+            return self._varied(PARKED_SECONDS)
         if self.refusals:
             return self._varied(max(self.interval, AFTER_REFUSALS[self.refusals - 1]))
         if self.failures < 2:
             return self.interval
         stretched = self.interval * 2.0 ** min(self.failures - 1, 20)
-        return self._varied(min(stretched, max(self.interval, self._longest)))
+        return self._varied(min(stretched, max(self.interval, self._max_seconds)))
 
     def _varied(self, seconds: float) -> float:
         return seconds * (1 + JITTER * (2 * self._chance() - 1))

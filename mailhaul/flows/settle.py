@@ -1,4 +1,4 @@
-"""What a server has confirmed goes into the ledger."""
+"""Record in the ledger what the server has confirmed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from .source import Listed, Source
 
 
 async def note_confirmed(source: Source, page: Page, action: Action, *, by_ledger: bool) -> None:
-    """Write down what the server has done.
+    """Record the actions that the server has confirmed.
 
-    With ``by_ledger`` only the ledger knows tomorrow what was read today.
+    With ``by_ledger`` messages that are kept are recorded as seen, because only the ledger knows
+    which messages were read.
     """
     confirmed = source.confirmed()
     if not confirmed:

@@ -1,4 +1,4 @@
-"""A sink as the flows see it: where a message goes."""
+"""The interface of a sink: the destination of messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .source import CompletionProof
 
 
 class Parcel(Record):
-    """A message on its way: envelope, the header to send, and the size the source announced.
+    """A message to deliver: envelope, outgoing header, and the size announced by the source.
 
-    Addresses are without angle brackets; a sender of b"" is the null sender and None says
-    that the message names none (only an MDA is told the difference). ``name`` is the ledger's
-    for this offer, and ``again`` says that it was made before, in a run that did not hear a
-    verdict. ``recoded`` says that what is sent has quite another size. ``names`` is what the ledger
-    calls each recipient, if it matters: the bare local name of one at the sink's own domain, which
-    is another one at the next entry of a hunt list, and the same address for all others.
+    Addresses are without angle brackets. A sender of b"" is the null sender; None means that the
+    message has no sender (only an MDA distinguishes the two). ``size`` is in octets. ``name`` is
+    the name of this offer in the ledger, and ``again`` is true if an earlier run made the offer and
+    received no verdict. ``recoded`` is true if the text sent has a different size. ``names`` are
+    the recipients' names in the ledger: the local part alone for an address at the sink's own
+    domain, because the domain differs between the entries of a hunt list, and the full address
+    for all others.
     """
 
     sender: bytes | None
@@ -34,18 +35,18 @@ class Parcel(Record):
 
 
 class Delivery(Protocol):
-    """One message on its way into a sink."""
+    """The delivery of one message to a sink."""
 
     async def ready(self) -> bool:
-        """Wait until text may be fed; False when the sink has already refused."""
+        """Wait until text may be fed; return False if the sink has already refused."""
         ...
 
     async def feed(self, data: bytes) -> None:
-        """Pass some bytes on; wait while the sink has more than it can take."""
+        """Send some bytes of the text; wait while the sink is congested."""
         ...
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Take the last step. Only now may the sink accept."""
+        """Take the last step. The sink may accept only after this."""
         ...
 
     async def outcome(self) -> Outcome:
@@ -53,33 +54,33 @@ class Delivery(Protocol):
         ...
 
     def settled(self) -> Outcome | None:
-        """Return the verdict if it is known already."""
+        """Return the verdict, or None while it is not known."""
         ...
 
     async def abandon(self) -> None:
-        """Make sure that what was fed is never accepted."""
+        """Make sure that the text fed so far is never accepted."""
         ...
 
     def let_go(self) -> None:
-        """Close what is open, without waiting: the poll was cancelled."""
+        """Release resources without waiting, after the poll was cancelled."""
         ...
 
 
 class Declined:
-    """A delivery that never begins: the verdict was known before the sink was asked."""
+    """A delivery that never begins, because the verdict is known without the sink."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
 
     async def ready(self) -> bool:
-        """Text is not wanted."""
+        """Return False: no text is needed."""
         return False
 
     async def feed(self, data: bytes) -> None:
-        """Let it go."""
+        """Do nothing."""
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Nothing was begun."""
+        """Do nothing."""
 
     async def outcome(self) -> Outcome:
         """Return the verdict."""
@@ -90,46 +91,46 @@ class Declined:
         return self._outcome
 
     async def abandon(self) -> None:
-        """Nothing was begun."""
+        """Do nothing."""
 
     def let_go(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class Sink(Protocol):
-    """Where messages go. ``offer`` and ``close`` await requests."""
+    """A destination of messages. ``open``, ``offer`` and ``close`` await requests."""
 
     keeps_return_path: bool
-    """Whether Return-Path stays in the header (an MDA) or is the envelope's business."""
+    """Whether Return-Path stays in the header (for an MDA); otherwise only the envelope has it."""
     finds_offers: bool
-    """Whether it finds by the name of an offer what it took just before a kill."""
+    """Whether the sink can find, by the name of an offer, a message it accepted before a kill."""
 
     async def open(self) -> None:
-        """Be ready to take mail. Raises SinkUnavailable."""
+        """Get ready to accept mail. Raises SinkUnavailable."""
         ...
 
     @property
     def domain(self) -> str:
-        """The domain that local names are given here."""
+        """The domain that is appended to local names."""
         ...
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin with a message, behind the one that is still waiting for its verdict."""
+        """Begin a delivery; the previous one may still be waiting for its verdict."""
         ...
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return what the verdict of the last message will come from."""
+        """Return the channels or programs to wait for until the last verdict arrives."""
         ...
 
     async def close(self) -> None:
-        """Say good-bye, if there is still somebody to say it to."""
+        """End the session properly, if it is still open."""
         ...
 
 
-async def post(sink: Sink, letter: Parcel) -> Outcome:
-    """Hand over a message of our own, whose ``header`` is all of it."""
-    delivery = await sink.offer(letter)
+async def post(sink: Sink, parcel: Parcel) -> Outcome:
+    """Deliver a message that mailhaul wrote; ``parcel.header`` is its complete text."""
+    delivery = await sink.offer(parcel)
     if await delivery.ready():
-        await delivery.feed(letter.header)
-        await delivery.complete(CompletionProof(0, letter.size))
+        await delivery.feed(parcel.header)
+        await delivery.complete(CompletionProof(0, parcel.size))
     return await delivery.outcome()

@@ -1,4 +1,4 @@
-"""A source as the flows see it: a mailbox to list, to read from and to settle with."""
+"""The interface of a source: a mailbox to list, to read, and to delete or mark messages in."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from .account import Action
 from .channel import Channel
 
 Uid = int | bytes
-"""How a server names a message for as long as it exists: a number in IMAP, a word in POP3."""
+"""The server's unique identifier of a message: a number in IMAP, a string of bytes in POP3."""
 
 
 def format_uid(uid: Uid) -> str:
-    """Return a UID as people read it."""
+    """Return a UID in printable form."""
     return str(uid) if isinstance(uid, int) else uid.decode("ascii", "backslashreplace")
 
 
 class Listed(Record):
-    """One message on the server. The server's word for its octets, and its place, may be 0.
+    """One message in a listing. ``size`` is in octets as reported by the server, 0 if unknown.
 
-    ``seen`` is there if the source was asked for it: the server knows the message as read.
+    ``number`` is its position in the mailbox, 0 if unknown. ``seen`` is true if the server calls
+    the message read; it is set only if the source was asked for it.
     """
 
     uid: Uid
@@ -31,17 +32,17 @@ class Listed(Record):
 
 
 class Opened(Record):
-    """A mailbox that was opened, and the generation of its UIDs (RFC 3501, 2.3.1.1)."""
+    """An opened mailbox, with its UIDVALIDITY (RFC 3501, 2.3.1.1)."""
 
     uidvalidity: int
     read_only: bool
 
 
 class MessageMetadata(Record):
-    """What a mailbox knows of a message beside its text, for a sink that is a mailbox too.
+    """The flags and the date of a message, for a sink that is a mailbox too.
 
-    Flags are as IMAP writes them, without those that belong to the mailbox and not to the
-    message; ``date`` is IMAP's INTERNALDATE (RFC 3501, 2.3.2 and 2.3.3).
+    Flags are written as in IMAP, without those that belong to the mailbox and not to the message;
+    ``date`` is the INTERNALDATE (RFC 3501, 2.3.2 and 2.3.3).
     """
 
     flags: tuple[bytes, ...] = ()
@@ -49,11 +50,11 @@ class MessageMetadata(Record):
 
 
 class CompletionProof:
-    """Proof that a message arrived whole. Only a source makes one, after the server's OK; and
-    who writes a message himself has it whole.
+    """Proof that a message is complete. A source makes it after the server's OK; ``post`` makes it
+    for a message that mailhaul wrote.
 
-    The last step of every delivery needs it: the final dot, the start of an MDA. ``marks`` are
-    there if the source has such and was asked for them.
+    The last step of every delivery requires it: the final dot, the start of an MDA. ``marks`` is
+    None unless the source provides them and was asked for them.
     """
 
     __slots__ = ("marks", "octets", "uid")
@@ -65,7 +66,7 @@ class CompletionProof:
 
 
 class MessageStart(Record):
-    """The text of a message begins: its number in the mailbox and the octets announced."""
+    """The text of a message begins. ``size`` is the announced size in octets."""
 
     uid: Uid
     number: int
@@ -80,17 +81,17 @@ class MessageChunk(Record):
 
 
 class MessageEnd(Record):
-    """The message is complete. ``size`` is the server's own word for its octets."""
+    """The message is complete. ``size`` is the size reported by the server, in octets."""
 
     proof: CompletionProof
     size: int
 
 
 class Unavailable(Record):
-    """This message cannot be read now: it is gone, or the server refuses it.
+    """This message cannot be read now: it is gone, or the server refuses to send it.
 
-    ``again`` says that what came may not be all of it: it is to be asked for once more, and the
-    source will do so in another way.
+    ``again`` is true if the text received may be incomplete. The message should then be requested
+    once more; the source will use another command.
     """
 
     uid: Uid
@@ -102,30 +103,31 @@ Part = MessageStart | MessageChunk | MessageEnd | Unavailable
 
 
 class Source(Protocol):
-    """A mailbox to collect from. Coroutines await requests; the others never wait.
+    """A mailbox to collect from. Coroutines await requests; the other methods never wait.
 
-    All raise what their protocol machine raises, and PollFailed for a server's refusal.
+    All methods raise the errors of their protocol machine, and PollFailed if the server refuses a
+    command.
     """
 
     channel: Channel[Any]
     timeout: float
     total: int
-    """Messages in the mailbox that is open, as the server last said."""
+    """The number of messages in the open mailbox, as last reported by the server."""
     octets: int | None
-    """Octets of all of them, where the server says so."""
+    """The size of all messages in octets, or None if the server does not report it."""
     remembers: bool
-    """Whether the server itself knows what was read before, as IMAP's do. If not, ``new`` and
-    ``old`` list everything, and the ledger knows."""
+    """Whether the server records which messages were read, as in IMAP. If not, ``new`` and ``old``
+    list all messages, and the ledger has these records."""
     reuses_uids: bool
-    """Whether the UID of a message that is gone may be given to another one: POP3."""
+    """Whether the UID of a deleted message may be given to another one: POP3."""
     in_sessions: bool
-    """Whether deletions take effect at the end of a session only, behind which what is left can
-    be told by its UIDs: POP3, where it has any."""
+    """Whether deletions take effect only at the end of a session, and the remaining messages can
+    be identified by their UIDs after it: POP3 with UIDL."""
 
     @property
     def expunges_all(self) -> bool:
-        """Whether messages go only when all that are flagged as deleted are ours: IMAP without
-        UIDPLUS."""
+        """Whether messages can be expunged only together with all others that have the flag
+        \\Deleted: IMAP without UIDPLUS (RFC 4315)."""
         ...
 
     async def open(self) -> None:
@@ -135,9 +137,9 @@ class Source(Protocol):
     async def mailboxes(
         self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
     ) -> Sequence[str]:
-        """Return the mailboxes that these names and patterns stand for, in their order.
+        """Return the mailboxes that these names and patterns match, in the order given.
 
-        Another poll sees to those ``elsewhere``: patterns do not stand for them.
+        Patterns do not match the mailboxes in ``elsewhere``, which another poll collects.
         """
         ...
 
@@ -146,35 +148,35 @@ class Source(Protocol):
         ...
 
     async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
-        """List what is to be fetched, in the order of the mailbox: new mail, or everything.
+        """List the new messages, or with ``everything`` all, in the order of the mailbox.
 
-        ``with_flags`` asks as well which of them the server calls read. A long listing makes its
-        items only when they are looked at.
+        With ``with_flags`` the listing also contains which of them the server calls read. A long
+        listing makes its items only on access.
         """
         ...
 
     async def old(self) -> Sequence[Listed]:
-        """List what was read before."""
+        """List the messages that were read before."""
         ...
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist, 0 if they are not told."""
+        """Return the sizes of these messages in octets, 0 if unknown. Missing ones are left out."""
         ...
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the headers, or their fields that tell messages apart, of those of these that
-        still exist and can be asked for without marking them as read.
+        """Return the headers of these messages, or the header fields that the fingerprint needs.
 
-        Of a long one only the first 64 KiB are returned. Nothing may be under way.
+        Messages that are gone, or whose header cannot be read without marking them as read, are
+        left out. Only the first 64 KiB of a header are returned. No request may be outstanding.
         """
         ...
 
     def request(self, message: Listed) -> None:
-        """Ask for a message; its parts will come out of ``pull``, in the order asked."""
+        """Request a message; ``pull`` returns its parts, in the order of the requests."""
         ...
 
     def pull(self) -> Part | None:
-        """Return the next part of what was asked for, or None until more has arrived."""
+        """Return the next part of the requested messages, or None until more data has arrived."""
         ...
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
@@ -182,16 +184,16 @@ class Source(Protocol):
         ...
 
     def confirmed(self) -> Sequence[Uid]:
-        """Return, once, the UIDs for which ``perform`` has been confirmed.
+        """Return the UIDs for which ``perform`` has been confirmed. Each is returned once.
 
-        Some servers confirm only when the connection ends: ask again behind ``close``.
+        Some servers confirm only at the end of the connection: call it again after ``close``.
         """
         ...
 
     async def finish(self) -> None:
-        """Wait until the server has answered all that ``perform`` asked."""
+        """Wait until the server has answered everything that ``perform`` requested."""
         ...
 
     async def close(self) -> None:
-        """Log out, if there is still somebody to say it to."""
+        """Log out if the connection is still usable, and close it."""
         ...

@@ -1,7 +1,7 @@
-"""One mailbox during a poll: what is new in it, and what is done with that.
+"""One mailbox during a poll: which messages are new in it, and what is done with them.
 
-New mail comes first. What the server still owes for earlier mail follows, then what ``flush``
-asks for; so neither keeps mail back.
+New mail comes first. The actions still pending for earlier mail follow, then the deletions for
+``flush``; so neither of them delays new mail.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from ..protocols.message.fingerprint import fingerprint
 from .account import Account, Action
 from .choose import Choice, Chooser
-from .debts import ALONE, Match, is_more, match, shares
+from .debts import SINGLE_COUNT, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
-from .report import Counted, LimitReached, Report, Said, Skipped
+from .report import Counted, LimitReached, Remark, Report, Skipped
 from .requests import LedgerCall
 from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
@@ -27,36 +27,38 @@ from .source import Listed, Source, Uid
 if TYPE_CHECKING:
     from .parcel import Packer
 
-PART = 5000
+PART_SIZE = 5000
 """Messages of a listing that are compared with the ledger together."""
-AT_ONCE = 20_000
-"""New messages that are fetched in one session; for more of them the poll comes back."""
-DELETED_AT_ONCE = 1000
+MAX_PER_SESSION = 20_000
+"""New messages fetched in one session; for more, the poll connects again."""
+DELETE_BATCH_SIZE = 1000
 """Messages that are deleted unread together."""
 MAX_CHANGED = 500
-"""Messages of another size than before that are looked at in one poll."""
-SAMPLE = 5
-"""Messages whose headers must agree before an account takes over what another one knew."""
+"""Messages with a changed size that are examined in one poll."""
+SAMPLE_SIZE = 5
+"""Messages whose headers must agree before an account takes over the records of another one."""
 
 
 class Progress:
-    """What the visits of one poll have come to, beside its messages (``tally``)."""
+    """The results of the visits of one poll."""
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.new = 0
         self.left = 0
         self.cut_off = 0
+        self.put_off = False
+        """Whether a mailbox was left for the next poll, because it could not be compared."""
         self.cut_off_code = ExitCode.SOCKET
         self.oversized: dict[str, Sequence[Listed]] = {}
         self.tried: dict[str, set[Uid]] = {}
-        """UIDs of messages whose fate in this poll is known, by their mailboxes."""
+        """UIDs of messages that were handled in this poll, by mailbox."""
         self.cleared: set[str] = set()
-        """Mailboxes where only messages are left that have failed more than once."""
+        """Mailboxes in which only messages are left that have failed more than once."""
 
 
 class Visit:
-    """One mailbox in one session. ``run`` is its story; ``page`` is there once it is open."""
+    """One mailbox in one session. Call ``run`` once; ``page`` is None until the mailbox is open."""
 
     def __init__(
         self,
@@ -88,13 +90,13 @@ class Visit:
         self.page: Page | None = None
 
     async def run(self) -> bool:
-        """Bring home what is new; return whether another session is to go on with it."""
+        """Fetch the new messages; return whether another session is needed for the mailbox."""
         account, source = self._account, self._source
         opened = await source.select(self.mailbox, read_only=account.check_only)
         if not source.total:
             self._report(Counted(self.mailbox, 0, 0))
             return False
-        # A mailbox that can only be read remembers nothing, whatever its server could do.
+        # A server may have no record of read messages; the ledger is then used.
         self._by_ledger = account.by_ledger or not source.remembers
         page = self.page = await self._open_page(opened.uidvalidity)
         total = source.total
@@ -110,7 +112,7 @@ class Visit:
         old = await self._old(page, listed, tried)
         excluded = tried | {row.uid for row in pending}
         read = self._progress.tally.read
-        chooser = Chooser(account, excluded, read, undelivered, AT_ONCE)
+        chooser = Chooser(account, excluded, read, undelivered, MAX_PER_SESSION)
         new = await self._offer(page, listed, chooser, seen_elsewhere=opened.read_only)
         choice = chooser.choice()
         self._report(Counted(self.mailbox, total, max(0, total - new), source.octets))
@@ -118,7 +120,7 @@ class Visit:
         if account.check_only:
             return False
         if page.is_new:
-            await LedgerCall(page.begin)
+            await LedgerCall(page.mark_compared)
         await self._skip(page, choice)
         fetch = self._for_this_session(choice.fetch)
         more = len(fetch) < len(choice.fetch) or choice.later > 0
@@ -126,36 +128,36 @@ class Visit:
         if fetch:
             await self._carry(page, fetch, tried, last=no_more)
         elif choice.oversized:
-            # What was flushed unread is answered before anything ends the connection.
+            # Wait for the reply to the deletions of ``limitflush`` before the connection may end.
             await source.finish()
         if more:
             return True
         if pending or source.expunges_all:
-            more = await self._settle_debts(page, pending)
+            more = await self._settle_pending(page, pending)
         if old:
             more |= await self._flush(page, old)
         if more:
             return True
         in_doubt = source.in_sessions and (fetch or pending or old)
         if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
-            # A session that dies of them must not take along what is to be deleted in this one.
+            # If the session breaks at them, the deletions of this session must not be lost.
             self._progress.cleared.add(self.mailbox)
             return True
         if choice.last:
             await self._carry(page, choice.last, tried, last=self._is_last)
         if choice.left:
             self._progress.left += choice.left
-            brought = self._progress.tally.read - read
-            self._report(LimitReached(account.fetchlimit, total - brought))
+            fetched = self._progress.tally.read - read
+            self._report(LimitReached(account.fetchlimit, total - fetched))
         return False
 
     async def leave(self) -> None:
-        """After the end of the session: some servers do only then what they were asked."""
+        """Record what the server confirmed at the end of the session. Call it after the close."""
         if self.page:
             await self._note_confirmed(self.page, self._account.action)
 
     async def count_failure(self, message: Listed, why: str) -> None:
-        """The session died while this message was asked for or arrived: that is its trouble."""
+        """Count a failure of this message: the session broke while it was requested or read."""
         page = self.page
         if page:
             failures = await LedgerCall(lambda: page.unreadable(message.uid, message.size, why))
@@ -171,25 +173,25 @@ class Visit:
 
     @property
     def _key(self) -> str:
-        """What the ledger calls this mailbox; over POP3 there is only one."""
+        """The name of this mailbox in the ledger; over POP3 there is only one."""
         return INBOX if self._source.reuses_uids else mailbox_key(self.mailbox)
 
-    # Against the ledger
+    # Comparing with the ledger
 
     async def _offer(
         self, page: Page, listed: Sequence[Listed], chooser: Chooser, *, seen_elsewhere: bool
     ) -> int:
-        """Let ``chooser`` see what may be fetched; return how many messages are new.
+        """Add the messages that may be fetched to ``chooser``; return how many are new.
 
-        With ``fetchall`` what was seen is among the former, and counted as seen all the same.
+        With ``fetchall`` seen messages are added as well, but are not counted as new.
         """
         everything = self._account.fetchall or not self._by_ledger
         if everything:
-            for part in in_parts(listed, PART):
+            for part in in_parts(listed, PART_SIZE):
                 chooser.add(part)
         if not self._by_ledger:
             return chooser.count
-        add = _pass_over if everything else chooser.add
+        add = _ignore if everything else chooser.add
         return await self._compare(page, listed, add, seen_elsewhere=seen_elsewhere)
 
     async def _compare(
@@ -200,14 +202,14 @@ class Visit:
         *,
         seen_elsewhere: bool,
     ) -> int:
-        """Add what the ledger does not know as seen, in parts; return how many messages that is.
+        """Add the messages that the ledger has not recorded as seen; return their number.
 
-        What it knows of messages now gone is forgotten. At the first time, and with
-        ``seen_elsewhere`` always, what the server itself calls read was seen.
+        Records of messages that are gone are removed. At the first comparison, and always with
+        ``seen_elsewhere``, messages that the server calls read count as seen.
         """
         changed: list[Seen] = []
         known = count = 0
-        for part in in_parts(listed, PART):
+        for part in in_parts(listed, PART_SIZE):
             found = await LedgerCall(partial(page.compare, part))
             changed += found.changed[: MAX_CHANGED - len(changed)]
             known += found.known
@@ -217,7 +219,7 @@ class Visit:
             count += len(new)
             add(new)
         if not self._account.check_only and known < await LedgerCall(page.count_seen):
-            uids = ([one.uid for one in part] for part in in_parts(listed, PART))
+            uids = ([one.uid for one in part] for part in in_parts(listed, PART_SIZE))
             await LedgerCall(lambda: page.keep_only(uids))
         if changed:
             others = await self._changed(page, changed)
@@ -226,21 +228,21 @@ class Visit:
         return count
 
     async def _without_read(self, page: Page, new: Sequence[Listed]) -> Sequence[Listed]:
-        """Return what the server does not call read; the ledger knows the others from now on."""
+        """Return the messages that the server does not call read; record the others as seen."""
         read = [one for one in new if one.seen]
         if read and not self._account.check_only:
             await LedgerCall(lambda: page.mark_seen(read))
         return [one for one in new if not one.seen]
 
     async def _changed(self, page: Page, changed: Sequence[Seen]) -> Sequence[Listed]:
-        """Return which messages that may be others under the same UIDs are so."""
+        """Return which of these messages are really new messages under reused UIDs."""
         known = [one.listed.uid for one in changed if one.fingerprint]
         headers = await self._source.headers(known)
         same: list[Listed] = []
         new: list[Listed] = []
         for one in changed:
             header = headers.get(one.listed.uid)
-            # Without a header, a size that nobody told before is no reason to fetch it again.
+            # Without a header, a size recorded as unknown is no reason to fetch the message again.
             is_same = not one.size if header is None else fingerprint(header) == one.fingerprint
             (same if is_same else new).append(one.listed)
         if not self._account.check_only:
@@ -249,11 +251,12 @@ class Visit:
         return new
 
     async def _known_before(self, page: Page, listed: Sequence[Listed]) -> Page | None:
-        """Return the page, the first time with what this account knew under another name.
+        """Take over the records of this account under an earlier name, if there are any.
 
-        It was the same account if most messages are in both mailboxes, all with the same sizes, and
-        some with the same headers. If the server gives no header, the result is None once: the next
-        poll compares again, and only then are the messages fetched. Every doubt is reported.
+        Return the page to use. Records are taken over if most messages are in both mailboxes, all
+        with the same sizes, and some with the same headers. If the server does not send the
+        headers, return None once: the next poll compares again, and only then fetches the messages.
+        Doubtful cases are reported.
         """
         account = self._account
         if not (page.is_new and account.same_user) or account.check_only:
@@ -263,65 +266,68 @@ class Visit:
             lambda: self._ledger.relatives(account.name, account.same_user, key, page.uidvalidity)
         )
         for relative in relatives:
-            common, likeness = await self._resembles(relative, listed)
+            common, likeness = await self._compare_with(relative, listed)
             if common and 2 * common >= min(relative.expected, len(listed)):
                 if likeness is Match.SAME:
                     return await self._take_over(page, relative)
                 if likeness is Match.UNKNOWN and not page.was_put_off:
                     await LedgerCall(page.put_off)
+                    self._progress.put_off = True
                     text = (
                         f"{self._source.channel.peer}: the server gives no header to tell whether "
                         f"this mailbox is that of {relative.account!r}; the next poll tries again"
                     )
-                    self._report(Said(text, error=True))
+                    self._report(Remark(text, error=True))
                     return None
             if common:
                 text = (
                     f"{self._source.channel.peer}: mail of this account is fetched, although "
-                    f"{relative.account!r} knows {common} messages of the same names; if that is "
+                    f"{relative.account!r} has {common} messages with the same UIDs; if that is "
                     f"the same mailbox: mailhaul ledger rename {relative.account!r} "
                     f"{account.name!r}"
                 )
-                self._report(Said(text, error=True))
+                self._report(Remark(text, error=True))
         return page
 
-    async def _resembles(self, relative: Relative, listed: Sequence[Listed]) -> tuple[int, Match]:
-        """Return how many messages both have, and whether these are the same."""
+    async def _compare_with(
+        self, relative: Relative, listed: Sequence[Listed]
+    ) -> tuple[int, Match]:
+        """Return how many UIDs both mailboxes have, and whether their messages are the same."""
         common = 0
         sample: dict[Uid, bytes] = {}
-        for part in in_parts(listed, PART):
+        for part in in_parts(listed, PART_SIZE):
             found = await LedgerCall(partial(self._ledger.resemblance, relative, part))
             common += found.common
             if found.differing:
                 return common, Match.OTHER
-            sample |= dict(islice(found.fingerprints.items(), SAMPLE - len(sample)))
+            sample |= dict(islice(found.fingerprints.items(), SAMPLE_SIZE - len(sample)))
         headers = await self._source.headers(list(sample))
         if any(fingerprint(header) != sample[uid] for uid, header in headers.items()):
             return common, Match.OTHER
         return common, Match.UNKNOWN if sample.keys() - headers.keys() else Match.SAME
 
     async def _take_over(self, page: Page, relative: Relative) -> Page:
-        """Let the account have what another name of it knew; return its page anew."""
+        """Move the records of the account's earlier name to it; return its new page."""
         account = self._account
         await LedgerCall(lambda: self._ledger.take_over(relative, account.name))
         text = (
             f"{self._source.channel.peer}: {relative.known} message(s) are known from "
-            f"{relative.account!r}, which this account was before"
+            f"{relative.account!r}, the earlier name of this account"
         )
-        self._report(Said(text, error=True))
+        self._report(Remark(text, error=True))
         return await self._open_page(page.uidvalidity)
 
     async def _undelivered(self, page: Page, listed: Sequence[Listed]) -> Mapping[Uid, Undelivered]:
-        """Return what no sink took before and is still there; forget what is not.
+        """Return the undelivered messages that still exist; forget those that do not.
 
-        A UID with another size is another message.
+        A UID with another size belongs to another message.
         """
         rows = await LedgerCall(page.undelivered)
         if not rows:
             return {}
         wanted = {row.uid for row in rows}
-        # A long listing makes its items when they are looked at: its source looks them up.
-        some = listed if len(listed) <= PART else ()
+        # A long listing makes its items on access; asking the source is cheaper.
+        some = listed if len(listed) <= PART_SIZE else ()
         sizes = {one.uid: one.size for one in some if one.uid in wanted}
         if missing := [row.uid for row in rows if row.uid not in sizes]:
             sizes |= await self._source.sizes(missing)
@@ -331,13 +337,13 @@ class Visit:
         there = {row.uid: row for row in rows if row.uid not in gone}
         if aside := sum(row.set_aside for row in there.values()):
             text = f'{aside} message(s) in quarantine; see "mailhaul quarantine list"'
-            self._report(Said(text, error=False))
+            self._report(Remark(text, error=False))
         return there
 
-    # Carrying
+    # Fetching
 
     def _for_this_session(self, messages: Sequence[Listed]) -> Sequence[Listed]:
-        """Return how many at most are deleted before the server is to make it so (``expunge``)."""
+        """Return the messages for this session: with ``expunge`` no more than it allows."""
         account = self._account
         divided = account.expunge and self._source.in_sessions and not account.keep
         return messages[: account.expunge] if divided else messages
@@ -364,14 +370,14 @@ class Visit:
 
     # Deleting
 
-    async def _settle_debts(self, page: Page, pending: Sequence[Pending]) -> bool:
-        """Ask for what an earlier poll did not come to: only for messages shown to be the same.
+    async def _settle_pending(self, page: Page, pending: Sequence[Pending]) -> bool:
+        """Request the pending actions of earlier polls, for messages shown to be the same.
 
-        Return whether there is more to do: another share in a session of its own, or messages to
-        fetch that have UIDs of some of those.
+        Return whether another session is needed: for another share, or to fetch other messages
+        that now have some of these UIDs.
         """
         if self._source.expunges_all:
-            # What this poll has flagged goes with it, or nothing does.
+            # The messages flagged by this poll are expunged together with them, or none are.
             pending = await LedgerCall(page.pending)
         source = self._source
         together, in_sessions = source.expunges_all, source.in_sessions
@@ -379,24 +385,24 @@ class Visit:
         for share in shares(pending, expunges_all=together, in_sessions=in_sessions):
             if self._stopping():
                 break
-            due, found_others = await self._shown_to_be_same(page, share)
+            due, found_others = await self._confirmed_same(page, share)
             more |= found_others
             for action in Action:
                 uids = [row.uid for row in due if row.action is action]
                 if uids:
-                    # Before it is asked for: the session may die of it.
-                    count = 1 if len(uids) > 1 else ALONE
-                    await LedgerCall(partial(page.try_again, uids, count))
+                    # Count before the request, since the session may break at it.
+                    count = 1 if len(uids) > 1 else SINGLE_COUNT
+                    await LedgerCall(partial(page.count_tries, uids, count))
                     self._source.perform(action, uids)
                     await self._source.finish()
                     await self._note_confirmed(page, action)
         return more
 
-    async def _shown_to_be_same(
+    async def _confirmed_same(
         self, page: Page, rows: Sequence[Pending]
     ) -> tuple[Sequence[Pending], bool]:
-        """Return the rows whose messages are there still, and whether other messages are in place
-        of some; forget those whose messages are not there.
+        """Return the rows whose messages still exist, and whether other messages have some of the
+        UIDs; forget the rows whose messages do not exist.
         """
         source = self._source
         sizes = await source.sizes([row.uid for row in rows])
@@ -407,43 +413,46 @@ class Visit:
             await LedgerCall(lambda: page.forget(gone))
         unknown = [row.uid for row, what in found if what is Match.UNKNOWN]
         if unknown:
-            await LedgerCall(lambda: page.try_again(unknown, 1))
+            await LedgerCall(lambda: page.count_tries(unknown, 1))
         same = [row for row, what in found if what is Match.SAME]
         return same, any(uid in sizes for uid in gone)
 
     async def _skip(self, page: Page, choice: Choice) -> None:
-        """Leave what is too large, or delete it unread where the user asked for that."""
+        """Leave the oversized messages, or delete them unread with ``limitflush``."""
         flushed = self._account.limitflush
         if choice.oversized:
             self._progress.oversized[self.mailbox] = choice.oversized
         for message in choice.oversized:
             self._report(Skipped(message.number, message.size, "oversized", flushed))
+        if choice.unnamed:
+            text = f"{choice.unnamed} more message(s) are oversized, and left where they are"
+            self._report(Remark(text, error=False))
         if flushed:
             await self._delete(page, choice.oversized)
 
     async def _old(
         self, page: Page, listed: Sequence[Listed], tried: Collection[Uid]
     ) -> Sequence[Listed]:
-        """Return what was read before this poll, for ``flush``: not what it has ``tried``."""
+        """Return the messages read before this poll, for ``flush``; those in ``tried`` are not."""
         if not self._account.flush or self._account.fetchall:
             return ()
         if not self._by_ledger:
             return [one for one in await self._source.old() if one.uid not in tried]
         old: list[Listed] = []
-        for part in in_parts(listed, PART):
+        for part in in_parts(listed, PART_SIZE):
             found = await LedgerCall(partial(page.compare, part))
-            # What has the name of a message that was read, and another size, may be another.
+            # A message with the UID of a seen one and another size may be a new message.
             new = {one.uid for one in found.new} | {one.listed.uid for one in found.changed}
             old += [one for one in part if one.uid not in new and one.uid not in tried]
         return old
 
     async def _flush(self, page: Page, old: Sequence[Listed]) -> bool:
-        """Delete what was read before this poll, as ``flush`` asks.
+        """Delete the messages read before this poll, for the option ``flush``.
 
-        Return whether other messages have UIDs of some of it: they are to be fetched.
+        Return whether other messages now have some of the UIDs, and must be fetched.
         """
         others_there = False
-        for part in in_parts(old, DELETED_AT_ONCE):
+        for part in in_parts(old, DELETE_BATCH_SIZE):
             same, others = await self._still_seen(page, part) if self._by_ledger else (part, ())
             others_there |= bool(others)
             for message in same:
@@ -455,9 +464,9 @@ class Visit:
     async def _still_seen(
         self, page: Page, old: Sequence[Listed]
     ) -> tuple[Sequence[Listed], Sequence[Uid]]:
-        """Return which messages are those that were seen, and the UIDs that others have.
+        """Return the messages that are really the seen ones, and the UIDs that others now have.
 
-        The latter are forgotten, and what cannot be compared is left where it is.
+        The latter are forgotten. Messages that cannot be compared stay on the server.
         """
         noted = await LedgerCall(partial(page.fingerprints, [one.uid for one in old]))
         headers = await self._source.headers(list(noted))
@@ -467,15 +476,15 @@ class Visit:
             await LedgerCall(partial(page.forget, others))
         if unknown := sum(not mark for mark in found.values()):
             text = (
-                f"{self._source.channel.peer}: {unknown} message(s) are not flushed: the server "
-                "gives no header to tell whether they are those that were read"
+                f"{self._source.channel.peer}: {unknown} message(s) are not flushed: without their "
+                "headers from the server it is unknown whether they were read"
             )
-            self._report(Said(text, error=True))
+            self._report(Remark(text, error=True))
         return [one for one in old if found.get(one.uid) == noted.get(one.uid)], others
 
     async def _delete(self, page: Page, messages: Sequence[Listed]) -> None:
-        """Delete what nobody gets. Should this be cut short, the next poll knows what is ours."""
-        for part in in_parts(messages, DELETED_AT_ONCE):
+        """Delete messages without delivery. They are recorded first, so a later poll can resume."""
+        for part in in_parts(messages, DELETE_BATCH_SIZE):
             await LedgerCall(partial(page.delete_unread, part))
             await LedgerCall(page.make_durable)
             self._source.perform(Action.DELETE, [message.uid for message in part])
@@ -485,21 +494,21 @@ INBOX = "INBOX"
 
 
 def mailbox_key(name: str) -> str:
-    """Return what the ledger calls a mailbox: case does not matter for INBOX (RFC 3501, 5.1)."""
+    """Return a mailbox's name in the ledger. INBOX is case-insensitive (RFC 3501, 5.1)."""
     return INBOX if name.upper() == INBOX else name
 
 
 def same_size(one: int, other: int) -> bool:
-    """Whether two sizes may be of one message; 0 is a size that nobody has told."""
+    """Whether two sizes may be of one message; 0 is an unknown size."""
     return one == other or 0 in (one, other)
 
 
 def in_parts(listed: Sequence[Listed], size: int) -> Iterator[Sequence[Listed]]:
-    """Yield a listing in parts, each of which is held in memory only while it is looked at."""
+    """Yield a listing in parts of at most ``size``, so that only one is in memory at a time."""
     iterator = iter(listed)
     while part := tuple(islice(iterator, size)):
         yield part
 
 
-def _pass_over(new: Sequence[Listed]) -> None:
-    """Add nothing: all is chosen from already."""
+def _ignore(new: Sequence[Listed]) -> None:
+    """Ignore these messages: all messages are in the chooser already."""

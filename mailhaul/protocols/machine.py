@@ -1,9 +1,31 @@
-"""What all protocol machines share: their face, their outbox and their trace."""
+"""What all protocol machines share: their face, their buffers, and what becomes of a fault.
+
+A machine of its own adds its states (a Table), its commands and events, and how its lines are read
+and written. ``Client`` and ``Server`` are what the machines of one role share beyond that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
+
+from automat import NoTransition
+
+from .errors import LocalProtocolError, RemoteProtocolError
+from .hidden import Hidden
+from .input import InputBuffer
+from .limits import Limits
+from .outbox import Outbox
+from .transitions import State, Table
+
+SaidT = TypeVar("SaidT")
+HeardT = TypeVar("HeardT")
+DialogueT = TypeVar("DialogueT", bound="TlsDialogue")
+
+ERROR = "error"
+"""The state of a machine whose peer broke the rules."""
 
 
 class NeedData:
@@ -21,54 +43,216 @@ Trace = Callable[[str, bytes], None]
 """Called with ">" or "<" and one line of the dialogue, without secrets and message text."""
 
 
-class Machine(Protocol):
-    """The side of a machine that a runtime sees."""
+class TlsDialogue(Protocol):
+    """An input that all dialogues have."""
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the peer sent."""
-        ...
+    def tls_started(self) -> None:
+        """The handshake is over."""
 
-    def receive_eof(self) -> None:
-        """Take note that the peer will send no more."""
-        ...
 
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the peer."""
-        ...
+class Tap:
+    """Is told what a machine is given and what it gives, in order. Override what is of interest.
+
+    Commands and bytes are what they are, secrets and all: a tap has to leave those out itself.
+    """
+
+    def received(self, data: bytes) -> None:
+        """Bytes came from the peer; the machine takes them next."""
+
+    def handed_over(self, pieces: Sequence[bytes]) -> None:
+        """The machine handed over these bytes for the peer."""
+
+    def said(self, command: object) -> None:
+        """The machine took a command, or what a server says."""
+
+    def told(self, news: str) -> None:
+        """The machine is about to be told ``receive_eof``, ``tls_started`` or the like."""
+
+    def returned(self, event: object) -> None:
+        """The machine returned an event."""
+
+    def failed(self, fault: RemoteProtocolError) -> None:
+        """The machine raised a fault, for the first time or again."""
+
+
+class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
+    """A protocol without a socket: bytes in, events out; commands in, bytes out.
+
+    ``tap`` may be set at any time.
+    """
+
+    def __init__(self, table: Table[DialogueT], limits: Limits, trace: Trace | None) -> None:
+        self.tap: Tap | None = None
+        self._limits = limits
+        self._trace = trace
+        self._place = table.begin()
+        self._dialogue = table.dialogue(self._place)
+        self._input = InputBuffer()
+        self._outbox = Outbox()
+        self._hidden = Hidden()
+        # Events that belong to bytes read already.
+        self._events: deque[HeardT] = deque()
+        self._ended = False
+        self._fault: RemoteProtocolError | None = None
+
+    @property
+    def state(self) -> str:
+        """Where the dialogue stands: a state of its table, or ``error``."""
+        return ERROR if self._fault else self._place.state.name
+
+    @property
+    @abstractmethod
+    def outstanding(self) -> Sequence[object]:
+        """The commands that have no reply yet, oldest first."""
 
     @property
     def unsent(self) -> int:
         """How many bytes ``data_to_send`` would hand over now."""
-        ...
+        return self._outbox.size
 
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that the peer sent. After a fault nothing is kept of them."""
+        if self.tap:
+            self.tap.received(data)
+        if self._fault is None:
+            self._take(data)
 
-class Outbox:
-    """Bytes on their way to the peer. Small pieces are joined, large ones go as they are."""
+    def receive_eof(self) -> None:
+        """Take note that the peer will send no more."""
+        self._tell_tap("receive_eof")
+        self._ended = True
 
-    JOIN_BELOW = 16 * 1024
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._small = bytearray()
-        self.size = 0
-
-    def put(self, data: bytes) -> None:
-        """Queue bytes behind all that are queued already."""
-        self.size += len(data)
-        if len(data) < self.JOIN_BELOW:
-            self._small += data
-            return
-        self._seal()
-        self._pieces.append(data)
-
-    def take(self) -> list[bytes]:
-        """Hand over all that is queued."""
-        self._seal()
-        pieces, self._pieces = self._pieces, []
-        self.size = 0
+    def data_to_send(self) -> list[bytes]:
+        """Hand over, once, the bytes that are due to the peer."""
+        pieces = self._hand_over()
+        if self.tap and pieces:
+            self.tap.handed_over(pieces)
         return pieces
 
-    def _seal(self) -> None:
-        if self._small:
-            self._pieces.append(bytes(self._small))
-            self._small = bytearray()
+    def send(self, command: SaidT) -> None:
+        """Send a command, or for a server what it says.
+
+        Raises LocalProtocolError when it is not allowed now, and TypeError when an argument is of
+        the wrong type; nothing has been sent then.
+        """
+        try:
+            self._send(command)
+        except (AttributeError, TypeError, ValueError) as error:
+            from .argument_types import explain_wrong_arguments  # for mistakes only
+
+            explain_wrong_arguments(command, error)
+            raise
+        if self.tap:
+            self.tap.said(command)
+
+    def next_event(self) -> HeardT | NeedData:
+        """Return the next event, or NEED_DATA.
+
+        Raises RemoteProtocolError at the point of the fault, and again ever after.
+        """
+        event = self._events.popleft() if self._events else self._next()
+        if self.tap and event is not NEED_DATA:
+            self.tap.returned(event)
+        return event
+
+    def tls_started(self) -> None:
+        """The handshake is over: what was said before counts no more."""
+        self._tell_tap("tls_started")
+        self._start_tls()
+
+    # What a machine adds
+
+    @abstractmethod
+    def _send(self, command: SaidT, /) -> None:
+        """Do what ``send`` promises."""
+
+    @abstractmethod
+    def _read(self) -> HeardT | None:
+        """Return the next event, or None until more has come.
+
+        Those that follow from the same bytes go to ``_events``. Raises RemoteProtocolError.
+        """
+
+    @abstractmethod
+    def _at_end(self) -> HeardT | NeedData:
+        """Return what the end of the input is, where nothing more can be read."""
+
+    def _start_tls(self) -> None:
+        self._advance(TlsDialogue.tls_started, "the handshake")
+
+    def _take(self, data: bytes) -> None:
+        self._input.append(data)
+
+    def _hand_over(self) -> list[bytes]:
+        return self._outbox.take()
+
+    # What a machine uses
+
+    def _at(self, *states: State) -> bool:
+        """Whether the dialogue is in one of these states."""
+        return self._place.state in states
+
+    def _moves(self, upon: Callable[[DialogueT], None]) -> bool:
+        """Tell the dialogue of an input; return whether it is possible in this state."""
+        step: Callable[[], None] = getattr(self._dialogue, upon.__name__)
+        try:
+            step()
+        except NoTransition:
+            return False
+        return True
+
+    def _advance(self, upon: Callable[[DialogueT], None], what: str = "") -> None:
+        """Tell the dialogue what we do. What it does not list is our caller's fault."""
+        if not self._moves(upon):
+            what = what or upon.__name__
+            raise LocalProtocolError(f"{what} is not allowed in state {self.state}")
+
+    def _say(self, line: bytes, shown: bytes | None = None) -> None:
+        """Send a line; ``shown`` is what a trace may show of it."""
+        if self._trace:
+            self._trace(">", line if shown is None else shown)
+        self._outbox.put(line + b"\r\n")
+
+    def _tell_tap(self, news: str) -> None:
+        if self.tap:
+            self.tap.told(news)
+
+    # Faults
+
+    def _next(self) -> HeardT | NeedData:
+        if self._fault:
+            raise self._shown_to_tap(self._fault)
+        try:
+            event = self._read()
+            if event is not None:
+                return event
+            return self._at_end() if self._ended else NEED_DATA
+        except RemoteProtocolError as problem:
+            fault = problem
+        except NoTransition:
+            fault = RemoteProtocolError("a reply that is out of place")
+        self._fail(fault)
+        if self._events:
+            # Everything that came before the fault is handed out first.
+            return self._events.popleft()
+        raise self._shown_to_tap(fault)
+
+    def _shown_to_tap(self, fault: RemoteProtocolError) -> RemoteProtocolError:
+        if self.tap:
+            self.tap.failed(fault)
+        return fault
+
+    def _fail(self, fault: RemoteProtocolError) -> None:
+        """Do what a fault in what came demands. A client also sends no more."""
+        self._keep_fault(fault)
+
+    def _keep_fault(self, fault: RemoteProtocolError) -> None:
+        """Stay in error for good, and keep nothing of what comes."""
+        fault.state = fault.state or self.state
+        fault.line = b"" if self._may_echo_secret() else self._hidden.clean_cut(fault.line)
+        self._fault = fault
+        self._input.clear()
+
+    def _may_echo_secret(self) -> bool:
+        """Whether a secret has just been sent, so that what comes may be a part of its echo."""
+        return False

@@ -1,7 +1,7 @@
 """Small immutable values: like frozen dataclasses with slots, and forty times cheaper to define.
 
 A poll that finds no mail lasts some 50 ms, and defining a dataclass takes 0.3 of them: the
-methods are made as text and compiled for every class. Here all classes share theirs, but for
+methods are made as text and compiled for every class. Here all classes share theirs, except for
 __init__: that is compiled for a class when its first instance is made, since a busy client makes
 eight records for every message.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass_transform(frozen_default=True)
 class RecordType(type):
-    """Makes the annotations of a class its fields, in order, behind those of its bases."""
+    """Makes the annotations of a class its fields, in order, after those of its bases."""
 
     field_defaults: dict[str, object]
 

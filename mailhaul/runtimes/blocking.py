@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ..flows.requests import Request
+from .drive import steps_of, take_steps
 from .engine import Engine
-from .parking import Park, Step
+from .parking import Park, Step, Work
 
 T = TypeVar("T")
+
+MAX_WAIT = 2_000_000.0
+"""Seconds that one poll(2) call can wait, 23 days: milliseconds in 31 bits."""
 
 
 def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> T:
@@ -19,50 +23,21 @@ def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> 
 
     All its streams are closed and its children ended when it is over, however it ends.
     """
-    engine = engine or Engine(time.monotonic)
-    try:
-        request = flow.send(None)
-        while True:
-            try:
-                answer = finish(engine.perform(request))
-            except Exception as error:
-                request = flow.throw(error)
-            else:
-                request = flow.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        flow.close()
-        engine.abandon()
+    return take_steps(steps_of(flow, engine or Engine(time.monotonic)), take)
 
 
-def finish(steps: Generator[Step, Any, Any]) -> Any:
-    """Take the steps of one answer, waiting as they ask."""
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Park):
-                park(step)
-                step = steps.send(None)
-            else:
-                try:
-                    result = step.call()
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-    except StopIteration as end:
-        return end.value
-
-
-LONGEST_WAIT = 2_000_000.0
-"""Seconds that the system can wait at one go, 23 days: milliseconds in 31 bits."""
+def take(step: Step) -> Any:
+    """Wait, or run blocking work."""
+    if isinstance(step, Park):
+        park(step)
+    elif isinstance(step, Work):
+        return step.call()
+    return None
 
 
 def park(step: Park) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
-    timeout = None if step.timeout is None else min(step.timeout, LONGEST_WAIT)
+    timeout = None if step.timeout is None else min(step.timeout, MAX_WAIT)
     if not step.reads and not step.writes:
         time.sleep(timeout or 0)
         return

@@ -11,15 +11,18 @@ from contextlib import contextmanager, suppress
 from ..flows.channel import STATUS_UNKNOWN
 from ..flows.requests import ArgumentsTooLong, OpenFailed
 
-KEPT_OUTPUT = 8 * 1024
-"""How many bytes of a child's standard error are kept: the last ones."""
+MAX_KEPT_OUTPUT = 8 * 1024
+"""Bytes of a child's output that are kept: the last ones."""
+
+MAX_READS = 16
+"""Reads in a row from one child, so that endless output does not hold the loop."""
 
 
 class Child:
     """One child process.
 
-    ``exit_fd`` becomes readable when it ends (None where the system has no pidfd, or no more
-    descriptors: then ``poll`` has to be asked from time to time).
+    ``exit_fd`` becomes readable when it ends. It is None where the system has no pidfd or no more
+    descriptors: then ``poll`` has to be called from time to time.
     """
 
     def __init__(self, pid: int, own_group: bool) -> None:
@@ -28,12 +31,12 @@ class Child:
         self._own_group = own_group
         self.exit_fd: int | None = None
         if hasattr(os, "pidfd_open"):
-            # Where SIGCHLD is ignored it may be gone already.
+            # Where SIGCHLD is ignored the process may be gone already.
             with suppress(OSError):
                 self.exit_fd = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
-        """Return the exit status if it has ended: negative for a signal's number."""
+        """Return the exit status if it has ended; the number of a signal is negative."""
         if self.status is None:
             self._reap(os.WNOHANG)
         return self.status
@@ -42,40 +45,40 @@ class Child:
         try:
             pid, status = os.waitpid(self.pid, options)
         except ChildProcessError:
-            # It has ended, and its status went to somebody else.
+            # It has ended, and other code has taken its status.
             self.status = STATUS_UNKNOWN
         else:
             if not pid:
                 return
             self.status = os.waitstatus_to_exitcode(status)
-        self._forget()
+        self._close_exit_fd()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the child and, where it leads one, to its process group."""
+        """Send a signal to the child, or to its process group if it has one of its own."""
         if self.status is not None and not self._own_group:
             return
         try:
             kill = os.killpg if self._own_group else os.kill
             kill(self.pid, number)
-            # One that is stopped would not hear of it.
+            # A stopped process would not receive the signal.
             kill(self.pid, signal.SIGCONT)
         except (ProcessLookupError, PermissionError):
             return
 
     def kill_now(self) -> None:
-        """End it at once and reap it."""
+        """Kill it and reap it."""
         if self.poll() is None:
             self.signal(signal.SIGKILL)
             self._reap(0)
 
-    def _forget(self) -> None:
+    def _close_exit_fd(self) -> None:
         if self.exit_fd is not None:
             os.close(self.exit_fd)
             self.exit_fd = None
 
 
 def has_terminal() -> bool:
-    """Tell whether somebody could answer a question on a controlling terminal."""
+    """Tell whether there is a controlling terminal, where a user could answer a question."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:
@@ -84,11 +87,11 @@ def has_terminal() -> bool:
 
 
 @contextmanager
-def undisturbed() -> Generator[None]:
-    """Hold back the signals that end a run until the block is over.
+def signals_blocked() -> Generator[None]:
+    """Block the signals that end a run until the end of the ``with`` statement.
 
-    Their handler raises: between a child's start and the note that it is there, nobody
-    would end the child.
+    Their handler raises. If it did so after a child has started and before the engine has
+    recorded it, nothing would end the child.
     """
     before = signal.pthread_sigmask(
         signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -99,17 +102,17 @@ def undisturbed() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-INHERITED_FROM_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores; an ignored signal stays ignored across exec."""
 
 
 def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
     """Start a program found on PATH with these descriptors as 0, 1 and 2.
 
-    Everything else that we have opened is closed in it. It leads a process group of its own, so
-    that all of it can be ended; but not where there is a terminal, since ssh must be able to ask
-    for a passphrase there, which a background group may not. No signal is blocked in it, and its
-    own children leave it a status. Raises OpenFailed.
+    All other descriptors are closed in it. It gets a process group of its own, so that it can be
+    ended together with its children; but not where there is a terminal, since ssh must be able to
+    ask for a passphrase there, and a background group may not read from it. No signal is blocked
+    in the child, and SIGCHLD has its default action. Raises OpenFailed.
     """
     own_group = not has_terminal()
     actions = [
@@ -117,7 +120,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
         (os.POSIX_SPAWN_DUP2, stdout, 1),
         (os.POSIX_SPAWN_DUP2, stderr, 2),
     ]
-    defaults = [*INHERITED_FROM_PYTHON, signal.SIGCHLD]
+    defaults = [*IGNORED_BY_PYTHON, signal.SIGCHLD]
     try:
         if own_group:
             pid = os.posix_spawnp(
@@ -149,7 +152,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
 
 
 class Tail:
-    """The last bytes that came out of a pipe; the rest is read and dropped. -1 is no pipe."""
+    """Reads a pipe and keeps the last bytes of it. A descriptor of -1 means no pipe."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -159,8 +162,10 @@ class Tail:
             os.set_blocking(fd, False)
 
     def drain(self) -> None:
-        """Read what is there, without waiting."""
-        while self.open:
+        """Read what has arrived, without waiting. Endless output is read in parts."""
+        for _ in range(MAX_READS):
+            if not self.open:
+                return
             try:
                 data = os.read(self.fd, 65536)
             except BlockingIOError:
@@ -170,7 +175,7 @@ class Tail:
             if not data:
                 self.close()
                 return
-            self.kept = (self.kept + data)[-KEPT_OUTPUT:]
+            self.kept = (self.kept + data)[-MAX_KEPT_OUTPUT:]
 
     def close(self) -> None:
         """Stop reading."""

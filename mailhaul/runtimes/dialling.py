@@ -1,4 +1,4 @@
-"""Connecting: every address of a host gets its chance, a slow one delays no other."""
+"""Connects to a host: all its addresses are tried, and a slow one does not delay the others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..flows.host_names import BadHostName, ascii_host
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
 from .parking import Park, Step
 
-STAGGER = 0.25
-"""Seconds before the next address is tried beside the first (RFC 8305, section 8)."""
-MOST_ADDRESSES = 16
-MOST_ASKED = 32
+ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried as well (RFC 8305, section 8)."""
+MAX_ADDRESSES = 16
+MAX_LOOKUPS = 32
 """Names that are looked up at a time."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
-"""Seconds of silence, seconds between probes, and how many: dead within four minutes."""
+"""Seconds of silence, seconds between probes, and their number: four minutes at most."""
 
 
 def dial(
@@ -30,23 +30,23 @@ def dial(
 ) -> Generator[Step, Any, tuple[socket.socket, str]]:
     """Return a connected, non-blocking socket and the peer's IP address.
 
-    Addresses are tried in the resolver's order, the next as soon as one fails or after
-    STAGGER seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
+    Addresses are tried in the resolver's order. The next one is tried when one fails, or after
+    ATTEMPT_DELAY seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
     """
     started = clock()
-    waiting = (yield from resolve(host, port, deadline, clock))[:MOST_ADDRESSES]
+    waiting = (yield from resolve(host, port, deadline, clock))[:MAX_ADDRESSES]
     trying: list[tuple[socket.socket, str]] = []
     failures: list[str] = []
     try:
         while waiting or trying:
             if waiting:
                 family, address = waiting.pop(0)
-                begin(family, address, trying, failures)
+                start_connecting(family, address, trying, failures)
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - started)
             if trying:
-                pause = min(left, STAGGER) if waiting else left
+                pause = min(left, ATTEMPT_DELAY) if waiting else left
                 yield Park((), tuple(sock.fileno() for sock, _ in trying), pause)
                 if (winner := first_connected(trying, failures)) is not None:
                     return winner
@@ -62,7 +62,7 @@ def resolve(
     """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
     try:
-        # As bytes: text would go through Python's IDNA 2003.
+        # As bytes, since Python would encode text by IDNA 2003.
         name = ascii_host(host).encode("ascii")
     except BadHostName as fault:
         raise NameNotFound(f"{host!r} is no host name: {fault}") from None
@@ -71,11 +71,11 @@ def resolve(
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
 
     found: list[Any] = []
-    # An address needs no name service, and so no thread.
+    # A literal address needs no name service, and so no thread.
     with suppress(OSError, UnicodeError, OverflowError):
         found = ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
     try:
-        found = found or (yield from Question.about((host, port), ask, deadline, clock))
+        found = found or (yield from Lookup.result_of((host, port), ask, deadline, clock))
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None
@@ -83,63 +83,63 @@ def resolve(
     except (UnicodeError, OverflowError) as error:
         raise NameNotFound(f"{host!r} is no host name: {error}") from None
     except (OSError, RuntimeError) as error:
-        # No descriptor or no thread to ask with.
-        raise OpenFailed(f"cannot look for the address of {host}: {error}") from None
+        # There was no descriptor or no thread for the lookup.
+        raise OpenFailed(f"cannot look up the address of {host}: {error}") from None
     return [(family, address) for family, _, _, _, address in found]
 
 
-class Question:
-    """A call that nothing can interrupt, in a thread that is left behind when it takes too long.
+class Lookup:
+    """A call that cannot be interrupted, in a thread that is abandoned when it takes too long.
 
-    ``_thread`` itself, because ``threading`` would wait for it at the end of the run. It takes
-    no signals: the one that ends the run must interrupt the thread that waits.
+    The thread is started by ``_thread``, because ``threading`` would wait for it at the end of the
+    program. It blocks all signals: one that ends the run must interrupt the thread that waits.
 
-    While a name service hangs each poll would leave one more thread behind. So there are no more
-    than MOST_ASKED, and who asks what is being asked already waits for the same answer.
+    While a name service hangs, each poll would leave one more thread. So there are at most
+    MAX_LOOKUPS, and flows that look up the same name share one lookup.
     """
 
-    _asked: ClassVar[dict[object, Question]] = {}
-    _turn = _thread.allocate_lock()
+    _running: ClassVar[dict[object, Lookup]] = {}
+    _lock = _thread.allocate_lock()
 
-    def __init__(self, ask: Callable[[], Any]) -> None:
-        self._ask = ask
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
         self._outcome: list[Any] = []
         self._fault: Exception | None = None
-        self._doorbells: list[socket.socket] = []
+        self._wakers: list[socket.socket] = []
 
     @classmethod
-    def about(
-        cls, what: object, ask: Callable[[], Any], deadline: float, clock: Callable[[], float]
+    def result_of(
+        cls, key: object, call: Callable[[], Any], deadline: float, clock: Callable[[], float]
     ) -> Generator[Step, Any, Any]:
         """Return what the call returns, or raise what it raises; TimedOut when time is up."""
         began = clock()
-        while (question := cls._of(what, ask)) is None:
-            # As many hang as may, and nothing tells when one of them is over.
+        while (lookup := cls._of(key, call)) is None:
+            # The limit is reached, and nothing signals the end of a lookup to others.
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - began)
-            yield Park(timeout=min(left, STAGGER))
-        return (yield from question.answer(deadline, clock))
+            yield Park(timeout=min(left, ATTEMPT_DELAY))
+        return (yield from lookup._answer(deadline, clock))
 
     @classmethod
-    def _of(cls, what: object, ask: Callable[[], Any]) -> Question | None:
-        """Return the question that is being asked, or a new one; None while there are too many."""
-        with cls._turn:
-            question = cls._asked.get(what)
-            if question or len(cls._asked) >= MOST_ASKED:
-                return question
-            question = cls(ask)
-            _thread.start_new_thread(question._work, (what,))
-            cls._asked[what] = question
-            return question
+    def _of(cls, key: object, call: Callable[[], Any]) -> Lookup | None:
+        """Return the running lookup of this key, or start one; None while there are too many."""
+        with cls._lock:
+            lookup = cls._running.get(key)
+            if lookup or len(cls._running) >= MAX_LOOKUPS:
+                return lookup
+            lookup = cls(call)
+            _thread.start_new_thread(lookup._work, (key,))
+            cls._running[key] = lookup
+            return lookup
 
-    def answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+    def _answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
         """Wait for the answer."""
         began = clock()
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            with self._turn:
-                self._doorbells.append(theirs)
+            with self._lock:
+                self._wakers.append(theirs)
             left = deadline - began
             try:
                 while not self._outcome and self._fault is None:
@@ -148,33 +148,33 @@ class Question:
                     yield Park((ours.fileno(),), (), left)
                     left = deadline - clock()
             finally:
-                with self._turn:
-                    self._doorbells.remove(theirs)
+                with self._lock:
+                    self._wakers.remove(theirs)
         if self._fault:
-            # Each that waits raises one of its own: a traceback grows with every raise.
+            # Each flow raises a copy of its own: a traceback grows with every raise.
             raise copy(self._fault)
         return self._outcome[0]
 
-    def _work(self, what: object) -> None:
+    def _work(self, key: object) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            outcome: list[Any] = [self._ask()]
+            outcome: list[Any] = [self._call()]
             fault = None
         except Exception as error:
             outcome, fault = [], error
-        with self._turn:
-            # Who asks from now on asks anew.
-            self._asked.pop(what, None)
+        with self._lock:
+            # The next flow starts a new lookup.
+            self._running.pop(key, None)
             self._outcome, self._fault = outcome, fault
-            for doorbell in self._doorbells:
+            for waker in self._wakers:
                 with suppress(OSError):
-                    doorbell.send(b"!")
+                    waker.send(b"!")
 
 
-def begin(
+def start_connecting(
     family: int, address: Any, trying: list[tuple[socket.socket, str]], failures: list[str]
 ) -> None:
-    """Start connecting to one address."""
+    """Start to connect to one address."""
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -192,7 +192,7 @@ def begin(
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Let the kernel notice a peer that is gone; routers forget connections that say nothing."""
+    """Let the kernel notice a peer that is gone; routers forget connections that are silent."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEP_ALIVE.items():
         if hasattr(socket, option):
@@ -202,7 +202,7 @@ def keep_alive(sock: socket.socket) -> None:
 def first_connected(
     trying: list[tuple[socket.socket, str]], failures: list[str]
 ) -> tuple[socket.socket, str] | None:
-    """Return the first socket that is connected; drop those that failed."""
+    """Return the first socket that is connected; close those that failed."""
     for attempt in list(trying):
         sock, name = attempt
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -217,7 +217,7 @@ def first_connected(
 
 
 def is_connected(sock: socket.socket) -> bool:
-    """Tell whether the connection stands."""
+    """Tell whether the socket is connected."""
     try:
         sock.getpeername()
     except OSError:
@@ -233,19 +233,19 @@ def dial_unix(
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.setblocking(False)
     try:
-        while not connected(sock, path):
-            # The listener's queue is full, and nothing tells when there is room again.
+        while not try_connecting(sock, path):
+            # The listener's queue is full, and nothing signals when there is room again.
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - began)
-            yield Park(timeout=min(left, STAGGER))
+            yield Park(timeout=min(left, ATTEMPT_DELAY))
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def connected(sock: socket.socket, path: str) -> bool:
+def try_connecting(sock: socket.socket, path: str) -> bool:
     """Connect to a UNIX socket; False while its listener's queue is full. Raises OpenFailed."""
     try:
         sock.connect(path)

@@ -1,8 +1,8 @@
-"""The answers to a flow's requests, with non-blocking calls and no opinion on waiting.
+"""Performs a flow's requests with non-blocking calls, and leaves all waiting to a driver.
 
-Each answer is a generator. Where something has to be waited for it yields a Park, where
-something may block it yields a Work, and a driver (blocking, trio) does that and resumes
-it. So connecting, TLS, backpressure, children and deadlines are written once.
+Each request is performed by a generator. Where it has to wait it yields a Park, where a call may
+block it yields a Work; the driver (blocking, trio, asyncio, simulated) does that and resumes it.
+So connecting, TLS, backpressure, children and deadlines are written once.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ..flows.channel import RELIEVED, Channel, Program
 from ..flows.requests import (
+    Address,
     Call,
     Close,
     LedgerCall,
@@ -31,32 +32,36 @@ from ..flows.requests import (
     Wait,
 )
 from .parking import Park, Step, Work
-from .stream import Stream, enough_descriptors, nonblocking_pair, pipe_for_output
-
-if TYPE_CHECKING:
-    from .children import Child, Tail
+from .stream import (
+    Output,
+    Process,
+    Stream,
+    nonblocking_pair,
+    pipe_for_output,
+    report_missing_descriptors,
+)
 
 Steps = Generator[Step, Any, Any]
 Witness = Callable[[Channel[Any]], None]
 
-GRACE = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
-LAST_WORDS = 0.2
+STDERR_TIMEOUT = 0.2
 """Seconds to wait for the rest of a child's standard error: ssh's master may keep it open."""
-POLL_CHILD = 0.02
-"""Seconds between looks at a child where the system has no pidfd."""
+CHILD_POLL_INTERVAL = 0.02
+"""Seconds between checks of a child where the system has no pidfd."""
 
 
 class Running:
-    """What the engine knows of a running program."""
+    """A program, and the child process that runs it."""
 
-    def __init__(self, program: Program, child: Child, output: Tail) -> None:
+    def __init__(self, program: Program, child: Process, output: Output) -> None:
         self.program = program
         self.child = child
         self.output = output
 
-    def look(self) -> bool:
-        """Read its output; True once it has ended."""
+    def check(self) -> bool:
+        """Read its output; return True once it has ended."""
         self.output.drain()
         if self.program.status is None and self.child.poll() is not None:
             self.output.drain()
@@ -69,7 +74,7 @@ class Running:
 class Engine:
     """All streams and programs of one flow. ``clock`` gives seconds and never jumps.
 
-    ``witness`` is shown each channel that the flow opens, before anything is said on it.
+    ``witness`` is called with each channel that the flow opens, before anything is sent on it.
     """
 
     def __init__(self, clock: Callable[[], float], witness: Witness | None = None) -> None:
@@ -79,7 +84,7 @@ class Engine:
         self._programs: list[Running] = []
 
     def perform(self, request: Request[Any]) -> Steps:
-        """Return the steps that answer this request; their return value is the answer."""
+        """Return the steps that perform this request; their return value is the answer."""
         match request:
             case Wait():
                 return self._wait(request)
@@ -101,7 +106,7 @@ class Engine:
                 raise TypeError(f"not a request: {request!r}")
 
     def abandon(self) -> None:
-        """Close everything at once, whatever is in flight. For when a flow has ended."""
+        """Close everything at once, written or not, when the flow has ended."""
         for stream in self._streams:
             stream.close()
             if stream.errors:
@@ -132,32 +137,37 @@ class Engine:
 
     def _listen(self, request: Wait) -> Steps:
         deadline = self._clock() + request.timeout
-        listening = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
+        streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
-        if any(program.status is not None for program in named):
-            return
-        programs = [self._running(program) for program in named]
-        congested = [stream for stream in listening if stream.channel.congested]
-        while True:
-            self._flush()
-            news = [stream.fill() for stream in listening]
-            over = [running.look() for running in programs]
-            # What arrived may have made TLS speak (a key update, a renegotiated ticket).
-            self._flush()
-            # Last of all: what is relieved only by the flush above would never wake us again.
-            relieved = [s for s in congested if s.channel.unwritten <= RELIEVED]
-            if any(over):
-                self._programs = [r for r in self._programs if r.program.status is None]
-            if any(news) or any(over) or relieved:
-                return
+        programs = [self._running(program) for program in named if program.status is None]
+        has_ended = len(programs) < len(named)
+        congested = [stream for stream in streams if stream.channel.congested]
+        while not self._exchange(streams, programs, congested) and not has_ended:
             left = deadline - self._clock()
             if left <= 0:
-                self._note_last_words(listening)
+                for stream in streams:
+                    stream.note_last_words()
                 raise TimedOut(request.timeout)
-            yield self._park(listening, programs, left)
+            yield self._park(streams, programs, left)
 
-    def _park(self, listening: Iterable[Stream], programs: list[Running], left: float) -> Park:
-        reads = [stream.fileno() for stream in listening if not stream.ended]
+    def _exchange(
+        self, streams: list[Stream], programs: list[Running], congested: list[Stream]
+    ) -> bool:
+        """Write on every stream, read from these; tell whether there is news for the flow."""
+        self._flush()
+        news = [stream.fill() for stream in streams]
+        ended = [running.check() for running in programs]
+        # The input may have made TLS reply (a key update, a new session ticket).
+        self._flush()
+        # Last of all: a stream that this flush relieved would not wake us again.
+        relieved = any(stream.channel.unwritten <= RELIEVED for stream in congested)
+        if any(ended):
+            self._programs = [r for r in self._programs if r.program.status is None]
+        return any(news) or any(ended) or relieved
+
+    def _park(self, streams: Iterable[Stream], programs: Iterable[Running], left: float) -> Park:
+        """Wait for input of these, for output of every stream, and for errors of every child."""
+        reads = [stream.fileno() for stream in streams if not stream.ended]
         for stream in self._streams:
             if stream.errors:
                 stream.errors.drain()
@@ -167,7 +177,7 @@ class Engine:
             if running.output.open:
                 reads.append(running.output.fd)
             if running.child.exit_fd is None:
-                left = min(left, POLL_CHILD)
+                left = min(left, CHILD_POLL_INTERVAL)
             else:
                 reads.append(running.child.exit_fd)
         writes = tuple(stream.fileno() for stream in self._streams if stream.wants_to_write)
@@ -178,33 +188,46 @@ class Engine:
             stream.flush()
 
     def _sleep(self, seconds: float) -> Steps:
-        self._flush()
-        yield Park(timeout=seconds)
+        deadline = self._clock() + seconds
+        left = max(0.0, seconds)
+        while True:
+            self._flush()
+            yield self._park((), (), left)
+            left = deadline - self._clock()
+            if left <= 0:
+                return
 
     def _now(self) -> Steps:
         return self._clock()
         yield
 
     def _call(self, work: Callable[[], Any], shared: bool) -> Steps:
-        # What is ready to leave should travel while the disk is busy.
+        # Data that is ready to be sent should travel while the disk is busy.
         self._flush()
         return (yield Work(work, shared))
 
     # Opening
 
     def _open(self, request: Open) -> Steps:
-        deadline = self._clock() + request.timeout
-        match request.address:
-            case Tcp(host, port):
-                sock, request.channel.address = yield from self._dial(host, port, deadline)
-                self._attach(Stream(request.channel, sock, None, None))
-            case UnixSocket(path):
-                sock = yield from self._dial_unix(path, deadline)
-                self._attach(Stream(request.channel, sock, None, None))
-            case Pipe(argv):
-                self._spawn(request.channel, argv)
+        try:
+            yield from self._connect(request.channel, request.address, request.timeout)
+        except TimedOut:
+            # Some of the time went by before the part that timed out.
+            raise TimedOut(request.timeout) from None
         if self._witness:
             self._witness(request.channel)
+
+    def _connect(self, channel: Channel[Any], address: Address, timeout: float) -> Steps:
+        deadline = self._clock() + timeout
+        match address:
+            case Tcp(host, port):
+                sock, channel.address = yield from self._dial(host, port, deadline)
+                self._attach(Stream(channel, sock, None, None))
+            case UnixSocket(path):
+                sock = yield from self._dial_unix(path, deadline)
+                self._attach(Stream(channel, sock, None, None))
+            case Pipe(argv):
+                self._spawn(channel, argv)
 
     def _attach(self, stream: Stream) -> None:
         stream.channel.stream = stream
@@ -222,13 +245,13 @@ class Engine:
         return (yield from dial_unix(path, deadline, self._clock))
 
     def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
-        from .children import Tail, start, undisturbed
+        from .children import Tail, signals_blocked, start
 
-        with enough_descriptors():
+        with report_missing_descriptors():
             ours, theirs = nonblocking_pair()
             reading, writing = pipe_for_output()
         try:
-            with undisturbed():
+            with signals_blocked():
                 child = start(argv, theirs.fileno(), theirs.fileno(), writing)
                 self._attach(Stream(channel, ours, child, Tail(reading)))
         except OpenFailed:
@@ -268,7 +291,7 @@ class Engine:
     # Programs
 
     def _start(self, request: Start) -> Steps:
-        from .children import Tail, start, undisturbed
+        from .children import Tail, signals_blocked, start
 
         argv = (
             ("/bin/sh", "-c", request.argv[0], "sh", *request.argv[1:])
@@ -277,14 +300,14 @@ class Engine:
         )
         program = Program(request.argv[0])
         if not request.captured:
-            with undisturbed():
+            with signals_blocked():
                 child = start(argv, request.stdin, 1, 2)
                 self._programs.append(Running(program, child, Tail(-1)))
             return program
-        with enough_descriptors():
+        with report_missing_descriptors():
             reading, writing = pipe_for_output()
         try:
-            with undisturbed():
+            with signals_blocked():
                 child = start(argv, request.stdin, writing, writing)
                 self._programs.append(Running(program, child, Tail(reading)))
         except OpenFailed:
@@ -308,7 +331,7 @@ class Engine:
             stream.flush()
             stream.tls.close()
         stream.flush()
-        deadline = self._clock() + GRACE
+        deadline = self._clock() + CLOSE_TIMEOUT
         while stream.wants_to_write and (left := deadline - self._clock()) > 0:
             yield Park((), (stream.fileno(),), left)
             stream.flush_raw()
@@ -331,26 +354,26 @@ class Engine:
         program.output = running.output.kept
         running.output.close()
 
-    def _end_child(self, child: Child, output: Tail) -> Steps:
-        """Let a child end by itself, then ask it to, then make it; and hear it out."""
-        yield from self._await_exit(child, output, GRACE)
+    def _end_child(self, child: Process, output: Output) -> Steps:
+        """Let a child end by itself, else terminate it, else kill it; and read its last output."""
+        yield from self._await_exit(child, output, CLOSE_TIMEOUT)
         if child.status is None:
             child.signal(signal.SIGTERM)
-            yield from self._await_exit(child, output, GRACE)
+            yield from self._await_exit(child, output, CLOSE_TIMEOUT)
         child.kill_now()
-        deadline = self._clock() + LAST_WORDS
+        deadline = self._clock() + STDERR_TIMEOUT
         output.drain()
         while output.open and (left := deadline - self._clock()) > 0:
             yield Park((output.fd,), (), left)
             output.drain()
 
-    def _await_exit(self, child: Child, output: Tail, seconds: float) -> Steps:
+    def _await_exit(self, child: Process, output: Output, seconds: float) -> Steps:
         deadline = self._clock() + seconds
         while child.poll() is None and (left := deadline - self._clock()) > 0:
             output.drain()
             reads = [output.fd] if output.open else []
             if child.exit_fd is None:
-                left = min(left, POLL_CHILD)
+                left = min(left, CHILD_POLL_INTERVAL)
             else:
                 reads.append(child.exit_fd)
             yield Park(tuple(reads), (), left)
@@ -367,7 +390,3 @@ class Engine:
             if running.program is program:
                 return running
         raise OpenFailed(f"{program.name} is not running")
-
-    def _note_last_words(self, streams: Iterable[Stream]) -> None:
-        for stream in streams:
-            stream.last_words()

@@ -1,10 +1,12 @@
-"""What the engine asks of a driver: to wait for descriptors, or to run blocking work."""
+"""What a driver has to do for a flow: wait for descriptors, or run a call that may block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from ..flows.requests import Request
 
 
 @dataclass(slots=True)
@@ -18,13 +20,20 @@ class Park:
 
 @dataclass(slots=True)
 class Work:
-    """Run this where it may block; answer with its result or its exception.
+    """Run this call, which may block; answer with its result or its exception.
 
-    ``shared`` says that it may be done together with that of other flows.
+    ``shared`` says that it may run in one batch with the calls of other flows.
     """
 
     call: Callable[[], Any]
     shared: bool = False
 
 
-Step = Park | Work
+@dataclass(slots=True)
+class NextRequest:
+    """The engine is about to perform this request. A driver may first let other flows run."""
+
+    request: Request[Any]
+
+
+Step = Park | Work | NextRequest

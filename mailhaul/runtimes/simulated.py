@@ -1,47 +1,46 @@
 """Runs flows and their peers in memory, on a clock that jumps: no sockets, no waiting.
 
-A simulation holds any number of flows. Streams between them are links with a round-trip time
-and a window, as a network has; where one flow opens an address, the flow that was registered
-for it is started as its peer. One seed decides how bytes are cut into pieces, so a run can be
-repeated exactly.
+A simulation holds any number of flows, each with an engine as on every other runtime. The sockets
+are simulated: links with a round-trip time and a window, as a network has. Where one flow opens an
+address, the flow that was registered for it is started as its peer. One seed decides how bytes are
+cut into pieces, so a run can be repeated exactly.
 """
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
+import signal
 from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from ..flows.channel import RELIEVED, Channel, Program
-from ..flows.pace import Pace
+from ..flows.channel import Channel, Endpoint, Program
 from ..flows.requests import (
     Address,
-    Call,
-    Close,
-    Now,
-    Open,
     OpenFailed,
     Pipe,
     Request,
-    Sleep,
     Start,
+    Tcp,
     TimedOut,
     UpgradeToTls,
-    Wait,
 )
-from ..protocols.machine import Machine
+from .drive import steps_of
+from .engine import Engine, Running, Steps, Witness
+from .parking import Park, Step, Work
+from .stream import Stream
 
 T = TypeVar("T")
 Flow = Coroutine[Request[Any], Any, Any]
 
 WINDOW = 1024 * 1024
 """Bytes that one direction of a link holds before its sender has to wait."""
-MOST_STEPS = 20_000_000
+MAX_STEPS = 20_000_000
 """Steps after which a simulation is taken to run for ever."""
 
 
@@ -58,32 +57,164 @@ class Ran:
     seconds: float = 0.0
 
 
-@dataclass(eq=False, slots=True)
 class Task:
-    """One flow, and what it waits for."""
+    """One flow and its engine. ``parked`` is what it waits for, if it waits."""
 
-    flow: Flow
-    name: str
-    channels: list[Channel[Any]] = field(default_factory=list[Channel[Any]])
-    waiting: Wait | None = None
-    congested: list[Channel[Any]] = field(default_factory=list[Channel[Any]])
-    turn: int = 0
-    began: float = 0.0
+    def __init__(self, flow: Flow, engine: SimulatedEngine) -> None:
+        self.flow = flow
+        self.engine = engine
+        self.steps: Generator[Step, Any, Any] = steps_of(flow, engine)
+        self.parked: Park | None = None
+        self.times_parked = 0
 
 
-@dataclass(eq=False)
 class End:
-    """One end of a link: what has arrived and not been read, what waits to be sent."""
+    """One end of a link, which behaves like a socket.
 
-    channel: Channel[Any]
-    task: Task
-    peer: End | None = None
-    inbox: deque[bytes] = field(default_factory=deque[bytes])
-    outbox: deque[bytes] = field(default_factory=deque[bytes])
-    in_flight: int = 0
-    ended: bool = False
-    told: bool = False
-    arrives: float = 0.0
+    ``inbox`` has arrived and not been read, ``in_flight`` counts bytes that the peer has not read,
+    ``ended`` says that nothing more arrives, ``arrives`` when the last bytes under way will.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.peer: End | None = None
+        self.inbox: deque[bytes] = deque()
+        self.in_flight = 0
+        self.ended = False
+        self.closed = False
+        self.arrives = 0.0
+        self._simulation = simulation
+        self._number = simulation.register(self)
+
+    @property
+    def readable(self) -> bool:
+        """Whether ``recv`` returns at once."""
+        return bool(self.inbox) or self.ended
+
+    @property
+    def writable(self) -> bool:
+        """Whether ``sendmsg`` sends something, or fails."""
+        return self.in_flight < WINDOW or self.ended
+
+    def fileno(self) -> int:
+        """Return the number that the simulation knows it by."""
+        return self._number
+
+    def recv(self, bufsize: int, /) -> bytes:
+        """Return the next piece that has arrived, b"" at the end."""
+        if not self.inbox:
+            if self.ended:
+                return b""
+            raise BlockingIOError
+        data = self.inbox.popleft()
+        if len(data) > bufsize:
+            self.inbox.appendleft(data[bufsize:])
+            data = data[:bufsize]
+        if self.peer:
+            self.peer.in_flight -= len(data)
+            self._simulation.wake(self.peer.fileno())
+        return data
+
+    def sendmsg(self, buffers: Sequence[memoryview], /) -> int:
+        """Send as much as the window has room for."""
+        if self.ended:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        if not self.writable:
+            raise BlockingIOError
+        pieces: list[memoryview] = []
+        room = WINDOW - self.in_flight
+        for buffer in buffers:
+            pieces.append(buffer[:room])
+            room -= len(pieces[-1])
+            if not room:
+                break
+        data = b"".join(pieces)
+        self.in_flight += len(data)
+        self._simulation.send(self, data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close it. What was sent still arrives at the peer, then the end."""
+        if not self.closed:
+            self.closed = True
+            self._simulation.hang_up(self)
+
+
+class SimulatedProcess:
+    """A program that runs for some seconds, and its output."""
+
+    readable = writable = False
+    fd = -1
+    open = False
+
+    def __init__(self, simulation: Simulation, ran: Ran) -> None:
+        self.status: int | None = None
+        self.kept = b""
+        self.exit_fd: int | None = simulation.register(self)
+        self._simulation = simulation
+        simulation.call_later(ran.seconds, lambda: self._end(ran.status, ran.output))
+
+    def _end(self, status: int, output: bytes = b"") -> None:
+        if self.status is None and self.exit_fd is not None:
+            self.status, self.kept = status, output
+            self.readable = True
+            self._simulation.wake(self.exit_fd)
+
+    def poll(self) -> int | None:
+        """Return the exit status if it has ended."""
+        return self.status
+
+    def signal(self, number: int) -> None:
+        """End it: no simulated program ignores a signal."""
+        self._end(-number)
+
+    def kill_now(self) -> None:
+        """End it."""
+        self._end(-signal.SIGKILL)
+
+    def drain(self) -> None:
+        """Do nothing: the output is there when the program ends."""
+
+    def close(self) -> None:
+        """Forget the program."""
+        if self.exit_fd is not None:
+            self._simulation.unregister(self.exit_fd)
+            self.exit_fd = None
+
+
+class SimulatedEngine(Engine):
+    """An engine whose streams and programs are simulated; the rest is as on every runtime."""
+
+    def __init__(self, simulation: Simulation, witness: Witness | None) -> None:
+        super().__init__(lambda: simulation.now, witness)
+        self._simulation = simulation
+
+    def _connect(self, channel: Channel[Any], address: Address, timeout: float) -> Steps:
+        seconds = 0.0 if isinstance(address, Pipe) else self._simulation.round_trip
+        if seconds > timeout:
+            yield Park(timeout=timeout)
+            raise TimedOut(timeout)
+        self.use(channel, self._simulation.connect(channel, address))
+        yield Park(timeout=seconds)
+
+    def use(self, channel: Channel[Any], end: End) -> None:
+        """Use one end of a link as the channel's stream."""
+        self._attach(Stream(channel, end, None, None))
+
+    def _upgrade(self, request: UpgradeToTls) -> Steps:
+        stream = self._stream(request.channel)
+        stream.flush()
+        seconds = self._simulation.round_trip
+        yield Park(timeout=min(seconds, request.timeout))
+        if seconds > request.timeout:
+            raise TimedOut(request.timeout)
+        request.channel.tls = True
+
+    def _start(self, request: Start) -> Steps:
+        process = self._simulation.start_program(request)
+        program = Program(request.argv[0])
+        self._programs.append(Running(program, process, process))
+        return program
+        yield
 
 
 class Simulation:
@@ -101,22 +232,25 @@ class Simulation:
         cut: bool = False,
         kill_at: int | None = None,
         run_program: Callable[[tuple[str, ...], bytes], Ran] | None = None,
-        witness: Callable[[Channel[Any]], None] | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.now = 0.0
         self.steps = 0
+        self.round_trip = round_trip
         self._random = Random(seed)  # noqa: S311 - a repeatable choice, not a secret
-        self._half = round_trip / 2
         self._cut = cut
         self._kill_at = kill_at
         self._run_program = run_program
         self._witness = witness
         self._listeners: dict[
-            Address, tuple[Callable[[], Machine], Callable[[Channel[Any]], Flow]]
+            Address, tuple[Callable[[], Endpoint], Callable[[Channel[Any]], Flow]]
         ] = {}
-        self._ready: deque[tuple[Task, Any, BaseException | None]] = deque()
+        self._ready: deque[Task] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
+        self._numbers = count(1)
+        self._registered: dict[int, End | SimulatedProcess] = {}
+        self._waiting: dict[int, Task] = {}
         self._main: Task | None = None
         self._tasks: list[Task] = []
         self._result: Any = None
@@ -126,27 +260,30 @@ class Simulation:
     def listen(
         self,
         address: Address,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Flow],
     ) -> None:
-        """Let ``serve`` be the peer of whoever opens ``address``."""
+        """Let ``serve`` be the peer of every channel that is opened to ``address``."""
         self._listeners[address] = (machine, serve)
 
     def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
         """Run a flow to its end; what it raises is raised here. Its peers end with it."""
-        self._main = Task(flow, "main")
+        self._main = Task(flow, SimulatedEngine(self, self._witness))
         self._over = False
         self._failure = None
         self._tasks = [self._main]
-        self._ready.append((self._main, None, None))
+        self._ready.append(self._main)
         try:
             while not self._over:
                 self._step()
         finally:
             self._ready.clear()
-            self._timers.clear()
             for task in self._tasks:
+                # A task that has not started has no step that would close its flow.
                 task.flow.close()
+                task.steps.close()
+            self._timers.clear()
+            self._waiting.clear()
         if self._failure:
             raise self._failure
         result: T = self._result
@@ -156,10 +293,10 @@ class Simulation:
         self.steps += 1
         if self._kill_at is not None and self.steps >= self._kill_at:
             raise Killed
-        if self.steps > MOST_STEPS:
+        if self.steps > MAX_STEPS:
             raise RuntimeError("the simulation does not end")
         if self._ready:
-            self._resume(*self._ready.popleft())
+            self._resume(self._ready.popleft())
         elif self._timers:
             when, _, action = heapq.heappop(self._timers)
             self.now = max(self.now, when)
@@ -170,104 +307,112 @@ class Simulation:
     def _at(self, when: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (when, next(self._order), action))
 
-    def _later(self, seconds: float, task: Task, value: Any = None) -> None:
-        self._at(self.now + seconds, lambda: self._ready.append((task, value, None)))
+    def call_later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen after this many seconds."""
+        self._at(self.now + seconds, action)
 
     # Tasks
 
-    def _resume(self, task: Task, value: Any, error: BaseException | None) -> None:
+    def _resume(self, task: Task) -> None:
+        """Take the steps of a flow until it waits, or is about to make its next request."""
         try:
-            request = task.flow.throw(error) if error else task.flow.send(value)
+            step = next(task.steps)
+            while isinstance(step, Work):
+                try:
+                    result = step.call()
+                except Exception as error:
+                    step = task.steps.throw(error)
+                else:
+                    step = task.steps.send(result)
         except StopIteration as end:
             self._finish(task, end.value, None)
         except Exception as failure:
             self._finish(task, None, failure)
         else:
-            task.congested = [channel for channel in task.channels if channel.congested]
-            for channel in task.channels:
-                self._flush(channel.stream)
-            try:
-                self._perform(task, request)
-            except Exception as failure:
-                self._ready.append((task, None, failure))
+            if isinstance(step, Park):
+                self._park(task, step)
+            else:
+                self._ready.append(task)
 
     def _finish(self, task: Task, value: Any, failure: BaseException | None) -> None:
-        for channel in list(task.channels):
-            self._flush(channel.stream)
-            self._hang_up(task, channel)
         if task is self._main:
             self._result, self._failure, self._over = value, failure, True
         elif failure:
             raise failure
 
-    def _perform(self, task: Task, request: Request[Any]) -> None:
-        match request:
-            case Wait():
-                self._wait(task, request)
-            case Open():
-                self._open(task, request)
-            case Close(target):
-                if isinstance(target, Channel):
-                    self._hang_up(task, target)
-                elif target.status is None:
-                    target.status = -15
-                self._ready.append((task, None, None))
-            case UpgradeToTls(channel):
-                channel.tls = True
-                self._later(2 * self._half, task)
-            case Start(argv, stdin, _, captured):
-                self._start(task, argv, stdin if captured else None)
-            case Call(work):
-                self._ready.append((task, work(), None))
-            case Sleep(seconds):
-                self._later(seconds, task)
-            case Now():
-                self._ready.append((task, self.now, None))
-            case _:
-                raise TypeError(f"not a request: {request!r}")
+    # Waiting
+
+    def _park(self, task: Task, step: Park) -> None:
+        task.parked = step
+        task.times_parked += 1
+        if self._unpark(task):
+            return
+        for number in (*step.reads, *step.writes):
+            self._waiting[number] = task
+        if step.timeout is not None:
+            times = task.times_parked
+            self._at(self.now + step.timeout, lambda: self._time_out(task, times))
+
+    def _time_out(self, task: Task, times_parked: int) -> None:
+        if task.parked and task.times_parked == times_parked:
+            task.parked = None
+            self._ready.append(task)
+
+    def _unpark(self, task: Task) -> bool:
+        """Resume a task if what it waits for is there."""
+        if task.parked is None or not self._is_ready(task.parked):
+            return False
+        task.parked = None
+        self._ready.append(task)
+        return True
+
+    def _is_ready(self, step: Park) -> bool:
+        known = self._registered
+        return any(known[number].readable for number in step.reads) or any(
+            known[number].writable for number in step.writes
+        )
+
+    def register(self, what: End | SimulatedProcess) -> int:
+        """Return a number by which an engine can wait for it."""
+        number = next(self._numbers)
+        self._registered[number] = what
+        return number
+
+    def unregister(self, number: int) -> None:
+        """Forget what has this number."""
+        self._registered.pop(number, None)
+        self._waiting.pop(number, None)
+
+    def wake(self, number: int) -> None:
+        """Resume the task that waits for this, if it is ready now."""
+        if task := self._waiting.get(number):
+            self._unpark(task)
 
     # Links
 
-    def _open(self, task: Task, request: Open) -> None:
-        listener = self._listeners.get(request.address)
+    def connect(self, channel: Channel[Any], address: Address) -> End:
+        """Return our end of a new link, and start the peer. Raises OpenFailed."""
+        listener = self._listeners.get(address)
         if listener is None:
-            raise OpenFailed(f"connection to {request.address} failed: Connection refused")
+            raise refused(address)
         make_machine, serve = listener
-        ours = self._attach(request.channel, task)
-        if self._witness and task is self._main:
-            self._witness(request.channel)
-        server = Channel("client", make_machine())
-        peer = Task(serve(server), f"peer of {request.channel.peer}")
-        self._tasks.append(peer)
-        theirs = self._attach(server, peer)
+        ours, theirs = End(self), End(self)
         ours.peer, theirs.peer = theirs, ours
-        delay = 0.0 if isinstance(request.address, Pipe) else self._half
-        self._later(delay, peer)
-        self._later(2 * delay, task)
+        server = Channel("client", make_machine())
+        peer = Task(serve(server), SimulatedEngine(self, None))
+        peer.engine.use(server, theirs)
+        self._tasks.append(peer)
+        delay = 0.0 if isinstance(address, Pipe) else self.round_trip / 2
+        self._at(self.now + delay, lambda: self._ready.append(peer))
+        return ours
 
-    def _attach(self, channel: Channel[Any], task: Task) -> End:
-        end = End(channel, task)
-        channel.stream = end
-        channel.open = True
-        task.channels.append(channel)
-        return end
-
-    def _flush(self, end: End) -> None:
-        """Send what the machine has to say, as far as the window allows."""
-        end.outbox.extend(end.channel.machine.data_to_send())
-        peer = end.peer
-        if peer is None or (end.ended and end.told):
-            end.outbox.clear()
-        while peer and end.outbox and end.in_flight < WINDOW:
-            data = end.outbox.popleft()
-            end.in_flight += len(data)
-            if end.channel.pace:
-                end.channel.pace.moved(len(data))
-            self._deliver(peer, data)
-        end.channel.unwritten = sum(map(len, end.outbox))
+    def send(self, end: End, data: bytes) -> None:
+        """Send bytes to the peer of this end."""
+        if end.peer:
+            self._deliver(end.peer, data)
 
     def _deliver(self, to: End, data: bytes) -> None:
-        to.arrives = max(to.arrives, self.now + self._half)
+        to.arrives = max(to.arrives, self.now + self.round_trip / 2)
         for piece in self._pieces(data):
             self._at(to.arrives, lambda piece=piece: self._arrive(to, piece))  # type: ignore[misc]
 
@@ -282,112 +427,43 @@ class Simulation:
         return pieces
 
     def _arrive(self, end: End, data: bytes) -> None:
-        if end.channel.open:
+        if not end.closed:
             end.inbox.append(data)
-            self._tell(end)
+            self.wake(end.fileno())
 
-    def _hang_up(self, task: Task, channel: Channel[Any]) -> None:
-        if not channel.open:
-            return
-        end: End = channel.stream
-        # A closed socket's buffer is still delivered, however slow the peer.
-        end.in_flight = -sum(map(len, end.outbox)) - channel.machine.unsent
-        self._flush(end)
-        channel.open = False
-        task.channels.remove(channel)
+    def hang_up(self, end: End) -> None:
+        """Let the end of input arrive at the peer of this end, which has been closed."""
+        self.unregister(end.fileno())
         if peer := end.peer:
-            peer.arrives = max(peer.arrives, self.now + self._half)
+            peer.arrives = max(peer.arrives, self.now + self.round_trip / 2)
             self._at(peer.arrives, lambda: self._end(peer))
 
     def _end(self, end: End) -> None:
         end.ended = True
-        self._tell(end)
-
-    # Waiting
-
-    def _wait(self, task: Task, request: Wait) -> None:
-        for waitable in request.waitables:
-            if isinstance(waitable, Channel) and not waitable.open:
-                raise OpenFailed(f"{waitable.peer}: no stream is open")
-        for pace in paces_of(request):
-            pace.check()
-        task.waiting = request
-        task.began = self.now
-        task.turn += 1
-        if self._try(task):
-            return
-        turn = task.turn
-        self._at(self.now + request.timeout, lambda: self._give_up(task, turn))
-
-    def _give_up(self, task: Task, turn: int) -> None:
-        if task.waiting and task.turn == turn:
-            seconds = task.waiting.timeout
-            task.waiting = None
-            self._ready.append((task, None, TimedOut(seconds)))
-
-    def _tell(self, end: End) -> None:
-        if end.task.waiting:
-            self._try(end.task)
-
-    def _try(self, task: Task) -> bool:
-        """Resume a waiting task if there is news for it."""
-        news = False
-        for waitable in task.waiting.waitables if task.waiting else ():
-            if isinstance(waitable, Program):
-                news = news or waitable.status is not None
-            elif waitable.stream is not None:
-                news = self._feed(waitable.stream) or news
-                relieved = waitable in task.congested and waitable.unwritten <= RELIEVED
-                news = news or relieved
-        if news and task.waiting:
-            for pace in paces_of(task.waiting):
-                pace.waited(self.now - task.began)
-            task.waiting = None
-            self._ready.append((task, None, None))
-        return news
-
-    def _feed(self, end: End) -> bool:
-        """Give the machine what has arrived; tell whether that, or room to write, is news."""
-        news = False
-        while end.inbox:
-            data = end.inbox.popleft()
-            if end.channel.pace:
-                end.channel.pace.moved(len(data))
-            end.channel.machine.receive_data(data)
-            news = True
-            if end.peer:
-                self._release(end.peer, len(data))
-        if end.ended and not end.told:
-            end.told = news = True
-            end.channel.machine.receive_eof()
-        self._flush(end)
-        return news
-
-    def _release(self, end: End, size: int) -> None:
-        end.in_flight -= size
-        if end.outbox:
-            self._flush(end)
-            self._tell(end)
+        self.wake(end.fileno())
 
     # Programs
 
-    def _start(self, task: Task, argv: tuple[str, ...], stdin: int | None) -> None:
+    def start_program(self, request: Start) -> SimulatedProcess:
+        """Run a program. Raises OpenFailed."""
         if self._run_program is None:
-            raise OpenFailed(f'program "{argv[0]}" not found')
-        data = b"" if stdin is None else os.pread(stdin, os.fstat(stdin).st_size, 0)
-        ran = self._run_program(argv, data)
-        program = Program(argv[0])
-        self._ready.append((task, program, None))
-
-        def end() -> None:
-            if program.status is None:
-                program.status, program.output = ran.status, ran.output
-                if task.waiting:
-                    self._try(task)
-
-        self._at(self.now + ran.seconds, end)
+            raise not_found(request.argv)
+        fd = request.stdin if request.captured else None
+        data = b"" if fd is None else os.pread(fd, os.fstat(fd).st_size, 0)
+        return SimulatedProcess(self, self._run_program(request.argv, data))
 
 
-def paces_of(request: Wait) -> list[Pace]:
-    """Return the accounts of the peers that are listened to."""
-    return [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
+def refused(address: Address) -> OpenFailed:
+    """Return the fault of an address that nothing listens to."""
+    match address:
+        case Tcp(host, port):
+            return OpenFailed(f"connection to {host}:{port} failed: {host}: Connection refused")
+        case Pipe(argv):
+            return not_found(argv)
+        case _:
+            return OpenFailed(f"connection to {address.path} failed: No such file or directory")
+
+
+def not_found(argv: tuple[str, ...]) -> OpenFailed:
+    """Return the fault of a program that does not exist."""
+    return OpenFailed(f'program "{argv[0]}" not found')

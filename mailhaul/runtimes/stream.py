@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..flows.channel import Channel
 from ..flows.requests import OpenFailed
 
 if TYPE_CHECKING:
-    from .children import Child, Tail
     from .tls import TlsLayer
 
 READ_SIZE = 256 * 1024
@@ -21,15 +20,70 @@ VECTOR = 64
 """Pieces handed to one sendmsg call; every system takes that many."""
 
 
+class Socket(Protocol):
+    """A connected socket that does not block, or something that behaves like one."""
+
+    def fileno(self) -> int:
+        """Return its number, for a driver to wait for."""
+        ...
+
+    def recv(self, bufsize: int, /) -> bytes:
+        """Return bytes that have arrived. Raises OSError."""
+        ...
+
+    def sendmsg(self, buffers: Sequence[memoryview], /) -> int:
+        """Send what there is room for; return how many bytes. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Process(Protocol):
+    """A child process, or something that behaves like one."""
+
+    status: int | None
+    exit_fd: int | None
+
+    def poll(self) -> int | None:
+        """Return the exit status if it has ended."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        ...
+
+    def kill_now(self) -> None:
+        """Kill it and take its status."""
+        ...
+
+
+class Output(Protocol):
+    """What a child process writes, of which the end is kept."""
+
+    fd: int
+    open: bool
+    kept: bytes
+
+    def drain(self) -> None:
+        """Read what has arrived."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading."""
+        ...
+
+
 class Stream:
-    """What the engine knows of one open stream.
+    """One open stream: a channel, its socket, and its child process if it has one.
 
     ``flush`` and ``fill`` never block. A broken stream is reported to the machine as end
-    of input, after all that came before it; the reason stands in ``channel.failure``.
+    of input, after all that came before it; ``channel.failure`` gives the reason.
     """
 
     def __init__(
-        self, channel: Channel[Any], sock: socket.socket, child: Child | None, errors: Tail | None
+        self, channel: Channel[Any], sock: Socket, child: Process | None, errors: Output | None
     ) -> None:
         self.channel = channel
         self.sock = sock
@@ -50,7 +104,7 @@ class Stream:
         return bool(self._queue) and not self._broken
 
     def flush(self) -> None:
-        """Take what the machine has to say and write as much as the socket takes."""
+        """Take the machine's output and write as much as the socket accepts."""
         for piece in self.channel.machine.data_to_send():
             if self.tls:
                 self.tls.write(piece)
@@ -59,7 +113,7 @@ class Stream:
         self.flush_raw()
 
     def flush_raw(self) -> None:
-        """Write what is queued and what TLS itself has to say."""
+        """Write what is queued, and the output of the TLS layer."""
         if self.tls and (ciphertext := self.tls.to_send()):
             self._put(ciphertext)
         while self._queue and not self._broken:
@@ -70,26 +124,26 @@ class Stream:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                # What the peer said last is still to be read: only writing ends here.
+                # Only writing ends here: what the peer sent last has still to be read.
                 self._fail(error.strerror or str(error))
                 return
             self._drop(sent)
 
     def fill(self) -> bool:
-        """Read once and feed the machine; True if it was given something new."""
+        """Read once and pass it to the machine; return True if there was anything new."""
         if self.ended:
             return False
         data = self._receive()
         if self.tls:
             return self._fill_through_tls(self.tls, data)
         if data:
-            self._hand_on(data)
+            self._pass_to_machine(data)
         elif data is not None:
             self._end()
         return data is not None
 
     def _receive(self) -> bytes | None:
-        """Return what came, b"" at the end, None when there is nothing now."""
+        """Return bytes, b"" at the end of input, None when nothing has arrived."""
         try:
             return self.sock.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):
@@ -102,9 +156,9 @@ class Stream:
         if data is not None:
             tls.receive(data)
         news = False
-        # Even without new ciphertext: plain text may have come with the handshake's end.
+        # Even without new ciphertext: plain text may have come with the end of the handshake.
         while plain := tls.read():
-            self._hand_on(plain)
+            self._pass_to_machine(plain)
             news = True
         if tls.ended or data == b"":
             if tls.failure:
@@ -113,7 +167,7 @@ class Stream:
             news = True
         return news
 
-    def _hand_on(self, data: bytes) -> None:
+    def _pass_to_machine(self, data: bytes) -> None:
         if self.channel.pace:
             self.channel.pace.moved(len(data))
         self.channel.machine.receive_data(data)
@@ -145,22 +199,22 @@ class Stream:
         self.channel.machine.receive_eof()
 
     def close(self) -> None:
-        """Close the socket; a child learns of it by the end of its input."""
+        """Close the socket; a child sees the end of its input."""
         self.channel.open = False
         self.channel.unwritten = 0
         self._queue.clear()
         self.sock.close()
 
-    def last_words(self) -> None:
-        """Note the end of what the child wrote on its standard error."""
+    def note_last_words(self) -> None:
+        """Keep the end of what the child wrote on its standard error, for the channel."""
         if self.errors:
             self.errors.drain()
             self.channel.last_words = self.errors.kept
 
 
 @contextmanager
-def enough_descriptors() -> Generator[None]:
-    """Say that no program can be started where the system gives no more descriptors."""
+def report_missing_descriptors() -> Generator[None]:
+    """Raise OpenFailed where the system has no descriptors left for a program."""
     try:
         yield
     except OSError as error:
@@ -168,7 +222,7 @@ def enough_descriptors() -> Generator[None]:
 
 
 def nonblocking_pair() -> tuple[socket.socket, socket.socket]:
-    """Return a connected pair: ours, which does not block, and the child's, which does."""
+    """Return a connected pair: our socket, which does not block, and the child's, which does."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     return ours, theirs

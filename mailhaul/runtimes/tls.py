@@ -1,4 +1,4 @@
-"""TLS over any byte stream, by memory buffers; and whom to believe."""
+"""TLS over any byte stream, by memory buffers; and which certificates to trust."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME_HINT = (
 )
 TIME_HINT = "compare this machine's clock; else the server needs a new certificate"
 HINTS = {9: TIME_HINT, 10: TIME_HINT, 62: NAME_HINT, 64: NAME_HINT}
-"""What to do, by OpenSSL's number: not yet valid, expired, another host name, another address."""
+"""What the user can do, by OpenSSL's number: not yet valid, expired, wrong name, wrong address."""
 
 
 def make_context(trust: Trust) -> ssl.SSLContext:
@@ -35,7 +35,7 @@ def make_context(trust: Trust) -> ssl.SSLContext:
     if not trust.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    # Python 3.11.2 lets OpenSSL take a cut for an orderly end.
+    # By default Python 3.11.2 lets OpenSSL treat a truncated stream as an orderly end.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = VERSIONS[trust.minimum or "tls1.2"]
     if trust.maximum:
@@ -53,7 +53,7 @@ def make_context(trust: Trust) -> ssl.SSLContext:
 
 
 def load_authorities(context: ssl.SSLContext, trust: Trust) -> None:
-    """Load what the user named, else the system's store.
+    """Load the CA file and path that the user named, else the system's store.
 
     The system's hashed directory is looked up by name during the handshake, which takes
     0.2 ms; reading its one big file takes nearly 20.
@@ -78,7 +78,7 @@ def has_hashed_names(directory: str) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """Say in plain words what went wrong."""
+    """Return in plain words what went wrong."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = HINTS.get(error.verify_code, CERTIFICATE_HINT)
         return f"certificate refused: {error.verify_message.rstrip('.')}; {hint}"
@@ -92,16 +92,16 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def is_cut(error: Exception) -> bool:
-    """Tell whether the stream ended and TLS did not; Python 3.11.2 has no class for it."""
-    named = getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"
-    return named or isinstance(error, ssl.SSLEOFError)
+def is_truncated(error: Exception) -> bool:
+    """Tell whether the stream ended and TLS did not; Python 3.11.2 has no class for that."""
+    by_name = getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"
+    return by_name or isinstance(error, ssl.SSLEOFError)
 
 
 class TlsLayer:
     """TLS on one stream: ciphertext in and out on one side, plain text on the other.
 
-    Raises TlsFailed. Plain text that is there is handed out before any fault.
+    Raises TlsFailed. Plain text that has been decrypted is returned before any fault.
     """
 
     def __init__(self, handshaker: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO):
@@ -112,7 +112,7 @@ class TlsLayer:
         self.failure = ""
 
     def handshake(self) -> bool:
-        """Go on with the handshake; True when it is done."""
+        """Continue the handshake; return True when it is done."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -122,14 +122,14 @@ class TlsLayer:
         return True
 
     def receive(self, ciphertext: bytes) -> None:
-        """Take what came from the stream; b"" is its end."""
+        """Take bytes from the stream; b"" is its end."""
         if ciphertext:
             self._incoming.write(ciphertext)
         else:
             self._incoming.write_eof()
 
     def read(self) -> bytes:
-        """Return plain text that is there; b"" when there is none (see ``ended``)."""
+        """Return decrypted plain text; b"" when there is none now (see ``ended``)."""
         try:
             data = self._tls.read(256 * 1024)
         except ssl.SSLWantReadError:
@@ -139,7 +139,9 @@ class TlsLayer:
             return b""
         except (ssl.SSLError, OSError) as error:
             self.ended = True
-            self.failure = "TLS was cut without close_notify" if is_cut(error) else reason(error)
+            self.failure = (
+                "TLS was cut without close_notify" if is_truncated(error) else reason(error)
+            )
             return b""
         if not data:
             self.ended = True
@@ -152,14 +154,14 @@ class TlsLayer:
             view = view[self._tls.write(view) :]
 
     def close(self) -> None:
-        """Say that no more will come."""
+        """Send close_notify: no more data will follow."""
         try:
             self._tls.unwrap()
         except (ssl.SSLError, OSError):
             return
 
     def to_send(self) -> bytes:
-        """Return ciphertext that is due to the peer."""
+        """Return ciphertext that has to be sent to the peer."""
         return self._outgoing.read()
 
     def check_fingerprint(self, fingerprint: str) -> None:
@@ -176,9 +178,9 @@ class TlsLayer:
 
 
 def shared_context(trust: Trust) -> ssl.SSLContext:
-    """Return a context for this trust: the same as long as its files are the same.
+    """Return a context for this trust: the same one as long as its files have not changed.
 
-    A daemon has thousands of connections, and a context takes more memory than one of them.
+    A daemon has thousands of connections, and a context takes more memory than a connection.
     """
     stamps: list[int] = []
     for name in (trust.ca_file, trust.ca_path, trust.certificate, trust.key):
@@ -191,15 +193,15 @@ def shared_context(trust: Trust) -> ssl.SSLContext:
     key = (*facts, *stamps, *environment)
     context = _contexts.get(key)
     if context is None:
-        if len(_contexts) >= MOST_CONTEXTS:
+        if len(_contexts) >= MAX_CONTEXTS:
             _contexts.clear()
         context = _contexts[key] = make_context(trust)
     return context
 
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
-MOST_CONTEXTS = 64
-"""Contexts that are held; more kinds of trust are rare, and begin anew."""
+MAX_CONTEXTS = 64
+"""Contexts that are kept. More kinds of trust are rare; then all are made again."""
 
 
 def client_layer(trust: Trust) -> TlsLayer:

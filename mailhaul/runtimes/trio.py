@@ -2,128 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from ..flows.requests import Address, Close, Open, Request
-from .desk import Desk
+from .batch_worker import BatchWorker
+from .drive import await_steps, steps_of
 from .engine import Engine
-from .parking import Park, Step
+from .parking import NextRequest, Park, Step, Work
 
 T = TypeVar("T")
-STUCK = 2.0
-"""Seconds that work in a thread may take to its end when its flow is cancelled: a disk that hangs
+
+MAX_WAIT_FOR_CALL = 2.0
+"""Seconds that a cancelled flow waits for a call that is running in a thread: a disk that hangs
 must not keep the program from ending."""
-NOT_BEGUN = 0.1
-"""Seconds after which work that has not begun has no thread."""
-FAIR = 16
+MAX_WAIT_FOR_START = 0.1
+"""Seconds that a cancelled flow waits for a call that has not started."""
+MAX_REQUESTS_IN_A_ROW = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
 
 class Gate(Protocol):
-    """What a connection waits for, such as a trio.CapacityLimiter."""
+    """Limits connections, as a trio.CapacityLimiter does."""
 
     async def acquire_on_behalf_of(self, borrower: Any) -> None:
-        """Wait for a place."""
+        """Wait for a slot."""
         ...
 
     def release_on_behalf_of(self, borrower: Any) -> None:
-        """Give it back."""
+        """Give the slot back."""
         ...
 
 
 GateOf = Callable[[Address], Gate | None]
-"""Says what bounds the connections to an address, if anything does."""
+"""Returns what limits the connections to an address, or None."""
 
 
 async def run(
     flow: Coroutine[Request[Any], Any, T],
     engine: Engine | None = None,
     gate: GateOf | None = None,
-    desk: Desk | None = None,
+    batch_worker: BatchWorker | None = None,
     threads: Threads | None = None,
 ) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
-    All its streams are closed and its children ended when it is over or cancelled. A connection
-    waits for its turn where ``gate`` names a limiter for its address; the time of waiting is not
-    taken from its own. What flows note in something that they share is done at their ``desk``,
-    other work that blocks in ``threads``.
+    All its streams are closed and its children ended when it is over or cancelled. Where ``gate``
+    names a limiter for an address, a connection to it waits for a slot; that time does not count
+    against the timeout of the connection. A ``LedgerCall`` runs in ``batch_worker``, any other
+    ``Call`` in ``threads``.
     """
-    engine = engine or Engine(trio.current_time)
-    turns = Turns(gate)
-    desk = desk or Desk()
-    threads = threads or Threads()
+    slots = ConnectionSlots(gate)
+    driver = Driver(slots, batch_worker or BatchWorker(), threads or Threads())
     try:
-        request = flow.send(None)
-        step = 0
-        while True:
-            step += 1
-            try:
-                # Where everything is there already nothing waits: others want to run, too, and
-                # this flow may have been cancelled.
-                if step % FAIR:
-                    await trio.lowlevel.checkpoint_if_cancelled()
-                else:
-                    await trio.lowlevel.checkpoint()
-                await turns.before(request)
-                answer = await finish(engine.perform(request), desk, threads)
-            except Exception as error:
-                request = flow.throw(error)
-            else:
-                request = flow.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+        return await await_steps(steps_of(flow, engine or Engine(trio.current_time)), driver.take)
     finally:
-        flow.close()
-        engine.abandon()
-        turns.end()
+        slots.release_all()
+
+
+class Driver:
+    """Takes the steps of one flow."""
+
+    def __init__(self, slots: ConnectionSlots, batch_worker: BatchWorker, threads: Threads) -> None:
+        self._slots = slots
+        self._batch_worker = batch_worker
+        self._threads = threads
+        self._requests = 0
+
+    async def take(self, step: Step) -> Any:
+        """Wait, run a call, or let other tasks run."""
+        match step:
+            case Park():
+                await park(step)
+            case Work(call, shared):
+                return await (self._batch_worker if shared else self._threads).run(call)
+            case NextRequest(request):
+                await self._checkpoint()
+                await self._slots.before(request)
+        return None
+
+    async def _checkpoint(self) -> None:
+        # A request that is answered at once is no checkpoint: other tasks would never run, and
+        # this flow would not notice that it has been cancelled.
+        self._requests += 1
+        if self._requests % MAX_REQUESTS_IN_A_ROW:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
 
 
 class Threads:
-    """Where flows have work done that blocks, so many pieces at a time."""
+    """Runs blocking calls of flows in threads, ``at_a_time`` of them at most."""
 
     def __init__(self, at_a_time: int = 40) -> None:
-        self._room = trio.CapacityLimiter(at_a_time)
+        self._limiter = trio.CapacityLimiter(at_a_time)
 
     async def run(self, call: Callable[[], T]) -> T:
         """Return the result of a call, or raise what it raises.
 
-        A cancellation waits for its end, since a message that is half written must not be begun
-        anew beside it; but not for long. What hangs keeps its place until it is over.
+        A cancellation waits until the call has ended, since nobody may write a message again while
+        it is still being written; but not for long. A call that hangs keeps its thread.
         """
-        begun = done = False
+        started = done = False
 
         def work() -> T:
-            nonlocal begun, done
-            begun = True
+            nonlocal started, done
+            started = True
             try:
                 return call()
             finally:
                 done = True
 
         try:
-            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._room)
+            return await trio.to_thread.run_sync(
+                work, abandon_on_cancel=True, limiter=self._limiter
+            )
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
                 since = trio.current_time()
-                while not done and trio.current_time() < since + (STUCK if begun else NOT_BEGUN):
+                while not done and trio.current_time() - since < (
+                    MAX_WAIT_FOR_CALL if started else MAX_WAIT_FOR_START
+                ):
                     await trio.sleep(0.01)
             raise
 
 
-class Turns:
-    """The connections of one flow that others may have to wait for."""
+class ConnectionSlots:
+    """The slots that the connections of one flow hold in the limiters of their addresses."""
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
         self._held: dict[Any, Gate] = {}
 
     async def before(self, request: Request[Any]) -> None:
-        """Wait for a turn before a connection is opened; give it back as one is closed."""
+        """Wait for a slot before a connection is opened; release it when one is closed."""
         if self._gate is None:
             return
         match request:
@@ -137,35 +151,11 @@ class Turns:
             case _:
                 pass
 
-    def end(self) -> None:
-        """Give back whatever is still held."""
+    def release_all(self) -> None:
+        """Release the slots that are still held."""
         while self._held:
             channel, limiter = self._held.popitem()
             limiter.release_on_behalf_of(channel)
-
-
-async def finish(steps: Generator[Step, Any, Any], desk: Desk, threads: Threads) -> Any:
-    """Take the steps of one answer, waiting as they ask."""
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Park):
-                await park(step)
-                step = steps.send(None)
-            else:
-                try:
-                    if step.shared:
-                        result = await desk.do(step.call)
-                    else:
-                        result = await threads.run(step.call)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
 
 
 async def park(step: Park) -> None:
@@ -179,11 +169,11 @@ async def park(step: Park) -> None:
             await trio.sleep_forever()
         async with trio.open_nursery() as nursery:
 
-            async def first(wait: Any, fd: int) -> None:
-                await wait(fd)
+            async def wait_for(ready: Callable[[int], Awaitable[None]], fd: int) -> None:
+                await ready(fd)
                 nursery.cancel_scope.cancel()
 
             for fd in step.reads:
-                nursery.start_soon(first, trio.lowlevel.wait_readable, fd)
+                nursery.start_soon(wait_for, trio.lowlevel.wait_readable, fd)
             for fd in step.writes:
-                nursery.start_soon(first, trio.lowlevel.wait_writable, fd)
+                nursery.start_soon(wait_for, trio.lowlevel.wait_writable, fd)

@@ -1,5 +1,5 @@
-"""Servers as flows: the other side of the dialogue, for the demo and for tests.
+"""In-memory servers, written as flows, for the demo and for tests.
 
-They stand on the server machines and await requests like every flow, so each runtime can
-run them, the simulated one too.
+They use the server machines and await requests like every flow, so any runtime can run them,
+including the simulated one.
 """

@@ -1,7 +1,8 @@
-"""Address fields as ENVELOPE shows them: names, routes and groups (RFC 3501, 7.4.2; RFC 5322, 3.4).
+"""Parse address fields for ENVELOPE: names, routes and groups (RFC 3501, 7.4.2; RFC 5322, 3.4).
 
-One pass over the tokens of a field, each octet of which belongs to one token: what a hostile field
-costs is its length. Nothing is refused, and what makes no sense as an address becomes one anyway.
+The parser makes one pass over the tokens of a field, and each octet belongs to exactly one token,
+so the cost of a hostile field is linear in its length. Nothing is refused: malformed text also
+becomes an address.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class Entry(NamedTuple):
-    """One address. A group begins with ``host`` None, and ends with nothing but None."""
+    """One address. In a group start only ``host`` is None; in a group end all values are None."""
 
     name: bytes | None
     route: bytes | None
@@ -36,7 +37,7 @@ END_OF_GROUP = Entry(None, None, None, None)
 
 
 def entries(field: bytes) -> Iterator[Entry]:
-    """Yield what a field's body holds, in order."""
+    """Yield the addresses and group markers in a field body, in order."""
     reader = Reader()
     for token in tokens(field):
         yield from reader.take(token)
@@ -45,7 +46,7 @@ def entries(field: bytes) -> Iterator[Entry]:
 
 
 def tokens(field: bytes) -> Iterator[bytes]:
-    """Yield all that a field's body is made of, comments whole."""
+    """Yield the tokens of a field body; a comment is one token."""
     place = 0
     while place < len(field):
         found = TOKEN.match(field, place)
@@ -55,7 +56,7 @@ def tokens(field: bytes) -> Iterator[bytes]:
 
 
 class Reader:
-    """What has come since the last comma, and whether a group is open."""
+    """Collects the tokens since the last comma, and knows whether a group is open."""
 
     def __init__(self) -> None:
         self._words: list[bytes] = []
@@ -64,7 +65,7 @@ class Reader:
         self._comment = b""
 
     def take(self, token: bytes) -> Iterator[Entry]:
-        """Take the next token; yield what it ends."""
+        """Process the next token; yield the entries that it ends."""
         match token[:1]:
             case b"(":
                 self._comment = token[1:].removesuffix(b")")
@@ -74,7 +75,7 @@ class Reader:
                 self._in_angle = False
             case b",":
                 if self._in_angle and self._angle and self._angle[0] == b"@":
-                    # One more host of a route, <@one,@two:ann@three> (RFC 5322, 4.4).
+                    # Another host of a route: <@one,@two:ann@three> (RFC 5322, 4.4).
                     self._angle.append(token)
                 else:
                     yield from self.end_address()
@@ -94,7 +95,7 @@ class Reader:
                 pass
 
     def end_address(self) -> Iterator[Entry]:
-        """Yield the address that has come, if there is one."""
+        """Yield the collected address, if there is one."""
         words, angle, comment = self._words, self._angle, self._comment
         self._forget()
         route = None
@@ -117,14 +118,14 @@ class Reader:
 
 
 def phrase(words: list[bytes]) -> bytes:
-    """Return words without their quotes, with one blank between them."""
+    """Return the words without quotes, separated by one space."""
     return b" ".join(b"".join(b" " if is_blank(word) else unquoted(word) for word in words).split())
 
 
 def bare(words: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Split words without angle brackets into a name before the address, and the address.
+    """Split words without angle brackets into the name and the address after it.
 
-    The address is the first group of words that holds an ``@``, or all of them.
+    The address is the first group of words that contains ``@``; without one, all words.
     """
     groups: list[list[bytes]] = [[]]
     for place, word in enumerate(words):
@@ -140,13 +141,13 @@ def bare(words: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 
 def divides(before: list[bytes], after: list[bytes]) -> bool:
-    """Whether a blank between these words ends an address: around ``@`` and dots it does not."""
+    """Whether a blank between these words ends an address; next to ``@`` or a dot it does not."""
     joined = any(word.endswith((b"@", b".")) for word in before)
     return not (joined or any(word.startswith((b"@", b".")) for word in after))
 
 
 def without_route(words: list[bytes]) -> tuple[bytes | None, list[bytes]]:
-    """Split what stands in angle brackets into a route and an address, without blanks."""
+    """Split the words in angle brackets into a route (or None) and an address, without blanks."""
     solid = [word for word in words if not is_blank(word)]
     if solid[:1] == [b"@"] and b":" in solid:
         end = solid.index(b":")
@@ -155,18 +156,18 @@ def without_route(words: list[bytes]) -> tuple[bytes | None, list[bytes]]:
 
 
 def split_spec(words: list[bytes]) -> tuple[bytes, bytes]:
-    """Return the mailbox, without its quotes, and the host, which may be empty but is not NIL."""
+    """Return the mailbox, without quotes, and the host, which may be empty but not None (NIL)."""
     at = len(words) - 1 - words[::-1].index(b"@") if b"@" in words else len(words)
     return b"".join(map(unquoted, words[:at])), b"".join(words[at + 1 :])
 
 
 def is_blank(word: bytes) -> bool:
-    """Whether a token is nothing but blanks."""
+    """Whether a token consists only of blanks."""
     return not word.strip()
 
 
 def unquoted(word: bytes) -> bytes:
-    """Return a quoted string's text, and any other word as it is."""
+    """Return the text of a quoted string, and any other word unchanged."""
     if not word.startswith(b'"'):
         return word
     return ESCAPED.sub(rb"\1", word[1:].removesuffix(b'"'))

@@ -1,4 +1,4 @@
-"""An IMAP server over mailboxes in memory: small but honest."""
+"""A small but correct IMAP server for mailboxes in memory."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ from ..protocols.sasl.server_mechanisms import Accepted
 from .imap_mailboxes import MailboxCommands, OnMailboxes
 from .imap_messages import OpenMailbox
 from .imap_news import MailboxNews
-from .imap_queries import Refused, to_be_stored
+from .imap_queries import Refused, flags_to_store
 from .logins import Logins, Nonces
-from .mailboxes import Mailbox, Mailboxes, Message, within
+from .mailboxes import Mailbox, Mailboxes, Message, uids_in_set
 
-PATIENCE = 1800.0
-"""Seconds without a command after which a client is logged out (RFC 3501, 5.4)."""
-GLANCE = 1.0
-"""Seconds between two looks for news while a client is idle."""
+INACTIVITY_TIMEOUT = 1800.0
+"""Seconds without a command after which the client is logged out (RFC 3501, 5.4)."""
+UPDATE_INTERVAL = 1.0
+"""Seconds between two checks for mailbox updates while the client is idle."""
 
 CAPABILITIES = (b"UIDPLUS", b"LITERAL+")
 ALL_CAPABILITIES = (
@@ -91,8 +91,8 @@ ALL_CAPABILITIES = (
     *(b"ESEARCH", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE", b"CREATE-SPECIAL-USE"),
     *(b"STATUS=SIZE", b"CONDSTORE", b"QRESYNC", b"COMPRESS=DEFLATE", b"NOTIFY"),
 )
-"""All that this server can do. What is not announced it does not do either."""
-NEEDED: dict[type, bytes] = {
+"""All capabilities of this server. A capability that is not announced is also not available."""
+REQUIRED_CAPABILITY: dict[type, bytes] = {
     Id: b"ID",
     Idle: b"IDLE",
     Enable: b"ENABLE",
@@ -104,25 +104,26 @@ NEEDED: dict[type, bytes] = {
     Compress: b"COMPRESS=DEFLATE",
     Notify: b"NOTIFY",
 }
-"""The capability without which a command is unknown."""
+"""The capability that each command requires; without it the command is unknown."""
 STATUS_CAPABILITIES = {b"HIGHESTMODSEQ": b"CONDSTORE", b"SIZE": b"STATUS=SIZE"}
-"""The capability without which there is no such item of STATUS."""
-TO_ENABLE = frozenset({b"CONDSTORE", b"QRESYNC"})
+"""The capability that each STATUS item requires."""
+ENABLE_CAPABILITIES = frozenset({b"CONDSTORE", b"QRESYNC"})
 
 Secure = Callable[[], Awaitable[None]]
-"""Shakes hands over TLS as the server; raises RuntimeFault."""
+"""Performs the server side of the TLS handshake; raises RuntimeFault."""
 
 
 @dataclass(slots=True)
 class Misbehaviour:
-    """What the server does wrong, for tests.
+    """The faults of the server, for tests.
 
-    ``cut`` maps a UID to octets of its text: the connection is closed as soon as so many octets
-    of that message were sent, whenever it is asked for, so that its size in octets cuts between the
-    text and the answer to the command. ``refuse`` are commands that are answered with NO,
-    ``silent`` those that are never answered, and ``hang_up`` those at which the connection is
-    closed. ``blind``: what NOTIFY was to tell of goes unnoticed, as with Dovecot 2.3 does mail
-    that was put into a Maildir behind its back. ``overflow``: once, it has lost track of all that.
+    ``cut`` maps a UID to a number of octets: the connection is closed as soon as so many octets of
+    that message have been sent, over all FETCH commands. The size of the message closes it between
+    the text and the tagged response. ``refuse`` are commands that are answered with NO, ``silent``
+    are commands that are never answered, and ``hang_up`` are commands that close the connection.
+    If ``blind`` is true, the server sends no NOTIFY events, as Dovecot 2.3 does for mail that
+    another program put into a Maildir. If ``overflow`` is true, it reports NOTIFICATIONOVERFLOW
+    once.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
@@ -134,11 +135,11 @@ class Misbehaviour:
 
 
 class Hangup(Exception):
-    """The connection is closed without a word."""
+    """The connection is closed without a response."""
 
 
 class ImapService:
-    """One session. ``run`` serves it until the client leaves."""
+    """One session. ``run`` serves it until the client disconnects."""
 
     def __init__(
         self,
@@ -160,10 +161,10 @@ class ImapService:
         self._news = MailboxNews(mailboxes, self._machine.send)
         self._open: OpenMailbox | None = None
         self._enabled: set[bytes] = set()
-        self._left = dict(self._misbehaviour.cut)
+        self._octets_until_cut = dict(self._misbehaviour.cut)
 
     async def run(self) -> None:
-        """Greet (with PREAUTH if no users are given), then answer command after command."""
+        """Send the greeting (PREAUTH if no users are given), then process commands."""
         announced = Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
         self._machine.send(Greeted(self._logins is None, announced, b"ready"))
         try:
@@ -175,32 +176,32 @@ class ImapService:
             pass
         except TimedOut:
             self._machine.send(SaidBye(None, b"no command for too long"))
-        except RemoteProtocolError as fault:
-            self._machine.send(SaidBye(None, fault.problem.encode("ascii", "replace")))
+        except RemoteProtocolError as error:
+            self._machine.send(SaidBye(None, error.problem.encode("ascii", "replace")))
         await Close(self._channel)
 
     async def _next(self) -> Command | Closed:
-        """Return the next command; what belongs to none before it is passed over."""
+        """Return the next command; skip input that is not part of a command."""
         while True:
-            if self._news.wanted:
-                heard = await self._listen(expunged=self._news.removals_too)
+            if self._news.enabled:
+                event = await self._listen(expunged=self._news.reports_removals)
             else:
-                heard = await next_event(self._channel, PATIENCE)
-            if isinstance(heard, Command | Closed):
-                return heard
+                event = await next_event(self._channel, INACTIVITY_TIMEOUT)
+            if isinstance(event, Command | Closed):
+                return event
 
     async def _listen(self, *, expunged: bool) -> Heard | Closed:
-        """Return what is heard next, and tell the client news meanwhile. Raises TimedOut."""
+        """Return the next input, and send updates while waiting. Raises TimedOut."""
         waited = 0.0
-        while waited < PATIENCE:
+        while waited < INACTIVITY_TIMEOUT:
             try:
-                heard: Heard | Closed = await next_event(self._channel, GLANCE)
+                event: Heard | Closed = await next_event(self._channel, UPDATE_INTERVAL)
             except TimedOut:
-                waited += GLANCE
-                self._tell_news(expunged=expunged)
+                waited += UPDATE_INTERVAL
+                self._send_updates(expunged=expunged)
             else:
-                return heard
-        raise TimedOut(PATIENCE)
+                return event
+        raise TimedOut(INACTIVITY_TIMEOUT)
 
     def _announced(self) -> frozenset[bytes]:
         extra = {b"STARTTLS"} if self._secure and not self._channel.tls else set[bytes]()
@@ -213,7 +214,7 @@ class ImapService:
         if isinstance(command, tuple(wrong.hang_up)):
             raise Hangup
         if isinstance(command, tuple(wrong.silent)):
-            await Wait([], PATIENCE)
+            await Wait([], INACTIVITY_TIMEOUT)
         try:
             if isinstance(command, tuple(wrong.refuse)):
                 raise Refused("no")
@@ -226,11 +227,11 @@ class ImapService:
             self._machine.send(Completed(command, Condition.BAD, None, text))
         else:
             if not isinstance(command, StartTls):
-                self._tell_news(expunged=not isinstance(command, Fetch | Store | Search))
+                self._send_updates(expunged=not isinstance(command, Fetch | Store | Search))
                 self._machine.send(Completed(command, Condition.OK, code, b"done"))
 
     async def _do(self, command: Command) -> Code | None:
-        """Do what a command asks; return the code for its OK. Raises Refused and BadSyntax."""
+        """Execute a command; return the code for its OK. Raises Refused and BadSyntax."""
         if set(needs(command)) - self._capabilities:
             raise BadSyntax("this is not offered here")
         machine = self._machine
@@ -252,7 +253,7 @@ class ImapService:
             case Idle():
                 await self._idle(command)
             case Notify():
-                self._news.choose(command, self._opened)
+                self._news.set_groups(command, self._opened)
             case Append():
                 return await self._append(command)
             case Select():
@@ -290,7 +291,7 @@ class ImapService:
         return None
 
     def _expunge(self, box: OpenMailbox, uids: bytes | None) -> Code | None:
-        """Remove messages; the code is for clients that resynchronize (RFC 7162, 3.2.10)."""
+        """Expunge messages; return a code for clients with QRESYNC (RFC 7162, 3.2.10)."""
         if box.expunge(uids) and box.resyncs:
             return Code(b"HIGHESTMODSEQ", b"%d" % box.mailbox.modseq)
         return None
@@ -311,21 +312,23 @@ class ImapService:
         logins = self._logins
         match command:
             case Login(user, password):
-                good = logins is not None and logins.fit(user, password.reveal())
+                accepted = logins is not None and logins.is_password(user, password.reveal())
             case Authenticate():
-                verdict = logins and await logins.exchange(self._channel, command, PATIENCE)
+                verdict = logins and await logins.exchange(
+                    self._channel, command, INACTIVITY_TIMEOUT
+                )
                 if not verdict:
-                    raise Refused("this mechanism is not known here")
-                good = isinstance(verdict, Accepted)
+                    raise Refused("unknown authentication mechanism")
+                accepted = isinstance(verdict, Accepted)
                 if not isinstance(verdict, Accepted) and verdict.malformed:
-                    # So it is, too, when the client gives up (6.2.2).
-                    raise BadSyntax("the authentication was broken off")
-        if not good:
+                    # A cancelled authentication is also answered with BAD (6.2.2).
+                    raise BadSyntax("authentication cancelled or malformed")
+        if not accepted:
             raise Refused("wrong user or password", Code(b"AUTHENTICATIONFAILED"))
         return Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
 
     def _enable(self, names: Iterable[bytes]) -> None:
-        enabled = TO_ENABLE & self._capabilities & set(names)
+        enabled = ENABLE_CAPABILITIES & self._capabilities & set(names)
         self._enabled |= enabled | ({b"CONDSTORE"} if enabled else set[bytes]())
         self._machine.send(Enabled(frozenset(enabled)))
 
@@ -336,7 +339,7 @@ class ImapService:
         if command.resync and b"QRESYNC" not in self._enabled:
             raise BadSyntax("QRESYNC has not been enabled")
         if previous and self._enabled:
-            self._machine.send(Status(Condition.OK, Code(b"CLOSED"), b"the one before"))
+            self._machine.send(Status(Condition.OK, Code(b"CLOSED"), b"previous mailbox closed"))
         mailbox = self._mailboxes.existing(command.mailbox)
         box = OpenMailbox(mailbox, command.read_only, self._machine.send, self._stream)
         box.counts_changes = b"CONDSTORE" in self._capabilities
@@ -344,7 +347,7 @@ class ImapService:
         box.resyncs = b"QRESYNC" in self._enabled
         self._open = box
         send = self._machine.send
-        box.tell_flags()
+        box.send_flags()
         send(Exists(len(mailbox.messages)))
         send(Recent(len(box.view.recent)))
         codes = [(b"UIDVALIDITY", mailbox.uidvalidity), (b"UIDNEXT", mailbox.uidnext)]
@@ -354,7 +357,7 @@ class ImapService:
         if box.counts_changes:
             codes.append((b"HIGHESTMODSEQ", mailbox.modseq))
         for name, value in codes:
-            send(Status(Condition.OK, Code(name, b"%d" % value), b"so it is"))
+            send(Status(Condition.OK, Code(name, b"%d" % value), b"mailbox state"))
         if command.resync:
             self._resync(box, command.resync)
         return Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
@@ -364,26 +367,26 @@ class ImapService:
         return self._open.mailbox if self._open else None
 
     def _resync(self, box: OpenMailbox, resync: Resync) -> None:
-        """Say what has changed since the client looked last (RFC 7162, 3.2.5.1)."""
+        """Send the changes since the client's last session (RFC 7162, 3.2.5.1)."""
         if resync.uid_validity != box.mailbox.uidvalidity:
             return
         known = resync.known_uids or b"1:*"
-        box.tell_vanished(resync.modseq, known)
+        box.send_vanished(resync.modseq, known)
         uids = [message.uid for message in box.view.messages]
-        told = frozenset(within(uids, known, box.mailbox.uidnext))
+        known_uids = frozenset(uids_in_set(uids, known, box.mailbox.uidnext))
         for number, message in enumerate(box.view.messages, 1):
-            if message.modseq > resync.modseq and message.uid in told:
+            if message.modseq > resync.modseq and message.uid in known_uids:
                 self._machine.send(changed(number, message, box))
 
     async def _append(self, command: Append) -> Code:
         mailbox = self._mailboxes.target(command.mailbox)
-        flags = to_be_stored(command.flags)
+        flags = flags_to_store(command.flags)
         self._machine.send(ReadyForText(command))
         pieces: list[bytes] = []
-        while not isinstance(heard := await self._continuation(), AppendEnd):
-            if isinstance(heard, AppendChunk):
-                pieces.append(heard.data)
-        if heard.malformed:
+        while not isinstance(event := await self._continuation(), AppendEnd):
+            if isinstance(event, AppendChunk):
+                pieces.append(event.data)
+        if event.malformed:
             raise BadSyntax("unexpected text after the message")
         message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
         return Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
@@ -394,22 +397,22 @@ class ImapService:
             raise Hangup
 
     async def _continuation(self) -> Heard:
-        """Return the next piece of a command. Raises Hangup when there will be none."""
-        heard: Heard | Closed = await next_event(self._channel, PATIENCE)
-        if isinstance(heard, Closed):
+        """Return the next part of a command. Raises Hangup if the client has disconnected."""
+        event: Heard | Closed = await next_event(self._channel, INACTIVITY_TIMEOUT)
+        if isinstance(event, Closed):
             raise Hangup
-        return heard
+        return event
 
-    # News
+    # Updates
 
-    def _tell_news(self, *, expunged: bool) -> None:
-        """Say what has happened to mailboxes since the client was told last (5.2)."""
+    def _send_updates(self, *, expunged: bool) -> None:
+        """Send the mailbox changes since the last update (5.2)."""
         box, send = self._open, self._machine.send
-        if self._misbehaviour.overflow and self._news.wanted:
+        if self._misbehaviour.overflow and self._news.enabled:
             self._misbehaviour.overflow = False
-            self._news.lose_track()
+            self._news.report_overflow()
         if not self._misbehaviour.blind:
-            self._news.tell(self._opened)
+            self._news.report(self._opened)
         if box is None:
             return
         news = box.view.catch_up(expunged=expunged)
@@ -421,36 +424,36 @@ class ImapService:
         if news.grew:
             send(Exists(len(box.view.messages)))
             send(Recent(len(box.view.recent)))
-        box.tell_new_keywords(message for _, message in news.changed)
+        box.send_new_keywords(message for _, message in news.changed)
         for number, message in news.changed:
             send(changed(number, message, box))
 
     async def _stream(self, message: Message, chunk: bytes) -> None:
-        """Say a piece of text, and let it leave before more is said. Raises Hangup."""
-        left = self._left.get(message.uid)
+        """Send a piece of text, and wait until it has been written. Raises Hangup."""
+        left = self._octets_until_cut.get(message.uid)
         if left is not None:
             if len(chunk) >= left:
                 self._machine.send(BodyChunk(chunk[:left]))
                 raise Hangup
-            self._left[message.uid] = left - len(chunk)
+            self._octets_until_cut[message.uid] = left - len(chunk)
         self._machine.send(BodyChunk(chunk))
         while self._channel.congested:
             try:
-                await Wait([self._channel], PATIENCE)
+                await Wait([self._channel], INACTIVITY_TIMEOUT)
             except TimedOut:
                 raise Hangup from None
 
 
 def changed(number: int, message: Message, box: OpenMailbox) -> Fetched:
-    """Return what is said of a message that has other flags than before."""
+    """Return the FETCH response for a message with changed flags."""
     uid, modseq = (message.uid, message.modseq) if box.with_modseq else (None, None)
     return Fetched(number, uid, None, box.flags_of(message), None, modseq)
 
 
 def needs(command: Command) -> Iterator[bytes]:
-    """Yield the capabilities that a command makes use of."""
-    if type(command) in NEEDED:
-        yield NEEDED[type(command)]
+    """Yield the capabilities that a command requires."""
+    if type(command) in REQUIRED_CAPABILITY:
+        yield REQUIRED_CAPABILITY[type(command)]
     match command:
         case Select():
             yield from [b"CONDSTORE"] * command.condstore
@@ -482,10 +485,10 @@ async def serve_imap(
     secure: Secure | None = None,
     nonces: Nonces | None = None,
 ) -> None:
-    """Serve one session; without ``users`` the client is logged in already (PREAUTH).
+    """Serve one session; without ``users`` the client is already logged in (PREAUTH).
 
-    STARTTLS is offered when ``secure`` is given, and CRAM-MD5 and SCRAM with ``nonces``. Several
-    sessions may share mailboxes; each is told what the others do.
+    STARTTLS is offered if ``secure`` is given, and CRAM-MD5 and SCRAM if ``nonces`` is given.
+    Several sessions may share mailboxes; each is notified of the changes by the others.
     """
     service = ImapService(channel, mailboxes, users, capabilities, secure, misbehaviour, nonces)
     await service.run()

@@ -1,4 +1,4 @@
-"""What an IMAP client asks about mailboxes: their names, their state, and where they live."""
+"""IMAP commands on mailboxes: names, status, subscriptions and namespaces."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ STATUS_ITEMS: dict[bytes, Callable[[Mailbox], int]] = {
     b"SIZE": lambda mailbox: sum(m.size for m in mailbox.messages),
     b"HIGHESTMODSEQ": lambda mailbox: mailbox.modseq,
 }
-"""What STATUS can be asked for (6.3.10; RFC 8438; RFC 7162, 3.1.7)."""
+"""The items of STATUS (6.3.10; RFC 8438; RFC 7162, 3.1.7)."""
 SPECIAL_USES = frozenset(rb"\all \archive \drafts \flagged \junk \sent \trash \important".split())
-"""What a mailbox may be made for, in lower case (RFC 6154, section 2; RFC 8457)."""
+"""The special uses that a mailbox may have, in lower case (RFC 6154, section 2; RFC 8457)."""
 SELECTING = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
 RETURNING = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
-"""Options of LIST (RFC 5258, section 3; RFC 6154, section 2)."""
+"""The return options of LIST (RFC 5258, section 3; RFC 6154, section 2)."""
 CRITERIA = (b"SUBSCRIBED", b"SPECIAL-USE")
-"""Those of them that a mailbox fulfils or not. No mailbox here is remote."""
+"""The selection options that filter mailboxes. No mailbox here is remote."""
 
 OnMailboxes = (
     Namespace
@@ -55,32 +55,32 @@ OnMailboxes = (
 
 
 class MailboxCommands:
-    """Does what commands on mailboxes ask for; ``say`` takes the answers."""
+    """Executes commands on mailboxes; ``send`` is called with each response."""
 
-    def __init__(self, mailboxes: Mailboxes, say: Callable[[Event], None]) -> None:
+    def __init__(self, mailboxes: Mailboxes, send: Callable[[Event], None]) -> None:
         self._mailboxes = mailboxes
-        self._say = say
+        self._send = send
 
     def existing(self, name: bytes) -> Mailbox:
-        """Return a mailbox. Raises Refused when there is none."""
+        """Return a mailbox. Raises Refused if it does not exist."""
         mailbox = self._mailboxes.find(name)
         if mailbox is None:
             raise Refused("no such mailbox", Code(b"NONEXISTENT"))
         return mailbox
 
     def target(self, name: bytes) -> Mailbox:
-        """Return a mailbox that messages are to go to. Raises Refused (RFC 3501, 6.3.11)."""
+        """Return the target mailbox for messages. Raises Refused (RFC 3501, 6.3.11)."""
         mailbox = self._mailboxes.find(name)
         if mailbox is None:
             raise Refused("no such mailbox", Code(b"TRYCREATE"))
         return mailbox
 
     def do(self, command: OnMailboxes) -> None:
-        """Do what a command asks for. Raises Refused."""
+        """Execute a command. Raises Refused and BadSyntax."""
         names = self._mailboxes
         match command:
             case Namespace():
-                self._say(Namespaces((NamespaceEntry(b"", DELIMITER),)))
+                self._send(Namespaces((NamespaceEntry(b"", DELIMITER),)))
             case CreateMailbox(name, special_use):
                 name = name.removesuffix(DELIMITER)
                 self._refuse_new(name)
@@ -90,7 +90,7 @@ class MailboxCommands:
             case DeleteMailbox(name):
                 self.existing(name)
                 if canonical_name(name) == b"INBOX":
-                    raise Refused("INBOX stays", Code(b"CANNOT"))
+                    raise Refused("INBOX cannot be deleted", Code(b"CANNOT"))
                 names.delete(name)
             case Rename(name, new_name):
                 self._rename(canonical_name(name), canonical_name(new_name))
@@ -104,17 +104,17 @@ class MailboxCommands:
             case ListSubscribed(reference, pattern):
                 self._list_subscribed(reference + pattern)
             case AskStatus(name, items):
-                self._say(self._status(name, items))
+                self._send(self._status(name, items))
 
     def _refuse_new(self, name: bytes) -> None:
-        """Raise Refused for a name that no new mailbox may have."""
+        """Raise Refused if a name is not valid for a new mailbox."""
         if self._mailboxes.find(name) is not None:
-            raise Refused("this mailbox is there already", Code(b"ALREADYEXISTS"))
+            raise Refused("the mailbox already exists", Code(b"ALREADYEXISTS"))
         if b"" in name.split(DELIMITER):
-            raise Refused("a level without a name", Code(b"CANNOT"))
-        # Names are in modified UTF-7 (5.1.3), and in one way only.
+            raise Refused("a level of the name is empty", Code(b"CANNOT"))
+        # Names are in modified UTF-7 (5.1.3), which has only one valid encoding of a name.
         if not name.isascii() or encode_name(decode_mailbox(name)) != name:
-            raise Refused("this name is not modified UTF-7", Code(b"CANNOT"))
+            raise Refused("the name is not valid modified UTF-7", Code(b"CANNOT"))
 
     def _rename(self, name: bytes, new_name: bytes) -> None:
         names = self._mailboxes
@@ -122,13 +122,16 @@ class MailboxCommands:
             self.existing(name)
         self._refuse_new(new_name)
         if new_name.startswith(name + DELIMITER) and name != b"INBOX":
-            raise Refused("a mailbox cannot be below itself", Code(b"CANNOT"))
+            raise Refused("a mailbox cannot be moved below itself", Code(b"CANNOT"))
         if names.with_children(new_name):
             raise Refused("there are mailboxes below the new name", Code(b"ALREADYEXISTS"))
         names.rename(name, new_name)
 
     def _list_subscribed(self, pattern: bytes) -> None:
-        """Say what is subscribed, be it there or not; for ``%`` also what is above it (6.3.9)."""
+        """Send the subscribed names, even of mailboxes that do not exist.
+
+        For ``%``, also send the levels above them (6.3.9).
+        """
         subscribed = self._mailboxes.subscribed
         levels: dict[bytes, bool] = {}
         for name in subscribed:
@@ -139,16 +142,16 @@ class MailboxCommands:
                 levels.update((level, level in subscribed) for level in above)
         for name in sorted(levels):
             attributes = () if levels[name] else (rb"\Noselect",)
-            self._say(Listed(name, DELIMITER, attributes, lsub=True))
+            self._send(Listed(name, DELIMITER, attributes, lsub=True))
 
     def _list(self, command: ListMailboxes) -> None:
         selecting, returning = set(command.selecting), set(command.returning)
         if unknown := (selecting - SELECTING) | (returning - RETURNING):
-            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is no option here")
+            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported option")
         if b"RECURSIVEMATCH" in selecting and selecting.isdisjoint(CRITERIA):
             raise BadSyntax("RECURSIVEMATCH needs another option (RFC 5258, section 3.1)")
         if command.patterns == (b"",) and not selecting:
-            self._say(Listed(b"", DELIMITER, (rb"\Noselect",)))
+            self._send(Listed(b"", DELIMITER, (rb"\Noselect",)))
             return
         criteria = [word for word in CRITERIA if word in selecting]
         for name in sorted(self._names_for(command)):
@@ -158,12 +161,12 @@ class MailboxCommands:
                 below = ((b"CHILDINFO", [Text(word) for word in criteria]),)
             if chosen or below:
                 attributes = self._attributes(name, command)
-                self._say(Listed(name, DELIMITER, attributes, extended=below))
+                self._send(Listed(name, DELIMITER, attributes, extended=below))
                 if command.status and name in self._mailboxes:
-                    self._say(self._status(name, command.status))
+                    self._send(self._status(name, command.status))
 
     def _names_for(self, command: ListMailboxes) -> set[bytes]:
-        """Return all names that the patterns of a LIST fit."""
+        """Return all names that match the patterns of a LIST."""
         names = {level for name in self._mailboxes for level in with_parents(name)}
         if b"SUBSCRIBED" in command.selecting:
             names |= self._mailboxes.subscribed
@@ -177,7 +180,7 @@ class MailboxCommands:
         return mailbox is not None and bool(mailbox.special_use)
 
     def _is_above(self, name: bytes, criteria: list[bytes]) -> bool:
-        """Whether something below a name fulfils all criteria, whatever the patterns."""
+        """Whether any name below this one fulfils all criteria, regardless of the patterns."""
         below = {*self._mailboxes, *self._mailboxes.subscribed}
         return any(
             each.startswith(name + DELIMITER) and all(self._fulfils(each, w) for w in criteria)
@@ -196,6 +199,6 @@ class MailboxCommands:
 
     def _status(self, name: bytes, items: tuple[bytes, ...]) -> MailboxStatus:
         if unknown := set(items) - STATUS_ITEMS.keys():
-            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} cannot be had here")
+            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported item")
         mailbox = self.existing(name)
         return MailboxStatus(name, tuple((item, STATUS_ITEMS[item](mailbox)) for item in items))

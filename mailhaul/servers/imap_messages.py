@@ -1,4 +1,4 @@
-"""What an IMAP client does with the messages of the mailbox that it has open."""
+"""IMAP commands on the messages of the selected mailbox."""
 
 from __future__ import annotations
 
@@ -33,64 +33,71 @@ from ..protocols.imap.events import (
 )
 from ..protocols.imap.uid_sets import uid_set
 from ..protocols.imap.values import Value
-from .examined import Examined
-from .imap_queries import ENTRIES, SYSTEM_FLAGS, Refused, TextItem, read_items, to_be_stored
+from .imap_queries import (
+    STRUCTURE_ITEMS,
+    SYSTEM_FLAGS,
+    Refused,
+    TextItem,
+    flags_to_store,
+    read_items,
+)
 from .imap_search import matching, read_query
-from .mailboxes import Mailbox, Message, Numbered, View, within
+from .mailboxes import Mailbox, Message, Numbered, View, uids_in_set
 from .mime import envelope_of, structure_of
+from .parsed_message import ParsedMessage
 
 CHANGES: dict[bytes, Callable[[set[bytes], set[bytes]], set[bytes]]] = {
     b"FLAGS": lambda old, named: set(named),
     b"+FLAGS": lambda old, named: old | named,
     b"-FLAGS": lambda old, named: old - named,
 }
-"""What the operations of STORE make of a message's flags."""
+"""The new flags for each operation of STORE, from the old flags and the named ones."""
 
 OnMessages = Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove
 Stream = Callable[[Message, bytes], Awaitable[None]]
-"""Says a piece of a message's text, as fast as the client takes it."""
+"""Sends a piece of message text, at the speed at which the client reads."""
 
 
 class OpenMailbox:
-    """One mailbox as one session has it open. ``say`` takes the answers.
+    """The selected mailbox of one session; ``send`` is called with each response.
 
-    ``counts_changes`` says that change numbers may be asked for (RFC 7162, 3.1), ``with_modseq``
-    that the session has done so, and ``resyncs`` that QRESYNC is enabled.
+    ``counts_changes`` is true if CONDSTORE is available (RFC 7162, 3.1), ``with_modseq`` if the
+    session uses it, and ``resyncs`` if QRESYNC is enabled.
     """
 
     def __init__(
-        self, mailbox: Mailbox, read_only: bool, say: Callable[[Event], None], stream: Stream
+        self, mailbox: Mailbox, read_only: bool, send: Callable[[Event], None], stream: Stream
     ) -> None:
         self.mailbox = mailbox
         self.view = View(mailbox, read_only=read_only)
         self.read_only = read_only
         self.with_modseq = self.resyncs = False
         self.counts_changes = True
-        self._say = say
+        self._send = send
         self._stream = stream
         self._keywords: set[bytes] = set()
 
-    def tell_flags(self) -> None:
-        """Say which flags there are, and which may be set (7.2.6, 7.1)."""
+    def send_flags(self) -> None:
+        """Send the existing flags, and the flags that can be set (7.2.6, 7.1)."""
         found = {flag for message in self.view.messages for flag in message.flags}
         self._keywords |= found.difference(SYSTEM_FLAGS)
         known = (*SYSTEM_FLAGS, *sorted(self._keywords))
-        self._say(Flags(known))
+        self._send(Flags(known))
         permanent = b"()" if self.read_only else b"(%b \\*)" % b" ".join(known)
-        self._say(Status(Condition.OK, Code(b"PERMANENTFLAGS", permanent), b"flags that stay"))
+        self._send(Status(Condition.OK, Code(b"PERMANENTFLAGS", permanent), b"permanent flags"))
 
-    def tell_new_keywords(self, messages: Iterable[Message]) -> None:
-        """Say which flags there are if these messages have others, before they are shown."""
+    def send_new_keywords(self, messages: Iterable[Message]) -> None:
+        """Send the flags again if these messages have new keywords, before sending the messages."""
         if any(not message.flags <= self._keywords.union(SYSTEM_FLAGS) for message in messages):
-            self.tell_flags()
+            self.send_flags()
 
     def flags_of(self, message: Message) -> tuple[bytes, ...]:
-        """Return the flags of a message as this session sees them."""
+        """Return the flags of a message for this session, with \\Recent."""
         recent = {rb"\Recent"} if message.uid in self.view.recent else set[bytes]()
         return tuple(sorted(message.flags | recent))
 
     def find(self, command: OnMessages) -> Numbered:
-        """Return the messages that a command is about. Raises ValueError for no set."""
+        """Return the messages that a command names. Raises ValueError for an invalid set."""
         match command:
             case Fetch() | Store() | Copy() | Move():
                 return self.view.numbered(command.numbers)
@@ -98,106 +105,112 @@ class OpenMailbox:
                 return self.view.with_uids(command.uids)
 
     def refuse_changes(self) -> None:
-        """Raise Refused where nothing may be changed."""
+        """Raise Refused if the mailbox is read-only."""
         if self.read_only:
             raise Refused("the mailbox is read-only")
 
     def _count_changes(self) -> None:
-        """Tell change numbers from here on. Raises BadSyntax where there are none."""
+        """Send mod-sequences from now on. Raises BadSyntax if CONDSTORE is not available."""
         if not self.counts_changes:
-            raise BadSyntax("change numbers are not offered here")
+            raise BadSyntax("CONDSTORE is not available")
         self.with_modseq = True
 
     # Searching
 
     def search(self, command: Search | UidSearch) -> None:
-        """Say what was found. Raises Refused."""
+        """Send the result of a search. Raises Refused and BadSyntax."""
         by_uid = isinstance(command, UidSearch)
         query = read_query(command.criteria, self.view)
         returning = None if command.returning is None else command.returning or (b"ALL",)
         if unknown := set(returning or ()) - {b"MIN", b"MAX", b"COUNT", b"ALL"}:
-            raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} cannot be returned here")
+            raise BadSyntax(
+                f"{min(unknown).decode('ascii', 'replace')} is not a supported result option"
+            )
         found = matching(query, self.view)
         numbers = [message.uid if by_uid else number for number, message in found]
         modseq = None
         if query.with_modseq:
             self._count_changes()
             modseqs = [message.modseq for _, message in found]
-            modseq = max(told_of(modseqs, returning), default=None)
+            modseq = max(reported_modseqs(modseqs, returning), default=None)
         if returning is None:
-            self._say(Found(tuple(numbers), modseq))
+            self._send(Found(tuple(numbers), modseq))
         else:
-            self._say(in_short(numbers, returning, by_uid, modseq))
+            self._send(esearch_result(numbers, returning, by_uid, modseq))
 
     # Fetching
 
     async def fetch(self, command: Fetch | UidFetch) -> None:
-        """Say what was asked for. Raises Refused before anything is said."""
-        texts, facts = read_items(command.items)
+        """Send the requested data. Raises Refused before any response is sent."""
+        texts, data_items = read_items(command.items)
         by_uid = isinstance(command, UidFetch)
         found = self.find(command)
         if by_uid:
-            facts |= {b"UID"}
+            data_items |= {b"UID"}
         if command.modifiers:
             found = self._changed(command, found)
-            facts |= {b"MODSEQ"}
-        if b"MODSEQ" in facts:
+            data_items |= {b"MODSEQ"}
+        if b"MODSEQ" in data_items:
             self._count_changes()
-        if b"FLAGS" in facts:
-            self.tell_new_keywords(message for _, message in found)
+        if b"FLAGS" in data_items:
+            self.send_new_keywords(message for _, message in found)
         for number, message in found:
-            examined, missing = Examined(message), list[bytes]()
+            examined, missing = ParsedMessage(message), list[bytes]()
             for item in texts:
                 text = None
                 if item.section and (text := examined.section(item.section)) is None:
                     missing.append(item.name)
                 else:
-                    await self._send_text(number, message, item, text, with_uid=b"UID" in facts)
+                    await self._send_text(
+                        number, message, item, text, with_uid=b"UID" in data_items
+                    )
             seen = {b"FLAGS"} if self._mark(message, texts) else set[bytes]()
-            self._say(self._fetched(number, examined, facts | seen, missing))
+            self._send(self._fetched(number, examined, data_items | seen, missing))
 
     def _changed(self, command: Fetch | UidFetch, found: Numbered) -> Numbered:
-        """Return what has changed since, and say what is gone (RFC 7162, 3.1.4.1 and 3.2.6)."""
+        """Return the changed messages, and send VANISHED (RFC 7162, 3.1.4.1 and 3.2.6)."""
         match command.modifiers.upper().split(b" "):
             case [b"CHANGEDSINCE", since] if is_modseq(since):
                 pass
             case [b"CHANGEDSINCE", since, b"VANISHED"] if is_modseq(since) and self.resyncs:
                 if not isinstance(command, UidFetch):
-                    raise BadSyntax("VANISHED goes with UID FETCH")
-                self.tell_vanished(int(since), command.uids)
+                    raise BadSyntax("VANISHED requires UID FETCH")
+                self.send_vanished(int(since), command.uids)
             case _:
-                raise BadSyntax("these modifiers are not known here")
+                raise BadSyntax("unknown FETCH modifiers")
         return [(n, message) for n, message in found if message.modseq > int(since)]
 
-    def tell_vanished(self, since: int, uids: bytes) -> None:
-        """Say which of these UIDs are gone since a change number (RFC 7162, 3.2.6)."""
-        if told := within(self.mailbox.gone_since(since), uids, self.mailbox.uidnext - 1):
-            self._say(Vanished(uid_set(told), earlier=True))
+    def send_vanished(self, since: int, uids: bytes) -> None:
+        """Send which of these UIDs were expunged after mod-sequence ``since`` (RFC 7162, 3.2.6)."""
+        if vanished := uids_in_set(
+            self.mailbox.expunged_since(since), uids, self.mailbox.uidnext - 1
+        ):
+            self._send(Vanished(uid_set(vanished), earlier=True))
 
     def _fetched(
         self,
         number: int,
-        examined: Examined,
-        facts: frozenset[bytes],
+        examined: ParsedMessage,
+        data_items: frozenset[bytes],
         missing: Sequence[bytes] = (),
     ) -> Fetched:
-        """Return what is said of a message apart from its text; what is ``missing`` is NIL."""
+        """Return the FETCH response of a message without its text; ``missing`` items are NIL."""
         others: list[tuple[bytes, Value]] = [(name, None) for name in missing]
-        if facts & ENTRIES:
-            others += entries_of(examined, facts)
+        if data_items & STRUCTURE_ITEMS:
+            others += structure_items(examined, data_items)
         message = examined.message
         return Fetched(
             number,
-            message.uid if b"UID" in facts else None,
-            message.size if b"RFC822.SIZE" in facts else None,
-            self.flags_of(message) if b"FLAGS" in facts else None,
-            message.date if b"INTERNALDATE" in facts else None,
-            message.modseq if b"MODSEQ" in facts else None,
+            message.uid if b"UID" in data_items else None,
+            message.size if b"RFC822.SIZE" in data_items else None,
+            self.flags_of(message) if b"FLAGS" in data_items else None,
+            message.date if b"INTERNALDATE" in data_items else None,
+            message.modseq if b"MODSEQ" in data_items else None,
             tuple(others),
         )
 
     def _mark(self, message: Message, texts: list[TextItem]) -> bool:
-        """Set \\Seen where reading does that; tell whether it was not set before."""
+        """Set \\Seen if one of the texts does so; return whether the flag changed."""
         marks = any(item.marks for item in texts) and not self.read_only
         if not marks or rb"\Seen" in message.flags:
             return False
@@ -207,56 +220,56 @@ class OpenMailbox:
     async def _send_text(
         self, number: int, message: Message, item: TextItem, text: bytes | None, *, with_uid: bool
     ) -> None:
-        """Say a text: a section, or the whole message piece by piece."""
+        """Send a section, or the whole message chunk by chunk."""
         uid = message.uid if with_uid else None
         size = message.size if text is None else len(text)
         chunks = message.chunks() if text is None else (text,)
         origin = None
         if item.partial:
-            origin, most = item.partial
-            chunks = between(chunks, origin, origin + most)
-            size = max(0, min(size - origin, most))
-        self._say(BodyStart(number, uid, item.section, size, item.old_name, origin))
+            origin, count = item.partial
+            chunks = between(chunks, origin, origin + count)
+            size = max(0, min(size - origin, count))
+        self._send(BodyStart(number, uid, item.section, size, item.old_name, origin))
         for chunk in chunks:
             await self._stream(message, chunk)
-        self._say(BodyEnd())
+        self._send(BodyEnd())
 
     # Changing
 
     def store(self, command: Store | UidStore) -> Code | None:
-        """Change flags; return the code that names those left alone. Raises Refused."""
+        """Change flags; return the code with the unchanged messages. Raises Refused, BadSyntax."""
         self.refuse_changes()
         by_uid = isinstance(command, UidStore)
         found = self.find(command)
-        named = to_be_stored(read_flags(command.flags))
+        named = flags_to_store(read_flags(command.flags))
         change, _, silent = command.operation.upper().partition(b".")
         since = command.unchanged_since
         if since is not None:
             self._count_changes()
-        facts = {b"UID"} if by_uid else set[bytes]()
-        facts |= set[bytes]() if silent else {b"FLAGS"}
-        facts |= {b"MODSEQ"} if self.with_modseq else set[bytes]()
-        left_alone: list[int] = []
+        data_items = {b"UID"} if by_uid else set[bytes]()
+        data_items |= set[bytes]() if silent else {b"FLAGS"}
+        data_items |= {b"MODSEQ"} if self.with_modseq else set[bytes]()
+        unchanged: list[int] = []
         for number, message in found:
             if since is not None and message.modseq > since:
-                left_alone.append(message.uid if by_uid else number)
+                unchanged.append(message.uid if by_uid else number)
                 continue
             self._change(message, CHANGES[change](message.flags, named))
-            self.tell_new_keywords([message])
-            if facts - {b"UID"}:
-                self._say(self._fetched(number, Examined(message), frozenset(facts)))
-        return Code(b"MODIFIED", uid_set(left_alone)) if left_alone else None
+            self.send_new_keywords([message])
+            if data_items - {b"UID"}:
+                self._send(self._fetched(number, ParsedMessage(message), frozenset(data_items)))
+        return Code(b"MODIFIED", uid_set(unchanged)) if unchanged else None
 
     def _change(self, message: Message, flags: set[bytes]) -> None:
         if flags != message.flags:
             message.flags = flags
             self.mailbox.touch(message)
-        self.view.tell(message)
+        self.view.mark_reported(message)
 
     def expunge(self, uids: bytes | None = None) -> bool:
-        """Remove what is flagged as deleted, among these UIDs if given; tell whether there was any.
+        """Remove the messages flagged as deleted, only those in ``uids`` if given.
 
-        Raises Refused.
+        Returns whether a message was removed. Raises Refused.
         """
         self.refuse_changes()
         among = None
@@ -265,41 +278,41 @@ class OpenMailbox:
         return bool(self.mailbox.expunge(among))
 
     def copy(self, command: Copy | UidCopy | Move | UidMove, target: Mailbox) -> Code | None:
-        """Copy or move messages; return the code that says where they are (RFC 4315)."""
+        """Copy or move messages; return the COPYUID code for a copy (RFC 4315). Raises Refused."""
         moves = isinstance(command, Move | UidMove)
         if moves:
             self.refuse_changes()
         found = [message for _, message in self.find(command)]
         there = {message.uid for message in self.mailbox.messages}
         if any(message.uid not in there for message in found):
-            # All or nothing (6.4.7); with UIDs, what is gone is passed over (6.4.8).
+            # All or nothing (6.4.7); with UIDs, expunged messages are skipped (6.4.8).
             if isinstance(command, Copy | Move):
-                raise Refused("some of the messages are gone", Code(b"EXPUNGEISSUED"))
+                raise Refused("some of the messages are expunged", Code(b"EXPUNGEISSUED"))
             found = [message for message in found if message.uid in there]
         if not found:
             return None
         copies: list[Message] = []
         for message in found:
             copied = target.append_chunks(message.size, message.chunks, *message.flags)
-            copied.date, copied.as_sent = message.date, message.as_sent
+            copied.date, copied.known_pop3_size = message.date, message.known_pop3_size
             copies.append(copied)
         source, destination = (uid_set(m.uid for m in each) for each in (found, copies))
         code = Code(b"COPYUID", b"%d %b %b" % (target.uidvalidity, source, destination))
         if not moves:
             return code
-        # Where the messages are now is said before they are gone (RFC 6851, 4.3).
-        self._say(Status(Condition.OK, code, b"moved"))
+        # COPYUID is sent before the EXPUNGE responses (RFC 6851, 4.3).
+        self._send(Status(Condition.OK, code, b"moved"))
         self.mailbox.remove({message.uid for message in found})
         return None
 
 
 def is_modseq(word: bytes) -> bool:
-    """Whether this is a change number (RFC 7162, section 7)."""
+    """Whether this is a mod-sequence value (RFC 7162, section 7)."""
     return word.isdigit() and len(word) <= 19
 
 
 def between(chunks: Iterable[bytes], first: int, last: int) -> Iterator[bytes]:
-    """Yield the octets from ``first`` up to, but not with, ``last``."""
+    """Yield the octets from ``first`` up to, but not including, ``last``."""
     place = 0
     for chunk in chunks:
         if wanted := chunk[max(0, first - place) : max(0, last - place)]:
@@ -309,18 +322,18 @@ def between(chunks: Iterable[bytes], first: int, last: int) -> Iterator[bytes]:
             return
 
 
-def told_of(modseqs: list[int], returning: tuple[bytes, ...] | None) -> list[int]:
-    """Return the change numbers of the messages that an answer is about (RFC 7162, 3.1.10)."""
+def reported_modseqs(modseqs: list[int], returning: tuple[bytes, ...] | None) -> list[int]:
+    """Return the mod-sequences of the messages in a search result (RFC 7162, 3.1.10)."""
     if returning is None or {b"ALL", b"COUNT"} & set(returning):
         return modseqs
     lowest = modseqs[:1] if b"MIN" in returning else []
     return lowest + (modseqs[-1:] if b"MAX" in returning else [])
 
 
-def in_short(
+def esearch_result(
     numbers: list[int], returning: tuple[bytes, ...], by_uid: bool, modseq: int | None
 ) -> FoundInShort:
-    """Return the answer to a search with result options (RFC 4731)."""
+    """Return the ESEARCH response to a search with result options (RFC 4731)."""
     return FoundInShort(
         uid=by_uid,
         lowest=numbers[0] if numbers and b"MIN" in returning else None,
@@ -331,12 +344,14 @@ def in_short(
     )
 
 
-def entries_of(examined: Examined, facts: frozenset[bytes]) -> Iterator[tuple[bytes, Value]]:
-    """Yield what can be known only by taking a message apart."""
+def structure_items(
+    examined: ParsedMessage, data_items: frozenset[bytes]
+) -> Iterator[tuple[bytes, Value]]:
+    """Yield the data items that require the message to be parsed."""
     part = examined.part
-    if b"ENVELOPE" in facts:
+    if b"ENVELOPE" in data_items:
         yield b"ENVELOPE", envelope_of(part)
-    if b"BODY" in facts:
+    if b"BODY" in data_items:
         yield b"BODY", structure_of(part, extended=False)
-    if b"BODYSTRUCTURE" in facts:
+    if b"BODYSTRUCTURE" in data_items:
         yield b"BODYSTRUCTURE", structure_of(part, extended=True)

@@ -1,6 +1,6 @@
-"""What one session is told of mailboxes that are not open there, once it asked for that (NOTIFY).
+"""Notify a session of changes in mailboxes that it has not selected (NOTIFY, RFC 5465).
 
-RFC 5465. The mailbox that is open is told of as ever.
+Changes of the selected mailbox are reported as without NOTIFY.
 """
 
 from __future__ import annotations
@@ -13,59 +13,62 @@ from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name
 
 EVENTS = b"(MessageNew MessageExpunge)"
-TOLD = frozenset(EVENTS[1:-1].upper().split())
-"""What is told of: new messages, and those that are gone."""
+SUPPORTED_EVENTS = frozenset(EVENTS[1:-1].upper().split())
+"""The supported events: new messages and expunged messages."""
 
 
 class MailboxNews:
-    """Remembers what the session was told of each mailbox; ``say`` takes what is new."""
+    """Remembers the last reported status of each mailbox; ``send`` is called with each response."""
 
-    def __init__(self, mailboxes: Mailboxes, say: Callable[[Event], None]) -> None:
+    def __init__(self, mailboxes: Mailboxes, send: Callable[[Event], None]) -> None:
         self._mailboxes = mailboxes
-        self._say = say
+        self._send = send
         self._groups: tuple[EventGroup, ...] = ()
-        self._told: dict[bytes, MailboxStatus] = {}
+        self._reported: dict[bytes, MailboxStatus] = {}
 
     @property
-    def wanted(self) -> bool:
-        """Whether the client wants to be told without asking."""
+    def enabled(self) -> bool:
+        """Whether the client has requested notifications."""
         return bool(self._groups)
 
     @property
-    def removals_too(self) -> bool:
-        """Whether removals from the open mailbox may be told at any time (section 6.1)."""
+    def reports_removals(self) -> bool:
+        """Whether EXPUNGE of the selected mailbox may be sent at any time (section 6.1)."""
         return any(group.which == b"SELECTED" for group in self._groups)
 
-    def choose(self, command: Notify, opened: Mailbox | None) -> None:
-        """Tell these news from now on. Raises Refused."""
+    def set_groups(self, command: Notify, opened: Mailbox | None) -> None:
+        """Set the notifications to send from now on. Raises Refused for unsupported events.
+
+        ``opened`` is the selected mailbox.
+        """
         for group in command.groups:
-            if {event.upper() for event in group.events} - TOLD:
-                raise Refused("no such events", Code(b"BADEVENT", EVENTS))
+            if {event.upper() for event in group.events} - SUPPORTED_EVENTS:
+                raise Refused("unsupported events", Code(b"BADEVENT", EVENTS))
             if group.fetch:
-                raise Refused("of new messages nothing is told but that they are there")
+                raise Refused("FETCH attributes for new messages are not supported")
         self._groups = command.groups
-        self._told = {name: standing(name, mailbox) for name, mailbox in self._watched()}
-        for name, status in self._told.items():
+        self._reported = {name: status_of(name, mailbox) for name, mailbox in self._watched()}
+        for name, status in self._reported.items():
             if command.status and self._mailboxes[name] is not opened:
-                self._say(status)
+                self._send(status)
 
-    def tell(self, opened: Mailbox | None) -> None:
-        """Say what has changed since this was done last, but in the mailbox that is open."""
+    def report(self, opened: Mailbox | None) -> None:
+        """Send the changes since the last report, except those of the selected mailbox."""
         for name, mailbox in self._watched():
-            status = standing(name, mailbox)
-            if status != self._told.get(name):
-                self._told[name] = status
+            status = status_of(name, mailbox)
+            if status != self._reported.get(name):
+                self._reported[name] = status
                 if mailbox is not opened:
-                    self._say(status)
+                    self._send(status)
 
-    def lose_track(self) -> None:
-        """Say that news were too many, and tell no more of them (section 5.8)."""
+    def report_overflow(self) -> None:
+        """Send NOTIFICATIONOVERFLOW, and stop all notifications (section 5.8)."""
         self._groups = ()
         code = Code(b"NOTIFICATIONOVERFLOW")
-        self._say(Status(Condition.OK, code, b"too many news to remember"))
+        self._send(Status(Condition.OK, code, b"too many pending events"))
 
     def _watched(self) -> Iterator[tuple[bytes, Mailbox]]:
-        """Yield the mailboxes that are to be told of: the first group that fits decides."""
+        """Yield the mailboxes to report: the first group that covers a mailbox decides."""
         for name, mailbox in sorted(self._mailboxes.items()):
             fitting = (group for group in self._groups if self._covers(group, name))
             if (group := next(fitting, None)) and group.events:
@@ -88,8 +91,8 @@ class MailboxNews:
                 return False
 
 
-def standing(name: bytes, mailbox: Mailbox) -> MailboxStatus:
-    """Return what is told of a mailbox (section 5.2)."""
+def status_of(name: bytes, mailbox: Mailbox) -> MailboxStatus:
+    """Return the STATUS response for a mailbox (section 5.2)."""
     return MailboxStatus(
         name,
         (

@@ -1,4 +1,4 @@
-"""Search keys as the IMAP server understands them (RFC 3501, 6.4.4; RFC 7162, 3.1.5)."""
+"""Parse and apply the search keys of the IMAP server (RFC 3501, 6.4.4; RFC 7162, 3.1.5)."""
 
 from __future__ import annotations
 
@@ -8,66 +8,66 @@ from typing import NamedTuple
 
 from ..protocols.imap.arguments import ATOM, SEQUENCE_SET, Arguments, BadSyntax
 from ..protocols.imap.events import Code
-from .examined import Examined, folded, readable
 from .imap_queries import SYSTEM_FLAGS, Refused, canonical
 from .mailboxes import Messages, Numbered
+from .parsed_message import ParsedMessage, folded, readable
 
-NESTING = 30
-"""Depth of lists, NOT and OR in a search."""
+MAX_NESTING = 30
+"""Maximum depth of nested lists, NOT and OR in a search."""
 MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
 CHARSETS = {b"UTF-8", b"US-ASCII"}
 CHARSET = re.compile(rb"CHARSET ", re.IGNORECASE)
 DATE = re.compile(rb"(\d{1,2})-([A-Za-z]{3})-(\d{4})")
 SENT = re.compile(rb"(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{4})")
 
-Test = Callable[[Examined], bool]
+Test = Callable[[ParsedMessage], bool]
 Day = tuple[int, int, int]
-"""Year, month and day, which compare as they should."""
+"""Year, month and day; earlier days are smaller."""
 
 
 class Query(NamedTuple):
-    """What a search asks for, and whether it asks for change numbers."""
+    """The test of a search, and whether its result needs mod-sequences."""
 
     test: Test
     with_modseq: bool = False
 
 
 def search(criteria: bytes, messages: Messages) -> Numbered:
-    """Return the messages that match all keys. Raises BadSyntax and Refused."""
+    """Return the messages that match all search keys. Raises BadSyntax and Refused."""
     return matching(read_query(criteria, messages), messages)
 
 
 def matching(query: Query, messages: Messages) -> Numbered:
-    """Return the messages that a query is about."""
+    """Return the messages that match a query."""
     numbered = enumerate(messages.messages, 1)
-    return [(number, message) for number, message in numbered if query.test(Examined(message))]
+    return [(number, message) for number, message in numbered if query.test(ParsedMessage(message))]
 
 
 def read_query(criteria: bytes, messages: Messages) -> Query:
-    """Return what the criteria of SEARCH ask for. Raises BadSyntax.
+    """Parse the criteria of SEARCH. Raises BadSyntax for a syntax error.
 
-    Raises Refused for a charset that we do not know, and for keys that are nested too deeply.
+    Raises Refused for an unknown charset, and for keys that are nested too deeply.
     """
     arguments = Arguments([criteria])
     if arguments.match(CHARSET):
         if arguments.astring("a charset").upper() not in CHARSETS:
-            raise Refused("this charset is unknown", Code(b"BADCHARSET", b"(US-ASCII UTF-8)"))
+            raise Refused("unknown charset", Code(b"BADCHARSET", b"(US-ASCII UTF-8)"))
         arguments.space()
     reader = KeyReader(arguments, messages)
-    tests = [reader.key(NESTING)]
+    tests = [reader.key(MAX_NESTING)]
     while not arguments.over:
         arguments.space()
-        tests.append(reader.key(NESTING))
-    return Query(every(tests), reader.with_modseq)
+        tests.append(reader.key(MAX_NESTING))
+    return Query(all_of(tests), reader.with_modseq)
 
 
-def every(tests: list[Test]) -> Test:
-    """Return the test that all these tests make together."""
+def all_of(tests: list[Test]) -> Test:
+    """Return a test that is true if all these tests are true."""
     return tests[0] if len(tests) == 1 else lambda message: all(test(message) for test in tests)
 
 
 class KeyReader:
-    """Takes search keys from the arguments of a command. All of it raises BadSyntax."""
+    """Parses search keys from the arguments of a command. Every method raises BadSyntax."""
 
     def __init__(self, arguments: Arguments, messages: Messages) -> None:
         self._arguments = arguments
@@ -75,14 +75,14 @@ class KeyReader:
         self.with_modseq = False
 
     def key(self, nesting: int) -> Test:
-        """Take one search key, with its arguments."""
+        """Parse one search key with its arguments. Raises Refused if ``nesting`` is 0."""
         if nesting == 0:
-            raise Refused("this search is too deep")
+            raise Refused("the search keys are nested too deeply")
         arguments = self._arguments
         if arguments.ahead(b"("):
-            return every(arguments.listed(lambda: self.key(nesting - 1), "search keys"))
+            return all_of(arguments.listed(lambda: self.key(nesting - 1), "search keys"))
         if numbers := arguments.match(SEQUENCE_SET):
-            return among(self._messages.numbered, numbers[0])
+            return in_set(self._messages.numbered, numbers[0])
         match arguments.word("a search key"):
             case b"NOT":
                 negated = self._next(nesting)
@@ -92,11 +92,11 @@ class KeyReader:
                 return lambda message: one(message) or other(message)
             case b"UID":
                 arguments.space()
-                return among(self._messages.with_uids, arguments.sequence_set())
+                return in_set(self._messages.with_uids, arguments.sequence_set())
             case b"MODSEQ":
                 self.with_modseq = True
                 arguments.space()
-                return changed(arguments)
+                return modseq_at_least(arguments)
             case key if key in WITH_ARGUMENTS:
                 arguments.space()
                 return WITH_ARGUMENTS[key](arguments)
@@ -123,18 +123,18 @@ class KeyReader:
                 pass
         flag = canonical(b"\\" + key.removeprefix(b"UN"))
         if flag not in SYSTEM_FLAGS:
-            raise BadSyntax("there is no such search key")
+            raise BadSyntax("unknown search key")
         wanted = not key.startswith(b"UN")
         return lambda message: has(message, flag) is wanted
 
 
-def has(message: Examined, flag: bytes) -> bool:
+def has(message: ParsedMessage, flag: bytes) -> bool:
     """Whether a message has a flag."""
     return flag in message.message.flags
 
 
-def among(find: Callable[[bytes], Numbered], sequence_set: bytes) -> Test:
-    """Return the test for being in a set."""
+def in_set(find: Callable[[bytes], Numbered], sequence_set: bytes) -> Test:
+    """Return the test whether a message is in a set."""
     try:
         members = {message.uid for _, message in find(sequence_set)}
     except ValueError as problem:
@@ -143,7 +143,7 @@ def among(find: Callable[[bytes], Numbered], sequence_set: bytes) -> Test:
 
 
 def keyword(arguments: Arguments) -> Test:
-    """Return the test for a flag by its name."""
+    """Return the test for a named flag."""
     found = arguments.match(ATOM)
     if not found:
         raise BadSyntax("a keyword belongs here")
@@ -151,8 +151,8 @@ def keyword(arguments: Arguments) -> Test:
     return lambda message: flag in {known.lower() for known in message.message.flags}
 
 
-def without(read: Callable[[Arguments], Test]) -> Callable[[Arguments], Test]:
-    """Return what makes the opposite test."""
+def negation_of(read: Callable[[Arguments], Test]) -> Callable[[Arguments], Test]:
+    """Return a reader of the negated test."""
 
     def make(arguments: Arguments) -> Test:
         made = read(arguments)
@@ -162,19 +162,19 @@ def without(read: Callable[[Arguments], Test]) -> Callable[[Arguments], Test]:
 
 
 def larger(arguments: Arguments) -> Test:
-    """Return the test for having more octets."""
+    """Return the test whether a message has more octets."""
     least = arguments.number()
     return lambda message: message.message.size > least
 
 
 def smaller(arguments: Arguments) -> Test:
-    """Return the test for having fewer octets."""
+    """Return the test whether a message has fewer octets."""
     most = arguments.number()
     return lambda message: message.message.size < most
 
 
-def changed(arguments: Arguments) -> Test:
-    """Return the test for a change number (RFC 7162, 3.1.5); a flag's name may stand before it."""
+def modseq_at_least(arguments: Arguments) -> Test:
+    """Return the MODSEQ test (RFC 7162, 3.1.5); a flag's name may precede the number."""
     if arguments.ahead(b'"'):
         arguments.string("a flag's name")
         arguments.space()
@@ -186,12 +186,12 @@ def changed(arguments: Arguments) -> Test:
 
 
 def has_text(*, header: bool) -> Callable[[Arguments], Test]:
-    """Return what makes the test for words anywhere, or in the body only."""
+    """Return a reader of the test for text in the body, and in the header if ``header``."""
 
     def make(arguments: Arguments) -> Test:
         words = folded(arguments.astring("a text"))
 
-        def test(message: Examined) -> bool:
+        def test(message: ParsedMessage) -> bool:
             if any(words in text for text in message.body_texts):
                 return True
             return header and any(words in text for text in message.header_texts)
@@ -202,7 +202,7 @@ def has_text(*, header: bool) -> Callable[[Arguments], Test]:
 
 
 def has_field(name: bytes = b"") -> Callable[[Arguments], Test]:
-    """Return what makes the test for words in a field; without a name, that comes first."""
+    """Return a reader of the test for text in a field; without ``name`` it is an argument."""
 
     def make(arguments: Arguments) -> Test:
         field = name
@@ -219,14 +219,14 @@ def has_field(name: bytes = b"") -> Callable[[Arguments], Test]:
 
 
 def on_day(fits: Callable[[Day, Day], bool], *, sent: bool) -> Callable[[Arguments], Test]:
-    """Return what makes the test for the day of arrival, or of the Date field."""
+    """Return a reader of the test for the day of arrival, or of the Date field if ``sent``."""
 
     def make(arguments: Arguments) -> Test:
         day = read_day(arguments.astring("a date"))
         if day is None:
             raise BadSyntax("a date is like 17-Jul-1996")
 
-        def test(message: Examined) -> bool:
+        def test(message: ParsedMessage) -> bool:
             arrived = message.message.date
             there = sent_day(message) if sent else read_day(arrived.strip().partition(b" ")[0])
             return there is not None and fits(there, day)
@@ -237,29 +237,29 @@ def on_day(fits: Callable[[Day, Day], bool], *, sent: bool) -> Callable[[Argumen
 
 
 def before(one: Day, other: Day) -> bool:
-    """Whether a day is earlier."""
+    """Whether ``one`` is earlier than ``other``."""
     return one < other
 
 
-def same(one: Day, other: Day) -> bool:
-    """Whether it is the same day."""
+def same_day(one: Day, other: Day) -> bool:
+    """Whether both are the same day."""
     return one == other
 
 
 def not_before(one: Day, other: Day) -> bool:
-    """Whether a day is not earlier."""
+    """Whether ``one`` is not earlier than ``other``."""
     return one >= other
 
 
-def sent_day(message: Examined) -> Day | None:
-    """Return the day in the Date field, None without one that can be read."""
+def sent_day(message: ParsedMessage) -> Day | None:
+    """Return the day in the Date field, or None without a valid date."""
     words = b" ".join(message.values_of(b"date")[:1]).partition(b",")
     found = SENT.search(words[2] or words[0])
     return read_day(b"-".join(found.groups())) if found else None
 
 
 def read_day(text: bytes) -> Day | None:
-    """Return the day that ``17-Jul-1996`` is, None for what is no date."""
+    """Return the day of a date such as ``17-Jul-1996``, or None if it is invalid."""
     found = DATE.fullmatch(text)
     if not found or found[2].lower() not in MONTHS or not 1 <= int(found[1]) <= 31:
         return None
@@ -270,16 +270,16 @@ WITH_ARGUMENTS: dict[bytes, Callable[[Arguments], Test]] = {
     b"LARGER": larger,
     b"SMALLER": smaller,
     b"KEYWORD": keyword,
-    b"UNKEYWORD": without(keyword),
+    b"UNKEYWORD": negation_of(keyword),
     b"BODY": has_text(header=False),
     b"TEXT": has_text(header=True),
     b"HEADER": has_field(),
     **{name: has_field(name) for name in (b"FROM", b"TO", b"CC", b"BCC", b"SUBJECT")},
     b"BEFORE": on_day(before, sent=False),
-    b"ON": on_day(same, sent=False),
+    b"ON": on_day(same_day, sent=False),
     b"SINCE": on_day(not_before, sent=False),
     b"SENTBEFORE": on_day(before, sent=True),
-    b"SENTON": on_day(same, sent=True),
+    b"SENTON": on_day(same_day, sent=True),
     b"SENTSINCE": on_day(not_before, sent=True),
 }
 """Search keys that take arguments."""

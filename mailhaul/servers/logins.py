@@ -1,4 +1,4 @@
-"""Who may log in at the servers, by password and by SASL."""
+"""The users of the servers, and their login by password and by SASL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SALT = b"a salt, as random as the rest"
 ITERATIONS = 4096
 
 Nonces = Callable[[], bytes]
-"""Makes something random and printable that was never there before."""
+"""Returns a random, printable and unique nonce."""
 
 
 class Logins:
@@ -31,23 +31,24 @@ class Logins:
 
     @property
     def mechanisms(self) -> tuple[bytes, ...]:
-        """What can be announced."""
+        """The SASL mechanisms that can be announced."""
         return MECHANISMS if self._nonces else (b"PLAIN", b"LOGIN")
 
-    def fit(self, user: bytes, password: bytes) -> bool:
-        """Whether this is the password of that user."""
+    def is_password(self, user: bytes, password: bytes) -> bool:
+        """Whether this is the password of the user."""
         return self._users.get(user) == password
 
     def password(self, user: bytes) -> bytes | None:
-        """Return a user's password, for what proves that it is known without saying it."""
+        """Return a user's password, to check a digest of it, or None for an unknown user."""
         return self._users.get(user)
 
     async def exchange(
-        self, channel: Channel[Any], command: Authenticate, patience: float
+        self, channel: Channel[Any], command: Authenticate, timeout: float
     ) -> Accepted | Refused | None:
-        """Carry an authentication to its end; return the verdict, None for an unknown mechanism.
+        """Carry out an authentication; return the verdict, or None for an unknown mechanism.
 
-        Raises ConnectionLost when the client goes before that.
+        ``timeout`` is in seconds for each response. Raises ConnectionLost if the client
+        disconnects, and TimedOut.
         """
         nonce = self._nonces() if self._nonces else b""
         known = command.mechanism in self.mechanisms
@@ -57,14 +58,14 @@ class Logins:
         verdict = server.start(command.initial_response)
         while isinstance(verdict, Challenge):
             channel.machine.send(verdict)
-            match await next_event(channel, patience):
+            match await next_event(channel, timeout):
                 case Respond(response):
                     verdict = server.respond(response)
                 case CancelAuthentication():
-                    # The machines say so, too, of a response that is not base64.
+                    # The machines also report invalid base64 as a cancellation.
                     verdict = Refused("cancelled", malformed=True)
                 case _:
-                    raise ConnectionLost("connection closed inside an authentication")
+                    raise ConnectionLost("connection closed during an authentication")
         return verdict
 
     def _secret(self, name: bytes) -> Secret | None:
@@ -73,10 +74,10 @@ class Logins:
 
     def _keys(self, name: bytes, mechanism: bytes) -> ScramKeys | None:
         password = self._users.get(name)
-        return None if password is None else keys_of(mechanism, password)
+        return None if password is None else stored_keys(mechanism, password)
 
 
 @lru_cache(maxsize=64)
-def keys_of(mechanism: bytes, password: bytes) -> ScramKeys:
-    """Return what SCRAM stores of a password."""
+def stored_keys(mechanism: bytes, password: bytes) -> ScramKeys:
+    """Return the keys that SCRAM stores for a password."""
     return scram_keys(mechanism, Secret(password), SALT, ITERATIONS)

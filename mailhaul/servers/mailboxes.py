@@ -1,4 +1,4 @@
-"""Mailboxes in memory, as an IMAP server needs them."""
+"""Mailboxes in memory, for the IMAP and POP3 servers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..protocols.dots import normalized
 from ..protocols.imap.uid_sets import read_set
 
 DELIMITER = b"/"
-"""What stands between the levels of a mailbox name."""
+"""The separator between the levels of a mailbox name."""
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One stored message. ``size`` is in octets; ``chunks`` gives its text whenever asked.
+    """One stored message. ``size`` is in octets; each call of ``chunks`` returns the whole text.
 
-    ``modseq`` grows with every change (RFC 7162, section 3). ``as_sent`` is what ``sent_size``
-    says; None where that has to be found out.
+    ``modseq`` grows with every change (RFC 7162, section 3). ``known_pop3_size`` is the value of
+    ``pop3_size``, or None if it has not been computed yet.
     """
 
     uid: int
@@ -29,23 +29,23 @@ class Message:
     date: bytes = b"01-Jan-2026 00:00:00 +0000"
     modseq: int = 1
 
-    as_sent: int | None = None
+    known_pop3_size: int | None = None
 
     @property
     def text(self) -> bytes:
-        """The whole text: not for messages that would not fit in memory."""
+        """The whole text. Do not use it for messages that do not fit in memory."""
         return b"".join(self.chunks())
 
     @property
-    def sent_size(self) -> int:
-        """The octets that POP3 sends of it, where every line ends with CRLF (RFC 1939, 11)."""
-        if self.as_sent is None:
-            self.as_sent = sum(map(len, with_line_ends(self.chunks())))
-        return self.as_sent
+    def pop3_size(self) -> int:
+        """The size in octets as POP3 sends it, with CRLF for every line end (RFC 1939, 11)."""
+        if self.known_pop3_size is None:
+            self.known_pop3_size = sum(map(len, with_line_ends(self.chunks())))
+        return self.known_pop3_size
 
 
-def within(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
-    """Return those of some UIDs that are in a set. Raises ValueError for no set."""
+def uids_in_set(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
+    """Return the UIDs that are in a set. Raises ValueError for an invalid set."""
     firsts: list[int] = []
     lasts: list[int] = []
     for first, last in sorted(read_set(sequence_set, largest)):
@@ -56,11 +56,11 @@ def within(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:
 
 
 def with_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a text with CRLF for every line end, and at its end: bare CR and LF become one."""
+    """Yield a text with CRLF for every line end, including bare CR and LF, and at its end."""
     held = last = b""
     for chunk in chunks:
         text = held + chunk
-        # Whether a line feed follows is not known yet.
+        # The LF of this CR may be in the next chunk.
         held = text[-1:] if text.endswith(b"\r") else b""
         if text := normalized(text[: len(text) - len(held)]):
             last = text[-1:]
@@ -70,18 +70,18 @@ def with_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def uid_of(message: Message) -> int:
-    """Return what messages are sorted by."""
+    """Return the sort key of a message."""
     return message.uid
 
 
 Numbered = list[tuple[int, Message]]
-"""Messages with their sequence numbers, in the order of these."""
+"""Messages with their sequence numbers, in ascending order."""
 
 
 class Messages:
-    """Messages in the order of their UIDs, found by either number.
+    """Messages in the order of their UIDs, with lookup by sequence number and by UID.
 
-    ``recent`` are the UIDs of those that one session was the first to see.
+    ``recent`` are the UIDs of the messages that a session was the first to see.
     """
 
     def __init__(self) -> None:
@@ -91,8 +91,8 @@ class Messages:
     def numbered(self, numbers: bytes) -> Numbered:
         """Return the messages with these sequence numbers.
 
-        Raises ValueError for anything else than a set, and for a number without a message: that
-        is ``*``, too, where there is none (RFC 3501, section 9, seq-number).
+        Raises ValueError for an invalid set, and for a number without a message, including ``*``
+        in an empty mailbox (RFC 3501, section 9, seq-number).
         """
         spans = read_set(numbers, len(self.messages))
         if any(low < 1 or high > len(self.messages) for low, high in spans):
@@ -100,7 +100,7 @@ class Messages:
         return self._within((low - 1, high) for low, high in spans)
 
     def with_uids(self, uids: bytes) -> Numbered:
-        """Return the messages with these UIDs. Raises ValueError for no set."""
+        """Return the messages with these UIDs. Raises ValueError for an invalid set."""
         largest = self.messages[-1].uid if self.messages else 0
         spans = (
             (
@@ -112,7 +112,7 @@ class Messages:
         return self._within(spans)
 
     def _within(self, spans: Iterable[tuple[int, int]]) -> Numbered:
-        """Return the messages at these places, each a pair of first and after the last."""
+        """Return the messages in these half-open index ranges."""
         found: Numbered = []
         done = 0
         for first, end in sorted(spans):
@@ -123,10 +123,10 @@ class Messages:
 
 
 class Mailbox(Messages):
-    """All messages of one mailbox, and what has become of those that were there.
+    """All messages of one mailbox, and the history of its expunged messages.
 
-    ``special_use`` are attributes such as ``\\Sent`` (RFC 6154). No session has seen the
-    messages from the UID ``recent_from`` on.
+    ``special_use`` are attributes such as ``\\Sent`` (RFC 6154). No session has seen messages
+    with UIDs from ``recent_from`` on.
     """
 
     def __init__(
@@ -138,36 +138,36 @@ class Mailbox(Messages):
         self.recent_from = 1
         self.modseq = 1
         self.special_use = tuple(special_use)
-        self.gone: list[tuple[int, int]] = []
+        self.expunged: list[tuple[int, int]] = []
         for text in texts:
             self.append(text)
 
     def append(self, text: bytes, *flags: bytes, date: bytes | None = None) -> Message:
-        """Store a message and return it."""
+        """Store a message with this text and return it."""
         message = self.append_chunks(len(text), lambda: (text,), *flags)
         message.date = date or message.date
-        message.as_sent = None
+        message.known_pop3_size = None
         return message
 
     def append_chunks(
         self, size: int, chunks: Callable[[], Iterable[bytes]], *flags: bytes
     ) -> Message:
-        """Store a message whose text is made whenever it is read; its lines end with CRLF."""
-        message = Message(self.uidnext, size, chunks, set(flags), as_sent=size)
+        """Store a message whose text is generated on each read; its lines must end with CRLF."""
+        message = Message(self.uidnext, size, chunks, set(flags), known_pop3_size=size)
         self.uidnext += 1
         self.messages.append(message)
         self.touch(message)
         return message
 
     def touch(self, message: Message) -> None:
-        """Take note that a message has changed."""
+        """Record a change of a message: it gets a new mod-sequence."""
         self.modseq += 1
         message.modseq = self.modseq
 
     def expunge(self, uids: frozenset[int] | None = None) -> list[int]:
-        """Remove what is flagged as deleted, among these UIDs if given.
+        """Remove the messages flagged as deleted, only those in ``uids`` if given.
 
-        Returns the sequence numbers as they are at each removal (RFC 3501, 7.4.1).
+        Returns the sequence numbers, each as it is at the time of its removal (RFC 3501, 7.4.1).
         """
         removed = {
             message.uid
@@ -177,11 +177,11 @@ class Mailbox(Messages):
         return self.remove(removed)
 
     def remove(self, uids: set[int]) -> list[int]:
-        """Remove messages; return their numbers as ``expunge`` does."""
+        """Remove messages by UID; return their sequence numbers as ``expunge`` does."""
         return self.discard([message for message in self.messages if message.uid in uids])
 
     def discard(self, messages: Collection[Message]) -> list[int]:
-        """Remove exactly these messages, as ``remove`` does."""
+        """Remove exactly these message objects, as ``remove`` does by UID."""
         going = {id(message) for message in messages}
         kept: list[Message] = []
         removed: list[int] = []
@@ -189,24 +189,24 @@ class Mailbox(Messages):
             self.modseq += 1
         for message in self.messages:
             if id(message) in going:
-                self.gone.append((self.modseq, message.uid))
+                self.expunged.append((self.modseq, message.uid))
                 removed.append(len(kept) + 1)
             else:
                 kept.append(message)
         self.messages = kept
         return removed
 
-    def gone_since(self, modseq: int) -> list[int]:
-        """Return the UIDs of what was removed since a change number."""
-        return [uid for at, uid in self.gone if at > modseq]
+    def expunged_since(self, modseq: int) -> list[int]:
+        """Return the UIDs of the messages removed after a mod-sequence."""
+        return [uid for at, uid in self.expunged if at > modseq]
 
 
 @dataclass(slots=True)
 class News:
-    """What a session has not been told yet.
+    """The changes that have not been reported to a session yet.
 
-    ``removed`` are pairs of a sequence number, as it is at each removal, and a UID; ``changed``
-    are messages with other flags; ``grew`` says that there are new ones.
+    ``removed`` are pairs of a sequence number, as it is at the time of the removal, and a UID;
+    ``changed`` are messages with changed flags; ``grew`` is true if there are new messages.
     """
 
     removed: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
@@ -215,9 +215,10 @@ class News:
 
 
 class View(Messages):
-    """What one session knows of a mailbox: its numbers stay until it is told (RFC 3501, 5.5).
+    """The state of a mailbox as reported to one session.
 
-    What nobody has seen is recent; after that only where ``read_only`` (2.3.2).
+    Sequence numbers change only when removals are reported (RFC 3501, 5.5). Messages that no other
+    session has seen are recent; a ``read_only`` session leaves them recent for others (2.3.2).
     """
 
     def __init__(self, mailbox: Mailbox, *, read_only: bool = False) -> None:
@@ -225,45 +226,45 @@ class View(Messages):
         self.mailbox = mailbox
         self._read_only = read_only
         self.messages = list(mailbox.messages)
-        self._see(self.messages)
+        self._mark_recent(self.messages)
         self._modseq = mailbox.modseq
-        self._told = {message.uid: message.modseq for message in self.messages}
+        self._reported = {message.uid: message.modseq for message in self.messages}
 
-    def tell(self, message: Message) -> None:
-        """Take note that the session knows a message as it is now."""
-        self._told[message.uid] = message.modseq
+    def mark_reported(self, message: Message) -> None:
+        """Record that the current state of a message has been reported."""
+        self._reported[message.uid] = message.modseq
 
     def catch_up(self, *, expunged: bool) -> News:
-        """Return what is new, without removals where those may not be told (7.4.1)."""
+        """Return the unreported changes; removals only if ``expunged`` is true (7.4.1)."""
         news = News()
         if self.mailbox.modseq == self._modseq:
             return news
-        there = {message.uid for message in self.mailbox.messages}
+        existing = {message.uid for message in self.mailbox.messages}
         if expunged:
-            news.removed = list(self._forget(there))
+            news.removed = list(self._forget(existing))
             self._modseq = self.mailbox.modseq
         known = len(self.messages)
         for number, message in enumerate(self.messages, 1):
-            if message.uid in there and self._told.get(message.uid) != message.modseq:
+            if message.uid in existing and self._reported.get(message.uid) != message.modseq:
                 news.changed.append((number, message))
-        last = max(self._told, default=0)
+        last = max(self._reported, default=0)
         self.messages += [message for message in self.mailbox.messages if message.uid > last]
-        self._see(self.messages[known:])
+        self._mark_recent(self.messages[known:])
         news.grew = len(self.messages) > known
         for message in self.messages:
-            self.tell(message)
+            self.mark_reported(message)
         return news
 
-    def _see(self, messages: list[Message]) -> None:
+    def _mark_recent(self, messages: list[Message]) -> None:
         recent_from = self.mailbox.recent_from
         self.recent.update(message.uid for message in messages if message.uid >= recent_from)
         if not self._read_only and messages:
             self.mailbox.recent_from = max(recent_from, messages[-1].uid + 1)
 
-    def _forget(self, there: set[int]) -> Iterator[tuple[int, int]]:
+    def _forget(self, existing: set[int]) -> Iterator[tuple[int, int]]:
         kept: list[Message] = []
         for message in self.messages:
-            if message.uid in there:
+            if message.uid in existing:
                 kept.append(message)
             else:
                 self.recent.discard(message.uid)
@@ -272,7 +273,7 @@ class View(Messages):
 
 
 class Mailboxes(dict[bytes, Mailbox]):
-    """Mailboxes by name; INBOX in any case (RFC 3501, 5.1).
+    """Mailboxes by name; the case of INBOX is ignored (RFC 3501, 5.1).
 
     A name never has the same UIDVALIDITY for other messages than before (2.3.1.1).
     """
@@ -286,11 +287,11 @@ class Mailboxes(dict[bytes, Mailbox]):
         self._former: dict[bytes, int] = {}
 
     def find(self, name: bytes) -> Mailbox | None:
-        """Return the mailbox of this name, if there is one."""
+        """Return the mailbox with this name, or None."""
         return self.get(canonical_name(name))
 
     def create(self, name: bytes, special_use: Iterable[bytes] = ()) -> None:
-        """Make a mailbox, and all levels above it that are not there (6.3.3)."""
+        """Create a mailbox, and all missing levels above it (6.3.3)."""
         *above, own = reversed([*with_parents(canonical_name(name))])
         for level in above:
             if level not in self:
@@ -298,11 +299,11 @@ class Mailboxes(dict[bytes, Mailbox]):
         self[own] = Mailbox(uidvalidity=self._new_uidvalidity(), special_use=special_use)
 
     def delete(self, name: bytes) -> None:
-        """Remove a mailbox; what is below it stays (6.3.4)."""
+        """Delete a mailbox; mailboxes below it stay (6.3.4)."""
         self._forget(canonical_name(name))
 
     def rename(self, name: bytes, new_name: bytes) -> None:
-        """Give a mailbox and all below it another name. INBOX stays, and is empty then (6.3.5)."""
+        """Rename a mailbox and all below it. INBOX itself remains, empty (6.3.5)."""
         name, new_name = canonical_name(name), canonical_name(new_name)
         moved = [name] if name == b"INBOX" else self.with_children(name)
         if b"/" in new_name:
@@ -319,11 +320,11 @@ class Mailboxes(dict[bytes, Mailbox]):
             self[name] = Mailbox(uidvalidity=self._new_uidvalidity())
 
     def with_children(self, name: bytes) -> list[bytes]:
-        """Return a name and those below it, as far as they have mailboxes."""
+        """Return the names of the mailbox with this name and of the mailboxes below it."""
         return sorted(each for each in self if each == name or each.startswith(name + DELIMITER))
 
     def matching(self, pattern: bytes) -> list[bytes]:
-        """Return names that match, those of levels above a mailbox included (6.3.8)."""
+        """Return the names that match, including levels above mailboxes (6.3.8)."""
         names = {parent for name in self for parent in with_parents(name)}
         return sorted(name for name in names if matches(pattern, name))
 
@@ -332,9 +333,9 @@ class Mailboxes(dict[bytes, Mailbox]):
         return any(other.startswith(name + DELIMITER) for other in self)
 
     def _new_uidvalidity(self) -> int:
-        """Return a UIDVALIDITY that is larger than all that ever were here."""
-        there = (mailbox.uidvalidity for mailbox in self.values())
-        self._largest = max(self._largest, *there, 0) + 1
+        """Return a UIDVALIDITY that is larger than all previous ones."""
+        existing = (mailbox.uidvalidity for mailbox in self.values())
+        self._largest = max(self._largest, *existing, 0) + 1
         return self._largest
 
     def _forget(self, name: bytes) -> Mailbox:
@@ -345,23 +346,23 @@ class Mailboxes(dict[bytes, Mailbox]):
 
 
 def canonical_name(name: bytes) -> bytes:
-    """Return a mailbox name as it is stored; what is below INBOX is so in any case."""
+    """Return a mailbox name as it is stored; the case of a leading INBOX is ignored."""
     first, delimiter, rest = name.partition(DELIMITER)
     return b"INBOX" + delimiter + rest if first.upper() == b"INBOX" else name
 
 
 def with_parents(name: bytes) -> Iterator[bytes]:
-    """Yield a name and those of all levels above it."""
+    """Yield a name and the names of all levels above it."""
     while name:
         yield name
         name = name.rpartition(DELIMITER)[0]
 
 
 def matches(pattern: bytes, name: bytes) -> bool:
-    """Whether a LIST pattern fits: ``*`` is anything, ``%`` anything within one level.
+    """Whether a LIST pattern matches: ``*`` matches any text, ``%`` any text within one level.
 
-    All places where the name may go on are followed at the same time, so that no pattern costs
-    more than its length times that of the name.
+    All possible match positions are tracked at the same time, so the cost of any pattern is at
+    most its length times the length of the name.
     """
     if name == b"INBOX":
         pattern = pattern.upper()
@@ -379,7 +380,7 @@ def matches(pattern: bytes, name: bytes) -> bool:
 
 
 def within_level(name: bytes, places: set[int]) -> Iterator[int]:
-    """Yield the places that can be reached without leaving a level."""
+    """Yield the positions that can be reached without leaving a level."""
     reached = -1
     for place in sorted(places):
         end = name.find(DELIMITER, place)

@@ -1,6 +1,6 @@
-"""The parts of a stored message, for the IMAP server: sections, ENVELOPE and BODYSTRUCTURE.
+"""The MIME structure of a stored message for IMAP: sections, ENVELOPE and BODYSTRUCTURE.
 
-The octets of a part are cut out as they are; nothing is decoded.
+The octets of a part are returned unchanged; nothing is decoded.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from ..protocols.imap.values import Atom, Text, Value
 from ..protocols.message.header import Field, split_fields
 from .address_lists import entries
 
-DEPTH = 20
-"""Multiparts inside each other; what is deeper counts as plain text."""
+MAX_DEPTH = 20
+"""Maximum depth of nested multiparts; deeper ones count as plain text."""
 
 
 END_OF_HEADER = re.compile(rb"(?:\A|\r?\n)\r?\n")
@@ -29,11 +29,11 @@ MESSAGE = (b"message", b"rfc822")
 class Part:
     """A message or a part of one; ``text`` is its header, a blank line and its body.
 
-    ``default`` is what it is where no field says so.
+    ``default`` is the media type of a part without a Content-Type field.
     """
 
     def __init__(
-        self, text: bytes, depth: int = DEPTH, default: tuple[bytes, bytes] = PLAIN
+        self, text: bytes, depth: int = MAX_DEPTH, default: tuple[bytes, bytes] = PLAIN
     ) -> None:
         self.header, self.body = split(text)
         self.fields: dict[bytes, bytes] = {}
@@ -49,53 +49,53 @@ class Part:
         self.inner: Part | None = None
         boundary = dict(self.parameters).get(b"boundary")
         if kind == b"multipart" and boundary and depth:
-            # The parts of a digest are messages unless they say otherwise (RFC 2046, 5.1.5).
-            usual = MESSAGE if subtype == b"digest" else PLAIN
-            found = pieces(self.body, boundary)
-            self.parts = [Part(piece, depth - 1, usual) for piece in found]
+            # The default type of the parts of a digest is message (RFC 2046, 5.1.5).
+            default_type = MESSAGE if subtype == b"digest" else PLAIN
+            found = part_texts(self.body, boundary)
+            self.parts = [Part(piece, depth - 1, default_type) for piece in found]
         elif (kind, subtype) == MESSAGE and depth:
             self.inner = Part(self.body, depth - 1)
         if kind == b"multipart" and not self.parts:
             self.media_type, self.subtype = PLAIN
 
     def child(self, number: int) -> Part | None:
-        """Return a part of this part by its number, None where it has no such part."""
+        """Return the subpart with this number, or None if it does not exist."""
         if self.inner:
             return self.inner.as_message(number)
         return self.parts[number - 1] if 1 <= number <= len(self.parts) else None
 
     def as_message(self, number: int) -> Part | None:
-        """Return a part of the message that this is: what is no multipart is its own part 1."""
+        """Return a part of this message; a message that is not a multipart is its own part 1."""
         if self.parts:
             return self.child(number)
         return self if number == 1 else None
 
 
 def split(text: bytes) -> tuple[bytes, bytes]:
-    """Return a header with its blank line, and what follows it."""
+    """Return the header with its blank line, and the body."""
     found = END_OF_HEADER.search(text)
     end = found.end() if found else len(text)
     return text[:end], text[end:]
 
 
 def unfolded(body: bytes) -> bytes:
-    """Return a field's body in one line."""
+    """Return a field body on one line."""
     return FOLD.sub(b"", body).strip()
 
 
 def value_of(body: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Return the word that a field begins with, and its parameters (RFC 2045, 5.1)."""
+    """Return the first word of a field body, and the parameters (RFC 2045, 5.1)."""
     found = [(name.lower(), unquoted(value)) for name, value in PARAMETER.findall(body)]
     return body.partition(b";")[0].strip(), found
 
 
 def unquoted(word: bytes) -> bytes:
-    """Return a quoted string's text, and any other word as it is."""
+    """Return the text of a quoted string, and any other word unchanged."""
     return re.sub(rb"\\(.)", rb"\1", word[1:-1]) if word.startswith(b'"') else word
 
 
-def pieces(body: bytes, boundary: bytes) -> list[bytes]:
-    """Return what stands between the boundary lines (RFC 2046, 5.1.1)."""
+def part_texts(body: bytes, boundary: bytes) -> list[bytes]:
+    """Return the texts between the boundary lines (RFC 2046, 5.1.1)."""
     line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     found: list[bytes] = []
     start: int | None = None
@@ -112,7 +112,7 @@ def pieces(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def section_of(message: Part, section: bytes) -> bytes | None:
-    """Return the octets of a section, None for one that is not there (RFC 3501, 6.4.5)."""
+    """Return the octets of a section, or None if it does not exist (RFC 3501, 6.4.5)."""
     found = SECTION.fullmatch(section)
     numbers, kind = found.groups() if found else (b"", section)
     if not numbers:
@@ -125,12 +125,12 @@ def section_of(message: Part, section: bytes) -> bytes | None:
         return None
     if kind in {b"", b"MIME"}:
         return part.header if kind else part.body
-    # HEADER and TEXT of a part are those of the message in it.
+    # HEADER and TEXT of a part refer to the message in that part.
     return part_text(part.inner.header, part.inner.body, kind) if part.inner else None
 
 
 def part_text(header: bytes, body: bytes, kind: bytes) -> bytes | None:
-    """Return the header, some of its fields, the body, or all of it."""
+    """Return the header, some of its fields, the body, or both; None for an unknown kind."""
     match kind.partition(b" "):
         case b"", _, _:
             return header + body
@@ -145,14 +145,14 @@ def part_text(header: bytes, body: bytes, kind: bytes) -> bytes | None:
 
 
 def some_fields(header: bytes, names: bytes, *, wanted: bool) -> bytes:
-    """Return the fields with these names, or all others, and a blank line."""
-    listed = {(quoted or word).lower() for quoted, word in NAME.findall(names)}
-    kept = [field.raw for field in fields_of(header) if (field.key in listed) is wanted]
+    """Return the fields with these names (all others if not ``wanted``), and a blank line."""
+    address_list = {(quoted or word).lower() for quoted, word in NAME.findall(names)}
+    kept = [field.raw for field in fields_of(header) if (field.key in address_list) is wanted]
     return b"".join(kept) + b"\r\n"
 
 
 def fields_of(header: bytes) -> list[Field]:
-    """Return the fields of a header, without lines that are none."""
+    """Return the fields of a header, without lines that are not fields."""
     return [field for field in split_fields(header) if field.name]
 
 
@@ -160,29 +160,29 @@ def fields_of(header: bytes) -> list[Field]:
 
 
 def envelope_of(part: Part) -> Value:
-    """Return an ENVELOPE (7.4.2)."""
+    """Return the ENVELOPE of a message (7.4.2)."""
     field = part.fields.get
-    from_ = listed(field(b"from"))
+    from_ = address_list(field(b"from"))
     return [
         text_or_nil(field(b"date")),
         text_or_nil(field(b"subject")),
         from_,
-        listed(field(b"sender")) or from_,
-        listed(field(b"reply-to")) or from_,
-        *(listed(field(name)) for name in (b"to", b"cc", b"bcc")),
+        address_list(field(b"sender")) or from_,
+        address_list(field(b"reply-to")) or from_,
+        *(address_list(field(name)) for name in (b"to", b"cc", b"bcc")),
         text_or_nil(field(b"in-reply-to")),
         text_or_nil(field(b"message-id")),
     ]
 
 
-def listed(body: bytes | None) -> Value:
-    """Return the addresses of a field as ENVELOPE has them, NIL without any."""
+def address_list(body: bytes | None) -> Value:
+    """Return the addresses of a field in the form of ENVELOPE, or NIL without any."""
     found: list[Value] = [[text_or_nil(word) for word in entry] for entry in entries(body or b"")]
     return found or None
 
 
 def structure_of(part: Part, *, extended: bool) -> Value:
-    """Return a BODYSTRUCTURE, or a BODY when not ``extended`` (7.4.2)."""
+    """Return the BODYSTRUCTURE of a part, or its BODY if not ``extended`` (7.4.2)."""
     if part.parts:
         values: list[Value] = [structure_of(child, extended=extended) for child in part.parts]
         values.append(text(part.subtype))
@@ -216,20 +216,20 @@ def extension(part: Part) -> Sequence[Value]:
 
 
 def pairs(parameters: Sequence[tuple[bytes, bytes]]) -> Value:
-    """Return parameters as a list, NIL without any."""
+    """Return parameters as a list, or NIL without any."""
     return [text(word) for pair in parameters for word in pair] or None
 
 
 def text(value: bytes) -> Text:
-    """Return a string."""
+    """Return a string value, without NULs."""
     return Text(value.replace(b"\0", b""))
 
 
 def text_or_nil(value: bytes | None) -> Value:
-    """Return a field's body, or NIL where there is no such field."""
+    """Return a field body, or NIL if there is no such field."""
     return None if value is None else text(value)
 
 
 def number(value: int) -> Atom:
-    """Return a number."""
+    """Return a number value."""
     return Atom(b"%d" % value)

@@ -1,4 +1,4 @@
-"""A POP3 server over a mailbox in memory: small but honest."""
+"""A small but correct POP3 server for a mailbox in memory."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ from ..protocols.sasl.server_mechanisms import Accepted
 from .logins import Logins
 from .mailboxes import Mailbox, Message, with_line_ends
 
-PATIENCE = 600.0
-"""Seconds without a command after which a client is cut off (RFC 1939, section 3)."""
+INACTIVITY_TIMEOUT = 600.0
+"""Seconds without a command after which the connection is closed (RFC 1939, section 3)."""
 
 EXTENSIONS = (b"TOP", b"UIDL", b"PIPELINING", b"RESP-CODES", b"AUTH-RESP-CODE", b"USER")
-NEEDED: dict[type, bytes] = {
+REQUIRED_CAPABILITY: dict[type, bytes] = {
     StartTls: b"STLS",
     User: b"USER",
     Authenticate: b"SASL",
     Top: b"TOP",
     Uidl: b"UIDL",
 }
-"""The capability that a command belongs to."""
+"""The capability that each command requires."""
 
 Secure = Callable[[], Awaitable[None]]
-"""Shakes hands over TLS as the server; raises RuntimeFault."""
+"""Performs the server side of the TLS handshake; raises RuntimeFault."""
 
 
 class Maildrop:
-    """One user's mail, which one session at a time has open."""
+    """The mailbox of one user; one session at a time can open it."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
@@ -75,12 +75,12 @@ class Maildrop:
 
 @dataclass(slots=True)
 class Misbehaviour:
-    """What the server does wrong, for tests.
+    """The faults of the server, for tests.
 
-    ``cut`` maps a message number to octets of its text behind which the connection is closed.
-    ``refuse`` are message numbers that RETR and TOP answer with -ERR. ``silent`` are verbs that
-    are never answered, ``hang_up`` those at which the connection is closed, and ``without`` are
-    capabilities that are neither announced nor there.
+    ``cut`` maps a message number to the number of octets of its text after which the connection
+    is closed. ``refuse`` are message numbers that RETR and TOP answer with -ERR. ``silent`` are
+    commands that are never answered, ``hang_up`` are commands that close the connection, and
+    ``without`` are capabilities that are neither announced nor available.
     """
 
     cut: dict[int, int] = field(default_factory=dict[int, int])
@@ -91,7 +91,7 @@ class Misbehaviour:
 
 
 class Hangup(Exception):
-    """The connection is closed without a word."""
+    """The connection is closed without a reply."""
 
 
 class Refusal(Exception):
@@ -104,7 +104,7 @@ class Refusal(Exception):
 
 
 class Pop3Service:
-    """One session. ``run`` serves it until the client leaves."""
+    """One session. ``run`` serves it until the client disconnects."""
 
     def __init__(
         self,
@@ -129,14 +129,16 @@ class Pop3Service:
         self._last = 0
 
     async def run(self) -> None:
-        """Greet, then answer command after command."""
+        """Send the greeting, then process commands."""
         self._machine.send(Greeted(self._timestamp, b"ready"))
         try:
-            while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
-                if isinstance(heard, Respond | CancelAuthentication):
+            while not isinstance(
+                event := await next_event(self._channel, INACTIVITY_TIMEOUT), Closed
+            ):
+                if isinstance(event, Respond | CancelAuthentication):
                     continue
-                await self._answer(heard)
-                if isinstance(heard, Quit):
+                await self._answer(event)
+                if isinstance(event, Quit):
                     break
         except (Hangup, RemoteProtocolError, TimedOut):
             pass
@@ -149,7 +151,7 @@ class Pop3Service:
         if isinstance(command, tuple(self._misbehaviour.hang_up)):
             raise Hangup
         if isinstance(command, tuple(self._misbehaviour.silent)):
-            await Wait([], PATIENCE)
+            await Wait([], INACTIVITY_TIMEOUT)
         try:
             text = await self._do(command)
         except Refusal as refusal:
@@ -159,8 +161,8 @@ class Pop3Service:
                 self._machine.send(Completed(command, True, text))
 
     async def _do(self, command: Command) -> bytes:
-        """Do what a command asks; return the text of its +OK. Raises Refusal."""
-        if NEEDED.get(type(command)) in self._misbehaviour.without:
+        """Execute a command; return the text of its +OK. Raises Refusal."""
+        if REQUIRED_CAPABILITY.get(type(command)) in self._misbehaviour.without:
             raise Refusal(b"unknown command")
         match command:
             case Capa():
@@ -184,13 +186,13 @@ class Pop3Service:
     async def _do_in_maildrop(self, command: Command) -> None:
         match command:
             case Stat():
-                there = [message for _, message in self._there()]
-                self._machine.send(Counted(len(there), sum(m.sent_size for m in there)))
+                undeleted = [message for _, message in self._undeleted()]
+                self._machine.send(Counted(len(undeleted), sum(m.pop3_size for m in undeleted)))
             case List(number):
-                for place, message in self._chosen(number):
-                    self._machine.send(Listed(place, message.sent_size))
+                for place, message in self._selected(number):
+                    self._machine.send(Listed(place, message.pop3_size))
             case Uidl(number):
-                for place, message in self._chosen(number):
+                for place, message in self._selected(number):
                     self._machine.send(UniqueId(place, self._uid(message)))
             case Retrieve(number) | Top(number):
                 await self._send_text(command, number)
@@ -226,23 +228,23 @@ class Pop3Service:
     async def _log_in(self, command: Pass | Apop | Authenticate) -> bytes:
         match command:
             case Pass(password):
-                good = self._logins.fit(self._user, password.reveal())
+                accepted = self._logins.is_password(self._user, password.reveal())
             case Apop(user, digest):
                 if self._timestamp is None:
                     raise Refusal(b"APOP is not offered here")
-                good = self._digest_of(user) == digest.reveal()
+                accepted = self._digest_of(user) == digest.reveal()
             case Authenticate():
-                verdict = await self._logins.exchange(self._channel, command, PATIENCE)
-                good = isinstance(verdict, Accepted)
-                # [AUTH] is kept for wrong credentials (RFC 3206, section 4).
+                verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
+                accepted = isinstance(verdict, Accepted)
+                # The code [AUTH] is only for wrong credentials (RFC 3206, section 4).
                 if verdict is None:
-                    raise Refusal(b"this mechanism is not known here")
+                    raise Refusal(b"unknown authentication mechanism")
                 if not isinstance(verdict, Accepted) and verdict.malformed:
-                    raise Refusal(b"the authentication was broken off")
-        if not good:
+                    raise Refusal(b"authentication cancelled or malformed")
+        if not accepted:
             raise Refusal(b"wrong user or password", ResponseCode.AUTH)
         if self._maildrop.busy:
-            raise Refusal(b"somebody else reads this maildrop", ResponseCode.IN_USE)
+            raise Refusal(b"the maildrop is in use by another session", ResponseCode.IN_USE)
         self._maildrop.busy = self._open = True
         self._messages = list(self._maildrop.mailbox.messages)
         return b"%d messages" % len(self._messages)
@@ -251,14 +253,14 @@ class Pop3Service:
         password = self._logins.password(user)
         if password is None or self._timestamp is None:
             return None
-        from hashlib import md5  # only for clients that are that old
+        from hashlib import md5  # only old clients use APOP
 
         digest = md5(self._timestamp + password, usedforsecurity=False)
         return digest.hexdigest().encode("ascii")
 
     # The maildrop
 
-    def _there(self) -> list[tuple[int, Message]]:
+    def _undeleted(self) -> list[tuple[int, Message]]:
         numbered = enumerate(self._messages, 1)
         return [(number, message) for number, message in numbered if number not in self._deleted]
 
@@ -267,8 +269,8 @@ class Pop3Service:
             raise Refusal(b"no such message")
         return self._messages[number - 1]
 
-    def _chosen(self, number: int | None) -> list[tuple[int, Message]]:
-        return self._there() if number is None else [(number, self._find(number))]
+    def _selected(self, number: int | None) -> list[tuple[int, Message]]:
+        return self._undeleted() if number is None else [(number, self._find(number))]
 
     def _uid(self, message: Message) -> bytes:
         return b"%d.%d" % (self._maildrop.mailbox.uidvalidity, message.uid)
@@ -291,25 +293,25 @@ class Pop3Service:
                     raise Hangup
                 left -= len(chunk)
             self._machine.send(BodyChunk(chunk))
-            await self._keep_pace()
+            await self._wait_until_sent()
 
     def _update(self) -> None:
-        """Remove what was deleted: only a session that ends with QUIT does (section 6)."""
+        """Remove the deleted messages; this happens only at QUIT (section 6)."""
         gone = [self._messages[number - 1] for number in self._deleted]
         self._maildrop.mailbox.discard(gone)
 
-    async def _keep_pace(self) -> None:
-        """Let what has been said leave before more is said. Raises Hangup."""
+    async def _wait_until_sent(self) -> None:
+        """Wait until pending data has been written. Raises Hangup."""
         while self._channel.congested:
             try:
-                await Wait([self._channel], PATIENCE)
+                await Wait([self._channel], INACTIVITY_TIMEOUT)
             except TimedOut:
                 raise Hangup from None
 
 
 def first_lines(chunks: Iterable[bytes], lines: int) -> Iterator[bytes]:
     """Yield the header, the empty line and this many lines of the body (section 7, TOP)."""
-    # A header may be empty: then the first line is the empty one.
+    # If the header is empty, the first line is the empty line.
     before, in_header = b"\r\n", True
     for chunk in chunks:
         place = 0
@@ -342,5 +344,5 @@ async def serve_pop3(
     secure: Secure | None = None,
     timestamp: bytes | None = None,
 ) -> None:
-    """Serve one session. STLS is offered when ``secure`` is given, APOP with a ``timestamp``."""
+    """Serve one session; offer STLS if ``secure`` is given, and APOP if ``timestamp`` is given."""
     await Pop3Service(channel, maildrop, logins, secure, misbehaviour, timestamp).run()

@@ -1,4 +1,4 @@
-"""An SMTP or LMTP server that puts messages in memory, or only counts and hashes them."""
+"""An SMTP or LMTP server that stores messages in memory, or only counts and hashes them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from ..protocols.smtp.events import Closed, Reply
 from ..protocols.smtp.server import SmtpServer
 from .logins import Logins
 
-PATIENCE = 300.0
+INACTIVITY_TIMEOUT = 300.0
 """Seconds without a command after which the connection is closed (RFC 5321, 4.5.3.2.7)."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One message that was accepted. ``text`` is empty where only its hash is kept."""
+    """One accepted message. ``text`` is empty if only its size and hash are kept."""
 
     sender: bytes
     recipients: tuple[bytes, ...]
@@ -48,48 +48,48 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the connection without a word."""
+    """Close the connection without a reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Say nothing for this many seconds, then hang up."""
+    """Send nothing for this many seconds, then close the connection."""
 
     seconds: float
 
 
 Policy = Callable[[Heard], Reply | HangUp | Stall | None]
-"""Looks at a command, or a piece of text, and decides on it; None stands for the usual reply.
+"""Returns the reply to a command or a chunk of text; None means the default reply.
 
-Text has no reply: a 421 in the middle of it is said at once and ends the connection.
+Text has no reply of its own: a 421 for a chunk is sent at once and ends the connection.
 """
 
-USUAL: dict[type, Reply] = {
+DEFAULT_REPLIES: dict[type, Reply] = {
     Mail: Reply(250, (b"2.1.0 sender ok",)),
     Rcpt: Reply(250, (b"2.1.5 recipient ok",)),
     Data: Reply(354, (b"go ahead",)),
     EndOfData: Reply(250, (b"2.0.0 accepted",)),
     Bdat: Reply(250, (b"2.0.0 accepted",)),
-    Vrfy: Reply(252, (b"2.1.5 send some mail, I will try",)),
-    Expn: Reply(502, (b"5.7.2 no lists are shown",)),
+    Vrfy: Reply(252, (b"2.1.5 cannot verify, but will try delivery",)),
+    Expn: Reply(502, (b"5.7.2 mailing lists are not expanded",)),
     Help: Reply(214, (b"2.0.0 RFC 5321",)),
     Quit: Reply(221, (b"2.0.0 bye",)),
 }
 TOO_LARGE = Reply(552, (b"5.3.4 the message is too large",))
 Secure = Callable[[], Awaitable[None]]
-"""Shakes hands over TLS as the server; raises RuntimeFault."""
+"""Performs the server side of the TLS handshake; raises RuntimeFault."""
 AUTHENTICATED = Reply(235, (b"2.7.0 welcome",))
 NOT_AUTHENTICATED = Reply(535, (b"5.7.8 wrong user or password",))
-BROKEN_OFF = Reply(501, (b"5.5.2 the authentication was broken off",))
-UNKNOWN_MECHANISM = Reply(504, (b"5.5.4 this mechanism is not known here",))
+CANCELLED = Reply(501, (b"5.5.2 authentication cancelled or malformed",))
+UNKNOWN_MECHANISM = Reply(504, (b"5.5.4 unknown authentication mechanism",))
 
 
 @dataclass(slots=True)
 class MemorySink:
-    """What a server received. ``policy`` may answer any command in its place.
+    """The messages that a server received. ``policy`` may override the reply to any command.
 
-    ``verdict`` gives LMTP's reply for each recipient, where ``policy`` accepts a text.
-    With ``keep_text`` off, a message of any size takes no memory.
+    ``verdict`` returns the LMTP reply for each recipient if ``policy`` accepts a message. If
+    ``keep_text`` is false, the text is not kept in memory.
     """
 
     policy: Policy | None = None
@@ -99,7 +99,7 @@ class MemorySink:
 
 
 class SmtpService:
-    """One session. AUTH is offered with ``logins``, STARTTLS with ``secure``."""
+    """One session. It offers AUTH if ``logins`` is given, and STARTTLS if ``secure`` is given."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class SmtpService:
         self._chunks: list[bytes] = []
 
     async def run(self) -> None:
-        """Greet, then answer command after command until the client leaves."""
+        """Send the greeting, then process commands until the client disconnects."""
         machine = self._channel.machine
         if self._logins:
             machine.extensions[b"AUTH"] = b" ".join(self._logins.mechanisms)
@@ -130,25 +130,27 @@ class SmtpService:
             machine.extensions[b"STARTTLS"] = b""
         machine.send(Reply(220, (b"mail.example.org ready",)))
         try:
-            while not isinstance(heard := await next_event(self._channel, PATIENCE), Closed):
-                if not await self._serve(heard):
+            while not isinstance(
+                event := await next_event(self._channel, INACTIVITY_TIMEOUT), Closed
+            ):
+                if not await self._serve(event):
                     break
         except TlsFailed:
             pass
         except TimedOut:
             machine.send(Reply(421, (b"4.4.2 no command for too long, closing",)))
-        except LimitExceeded as fault:
-            machine.send(Reply(421, (b"4.7.0 %b is too long, closing" % fault.name.encode(),)))
+        except LimitExceeded as error:
+            machine.send(Reply(421, (b"4.7.0 %b is too long, closing" % error.name.encode(),)))
         except RemoteProtocolError:
-            machine.send(Reply(421, (b"4.7.0 this is no SMTP, closing",)))
-        # What was said last leaves before the line is closed.
+            machine.send(Reply(421, (b"4.7.0 SMTP protocol error, closing",)))
+        # The last reply is written before the connection is closed.
         await Sleep(0)
         await Close(self._channel)
 
-    async def _serve(self, heard: Heard) -> bool:
-        """Answer one command; False when the connection is over."""
-        own = self._sink.policy(heard) if self._sink.policy else None
-        match own:
+    async def _serve(self, event: Heard) -> bool:
+        """Process one command; return False if the connection ends."""
+        override = self._sink.policy(event) if self._sink.policy else None
+        match override:
             case HangUp():
                 return False
             case Stall(seconds):
@@ -156,61 +158,61 @@ class SmtpService:
                 return False
             case _:
                 pass
-        if isinstance(heard, BodyChunk) and own is None:
-            self._take(heard.data)
+        if isinstance(event, BodyChunk) and override is None:
+            self._add_text(event.data)
             return True
-        if isinstance(heard, Authenticate) and own is None:
-            own = await self._log_in(heard)
-        if isinstance(heard, StartTls) and own is None and self._secure:
+        if isinstance(event, Authenticate) and override is None:
+            override = await self._log_in(event)
+        if isinstance(event, StartTls) and override is None and self._secure:
             self._channel.machine.send(Reply(220, (b"2.0.0 go ahead",)))
             await self._secure()
             self._channel.machine.tls_started()
             return True
-        replies = self._replies(heard, own)
+        replies = self._replies(event, override)
         for reply in replies:
             self._channel.machine.send(reply)
-        return not (isinstance(heard, Quit) or replies[0].code == 421)
+        return not (isinstance(event, Quit) or replies[0].code == 421)
 
     async def _log_in(self, command: Authenticate) -> Reply:
         verdict = None
         if self._logins:
-            verdict = await self._logins.exchange(self._channel, command, PATIENCE)
+            verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
         match verdict:
             case None:
                 return UNKNOWN_MECHANISM
             case Accepted():
                 return AUTHENTICATED
             case _:
-                # Giving up and what is no base64 are 501 (RFC 4954, section 4).
-                return BROKEN_OFF if verdict.malformed else NOT_AUTHENTICATED
+                # A cancellation and invalid base64 get 501 (RFC 4954, section 4).
+                return CANCELLED if verdict.malformed else NOT_AUTHENTICATED
 
-    def _take(self, data: bytes) -> None:
+    def _add_text(self, data: bytes) -> None:
         self._size += len(data)
         self._hash.update(data)
         if self._sink.keep_text:
             self._chunks.append(data)
 
-    def _replies(self, heard: Heard, own: Reply | None) -> list[Reply]:
-        """Return the replies that are due, and follow what they mean for the message."""
-        reply = own or USUAL.get(type(heard), Reply(250, (b"2.0.0 ok",)))
-        match heard:
+    def _replies(self, event: Heard, override: Reply | None) -> list[Reply]:
+        """Return the replies to a command, and update the envelope and the text."""
+        reply = override or DEFAULT_REPLIES.get(type(event), Reply(250, (b"2.0.0 ok",)))
+        match event:
             case Mail(sender) if reply.positive:
                 self._sender, self._recipients = sender, []
                 self._begin_text()
             case Rcpt(recipient) if reply.positive:
                 self._recipients.append(recipient)
             case EndOfData() | Bdat(last=True):
-                replies = self._verdicts(reply)
+                replies = self._final_replies(reply)
                 self._begin_text()
                 return replies
-            case Ehlo() | Helo() if own is None:
+            case Ehlo() | Helo() if override is None:
                 return [Reply(250, (b"mail.example.org",))]
             case _:
                 pass
         return [reply]
 
-    def _verdicts(self, reply: Reply) -> list[Reply]:
-        """Store the text for whom it is accepted; return the replies that say so."""
+    def _final_replies(self, reply: Reply) -> list[Reply]:
+        """Store the message for the accepted recipients; return the replies after the text."""
         due = len(self._channel.machine.outstanding)
         limit = self._channel.machine.extensions.get(b"SIZE", b"")
         if reply.positive and limit.isdigit() and 0 < int(limit) < self._size:
@@ -221,9 +223,9 @@ class SmtpService:
                 self._store(self._recipients)
             return [reply] * due
         replies = [verdict(recipient) for recipient in self._recipients]
-        told = zip(self._recipients, replies, strict=True)
-        if taken := [recipient for recipient, own in told if own.positive]:
-            self._store(taken)
+        pairs = zip(self._recipients, replies, strict=True)
+        if accepted := [recipient for recipient, override in pairs if override.positive]:
+            self._store(accepted)
         return replies
 
     def _store(self, recipients: list[bytes]) -> None:
@@ -244,5 +246,5 @@ async def serve_smtp(
     logins: Logins | None = None,
     secure: Secure | None = None,
 ) -> None:
-    """Serve one session; what it brings ends up in ``sink``."""
+    """Serve one session; store its messages in ``sink``."""
     await SmtpService(channel, sink, logins, secure).run()

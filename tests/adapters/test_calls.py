@@ -1,4 +1,4 @@
-"""What is opened for a poll that is stopped meanwhile is closed, whichever comes first."""
+"""A file opened for a poll that is stopped meanwhile is closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def closed() -> list[int]:
 
 
 def request(closed: list[int]) -> tuple[object, Callable[[], object]]:
-    """Begin to open; return the coroutine and the work that a runtime is to do."""
+    """Begin to open; return the coroutine and the work for a runtime."""
     flow = opened(lambda: 7, closed.append)
     call = flow.send(None)
     assert isinstance(call, Call)
@@ -32,21 +32,21 @@ def stop(flow: object) -> None:
         flow.throw(Stopped())  # type: ignore[attr-defined]  # a coroutine
 
 
-def test_what_was_opened_is_handed_over(closed: list[int]) -> None:
+def test_an_opened_file_is_returned(closed: list[int]) -> None:
     flow, work = request(closed)
     with pytest.raises(StopIteration) as end:
         flow.send(work())  # type: ignore[attr-defined]  # a coroutine
     assert (end.value.value, closed) == (7, [])
 
 
-def test_what_is_open_when_the_poll_stops_is_closed_once(closed: list[int]) -> None:
+def test_a_file_open_when_the_poll_stops_is_closed_once(closed: list[int]) -> None:
     flow, work = request(closed)
     work()
     stop(flow)
     assert closed == [7]
 
 
-def test_what_opens_after_the_poll_has_stopped_is_closed_once(closed: list[int]) -> None:
+def test_a_file_opened_after_the_poll_has_stopped_is_closed_once(closed: list[int]) -> None:
     flow, work = request(closed)
     stop(flow)
     assert closed == []

@@ -1,4 +1,4 @@
-"""How a command around a poll ends, and that one without end is ended."""
+"""How preconnect and postconnect commands end, and that an endless one is terminated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from mailhaul.adapters import connect_commands
-from mailhaul.adapters.connect_commands import surrounded
+from mailhaul.adapters.connect_commands import run_with_commands
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.runtimes import blocking
 
@@ -18,19 +18,19 @@ async def poll() -> ExitCode:
 
 def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect_commands, "SECONDS", 0.1)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
     with pytest.raises(PollFailed, match=r"pre-connection command took more than 0\.1 seconds"):
-        blocking.run(surrounded(poll, "sleep 300; true", None))
+        blocking.run(run_with_commands(poll, "sleep 300; true", None))
 
 
-def test_a_status_that_nobody_knows_is_no_success() -> None:
+def test_an_unknown_status_is_not_a_success() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(PollFailed, match="post-connection command ended, and nobody can tell"):
-            blocking.run(surrounded(poll, None, "true"))
+            blocking.run(run_with_commands(poll, None, "true"))
     finally:
         signal.signal(signal.SIGCHLD, before)
 
 
 def test_commands_that_end_well_change_nothing() -> None:
-    assert blocking.run(surrounded(poll, "true", "true")) is ExitCode.SUCCESS
+    assert blocking.run(run_with_commands(poll, "true", "true")) is ExitCode.SUCCESS

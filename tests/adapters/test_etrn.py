@@ -1,4 +1,4 @@
-"""ETRN as fetchmail does it: which reply means what, and how it ends."""
+"""ETRN as in fetchmail: the meaning of the replies, and the exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mailhaul.adapters.etrn import EtrnPoll
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.protocols.smtp.commands import Etrn, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Reply
@@ -23,7 +23,7 @@ DOMAINS = ("a.example.org", "b.example.org")
 def ask(
     answer: Reply | HangUp, extensions: tuple[bytes, ...] = (b"ETRN",)
 ) -> tuple[ExitCode, str, list[Heard]]:
-    """Return exit code, what was said, and what the server heard of ETRN and QUIT."""
+    """Return the exit code, the messages, and the ETRN and QUIT commands received."""
     heard: list[Heard] = []
     events: list[Event] = []
 
@@ -40,21 +40,21 @@ def ask(
     poll = EtrnPoll(access, DOMAINS, "client", events.append)
     try:
         code = world.run(poll.run())
-        said = "\n".join(event.text for event in events if isinstance(event, Said))
+        said = "\n".join(event.text for event in events if isinstance(event, Remark))
     except PollFailed as failure:
         code, said = failure.code, str(failure)
     return code, said, heard
 
 
 @pytest.mark.parametrize("code", [250, 252, 253])
-def test_every_domain_is_asked_for(code: int) -> None:
+def test_etrn_is_sent_for_every_domain(code: int) -> None:
     ended, said, heard = ask(Reply(code, (b"ok",)))
     assert ended is ExitCode.SUCCESS
     assert heard == [Etrn(b"a.example.org"), Etrn(b"b.example.org"), Quit()]
     assert said.count("started") == 2
 
 
-def test_where_nothing_waits_that_is_all() -> None:
+def test_if_no_mail_waits_the_session_ends() -> None:
     ended, said, heard = ask(Reply(251, (b"nothing",)))
     assert (ended, said) == (ExitCode.SUCCESS, "No messages waiting for a.example.org")
     assert heard == [Etrn(b"a.example.org"), Quit()]
@@ -70,13 +70,13 @@ def test_where_nothing_waits_that_is_all() -> None:
         (550, ExitCode.PROTOCOL, "ETRN failed for a.example.org: 550 no"),
     ],
 )
-def test_a_refusal_is_told_with_its_code(code: int, ended: ExitCode, words: str) -> None:
+def test_a_refusal_is_reported_with_its_code(code: int, ended: ExitCode, words: str) -> None:
     found, said, heard = ask(Reply(code, (b"no",)))
     assert (found, heard) == (ended, [Etrn(b"a.example.org"), Quit()])
     assert words in said
 
 
-def test_a_server_without_etrn_is_told_apart() -> None:
+def test_a_server_without_etrn_is_detected() -> None:
     ended, said, heard = ask(Reply(250), ())
     assert (ended, said, heard) == (
         ExitCode.PROTOCOL,
@@ -88,7 +88,7 @@ def test_a_server_without_etrn_is_told_apart() -> None:
 def ask_with_tls(
     mode: TlsMode, *, asked: bool, offered: bool = True, refused: bool = False
 ) -> tuple[ExitCode, str, list[str]]:
-    """Return exit code, what was said, and the commands heard, with "tls" where it began."""
+    """Return the exit code, the messages, and the commands received, with "tls" where it began."""
     heard: list[str] = []
 
     def policy(command: Heard) -> Reply | None:
@@ -121,26 +121,24 @@ INSIDE = ["Ehlo", "StartTls", "Ehlo", "Etrn", "Quit"]
     [
         (TlsMode.REQUIRED, True, INSIDE),
         (TlsMode.OFFERED, False, INSIDE),
-        # A default is not the user's word: fetchmail asks in the clear, and no secret is told.
+        # By default TLS is not required: fetchmail does not use it, and no secret is sent.
         (TlsMode.REQUIRED, False, CLEAR),
         (TlsMode.NEVER, False, CLEAR),
     ],
 )
-def test_tls_is_spoken_where_the_user_asked_for_it(
-    mode: TlsMode, asked: bool, heard: list[str]
-) -> None:
+def test_tls_is_used_if_the_user_asked_for_it(mode: TlsMode, asked: bool, heard: list[str]) -> None:
     assert ask_with_tls(mode, asked=asked) == (ExitCode.SUCCESS, "", heard)
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_without_the_tls_that_was_asked_for_nothing_is_asked(refused: bool) -> None:
+def test_without_the_required_tls_no_etrn_is_sent(refused: bool) -> None:
     code, said, heard = ask_with_tls(TlsMode.REQUIRED, asked=True, offered=refused, refused=refused)
     assert (code, "Etrn" in heard) == (ExitCode.SOCKET, False)
     assert "STARTTLS" in said
     assert "sslproto" in said
 
 
-def test_tls_that_may_be_and_is_refused_is_done_without() -> None:
+def test_optional_tls_that_is_refused_is_not_used() -> None:
     code, _, heard = ask_with_tls(TlsMode.OFFERED, asked=False, refused=True)
     assert (code, heard) == (ExitCode.SUCCESS, ["Ehlo", "StartTls", "Etrn", "Quit"])
 

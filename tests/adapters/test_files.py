@@ -1,4 +1,4 @@
-"""What is read by name is a file that ends."""
+"""Files that are read by name must be regular files of bounded size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.passwords import password_from
 from mailhaul.adapters.config.rcfile import RcFileRefused, read_rcfile
-from mailhaul.adapters.files import read_file, refuse_odd_files
+from mailhaul.adapters.files import read_file, refuse_special_files
 from mailhaul.adapters.login.reach import refuse_odd_certificates
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
@@ -90,7 +90,7 @@ def test_an_odd_netrc_is_told_of_and_the_rest_goes_on(tmp_path: Path, make: Make
     text = b"poll h proto imap user u poll i proto imap user v password p"
     configuration = load(["-f", "-"], caller, lambda: text)
     (warning,) = configuration.warnings
-    assert str(warning).startswith(f"{tmp_path}/.netrc: warning: it is not read: ")
+    assert str(warning).startswith(f"{tmp_path}/.netrc: warning: it cannot be read: ")
     assert len(configuration.accounts) == 2
 
 
@@ -115,4 +115,4 @@ def test_no_odd_certificate(tmp_path: Path, make: Make, monkeypatch: pytest.Monk
 
 
 def test_who_reads_for_us_is_told_nothing_of_what_is_not_there(tmp_path: Path) -> None:
-    refuse_odd_files([None, "", str(tmp_path / "none")], files.SMALL)
+    refuse_special_files([None, "", str(tmp_path / "none")], files.SMALL)

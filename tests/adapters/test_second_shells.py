@@ -44,10 +44,10 @@ NESTED = {
     "echo %T | xargs deliver": "xargs",
     "echo deliver %T | sh": "sh",
     "/usr/bin/zsh-5.9 -c %T": "zsh",
-    "env -S 'deliver %T'": "what is in quotes",
-    "perl -e 'system \"deliver %F\"'": "what is in quotes",
-    "python3 -c \"deliver('%F')\"": "what is in quotes",
-    "deliver 'unfinished %F": "what is in quotes",
+    "env -S 'deliver %T'": "a quoted command",
+    "perl -e 'system \"deliver %F\"'": "a quoted command",
+    "python3 -c \"deliver('%F')\"": "a quoted command",
+    "deliver 'unfinished %F": "a quoted command",
     "sed -e s/FROM/%F/": "sed",
     "mail -s new %T": "mail",
     "cat >x; sudo /usr/bin/mailx -s new %T": "mailx",
@@ -58,7 +58,7 @@ NESTED = {
 @pytest.mark.parametrize("command", PLAIN)
 def test_a_plain_command_gets_every_address(command: str) -> None:
     assert second_shell(command) == ""
-    assert Template(command).objection("sender", "`id`;$(id)@x", trusted=False) == ""
+    assert Template(command).reason_to_refuse("sender", "`id`;$(id)@x", trusted=False) == ""
 
 
 @pytest.mark.parametrize("command", NESTED)
@@ -84,7 +84,7 @@ def test_ordinary_addresses_are_text_for_every_shell(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", STRANGE)
-@pytest.mark.parametrize("interpreter", ["sh", "ssh", "mail", "what is in quotes"])
+@pytest.mark.parametrize("interpreter", ["sh", "ssh", "mail", "a quoted command"])
 def test_what_a_shell_could_take_for_more_is_not(address: str, interpreter: str) -> None:
     assert not is_text(address, interpreter)
 
@@ -108,7 +108,7 @@ def test_other_languages_see_less(address: str) -> None:
 )
 def test_an_address_in_the_name_of_a_file_is_known(command: str, inside: bool) -> None:
     assert is_in_path(command, ("%T", "%s")) is inside
-    objection = Template(command).objection("recipient", "../ann/.profile", trusted=False)
+    objection = Template(command).reason_to_refuse("recipient", "../ann/.profile", trusted=False)
     assert bool(objection) is inside
     assert leaves_folder("..")
     assert not leaves_folder("joe")
@@ -116,8 +116,8 @@ def test_an_address_in_the_name_of_a_file_is_known(command: str, inside: bool) -
 
 def test_names_that_the_user_wrote_down_are_passed_on() -> None:
     template = Template("su -c 'deliver -f %F -d %T'")
-    assert template.objection("recipient", "o'brien", trusted=True) == ""
-    assert "sh -c 'PROGRAM -f \"$1\"' sh %F" in template.objection(
+    assert template.reason_to_refuse("recipient", "o'brien", trusted=True) == ""
+    assert "sh -c 'PROGRAM -f \"$1\"' sh %F" in template.reason_to_refuse(
         "recipient", "o'brien", trusted=False
     )
 
@@ -135,7 +135,7 @@ def test_what_is_passed_on_runs_nothing(command: str, tmp_path: Path) -> None:
     template = Template(command.replace("deliver", f"touch {tmp_path}/ran; echo"))
     for address in (*ORDINARY, *STRANGE):
         evil = address.replace("id", f"touch${{IFS}}{tmp_path}/pwned")
-        if template.objection("sender", evil, trusted=False):
+        if template.reason_to_refuse("sender", evil, trusted=False):
             continue
         argv = template.argv(evil, ["joe"])
         subprocess.run(["/bin/sh", "-c", argv[0], "sh", *argv[1:]], check=False, cwd=tmp_path,

@@ -116,12 +116,12 @@ def test_behind_a_command_a_password_may_not_be_needed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("append 'imaps://j@h' mda cat", "mail goes to one place only"),
-        ("append 'imaps://j@h' bsmtp -", "mail goes to one place only"),
-        ("append 'imaps://j@h' maildir m", "mail goes to one place only"),
+        ("append 'imaps://j@h' mda cat", "mail can go to one destination only"),
+        ("append 'imaps://j@h' bsmtp -", "mail can go to one destination only"),
+        ("append 'imaps://j@h' maildir m", "mail can go to one destination only"),
         ("append imaps://j@h", "a URL needs quotes around it"),
         ("append joe@h", 'rc:1:34: append: it does not begin with imaps:// or imap://; write "im'),
-        ("append 'imaps://u@h'", "it would go round for ever"),
+        ("append 'imaps://u@h'", "the same mail would be fetched again without end"),
         ("append 'imaps://j:qZ7@h'", 'use "appendpassword"'),
     ],
 )

@@ -31,7 +31,7 @@ from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account
 from mailhaul.apps.polls.pool import PER_SERVER, PollPool
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.debts import REST
+from mailhaul.flows.debts import REST_SECONDS
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.schedule import JITTER, MAX_SECONDS
@@ -171,7 +171,7 @@ class Days:
         scheduler = Scheduler(PollPool(context), self.lines, chance=self.chance.random)
 
         async def main() -> None:
-            scheduler.keep(accounts, interval)
+            scheduler.set_accounts(accounts, interval)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(scheduler.run)
                 await story(scheduler)
@@ -244,10 +244,10 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
             await trio.sleep(HOUR / 2)
             if hour == 2:
                 # Who is new is polled, who has gone is not, and who has changed goes on.
-                scheduler.keep(days.accounts(range(5, 1005), 5, "fetchlimit 99"), INTERVAL)
+                scheduler.set_accounts(days.accounts(range(5, 1005), 5, "fetchlimit 99"), INTERVAL)
                 await trio.sleep(60)
                 assert all(days.boxes[f"u{n}"].begun for n in range(1000, 1005))
-                scheduler.keep(days.accounts(range(1005), 5), INTERVAL)
+                scheduler.set_accounts(days.accounts(range(1005), 5), INTERVAL)
                 everybody = list(days.boxes.values())
             if hour == 3:
                 # Asleep: the clock stands still, mail comes, and then all happens at once.
@@ -260,7 +260,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
             if hour >= 2:
                 days.check_that_nobody_is_forgotten(everybody, INTERVAL)
         # What a server failed to delete rests for an hour.
-        await trio.sleep(REST + INTERVAL * 1.2 + LONGEST_POLL)
+        await trio.sleep(REST_SECONDS + INTERVAL * 1.2 + LONGEST_POLL)
         # Passwords that were wrong for long are tried again once a day, or when somebody asks.
         scheduler.wake()
         await trio.sleep(LONGEST_POLL)
@@ -281,7 +281,7 @@ def test_a_year_of_ten_accounts(days: Days) -> None:
             troubled = days.trouble(boxes, 0.2) if day % 3 == 0 else []
             await trio.sleep(DAY / 2)
             if day % 50 == 40:
-                scheduler.keep(days.accounts(range(10), 10, f"fetchlimit {day}"), 6 * HOUR)
+                scheduler.set_accounts(days.accounts(range(10), 10, f"fetchlimit {day}"), 6 * HOUR)
             if day % 30 == 20:
                 scheduler.renew()
             await trio.sleep(DAY / 2)

@@ -16,8 +16,8 @@ from mailhaul.flows.report import (
     Handled,
     LimitReached,
     Reading,
+    Remark,
     Returned,
-    Said,
     Skipped,
 )
 
@@ -108,8 +108,8 @@ def test_silent_prints_errors_only() -> None:
 
 
 def test_notes_are_for_those_who_ask() -> None:
-    assert printed(Said("a note", error=False)) == ("", "")
-    assert printed(Said("a note", error=False), verbosity=2)[0] == "mailhaul: a note\n"
+    assert printed(Remark("a note", error=False)) == ("", "")
+    assert printed(Remark("a note", error=False), verbosity=2)[0] == "mailhaul: a note\n"
 
 
 @pytest.mark.parametrize(

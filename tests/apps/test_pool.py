@@ -21,13 +21,13 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.pool import PATIENCE, PER_SERVER, ExclusiveGate, PollPool
+from mailhaul.apps.polls.pool import OPEN_SECONDS, PER_SERVER, ExclusiveGate, PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
 from mailhaul.protocols.smtp.client import SmtpClient
-from mailhaul.runtimes.trio import STUCK, Threads, Turns
+from mailhaul.runtimes.trio import MAX_WAIT_FOR_CALL, ConnectionSlots, Threads
 
 
 def run(story: Any) -> None:
@@ -84,10 +84,10 @@ def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
         ("tunnel", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 11 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
     assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
     # Nor does it wait for ever, and of all the others it meets the slow one alone.
-    assert house.went_in["tunnel"] <= 2 * PATIENCE + 2
+    assert house.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
     [met] = [names for names in house.together if "tunnel" in names]
     assert met == {"slow", "tunnel"}
 
@@ -99,7 +99,7 @@ def test_who_is_alone_for_long_is_so_no_more() -> None:
         ("second", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= PATIENCE + 1 for n in range(1, 100))
+    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
     assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 
@@ -132,7 +132,7 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
         def gate(address: Address) -> trio.CapacityLimiter | None:
             return limiter if address == bounded else None
 
-        first, second = Turns(gate), Turns(gate)
+        first, second = ConnectionSlots(gate), ConnectionSlots(gate)
         held, other = channel(), channel()
         await first.before(Open(held, bounded, 1.0))
         with trio.move_on_after(1) as waiting:
@@ -145,7 +145,7 @@ def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
         await first.before(Close(held))
         assert limiter.borrowed_tokens == 0
         await second.before(Open(other, bounded, 1.0))
-        second.end()
+        second.release_all()
         assert limiter.borrowed_tokens == 0
 
     run(story)
@@ -322,4 +322,4 @@ def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
 
     began = time.monotonic()
     trio.run(story)
-    assert STUCK < time.monotonic() - began < 20
+    assert MAX_WAIT_FOR_CALL < time.monotonic() - began < 20

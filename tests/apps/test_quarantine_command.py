@@ -59,7 +59,7 @@ def test_the_list_has_a_line_for_each_and_no_controls(
     assert done.returncode == 0
 
 
-def test_all_that_is_known_is_shown(tmp_path: Path, ledger: SqliteLedger) -> None:
+def test_the_quarantine_lists_all_details(tmp_path: Path, ledger: SqliteLedger) -> None:
     key = stuck(ledger)[1].key
     done = quarantine(tmp_path, "show", key)
     assert done.stdout == (

@@ -176,14 +176,14 @@ def test_a_file_without_an_interval_leaves_the_old_one(daemon: Running, gone: st
 def test_changed_rules_are_gone_by_at_once_others_break_nothing(daemon: Running) -> None:
     async def story() -> None:
         [job] = daemon.service.scheduler.jobs
-        begun = daemon.service.scheduler.begin_anew
+        begun = daemon.service.scheduler.restart_polls
         calls: list[int] = []
 
         def counted() -> None:
             calls.append(1)
             begun()
 
-        daemon.service.scheduler.begin_anew = counted
+        daemon.service.scheduler.restart_polls = counted
         for text, times in (("set daemon 200", 0), ("set daemon 200 set no softbounce", 1)):
             daemon.write(f"{text}\n{ENTRY}")
             await daemon.service.reload()

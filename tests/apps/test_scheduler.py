@@ -95,7 +95,9 @@ class FakePool:
         box.polling -= 1
         return box.look()
 
-    async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
+    async def send_login_notice(
+        self, settings: AccountSettings, lines: Lines, *, refused: bool
+    ) -> str:
         self.told.append((settings.remote_user, refused, trio.current_time()))
         return self.no_mail
 
@@ -155,7 +157,7 @@ class World:
         """Keep these accounts while a story goes on; the clock jumps to what is next."""
 
         async def main() -> None:
-            self.scheduler.keep(self.accounts(text), interval)
+            self.scheduler.set_accounts(self.accounts(text), interval)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.scheduler.run)
                 await story()
@@ -296,7 +298,7 @@ def test_folders_that_had_to_be_taken_apart_stay_so_over_a_reload(world: World) 
         assert [job.name for job in before] == ["u0@h0 (A)", "u0@h0 (B)"]
         assert [state_of(job) for job in before] == ["watching", "watching"]
         polls = world.pool.boxes["u0"].polls
-        world.scheduler.keep(world.accounts(entries(2, "folder A,B idle")), 300.0)
+        world.scheduler.set_accounts(world.accounts(entries(2, "folder A,B idle")), 300.0)
         await trio.sleep(10)
         assert world.scheduler.jobs[:2] == before
         assert world.pool.boxes["u0"].polls == polls
@@ -341,13 +343,15 @@ def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(10)
         before = {job.name: job for job in world.scheduler.jobs}
-        world.scheduler.keep(world.accounts(entries(3).replace("pass p", "pass q", 1)), 300.0)
+        world.scheduler.set_accounts(
+            world.accounts(entries(3).replace("pass p", "pass q", 1)), 300.0
+        )
         after = {job.name: job for job in world.scheduler.jobs}
         assert after["u0@h0"] is not before["u0@h0"]
         assert after["u1@h1"] is before["u1@h1"]
         await trio.sleep(10)
         assert [world.pool.boxes[f"u{n}"].polls for n in range(3)] == [2, 1, 1]
-        world.scheduler.keep(world.accounts(entries(1)), 300.0)
+        world.scheduler.set_accounts(world.accounts(entries(1)), 300.0)
         await trio.sleep(1000)
         assert world.pool.boxes["u2"].polls == 1
 
@@ -361,7 +365,7 @@ def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_
         box = world.pool.boxes.setdefault("u0", Box(takes=30.0))
         await trio.sleep(10)
         for options in ("fetchlimit 5", "fetchlimit 6", "fetchlimit 7"):
-            world.scheduler.keep(world.accounts(entries(1, options)), 300.0)
+            world.scheduler.set_accounts(world.accounts(entries(1, options)), 300.0)
             await trio.sleep(5)
         assert (box.polls, box.polling) == (0, 1)
         await trio.sleep(10)
@@ -377,7 +381,7 @@ def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world
 
     async def story() -> None:
         await trio.sleep(5)
-        world.scheduler.keep((), 300.0)
+        world.scheduler.set_accounts((), 300.0)
 
     world.run(story, entries(1), 300.0)
     assert box.polls == 1
@@ -503,7 +507,7 @@ def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: Worl
         box.password = False
         await trio.sleep(DAY)
         box.password = True
-        world.scheduler.keep(world.accounts(entries(1).replace("pass p", "pass q")), 60.0)
+        world.scheduler.set_accounts(world.accounts(entries(1).replace("pass p", "pass q")), 60.0)
         await trio.sleep(10)
         assert [told[1] for told in world.pool.told] == [True, False]
 
@@ -528,7 +532,7 @@ def test_changed_rules_let_no_further_message_begin_and_the_rest_comes_at_once(
 
     async def story() -> None:
         await trio.sleep(95)
-        world.scheduler.begin_anew()
+        world.scheduler.restart_polls()
         await trio.sleep(6)
         assert (box.polls, box.polling, box.begun) == (1, 1, 10)
 
@@ -540,7 +544,7 @@ def test_an_entry_that_has_changed_lets_no_further_message_begin(world: World) -
 
     async def story() -> None:
         await trio.sleep(95)
-        world.scheduler.keep(world.accounts(entries(1, "keep")), 3600.0)
+        world.scheduler.set_accounts(world.accounts(entries(1, "keep")), 3600.0)
         await trio.sleep(6)
         assert (box.polls, box.polling, box.begun) == (1, 1, 10)
         assert box.most_polling == 1
@@ -554,7 +558,7 @@ def test_changed_rules_make_connections_anew_but_forget_no_failures(world: World
         failing = world.pool.boxes.setdefault("u1", Box(up=False))
         await trio.sleep(DAY)
         polls, others = watching.polls, failing.polls
-        world.scheduler.begin_anew()
+        world.scheduler.restart_polls()
         await trio.sleep(1)
         assert (watching.polls, watching.open, failing.polls) == (polls + 1, 1, others)
 
@@ -565,7 +569,7 @@ def test_another_interval_breaks_no_connection_and_counts_at_once(world: World) 
     async def story() -> None:
         await trio.sleep(10)
         before = list(world.scheduler.jobs)
-        world.scheduler.keep(world.accounts(TWO), 60.0)
+        world.scheduler.set_accounts(world.accounts(TWO), 60.0)
         assert world.scheduler.jobs == before
         await trio.sleep(100)
         assert [world.pool.boxes[f"u{n}"].polls for n in range(2)] == [1, 2]

@@ -46,7 +46,7 @@ def test_a_toy_sink_has_an_option_a_check_a_sentence_and_the_mail(tmp_path: Path
     assert mailbox.messages == []
     refused = toy(tmp_path, rc + "  mda cat\n")
     assert refused.returncode == 5
-    assert '"toy" beside "mda"' in refused.stderr
+    assert '"toy" together with "mda"' in refused.stderr
 
 
 def test_the_status_lines_name_the_toy(tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.settings import GlobalSettings
 from mailhaul.apps.polls import state_folder as module
-from mailhaul.apps.polls.state_folder import lead_to, second_ledger, state_folder, usual_folder
+from mailhaul.apps.polls.state_folder import (
+    link_usual_folder,
+    second_ledger,
+    state_folder,
+    usual_folder,
+)
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 
@@ -51,7 +56,7 @@ def test_a_run_that_does_not_know_the_variable_uses_the_same_ledger(
     caller: Caller, tmp_path: Path
 ) -> None:
     folder = state_folder(caller, {"XDG_STATE_HOME": str(tmp_path / "x")})
-    lead_to(folder, caller)
+    link_usual_folder(folder, caller)
     with_found = state_folder(caller, {})
     assert os.path.realpath(with_found) == folder
     # And the run that knows it finds nothing else.
@@ -72,7 +77,7 @@ def test_a_link_that_leads_nowhere_now_is_no_reason_for_a_second_ledger(
 def test_what_is_there_is_never_replaced_by_a_link(caller: Caller, tmp_path: Path) -> None:
     usual = Path(usual_folder(caller))
     usual.mkdir(parents=True)
-    lead_to(str(tmp_path / "x" / "mailhaul"), caller)
+    link_usual_folder(str(tmp_path / "x" / "mailhaul"), caller)
     assert not usual.is_symlink()
 
 

@@ -86,7 +86,7 @@ def make(order: kinds.SinkOrder) -> ToySink:
 if __name__ == "__main__":
     row = kinds.SinkKind("toy", "toy", "greeted with {}", "toy_sink", help="greet each message")
     kinds.SINKS = (row, *kinds.SINKS)
-    kinds.INSTEAD = (row, *kinds.INSTEAD)
+    kinds.DIRECT_SINKS = (row, *kinds.DIRECT_SINKS)
     from mailhaul.apps.main import main
 
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Which of what servers owe is asked for together, and what shows a message to be the same."""
+"""Which pending actions are requested together, and how a message is recognised."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from mailhaul.flows.account import Action
 from mailhaul.flows.debts import (
-    LONG_REST,
+    LONG_REST_SECONDS,
     MAX_SHARES,
     MAX_TRIES,
-    REST,
-    SHARES,
+    REST_SECONDS,
+    SHARE_SIZES,
     Match,
     match,
     shares,
@@ -25,8 +25,8 @@ HEADER, OTHER = b"Message-ID: <1@x>\r\nFrom: a@x\r\n\r\n", b"Message-ID: <2@x>\r
 MARK = fingerprint(HEADER)
 
 
-def rows(count: int, tries: int, rested: int = 10**9) -> list[Pending]:
-    return [Pending(n, 100, Action.DELETE, MARK, tries, rested) for n in range(count)]
+def rows(count: int, tries: int, seconds_since_try: int = 10**9) -> list[Pending]:
+    return [Pending(n, 100, Action.DELETE, MARK, tries, seconds_since_try) for n in range(count)]
 
 
 def sizes_of(pending: list[Pending], *, in_sessions: bool = False) -> list[int]:
@@ -34,29 +34,29 @@ def sizes_of(pending: list[Pending], *, in_sessions: bool = False) -> list[int]:
 
 
 def test_shares_get_smaller_with_each_failure() -> None:
-    for tries, most in enumerate(SHARES):
+    for tries, most in enumerate(SHARE_SIZES):
         assert sizes_of(rows(20_000, tries)) == [most] * MAX_SHARES
         assert sizes_of(rows(20_000, tries), in_sessions=True) == [most]
     assert sizes_of([*rows(3, 0), *rows(2, 1), *rows(1, 5)]) == [3, 2, 1]
 
 
 @pytest.mark.parametrize(
-    ("tries", "rested", "due"),
+    ("tries", "seconds_since_try", "due"),
     [
         (0, 0, True),
         (MAX_TRIES - 1, 0, True),
-        (MAX_TRIES, REST - 1, False),
-        (MAX_TRIES, REST, True),
+        (MAX_TRIES, REST_SECONDS - 1, False),
+        (MAX_TRIES, REST_SECONDS, True),
         (MAX_TRIES, -5, True),
-        (2 * MAX_TRIES, REST, False),
-        (2 * MAX_TRIES, LONG_REST, True),
+        (2 * MAX_TRIES, REST_SECONDS, False),
+        (2 * MAX_TRIES, LONG_REST_SECONDS, True),
     ],
 )
-def test_what_failed_often_rests(tries: int, rested: int, due: bool) -> None:
-    assert bool(sizes_of(rows(1, tries, rested))) == due
+def test_a_message_that_failed_often_rests(tries: int, seconds_since_try: int, due: bool) -> None:
+    assert bool(sizes_of(rows(1, tries, seconds_since_try))) == due
 
 
-def test_where_all_or_nothing_goes_all_is_asked_for() -> None:
+def test_a_server_that_expunges_all_gets_a_single_share() -> None:
     pending = [*rows(300, 0), *rows(5, 9, 0)]
     assert shares(pending, expunges_all=True, in_sessions=False) == [pending]
     assert shares([], expunges_all=True, in_sessions=False) == []
@@ -83,7 +83,7 @@ def test_the_header_decides_and_without_it_the_size(
     assert match(row, sizes, headers, reuses_uids=reuses_uids) is expected
 
 
-def test_where_uids_come_again_a_size_alone_shows_nothing() -> None:
+def test_with_reused_uids_the_size_alone_proves_nothing() -> None:
     row = Pending(b"a", 100, Action.DELETE, MARK)
     assert match(row, {b"a": 100}, {}, reuses_uids=True) is Match.UNKNOWN
     assert match(row, {b"a": 100}, {}, reuses_uids=False) is Match.SAME

@@ -1,4 +1,4 @@
-"""The option mimedecode on the way: held until it is decided, decoded, and sent without a size."""
+"""The option mimedecode: a message is held until decided, decoded, and sent without a size."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parcel_of(packer: Packer) -> Parcel:
 
 
 def packed(pieces: list[bytes], *, decode: bool = True, strip: bool = False) -> bytes:
-    """Do with a packer what the ferry does."""
+    """Use a packer as the ferry does."""
     packer = Packer(DeliveryRules("joe", "x", RULES, mime_decode=decode, strip_cr=strip))
     waiting = list(pieces)
     while not packer.ready and waiting:
@@ -98,7 +98,7 @@ def test_how_a_message_arrives_changes_nothing(cuts: list[int]) -> None:
     assert packed(pieces) == SHORT_DECODED
 
 
-def test_the_envelope_is_that_of_the_message_as_it_came() -> None:
+def test_the_envelope_is_that_of_the_message_as_received() -> None:
     packer = Packer(DeliveryRules("joe", "x", RULES, mime_decode=True))
     packer.scan(SHORT)
     packer.scan_end()
@@ -107,7 +107,7 @@ def test_the_envelope_is_that_of_the_message_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("decode", [True, False])
-def test_no_size_is_announced_that_is_not_the_size(tmp_path: Path, *, decode: bool) -> None:
+def test_a_decoded_message_is_sent_without_a_size(tmp_path: Path, *, decode: bool) -> None:
     mails: list[Mail] = []
     received = MemorySink(policy=lambda heard: note(heard, mails))
     boxes = Mailboxes({b"INBOX": Mailbox([SHORT, LONG], uidvalidity=1)})
@@ -136,7 +136,7 @@ def note(heard: Heard, mails: list[Mail]) -> None:
         mails.append(heard)
 
 
-def test_the_decoder_is_not_loaded_where_nobody_asked_for_it() -> None:
+def test_the_decoder_is_not_imported_without_the_option() -> None:
     code = "import sys, mailhaul.flows.parcel\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "mailhaul.flows.parcel" in done.stdout.split()

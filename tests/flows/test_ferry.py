@@ -1,4 +1,4 @@
-"""The one order of steps, cut at every step: a source, a sink and a ledger made of lists."""
+"""The order of steps, cut at every step, with a source, a sink and a ledger made of lists."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Cut(BaseException):
 
 @dataclass
 class World:
-    """What outlives a kill: server, sink and ledger; and what happened, in order."""
+    """The state that survives a kill: server, sink and ledger; and the steps, in order."""
 
     log: list[tuple[str, Uid]] = field(default_factory=list)
     delivered: list[Uid] = field(default_factory=list)
@@ -63,7 +63,7 @@ class World:
 
 
 class Script:
-    """A source that hands out what it was given."""
+    """A source with scripted messages."""
 
     remembers = True
     reuses_uids = False
@@ -134,7 +134,7 @@ class Script:
 
 
 class Shelf:
-    """A sink that accepts what is completed, unless told otherwise."""
+    """A sink that accepts completed messages, unless a test sets another verdict."""
 
     keeps_return_path = False
     finds_offers = False
@@ -211,7 +211,7 @@ class Rows:
     is_new = False
     was_put_off = False
 
-    def begin(self) -> None: ...
+    def mark_compared(self) -> None: ...
 
     def put_off(self) -> None: ...
 
@@ -234,7 +234,7 @@ class Rows:
     def pending(self) -> Sequence[Pending]:
         return []
 
-    def try_again(self, uids: Sequence[Uid], count: int) -> None: ...
+    def count_tries(self, uids: Sequence[Uid], count: int) -> None: ...
 
     def reserve(self, messages: Sequence[Listed]) -> Mapping[Uid, Offer]:
         self.world.step("reserve")
@@ -256,7 +256,7 @@ class Rows:
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         raise AssertionError("a ferry deletes nothing that was not delivered")
 
-    def describe(self, uid: Uid, fingerprint: bytes) -> None: ...
+    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None: ...
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         self.world.step("rejected", uid)
@@ -315,7 +315,7 @@ class Passing:
 
 
 def drive(flow: Coroutine[Any, Any, None]) -> None:
-    """Answer the requests of a ferry at once; it never has to wait for anybody here."""
+    """Answer the requests of a ferry at once; it never waits for a peer here."""
     answer: Any = None
     while True:
         try:
@@ -393,7 +393,9 @@ def cut_points() -> int:
 
 @pytest.mark.parametrize("step", range(1, cut_points() + 1))
 @pytest.mark.parametrize("expunge", [0, 1, 2])
-def test_a_kill_at_any_step_loses_nothing_and_doubts_one_message(step: int, expunge: int) -> None:
+def test_a_kill_at_any_step_loses_nothing_and_leaves_one_verdict_unknown(
+    step: int, expunge: int
+) -> None:
     world = World(cut_at=step)
     stage = Stage(world, Script(world), Shelf(world), [], Tally(), expunge=expunge)
     with pytest.raises(Cut):
@@ -407,7 +409,7 @@ def test_a_kill_at_any_step_loses_nothing_and_doubts_one_message(step: int, expu
 
 
 @pytest.mark.parametrize("where", range(5))
-def test_a_source_that_fails_hands_nothing_incomplete_to_the_sink(stage: Stage, where: int) -> None:
+def test_a_source_that_fails_completes_no_incomplete_message(stage: Stage, where: int) -> None:
     parts: list[Part | Exception] = [
         MessageStart(2, 2, 10),
         MessageChunk(b"A: b\n\n"),
@@ -422,7 +424,7 @@ def test_a_source_that_fails_hands_nothing_incomplete_to_the_sink(stage: Stage, 
     assert stage.world.rows[1] == "accepted"
     assert 1 in stage.world.durable
     assert stage.world.server == [1, 2, 3]
-    # A line that dies before the text has begun died at the request.
+    # A connection that breaks before the text has begun broke at the request.
     message = caught.value.message
     assert message
     assert message.uid == (3 if complete else 2)
@@ -437,7 +439,7 @@ def test_a_message_that_is_gone_does_not_stop_the_others(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("remembers", [True, False])
-def test_a_message_that_is_to_be_marked_as_seen_is_not_asked_for_again(
+def test_with_markseen_an_unreadable_message_is_not_requested_again(
     stage: Stage, remembers: bool
 ) -> None:
     stage.retrieve_error = OnRetrieveError.MARKSEEN
@@ -449,7 +451,7 @@ def test_a_message_that_is_to_be_marked_as_seen_is_not_asked_for_again(
     assert (("seen", 2) in stage.world.log) != remembers
 
 
-def test_a_message_that_is_to_abort_the_poll_does_so_behind_what_was_accepted(
+def test_with_abort_an_unreadable_message_ends_the_poll_after_the_accepted_ones(
     stage: Stage,
 ) -> None:
     stage.retrieve_error = OnRetrieveError.ABORT
@@ -473,7 +475,7 @@ def test_a_message_that_the_server_breaks_off_with_no_is_given_up(stage: Stage) 
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
-def test_what_the_sink_does_not_accept_stays_and_the_others_go_on(
+def test_a_message_that_is_not_accepted_stays_and_the_others_are_delivered(
     stage: Stage, verdict: Verdict
 ) -> None:
     stage.sink.answers[2] = Outcome(verdict, "no")
@@ -483,7 +485,7 @@ def test_what_the_sink_does_not_accept_stays_and_the_others_go_on(
     assert [e.flushed for e in stage.events if isinstance(e, Handled)] == [True, False, True]
 
 
-def test_a_refusal_before_the_text_reads_the_message_and_lets_it_go(stage: Stage) -> None:
+def test_after_a_refusal_before_the_text_the_text_is_read_and_discarded(stage: Stage) -> None:
     stage.sink.refuse_early = {1}
     stage.run()
     assert ("complete", 1) not in stage.world.log
@@ -506,14 +508,14 @@ def test_keep_marks_and_deletes_nothing(stage: Stage) -> None:
     assert "delete" not in steps
 
 
-def test_what_a_sink_finds_by_name_has_a_durable_name_before_it_is_offered(stage: Stage) -> None:
+def test_for_a_sink_that_finds_offers_the_name_is_durable_before_the_offer(stage: Stage) -> None:
     stage.sink.finds_offers = True
     stage.run()
     steps = [what for what, _ in stage.world.log]
     assert steps[:3] == ["reserve", "durable", "offer"]
 
 
-def test_a_message_that_is_to_be_asked_for_again_comes_after_the_others(stage: Stage) -> None:
+def test_a_message_that_is_requested_again_comes_after_the_others(stage: Stage) -> None:
     stage.source.replace[1] = [
         MessageStart(1, 1, 10),
         MessageChunk(b"A:"),
@@ -531,7 +533,7 @@ def test_a_message_that_is_to_be_asked_for_again_comes_after_the_others(stage: S
     assert [what for what, _ in stage.world.log].count("complete") == 3
 
 
-def test_a_program_that_is_to_end_asks_for_nothing_and_waits_for_nothing(stage: Stage) -> None:
+def test_a_stopping_program_requests_no_message_and_does_not_wait(stage: Stage) -> None:
     stage.stopping = True
     stage.run()
     assert stage.world.delivered == []

@@ -1,4 +1,4 @@
-"""Folder lists with patterns and special uses: the server says which mailboxes they are."""
+"""Folder lists with patterns and special uses, which the server expands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.commands import ListMailboxes
 from mailhaul.protocols.imap.server import ImapServer
@@ -35,7 +35,7 @@ def expand(
     elsewhere: tuple[str, ...] = (),
     **options: Any,
 ) -> tuple[list[str], str, int]:
-    """Return which mailboxes these are, what was said, and how often the server was asked."""
+    """Return the matching mailboxes, the messages for the user, and the number of LIST commands."""
     boxes = Mailboxes({name: Mailbox(special_use=use) for name, use in NAMES.items()})
     events: list[Event] = []
     lines: list[bytes] = []
@@ -63,11 +63,11 @@ def expand(
         return list(found)
 
     found = world.run(story())
-    said = "\n".join(event.text for event in events if isinstance(event, Said))
+    said = "\n".join(event.text for event in events if isinstance(event, Remark))
     return found, said, sum(b" LIST " in line for line in lines if not line.startswith(b"*"))
 
 
-def test_names_are_what_they_are_and_nobody_is_asked() -> None:
+def test_plain_names_are_returned_without_asking_the_server() -> None:
     assert expand("INBOX", "Nowhere") == (["INBOX", "Nowhere"], "", 0)
 
 
@@ -84,13 +84,13 @@ def test_names_are_what_they_are_and_nobody_is_asked() -> None:
     ],
 )
 @pytest.mark.parametrize("capabilities", [ALL_CAPABILITIES, CAPABILITIES])
-def test_a_pattern_stands_for_what_the_server_lists(
+def test_a_pattern_matches_the_mailboxes_that_the_server_lists(
     pattern: str, names: list[str], capabilities: tuple[bytes, ...]
 ) -> None:
     assert expand(pattern, capabilities=capabilities) == (names, "", 1)
 
 
-def test_what_another_poll_sees_to_is_left_to_it() -> None:
+def test_patterns_do_not_match_the_mailboxes_of_another_poll() -> None:
     names, _, _ = expand("*", elsewhere=("Inbox", "Entw&APw-rfe", "Archive/2025", "Unheard"))
     rest = ["Archive/2026", "Archive/2026/May", "Sent Items", "Tom &- Jerry"]
     assert sorted(names) == rest
@@ -117,12 +117,12 @@ def test_one_mailbox_under_two_names_comes_once(wanted: tuple[str, ...], names: 
     assert expand(*wanted)[0] == names
 
 
-def test_what_cannot_be_opened_is_left_out() -> None:
+def test_mailboxes_that_cannot_be_selected_are_left_out() -> None:
     names, _, _ = expand("%")
     assert "Archive" not in names
 
 
-def test_a_pattern_for_nothing_is_said_and_nothing_worse() -> None:
+def test_a_pattern_without_a_match_is_reported() -> None:
     names, said, _ = expand("INBOX", "Nothing/*")
     assert names == ["INBOX"]
     assert "no mailbox matches 'Nothing/*'" in said

@@ -1,4 +1,4 @@
-"""Names of hosts are encoded by IDNA 2008, and what it refuses is refused."""
+"""Host names are encoded by IDNA 2008; names that it does not allow are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mailhaul.flows.host_names import BadHostName, ascii_host
         ("\xfc\u3002example", "xn--tda.example"),
     ],
 )
-def test_a_name_becomes_what_its_owner_registered(typed: str, encoded: str) -> None:
+def test_a_name_is_encoded_as_registered(typed: str, encoded: str) -> None:
     assert ascii_host(typed) == encoded
 
 
@@ -47,12 +47,12 @@ def test_ascii_stays_as_it_is(name: str) -> None:
         ("a\u200db", "U+200D"),
     ],
 )
-def test_what_idna_2008_refuses_is_refused(name: str, words: str) -> None:
+def test_names_that_idna_2008_does_not_allow_are_refused(name: str, words: str) -> None:
     with pytest.raises(BadHostName, match=words.replace("+", "[+]")):
         ascii_host(name)
 
 
-def test_idna_is_loaded_for_names_that_need_it_only() -> None:
+def test_idna_is_imported_only_for_names_that_need_it() -> None:
     code = (
         "import sys, mailhaul.runtimes.dialling, mailhaul.runtimes.tls\n"
         "from mailhaul.flows.host_names import ascii_host\n"

@@ -1,4 +1,4 @@
-"""Whole polls with a hunt list: local names have the domain of the host that takes the mail."""
+"""Whole polls with a hunt list: local names get the domain of the host that accepts the mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.imap.server import ImapServer
@@ -46,7 +46,7 @@ OCCASION = BounceContext("here.example", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1@
 
 @dataclass
 class World:
-    """A mailbox, and listeners of which each takes mail for its own domain only."""
+    """A mailbox, and listeners that each accept mail for their own domain only."""
 
     folder: Path
     texts: list[bytes]
@@ -109,7 +109,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     def got(self, host: str) -> list[tuple[bytes, ...]]:
@@ -144,7 +144,7 @@ def test_a_fail_over_between_messages_takes_the_domain_along(tmp_path: Path, ste
     assert world.inbox.messages == []
 
 
-def test_who_was_served_by_one_host_is_not_served_again_by_the_next(tmp_path: Path) -> None:
+def test_a_recipient_served_by_one_host_is_not_served_again_by_the_next(tmp_path: Path) -> None:
     world = World(tmp_path, [ONE], multidrop=True)
     later = Reply(451, (b"4.2.0 later",))
     world.on_mail = lambda host, heard: later if heard == Rcpt(b"ann@one") else None

@@ -1,4 +1,4 @@
-"""A listener that takes so many messages from one connection, and then says 421."""
+"""A listener that accepts a limited number of messages per connection, and then sends 421."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIPELINING, LOCKSTEP = DEFAULT_EXTENSIONS, {b"8BITMIME": b""}
 
 
 class Listener:
-    """Takes a number of messages on each connection."""
+    """Accepts a number of messages on each connection."""
 
     def __init__(self, world: World, most: int, extensions: dict[bytes, bytes]) -> None:
         self.received = MemorySink()
@@ -52,7 +52,7 @@ class Listener:
 
 @pytest.mark.parametrize("extensions", [PIPELINING, LOCKSTEP], ids=["pipelining", "lockstep"])
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_what_the_full_connection_did_not_take_goes_by_the_next_one(
+def test_messages_beyond_the_limit_are_sent_over_a_new_connection(
     tmp_path: Path, most: int, extensions: dict[bytes, bytes]
 ) -> None:
     world = World(tmp_path)
@@ -66,7 +66,7 @@ def test_what_the_full_connection_did_not_take_goes_by_the_next_one(
     listener = Listener(world, most, extensions)
     code = world.poll()
     if most == 0:
-        # Who takes none is left alone: the message would come no further by another connection.
+        # If it accepts none, another connection would not help.
         assert (code, len(box.messages), listener.connections) == (ExitCode.SMTP, 10, 10)
         assert listener.received.messages == []
         return

@@ -1,4 +1,4 @@
-"""The mail that tells of refused logins goes where the account's mail goes."""
+"""The notice about refused logins goes to the sink of the account's mail."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def test_both_messages_are_for_the_postmaster_and_say_whose_login_it_is(notices:
     assert all(b"sesame" not in one.text for one in (failed, works))
 
 
-def test_it_goes_to_whatever_sink_the_account_has(notices: Notices, tmp_path: Path) -> None:
+def test_the_notice_is_sent_to_the_sink_of_the_account(notices: Notices, tmp_path: Path) -> None:
     assert notices.send(refused=True, options=f'maildir "{tmp_path}/Mail"') == ""
     assert len(list((tmp_path / "Mail" / "new").iterdir())) == 1
 
 
 def test_why_it_cannot_be_sent_is_returned(notices: Notices) -> None:
-    assert notices.send(refused=True, globals_='set postmaster ""') == "there is nobody to tell"
+    assert notices.send(refused=True, globals_='set postmaster ""') == "no address to send it to"
     assert "nobody" in notices.send(refused=True, options="smtphost nobody")
     notices.received.policy = lambda heard: (
         Reply(550, (b"no mail from you",)) if isinstance(heard, Mail) else None

@@ -1,4 +1,4 @@
-"""A message may name thousands of people, or more than can be: whole polls in virtual time."""
+"""Messages with thousands of recipients, or too many of them: whole polls in virtual time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def to(number: int) -> bytes:
 def polled(
     folder: Path, texts: list[bytes], envelope: str | None = None, **extensions: bytes
 ) -> tuple[ExitCode, Mailbox, MemorySink, list[Handled]]:
-    """Poll a mailbox of several people once, on to a listener."""
+    """Poll a multidrop mailbox once, with a listener as sink."""
     inbox, received = Mailbox(texts), MemorySink()
     boxes = Mailboxes({b"INBOX": inbox})
     offered = {**DEFAULT_EXTENSIONS, **{name.encode(): b"" for name in extensions}}
@@ -73,7 +73,7 @@ def polled(
     return code, inbox, received, [each for each in events if isinstance(each, Handled)]
 
 
-def test_thousands_of_recipients_all_get_it_and_the_next_message_goes_as_well(
+def test_thousands_of_recipients_are_served_and_the_next_message_is_delivered(
     tmp_path: Path,
 ) -> None:
     many = 2 * DEFAULT_LIMITS.outstanding
@@ -89,18 +89,18 @@ def test_the_same_by_chunks(tmp_path: Path) -> None:
     assert [len(one.recipients) for one in received.messages] == [1, many]
 
 
-def test_more_recipients_than_can_be_are_the_trouble_of_that_message_alone(tmp_path: Path) -> None:
+def test_too_many_recipients_affect_only_that_message(tmp_path: Path) -> None:
     code, inbox, received, handled = polled(tmp_path, [to(MAX_RECIPIENTS + 1), to(1)])
     assert [len(one.recipients) for one in received.messages] == [1]
     assert (code, len(inbox.messages)) == (ExitCode.SUCCESS, 1)
     assert [each.outcome.verdict for each in handled] == [Verdict.REFUSED, Verdict.ACCEPTED]
-    assert handled[0].outcome.reason == f"it is for more than {MAX_RECIPIENTS} recipients here"
+    assert handled[0].outcome.reason == f"it has more than {MAX_RECIPIENTS} local recipients"
 
 
-def test_a_header_that_is_too_long_to_tell_its_envelope_is_its_own_trouble(tmp_path: Path) -> None:
+def test_a_header_that_is_too_long_affects_only_that_message(tmp_path: Path) -> None:
     long = b"X-To: u1@server.example\r\nX: " + b"x" * DEFAULT_LIMITS.header + b"\r\n\r\n"
     short = b"X-To: u1@server.example\r\n\r\n"
     _, inbox, received, handled = polled(tmp_path, [long, short], "X-To")
     assert (len(inbox.messages), len(received.messages)) == (1, 1)
     assert handled[0].outcome.verdict is Verdict.REFUSED
-    assert handled[0].outcome.reason == "its header is too long to tell whom it is for"
+    assert handled[0].outcome.reason == "its header is too long to find the recipient"

@@ -1,4 +1,4 @@
-"""What the ledger remembers of IMAP mailboxes: sizes as the listing told them, and flush."""
+"""The ledger's records of IMAP mailboxes: sizes from the listing, pending actions, and flush."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.commands import Command, UidExpunge, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Completed, Condition
@@ -43,7 +43,7 @@ def text(name: str) -> bytes:
 
 
 class Service(ImapService):
-    """The server, which a test may make act otherwise."""
+    """The server; a test may change its behaviour."""
 
     def __init__(self, channel: Channel[Any], world: World) -> None:
         boxes = Mailboxes({b"INBOX": world.box})
@@ -114,7 +114,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     def packer(self) -> Packer:
@@ -137,7 +137,7 @@ class World:
 
     @property
     def said(self) -> Sequence[str]:
-        return [event.text for event in self.events if isinstance(event, Said)]
+        return [event.text for event in self.events if isinstance(event, Remark)]
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_flush_deletes_nothing_that_this_poll_could_not_read(world: World) -> No
     assert [message.uid for message in world.box.messages] == [1, 2, 3]
 
 
-def test_what_is_owed_is_asked_for_after_the_new_mail_and_only_of_the_same_message(
+def test_pending_actions_follow_the_new_mail_and_only_for_the_same_message(
     world: World,
 ) -> None:
     def hang_up(service: Service, command: Command) -> bool:
@@ -183,7 +183,7 @@ def test_what_is_owed_is_asked_for_after_the_new_mail_and_only_of_the_same_messa
     assert len(world.box.messages) == 3
     world.before = lambda service, command: False
     world.box.append(text("m4"))
-    # Another message under the same UID and of the same size, against all rules.
+    # Another message with the same UID and size, which RFC 3501 does not allow.
     replaced = world.box.messages[0]
     replaced.chunks = lambda: iter([text("n1")])
     assert world.poll() is ExitCode.SUCCESS
@@ -212,8 +212,8 @@ def test_a_message_that_ends_each_session_comes_last_and_is_set_aside(world: Wor
     assert world.poll() is ExitCode.NOMAIL
 
 
-def test_who_was_served_is_known_though_the_sizes_lie(world: World) -> None:
-    """RFC822.SIZE of some servers is not that of the text; their listings agree with themselves."""
+def test_served_recipients_are_known_despite_wrong_sizes(world: World) -> None:
+    """On some servers RFC822.SIZE differs from the text, but is the same in every listing."""
     world.recipients = ("joe", "ann")
     world.size_lie = 7
     world.box.messages = []
@@ -232,8 +232,8 @@ def test_who_was_served_is_known_though_the_sizes_lie(world: World) -> None:
     assert world.box.messages == []
 
 
-def test_what_is_owed_is_known_again_though_a_size_has_changed(world: World) -> None:
-    """Where a size was an estimate and becomes exact, the header shows that it is the same."""
+def test_a_pending_message_is_recognised_after_its_size_has_changed(world: World) -> None:
+    """If an estimated size becomes exact, the header shows that the message is the same."""
     world.size_lie = 7
 
     def hang_up(service: Service, command: Command) -> bool:
@@ -251,19 +251,19 @@ def test_what_is_owed_is_known_again_though_a_size_has_changed(world: World) -> 
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_was_read_elsewhere_is_fetched_where_the_ledger_decides(
+def test_mail_read_by_another_client_is_fetched_if_the_ledger_decides(
     world: World, keep: bool
 ) -> None:
     seen = {rb"\Seen"}
     world.box.messages[0].flags |= seen
-    # The first poll takes what the server calls read as the baseline.
+    # At the first poll, messages that the server calls read count as seen.
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
     assert [name for name, _ in world.got] == ["m2", "m3"]
     world.box.append(text("m4")).flags |= seen
     world.box.append(text("m5"))
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.SUCCESS
     assert [name for name, _ in world.got] == ["m2", "m3", "m4", "m5"]
-    # What somebody marks as new was read all the same.
+    # A message marked as unread later was still read by mailhaul.
     for message in world.box.messages:
         message.flags -= seen
     assert world.poll(by_ledger=True, keep=keep) is ExitCode.NOMAIL

@@ -1,4 +1,4 @@
-"""What the ledger remembers of a maildrop: by whom it is known again, and what it permits."""
+"""The ledger's records of a maildrop: when they are taken over, and what they permit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.debts import LONG_REST
+from mailhaul.flows.debts import LONG_REST_SECONDS
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.commands import Command, Delete, Quit, Retrieve, Top
@@ -46,7 +46,7 @@ def text(name: str, size: int = 200) -> bytes:
 
 @dataclass
 class World:
-    """A maildrop whose messages have the unique ids that a test gives them."""
+    """A maildrop whose messages have unique ids set by the test."""
 
     folder: Path
     ids: dict[int, bytes] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     @property
@@ -103,7 +103,7 @@ class World:
 
     @property
     def said(self) -> Sequence[str]:
-        return [event.text for event in self.events if isinstance(event, Said)]
+        return [event.text for event in self.events if isinstance(event, Remark)]
 
 
 class Service(Pop3Service):
@@ -140,14 +140,14 @@ def hang_up_at(kind: type[Command]) -> Hook:
 
 
 def no_answer_to_quit(service: Service, command: Command) -> None:
-    """Do what QUIT asks, and hang up without a word."""
+    """Carry out QUIT, and close the connection without a reply."""
     if isinstance(command, Quit):
         uids = {service._messages[number - 1].uid for number in service._deleted}
         service.world.box.remove(uids)
         raise Hangup
 
 
-def test_another_sink_gets_nothing_again(world: World) -> None:
+def test_another_sink_does_not_get_old_mail_again(world: World) -> None:
     assert world.poll(keep=True) is ExitCode.SUCCESS
     for sink in ("smtp elsewhere", "mda cat", "maildir /x"):
         assert world.poll(sink=sink, keep=True) is ExitCode.NOMAIL
@@ -160,13 +160,13 @@ def test_another_name_of_the_account_takes_over_what_was_seen(world: World) -> N
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
     assert world.got == ["m1", "m2", "m3", "m4", "m5", "m6"]
     assert [line for line in world.said if "pop3 joe@old" in line] == [
-        "server: 5 message(s) are known from 'pop3 joe@old', which this account was before"
+        "server: 5 message(s) are known from 'pop3 joe@old', the earlier name of this account"
     ]
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
     assert world.said == []
 
 
-def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_gone(
+def test_another_name_takes_over_pending_deletions_even_if_most_messages_are_gone(
     world: World,
 ) -> None:
     world.before = hang_up_at(Quit)
@@ -180,7 +180,7 @@ def test_another_name_takes_over_what_is_yet_to_be_deleted_though_most_of_it_is_
     assert world.box.messages == []
 
 
-def test_much_that_is_yet_to_be_deleted_goes_in_one_poll_of_several_sessions(
+def test_many_pending_deletions_are_done_in_one_poll_of_several_sessions(
     world: World,
 ) -> None:
     for number in range(6, 500):
@@ -202,7 +202,7 @@ def test_an_account_is_known_again_at_the_first_poll_that_can_compare(world: Wor
     world.before = hang_up_at(Quit)
     world.poll("pop3 joe@old")
     world.before = refuse_texts
-    assert world.poll("pop3 joe@new") is ExitCode.NOMAIL
+    assert world.poll("pop3 joe@new") is ExitCode.ERROR
     assert "the next poll tries again" in world.said[0]
     world.before = lambda service, command: None
     assert world.poll("pop3 joe@new") is ExitCode.NOMAIL
@@ -213,7 +213,7 @@ def test_an_account_is_known_again_at_the_first_poll_that_can_compare(world: Wor
 def test_a_server_without_headers_does_not_keep_a_new_name_from_its_mail(world: World) -> None:
     world.without = (b"TOP",)
     world.poll("pop3 joe@old", keep=True)
-    assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
+    assert world.poll("pop3 joe@new", keep=True) is ExitCode.ERROR
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.SUCCESS
     assert len(world.got) == 10
     assert world.poll("pop3 joe@new", keep=True) is ExitCode.NOMAIL
@@ -227,7 +227,7 @@ def test_another_users_memory_is_not_taken_over(world: World) -> None:
 
 
 @pytest.mark.parametrize("how", ["sizes", "headers"])
-def test_what_differs_is_another_mailbox_and_the_way_to_take_it_over_is_told(
+def test_a_differing_mailbox_is_not_taken_over_and_the_command_for_it_is_shown(
     world: World, how: str
 ) -> None:
     world.poll("pop3 joe@old", keep=True)
@@ -241,7 +241,7 @@ def test_what_differs_is_another_mailbox_and_the_way_to_take_it_over_is_told(
     assert "mailhaul ledger rename 'pop3 joe@old' 'pop3 joe@new'" in line
 
 
-def test_a_mailbox_with_other_names_is_fetched_without_a_word(world: World) -> None:
+def test_a_mailbox_with_other_uids_is_fetched_without_a_message(world: World) -> None:
     world.poll("pop3 joe@old", keep=True)
     world.ids = {uid: b"other " + name for uid, name in world.ids.items()}
     world.poll("pop3 joe@new", keep=True)
@@ -259,7 +259,7 @@ def test_new_mail_under_an_old_id_is_fetched_under_keep(world: World) -> None:
 
 
 def test_a_message_that_has_only_changed_its_size_is_not_fetched_again(world: World) -> None:
-    """Some servers add fields of their own to what was read."""
+    """Some servers add header fields to messages that were read."""
     world.poll(keep=True)
     for message in world.box.messages:
         longer = b"Status: RO\r\n" + message.text
@@ -267,7 +267,7 @@ def test_a_message_that_has_only_changed_its_size_is_not_fetched_again(world: Wo
         message.size = len(longer)
     assert world.poll(keep=True) is ExitCode.NOMAIL
     assert len(world.got) == 5
-    # From now on that is its size.
+    # The new size is recorded.
     assert world.poll(keep=True) is ExitCode.NOMAIL
     assert not any("Top" in type(command).__name__ for command in world.asked)
 
@@ -286,7 +286,7 @@ def test_mail_under_the_id_and_size_of_mail_that_was_deleted_is_not_deleted_unre
     assert world.box.messages == []
 
 
-def test_what_is_owed_is_settled_after_the_new_mail(world: World) -> None:
+def test_pending_actions_are_done_after_the_new_mail(world: World) -> None:
     world.before = hang_up_at(Quit)
     world.poll()
     assert len(world.box.messages) == 5
@@ -299,7 +299,7 @@ def test_what_is_owed_is_settled_after_the_new_mail(world: World) -> None:
     assert world.box.messages == []
 
 
-def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
+def test_a_session_that_breaks_at_a_pending_action_delays_no_mail_and_the_action_rests(
     world: World,
 ) -> None:
     def die_at_the_third(service: Service, command: Command) -> None:
@@ -314,15 +314,15 @@ def test_a_session_that_dies_of_a_debt_keeps_no_mail_back_and_the_debt_rests(
         world.poll()
     assert sorted(world.got) == sorted({*world.got})
     assert len(world.got) == 35
-    # In the end it is alone, and asked for ever more rarely.
+    # At last it is requested alone, and less and less often.
     assert [world.ids[m.uid] for m in world.box.messages] == [b"u3"]
     assert world.poll() is ExitCode.NOMAIL
     for _ in range(3):
-        world.now += LONG_REST
+        world.now += LONG_REST_SECONDS
         assert world.poll() is ExitCode.SOCKET
         assert world.poll() is ExitCode.NOMAIL
     world.before = lambda service, command: None
-    world.now += LONG_REST
+    world.now += LONG_REST_SECONDS
     world.poll()
     assert world.box.messages == []
 
@@ -340,7 +340,7 @@ def test_flush_deletes_no_new_mail_that_has_id_and_size_of_mail_that_was_read(
     assert world.got[5:] == ["m6", "new"]
 
 
-def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
+def test_flush_leaves_and_reports_messages_that_cannot_be_compared(world: World) -> None:
     world.poll(keep=True)
     world.box.remove({world.box.messages[0].uid})
     world.put("new", b"u1", 201)
@@ -351,7 +351,7 @@ def test_flush_leaves_and_tells_what_cannot_be_compared(world: World) -> None:
 
 
 @pytest.mark.parametrize("has_top", [True, False])
-def test_a_size_that_is_told_late_is_noted_and_a_header_compared(
+def test_a_size_that_is_reported_later_is_recorded_and_the_header_compared(
     world: World, has_top: bool
 ) -> None:
     world.poll(keep=True)

@@ -1,4 +1,4 @@
-"""What a message becomes on its way: recipients, warnings, and what keeps it from going."""
+"""From a message to a parcel: recipients, warnings, and reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mailhaul.adapters.aliases import alias_test
 from mailhaul.flows.ledger import Offer
-from mailhaul.flows.multidrop import LOOK_UPS, IsServer, LookUpFailed, Multidrop
+from mailhaul.flows.multidrop import MAX_LOOK_UPS, IsServer, LookUpFailed, Multidrop
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.requests import Call
@@ -22,7 +22,7 @@ OFFER = Offer("1.R0", False)
 
 
 def answered(flow: Coroutine[Any, Any, Any]) -> Any:
-    """Run a flow that asks for nothing but work."""
+    """Run a flow whose only requests are calls."""
     news: Any = None
     fault: Exception | None = None
     while True:
@@ -61,7 +61,7 @@ def test_each_recipient_is_named_once(tmp_path: object) -> None:
     assert parcel.recipients == (b"joe@here.example", b"anna@here.example")
 
 
-def test_who_got_it_before_does_not_get_it_again() -> None:
+def test_served_recipients_do_not_get_a_message_again() -> None:
     header = b"X-To: joe@mail.example, ann@mail.example\r\n\r\n"
     once = Offer("1.R0", False, frozenset({b"joe@here.example"}))
     parcel = pack(header, once, multidrop=multidrop())
@@ -73,7 +73,7 @@ def test_who_got_it_before_does_not_get_it_again() -> None:
     assert outcome.accepted
 
 
-def test_what_is_for_nobody_goes_to_the_postmaster_with_the_reason() -> None:
+def test_a_message_without_local_recipient_goes_to_the_postmaster_with_the_reason() -> None:
     parcel = pack(b"X-To: tom@mail.example\r\n\r\n", multidrop=multidrop())
     assert isinstance(parcel, Parcel)
     assert parcel.recipients == (b"boss@here.example",)
@@ -86,7 +86,7 @@ def test_without_a_postmaster_it_is_refused() -> None:
     assert outcome.verdict is Verdict.REFUSED
 
 
-def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
+def test_a_message_without_envelope_field_is_postponed() -> None:
     outcome = pack(b"To: joe@mail.example\r\n\r\n", multidrop=multidrop())
     assert isinstance(outcome, Outcome)
     assert (outcome.verdict, '"no envelope"' in outcome.reason) == (Verdict.POSTPONED, True)
@@ -94,15 +94,17 @@ def test_a_message_without_its_envelope_waits_for_the_user_to_decide() -> None:
     assert isinstance(guessed, Parcel)
 
 
-def test_the_server_that_tells_the_recipient_is_believed() -> None:
+def test_the_recipient_reported_by_the_server_is_used() -> None:
     parcel = pack(
-        b"X-To: joe@mail.example\r\n\r\n", multidrop=multidrop(), told=b"ann@mail.example"
+        b"X-To: joe@mail.example\r\n\r\n",
+        multidrop=multidrop(),
+        server_recipient=b"ann@mail.example",
     )
     assert isinstance(parcel, Parcel)
     assert parcel.recipients == (b"anna@here.example",)
 
 
-def test_hosts_are_looked_up_where_it_matters_and_once() -> None:
+def test_hosts_are_looked_up_once_and_only_if_needed() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -118,7 +120,7 @@ def test_hosts_are_looked_up_where_it_matters_and_once() -> None:
     assert asked == [b"pop.example", b"other.example"]
 
 
-def test_a_message_cannot_make_us_ask_without_end() -> None:
+def test_the_look_ups_for_one_message_are_limited() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -127,10 +129,10 @@ def test_a_message_cannot_make_us_ask_without_end() -> None:
 
     many = b", ".join(b"joe@h%d.example" % number for number in range(200))
     pack(b"X-To: " + many + b"\r\n\r\n", multidrop=multidrop(is_server=is_server))
-    assert len(asked) == LOOK_UPS
+    assert len(asked) == MAX_LOOK_UPS
 
 
-def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next() -> None:
+def test_hosts_beyond_the_limit_are_looked_up_for_the_next_message() -> None:
     asked: list[bytes] = []
 
     def is_server(host: bytes) -> bool:
@@ -138,12 +140,12 @@ def test_hosts_that_were_too_many_for_one_message_are_asked_about_for_the_next()
         return True
 
     shared = multidrop(is_server=is_server)
-    many = b", ".join(b"joe@h%d.example" % number for number in range(LOOK_UPS + 1))
-    for header in (many, b"joe@h%d.example" % LOOK_UPS):
+    many = b", ".join(b"joe@h%d.example" % number for number in range(MAX_LOOK_UPS + 1))
+    for header in (many, b"joe@h%d.example" % MAX_LOOK_UPS):
         parcel = pack(b"X-To: " + header + b"\r\n\r\n", multidrop=shared)
         assert isinstance(parcel, Parcel)
         assert parcel.recipients == (b"joe@here.example",)
-    assert asked == [b"h%d.example" % number for number in range(LOOK_UPS + 1)]
+    assert asked == [b"h%d.example" % number for number in range(MAX_LOOK_UPS + 1)]
 
 
 def test_trouble_with_the_name_service_postpones_the_message() -> None:
@@ -164,14 +166,14 @@ def test_a_host_of_the_same_address_is_the_server_if_that_is_to_count(same_addre
     assert is_server(b"127.0.0.1") == same_address
 
 
-def test_a_message_that_goes_in_circles_goes_no_further() -> None:
+def test_a_message_in_a_mail_loop_is_refused() -> None:
     outcome = pack(b"Received: x\r\n" * 100 + b"\r\n")
     assert isinstance(outcome, Outcome)
     assert (outcome.verdict, "mail loop" in outcome.reason) == (Verdict.REFUSED, True)
     assert isinstance(pack(b"Received: x\r\n" * 99 + b"\r\n"), Parcel)
 
 
-def test_a_bad_header_is_refused_where_the_user_says_so() -> None:
+def test_a_bad_header_is_refused_with_the_option() -> None:
     header = b"Subject: x\r\nno colon here\r\n\r\n"
     assert isinstance(pack(header), Parcel)
     outcome = pack(header, reject_bad_header=True)

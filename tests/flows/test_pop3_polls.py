@@ -20,7 +20,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.sink import Sink
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -58,7 +58,7 @@ def text(number: int, size: int = 40) -> bytes:
 
 @dataclass
 class World:
-    """What stands on both sides of a poll and outlives it."""
+    """The server, the listener and the ledger, which outlive a poll."""
 
     folder: Path
     maildrop: Maildrop
@@ -108,7 +108,7 @@ class World:
 
 
 class ServiceWithUids(Pop3Service):
-    """A server that calls messages what the test says, by their UIDs in the mailbox."""
+    """A server whose unique ids are set by the test, by the UIDs in the mailbox."""
 
     def __init__(self, world: World, channel: Channel[Any]) -> None:
         super().__init__(channel, world.maildrop, LOGINS, None, world.misbehaviour, STAMP)
@@ -138,7 +138,7 @@ def run(
     try:
         return simulation.run(poll.run())
     except PollFailed as failure:
-        world.events.append(Said(str(failure), error=True))
+        world.events.append(Remark(str(failure), error=True))
         return failure.code
 
 
@@ -147,14 +147,14 @@ def subjects(world: World) -> list[bytes]:
 
 
 def said(world: World) -> str:
-    return "\n".join(event.text for event in world.events if isinstance(event, Said))
+    return "\n".join(event.text for event in world.events if isinstance(event, Remark))
 
 
 def left(world: World) -> list[int]:
     return [message.uid for message in world.mailbox.messages]
 
 
-def test_all_mail_is_brought_home_and_deleted(tmp_path: Path) -> None:
+def test_all_mail_is_fetched_and_deleted(tmp_path: Path) -> None:
     world = make(tmp_path)
     assert run(world) is ExitCode.SUCCESS
     assert [one.text.partition(b"\r\n\r\n")[2] for one in world.received.messages] == [
@@ -164,7 +164,7 @@ def test_all_mail_is_brought_home_and_deleted(tmp_path: Path) -> None:
     assert run(world) is ExitCode.NOMAIL
 
 
-def test_what_is_kept_is_read_once(tmp_path: Path) -> None:
+def test_kept_mail_is_read_once(tmp_path: Path) -> None:
     world = make(tmp_path)
     assert run(world, keep=True) is ExitCode.SUCCESS
     assert run(world, keep=True) is ExitCode.NOMAIL
@@ -176,7 +176,7 @@ def test_what_is_kept_is_read_once(tmp_path: Path) -> None:
     assert len(world.received.messages) == 8
 
 
-def test_what_was_read_before_is_flushed_when_that_is_asked(tmp_path: Path) -> None:
+def test_flush_deletes_mail_read_before(tmp_path: Path) -> None:
     world = make(tmp_path)
     run(world, keep=True)
     world.mailbox.append(text(4))
@@ -185,7 +185,7 @@ def test_what_was_read_before_is_flushed_when_that_is_asked(tmp_path: Path) -> N
     assert left(world) == []
 
 
-def test_expunge_ends_the_session_behind_so_many_deletions(tmp_path: Path) -> None:
+def test_expunge_ends_the_session_after_so_many_deletions(tmp_path: Path) -> None:
     world = make(tmp_path, 5)
     heard = listened(world)
     assert run(world, expunge=2) is ExitCode.SUCCESS
@@ -210,7 +210,7 @@ def test_what_cannot_be_read_or_delivered_is_tried_once_however_many_sessions(
     assert (subjects(world), left(world)) == ([b"3", b"4"], [1, 2])
 
 
-def test_one_session_it_is_where_nothing_is_deleted_or_told_apart(tmp_path: Path) -> None:
+def test_there_is_one_session_without_deletions_or_without_unique_ids(tmp_path: Path) -> None:
     kept, nameless = make(tmp_path / "a", 3), make(tmp_path / "b", 3)
     for world in (kept, nameless):
         world.folder.mkdir()
@@ -235,7 +235,7 @@ def test_an_old_name_on_a_message_of_another_size_is_not_flushed(tmp_path: Path)
     ("argument", "wanted", "sessions"),
     [(b"900", 900.0, 1), (b"60 USER", 60.0, 1), (b"0", 0.0, 3), (b"soon", 0.0, 3), (None, 0.0, 3)],
 )
-def test_a_server_that_wants_time_between_logins_is_taken_at_its_word(
+def test_the_login_delay_of_a_server_is_respected(
     tmp_path: Path, argument: bytes | None, wanted: float, sessions: int
 ) -> None:
     world = make(tmp_path)
@@ -281,7 +281,7 @@ def test_an_oversized_message_stays_or_goes_as_the_user_says(tmp_path: Path) -> 
     assert subjects(world) == [b"1", b"2", b"3"]
 
 
-def test_what_the_sink_refuses_stays(tmp_path: Path) -> None:
+def test_a_message_that_the_sink_refuses_stays(tmp_path: Path) -> None:
     world = make(tmp_path)
     refusals = iter([None, Reply(550, (b"no",)), None])
     world.received.policy = lambda heard: (
@@ -294,7 +294,7 @@ def test_what_the_sink_refuses_stays(tmp_path: Path) -> None:
     assert subjects(world) == [b"1", b"3", b"2"]
 
 
-def test_a_message_that_cannot_be_read_keeps_nobody_up(tmp_path: Path) -> None:
+def test_an_unreadable_message_does_not_stop_the_others(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.misbehaviour.refuse = (2,)
     assert run(world) is ExitCode.SUCCESS
@@ -302,7 +302,7 @@ def test_a_message_that_cannot_be_read_keeps_nobody_up(tmp_path: Path) -> None:
     assert "cannot be read" in said(world)
 
 
-def test_after_a_cut_inside_a_message_the_poll_comes_back_for_the_others(tmp_path: Path) -> None:
+def test_after_a_cut_inside_a_message_the_poll_reconnects_for_the_others(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.misbehaviour.cut = {2: 30}
     assert run(world) is ExitCode.SOCKET
@@ -323,7 +323,7 @@ def test_without_the_answer_to_quit_nothing_counts_as_deleted(tmp_path: Path) ->
     assert (left(world), subjects(world)) == ([], [b"1", b"2", b"3"])
 
 
-def test_many_messages_are_asked_for_at_once_where_the_server_bears_that(tmp_path: Path) -> None:
+def test_retrievals_are_pipelined_if_the_server_supports_it(tmp_path: Path) -> None:
     serial, ahead = make(tmp_path / "a", 50), make(tmp_path / "b", 50)
     for world in (serial, ahead):
         world.folder.mkdir()
@@ -335,7 +335,7 @@ def test_many_messages_are_asked_for_at_once_where_the_server_bears_that(tmp_pat
 
 
 def listened(world: World, *more: tuple[bytes, bytes]) -> list[type]:
-    """Return which commands the server heard, from a service that notes them.
+    """Return the commands that the server received, from a service that records them.
 
     ``more`` is announced too.
     """
@@ -373,7 +373,7 @@ def test_messages_are_read_without_being_marked_unless_that_does_not_matter(
     assert heard.count(Top) + heard.count(Retrieve) == 3
 
 
-def test_where_retr_deletes_it_is_not_used(tmp_path: Path) -> None:
+def test_retr_is_not_used_if_it_deletes(tmp_path: Path) -> None:
     world = make(tmp_path)
     heard = listened(world, (b"EXPIRE", b"0"))
     assert run(world, source={"retrieve": True}, fetchall=True) is ExitCode.SUCCESS
@@ -400,7 +400,7 @@ def test_a_server_that_refuses_top_is_asked_again_by_retr(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("pipelined", [True, False])
-def test_the_servers_word_on_the_envelope_is_taken(tmp_path: Path, pipelined: bool) -> None:
+def test_the_envelope_reported_by_the_server_is_used(tmp_path: Path, pipelined: bool) -> None:
     without = () if pipelined else (b"PIPELINING",)
     world = make(tmp_path, misbehaviour=Misbehaviour(without=without))
     answers = {1: b"ann@sender.example", 2: b"", 3: None}
@@ -436,7 +436,7 @@ def test_without_unique_ids_nothing_can_be_kept(tmp_path: Path) -> None:
     assert left(world) == []
 
 
-def test_a_server_that_cannot_tell_its_unique_ids_today_is_asked_tomorrow(tmp_path: Path) -> None:
+def test_a_server_that_refuses_uidl_now_is_asked_again_in_the_next_poll(tmp_path: Path) -> None:
     world = make(tmp_path, misbehaviour=Misbehaviour(hang_up=(Quit,)))
     run(world)
     world.misbehaviour.hang_up = ()
@@ -457,12 +457,12 @@ def test_a_server_that_cannot_tell_its_unique_ids_today_is_asked_tomorrow(tmp_pa
     assert (subjects(world), left(world)) == ([b"1", b"2", b"3"], [])
 
 
-def test_without_unique_ids_another_message_is_never_taken_for_one_that_was_read(
+def test_without_unique_ids_a_new_message_is_never_mistaken_for_a_read_one(
     tmp_path: Path,
 ) -> None:
     world = make(tmp_path, misbehaviour=Misbehaviour(without=(b"UIDL",), hang_up=(Quit,)))
     run(world)
-    # The mailbox is another one tomorrow, though numbers and sizes are the same.
+    # The next day the mailbox has other messages with the same numbers and sizes.
     world.mailbox.remove({1, 2, 3})
     for number in (4, 5, 6):
         world.mailbox.append(text(number))
@@ -472,7 +472,7 @@ def test_without_unique_ids_another_message_is_never_taken_for_one_that_was_read
     assert left(world) == []
 
 
-def test_messages_with_one_name_are_told_apart() -> None:
+def test_messages_with_the_same_id_are_distinguished() -> None:
     assert disambiguated({1: b"a", 2: b"b", 3: b"a"}) == {
         1: b"a (1 of 2)",
         2: b"b",
@@ -480,11 +480,11 @@ def test_messages_with_one_name_are_told_apart() -> None:
     }
 
 
-def test_of_messages_with_one_name_none_is_taken_for_the_other(tmp_path: Path) -> None:
+def test_messages_with_the_same_id_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
     world = make(tmp_path, uids=[b"same", b"same", b"same"])
     world.misbehaviour.hang_up = (Quit,)
     run(world)
-    # The server did remove the first one; nobody heard.
+    # The server did remove the first one, but its reply was lost.
     world.mailbox.remove({1})
     world.misbehaviour.hang_up = ()
     assert run(world) is ExitCode.SUCCESS
@@ -492,7 +492,7 @@ def test_of_messages_with_one_name_none_is_taken_for_the_other(tmp_path: Path) -
     assert set(subjects(world)) == {b"1", b"2", b"3"}
 
 
-def test_a_name_that_comes_back_for_another_message_is_new(tmp_path: Path) -> None:
+def test_a_reused_id_on_another_message_is_new(tmp_path: Path) -> None:
     world = make(tmp_path, 1, uids=[b"x", b"y", b"x"])
     run(world, keep=True)
     world.mailbox.remove({1})
@@ -503,7 +503,7 @@ def test_a_name_that_comes_back_for_another_message_is_new(tmp_path: Path) -> No
     assert subjects(world) == [b"1", b"2", b"3"]
 
 
-def test_a_delete_that_is_refused_is_said_and_owed(tmp_path: Path) -> None:
+def test_a_refused_deletion_is_reported_and_stays_pending(tmp_path: Path) -> None:
     world = make(tmp_path, 1)
 
     class Stubborn(Pop3Service):
@@ -535,7 +535,7 @@ def test_a_delete_that_is_refused_is_said_and_owed(tmp_path: Path) -> None:
         ({"tls": TlsMode.OFFERED}, {}),
     ],
 )
-def test_there_are_many_ways_in(
+def test_all_login_methods_work(
     tmp_path: Path, access: dict[str, Any], source: dict[str, Any]
 ) -> None:
     world = make(tmp_path)
@@ -547,10 +547,10 @@ def test_there_are_many_ways_in(
     [
         ({"tls": TlsMode.REQUIRED}, "refuses STLS"),
         ({"tls": TlsMode.REQUIRED, "auth": "password"}, "refuses STLS"),
-        ({"auth": "external"}, "no way to log in"),
+        ({"auth": "external"}, "no login method"),
     ],
 )
-def test_where_the_rules_allow_no_way_nothing_is_read(
+def test_nothing_is_read_if_no_login_method_is_allowed(
     tmp_path: Path, access: dict[str, Any], words: str
 ) -> None:
     world = make(tmp_path)
@@ -559,7 +559,7 @@ def test_where_the_rules_allow_no_way_nothing_is_read(
     assert left(world) == [1, 2, 3]
 
 
-def test_a_maildrop_that_is_busy_is_told_apart_from_a_wrong_password(tmp_path: Path) -> None:
+def test_a_busy_maildrop_is_distinguished_from_a_wrong_password(tmp_path: Path) -> None:
     world = make(tmp_path)
     simulation = Simulation()
     simulation.listen(POP3, Pop3Server, world.serve)
@@ -586,7 +586,7 @@ def test_a_maildrop_that_is_busy_is_told_apart_from_a_wrong_password(tmp_path: P
         (b"[AUTH] wrong password", ExitCode.AUTHFAIL),
     ],
 )
-def test_a_server_that_is_overrun_says_nothing_against_the_password(
+def test_an_overloaded_server_does_not_mean_a_wrong_password(
     tmp_path: Path, words: bytes, code: ExitCode
 ) -> None:
     class Refusing(Pop3Service):
@@ -629,7 +629,7 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, step: int, pipelined: 
 def test_the_answer_to_an_earlier_command_is_not_taken_for_that_to_quit(
     tmp_path: Path,
 ) -> None:
-    """The sink fails while the answer to RETR has come and has not been looked at."""
+    """The sink fails while the reply to RETR has arrived but has not been read."""
     world = make(tmp_path, count=2)
     world.misbehaviour.hang_up = (Quit,)
     run(world, fetchlimit=1)

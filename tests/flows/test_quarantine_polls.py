@@ -1,4 +1,4 @@
-"""Mail that no sink takes is counted, comes last, is set aside; what is behind it goes on."""
+"""Mail that no sink accepts is counted, comes last, and is set aside; other mail is delivered."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import STUCK_SECONDS, STUCK_TRIES
-from mailhaul.flows.ferry import PATIENCE
+from mailhaul.flows.ferry import MAX_POSTPONED_IN_A_ROW
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Reading, Said
+from mailhaul.flows.report import Event, Reading, Remark
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -39,7 +39,7 @@ NO, LATER = Reply(550, (b"5.6.0 not this one",)), Reply(451, (b"4.7.1 greylisted
 
 @dataclass
 class World:
-    """A mailbox, a listener that answers MAIL by its sender, and a clock of days."""
+    """A mailbox, a listener whose reply to MAIL depends on the sender, and a clock for days."""
 
     folder: Path
     senders: Sequence[bytes]
@@ -84,7 +84,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     def until(self, met: Callable[[], bool], hours: float = 1.0, fresh: bytes = b"") -> int:
@@ -112,7 +112,7 @@ class World:
 
     @property
     def errors(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Said) and event.error]
+        return [event.text for event in self.events if isinstance(event, Remark) and event.error]
 
 
 def test_a_message_that_is_refused_for_a_day_is_set_aside_once_and_stays(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_nothing_is_set_aside_in_an_hour_or_where_nothing_at_all_is_accepted(
     assert b"bad@x" in world.got
 
 
-def test_what_is_put_off_is_never_set_aside(tmp_path: Path) -> None:
+def test_a_postponed_message_is_never_set_aside(tmp_path: Path) -> None:
     world = World(tmp_path, [b"slow@x"], {b"slow@x": LATER})
     for _ in range(40):
         world.poll()
@@ -185,7 +185,7 @@ def test_a_check_forgets_nothing(tmp_path: Path) -> None:
     assert stuck(world.ledger) == before
 
 
-def test_what_failed_twice_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_messages_that_failed_twice_do_not_delay_others(tmp_path: Path) -> None:
     world = World(tmp_path, [b"slow@x", b"a@x", b"b@x"], {b"slow@x": LATER})
     for _ in range(2):
         world.poll(fetchlimit=1)
@@ -195,27 +195,27 @@ def test_what_failed_twice_is_in_nobodys_way(tmp_path: Path) -> None:
     assert world.got == [b"a@x", b"b@x"]
 
 
-def test_a_sink_that_puts_everything_off_is_left_alone_until_the_next_poll(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 2)]
+def test_a_sink_that_postpones_everything_is_not_used_until_the_next_poll(tmp_path: Path) -> None:
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders, LATER))
     assert world.poll() is ExitCode.SMTP
-    assert len(world.read) in (PATIENCE, PATIENCE + 1)
+    assert len(world.read) in (MAX_POSTPONED_IN_A_ROW, MAX_POSTPONED_IN_A_ROW + 1)
     assert world.errors == [
-        f"{PATIENCE} messages in a row were put off: MAIL FROM: 451 4.7.1 greylisted"
+        f"{MAX_POSTPONED_IN_A_ROW} messages in a row were put off: MAIL FROM: 451 4.7.1 greylisted"
     ]
     assert len(world.inbox.messages) == len(senders)
 
 
-def test_those_put_off_give_way_so_that_each_has_its_turn(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 3)]
-    world = World(tmp_path, senders, dict.fromkeys(senders[: PATIENCE * 2], LATER))
-    polls = world.until(lambda: len(world.got) == PATIENCE, hours=0.1)
+def test_postponed_messages_are_retried_in_turn(tmp_path: Path) -> None:
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 3)]
+    world = World(tmp_path, senders, dict.fromkeys(senders[: MAX_POSTPONED_IN_A_ROW * 2], LATER))
+    polls = world.until(lambda: len(world.got) == MAX_POSTPONED_IN_A_ROW, hours=0.1)
     assert polls <= 6
-    assert world.got == senders[PATIENCE * 2 :]
+    assert world.got == senders[MAX_POSTPONED_IN_A_ROW * 2 :]
 
 
-def test_a_sink_that_takes_some_is_not_left_alone(tmp_path: Path) -> None:
-    senders = [b"%d@x" % number for number in range(PATIENCE * 2)]
+def test_a_sink_that_accepts_some_messages_is_used_further(tmp_path: Path) -> None:
+    senders = [b"%d@x" % number for number in range(MAX_POSTPONED_IN_A_ROW * 2)]
     world = World(tmp_path, senders, dict.fromkeys(senders[1::2], LATER))
     assert world.poll() is ExitCode.SUCCESS
     assert world.got == senders[::2]

@@ -1,4 +1,4 @@
-"""``warnings``: by mail the user learns, now and then, what is too large to be fetched."""
+"""The option ``warnings``: notices by mail about oversized messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.reminders import Reminders
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Sleep, Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import BounceContext
@@ -38,7 +38,7 @@ RULES = HeaderRules("imap", "joe", None)
 
 
 class Daemon:
-    """Polls one account in one life; what it knows, it knows for that long."""
+    """Polls one account in one process, whose reminders last as long."""
 
     def __init__(self, folder: Path, *texts: bytes, postmaster: str = "boss") -> None:
         self.inbox = Mailbox(texts)
@@ -49,7 +49,7 @@ class Daemon:
         self._postmaster = postmaster
 
     def live(self, *pauses: float, **options: Any) -> ExitCode:
-        """Poll, and again behind each pause; return how the last poll ended."""
+        """Poll, and again after each pause; return how the last poll ended."""
         simulation = Simulation()
         boxes = Mailboxes({b"INBOX": self.inbox})
         simulation.listen(IMAP, ImapServer, lambda c: serve_imap(c, boxes, {b"joe": b"sesame"}))
@@ -85,10 +85,10 @@ class Daemon:
         return sum(b"stays on the server" in one.text for one in self.received.messages)
 
     def complaints(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Said) and event.error]
+        return [event.text for event in self.events if isinstance(event, Remark) and event.error]
 
 
-def test_it_is_told_at_once_and_again_when_the_time_is_over(tmp_path: Path) -> None:
+def test_the_notice_is_sent_at_once_and_again_after_the_interval(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, SMALL, LARGE)
     daemon.live(100.0, 100.0, 3500.0, warnings=3600)
     [small, first, second] = daemon.received.messages
@@ -100,7 +100,7 @@ def test_it_is_told_at_once_and_again_when_the_time_is_over(tmp_path: Path) -> N
     assert len(daemon.inbox.messages) == 1
 
 
-def test_new_mail_that_is_too_large_is_told_of_at_once(tmp_path: Path) -> None:
+def test_a_notice_about_new_oversized_mail_is_sent_at_once(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, LARGE)
     daemon.live(warnings=3600)
     daemon.inbox.append(LARGE + b"more\r\n")
@@ -116,7 +116,7 @@ def test_a_run_that_prints_it_sends_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("postmaster", ["", "boss"])
-def test_a_notice_that_cannot_be_sent_is_said_and_changes_nothing(
+def test_a_notice_that_cannot_be_sent_is_reported_and_changes_nothing(
     tmp_path: Path, postmaster: str
 ) -> None:
     daemon = Daemon(tmp_path, LARGE, postmaster=postmaster)
@@ -125,7 +125,7 @@ def test_a_notice_that_cannot_be_sent_is_said_and_changes_nothing(
     )
     assert daemon.live(warnings=3600) is ExitCode.NOMAIL
     assert daemon.live(warnings=3600) is ExitCode.NOMAIL
-    why = "550 no mail from you" if postmaster else "there is nobody to tell"
+    why = "550 no mail from you" if postmaster else "no address to send it to"
     assert all(why in complaint for complaint in daemon.complaints())
     assert len(daemon.complaints()) == 2
 

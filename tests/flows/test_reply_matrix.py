@@ -20,7 +20,7 @@ from mailhaul.flows.multidrop import Multidrop
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Handled, Returned, Said
+from mailhaul.flows.report import Event, Handled, Remark, Returned
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import BounceContext
@@ -48,7 +48,7 @@ def message(header: bytes = b"", sender: bytes = SENDER) -> bytes:
 
 @dataclass
 class World:
-    """A mailbox, a listener that refuses as a test says, and what a poll did between them."""
+    """A mailbox, a listener with refusals set by the test, and the events of a poll."""
 
     folder: Path
     texts: Sequence[bytes]
@@ -106,7 +106,7 @@ class World:
         try:
             return simulation.run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     @property
@@ -118,7 +118,7 @@ class World:
         return [one.recipients for one in self.sink.messages if one.sender]
 
     def refuse(self, step: type, reply: Reply) -> None:
-        """Reply so to this step of every message that is no bounce."""
+        """Send this reply at this step of every message that is not a bounce."""
         sender = b""
 
         def policy(heard: Heard) -> Reply | None:
@@ -145,14 +145,14 @@ FATES = {
     554: (TO_SENDER, TO_BOSS, GONE, TO_SENDER),
     571: (TO_SENDER, TO_BOSS, GONE, TO_SENDER),
 }
-"""What becomes of a message under ``no softbounce``, and who is told."""
+"""What happens to a message with ``no softbounce``, and who gets the bounce."""
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("column", range(4))
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("code", FATES)
-def test_without_softbounce_a_refused_message_goes_when_somebody_was_told(
+def test_without_softbounce_a_refused_message_is_deleted_after_its_bounce(
     tmp_path: Path, code: int, step: str, column: int, pipelining: bool
 ) -> None:
     policy = Policy(
@@ -176,7 +176,7 @@ def test_without_softbounce_a_refused_message_goes_when_somebody_was_told(
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("code", FATES)
 @pytest.mark.parametrize("antispam", [True, False])
-def test_softbounce_keeps_whatever_is_refused_and_tells_nobody(
+def test_softbounce_keeps_refused_messages_and_sends_no_bounce(
     tmp_path: Path, code: int, step: str, antispam: bool
 ) -> None:
     spam = frozenset({code} if antispam else ())
@@ -188,7 +188,9 @@ def test_softbounce_keeps_whatever_is_refused_and_tells_nobody(
 
 
 @pytest.mark.parametrize("sender", [b"", b"MAILER-DAEMON@sender.example"])
-def test_who_must_not_be_told_is_not_and_the_postmaster_is(tmp_path: Path, sender: bytes) -> None:
+def test_a_sender_that_must_not_get_bounces_is_replaced_by_the_postmaster(
+    tmp_path: Path, sender: bytes
+) -> None:
     world = World(tmp_path, [message(sender=sender)], Policy(softbounce=False))
     world.sink.policy = lambda heard: Reply(550, (b"no",)) if heard == Rcpt(b"joe@here") else None
     world.poll()
@@ -196,12 +198,12 @@ def test_who_must_not_be_told_is_not_and_the_postmaster_is(tmp_path: Path, sende
     assert world.inbox.messages == []
 
 
-def test_where_nobody_can_be_told_the_message_stays(tmp_path: Path) -> None:
+def test_without_a_recipient_for_the_bounce_the_message_stays(tmp_path: Path) -> None:
     world = World(tmp_path, [message(sender=b"")], Policy(softbounce=False), postmaster="")
     world.sink.policy = lambda heard: Reply(550, (b"no",)) if isinstance(heard, Rcpt) else None
     world.poll()
     assert len(world.inbox.messages) == 1
-    assert "a bounce cannot be sent: there is nobody to tell" in str(world.events)
+    assert "a bounce cannot be sent: no address to send it to" in str(world.events)
 
 
 def test_a_bounce_that_is_refused_keeps_the_message(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_a_bounce_that_is_refused_keeps_the_message(tmp_path: Path) -> None:
     assert world.inbox.messages == []
 
 
-def test_many_refused_messages_do_not_hold_up_the_others(tmp_path: Path) -> None:
+def test_many_refused_messages_do_not_delay_the_others(tmp_path: Path) -> None:
     texts = [message(sender=b"n%d@x.example" % number) for number in range(25)]
     world = World(tmp_path, [*texts, message()], Policy(softbounce=False))
     sender = b""
@@ -238,7 +240,7 @@ def test_many_refused_messages_do_not_hold_up_the_others(tmp_path: Path) -> None
     assert world.inbox.messages == []
 
 
-def test_who_keeps_mail_keeps_what_is_returned_as_well_and_tells_once(tmp_path: Path) -> None:
+def test_with_keep_a_returned_message_stays_and_bounces_once(tmp_path: Path) -> None:
     world = World(tmp_path, [message()], Policy(softbounce=False))
     world.refuse(EndOfData, Reply(550, (b"no",)))
     world.poll(keep=True)
@@ -253,7 +255,7 @@ def fates(world: World) -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize("softbounce", [True, False])
 @pytest.mark.parametrize("pipelining", [True, False])
-def test_one_recipient_of_several_who_is_refused_is_the_senders_affair(
+def test_for_one_refused_recipient_of_several_the_sender_gets_a_bounce(
     tmp_path: Path, softbounce: bool, pipelining: bool
 ) -> None:
     world = World(
@@ -270,11 +272,11 @@ def test_one_recipient_of_several_who_is_refused_is_the_senders_affair(
     assert world.inbox.messages == []
     assert fates(world) == [("return", False)]
     [returned] = [event for event in world.events if isinstance(event, Returned)]
-    assert (returned.told, returned.in_place, returned.flushed) == ((SENDER,), False, True)
+    assert (returned.recipients, returned.in_place, returned.flushed) == ((SENDER,), False, True)
 
 
 def only_people_here(heard: Heard) -> Reply | None:
-    """Refuse whoever is not one of ours, as an LMTP listener does."""
+    """Refuse recipients that are not local, as an LMTP listener does."""
     ours = {b"joe@here", b"tom@here", b"boss@here"}
     stranger = isinstance(heard, Rcpt) and heard.recipient not in ours
     return Reply(550, (b"5.1.1 no such user",)) if stranger else None
@@ -282,7 +284,7 @@ def only_people_here(heard: Heard) -> Reply | None:
 
 @pytest.mark.parametrize("lmtp", [True, False])
 @pytest.mark.parametrize("softbounce", [True, False])
-def test_where_no_bounce_can_go_out_the_postmaster_is_told_in_place_of_the_sender(
+def test_if_the_bounce_is_refused_the_postmaster_gets_it(
     tmp_path: Path, lmtp: bool, softbounce: bool
 ) -> None:
     policy = Policy(softbounce=softbounce)
@@ -294,10 +296,10 @@ def test_where_no_bounce_can_go_out_the_postmaster_is_told_in_place_of_the_sende
     assert world.inbox.messages == []
     [returned] = [event for event in world.events if isinstance(event, Returned)]
     assert (returned.in_place, returned.flushed) == (True, True)
-    assert not any(isinstance(event, Said) and event.error for event in world.events)
+    assert not any(isinstance(event, Remark) and event.error for event in world.events)
 
 
-def test_a_bounce_that_is_put_off_is_tried_again_though_only_the_refused_one_is_left(
+def test_a_postponed_bounce_is_tried_again_in_the_next_poll(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path, [message(ENVELOPE)], Policy(), multidrop=True, lmtp=True)
@@ -317,7 +319,7 @@ def test_a_bounce_that_is_put_off_is_tried_again_though_only_the_refused_one_is_
     assert world.inbox.messages == []
 
 
-def test_where_the_postmaster_is_refused_as_well_the_message_comes_last_and_is_set_aside(
+def test_if_the_postmaster_is_refused_too_the_message_comes_last_and_is_set_aside(
     tmp_path: Path,
 ) -> None:
     now = [1_000_000.0]
@@ -338,7 +340,7 @@ def test_where_the_postmaster_is_refused_as_well_the_message_comes_last_and_is_s
     assert world.delivered.count((b"joe@here", b"tom@here")) == 13
 
 
-def test_one_recipient_of_several_who_is_put_off_is_asked_for_alone_next_time(
+def test_one_postponed_recipient_of_several_is_retried_alone(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path, [message(ENVELOPE)], Policy(), multidrop=True)
@@ -362,7 +364,7 @@ def test_one_recipient_of_several_who_is_put_off_is_asked_for_alone_next_time(
         (Reply(452, (b"full",)), [], True),
     ],
 )
-def test_lmtp_gives_each_recipient_a_fate_and_nobody_a_second_copy(
+def test_lmtp_has_a_verdict_for_each_recipient_and_sends_no_second_copy(
     tmp_path: Path, verdict: Reply, told: list[tuple[bytes, ...]], stays: bool
 ) -> None:
     world = World(tmp_path, [message(ENVELOPE)], Policy(), multidrop=True, lmtp=True)

@@ -1,4 +1,4 @@
-"""The life of a row in the ledger."""
+"""The states of a row in the ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailhaul.adapters.ledger.schema import TABLES
 from mailhaul.flows.row_states import TABLE, Life, WrongRow, after, before
 
 
-def test_the_ledger_takes_the_states_of_the_table_and_no_others() -> None:
+def test_the_ledger_allows_the_states_of_the_table_and_no_others() -> None:
     check = re.search(r"state IN\s*\((.*?)\)", " ".join(TABLES))
     assert check
     states = {state for row in TABLE.values() for pair in row.items() for state in pair}
@@ -45,13 +45,13 @@ def test_a_row_goes_where_the_table_says(state: str | None, upon: object, then: 
         ("gone", Life.offer),
     ],
 )
-def test_what_cannot_happen_is_refused(state: str, upon: object) -> None:
+def test_inputs_that_are_not_in_the_table_are_refused(state: str, upon: object) -> None:
     with pytest.raises(WrongRow, match=state):
         after(state, upon)  # type: ignore[arg-type]
 
 
 def test_nothing_leads_to_a_deletion_but_acceptance_and_the_user() -> None:
-    """What is accepted is what a server may be asked to delete."""
+    """Only accepted messages may be deleted from the server."""
     leading = {
         name
         for name, row in TABLE.items()

@@ -1,11 +1,18 @@
-"""When accounts are polled: weeks of it in no time."""
+"""When accounts are polled, over weeks of virtual time."""
 
 from __future__ import annotations
 
 import pytest
 
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.schedule import AFTER_REFUSALS, JITTER, MAX_SECONDS, PARKED, SHORTER, Schedule
+from mailhaul.flows.schedule import (
+    AFTER_REFUSALS,
+    JITTER,
+    MAX_SECONDS,
+    MAX_SECONDS_AFTER,
+    PARKED_SECONDS,
+    Schedule,
+)
 
 
 def made(interval: float = 60.0, chance: float = 0.5) -> Schedule:
@@ -23,7 +30,7 @@ def test_the_interval_counts_from_the_end_of_a_poll(code: ExitCode) -> None:
     assert schedule.due == 1060.0
 
 
-def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour() -> None:
+def test_one_failure_changes_nothing_and_more_extend_the_interval_up_to_an_hour() -> None:
     schedule = made()
     delays: list[float] = []
     for _ in range(12):
@@ -35,14 +42,14 @@ def test_one_failure_changes_nothing_and_more_stretch_the_interval_up_to_an_hour
     assert schedule.due == 60.0
 
 
-@pytest.mark.parametrize("code", SHORTER)
-def test_who_is_off_line_or_meets_a_lock_looks_more_often_whether_that_is_over(
+@pytest.mark.parametrize("code", MAX_SECONDS_AFTER)
+def test_after_a_dns_failure_or_a_lock_the_interval_grows_less(
     code: ExitCode,
 ) -> None:
     schedule = made()
     for _ in range(100):
         schedule.ended(0.0, code)
-    assert schedule.due == SHORTER[code]
+    assert schedule.due == MAX_SECONDS_AFTER[code]
     schedule.ended(0.0, ExitCode.SOCKET)
     assert schedule.due == MAX_SECONDS
     slow = made(3 * MAX_SECONDS)
@@ -51,7 +58,7 @@ def test_who_is_off_line_or_meets_a_lock_looks_more_often_whether_that_is_over(
     assert slow.due == 3 * MAX_SECONDS
 
 
-def test_a_server_gets_the_time_between_logins_that_it_wants_up_to_an_hour() -> None:
+def test_the_login_delay_of_a_server_is_respected_up_to_an_hour() -> None:
     schedule = made()
     for wanted, given in ((900.0, 900.0), (30.0, 60.0), (1e9, MAX_SECONDS), (0.0, 60.0)):
         schedule.wait_between(wanted)
@@ -70,7 +77,7 @@ def test_an_interval_of_hours_is_not_made_shorter() -> None:
 
 
 @pytest.mark.parametrize(("chance", "factor"), [(0.0, 1 - JITTER), (1.0, 1 + JITTER)])
-def test_chance_keeps_accounts_from_marching_in_step(chance: float, factor: float) -> None:
+def test_delays_vary_randomly(chance: float, factor: float) -> None:
     schedule = made(chance=chance)
     schedule.ended(0.0, ExitCode.DNS)
     schedule.ended(0.0, ExitCode.DNS)
@@ -90,7 +97,7 @@ def test_a_wrong_password_is_tried_a_few_times_and_then_once_a_day() -> None:
     assert schedule.parked
 
 
-def test_an_outage_that_looks_like_a_wrong_password_heals_by_itself() -> None:
+def test_after_an_outage_that_looks_like_a_wrong_password_polls_resume() -> None:
     schedule = made()
     schedule.ended(0.0, ExitCode.AUTHFAIL)
     assert not schedule.parked
@@ -99,11 +106,11 @@ def test_an_outage_that_looks_like_a_wrong_password_heals_by_itself() -> None:
     assert schedule.due == 1000.0 + AFTER_REFUSALS[0]
 
 
-def test_who_wakes_it_has_put_the_password_right() -> None:
+def test_a_wake_up_resets_refused_logins() -> None:
     schedule = made()
     for _ in range(10):
         schedule.ended(0.0, ExitCode.AUTHFAIL)
-    assert schedule.due == PARKED
+    assert schedule.due == PARKED_SECONDS
     schedule.wake()
     assert schedule.due < 0
     schedule.ended(0.0, ExitCode.AUTHFAIL)

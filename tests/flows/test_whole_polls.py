@@ -50,7 +50,7 @@ USERS = {b"joe": b"sesame"}
 
 @dataclass
 class World:
-    """What stands on both sides of a poll and outlives it."""
+    """The server, the listener and the ledger, which outlive a poll."""
 
     folder: Path
     mailboxes: Mailboxes
@@ -237,7 +237,7 @@ def test_the_same_poll_ends_the_same_on_every_runtime(outcome: Result) -> None:
     assert len(outcome.verdicts) == 19
 
 
-def test_a_healthy_poll_afterwards_brings_the_rest(tmp_path: Path) -> None:
+def test_the_next_regular_poll_fetches_the_rest(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     in_simulation(world, Simulation())
     world.misbehaviour.cut.clear()
@@ -250,8 +250,8 @@ def test_a_healthy_poll_afterwards_brings_the_rest(tmp_path: Path) -> None:
     assert result.left == []
 
 
-def test_a_thousand_messages_cost_one_turn_each_at_the_sink(tmp_path: Path) -> None:
-    """In virtual time, 50 ms round trips on both sides: a turn a message and little more."""
+def test_a_thousand_messages_cost_one_round_trip_each_at_the_sink(tmp_path: Path) -> None:
+    """In virtual time with round trips of 50 ms on both sides: little more than one per message."""
     texts = [message(number, b"x" * 60 + b"\r\n") * 1 for number in range(1000)]
     texts = [text + b"y" * (4096 - len(text) - 2) + b"\r\n" for text in texts]
     world = World(tmp_path, Mailboxes({b"INBOX": Mailbox(texts)}))
@@ -263,7 +263,7 @@ def test_a_thousand_messages_cost_one_turn_each_at_the_sink(tmp_path: Path) -> N
     assert 50.0 < simulation.now <= 61.0
 
 
-def test_a_sink_without_pipelining_is_spoken_to_step_by_step(tmp_path: Path) -> None:
+def test_a_sink_without_pipelining_gets_one_command_at_a_time(tmp_path: Path) -> None:
     texts = [message(number, b"hello\r\n") for number in range(10)]
     world = World(tmp_path, Mailboxes({b"INBOX": Mailbox(texts)}), extensions={b"SIZE": b""})
     simulation = Simulation(round_trip=0.05)
@@ -341,7 +341,7 @@ def test_without_uidplus_our_own_deletions_are_expunged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["hang_up", "refuse"])
-def test_without_uidplus_what_was_flagged_and_not_expunged_goes_at_the_next_poll(
+def test_without_uidplus_flagged_messages_are_expunged_in_the_next_poll(
     tmp_path: Path, how: str
 ) -> None:
     world = small_world(tmp_path)
@@ -354,8 +354,8 @@ def test_without_uidplus_what_was_flagged_and_not_expunged_goes_at_the_next_poll
     assert (result.left, len(result.delivered)) == ([], 3)
 
 
-def test_without_uidplus_what_is_deleted_unread_is_known_as_ours(tmp_path: Path) -> None:
-    """Else it would stay, flagged, and keep all that follows from being expunged."""
+def test_without_uidplus_messages_deleted_unread_count_as_ours(tmp_path: Path) -> None:
+    """Otherwise it would stay flagged, and prevent all later messages from being expunged."""
     world = small_world(tmp_path)
     world.capabilities = frozenset({b"IMAP4REV1"})
     world.inbox.append(message(4, b"x" * 5000 + b"\r\n"))
@@ -366,7 +366,7 @@ def test_without_uidplus_what_is_deleted_unread_is_known_as_ours(tmp_path: Path)
     assert in_simulation(world, Simulation(), limit=1000, limitflush=True).left == []
 
 
-def test_what_the_server_does_not_tell_of_now_is_owed_all_the_same(tmp_path: Path) -> None:
+def test_a_message_missing_from_a_response_stays_pending(tmp_path: Path) -> None:
     world = small_world(tmp_path)
     world.misbehaviour.hang_up = (UidStore,)
     in_simulation(world, Simulation())
@@ -398,7 +398,7 @@ def test_another_client_that_expunges_meanwhile_does_not_shift_our_deletions(
     assert delivered | set(result.left) == {1, 2, 3, 4, 5}
 
 
-def test_a_message_that_is_no_message_is_delivered_all_the_same(tmp_path: Path) -> None:
+def test_a_message_without_valid_header_is_delivered(tmp_path: Path) -> None:
     texts = [b"no colon here\r\nFrom: a1@example.org\r\n\r\nbody\r\n", b"", b"\r\n", b"\0\0\r\n"]
     world = World(tmp_path, Mailboxes({b"INBOX": Mailbox(texts)}))
     result = in_simulation(world, Simulation())

@@ -26,7 +26,7 @@ TRACE = re.compile(
     rb"(?<![^\r\n])Received: from %b\r?\n\tby \S+ with IMAP \(mailhaul-[0-9.]+\)\r?\n"
     rb"\tfor <\S+> \(single-drop\); [^\r\n]+\r?\n" % re.escape(HOST)
 )
-LED_BY_BLANK = re.compile(
+LEADING_BLANK_WARNING = re.compile(
     rb"(?<![^\r\n])X-Fetchmail-Warning: the first line of the header begins with a blank\r?\n"
 )
 STAND_IN = re.compile(
@@ -132,7 +132,7 @@ def without_hosts(text: bytes) -> bytes:
 
 def comparable(stored: bytes, way: WayOut) -> Iterator[bytes]:
     """Yield what a stored message may have been, for a lookup by ``Expected.key``."""
-    text = LED_BY_BLANK.sub(b"", TRACE.sub(b"", stored, count=1), count=1)
+    text = LEADING_BLANK_WARNING.sub(b"", TRACE.sub(b"", stored, count=1), count=1)
     tops = [text]
     if way.above and (top := TOP_LINE.match(text)):
         tops.append(text[top.end() :])

@@ -19,7 +19,7 @@ from mailhaul.servers.logins import Logins
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
-from .corpus_rule import LED_BY_BLANK
+from .corpus_rule import LEADING_BLANK_WARNING
 from .mailhaul import Run, mailhaul, same
 from .nasty_corpus import MARK, NASTY
 from .servers.certificates import Certificate
@@ -82,12 +82,12 @@ ENDS_HEADER = Quirk(
     "ends the header with a blank line before such a line",
     stored=(rb"\n\n(?=this is no field)", b"\n"),
 )
-ADDS_BLANK_LINE = Quirk("adds the blank line behind the header", stored=(rb"\n\n\Z", b"\n"))
+ADDS_BLANK_LINE = Quirk("adds the blank line after the header", stored=(rb"\n\n\Z", b"\n"))
 ADDS_FIELDS = Quirk(
     "completes From, adds Date and Message-ID",
     stored=(rb"(?i)(?<=FETCHMAIL-DAEMON)@\S+|^(message-id|date): .*\n", b""),
 )
-CLOSES_UP = Quirk("drops a blank before a colon", stored=(rb"X-Blank: y", b"X-Blank : y"))
+CLOSES_UP = Quirk("drops a space before a colon", stored=(rb"X-Blank: y", b"X-Blank : y"))
 DROPS_THE_REST = Quirk(
     "drops what a field has beyond 102,400 octets (header_size_limit)",
     sent=(rb"^(X-Folded: (?:.+\n){6399}.+)\n(?:\t.+\n)+", rb"\1\n"),
@@ -177,7 +177,7 @@ def check(name: str, haul: Haul) -> None:
     assert (len(copies), name in haul.kept) == (1, False)
     rest, traces = TRACE.subn(b"", copies[0], count=1)
     assert traces == (0 if way.plain else 1)
-    rest, led = LED_BY_BLANK.subn(b"", rest)
+    rest, led = LEADING_BLANK_WARNING.subn(b"", rest)
     assert led == (name == "blank_led_first_line" and not way.plain)
     expected = way.rule(outgoing(name, haul))
     if quirk := quirk_of(way, name):

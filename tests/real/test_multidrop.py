@@ -190,7 +190,7 @@ def test_where_the_envelope_is_missing_fetchmail_guesses_and_mailhaul_does_not(
     def ours(rc: str) -> None:
         run = mailhaul(rc, tmp_path)
         assert run.code == 10
-        assert 'no "X-Envelope-To" field tells whom it is for; with "no envelope"' in run.err
+        assert 'no "X-Envelope-To" field with its recipient; with "no envelope"' in run.err
 
     assert stage.deliver(lambda rc: fetchmail(rc, tmp_path), server, NAMES, header) == [
         "joe@localhost"

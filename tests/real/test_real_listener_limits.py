@@ -15,7 +15,7 @@ from .servers.exim import Exim
 pytestmark = pytest.mark.real
 
 
-def test_what_the_full_connection_did_not_take_goes_by_the_next_one(
+def test_messages_beyond_the_limit_are_sent_over_a_new_connection(
     scratch: Path, tmp_path: Path, dovecot: Dovecot, user: str
 ) -> None:
     exim = Exim(scratch / "exim-limited")

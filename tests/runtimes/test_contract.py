@@ -1,10 +1,14 @@
-"""What every runtime that meets the real world owes a flow: one suite, run on each.
+"""What every runtime owes a flow (``mailhaul/flows/requests.py``): one suite, run on each.
 
-Peers are plain sockets in a thread, or real child processes; certificates are made for the run.
+Tests that take a ``world`` run on all runtimes, and their peers are flows. Tests that take ``run``
+need a real socket or a real child process: NOT_SIMULATED lists them, each with the reason. Their
+peers are plain sockets in a thread, or real programs; certificates are made for the run.
 """
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import socket
 import ssl
@@ -13,7 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,8 +28,9 @@ import trio
 import trio.testing
 import trustme
 
-from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel
+from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel, Program
 from mailhaul.flows.requests import (
+    Address,
     Call,
     Close,
     LedgerCall,
@@ -42,10 +50,12 @@ from mailhaul.flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
+from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
-from mailhaul.runtimes.simulated import Simulation
+from mailhaul.runtimes.engine import Engine
+from mailhaul.runtimes.simulated import Ran, Simulation
 
 Flow = Coroutine[Request[Any], Any, Any]
 Run = Callable[[Flow], Any]
@@ -58,10 +68,56 @@ def run_on_trio(flow: Flow) -> Any:
     return trio.run(on_trio.run, flow)
 
 
-@pytest.fixture(params=[blocking.run, run_on_trio], ids=["blocking", "trio"])
+def run_on_asyncio(flow: Flow) -> Any:
+    return asyncio.run(on_asyncio.run(flow))
+
+
+REAL = {"blocking": blocking.run, "trio": run_on_trio, "asyncio": run_on_asyncio}
+
+NO_RESOLVER = "there is no name service in memory, and a host has no addresses"
+NO_TLS = "TLS in memory is one round trip, without certificates"
+NO_CHILDREN = "a simulated pipe is a link to a flow: no process, no error output, no exit status"
+NOT_SIMULATED = {
+    "a_tcp_channel_has_the_address_of_its_peer": NO_RESOLVER,
+    "a_unix_socket_is_a_stream_like_any_other": "needs the path of a real socket",
+    "a_child_speaks_on_one_socket_for_both_directions": NO_CHILDREN,
+    "a_half_closed_peer_still_hears_us": "a flow cannot close one direction only",
+    "a_broken_connection_says_why": "a flow cannot reset a connection",
+    "a_peer_that_vanishes_is_noticed_within_four_minutes": "needs the options of a real socket",
+    "a_refused_connection_names_every_address": NO_RESOLVER,
+    "a_host_without_address_is_told_apart": NO_RESOLVER,
+    "a_missing_unix_socket_is_named": "needs a path that does not exist",
+    "a_program_that_cannot_run_is_named": "needs a file that is no program",
+    "a_child_that_dies_leaves_its_status_and_last_words": NO_CHILDREN,
+    "a_silent_child_is_given_up_with_what_it_wrote_on_its_error_output": NO_CHILDREN,
+    "a_child_that_ignores_everything_is_killed": NO_CHILDREN,
+    "error_output_without_end_neither_blocks_nor_grows": NO_CHILDREN,
+    "no_child_outlives_its_flow": NO_CHILDREN,
+    "a_shell_command_gets_its_arguments_apart_from_its_text": "needs a real shell",
+    "a_program_killed_by_sigpipe_says_so": "needs a real signal",
+    "tls_carries_megabytes_both_ways": NO_TLS,
+    "a_certificate_for_another_name_is_refused": NO_TLS,
+    "a_certificate_of_an_unknown_ca_is_refused": NO_TLS,
+    "a_wrong_certificate_passes_where_the_user_checks_none": NO_TLS,
+    "a_fingerprint_pins_one_certificate_and_a_wrong_one_is_told_the_right_one": NO_TLS,
+    "a_peer_without_tls_is_named_as_such": NO_TLS,
+    "a_handshake_that_never_ends_is_given_up": NO_TLS,
+    "a_peer_that_hangs_up_in_the_handshake_fails_it": NO_TLS,
+    "tls_that_is_cut_off_is_told_from_an_orderly_end": NO_TLS,
+    "waiting_for_a_channel_that_was_closed_fails_at_once": NO_CHILDREN,
+}
+"""The tests that do not run on the simulated runtime, and why not."""
+
+
+def test_only_listed_tests_leave_the_simulated_runtime_out() -> None:
+    tests = {name: value for name, value in globals().items() if name.startswith("test_")}
+    real = {name for name, test in tests.items() if "run" in inspect.signature(test).parameters}
+    assert real == {f"test_{name}" for name in NOT_SIMULATED}
+
+
+@pytest.fixture(params=REAL)
 def run(request: pytest.FixtureRequest) -> Run:
-    chosen: Run = request.param
-    return chosen
+    return REAL[request.param]
 
 
 class Notebook:
@@ -106,6 +162,121 @@ async def hear_end(channel: Channel[Notebook]) -> bytes:
     return bytes(channel.machine.heard)
 
 
+Serve = Callable[[Channel[Notebook]], Flow]
+
+
+class RealWorld:
+    """A runtime, and peers that run in threads on the blocking one."""
+
+    def __init__(self, run: Run, cleanup: ExitStack) -> None:
+        self.run = run
+        self._cleanup = cleanup
+
+    def serve(self, peer: Serve) -> Tcp:
+        """Let a flow be the peer of one connection; return its address."""
+        listener = self._cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def accept() -> None:
+            connection, _ = listener.accept()
+            channel, engine = new_channel(), Engine(time.monotonic)
+            engine.adopt(channel, connection)
+            blocking.run(peer(channel), engine)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        self._cleanup.callback(thread.join, SOON)
+        return Tcp("127.0.0.1", listener.getsockname()[1])
+
+    def nobody(self) -> Tcp:
+        """Return an address that nothing listens to."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return Tcp("127.0.0.1", listener.getsockname()[1])
+
+    def unreachable(self) -> Address:
+        """Return an address that never answers."""
+        path = self._cleanup.enter_context(TemporaryDirectory()) + "/socket"
+        listener = self._cleanup.enter_context(closing(socket.socket(socket.AF_UNIX)))
+        listener.bind(path)
+        listener.listen(0)
+        # Its queue is full.
+        first = self._cleanup.enter_context(closing(socket.socket(socket.AF_UNIX)))
+        first.connect(path)
+        return UnixSocket(path)
+
+    def program(self, ran: Ran, *argv: str) -> tuple[str, ...]:
+        """Return the command line of a program."""
+        return argv
+
+
+class SimulatedWorld:
+    """The simulated runtime and its peers."""
+
+    def __init__(self) -> None:
+        self._simulation = Simulation(round_trip=0.01, run_program=self._run_program)
+        self._ports = count(1)
+        self._programs: dict[tuple[str, ...], Ran] = {}
+
+    def run(self, flow: Flow) -> Any:
+        return self._simulation.run(flow)
+
+    def serve(self, peer: Serve) -> Tcp:
+        address = self.nobody()
+        self._simulation.listen(address, Notebook, peer)
+        return address
+
+    def nobody(self) -> Tcp:
+        return Tcp("host", next(self._ports))
+
+    def unreachable(self) -> Address:
+        self._simulation.round_trip = SOON
+        return self.serve(hear_end)
+
+    def program(self, ran: Ran, *argv: str) -> tuple[str, ...]:
+        self._programs[argv] = ran
+        return argv
+
+    def _run_program(self, argv: tuple[str, ...], data: bytes) -> Ran:
+        if argv not in self._programs:
+            raise OpenFailed(f'program "{argv[0]}" not found')
+        ran = self._programs[argv]
+        return replace(ran, output=ran.output.replace(b"STDIN", data))
+
+
+World = RealWorld | SimulatedWorld
+
+
+@pytest.fixture(params=[*REAL, "simulated"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with ExitStack() as cleanup:
+        if request.param in REAL:
+            yield RealWorld(REAL[request.param], cleanup)
+        else:
+            yield SimulatedWorld()
+
+
+async def repeat(channel: Channel[Notebook]) -> None:
+    """Send back what comes."""
+    machine = channel.machine
+    while not machine.ended:
+        if not channel.congested:
+            machine.say(bytes(machine.heard))
+            machine.heard.clear()
+        await Wait([channel], SOON)
+    await Close(channel)
+
+
+async def read_late(channel: Channel[Notebook]) -> None:
+    """Begin to read after a while."""
+    await Sleep(0.2)
+    await hear_end(channel)
+
+
+async def opened(world: World, peer: Serve) -> Channel[Notebook]:
+    channel = new_channel()
+    await Open(channel, world.serve(peer), SOON)
+    return channel
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Tcp]]:
     """Start a peer in a thread, for one connection; return its address."""
@@ -135,16 +306,25 @@ def echo(connection: socket.socket) -> None:
 # Streams
 
 
-def test_what_is_said_over_tcp_comes_back(run: Run, serve: Callable[..., Tcp]) -> None:
-    async def flow() -> tuple[bytes, str]:
-        channel = new_channel()
-        await Open(channel, serve(echo), SOON)
+def test_what_is_said_over_tcp_comes_back(world: World) -> None:
+    async def flow() -> bytes:
+        channel = await opened(world, repeat)
         channel.machine.say(b"hello")
         heard = await hear(channel, 5)
         await Close(channel)
-        return heard, channel.address
+        return heard
 
-    assert run(flow()) == (b"hello", "127.0.0.1")
+    assert world.run(flow()) == b"hello"
+
+
+def test_a_tcp_channel_has_the_address_of_its_peer(run: Run, serve: Callable[..., Tcp]) -> None:
+    async def flow() -> str:
+        channel = new_channel()
+        await Open(channel, serve(echo), SOON)
+        await Close(channel)
+        return channel.address
+
+    assert run(flow()) == "127.0.0.1"
 
 
 def test_a_unix_socket_is_a_stream_like_any_other(run: Run, tmp_path: Path) -> None:
@@ -178,43 +358,38 @@ def test_a_child_speaks_on_one_socket_for_both_directions(run: Run) -> None:
     assert run(flow()) == b"from 0 and to it"
 
 
-def test_both_sides_can_send_megabytes_at_once(run: Run, serve: Callable[..., Tcp]) -> None:
+def test_both_sides_can_send_megabytes_at_once(world: World) -> None:
     size = 5_000_000
 
-    async def flow() -> int:
-        channel = new_channel()
-        await Open(channel, serve(echo), SOON)
+    async def both(channel: Channel[Notebook]) -> int:
         channel.machine.say(b"x" * size)
-        return len(await hear(channel, size))
+        while not channel.machine.ended and (
+            len(channel.machine.heard) < size or channel.unwritten
+        ):
+            await Wait([channel], SOON)
+        await Close(channel)
+        return len(channel.machine.heard)
 
-    assert run(flow()) == size
+    async def flow() -> int:
+        return await both(await opened(world, both))
+
+    assert world.run(flow()) == size
 
 
-def test_a_peer_that_does_not_read_makes_the_channel_congested(
-    run: Run, serve: Callable[..., Tcp]
-) -> None:
-    reading = threading.Event()
-
-    def slow(connection: socket.socket) -> None:
-        reading.wait(SOON)
-        while connection.recv(1 << 20):
-            pass
-
+def test_a_peer_that_does_not_read_makes_the_channel_congested(world: World) -> None:
     async def flow() -> tuple[bool, bool]:
-        channel = new_channel()
-        await Open(channel, serve(slow), SOON)
+        channel = await opened(world, read_late)
         channel.machine.say(b"x" * 30_000_000)
         with pytest.raises(TimedOut):
             await Wait([channel], 0.05)
         before = channel.congested
-        reading.set()
         while channel.congested:
             await Wait([channel], SOON)
         assert channel.unwritten <= CONGESTED
         await Close(channel)
         return before, channel.congested
 
-    assert run(flow()) == (True, False)
+    assert world.run(flow()) == (True, False)
 
 
 def test_a_half_closed_peer_still_hears_us(run: Run, serve: Callable[..., Tcp]) -> None:
@@ -239,27 +414,20 @@ def test_a_half_closed_peer_still_hears_us(run: Run, serve: Callable[..., Tcp]) 
     assert heard == [b"I heard"]
 
 
-def test_the_last_words_are_heard_although_we_can_no_longer_write(
-    run: Run, serve: Callable[..., Tcp]
-) -> None:
-    gone = threading.Event()
+def test_the_last_words_are_heard_although_we_can_no_longer_write(world: World) -> None:
+    async def leave(channel: Channel[Notebook]) -> None:
+        channel.machine.say(b"421 bye")
+        await Close(channel)
 
-    def leaving(connection: socket.socket) -> None:
-        connection.sendall(b"421 bye")
-        connection.close()
-        gone.set()
-
-    async def flow() -> tuple[bytes, str]:
-        channel = new_channel()
-        await Open(channel, serve(leaving), SOON)
-        await Call(lambda: gone.wait(SOON))
+    async def flow() -> bytes:
+        channel = await opened(world, leave)
+        await Sleep(0.1)
         for _ in range(3):
             channel.machine.say(b"x" * 100_000)
-        heard = await hear_end(channel)
-        return heard, channel.failure
+        return await hear_end(channel)
 
-    heard, _ = run(flow())
-    assert heard in {b"421 bye", b""}  # a reset may overtake what it follows
+    # A reset may overtake what was sent before it.
+    assert world.run(flow()) in {b"421 bye", b""}
 
 
 def test_a_broken_connection_says_why(run: Run, serve: Callable[..., Tcp]) -> None:
@@ -278,27 +446,114 @@ def test_a_broken_connection_says_why(run: Run, serve: Callable[..., Tcp]) -> No
     assert run(flow()) == "Connection reset by peer"
 
 
-def test_input_of_a_channel_that_nobody_listens_to_stays_where_it_is(
-    run: Run, serve: Callable[..., Tcp]
-) -> None:
-    sent = threading.Event()
-
-    def chatter(connection: socket.socket) -> None:
-        connection.sendall(b"psst")
-        sent.set()
-        connection.recv(1)
+def test_input_of_a_channel_that_nobody_listens_to_stays_where_it_is(world: World) -> None:
+    async def chatter(channel: Channel[Notebook]) -> None:
+        channel.machine.say(b"psst")
+        await hear_end(channel)
 
     async def flow() -> tuple[bytes, bytes]:
-        quiet, loud = new_channel(), new_channel()
-        await Open(quiet, serve(echo), SOON)
-        await Open(loud, serve(chatter), SOON)
-        await Call(lambda: sent.wait(SOON))
+        quiet, loud = await opened(world, repeat), await opened(world, chatter)
         with pytest.raises(TimedOut):
-            await Wait([quiet], 0.05)
+            await Wait([quiet], 0.1)
         before = bytes(loud.machine.heard)
         return before, await hear(loud, 4)
 
-    assert run(flow()) == (b"", b"psst")
+    assert world.run(flow()) == (b"", b"psst")
+
+
+def test_output_is_sent_on_channels_that_nobody_listens_to(world: World) -> None:
+    async def flow() -> int:
+        quiet, loud = await opened(world, hear_end), await opened(world, repeat)
+        quiet.machine.say(b"x" * 3_000_000)
+        while quiet.unwritten or quiet.machine.unsent:
+            with pytest.raises(TimedOut):
+                await Wait([loud], 0.1)
+        return len(loud.machine.heard)
+
+    assert world.run(flow()) == 0
+
+
+def test_output_is_sent_while_a_flow_sleeps(world: World) -> None:
+    async def flow() -> int:
+        channel = await opened(world, read_late)
+        channel.machine.say(b"x" * 30_000_000)
+        await Sleep(0.05)
+        assert channel.congested
+        for _ in range(int(SOON)):
+            await Sleep(1.0)
+            if not channel.unwritten:
+                break
+        return channel.unwritten
+
+    assert world.run(flow()) == 0
+
+
+def test_news_of_two_channels_come_from_one_wait_or_two(world: World) -> None:
+    async def flow() -> tuple[bytes, bytes]:
+        first, second = await opened(world, repeat), await opened(world, repeat)
+        first.machine.say(b"one")
+        second.machine.say(b"two")
+        while len(first.machine.heard) < 3 or len(second.machine.heard) < 3:
+            await Wait([first, second], SOON)
+        return bytes(first.machine.heard), bytes(second.machine.heard)
+
+    assert world.run(flow()) == (b"one", b"two")
+
+
+# Closing
+
+
+def test_what_was_to_be_written_is_written_before_a_channel_is_closed(world: World) -> None:
+    heard: list[int] = []
+
+    async def count_all(channel: Channel[Notebook]) -> None:
+        await Sleep(0.1)
+        heard.append(len(await hear_end(channel)))
+
+    async def flow() -> None:
+        channel = await opened(world, count_all)
+        channel.machine.say(b"x" * 10_000_000)
+        await Close(channel)
+        await Close(channel)
+        for _ in range(100):
+            if not heard:
+                await Sleep(0.1)
+
+    world.run(flow())
+    assert heard == [10_000_000]
+
+
+def test_a_peer_that_does_not_read_holds_up_a_close_for_a_short_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
+
+    async def sleepy(channel: Channel[Notebook]) -> None:
+        await Sleep(1.0)
+
+    async def flow() -> float:
+        channel = await opened(world, sleepy)
+        channel.machine.say(b"x" * 30_000_000)
+        before = await Now()
+        await Close(channel)
+        assert not channel.open
+        return await Now() - before
+
+    assert 0.1 <= world.run(flow()) < 0.9
+
+
+def test_the_end_of_a_flow_closes_what_it_left_open(world: World) -> None:
+    left: list[Channel[Notebook]] = []
+
+    async def flow() -> None:
+        left.append(await opened(world, repeat))
+        left[0].machine.say(b"x" * 30_000_000)
+        await Sleep(0.0)
+        raise RuntimeError("the flow fails")
+
+    with pytest.raises(RuntimeError, match="the flow fails"):
+        world.run(flow())
+    assert (left[0].open, left[0].unwritten) == (False, 0)
 
 
 def test_a_peer_that_vanishes_is_noticed_within_four_minutes(
@@ -320,6 +575,38 @@ def test_a_peer_that_vanishes_is_noticed_within_four_minutes(
 
 
 # Failing to open
+
+
+def test_an_address_that_nothing_listens_to_is_refused(world: World) -> None:
+    async def flow() -> None:
+        await Open(new_channel(), world.nobody(), SOON)
+
+    with pytest.raises(OpenFailed, match=r"connection to \S+:\d+ failed: .*Connection refused"):
+        world.run(flow())
+
+
+def test_an_address_that_never_answers_is_given_up(world: World) -> None:
+    channel = new_channel()
+
+    async def flow() -> float:
+        address = world.unreachable()
+        before = await Now()
+        with pytest.raises(TimedOut, match=r"timeout after 0\.05 seconds"):
+            await Open(channel, address, 0.05)
+        assert not channel.open
+        return await Now() - before
+
+    assert world.run(flow()) >= 0.05
+
+
+def test_a_program_that_does_not_exist_is_named(world: World) -> None:
+    async def flow() -> None:
+        with pytest.raises(OpenFailed, match='program "no-such-program" not found'):
+            await Open(new_channel(), Pipe(("no-such-program",)), SOON)
+        await Start(("no-such-program",), spool(b""))
+
+    with pytest.raises(OpenFailed, match='program "no-such-program" not found'):
+        world.run(flow())
 
 
 def test_a_refused_connection_names_every_address(run: Run) -> None:
@@ -389,7 +676,7 @@ def test_a_silent_child_is_given_up_with_what_it_wrote_on_its_error_output(run: 
 def test_a_child_that_ignores_everything_is_killed(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
 
     async def flow() -> int | None:
         channel = new_channel()
@@ -441,14 +728,43 @@ def spool(data: bytes) -> int:
     return fd
 
 
-def test_a_program_reads_its_input_and_ends_with_a_status(run: Run) -> None:
+def test_a_program_reads_its_input_and_ends_with_a_status(world: World) -> None:
+    ran = Ran(3, b"STDIN heard\n", 0.05)
+    argv = world.program(ran, "sh", "-c", "cat; echo ' heard'; exit 3")
+
     async def flow() -> tuple[int | None, bytes]:
-        program = await Start(("sh", "-c", "cat; echo ' heard'; exit 3"), spool(b"message"))
+        program = await Start(argv, spool(b"message"))
         while program.status is None:
             await Wait([program], SOON)
         return program.status, program.output
 
-    assert run(flow()) == (3, b"message heard\n")
+    assert world.run(flow()) == (3, b"message heard\n")
+
+
+def test_waiting_for_a_program_that_has_ended_returns_at_once(world: World) -> None:
+    argv = world.program(Ran(), "true")
+
+    async def flow() -> bytes:
+        channel = await opened(world, repeat)
+        program = await Start(argv, spool(b""))
+        while program.status is None:
+            await Wait([program], SOON)
+        channel.machine.say(b"hello")
+        # Such a wait sends and reads what it can all the same.
+        while len(channel.machine.heard) < 5:
+            await Wait([program, channel], SOON)
+            await Sleep(0.05)
+        return bytes(channel.machine.heard)
+
+    assert world.run(flow()) == b"hello"
+
+
+def test_waiting_for_a_program_that_this_flow_has_not_started_fails_at_once(world: World) -> None:
+    async def flow() -> None:
+        await Wait([Program("stranger")], SOON)
+
+    with pytest.raises(OpenFailed, match="stranger is not running"):
+        world.run(flow())
 
 
 def test_a_shell_command_gets_its_arguments_apart_from_its_text(run: Run) -> None:
@@ -462,15 +778,17 @@ def test_a_shell_command_gets_its_arguments_apart_from_its_text(run: Run) -> Non
     assert run(flow()) == b"a b; echo $HOME `id`"
 
 
-def test_a_program_that_hangs_is_ended_by_closing_it(run: Run) -> None:
+def test_a_program_that_hangs_is_ended_by_closing_it(world: World) -> None:
+    argv = world.program(Ran(seconds=1000.0), "sleep", "1000")
+
     async def flow() -> int | None:
-        program = await Start(("sleep", "1000"), spool(b""))
+        program = await Start(argv, spool(b""))
         with pytest.raises(TimedOut):
             await Wait([program], 0.05)
         await Close(program)
         return program.status
 
-    assert run(flow()) == -15
+    assert world.run(flow()) == -15
 
 
 def test_a_program_killed_by_sigpipe_says_so(run: Run) -> None:
@@ -627,35 +945,30 @@ def test_tls_that_is_cut_off_is_told_from_an_orderly_end(
     assert run(flow()) == (b"half a mess", "TLS was cut without close_notify")
 
 
-# Waiting, on all runtimes
+# Waiting
 
 
-@pytest.fixture(params=[blocking.run, run_on_trio, "simulated"], ids=["blocking", "trio", "sim"])
-def run_anywhere(request: pytest.FixtureRequest) -> Run:
-    if request.param == "simulated":
-        return lambda flow: Simulation().run(flow)
-    chosen: Run = request.param
-    return chosen
-
-
-def test_waiting_for_nothing_lets_the_time_pass(run_anywhere: Run) -> None:
+def test_waiting_for_nothing_lets_the_time_pass(world: World) -> None:
     async def flow() -> float:
         before = await Now()
         with pytest.raises(TimedOut):
             await Wait([], 0.05)
         return await Now() - before
 
-    assert run_anywhere(flow()) >= 0.05
+    assert world.run(flow()) >= 0.05
 
 
-def test_waiting_for_a_channel_that_is_not_open_fails_at_once(run_anywhere: Run) -> None:
+def test_waiting_for_a_channel_that_is_not_open_fails_at_once(world: World) -> None:
     async def flow() -> float:
         before = await Now()
         with pytest.raises(OpenFailed, match="peer: no stream is open"):
             await Wait([new_channel()], SOON)
+        with pytest.raises(OpenFailed, match="peer: no stream is open"):
+            await UpgradeToTls(new_channel(), Trust("localhost"), SOON)
+        await Close(new_channel())
         return await Now() - before
 
-    assert run_anywhere(flow()) < SOON
+    assert world.run(flow()) < SOON
 
 
 def test_waiting_for_a_channel_that_was_closed_fails_at_once(run: Run) -> None:
@@ -669,20 +982,43 @@ def test_waiting_for_a_channel_that_was_closed_fails_at_once(run: Run) -> None:
     run(flow())
 
 
-def test_waiting_for_a_simulated_channel_that_was_closed_fails_at_once() -> None:
-    async def silent(channel: Channel[Notebook]) -> None:
-        await hear_end(channel)
-
+def test_no_channel_can_be_used_after_it_was_closed(world: World) -> None:
     async def flow() -> None:
-        channel = new_channel()
-        await Open(channel, Tcp("host", 25), SOON)
+        channel = await opened(world, hear_end)
         await Close(channel)
         with pytest.raises(OpenFailed, match="peer: no stream is open"):
-            await Wait([channel], SOON)
+            await UpgradeToTls(channel, Trust("localhost"), SOON)
+        await Wait([channel], SOON)
 
-    simulation = Simulation()
-    simulation.listen(Tcp("host", 25), Notebook, silent)
-    simulation.run(flow())
+    with pytest.raises(OpenFailed, match="peer: no stream is open"):
+        world.run(flow())
+
+
+def test_news_that_are_there_come_before_a_timeout_of_zero(world: World) -> None:
+    async def flow() -> bytes:
+        channel = await opened(world, repeat)
+        channel.machine.say(b"hello")
+        await Sleep(0.5)
+        await Wait([channel], 0.0)
+        with pytest.raises(TimedOut):
+            await Wait([channel], 0.0)
+        return bytes(channel.machine.heard)
+
+    assert world.run(flow()) == b"hello"
+
+
+def test_the_end_of_input_is_news_once(world: World) -> None:
+    async def leave(channel: Channel[Notebook]) -> None:
+        await Close(channel)
+
+    async def flow() -> bool:
+        channel = await opened(world, leave)
+        await Wait([channel], SOON)
+        with pytest.raises(TimedOut):
+            await Wait([channel], 0.05)
+        return channel.machine.ended
+
+    assert world.run(flow())
 
 
 async def relieved_at(channel: Channel[Notebook]) -> int:
@@ -695,105 +1031,107 @@ async def relieved_at(channel: Channel[Notebook]) -> int:
     return channel.unwritten
 
 
-def test_a_full_channel_has_room_again_at_half_of_what_makes_it_full(
-    run: Run, serve: Callable[..., Tcp]
-) -> None:
-    def late(connection: socket.socket) -> None:
-        time.sleep(0.2)
-        while connection.recv(1 << 16):
-            pass
-
+def test_a_full_channel_has_room_again_at_half_of_what_makes_it_full(world: World) -> None:
     async def flow() -> int:
-        channel = new_channel()
-        await Open(channel, serve(late), SOON)
+        channel = await opened(world, read_late)
         left = await relieved_at(channel)
         await Close(channel)
         return left
 
-    assert run(flow()) <= RELIEVED
-
-
-def test_a_full_simulated_channel_has_room_again_at_half_of_what_makes_it_full() -> None:
-    async def late(channel: Channel[Notebook]) -> None:
-        await Sleep(1.0)
-        await hear_end(channel)
-
-    async def flow() -> int:
-        channel = new_channel()
-        await Open(channel, Tcp("host", 25), SOON)
-        # What is on its way fills the link.
-        channel.machine.say(b"x" * 2_000_000)
-        await Wait([channel], SOON)
-        return await relieved_at(channel)
-
-    simulation = Simulation(round_trip=0.01)
-    simulation.listen(Tcp("host", 25), Notebook, late)
-    assert simulation.run(flow()) <= RELIEVED
+    assert world.run(flow()) <= RELIEVED
 
 
 # Time and work
 
 
-def test_work_returns_its_result_or_raises_in_the_flow(run: Run) -> None:
+def test_work_returns_its_result_or_raises_in_the_flow(world: World) -> None:
     def fail() -> None:
         raise ValueError("no")
 
     async def flow() -> int:
         with pytest.raises(ValueError, match="no"):
             await Call(fail)
+        assert await LedgerCall(lambda: 43) == 43
         return await Call(lambda: 42)
 
-    assert run(flow()) == 42
+    assert world.run(flow()) == 42
 
 
-def test_the_clock_runs_while_a_flow_sleeps(run: Run) -> None:
+def test_the_clock_runs_while_a_flow_sleeps(world: World) -> None:
     async def flow() -> float:
         before = await Now()
         await Sleep(0.02)
         return await Now() - before
 
-    assert run(flow()) >= 0.02
+    assert world.run(flow()) >= 0.02
 
 
-def test_a_cancelled_poll_leaves_nothing_open() -> None:
+def cancel_on_trio(flow: Flow, seconds: float) -> None:
+    async def main() -> None:
+        with trio.move_on_after(seconds) as scope:
+            await on_trio.run(flow)
+        assert scope.cancelled_caught
+
+    trio.run(main)
+
+
+def cancel_on_asyncio(flow: Flow, seconds: float) -> None:
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(on_asyncio.run(flow), seconds)
+
+    asyncio.run(main())
+
+
+Cancel = Callable[[Flow, float], None]
+
+
+@pytest.fixture(params=[cancel_on_trio, cancel_on_asyncio], ids=["trio", "asyncio"])
+def cancel(request: pytest.FixtureRequest) -> Cancel:
+    chosen: Cancel = request.param
+    return chosen
+
+
+def test_a_cancelled_poll_leaves_nothing_open(cancel: Cancel) -> None:
     channel = new_channel()
 
     async def flow() -> None:
         await Open(channel, Pipe(("cat",)), SOON)
         await Wait([channel], SOON)
 
-    async def main() -> None:
-        with trio.move_on_after(0.05):
-            await on_trio.run(flow())
-
-    trio.run(main)
+    cancel(flow(), 0.05)
     assert not channel.open
 
 
-def test_work_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_trio, "STUCK", 0.05)
+def test_a_flow_that_never_waits_can_be_cancelled(cancel: Cancel) -> None:
+    async def flow() -> None:
+        while True:
+            await Now()
+
+    cancel(flow(), 0.05)
+
+
+def test_work_that_hangs_does_not_hold_up_the_end(
+    cancel: Cancel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for runtime in (on_trio, on_asyncio):
+        monkeypatch.setattr(runtime, "MAX_WAIT_FOR_CALL", 0.05)
     hanging = threading.Event()
 
     async def flow() -> None:
         await Call(lambda: hanging.wait(SOON))
 
-    async def main() -> None:
-        with trio.move_on_after(0.05):
-            await on_trio.run(flow())
-
     before = time.monotonic()
-    trio.run(main)
+    cancel(flow(), 0.05)
     assert time.monotonic() - before < SOON / 2
     hanging.set()
 
 
-def test_work_that_is_under_way_comes_to_its_end_before_its_flow_does() -> None:
+def test_work_that_is_under_way_comes_to_its_end_before_its_flow_does(cancel: Cancel) -> None:
     ended: list[str] = []
-    begun = threading.Event()
 
     def work() -> None:
-        begun.set()
-        time.sleep(0.1)
+        time.sleep(0.3)
         ended.append("work")
 
     async def flow() -> None:
@@ -802,13 +1140,7 @@ def test_work_that_is_under_way_comes_to_its_end_before_its_flow_does() -> None:
         finally:
             ended.append("flow")
 
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(on_trio.run, flow())
-            await trio.to_thread.run_sync(begun.wait)
-            nursery.cancel_scope.cancel()
-
-    trio.run(main)
+    cancel(flow(), 0.1)
     assert ended == ["work", "flow"]
 
 

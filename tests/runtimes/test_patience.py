@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import socket
 import threading
 import time
@@ -16,12 +17,13 @@ import trio
 import trio.testing
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.pace import SLOWEST, TIMEOUTS, Pace, TooSlow
+from mailhaul.flows.pace import MAX_TIMEOUTS, MIN_OCTETS_PER_SECOND, Pace, TooSlow
 from mailhaul.flows.requests import NameNotFound, Open, Request, Tcp, TimedOut, UnixSocket, Wait
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
+from mailhaul.runtimes import asyncio as on_asyncio
 from mailhaul.runtimes import blocking, dialling
 from mailhaul.runtimes import trio as on_trio
-from mailhaul.runtimes.dialling import Question
+from mailhaul.runtimes.dialling import Lookup
 from mailhaul.runtimes.engine import Engine
 
 Flow = Coroutine[Request[Any], Any, Any]
@@ -33,7 +35,13 @@ def run_on_trio(flow: Flow, engine: Engine | None = None) -> Any:
     return trio.run(on_trio.run, flow, engine)
 
 
-@pytest.fixture(params=[blocking.run, run_on_trio], ids=["blocking", "trio"])
+def run_on_asyncio(flow: Flow, engine: Engine | None = None) -> Any:
+    return asyncio.run(on_asyncio.run(flow, engine))
+
+
+@pytest.fixture(
+    params=[blocking.run, run_on_trio, run_on_asyncio], ids=["blocking", "trio", "asyncio"]
+)
 def run(request: pytest.FixtureRequest) -> Run:
     chosen: Run = request.param
     return chosen
@@ -83,7 +91,9 @@ async def listen(machine: Debtor, engine: Engine, answer: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("answer", "pieces"), [(1, TIMEOUTS * 10 // 4 + 1), (4 * SLOWEST, 50)], ids=["drip", "flow"]
+    ("answer", "pieces"),
+    [(1, MAX_TIMEOUTS * 10 // 4 + 1), (4 * MIN_OCTETS_PER_SECOND, 50)],
+    ids=["drip", "flow"],
 )
 def test_an_answer_that_drips_ends_and_one_that_flows_does_not(
     run: Run, answer: int, pieces: int
@@ -108,7 +118,7 @@ def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     yield
     over.set()
-    while Question._asked:
+    while Lookup._running:
         time.sleep(0.001)
 
 
@@ -125,7 +135,7 @@ def test_a_look_up_that_does_not_end_is_left_behind(run: Run) -> None:
 def test_while_the_name_service_hangs_threads_do_not_pile_up(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialling, "MOST_ASKED", 3)
+    monkeypatch.setattr(dialling, "MAX_LOOKUPS", 3)
     started: list[tuple[Any, ...]] = []
     start = _thread.start_new_thread
 

@@ -1,4 +1,4 @@
-"""Address fields as ENVELOPE shows them."""
+"""Address fields are parsed into the entries of ENVELOPE."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ANN = Entry(None, None, b"ann", b"x.org")
         (b"Ann <ann@x.org", [Entry(b"Ann", None, b"ann", b"x.org")]),
     ],
 )
-def test_what_a_field_holds(field: bytes, expected: list[Entry]) -> None:
+def test_the_entries_of_a_field(field: bytes, expected: list[Entry]) -> None:
     assert list(entries(field)) == expected
 
 
@@ -66,11 +66,11 @@ def test_each_octet_belongs_to_one_token_and_groups_are_balanced(field: bytes) -
     assert opened == 0
 
 
-# Costs
+# Cost
 
 
-def work(deed: Callable[[], Any]) -> int:
-    """Return how many lines of Python and calls of others a deed takes."""
+def count_work(action: Callable[[], Any]) -> int:
+    """Return the number of executed Python lines and of C calls during an action."""
     count = 0
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
@@ -82,7 +82,7 @@ def work(deed: Callable[[], Any]) -> int:
     sys.settrace(trace)
     sys.setprofile(lambda frame, event, argument: trace(frame, event, argument) and None)
     try:
-        deed()
+        action()
     finally:
         sys.settrace(before[0])
         sys.setprofile(before[1])
@@ -103,10 +103,10 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("piece", FIELDS)
-def test_an_envelope_costs_what_its_fields_are_long(piece: bytes) -> None:
+def test_the_cost_of_an_envelope_is_linear_in_its_fields(piece: bytes) -> None:
     def once(count: int) -> int:
         part = Part(b"To: " + piece * count + b"\r\n\r\n")
-        return work(lambda: envelope_of(part))
+        return count_work(lambda: envelope_of(part))
 
     assert once(800) < 3 * once(400) + 1000
 
@@ -122,10 +122,10 @@ def test_an_envelope_costs_what_its_fields_are_long(piece: bytes) -> None:
         b"--b   ",
     ],
 )
-def test_a_structure_costs_what_the_message_is_long(piece: bytes) -> None:
+def test_the_cost_of_a_structure_is_linear_in_the_message(piece: bytes) -> None:
     head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
     def once(count: int) -> int:
-        return work(lambda: structure_of(Part(head + piece * count), extended=True))
+        return count_work(lambda: structure_of(Part(head + piece * count), extended=True))
 
     assert once(200) < 3 * once(100) + 1000

@@ -1,4 +1,4 @@
-"""The IMAP server on the wire, rule by rule (RFC 3501 and the extensions that are named)."""
+"""Conformance of the IMAP server on the wire (RFC 3501 and the named extensions)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USERS = {b"joe": b"sesame"}
 
 
 class Talk:
-    """A session that is fed lines, and gives what was said to each."""
+    """A session that is fed lines, and returns the responses to each."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class Talk:
             said += new
 
     def raw(self, data: bytes) -> list[bytes]:
-        """Send octets; return the lines that came."""
+        """Send octets; return the received lines."""
         self._channel.machine.receive_data(data)
         return self._run().split(b"\r\n")[:-1]
 
     def say(self, line: bytes) -> list[bytes]:
-        """Send a command; return the lines that came, the last one without its tag."""
+        """Send a command; return the received lines, the last one without its tag."""
         self._number += 1
         tag = b"t%d" % self._number
         *untagged, last = self.raw(b"%b %b\r\n" % (tag, line))
@@ -56,7 +56,7 @@ class Talk:
         return [*untagged, last[len(tag) + 1 :]]
 
     def condition(self, line: bytes) -> str:
-        """Send a command; return how it ended."""
+        """Send a command; return the condition of its tagged response."""
         return self.say(line)[-1].split(b" ")[0].decode("ascii")
 
 
@@ -99,7 +99,7 @@ def test_patterns_may_hold_brackets() -> None:
 
 
 @pytest.mark.parametrize("name", [b'""', b'"/a"', b'"a//b"', b'"\xc3\xa4"', b'"a&b"', b'"a&AGE-"'])
-def test_some_names_cannot_be_made(name: bytes) -> None:
+def test_some_names_cannot_be_created(name: bytes) -> None:
     talk = Talk(boxes())
     assert talk.condition(b"CREATE " + name) == "NO"
     assert talk.condition(b"RENAME INBOX " + name) == "NO"
@@ -114,14 +114,14 @@ def test_inbox_is_inbox_in_any_case() -> None:
     assert talk.condition(b"SELECT InBox") == "OK"
 
 
-def test_a_mailbox_brings_those_above_it() -> None:
+def test_creating_a_mailbox_creates_the_levels_above_it() -> None:
     talk = Talk(boxes())
     assert talk.condition(b"CREATE a/b/c/") == "OK"
     for name in (b"a", b"a/b", b"a/b/c"):
         assert talk.condition(b"SELECT " + name) == "OK"
 
 
-def test_a_mailbox_is_made_for_a_use_that_there_is() -> None:
+def test_a_mailbox_is_created_only_for_a_known_special_use() -> None:
     talk = Talk(boxes())
     assert talk.say(rb"CREATE x (USE (\Colours))")[-1].startswith(b"NO [USEATTR]")
     assert talk.condition(rb"CREATE x (USE (\sent \Drafts))") == "OK"
@@ -132,7 +132,7 @@ def uidvalidity(talk: Talk, name: bytes) -> int:
     return int(line.rstrip(b")").split(b" ")[-1])
 
 
-def test_a_mailbox_that_is_made_anew_has_another_uidvalidity() -> None:
+def test_a_recreated_mailbox_has_another_uidvalidity() -> None:
     talk = Talk(boxes(0, a=Mailbox([b"1"], 3)))
     first = uidvalidity(talk, b"a")
     for _ in range(3):
@@ -165,7 +165,7 @@ def test_renaming_inbox_leaves_an_empty_one() -> None:
     assert b"old" in mailboxes
 
 
-def test_renaming_takes_along_what_is_below() -> None:
+def test_renaming_also_renames_the_mailboxes_below() -> None:
     talk = Talk(boxes(0, **{"a/b": Mailbox(), "a/c": Mailbox(), "x": Mailbox()}))
     assert talk.condition(b"RENAME a b") == "OK"
     assert talk.say(b'LIST "" b/*')[-1].startswith(b"OK")
@@ -175,7 +175,7 @@ def test_renaming_takes_along_what_is_below() -> None:
     assert talk.condition(b"RENAME nothing y") == "NO"
 
 
-def test_a_deleted_mailbox_with_others_below_it_is_a_name_only() -> None:
+def test_a_deleted_mailbox_with_others_below_it_remains_as_a_name() -> None:
     talk = Talk(boxes())
     talk.say(b"CREATE a/b")
     assert talk.condition(b"DELETE a") == "OK"
@@ -186,7 +186,7 @@ def test_a_deleted_mailbox_with_others_below_it_is_a_name_only() -> None:
 # LSUB and LIST with options
 
 
-def test_lsub_shows_what_is_above_a_subscription() -> None:
+def test_lsub_shows_the_levels_above_a_subscription() -> None:
     talk = Talk(boxes(0, **{"foo/bar": Mailbox(), "foo/baz": Mailbox(), "x": Mailbox()}))
     for name in (b"foo/bar", b"foo/baz", b"x"):
         talk.say(b"SUBSCRIBE " + name)
@@ -205,7 +205,7 @@ def test_a_subscription_outlives_its_mailbox() -> None:
     assert line == rb'* LIST (\NonExistent \Noselect \HasNoChildren \Subscribed) "/" "a"'
 
 
-def test_a_parent_is_listed_for_what_is_below_it() -> None:
+def test_a_parent_is_listed_for_the_mailboxes_below_it() -> None:
     talk = Talk(boxes(0, **{"a": Mailbox(), "a/b": Mailbox(), "c": Mailbox(), "d/e": Mailbox()}))
     for name in (b"a/b", b"c"):
         talk.say(b"SUBSCRIBE " + name)
@@ -228,7 +228,7 @@ def test_a_parent_is_listed_for_what_is_below_it() -> None:
         b"STATUS INBOX (COLOUR)",
     ],
 )
-def test_unknown_options_are_faults(line: bytes) -> None:
+def test_unknown_options_are_syntax_errors(line: bytes) -> None:
     assert Talk(boxes()).condition(line) == "BAD"
 
 
@@ -251,19 +251,19 @@ def test_unknown_options_are_faults(line: bytes) -> None:
         b"MOVE 1 INBOX",
     ],
 )
-def test_what_is_not_announced_is_not_there(line: bytes) -> None:
+def test_a_capability_that_is_not_announced_is_not_available(line: bytes) -> None:
     talk = selected(capabilities=CAPABILITIES)
     assert talk.condition(line) == "BAD"
     assert selected().condition(b"SELECT INBOX (CONDSTORE)") == "OK"
 
 
-def test_a_pattern_costs_no_more_than_its_length_times_that_of_a_name() -> None:
+def test_the_cost_of_a_pattern_is_at_most_its_length_times_that_of_the_name() -> None:
     talk = Talk(boxes(0, **{"a" * 500: Mailbox()}))
     assert len(talk.say(b'LIST "" ' + b"*a" * 200 + b"b")) == 1
     assert len(talk.say(b'LIST "" ' + b"*a%a" * 100 + b"*")) == 2
 
 
-# BAD where the client broke a rule, NO where something cannot be
+# BAD for a syntax error, NO for an impossible command
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_pattern_costs_no_more_than_its_length_times_that_of_a_name() -> None:
         *(b'APPEND INBOX "yesterday" {1+}\r\nx', b"APPEND INBOX (\\) {1+}\r\nx"),
     ],
 )
-def test_a_broken_rule_is_answered_with_bad(line: bytes) -> None:
+def test_a_syntax_error_is_answered_with_bad(line: bytes) -> None:
     talk = selected()
     assert talk.condition(line) == "BAD"
     assert talk.condition(b"NOOP") == "OK"
@@ -292,18 +292,18 @@ def test_a_broken_rule_is_answered_with_bad(line: bytes) -> None:
         *(b"SUBSCRIBE nothing", b"APPEND nothing {1+}\r\nx", b"APPEND INBOX (\\Recent) {1+}\r\nx"),
     ],
 )
-def test_what_cannot_be_is_answered_with_no(line: bytes) -> None:
+def test_an_impossible_command_is_answered_with_no(line: bytes) -> None:
     assert selected().condition(line) == "NO"
 
 
-def test_an_empty_mailbox_has_no_last_message_but_may_be_asked_for_any_uid() -> None:
+def test_an_empty_mailbox_has_no_last_message_but_accepts_any_uid() -> None:
     talk = selected(boxes(0))
     assert talk.condition(b"FETCH 1:* FLAGS") == "BAD"
     assert talk.condition(b"UID FETCH 1:* FLAGS") == "OK"
     assert talk.condition(b"UID SEARCH UID 1:*") == "OK"
 
 
-def test_a_range_may_be_told_from_its_end() -> None:
+def test_a_range_may_begin_with_its_end() -> None:
     talk = selected()
     assert len(talk.say(b"UID FETCH *:1 UID")) == 4
     assert len(talk.say(b"UID FETCH 999:* UID")) == 2
@@ -311,22 +311,24 @@ def test_a_range_may_be_told_from_its_end() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"*", b"!", b"AGpvZQ=="])
-def test_an_authentication_that_is_broken_off_is_a_fault(answer: bytes) -> None:
+def test_a_cancelled_authentication_is_answered_with_bad(answer: bytes) -> None:
     talk = Talk(boxes(), users=USERS)
     assert talk.raw(b"a AUTHENTICATE PLAIN\r\n") == [b"+ "]
     assert talk.raw(answer + b"\r\n")[0].startswith(b"a BAD ")
     assert talk.raw(b"b AUTHENTICATE PLAIN AGpvZQB3cm9uZw==\r\n")[0].startswith(b"b NO [AUTHENT")
-    assert talk.raw(b"c AUTHENTICATE NTLM\r\n")[0].startswith(b"c NO this mechanism")
+    assert talk.raw(b"c AUTHENTICATE NTLM\r\n")[0].startswith(
+        b"c NO unknown authentication mechanism"
+    )
 
 
-def test_an_append_is_refused_before_its_text_comes() -> None:
+def test_an_append_is_refused_before_its_text_is_sent() -> None:
     talk = Talk(boxes())
     assert talk.raw(b"a APPEND nothing {5}\r\n")[0].startswith(b"a NO [TRYCREATE]")
     assert talk.raw(b"b APPEND INBOX (\\Recent) {5}\r\n")[0].startswith(b"b NO [CANNOT]")
     assert talk.raw(b"c APPEND INBOX {5}\r\n") == [b"+ go ahead"]
 
 
-def test_what_follows_the_message_of_an_append_is_a_fault_and_nothing_is_stored() -> None:
+def test_text_after_the_message_of_an_append_is_an_error_and_nothing_is_stored() -> None:
     mailboxes = boxes(0)
     talk = Talk(mailboxes)
     assert talk.condition(b"APPEND INBOX {3+}\r\nabc d") == "BAD"
@@ -338,10 +340,10 @@ def test_what_follows_the_message_of_an_append_is_a_fault_and_nothing_is_stored(
     assert talk.condition(b"NOOP") == "OK"
 
 
-# What an open mailbox says
+# Responses about the selected mailbox
 
 
-def test_what_is_said_of_a_mailbox_when_it_is_opened() -> None:
+def test_the_responses_to_select() -> None:
     mailboxes = boxes()
     inbox = mailboxes[b"INBOX"]
     inbox.messages[0].flags = {rb"\Seen", b"$Work"}
@@ -349,7 +351,7 @@ def test_what_is_said_of_a_mailbox_when_it_is_opened() -> None:
     system = rb"\Answered \Flagged \Deleted \Seen \Draft $Work"
     assert lines[:4] == [
         b"* FLAGS (%b)" % system,
-        rb"* OK [PERMANENTFLAGS (%b \*)] flags that stay" % system,
+        rb"* OK [PERMANENTFLAGS (%b \*)] permanent flags" % system,
         b"* 3 EXISTS",
         b"* 3 RECENT",
     ]
@@ -358,7 +360,7 @@ def test_what_is_said_of_a_mailbox_when_it_is_opened() -> None:
     assert lines[-1] == b"OK [READ-WRITE] done"
 
 
-def test_a_new_keyword_is_told_before_it_is_shown() -> None:
+def test_a_new_keyword_is_announced_before_it_is_used() -> None:
     mailboxes = boxes()
     one, other = selected(mailboxes), selected(mailboxes)
     lines = one.say(b"STORE 1 +FLAGS (New)")
@@ -369,7 +371,7 @@ def test_a_new_keyword_is_told_before_it_is_shown() -> None:
     assert one.say(b"FETCH 1 FLAGS")[0].startswith(b"* 1 FETCH")
 
 
-def test_recent_is_what_no_other_session_has_seen() -> None:
+def test_messages_that_no_other_session_has_seen_are_recent() -> None:
     mailboxes = boxes(1)
     looking = Talk(mailboxes)
     assert b"* 1 RECENT" in looking.say(b"EXAMINE INBOX")
@@ -388,7 +390,7 @@ def test_recent_is_what_no_other_session_has_seen() -> None:
     assert second.say(b"SEARCH OLD")[0] == b"* SEARCH 1 2"
 
 
-def test_nothing_is_expunged_under_a_command_that_uses_numbers() -> None:
+def test_no_expunge_is_sent_during_a_command_that_uses_numbers() -> None:
     mailboxes = boxes()
     one, other = selected(mailboxes), selected(mailboxes)
     one.say(rb"STORE 1 +FLAGS.SILENT (\Deleted)")
@@ -398,7 +400,7 @@ def test_nothing_is_expunged_under_a_command_that_uses_numbers() -> None:
     assert b"* 1 EXPUNGE" in other.say(b"UID FETCH 2 UID")
 
 
-def test_messages_that_are_gone_are_neither_copied_nor_moved() -> None:
+def test_expunged_messages_are_neither_copied_nor_moved() -> None:
     mailboxes = boxes(3, a=Mailbox())
     one, other = selected(mailboxes), selected(mailboxes)
     assert one.condition(b"MOVE 1 a") == "OK"
@@ -408,7 +410,7 @@ def test_messages_that_are_gone_are_neither_copied_nor_moved() -> None:
     assert len(mailboxes[b"a"].messages) == 2
 
 
-def test_closing_expunges_without_a_word_and_unselecting_does_not() -> None:
+def test_close_expunges_silently_and_unselect_does_not_expunge() -> None:
     mailboxes = boxes(2)
     talk = selected(mailboxes)
     talk.say(rb"STORE 1 +FLAGS.SILENT (\Deleted)")
@@ -424,10 +426,10 @@ def test_closing_expunges_without_a_word_and_unselecting_does_not() -> None:
     assert talk.condition(b"CLOSE") == "OK"
 
 
-# Change numbers
+# Mod-sequences
 
 
-def test_a_client_that_resynchronizes_hears_of_the_messages_that_it_knows() -> None:
+def test_qresync_reports_changes_of_the_known_messages() -> None:
     mailboxes = boxes(5)
     inbox = mailboxes[b"INBOX"]
     before = inbox.modseq
@@ -437,9 +439,9 @@ def test_a_client_that_resynchronizes_hears_of_the_messages_that_it_knows() -> N
     talk = Talk(mailboxes)
     talk.say(b"ENABLE QRESYNC")
     lines = talk.say(b"SELECT INBOX (QRESYNC (7 %d 1:3))" % before)
-    told = [line for line in lines if b"VANISHED" in line or b"FETCH" in line]
-    assert told[0] == b"* VANISHED (EARLIER) 2"
-    assert [line.split(b" ")[1] for line in told[1:]] == [b"1", b"2"]
+    changes = [line for line in lines if b"VANISHED" in line or b"FETCH" in line]
+    assert changes[0] == b"* VANISHED (EARLIER) 2"
+    assert [line.split(b" ")[1] for line in changes[1:]] == [b"1", b"2"]
     lines = talk.say(b"UID FETCH 4:* FLAGS (CHANGEDSINCE %d VANISHED)" % before)
     assert lines[0] == b"* VANISHED (EARLIER) 5"
     assert talk.condition(b"FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)") == "BAD"
@@ -451,7 +453,9 @@ def test_a_client_that_resynchronizes_hears_of_the_messages_that_it_knows() -> N
 @pytest.mark.parametrize(
     ("options", "place"), [(b"MIN", 0), (b"MAX", 2), (b"COUNT", 1), (b"MIN MAX", 2), (b"ALL", 1)]
 )
-def test_a_short_answer_has_the_change_number_of_what_it_names(options: bytes, place: int) -> None:
+def test_an_esearch_result_has_the_modseq_of_the_messages_that_it_names(
+    options: bytes, place: int
+) -> None:
     mailboxes = boxes(3)
     inbox = mailboxes[b"INBOX"]
     for index in (2, 0, 1):
@@ -463,7 +467,7 @@ def test_a_short_answer_has_the_change_number_of_what_it_names(options: bytes, p
     assert line.endswith(b" MODSEQ %d" % expected)
 
 
-def test_the_word_modseq_in_a_string_asks_for_no_change_numbers() -> None:
+def test_the_word_modseq_in_a_string_does_not_request_modseqs() -> None:
     assert selected().say(b"SEARCH SUBJECT modseq")[0] == b"* SEARCH"
     assert selected().say(b"SEARCH (OR SEEN (MODSEQ 1))")[0].endswith(b"(MODSEQ 4)")
 
@@ -471,7 +475,7 @@ def test_the_word_modseq_in_a_string_asks_for_no_change_numbers() -> None:
 # Texts
 
 
-def test_a_part_that_is_not_there_is_nil() -> None:
+def test_a_part_that_does_not_exist_is_nil() -> None:
     talk = selected()
     assert talk.say(b"FETCH 1 (BODY.PEEK[1] BODY.PEEK[2])")[:2] == [
         b"* 1 FETCH (BODY[1] {7}",
@@ -481,7 +485,7 @@ def test_a_part_that_is_not_there_is_nil() -> None:
 
 
 @pytest.mark.parametrize(("first", "most"), [(0, 4), (6, 3), (3, 30), (40, 1000), (9999, 5)])
-def test_a_message_is_cut_to_the_octets_that_are_asked_for(first: int, most: int) -> None:
+def test_a_partial_fetch_returns_the_requested_octets(first: int, most: int) -> None:
     mailboxes = boxes(1)
     whole = mailboxes[b"INBOX"].messages[0].text
     mailboxes[b"INBOX"].messages[0].chunks = lambda: (whole[:5], whole[5:7], whole[7:])
@@ -491,12 +495,12 @@ def test_a_message_is_cut_to_the_octets_that_are_asked_for(first: int, most: int
     assert b"\r\n".join(lines).startswith(start)
 
 
-def test_headers_are_chosen_by_any_name() -> None:
+def test_header_fields_are_selected_by_any_name() -> None:
     lines = selected().say(b'FETCH 1 BODY.PEEK[HEADER.FIELDS ("subject" NIL)]')
     assert lines[:2] == [b"* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT NIL)] {14}", b"Subject: x"]
 
 
-# Whatever comes
+# Arbitrary input
 
 WORDS = st.sampled_from(
     [
@@ -605,7 +609,7 @@ COMMANDS = st.tuples(VERBS, st.lists(WORDS, max_size=4)).map(lambda c: b" ".join
 
 
 @given(st.lists(COMMANDS, max_size=25))
-def test_every_command_is_answered_whatever_it_is(commands: list[bytes]) -> None:
+def test_every_command_is_answered(commands: list[bytes]) -> None:
     talk = selected(
         boxes(3, **{"a[b": Mailbox([text()], special_use=[rb"\Sent"]), "a/b": Mailbox()})
     )

@@ -1,4 +1,4 @@
-"""Search keys and fetch items as the IMAP server understands them."""
+"""The IMAP server parses search keys and data items."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def mailbox() -> Mailbox:
         (b"UNFLAGGED UNDRAFT UNANSWERED", [1, 2, 3, 4]),
     ],
 )
-def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
+def test_the_result_of_a_search(criteria: bytes, expected: list[int]) -> None:
     assert [message.uid for _, message in search(criteria, mailbox())] == expected
 
 
@@ -81,7 +81,7 @@ def test_what_a_search_finds(criteria: bytes, expected: list[int]) -> None:
         b"X-OTHER",
     ],
 )
-def test_what_is_no_search_is_a_fault(criteria: bytes) -> None:
+def test_invalid_search_criteria_are_a_syntax_error(criteria: bytes) -> None:
     with pytest.raises(BadSyntax):
         search(criteria, mailbox())
 
@@ -89,7 +89,7 @@ def test_what_is_no_search_is_a_fault(criteria: bytes) -> None:
 @pytest.mark.parametrize(
     "criteria", [b"CHARSET KOI8-R ALL", b"NOT " * 20000 + b"SEEN", b"(" * 20000]
 )
-def test_what_cannot_be_searched_for_is_refused(criteria: bytes) -> None:
+def test_unsupported_search_criteria_are_refused(criteria: bytes) -> None:
     with pytest.raises(Refused):
         search(criteria, mailbox())
 
@@ -109,9 +109,7 @@ def test_what_cannot_be_searched_for_is_refused(criteria: bytes) -> None:
         (b"BODY nothing", []),
     ],
 )
-def test_strings_in_a_search_are_words_like_any_others(
-    criteria: bytes, expected: list[int]
-) -> None:
+def test_strings_in_a_search_are_equivalent_to_atoms(criteria: bytes, expected: list[int]) -> None:
     box = Mailbox(
         [
             b"Subject: nil a[b\r\n\r\nx\r\n",
@@ -124,7 +122,7 @@ def test_strings_in_a_search_are_words_like_any_others(
     assert [message.uid for _, message in search(criteria, box)] == expected
 
 
-def test_what_is_new_and_what_is_old() -> None:
+def test_new_and_old_messages_are_found() -> None:
     box = mailbox()
     box.recent = {3, 4}
     assert [n for n, _ in search(b"RECENT", box)] == [3, 4]
@@ -139,7 +137,7 @@ LETTER = (
 
 
 def letters() -> Mailbox:
-    """Return a letter that came on 20-Jul-1996, and something without a header."""
+    """Return a message received on 20-Jul-1996, and a text without a header."""
     box = Mailbox([LETTER, b"\r\nnothing but Lunch\r\n"])
     box.messages[0].date = b"20-Jul-1996 10:00:00 +0000"
     box.messages[1].flags = {b"$Junk"}
@@ -169,7 +167,7 @@ def letters() -> Mailbox:
         (b'MODSEQ "/flags/\\\\Seen" all 2', [1, 2]),
     ],
 )
-def test_what_a_search_in_messages_finds(criteria: bytes, expected: list[int]) -> None:
+def test_the_result_of_a_search_in_message_text(criteria: bytes, expected: list[int]) -> None:
     assert [message.uid for _, message in search(criteria, letters())] == expected
 
 
@@ -204,7 +202,7 @@ WHOLE = TextItem(b"", True)
         (b"RFC822.TEXT", [TextItem(b"TEXT", True, b"RFC822.TEXT")], set()),
     ],
 )
-def test_what_a_fetch_asks_for(items: bytes, texts: list[TextItem], facts: set[bytes]) -> None:
+def test_the_data_items_of_a_fetch(items: bytes, texts: list[TextItem], facts: set[bytes]) -> None:
     assert read_items(items) == (texts, frozenset(facts))
 
 
@@ -233,7 +231,7 @@ def test_what_a_fetch_asks_for(items: bytes, texts: list[TextItem], facts: set[b
         b"",
     ],
 )
-def test_what_cannot_be_fetched_is_a_fault(items: bytes) -> None:
+def test_unknown_data_items_are_a_syntax_error(items: bytes) -> None:
     with pytest.raises(BadSyntax):
         read_items(items)
 
@@ -246,5 +244,5 @@ def test_what_cannot_be_fetched_is_a_fault(items: bytes) -> None:
         (b"", b"", b""),
     ],
 )
-def test_a_message_is_its_header_and_its_text(text: bytes, header: bytes, rest: bytes) -> None:
+def test_a_message_is_split_into_header_and_text(text: bytes, header: bytes, rest: bytes) -> None:
     assert split(text) == (header, rest)

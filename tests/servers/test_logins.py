@@ -1,4 +1,4 @@
-"""Who is let in at the servers: passwords and every mechanism, against our own clients."""
+"""Logins at the servers with passwords and every mechanism, from our own clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication
 from mailhaul.protocols.sasl.scram import scram_keys
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
-from mailhaul.servers.logins import ITERATIONS, MECHANISMS, SALT, Logins, keys_of
+from mailhaul.servers.logins import ITERATIONS, MECHANISMS, SALT, Logins, stored_keys
 from mailhaul.servers.mailboxes import Mailbox
 from mailhaul.servers.pop3 import Maildrop, serve_pop3
 
@@ -37,7 +37,7 @@ def with_nonces() -> Logins:
 
 
 def in_session(logins: Logins, story: Any) -> Any:
-    """Run a story with a channel to a server that has greeted."""
+    """Run a story with a channel to a server, after the greeting."""
 
     async def whole() -> Any:
         channel = Channel("server", Pop3Client())
@@ -54,7 +54,7 @@ def in_session(logins: Logins, story: Any) -> Any:
 
 
 def verdict(logins: Logins, mechanism: bytes, user: bytes, password: bytes) -> Completed:
-    """Return what the server says to an authentication in the end."""
+    """Return the final reply of the server to an authentication."""
 
     async def story(channel: Any) -> Any:
         held = Credentials(user, Secret(password))
@@ -72,13 +72,13 @@ def verdict(logins: Logins, mechanism: bytes, user: bytes, password: bytes) -> C
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("user", USERS)
-def test_whoever_knows_the_password_is_let_in(mechanism: bytes, user: bytes) -> None:
+def test_the_correct_password_is_accepted(mechanism: bytes, user: bytes) -> None:
     assert verdict(with_nonces(), mechanism, user, USERS[user]).positive
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize(("user", "password"), [(b"joe", b"wrong"), (b"eve", b"sesame")])
-def test_nobody_else_is_let_in(mechanism: bytes, user: bytes, password: bytes) -> None:
+def test_wrong_credentials_are_refused(mechanism: bytes, user: bytes, password: bytes) -> None:
     decision = verdict(with_nonces(), mechanism, user, password)
     assert (decision.positive, decision.code) == (False, ResponseCode.AUTH)
 
@@ -107,7 +107,7 @@ def test_a_client_may_cancel() -> None:
     assert not in_session(Logins(USERS), story).positive
 
 
-def test_a_client_that_goes_in_the_middle_ends_the_session_at_once() -> None:
+def test_a_client_that_disconnects_in_the_middle_ends_the_session_at_once() -> None:
     ended: list[float] = []
 
     async def serve(channel: Channel[Pop3Server]) -> None:
@@ -130,16 +130,16 @@ def test_a_client_that_goes_in_the_middle_ends_the_session_at_once() -> None:
     assert ended[0] < 1
 
 
-def test_passwords_fit_their_users_alone() -> None:
+def test_a_password_is_valid_only_for_its_user() -> None:
     logins = Logins(USERS)
-    assert logins.fit(b"joe", b"sesame")
-    assert not logins.fit(b"joe", b"two words")
-    assert not logins.fit(b"eve", b"")
+    assert logins.is_password(b"joe", b"sesame")
+    assert not logins.is_password(b"joe", b"two words")
+    assert not logins.is_password(b"eve", b"")
     assert (logins.password(b"ann"), logins.password(b"eve")) == (b"two words", None)
 
 
-def test_the_keys_of_a_password_are_those_of_scram_and_made_once() -> None:
-    keys = keys_of(b"SCRAM-SHA-256", b"sesame")
+def test_the_scram_keys_of_a_password_are_computed_once() -> None:
+    keys = stored_keys(b"SCRAM-SHA-256", b"sesame")
     assert keys == scram_keys(b"SCRAM-SHA-256", Secret(b"sesame"), SALT, ITERATIONS)
-    assert keys_of(b"SCRAM-SHA-256", b"sesame") is keys
-    assert keys_of(b"SCRAM-SHA-1", b"sesame") != keys
+    assert stored_keys(b"SCRAM-SHA-256", b"sesame") is keys
+    assert stored_keys(b"SCRAM-SHA-1", b"sesame") != keys

@@ -1,4 +1,4 @@
-"""Mailboxes in memory: numbers, UIDs and what expunging does to them."""
+"""Mailboxes in memory: sequence numbers, UIDs and the effect of expunge."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailhaul.servers.mailboxes import Mailbox, Mailboxes, Message, within
+from mailhaul.servers.mailboxes import Mailbox, Mailboxes, Message, uids_in_set
 
 
 def with_gaps() -> Mailbox:
@@ -49,19 +49,19 @@ def test_messages_by_number(numbers: bytes, expected: list[tuple[int, int]]) -> 
     assert [(n, m.uid) for n, m in with_gaps().numbered(numbers)] == expected
 
 
-def test_in_an_empty_mailbox_even_the_last_message_is_not_there() -> None:
+def test_an_empty_mailbox_has_no_last_message() -> None:
     assert Mailbox().with_uids(b"*") == []
 
 
 @pytest.mark.parametrize("numbers", [b"0", b"5", b"1:5", b"5:*", b"1,0"])
-def test_a_number_without_a_message_is_a_fault(numbers: bytes) -> None:
+def test_a_number_without_a_message_is_an_error(numbers: bytes) -> None:
     with pytest.raises(ValueError, match="no message"):
         with_gaps().numbered(numbers)
     with pytest.raises(ValueError, match="no message"):
         Mailbox().numbered(b"1:*")
 
 
-def test_a_set_of_a_thousand_ranges_looks_at_each_message_once() -> None:
+def test_a_set_of_a_thousand_ranges_reads_each_message_once() -> None:
     box = Mailbox([b""] * 1000)
     looked_at = box.messages = Looked(box.messages)
     found = box.numbered(b",".join([b"1:*"] * 1000))
@@ -70,7 +70,7 @@ def test_a_set_of_a_thousand_ranges_looks_at_each_message_once() -> None:
 
 
 class Looked(list[Message]):
-    """Messages that count how often one of them is taken."""
+    """Messages that count how often one of them is read."""
 
     taken = 0
 
@@ -90,7 +90,7 @@ class Looked(list[Message]):
     ],
 )
 def test_which_uids_are_in_a_set(sequence_set: bytes, expected: list[int]) -> None:
-    assert within([1, 5, 9], sequence_set, 20) == expected
+    assert uids_in_set([1, 5, 9], sequence_set, 20) == expected
 
 
 def test_expunging_by_uid_leaves_the_others() -> None:
@@ -101,14 +101,14 @@ def test_expunging_by_uid_leaves_the_others() -> None:
     assert [message.uid for message in mailbox.messages] == [2]
 
 
-def test_a_uid_is_never_given_twice() -> None:
+def test_a_uid_is_never_reused() -> None:
     mailbox = Mailbox([b"a"])
     mailbox.messages[0].flags.add(rb"\Deleted")
     mailbox.expunge()
     assert mailbox.append(b"b").uid == 2
 
 
-def test_inbox_has_its_name_in_any_case() -> None:
+def test_the_case_of_inbox_is_ignored() -> None:
     inbox, other = Mailbox(), Mailbox()
     mailboxes = Mailboxes({b"INBOX": inbox, b"Other": other})
     assert mailboxes.find(b"inbox") is inbox

@@ -1,4 +1,4 @@
-"""Messages taken apart for an IMAP client: octets stay what they are."""
+"""The MIME structure of messages for an IMAP client; octets stay unchanged."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ NESTED = (
         (b"", NESTED),
     ],
 )
-def test_a_section_is_cut_out_as_it_is(section: bytes, text: bytes | None) -> None:
+def test_a_section_is_returned_unchanged(section: bytes, text: bytes | None) -> None:
     assert section_of(Part(NESTED), section) == text
 
 
-def test_fields_can_be_left_out() -> None:
+def test_fields_can_be_excluded() -> None:
     header = section_of(Part(b"A: 1\r\nB: 2\r\n 2\r\nC: 3\r\n\r\ntext"), b"HEADER.FIELDS.NOT (B)")
     assert header == b"A: 1\r\nC: 3\r\n\r\n"
 
 
-def test_the_structure_says_what_is_attached() -> None:
+def test_the_structure_describes_the_attachments() -> None:
     structure: Any = structure_of(Part(NESTED), extended=True)
     alternative, attachment, kind = structure[:3]
     assert (kind, alternative[2]) == (b"mixed", b"alternative")
@@ -64,7 +64,7 @@ def test_the_structure_says_what_is_attached() -> None:
         b"\xff\0: \xfe\r\n\r\n",
     ],
 )
-def test_what_is_no_proper_message_has_a_structure_all_the_same(text: bytes) -> None:
+def test_a_malformed_message_also_has_a_structure(text: bytes) -> None:
     structure: Any = structure_of(Part(text), extended=True)
     assert structure
     assert section_of(Part(text), b"") == text
@@ -105,9 +105,7 @@ FORWARDED = (
         (b"1.1", None),
     ],
 )
-def test_a_message_inside_a_message_has_sections_of_its_own(
-    section: bytes, text: bytes | None
-) -> None:
+def test_an_attached_message_has_its_own_sections(section: bytes, text: bytes | None) -> None:
     assert section_of(Part(FORWARDED), section) == text
 
 
@@ -121,7 +119,7 @@ def test_a_message_inside_a_message_has_sections_of_its_own(
         (b"2", None),
     ],
 )
-def test_a_message_that_is_nothing_but_a_message(section: bytes, text: bytes | None) -> None:
+def test_a_message_whose_only_part_is_a_message(section: bytes, text: bytes | None) -> None:
     whole = Part(b"Subject: outer\r\nContent-Type: message/rfc822\r\n\r\n" + LETTER)
     assert section_of(whole, section) == text
 
@@ -151,7 +149,7 @@ def test_an_envelope_has_groups() -> None:
     ]
 
 
-def test_a_structure_tells_language_location_and_checksum() -> None:
+def test_a_structure_includes_language_location_and_checksum() -> None:
     single = Part(
         b"Content-MD5: Q2hlY2s=\r\nContent-Language: de, en\r\nContent-Location: x.html\r\n\r\n"
     )

@@ -1,4 +1,4 @@
-"""The IMAP server as a flow: our client, and Python's own, in memory."""
+"""The IMAP server as a flow, with our client and imaplib, in memory."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def inbox(count: int = 3) -> Mailboxes:
 
 
 async def ask(channel: Channel[ImapClient], command: Command) -> list[Any]:
-    """Send a command and return all events up to its end."""
+    """Send a command; return all events up to its completion."""
     channel.machine.send(command)
     events: list[Any] = []
     while not events or not isinstance(events[-1], Completed | TlsReady):
@@ -105,19 +105,19 @@ def condition(events: list[Any]) -> Condition:
     return events[-1].condition
 
 
-def test_without_users_the_client_is_logged_in_already() -> None:
+def test_without_users_the_client_is_already_logged_in() -> None:
     [[*_, greeting]] = talk(inbox())
     assert greeting.preauthenticated
 
 
-def test_the_password_decides() -> None:
+def test_a_login_needs_the_correct_password() -> None:
     wrong, right = Login(b"joe", Secret(b"x")), LOGIN
     unknown = Login(b"ann", Secret(b"sesame"))
     _, *ends = talk(inbox(), wrong, unknown, right, users=USERS)
     assert [condition(e) for e in ends] == [Condition.NO, Condition.NO, Condition.OK]
 
 
-def test_a_mailbox_says_what_is_in_it() -> None:
+def test_select_reports_the_content_of_a_mailbox() -> None:
     _, events = talk(inbox(), Select(b"inbox"))
     assert Exists(3) in events
     codes = {e.code.name: e.code.arguments for e in events if getattr(e, "code", None)}
@@ -126,7 +126,7 @@ def test_a_mailbox_says_what_is_in_it() -> None:
     assert b"READ-WRITE" in codes
 
 
-def test_a_mailbox_that_is_not_there_is_refused() -> None:
+def test_a_mailbox_that_does_not_exist_is_refused() -> None:
     _, events = talk(inbox(), Select(b"Spam"))
     assert condition(events) is Condition.NO
 
@@ -148,7 +148,7 @@ def test_fetching_marks_a_message_unless_it_only_peeks() -> None:
     assert [m.flags for m in mailboxes[b"INBOX"].messages] == [set(), {SEEN}, set()]
 
 
-def test_a_mailbox_opened_for_reading_stays_as_it_is() -> None:
+def test_a_mailbox_opened_read_only_does_not_change() -> None:
     mailboxes = inbox()
     _, *ends = talk(
         mailboxes,
@@ -163,7 +163,7 @@ def test_a_mailbox_opened_for_reading_stays_as_it_is() -> None:
     assert [m.flags for m in mailboxes[b"INBOX"].messages] == [set()] * 3
 
 
-def test_flags_are_added_taken_away_and_replaced() -> None:
+def test_flags_are_added_removed_and_replaced() -> None:
     mailboxes = inbox(1)
     _, _, added, silent, taken, replaced, odd = talk(
         mailboxes,
@@ -181,7 +181,7 @@ def test_flags_are_added_taken_away_and_replaced() -> None:
     assert condition(odd) is Condition.BAD
 
 
-def test_uid_expunge_removes_what_it_names_and_nothing_else() -> None:
+def test_uid_expunge_removes_only_the_named_messages() -> None:
     mailboxes = inbox(4)
     _, _, _, expunged, rest = talk(
         mailboxes,
@@ -195,7 +195,7 @@ def test_uid_expunge_removes_what_it_names_and_nothing_else() -> None:
     assert [m.uid for m in mailboxes[b"INBOX"].messages] == [3]
 
 
-def test_closing_a_mailbox_removes_without_a_word() -> None:
+def test_close_expunges_without_responses() -> None:
     mailboxes = inbox(2)
     _, _, _, closed = talk(
         mailboxes,
@@ -207,7 +207,7 @@ def test_closing_a_mailbox_removes_without_a_word() -> None:
     assert [m.uid for m in mailboxes[b"INBOX"].messages] == [2]
 
 
-def test_mail_that_comes_in_is_announced_with_the_next_answer() -> None:
+def test_new_mail_is_announced_with_the_next_response() -> None:
     mailboxes = inbox(1)
 
     def chunks() -> Iterator[bytes]:
@@ -230,14 +230,14 @@ def test_mail_that_comes_in_is_announced_with_the_next_answer() -> None:
         *(Move(b"1", b"INBOX"), Idle(), Notify(), Namespace(), Unselect()),
     ],
 )
-def test_what_it_does_not_have_it_refuses_before_it_says_anything(command: Command) -> None:
+def test_an_unsupported_command_is_refused_without_other_responses(command: Command) -> None:
     _, _, events = talk(inbox(), Select(b"INBOX"), command)
     assert len(events) == 1
     assert condition(events) is Condition.BAD
 
 
 @pytest.mark.parametrize("octets", [0, 1, 10, len(text(2)) - 1, len(text(2))])
-def test_it_can_cut_the_line_inside_or_right_behind_a_text(octets: int) -> None:
+def test_it_can_close_the_connection_inside_or_right_after_a_text(octets: int) -> None:
     fault = Misbehaviour({2: octets})
     with pytest.raises(ConnectionLost) as lost:
         talk(inbox(), Select(b"INBOX"), UidFetch(b"1:3", b"BODY.PEEK[]"), misbehaviour=fault)
@@ -296,7 +296,7 @@ def test_starttls_without_a_certificate_is_refused() -> None:
     assert condition(events) is Condition.BAD
 
 
-def test_a_client_that_falls_silent_is_sent_away() -> None:
+def test_an_inactive_client_is_logged_out() -> None:
     async def story() -> list[Any]:
         channel = Channel("server", ImapClient())
         await Open(channel, HERE, 60)
@@ -309,11 +309,11 @@ def test_a_client_that_falls_silent_is_sent_away() -> None:
     assert closed == Closed()
 
 
-# Driven by hand
+# A session without a runtime
 
 
 class Loopback:
-    """A session driven by hand: bytes in, bytes out, and how much it held at most."""
+    """A session without a runtime: bytes in, bytes out, and the maximum of pending bytes."""
 
     def __init__(self, serve: Callable[[Channel[ImapServer]], Session]) -> None:
         self.channel = Channel("client", ImapServer())
@@ -333,7 +333,7 @@ class Loopback:
         self.go_on()
 
     def go_on(self) -> None:
-        """Run until the flow waits for more input, taking all that it says."""
+        """Run until the flow waits for more input; collect all its output."""
         while not self.over:
             try:
                 request = self._flow.send(None)
@@ -354,7 +354,7 @@ class Loopback:
         return taken
 
 
-def test_a_huge_message_is_made_while_it_is_sent() -> None:
+def test_a_huge_message_is_generated_while_it_is_sent() -> None:
     size, chunk = 200_000_000, b"x" * 100_000
     mailboxes = inbox(0)
     mailboxes[b"INBOX"].append_chunks(size, lambda: (chunk for _ in range(size // len(chunk))))
@@ -374,14 +374,14 @@ def test_a_huge_message_is_made_while_it_is_sent() -> None:
     assert most <= CONGESTED + len(chunk) + 1000
 
 
-def test_garbage_ends_the_session_with_a_word() -> None:
+def test_garbage_ends_the_session_with_bye() -> None:
     session = Loopback(lambda channel: serve_imap(channel, inbox()))
     session.feed(b"x" * 100_000)
     assert session.over
     assert session.output.splitlines()[-1].startswith(b"* BYE ")
 
 
-def test_a_client_that_just_closes_is_no_fault() -> None:
+def test_a_client_that_just_disconnects_is_no_error() -> None:
     session = Loopback(lambda channel: serve_imap(channel, inbox()))
     session.feed(b"a SELECT INBOX\r\nb NOO")
     session.end()
@@ -389,7 +389,7 @@ def test_a_client_that_just_closes_is_no_fault() -> None:
 
 
 class InMemory(imaplib.IMAP4):
-    """Python's own IMAP client on a session in memory."""
+    """The IMAP client of the standard library on a session in memory."""
 
     def __init__(self, session: Loopback) -> None:
         self.session = session
@@ -411,7 +411,7 @@ class InMemory(imaplib.IMAP4):
         self.session.end()
 
 
-def test_pythons_own_client_can_poll_it() -> None:
+def test_the_client_of_the_standard_library_can_poll_it() -> None:
     mailboxes = inbox(3)
     client = InMemory(Loopback(lambda channel: serve_imap(channel, mailboxes, USERS)))
     assert client.login("joe", "sesame")[0] == "OK"
@@ -436,7 +436,7 @@ def test_pythons_own_client_can_poll_it() -> None:
     assert client.session.over
 
 
-def test_the_commands_of_fetchmail_are_answered_as_it_expects() -> None:
+def test_the_commands_of_fetchmail_get_the_expected_responses() -> None:
     session = Loopback(lambda channel: serve_imap(channel, inbox(1), USERS))
     session.feed(b'A1 LOGIN "joe" "sesame"\r\nA2 SELECT "INBOX"\r\nA3 EXPUNGE\r\n')
     session.feed(b"A4 SEARCH UNSEEN NOT DELETED\r\n")

@@ -1,4 +1,4 @@
-"""The IMAP server with everything it can do: mailboxes, change numbers, IDLE, several sessions."""
+"""The IMAP server with all extensions: mailboxes, mod-sequences, IDLE, several sessions."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def stock() -> Mailboxes:
 
 
 async def ask(channel: Session, command: Command) -> list[Any]:
-    """Send a command; return all that is said until its end, without it."""
+    """Send a command; return all events before its completion."""
     channel.machine.send(command)
     return await until(channel, Completed)
 
@@ -124,7 +124,7 @@ async def begin() -> Session:
 def talk(
     story: Callable[..., Awaitable[Any]], mailboxes: Mailboxes | None = None, **options: Any
 ) -> Any:
-    """Run a story over one session, or over as many as it takes."""
+    """Run a story with one session, or with as many as it has parameters."""
     options.setdefault("capabilities", ALL_CAPABILITIES)
     boxes = mailboxes or stock()
     sessions = story.__code__.co_argcount
@@ -142,7 +142,7 @@ def talk(
 
 
 def say(*commands: Command, mailboxes: Mailboxes | None = None, **options: Any) -> list[Any]:
-    """Return what the last of some commands brings."""
+    """Return the events of the last of some commands."""
 
     async def story(channel: Session) -> list[Any]:
         events: list[Any] = []
@@ -162,7 +162,7 @@ def condition(events: list[Any]) -> Condition:
 # Mailboxes
 
 
-def test_who_it_is_and_where_mailboxes_live() -> None:
+def test_id_and_namespace() -> None:
     assert say(Id())[0] == Identified(((b"NAME", b"mailhaul"),))
     assert say(Namespace())[0] == Namespaces((NamespaceEntry(b"", b"/"),))
 
@@ -177,7 +177,7 @@ def test_mailboxes_are_listed_level_by_level() -> None:
     assert say(ListMailboxes(b"", (b"",)))[0] == Listed(b"", b"/", (rb"\Noselect",))
 
 
-def test_lists_say_what_they_are_asked_for() -> None:
+def test_list_returns_the_requested_attributes() -> None:
     [sent, _] = say(ListMailboxes(b"", (b"*",), (b"SPECIAL-USE",)))
     assert sent == Listed(b"Sent", b"/", (rb"\HasNoChildren", rb"\Sent"))
     listing = ListMailboxes(b"", (b"INBOX",), (), (b"CHILDREN",), (b"MESSAGES", b"UIDNEXT"))
@@ -187,7 +187,7 @@ def test_lists_say_what_they_are_asked_for() -> None:
     assert parent.attributes == (rb"\NonExistent", rb"\Noselect", rb"\HasChildren")
 
 
-def test_what_is_subscribed_is_listed_apart() -> None:
+def test_subscriptions_are_listed_separately() -> None:
     boxes = stock()
     say(Subscribe(b"sent"), mailboxes=boxes)
     assert condition(say(Subscribe(b"nowhere"), mailboxes=boxes)) is Condition.NO
@@ -202,7 +202,7 @@ def test_what_is_subscribed_is_listed_apart() -> None:
     ]
 
 
-def test_mailboxes_are_made_renamed_and_removed() -> None:
+def test_mailboxes_are_created_renamed_and_deleted() -> None:
     boxes = stock()
     assert condition(say(CreateMailbox(b"Sent"), mailboxes=boxes)) is Condition.NO
     say(CreateMailbox(b"New/", (rb"\Junk",)), Rename(b"a", b"z"), mailboxes=boxes)
@@ -220,7 +220,7 @@ def test_renaming_inbox_takes_the_messages_and_leaves_the_name() -> None:
     assert boxes[b"INBOX"].uidvalidity == 8
 
 
-def test_a_mailbox_can_be_asked_about() -> None:
+def test_the_status_of_a_mailbox() -> None:
     items = (b"MESSAGES", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"HIGHESTMODSEQ", b"RECENT")
     [status, _] = say(AskStatus(b"inbox", items))
     assert dict(status.items)[b"UNSEEN"] == 4
@@ -255,7 +255,7 @@ def test_a_message_is_appended_with_flags_and_date() -> None:
     assert message.flags == {rb"\Seen", b"$Junk"}
 
 
-def test_an_append_to_nowhere_says_that_it_may_be_made() -> None:
+def test_an_append_to_a_missing_mailbox_is_refused_with_trycreate() -> None:
     async def story(channel: Session) -> list[Any]:
         channel.machine.send(Append(b"nowhere", 5))
         channel.machine.send(AppendChunk(b"abcde"))
@@ -282,7 +282,7 @@ def test_messages_are_copied_and_moved() -> None:
     assert say(SELECT, Copy(b"99", b"Sent"))[-1].code is None
 
 
-def test_a_mailbox_that_is_only_read_loses_nothing() -> None:
+def test_a_read_only_mailbox_loses_no_message() -> None:
     for command in (Move(b"1", b"Sent"), Expunge(), Store(b"1", b"+FLAGS", b"x")):
         assert condition(say(Select(b"INBOX", read_only=True), command)) is Condition.NO
 
@@ -290,7 +290,7 @@ def test_a_mailbox_that_is_only_read_loses_nothing() -> None:
 # Searching and fetching
 
 
-def test_a_search_can_be_answered_in_short() -> None:
+def test_a_search_can_return_an_esearch_result() -> None:
     returning = (b"MIN", b"MAX", b"COUNT", b"ALL")
     [found, _] = say(SELECT, UidSearch(b"NOT SUBJECT 2", returning))
     assert (found.lowest, found.highest, found.count, found.every) == (1, 4, 3, b"1,3:4")
@@ -300,7 +300,7 @@ def test_a_search_can_be_answered_in_short() -> None:
     assert isinstance(say(SELECT, Search(b"ALL", ()))[0], FoundInShort)
 
 
-def test_sections_and_parts_are_cut_out_as_they_are() -> None:
+def test_sections_and_parts_are_returned_unchanged() -> None:
     items = b"(BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[1] BODY.PEEK[2.HEADER])"
     events = say(SELECT, Fetch(b"4", items))
     starts = [event.section for event in events if isinstance(event, BodyStart)]
@@ -309,12 +309,12 @@ def test_sections_and_parts_are_cut_out_as_they_are() -> None:
     assert texts == [b"Subject: two\r\n\r\n", b"first", b"Subject: inner\r\n\r\n"]
 
 
-def test_a_part_of_a_text_begins_where_it_was_asked_for() -> None:
+def test_a_partial_text_begins_at_the_requested_octet() -> None:
     start, chunk, *_ = say(SELECT, UidFetch(b"1", b"BODY.PEEK[]<9.4>"))
     assert (start.origin, start.size, chunk.data) == (9, 4, b"1\r\n\r")
 
 
-def test_what_a_message_is_made_of() -> None:
+def test_envelope_and_structure_of_a_message() -> None:
     [fetched, _] = say(SELECT, Fetch(b"4", b"(ENVELOPE BODYSTRUCTURE BODY)"))
     values = dict(fetched.others)
     envelope = read_envelope(values[b"ENVELOPE"])
@@ -329,10 +329,10 @@ def test_what_a_message_is_made_of() -> None:
         assert body.parts[1].envelope.subject == b"inner"
 
 
-# Change numbers
+# Mod-sequences
 
 
-def test_only_what_has_changed_is_fetched() -> None:
+def test_only_changed_messages_are_fetched() -> None:
     boxes = stock()
     before = boxes[b"INBOX"].modseq
     boxes[b"INBOX"].touch(boxes[b"INBOX"].messages[1])
@@ -341,7 +341,7 @@ def test_only_what_has_changed_is_fetched() -> None:
     assert (fetched.uid, fetched.modseq) == (2, before + 1)
 
 
-def test_what_has_changed_meanwhile_is_left_alone() -> None:
+def test_a_message_changed_in_the_meantime_is_not_modified() -> None:
     boxes = stock()
     before = boxes[b"INBOX"].modseq
     boxes[b"INBOX"].touch(boxes[b"INBOX"].messages[1])
@@ -351,13 +351,13 @@ def test_what_has_changed_meanwhile_is_left_alone() -> None:
     assert end.code == Code(b"MODIFIED", b"2")
 
 
-def test_a_search_for_changes_says_how_far_they_go() -> None:
+def test_a_search_for_changes_returns_the_highest_modseq() -> None:
     boxes = stock()
     [found, _] = say(SELECT, Search(b"MODSEQ 3"), mailboxes=boxes)
     assert found == Found((2, 3, 4), boxes[b"INBOX"].modseq)
 
 
-def test_a_client_that_comes_back_is_told_what_it_missed() -> None:
+def test_a_returning_client_gets_the_missed_changes() -> None:
     boxes = stock()
     inbox = boxes[b"INBOX"]
     before = inbox.modseq
@@ -374,29 +374,29 @@ def test_a_client_that_comes_back_is_told_what_it_missed() -> None:
     assert condition(say(resync, mailboxes=boxes)) is Condition.BAD
 
 
-def test_enabling_says_what_is_enabled() -> None:
+def test_enable_reports_the_enabled_capabilities() -> None:
     assert say(Enable((b"QRESYNC", b"UTF8=ACCEPT")))[0] == Enabled(frozenset({b"QRESYNC"}))
 
 
-def test_gone_messages_vanish_by_uid_once_that_is_enabled() -> None:
+def test_expunged_messages_are_reported_as_vanished_with_qresync() -> None:
     mark = UidStore(b"2:3", b"+FLAGS.SILENT", rb"(\Deleted)")
     events = say(Enable((b"QRESYNC",)), SELECT, mark, Expunge())
     assert events[0] == Vanished(b"2:3")
     events = say(Enable((b"QRESYNC",)), SELECT, SELECT)
-    assert events[0] == Status(Condition.OK, Code(b"CLOSED"), b"the one before")
+    assert events[0] == Status(Condition.OK, Code(b"CLOSED"), b"previous mailbox closed")
 
 
 # Several sessions
 
 
-def test_each_session_is_told_what_the_others_do() -> None:
+def test_each_session_is_notified_of_changes_by_the_others() -> None:
     async def story(one: Session, other: Session) -> tuple[list[Any], list[Any], list[Any]]:
         for channel in (one, other):
             await ask(channel, SELECT)
         await ask(one, Store(b"1:2", b"+FLAGS.SILENT", rb"(\Deleted)"))
         flags = await ask(other, Noop())
         await ask(one, Expunge())
-        # Numbers do not change under a command that uses them.
+        # Sequence numbers do not change during a command that uses them.
         kept = await ask(other, Fetch(b"3", b"UID"))
         gone = await ask(other, Noop())
         return flags, kept, gone
@@ -410,7 +410,7 @@ def test_each_session_is_told_what_the_others_do() -> None:
     assert gone[:-1] == [Expunged(1), Expunged(1)]
 
 
-def test_an_idle_client_is_told_at_once_what_comes() -> None:
+def test_an_idle_client_is_notified_at_once_of_new_mail() -> None:
     boxes = stock()
 
     async def story(channel: Session) -> list[Any]:
@@ -428,7 +428,7 @@ def test_an_idle_client_is_told_at_once_what_comes() -> None:
     assert completed.condition is Condition.OK
 
 
-def test_a_client_that_leaves_while_idle_is_no_fault() -> None:
+def test_a_client_that_disconnects_while_idle_is_no_error() -> None:
     async def story(channel: Session) -> None:
         channel.machine.send(Idle())
         await until(channel, Idling)
@@ -439,7 +439,7 @@ def test_a_client_that_leaves_while_idle_is_no_fault() -> None:
 # Logging in, compression, misbehaviour
 
 
-def test_who_can_prove_the_password_is_let_in() -> None:
+def test_a_sasl_login_with_the_correct_password_is_accepted() -> None:
     nonces = iter([b"nonce1", b"nonce2"])
 
     async def story(channel: Session) -> tuple[Any, Any]:
@@ -464,20 +464,20 @@ def test_both_directions_can_be_compressed() -> None:
     )
 
 
-def test_a_mailbox_is_left_as_it_is() -> None:
+def test_unselect_does_not_expunge() -> None:
     boxes = stock()
     mark = Store(b"1", b"+FLAGS", rb"(\Deleted)")
     assert condition(say(SELECT, mark, Unselect(), mailboxes=boxes)) is Condition.OK
     assert len(boxes[b"INBOX"].messages) == 4
 
 
-def test_a_set_that_is_none_is_told_so() -> None:
-    # The machine lets 1:* pass for a mailbox; what it cannot be is a set of UIDs beyond 32 bits.
+def test_an_invalid_set_is_answered_with_bad() -> None:
+    # The syntax check of the machine accepts this set, but the numbers exceed 32 bits.
     assert condition(say(SELECT, Search(b"1:99999999999"))) is Condition.BAD
 
 
 @pytest.mark.parametrize("how", ["refuse", "hang_up", "silent"])
-def test_it_misbehaves_as_it_is_told(how: str) -> None:
+def test_it_misbehaves_as_configured(how: str) -> None:
     wrong = Misbehaviour(**{how: (Capability,)})  # type: ignore[arg-type]  # one of the names
 
     async def story(channel: Session) -> Any:
@@ -491,6 +491,6 @@ def test_it_misbehaves_as_it_is_told(how: str) -> None:
         assert isinstance(caught.value, ConnectionLost) == (how == "hang_up")
 
 
-def test_leaving_says_good_bye() -> None:
+def test_logout_sends_bye() -> None:
     assert condition(say(Logout())) is Condition.OK
     assert isinstance(say(Capability())[0], Capabilities)

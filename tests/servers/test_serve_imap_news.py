@@ -1,4 +1,4 @@
-"""The IMAP server tells of mailboxes that are not open, where a client asked for that (NOTIFY)."""
+"""The IMAP server notifies a client of changes in mailboxes that are not selected (NOTIFY)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Story = Callable[[Session, Mailboxes], Awaitable[Any]]
 
 
 def talk(story: Story, **options: Any) -> Any:
-    """Tell a story of one session with INBOX open, and of the mailboxes behind it."""
+    """Run a story with one session that has INBOX selected, and with the server's mailboxes."""
     boxes = Mailboxes({name: Mailbox([b"one"]) for name in (b"INBOX", b"a", b"a/b", b"c")})
 
     async def whole() -> Any:
@@ -65,7 +65,7 @@ def talk(story: Story, **options: Any) -> Any:
 
 
 async def ask(channel: Session, command: Command) -> list[Any]:
-    """Send a command; return all that is said until its end, and that."""
+    """Send a command; return all events up to and including its completion."""
     channel.machine.send(command)
     return await until(channel, Completed)
 
@@ -78,7 +78,7 @@ async def until(channel: Session, kind: type) -> list[Any]:
 
 
 async def unasked(channel: Session) -> list[Any]:
-    """Return what is said although nothing was asked."""
+    """Return the events that arrive without a command."""
     events: list[Any] = []
     try:
         while True:
@@ -87,13 +87,13 @@ async def unasked(channel: Session) -> list[Any]:
         return events
 
 
-def told(events: list[Any]) -> dict[bytes, tuple[int | bytes, ...]]:
-    """Return mailboxes with their messages, the next UID and UIDVALIDITY."""
+def reported(events: list[Any]) -> dict[bytes, tuple[int | bytes, ...]]:
+    """Return MESSAGES, UIDNEXT and UIDVALIDITY of each reported mailbox."""
     statuses = [event for event in events if isinstance(event, MailboxStatus)]
     return {status.mailbox: tuple(value for _, value in status.items) for status in statuses}
 
 
-def test_mailboxes_that_are_not_open_are_told_of_without_a_command() -> None:
+def test_changes_of_other_mailboxes_are_reported_without_a_command() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         quiet = await unasked(channel)
@@ -103,11 +103,11 @@ def test_mailboxes_that_are_not_open_are_told_of_without_a_command() -> None:
 
     quiet, events = talk(story)
     assert quiet == []
-    assert told(events) == {b"c": (2, 3, 1)}
+    assert reported(events) == {b"c": (2, 3, 1)}
     assert Exists(2) in events
 
 
-def test_while_idle_and_behind_a_reply_they_are_told_of_as_well() -> None:
+def test_changes_are_also_reported_while_idle_and_after_a_response() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         channel.machine.send(Idle())
@@ -116,16 +116,16 @@ def test_while_idle_and_behind_a_reply_they_are_told_of_as_well() -> None:
         idle = await unasked(channel)
         channel.machine.send(Done())
         boxes[b"a"].remove({1})
-        return told(idle), told(await until(channel, Completed))
+        return reported(idle), reported(await until(channel, Completed))
 
     assert talk(story) == ({b"a": (2, 3, 1)}, {b"a": (1, 3, 1)})
 
 
-def test_status_tells_at_once_how_all_but_the_open_one_stand() -> None:
+def test_status_reports_all_other_mailboxes_at_once() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         return await ask(channel, Notify(OTHERS.groups, status=True))
 
-    assert [*told(talk(story))] == [b"a", b"a/b", b"c"]
+    assert [*reported(talk(story))] == [b"a", b"a/b", b"c"]
 
 
 @pytest.mark.parametrize(
@@ -139,45 +139,45 @@ def test_status_tells_at_once_how_all_but_the_open_one_stand() -> None:
         (EventGroup(b"PERSONAL"), set[bytes]()),
     ],
 )
-def test_a_group_is_about_these_mailboxes(group: EventGroup, names: set[bytes]) -> None:
+def test_the_mailboxes_of_a_group(group: EventGroup, names: set[bytes]) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         boxes.subscribed.add(b"c")
         await ask(channel, Unselect())
         return await ask(channel, Notify((group,), status=True))
 
-    assert told(talk(story)).keys() == names
+    assert reported(talk(story)).keys() == names
 
 
-def test_the_first_group_that_fits_decides() -> None:
+def test_the_first_matching_group_decides() -> None:
     mute = EventGroup(b"MAILBOXES", (), (b"c",))
 
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         return await ask(channel, Notify((mute, EventGroup(b"PERSONAL", BOTH)), status=True))
 
-    assert told(talk(story)).keys() == {b"a", b"a/b"}
+    assert reported(talk(story)).keys() == {b"a", b"a/b"}
 
 
-def test_what_comes_into_a_mailbox_when_it_is_just_left_is_told_of() -> None:
+def test_mail_that_arrives_in_a_just_closed_mailbox_is_reported() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         boxes[b"INBOX"].append(b"two")
         return await ask(channel, Select(b"c"))
 
-    assert told(talk(story)) == {b"INBOX": (2, 3, 1)}
+    assert reported(talk(story)) == {b"INBOX": (2, 3, 1)}
 
 
-def test_a_new_mailbox_and_one_with_other_uids_are_told_of() -> None:
+def test_a_new_mailbox_and_a_changed_uidvalidity_are_reported() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         made = await ask(channel, CreateMailbox(b"d"))
         boxes[b"c"] = Mailbox([b"other"], uidvalidity=9)
-        return told(made), told(await unasked(channel))
+        return reported(made), reported(await unasked(channel))
 
     assert talk(story) == ({b"d": (0, 1, 2)}, {b"c": (1, 2, 9)})
 
 
 @pytest.mark.parametrize(("which", "gone"), [(b"SELECTED", True), (b"SELECTED-DELAYED", False)])
-def test_removals_from_the_open_mailbox_wait_for_a_command_if_they_are_to(
+def test_removals_from_the_selected_mailbox_wait_for_a_command_unless_requested(
     which: bytes, gone: bool
 ) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
@@ -190,7 +190,7 @@ def test_removals_from_the_open_mailbox_wait_for_a_command_if_they_are_to(
     assert (Expunged(1) in later) is not gone
 
 
-def test_who_wants_no_news_any_more_gets_none() -> None:
+def test_notify_none_stops_the_notifications() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         await ask(channel, Notify())
@@ -198,7 +198,7 @@ def test_who_wants_no_news_any_more_gets_none() -> None:
         return await unasked(channel), await ask(channel, Fetch(b"1", b"UID"))
 
     quiet, fetched = talk(story)
-    assert (quiet, told(fetched)) == ([], {})
+    assert (quiet, reported(fetched)) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -211,37 +211,37 @@ def test_who_wants_no_news_any_more_gets_none() -> None:
         (EventGroup(b"SELECTED", BOTH, (), (b"UID",)), None),
     ],
 )
-def test_news_that_are_not_to_be_had_are_refused_and_those_before_stay(
+def test_unsupported_events_are_refused_and_the_previous_ones_stay(
     group: EventGroup, code: Code | None
 ) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         refused = (await ask(channel, Notify((group,))))[-1]
         boxes[b"c"].append(b"two")
-        return refused, told(await unasked(channel))
+        return refused, reported(await unasked(channel))
 
     refused, news = talk(story)
     assert (refused.condition, refused.code) == (Condition.NO, code)
     assert news.keys() == {b"c"}
 
 
-def test_it_can_lose_track_once_and_is_to_be_asked_again() -> None:
+def test_it_can_report_an_overflow_once() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         [first, _] = await ask(channel, OTHERS)
         boxes[b"c"].append(b"two")
         quiet = await unasked(channel)
-        return first, quiet, told(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
+        return first, quiet, reported(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
 
     first, quiet, now = talk(story, misbehaviour=Misbehaviour(overflow=True))
     assert first.code == Code(b"NOTIFICATIONOVERFLOW")
     assert (quiet, now) == ([], (2, 3, 1))
 
 
-def test_it_can_be_blind_for_all_that_it_is_not_asked_for() -> None:
+def test_it_can_send_no_notifications() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         boxes[b"c"].append(b"two")
-        quiet = told(await unasked(channel))
-        return quiet, told(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
+        quiet = reported(await unasked(channel))
+        return quiet, reported(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
 
     assert talk(story, misbehaviour=Misbehaviour(blind=True)) == ({}, (2, 3, 1))

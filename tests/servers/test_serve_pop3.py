@@ -1,4 +1,4 @@
-"""The POP3 server as a flow: our client, and Python's own, in memory."""
+"""The POP3 server as a flow, with our client and poplib, in memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,13 @@ from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
 from mailhaul.servers.mailboxes import Mailbox, Message, View
-from mailhaul.servers.pop3 import PATIENCE, Maildrop, Misbehaviour, first_lines, serve_pop3
+from mailhaul.servers.pop3 import (
+    INACTIVITY_TIMEOUT,
+    Maildrop,
+    Misbehaviour,
+    first_lines,
+    serve_pop3,
+)
 
 HERE = Tcp("mail.example.org", 110)
 LOGINS = Logins({b"joe": b"sesame"})
@@ -73,7 +79,7 @@ def uids(drop: Maildrop) -> list[int]:
 
 
 async def ask(channel: Channel[Pop3Client], command: Command) -> list[Any]:
-    """Send a command and return all events up to its end."""
+    """Send a command; return all events up to its completion."""
     channel.machine.send(command)
     events: list[Any] = []
     while not events or not isinstance(events[-1], Completed | TlsReady):
@@ -124,7 +130,7 @@ def body(events: list[Any]) -> bytes:
         ((Apop(b"joe", Secret(b"sesame")),), {"timestamp": TIMESTAMP}),
     ],
 )
-def test_every_way_in_opens_the_maildrop(
+def test_every_login_method_opens_the_maildrop(
     login: tuple[Command, ...], options: dict[str, Any]
 ) -> None:
     *_, entered, stat = talk(maildrop(), *login, Stat(), **options)
@@ -142,20 +148,20 @@ def test_every_way_in_opens_the_maildrop(
         (Apop(b"eve", Secret(b"sesame")),),
     ],
 )
-def test_whoever_does_not_know_the_password_stays_out(login: tuple[Command, ...]) -> None:
+def test_a_wrong_password_is_refused(login: tuple[Command, ...]) -> None:
     *_, refused, again = talk(maildrop(), *login, User(b"joe"), timestamp=TIMESTAMP)
     assert (one(refused).positive, one(refused).code) == (False, ResponseCode.AUTH)
     assert one(again).positive
 
 
-def test_the_server_does_not_tell_which_users_there_are() -> None:
+def test_the_server_does_not_reveal_which_users_exist() -> None:
     known, unknown = (talk(maildrop(), User(name)) for name in (b"joe", b"eve"))
     assert one(known[0]).text == one(unknown[0]).text
     assert one(known[0]).positive
     assert one(unknown[0]).positive
 
 
-def test_a_proof_for_apop_without_a_timestamp_proves_nothing() -> None:
+def test_apop_without_a_timestamp_is_refused() -> None:
     session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     session.feed(b"APOP joe d41d8cd98f00b204e9800998ecf8427e\r\n")
     assert b"-ERR APOP is not offered here" in session.output
@@ -168,7 +174,7 @@ def test_a_proof_for_apop_without_a_timestamp_proves_nothing() -> None:
         *(b"AUTH PLAIN !\r\n", b"AUTH PLAIN AGpvZQ==\r\n", b"AUTH LOGIN\r\nam9l\r\n*\r\n"),
     ],
 )
-def test_only_wrong_credentials_are_called_so(lines: bytes) -> None:
+def test_only_wrong_credentials_get_the_auth_code(lines: bytes) -> None:
     session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     session.feed(lines + b"NOOP\r\n")
     assert b"-ERR " in session.output
@@ -190,7 +196,7 @@ def test_only_wrong_credentials_are_called_so(lines: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("cut", [1, 2, 1000])
-def test_what_is_listed_is_what_is_sent(text: bytes, cut: int) -> None:
+def test_the_listed_size_is_the_size_that_is_sent(text: bytes, cut: int) -> None:
     pieces = [text[start : start + cut] for start in range(0, len(text), cut)]
     box = Mailbox()
     box.append(text).chunks = lambda: pieces
@@ -214,7 +220,7 @@ def test_what_is_listed_is_what_is_sent(text: bytes, cut: int) -> None:
         (b"A: b\r\rone\rtwo", b"A: b\r\n\r\none\r\n"),
     ],
 )
-def test_top_knows_the_end_of_any_header(text: bytes, top: bytes) -> None:
+def test_top_finds_the_end_of_any_header(text: bytes, top: bytes) -> None:
     session = Loopback(lambda channel: serve_pop3(channel, Maildrop(Mailbox([text])), LOGINS))
     session.feed(b"USER joe\r\nPASS sesame\r\n")
     session.output.clear()
@@ -222,7 +228,7 @@ def test_top_knows_the_end_of_any_header(text: bytes, top: bytes) -> None:
     assert bytes(session.output) == b"+OK\r\n" + top + b".\r\n"
 
 
-def test_an_imap_session_learns_what_pop3_has_deleted() -> None:
+def test_an_imap_session_is_notified_of_messages_deleted_by_pop3() -> None:
     box = Mailbox([b"a", b"b"])
     view = View(box)
     session = Loopback(lambda channel: serve_pop3(channel, Maildrop(box), LOGINS))
@@ -230,7 +236,7 @@ def test_an_imap_session_learns_what_pop3_has_deleted() -> None:
     assert view.catch_up(expunged=True).removed == [(1, 1)]
 
 
-def test_one_session_at_a_time_has_the_maildrop_open() -> None:
+def test_one_session_at_a_time_can_open_the_maildrop() -> None:
     drop = maildrop()
     first = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
     first.feed(b"USER joe\r\nPASS sesame\r\n")
@@ -238,7 +244,7 @@ def test_one_session_at_a_time_has_the_maildrop_open() -> None:
     second.feed(b"USER joe\r\nPASS sesame\r\nSTAT\r\n")
     assert b"-ERR [IN-USE]" in second.output
     assert b"-ERR not allowed in state authorization" in second.output
-    # Who was refused does not close what is not his.
+    # The refused session does not release the maildrop of the other one.
     second.end()
     assert drop.busy
     first.end()
@@ -262,7 +268,7 @@ def test_sizes_and_unique_ids_of_all_messages_and_of_one() -> None:
     assert one(none).text == b"no such message"
 
 
-def test_an_empty_maildrop_is_listed_as_one() -> None:
+def test_an_empty_maildrop_has_empty_listings() -> None:
     stat, sizes, names, last = served(maildrop(0), Stat(), List(), Uidl(), Last())
     assert stat[0] == Counted(0, 0)
     assert one(sizes).positive
@@ -270,12 +276,12 @@ def test_an_empty_maildrop_is_listed_as_one() -> None:
     assert last[0] == LastRead(0)
 
 
-def test_messages_arrive_as_they_are_stored() -> None:
+def test_messages_are_sent_as_stored() -> None:
     texts = served(maildrop(), Retrieve(1), Retrieve(3), Retrieve(1))
     assert [body(events) for events in texts] == [text(1), text(3), text(1)]
 
 
-def test_top_gives_the_header_and_as_many_lines() -> None:
+def test_top_sends_the_header_and_the_requested_lines() -> None:
     answers = served(maildrop(), *(Top(1, lines) for lines in (0, 1, 2, 3, 99)), Last())
     header = b"Subject: 1\r\n\r\n"
     assert [body(events) for events in answers[:-1]] == [
@@ -285,7 +291,7 @@ def test_top_gives_the_header_and_as_many_lines() -> None:
         text(1),
         text(1),
     ]
-    # To look at the top is not to read.
+    # TOP does not count as reading.
     assert answers[-1][0] == LastRead(0)
 
 
@@ -298,7 +304,7 @@ def test_top_gives_the_header_and_as_many_lines() -> None:
         (b"", 1, b""),
     ],
 )
-def test_the_first_lines_of_a_short_message_are_what_there_is(
+def test_the_first_lines_of_a_short_message_are_all_its_lines(
     stored: bytes, lines: int, top: bytes
 ) -> None:
     assert b"".join(first_lines([stored], lines)) == top
@@ -311,7 +317,7 @@ def test_the_last_message_read_is_the_highest() -> None:
     assert last[0] == LastRead(2)
 
 
-def test_what_is_deleted_is_gone_from_every_list_and_cannot_be_read() -> None:
+def test_a_deleted_message_is_not_listed_and_cannot_be_read() -> None:
     drop = maildrop()
     _, stat, sizes, names, *refused = served(
         drop, Delete(2), Stat(), List(), Uidl(), Retrieve(2), Top(2, 0), List(2), Uidl(2), Delete(2)
@@ -331,7 +337,7 @@ def test_only_quit_deletes() -> None:
     assert not drop.busy
 
 
-def test_the_server_closes_behind_quit() -> None:
+def test_the_server_closes_the_connection_after_quit() -> None:
     drop = maildrop()
     session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
     session.feed(b"USER joe\r\nPASS sesame\r\nDELE 1\r\nQUIT\r\nDELE 2\r\n")
@@ -340,14 +346,14 @@ def test_the_server_closes_behind_quit() -> None:
     assert uids(drop) == [2, 3]
 
 
-def test_reset_takes_the_marks_back() -> None:
+def test_reset_undeletes_the_messages() -> None:
     drop = maildrop()
     _, _, stat, _ = served(drop, Delete(1), Reset(), Stat(), Quit())
     assert stat[0] == Counted(3, 3 * len(text(1)))
     assert uids(drop) == [1, 2, 3]
 
 
-def test_what_arrives_during_a_session_is_seen_in_the_next_and_not_deleted() -> None:
+def test_a_message_that_arrives_during_a_session_is_listed_in_the_next_one() -> None:
     drop = maildrop(1)
     session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
     session.feed(b"USER joe\r\nPASS sesame\r\n")
@@ -357,7 +363,7 @@ def test_what_arrives_during_a_session_is_seen_in_the_next_and_not_deleted() -> 
     assert uids(drop) == [2]
 
 
-def test_of_messages_with_the_same_unique_id_only_the_one_named_is_deleted() -> None:
+def test_only_the_named_message_of_several_with_the_same_unique_id_is_deleted() -> None:
     drop = maildrop(0)
     drop.mailbox.messages = [
         Message(1, len(text(number)), lambda number=number: (text(number),))  # type: ignore[misc]  # each its own
@@ -369,7 +375,7 @@ def test_of_messages_with_the_same_unique_id_only_the_one_named_is_deleted() -> 
 
 
 @pytest.mark.parametrize("command", [Lang(), Lang(b"de"), Envelope(1)])
-def test_what_it_does_not_have_it_refuses(command: Command) -> None:
+def test_unsupported_commands_are_refused(command: Command) -> None:
     [events] = served(maildrop(), command)
     assert not one(events).positive
 
@@ -386,7 +392,7 @@ def test_quit_before_the_login_changes_nothing() -> None:
     assert uids(drop) == [1, 2, 3]
 
 
-def test_nothing_that_a_client_says_is_taken_for_more_than_it_is() -> None:
+def test_invalid_commands_are_refused_and_the_session_continues() -> None:
     session = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     session.feed(b"XYZZY\r\nSTAT\r\nUSER joe\r\nPASS sesame\r\nRETR 0\r\nRETR x\r\nNOOP\r\n")
     assert [line[:4] for line in session.output.splitlines()] == [
@@ -401,7 +407,7 @@ def capabilities(events: list[Any]) -> dict[bytes, bytes]:
     return dict(events[0].names)
 
 
-def test_what_it_announces_is_there() -> None:
+def test_every_announced_capability_is_available() -> None:
     [events] = talk(maildrop(), Capa(), logins=Logins({}, lambda: b"nonce"))
     announced = capabilities(events)
     assert announced.pop(b"SASL") == b"PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
@@ -459,7 +465,7 @@ def test_stls_without_a_certificate_is_refused() -> None:
 
 
 @pytest.mark.parametrize("octets", [0, 1, 10, len(text(2)) - 1, len(text(2))])
-def test_it_can_cut_the_line_inside_or_right_behind_a_text(octets: int) -> None:
+def test_it_can_close_the_connection_inside_or_right_after_a_text(octets: int) -> None:
     drop = maildrop()
     wrong = Misbehaviour(cut={2: octets})
     with pytest.raises(ConnectionLost, match="inside message RETR 2"):
@@ -478,7 +484,7 @@ def test_a_cut_counts_through_the_chunks_of_a_text() -> None:
     assert session.output.endswith(b"+OK\r\n012345678901234")
 
 
-def test_it_can_refuse_to_hand_out_a_message() -> None:
+def test_it_can_refuse_to_send_a_message() -> None:
     wrong = Misbehaviour(refuse={2})
     good, bad, top = served(maildrop(), Retrieve(1), Retrieve(2), Top(2, 0), misbehaviour=wrong)
     assert body(good) == text(1)
@@ -502,7 +508,7 @@ def test_it_can_hang_up_at_a_command() -> None:
     ("capability", "command"),
     [(b"UIDL", Uidl()), (b"UIDL", Uidl(1)), (b"TOP", Top(1, 0))],
 )
-def test_it_can_go_without_what_others_have(capability: bytes, command: Command) -> None:
+def test_it_can_omit_a_capability(capability: bytes, command: Command) -> None:
     wrong = Misbehaviour(without={capability})
     capa, events = served(maildrop(), Capa(), command, misbehaviour=wrong)
     assert capability not in capabilities(capa)
@@ -517,7 +523,7 @@ def test_it_can_go_without_what_others_have(capability: bytes, command: Command)
         (b"STLS", StartTls()),
     ],
 )
-def test_it_can_go_without_a_way_in(capability: bytes, command: Command) -> None:
+def test_it_can_omit_a_login_method(capability: bytes, command: Command) -> None:
     async def secure() -> None:
         raise AssertionError("a handshake for nothing")
 
@@ -527,25 +533,25 @@ def test_it_can_go_without_a_way_in(capability: bytes, command: Command) -> None
     assert not one(events).positive
 
 
-# Ends
+# End of the session
 
 
-def test_a_client_that_says_nothing_is_cut_off() -> None:
+def test_an_inactive_client_is_disconnected() -> None:
     async def story() -> tuple[Any, float]:
         channel = Channel("server", Pop3Client())
         await Open(channel, HERE, 60)
         await next_event(channel, 60)
         began = await Now()
-        return await next_event(channel, 2 * PATIENCE), await Now() - began
+        return await next_event(channel, 2 * INACTIVITY_TIMEOUT), await Now() - began
 
     world = Simulation()
     world.listen(HERE, Pop3Server, lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     event, seconds = world.run(story())
     assert event == Closed()
-    assert PATIENCE - 1 < seconds < PATIENCE + 1
+    assert INACTIVITY_TIMEOUT - 1 < seconds < INACTIVITY_TIMEOUT + 1
 
 
-def test_a_client_that_says_too_much_is_cut_off_and_nothing_is_deleted() -> None:
+def test_a_client_that_sends_too_much_is_disconnected_and_nothing_is_deleted() -> None:
     drop = maildrop()
     session = Loopback(lambda channel: serve_pop3(channel, drop, LOGINS))
     session.feed(b"USER joe\r\nPASS sesame\r\nDELE 1\r\n" + b"x" * 100_000)
@@ -554,7 +560,7 @@ def test_a_client_that_says_too_much_is_cut_off_and_nothing_is_deleted() -> None
     assert not drop.busy
 
 
-def test_a_client_that_does_not_read_is_cut_off() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     drop = maildrop(0)
     drop.mailbox.append_chunks(10**9, lambda: (b"x" * 100_000 for _ in range(10_000)))
     channel = Channel("client", Pop3Server())
@@ -563,13 +569,13 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
     request = flow.send(None)
     assert isinstance(request, Wait)
     assert channel.machine.unsent <= CONGESTED + 200_000
-    assert isinstance(flow.throw(TimedOut(PATIENCE)), Close)
+    assert isinstance(flow.throw(TimedOut(INACTIVITY_TIMEOUT)), Close)
     assert not drop.busy
     flow.close()
 
 
 @pytest.mark.parametrize("command", [b"RETR 1", b"TOP 1 99999999"])
-def test_a_huge_message_is_made_while_it_is_sent(command: bytes) -> None:
+def test_a_huge_message_is_generated_while_it_is_sent(command: bytes) -> None:
     size, chunk = 50_000_000, b"x" * 100_000
     drop = maildrop(0)
     drop.mailbox.append_chunks(size, lambda: (chunk for _ in range(size // len(chunk))))
@@ -580,11 +586,11 @@ def test_a_huge_message_is_made_while_it_is_sent(command: bytes) -> None:
     assert session.most_held <= CONGESTED + len(chunk) + 1000
 
 
-# Python's own client
+# The client of the standard library
 
 
 class Loopback:
-    """A session whose client is fed by hand."""
+    """A session without a runtime: the test feeds its input."""
 
     def __init__(self, serve: Callable[[Channel[Pop3Server]], Session]) -> None:
         self.channel = Channel("client", Pop3Server())
@@ -605,7 +611,7 @@ class Loopback:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Run until the flow waits for more input, taking all that it says."""
+        """Run until the flow waits for more input; collect all its output."""
         while not self.over:
             request: Any = None
             try:
@@ -622,7 +628,7 @@ class Loopback:
             if not said and not self.over and isinstance(request, Wait):
                 return
 
-    # What poplib wants of a socket and of its file
+    # The socket and file methods that poplib uses
 
     def makefile(self, mode: str) -> Loopback:
         return self
@@ -644,7 +650,7 @@ class Loopback:
 
 
 class InMemory(poplib.POP3):
-    """Python's own POP3 client on a session in memory."""
+    """The POP3 client of the standard library on a session in memory."""
 
     def __init__(self, session: Loopback) -> None:
         self.session = session
@@ -654,7 +660,7 @@ class InMemory(poplib.POP3):
         return self.session
 
 
-def test_pythons_own_client_can_poll_it() -> None:
+def test_the_client_of_the_standard_library_can_poll_it() -> None:
     drop = maildrop()
     client = InMemory(Loopback(lambda channel: serve_pop3(channel, drop, LOGINS)))
     assert client.capa()["SASL"] == ["PLAIN", "LOGIN"]
@@ -675,7 +681,7 @@ def test_pythons_own_client_can_poll_it() -> None:
     assert uids(drop) == [1, 2]
 
 
-def test_pythons_own_client_can_use_apop() -> None:
+def test_the_client_of_the_standard_library_can_use_apop() -> None:
     drop = maildrop()
     client = InMemory(
         Loopback(lambda channel: serve_pop3(channel, drop, LOGINS, timestamp=TIMESTAMP))

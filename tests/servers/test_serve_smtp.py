@@ -1,4 +1,4 @@
-"""The SMTP server as a flow: what it stores, and what a policy makes of it."""
+"""The SMTP server as a flow: stored messages, and the effect of a policy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mailhaul.protocols.smtp.events import Answered, Closed, Event, Greeted, Rep
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
-from mailhaul.servers.smtp import PATIENCE, HangUp, MemorySink, Policy, Stall, serve_smtp
+from mailhaul.servers.smtp import INACTIVITY_TIMEOUT, HangUp, MemorySink, Policy, Stall, serve_smtp
 
 HERE = Tcp("mail.example.org", 25)
 TEXT = b"Subject: hi\r\n\r\n.\r\nhello\r\n"
@@ -44,7 +44,7 @@ MESSAGE: tuple[Command, ...] = (
 
 
 def talk(sink: MemorySink, *commands: Command, lmtp: bool = False) -> tuple[list[Event], float]:
-    """Send commands one by one; return the events behind EHLO's and the seconds it took."""
+    """Send commands one by one; return the events after EHLO's and the elapsed seconds."""
     events: list[Event] = []
 
     async def story() -> float:
@@ -65,7 +65,7 @@ def talk(sink: MemorySink, *commands: Command, lmtp: bool = False) -> tuple[list
 
 
 def introduced(**offered: Any) -> Any:
-    """Start a service with these; return what a client does with it, given as a coroutine."""
+    """Return a function that runs a client coroutine with a service with these options."""
 
     def run(story: Any, sink: MemorySink, extensions: dict[bytes, bytes]) -> Any:
         async def whole() -> Any:
@@ -100,7 +100,7 @@ def on(kind: type[Command], decision: Any) -> Policy:
     return policy
 
 
-def test_what_was_accepted_is_stored_as_it_was() -> None:
+def test_an_accepted_message_is_stored_unchanged() -> None:
     sink = MemorySink()
     events, _ = talk(sink, *MESSAGE, Mail(b""), Rset(), Quit())
     assert codes(events) == [250, 250, 250, 354, 250, 250, 250, 221]
@@ -126,7 +126,7 @@ def test_a_policy_refuses_at_any_step_and_nothing_is_stored(kind: type[Command])
     assert sink.messages == []
 
 
-def test_a_recipient_that_was_refused_is_not_in_the_envelope() -> None:
+def test_a_refused_recipient_is_not_in_the_envelope() -> None:
     def policy(heard: Heard) -> Reply | None:
         return Reply(550, (b"5.1.1 who?",)) if heard == Rcpt(b"bob@x") else None
 
@@ -167,7 +167,7 @@ def test_a_policy_can_stall_and_then_hang_up() -> None:
 def ends(
     sink: MemorySink, first: Sequence[Command], limits: Limits, *then: Sequence[Command]
 ) -> list[Event]:
-    """Send groups of commands and return all that is said until the server closes."""
+    """Send groups of commands; return all events until the server closes the connection."""
 
     async def story() -> list[Event]:
         channel = Channel("server", SmtpClient())
@@ -179,7 +179,7 @@ def ends(
             while then and channel.machine.outstanding:
                 events.append(await next_event(channel, 60))
         while not isinstance(events[-1], Closed):
-            events.append(await next_event(channel, 2 * PATIENCE))
+            events.append(await next_event(channel, 2 * INACTIVITY_TIMEOUT))
         await Close(channel)
         return events
 
@@ -188,18 +188,18 @@ def ends(
     return world.run(story())
 
 
-def test_a_client_that_says_nothing_is_told_good_bye() -> None:
+def test_an_inactive_client_gets_421() -> None:
     _, goodbye, _ = ends(MemorySink(), [], Limits())
     assert isinstance(goodbye, SaidGoodbye)
 
 
-def test_a_client_that_says_too_much_is_told_good_bye() -> None:
+def test_a_client_that_sends_too_long_lines_gets_421() -> None:
     _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(command_line=100))
     assert isinstance(goodbye, Answered)
     assert goodbye.reply.code == 421
 
 
-def test_a_good_bye_inside_a_text_is_heard_before_its_end() -> None:
+def test_a_421_inside_a_text_arrives_before_its_end() -> None:
     sink = MemorySink(policy=on(BodyChunk, Reply(421, (b"4.3.2 down",))))
     events = ends(sink, [Ehlo(b"client")], Limits(), [*MESSAGE[:4]], [MESSAGE[4]])
     assert events[-2:] == [
@@ -221,7 +221,7 @@ LOGINS = Logins({b"joe": b"sesame"})
         (b"NTLM", b"?", 504),
     ],
 )
-def test_who_may_log_in_is_let_in(mechanism: bytes, response: bytes, code: int) -> None:
+def test_the_reply_to_each_authentication(mechanism: bytes, response: bytes, code: int) -> None:
     async def story(channel: Any) -> Any:
         assert channel.machine.extensions[b"AUTH"] == b"PLAIN LOGIN"
         channel.machine.send(Authenticate(mechanism, Secret(response)))
@@ -231,7 +231,7 @@ def test_who_may_log_in_is_let_in(mechanism: bytes, response: bytes, code: int) 
     assert answer.reply.code == code
 
 
-def test_an_authentication_that_is_given_up_is_a_fault_of_syntax() -> None:
+def test_a_cancelled_authentication_gets_501() -> None:
     async def story(channel: Any) -> Any:
         channel.machine.send(Authenticate(b"LOGIN"))
         await next_event(channel, 60)
@@ -239,16 +239,16 @@ def test_an_authentication_that_is_given_up_is_a_fault_of_syntax() -> None:
         return await next_event(channel, 60)
 
     answer = introduced(logins=LOGINS)(story, MemorySink(), {})
-    assert answer.reply == Reply(501, (b"5.5.2 the authentication was broken off",), b"5.5.2")
+    assert answer.reply == Reply(501, (b"5.5.2 authentication cancelled or malformed",), b"5.5.2")
 
 
-def test_a_good_bye_says_in_words_why() -> None:
+def test_a_421_reply_states_the_reason() -> None:
     _, goodbye, _ = ends(MemorySink(), [Ehlo(b"a" * 200)], Limits(command_line=100))
     assert isinstance(goodbye, Answered)
     assert goodbye.reply.lines == (b"4.7.0 command line is too long, closing",)
 
 
-def test_a_limit_that_is_announced_is_kept() -> None:
+def test_the_announced_size_limit_is_enforced() -> None:
     async def story(channel: Any) -> Any:
         codes: list[int] = []
         channel.machine.send(Mail(b"ann@x", size=11))
@@ -266,7 +266,7 @@ def test_a_limit_that_is_announced_is_kept() -> None:
     assert sink.messages == []
 
 
-def test_chunks_are_stored_as_they_are() -> None:
+def test_chunks_are_stored_unchanged() -> None:
     async def story(channel: Any) -> Any:
         for command in (
             *(Mail(b"ann@x"), Rcpt(b"bob@x"), Bdat(2), BodyChunk(b"a\n"), Bdat(1, last=True)),

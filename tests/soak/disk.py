@@ -267,15 +267,15 @@ class Disk:
 
 
 class Lock:
-    """In the place of ``MboxLock``: nobody else wants the file."""
+    """A replacement for ``MboxLock``: no other program uses the file."""
 
     def __init__(self, disk: Disk, path: str) -> None:
         self._disk = disk
         self._path = path
         self.file = -1
-        self.broke = True
+        self.broke_stale_lock = True
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         self.file = self._disk.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         return True
 
@@ -290,7 +290,7 @@ def within(path: str, folder: str) -> bool:
 
 
 NO_LOCKS = SimpleNamespace(flock=lambda file, how: None, LOCK_EX=0, LOCK_NB=0)
-"""In the place of ``fcntl``: nobody else wants the batch."""
+"""A replacement for ``fcntl``: no other program uses the batch."""
 MODULES = (bsmtp, bsmtp_mend, folders, imap_append, maildir, mbox, mda, spool, spooled)
 
 

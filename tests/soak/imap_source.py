@@ -85,7 +85,7 @@ class FaultyImap(ImapService):
 
     def cut_text(self, octets: int) -> None:
         """Let the next texts break off behind so many octets."""
-        self._left = {message.uid: octets for message in self.world.inbox.messages}
+        self._octets_until_cut = {message.uid: octets for message in self.world.inbox.messages}
 
 
 async def say_no(service: FaultyImap, command: Command, fault: Fault) -> None:

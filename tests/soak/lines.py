@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mailhaul.flows.requests import Open, OpenFailed, Request
-from mailhaul.runtimes.simulated import End, Flow, Killed, Simulation, Task
+from mailhaul.flows.channel import Channel
+from mailhaul.flows.requests import Address, OpenFailed, Request
+from mailhaul.runtimes.simulated import End, Flow, Killed, SimulatedEngine, Simulation, Task
 
 from .faults import ALL_AGAIN, Fault, Kind
 
@@ -54,16 +55,14 @@ class FaultySimulation(Simulation):
         main = self._main
         assert main
         self._dead = True
-        for channel in list(main.channels):
-            channel.machine.data_to_send()
-            self._hang_up(main, channel)
+        main.engine.abandon()
         while self._ready or self._timers:
             super()._step()
 
-    def _resume(self, task: Task, value: Any, error: BaseException | None) -> None:
-        # Who is dead hears nothing, whatever still comes for him.
+    def _resume(self, task: Task) -> None:
+        # A dead process receives nothing, whatever still arrives for it.
         if not (self._dead and task is self._main):
-            super()._resume(task, value, error)
+            super()._resume(task)
 
     @property
     def dies(self) -> bool:
@@ -77,23 +76,24 @@ class FaultySimulation(Simulation):
     def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
         """Run a flow to its end, and what goes along with it."""
         for one in self._beside:
-            self._ready.append((Task(one, "beside"), None, None))
+            self._ready.append(Task(one, SimulatedEngine(self, None)))
         return super().run(flow)
 
     # Lines
 
-    def _open(self, task: Task, request: Open) -> None:
-        at = SOURCE if request.channel.peer == "server" else SINK
+    def connect(self, channel: Channel[Any], address: Address) -> End:
+        """Return our end of a new link, which may break as drawn. Raises OpenFailed."""
+        at = SOURCE if channel.peer == "server" else SINK
         fault = self._due(at)
         if fault and fault.name == "refused connection":
-            raise OpenFailed(f"connection to {request.address} failed: Connection refused")
-        super()._open(task, request)
+            raise OpenFailed(f"connection to {address} failed: Connection refused")
+        ours = super().connect(channel, address)
         if fault:
-            ours: End = request.channel.stream
             theirs = ours.peer
             assert theirs
             towards_us = not fault.name.endswith("from us")
             self._troubles[ours if towards_us else theirs] = Trouble(fault, fault.amount * 3 // 2)
+        return ours
 
     def _deliver(self, to: End, data: bytes) -> None:
         trouble = self._troubles.get(to)

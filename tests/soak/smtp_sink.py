@@ -38,22 +38,22 @@ class FaultySmtp(SmtpService):
         self.world = world
         self._goes_on = True
 
-    async def _serve(self, heard: Heard) -> bool:
-        fault = self.world.due(f"smtp {type(heard).__name__}")
+    async def _serve(self, event: Heard) -> bool:
+        fault = self.world.due(f"smtp {type(event).__name__}")
         try:
             if fault is None:
-                await self.obey(heard)
+                await self.obey(event)
             else:
                 # What was said before is on its way.
                 await Sleep(0)
-                await self.world.act(fault)(self, heard, fault)
+                await self.world.act(fault)(self, event, fault)
         except Gone:
             return False
         return self._goes_on
 
-    async def obey(self, heard: Any) -> None:
+    async def obey(self, event: Any) -> None:
         """Do and answer what was asked, as usual."""
-        self._goes_on = await super()._serve(heard)
+        self._goes_on = await super()._serve(event)
 
     def say(self, words: bytes) -> None:
         """Send bytes as they are."""
@@ -67,12 +67,12 @@ class FaultySmtp(SmtpService):
         """End the session."""
         raise Gone
 
-    def reply(self, heard: Heard, code: int) -> None:
+    def reply(self, event: Heard, code: int) -> None:
         """Answer without doing what was asked; in LMTP once for each recipient."""
-        due = len(self._channel.machine.outstanding) if isinstance(heard, EndOfData) else 1
+        due = len(self._channel.machine.outstanding) if isinstance(event, EndOfData) else 1
         for _ in range(due):
             self._channel.machine.send(format_record(code))
-        if isinstance(heard, EndOfData | Bdat):
+        if isinstance(event, EndOfData | Bdat):
             self._begin_text()
 
 
@@ -84,8 +84,8 @@ def format_record(code: int) -> Reply:
 def replying(code: int) -> Act:
     """Return what gives this reply."""
 
-    async def act(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
-        service.reply(heard, code)
+    async def act(service: FaultySmtp, event: Heard, fault: Fault) -> None:
+        service.reply(event, code)
 
     return act
 
@@ -93,29 +93,29 @@ def replying(code: int) -> Act:
 def serving_some(code: int) -> Act:
     """Return what gives this reply for one of LMTP's recipients."""
 
-    async def act(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
+    async def act(service: FaultySmtp, event: Heard, fault: Fault) -> None:
         unlucky = (b"ann@here", b"joe@here")[fault.amount % 2]
         received = service.world.received
         received.verdict = lambda recipient: format_record(code if recipient == unlucky else 250)
-        await service.obey(heard)
+        await service.obey(event)
         received.verdict = None
 
     return act
 
 
-async def leave(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
+async def leave(service: FaultySmtp, event: Heard, fault: Fault) -> None:
     service.say(b"421 4.3.2 shutting down\r\n")
     service.hang_up()
 
 
-async def take_and_leave(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
-    await service.obey(heard)
+async def take_and_leave(service: FaultySmtp, event: Heard, fault: Fault) -> None:
+    await service.obey(event)
     service.say(b"421 4.3.2 shutting down\r\n")
     service.hang_up()
 
 
-async def speak_too_soon(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
-    await service.obey(heard)
+async def speak_too_soon(service: FaultySmtp, event: Heard, fault: Fault) -> None:
+    await service.obey(event)
     service.say(b"250 2.0.0 accepted already\r\n")
     # That may come in when the dot has just been sent: then it is believed.
     beginning = b"From: %b\r\n" % service._sender
@@ -123,9 +123,9 @@ async def speak_too_soon(service: FaultySmtp, heard: Heard, fault: Fault) -> Non
     service.world.others.touched.update(text for text in texts if text.startswith(beginning))
 
 
-async def never_end_a_reply(service: FaultySmtp, heard: Heard, fault: Fault) -> None:
+async def never_end_a_reply(service: FaultySmtp, event: Heard, fault: Fault) -> None:
     service.say(b"250-and so on\r\n" * 3000)
-    await service.obey(heard)
+    await service.obey(event)
 
 
 FAULTS = {

@@ -102,7 +102,7 @@ def test_a_folder_that_is_not_synced_shows_within_3000_seeds(
 def test_a_maildir_that_is_made_and_not_synced_shows_within_3000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(MaildirSink, "_settle_in", lambda self: None)
+    monkeypatch.setattr(MaildirSink, "_sync_new_maildir", lambda self: None)
     monkeypatch.setattr(folders, "sync_folder", lambda path: None)
     assert LOSS.search(complaint_within(3000, "maildir"))
 
@@ -172,7 +172,7 @@ def test_an_append_that_is_repeated_blindly_shows_within_2000_seeds(
     async def look_nowhere(self: AppendDelivery) -> bool:
         return False
 
-    monkeypatch.setattr(AppendDelivery, "_is_there", look_nowhere)
+    monkeypatch.setattr(AppendDelivery, "_is_stored", look_nowhere)
     assert "copies too many" in complaint_within(2000, "append")
 
 

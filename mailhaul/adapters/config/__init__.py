@@ -1,4 +1,4 @@
-"""What the user asked for: the .fetchmailrc language, the command line and .netrc.
+"""The configuration: the .fetchmailrc language, the command line and .netrc.
 
-``load.load`` puts the parts together; each part also works alone on plain values.
+``load.load`` combines the parts; each part can also be used alone, with plain values.
 """

@@ -1,4 +1,4 @@
-"""Who runs mailhaul, and where that user's files are."""
+"""The user who runs mailhaul, and the paths of this user's files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .errors import EXIT_ENVIRONMENT, ConfigRefused
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The invoking user. ``private_home`` is FETCHMAILHOME; ``folder`` the current one.
+    """The invoking user. ``private_home`` is FETCHMAILHOME, ``folder`` the current folder.
 
-    ``account_home`` is the home in the user database, if the environment names another.
+    ``account_home`` is the home folder in the user database; the environment may name another.
     """
 
     user: str
@@ -25,14 +25,14 @@ class Caller:
 
     @property
     def rcfile(self) -> str:
-        """Where the rc file is unless the command line names one."""
+        """The path of the rc file, unless the command line names one."""
         if self.private_home is not None:
             return f"{self.private_home}/fetchmailrc"
         return f"{self.home}/.fetchmailrc"
 
     @property
     def idfile(self) -> str:
-        """Where fetchmail keeps its UIDs unless told otherwise."""
+        """The default path of fetchmail's file of UIDs."""
         return f"{self.home if self.private_home is None else self.private_home}/.fetchids"
 
 
@@ -57,7 +57,7 @@ def find_caller(environ: Mapping[str, str], uid: int, folder: str) -> Caller:
 
 
 def _account(environ: Mapping[str, str], uid: int) -> tuple[str, str]:
-    """Return name and home. A name from the environment must belong to the caller's uid."""
+    """Return name and home folder. A name in the environment must belong to the caller's uid."""
     import pwd
 
     name = environ.get("FETCHMAILUSER") or environ.get("LOGNAME") or environ.get("USER")

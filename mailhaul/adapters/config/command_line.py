@@ -1,7 +1,7 @@
-"""The command line, as getopt_long reads it: options and servers in any order.
+"""The command line, with the syntax of getopt_long: options and servers in any order.
 
-Long options may be shortened as long as they stay unambiguous, short ones may be bundled.
-Unlike fetchmail's, an unknown option is an error.
+Long options may be abbreviated if they stay unambiguous, and short options may be bundled. Unlike
+in fetchmail, an unknown option is an error.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .errors import COMMAND_LINE, ConfigError, ConfigErrors, did_you_mean, quote
 from .options import (
     AUTHS,
     DEFAULT_TIMEOUT,
-    FILE_ONLY,
-    FORMS,
+    DUMP_FORMS,
     OPTIONS,
     POLICIES,
     PROTOCOLS,
+    RC_FILE_AUTHS,
     Option,
     Spelling,
 )
@@ -29,14 +29,14 @@ _MAX_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
 
 
-SINKS = {"mda": "--mda", "bsmtp": "--bsmtp", "smtphosts": "--smtphost"}
-"""Options of which one can be given, and once."""
+EXCLUSIVE_OPTIONS = {"mda": "--mda", "bsmtp": "--bsmtp", "smtphosts": "--smtphost"}
+"""Options that exclude each other and can be given only once."""
 
 
 class CommandLine:
-    """What the command line says. Values have the types of the settings.
+    """The parsed command line. Values have the types of the settings.
 
-    ``options`` replace what the rc file says, ``appended`` are lists to add to its lists.
+    ``options`` replace values of the rc file; ``appended`` are lists to add to its lists.
     """
 
     __slots__ = ("appended", "globals", "options", "run", "servers")
@@ -50,9 +50,9 @@ class CommandLine:
 
 
 def parse_command_line(arguments: Sequence[str], folder: str) -> CommandLine:
-    """Read the arguments, without the program's own name.
+    """Parse the arguments, without the name of the program.
 
-    Relative paths are taken from ``folder``. Raises ConfigErrors with the first error.
+    Relative paths are relative to ``folder``. Raises ConfigErrors with the first error.
     """
     reader = _Reader(folder)
     reader.read(list(arguments))
@@ -94,8 +94,8 @@ class _Reader:
         if len(sinks) > 1:
             raise _error(f"only one of {' and '.join(sinks)} can be given", "")
         if len(self._sinks) > 1:
-            hint = "several hosts are separated by commas" if sinks == ["--smtphost"] else ""
-            raise _error(f"{sinks[0]} can be given once only", hint)
+            hint = "separate several hosts by commas" if sinks == ["--smtphost"] else ""
+            raise _error(f"{sinks[0]} can be given only once", hint)
         self._result.run = RunSettings(self._run)
         self._result.servers = tuple(self._servers)
         return self._result
@@ -111,16 +111,16 @@ class _Reader:
             self._set_flag(spelling, last=not rest)
             return
         if not equals and spelling.option.kind == options.FORM:
-            value = FORMS[0]
+            value = DUMP_FORMS[0]
         elif not equals:
             value = self._pop_value("--" + word, rest)
         self._set_value(spelling.option, value, "--" + word)
 
     def _abbreviated(self, word: str) -> Spelling:
         found = {full: spelling for full, spelling in self._long.items() if full.startswith(word)}
-        # What fetchmail takes for one of its options stays that one, whatever came after it.
-        theirs = {full: spelling for full, spelling in found.items() if not spelling.option.own}
-        found = theirs or found
+        # An abbreviation of a fetchmail option keeps its meaning, whatever options mailhaul adds.
+        fetchmails = {full: spelling for full, spelling in found.items() if not spelling.option.own}
+        found = fetchmails or found
         meanings = {(id(spelling.option), spelling.value) for spelling in found.values()}
         if len(meanings) == 1:
             return next(iter(found.values()))
@@ -155,7 +155,7 @@ class _Reader:
         if name == "quit":
             self._run["quit_only"] = last
         if name == "verbose":
-            # The last of -s and -v wins; -v twice says more.
+            # The last of -s and -v wins; -v twice prints more.
             before = 0 if self._run.pop("silent", False) else self._run.get("verbose", 0)
             self._run["verbose"] = 2 if before else 1
             return
@@ -169,8 +169,8 @@ class _Reader:
         return self._result.globals if option.level == options.GLOBAL else self._result.options
 
     def _set_value(self, option: Option, text: str, spelled: str) -> None:
-        if option.name in SINKS:
-            self._sinks.append(SINKS[option.name])
+        if option.name in EXCLUSIVE_OPTIONS:
+            self._sinks.append(EXCLUSIVE_OPTIONS[option.name])
         if option.kind in (options.LIST, options.NUMBERS):
             pieces = [piece for piece in text.split(",") if piece]
             numbers = option.kind == options.NUMBERS
@@ -180,7 +180,7 @@ class _Reader:
                 appended[option.name] = (*appended.get(option.name, ()), *more)
             return
         value = self._value(option, text, spelled)
-        # Less than never counts as not said.
+        # A negative number of seconds counts as not given.
         if not (option.name == "daemon" and text.startswith("-")):
             self._target(option)[option.name] = value
 
@@ -196,14 +196,14 @@ class _Reader:
             case options.PROTOCOL:
                 return _word(text, text.lower(), PROTOCOLS, "protocol")
             case options.FORM:
-                return _word(text, text, FORMS, "form of the dump")
+                return _word(text, text, DUMP_FORMS, "form of the dump")
             case options.POLICY:
                 return _word(text, text.lower(), POLICIES, "policy")
             case options.AUTH:
                 word = text.lower() if text.lower() == "external" else text
-                known = [name for name in AUTHS if name not in FILE_ONLY]
+                known = [name for name in AUTHS if name not in RC_FILE_AUTHS]
                 name = AUTHS[_word(text, word, known, "authentication method")]
-                # Plain "kerberos" has another meaning in the rc file.
+                # In the rc file "kerberos" has another meaning.
                 return "kerberos5" if text == "kerberos" else name
             case _:
                 return text
@@ -212,7 +212,7 @@ class _Reader:
 def _number(text: str, spelled: str) -> int:
     number = c_number(text)
     if number is None or abs(number) > _MAX_NUMBER:
-        raise _error(f"{quoted(text)} is no number for {quoted(spelled)}", "")
+        raise _error(f"{quoted(text)} is not a number for {quoted(spelled)}", "")
     return number
 
 

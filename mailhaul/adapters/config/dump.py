@@ -1,8 +1,8 @@
-"""``--configdump``: what the files and the command line come to, for other programs to read.
+"""``--configdump``: the settings from all files and the command line, for other programs.
 
-The plain form is Python source as fetchmail writes it, passwords included, so that what reads
-fetchmail's dumps reads ours. The JSON form uses mailhaul's own words, and shows passwords only
-when they are asked for.
+The plain form is Python source as fetchmail writes it, including passwords, so that programs which
+read fetchmail's dumps can read mailhaul's. The JSON form uses mailhaul's own option names and
+contains passwords only on request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .settings import AccountSettings, GlobalSettings
 
 FEATURES = ("pop3", "imap", "sdps", "etrn", "ssl")
 PROTOCOLS = {"auto": "auto", "sdps": "POP3", "kpop": "POP3", "pop2": "unknown?!?"}
-"""Protocols that fetchmail does not dump as their name in upper case."""
+"""Protocols whose name in fetchmail's dump is not just the name in upper case."""
 AUTHS = {"kerberos5": "kerberos_v5", "kerberos4": "kerberos_v4"}
 
 GLOBALS = (
@@ -33,7 +33,7 @@ GLOBALS = (
     ("showdots", "showdots"),
     ("syslog", "syslog"),
 )
-"""Fetchmail's key and our name of each global option, in fetchmail's order."""
+"""Fetchmail's key and mailhaul's name of each global option, in fetchmail's order."""
 USERS = (
     *("fetchall", "keep", "flush", "limitflush", "rewrite", "stripcr", "forcecr", "pass8bits"),
     *("dropstatus", "dropdelivered", "mimedecode", "idle", "mda", "bsmtp", "lmtp", "preconnect"),
@@ -45,7 +45,7 @@ USERS = (
 
 
 def python_dump(settings: GlobalSettings, accounts: Iterable[AccountSettings], host: str) -> str:
-    """Return the dump as fetchmail writes it; ``host`` is our own name."""
+    """Return the dump as fetchmail writes it; ``host`` is the name of this host."""
     lines = ["TRUE=1; FALSE=0", "", "os_type = 'linux'"]
     lines.append(f"feature_options = ({''.join(f'{name!r},' for name in FEATURES)})")
     lines += ["# Start of configuration initializer", "fetchmailrc = {"]
@@ -92,7 +92,7 @@ def server_pairs(server: AccountSettings) -> Iterable[str]:
     yield pair("envskip", server.envelope_skip)
     yield pair("qvirtual", server.qvirtual)
     if server.auth != "external":
-        # Fetchmail has no word for it here.
+        # Fetchmail's dump has no name for this one.
         yield pair("auth", AUTHS.get(server.auth, server.auth))
     for name in ("dns", "uidl", "aka", "localdomains", "interface", "monitor", "plugin"):
         yield pair(name, getattr(server, name))
@@ -117,12 +117,12 @@ def user_pairs(user: AccountSettings, host: str) -> Iterable[str]:
     yield pair("smtpaddress", user.smtpaddress)
     yield pair("smtpname", user.smtpname)
     yield f"'antispam':'{' '.join(map(str, user.antispam))}'"
-    # A folder that nobody named is not a list of one.
+    # The default folder is not dumped.
     yield pair("mailboxes", user.folders if user.chose("folders") else ())
 
 
 def local_names(user: AccountSettings) -> Iterable[str]:
-    """Yield local names, pairs where the remote one differs, and the wildcard last."""
+    """Yield local names, as pairs if the remote name differs, and the wildcard last."""
     for remote, local in user.local_names:
         yield string(local) if remote == local else f"({string(remote)}, {string(local)})"
     if user.wildcard:
@@ -130,7 +130,7 @@ def local_names(user: AccountSettings) -> Iterable[str]:
 
 
 def pair(key: str, value: object) -> str:
-    """Return a key and its value. Keys of strings and lists have fetchmail's double quotes."""
+    """Return a key and its value. As in fetchmail, keys of strings and lists have double quotes."""
     match value:
         case bool():
             return f"'{key}':{'TRUE' if value else 'FALSE'}"
@@ -148,7 +148,7 @@ def pair(key: str, value: object) -> str:
 
 
 def string(text: str) -> str:
-    """Return a double-quoted Python string; what is not printable becomes an escape."""
+    """Return a double-quoted Python string; characters that are not printable are escaped."""
     pieces = ['"']
     for character in text:
         code = ord(character)
@@ -168,7 +168,7 @@ def json_dump(
     settings: GlobalSettings, accounts: Iterable[AccountSettings], *, with_secrets: bool
 ) -> str:
     """Return the dump as JSON; passwords are ``null`` or ``true`` unless ``with_secrets``."""
-    import json  # needed by nobody who polls
+    import json  # not needed for a poll
 
     def values(level: str, home: object) -> Mapping[str, object]:
         names = dict.fromkeys(o.name for o in OPTIONS if o.level == level)
@@ -188,7 +188,7 @@ def json_dump(
 
 
 def plain(value: object, *, with_secrets: bool) -> object:
-    """Return a value as JSON can hold it."""
+    """Return a value in a form that JSON can represent."""
     if isinstance(value, Secret):
         return value.reveal().decode("utf-8", "backslashreplace") if with_secrets else True
     if isinstance(value, str):

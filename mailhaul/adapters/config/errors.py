@@ -1,4 +1,4 @@
-"""What can be wrong with a configuration, where it is, and how it is said in one line."""
+"""Errors and warnings about a configuration: their place and their text on one line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EXIT_ENVIRONMENT = 23
 
 
 class Place:
-    """A place in a file, or a whole source of options where ``line`` is 0.
+    """A place in a file, or a whole source of options if ``line`` is 0.
 
-    Lines and columns count from 1; columns are characters.
+    Lines and columns count from 1; columns count characters.
     """
 
     __slots__ = ("column", "file", "line")
@@ -35,7 +35,7 @@ COMMAND_LINE = Place("command line")
 
 
 class Source:
-    """Turns offsets into the text of a file into places, without keeping the text."""
+    """Converts offsets in the text of a file to places, without keeping the text."""
 
     __slots__ = ("_starts", "name")
 
@@ -51,10 +51,10 @@ class Source:
 
 
 class Finding:
-    """Something to tell the user about one place of the configuration.
+    """An error or a warning about one place of the configuration.
 
-    Either ``problem`` is a sentence of its own, or ``found`` and ``expected`` make one.
-    ``found`` is ready for display and never holds what may be a password.
+    The text is ``problem``, or it is made from ``found`` and ``expected``. ``found`` is ready for
+    display and never contains anything that may be a password.
     """
 
     __slots__ = ("expected", "found", "hint", "place", "problem")
@@ -76,7 +76,7 @@ class Finding:
 
     @property
     def file(self) -> str:
-        """The file's name as messages show it, or ``command line``."""
+        """The name of the file in messages, or ``command line``."""
         return self.place.file
 
     @property
@@ -98,13 +98,13 @@ class Finding:
 
 
 class ConfigError(Finding):
-    """What must be changed before mailhaul can run."""
+    """A problem that must be corrected before mailhaul can run."""
 
     __slots__ = ()
 
 
 class ConfigWarning(Finding):
-    """What is probably not meant."""
+    """A setting that is probably a mistake."""
 
     __slots__ = ()
 
@@ -124,7 +124,7 @@ class ConfigErrors(Exception):
 
 
 class ConfigRefused(Exception):
-    """The configuration cannot be used at all. ``str()`` is for the user."""
+    """The configuration cannot be used. ``str()`` is the message for the user."""
 
     def __init__(self, problem: str, exit_code: int) -> None:
         super().__init__(problem)
@@ -132,20 +132,20 @@ class ConfigRefused(Exception):
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with everything that a terminal cannot show escaped."""
+    """Return the text on one line, with characters that are not printable escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def quoted(text: str) -> str:
-    """Return a word as messages quote it, cut to a sensible length."""
+    """Return a word in quotes for a message, cut to 40 characters."""
     return f'"{printable(text if len(text) <= 40 else text[:37] + "...")}"'
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return a hint naming the choice that looks most like ``word``, or an empty string."""
-    # Imported late: only a configuration with an error pays for it.
+    """Return a hint that names the choice most similar to ``word``, or ""."""
+    # Imported late: only a configuration with an error needs it.
     from difflib import get_close_matches
 
     match = get_close_matches(word[:40], list(choices), n=1, cutoff=0.65)

@@ -1,8 +1,8 @@
-"""The statements of an rc file, with everything that is wrong with them.
+"""The parser of the rc file: its statements, and all errors in them.
 
-An error costs the statement that it is in: reading goes on at the next word that begins a
-statement, so that one run shows all errors. The file's text is gone when this returns;
-values know their offset, and ``RcFile.source`` turns it into a place.
+After an error, the rest of the statement is skipped: the parser continues at the next word that
+begins a statement, so that one run shows all errors. The text of the file is not kept; values
+record their offset, and ``RcFile.source`` converts it to a place.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from .options import (
 )
 from .statements import Choices, Entry, RcFile
 from .values import absolute, service
-from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, Complainer
+from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, TokenErrors
 
 MAX_ERRORS: Final = 100
+"""Errors after which the parser stops."""
 MAX_DIGITS: Final = 18
+"""Digits of a number."""
 
 _SPECIAL: Final = frozenset(
     {
@@ -42,14 +44,14 @@ _SPECIAL: Final = frozenset(
     }
 )
 _ARGUMENTS: Final = {options.FLAG: "", options.NUMBER: NUMBER, options.HIDDEN: HIDDEN}
-"""What follows the keyword of an option; a string follows all others."""
+"""The kind of token after the keyword of an option; all other kinds take a string."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
 
 
 def parse(data: bytes, name: str, folder: str | None = None) -> RcFile:
-    """Read the statements of an rc file.
+    """Parse the statements of an rc file.
 
-    ``name`` stands for the file in messages; relative paths are taken from ``folder``.
+    ``name`` is the name of the file in messages; relative paths are relative to ``folder``.
     Raises ConfigErrors with all errors found.
     """
     text = _decode(data, name)
@@ -68,12 +70,12 @@ def _decode(data: bytes, name: str) -> str:
     if (nul := text.find("\0")) >= 0:
         place = Source(name, text).place(nul)
         hint = "save the file as plain text"
-        raise ConfigErrors([ConfigError(place, "the file holds a NUL byte", hint=hint)])
+        raise ConfigErrors([ConfigError(place, "the file contains a NUL byte", hint=hint)])
     return text
 
 
-class _Syntax(Exception):
-    """Carries an error to where reading can go on."""
+class _StatementError(Exception):
+    """An error that ends the current statement."""
 
     def __init__(self, error: ConfigError) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ class _Syntax(Exception):
 
 
 class _Parser:
-    """Reads the tokens from left to right; ``at`` is the index of the next one."""
+    """Parses the tokens from left to right; ``at`` is the index of the next one."""
 
     def __init__(self, text: str, source: Source, folder: str | None) -> None:
         lexed = tokenize(text)
@@ -90,7 +92,7 @@ class _Parser:
         self.tokens = lexed.list
         self.secrets = lexed.secrets
         self.unclosed = lexed.unclosed
-        self.complainer = Complainer(text, lexed, source)
+        self.token_errors = TokenErrors(text, lexed, source)
         self.at = 0
         self.rc = RcFile(source)
         self.errors: list[ConfigError] = []
@@ -98,11 +100,11 @@ class _Parser:
     # Statements.
 
     def file(self) -> None:
-        """Read all statements, going on behind errors."""
+        """Parse all statements, and continue after errors."""
         while self.tokens[self.at][0] != END and len(self.errors) < MAX_ERRORS:
             try:
                 self.statement()
-            except _Syntax as fault:
+            except _StatementError as fault:
                 self.errors.append(fault.error)
                 self.recover()
         if self.unclosed >= 0 and not self.errors:
@@ -114,8 +116,8 @@ class _Parser:
             )
 
     def recover(self) -> None:
-        """Go to the next word that begins a statement."""
-        # A word such as "poll" that is itself the error begins one if it begins its line.
+        """Skip to the next word that begins a statement."""
+        # If the error is a word such as "poll", it begins a statement at the start of its line.
         offset = self.tokens[self.at][2]
         if self.text[self.text.rfind("\n", 0, offset) + 1 : offset].strip():
             self.at += 1
@@ -138,7 +140,7 @@ class _Parser:
         else:
             name = self.string("the name of a server")
             entry = Entry(name, offset, skip=text == "skip")
-            # Before its options are read: it was there, whatever is wrong with it.
+            # Added before its options are parsed: it exists even if there is an error in it.
             self.rc.entries.append(entry)
             self.entry(entry)
 
@@ -148,7 +150,7 @@ class _Parser:
             problem = '"defaults" is not the first entry'
             if self.rc.defaults:
                 problem = 'a second "defaults"'
-            hint = "one may stand before all poll and skip entries"
+            hint = "write one, before all poll and skip entries"
             self.errors.append(ConfigError(self.rc.source.place(offset), problem, hint=hint))
         else:
             self.rc.defaults = entry
@@ -176,7 +178,7 @@ class _Parser:
     # Entries.
 
     def entry(self, entry: Entry) -> None:
-        """Read the options of an entry."""
+        """Parse the options of an entry."""
         user: Choices | None = None
         named = False
         warned = False
@@ -217,11 +219,11 @@ class _Parser:
         return ConfigError(
             self.rc.source.place(offset),
             f"server option {quoted(text)} after user options",
-            hint="server options stand before the first user option of an entry",
+            hint="write server options before the first user option of an entry",
         )
 
     def user_after_unnamed(self) -> NoReturn:
-        raise _Syntax(
+        raise _StatementError(
             ConfigError(
                 self.rc.source.place(self.tokens[self.at][2]),
                 'a "user" after options that belong to no named user',
@@ -238,7 +240,7 @@ class _Parser:
     # Values.
 
     def value(self, option: Option, yes: bool, target: Choices, offset: int) -> None:
-        """Read the argument of an option, the next token being the first of it."""
+        """Parse the argument of an option, which begins with the next token."""
         kind, name, values = option.kind, option.name, target.values
         target.places[name] = offset
         if kind == options.FLAG:
@@ -272,7 +274,7 @@ class _Parser:
             values[name] = max(number, 0)
 
     def special_value(self, option: Option, yes: bool, values: dict[str, object]) -> None:
-        """Read the argument of an option whose form few others have."""
+        """Parse the argument of an option with a special form."""
         name = option.name
         match option.kind:
             case options.PROTOCOL:
@@ -282,7 +284,7 @@ class _Parser:
             case options.POLICY:
                 values[name] = self.word('"accept" or "reject"', POLICIES)
                 if values[name] == "reject":
-                    # This counts as not chosen, so that the one of "defaults" shows through.
+                    # This counts as not chosen, so that the value of "defaults" is used.
                     del values[name]
             case options.NUMBERS:
                 earlier = cast("tuple[int, ...]", values.get(name, ()))
@@ -300,19 +302,19 @@ class _Parser:
             return
         skip = self.number() if self.tokens[self.at][0] == NUMBER else 0
         values["envelope"] = self.string("the name of a header line")
-        # A count of 0 counts as not chosen, so that the one of "defaults" shows through.
+        # A count of 0 counts as not chosen, so that the value of "defaults" is used.
         values.pop("envelope_skip", None)
         if skip > 0:
             values["envelope_skip"] = skip
 
     def login(self, target: Choices, offset: int) -> None:
-        """Read ``user X``, ``user X there`` or ``user NAMES here``."""
+        """Parse ``user X``, ``user X there`` or ``user NAMES here``."""
         start = self.at
         name = self.string("a login name")
         kind, text, _ = self.tokens[self.at]
         if kind == KEYWORD and text == "there":
             self.at += 1
-        elif kind == EQUALS or self.at_text() or (kind == KEYWORD and text == "here"):
+        elif kind == EQUALS or self.at_value() or (kind == KEYWORD and text == "here"):
             second = self.at
             self.at = start
             names = self.names()
@@ -324,7 +326,7 @@ class _Parser:
         target.values["remote_user"] = name
 
     def local_names(self, target: Choices, offset: int) -> None:
-        """Read what follows ``is`` or ``to``."""
+        """Parse the names after ``is`` or ``to``."""
         one = self.tokens[self.at][1]
         only_is = self.tokens[self.at - 1][1] == "is"
         names = self.names()
@@ -337,8 +339,8 @@ class _Parser:
 
     def names(self) -> list[tuple[str, str]]:
         names: list[tuple[str, str]] = []
-        while not names or self.at_text():
-            remote = local = self.pop_text() if names else self.string("a user name")
+        while not names or self.at_value():
+            remote = local = self.pop_value() if names else self.string("a user name")
             if self.tokens[self.at][0] == EQUALS:
                 self.at += 1
                 local = self.string("a local user name")
@@ -375,15 +377,15 @@ class _Parser:
 
     def strings(self) -> list[str]:
         values = [self.string("a value")]
-        while self.at_text():
-            values.append(self.pop_text())
+        while self.at_value():
+            values.append(self.pop_value())
         return values
 
-    def at_text(self) -> bool:
-        """Whether a further value of a list is next.
+    def at_value(self) -> bool:
+        """Whether the next token is a further value of a list.
 
-        fetchmail takes a word of ours for one. It begins an option if it can; ``maildir`` before
-        another keyword cannot.
+        To fetchmail, one of mailhaul's own keywords is a value. Here it begins an option if an
+        argument of the right kind follows; ``maildir`` before another keyword is a value.
         """
         kind, text, _ = self.tokens[self.at]
         if kind == KEYWORD and text in OWN_KEYWORDS:
@@ -394,7 +396,7 @@ class _Parser:
             return bool(argument) and self.tokens[self.at + 1][0] != argument
         return kind == STRING
 
-    def pop_text(self) -> str:
+    def pop_value(self) -> str:
         self.at += 1
         return self.tokens[self.at - 1][1]
 
@@ -402,7 +404,7 @@ class _Parser:
         _, text, offset = self.expect(NUMBER, "a number")
         if len(text) > MAX_DIGITS:
             problem = f"the number {quoted(text)} is too large"
-            raise _Syntax(ConfigError(self.rc.source.place(offset), problem))
+            raise _StatementError(ConfigError(self.rc.source.place(offset), problem))
         return int(text)
 
     def numbers(self) -> list[int]:
@@ -419,5 +421,5 @@ class _Parser:
         return text
 
     def unexpected(self, expected: str, words: Collection[str]) -> NoReturn:
-        """Complain about the next token; ``words`` are the keywords that could stand there."""
-        raise _Syntax(self.complainer.complain(self.at, expected, words))
+        """Raise the error for the next token; ``words`` are the keywords allowed there."""
+        raise _StatementError(self.token_errors.error_at(self.at, expected, words))

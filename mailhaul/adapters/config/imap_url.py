@@ -1,7 +1,7 @@
 """The URL of a mailbox on an IMAP server (RFC 5092): ``imaps://joe@mail.example.org/Old%20mail``.
 
-``imaps`` stands for TLS from the first byte, as everywhere but in that RFC. What a URL can say of
-single messages, of searches and of ways to log in has no meaning here and is refused.
+``imaps`` means TLS from the first byte; it is common, but not defined in that RFC. The parts of a
+URL that name single messages, searches or login methods have no meaning here and are refused.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from urllib.parse import unquote_to_bytes
 
 PORTS: Final = {"imap": 143, "imaps": 993}
 LOOPBACK: Final = frozenset({"localhost", "::1"})
-PLACE: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^][:@]+))(?::([0-9]{0,5}))?")
-"""An IPv6 address in brackets or a name, and perhaps a port."""
+HOST_AND_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^][:@]+))(?::([0-9]{0,5}))?")
+"""An IPv6 address in brackets or a name, and an optional port."""
 INBOX: Final = "INBOX"
 
 
 class BadUrl(ValueError):
-    """``str()`` says what is wrong, for the user, and never quotes a password."""
+    """An invalid URL. ``str()`` is the message for the user and never contains a password."""
 
 
 class MailboxUrl:
-    """A mailbox and who opens it. ``mailbox`` is its name for people, not for the wire."""
+    """A mailbox and its user. ``mailbox`` is its decoded name, not the one on the wire."""
 
     __slots__ = ("host", "mailbox", "port", "scheme", "user")
 
@@ -40,25 +40,25 @@ class MailboxUrl:
 
     @property
     def loopback(self) -> bool:
-        """Whether the host is this one: what is sent there is read by nobody on the way."""
+        """Whether the host is this host, so that nobody else can read the connection."""
         return self.host.lower() in LOOPBACK or self.host.startswith("127.")
 
 
 def read_url(text: str) -> MailboxUrl:
-    """Return what a URL names. Raises BadUrl."""
+    """Parse a URL. Raises BadUrl."""
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() not in PORTS:
         raise BadUrl("it does not begin with imaps:// or imap://")
     server, _, path = rest.partition("/")
     login, at, place = server.rpartition("@")
-    # A password is looked for first, so that no other complaint can quote it.
+    # A password is checked for first, so that no other message can contain it.
     if ":" in login:
-        raise BadUrl('a password has no place in it; use "appendpassword"')
+        raise BadUrl('it must not contain a password; use "appendpassword"')
     if ";" in login:
-        raise BadUrl("it cannot choose a way to log in (;AUTH=)")
+        raise BadUrl("it cannot choose a login method (;AUTH=)")
     if not at or not login:
         raise BadUrl("it names no user")
-    host, port = read_place(place)
+    host, port = read_host_and_port(place)
     for mark, what in ((";", "a single message or a UIDVALIDITY"), ("?", "a search")):
         if mark in path:
             raise BadUrl(f"it names {what}, not just a mailbox (%{ord(mark):02X} is a {mark})")
@@ -66,23 +66,23 @@ def read_url(text: str) -> MailboxUrl:
     return MailboxUrl(scheme.lower(), decoded(login), host, port, mailbox)
 
 
-def read_place(place: str) -> tuple[str, int | None]:
-    """Return host and port; an IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
-    found = PLACE.fullmatch(place)
+def read_host_and_port(place: str) -> tuple[str, int | None]:
+    """Return host and port; an IPv6 address must be in brackets (RFC 3986, 3.2.2)."""
+    found = HOST_AND_PORT.fullmatch(place)
     if found is None:
-        raise BadUrl("it names no host, or no port number behind a colon")
+        raise BadUrl("it names no host, or no port number after a colon")
     address, host, port = found.groups()
     if port and not 0 < int(port) < 65536:
-        raise BadUrl(f"{port} is no port number")
+        raise BadUrl(f"{port} is not a port number")
     return decoded(address or host), int(port) if port else None
 
 
 def decoded(text: str) -> str:
-    """Return a part of the URL without its percent signs. Raises BadUrl for what is no text."""
+    """Return a part of the URL, percent-decoded. Raises BadUrl if it is not text."""
     try:
         plain = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8")
     except UnicodeDecodeError:
         raise BadUrl("it is not UTF-8") from None
     if not plain.isprintable():
-        raise BadUrl("it holds a control character")
+        raise BadUrl("it contains a control character")
     return plain

@@ -1,12 +1,12 @@
-"""The rc file as tokens with places.
+"""The lexer of the rc file: tokens with their offsets.
 
-The token that matches the longest text wins; a bare word may hold nearly anything, so
-``"a"b`` is one bare word with its quotes, and ``p#x`` is no comment. After ``user``,
-``password``, ``is``, ``to`` and ``=`` the next word is a name, whatever it spells. mailhaul's own
-keywords (``maildir``) are keywords only where no value is due: fetchmail's files stay valid.
+The longest match wins. A bare word may contain nearly any character, so ``"a"b`` is one bare word
+including its quotes, and ``p#x`` contains no comment. After ``user``, ``password``, ``is``, ``to``
+and ``=`` the next word is a name, even if it is spelled like a keyword. mailhaul's own keywords
+(``maildir``) are keywords only where no value is expected, so that fetchmail's files stay valid.
 
-Separators are replaced by blanks once for the whole text. The end of a word is then one
-``find`` away, and offsets stay what they are.
+Separators are replaced by blanks once for the whole text. Then one ``find`` returns the end of a
+word, and offsets do not change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HIDDEN: Final = "hidden"
 END: Final = "end"
 
 Token = tuple[str, str, int]
-"""Kind, text and offset. The text of a HIDDEN is empty; ``Tokens.secrets`` has it."""
+"""Kind, text and offset. The text of a HIDDEN token is empty; ``Tokens.secrets`` has the value."""
 
 STATEMENTS: Final = frozenset({"poll", "server", "skip", "defaults", "set"})
 """Words that begin a statement."""
@@ -53,7 +53,7 @@ _VALUE_MODES: Final = {
     **dict.fromkeys((TEXT, PATH, LIST, SERVICE), _VALUE),
     ENVELOPE: _COUNTED_VALUE,
 }
-"""Kinds of options that take a word; of an ENVELOPE a number may stand before it."""
+"""Kinds of options that take a word; for an ENVELOPE a number may precede it."""
 _AFTER_NUMBER: Final = {_COUNTED_VALUE: _VALUE}
 
 
@@ -70,11 +70,11 @@ _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys([*AUTHS, *POLICIES], 0),
     **dict.fromkeys(["user", "username", "is", "to"], _NAME),
     **dict.fromkeys(["pass", "password", "appendpassword"], _PASSWORD),
-    # What looks like a keyword or a number is one here, unlike behind "password".
+    # Unlike after "password", a word that looks like a keyword or a number is one here.
     "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
 }
-"""Each keyword and how the word behind it is read."""
+"""Each keyword and how the word after it is read."""
 
 _NOISE: Final = frozenset({"and", "with", "has", "wants", "options"})
 _BLANKS: Final = str.maketrans(dict.fromkeys("=;:,\t\r\n", " "))
@@ -86,9 +86,9 @@ _HEX: Final = b"0123456789abcdefABCDEF"
 
 
 class Tokens:
-    """The tokens of a file, ending in an END, and the passwords among them by offset.
+    """The tokens of a file, with END as the last one, and their passwords by offset.
 
-    ``unclosed`` is the offset of a word that opens a quote which is never closed, or -1.
+    ``unclosed`` is the offset of a word with an opening quote that is never closed, or -1.
     """
 
     __slots__ = ("list", "secrets", "unclosed")
@@ -100,11 +100,11 @@ class Tokens:
 
 
 def tokenize(text: str) -> Tokens:
-    """Split the text of an rc file, which was decoded with surrogateescape, into tokens."""
+    """Split the text of an rc file, decoded with surrogateescape, into tokens."""
     tokens = Tokens()
     append = tokens.list.append
     size = len(text)
-    # The two characters behind the end stop both searches below.
+    # The two characters after the end stop both searches below.
     flat = text.translate(_BLANKS) + " \n"
     at = 0
     mode = 0
@@ -121,7 +121,7 @@ def tokenize(text: str) -> Tokens:
         first = text[at]
         at = flat.find(" ", start)
         if first in _QUOTES:
-            # A quote may enclose blanks, which end a bare word: the longer reading wins.
+            # Quotes may enclose blanks, which end a bare word: the longer match wins.
             close = text.find(first, start + 1)
             if close + 1 >= at:
                 at = close + 1
@@ -132,7 +132,7 @@ def tokenize(text: str) -> Tokens:
                 tokens.unclosed = start
         elif first == "#":
             end = text.find("\n", start)
-            # Without a newline it is no comment but may be a password.
+            # Without a newline it is not a comment, but it may be a password.
             if end >= 0 or mode in (0, _SECRET):
                 at = end if end >= 0 else size
                 continue
@@ -157,7 +157,7 @@ def tokenize(text: str) -> Tokens:
 
 
 def _is_plain(word: str, mode: int) -> bool:
-    """Whether a word that only mailhaul has a meaning for is an ordinary one here."""
+    """Whether one of mailhaul's own keywords is an ordinary word here."""
     if word in OWN_AUTHS:
         return mode != _AUTH
     return word in OWN_KEYWORDS and mode in (_VALUE, _COUNTED_VALUE, _SECRET)
@@ -169,7 +169,7 @@ def _is_number(word: str) -> bool:
 
 
 def _string(tokens: Tokens, text: str, start: int, mode: int) -> Token:
-    """Make the token of a value, and hide it if it is a password."""
+    """Return the token of a value, and hide the value if it is a password."""
     value = text if "\\" not in text else unescape(text)
     if mode not in (_PASSWORD, _SECRET):
         return (STRING, value, start)
@@ -178,9 +178,9 @@ def _string(tokens: Tokens, text: str, start: int, mode: int) -> Token:
 
 
 def unescape(text: str) -> str:
-    """Resolve the escapes of a value; a value of 0 ends it, a backslash at its end is dropped.
+    """Replace the escapes in a value. A code of 0 ends it, and a backslash at its end is dropped.
 
-    ``\\0`` begins an octal number and ``\\1`` to ``\\9`` a decimal one, as fetchmail has it.
+    ``\\0`` begins an octal number and ``\\1`` to ``\\9`` a decimal one, as in fetchmail.
     """
     data = text.encode("utf-8", "surrogateescape")
     result = bytearray()
@@ -207,7 +207,7 @@ def unescape(text: str) -> str:
 
 
 def _digits(data: bytes, start: int, limit: int, digits: bytes, base: int) -> tuple[int, int]:
-    """Read a number of at most ``limit - start`` digits; return its low byte and its end."""
+    """Read a number of at most ``limit - start`` digits; return its low byte and its end offset."""
     end = start
     while end < min(limit, len(data)) and data[end] in digits:
         end += 1

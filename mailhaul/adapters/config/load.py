@@ -1,4 +1,4 @@
-"""From arguments and environment to the accounts of this run."""
+"""Load the settings of this run from the command line, the rc file and .netrc."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .merge import account_settings, global_settings
 from .netrc import find_password, needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
 from .sanity import PATH_HINT, check, fault_of_path
-from .selection import everything, select
+from .selection import all_entries, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
 from .values import at_home
 
 
 class Configuration:
-    """Everything that the user asked for. ``accounts`` are those of this run, in order."""
+    """The complete settings of a run. ``accounts`` are the ones to poll, in order."""
 
     __slots__ = ("accounts", "globals", "rcfile", "run", "warnings")
 
@@ -47,22 +47,23 @@ class Configuration:
 
     @property
     def verbosity(self) -> int:
-        """0 for silent, 1 for the usual lines, 2 and 3 with the dialogue."""
+        """0 for silent, 1 for the normal output, 2 and 3 with the dialogue."""
         return 0 if self.run.silent else 1 + self.run.verbose
 
     def with_accounts(self, accounts: Sequence[AccountSettings]) -> Configuration:
-        """Return the same with these accounts."""
+        """Return a copy with these accounts."""
         return Configuration(self.run, self.globals, accounts, self.warnings, self.rcfile)
 
 
 def load(
     arguments: Sequence[str], caller: Caller, read_stdin: Callable[[], bytes]
 ) -> Configuration:
-    """Read command line, rc file and, where a password is missing, .netrc.
+    """Read the command line, the rc file and, if a password is missing, .netrc.
 
-    With ``--help`` no file is read; with ``--version`` the rc file is read unchecked and what
-    cannot be polled is no error. With ``--configdump`` the accounts are all of the file. Accounts
-    may still lack a password. Raises ConfigErrors, and ConfigRefused with its exit code.
+    With ``--help`` no file is read. With ``--version`` the permissions of the rc file are not
+    checked, and settings that cannot work are no error. With ``--configdump`` the accounts are all
+    of the file. Accounts may still have no password. Raises ConfigErrors, or ConfigRefused with its
+    exit code.
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile
@@ -79,7 +80,7 @@ def load(
                 [ConfigError(COMMAND_LINE, f"transcript: {problem}", hint=PATH_HINT)]
             )
     dump = line.run.configdump is not None
-    entries = everything(rc, line.servers) if dump else select(rc, line.servers)
+    entries = all_entries(rc, line.servers) if dump else select(rc, line.servers)
     accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit_only):
@@ -97,7 +98,7 @@ def load(
 def _with_passwords(
     accounts: list[AccountSettings], caller: Caller, warnings: list[ConfigWarning]
 ) -> list[AccountSettings]:
-    """Fill in what .netrc knows; the file is read only if a password is missing."""
+    """Add passwords from .netrc; the file is read only if a password is missing."""
     if not any(needs_password(account) or account.append for account in accounts):
         return accounts
     path = f"{caller.home}/.netrc"
@@ -106,7 +107,7 @@ def _with_passwords(
     except FileNotFoundError:
         return accounts
     except OSError as fault:
-        warnings.append(ConfigWarning(Place(path), f"it is not read: {fault.strerror}"))
+        warnings.append(ConfigWarning(Place(path), f"it cannot be read: {fault.strerror}"))
         return accounts
     filled: list[AccountSettings] = []
     for account in accounts:
@@ -116,10 +117,10 @@ def _with_passwords(
 
 
 def _with_append_password(account: AccountSettings, data: bytes) -> AccountSettings:
-    """Fill in the password of the mailbox that ``append`` names."""
+    """Add the password for the mailbox of ``append``, if it is missing."""
     if account.append is None or account.appendpassword is not None:
         return account
-    from .imap_url import read_url  # few rc files hold one
+    from .imap_url import read_url  # few rc files contain one
 
     url = read_url(account.append)
     password = find_password(data, url.user, url.host)

@@ -1,8 +1,8 @@
-"""From defaults, entry and command line to the settings of each account.
+"""Merge defaults, entry and command line into the settings of each account.
 
-A value that the entry does not choose is filled in from ``defaults``, one that the command
-line chooses replaces both. Lists of ``defaults`` count only if the entry has none; lists on
-the command line are added to what the file says.
+A value that the entry does not choose is taken from ``defaults``; a value from the command line
+replaces both. A list of ``defaults`` is used only if the entry has none; a list on the command line
+is added to that of the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from ..ledger.names import is_loopback
-from ..sinks.kinds import INSTEAD
+from ..sinks.kinds import DIRECT_SINKS
 from .caller import Caller
 from .command_line import CommandLine
 from .options import OWN_PATHS
@@ -19,16 +19,16 @@ from .settings import AccountSettings, GlobalSettings
 from .statements import Choices, Entry, RcFile
 from .values import at_home
 
-WAY = ("protocol", "service", "plugin", "preconnect", "remote_user")
-"""Options that decide, with the host, which mailboxes an entry leads to."""
-Way = tuple[object, ...]
+ROUTE_OPTIONS = ("protocol", "service", "plugin", "preconnect", "remote_user")
+"""Options that determine, together with the host, which mailboxes an entry leads to."""
+Route = tuple[object, ...]
 
 
 def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> GlobalSettings:
     """Merge the ``set`` lines with the command line."""
     chosen = command_line.globals
     values: dict[str, object] = {
-        # Root's own mailbox is read by nobody.
+        # Root's own mailbox is usually not read.
         "postmaster": "postmaster" if caller.uid == 0 else caller.user,
         "idfile": caller.idfile,
         **rc.globals.values,
@@ -45,24 +45,24 @@ def account_settings(
     rc: RcFile, entries: Iterable[Entry], command_line: CommandLine, caller: Caller
 ) -> Iterator[AccountSettings]:
     """Yield the settings of every user of these entries, in their order."""
-    filling = _filling(rc, caller)
+    default_values = _default_values(rc, caller)
     places = (
         [*(user.places for user in rc.defaults.users[:1]), rc.defaults.server.places]
         if (rc.defaults)
         else []
     )
-    names = _first_names(rc, filling)
+    names = _first_names(rc, default_values)
     appended = command_line.appended
     overridden = frozenset({*command_line.options, *appended})
     for entry in entries:
         for user in entry.users:
             values = {
-                **filling,
+                **default_values,
                 **entry.server.values,
                 **user.values,
                 **command_line.options,
                 "pollname": entry.pollname,
-                "known_as": names.get(_way(entry, user, filling), entry.pollname),
+                "known_as": names.get(_route(entry, user, default_values), entry.pollname),
                 "skip": entry.skip,
                 "_source": rc.source,
                 "_entry": entry.offset,
@@ -71,8 +71,8 @@ def account_settings(
             }
             for name, more in appended.items():
                 values[name] = (*cast("tuple[object, ...]", values.get(name, ())), *more)
-            # What an MDA reads has no carriage returns, unless the user wants them.
-            local = any(values.get(one.option) is not None for one in INSTEAD if one.strips_cr)
+            # Local delivery is without carriage returns, unless the user wants them.
+            local = any(values.get(one.option) is not None for one in DIRECT_SINKS if one.strips_cr)
             if "stripcr" not in values and local:
                 values["stripcr"] = True
             for name in OWN_PATHS:
@@ -81,26 +81,26 @@ def account_settings(
             yield AccountSettings(values)
 
 
-def _first_names(rc: RcFile, filling: Mapping[str, object]) -> Mapping[Way, str]:
-    """Return how the rc file calls what its entries lead to: the first name counts."""
-    names: dict[Way, str] = {}
+def _first_names(rc: RcFile, default_values: Mapping[str, object]) -> Mapping[Route, str]:
+    """Return the poll name of the first entry for each route."""
+    names: dict[Route, str] = {}
     for entry in rc.entries:
         for user in entry.users:
-            names.setdefault(_way(entry, user, filling), entry.pollname)
+            names.setdefault(_route(entry, user, default_values), entry.pollname)
     return names
 
 
-def _way(entry: Entry, user: Choices, filling: Mapping[str, object]) -> Way:
-    """Return all that decides which mailboxes an entry leads to, its name apart."""
-    values = {**filling, **entry.server.values, **user.values}
-    # %h of a plugin is the name as it is written.
+def _route(entry: Entry, user: Choices, default_values: Mapping[str, object]) -> Route:
+    """Return the values that determine which mailboxes an entry leads to, except its poll name."""
+    values = {**default_values, **entry.server.values, **user.values}
+    # %h of a plugin is the name as written in the file.
     host = cast(str, values.get("via") or entry.pollname)
     name = "localhost" if is_loopback(host) else host
-    return (name, *(values.get(option) for option in WAY))
+    return (name, *(values.get(option) for option in ROUTE_OPTIONS))
 
 
-def _filling(rc: RcFile, caller: Caller) -> dict[str, object]:
-    """Return the values for whatever an entry does not choose."""
+def _default_values(rc: RcFile, caller: Caller) -> dict[str, object]:
+    """Return the values of the options that an entry does not choose."""
     values: dict[str, object] = {
         "remote_user": caller.user,
         "local_names": ((caller.user, caller.user),),
@@ -111,7 +111,7 @@ def _filling(rc: RcFile, caller: Caller) -> dict[str, object]:
         for user in rc.defaults.users[:1]:
             values.update(user.values)
     values.pop("aka", None)
-    # The protocol is inherited, Demon's way of naming recipients is not.
+    # The protocol is inherited, but not the way in which SDPS (Demon) names recipients.
     if values.get("protocol") == "sdps":
         values["protocol"] = "pop3"
     return values

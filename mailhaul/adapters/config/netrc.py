@@ -1,6 +1,6 @@
-"""Passwords from the .netrc file, for accounts that have none of their own.
+"""Passwords from the .netrc file, for accounts that have no password in the rc file.
 
-The standard library's reader escapes and complains where fetchmail does neither.
+The standard library's parser interprets escapes and reports errors where fetchmail does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PASSWORD: Final = frozenset({b"password", b"passwd"})
 
 
 def needs_password(account: AccountSettings) -> bool:
-    """Whether this account cannot log in without a password and has none."""
+    """Whether this account needs a password to log in and has none."""
     if account.password is not None or not account.kind.needs_password:
         return False
     if account.keeps_password_elsewhere:
@@ -28,14 +28,14 @@ def needs_password(account: AccountSettings) -> bool:
 def password_from_netrc(account: AccountSettings, data: bytes) -> Secret | None:
     """Look up the account's password: under its poll name, then under its ``via`` name.
 
-    The entry must name the account's login. ``default`` entries are for no machine at all, as
-    with fetchmail: nobody's password goes to a server that it was not meant for.
+    The entry must name the account's login. As in fetchmail, ``default`` entries are ignored, so
+    that no password is sent to a server that it was not meant for.
     """
     return find_password(data, account.remote_user, account.pollname, account.via)
 
 
 def find_password(data: bytes, user: str, *hosts: str | None) -> Secret | None:
-    """Look up a user's password at the first of these hosts that the file knows one for."""
+    """Return the user's password for the first of these hosts that has one in the file."""
     login = _bytes(user)
     entries = [entry for entry in _entries(data) if entry[1] == login]
     for host in hosts:
@@ -75,7 +75,7 @@ def _entries(data: bytes) -> Iterator[tuple[bytes, bytes | None, Secret | None]]
 def _words(data: bytes) -> Iterator[bytes]:
     """Yield the words of the file, without comments, macros and quotes.
 
-    A quote may begin and end anywhere in a word; nothing escapes it but the end of the line.
+    Quotes may begin and end anywhere in a word. There are no escapes; a line end closes a quote.
     """
     in_macro = False
     for line in data.splitlines():

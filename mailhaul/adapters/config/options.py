@@ -1,20 +1,20 @@
-"""Every option there is, in one table.
+"""All options, in one table.
 
-The parser of the rc file, the command line, the defaults and the documentation all read
-this table; nothing else knows an option's spelling or default.
+The parser of the rc file, the command line, the defaults and the documentation use this table; the
+spelling and the default of an option are defined only here.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..sinks.kinds import INSTEAD, SINKS
+from ..sinks.kinds import DIRECT_SINKS, SINKS
 
 GLOBAL: Final = "global"
 SERVER: Final = "server"
 USER: Final = "user"
 RUN: Final = "run"
-"""Levels: after ``set``, of a server, of a user, and of this run (command line only)."""
+"""Levels: options after ``set``, of a server, of a user, and of this run (command line only)."""
 
 FLAG: Final = "flag"
 NUMBER: Final = "number"
@@ -33,12 +33,13 @@ LOGIN: Final = "login"
 NAMES: Final = "names"
 COUNT: Final = "count"
 FORM: Final = "form"
-"""Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT a number
-only, COUNT a flag that is counted, HIDDEN a password, FORM one of FORMS or nothing."""
+"""Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
+is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing.
+"""
 
 GLUED: Final = "glued"
 WORD: Final = "word"
-"""Ways to negate: ``no keep`` and ``nokeep`` (GLUED), or ``no ssl`` only (WORD)."""
+"""Forms of negation: ``no keep`` and ``nokeep`` (GLUED), or only ``no ssl`` (WORD)."""
 
 PROTOCOLS: Final = (
     "auto", "pop2", "pop3", "sdps", "apop", "rpop", "kpop", "imap", "etrn", "odmr",
@@ -56,7 +57,7 @@ AUTHS: Final = {
     "gssapi": "gssapi",
     "ntlm": "ntlm",
     "msn": "msn",
-    # The rc file means version 4, the command line version 5; fetchmail has it so.
+    # As in fetchmail, this is version 4 in the rc file, but version 5 on the command line.
     "kerberos": "kerberos4",
     "kerberos4": "kerberos4",
     "kerberos_v4": "kerberos4",
@@ -65,27 +66,28 @@ AUTHS: Final = {
     "oauthbearer": "oauthbearer",
     "xoauth2": "xoauth2",
 }
-"""Spellings of the ``auth`` names in the rc file and what they mean."""
+"""Names for ``auth`` in the rc file, and the method that each stands for."""
 
 OWN_AUTHS: Final = frozenset({"oauthbearer", "xoauth2"})
-"""Those that fetchmail 6.4 does not know."""
+"""Names that fetchmail 6.4 does not have."""
 
-SPOKEN_AUTHS: Final = frozenset(
+SUPPORTED_AUTHS: Final = frozenset(
     {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
 )
-"""Ways to log in that this version knows; the others are refused by name."""
+"""Login methods that this version supports; the others are refused by name."""
 
-FILE_ONLY: Final = frozenset({"kerberos4", "kerberos5"})
-"""Those that the command line does not know."""
+RC_FILE_AUTHS: Final = frozenset({"kerberos4", "kerberos5"})
+"""Names that are not valid on the command line."""
 
 DEFAULT_TIMEOUT: Final = 300
-"""Seconds; 0 and less mean this too."""
+"""Seconds; 0 and negative values mean this too."""
 
 OWN_PATHS: Final = (
-    *(sink.option for sink in INSTEAD if sink.argument == PATH), "passwordfile", "trace",
+    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), "passwordfile", "trace",
 )  # fmt: skip
-"""Options in whose paths a leading ``~/`` is the caller's home, and ``$`` a mistake: no shell reads
-them."""
+"""Options with paths in which a leading ``~/`` means the caller's home folder. ``$`` in them is an
+error, since no shell expands it.
+"""
 
 POLICIES: Final = ("accept", "reject")
 
@@ -93,24 +95,24 @@ SSL_PROTOS: Final = (
     "", "auto", "ssl23", "ssl3", "ssl3+", "tls1", "tls1+", "tls1.1", "tls1.1+", "tls1.2",
     "tls1.2+", "tls1.3", "tls1.3+",
 )  # fmt: skip
-"""Versions of TLS, as fetchmail 6.4 calls them, in any case; ``""`` is for no STARTTLS."""
+"""Names of TLS versions in fetchmail 6.4, in upper or lower case; ``""`` means no STARTTLS."""
 
 SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
 
 RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
 
-FORMS: Final = ("python", "json", "json,passwords")
-"""Ways to dump the settings; the first is fetchmail's, and meant where none is named."""
+DUMP_FORMS: Final = ("python", "json", "json,passwords")
+"""Forms of the dump of the settings; the first is fetchmail's and the default."""
 
 
 class Option:
-    """One option. ``name`` is the attribute that holds its value in the settings.
+    """One option. ``name`` is the attribute for its value in the settings.
 
-    ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off``
-    are its spellings on the command line, short before long, separated by blanks; ``off``
-    belongs to flags only, and ``off_help`` is what it does. ``own`` says that fetchmail 6.4
-    does not know it. ``choices`` are all values of a text that means one of a few things; an
-    unknown one is an error, or counts as the ``fallback`` with a warning.
+    ``keywords`` are its spellings in the rc file, the usual one first. ``on`` and ``off`` are its
+    spellings on the command line, short before long, separated by blanks; ``off`` is for flags
+    only, and ``off_help`` describes it. ``own`` means that fetchmail 6.4 does not have the option.
+    ``choices`` are the allowed values of a text option, if they are limited; an unknown value is an
+    error, or ``fallback`` is used with a warning.
     """
 
     __slots__ = (
@@ -152,9 +154,9 @@ class Option:
         self.fallback = fallback
 
     def choice(self, value: str) -> str | None:
-        """Return which of the ``choices`` a value means, or None for an unknown one.
+        """Return the one of ``choices`` that a value matches, or None.
 
-        Upper case matters only where an unknown value is an error.
+        Options with a ``fallback`` are not case-sensitive.
         """
         folded = value.lower() if self.fallback else value
         return folded if folded in self.choices else None
@@ -184,16 +186,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
         argument="[=python|json|json,passwords]",
     ),
     Option(
-        RUN, "trace", PATH, None, "write down what is said on all connections, without secrets",
+        RUN, "trace", PATH, None, "record the dialogue of all connections, without secrets",
         on="--transcript", argument="FILE", own=True,
     ),
     Option(
-        RUN, "trace_bodies", FLAG, False, "with the text of the messages", on="--transcript-bodies",
+        RUN, "trace_bodies", FLAG, False, "include message texts in the transcript",
+        on="--transcript-bodies",
         own=True,
     ),
     # After "set".
     Option(
-        GLOBAL, "daemon", NUMBER, 0, "poll every so many seconds; 0 polls once",
+        GLOBAL, "daemon", NUMBER, 0, "seconds between polls; 0 polls once",
         on="-d --daemon", argument="SECONDS",
     ),
     Option(
@@ -201,7 +204,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-L --logfile", argument="FILE",
     ),
     Option(
-        GLOBAL, "idfile", PATH, None, "file of the UIDs that fetchmail has seen",
+        GLOBAL, "idfile", PATH, None, "fetchmail's file of UIDs",
         on="-i --idfile", argument="FILE",
     ),
     Option(
@@ -209,7 +212,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--pidfile", argument="FILE",
     ),
     Option(
-        GLOBAL, "postmaster", TEXT, None, "recipient of last resort; empty means nobody",
+        GLOBAL, "postmaster", TEXT, None, "recipient of last resort; empty means none",
         on="--postmaster", argument="NAME",
     ),
     Option(
@@ -217,13 +220,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         negation=GLUED, off="--nobounce", off_help="bounces go to the postmaster",
     ),
     Option(
-        GLOBAL, "spambounce", FLAG, False, "bounce what the listener calls spam",
+        GLOBAL, "spambounce", FLAG, False, "bounce mail that the listener refuses as spam",
         negation=GLUED,
     ),
     Option(
-        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses for good",
+        GLOBAL, "softbounce", FLAG, True, "keep mail that the listener refuses permanently",
         negation=WORD, on="--softbounce", off="--nosoftbounce",
-        off_help="bounce and delete mail that the listener refuses for good",
+        off_help="bounce and delete mail that the listener refuses permanently",
     ),
     Option(
         GLOBAL, "syslog", FLAG, False, "log to syslog", negation=WORD,
@@ -238,7 +241,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--invisible",
     ),
     Option(
-        GLOBAL, "showdots", FLAG, False, "show progress dots while a message comes", negation=WORD,
+        GLOBAL, "showdots", FLAG, False, "show progress dots while fetching", negation=WORD,
         on="--showdots",
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
@@ -250,7 +253,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="localdomains local",
     ),
     Option(
-        SERVER, "protocol", PROTOCOL, "auto", "the protocol to collect mail with",
+        SERVER, "protocol", PROTOCOL, "auto", "the protocol to fetch mail with",
         keywords="protocol proto", on="-p --protocol --proto", argument="NAME",
     ),
     Option(
@@ -266,7 +269,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "timeout", NUMBER, DEFAULT_TIMEOUT, "seconds to wait for a reply; 0 means 300",
         on="-t --timeout", argument="SECONDS",
     ),
-    Option(SERVER, "interval", NUMBER, 0, "poll in every Nth cycle only"),
+    Option(SERVER, "interval", NUMBER, 0, "the daemon polls at this many times its interval"),
     Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",
@@ -280,15 +283,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         SERVER, "checkalias", FLAG, False, "compare addresses to find aliases", negation=GLUED
     ),
     Option(
-        SERVER, "uidl", FLAG, False, "remember messages by their UIDs (POP3)", negation=GLUED,
+        SERVER, "uidl", FLAG, False, "no effect; UIDs are always used (POP3)", negation=GLUED,
         on="-U --uidl",
     ),
     Option(
-        SERVER, "interface", TEXT, None, "poll only while this interface is up",
+        SERVER, "interface", TEXT, None, "not supported; start mailhaul when the interface is up",
         on="-I --interface", argument="DEVICE",
     ),
     Option(
-        SERVER, "monitor", TEXT, None, "poll only after traffic on this interface",
+        SERVER, "monitor", TEXT, None, "not supported; start mailhaul from a timer",
         on="-M --monitor", argument="DEVICE",
     ),
     Option(
@@ -300,7 +303,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--plugout", argument="COMMAND",
     ),
     Option(
-        SERVER, "principal", TEXT, None, "Kerberos 4 principal",
+        SERVER, "principal", TEXT, None, "no effect; accepted for compatibility",
         on="--principal", argument="NAME",
     ),
     Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
@@ -314,7 +317,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="bad-header", on="--bad-header", argument="POLICY",
     ),
     Option(
-        SERVER, "retrieve_error", TEXT, "continue", "what a message that cannot be read does",
+        SERVER, "retrieve_error", TEXT, "continue", "what to do if a message cannot be fetched",
         keywords="retrieve-error", own=True, choices=RETRIEVE_ERRORS,
     ),
     # User options.
@@ -325,10 +328,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
     Option(USER, "passwordfile", PATH, None, "file whose first line is the password", own=True),
     Option(USER, "passwordeval", TEXT, None, "command that prints the password", own=True),
-    Option(USER, "passwordfd", NUMBER, None, "descriptor to read the password from", own=True),
+    Option(USER, "passwordfd", NUMBER, None, "file descriptor to read the password from", own=True),
     Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
     Option(
-        USER, "folders", LIST, ("INBOX",), "mailboxes to collect from",
+        USER, "folders", LIST, ("INBOX",), "mailboxes to fetch from",
         keywords="folder folders", on="-r --folder", argument="NAMES",
     ),
     Option(
@@ -336,7 +339,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS",
     ),
     Option(
-        USER, "fetchdomains", LIST, (), "domains to collect for (ETRN, ODMR)",
+        USER, "fetchdomains", LIST, (), "domains to fetch mail for (ETRN, ODMR)",
         on="--fetchdomains", argument="DOMAINS",
     ),
     Option(
@@ -360,7 +363,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         if sink.help
     ),
     Option(
-        USER, "mdasplit", FLAG, False, "make each recipient an argument of its own to the mda",
+        USER, "mdasplit", FLAG, False, "pass each recipient to the mda as a separate argument",
         negation=GLUED, own=True,
     ),
     Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
@@ -382,7 +385,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-a --fetchall --all",
     ),
     Option(
-        USER, "fetchread", FLAG, False, "fetch also what was read elsewhere, by the ledger (IMAP)",
+        USER, "fetchread", FLAG, False, "fetch new mail even if marked as read (IMAP)",
         negation=GLUED, on="--fetchread", own=True,
     ),
     Option(
@@ -412,8 +415,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="mimedecode mimedec", negation=GLUED,
     ),
     Option(USER, "idle", FLAG, False, "wait for new mail (IMAP)", negation=GLUED, on="--idle"),
-    Option(USER, "forceidle", FLAG, False, "idle though the server does not offer it", own=True),
-    Option(USER, "idletimeout", NUMBER, 0, "seconds until idle is asked for again", own=True),
+    Option(
+        USER, "forceidle", FLAG, False, "use idle even if the server does not offer it", own=True
+    ),
+    Option(USER, "idletimeout", NUMBER, 0, "seconds until idle is restarted", own=True),
     Option(
         USER, "limit", NUMBER, 0, "skip messages with more octets; 0 means no limit",
         on="-l --limit", argument="OCTETS",
@@ -427,11 +432,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-B --fetchlimit", argument="COUNT",
     ),
     Option(
-        USER, "fetchsizelimit", NUMBER, 100, "message sizes to ask for at once",
+        USER, "fetchsizelimit", NUMBER, 100, "no effect; accepted for compatibility",
         on="--fetchsizelimit", argument="COUNT",
     ),
     Option(
-        USER, "fastuidl", NUMBER, 4, "search UIDs instead of listing them (POP3)",
+        USER, "fastuidl", NUMBER, 4, "no effect; accepted for compatibility",
         on="--fastuidl", argument="COUNT",
     ),
     Option(
@@ -450,7 +455,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcertck", off="--nosslcertck", off_help="accept any certificate of the server",
     ),
     Option(
-        USER, "sslmode", TEXT, None, "when to use TLS, in place of ssl and sslproto", own=True,
+        USER, "sslmode", TEXT, None, "when to use TLS, instead of ssl and sslproto", own=True,
         choices=SSL_MODES,
     ),
     Option(USER, "sslkey", PATH, None, "private key", on="--sslkey", argument="FILE"),
@@ -472,7 +477,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--sslcommonname", argument="NAME",
     ),
     Option(
-        USER, "sslfingerprint", TEXT, None, "MD5 or SHA-256 expected of the certificate",
+        USER, "sslfingerprint", TEXT, None, "expected MD5 or SHA-256 of the certificate",
         on="--sslfingerprint", argument="HEX",
     ),
     Option(USER, "properties", TEXT, None, "for other programs; ignored"),
@@ -483,7 +488,7 @@ SSLPROTO: Final = next(option for option in OPTIONS if option.name == "sslproto"
 
 
 class Spelling:
-    """What a keyword of the rc file stands for: an option, and for a flag its value."""
+    """The meaning of a keyword of the rc file: an option, and for a flag its value."""
 
     __slots__ = ("option", "value")
 
@@ -515,4 +520,4 @@ OWN_KEYWORDS: Final = frozenset(
     for word, spelling in (*GLOBAL_KEYWORDS.items(), *ENTRY_KEYWORDS.items())
     if spelling.option.own
 )
-"""Those that fetchmail 6.4 takes for ordinary words; where a name or a value stands, they are."""
+"""Keywords that are ordinary words in fetchmail 6.4, and here if a name or a value is expected."""

@@ -1,8 +1,8 @@
-"""Passwords that stand in a file, are printed by a command, or come through a descriptor.
+"""Passwords from a file, from the output of a command, or from a descriptor.
 
-fetchmail 7 has these options. The first line counts, without its line end. What goes wrong is said
-with the place of the option, and never with what was read. It is IOERR and not AUTHFAIL: no server
-has refused a login, so that the next try need not wait as long as after one.
+fetchmail 7 has these options. The password is the first line, without its line end. An error names
+the place of the option, and never contains what was read. It is IOERR and not AUTHFAIL: no server
+has refused a login, so the next attempt need not wait as long as after a refusal.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ from ..files import open_file
 from .settings import AccountSettings
 
 MAX_OCTETS = 64 * 1024
-"""Octets that are read at most: a token may be long, and a wrong file longer."""
+"""Octets that are read at most: a token may be long, and a wrong file may be longer."""
 SECONDS = 60.0
-"""How long a command may take, and a pipe to say something."""
-LOOK = 0.1
-"""Seconds between looks at whether a command has ended while what it started keeps its output."""
-_one_reader = Lock()
+"""Seconds that a command may take, and that a pipe may stay silent."""
+CHECK_INTERVAL = 0.1
+"""Seconds between checks whether a command has ended; its children may keep its output open."""
+_descriptor_lock = Lock()
 
 
 def password_from(settings: AccountSettings) -> Secret:
-    """Return the password of an account that keeps it elsewhere. Raises PollFailed (IOERR)."""
-    return Asking(settings).password()
+    """Return the password of an account from a file, a command or a descriptor.
 
-
-class Asking:
-    """Reads the password of one account. ``password`` may take its time; another thread may end
-    that by ``give_up``.
+    Raises PollFailed (IOERR).
     """
+    return PasswordReader(settings).password()
+
+
+class PasswordReader:
+    """Reads the password of one account. ``password`` may block; another thread may ``cancel``."""
 
     def __init__(self, settings: AccountSettings, seconds: float = SECONDS) -> None:
         self._settings = settings
         self._seconds = seconds
         self._deadline = 0.0
-        self._given_up = False
+        self._cancelled = False
         self._child: subprocess.Popen[bytes] | None = None
 
     def password(self) -> Secret:
@@ -60,25 +61,25 @@ class Asking:
             return self._first_line(self._from_command(settings.passwordeval), "passwordeval")
         return self._first_line(self._from_descriptor(settings.passwordfd or 0), "passwordfd")
 
-    def give_up(self) -> None:
-        """Do not wait any longer; end the command that runs."""
-        self._given_up = True
+    def cancel(self) -> None:
+        """Stop waiting, and kill the running command."""
+        self._cancelled = True
         if self._child:
-            end(self._child)
+            kill_command(self._child)
 
     def _first_line(self, data: bytes, option: str) -> Secret:
         line = data.partition(b"\n")[0].removesuffix(b"\r")
         if not line:
-            raise refused(self._settings, option, "there is no password in it")
+            raise password_failure(self._settings, option, "it contains no password")
         return Secret(line)
 
     def _from_file(self, path: str) -> bytes:
-        """Read a file, or the credential of the same name that systemd has for us."""
+        """Read a file, or the systemd credential of the same name."""
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         if credentials:
-            # systemd.exec(5), LoadCredential: only this service can read what is there.
-            handed_over = os.path.join(credentials, os.path.basename(path))
-            path = handed_over if os.path.exists(handed_over) else path
+            # systemd.exec(5), LoadCredential: only this service can read these files.
+            credential = os.path.join(credentials, os.path.basename(path))
+            path = credential if os.path.exists(credential) else path
         try:
             descriptor = open_file(path, pipe=True)
             try:
@@ -89,67 +90,67 @@ class Asking:
                 os.close(descriptor)
         except OSError as error:
             problem = f"{path}: {error.strerror or error}"
-            raise refused(self._settings, "passwordfile", problem) from None
+            raise password_failure(self._settings, "passwordfile", problem) from None
 
     def _from_command(self, command: str) -> bytes:
-        """Run a command and take what it prints; its complaints go where ours go."""
-        # With a terminal it may want to ask there, which is for the foreground group alone.
+        """Run a command and return its output; it shares the standard error of mailhaul."""
+        # It may want to read from the terminal, which only the foreground group can do.
         group = None if os.isatty(0) else 0
         argv = ["/bin/sh", "-c", command]
         try:
             child = subprocess.Popen(argv, stdout=subprocess.PIPE, process_group=group)
         except OSError as error:
             problem = f"the command cannot be run: {error.strerror or error}"
-            raise refused(self._settings, "passwordeval", problem) from None
+            raise password_failure(self._settings, "passwordeval", problem) from None
         self._child = child
         try:
-            data = self._printed(child)
+            data = self._output_of(child)
         except TimeoutError:
             problem = f"the command took more than {self._seconds:g} seconds"
-            raise refused(self._settings, "passwordeval", problem) from None
+            raise password_failure(self._settings, "passwordeval", problem) from None
         finally:
-            end(child)
+            kill_command(child)
         if child.returncode:
             problem = f"the command ended with status {child.returncode}"
-            raise refused(self._settings, "passwordeval", problem)
+            raise password_failure(self._settings, "passwordeval", problem)
         return data
 
-    def _printed(self, child: subprocess.Popen[bytes]) -> bytes:
-        """Return what a command prints until its end. Raises TimeoutError."""
+    def _output_of(self, child: subprocess.Popen[bytes]) -> bytes:
+        """Return the output of a command, until its end. Raises TimeoutError."""
         with cast(IO[bytes], child.stdout) as output:
             data = self._read(output.fileno(), lambda: child.poll() is not None)
         try:
-            left = 0.0 if self._given_up else self._deadline - time.monotonic()
+            left = 0.0 if self._cancelled else self._deadline - time.monotonic()
             child.wait(max(0.0, left))
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         return data
 
     def _from_descriptor(self, number: int) -> bytes:
-        """Read what somebody left for us in a descriptor."""
+        """Read a descriptor that the parent process has opened."""
         try:
-            with _one_reader:
-                return drained(number)
+            with _descriptor_lock:
+                return read_once(number)
         except OSError as error:
             problem = f"descriptor {number}: {error.strerror or error}"
-            raise refused(self._settings, "passwordfd", problem) from None
+            raise password_failure(self._settings, "passwordfd", problem) from None
 
     def _read(self, descriptor: int, is_over: Callable[[], bool] = lambda: False) -> bytes:
-        """Return what comes, up to LONGEST, until the end or until it ``is_over``.
+        """Return at most MAX_OCTETS, until the end of the data or until ``is_over()``.
 
-        A key agent that a command has started keeps its output open long after it. Raises
-        TimeoutError, and OSError.
+        A command may start a key agent, which keeps the output open after the command has ended.
+        Raises TimeoutError or OSError.
         """
         data = bytearray()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        while not self._given_up:
-            # What was said before the end is there by then.
+        while not self._cancelled:
+            # If the command has ended, all its output is already in the pipe.
             over = is_over()
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(0, f"nothing came within {self._seconds:g} seconds")
-            if not poll.poll(0 if over else min(left, LOOK) * 1000):
+            if not poll.poll(0 if over else min(left, CHECK_INTERVAL) * 1000):
                 if over:
                     break
                 continue
@@ -162,8 +163,8 @@ class Asking:
         return bytes(data)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Kill a command that still runs, with all that it has started where it has its own group."""
+def kill_command(child: subprocess.Popen[bytes]) -> None:
+    """Kill a command if it still runs; if it has its own process group, kill the whole group."""
     if child.poll() is None:
         with suppress(OSError):
             if os.getpgid(child.pid) == child.pid:
@@ -173,14 +174,14 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 @lru_cache
-def drained(number: int) -> bytes:
-    """Return all that a descriptor holds, which can be read only once. Raises OSError."""
+def read_once(number: int) -> bytes:
+    """Return the data of a descriptor, which can be read only once. Raises OSError."""
     pieces: list[bytes] = []
     while sum(map(len, pieces)) < MAX_OCTETS and (piece := os.read(number, MAX_OCTETS)):
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def refused(settings: AccountSettings, option: str, problem: str) -> PollFailed:
-    """Say what is wrong, and where that was asked for."""
+def password_failure(settings: AccountSettings, option: str, problem: str) -> PollFailed:
+    """Return the error for an option, with the place of the option."""
     return PollFailed(ExitCode.IOERR, f"{settings.place(option)}: {option}: {problem}")

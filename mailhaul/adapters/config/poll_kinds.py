@@ -1,4 +1,4 @@
-"""The kinds of poll, in one table: which protocol is spoken, on which ports, and what it needs."""
+"""The kinds of poll, in one table: protocol, ports, and whether a password is necessary."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 
 class PollKind:
-    """One kind of poll. ``family`` is the protocol that is spoken: imap, pop3 or smtp.
+    """One kind of poll. ``family`` is the protocol on the connection: imap, pop3 or smtp.
 
-    ``port`` and ``tls_port`` are the well-known ports, in clear and with TLS from the first byte.
-    ``collects`` says that mail is fetched here; ETRN only asks the server to send it.
-    ``needs_password`` says that a login is part of it.
+    ``port`` and ``tls_port`` are the well-known ports, without TLS and with TLS from the first
+    byte. ``collects`` means that mail is fetched; ETRN only asks the server to send it.
+    ``needs_password`` means that the poll includes a login.
     """
 
     __slots__ = ("collects", "family", "needs_password", "port", "tls_port")
@@ -36,7 +36,7 @@ POP3: Final = PollKind("pop3", 110, 995)
 ETRN: Final = PollKind("smtp", 25, 25, collects=False, needs_password=False)
 
 KINDS: Final = {"imap": IMAP, "auto": IMAP, "etrn": ETRN}
-"""The kind for a value of ``protocol``; POP3 for all others, which are its dialects."""
+"""The kind of poll for a value of ``protocol``. All other values are variants of POP3."""
 
 
 def poll_kind(protocol: str) -> PollKind:

@@ -1,4 +1,4 @@
-"""The rc file on disk: may it be read, and what is in it."""
+"""Read the rc file, if its owner and permissions are safe."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..files import RC_FILE, open_file, read_all
 from .errors import EXIT_PERMISSIONS, ConfigRefused
 
 _FORBIDDEN = 0o067
-"""Mode bits that nobody but the owner may have; execution by the group is harmless."""
+"""Mode bits that the file must not have; execution by the group is harmless."""
 
 
 class RcFileRefused(ConfigRefused):
-    """The file is not one that passwords should be read from (exit code 6)."""
+    """The file is not safe to read passwords from (exit code 6)."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem, EXIT_PERMISSIONS)
@@ -23,11 +23,11 @@ class RcFileRefused(ConfigRefused):
 def read_rcfile(
     path: str, uid: int, read_stdin: Callable[[], bytes], *, checked: bool = True
 ) -> bytes:
-    """Return the bytes of the rc file; none if it does not exist.
+    """Return the bytes of the rc file; b"" if it does not exist.
 
-    ``-`` is the standard input. The file must be regular, or a pipe among our own descriptors,
-    and belong to ``uid``, and nobody else may read or write it. ``/dev/null`` is fine as it is;
-    without ``checked`` it does not matter whose the file is. Raises RcFileRefused.
+    ``-`` is standard input. The file must be regular, or a pipe that this process inherited. It
+    must belong to ``uid``, and no other user may read or write it. ``/dev/null`` is always allowed.
+    Without ``checked``, owner and permissions do not matter. Raises RcFileRefused.
     """
     if path == "-":
         return read_stdin()
@@ -48,7 +48,7 @@ def read_rcfile(
 
 
 def read_descriptor(descriptor: int, path: str) -> bytes:
-    """Return what an open rc file holds. Raises RcFileRefused."""
+    """Return the contents of an open rc file. Raises RcFileRefused."""
     try:
         return read_all(descriptor, path, RC_FILE)
     except OSError as fault:
@@ -69,5 +69,5 @@ def _check(path: str, status: os.stat_result, uid: int) -> None:
 
 
 def folder_of(path: str) -> str | None:
-    """Return the folder that relative paths in this rc file belong to; None for ``-``."""
+    """Return the folder that paths in this rc file are relative to; None for ``-``."""
     return None if path == "-" else os.path.dirname(path) or None

@@ -1,7 +1,7 @@
-"""What is wrong with settings that are well formed, and what this version cannot do yet.
+"""Check well-formed settings for contradictions and for features that are not supported.
 
-Only accounts that are going to be polled are looked at. Options that would not change what
-happens to mail pass without a word, even where nothing reads them yet.
+Only accounts that will be polled are checked. Options that do not change what happens to mail are
+accepted silently, even if they have no effect.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from ..sinks.kinds import INSTEAD
+from ..sinks.kinds import DIRECT_SINKS
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
-from .options import OPTIONS, OWN_PATHS, SPOKEN_AUTHS
+from .options import OPTIONS, OWN_PATHS, SUPPORTED_AUTHS
 from .settings import AccountSettings, GlobalSettings
 from .values import service
 
-_REFUSED: Final = {
-    "pop2": "no server speaks it any more",
+_OBSOLETE_PROTOCOLS: Final = {
+    "pop2": "no server supports it any more",
     "rpop": "it trusts the client's port number",
     "kpop": "it needs Kerberos 4",
-    "odmr": "ask the provider for IMAP, or use a mail server that speaks it",
+    "odmr": "ask the provider for IMAP, or use a mail server that supports ODMR",
 }
-"""Protocols that will never be spoken, and why."""
+"""Protocols that will never be supported, with a reason or a hint."""
 
 _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ...]] = (
-    ("forceidle", lambda a: a.forceidle, 'use "idle"; servers say whether they know it'),
+    ("forceidle", lambda a: a.forceidle, 'use "idle"; servers announce whether they support it'),
     (
         "interface",
         lambda a: a.interface is not None,
@@ -33,18 +33,19 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
     ),
     ("monitor", lambda a: a.monitor is not None, "start mailhaul from a timer instead"),
 )
-"""Option, whether an account uses it, and what to do instead. A row goes when the feature
-comes; names are keywords too."""
+"""Option, whether an account uses it, and what to do instead. A row is removed when the feature is
+added; each name is also the keyword.
+"""
 
-_OWN_SINKS: Final = frozenset(sink.option for sink in INSTEAD if sink.own)
-_SINKS: Final = tuple(sink.option for sink in INSTEAD)
-"""Where mail goes instead of to a listener. fetchmail has its own order for those that it knows."""
+_OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
+_SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
+"""Options that choose a sink without a listener. fetchmail's own ones have a fixed precedence."""
 
 _PIN_DIGITS: Final = (32, 64)
-"""Hexadecimal digits of MD5, which is fetchmail's, and of SHA-256."""
+"""Hexadecimal digits of MD5, as in fetchmail, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
 
-PATH_HINT: Final = 'write the whole path, or one that begins with "~/"'
+PATH_HINT: Final = 'write an absolute path, or one that begins with "~/"'
 
 F = TypeVar("F", bound=Finding)
 
@@ -55,9 +56,9 @@ def check(
     *,
     to_poll: bool = True,
 ) -> tuple[list[ConfigError], list[ConfigWarning]]:
-    """Return what stands against polling these accounts, and what looks wrong.
+    """Return the errors and the warnings for these accounts.
 
-    Without ``to_poll`` only what no version could do counts.
+    Without ``to_poll``, features that are not supported are no errors.
     """
     errors: list[ConfigError] = []
     warnings: list[ConfigWarning] = []
@@ -69,21 +70,21 @@ def check(
         errors.extend(_contradictions(account))
         errors.extend(_unsupported(account) if to_poll else ())
         errors.extend(_host_faults(account) if to_poll else ())
-        warnings.extend(_oddities(account, daemon))
-    return _once(errors), _once(warnings)
+        warnings.extend(_suspicious_settings(account, daemon))
+    return _without_duplicates(errors), _without_duplicates(warnings)
 
 
-def _once(findings: list[F]) -> list[F]:
-    """Drop repetitions: the users of an entry share its server options."""
+def _without_duplicates(findings: list[F]) -> list[F]:
+    """Remove duplicates: the users of an entry share its server options."""
     return list({str(finding): finding for finding in findings}.values())
 
 
-def _not_yet(place: Place, keyword: str, hint: str) -> ConfigError:
+def _unsupported_error(place: Place, keyword: str, hint: str) -> ConfigError:
     return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
 
 
 def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWarning]:
-    """Yield the values that are none of those that their option allows."""
+    """Yield the values that their options do not allow."""
     for option in OPTIONS:
         value = getattr(account, option.name) if option.choices else None
         if value is None or option.choice(value) is not None:
@@ -99,24 +100,24 @@ def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWar
 
 
 def _pin_faults(account: AccountSettings, pin: str) -> Iterator[ConfigError]:
-    """Yield why a fingerprint fits no certificate, whatever the server has."""
+    """Yield an error if a fingerprint cannot match any certificate."""
     digits = pin.replace(":", "")
     if len(digits) in _PIN_DIGITS and not digits.strip("0123456789abcdefABCDEF"):
         return
     found = f"{len(digits)} digits (as SHA-1 has)" if len(digits) == 40 else quoted(pin)
     hint = (
-        "it is MD5, 32 hexadecimal digits, or SHA-256, 64, as from "
+        "give MD5 (32 hexadecimal digits) or SHA-256 (64), as printed by "
         '"openssl x509 -noout -fingerprint -sha256"'
     )
-    problem = f"no certificate has the fingerprint {found}"
+    problem = f"no certificate can have the fingerprint {found}"
     yield ConfigError(account.place("sslfingerprint"), problem, hint=hint)
 
 
 def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
-    """Yield what fetchmail refuses too."""
+    """Yield contradictions, most of which fetchmail refuses too."""
     port = account.port
     if isinstance(port, int) and not 0 < port < 65536:
-        yield ConfigError(account.place("service"), f"{port} is no port number")
+        yield ConfigError(account.place("service"), f"{port} is not a port number")
     if isinstance(port, str) and not _is_service(port):
         problem = f"unknown service {quoted(port)}"
         yield ConfigError(account.place("service"), problem, hint="give the port as a number")
@@ -130,8 +131,9 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
     chosen = [name for name in _SINKS if getattr(account, name)]
     if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
-        problem = f"{quoted(chosen[0])} beside {' and '.join(map(quoted, chosen[1:]))}"
-        yield ConfigError(account.place(chosen[0]), problem, hint="mail goes to one place only")
+        problem = f"{quoted(chosen[0])} together with {' and '.join(map(quoted, chosen[1:]))}"
+        hint = "mail can go to one destination only"
+        yield ConfigError(account.place(chosen[0]), problem, hint=hint)
     if account.append is not None:
         yield from _append_faults(account, account.append)
     for name in OWN_PATHS:
@@ -145,24 +147,24 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
 
 
 def _host_faults(account: AccountSettings) -> Iterator[ConfigError]:
-    """Yield the names of hosts and domains that no name service and no certificate can know."""
+    """Yield the names of hosts and domains that cannot be converted to ASCII (IDNA)."""
     for option, name in _host_names(account):
         if name.isascii():
             continue
-        from ...flows.host_names import BadHostName, ascii_host  # few rc files need it
+        from ...flows.host_names import BadHostName, ascii_host  # rarely necessary
 
         try:
             ascii_host(name)
         except BadHostName as fault:
-            problem = f"{quoted(name)} is no host name: {fault}"
+            problem = f"{quoted(name)} is not a host name: {fault}"
             hint = "give the name in its ASCII form (xn--...)"
             yield ConfigError(account.place(option), problem, hint=hint)
 
 
 def _host_names(account: AccountSettings) -> Iterator[tuple[str, str]]:
-    """Yield options and the names in them that are looked up, compared or sent.
+    """Yield options and the host names in them that are looked up, compared or sent.
 
-    What a plugin makes of a name is its own affair, unless a certificate is checked for it.
+    A plugin may interpret a name in its own way, unless it is compared with a certificate.
     """
     checked = account.sslcertck and account.sslproto != "" and account.sslmode != "none"
     if account.plugin is None or (checked and not account.sslcommonname):
@@ -181,15 +183,15 @@ def _host_names(account: AccountSettings) -> Iterator[tuple[str, str]]:
 
 
 def fault_of_path(path: str) -> str:
-    """Return what is wrong with a path of mailhaul's own options, "" if nothing is."""
+    """Return what is wrong with the path of one of mailhaul's own options, or ""."""
     if path.startswith("~"):
-        return f"{quoted(path)} is no path"
-    return f"no shell replaces the $ in {quoted(path)}" if "$" in path else ""
+        return f"{quoted(path)} is not a path"
+    return f"the $ in {quoted(path)} is not expanded" if "$" in path else ""
 
 
 def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
-    """Yield what is wrong with where ``append`` puts mail."""
-    from ...flows.host_names import BadHostName, ascii_host  # few rc files hold a URL
+    """Yield errors in the URL of ``append``."""
+    from ...flows.host_names import BadHostName, ascii_host  # few rc files contain a URL
     from .imap_url import BadUrl, read_url
 
     def folded(host: str) -> str:
@@ -199,24 +201,25 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
 
     place = account.place("append")
     try:
-        there = read_url(url)
-        ascii_host(there.host)
+        target = read_url(url)
+        ascii_host(target.host)
     except (BadUrl, BadHostName) as fault:
         hint = 'write "imaps://USER@HOST/MAILBOX"'
         yield ConfigError(place, f"append: {fault}", hint=hint)
         return
-    same = (there.user, folded(there.host)) == (account.remote_user, folded(account.host))
-    if same and any(_may_be(there.mailbox, folder) for folder in account.folders):
-        problem = "append: this is the mailbox that mail comes from"
-        yield ConfigError(place, problem, hint="it would go round for ever")
+    same = (target.user, folded(target.host)) == (account.remote_user, folded(account.host))
+    if same and any(_covers(target.mailbox, folder) for folder in account.folders):
+        problem = "append: this is the mailbox that mail is fetched from"
+        yield ConfigError(place, problem, hint="the same mail would be fetched again without end")
 
 
-def _may_be(mailbox: str, folder: str) -> bool:
-    """Whether a folder, perhaps a pattern, is or covers a mailbox, as far as can be known here.
+def _covers(mailbox: str, folder: str) -> bool:
+    """Whether a folder or a pattern may include a mailbox.
 
-    INBOX is itself in any case (RFC 3501, section 5.1); what ends a level only the server knows.
+    INBOX is not case-sensitive (RFC 3501, section 5.1). ``%`` is treated like ``*``, since only the
+    server knows the hierarchy delimiter.
     """
-    import re  # as above
+    import re  # rarely necessary
 
     pattern = re.sub("[*%]+", ".*", re.escape(folder).replace(r"\*", "*"))
     if mailbox.upper() == "INBOX":
@@ -225,8 +228,8 @@ def _may_be(mailbox: str, folder: str) -> bool:
 
 
 def _is_service(name: str) -> bool:
-    """Return whether the system knows a port by this name."""
-    from socket import getservbyname  # few rc files hold a name that is not well known
+    """Return whether the system has a service with this name."""
+    from socket import getservbyname  # few rc files contain a name that is not well known
 
     try:
         getservbyname(name, "tcp")
@@ -236,25 +239,27 @@ def _is_service(name: str) -> bool:
 
 
 def _unsupported(account: AccountSettings) -> Iterator[ConfigError]:
-    """Yield one error for each use of something that cannot be done, or not by this version."""
+    """Yield an error for each feature that is impossible or not supported by this version."""
     protocol = account.protocol
     if protocol in _POP3 and account.folders != ("INBOX",):
         problem = f"{protocol} has no folders"
         yield ConfigError(account.place("folders"), problem, hint='remove "folder"')
-    if protocol in _REFUSED:
+    if protocol in _OBSOLETE_PROTOCOLS:
         problem = f'"protocol {protocol}" is not supported'
-        yield ConfigError(account.place("protocol"), problem, hint=_REFUSED[protocol])
+        yield ConfigError(account.place("protocol"), problem, hint=_OBSOLETE_PROTOCOLS[protocol])
     if account.sslfingerprint is not None:
         yield from _pin_faults(account, account.sslfingerprint)
-    if account.auth not in SPOKEN_AUTHS:
-        yield _not_yet(account.place("auth"), f"auth {account.auth}", 'use "auth password"')
+    if account.auth not in SUPPORTED_AUTHS:
+        yield _unsupported_error(
+            account.place("auth"), f"auth {account.auth}", 'use "auth password"'
+        )
     for name, uses, hint in _UNSUPPORTED:
         if uses(account):
-            yield _not_yet(account.place(name), name, hint)
+            yield _unsupported_error(account.place(name), name, hint)
 
 
-def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]:
-    """Yield what works but is probably not meant."""
+def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]:
+    """Yield settings that work but are probably mistakes."""
     if account.service is not None:
         problem = ""
         if account.port in (993, 995) and not account.wrapped:
@@ -266,15 +271,15 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
     if not any(getattr(account, sink) for sink in _SINKS):
         yield from _listener_ports(account)
     if account.sslmode is not None:
-        yield from _passed_over_by_sslmode(account)
+        yield from _overruled_by_sslmode(account)
     if account.fetchread:
-        yield from _no_use_of_fetchread(account)
+        yield from _useless_fetchread(account)
     if account.mda:
         from ..second_shells import second_shell  # few rc files have one
 
         if second := second_shell(account.mda):
-            problem = f"mda hands addresses to a second shell ({second})"
-            hint = "mail whose addresses could be more than text there is kept"
+            problem = f"mda passes addresses to a second shell ({second})"
+            hint = "mail with addresses that this shell could interpret as syntax is kept"
             yield ConfigWarning(account.place("mda"), f"{problem}; {hint}")
     if daemon and account.keep and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
@@ -282,33 +287,33 @@ def _oddities(account: AccountSettings, daemon: bool) -> Iterator[ConfigWarning]
 
 
 def _listener_ports(account: AccountSettings) -> Iterator[ConfigWarning]:
-    """Yield ports of listeners that cannot be; the others of the hunt list may do."""
+    """Yield invalid port numbers of listeners; other listeners of the list may work."""
     for listener in account.smtphosts:
         host, _, port = listener.partition("/")
         number = service(port)
         if host and isinstance(number, int) and not 0 < number < 65536:
-            problem = f"{port} is no port number of {quoted(host)}"
+            problem = f"{port} is not a port number of {quoted(host)}"
             yield ConfigWarning(account.place("smtphosts"), problem)
 
 
-def _passed_over_by_sslmode(account: AccountSettings) -> Iterator[ConfigWarning]:
-    """Yield the words that ``sslmode`` overrules, where they say something else."""
+def _overruled_by_sslmode(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield the options that ``sslmode`` overrules, if they contradict it."""
     mode = account.sslmode
-    other = {
+    contradictions = {
         "ssl": account.ssl and mode != "wrapped",
         "sslproto": account.sslproto == "" and mode != "none",
     }
-    for name, differs in other.items():
-        if differs:
-            problem = f'"sslmode {mode}" is used, and {quoted(name)} says something else'
+    for name, contradicts in contradictions.items():
+        if contradicts:
+            problem = f'"sslmode {mode}" is used, although {quoted(name)} contradicts it'
             yield ConfigWarning(account.place(name), problem)
 
 
-def _no_use_of_fetchread(account: AccountSettings) -> Iterator[ConfigWarning]:
-    """Yield why ``fetchread`` changes nothing here."""
+def _useless_fetchread(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield a warning if ``fetchread`` has no effect."""
     place = account.place("fetchread")
     if account.protocol not in ("imap", "auto"):
-        problem = f'"fetchread" is for IMAP; over {account.protocol} nobody else\'s reading counts'
+        problem = f'"fetchread" is for IMAP; over {account.protocol} it has no effect'
         yield ConfigWarning(place, problem)
     elif account.fetchall:
-        yield ConfigWarning(place, '"fetchread" changes nothing beside "fetchall"')
+        yield ConfigWarning(place, '"fetchread" has no effect together with "fetchall"')

@@ -1,4 +1,4 @@
-"""Which entries of the rc file a run is about."""
+"""Select the entries of the rc file for a run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final, cast
 
 from .statements import Choices, Entry, RcFile
 
-INVENTED: Final = -1
-"""The offset of an entry that stands in no file."""
+NOT_IN_FILE: Final = -1
+"""The offset of an entry that is not in the rc file."""
 
 
 def select(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
     """Return the entries to poll, in the order of the file.
 
-    Without names these are all that are not ``skip``. A name selects every entry whose poll
-    name it is, in the same case, or one of whose ``aka`` names it is, in any case; whether it
-    is ``skip`` does not matter. A name that selects nothing becomes an entry of its own.
+    Without names, these are all entries except ``skip`` entries. A name selects every entry with
+    this poll name (case-sensitive) or with this ``aka`` name (not case-sensitive), ``skip`` entries
+    included. A name that selects nothing becomes a new entry.
     """
     if not servers:
         return [entry for entry in rc.entries if not entry.skip]
@@ -30,19 +30,19 @@ def select(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
             selected.append(entry)
             known.add(entry.pollname)
             known.update(name for name in wanted if name.lower() in aka)
-    selected.extend(invent(name) for name in dict.fromkeys(servers) if name not in known)
+    selected.extend(new_entry(name) for name in dict.fromkeys(servers) if name not in known)
     return selected
 
 
-def everything(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
-    """Return all entries of the file, behind them those that names invent."""
-    invented = [entry for entry in select(rc, servers) if entry.offset == INVENTED]
-    return [*rc.entries, *invented]
+def all_entries(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
+    """Return all entries of the file, followed by new entries for unknown names."""
+    new = [entry for entry in select(rc, servers) if entry.offset == NOT_IN_FILE]
+    return [*rc.entries, *new]
 
 
-def invent(name: str) -> Entry:
+def new_entry(name: str) -> Entry:
     """Return an entry for a server that the rc file does not mention."""
-    entry = Entry(name, INVENTED)
+    entry = Entry(name, NOT_IN_FILE)
     entry.server.values["via"] = name
     entry.users.append(Choices())
     return entry

@@ -1,7 +1,7 @@
-"""The finished settings: of the whole program, and of one account (one user on one server).
+"""The final settings: of the whole program, and of one account (one user on one server).
 
-The defaults are those of the table in ``options``; an object holds only what differs. These
-classes are not dataclasses: with so many fields one would cost milliseconds to define.
+The defaults are those of the table in ``options``; an object stores only values that differ. These
+classes are not dataclasses: with so many fields, defining one would take milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...protocols.secret import Secret
 
 Layer = Mapping[str, int]
-"""Option names and where in the file each was chosen."""
+"""Option names, and the offset in the file at which each was chosen."""
 
 SMTP_PORT: Final = 25
 _WELL_KNOWN: Final = {
@@ -26,7 +26,7 @@ _WELL_KNOWN: Final = {
 
 
 class _Settings:
-    """Values that are set once."""
+    """Immutable values."""
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self.__dict__.update(values)
@@ -40,9 +40,9 @@ class _Settings:
 
 
 class RunSettings(_Settings):
-    """What this run is for. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``.
+    """The options of this run. ``verbose`` is 0, 1 or 2; ``rcfile`` is a path or ``-``.
 
-    ``quit_only`` says that ``quit`` was the last word of the command line: nothing follows.
+    ``quit_only`` means that ``quit`` was the last argument: the program only stops the daemon.
     """
 
     help: bool
@@ -61,9 +61,9 @@ class RunSettings(_Settings):
 
 
 class GlobalSettings(_Settings):
-    """What follows ``set``, or its forms on the command line. ``daemon`` is in seconds.
+    """The options after ``set``, and their command line forms. ``daemon`` is in seconds.
 
-    An empty ``postmaster`` means that nobody is the recipient of last resort.
+    An empty ``postmaster`` means that there is no recipient of last resort.
     """
 
     daemon: int
@@ -84,7 +84,7 @@ class GlobalSettings(_Settings):
     _layer: Layer = {}
 
     def place(self, name: str) -> Place:
-        """Return where the option was chosen; unchosen ones are at the command line."""
+        """Return the place where the option was chosen; by default, the command line."""
         offset = self._layer.get(name)
         return COMMAND_LINE if offset is None else self._source.place(offset)
 
@@ -92,14 +92,15 @@ class GlobalSettings(_Settings):
 class AccountSettings(_Settings):
     """All options of one user on one server.
 
-    Text was UTF-8, with ``surrogateescape`` for other bytes. ``timeout``, ``interval`` and
-    ``warnings`` are in seconds, ``limit`` in octets; 0 means no limit. ``protocol`` and
-    ``auth`` are lower case, spelled as in ``options``. ``local_names`` are pairs of a remote
-    and a local name; ``wildcard`` says that ``*`` was among them. ``sslproto`` is None if
-    unset, which is not the same as empty. ``envelope`` is None if switched off. ``elsewhere`` are
-    mailboxes that patterns among ``folders`` do not stand for. ``fetchread`` says that over IMAP
-    new is what the ledger does not know, whoever has read it. ``known_as`` is the ``pollname`` of
-    the first entry of the file that leads to the same mailboxes in the same way.
+    Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout`` and
+    ``warnings`` are in seconds, ``interval`` in poll cycles, ``limit`` in octets; a ``limit`` of 0
+    means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
+    ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
+    them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
+    switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include.
+    ``fetchread`` means that over IMAP a message is new if the ledger does not know it, even if it
+    is marked as read. ``known_as`` is the ``pollname`` of the first entry of the file that leads to
+    the same mailboxes by the same route.
     """
 
     pollname: str
@@ -196,7 +197,7 @@ class AccountSettings(_Settings):
 
     @property
     def host(self) -> str:
-        """The host to connect to, whose name is also the account's true server name."""
+        """The host to connect to, which is also the real name of the account's server."""
         return self.pollname if self.via is None else self.via
 
     @property
@@ -218,18 +219,18 @@ class AccountSettings(_Settings):
 
     @property
     def keeps_password_elsewhere(self) -> bool:
-        """Whether a file, a command or a descriptor has the password."""
+        """Whether the password comes from a file, a command or a descriptor."""
         elsewhere = (self.passwordfile, self.passwordeval, self.passwordfd)
         return any(place is not None for place in elsewhere)
 
     @property
     def multidrop(self) -> bool:
-        """Whether the recipient of each message has to be found in the message."""
+        """Whether the recipients of each message must be found in its header."""
         return self.wildcard or len(self.local_names) > 1
 
     @property
     def entry(self) -> int:
-        """Where in the file the entry begins; negative for one that stands in no file."""
+        """The offset of the entry in the file; negative if it is not in the file."""
         return self._entry
 
     def chose(self, name: str) -> bool:
@@ -237,7 +238,7 @@ class AccountSettings(_Settings):
         return name in self._overridden or any(name in layer for layer in self._layers)
 
     def place(self, name: str) -> Place:
-        """Return where this option was chosen; one that was not is where the entry begins."""
+        """Return the place where this option was chosen; by default, that of the entry."""
         if name in self._overridden or self._source is None:
             return COMMAND_LINE
         for layer in self._layers:
@@ -258,7 +259,7 @@ class AccountSettings(_Settings):
     ) -> AccountSettings:
         """Return the same settings for these mailboxes.
 
-        Patterns among them leave alone those that another poll sees to.
+        Patterns among them do not include ``elsewhere``, which are mailboxes of other polls.
         """
         names = {"folders": tuple(folders), "elsewhere": tuple(elsewhere)}
         return AccountSettings({**vars(self), **names})
@@ -269,7 +270,7 @@ class AccountSettings(_Settings):
 
 
 def _install_defaults() -> None:
-    # First come, first kept: "port" is a second row of "service".
+    # The first row of an option is used: "port" is a second row of "service".
     homes: tuple[tuple[type[_Settings], tuple[str, ...]], ...] = (
         (RunSettings, (RUN,)),
         (GlobalSettings, (GLOBAL,)),

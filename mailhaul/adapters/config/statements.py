@@ -1,4 +1,4 @@
-"""What an rc file says, before defaults and command line are merged into it."""
+"""The contents of an rc file, before they are merged with defaults and command line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from .errors import ConfigWarning, Source
 
 
 class Choices:
-    """Values that the user chose, by option name, and the offset of each one's keyword.
+    """Values that the user chose, by option name, and the offset of each keyword.
 
-    A list is here only if it is not empty; a timeout or interval of 0 is not here, as it
-    counts as not chosen.
+    Empty lists, and a timeout or interval of 0, are missing, since they count as not chosen.
     """
 
     __slots__ = ("places", "values")
@@ -33,7 +32,7 @@ class Entry:
 
 
 class RcFile:
-    """The statements of an rc file in their order."""
+    """The statements of an rc file, in order."""
 
     __slots__ = ("defaults", "entries", "globals", "source", "warnings")
 

@@ -1,12 +1,12 @@
-"""How single values are understood, in the rc file and on the command line alike."""
+"""Conversion of single values, for the rc file and for the command line."""
 
 from __future__ import annotations
 
 
 def absolute(path: str, folder: str | None, *, tilde: bool = False) -> str:
-    """Return the path as seen from ``folder``. Empty, absolute and ``-`` stay as they are.
+    """Return the path relative to ``folder``. Empty paths, absolute paths and ``-`` are unchanged.
 
-    With ``tilde`` so does one below a home folder, for ``at_home`` to complete.
+    With ``tilde``, a path that begins with ``~`` is unchanged too; see ``at_home``.
     """
     if tilde and path.startswith("~"):
         return path
@@ -16,17 +16,17 @@ def absolute(path: str, folder: str | None, *, tilde: bool = False) -> str:
 
 
 def at_home(path: str, home: str) -> str:
-    """Return the path with a leading ``~/`` as the home folder."""
+    """Return the path with a leading ``~/`` replaced by the home folder."""
     return f"{home.rstrip('/')}/{path[2:]}" if path.startswith("~/") else path
 
 
 def service(text: str) -> int | str:
-    """Return a service as a port number if it is one, else its name."""
+    """Return a service as a port number if possible, otherwise its name."""
     return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else text
 
 
 def c_number(text: str) -> int | None:
-    """Return a whole number in C notation (``0x10``, ``010``), or None if it is none."""
+    """Parse an integer in C notation (``0x10``, ``010``). Return None for anything else."""
     digits = text.strip(" \t\r\n\v\f") if text[-1:].isalnum() else ""
     negative = digits.startswith("-")
     digits = digits[1:] if digits.startswith(("+", "-")) else digits

@@ -1,1 +1,1 @@
-"""Durable memory of what was offered, accepted and settled."""
+"""The ledger in SQLite: durable records of the messages offered, accepted and seen."""

@@ -1,6 +1,6 @@
-"""fetchmail's memory of POP3 messages, read once by who switches: the file ``.fetchids``.
+"""fetchmail's list of seen POP3 messages: the file ``.fetchids``, read once on migration.
 
-A line is ``USER@HOST UID``. The file is never written, so that fetchmail may go on beside us.
+A line is ``USER@HOST UID``. The file is never written, so fetchmail can still be used.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def seen_uids(data: bytes, user: str, host: str) -> list[bytes]:
-    """Return the unique ids that stand there for an account; names are the same in any case."""
+    """Return the unique ids listed for an account; names are compared case-insensitively."""
     wanted = (
         _folded(user.encode("utf-8", "surrogateescape")),
         _folded(host.encode("utf-8", "surrogateescape")),
@@ -18,7 +18,7 @@ def seen_uids(data: bytes, user: str, host: str) -> list[bytes]:
 
 
 def entries(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield user, host and unique id of each line that has that shape."""
+    """Yield user, host and unique id of each well-formed line."""
     for line in data.splitlines():
         at = line.find(b"@")
         blank = line.find(b" ", at)

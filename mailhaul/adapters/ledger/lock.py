@@ -1,4 +1,4 @@
-"""One poll at a time in one mailbox, whichever entry, process or daemon makes it."""
+"""A lock that allows only one poll of a mailbox at a time, in this process and in others."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ...flows.outcome import ExitCode, PollFailed
 from ..folders import make_private_folder
 
 MAX_NAME = 200
-"""Characters of a mailbox's name that go into the name of its lock."""
+"""Characters of a mailbox's name that are used in the name of its lock file."""
 
 
 class MailboxLock:
     """A lock on one mailbox of an account; see ``mailhaul.flows.ledger.Lock``.
 
-    The system releases it when the process ends, however it ends, so a dead holder never blocks.
+    The system releases it when the process ends for any reason, so no stale lock remains.
     """
 
     _held: ClassVar[set[str]] = set()
-    """What this process holds: to the system, one process is one holder."""
-    _turn: ClassVar = allocate_lock()
+    """The locks held by this process: flock does not separate polls of one process."""
+    _mutex: ClassVar = allocate_lock()
 
     def __init__(self, folder: str, account: str, mailbox: str) -> None:
         self._path = os.path.join(folder, file_name(f"{account}/{mailbox}"))
@@ -30,11 +30,11 @@ class MailboxLock:
         self._fd = -1
 
     def acquire(self) -> bool:
-        """Take it if it is free; False if another poll of this process has it.
+        """Acquire the lock if it is free; return False if another poll of this process holds it.
 
-        Raises PollFailed: EXCLUDE when another process has it, IOERR when no lock can be had.
+        Raises PollFailed: EXCLUDE if another process holds it, IOERR if locking fails.
         """
-        with self._turn:
+        with self._mutex:
             if self._path in self._held:
                 return False
             self._held.add(self._path)
@@ -71,13 +71,13 @@ class MailboxLock:
         self._fd = -1
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._close()
         self._held.discard(self._path)
 
 
 def file_name(name: str) -> str:
-    """Return a name for a lock that no other mailbox has and every file system takes."""
+    """Return a file name for a lock, unique for the mailbox and valid on every file system."""
     octets = name.encode("utf-8", "surrogateescape")
     safe = "".join(chr(c) if chr(c).isalnum() and c < 128 else f"%{c:x}." for c in octets)
     if len(safe) <= MAX_NAME:

@@ -1,7 +1,7 @@
-"""What the ledger calls accounts, mailboxes and sinks: what they are, not how they are written.
+"""The canonical names of accounts, mailboxes and sinks in the ledger.
 
-Whoever writes the same server, mailbox or listener in another way means the same one, and gets no
-mail again for it. The same functions read the names that older versions wrote.
+If the user writes the same server, mailbox or listener in another way, its canonical name stays
+the same, so no mail is fetched again. The same functions convert the names of older versions.
 """
 
 from __future__ import annotations
@@ -13,59 +13,59 @@ DEFAULT_PORTS = {
     "pop3": {"110", "995", "pop3", "pop-3", "pop3s"},
     "smtp": {"25", "smtp"},
 }
-"""Ports that need not be named: which of them is used follows from the options for TLS."""
+"""Ports left out of a name: which of them is used depends on the TLS options."""
 LOOPBACK = {"localhost", "::1", "[::1]", "ip6-localhost"}
 INBOX = "INBOX"
 
 Stored = str | bytes
-"""A name as SQLite takes it: bytes where it is not UTF-8."""
+"""A name in the form stored in SQLite: bytes if it is not valid UTF-8."""
 
 
 def account_name(protocol: str, user: str, host: str, port: str = "", place: str = "") -> str:
-    """Return the name of an account: the host's case and a default port do not matter.
+    """Return the name of an account. The host's case and a default port are ignored.
 
-    ``place`` tells accounts apart that the host does not: where a plugin makes the connection, or
-    where the host is this machine, whose ports may lead anywhere (``is_loopback``).
+    ``place`` distinguishes accounts with the same host: if a plugin makes the connection, or if the
+    host is this machine, whose ports may be forwarded anywhere (``is_loopback``).
     """
     server = server_name(protocol, f"{host}:{port}" if port else host)
     return f"{protocol} {user}@{server}" + (f" ({place})" if place else "")
 
 
 def same_user(protocol: str, user: str) -> str:
-    """Return how the names of all accounts begin that this user has, on whatever server."""
+    """Return the common beginning of the names of this user's accounts on all servers."""
     return f"{protocol} {user}@"
 
 
 def name_of_paged(name: str) -> str:
-    """Return the name of an account for ``PROTOCOL USER@HOST[:PORT]``, as pages have it."""
+    """Return the name of an account for ``PROTOCOL USER@HOST[:PORT]``, the form in old files."""
     protocol, _, rest = name.partition(" ")
     user, _, server = rest.rpartition("@")
     return f"{protocol} {user}@{server_name(protocol, server)}"
 
 
 def server_name(protocol: str, server: str) -> str:
-    """Return ``HOST`` or ``HOST:PORT`` with the host's case folded, without a default port."""
-    # A bare IPv6 address has colons of its own.
+    """Return ``HOST`` or ``HOST:PORT``, in lower case and without a default port."""
+    # A bare IPv6 address contains colons.
     host, colon, port = server.rpartition(":") if server.count(":") == 1 else (server, "", "")
     folded = host.lower().rstrip(".")
     return folded if not colon or port in DEFAULT_PORTS.get(protocol, ()) else f"{folded}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: then its name does not tell whose mail is there."""
+    """Whether a host is this machine. Its name then does not identify the mail server."""
     folded = host.lower().rstrip(".")
     return folded in LOOPBACK or folded.startswith("127.")
 
 
 def mailbox_name(account: str, name: str) -> str:
-    """Return the name of a mailbox: case does not matter for INBOX, and POP3 has no other."""
+    """Return the name of a mailbox. INBOX is case-insensitive, and POP3 has no other mailbox."""
     if account.startswith("pop3 ") or name.upper() == INBOX:
         return INBOX
     return name
 
 
 def sink_name(name: str) -> str:
-    """Return the name of a sink from its kind and what the rc file says of it."""
+    """Return the name of a sink from its kind and its value in the rc file."""
     kind, _, rest = name.partition(" ")
     if kind in {"smtp", "lmtp"}:
         hosts, through, command = rest.partition(" through ")
@@ -79,7 +79,7 @@ def sink_name(name: str) -> str:
 
 
 def listener_name(host: str) -> str:
-    """Return the name of one listener: a path, or a host and its port if that is not SMTP's."""
+    """Return the name of one listener: a path, or a host with its port unless that is 25."""
     if host.startswith("/"):
         return os.path.abspath(host)
     name, slash, port = host.partition("/")
@@ -88,7 +88,7 @@ def listener_name(host: str) -> str:
 
 
 def stored(name: str) -> Stored:
-    """Return a name as the ledger stores it: octets that are not UTF-8 stay as they are."""
+    """Return a name in its stored form. A name with surrogates becomes the original bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -96,6 +96,6 @@ def stored(name: str) -> Stored:
     return name
 
 
-def shown(name: Stored) -> str:
-    """Return a stored name as text, from which the same name can be made again."""
+def as_text(name: Stored) -> str:
+    """Return a stored name as text. ``stored`` converts it back."""
     return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
-"""One mailbox in the SQLite ledger, as one sink uses it; see ``mailhaul.flows.ledger.Page``.
+"""One mailbox in the SQLite ledger, for one sink; see ``mailhaul.flows.ledger.Page``.
 
-Which state follows upon what is the table of ``mailhaul.flows.row_states``; here it is kept.
+The states of a row and their transitions are in ``mailhaul.flows.row_states``.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from ...flows.ledger import Compared, Offer, Pending, Seen, Undelivered
 from ...flows.outcome import Failures, Outcome, Verdict
 from ...flows.row_states import Life, accepted, after, before, offered, quarantined
 from ...flows.source import Listed, Uid
-from .names import shown, stored
+from .names import as_text, stored
 from .schema import new_name
 
 if TYPE_CHECKING:
     from .store import SqliteLedger
 
 MAX_SIZE = 2**63 - 1
-"""What SQLite can hold. A larger size is kept as this: it matches none, and permits no delete."""
+"""The largest integer in SQLite. A larger size is stored as this value."""
 MAX_REASON = 500
-"""Characters of a reason that are kept."""
+"""Characters of a reason that are stored."""
 COMPARED, PUT_OFF = 1, -1
 """Values of mailbox.compared, which is 0 at first."""
-PART = 500
-"""UIDs in one statement."""
-KEPT = {accepted.name, quarantined.name}
-"""States in which it does not matter any more whether a message can be read."""
-UPON = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
+UIDS_PER_STATEMENT = 500
+"""The maximum number of UIDs in one SQL statement."""
+NOT_READ_AGAIN = {accepted.name, quarantined.name}
+"""States in which a failure to read the message is not recorded."""
+INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
 class SqlitePage:
-    """The rows of one mailbox and sink; ``akin`` are the numbers of sinks of the same kind.
+    """The rows of one mailbox and sink; ``same_kind`` has the ids of the sinks of the same kind.
 
-    ``make_durable`` is that of the ledger: what several flows wait for is done once.
+    ``make_durable`` is the method of the ledger itself, so that equal calls of several flows can be
+    combined.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class SqlitePage:
         mailbox: int,
         uidvalidity: int,
         sink: int,
-        akin: Sequence[int],
+        same_kind: Sequence[int],
         *,
         is_new: bool,
         was_put_off: bool,
@@ -54,15 +55,15 @@ class SqlitePage:
         self._mailbox = mailbox
         self.uidvalidity = uidvalidity
         self._sink = sink
-        self._akin = akin
+        self._same_kind = same_kind
         self.is_new = is_new
         self.was_put_off = was_put_off
         self.make_durable = ledger.make_durable
 
-    # What was seen
+    # Seen messages
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
-        """Compare a part of a listing with what was seen. Memory is bounded by that part."""
+        """Compare a part of a listing with the seen messages. Memory is bounded by that part."""
         found: dict[Uid, tuple[int, bytes]] = {}
 
         def look(db: sqlite3.Connection) -> None:
@@ -86,7 +87,7 @@ class SqlitePage:
         return Compared(new, changed, len(listed) - len(new))
 
     def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the fingerprints of those of these that were seen and have one."""
+        """Return the recorded fingerprints of seen messages with these UIDs, where there is one."""
         found: dict[Uid, bytes] = {}
 
         def look(db: sqlite3.Connection) -> None:
@@ -102,17 +103,17 @@ class SqlitePage:
         return found
 
     def count_seen(self) -> int:
-        """Return how many messages were seen and not yet forgotten."""
+        """Return how many messages are recorded as seen."""
         query = "SELECT count(*) FROM seen WHERE mailbox = ?"
         return int(self._ledger.write(lambda db: db.execute(query, (self._mailbox,)).fetchone()[0]))
 
     def mark_seen(self, messages: Sequence[Listed]) -> None:
-        """Note that these are not to be read again; what was under way for them is over.
+        """Record these messages as seen, and remove their rows under way.
 
-        A size that is not told is the one that was noted before.
+        If a size is unknown (0), the recorded one stays.
         """
 
-        def note(db: sqlite3.Connection) -> None:
+        def record(db: sqlite3.Connection) -> None:
             for one in messages:
                 size, fingerprint = db.execute(
                     "SELECT max(size), max(fingerprint) FROM ("
@@ -127,10 +128,10 @@ class SqlitePage:
                 )
             self._delete(db, "message", [one.uid for one in messages])
 
-        self._ledger.write(note)
+        self._ledger.write(record)
 
-    def begin(self) -> None:
-        """Note that a listing of this mailbox was compared for the first time."""
+    def mark_compared(self) -> None:
+        """Record that a listing of this mailbox was compared for the first time."""
         self._set_compared(COMPARED)
         self.is_new = False
 
@@ -144,7 +145,7 @@ class SqlitePage:
         self._ledger.write(lambda db: db.execute(query, (value, self._mailbox)))
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
-        """Forget what is not in this complete listing, which comes in parts."""
+        """Forget the messages that are not in this complete listing, which is passed in parts."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("CREATE TEMP TABLE IF NOT EXISTS listed (uid PRIMARY KEY) WITHOUT ROWID")
@@ -161,12 +162,12 @@ class SqlitePage:
 
         self._ledger.write(work)
 
-    # What is under way
+    # Messages under way
 
     def reserve(self, messages: Sequence[Listed]) -> Mapping[Uid, Offer]:
-        """Give names to messages that will be offered soon, all at once."""
+        """Give names to several messages that will be offered soon."""
 
-        def note(db: sqlite3.Connection) -> dict[Uid, Offer]:
+        def record(db: sqlite3.Connection) -> dict[Uid, Offer]:
             offers: dict[Uid, Offer] = {}
             rows = self._rows(db, [one.uid for one in messages])
             for one in messages:
@@ -179,16 +180,15 @@ class SqlitePage:
                     offers[one.uid] = row.offer(again=True)
             return offers
 
-        return self._ledger.write(note)
+        return self._ledger.write(record)
 
     def offer(self, uid: Uid, size: int) -> Offer:
-        """Note that this message is about to be handed to the sink, and under which name.
+        """Record that this message is about to be sent to the sink; return its name.
 
-        A name is given once: a message that comes later under a UID that was used before has
-        another one.
+        A name is never reused: another message with the same UID gets another name.
         """
 
-        def note(db: sqlite3.Connection) -> Offer:
+        def record(db: sqlite3.Connection) -> Offer:
             row = self._row(db, uid, size)
             if row.state == offered.name:
                 return row.offer(again=True)
@@ -196,14 +196,14 @@ class SqlitePage:
             self._put(db, Listed(uid, size), after(row.state, Life.offer), row.name, row)
             return row.offer(again=False)
 
-        return self._ledger.write(note)
+        return self._ledger.write(record)
 
     def accept(
         self, uid: Uid, size: int, action: Action, outcome: Outcome, fingerprint: bytes = b""
     ) -> None:
-        """Note that the sink took it, and the action that is owed at the server."""
+        """Record that the sink accepted the message, and the action now pending at the server."""
 
-        def note(db: sqlite3.Connection) -> None:
+        def record(db: sqlite3.Connection) -> None:
             row = self._row(db, uid, size)
             db.execute(
                 "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, action,"
@@ -215,12 +215,12 @@ class SqlitePage:
                 ),
             )
 
-        self._ledger.write(note)
+        self._ledger.write(record)
 
     def delete_unread(self, messages: Sequence[Listed]) -> None:
-        """Note that the user wants these deleted, though nobody gets them."""
+        """Record that the user wants these messages deleted without delivery."""
 
-        def note(db: sqlite3.Connection) -> None:
+        def record(db: sqlite3.Connection) -> None:
             rows = self._rows(db, [one.uid for one in messages])
             for one in messages:
                 row = rows.get(one.uid)
@@ -234,42 +234,42 @@ class SqlitePage:
                 Action.DELETE.value,
             )
 
-        self._ledger.write(note)
+        self._ledger.write(record)
 
-    def describe(self, uid: Uid, fingerprint: bytes) -> None:
-        """Note what tells a message that is offered from others under its UID."""
+    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None:
+        """Record the fingerprint of a message that is being offered."""
         self._ledger.write(lambda db: self._set(db, [uid], "fingerprint = ?", fingerprint))
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
-        """Note that the sink did not take it, or not for everybody, and who got it.
+        """Record that the sink did not accept the message for all recipients, and who received it.
 
-        What is put off is not counted: that may be nothing about the message.
+        A postponed message is not counted as refused: the message may not be the reason.
         """
 
-        def note(db: sqlite3.Connection) -> Failures:
+        def record(db: sqlite3.Connection) -> Failures:
             row = self._row(db, uid, size)
-            state = after(row.state, UPON[outcome.verdict])
+            state = after(row.state, INPUTS[outcome.verdict])
             row.fingerprint = fingerprint or row.fingerprint
             counted = outcome.verdict is Verdict.REFUSED
             recipients = recipient_states(row.recipients, outcome)
             return self._fail(db, row, state, outcome.reason, recipients, counted=counted)
 
-        return self._ledger.write(note)
+        return self._ledger.write(record)
 
     def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
-        """Note that the server did not give it; what an earlier offer came to stays as it was.
+        """Record that the server did not send the message; the result of an earlier offer stays.
 
-        It may have been accepted by a sink that could not say so, and has to be known again.
+        A sink may have accepted the message before a kill, and must find it again by its name.
         """
 
-        def note(db: sqlite3.Connection) -> Failures:
+        def record(db: sqlite3.Connection) -> Failures:
             row = self._row(db, uid, size)
             state = after(row.state, Life.unreadable)
-            if state in KEPT:
+            if state in NOT_READ_AGAIN:
                 return Failures(row.tries, 0)
             return self._fail(db, row, state, why, row.recipients, counted=True)
 
-        return self._ledger.write(note)
+        return self._ledger.write(record)
 
     def _fail(
         self,
@@ -281,7 +281,7 @@ class SqlitePage:
         *,
         counted: bool,
     ) -> Failures:
-        """Write down a failure of a message; return how often it has failed and how long."""
+        """Record a failure of a message; return how often it has failed, and for how long."""
         now = int(self._ledger.clock())
         tries, since = row.tries + counted, row.since or now
         mark = row.fingerprint
@@ -291,7 +291,7 @@ class SqlitePage:
         return Failures(tries, now - since)
 
     def set_aside(self, uid: Uid) -> None:
-        """Note that this message is not to be offered again before the user says so."""
+        """Record that this message is not offered again until the user asks for it."""
         states = before(Life.set_aside)
         self._ledger.write(
             lambda db: db.execute(
@@ -302,7 +302,7 @@ class SqlitePage:
         )
 
     def undelivered(self) -> Sequence[Undelivered]:
-        """Return what this sink was offered in earlier polls and did not accept."""
+        """Return the messages that this sink was offered in earlier polls and did not accept."""
         rows = self._ledger.write(
             lambda db: db.execute(
                 "SELECT uid, size, CASE WHEN tried <> since THEN tried ELSE 0 END, state = ?"
@@ -312,10 +312,10 @@ class SqlitePage:
         )
         return [Undelivered(uid, size, tried, bool(aside)) for uid, size, tried, aside in rows]
 
-    # What the server owes
+    # Actions pending at the server
 
     def pending(self) -> Sequence[Pending]:
-        """Return what was accepted and not settled, whichever sink took it."""
+        """Return the messages whose action is still pending, whichever sink accepted them."""
         now = int(self._ledger.clock())
         rows = self._ledger.write(
             lambda db: db.execute(
@@ -326,8 +326,8 @@ class SqlitePage:
         )
         return [Pending(uid, size, Action(action), *rest) for uid, size, action, *rest in rows]
 
-    def try_again(self, uids: Sequence[Uid], count: int) -> None:
-        """Note that the server is asked once more for what it owes for these; it counts so much."""
+    def count_tries(self, uids: Sequence[Uid], count: int) -> None:
+        """Add ``count`` to the tries of these messages; their action is about to be requested."""
         now = int(self._ledger.clock())
         self._ledger.write(
             lambda db: db.executemany(
@@ -338,7 +338,7 @@ class SqlitePage:
         )
 
     def forget(self, uids: Sequence[Uid]) -> None:
-        """Forget these: they are gone from the server, or their UIDs stand for others now."""
+        """Forget these UIDs: the messages are gone, or the UIDs now belong to other messages."""
 
         def work(db: sqlite3.Connection) -> None:
             self._delete(db, "message", uids)
@@ -355,9 +355,9 @@ class SqlitePage:
         )
 
     def _rows(self, db: sqlite3.Connection, uids: Sequence[Uid]) -> dict[Uid, Row]:
-        """Return the rows of these messages, by their UIDs.
+        """Return the rows of these messages by UID.
 
-        Where this sink has none, another of its kind may have served some recipients.
+        If this sink has no row, recipients served by another sink of the same kind are taken over.
         """
         found: dict[Uid, Row] = {}
         for some in in_parts(uids):
@@ -368,14 +368,16 @@ class SqlitePage:
             )
             for sink, uid, size, state, recipients, *rest in rows:
                 if sink == self._sink:
-                    found[uid] = Row(uid, size, state, shown(recipients), *rest)
-                elif recipients and sink in self._akin and state != accepted.name:
+                    found[uid] = Row(uid, size, state, as_text(recipients), *rest)
+                elif recipients and sink in self._same_kind and state != accepted.name:
                     mark = rest[-1]
-                    found.setdefault(uid, Row(uid, size, None, shown(recipients), fingerprint=mark))
+                    found.setdefault(
+                        uid, Row(uid, size, None, as_text(recipients), fingerprint=mark)
+                    )
         return found
 
     def _row(self, db: sqlite3.Connection, uid: Uid, size: int) -> Row:
-        """Return the row of this message; one of another size is about another message."""
+        """Return the row of this message; a row with another size belongs to another message."""
         row = self._rows(db, [uid]).get(uid)
         if row is None or not is_same_size(row.size, size):
             return Row(uid, size)
@@ -385,7 +387,7 @@ class SqlitePage:
     def _put(
         self, db: sqlite3.Connection, one: Listed, state: str, name: str, row: Row | None = None
     ) -> None:
-        """Write a row anew; with ``row`` it keeps who was served, and the failures."""
+        """Replace a row; with ``row`` its served recipients and failures are kept."""
         size = min(one.size, MAX_SIZE)
         kept: tuple[object, ...] = ("", 0, 0, b"")
         if row:
@@ -406,8 +408,9 @@ class SqlitePage:
 
 
 class Row:
-    """One message under way, as far as its next state depends on it; ``state`` is None for a
-    message without a row.
+    """The columns of a message under way that its next state depends on.
+
+    ``state`` is None for a message without a row.
     """
 
     __slots__ = (*("fingerprint", "name", "recipients", "since", "size", "state", "tries", "uid"),)
@@ -433,49 +436,52 @@ class Row:
         self.fingerprint = fingerprint
 
     def offer(self, *, again: bool) -> Offer:
-        """Return the offer that this row stands for."""
+        """Return the offer recorded in this row."""
         return Offer(self.name, again, served(self.recipients), self.fingerprint)
 
 
-def is_in_doubt(noted: int, fingerprint: bytes, listed: int) -> bool:
-    """Whether a message that was seen may be another one: only its header can tell."""
-    told_since = not noted and bool(listed and fingerprint)
-    return told_since or not is_same_size(noted, listed)
+def is_in_doubt(recorded: int, fingerprint: bytes, listed: int) -> bool:
+    """Whether a listed message may differ from the seen one; its header must be compared."""
+    size_is_new = not recorded and bool(listed and fingerprint)
+    return size_is_new or not is_same_size(recorded, listed)
 
 
-def is_same_size(noted: int, listed: int) -> bool:
-    """Whether two sizes may be of one message; 0 is a size that nobody has told."""
-    return noted == min(listed, MAX_SIZE) or 0 in (noted, listed)
+def is_same_size(recorded: int, listed: int) -> bool:
+    """Whether two sizes may be of one message; 0 is an unknown size."""
+    return recorded == min(listed, MAX_SIZE) or 0 in (recorded, listed)
 
 
 def in_parts(uids: Sequence[Uid]) -> Iterable[Sequence[Uid]]:
-    """Yield these in parts that fit into one statement."""
-    return (uids[start : start + PART] for start in range(0, len(uids), PART))
+    """Yield UIDs in parts that fit into one SQL statement."""
+    return (
+        uids[start : start + UIDS_PER_STATEMENT]
+        for start in range(0, len(uids), UIDS_PER_STATEMENT)
+    )
 
 
 def marks(values: Sequence[object]) -> str:
-    """Return one question mark for each value, for SQL's IN."""
+    """Return one question mark for each value, for the IN operator of SQL."""
     return ", ".join("?" * len(values))
 
 
 def recipient_states(earlier: str, outcome: Outcome) -> str:
-    """Return one line for each recipient; who was served by an earlier offer stays served."""
+    """Return one line for each recipient. Recipients served by an earlier offer stay served."""
     known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED)
     known |= dict(outcome.recipients)
-    return "\n".join(f"{who} {verdict.value}" for who, verdict in known.items())
+    return "\n".join(f"{name} {verdict.value}" for name, verdict in known.items())
 
 
 def served_names(recipients: str) -> Sequence[str]:
-    """Return who got a message, from the fates that the ledger holds."""
+    """Return the recipients who received a message, from the text of ``recipient_states``."""
     lines = (line.rpartition(" ") for line in recipients.split("\n"))
-    return [who for who, _, fate in lines if fate == Verdict.ACCEPTED.value]
+    return [name for name, _, verdict in lines if verdict == Verdict.ACCEPTED.value]
 
 
 def served(recipients: str) -> frozenset[bytes]:
-    """Return their addresses as octets."""
-    return frozenset(who.encode("utf-8", "surrogateescape") for who in served_names(recipients))
+    """Return the names of ``served_names`` as bytes."""
+    return frozenset(name.encode("utf-8", "surrogateescape") for name in served_names(recipients))
 
 
 def in_utf8(text: str) -> bytes:
-    """Return text as SQLite takes it: octets that are no UTF-8 become escapes."""
+    """Return text in UTF-8 for SQLite; surrogates become backslash escapes."""
     return text.encode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
-"""The messages that were set aside: what is known of them, and what the user wants done.
+"""The messages that were set aside: list them, retry them, or drop them.
 
-They lie where they always lay, at their servers; here is only the memory of them.
+The messages themselves stay on their servers; the ledger has only their records.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ...flows.account import Action
 from ...flows.row_states import Life, after, quarantined
 from ...flows.source import Uid
 from ...protocols.record import Record
-from .names import shown
+from .names import as_text
 from .store import SqliteLedger
 
 
@@ -31,7 +31,7 @@ class Stuck(Record):
 
 
 KEY = "substr(message.name, instr(message.name, '.R') + 2, 8)"
-"""What people call a message here: a part of the name that it was last offered under."""
+"""The key of a message for the user: a part of the name of its last offer."""
 LIST = f"""
 SELECT {KEY}, account, sink.name, mailbox.name, uid, size, tries, since, tried, reason
     FROM message JOIN mailbox ON mailbox.id = mailbox JOIN sink ON sink.id = sink
@@ -48,22 +48,22 @@ UPDATE message SET state = ?, action = ?, tries = 0, tried = 0
 
 
 def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
-    """Return all that is in quarantine. Raises LedgerFault."""
+    """Return all messages in quarantine. Raises LedgerFault."""
     rows = ledger.write(lambda db: db.execute(LIST).fetchall())
     return [
-        Stuck(key, shown(account), shown(sink), shown(mailbox), *rest)
+        Stuck(key, as_text(account), as_text(sink), as_text(mailbox), *rest)
         for key, account, sink, mailbox, *rest in rows
     ]
 
 
 def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:
-    """Let these messages come again at the next poll. Raises LedgerFault."""
+    """Let the next poll offer these messages again. Raises LedgerFault."""
     state = after(quarantined.name, Life.retry)
     ledger.write(lambda db: db.executemany(RETRY, [(state, key) for key in keys]))
 
 
 def drop(ledger: SqliteLedger, keys: Sequence[str]) -> None:
-    """Let the next poll delete these messages at their servers. Raises LedgerFault."""
+    """Let the next poll delete these messages from their servers. Raises LedgerFault."""
     state, action = after(quarantined.name, Life.drop), Action.DELETE.value
     ledger.write(lambda db: db.executemany(DROP, [(state, action, key) for key in keys]))
     ledger.make_durable()

@@ -1,7 +1,7 @@
-"""The ledger's tables, and how a file of an older version becomes one of this version.
+"""The ledger's tables, and the upgrade of files of older versions.
 
-A file is prepared in one transaction: a kill at any step leaves it as it was, and of several
-processes that start at once one does the work while the others wait for it.
+A file is prepared in one transaction: a kill at any step leaves it unchanged, and if several
+processes start at once, one does the work while the others wait.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class TooNew(Exception):
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Bring a new or an older file to this version. Raises TooNew, and sqlite3.Error."""
+    """Create the tables in a new file, or upgrade an older one. Raises TooNew and sqlite3.Error."""
     if db.execute("PRAGMA user_version").fetchone()[0] == VERSION:
         return
     isolation, db.isolation_level = db.isolation_level, None
@@ -80,7 +80,7 @@ def prepare(db: sqlite3.Connection) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute("COMMIT")
         except BaseException:
-            # A full disk has ended the transaction already.
+            # After a full disk SQLite has already rolled back.
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
@@ -89,7 +89,7 @@ def prepare(db: sqlite3.Connection) -> None:
 
 
 def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
-    """Return what brings a file of this version to the current one. Raises TooNew."""
+    """Return the function that upgrades a file of this version. Raises TooNew."""
     if version == 0:
         return make_tables
     if FIRST_PAGED <= version <= LAST_PAGED:
@@ -100,16 +100,16 @@ def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
 
 
 def make_tables(db: sqlite3.Connection) -> None:
-    """Make all tables."""
+    """Create all tables."""
     for table in TABLES:
         db.execute(table)
 
 
 def upgrade_pages(db: sqlite3.Connection) -> None:
-    """Take over what pages knew.
+    """Convert the pages of an older version.
 
-    What was seen through any sink was seen by the account. Where two pages turn out to be of one
-    mailbox, because only the writing of their names differed, the younger one is believed.
+    A message seen through any sink counts as seen by the account. If two pages are of the same
+    mailbox, because their names differ only in spelling, the rows of the younger one are used.
     """
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table in ("page", "message", "sync", "success"):
@@ -125,9 +125,9 @@ def upgrade_pages(db: sqlite3.Connection) -> None:
     for page, account, sink, mailbox, uidvalidity in pages:
         name = stored(mailbox_name(account, mailbox))
         key = (stored(name_of_paged(account)), name, uidvalidity)
-        number = find_or_make(db, "mailbox", ("account", "name", "uidvalidity"), key)
-        place = find_or_make(db, "sink", ("name",), (stored(sink_name(sink)),))
-        upgrade_rows(db, page, number, place, columns)
+        mailbox_id = find_or_make(db, "mailbox", ("account", "name", "uidvalidity"), key)
+        sink_id = find_or_make(db, "sink", ("name",), (stored(sink_name(sink)),))
+        upgrade_rows(db, page, mailbox_id, sink_id, columns)
     db.execute("UPDATE mailbox SET compared = 1")
     for table in ("message", "page", "sync", "success"):
         db.execute(f"DROP TABLE IF EXISTS old_{table}")
@@ -136,7 +136,7 @@ def upgrade_pages(db: sqlite3.Connection) -> None:
 def upgrade_rows(
     db: sqlite3.Connection, page: int, mailbox: int, sink: int, columns: set[str]
 ) -> None:
-    """Take over the rows of one page; ``columns`` are those that its version had."""
+    """Convert the rows of one page; ``columns`` are the columns of the old table."""
     db.execute(
         "INSERT OR IGNORE INTO seen (mailbox, uid, size)"
         " SELECT ?, uid, size FROM old_message WHERE page = ? AND state = 'seen'",
@@ -144,7 +144,7 @@ def upgrade_rows(
     )
     name = "name" if "name" in columns else "''"
     failures = "tries, since, tried, reason" if "tries" in columns else "0, 0, 0, ''"
-    # An offer without a name has never told its sink one; any other row needs one to be called by.
+    # An offer without a name was never passed to a sink by name; every other row needs a name.
     rows = db.execute(
         f"SELECT uid, size, state, action, recipients, {name}, {failures} FROM old_message"  # noqa: S608
         " WHERE page = ? AND state <> 'seen'",
@@ -164,18 +164,18 @@ def upgrade_rows(
 def find_or_make(
     db: sqlite3.Connection, table: str, columns: tuple[str, ...], key: tuple[object, ...]
 ) -> int:
-    """Return the number of the row with this key; make it if there is none."""
+    """Return the id of the row with this key; insert it if there is none."""
     wanted = " AND ".join(f"{column} = ?" for column in columns)
     query = f"SELECT id FROM {table} WHERE {wanted}"  # noqa: S608
     found = db.execute(query, key).fetchone()
     if found is None:
         marks = ", ".join("?" * len(columns))
-        # Another process may be making it just now.
+        # Another process may insert it at the same time.
         db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})", key)  # noqa: S608
         found = db.execute(query, key).fetchone()
     return int(found[0])
 
 
 def new_name(moment: float) -> str:
-    """Return a name for an offer that no other has: Unix time, and chance."""
+    """Return a unique name for an offer, made of the Unix time and a random number."""
     return f"{int(moment)}.R{os.urandom(8).hex()}"

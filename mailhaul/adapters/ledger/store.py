@@ -1,9 +1,9 @@
 """The ledger in SQLite: one small file, one row for each message that is under way or was seen.
 
-A row is committed before the step that follows it, so a kill loses nothing: what a process
-wrote stays in the system's memory when it dies. Only ``make_durable`` waits for the disk
-(SQLite syncs its write-ahead log with the one commit made under synchronous=FULL), once for
-each batch, before anything is deleted at a server.
+A row is committed before the step that follows it, so a kill loses nothing: data written by a
+process survives its end. Only ``make_durable`` waits for the disk (SQLite syncs its write-ahead
+log with a commit made under synchronous=FULL). It is called once for each batch, before anything
+is deleted from a server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
-from .names import shown, stored
+from .names import as_text, stored
 from .page import COMPARED, PUT_OFF, SqlitePage, in_parts, is_same_size, marks
 from .schema import VERSION, TooNew, find_or_make, prepare
 
@@ -28,18 +28,18 @@ T = TypeVar("T")
 
 BUSY_MILLISECONDS = 30_000
 GENERATIONS = 4
-"""Of how many values of UIDVALIDITY the rows are kept."""
+"""How many values of UIDVALIDITY have their rows kept."""
 MAILBOX = ("account", "name", "uidvalidity")
-AKIN = """
+SAME_KIND = """
 SELECT other.id FROM sink JOIN sink AS other
     ON substr(other.name, 1, instr(other.name, ' ')) = substr(sink.name, 1, instr(sink.name, ' '))
     WHERE sink.id = ?
 """
-"""Sinks of the same kind: one of them may be the same, written down in another way."""
+"""The ids of sinks of the same kind: one of them may be the same sink under another name."""
 
 
 class LedgerFault(PollFailed):
-    """The ledger cannot be used. Nothing is deleted at any server after this."""
+    """The ledger cannot be used. Nothing is deleted from a server after this."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(ExitCode.IOERR, f"ledger {path}: {problem}")
@@ -48,7 +48,7 @@ class LedgerFault(PollFailed):
 class SqliteLedger:
     """The ledger of one user, in one file; see ``mailhaul.flows.ledger.Ledger``.
 
-    Raises LedgerFault when it cannot be used.
+    All methods raise LedgerFault if the file cannot be used.
     """
 
     def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
@@ -56,10 +56,10 @@ class SqliteLedger:
         self.clock = clock
         self._connection: sqlite3.Connection | None = None
         # A daemon's polls call from several threads at once.
-        self._turn = allocate_lock()
+        self._mutex = allocate_lock()
 
     def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlitePage:
-        """Return the page for one mailbox; opens the file when it is first needed."""
+        """Return the page for one mailbox. The first call opens the file."""
         key = (stored(account), stored(mailbox), uidvalidity)
 
         def open_page(db: sqlite3.Connection) -> SqlitePage:
@@ -68,18 +68,18 @@ class SqliteLedger:
                 " WHERE account = ? AND name = ?",
                 (uidvalidity, *key[:2]),
             ).fetchone()
-            number = find_or_make(db, "mailbox", MAILBOX, key)
+            mailbox_id = find_or_make(db, "mailbox", MAILBOX, key)
             if not generations[1]:
                 forget_generations(db, key[:2])
-            place = find_or_make(db, "sink", ("name",), (stored(sink),))
-            akin = [row[0] for row in db.execute(AKIN, (place,))]
+            sink_id = find_or_make(db, "sink", ("name",), (stored(sink),))
+            same_kind = [row[0] for row in db.execute(SAME_KIND, (sink_id,))]
             compared = generations[0] or 0
             return SqlitePage(
                 self,
-                number,
+                mailbox_id,
                 uidvalidity,
-                place,
-                akin,
+                sink_id,
+                same_kind,
                 is_new=compared != COMPARED,
                 was_put_off=compared == PUT_OFF,
             )
@@ -87,7 +87,7 @@ class SqliteLedger:
         return self.write(open_page)
 
     def knows(self, account: str) -> bool:
-        """Whether anything was ever noted for an account."""
+        """Whether the ledger has any record of an account."""
         key = (stored(account),)
         return self.write(
             lambda db: bool(db.execute("SELECT 1 FROM mailbox WHERE account = ?", key).fetchone())
@@ -98,9 +98,9 @@ class SqliteLedger:
     def relatives(
         self, account: str, same_user: str, mailbox: str, uidvalidity: int
     ) -> Sequence[Relative]:
-        """Return the mailboxes of accounts whose names begin with ``same_user``, but ``account``.
+        """Return the mailboxes of other accounts whose names begin with ``same_user``.
 
-        Only those are returned of which something is known.
+        Only mailboxes with records are returned.
         """
         beginning = stored(same_user)
         rows = self.write(
@@ -115,13 +115,14 @@ class SqliteLedger:
             ).fetchall()
         )
         found = [
-            Relative(key, shown(name), known, known - leaving) for key, name, known, leaving in rows
+            Relative(key, as_text(name), known, known - leaving)
+            for key, name, known, leaving in rows
         ]
-        # The user "joe" is not the user "joe@example.org", although the names begin alike.
+        # "joe" and "joe@example.org" are different users, although the names begin the same way.
         return [r for r in found if "@" not in r.account[len(same_user) :].partition(" ")[0]]
 
     def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
-        """Compare a part of a listing with what is known of such a mailbox."""
+        """Compare a part of a listing with the records of such a mailbox."""
         known: dict[Uid, tuple[int, bytes]] = {}
 
         def look(db: sqlite3.Connection) -> None:
@@ -141,12 +142,11 @@ class SqliteLedger:
         return Resemblance(len(common), len(common) - len(same), fingerprints)
 
     def take_over(self, relative: Relative, account: str) -> None:
-        """Let all that is known of such a mailbox belong to this account from now on."""
+        """Move all records of such a mailbox to this account."""
         self.write(lambda db: rename(db, relative.key, account))
 
     def accounts(self) -> Sequence[tuple[str, str, int, int]]:
-        """Return for each mailbox its account and name, and how many messages were seen and are
-        under way there."""
+        """Return for each mailbox: account, name, messages seen, messages under way."""
         rows = self.write(
             lambda db: db.execute(
                 "SELECT account, name, sum((SELECT count(*) FROM seen WHERE mailbox = id)),"
@@ -154,15 +154,15 @@ class SqliteLedger:
                 " FROM mailbox GROUP BY account, name ORDER BY account, name"
             ).fetchall()
         )
-        return [(shown(account), shown(name), *counts) for account, name, *counts in rows]
+        return [(as_text(account), as_text(name), *counts) for account, name, *counts in rows]
 
     def rename_account(self, old: str, new: str) -> int:
-        """Let all that is known of an account belong to another; return how many mailboxes."""
+        """Move all records of an account to another; return the number of mailboxes."""
 
         def work(db: sqlite3.Connection) -> int:
             rows = db.execute("SELECT id FROM mailbox WHERE account = ?", (stored(old),)).fetchall()
-            for (number,) in rows:
-                rename(db, number, new)
+            for (mailbox_id,) in rows:
+                rename(db, mailbox_id, new)
             return len(rows)
 
         moved = self.write(work)
@@ -170,45 +170,45 @@ class SqliteLedger:
         return moved
 
     def forget_account(self, account: str) -> int:
-        """Forget all that is known of an account; return how many mailboxes that was."""
+        """Delete all records of an account; return the number of mailboxes."""
 
         def work(db: sqlite3.Connection) -> int:
             query = "SELECT id FROM mailbox WHERE account = ?"
             rows = db.execute(query, (stored(account),)).fetchall()
-            for (number,) in rows:
-                forget_mailbox(db, number)
+            for (mailbox_id,) in rows:
+                forget_mailbox(db, mailbox_id)
             return len(rows)
 
         return self.write(work)
 
-    # When polls went well
+    # Successful polls
 
-    def went_well(self, times: Mapping[str, float]) -> None:
-        """Note when polls of these went well last (Unix time)."""
+    def record_success(self, times: Mapping[str, float]) -> None:
+        """Record the Unix times of the last successful polls, by job."""
         rows = [(stored(post), int(when)) for post, when in times.items()]
         self.write(lambda db: db.executemany("INSERT OR REPLACE INTO success VALUES (?, ?)", rows))
 
     def last_success(self) -> Mapping[str, int]:
-        """Return when a poll went well last (Unix time), for each that ever did."""
+        """Return the Unix time of the last successful poll, for each job that ever had one."""
         rows = self.write(lambda db: db.execute("SELECT post, time FROM success").fetchall())
-        return {shown(post): when for post, when in rows}
+        return {as_text(post): when for post, when in rows}
 
     # The file
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work in one transaction, committed on return."""
+        """Run ``work`` in one transaction, which is committed on return."""
         try:
-            with self._turn:
+            with self._mutex:
                 connection = self._connection or self._open()
                 with connection:
                     return work(connection)
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, explain(error)) from None
+            raise LedgerFault(self._path, problem_text(error)) from None
 
     def make_durable(self) -> None:
-        """Return when all that was committed is on the disk."""
+        """Sync everything committed to disk."""
         try:
-            with self._turn:
+            with self._mutex:
                 connection = self._connection or self._open()
                 connection.execute("PRAGMA synchronous = FULL")
                 try:
@@ -217,7 +217,7 @@ class SqliteLedger:
                 finally:
                     connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, explain(error)) from None
+            raise LedgerFault(self._path, problem_text(error)) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -234,7 +234,7 @@ class SqliteLedger:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        # A runtime may call from any thread; write() takes care that they take turns.
+        # A runtime may call from any thread; write() allows only one at a time.
         connection = sqlite3.connect(
             self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )
@@ -255,74 +255,74 @@ class SqliteLedger:
         return connection
 
 
-def rename(db: sqlite3.Connection, number: int, account: str) -> None:
-    """Give a mailbox to another account; what that one knew of the same mailbox goes into it."""
+def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
+    """Move a mailbox to another account; merge it with that account's records of the mailbox."""
     name, uidvalidity = db.execute(
-        "SELECT name, uidvalidity FROM mailbox WHERE id = ?", (number,)
+        "SELECT name, uidvalidity FROM mailbox WHERE id = ?", (mailbox_id,)
     ).fetchone()
     there = db.execute(
         "SELECT id FROM mailbox WHERE account = ? AND name = ? AND uidvalidity = ? AND id <> ?",
-        (stored(account), name, uidvalidity, number),
+        (stored(account), name, uidvalidity, mailbox_id),
     ).fetchone()
     if there:
-        drop_overtaken(db, number, there[0])
-        drop_overtaken(db, there[0], number)
+        drop_overtaken(db, mailbox_id, there[0])
+        drop_overtaken(db, there[0], mailbox_id)
         for table in ("seen", "message"):
             db.execute(
                 f"UPDATE OR REPLACE {table} SET mailbox = ? WHERE mailbox = ?",  # noqa: S608
-                (number, there[0]),
+                (mailbox_id, there[0]),
             )
         forget_mailbox(db, there[0])
-    db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), number))
+    db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), mailbox_id))
 
 
-def drop_overtaken(db: sqlite3.Connection, number: int, other: int) -> None:
-    """Delete rows of messages under way that the other mailbox knows as seen or accepted.
+def drop_overtaken(db: sqlite3.Connection, mailbox_id: int, other: int) -> None:
+    """Delete rows of messages under way that the other mailbox has as seen or accepted.
 
-    An offer that came to nothing must not hide that the message was delivered before.
+    An unfinished offer must not hide that the message was delivered before.
     """
     db.execute(
         "DELETE FROM message WHERE mailbox = ?1 AND state <> ?3 AND uid IN ("
         "SELECT uid FROM seen WHERE mailbox = ?2 UNION ALL"
         " SELECT uid FROM message WHERE mailbox = ?2 AND state = ?3)",
-        (number, other, accepted.name),
+        (mailbox_id, other, accepted.name),
     )
 
 
 def forget_generations(db: sqlite3.Connection, mailbox: tuple[object, object]) -> None:
-    """Forget all but the last generations of a mailbox: earlier UIDs mean nothing any more.
+    """Delete the records of a mailbox except for its last values of UIDVALIDITY.
 
-    Some are left, for a server that goes back to a generation that it had before.
+    Several values are kept for servers that return to an earlier one.
     """
     old = db.execute(
         "SELECT id FROM mailbox WHERE account = ? AND name = ? ORDER BY id DESC LIMIT -1 OFFSET ?",
         (*mailbox, GENERATIONS),
     ).fetchall()
-    for (number,) in old:
-        forget_mailbox(db, number)
+    for (mailbox_id,) in old:
+        forget_mailbox(db, mailbox_id)
 
 
-def forget_mailbox(db: sqlite3.Connection, number: int) -> None:
-    """Forget all that is known of a mailbox."""
-    db.execute("DELETE FROM seen WHERE mailbox = ?", (number,))
-    db.execute("DELETE FROM message WHERE mailbox = ?", (number,))
-    db.execute("DELETE FROM mailbox WHERE id = ?", (number,))
+def forget_mailbox(db: sqlite3.Connection, mailbox_id: int) -> None:
+    """Delete all records of a mailbox."""
+    db.execute("DELETE FROM seen WHERE mailbox = ?", (mailbox_id,))
+    db.execute("DELETE FROM message WHERE mailbox = ?", (mailbox_id,))
+    db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox_id,))
 
 
 def make_private(path: str) -> None:
-    """Make the folder and an empty file that only the user can read. Raises OSError."""
+    """Create the folder and an empty file, readable by the user only. Raises OSError."""
     folder = os.path.dirname(path)
     make_private_folder(folder)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return
-    # Without this a loss of power could take the file's name away with all that is in it.
+    # Without this a power failure could remove the file's name, and with it all its contents.
     sync_folder(folder)
 
 
-def explain(error: sqlite3.Error) -> str:
-    """Say in plain words what is wrong and what to do."""
+def problem_text(error: sqlite3.Error) -> str:
+    """Describe an SQLite error for the user, and say what to do."""
     problem = str(error)
     if "not a database" in problem or "malformed" in problem:
         return (

@@ -1,4 +1,4 @@
-"""How to reach an account, and the user's rules about what may be said to its server."""
+"""How to reach an account, and the user's rules for TLS and passwords."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
 
 COMMAND = b""
-"""Stands among mechanisms for the protocol's own command: LOGIN in IMAP, USER and PASS in POP3."""
+"""The entry in a list of mechanisms for LOGIN in IMAP, and for USER and PASS in POP3."""
 
 
 class TlsMode(Enum):
-    """How fetchmail's options ``ssl``, ``sslproto`` and ``sslcertck`` add up."""
+    """The result of fetchmail's options ``ssl``, ``sslproto`` and ``sslcertck``."""
 
     WRAPPED = "wrapped"
     """TLS from the first byte (``ssl``)."""
     REQUIRED = "required"
-    """STARTTLS or nothing."""
+    """STARTTLS; without it the poll fails."""
     OFFERED = "offered"
-    """STARTTLS where the server offers it."""
+    """STARTTLS if the server offers it."""
     NEVER = "never"
-    """In the clear, as ``sslproto ''`` asks."""
+    """No TLS (``sslproto ''``)."""
 
 
 class Access(Record):
-    """How to reach one account. ``peer`` names the server for people.
+    """How to reach one account. ``peer`` is the server's name in messages for the user.
 
-    ``preauth`` says that the user expects no login (``auth ssh``); ``tls_asked`` that TLS
-    stands in the user's own words and not only in a default; ``auth`` is the word behind that
-    option. ``hint`` tells the user how to ask for TLS from the first byte, or for none.
+    ``preauth`` is true if the user expects no login (``auth ssh``), and ``tls_asked`` if the user
+    has asked for TLS, so that it is not only a default. ``auth`` is the value of that option.
+    ``timeout`` is in seconds. ``hint`` is a text about how to ask for TLS from the first byte, or
+    for none.
     """
 
     peer: str
@@ -53,7 +54,7 @@ class Access(Record):
 
     @property
     def credentials(self) -> Credentials:
-        """What there is to log in with."""
+        """The credentials to log in with."""
         from ...protocols.sasl.credentials import Credentials
 
         token = self.password if self.auth in {"oauthbearer", "xoauth2"} else None
@@ -66,10 +67,10 @@ class Access(Record):
 
     @property
     def may_show_password(self) -> bool:
-        """Whether the user's rules let a password go out without TLS."""
+        """Whether the user's rules allow to send a password without TLS."""
         return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
 
 
 def shown(text: bytes) -> str:
-    """Return a server's words as text, cut to a length that fits a line."""
+    """Return a server's text decoded as UTF-8, truncated to 200 octets."""
     return text[:200].decode("utf-8", "replace")

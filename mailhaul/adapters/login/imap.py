@@ -1,7 +1,7 @@
 """From a host name to a logged-in IMAP session: greeting, TLS, login, in that order.
 
-``login_methods`` is the one gate for the password: it is sent only where the user's rules about
-TLS allow it.
+``login_methods`` decides whether the password may be sent: only if the user's rules for TLS allow
+it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ NOT_NOW = {
     b"INUSE": ExitCode.LOCKBUSY,
     b"LIMIT": ExitCode.SERVBUSY,
 }
-"""Codes of a refused login that say nothing against the password (RFC 5530, section 3)."""
+"""Codes of a refused login for which the password is not the reason (RFC 5530, section 3)."""
 SHOW_PASSWORD = {COMMAND, b"PLAIN", b"LOGIN"}
-"""Ways in which the server learns the password."""
+"""Methods that send the password to the server."""
 NO_REASONS = {b"", b"ALERT", b"THROTTLED"}
-"""Codes, or none, that leave it to the words why a login is refused."""
-GOODBYE = 10.0
-"""Seconds to wait for the answer to LOGOUT: by then all that matters is done."""
+"""Codes, and the missing code, that do not give the reason; then the text is checked."""
+LOGOUT_SECONDS = 10.0
+"""Seconds to wait for the reply to LOGOUT: nothing else depends on it."""
 
 
 async def greet(channel: Channel[ImapClient], access: Access) -> None:
-    """Open the connection and bring it to the point where a mailbox can be selected.
+    """Open the connection, start TLS and log in, so that a mailbox can be selected.
 
-    Raises PollFailed for what the server refuses, and what the machine and runtime raise.
+    Raises PollFailed if the server refuses, and the errors of the machine and the runtime.
     """
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
@@ -55,28 +55,28 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
 
 
 def identify() -> Id:
-    """Return the command that says who we are (RFC 2971)."""
+    """Return the ID command with name and version of this program (RFC 2971)."""
     return Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
 
 
 async def log_out(channel: Channel[ImapClient]) -> None:
-    """Say good-bye, if there is still somebody to say it to, and close the connection."""
+    """Log out if the connection is still usable, and close it."""
     if not channel.open:
         return
     try:
         if not channel.machine.outstanding and channel.machine.state != "error":
             channel.machine.send(Logout())
-            channel.pace = Pace(channel.machine, GOODBYE)
-            while not isinstance(await next_event(channel, GOODBYE), Completed):
+            channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
+            while not isinstance(await next_event(channel, LOGOUT_SECONDS), Completed):
                 pass
     except (ProtocolError, RuntimeFault):
-        # All that mattered was confirmed before; how the server hangs up is its affair.
+        # Every action was confirmed before, so an error at LOGOUT does not matter.
         pass
     await Close(channel)
 
 
 async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
-    """Wait for the server's first words."""
+    """Wait for the server's greeting."""
     while True:
         try:
             event = await next_event(channel, access.timeout)
@@ -94,14 +94,14 @@ async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted
 
 
 def code_of_bye(bye: SaidBye) -> ExitCode:
-    """Return whether a server that closes is busy, or who knows what."""
+    """Return the exit code for a BYE: SERVBUSY or LOCKBUSY if it says so, otherwise SOCKET."""
     later = NOT_NOW.get(bye.code.name) if bye.code else None
     return later or (ExitCode.SERVBUSY if is_busy(bye.text) else ExitCode.SOCKET)
 
 
 def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
-    """Return what a server that does not greet us is taken to say."""
-    return PollFailed(code, f"{access.peer}: the server turned us away: {shown(text)}")
+    """Return the error for a server that refuses the connection in its greeting."""
+    return PollFailed(code, f"{access.peer}: the server refuses the connection: {shown(text)}")
 
 
 async def ask(channel: Channel[ImapClient], command: Command, access: Access) -> Any:
@@ -111,23 +111,23 @@ async def ask(channel: Channel[ImapClient], command: Command, access: Access) ->
 
 
 async def decision(channel: Channel[ImapClient], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge in the midst of one."""
+    """Wait for the event that ends a command, or for a challenge."""
     while True:
         match await next_event(channel, access.timeout):
             case Completed() | TlsReady() | Challenge() as end:
                 return end
             case SaidBye() as bye:
-                words = f"{access.peer}: the server said good-bye: {shown(bye.text)}"
-                raise PollFailed(code_of_bye(bye), words)
+                problem = f"{access.peer}: the server sent BYE: {shown(bye.text)}"
+                raise PollFailed(code_of_bye(bye), problem)
             case _:
                 pass
 
 
 def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
-    """Go on without a login where that cannot be a trick to avoid TLS (CVE-2021-39272).
+    """Continue without a login if PREAUTH cannot be an attack to avoid TLS (CVE-2021-39272).
 
-    STARTTLS is not possible any more. Over a plugin's pipe the command's own channel is
-    the security; elsewhere, or where the user demands TLS by name, this ends the poll.
+    STARTTLS is not possible after PREAUTH. Over a plugin's pipe the plugin provides the security;
+    otherwise, or if the user has asked for TLS, the poll ends.
     """
     if channel.tls or access.tls in {TlsMode.NEVER, TlsMode.OFFERED}:
         return
@@ -135,13 +135,13 @@ def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
         return
     raise PollFailed(
         ExitCode.SOCKET,
-        f"{access.peer}: the server logs us in (PREAUTH) before TLS could be started, which your "
-        f"configuration requires; {access.hint} if the connection is safe by other means",
+        f"{access.peer}: the server needs no login (PREAUTH), so TLS cannot be started, which your "
+        f"configuration requires; {access.hint} if the connection is secured by other means",
     )
 
 
 async def secure(channel: Channel[ImapClient], access: Access) -> None:
-    """Start TLS as the user's rules say, and ask again what the server can do inside it."""
+    """Start TLS as the user's rules require, and request the capabilities again inside TLS."""
     offered = b"STARTTLS" in channel.machine.capabilities
     if channel.tls or access.tls is TlsMode.NEVER:
         return
@@ -164,14 +164,14 @@ async def secure(channel: Channel[ImapClient], access: Access) -> None:
 
 
 def needs_no_tls(access: Access) -> bool:
-    """Tell whether the pipe is the secure channel: no password will be sent over it."""
+    """Whether the pipe itself is the secure channel: no password is sent over it."""
     return access.preauth and not access.tls_asked
 
 
 async def log_in(channel: Channel[ImapClient], access: Access) -> None:
     """Log in with the password. Raises PollFailed (AUTHFAIL)."""
     if access.preauth:
-        # fetchmail goes straight to SELECT: the user vouches that ssh has logged us in.
+        # As in fetchmail, SELECT follows at once: the user states that ssh has logged in.
         channel.machine.assume_authenticated()
         return
     if access.password is None and access.auth != "external":
@@ -189,34 +189,36 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
 
 
 async def find_method(channel: Channel[ImapClient], access: Access) -> Completed:
-    """Try the ways to log in; return the last decision. Raises PollFailed.
+    """Try the login methods; return the last decision. Raises PollFailed.
 
-    A server that does not understand one way (BAD) has said nothing against the password, so that
-    all other ways are tried. But one that could not prove to know it is not told it.
+    If the server does not support a method (BAD), the password may still be right, so the other
+    methods are tried. If it could not prove that it knows the password, it is not sent the
+    password.
     """
-    ways = login_methods(channel, access)
+    methods = login_methods(channel, access)
     tried: list[bytes] = []
-    doubt = ""
+    failure = ""
     done: Completed | None = None
-    for way in ways:
-        if doubt and way in SHOW_PASSWORD:
+    for method in methods:
+        if failure and method in SHOW_PASSWORD:
             continue
-        tried.append(way)
-        done, fault = await try_method(channel, access, way)
+        tried.append(method)
+        done, fault = await try_method(channel, access, method)
         if done.condition is Condition.OK and not fault:
             return done
-        if fault and way not in SHOW_PASSWORD:
-            doubt = f"{way.decode('ascii')} with this server went wrong: {fault}"
+        if fault and method not in SHOW_PASSWORD:
+            failure = f"{method.decode('ascii')} with this server failed: {fault}"
         if done.condition is Condition.OK:
             break
         if code := not_now(done):
-            problem = f"{access.peer}: the server does not let us in now: {shown(done.text)}"
+            problem = f"{access.peer}: the server refuses the login now: {shown(done.text)}"
             raise PollFailed(code, problem)
         if done.condition is Condition.BAD:
-            ways += [way for way in methods_left(channel, access, tried) if way not in ways]
-    if doubt or done is None:
+            left = methods_left(channel, access, tried)
+            methods += [method for method in left if method not in methods]
+    if failure or done is None:
         raise PollFailed(
-            ExitCode.AUTHFAIL, f"{access.peer}: {doubt or 'there is no way to log in'}"
+            ExitCode.AUTHFAIL, f"{access.peer}: {failure or 'no login method is possible'}"
         )
     return done
 
@@ -238,7 +240,7 @@ def methods_left(
 
 
 def not_now(done: Completed) -> ExitCode | None:
-    """Return the exit code of a refusal that says nothing against the password, None for others."""
+    """Return the exit code if a refusal has another reason than the password, otherwise None."""
     name = done.code.name if done.code else b""
     if name not in NO_REASONS:
         return NOT_NOW.get(name)
@@ -248,7 +250,7 @@ def not_now(done: Completed) -> ExitCode | None:
 
 
 def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
-    """Return the ways to log in here. Raises PollFailed if there is none."""
+    """Return the login methods to try. Raises PollFailed if there is none."""
     capabilities = channel.machine.capabilities
     disabled = b"LOGINDISABLED" in capabilities
     protected = channel.tls
@@ -273,48 +275,48 @@ def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
         return found
     if disabled:
         offered = ", ".join(
-            sorted(way.decode("ascii", "replace") for way in mechanisms_of(capabilities))
+            sorted(name.decode("ascii", "replace") for name in mechanisms_of(capabilities))
         )
-        wanted = f"it offers {offered or 'nothing else'}" if protected else "it may want TLS first"
+        wanted = f"it offers {offered or 'nothing else'}" if protected else "it may require TLS"
         raise PollFailed(
             ExitCode.AUTHFAIL,
             f"{access.peer}: the server allows no plain login here (LOGINDISABLED); {wanted}",
         )
     raise PollFailed(
         ExitCode.AUTHFAIL,
-        f'{access.peer}: the server offers no way to log in that fits "auth {access.auth}"',
+        f'{access.peer}: the server offers no login method for "auth {access.auth}"',
     )
 
 
 async def try_method(
-    channel: Channel[ImapClient], access: Access, way: bytes
+    channel: Channel[ImapClient], access: Access, method: bytes
 ) -> tuple[Completed, str]:
-    """Try to log in one way; return the server's decision, and what it did wrong."""
-    if way == COMMAND and access.password is not None:
+    """Try one login method; return the server's decision, and its protocol error or ""."""
+    if method == COMMAND and access.password is not None:
         user = access.user.encode("utf-8", "surrogateescape")
         return await ask(channel, Login(user, access.password), access), ""
-    done, fault = await exchange(channel, access, way)
+    done, fault = await exchange(channel, access, method)
     if done.condition is Condition.BAD and not fault and takes_initial(channel):
-        # It announces SASL-IR (RFC 4959), and may not mean it.
-        done, fault = await exchange(channel, access, way, at_once=False)
+        # Some servers announce SASL-IR (RFC 4959) but do not support it.
+        done, fault = await exchange(channel, access, method, at_once=False)
     return done, fault
 
 
 def takes_initial(channel: Channel[ImapClient]) -> bool:
-    """Whether a response went along with AUTHENTICATE."""
+    """Whether the initial response is sent along with AUTHENTICATE."""
     return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities)
 
 
 async def exchange(
-    channel: Channel[ImapClient], access: Access, way: bytes, *, at_once: bool = True
+    channel: Channel[ImapClient], access: Access, method: bytes, *, at_once: bool = True
 ) -> tuple[Completed, str]:
-    """Log in by SASL; return the server's decision, and what it did wrong."""
+    """Log in by SASL; return the server's decision, and its protocol error or ""."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError, ScramRefused
     from .mechanisms import mechanism_for
 
     announced = mechanisms_of(channel.machine.capabilities)
-    mechanism = mechanism_for(way, access.credentials, announced, access.peer)
+    mechanism = mechanism_for(method, access.credentials, announced, access.peer)
     done, fault = await authenticate(
         channel, mechanism, lambda: decision(channel, access), at_once=at_once
     )
@@ -323,7 +325,7 @@ async def exchange(
             mechanism.finish()
     except SaslError as error:
         fault = error
-    # A refusal in good order is none of the server's faults.
+    # A regular refusal is not an error of the server.
     return done, "" if fault is None or isinstance(fault, ScramRefused) else fault.problem
 
 

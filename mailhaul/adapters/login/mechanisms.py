@@ -1,8 +1,8 @@
-"""The ways to log in at a source, in the order in which they are tried.
+"""The methods to log in to a source, in the order in which they are tried.
 
-Inside TLS a password may be shown to the server, which is one turn; on a line that others can
-read along, the mechanisms that show none come first, and those that do only if the user's own
-words allow it.
+With TLS the password itself may be sent, which takes one round trip. Without TLS the mechanisms
+that do not send the password come first, and the others are used only if the user's options
+allow it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .access import COMMAND
 
 EXTERNAL = b"EXTERNAL"
 PLAIN = (b"PLAIN", b"LOGIN")
-"""Mechanisms that say no more than that command."""
+"""Mechanisms that send the password, as COMMAND does."""
 
 
 def allowed_methods(
@@ -29,14 +29,14 @@ def allowed_methods(
     in_clear: bool,
     command: bool,
 ) -> list[bytes]:
-    """Return names of mechanisms, COMMAND among them.
+    """Return the names of the mechanisms to try, which may include COMMAND.
 
-    ``preference`` is the value of ``auth``. ``protected`` says that the connection is encrypted or
-    local, ``in_clear`` that a password may be sent even so, and ``command`` that the server takes
-    the protocol's own login command.
+    ``preference`` is the value of ``auth``. ``protected`` is true if the connection is encrypted or
+    local, ``in_clear`` if a password may be sent without protection, and ``command`` if the server
+    accepts the protocol's own login command.
     """
     if preference == "external" and not held.certificate:
-        # A plugin or a socket may have shown who we are; the server knows whether it has.
+        # A plugin or a socket may have authenticated the user; only the server knows.
         return [EXTERNAL] if EXTERNAL in {name.upper() for name in announced} else []
     mechanisms = choose(
         announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
@@ -47,7 +47,7 @@ def allowed_methods(
     plain = [COMMAND] * usable + [name for name in mechanisms if name in PLAIN]
     others = [name for name in mechanisms if name not in PLAIN]
     if protected and plain:
-        # A refused password would be as wrong in any other form.
+        # A password that is refused would be refused by any other mechanism too.
         others = [name for name in others if name == EXTERNAL]
     return others + plain[:1]
 
@@ -61,7 +61,7 @@ def other_methods(
     protected: bool,
     in_clear: bool,
 ) -> list[bytes]:
-    """Return the mechanisms to try after the server did not understand ``allowed_methods``."""
+    """Return the other mechanisms, to try if the server does not support ``allowed_methods``."""
     found = choose(
         announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
     )
@@ -71,7 +71,7 @@ def other_methods(
 def mechanism_for(
     name: bytes, held: Credentials, announced: Collection[bytes], host: str
 ) -> ClientMechanism:
-    """Return the client's side of a mechanism. Raises LocalProtocolError for what cannot go."""
+    """Return the client side of a mechanism. Raises LocalProtocolError if it cannot be used."""
     nonce = os.urandom(18).hex().encode("ascii")
     return make_client(
         name, held, nonce=nonce, announced=announced, host=host.encode("utf-8", "surrogateescape")

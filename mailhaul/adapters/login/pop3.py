@@ -1,7 +1,7 @@
 """From a host name to a logged-in POP3 session: greeting, TLS, login, in that order.
 
-``login_methods`` is the one gate for the password: it is sent only where the user's rules about
-TLS allow it.
+``login_methods`` decides whether the password may be sent: only if the user's rules for TLS allow
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
 
 APOP = b"APOP"
-"""Stands among mechanisms for APOP, which is a command and no mechanism of SASL."""
+"""The entry in a list of mechanisms for APOP, which is a command and not a SASL mechanism."""
 
 _BUSY = re.compile(rb"lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]", re.IGNORECASE)
 _OUT_OF_SERVICE = re.compile(rb"service.*unavailable", re.IGNORECASE | re.DOTALL)
@@ -29,19 +29,19 @@ CAPA, STLS = b"CAPA", b"STLS"
 
 
 class Avoided:
-    """What this server refuses and hangs up on, and what can be done without.
+    """The non-essential commands at which this server closes the connection.
 
-    Some servers close the connection after a command that they do not know. Each such command is
-    left out when we connect once more, as fetchmail does after a refused CAPA.
+    Some servers close the connection after an unknown command. Each such command is left out
+    at the next connection, as in fetchmail after a refused CAPA.
     """
 
     def __init__(self) -> None:
         self.names: set[bytes] = set()
         self.last: bytes | None = None
-        """What was refused last, if no other command has been answered well since then."""
+        """The command refused last, if no other command has succeeded since."""
 
-    def learn(self) -> bool:
-        """Leave out what was refused before the server hung up; return whether that is news."""
+    def avoid_last(self) -> bool:
+        """Add the command refused last; return whether it is new. Call it after a hang-up."""
         last, self.last = self.last, None
         if last is None or last in self.names:
             return False
@@ -56,11 +56,11 @@ async def greet(
     *,
     apop: bool = False,
 ) -> bytes:
-    """Open the connection and bring it to the point where messages can be listed.
+    """Open the connection, start TLS and log in, so that messages can be listed.
 
-    Returns what the server greeted us with. ``apop`` says that the password must not be sent but
-    proved (``protocol apop``). Raises PollFailed for what the server refuses, and what the machine
-    and runtime raise; ``avoided`` then knows whether it is worth another try.
+    Return the text of the greeting. With ``apop`` only APOP is used, which does not send the
+    password (``protocol apop``). Raises PollFailed if the server refuses, and the errors of the
+    machine and the runtime; ``avoided.avoid_last()`` then returns whether to try again.
     """
     avoided = avoided or Avoided()
     await Open(channel, access.address, access.timeout)
@@ -77,13 +77,13 @@ async def greet(
 
 
 def differs_between_users(channel: Channel[Pop3Client]) -> bool:
-    """Tell whether CAPA says other things of this user than of all (RFC 2449, 6.5 and 6.7)."""
-    told = channel.machine.capabilities
-    return any(b"USER" in told.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
+    """Whether the capabilities depend on the user (RFC 2449, 6.5 and 6.7)."""
+    known = channel.machine.capabilities
+    return any(b"USER" in known.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
 
 
 async def ask_capabilities(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
-    """Ask what the server can do, unless it hangs up on the question."""
+    """Send CAPA, unless the server closes the connection at it."""
     if CAPA not in avoided.names:
         reply: Completed = await ask(channel, Capa(), access)
         avoided.last = None if reply.positive else CAPA
@@ -96,7 +96,7 @@ async def ask(channel: Channel[Pop3Client], command: Command, access: Access) ->
 
 
 async def decision(channel: Channel[Pop3Client], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge in the midst of one."""
+    """Wait for the event that ends a command, or for a challenge."""
     while True:
         match await next_event(channel, access.timeout):
             case Completed() | TlsReady() | Challenge() as end:
@@ -106,12 +106,12 @@ async def decision(channel: Channel[Pop3Client], access: Access) -> Any:
 
 
 def refused(access: Access, reply: Completed, what: str) -> PollFailed:
-    """Return how fetchmail tells apart what a server refuses to let us in for."""
+    """Return the error for a refused login, with the exit codes that fetchmail uses."""
     from .throttled import is_throttled
 
     sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
     if reply.code in {ResponseCode.AUTH, ResponseCode.SYS_PERM}:
-        # A code says more than a word: an account that is locked is not one that is in use.
+        # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
     if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
@@ -121,16 +121,16 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
 
 
 def turned_away(access: Access, greeting: TurnedAway) -> PollFailed:
-    """Return what a greeting means that lets nobody in: nothing about a password not yet sent."""
+    """Return the error for a refusing greeting; the password is not the reason at this point."""
     reply = Completed(Capa(), False, greeting.text, greeting.code)
-    failure = refused(access, reply, "turned us away")
+    failure = refused(access, reply, "refuses the connection")
     if failure.code is ExitCode.AUTHFAIL and greeting.code is not ResponseCode.AUTH:
         failure.code = ExitCode.SOCKET
     return failure
 
 
 async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
-    """Start TLS as the user's rules say."""
+    """Start TLS as the user's rules require."""
     if channel.tls or access.tls is TlsMode.NEVER:
         return
     await ask_capabilities(channel, access, avoided)
@@ -154,7 +154,7 @@ async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided)
 
 
 def needs_no_tls(access: Access) -> bool:
-    """Tell whether the pipe is the secure channel: no password will be sent over it."""
+    """Whether the pipe itself is the secure channel: no password is sent over it."""
     return access.preauth and not access.tls_asked
 
 
@@ -163,7 +163,7 @@ async def log_in(
 ) -> None:
     """Log in. Raises PollFailed (AUTHFAIL, LOCKBUSY, SERVBUSY, PROTOCOL)."""
     if access.preauth:
-        # fetchmail goes straight to STAT: the user vouches that ssh has logged us in.
+        # As in fetchmail, STAT follows at once: the user states that ssh has logged in.
         channel.machine.assume_authenticated()
         return
     if access.password is None and access.auth != "external":
@@ -171,23 +171,23 @@ async def log_in(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
     reply = Completed(Capa(), False)
-    ways = [APOP] if apop else await login_methods(channel, access, avoided)
-    for way in [way for way in ways if way not in avoided.names] or ways:
-        reply = await try_method(channel, access, way)
+    methods = [APOP] if apop else await login_methods(channel, access, avoided)
+    for method in [name for name in methods if name not in avoided.names] or methods:
+        reply = await try_method(channel, access, method)
         if reply.positive:
             avoided.last = None
             return
         if reply.code in _BUSY_CODES:
             break
-        # A server may hang up on a mechanism that it announces; not where the password is wrong.
-        avoided.last = None if reply.code is ResponseCode.AUTH else way
-    raise refused(access, reply, f"does not let {access.user} in")
+        # A server may hang up at a mechanism that it announces; [AUTH] means a wrong password.
+        avoided.last = None if reply.code is ResponseCode.AUTH else method
+    raise refused(access, reply, f"refuses the login of {access.user}")
 
 
 async def login_methods(
     channel: Channel[Pop3Client], access: Access, avoided: Avoided
 ) -> list[bytes]:
-    """Return the ways to log in here. Raises PollFailed if there is none."""
+    """Return the login methods to try. Raises PollFailed if there is none."""
     if not access.may_show_password and not channel.tls:
         raise PollFailed(
             ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
@@ -210,32 +210,32 @@ async def login_methods(
     if not found:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f'{access.peer}: the server offers no way to log in that fits "auth {access.auth}"',
+            f'{access.peer}: the server offers no login method for "auth {access.auth}"',
         )
     return found
 
 
-async def try_method(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
-    """Try to log in one way; return the server's decision. Raises PollFailed."""
+async def try_method(channel: Channel[Pop3Client], access: Access, method: bytes) -> Completed:
+    """Try one login method; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
-    if access.password is not None and way == COMMAND:
+    if access.password is not None and method == COMMAND:
         named: Completed = await ask(channel, User(user), access)
         if not named.positive:
             return named
         decided: Completed = await ask(channel, Pass(access.password), access)
         return decided
-    if access.password is not None and way == APOP:
-        return await prove(channel, Apop(user, access.password), access)
-    return await exchange(channel, access, way)
+    if access.password is not None and method == APOP:
+        return await log_in_by_apop(channel, Apop(user, access.password), access)
+    return await exchange(channel, access, method)
 
 
-async def prove(channel: Channel[Pop3Client], command: Apop, access: Access) -> Completed:
-    """Log in by APOP. Raises PollFailed (AUTHFAIL) for a server that cannot."""
+async def log_in_by_apop(channel: Channel[Pop3Client], command: Apop, access: Access) -> Completed:
+    """Log in by APOP. Raises PollFailed (AUTHFAIL) if the server does not support it."""
     try:
         reply: Completed = await ask(channel, command, access)
     except LocalProtocolError as error:
         if channel.machine.timestamp:
-            # The server has closed after its greeting: that says nothing against the password.
+            # The server closed the connection after its greeting; the password is not the reason.
             raise
         raise PollFailed(
             ExitCode.AUTHFAIL, f"{access.peer}: no login by APOP is possible: {error}"
@@ -243,13 +243,13 @@ async def prove(channel: Channel[Pop3Client], command: Apop, access: Access) -> 
     return reply
 
 
-async def exchange(channel: Channel[Pop3Client], access: Access, way: bytes) -> Completed:
-    """Log in by SASL. Raises PollFailed (AUTHFAIL) when the server does it wrong."""
+async def exchange(channel: Channel[Pop3Client], access: Access, method: bytes) -> Completed:
+    """Log in by SASL. Raises PollFailed (AUTHFAIL) if the server's side of it is not valid."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError
     from .mechanisms import mechanism_for
 
-    mechanism = mechanism_for(way, access.credentials, mechanisms_of(channel), access.peer)
+    mechanism = mechanism_for(method, access.credentials, mechanisms_of(channel), access.peer)
     reply, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))
     try:
         if reply.positive:
@@ -259,7 +259,7 @@ async def exchange(channel: Channel[Pop3Client], access: Access, way: bytes) -> 
     if fault:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"{access.peer}: {way.decode('ascii')} with this server went wrong: {fault.problem}",
+            f"{access.peer}: {method.decode('ascii')} with this server failed: {fault.problem}",
         )
     decided: Completed = reply
     return decided

@@ -9,7 +9,7 @@ from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...protocols.machine import Trace
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
-from ..files import AUTHORITIES, refuse_odd_files
+from ..files import AUTHORITIES, refuse_special_files
 from .access import Access, TlsMode
 
 VERSIONS = {
@@ -79,7 +79,7 @@ def trust_of(settings: AccountSettings) -> Trust:
 def refuse_odd_certificates(*paths: str | None) -> None:
     """Raise PollFailed (SOCKET) for a device or the like, which the TLS library would read."""
     try:
-        refuse_odd_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
+        refuse_special_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
     except OSError as error:
         problem = f"cannot load {error.filename}: {error.strerror}"
         raise PollFailed(ExitCode.SOCKET, problem) from None

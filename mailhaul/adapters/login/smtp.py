@@ -1,8 +1,8 @@
 """From an address to an SMTP or LMTP session: greeting, EHLO, TLS, login, in that order.
 
-Whoever hands mail on (sinks/smtp.py) and whoever asks for mail (etrn.py) comes in by this door.
-What the server refuses is raised as RefusedByServer or NotLoggedIn; what the machine and the
-runtime raise passes.
+Both the SMTP sink (sinks/smtp.py) and ETRN (etrn.py) connect with these functions. If the server
+refuses, they raise RefusedByServer or NotLoggedIn; errors of the machine and the runtime are not
+caught.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Decision = Greeted | Answered | Challenge | TlsReady
 
 
 class RefusedByServer(ProtocolError):
-    """The server does not want to talk to us, or does not let us in."""
+    """The server refuses the connection, a command or the login; ``reply`` is its reply."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply_text(reply))
@@ -37,43 +37,46 @@ class RefusedByServer(ProtocolError):
 
 
 class NotLoggedIn(ProtocolError):
-    """There is no way to log in here; the text is for people."""
+    """No login method is possible or succeeded. ``str()`` is the reason, for the user."""
 
 
 async def connect(
-    channel: Channel[SmtpClient], address: Address, patience: float, wrapped: Trust | None = None
+    channel: Channel[SmtpClient], address: Address, timeout: float, wrapped: Trust | None = None
 ) -> None:
-    """Open a connection and hear the greeting; ``wrapped`` is for TLS from the first byte."""
-    await Open(channel, address, patience)
+    """Open a connection and wait for the greeting; ``wrapped`` is for TLS from the first byte.
+
+    ``timeout`` is the limit of each wait in seconds, here and below.
+    """
+    await Open(channel, address, timeout)
     if wrapped:
-        await UpgradeToTls(channel, wrapped, patience)
-    match await decision(channel, patience):
+        await UpgradeToTls(channel, wrapped, timeout)
+    match await decision(channel, timeout):
         case Greeted(reply) if reply.code == READY:
             return
         case Greeted(reply):
             raise RefusedByServer(reply)
         case _:
-            raise AssertionError("an answer before the greeting")
+            raise AssertionError("a reply before the greeting")
 
 
 async def introduce(
-    channel: Channel[SmtpClient], name: bytes, patience: float, *, plain: bool = False
+    channel: Channel[SmtpClient], name: bytes, timeout: float, *, plain: bool = False
 ) -> None:
-    """Say EHLO or LHLO, or HELO where EHLO is refused, or at once if ``plain``."""
-    refusal = await _hello(channel, Helo(name) if plain else Ehlo(name), patience)
+    """Send EHLO or LHLO, and HELO if EHLO is refused; with ``plain`` only HELO."""
+    refusal = await _hello(channel, Helo(name) if plain else Ehlo(name), timeout)
     if refusal and not (channel.machine.lmtp or plain or refusal.code == GOING_AWAY):
-        refusal = await _hello(channel, Helo(name), patience)
+        refusal = await _hello(channel, Helo(name), timeout)
     if refusal:
         raise RefusedByServer(refusal)
 
 
 async def _hello(
-    channel: Channel[SmtpClient], command: Ehlo | Helo, patience: float
+    channel: Channel[SmtpClient], command: Ehlo | Helo, timeout: float
 ) -> Reply | None:
-    """Introduce ourselves; return the reply if it is a refusal."""
-    reply = await ask(channel, command, patience)
-    # Some servers forget the dashes of a reply of several lines (RFC 5321, 4.2): what came with
-    # its first line would be taken for replies to the next commands.
+    """Send a greeting command; return the reply if it is a refusal."""
+    reply = await ask(channel, command, timeout)
+    # Some servers omit the dashes of a multiline reply (RFC 5321, 4.2): the lines received with
+    # the first one would be taken for replies to the next commands.
     match channel.machine.next_event():
         case NeedData():
             return None if reply.positive else reply
@@ -84,37 +87,37 @@ async def _hello(
 
 
 async def start_tls(
-    channel: Channel[SmtpClient], trust: Trust, name: bytes, patience: float
+    channel: Channel[SmtpClient], trust: Trust, name: bytes, timeout: float
 ) -> None:
-    """Turn the connection into an encrypted one, and introduce ourselves again."""
+    """Start TLS, and send EHLO again."""
     channel.machine.send(StartTls())
-    match await decision(channel, patience):
+    match await decision(channel, timeout):
         case Answered(_, reply):
             raise RefusedByServer(reply)
         case _:
             pass
-    await UpgradeToTls(channel, trust, patience)
+    await UpgradeToTls(channel, trust, timeout)
     channel.machine.tls_started()
-    await introduce(channel, name, patience)
+    await introduce(channel, name, timeout)
 
 
 async def log_in(
-    channel: Channel[SmtpClient], held: Credentials, patience: float, *, may_show: bool
+    channel: Channel[SmtpClient], held: Credentials, timeout: float, *, may_show: bool
 ) -> None:
-    """Log in by the best mechanism that works; ``may_show`` says that nobody reads along."""
+    """Log in by the best mechanism that works. ``may_show`` is true for a local connection."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.choose import make_client
     from ...protocols.sasl.errors import SaslError
 
     announced = mechanisms_of(channel)
-    problem: ProtocolError = NotLoggedIn(refuse_all_methods(channel, held))
-    doubted = False
-    for way in allowed_methods(channel, held, may_show=may_show):
-        if doubted and way in SHOWS_PASSWORD:
+    problem: ProtocolError = NotLoggedIn(why_no_method(channel, held))
+    distrusted = False
+    for method in allowed_methods(channel, held, may_show=may_show):
+        if distrusted and method in SHOWS_PASSWORD:
             continue
         nonce = os.urandom(18).hex().encode("ascii")
-        mechanism = make_client(way, held, nonce=nonce, announced=announced)
-        answer, fault = await authenticate(channel, mechanism, lambda: decision(channel, patience))
+        mechanism = make_client(method, held, nonce=nonce, announced=announced)
+        answer, fault = await authenticate(channel, mechanism, lambda: decision(channel, timeout))
         accepted = answer.reply.positive
         try:
             if accepted:
@@ -125,11 +128,11 @@ async def log_in(
             return
         problem = RefusedByServer(answer.reply)
         if fault:
-            problem = NotLoggedIn(f"{way.decode('ascii')} went wrong: {fault.problem}")
+            problem = NotLoggedIn(f"{method.decode('ascii')} failed: {fault.problem}")
         if accepted or answer.reply.code == GOING_AWAY:
             break
-        # Whoever could not prove to know the password is not told it by another mechanism.
-        doubted = doubted or (fault is not None and way not in SHOWS_PASSWORD)
+        # If the server could not prove that it knows the password, it is not sent the password.
+        distrusted = distrusted or (fault is not None and method not in SHOWS_PASSWORD)
     raise problem
 
 
@@ -144,21 +147,21 @@ def mechanisms_of(channel: Channel[SmtpClient]) -> list[bytes]:
 def allowed_methods(
     channel: Channel[SmtpClient], held: Credentials, *, may_show: bool
 ) -> list[bytes]:
-    """Return the mechanisms to try here, the best first."""
+    """Return the mechanisms to try, the best first."""
     from ...protocols.sasl.choose import choose
 
     return choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
 
 
-def refuse_all_methods(channel: Channel[SmtpClient], held: Credentials) -> str:
-    """Say why there is no way to log in."""
+def why_no_method(channel: Channel[SmtpClient], held: Credentials) -> str:
+    """Return why no login method is possible."""
     if allowed_methods(channel, held, may_show=True):
         return "the listener offers no TLS, and the password is not sent without it"
-    return "the listener offers no way to log in (AUTH)"
+    return "the listener offers no usable login method (AUTH)"
 
 
 def is_local(channel: Channel[SmtpClient], address: Address) -> bool:
-    """Whether an open connection leads to this host only, by a socket, a pipe or loopback."""
+    """Whether an open connection stays on this host: a UNIX socket, a pipe or loopback."""
     if not isinstance(address, Tcp):
         return True
     from ipaddress import ip_address
@@ -171,24 +174,24 @@ def is_local(channel: Channel[SmtpClient], address: Address) -> bool:
     return bool((mapped or found).is_loopback)
 
 
-async def ask(channel: Channel[SmtpClient], command: Command, patience: float) -> Reply:
+async def ask(channel: Channel[SmtpClient], command: Command, timeout: float) -> Reply:
     """Send a command; return the reply to it."""
     channel.machine.send(command)
-    match await decision(channel, patience):
+    match await decision(channel, timeout):
         case Answered(_, reply):
             return reply
         case _:
-            raise AssertionError("no answer to the command that was sent")
+            raise AssertionError("an event that is not the reply to the command")
 
 
-async def decision(channel: Channel[SmtpClient], patience: float) -> Decision:
-    """Wait for what answers the last command, or for the greeting."""
+async def decision(channel: Channel[SmtpClient], timeout: float) -> Decision:
+    """Wait for the event that answers the last command, or for the greeting."""
     while True:
-        match await next_event(channel, patience):
+        match await next_event(channel, timeout):
             case SaidGoodbye(reply):
                 raise RefusedByServer(reply)
             case Closed():
-                raise ConnectionLost("connection closed before the answer")
+                raise ConnectionLost("connection closed before the reply")
             case event:
                 decided: Decision = event
                 return decided
@@ -201,5 +204,5 @@ def reply_text(reply: Reply) -> str:
 
 
 def shown(text: bytes) -> str:
-    """Return bytes from the wire as text, cut to a length that fits a line."""
+    """Return a server's text decoded as UTF-8, truncated to 300 octets."""
     return text[:300].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Why a login was refused, by the words of servers that have no code for it."""
+"""Why a login was refused, guessed from the text of replies without a response code."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ THROTTLED = re.compile(
     rb"|maximum number|try again|temporar|unavailable|backoff",
     re.IGNORECASE,
 )
-"""Words of servers that are overrun, or say that we ask too much."""
+"""Words used by servers that are overloaded, or that limit the client's rate."""
 ABOUT_PASSWORDS = re.compile(
     rb"fail|invalid|wrong|incorrect|attempt|passw|credential", re.IGNORECASE
 )
 
 
 def is_throttled(text: bytes) -> bool:
-    """Tell whether a login was refused for other reasons than the password.
+    """Whether a login was refused for other reasons than the password.
 
     Gmail: "Account exceeded command or bandwidth limits. (Failure)", Exchange: "Request is
-    throttled." What speaks of failed attempts may be about the password all the same.
+    throttled." A text about failed attempts may be about the password, so it does not count.
     """
     text = text.removesuffix(b"(Failure)")
     return bool(THROTTLED.search(text)) and not ABOUT_PASSWORDS.search(text)

@@ -1,1 +1,1 @@
-"""Where mail goes: one file for each kind of sink."""
+"""Sinks, where mail is delivered: one module for each kind."""

@@ -1,4 +1,4 @@
-"""From ``append``, its password and the options for TLS to the mailbox that mail is stored in."""
+"""Make the sink for ``append`` from its URL, its password and the TLS options."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return the mailbox of ``append`` as a sink. Raises PollFailed (SOCKET)."""
+    """Return the sink for the mailbox of ``append``. Raises PollFailed (SOCKET)."""
     url = read_url(order.value)
     return ImapAppendSink(access_to(url, order), encode_name(url.mailbox), order.spool_folder)
 
 
 def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
-    """Return how to reach the mailbox. The TLS versions of the source do not apply here."""
+    """Return how to reach the mailbox. ``sslproto`` is for the source and does not apply here."""
     settings = order.settings
     refuse_odd_certificates(settings.sslcertfile)
     address: Address = Tcp(url.host, url.port)
@@ -48,9 +48,9 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
 
 
 def tls_mode_of(url: MailboxUrl, *, piped: bool) -> TlsMode:
-    """Return what a URL asks for: ``imap`` means STARTTLS unless the connection is local.
+    """Return the TLS mode for a URL: ``imap`` means STARTTLS unless the connection is local.
 
-    A ``plugout`` is the user's own connection: TLS is used if the server offers it.
+    With a ``plugout`` the user's own command connects: TLS is used if the server offers it.
     """
     if url.wrapped:
         return TlsMode.WRAPPED

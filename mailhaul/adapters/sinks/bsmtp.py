@@ -1,8 +1,8 @@
 """Batched SMTP as a sink: each message with its envelope, added to a file or standard output.
 
-What stands there is what an SMTP client would say, for a program that reads it later. A message is
-added when it is whole, under a lock, and taken back where it cannot be written to its end: by the
-next one, where a kill left half of it (bsmtp_mend.py).
+A batch contains what an SMTP client would send; another program reads it later. A message is added
+under a lock after it has arrived completely. If it cannot be written to its end, the file is cut
+back to its old size. After a kill, the next delivery does that (bsmtp_mend.py).
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ...protocols.errors import LocalProtocolError
 from ...protocols.smtp.command_lines import encode_command
 from ...protocols.smtp.commands import Mail, Rcpt
 from ..folders import open_own
-from .bsmtp_mend import forget_begun, note_begun, whole_size
+from .bsmtp_mend import remove_marker, whole_size, write_marker
 from .kinds import SinkOrder
-from .spool import SpoolTooSmall, new_spool, too_large, write_all
-from .spooled import INTERVAL, FileSink, SpooledDelivery
+from .spool import SpoolTooSmall, new_spool, too_large_outcome, write_all
+from .spooled import RETRY_INTERVAL, FileSink, SpooledDelivery
 
 STANDARD_OUTPUT = "-"
 EXTENSIONS = (b"SMTPUTF8",)
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return a file of batched SMTP as a sink."""
+    """Return the sink for a batched SMTP file."""
     return BsmtpSink(order.value, order.spool_folder)
 
 
 class BsmtpSink(FileSink):
-    """One file of batched SMTP. See ``mailhaul.flows.sink.Sink``."""
+    """One batched SMTP file. See ``mailhaul.flows.sink.Sink``."""
 
     keeps_return_path = False
     finds_offers = False
@@ -48,7 +48,7 @@ class BsmtpSink(FileSink):
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
-            return Declined(too_large(fault))
+            return Declined(too_large_outcome(fault))
         return BsmtpDelivery(self, parcel, spool)
 
 
@@ -61,9 +61,9 @@ class BsmtpDelivery(SpooledDelivery):
         self._text = DotWriter()
 
     async def ready(self) -> bool:
-        """Write the envelope, where the addresses can stand in one."""
+        """Write the envelope. An address that SMTP cannot express is refused."""
         try:
-            # Nobody has offered 8BITMIME here, and Exim refuses a batch that speaks of it.
+            # No server has offered 8BITMIME here, and Exim refuses a batch that contains BODY=.
             mail = Mail(self._parcel.sender or b"")
             commands: list[Mail | Rcpt] = [mail, *map(Rcpt, self._parcel.recipients)]
             lines = [encode_command(each, EXTENSIONS, lmtp=False) for each in commands]
@@ -78,7 +78,7 @@ class BsmtpDelivery(SpooledDelivery):
         if self._verdict is None:
             await self._write(self._text.feed(data))
 
-    def _ending(self) -> bytes:
+    def _end_of_text(self) -> bytes:
         return self._text.finish()
 
     async def _deliver(self) -> None:
@@ -90,13 +90,13 @@ class BsmtpDelivery(SpooledDelivery):
         self._accept()
 
     def _append(self) -> str:
-        """Add the spool to the batch; return why that has to wait, "" if it need not."""
+        """Add the spool to the batch; return "", or the reason to try again later."""
         path = self._sink.path
         try:
             if path == STANDARD_OUTPUT:
                 self._print()
                 return ""
-            # One that is open for reading too would never wait for its reader.
+            # A FIFO that is open for reading as well would never report a missing reader.
             special = os.path.exists(path) and not os.path.isfile(path)
             access = os.O_WRONLY if special else os.O_RDWR
             file = open_own(path, access | os.O_APPEND | os.O_CREAT)
@@ -114,60 +114,63 @@ class BsmtpDelivery(SpooledDelivery):
             raise PollFailed(ExitCode.BSMTP, f"bsmtp {path}: {why}") from None
 
     def _print(self) -> None:
-        """Write to standard output. Raises OSError, also where that is nobody's."""
-        nowhere = os.stat(os.devnull)
-        if os.path.samestat(os.fstat(1), nowhere):
-            # In the background, and where the starter has closed it.
-            raise OSError(errno.ENXIO, "standard output goes nowhere")
-        self._pass_on(1)
+        """Write to standard output. Raises OSError, also if that is the null device."""
+        null_device = os.stat(os.devnull)
+        if os.path.samestat(os.fstat(1), null_device):
+            # In the background, or if the parent process has closed standard output.
+            raise OSError(errno.ENXIO, "standard output is the null device")
+        self._write_to_pipe(1)
 
     def _add(self, file: int) -> str:
-        """Add to an open file, all or nothing. Raises OSError."""
+        """Add the whole message to an open file, or nothing of it. Raises OSError."""
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            self._pass_on(file)
+            self._write_to_pipe(file)
             return ""
         path = self._sink.path
         size = whole_size(path, file)
         if size is None:
-            return "ends in half a message, which another program may be writing"
+            return "ends with an incomplete message, which another program may be writing"
         os.ftruncate(file, size)
-        note_begun(path, file, size)
+        write_marker(path, file, size)
         try:
             self._copy(file)
             os.fsync(file)
             self._sink.sync_name(new=size == 0)
         except BaseException:
-            # Who knows no lock may have added something meanwhile: that is not ours to cut off.
-            if self._is_ours(file, size):
+            # A program that takes no lock may have added a message meanwhile; it must stay.
+            if self._ends_with_ours(file, size):
                 os.ftruncate(file, size)
-                forget_begun(path)
+                remove_marker(path)
             raise
-        forget_begun(path)
+        remove_marker(path)
         return ""
 
-    def _is_ours(self, file: int, size: int) -> bool:
-        """Whether nothing but this message follows after so many octets. Raises OSError."""
+    def _ends_with_ours(self, file: int, size: int) -> bool:
+        """Whether this message, or a part of it, is all that follows after ``size`` octets.
+
+        Raises OSError.
+        """
         for block in self._blocks():
-            there = os.pread(file, len(block), size)
-            if not block.startswith(there):
+            written = os.pread(file, len(block), size)
+            if not block.startswith(written):
                 return False
-            size += len(there)
+            size += len(written)
         return os.fstat(file).st_size <= size
 
-    def _pass_on(self, file: int) -> None:
-        """Write to what is no file, as long as somebody reads there. Raises OSError."""
+    def _write_to_pipe(self, file: int) -> None:
+        """Write to a pipe or a device, as long as another process reads from it. Raises OSError."""
         poll = select.poll()
         poll.register(file, select.POLLOUT)
         for block in self._blocks():
             left = memoryview(block)
             while left:
                 began = time.monotonic()
-                poll.poll(INTERVAL * 1000)
+                poll.poll(RETRY_INTERVAL * 1000)
                 try:
                     left = left[os.write(file, left) :]
                 except BlockingIOError:
-                    if not self._sink.grants(time.monotonic() - began):
-                        raise OSError(errno.ETIMEDOUT, "nobody reads on") from None
+                    if not self._sink.spend_wait(time.monotonic() - began):
+                        raise OSError(errno.ETIMEDOUT, "the reader has stopped reading") from None
 
     def _copy(self, file: int) -> None:
         for block in self._blocks():

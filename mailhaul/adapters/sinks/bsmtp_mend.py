@@ -1,8 +1,8 @@
-"""What a kill left of a message in a batch, told from what another program is just writing there.
+"""Distinguish an incomplete message after a kill from one that another program is writing.
 
-Programs that write batches agree on no lock. So half a message at the end of one is cut off at once
-only where a note beside the batch says that we had begun it; else not before nobody has written to
-the batch for an hour.
+Programs that write batches have no common lock. So an incomplete message at the end of a batch is
+cut off at once only if a marker file shows that mailhaul began it. Otherwise it is cut off when the
+batch has not changed for an hour.
 """
 
 from __future__ import annotations
@@ -13,78 +13,81 @@ from contextlib import suppress
 
 from .spool import write_all
 
-BEGINNING = b"MAIL FROM:"
-"""Of each message that is added."""
-ABANDONED = 3600
-"""Seconds after which nobody is writing to a batch any more."""
+MESSAGE_START = b"MAIL FROM:"
+"""The first octets of each message that mailhaul adds."""
+ABANDONED_SECONDS = 3600
+"""Seconds without a change after which no other program is writing to a batch."""
 BLOCK = 8192
-"""Octets that are looked at in one go."""
+"""Octets that are read at a time."""
 
 
-def note_path(batch: str) -> str:
-    """Return the name of the note that stands beside a batch while a message is added."""
+def marker_path(batch: str) -> str:
+    """Return the name of the marker file that exists while a message is added to a batch."""
     folder, name = os.path.split(batch)
     return os.path.join(folder, f".{name}.mailhaul")
 
 
-def note_begun(batch: str, file: int, size: int) -> None:
-    """Note that we begin a message behind so many octets. A folder that takes no note may do so."""
+def write_marker(batch: str, file: int, size: int) -> None:
+    """Record that mailhaul begins a message after ``size`` octets.
+
+    It is no error if the folder does not allow a new file.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with suppress(OSError):
-        note = os.open(note_path(batch), flags, 0o600)
+        marker = os.open(marker_path(batch), flags, 0o600)
         try:
-            write_all(note, b"%d %d\n" % (os.fstat(file).st_ino, size))
+            write_all(marker, b"%d %d\n" % (os.fstat(file).st_ino, size))
         finally:
-            os.close(note)
+            os.close(marker)
 
 
-def forget_begun(batch: str) -> None:
-    """Take the note away: the message is whole, or gone."""
+def remove_marker(batch: str) -> None:
+    """Remove the marker file: the message is complete, or has been cut off."""
     with suppress(OSError):
-        os.unlink(note_path(batch))
+        os.unlink(marker_path(batch))
 
 
-def begun_at(batch: str, file: int) -> int:
-    """Return where a message of ours begins that may have been left half; -1 without a note."""
+def marked_offset(batch: str, file: int) -> int:
+    """Return the offset of a message of mailhaul's that may be incomplete; -1 without a marker."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        note = os.open(note_path(batch), flags)
+        marker = os.open(marker_path(batch), flags)
     except OSError:
         return -1
     try:
-        words = os.read(note, 100).split()
+        words = os.read(marker, 100).split()
     except OSError:
         return -1
     finally:
-        os.close(note)
+        os.close(marker)
     if len(words) != 2 or not all(map(bytes.isdigit, words)):
         return -1
     return int(words[1]) if int(words[0]) == os.fstat(file).st_ino else -1
 
 
 def whole_size(batch: str, file: int) -> int | None:
-    """Return the size of a batch without half a message at its end; None while it may be written.
+    """Return the size of a batch without an incomplete message at its end.
 
-    What comes after half a message would be taken for its text. What begins otherwise is none, and
-    stays. Raises OSError.
+    Return None if another program may be writing that message. A message after an incomplete one
+    would become part of its text. Anything that does not begin as a message stays. Raises OSError.
     """
     status = os.fstat(file)
     size = status.st_size
-    end = last_end(file, size)
-    beginning = os.pread(file, len(BEGINNING), end)
-    if end == size or not BEGINNING.startswith(beginning.rstrip(b"\0")):
+    end = end_of_last_message(file, size)
+    beginning = os.pread(file, len(MESSAGE_START), end)
+    if end == size or not MESSAGE_START.startswith(beginning.rstrip(b"\0")):
         return size
-    # After a loss of power there may be octets that were never written.
+    # After a power loss there may be octets that were never written.
     never_written = beginning.endswith(b"\0")
-    ours = begun_at(batch, file) == end and not has_another(file, end, size)
-    if never_written or ours or status.st_mtime < time.time() - ABANDONED:
+    ours = marked_offset(batch, file) == end and not has_second_message(file, end, size)
+    if never_written or ours or status.st_mtime < time.time() - ABANDONED_SECONDS:
         return end
     return None
 
 
-def has_another(file: int, start: int, size: int) -> bool:
-    """Whether another message may begin after the one that begins there. Raises OSError."""
-    line = b"\n" + BEGINNING
+def has_second_message(file: int, start: int, size: int) -> bool:
+    """Whether another message may begin after the one at ``start``. Raises OSError."""
+    line = b"\n" + MESSAGE_START
     kept = b""
     while start < size:
         block = os.pread(file, BLOCK, start)
@@ -97,8 +100,8 @@ def has_another(file: int, start: int, size: int) -> bool:
     return False
 
 
-def last_end(file: int, size: int) -> int:
-    """Return the offset after the last line with a lone dot, 0 without one. Raises OSError."""
+def end_of_last_message(file: int, size: int) -> int:
+    """Return the offset after the last line that is a single dot, or 0. Raises OSError."""
     start, after = size, b""
     while start:
         length = min(BLOCK, start)

@@ -1,4 +1,4 @@
-"""The listeners of ``smtphost`` as one sink: addresses, LMTP or SMTP, and the login there."""
+"""Make the sink for the listeners of ``smtphost``: addresses, SMTP or LMTP, and the login."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .smtp import Listener, SmtpSink
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return the sink for the listeners of an account, which are tried in their order.
+    """Return the sink for the listeners of an account, which are tried in order.
 
     Raises PollFailed (SOCKET) for an empty ``plugout``.
     """
@@ -35,7 +35,7 @@ def make(order: SinkOrder) -> Sink:
 
 
 def credentials_of(settings: AccountSettings) -> Credentials | None:
-    """Return what to log in with at the listener, or None if the user gave no password for it."""
+    """Return the credentials for the listener, or None if the user set no ``esmtppassword``."""
     if settings.esmtppassword is None:
         return None
     name = settings.esmtpname.encode("utf-8", "surrogateescape")
@@ -43,7 +43,7 @@ def credentials_of(settings: AccountSettings) -> Credentials | None:
 
 
 def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:
-    """Return the address of one entry of ``smtphost``, and whether LMTP is spoken there.
+    """Return the address of one entry of ``smtphost``, and whether it is used with LMTP.
 
     Raises PollFailed (SOCKET) for an empty ``plugout``.
     """
@@ -57,5 +57,5 @@ def listener_address(settings: AccountSettings, host: str) -> tuple[Address, boo
 
 
 def domain_of(host: str) -> str:
-    """Return the domain that local names get at this entry of ``smtphost``."""
+    """Return the domain that is added to local names for this entry of ``smtphost``."""
     return "localhost" if host.startswith("/") else ascii_host(host.partition("/")[0])

@@ -1,14 +1,14 @@
 """A mailbox on an IMAP server as a sink: each message is stored by APPEND (RFC 3501, 6.3.11).
 
-APPEND names a message's octets before they come, so each one is spooled until it is whole. What
-is stored is what came, with the one rule of SMTP for line ends: CRLF stays, a bare CR and a bare
-LF each become CRLF. Flags and date go along where the source knows them; else the date is that of
-the topmost Received field.
+APPEND announces the size of a message, so each message is spooled until it is complete. It is
+stored as it arrived, except for line ends, which follow SMTP: CRLF stays, a bare CR and a bare LF
+each become CRLF. Flags and date are stored too if the source knows them; otherwise the date is that
+of the topmost Received field.
 
-A message counts as accepted on the tagged OK and not before. When that answer is lost, only the
-mailbox knows: the message is looked for there before it is appended once more, in this run or in a
-later one (imap_find.py). Nothing is reported on a message of which nothing is known; the poll ends
-instead, and the ledger keeps it as one that was offered.
+A message counts as accepted only after the tagged OK. If that reply is lost, the mailbox is
+searched for the message before it is appended again, in this run or in a later one (imap_find.py).
+If the search is not possible, there is no verdict: the poll ends, and the ledger keeps the message
+as one that was offered.
 """
 
 from __future__ import annotations
@@ -32,22 +32,24 @@ from ...protocols.message.line_ends import Canonical
 from ...protocols.message.received_date import is_date_time, received_date
 from ..login.access import Access, shown
 from ..login.imap import greet, log_out
-from .imap_find import Finder, tell
-from .spool import SpoolTooSmall, new_spool, read_spool, too_large, write_spool
+from .imap_find import Finder, execute
+from .spool import SpoolTooSmall, new_spool, read_spool, too_large_outcome, write_spool
 
 BLOCK = 256 * 1024
-ANSWER_SECONDS = 600.0
-"""What a server is granted to store a message; a shorter ``timeout`` never cuts it."""
+"""Octets that are sent at a time."""
+MIN_TIMEOUT = 600.0
+"""Seconds that a server always has to store a message, even if ``timeout`` is shorter."""
 MAX_FAILURES_IN_A_ROW = 2
-"""Messages in a row after which those behind them need not be tried: the mailbox is full, or the
-server hangs up on whatever comes."""
-LIMIT = b"APPENDLIMIT"
+"""Failed messages in a row after which no more are tried: the mailbox is full, or the server closes
+the connection for every message.
+"""
+APPENDLIMIT = b"APPENDLIMIT"
 
 
 class ImapAppendSink:
     """One mailbox at one server. See ``mailhaul.flows.sink.Sink``.
 
-    ``mailbox`` is its name on the wire. One connection serves all messages of a poll.
+    ``mailbox`` is its encoded name. One connection is used for all messages of a poll.
     """
 
     keeps_return_path = True
@@ -58,33 +60,33 @@ class ImapAppendSink:
         self.access = access
         self.mailbox = mailbox
         self.spool_folder = spool_folder
-        self.patience = max(access.timeout, ANSWER_SECONDS)
+        self.timeout = max(access.timeout, MIN_TIMEOUT)
         self.channel = self._new_channel()
         self.limit: int | None = None
-        """The octets that a message may have at most, where the server says so (RFC 7889)."""
-        self._in_vain: list[str] = []
+        """The maximum size of a message in octets, if the server announces it (RFC 7889)."""
+        self._failures: list[str] = []
 
-    def note(self, problem: str) -> None:
-        """Note what would hinder the next message as well; "" if nothing did this one."""
-        self._in_vain = [*self._in_vain, problem] if problem else []
+    def count_failure(self, problem: str) -> None:
+        """Count a failure that may affect the next message too; "" resets the count."""
+        self._failures = [*self._failures, problem] if problem else []
 
-    def check(self) -> None:
-        """Raise SinkUnavailable where one more message would be sent in vain."""
-        if len(self._in_vain) >= MAX_FAILURES_IN_A_ROW:
-            raise SinkUnavailable(f"append: {self._in_vain[-1]}")
+    def check_failures(self) -> None:
+        """Raise SinkUnavailable after too many failures in a row."""
+        if len(self._failures) >= MAX_FAILURES_IN_A_ROW:
+            raise SinkUnavailable(f"append: {self._failures[-1]}")
 
     def _new_channel(self) -> Channel[ImapClient]:
         machine = ImapClient(trace=self.access.trace)
-        return Channel(self.access.peer, machine, pace=Pace(machine, self.patience))
+        return Channel(self.access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def open(self) -> None:
-        """Connect and log in, unless that is done. Raises SinkUnavailable."""
+        """Connect and log in, unless the connection is open. Raises SinkUnavailable."""
         if self.channel.open:
             return
         self.channel = self._new_channel()
         try:
             await greet(self.channel, self.access)
-            await self._learn_limit()
+            await self._read_limit()
         except PollFailed as failure:
             problem = str(failure)
         except (ProtocolError, RuntimeFault) as error:
@@ -94,56 +96,58 @@ class ImapAppendSink:
         await self.drop()
         raise SinkUnavailable(f"append: {problem}")
 
-    async def _learn_limit(self) -> None:
-        """Read APPENDLIMIT; where it differs among mailboxes, ask for that of ours."""
+    async def _read_limit(self) -> None:
+        """Read APPENDLIMIT; ask for the limit of the mailbox if mailboxes have different ones."""
         self.limit = None
         machine = self.channel.machine
         for name in machine.capabilities:
             word, _, value = name.partition(b"=")
-            # 63 bits are as much as a size has (RFC 9051, 9: number64).
-            if word == LIMIT and value.isdigit() and len(value) < 20:
+            # A size has 63 bits at most (RFC 9051, 9: number64).
+            if word == APPENDLIMIT and value.isdigit() and len(value) < 20:
                 self.limit = int(value)
-        if LIMIT not in machine.capabilities:
+        if APPENDLIMIT not in machine.capabilities:
             return
-        _, events = await tell(self.channel, AskStatus(self.mailbox, (LIMIT,)), self.patience)
-        for event in events:
+
+        def collect(event: Any) -> None:
             if isinstance(event, MailboxStatus):
-                found = dict(event.items).get(LIMIT)
+                found = dict(event.items).get(APPENDLIMIT)
                 self.limit = found if isinstance(found, int) else None
+
+        await execute(self.channel, AskStatus(self.mailbox, (APPENDLIMIT,)), self.timeout, collect)
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
-            return Declined(too_large(fault))
+            return Declined(too_large_outcome(fault))
         return AppendDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return the channel while an answer is due."""
+        """Return the channel while a reply is expected."""
         machine = self.channel.machine
         due = self.channel.open and machine.outstanding and machine.state != "error"
         return [self.channel] if due else []
 
-    def hear(self) -> Completed | ReadyForText | None:
-        """Return what the server has said to a command; None until it has. Raises ProtocolError."""
+    def receive_reply(self) -> Completed | ReadyForText | None:
+        """Return the server's reply to a command, or None until it comes. Raises ProtocolError."""
         while not isinstance(event := self.channel.machine.next_event(), NeedData):
             match event:
                 case Completed() | ReadyForText():
                     return event
                 case SaidBye(_, text):
-                    # What follows is the end of the connection, which fails what is unanswered.
-                    self.channel.failure = f"the server said good-bye: {shown(text)}"
+                    # The connection ends after BYE, and the outstanding commands fail.
+                    self.channel.failure = f"the server sent BYE: {shown(text)}"
                 case _:
                     pass
         return None
 
     async def drop(self) -> None:
-        """Close the connection at once: a message that is not sent in full is never stored."""
+        """Close the connection at once: an incomplete message is never stored."""
         await Close(self.channel)
 
     async def close(self) -> None:
-        """Log out, if there is still somebody to say it to."""
+        """Log out, if the connection still works."""
         await log_out(self.channel)
 
 
@@ -157,27 +161,27 @@ class AppendDelivery:
         self._text = Canonical()
         self._size = 0
         self._binary = False
-        self._marks = MessageMetadata()
+        self._metadata = MessageMetadata()
         self._verdict: Outcome | None = None
-        self._under_way = False
-        self._lost = ""
-        self._repeated = False
-        self._remedy: Callable[[], Awaitable[None]] | None = None
-        self._created = False
+        self._sending = False
+        self._connection_error = ""
+        self._retried = False
+        self._next_step: Callable[[], Awaitable[None]] | None = None
+        self._mailbox_created = False
 
     # Text
 
     async def ready(self) -> bool:
-        """Log in: a message need not be read for a mailbox that takes none.
+        """Connect and log in, so that no text is read if the mailbox is not available.
 
-        Raises SinkUnavailable. The verdict on the message before is known by now.
+        Raises SinkUnavailable. The verdict on the previous message is already known.
         """
-        self._sink.check()
+        self._sink.check_failures()
         await self._sink.open()
         return True
 
     async def feed(self, data: bytes) -> None:
-        """Add some bytes to the spool. Where there is no room, that is the verdict.
+        """Add some bytes to the spool. If there is no room, the message is refused.
 
         Raises PollFailed (IOERR).
         """
@@ -193,21 +197,21 @@ class AppendDelivery:
             except SpoolTooSmall as fault:
                 self._conclude(Verdict.REFUSED, str(fault))
 
-    async def _read(self, place: int, octets: int) -> bytes:
-        return await Call(lambda: read_spool(self._spool, place, octets, self._sink.spool_folder))
+    async def _read(self, offset: int, octets: int) -> bytes:
+        return await Call(lambda: read_spool(self._spool, offset, octets, self._sink.spool_folder))
 
-    # The last step
+    # APPEND
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Append the message: ``proof`` says that it is whole. The answer is awaited elsewhere."""
+        """Append the message: ``proof`` shows that it is complete. ``outcome`` awaits the reply."""
         await self._write(self._text.finish())
         if self._verdict is not None:
             self._close_spool()
             return
-        self._marks = marks_of(proof, self._parcel.header)
-        self._under_way = True
-        if objection := self._objection():
-            self._conclude(Verdict.REFUSED, objection)
+        self._metadata = metadata_of(proof, self._parcel.header)
+        self._sending = True
+        if reason := self._reason_to_refuse():
+            self._conclude(Verdict.REFUSED, reason)
             return
         try:
             await self._send(look_first=self._parcel.again)
@@ -215,165 +219,166 @@ class AppendDelivery:
             await self.abandon()
             raise
 
-    def _objection(self) -> str:
-        """Return why the server would not take the message, if that is known beforehand."""
+    def _reason_to_refuse(self) -> str:
+        """Return why the server would certainly refuse the message, or ""."""
         limit = self._sink.limit
         if limit is not None and self._size > limit:
-            return f"{self._size} octets, and the server takes {limit} at most (APPENDLIMIT)"
+            return f"{self._size} octets, but the server accepts {limit} at most (APPENDLIMIT)"
         if self._binary and b"BINARY" not in self._sink.channel.machine.capabilities:
-            return "there is a NUL in the message, and the server takes none (BINARY, RFC 3516)"
+            return "the message contains a NUL, but the server does not offer BINARY (RFC 3516)"
         return "" if self._size else "the message is empty"
 
-    async def _is_there(self) -> bool:
+    async def _is_stored(self) -> bool:
         sink, header = self._sink, self._parcel.header
         finder = Finder(
-            sink.channel, sink.patience, header, self._size, self._marks.date, self._read
+            sink.channel, sink.timeout, header, self._size, self._metadata.date, self._read
         )
         return await finder.is_in(sink.mailbox)
 
     async def _send(self, *, look_first: bool = False) -> None:
-        """Append the message, if it is not there; what goes wrong on the way is noted."""
+        """Append the message, unless it is already stored; record a connection error."""
         try:
-            if look_first and await self._is_there():
+            if look_first and await self._is_stored():
                 self._conclude(Verdict.ACCEPTED)
             else:
                 await self._append()
         except (ProtocolError, RuntimeFault) as error:
-            self._lose(error)
+            self._record_error(error)
 
     async def _append(self) -> None:
-        """Send the command and, once it may come, the text."""
-        sink, marks = self._sink, self._marks
-        command = Append(sink.mailbox, self._size, marks.flags, marks.date, binary=self._binary)
+        """Send the command and, after the continuation request, the text."""
+        sink, metadata = self._sink, self._metadata
+        flags, date = metadata.flags, metadata.date
+        command = Append(sink.mailbox, self._size, flags, date, binary=self._binary)
         sink.channel.machine.send(command)
-        while not isinstance(said := sink.hear(), ReadyForText):
-            if said:
-                self._judge(said)
+        while not isinstance(early := sink.receive_reply(), ReadyForText):
+            if early:
+                self._handle_result(early)
                 return
-            await Wait([sink.channel], sink.patience)
-        answer: Completed | ReadyForText | None = None
-        for place in range(0, self._size, BLOCK):
-            sink.channel.machine.send(AppendChunk(await self._read(place, BLOCK)))
+            await Wait([sink.channel], sink.timeout)
+        reply: Completed | ReadyForText | None = None
+        for offset in range(0, self._size, BLOCK):
+            sink.channel.machine.send(AppendChunk(await self._read(offset, BLOCK)))
             while sink.channel.congested:
-                await Wait([sink.channel], sink.patience)
-                # A refusal may come early; what is announced is sent to its end all the same,
-                # for the server takes as text whatever comes.
-                answer = sink.hear() or answer
-        if isinstance(answer, Completed):
-            self._judge(answer)
+                await Wait([sink.channel], sink.timeout)
+                # A refusal may come early. The announced octets must still be sent,
+                # since the server takes anything that follows as text.
+                reply = sink.receive_reply() or reply
+        if isinstance(reply, Completed):
+            self._handle_result(reply)
 
     # Verdict
 
     async def outcome(self) -> Outcome:
-        """Wait for the verdict. Raises SinkUnavailable where none is to be had."""
+        """Wait for the verdict. Raises SinkUnavailable if it cannot be determined."""
         try:
-            return await self._hear_out()
+            return await self._wait_for_verdict()
         finally:
             self._close_spool()
 
-    async def _hear_out(self) -> Outcome:
+    async def _wait_for_verdict(self) -> Outcome:
         while (verdict := self.settled()) is None:
-            if not self._under_way:
-                return Outcome(Verdict.POSTPONED, "the message was given up")
-            if self._lost:
-                await self._try_again()
+            if not self._sending:
+                return Outcome(Verdict.POSTPONED, "the delivery was abandoned")
+            if self._connection_error:
+                await self._retry()
                 continue
             try:
-                if remedy := self._remedy:
-                    self._remedy = None
-                    await remedy()
+                if next_step := self._next_step:
+                    self._next_step = None
+                    await next_step()
                 else:
-                    await Wait([self._sink.channel], self._sink.patience)
+                    await Wait([self._sink.channel], self._sink.timeout)
             except (ProtocolError, RuntimeFault) as error:
-                self._lose(error)
+                self._record_error(error)
         return verdict
 
     def settled(self) -> Outcome | None:
-        """Return the verdict if it is known already."""
-        if self._under_way and not (self._verdict or self._lost or self._remedy):
+        """Return the verdict if it is already known."""
+        if self._sending and not (self._verdict or self._connection_error or self._next_step):
             try:
-                answer = self._sink.hear()
+                reply = self._sink.receive_reply()
             except ProtocolError as error:
-                self._lose(error)
+                self._record_error(error)
             else:
-                if isinstance(answer, Completed):
-                    self._judge(answer)
+                if isinstance(reply, Completed):
+                    self._handle_result(reply)
         return self._verdict
 
-    def _judge(self, done: Completed) -> None:
-        """Take the answer to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
-        code = done.code.name if done.code else b""
-        peer, text = self._sink.access.peer, shown(done.text)
-        no_room = done.condition is Condition.NO and code == b"OVERQUOTA"
-        self._sink.note(f"{peer}: {text}" if no_room else "")
-        match done.condition:
+    def _handle_result(self, result: Completed) -> None:
+        """Handle the response to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
+        code = result.code.name if result.code else b""
+        peer, text = self._sink.access.peer, shown(result.text)
+        no_room = result.condition is Condition.NO and code == b"OVERQUOTA"
+        self._sink.count_failure(f"{peer}: {text}" if no_room else "")
+        match result.condition:
             case Condition.OK:
                 self._conclude(Verdict.ACCEPTED)
-            case Condition.NO if code == b"TRYCREATE" and not self._created:
-                self._remedy = self._create
+            case Condition.NO if code == b"TRYCREATE" and not self._mailbox_created:
+                self._next_step = self._create
             case Condition.NO if code != b"TOOBIG":
                 self._conclude(Verdict.POSTPONED, f"{peer}: {text}")
-            case Condition.BAD if any(map(is_keyword, self._marks.flags)):
-                # Exchange refuses what is not among its flags as bad syntax.
-                flags = tuple(flag for flag in self._marks.flags if not is_keyword(flag))
-                self._marks = MessageMetadata(flags, self._marks.date)
-                self._remedy = self._append
+            case Condition.BAD if any(map(is_keyword, self._metadata.flags)):
+                # Exchange answers BAD to flags that it does not support.
+                flags = tuple(flag for flag in self._metadata.flags if not is_keyword(flag))
+                self._metadata = MessageMetadata(flags, self._metadata.date)
+                self._next_step = self._append
             case _:
                 self._conclude(Verdict.REFUSED, f"{peer}: {text}")
 
     async def _create(self) -> None:
-        """Make the mailbox, as the server suggests, and append once more (6.3.11)."""
+        """Create the mailbox, as the server suggests, and append again (RFC 3501, 6.3.11)."""
         sink = self._sink
-        self._created = True
-        done, _ = await tell(sink.channel, CreateMailbox(sink.mailbox), sink.patience)
-        if done.condition is Condition.OK:
+        self._mailbox_created = True
+        result = await execute(sink.channel, CreateMailbox(sink.mailbox), sink.timeout)
+        if result.condition is Condition.OK:
             await self._append()
         else:
-            why = f"{sink.access.peer}: the mailbox cannot be made: {shown(done.text)}"
-            self._conclude(Verdict.POSTPONED, why)
+            reason = f"{sink.access.peer}: cannot create the mailbox: {shown(result.text)}"
+            self._conclude(Verdict.POSTPONED, reason)
 
-    def _lose(self, error: Exception) -> None:
-        self._lost = describe(self._sink.channel, error)
+    def _record_error(self, error: Exception) -> None:
+        self._connection_error = describe(self._sink.channel, error)
 
-    async def _try_again(self) -> None:
-        """Connect anew and look whether the message was stored; if not, append it once more.
+    async def _retry(self) -> None:
+        """Reconnect and check whether the message was stored; if not, append it once more.
 
-        Raises SinkUnavailable where that cannot be found out.
+        Raises SinkUnavailable if this cannot be determined.
         """
         sink = self._sink
-        lost = self._lost
+        error_text = self._connection_error
         await sink.drop()
         await sink.open()
         try:
-            there = await self._is_there()
+            stored = await self._is_stored()
         except (ProtocolError, RuntimeFault) as error:
-            self._lose(error)
-            raise SinkUnavailable(f"append: {self._lost}") from error
-        if there:
+            self._record_error(error)
+            raise SinkUnavailable(f"append: {self._connection_error}") from error
+        if stored:
             self._conclude(Verdict.ACCEPTED)
-        elif self._repeated:
-            # It is not there, so much is known; those behind it may fare better.
-            sink.note(lost)
-            self._conclude(Verdict.POSTPONED, lost)
+        elif self._retried:
+            # The message is certainly not stored; the following ones may still succeed.
+            sink.count_failure(error_text)
+            self._conclude(Verdict.POSTPONED, error_text)
         else:
-            self._repeated, self._lost = True, ""
+            self._retried, self._connection_error = True, ""
             await self._send()
 
     async def abandon(self) -> None:
-        """Forget the spool; the server has not seen the end of it."""
-        if self._under_way and self._verdict is None:
+        """Discard the spool; the server has not received the end of the message."""
+        if self._sending and self._verdict is None:
             await self._sink.drop()
-        self._conclude(Verdict.POSTPONED, "the message was given up")
+        self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
         self._close_spool()
 
-    def _conclude(self, verdict: Verdict, why: str = "") -> None:
+    def _conclude(self, verdict: Verdict, reason: str = "") -> None:
         if self._verdict is None:
-            taken = self._parcel.recipients if verdict is Verdict.ACCEPTED else ()
-            who = tuple((each.decode("utf-8", "surrogateescape"), verdict) for each in taken)
-            self._verdict = Outcome(verdict, why, who)
+            accepted = self._parcel.recipients if verdict is Verdict.ACCEPTED else ()
+            results = tuple((r.decode("utf-8", "surrogateescape"), verdict) for r in accepted)
+            self._verdict = Outcome(verdict, reason, results)
 
     def let_go(self) -> None:
-        """Close what is open, without waiting."""
+        """Close the spool without waiting."""
         self._close_spool()
 
     def _close_spool(self) -> None:
@@ -383,13 +388,13 @@ class AppendDelivery:
 
 
 def is_keyword(flag: bytes) -> bool:
-    """Whether a flag is none of IMAP's own, so that a server need not have it (RFC 3501, 2.3.2)."""
+    """Whether a flag is a keyword, which a server need not support (RFC 3501, 2.3.2)."""
     return not flag.startswith(b"\\")
 
 
-def marks_of(proof: CompletionProof, header: bytes) -> MessageMetadata:
-    """Return flags and date of a message; the date of its arrival if the source has no better."""
-    marks = proof.marks or MessageMetadata()
-    if marks.date is not None and is_date_time(marks.date):
-        return marks
-    return MessageMetadata(marks.flags, received_date(header))
+def metadata_of(proof: CompletionProof, header: bytes) -> MessageMetadata:
+    """Return the flags and the date of a message; by default, the date of its Received field."""
+    metadata = proof.marks or MessageMetadata()
+    if metadata.date is not None and is_date_time(metadata.date):
+        return metadata
+    return MessageMetadata(metadata.flags, received_date(header))

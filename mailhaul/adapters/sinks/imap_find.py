@@ -1,9 +1,9 @@
-"""Is a message in a mailbox already? Asked where the answer to its APPEND was lost.
+"""Find out whether a message is already in a mailbox, if the reply to its APPEND was lost.
 
-A server can find a message by Message-ID, size and date; but what has the same Message-ID need not
-be the same message, and some have none. So what is found is read and compared with ours, octet
-by octet: a message is never taken as stored because another one looks like it. It happens after a
-kill or a broken connection only, and costs the reading of one message.
+A server can search for a message by Message-ID, size and date. But another message can have the
+same Message-ID, and some messages have none. So each message found is read and compared octet by
+octet: a similar message never counts as a stored copy. This is necessary only after a kill or a
+broken connection, and usually costs the download of one message.
 """
 
 from __future__ import annotations
@@ -20,95 +20,117 @@ from ...protocols.imap.strings import quoted
 from ...protocols.message.header import split_fields
 from ...protocols.message.received_date import MONTHS
 
-MAX_SIZES = 10_000
-"""Messages whose sizes are asked for where the server does not search."""
+MAX_SIZES_TO_FETCH = 10_000
+"""Messages in a mailbox up to which all sizes are fetched if the server cannot search."""
+MAX_FOUND = 1000
+"""The maximum number of messages that are compared with ours: the latest ones."""
 MESSAGE_ID = re.compile(rb"<[!-;=?-~]+>")
-"""What can be searched for at any server: printable ASCII in angle brackets."""
+"""A Message-ID that any server can search for: printable ASCII in angle brackets."""
 
 Reader = Callable[[int, int], Awaitable[bytes]]
-"""Gives octets of our message: from where, and how many."""
+"""Reads octets of the message, given the offset and the number of octets."""
 
 
 class Finder:
-    """Looks for one message; ``read`` gives its octets, of which there are ``size``.
+    """Searches for one message of ``size`` octets, which ``read`` returns.
 
-    ``header`` is the beginning of it, and ``date`` what the mailbox was to be told of its date.
+    ``header`` is the header of the message, and ``date`` its internal date in APPEND.
     """
 
     def __init__(
         self,
         channel: Channel[ImapClient],
-        patience: float,
+        timeout: float,
         header: bytes,
         size: int,
         date: bytes | None,
         read: Reader,
     ) -> None:
         self._channel = channel
-        self._patience = patience
-        self._criteria = criteria(header, size, date)
+        self._timeout = timeout
+        self._criteria = search_criteria(header, size, date)
         self._size = size
         self._read = read
 
     async def is_in(self, mailbox: bytes) -> bool:
-        """Look for the message. Raises what machine and runtime raise.
+        """Search for the message. Raises the errors of the machine and the runtime.
 
-        The mailbox is opened with EXAMINE, which changes nothing there, and stays open: APPEND is
-        allowed beside it (RFC 3501, 6.3.2 and 6.3.11). Where it cannot be opened or searched the
-        message counts as missing, for a second copy is better than none.
+        The mailbox is opened with EXAMINE, which does not change it, and stays open: APPEND is
+        still allowed (RFC 3501, 6.3.2 and 6.3.11). If it cannot be opened or searched, the message
+        counts as missing, since a second copy is better than none.
         """
-        opened, told = await tell(self._channel, Select(mailbox, read_only=True), self._patience)
+        total = 0
+        uids: list[int] = []
+
+        def count(event: Any) -> None:
+            nonlocal total
+            if isinstance(event, Exists):
+                total = max(total, event.count)
+
+        def collect(event: Any) -> None:
+            if isinstance(event, Found):
+                uids.extend(event.uids)
+                # If our message is there, it is among the latest.
+                uids[:] = sorted(uids)[-MAX_FOUND:]
+
+        opened = await execute(self._channel, Select(mailbox, read_only=True), self._timeout, count)
         if opened.condition is not Condition.OK:
             return False
-        done, events = await tell(self._channel, UidSearch(self._criteria), self._patience)
-        uids = [uid for event in events if isinstance(event, Found) for uid in event.uids]
-        there = max((event.count for event in told if isinstance(event, Exists)), default=0)
-        if done.condition is not Condition.OK and there <= MAX_SIZES:
-            uids = await self._of_our_size()
+        done = await execute(self._channel, UidSearch(self._criteria), self._timeout, collect)
+        if done.condition is not Condition.OK and total <= MAX_SIZES_TO_FETCH:
+            uids = await self._find_by_size()
         for uid in sorted(uids, reverse=True):
             if await self._is_same(uid):
                 return True
         return False
 
-    async def _of_our_size(self) -> list[int]:
-        """Return what has as many octets as our message, where the server does not search."""
+    async def _find_by_size(self) -> list[int]:
+        """Return the UIDs of messages with the same size, if the server cannot search."""
         command = UidFetch(b"1:*", b"(UID RFC822.SIZE)")
-        _, events = await tell(self._channel, command, self._patience)
-        fetched = [event for event in events if isinstance(event, Fetched)]
-        return [event.uid for event in fetched if event.uid and event.size == self._size]
+        uids: list[int] = []
+
+        def collect(event: Any) -> None:
+            if isinstance(event, Fetched) and event.uid and event.size == self._size:
+                uids.append(event.uid)
+                del uids[:-MAX_FOUND]
+
+        await execute(self._channel, command, self._timeout, collect)
+        return uids
 
     async def _is_same(self, uid: int) -> bool:
         self._channel.machine.send(UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))
-        place, same = 0, True
-        while not isinstance(event := await next_event(self._channel, self._patience), Completed):
+        offset, same = 0, True
+        while not isinstance(event := await next_event(self._channel, self._timeout), Completed):
             if isinstance(event, BodyChunk):
-                same = same and event.data == await self._read(place, len(event.data))
-                place += len(event.data)
-        return same and place == self._size
+                same = same and event.data == await self._read(offset, len(event.data))
+                offset += len(event.data)
+        return same and offset == self._size
 
 
-async def tell(
-    channel: Channel[ImapClient], command: Command, patience: float
-) -> tuple[Completed, list[Any]]:
-    """Carry out a command; return its answer, and what came before that."""
+async def execute(
+    channel: Channel[ImapClient],
+    command: Command,
+    timeout: float,
+    collect: Callable[[Any], None] = lambda event: None,
+) -> Completed:
+    """Send a command; return its tagged response. ``collect`` gets the events before that."""
     channel.machine.send(command)
-    events: list[Any] = []
-    while not isinstance(event := await next_event(channel, patience), Completed):
-        events.append(event)
-    return event, events
+    while not isinstance(event := await next_event(channel, timeout), Completed):
+        collect(event)
+    return event
 
 
-def criteria(header: bytes, size: int, date: bytes | None) -> bytes:
-    """Return what to search for: the size, and the Message-ID or else the day."""
+def search_criteria(header: bytes, size: int, date: bytes | None) -> bytes:
+    """Return the search criteria: the size, and the Message-ID or otherwise the date."""
     sized = b"LARGER %d SMALLER %d" % (size - 1, size + 1)
     name = message_id(header)
     if name is not None:
         return b"HEADER Message-ID %b %b" % (quoted(name), sized)
-    return sized if date is None else b"%b %b" % (sized, around(date))
+    return sized if date is None else b"%b %b" % (sized, days_around(date))
 
 
 def message_id(header: bytes) -> bytes | None:
-    """Return the message's own name for itself, if it can be searched for."""
+    """Return the Message-ID, or None if there is none or it cannot be searched for."""
     for field in split_fields(header):
         if field.key == b"message-id":
             found = MESSAGE_ID.fullmatch(field.body.strip())
@@ -116,12 +138,15 @@ def message_id(header: bytes) -> bytes | None:
     return None
 
 
-def around(moment: bytes) -> bytes:
-    """Return the search for a day and its neighbours: servers disagree on whose midnight counts."""
-    from datetime import date, timedelta  # few messages have to be looked for
+def days_around(moment: bytes) -> bytes:
+    """Return the criteria for a date and the days before and after.
+
+    Servers use different time zones for the date.
+    """
+    from datetime import date, timedelta  # few messages are searched for
 
     day, month, year = moment[:11].split(b"-")
-    there = date(int(year), MONTHS.index(month.capitalize()) + 1, int(day))
-    days = (there - timedelta(days=1), there + timedelta(days=2))
-    first, behind = (b"%d-%b-%04d" % (d.day, MONTHS[d.month - 1], d.year) for d in days)
-    return b"SINCE %b BEFORE %b" % (first, behind)
+    middle = date(int(year), MONTHS.index(month.capitalize()) + 1, int(day))
+    days = (middle - timedelta(days=1), middle + timedelta(days=2))
+    first, end = (b"%d-%b-%04d" % (d.day, MONTHS[d.month - 1], d.year) for d in days)
+    return b"SINCE %b BEFORE %b" % (first, end)

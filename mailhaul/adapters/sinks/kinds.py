@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class SinkOrder(Record):
-    """What a sink is made from.
+    """The arguments for a new sink.
 
-    ``value`` is that of the option which chose it. Messages that are too large for memory wait in
-    ``spool_folder``. ``tracer`` returns the trace of a protocol, if the dialogue is shown.
+    ``value`` is the value of the option that chooses the sink. Messages that are too large for
+    memory are spooled in ``spool_folder``. ``tracer`` takes the name of a protocol and returns its
+    trace, or None if the dialogue is not shown.
     """
 
     value: str
@@ -37,12 +38,13 @@ class SinkOrder(Record):
 class SinkKind:
     """One kind of sink. ``option`` is the option that chooses it.
 
-    ``title`` stands in the status lines, and ``sentence`` in ``-V``: there ``{}`` is the value of
+    ``title`` is shown in the status lines and ``sentence`` by ``-V``; ``{}`` in it is the value of
     the option. ``module`` has the function ``make``, which takes a SinkOrder and returns a Sink; it
-    is imported with the first message. ``help`` is None where the option table has a row of its
-    own. ``argument`` is the kind of the option's argument, and ``on`` its spelling on the command
-    line. ``password`` is the option of the password that it needs, unless a ``plugout`` connects.
-    ``strips_cr`` makes ``stripcr`` the default.
+    is imported when the first message arrives. ``help`` is None if the option table has its own row
+    for the option. ``argument`` is the kind of the option's argument, and ``on`` its spelling on
+    the command line. ``own`` means that fetchmail does not have the option. ``password`` names the
+    option with the password, which is required unless ``plugout`` is set. ``strips_cr`` makes
+    ``stripcr`` the default.
     """
 
     __slots__ = (
@@ -85,44 +87,45 @@ class SinkKind:
         return make(order)
 
 
-HERE = __name__.rpartition(".")[0]
+PACKAGE = __name__.rpartition(".")[0]
 SINKS: tuple[SinkKind, ...] = (
     SinkKind(
-        "maildir", "Maildir", "stored in the Maildir {}", f"{HERE}.maildir",
+        "maildir", "Maildir", "stored in the Maildir {}", f"{PACKAGE}.maildir",
         help="deliver into this Maildir", argument="path", strips_cr=True,
     ),
     SinkKind(
-        "append", "APPEND", "stored in {}", f"{HERE}.append",
+        "append", "APPEND", "stored in {}", f"{PACKAGE}.append",
         help="store in imaps://USER@HOST[:PORT]/MAILBOX", password="appendpassword",  # noqa: S106
     ),
     SinkKind(
-        "mbox", "mbox", "appended to the mailbox file {}", f"{HERE}.mbox",
+        "mbox", "mbox", "appended to the mailbox file {}", f"{PACKAGE}.mbox",
         help="append to this mailbox file", argument="path", strips_cr=True,
     ),
     SinkKind(
-        "bsmtp", "BSMTP", "written as batched SMTP to {}", f"{HERE}.bsmtp",
+        "bsmtp", "BSMTP", "written as batched SMTP to {}", f"{PACKAGE}.bsmtp",
         help="write batched SMTP to this file", argument="path", on="--bsmtp FILE", own=False,
     ),
     SinkKind(
-        "mda", "MDA", 'delivered with "{}"', f"{HERE}.mda",
+        "mda", "MDA", 'delivered with "{}"', f"{PACKAGE}.mda",
         help="command that takes each message", on="-m --mda COMMAND", own=False, strips_cr=True,
     ),
-    SinkKind("lmtp", "LMTP", "LMTP-forwarded to: {}", f"{HERE}.hunt_list"),
-    SinkKind("smtphosts", "SMTP", "SMTP-forwarded to: {}", f"{HERE}.hunt_list"),
+    SinkKind("lmtp", "LMTP", "LMTP-forwarded to: {}", f"{PACKAGE}.hunt_list"),
+    SinkKind("smtphosts", "SMTP", "SMTP-forwarded to: {}", f"{PACKAGE}.hunt_list"),
 )  # fmt: skip
-"""The first that is chosen has the mail. The last two speak to the listeners of ``smtphost``."""
+"""The first one that the user chose is used. The last two use the listeners of ``smtphost``."""
 LISTENERS = SINKS[-2:]
-INSTEAD = SINKS[:-2]
-"""Those that take mail instead of a listener."""
+"""The sinks that use a listener."""
+DIRECT_SINKS = SINKS[:-2]
+"""The sinks that do not use a listener."""
 
 
 def chosen_sink(settings: AccountSettings) -> SinkKind:
-    """Return the kind of sink that an account's mail goes to: SMTP unless one is chosen."""
+    """Return the kind of sink for an account: SMTP unless the user chose another."""
     return next((kind for kind in SINKS if kind.is_chosen(settings)), SINKS[-1])
 
 
 def sink_value(kind: SinkKind, settings: AccountSettings) -> str:
-    """Return what the user wrote for this sink: a path, a command, an address, or listeners."""
+    """Return what the user wrote for this sink: a path, a command, a URL, or listeners."""
     if kind in LISTENERS:
         return " ".join(settings.smtphosts or ("localhost",))
     return cast(str, getattr(settings, kind.option))
@@ -132,6 +135,6 @@ def name_of_sink(kind: SinkKind, settings: AccountSettings) -> str:
     """Return the name of this sink for the ledger, as the user wrote it."""
     word = kind.title.lower() if kind in LISTENERS else kind.option
     connects = kind in LISTENERS or kind.password
-    # Without its plugout a host is another place.
+    # With and without a plugout, the same name may mean different hosts.
     through = f" through {settings.plugout}" if settings.plugout and connects else ""
     return f"{word} {sink_value(kind, settings)}{through}"

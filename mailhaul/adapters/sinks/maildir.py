@@ -1,9 +1,9 @@
 """A Maildir as a sink: written in tmp, synced, renamed into new, and the folder synced.
 
-The layout is that of https://cr.yp.to/proto/maildir.html. A file's name is the ledger's name for
-the offer, so that a message which was delivered just before a kill is found again and no second
-copy is made: if it is the same, since a server may give its number to another one. A message
-counts as accepted when its file and its folder are on the disk.
+The layout is that of https://cr.yp.to/proto/maildir.html. A file has the name that the ledger gave
+to the offer. So a message that was delivered just before a kill is found again, and no second copy
+is made. The contents are compared as well, since a server may give a UID to another message. A
+message counts as accepted when its file and its folder have been synced to disk.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from .kinds import SinkOrder
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
-STALE = 36 * 3600
-"""Seconds after which a file in tmp belongs to nobody any more."""
-OURS = re.compile(r"\d+\.R[0-9a-f]{16}\.")
-"""How the names begin that the ledger gives."""
+STALE_SECONDS = 36 * 3600
+"""Age in seconds at which a file in tmp is left over from a killed process."""
+LEDGER_NAME = re.compile(r"\d+\.R[0-9a-f]{16}\.")
+"""The beginning of the names that the ledger gives."""
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return a Maildir as a sink."""
+    """Return the sink for a Maildir."""
     return MaildirSink(order.value, order.hostname)
 
 
 class MaildirSink:
-    """One Maildir. See ``mailhaul.flows.sink.Sink``. ``host`` goes into the names of files."""
+    """One Maildir. See ``mailhaul.flows.sink.Sink``. ``host`` is a part of the file names."""
 
     keeps_return_path = True
     finds_offers = True
@@ -48,44 +48,44 @@ class MaildirSink:
 
     def __init__(self, folder: str, host: str) -> None:
         self.folder = folder
-        # What separates the parts of a name may not stand in one of them.
+        # A part of a file name must not contain a separator.
         self._host = re.sub(r"[/:]", lambda found: f"\\{ord(found[0]):03o}", host)
-        self._opened = False
+        self._prepared = False
 
     async def open(self) -> None:
-        """Make what is missing of the folder. Raises PollFailed (IOERR)."""
+        """Create the folders that are missing. Raises PollFailed (IOERR)."""
         await Call(self._prepare)
 
     def _prepare(self) -> None:
-        if self._opened:
+        if self._prepared:
             return
         try:
             for name in FOLDERS:
                 make_private_folder(os.path.join(self.folder, name))
-            self._settle_in()
-            self._sweep()
+            self._sync_new_maildir()
+            self._remove_stale_files()
         except OSError as error:
-            raise failed(self.folder, error) from None
-        self._opened = True
+            raise io_failure(self.folder, error) from None
+        self._prepared = True
 
-    def _settle_in(self) -> None:
-        """Bring a Maildir to the disk in which nothing may have been delivered yet."""
+    def _sync_new_maildir(self) -> None:
+        """Sync the folders of a Maildir to disk if nothing may have been delivered to it yet."""
         with os.scandir(os.path.join(self.folder, "new")) as entries:
             if any(entries):
                 return
         sync_folder(self.folder)
         sync_name(self.folder)
 
-    def _sweep(self) -> None:
-        """Remove what a kill left in tmp long ago."""
+    def _remove_stale_files(self) -> None:
+        """Remove the old files that killed processes left in tmp."""
         now = time.time()
         with os.scandir(os.path.join(self.folder, "tmp")) as entries:
             for entry in entries:
-                # What another poll was writing may be whole by now, and gone from here.
+                # Another poll may have completed its file and moved it away meanwhile.
                 with suppress(FileNotFoundError):
-                    if not (OURS.match(entry.name) and entry.is_file(follow_symlinks=False)):
+                    if not (LEDGER_NAME.match(entry.name) and entry.is_file(follow_symlinks=False)):
                         continue
-                    if entry.stat().st_mtime < now - STALE:
+                    if entry.stat().st_mtime < now - STALE_SECONDS:
                         os.unlink(entry.path)
 
     async def offer(self, parcel: Parcel) -> Delivery:
@@ -96,11 +96,11 @@ class MaildirSink:
         return delivery
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return nothing: a disk answers at once."""
+        """Return nothing: a disk needs no waiting."""
         return ()
 
     async def close(self) -> None:
-        """Nothing to do: every message is finished by itself."""
+        """Nothing to do: each delivery closes its own file."""
 
 
 class MaildirDelivery:
@@ -115,7 +115,7 @@ class MaildirDelivery:
         self._verdict: Outcome | None = None
 
     def _name(self, number: int) -> str:
-        """Return the name of the file; only one that is another message's is followed by a next."""
+        """Return the nth name for the file. The next is used if another message has this one."""
         part = "" if number == 1 else f"{number}."
         return f"{self._parcel.name}.{part}{self._host}"
 
@@ -127,10 +127,10 @@ class MaildirDelivery:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._file = os.open(self._tmp, flags, 0o600)
         except OSError as error:
-            raise failed(self._tmp, error) from None
+            raise io_failure(self._tmp, error) from None
 
-    def _there(self, name: str) -> str:
-        """Return the file of this name: in new, or in cur under whatever flags; else ""."""
+    def _find(self, name: str) -> str:
+        """Return the path of the file with this name in new, or in cur with any flags, or ""."""
         new, cur = (os.path.join(self._folder, folder) for folder in ("new", "cur"))
         if os.path.lexists(os.path.join(new, name)):
             return os.path.join(new, name)
@@ -139,7 +139,7 @@ class MaildirDelivery:
         return found[0] if found else ""
 
     async def ready(self) -> bool:
-        """Text may always be fed: what is there already is compared with it."""
+        """Return True: if the message is already stored, the text is compared with it."""
         return True
 
     async def feed(self, data: bytes) -> None:
@@ -152,15 +152,15 @@ class MaildirDelivery:
             write_all(self._file, data)
         except OSError as error:
             if error.errno == errno.EFBIG:
-                # That is no file's fault but this one's.
+                # EFBIG concerns this message alone: smaller ones can still be written.
                 self.remove()
                 why = f"{self._tmp}: {error.strerror}"
                 self._verdict = Outcome(Verdict.REFUSED, why)
                 return
-            raise failed(self._tmp, error) from None
+            raise io_failure(self._tmp, error) from None
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Bring the message to where readers look: ``proof`` says that it is whole."""
+        """Move the message to new: ``proof`` shows that it is complete."""
         del proof
         if self._verdict is None:
             await Call(self._finish)
@@ -169,12 +169,12 @@ class MaildirDelivery:
         new = os.path.join(self._folder, "new")
         path = os.path.join(new, self._name(1))
         try:
-            name, there = self._free_name() if self._parcel.again else (self._name(1), "")
+            name, copy = self._choose_name() if self._parcel.again else (self._name(1), "")
             path = os.path.join(new, name)
-            if there:
+            if copy:
                 self.remove()
-                # The kill may have come before the folder was on the disk.
-                sync_folder(os.path.dirname(there))
+                # The kill may have happened before the folder was synced.
+                sync_folder(os.path.dirname(copy))
             else:
                 os.fsync(self._file)
                 self._close()
@@ -182,58 +182,58 @@ class MaildirDelivery:
                 sync_folder(new)
         except OSError as error:
             self.remove()
-            raise failed(path, error) from None
+            raise io_failure(path, error) from None
         self._accept()
 
-    def _free_name(self) -> tuple[str, str]:
-        """Return a name that is free, and "", or one under which this message is there, and where.
+    def _choose_name(self) -> tuple[str, str]:
+        """Return the name for this message, and the path of its copy or "" if there is none.
 
-        Raises OSError.
+        The name is the first that is free or has a copy of this message. Raises OSError.
         """
         number = 1
-        while there := self._there(self._name(number)):
+        while copy := self._find(self._name(number)):
             try:
-                if is_same_message(self._tmp, there):
-                    return self._name(number), there
+                if is_same_message(self._tmp, copy):
+                    return self._name(number), copy
                 number += 1
             except FileNotFoundError:
-                # A reader may move it meanwhile from new to cur: then it is looked for once more.
+                # A mail reader has moved the file from new to cur meanwhile: search again.
                 if not os.path.lexists(self._tmp):
                     raise
         return self._name(number), ""
 
     def _accept(self) -> None:
-        who = tuple(
+        accepted = tuple(
             (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
             for recipient in self._parcel.recipients
         )
-        self._verdict = Outcome(Verdict.ACCEPTED, "", who)
+        self._verdict = Outcome(Verdict.ACCEPTED, "", accepted)
 
     async def outcome(self) -> Outcome:
         """Return the verdict."""
-        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
+        return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def settled(self) -> Outcome | None:
         """Return the verdict if there is one."""
         return self._verdict
 
     async def abandon(self) -> None:
-        """Remove what was written."""
+        """Remove the file in tmp."""
         if self._verdict is None:
             await Call(self.remove)
-            self._verdict = Outcome(Verdict.POSTPONED, "the message was given up")
+            self._verdict = Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def let_go(self) -> None:
-        """Close what is open, without waiting."""
+        """Close the file without waiting."""
         self._close()
 
     def remove(self) -> None:
-        """Close the file and remove it, unless it has gone to its readers."""
+        """Close the file and remove it, unless it has been moved to new."""
         self._close()
         try:
             os.unlink(self._tmp)
         except OSError:
-            # The next run sweeps it away; no reader looks into tmp.
+            # A later run removes it as stale; mail readers do not read tmp.
             return
 
     def _close(self) -> None:
@@ -242,20 +242,25 @@ class MaildirDelivery:
             os.close(file)
 
 
-def failed(path: str, error: OSError) -> PollFailed:
-    """Say what the disk does not do; the message stays at the server."""
+def io_failure(path: str, error: OSError) -> PollFailed:
+    """Return the failure of a file operation; the message stays at the server."""
     return PollFailed(
         ExitCode.IOERR, f"{path}: {error.strerror or error}; mail stays at the server"
     )
 
 
-OUR_TRACE = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")
+OUR_RECEIVED = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")
 HEADER_OCTETS = 64 * 1024
-"""Octets within which the field stands that every delivery adds anew, with its own date."""
+"""Octets that are searched for the Received field of this program, which has a new date in every
+delivery.
+"""
 
 
 def is_same_message(one: str, other: str) -> bool:
-    """Whether two files hold the same message, but for our own Received field. Raises OSError."""
+    """Whether two files contain the same message. Raises OSError.
+
+    The Received field that mailhaul adds is ignored.
+    """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     files = [os.open(one, flags)]
     try:
@@ -264,15 +269,15 @@ def is_same_message(one: str, other: str) -> bool:
         if not all(stat.S_ISREG(status.st_mode) for status in statuses):
             return False
         heads = [os.pread(file, HEADER_OCTETS, 0) for file in files]
-        traces = [trace_in(head) for head in heads]
-        before = [head[:start] for head, (start, _) in zip(heads, traces, strict=True)]
-        rest = [s.st_size - end for s, (_, end) in zip(statuses, traces, strict=True)]
+        spans = [our_received_span(head) for head in heads]
+        before = [head[:start] for head, (start, _) in zip(heads, spans, strict=True)]
+        rest = [s.st_size - end for s, (_, end) in zip(statuses, spans, strict=True)]
         if before[0] != before[1] or rest[0] != rest[1]:
             return False
-        places = [end for _, end in traces]
-        for octets in range(0, rest[0], HEADER_OCTETS):
+        ends = [end for _, end in spans]
+        for offset in range(0, rest[0], HEADER_OCTETS):
             blocks = [
-                os.pread(f, HEADER_OCTETS, p + octets) for f, p in zip(files, places, strict=True)
+                os.pread(f, HEADER_OCTETS, end + offset) for f, end in zip(files, ends, strict=True)
             ]
             if blocks[0] != blocks[1]:
                 return False
@@ -282,7 +287,7 @@ def is_same_message(one: str, other: str) -> bool:
             os.close(file)
 
 
-def trace_in(head: bytes) -> tuple[int, int]:
-    """Return where our own Received field stands, nothing at the beginning if it does not."""
-    found = OUR_TRACE.search(head)
+def our_received_span(head: bytes) -> tuple[int, int]:
+    """Return the start and end of the Received field that mailhaul added, or (0, 0)."""
+    found = OUR_RECEIVED.search(head)
     return found.span(1) if found and b"(mailhaul-" in found[1] else (0, 0)

@@ -1,9 +1,9 @@
-"""An MDA command as a sink: one process a message, the message complete on its input.
+"""An MDA command as a sink: one process for each message, which reads it from standard input.
 
-The command line is fetchmail's: a shell command in which %F stands for the envelope sender
-and %T (or %s) for the recipients. Here both reach the command as arguments, never as part
-of the shell's text; and where the command needs no shell, it is run without one. What is done where
-the command starts a second shell is for second_shells.py to say.
+The command has fetchmail's syntax: a shell command in which %F stands for the envelope sender
+and %T (or %s) for the recipients. Here both are passed to the command as arguments, never as part
+of the shell script. A command that needs no shell is run without one. Commands that start a second
+shell are the subject of second_shells.py.
 """
 
 from __future__ import annotations
@@ -19,34 +19,38 @@ from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
 from .kinds import SinkOrder
-from .spool import SpoolTooSmall, new_spool, too_large, write_spool
+from .spool import SpoolTooSmall, new_spool, too_large_outcome, write_spool
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
-"""Characters that only a shell understands."""
-NOT_ABOUT_THE_MESSAGE = frozenset(
+"""Characters that have a meaning for the shell."""
+SYSTEM_FAILURES = frozenset(
     {
         *(os.EX_USAGE, os.EX_OSERR, os.EX_OSFILE, os.EX_CANTCREAT, os.EX_IOERR),
         *(os.EX_TEMPFAIL, os.EX_CONFIG),
         *(126, 127),
     }
 )
-"""Exit codes that speak of the system, of the moment, or of a shell that found no command."""
+"""Exit statuses of failures that are not due to the message: of the system, temporary ones, and
+those of a shell that cannot run the command.
+"""
 SECONDS = 600.0
-"""How long a command may take at least: as long as a listener may think about a message. One that
-is ended may have delivered all the same."""
+"""Seconds that a command may take at least: as long as a listener may take to accept a message. A
+command that is terminated may already have delivered the message.
+"""
 MAX_FAILURES_IN_A_ROW = 2
-"""Commands in a row that had to be ended, after which the others need not be tried in this poll."""
+"""Timeouts in a row after which no more commands are started in this poll."""
 NO_SENDER = "MAILER-DAEMON"
-"""What a second shell gets in place of a sender that is not there, and of "<>", which it would take
-for a redirection; pipe(8) of Postfix says the same."""
-RECIPE = "sh -c 'PROGRAM -f \"$1\"' sh %F"
-NAMES = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
+"""The argument of a second shell for an unknown sender and for "<>", which would be a redirection;
+pipe(8) of Postfix uses the same name.
+"""
+SAFE_COMMAND = "sh -c 'PROGRAM -f \"$1\"' sh %F"
+STATUS_NAMES = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return an MDA command as a sink.
+    """Return the sink for an MDA command.
 
-    It trusts the recipients that the user wrote down, unlike those that a message names.
+    Recipients that the user configured are trusted; those that a message names are not.
     """
     settings = order.settings
     local = (name for pair in settings.local_names for name in pair)
@@ -56,9 +60,9 @@ def make(order: SinkOrder) -> Sink:
 
 
 class Template:
-    """An mda string taken apart: what to run, and where sender and recipients go in.
+    """A parsed mda string: the command to run, and the positions of sender and recipients.
 
-    With ``split`` each recipient is an argument of its own, else one holds them all.
+    With ``split`` each recipient is a separate argument, otherwise one argument contains them all.
     """
 
     def __init__(self, command: str, *, split: bool = False) -> None:
@@ -66,8 +70,8 @@ class Template:
         self._split = split
         self._words = command.split()
         self._script = shell_script(command, split=split) if self.shell else ""
-        self._second = second_shell(command)
-        self._given = {
+        self._second_shell = second_shell(command)
+        self._contains = {
             "sender": "%F" in command,
             "recipient": "%T" in command or "%s" in command,
         }
@@ -76,34 +80,34 @@ class Template:
             "recipient": is_in_path(command, ("%T", "%s")),
         }
 
-    def objection(self, what: str, address: str, *, trusted: bool) -> str:
-        """Return why the command must not be given an address, "" if it may.
+    def reason_to_refuse(self, what: str, address: str, *, trusted: bool) -> str:
+        """Return why an address must not be passed to the command, or "" if it may be passed.
 
-        ``what`` is "sender" or "recipient"; ``trusted`` is one that the user wrote down himself.
+        ``what`` is "sender" or "recipient"; a ``trusted`` address is one that the user configured.
         """
-        if not self._given[what]:
+        if not self._contains[what]:
             return ""
         if address.startswith("-"):
             return 'begins with "-" and is not passed to the mda, which could take it for an option'
         if trusted:
             return ""
         if self._in_path[what] and leaves_folder(address):
-            return "is not passed to the mda: as the name of a file it would leave the folder"
-        if self._second and not is_text(address, self._second):
+            return "is not passed to the mda: as a file name it would lead out of the folder"
+        if self._second_shell and not is_text(address, self._second_shell):
             return (
-                f"is not passed to the mda: its second shell ({self._second}) could take it for "
-                f"more than text; {RECIPE} takes any address"
+                f"is not passed to the mda: its second shell ({self._second_shell}) could "
+                f"interpret it as syntax; {SAFE_COMMAND} takes any address"
             )
         return ""
 
     def sender(self, address: bytes | None) -> str:
-        """Return an envelope sender as this command can be told of it."""
-        if self._second:
+        """Return the argument for an envelope sender; None is an unknown one."""
+        if self._second_shell:
             return decoded(address or b"") or NO_SENDER
         return "" if address is None else decoded(address) or "<>"
 
     def argv(self, sender: str, recipients: Sequence[str]) -> tuple[str, ...]:
-        """Return what to start: a program's arguments, or a script and its parameters."""
+        """Return the arguments to start: of a program, or a shell script and its parameters."""
         if not self._split:
             recipients = [" ".join(recipients)]
         if self.shell:
@@ -131,8 +135,8 @@ def substituted(word: str, values: dict[str, str]) -> str:
 def shell_script(command: str, *, split: bool = False) -> str:
     """Return the command with %F as the shell's "$1", and %T and %s as "$2".
 
-    They stand quoted whatever quotes surround them in the command. With ``split`` %T is "$@", and
-    %F has been taken away from there.
+    They are always quoted, whatever quotes surround them in the command. With ``split`` %T is "$@",
+    and the script first removes the sender from "$@".
     """
     names = {"%F": "${1}", "%T": "${2}", "%s": "${2}"}
     pieces: list[str] = []
@@ -177,10 +181,10 @@ class MdaSink:
     ) -> None:
         self.template = Template(command, split=split)
         self.trusted = frozenset(trusted)
-        """Names that the user himself has written down."""
-        self.warned = False
-        self.ended = 0
-        """How many commands in a row had to be ended."""
+        """Recipients that the user configured."""
+        self.warned_unread = False
+        self.timeouts_in_a_row = 0
+        """How many commands in a row have been terminated."""
         self.timeout = max(timeout, SECONDS)
         self.spool_folder = spool_folder
         self._running: Program | None = None
@@ -190,24 +194,25 @@ class MdaSink:
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises SinkUnavailable, and PollFailed (IOERR)."""
-        if self.ended >= MAX_FAILURES_IN_A_ROW:
-            raise SinkUnavailable(f"MDA: {self.ended} commands in a row did not end by themselves")
+        if self.timeouts_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            count = self.timeouts_in_a_row
+            raise SinkUnavailable(f"MDA: {count} commands in a row did not end in time")
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
-            return Declined(too_large(fault))
+            return Declined(too_large_outcome(fault))
         return MdaDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return the process that is at work, if there is one."""
+        """Return the running process, if there is one."""
         return [self._running] if self._running else []
 
-    def note(self, program: Program | None) -> None:
-        """Remember which process is at work."""
+    def set_running(self, program: Program | None) -> None:
+        """Set the running process."""
         self._running = program
 
     async def close(self) -> None:
-        """Nothing to do: no process outlives its verdict."""
+        """Nothing to do: a process has ended when its verdict is known."""
 
 
 class MdaDelivery:
@@ -221,14 +226,14 @@ class MdaDelivery:
         self._verdict: Outcome | None = None
 
     async def ready(self) -> bool:
-        """Look at the addresses: what could be taken for more than one is not passed on."""
+        """Check the addresses; refuse the message if one must not be passed to the command."""
         template, trusted = self._sink.template, self._sink.trusted
         addresses = [("recipient", one) for one in self._recipients()]
         if self._parcel.sender:
             addresses.append(("sender", decoded(self._parcel.sender)))
         for what, address in addresses:
             known = what == "recipient" and address in trusted
-            if why := template.objection(what, address, trusted=known):
+            if why := template.reason_to_refuse(what, address, trusted=known):
                 reason = f'the {what} "{address}" {why}'
                 self._conclude(Outcome(Verdict.REFUSED, reason))
                 return False
@@ -238,7 +243,7 @@ class MdaDelivery:
         return [decoded(recipient) for recipient in self._parcel.recipients]
 
     async def feed(self, data: bytes) -> None:
-        """Add some bytes to the spool. Where there is no room, that is the verdict.
+        """Add some bytes to the spool. If there is no room, the message is refused.
 
         Raises PollFailed (IOERR).
         """
@@ -246,10 +251,10 @@ class MdaDelivery:
             try:
                 await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
             except SpoolTooSmall as fault:
-                self._conclude(too_large(fault))
+                self._conclude(too_large_outcome(fault))
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Start the MDA: ``proof`` says that the spool holds the whole message."""
+        """Start the MDA: ``proof`` shows that the spool contains the complete message."""
         del proof
         if self._verdict is not None:
             return
@@ -259,19 +264,19 @@ class MdaDelivery:
         try:
             self._program = await Start(argv, self._spool, shell=template.shell)
         except ArgumentsTooLong as error:
-            # Whoever wrote the message made it so: others have fewer recipients.
+            # This is due to the message: others have fewer recipients.
             self._conclude(Outcome(Verdict.REFUSED, f"MDA: {error}"))
             return
         except OpenFailed as error:
             self._conclude(Outcome(Verdict.POSTPONED, f"MDA: {error}"))
             raise SinkUnavailable(f"MDA: {error}") from None
-        self._sink.note(self._program)
+        self._sink.set_running(self._program)
 
     async def outcome(self) -> Outcome:
-        """Wait until the MDA ends; longer than the timeout it may not take.
+        """Wait until the MDA ends, but not longer than the timeout; then terminate it.
 
-        What it has done by then nobody knows, so that counts against the message: it must not come
-        for ever.
+        It is unknown whether a terminated MDA has delivered the message. So this counts as a
+        refusal: otherwise the message would be delivered again without end.
         """
         while (verdict := self.settled()) is None:
             if self._program is None:
@@ -280,16 +285,16 @@ class MdaDelivery:
                 await Wait([self._program], self._sink.timeout)
             except TimedOut as error:
                 await Close(self._program)
-                self._sink.ended += 1
-                reason = f"MDA: {error}, ended{said(self._program)}"
+                self._sink.timeouts_in_a_row += 1
+                reason = f"MDA: {error}, terminated{output_suffix(self._program)}"
                 self._conclude(Outcome(Verdict.REFUSED, reason))
         return verdict
 
     def settled(self) -> Outcome | None:
-        """Return the verdict if it is known already."""
+        """Return the verdict if it is already known."""
         program = self._program
         if self._verdict is None and program is not None and program.status is not None:
-            self._sink.ended = 0
+            self._sink.timeouts_in_a_row = 0
             self._conclude(self._judge(program, program.status))
         return self._verdict
 
@@ -298,29 +303,32 @@ class MdaDelivery:
             taken = tuple((who, Verdict.ACCEPTED) for who in self._recipients())
             return Outcome(Verdict.ACCEPTED, "", taken, warning=self._warning())
         if status == STATUS_UNKNOWN:
-            reason = f"MDA ended, and nobody can tell with which status{said(program)}"
+            reason = f"MDA ended with an unknown status{output_suffix(program)}"
             return Outcome(Verdict.REFUSED, reason)
         if status < 0:
-            # It may have delivered: counted as the message's own failure, copies have an end.
-            return Outcome(Verdict.REFUSED, f"MDA died of signal {-status}{said(program)}")
-        name = f" ({NAMES[status]})" if status in NAMES else ""
-        for_good = status not in NOT_ABOUT_THE_MESSAGE
-        verdict = Verdict.REFUSED if for_good else Verdict.POSTPONED
-        return Outcome(verdict, f"MDA returned nonzero status {status}{name}{said(program)}")
+            # It may have delivered the message. A refusal limits the number of copies.
+            return Outcome(Verdict.REFUSED, f"MDA died of signal {-status}{output_suffix(program)}")
+        name = f" ({STATUS_NAMES[status]})" if status in STATUS_NAMES else ""
+        verdict = Verdict.POSTPONED if status in SYSTEM_FAILURES else Verdict.REFUSED
+        suffix = f"{name}{output_suffix(program)}"
+        return Outcome(verdict, f"MDA returned nonzero status {status}{suffix}")
 
     def _warning(self) -> str:
-        """Say, once, that a command has read nothing: the descriptor is ours too, and shows it."""
-        if self._sink.warned or os.lseek(self._spool, 0, os.SEEK_CUR):
+        """Return a warning, once, if the command has not read the message.
+
+        The offset of the shared descriptor shows how much the command has read.
+        """
+        if self._sink.warned_unread or os.lseek(self._spool, 0, os.SEEK_CUR):
             return ""
-        self._sink.warned = True
-        return "the command says that it has the message and has read nothing of it"
+        self._sink.warned_unread = True
+        return "the command reports success and has not read the message"
 
     async def abandon(self) -> None:
-        """Forget the spool: no process has seen it."""
-        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
+        """Discard the spool: no process has read it."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the delivery was abandoned"))
 
     def let_go(self) -> None:
-        """Close what is open, without waiting."""
+        """Close the spool without waiting."""
         self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
 
     def _conclude(self, verdict: Outcome) -> None:
@@ -328,15 +336,15 @@ class MdaDelivery:
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1
-        self._sink.note(None)
+        self._sink.set_running(None)
 
 
-def said(program: Program) -> str:
-    """Return the end of what a program wrote, for an error line."""
+def output_suffix(program: Program) -> str:
+    """Return the end of a program's output, for an error message."""
     words = program.output.strip()[-400:].decode("utf-8", "replace")
     return f"; it said: {' / '.join(words.splitlines())}" if words else ""
 
 
 def decoded(address: bytes) -> str:
-    """Return an address as an argument: bytes that are no UTF-8 pass unharmed."""
+    """Return an address as an argument: bytes that are not UTF-8 stay unchanged."""
     return address.decode("utf-8", "surrogateescape")

@@ -1,11 +1,12 @@
 """SMTP and LMTP as sinks: over TCP, a UNIX socket, or the pipe of a ``plugout`` command.
 
-One connection serves all messages of a poll. Where the server allows pipelining (RFC 2920),
-MAIL, RCPT and DATA of a message travel right after the final dot of the one before.
+One connection is used for all messages of a poll. If the server allows pipelining (RFC 2920), MAIL,
+RCPT and DATA of a message are sent right after the final dot of the previous one.
 
-A verdict counts only while replies and commands are in step. So a RSET travels with the final dot:
-the reply to it cannot be a refusal, and a reply too many before it would make it one. And a verdict
-is held until nothing is outstanding: a reply too few would leave the last command unanswered.
+A verdict counts only if each reply belongs to its command. So RSET is sent after the final dot: the
+reply to RSET cannot be a refusal, but after an extra reply, the reply to the text would be taken
+for the reply to RSET. And a verdict is held until no command is outstanding: if a reply were
+missing, the last command would stay unanswered.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ from ..login.smtp import (
     reply_text,
     start_tls,
 )
-from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, Shift, SmtpDelivery
+from .smtp_delivery import COMMAND_SECONDS, DOT_SECONDS, Mismatch, SmtpDelivery
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
 
-GOODBYE = 10.0
+QUIT_SECONDS = 10.0
+"""Seconds to wait for the reply to QUIT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One entry of the hunt list. ``name`` is for people, ``domain`` for local names."""
+    """One entry of the hunt list. ``name`` is for messages, ``domain`` is added to local names."""
 
     name: str
     address: Address
@@ -58,8 +60,8 @@ class Listener:
 class SmtpSink:
     """A hunt list of SMTP or LMTP listeners. See ``mailhaul.flows.sink.Sink``.
 
-    With ``credentials`` no mail is handed to a listener that does not let us log in (RFC 4954).
-    After ``batch_limit`` messages a new connection is made; 0 means that one is enough.
+    With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954).
+    After ``batch_limit`` messages a new connection is opened; 0 means no limit.
     """
 
     keeps_return_path = False
@@ -84,37 +86,37 @@ class SmtpSink:
         self._listener = listeners[0]
         self.channel: Channel[SmtpClient] = self._new_channel(self._listener)
         self._deliveries: deque[SmtpDelivery] = deque()
-        self._held: list[SmtpDelivery] = []
+        self._held_verdicts: list[SmtpDelivery] = []
         self._without_ehlo: set[Listener] = set()
         self._unusable = True
         self.transaction_open = False
-        """Whether MAIL was sent and neither a text nor RSET has ended it."""
-        self.has_taken = False
+        """Whether MAIL was sent and the transaction has not been ended by a text or RSET."""
+        self.has_accepted = False
         """Whether the listener has accepted anything on this connection."""
 
     @property
     def domain(self) -> str:
-        """The domain of the listener in use: local names are given it."""
+        """The domain of the current listener, which is added to local names."""
         return self._listener.domain
 
-    # Coming and going
+    # Connection
 
     async def open(self) -> None:
-        """Connect to the first listener that takes mail. Raises SinkUnavailable."""
+        """Connect to the first listener that accepts mail. Raises SinkUnavailable."""
         if not self._unusable:
             return
-        await self._hang_up()
+        await self._disconnect()
         problems: list[str] = []
         for listener in self._listeners:
             try:
-                await self._greet(listener)
+                await self._start_session(listener)
             except (RuntimeFault, ProtocolError) as error:
-                await self._hang_up()
+                await self._disconnect()
                 problems.append(describe(self.channel, error))
             else:
                 self._unusable = False
                 self._batch = 0
-                self.transaction_open = self.has_taken = False
+                self.transaction_open = self.has_accepted = False
                 return
         kind = "LMTP" if self._listener.lmtp else "SMTP"
         raise SinkUnavailable(f"{kind} connect to {'; '.join(problems)}")
@@ -124,99 +126,100 @@ class SmtpSink:
         pace = Pace(machine, max(self._timeout, DOT_SECONDS))
         return Channel(listener.name, machine, pace=pace)
 
-    async def _greet(self, listener: Listener) -> None:
-        """Open one listener and introduce ourselves, by HELO if EHLO is not understood."""
+    async def _start_session(self, listener: Listener) -> None:
+        """Connect to one listener, send EHLO (or HELO if EHLO fails), and log in."""
         plain = listener in self._without_ehlo
         await self._connect(listener)
         try:
-            await introduce(self.channel, self._helo_name, self._patience, plain=plain)
+            await introduce(self.channel, self._helo_name, self._reply_timeout, plain=plain)
         except RefusedByServer:
             raise
         except ProtocolError:
-            # Some old servers hang up on EHLO, and some answer it as if it were several commands:
-            # come back and say HELO (RFC 5321, 3.2).
+            # Some old servers close the connection after EHLO, and some send several replies to
+            # it: reconnect and send HELO (RFC 5321, 3.2).
             if listener.lmtp or plain:
                 raise
-            await self._hang_up()
+            await self._disconnect()
             await self._connect(listener)
-            await introduce(self.channel, self._helo_name, self._patience, plain=True)
+            await introduce(self.channel, self._helo_name, self._reply_timeout, plain=True)
         if self._credentials:
             await self._log_in(listener, self._credentials)
 
-    async def _log_in(self, listener: Listener, held: Credentials) -> None:
-        """Log in, or leave: whoever set a password does not want to go on without it.
+    async def _log_in(self, listener: Listener, credentials: Credentials) -> None:
+        """Log in, or fail: if a password is configured, mail is not sent without a login.
 
-        Where others could read along, TLS comes first. Nobody said whose certificate to expect: it
-        keeps out those who listen, and not one who sits in between.
+        On a connection that is not local, TLS is started first. The certificate is not verified,
+        since no option names the expected one. So TLS protects against passive attackers only.
         """
         channel, address = self.channel, listener.address
         local = is_local(channel, address)
         offered = b"STARTTLS" in channel.machine.extensions
-        if offered and not (local and allowed_methods(channel, held, may_show=True)):
+        if offered and not (local and allowed_methods(channel, credentials, may_show=True)):
             name = address.host if isinstance(address, Tcp) else listener.domain
             trust = Trust(name, verify=False)
-            await start_tls(channel, trust, self._helo_name, self._patience)
-        await log_in(channel, held, self._patience, may_show=local)
+            await start_tls(channel, trust, self._helo_name, self._reply_timeout)
+        await log_in(channel, credentials, self._reply_timeout, may_show=local)
 
     async def _connect(self, listener: Listener) -> None:
         self._listener = listener
         self.channel = self._new_channel(listener)
-        await connect(self.channel, listener.address, self._patience)
+        await connect(self.channel, listener.address, self._reply_timeout)
 
     @property
-    def _patience(self) -> float:
-        """Seconds that the listener has for each answer before there is mail."""
+    def _reply_timeout(self) -> float:
+        """Seconds to wait for each reply before the first message."""
         return max(self._timeout, COMMAND_SECONDS)
 
     async def close(self) -> None:
-        """Say QUIT, if there is still somebody to say it to."""
+        """End the session with QUIT, if the connection still works."""
         channel = self.channel
         if not channel.open:
             return
         try:
             if not channel.machine.outstanding and channel.machine.state not in {"body", "error"}:
                 channel.machine.send(Quit())
-                channel.pace = Pace(channel.machine, GOODBYE)
-                while not isinstance(await next_event(channel, GOODBYE), Answered | Closed):
+                channel.pace = Pace(channel.machine, QUIT_SECONDS)
+                while not isinstance(await next_event(channel, QUIT_SECONDS), Answered | Closed):
                     pass
         except (ProtocolError, RuntimeFault):
-            # Every verdict is known by now; how the listener hangs up is its affair.
+            # Every verdict is already known, so an error at the end does not matter.
             pass
-        await self._hang_up()
+        await self._disconnect()
 
-    async def _hang_up(self) -> None:
+    async def _disconnect(self) -> None:
         self._unusable = True
         await Close(self.channel)
 
     # Messages
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin with a message; after the last one at once where the listener allows that."""
-        self.hear()
+        """Begin a message; with pipelining, send its envelope at once."""
+        self.process_replies()
         if self._batch_limit and self._batch == self._batch_limit:
-            await self._begin_batch()
+            await self._end_batch()
         await self.open()
         self._batch += 1
         delivery = SmtpDelivery(self, parcel)
-        if self.pipelining and self.free:
+        if self.pipelining and self.may_send_envelope:
             delivery.send_envelope()
         return delivery
 
-    async def _begin_batch(self) -> None:
-        """Leave the listener as soon as it has said all that it owes."""
-        for delivery in [*self._held, *self._deliveries]:
+    async def _end_batch(self) -> None:
+        """Wait for all outstanding verdicts, then close the connection."""
+        for delivery in [*self._held_verdicts, *self._deliveries]:
             await delivery.outcome()
         await self.close()
 
     @property
     def pipelining(self) -> bool:
-        """Whether the listener lets commands run ahead (RFC 2920)."""
+        """Whether the listener allows pipelining (RFC 2920)."""
         return b"PIPELINING" in self.channel.machine.extensions
 
     @property
-    def free(self) -> bool:
-        """Whether the next envelope may go: not before the end of a text is answered, where its
-        reply could be taken for that answer.
+    def may_send_envelope(self) -> bool:
+        """Whether the next envelope may be sent before the end of the last text is answered.
+
+        It may not if a reply to it could be taken for the answer to that text.
         """
         machine = self.channel.machine
         texts = [command for command in machine.outstanding if ends_text(command)]
@@ -224,93 +227,96 @@ class SmtpSink:
 
     @property
     def usable(self) -> bool:
-        """Whether messages can go by this connection."""
+        """Whether messages can be sent on this connection."""
         return not self._unusable
 
     @property
     def in_text(self) -> bool:
-        """Whether the connection stands inside a message's text."""
+        """Whether the text of a message is being sent."""
         return self.channel.open and self.channel.machine.state == "body"
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return the channel while it is of use: its news is the verdict, or a good-bye.
+        """Return the channel while it is usable: it receives the verdict or the end of the session.
 
-        What has come is taken in first: a listener that talks without end is not listened to.
+        Replies that have arrived are processed first. A listener that sends without end breaks the
+        protocol there, and is not waited for.
         """
-        self.hear()
+        self.process_replies()
         return [self.channel] if self.channel.open and self.usable else []
 
-    def enter(self, delivery: SmtpDelivery) -> None:
-        """Queue a delivery for the replies to come."""
+    def add_delivery(self, delivery: SmtpDelivery) -> None:
+        """Add a delivery, which will get the replies to its commands."""
         self._deliveries.append(delivery)
 
-    def leave(self, delivery: SmtpDelivery) -> None:
-        """Take a delivery out that is owed no more replies."""
+    def remove_delivery(self, delivery: SmtpDelivery) -> None:
+        """Remove a delivery that expects no more replies."""
         if delivery in self._deliveries:
             self._deliveries.remove(delivery)
 
-    def hold(self, delivery: SmtpDelivery) -> None:
-        """Keep a verdict back until every reply that is due has come.
+    def hold_verdict(self, delivery: SmtpDelivery) -> None:
+        """Hold the verdict of a delivery until every outstanding reply has arrived.
 
-        Were one missing, each would be taken for that of the command before, and a message would
-        be accepted by the reply to another's envelope.
+        If a reply were missing, each later reply would be taken for the reply to the previous
+        command, and a reply to the next envelope could count as the acceptance of this message.
         """
-        self.leave(delivery)
-        self._held.append(delivery)
+        self.remove_delivery(delivery)
+        self._held_verdicts.append(delivery)
 
-    def hear(self) -> None:
-        """Take in what the listener has said so far; replies come in the order of commands."""
+    def process_replies(self) -> None:
+        """Process the replies that have arrived; they come in the order of the commands."""
         try:
             while not isinstance(event := self.channel.machine.next_event(), NeedData):
                 match event:
                     case Answered() if self._deliveries:
-                        self._deliveries[0].hear(event)
+                        self._deliveries[0].handle_reply(event)
                     case SaidGoodbye(reply):
-                        self.lose(reply_text(reply))
+                        self.connection_lost(reply_text(reply))
                     case Closed():
-                        self.lose("the connection was closed")
+                        self.connection_lost("the connection was closed")
                     case _:
                         pass
         except OutOfStep as fault:
-            self._note_disorder()
-            shift = Shift.MISSING
+            self._avoid_ehlo()
+            mismatch = Mismatch.MISSING_REPLY
             if fault.too_many:
-                shift = Shift.ACCEPTANCE if is_positive(fault.code) else Shift.REFUSAL
-            self.lose(describe(self.channel, fault), shift)
+                mismatch = (
+                    Mismatch.EXTRA_ACCEPTANCE if is_positive(fault.code) else Mismatch.EXTRA_REFUSAL
+                )
+            self.connection_lost(describe(self.channel, fault), mismatch)
         except ProtocolError as error:
-            self.lose(describe(self.channel, error))
-        if self._held and not self.channel.machine.outstanding:
-            held, self._held = self._held, []
+            self.connection_lost(describe(self.channel, error))
+        if self._held_verdicts and not self.channel.machine.outstanding:
+            held, self._held_verdicts = self._held_verdicts, []
             for delivery in held:
-                delivery.release()
+                delivery.release_verdict()
 
-    def _note_disorder(self) -> None:
-        """Say HELO next time to a listener that never came as far as taking a message."""
-        if not (self.has_taken or self._listener.lmtp):
+    def _avoid_ehlo(self) -> None:
+        """Use HELO next time for a listener that has not accepted a message."""
+        if not (self.has_accepted or self._listener.lmtp):
             self._without_ehlo.add(self._listener)
 
-    async def wait(self, patience: float) -> None:
-        """Wait for the listener. A silence that is too long loses the connection."""
+    async def wait(self, timeout: float) -> None:
+        """Wait for the listener. After a timeout the connection is closed."""
         try:
-            await Wait([self.channel], max(self._timeout, patience))
+            await Wait([self.channel], max(self._timeout, timeout))
         except RuntimeFault as error:
-            # A reply that does not come may be one that was left out before.
-            shift = Shift.MISSING if isinstance(error, TimedOut) else Shift.NONE
-            self.lose(describe(self.channel, error), shift)
-            await self._hang_up()
+            # After a timeout it is possible that an earlier reply was missing.
+            mismatch = Mismatch.MISSING_REPLY if isinstance(error, TimedOut) else Mismatch.NONE
+            self.connection_lost(describe(self.channel, error), mismatch)
+            await self._disconnect()
 
-    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
-        """The connection is no longer usable: what it still owed is not known to be accepted.
+    def connection_lost(self, reason: str, mismatch: Mismatch = Mismatch.NONE) -> None:
+        """Give up the connection: the outstanding messages do not count as accepted.
 
-        ``shift`` says whether each reply until now was for the command that it seemed to be for.
+        ``mismatch`` tells how replies and commands may have got out of step.
         """
         deliveries, self._deliveries = self._deliveries, deque()
-        held, self._held = self._held, []
+        held, self._held_verdicts = self._held_verdicts, []
         self._unusable = True
         for delivery in [*held, *deliveries]:
-            delivery.lose(why, shift)
+            delivery.connection_lost(reason, mismatch)
 
-    async def drop(self, why: str) -> None:
+    async def drop(self, reason: str) -> None:
         """Close the connection at once."""
-        self.lose(why)
-        await self._hang_up()
+        self.connection_lost(reason)
+        await self._disconnect()

@@ -1,8 +1,8 @@
-"""One message on its way to an SMTP or LMTP listener: envelope, text, replies.
+"""The delivery of one message to an SMTP or LMTP listener: envelope, text, replies.
 
-The text goes by DATA, its line ends made CRLF and its dots stuffed. To a listener that takes
-BINARYMIME it goes as it is, in chunks whose octets are counted beforehand (RFC 3030): then no octet
-in it can mean anything.
+The text is sent with DATA, with CRLF line ends and dot stuffing. If the listener offers BINARYMIME,
+the text is sent unchanged with BDAT, in chunks of announced size (RFC 3030): then no octet in it
+can be taken for the end of the text.
 """
 
 from __future__ import annotations
@@ -26,116 +26,121 @@ if TYPE_CHECKING:
     from .smtp import SmtpSink
 
 COMMAND_SECONDS = 300.0
+"""Seconds that a server always has to reply to a command, even if ``timeout`` is shorter (RFC 5321,
+4.5.3.2).
+"""
 DOT_SECONDS = 600.0
-"""What RFC 5321, 4.5.3.2 grants a server at least; a shorter ``timeout`` never cuts it."""
-SYNTAX = 50
-"""First digits of the replies that are about a command and never about mail (RFC 5321, 4.2.1)."""
-CHUNK = 256 * 1024
-"""Octets of a BDAT."""
-MAX_PIPELINED = 500
-"""Recipients that are named in one go."""
-CHUNKS_AHEAD = 4
-"""Chunks that may go before the answer to the first of them, where that is allowed at all."""
+"""Seconds that a server always has to reply to the end of the text (RFC 5321, 4.5.3.2)."""
+SYNTAX_REPLIES = 50
+"""First digits of replies about the syntax of a command, never about mail (RFC 5321, 4.2.1)."""
+CHUNK_SIZE = 256 * 1024
+"""Octets of a BDAT chunk."""
+MAX_PIPELINED_RECIPIENTS = 500
+"""Recipients of a message up to which its envelope is pipelined."""
+MAX_OUTSTANDING_CHUNKS = 4
+"""Chunks that may be sent before the first of them is answered, with pipelining."""
 
 
-class Shift(Enum):
-    """How replies came out of step with commands, as far as it is known."""
+class Mismatch(Enum):
+    """How replies and commands may have got out of step."""
 
     NONE = "none"
-    MISSING = "a reply is missing"
-    ACCEPTANCE = "one acceptance too many"
-    REFUSAL = "one refusal too many"
+    MISSING_REPLY = "a reply is missing"
+    EXTRA_ACCEPTANCE = "one acceptance too many"
+    EXTRA_REFUSAL = "one refusal too many"
 
 
 class SmtpDelivery:
-    """One transaction. See ``mailhaul.flows.sink.Delivery``."""
+    """One mail transaction. See ``mailhaul.flows.sink.Delivery``."""
 
     def __init__(self, sink: SmtpSink, parcel: Parcel) -> None:
         self._sink = sink
         self._parcel = parcel
-        self._begin_anew()
+        self._reset()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         domain = self._sink.domain
         self._recipients = recipients_at(self._parcel, domain)
         self._verdict: Outcome | None = None
-        self._concluded: Outcome | None = None
-        self._marked = False
+        self._held_outcome: Outcome | None = None
+        self._rset_sent = False
         self._text_refused = False
-        self._lost = False
+        self._may_reconnect = False
         self._refusal: tuple[Verdict, str] | None = None
         self._refusals: list[Refusal] = []
         self._sender_refused = False
-        self._heard = 0
-        self._taken: list[bytes] = []
+        self._recipient_replies = 0
+        self._accepted_recipients: list[bytes] = []
         self._results: list[tuple[str, Verdict]] = []
         self._envelope_sent = False
-        self._go_ahead = False
+        self._may_feed = False
         self._completed = False
-        self._chunked = False
-        self._held = bytearray()
+        self._uses_chunks = False
+        self._buffer = bytearray()
 
     # Envelope
 
     def send_envelope(self) -> None:
-        """Send MAIL, RCPT and DATA in one go, as pipelining allows; not for very many recipients.
+        """Send MAIL, RCPT and DATA together (pipelining), unless there are too many recipients.
 
-        Without this their commands go one by one, and no queue of replies grows with them.
+        With very many recipients the commands are sent one by one, so that the queue of expected
+        replies stays short.
         """
-        if len(self._parcel.recipients) > MAX_PIPELINED:
+        if len(self._parcel.recipients) > MAX_PIPELINED_RECIPIENTS:
             return
-        if self._begin():
-            for command in self._script():
-                self._say(command)
+        if self._begin_transaction():
+            for command in self._envelope_commands():
+                self._send(command)
 
-    def _begin(self) -> bool:
-        """Choose the way of the text, and queue for replies; False where that is the end."""
+    def _begin_transaction(self) -> bool:
+        """Choose DATA or BDAT and register for replies; return False if the message is refused."""
         self._envelope_sent = True
         binary = offers_binary(self._sink.channel.machine.extensions)
-        # A header is made of lines (RFC 5322, 2.2), whatever may be in a body.
-        self._chunked = binary and normalized(self._parcel.header) == self._parcel.header
-        if not self._can_be_said():
+        # A header must consist of lines (RFC 5322, 2.2), even if the body is binary.
+        self._uses_chunks = binary and normalized(self._parcel.header) == self._parcel.header
+        if not self._check_addresses():
             return False
-        self._sink.enter(self)
+        self._sink.add_delivery(self)
         return True
 
-    def _can_be_said(self) -> bool:
-        """Tell whether the listener takes such addresses; if not, that is the verdict.
+    def _check_addresses(self) -> bool:
+        """Return whether the addresses can be sent to this listener; if not, refuse the message.
 
-        Asked before a word is sent: half an envelope would leave replies to nobody.
+        This is checked before the first command, since the replies to an incomplete envelope would
+        belong to no delivery.
         """
         machine = self._sink.channel.machine
         try:
-            for command in self._script():
+            for command in self._envelope_commands():
                 encode_command(command, machine.extensions, lmtp=machine.lmtp)
         except LocalProtocolError as error:
             self._refuse(Verdict.REFUSED, str(error))
             self._conclude()
         return self._verdict is None
 
-    def _script(self) -> list[Rset | Mail | Rcpt | Data]:
+    def _envelope_commands(self) -> list[Rset | Mail | Rcpt | Data]:
         parcel = self._parcel
         reset = [Rset()] if self._sink.transaction_open else []
         offered = b"SMTPUTF8" in self._sink.channel.machine.extensions
         utf8 = offered and not all(recipient.isascii() for recipient in self._recipients)
         size = None if parcel.recoded else parcel.size or None
-        body = b"BINARYMIME" if self._chunked else b"8BITMIME"
+        body = b"BINARYMIME" if self._uses_chunks else b"8BITMIME"
         mail = Mail(parcel.sender or b"", size, body, utf8)
         recipients = [Rcpt(recipient) for recipient in self._recipients]
-        return [*reset, mail, *recipients, *([] if self._chunked else [Data()])]
+        return [*reset, mail, *recipients, *([] if self._uses_chunks else [Data()])]
 
-    def _say(self, command: Rset | Mail | Rcpt | Data | Bdat | BodyChunk | EndOfData) -> None:
-        """Send something; a connection that is in no state for it is no longer usable."""
+    def _send(self, command: Rset | Mail | Rcpt | Data | Bdat | BodyChunk | EndOfData) -> None:
+        """Send a command; if the connection does not allow it now, give up the connection."""
         try:
             self._sink.channel.machine.send(command)
         except LocalProtocolError as error:
-            # What came unasked says more about it.
-            self._sink.hear()
-            self._sink.lose(str(error))
-            self.lose(str(error))
+            # An unsolicited reply is a better explanation.
+            self._sink.process_replies()
+            self._sink.connection_lost(str(error))
+            self.connection_lost(str(error))
             return
         if isinstance(command, EndOfData | Bdat) and self._completed:
-            # The text ends the transaction, whatever its answer: a MAIL may follow at once.
+            # The text ends the transaction, whatever the reply: a MAIL may follow at once.
             self._sink.transaction_open = False
         elif isinstance(command, Mail):
             self._sink.transaction_open = True
@@ -143,295 +148,298 @@ class SmtpDelivery:
             self._sink.transaction_open = False
 
     async def ready(self) -> bool:
-        """Wait until text may be fed; False when the sink has already refused.
+        """Wait until text may be fed; return False if the sink has already refused.
 
-        A connection that was lost while it idled is opened once more: no text has been fed. It may
-        lead to another listener, whose local names have another domain.
+        If the connection was lost while it was idle, it is opened once more, since no text has been
+        fed. The new connection may be to another listener, with another domain for local names.
         """
         await self._negotiate()
-        if self._lost:
+        if self._may_reconnect:
             await self._sink.open()
-            self._begin_anew()
+            self._reset()
             await self._negotiate()
-        return self._go_ahead
+        return self._may_feed
 
     async def _negotiate(self) -> None:
-        if not self._envelope_sent and not await self._may_begin():
+        if not self._envelope_sent and not await self._wait_for_previous():
             return
         if not self._envelope_sent and self._sink.pipelining:
             self.send_envelope()
         if self._envelope_sent:
-            await self._until(lambda: self._go_ahead)
+            await self._wait_until(lambda: self._may_feed)
             return
-        if not self._begin():
+        if not self._begin_transaction():
             return
-        for command in self._script():
-            if isinstance(command, Data) and not self._taken:
+        for command in self._envelope_commands():
+            if isinstance(command, Data) and not self._accepted_recipients:
                 self._conclude()
             if self._verdict:
                 return
-            self._say(command)
-            await self._until(lambda: not self._sink.channel.machine.outstanding)
+            self._send(command)
+            await self._wait_until(lambda: not self._sink.channel.machine.outstanding)
             if isinstance(command, Mail) and self._refusal:
                 self._conclude()
 
-    async def _may_begin(self) -> bool:
-        """Wait until the listener has answered the text before; False if it is gone by then."""
+    async def _wait_for_previous(self) -> bool:
+        """Wait for the reply to the previous text; return False if the connection is lost."""
         sink = self._sink
-        sink.hear()
-        while sink.usable and not sink.free:
+        sink.process_replies()
+        while sink.usable and not sink.may_send_envelope:
             await sink.wait(DOT_SECONDS)
-            sink.hear()
+            sink.process_replies()
         if not sink.usable and self._verdict is None:
-            self.lose("the connection was lost before the message")
+            self.connection_lost("the connection was lost before the message")
         return self._verdict is None
 
     # Text
 
     async def feed(self, data: bytes) -> None:
-        """Pass some bytes on; wait while the listener has more than it can take."""
-        if self._chunked:
-            self._held += data
-            while len(self._held) >= CHUNK:
-                await self._send_chunk(CHUNK)
+        """Send some bytes; wait while the listener cannot take more."""
+        if self._uses_chunks:
+            self._buffer += data
+            while len(self._buffer) >= CHUNK_SIZE:
+                await self._send_chunk(CHUNK_SIZE)
         elif self._verdict is None and data:
-            self._say(BodyChunk(data))
+            self._send(BodyChunk(data))
         while self._verdict is None and self._sink.channel.congested:
             await self._sink.wait(COMMAND_SECONDS)
-            self._sink.hear()
+            self._sink.process_replies()
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Send the final dot, or chunk: ``proof`` says that the source had no more to come."""
+        """Send the final dot or chunk: ``proof`` shows that the source sent the whole message."""
         del proof
-        if self._chunked:
-            await self._send_chunk(len(self._held), last=True)
+        if self._uses_chunks:
+            await self._send_chunk(len(self._buffer), last=True)
         else:
-            # What was said inside the text is not to be taken for the answer to its end.
-            self._sink.hear()
+            # A reply that came before the end of the text must not count as its answer.
+            self._sink.process_replies()
             if self._verdict is None:
                 self._completed = True
-                self._say(EndOfData())
+                self._send(EndOfData())
         machine = self._sink.channel.machine
-        several = machine.lmtp and (self._chunked or len(self._taken) > 1)
+        several = machine.lmtp and (self._uses_chunks or len(self._accepted_recipients) > 1)
         if self._sink.pipelining and not several:
-            self._mark()
+            self._send_rset()
 
-    def _mark(self) -> None:
-        """Let a RSET follow: by the reply to it we know that the verdict was for this text."""
-        if self._verdict is None and self._completed and not self._marked:
-            self._marked = True
-            self._say(Rset())
+    def _send_rset(self) -> None:
+        """Send RSET after the text: its reply proves that the verdict was for this text."""
+        if self._verdict is None and self._completed and not self._rset_sent:
+            self._rset_sent = True
+            self._send(Rset())
 
     async def _send_chunk(self, size: int, *, last: bool = False) -> None:
-        """Send some octets of what is held, once those before them are answered well enough."""
+        """Send some octets from the buffer as a chunk, as soon as enough chunks are answered."""
         machine = self._sink.channel.machine
-        ahead = CHUNKS_AHEAD if self._sink.pipelining else 1
-        await self._until(lambda: len(machine.outstanding) < ahead)
+        ahead = MAX_OUTSTANDING_CHUNKS if self._sink.pipelining else 1
+        await self._wait_until(lambda: len(machine.outstanding) < ahead)
         if self._verdict is None:
             self._completed = last
-            self._say(Bdat(size, last))
+            self._send(Bdat(size, last))
         if self._verdict is None and size:
-            self._say(BodyChunk(bytes(self._held[:size])))
-        del self._held[:size]
+            self._send(BodyChunk(bytes(self._buffer[:size])))
+        del self._buffer[:size]
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict."""
         while self._verdict is None:
-            await self._until(lambda: False)
+            await self._wait_until(lambda: False)
         return self._verdict
 
     def settled(self) -> Outcome | None:
-        """Return the verdict if it is known already."""
-        self._sink.hear()
+        """Return the verdict if it is already known."""
+        self._sink.process_replies()
         return self._verdict
 
     async def abandon(self) -> None:
-        """Drop the connection: what has no final dot is never accepted (RFC 5321, 4.1.1.10)."""
+        """Close the connection: a text without its end is never accepted (RFC 5321, 4.1.1.10)."""
         if self._verdict is None or self._sink.in_text:
-            await self._sink.drop("the message was given up")
+            await self._sink.drop("the delivery was abandoned")
 
     def let_go(self) -> None:
-        """Nothing is open but the connection, which the runtime closes."""
+        """Do nothing: only the connection is open, and the runtime closes it."""
 
-    async def _until(self, met: Callable[[], bool]) -> None:
-        """Wait until something is met, or the verdict is known."""
-        self._sink.hear()
-        while self._verdict is None and not met():
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition is true or the verdict is known."""
+        self._sink.process_replies()
+        while self._verdict is None and not condition():
             await self._sink.wait(DOT_SECONDS if self._completed else COMMAND_SECONDS)
-            self._sink.hear()
+            self._sink.process_replies()
 
     # Replies
 
-    def hear(self, answer: Answered) -> None:
-        """Take the reply to one of this transaction's commands."""
+    def handle_reply(self, answer: Answered) -> None:
+        """Handle the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
-            case Mail() if reply.code == 421 and self._sink.has_taken:
-                # Many take so many messages from one connection: ready() opens the next.
+            case Mail() if reply.code == 421 and self._sink.has_accepted:
+                # Some listeners limit the messages per connection: ready() opens the next one.
                 pass
             case Mail() if not reply.positive:
-                # What is said to the rest of the envelope follows from this, and is not about it.
+                # The replies to the rest of the envelope only follow from this refusal.
                 self._sender_refused = True
-                self._note(reply)
+                self._add_refusal(reply)
                 self._refuse(verdict_of(reply), f"MAIL FROM: {reply_text(reply)}")
             case Rcpt(recipient):
-                self._hear_recipient(recipient, reply)
+                self._handle_recipient_reply(recipient, reply)
             case Data():
-                self._hear_data(reply)
+                self._handle_data_reply(reply)
             case Bdat(last=False) if not reply.positive:
-                self._note(reply)
-                self._hear_early(reply)
+                self._add_refusal(reply)
+                self._handle_early_reply(reply)
             case EndOfData() | Bdat(last=True):
-                self._hear_end(answer)
+                self._handle_final_reply(answer)
             case Rset():
-                self._hear_reset(reply)
+                self._handle_reset_reply(reply)
             case _:
                 pass
         if reply.code == 421:
-            self._sink.lose(reply_text(reply))
+            self._sink.connection_lost(reply_text(reply))
 
-    def _hear_reset(self, reply: Reply) -> None:
-        """Take the reply to RSET: it is never a refusal, unless it was meant for the text.
+    def _handle_reset_reply(self, reply: Reply) -> None:
+        """Handle the reply to RSET: it is a refusal only if it was meant for the text.
 
-        Some listeners do not know the command, and 421 can be said at any time. One that goes on
-        with the transaction before this message is asked on a new connection.
+        Some listeners do not know the command, and 421 can come at any time. If the RSET before
+        MAIL fails, the old transaction is still open, and a new connection is needed.
         """
-        if not (self._marked or reply.positive):
-            self._sink.lose(f"RSET: {reply_text(reply)}")
+        if not (self._rset_sent or reply.positive):
+            self._sink.connection_lost(f"RSET: {reply_text(reply)}")
             return
-        if reply.positive or reply.code // 10 == SYNTAX or reply.code == 421:
-            if self._concluded:
-                self._sink.hold(self)
+        if reply.positive or reply.code // 10 == SYNTAX_REPLIES or reply.code == 421:
+            if self._held_outcome:
+                self._sink.hold_verdict(self)
             return
-        self._sink.lose(f"RSET was answered out of step: {reply_text(reply)}", Shift.REFUSAL)
+        self._sink.connection_lost(
+            f"the reply to RSET was meant for another command: {reply_text(reply)}",
+            Mismatch.EXTRA_REFUSAL,
+        )
 
-    def _hear_recipient(self, recipient: bytes, reply: Reply) -> None:
-        self._heard += 1
+    def _handle_recipient_reply(self, recipient: bytes, reply: Reply) -> None:
+        self._recipient_replies += 1
         if not self._sender_refused:
-            self._judge_recipient(recipient, reply)
-        if self._chunked and self._heard == len(self._recipients):
-            # No DATA will say whether text is wanted.
-            self._go_ahead = bool(self._taken)
-            if not self._taken:
+            self._record_recipient_reply(recipient, reply)
+        if self._uses_chunks and self._recipient_replies == len(self._recipients):
+            # There is no reply to DATA: the replies to RCPT decide whether text is sent.
+            self._may_feed = bool(self._accepted_recipients)
+            if not self._accepted_recipients:
                 self._conclude()
 
-    def _judge_recipient(self, recipient: bytes, reply: Reply) -> None:
+    def _record_recipient_reply(self, recipient: bytes, reply: Reply) -> None:
         if reply.positive:
-            self._taken.append(recipient)
+            self._accepted_recipients.append(recipient)
             return
         verdict = verdict_of(reply)
-        self._results.append((self._name_of(recipient), verdict))
-        self._note(reply, recipient)
+        self._results.append((self._ledger_name(recipient), verdict))
+        self._add_refusal(reply, recipient)
         self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {reply_text(reply)}")
 
-    def _hear_data(self, reply: Reply) -> None:
+    def _handle_data_reply(self, reply: Reply) -> None:
         if reply.code == 354 and self._sink.in_text:
-            self._go_ahead = True
+            self._may_feed = True
             return
         if reply.code == 354:
-            # Nobody will get it: an empty text ends this, and no answer to it is acceptance.
-            self._taken.clear()
-            self._say(EndOfData())
+            # There is no recipient: an empty text ends this, and no reply to it is acceptance.
+            self._accepted_recipients.clear()
+            self._send(EndOfData())
             return
-        # Anything but 354, a 250 too, is no permission; and no text was sent.
-        if self._taken:
-            self._note(reply)
+        # Only 354 permits the text, not even 250 does; and no text was sent.
+        if self._accepted_recipients:
+            self._add_refusal(reply)
             self._refuse(
                 Verdict.POSTPONED if reply.positive else verdict_of(reply), reply_text(reply)
             )
         self._conclude()
 
-    def _hear_end(self, answer: Answered) -> None:
-        if not self._taken:
+    def _handle_final_reply(self, answer: Answered) -> None:
+        if not self._accepted_recipients:
             self._conclude()
             return
         if not self._completed:
-            self._hear_early(answer.reply)
+            self._handle_early_reply(answer.reply)
             return
-        # The machine alone knows whether this 2xx is about a text that somebody was to get.
+        # Only the machine knows whether this 2xx is for a text that had a recipient.
         verdict = verdict_of(answer.reply)
         if verdict is Verdict.ACCEPTED and not answer.accepts:
             verdict = Verdict.POSTPONED
         if verdict is not Verdict.ACCEPTED:
             self._text_refused = True
-            self._note(answer.reply, answer.recipient)
+            self._add_refusal(answer.reply, answer.recipient)
             self._refuse(verdict, reply_text(answer.reply))
-        self._sink.has_taken |= verdict is Verdict.ACCEPTED
-        named = [answer.recipient] if answer.recipient is not None else self._taken
-        self._results += [(self._name_of(recipient), verdict) for recipient in named]
+        self._sink.has_accepted |= verdict is Verdict.ACCEPTED
+        named = [answer.recipient] if answer.recipient is not None else self._accepted_recipients
+        self._results += [(self._ledger_name(recipient), verdict) for recipient in named]
         if len(self._results) < len(self._recipients):
             return
-        self._concluded = self._outcome()
-        if self._chunked:
-            self._mark()
-        if not self._marked:
-            self._sink.hold(self)
+        self._held_outcome = self._outcome()
+        if self._uses_chunks:
+            self._send_rset()
+        if not self._rset_sent:
+            self._sink.hold_verdict(self)
 
-    def _name_of(self, recipient: bytes) -> str:
-        """Return what the ledger calls a recipient: the same at every listener."""
+    def _ledger_name(self, recipient: bytes) -> str:
+        """Return the ledger's name for a recipient, which is the same at every listener."""
         names = self._parcel.names or self._recipients
         return decoded(dict(zip(self._recipients, names, strict=True)).get(recipient, recipient))
 
-    def _hear_early(self, reply: Reply) -> None:
-        """Take what is said in the middle of the text: whatever it is, it is not acceptance."""
+    def _handle_early_reply(self, reply: Reply) -> None:
+        """Handle a reply before the end of the text: it is never acceptance."""
         self._refuse(Verdict.REFUSED if reply.code >= 500 else Verdict.POSTPONED, reply_text(reply))
         self._conclude()
-        # Whatever is said now could be taken for text: only a new connection helps.
-        self._sink.lose("the listener spoke inside the text")
+        # A command now could be taken for text, so a new connection is needed.
+        self._sink.connection_lost("the listener replied before the end of the text")
 
-    def _note(self, reply: Reply, recipient: bytes | None = None) -> None:
+    def _add_refusal(self, reply: Reply, recipient: bytes | None = None) -> None:
         words = b" ".join((b"%d" % reply.code, *reply.lines))
         self._refusals.append(Refusal(reply.code, words, reply.enhanced, recipient))
 
-    def _refuse(self, verdict: Verdict, why: str) -> None:
-        """Note why the message is not accepted whole: a postponement outweighs a refusal."""
+    def _refuse(self, verdict: Verdict, reason: str) -> None:
+        """Record why a recipient or the text is refused: a postponement outweighs a refusal."""
         if self._refusal is None or (
             verdict is Verdict.POSTPONED and self._refusal[0] is Verdict.REFUSED
         ):
-            self._refusal = (verdict, why)
+            self._refusal = (verdict, reason)
 
     def _outcome(self) -> Outcome:
-        verdict, why = self._refusal or (Verdict.ACCEPTED, "")
-        return Outcome(verdict, why, tuple(self._results), tuple(self._refusals))
+        verdict, reason = self._refusal or (Verdict.ACCEPTED, "")
+        return Outcome(verdict, reason, tuple(self._results), tuple(self._refusals))
 
     def _conclude(self) -> None:
         if self._verdict is None:
             self._verdict = self._outcome()
-        self._sink.leave(self)
+        self._sink.remove_delivery(self)
 
-    def release(self) -> None:
-        """Every reply has come: the verdict counts."""
+    def release_verdict(self) -> None:
+        """Make the held verdict final: every reply has arrived."""
         if self._verdict is None:
-            self._verdict = self._concluded
+            self._verdict = self._held_outcome
 
-    def lose(self, why: str, shift: Shift = Shift.NONE) -> None:
-        """The connection is gone before the verdict: the message is asked about again later.
+    def connection_lost(self, reason: str, mismatch: Mismatch = Mismatch.NONE) -> None:
+        """Conclude without a connection: the message is postponed, unless a verdict is held.
 
-        A verdict that was heard counts, but not where replies are out of step. One acceptance too
-        many does no harm where nothing but acceptance was heard: whichever of them was meant.
+        A held verdict counts only if replies and commands are in step. One extra acceptance does no
+        harm if every reply to the text was an acceptance, since any of them was the right one.
         """
         if self._verdict is not None:
             return
-        harmless = shift is Shift.ACCEPTANCE and not self._text_refused
-        if self._concluded and (shift is Shift.NONE or harmless):
-            self._verdict = self._concluded
+        harmless = mismatch is Mismatch.EXTRA_ACCEPTANCE and not self._text_refused
+        if self._held_outcome and (mismatch is Mismatch.NONE or harmless):
+            self._verdict = self._held_outcome
             return
-        self._lost = not (self._go_ahead or self._refusal)
-        known = () if self._concluded else tuple(self._results)
-        self._verdict = Outcome(Verdict.POSTPONED, why, known)
+        self._may_reconnect = not (self._may_feed or self._refusal)
+        known = () if self._held_outcome else tuple(self._results)
+        self._verdict = Outcome(Verdict.POSTPONED, reason, known)
 
 
 def verdict_of(reply: Reply) -> Verdict:
-    """Return what a reply means for a message: only 2xx is acceptance, only 5xx is for good."""
+    """Return the verdict of a reply: 2xx is acceptance, 5xx is refusal, all others postpone."""
     if reply.positive:
         return Verdict.ACCEPTED
     return Verdict.REFUSED if 500 <= reply.code <= 599 else Verdict.POSTPONED
 
 
 def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
-    """Return the recipients of a parcel where local names have this domain.
+    """Return the recipients of a parcel, with this domain for local names.
 
-    It may have been made for another entry of the hunt list.
+    The parcel may have been made for another entry of the hunt list.
     """
     if not parcel.names:
         return parcel.recipients
@@ -442,5 +450,5 @@ def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
 
 
 def decoded(address: bytes) -> str:
-    """Return an address as text, from which it can be made again."""
+    """Return an address as text; the conversion is reversible."""
     return address.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Where a message waits until it is whole: a file without a name, which goes when we go."""
+"""The spool for a message until it is complete: an unnamed file that ends with the process."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ..calls import opened
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-IN_MEMORY = 1024 * 1024
-"""Octets up to which a message waits in memory; above, in an unlinked file."""
+MAX_IN_MEMORY = 1024 * 1024
+"""Octets up to which a message is spooled in memory; a larger one is spooled in a file."""
 
 
 class SpoolTooSmall(PollFailed):
-    """There is no room for this message. That says nothing about smaller ones."""
+    """There is no room for this message. A smaller one may still fit."""
 
 
-def too_large(fault: SpoolTooSmall) -> Outcome:
-    """Return the verdict on a message that found no room: kept, and counted as its own trouble."""
+def too_large_outcome(fault: SpoolTooSmall) -> Outcome:
+    """Return the outcome for a message without room: it stays, and the failure is counted."""
     return Outcome(Verdict.REFUSED, str(fault))
 
 
 async def new_spool(size: int, folder: str) -> int:
-    """Return the descriptor of a spool for so many octets.
+    """Return the descriptor of a spool for ``size`` octets.
 
-    Raises SpoolTooSmall, and PollFailed (IOERR) for other trouble.
+    Raises SpoolTooSmall, or PollFailed (IOERR) for other errors.
     """
     return await opened(lambda: _open(size, folder), os.close)
 
 
 def _open(size: int, folder: str) -> int:
     try:
-        if size <= IN_MEMORY and hasattr(os, "memfd_create"):
+        if size <= MAX_IN_MEMORY and hasattr(os, "memfd_create"):
             return os.memfd_create("message", os.MFD_CLOEXEC)
         return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -40,7 +40,7 @@ def _open(size: int, folder: str) -> int:
 
 
 def write_spool(spool: int, data: bytes, folder: str) -> None:
-    """Add some octets. Raises SpoolTooSmall, and PollFailed (IOERR) for other trouble."""
+    """Add some octets. Raises SpoolTooSmall, or PollFailed (IOERR) for other errors."""
     try:
         write_all(spool, data)
     except OSError as error:
@@ -48,7 +48,7 @@ def write_spool(spool: int, data: bytes, folder: str) -> None:
 
 
 def read_spool(spool: int, offset: int, octets: int, folder: str) -> bytes:
-    """Return at most so many octets from there. Raises PollFailed (IOERR)."""
+    """Return at most ``octets`` octets from ``offset``. Raises PollFailed (IOERR)."""
     try:
         return os.pread(spool, octets, offset)
     except OSError as error:
@@ -56,14 +56,14 @@ def read_spool(spool: int, offset: int, octets: int, folder: str) -> bytes:
 
 
 def write_all(file: int, data: bytes) -> None:
-    """Write all octets, however many the system takes at a time. Raises OSError."""
+    """Write all octets, in several calls if necessary. Raises OSError."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
 
 
 def spool_failed(folder: str, error: OSError) -> PollFailed:
-    """Say that a message could not be kept until it was whole."""
+    """Return the error for a message that cannot be spooled."""
     what = f"spool in {folder}: {error.strerror or error}"
     if error.errno in NO_ROOM:
         return SpoolTooSmall(ExitCode.IOERR, f"{what}; make room, or set TMPDIR")

@@ -1,4 +1,4 @@
-"""What the deliveries share that keep a message until it is whole and then put it into a file."""
+"""Base classes of the sinks that spool each message and then append it to a file."""
 
 from __future__ import annotations
 
@@ -12,59 +12,60 @@ from ...flows.requests import Call, Sleep
 from ...flows.sink import Parcel
 from ...flows.source import CompletionProof
 from ..folders import sync_name
-from .spool import SpoolTooSmall, too_large, write_spool
+from .spool import SpoolTooSmall, too_large_outcome, write_spool
 
 BLOCK = 256 * 1024
-PATIENCE = 60.0
-"""Seconds that one poll waits for other programs, for all its messages together."""
-INTERVAL = 0.5
+"""Octets that are copied at a time."""
+MAX_WAIT = 60.0
+"""Seconds that one poll waits for other programs, over all its messages."""
+RETRY_INTERVAL = 0.5
 """Seconds between two attempts."""
 
 
 class FileSink:
-    """What the sinks share that append to one file. See ``mailhaul.flows.sink.Sink``."""
+    """Base of the sinks that append to one file. See ``mailhaul.flows.sink.Sink``."""
 
     def __init__(self, path: str, spool_folder: str) -> None:
         self.path = path
         self.spool_folder = spool_folder
-        self.named = False
-        """Whether the name of the file is on the disk for certain."""
-        self._patience = PATIENCE
+        self.name_synced = False
+        """Whether the folder entry of the file has certainly been synced to disk."""
+        self._wait_left = MAX_WAIT
 
     async def open(self) -> None:
         """Nothing to do: the file is opened for each message."""
 
     async def wait(self) -> bool:
-        """Wait before the next attempt; False when this poll has waited long enough."""
-        if not self.grants(INTERVAL):
+        """Wait before the next attempt; return False if this poll has waited long enough."""
+        if not self.spend_wait(RETRY_INTERVAL):
             return False
-        await Sleep(INTERVAL)
+        await Sleep(RETRY_INTERVAL)
         return True
 
-    def grants(self, seconds: float) -> bool:
-        """Take so many seconds from what this poll may wait; False when nothing is left."""
-        if self._patience <= 0:
+    def spend_wait(self, seconds: float) -> bool:
+        """Subtract seconds from the time that this poll may wait; return False if none is left."""
+        if self._wait_left <= 0:
             return False
-        self._patience -= seconds
+        self._wait_left -= seconds
         return True
 
     def listening(self) -> Sequence[Channel[Any] | Program]:
-        """Return nothing: a file answers at once."""
+        """Return nothing: a file needs no waiting."""
         return ()
 
     async def close(self) -> None:
-        """Nothing to do: every message is finished by itself."""
+        """Nothing to do: each delivery closes its own file."""
 
     def sync_name(self, *, new: bool) -> None:
-        """Bring the name of the file to the disk, if it may not be there. Raises OSError."""
-        if new or not self.named:
-            # Where it is a link, the file's own name counts.
+        """Sync the folder entry of the file to disk, if that may be missing. Raises OSError."""
+        if new or not self.name_synced:
+            # For a symbolic link this is the folder of the file that it points to.
             sync_name(os.path.realpath(self.path), new=new)
-            self.named = True
+            self.name_synced = True
 
 
 class SpooledDelivery:
-    """A spool and a verdict. What fills the one and leads to the other is for subclasses."""
+    """One spooled message. Subclasses write the spool and deliver it."""
 
     def __init__(self, parcel: Parcel, spool: int, spool_folder: str) -> None:
         self._parcel = parcel
@@ -73,7 +74,7 @@ class SpooledDelivery:
         self._verdict: Outcome | None = None
 
     async def _write(self, data: bytes) -> None:
-        """Add to the spool. Where there is no room, that is the verdict.
+        """Add to the spool. If there is no room, the message is refused.
 
         Raises PollFailed (IOERR).
         """
@@ -82,13 +83,13 @@ class SpooledDelivery:
         try:
             await Call(lambda: write_spool(self._spool, data, self._spool_folder))
         except SpoolTooSmall as fault:
-            self._conclude(too_large(fault))
+            self._conclude(too_large_outcome(fault))
 
     def _blocks(self) -> Iterator[bytes]:
-        """Yield what is in the spool, from its beginning. Raises OSError.
+        """Yield the contents of the spool, from its beginning. Raises OSError.
 
-        The spool may be closed meanwhile, when nobody waits for a disk that hangs any more: its
-        number may then be that of another file.
+        This reads from a duplicate. If a disk hangs and the poll is cancelled meanwhile, the spool
+        is closed, and its descriptor may belong to another file.
         """
         spool = os.dup(self._spool)
         try:
@@ -100,37 +101,37 @@ class SpooledDelivery:
             os.close(spool)
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Bring the message to its place: ``proof`` says that it is whole. Raises PollFailed."""
+        """Deliver the message: ``proof`` shows that it is complete. Raises PollFailed."""
         del proof
         try:
-            await self._write(self._ending())
+            await self._write(self._end_of_text())
             if self._verdict is None:
                 await self._deliver()
         finally:
             self._conclude(Outcome(Verdict.POSTPONED, "the message could not be delivered"))
 
-    def _ending(self) -> bytes:
-        """Return what ends the text."""
+    def _end_of_text(self) -> bytes:
+        """Return the octets that end the text."""
         raise NotImplementedError
 
     async def _deliver(self) -> None:
-        """Take what is in the spool to its place, and come to a verdict."""
+        """Copy the spool to its destination and set the verdict."""
         raise NotImplementedError
 
     async def outcome(self) -> Outcome:
         """Return the verdict."""
-        return self._verdict or Outcome(Verdict.POSTPONED, "the message was given up")
+        return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def settled(self) -> Outcome | None:
         """Return the verdict if there is one."""
         return self._verdict
 
     async def abandon(self) -> None:
-        """Forget the spool: nothing has been added anywhere."""
-        self._conclude(Outcome(Verdict.POSTPONED, "the message was given up"))
+        """Discard the spool: nothing has been delivered."""
+        self._conclude(Outcome(Verdict.POSTPONED, "the delivery was abandoned"))
 
     def let_go(self) -> None:
-        """Close what is open, without waiting."""
+        """Close the spool without waiting."""
         self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
 
     def _accept(self) -> None:
@@ -141,7 +142,7 @@ class SpooledDelivery:
         self._conclude(Outcome(Verdict.ACCEPTED, "", taken))
 
     def _conclude(self, verdict: Outcome) -> None:
-        """Forget the spool. The first verdict stands."""
+        """Close the spool and set the verdict. The first verdict is final."""
         self._verdict = self._verdict or verdict
         if self._spool >= 0:
             os.close(self._spool)

@@ -1,8 +1,8 @@
 """An IMAP mailbox as a source: UIDs only, one fetch for each message, many in flight.
 
-A message counts as complete when the last octet of its text *and* the tagged OK of the fetch
-that asked for it have come, and what came can be the message (imap_texts.py). What is in a mailbox
-is found out in imap_listing.py, and what is deleted or marked there in imap_actions.py.
+A message counts as complete when the last octet of its text *and* the tagged OK of its FETCH
+have arrived, and the text passes the checks of imap_completeness.py. imap_listing.py lists the
+messages of a mailbox, and imap_actions.py deletes and marks them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import (
     Command,
@@ -49,7 +49,7 @@ from .imap_actions import Actions, Refusals
 from .imap_listing import (
     ALL,
     FLAGGED_DELETED,
-    LARGEST,
+    MAX_NUMBER,
     OLD,
     UNDELETED,
     UNSEEN,
@@ -60,28 +60,34 @@ from .imap_listing import (
     sets_of,
 )
 from .imap_texts import Texts
-from .imap_words import Words
+from .imap_words import ServerTexts
 
 INBOX = b"INBOX"
-NOT_TO_BE_OPENED = {rb"\noselect", rb"\nonexistent"}
-SPECIAL = "\\"
-"""What the name of a special use begins with."""
-DIGITS = 10
-"""How long a number of IMAP may be (RFC 3501, 9)."""
-UNSAFE = b"unsafe"
-"""Said by NetEase's servers (163.com, 126.com, yeah.net) to a client that has not said ID."""
-TELLING = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
-"""What tells messages apart (``protocols.message.fingerprint``)."""
+NOT_SELECTABLE = {rb"\noselect", rb"\nonexistent"}
+SPECIAL_USE_PREFIX = "\\"
+"""The first character of a special use."""
+MAX_DIGITS = 10
+"""The maximum digits of a number in IMAP (RFC 3501, 9)."""
+UNSAFE_LOGIN = b"unsafe"
+"""Part of the reply of NetEase's servers (163.com, 126.com, yeah.net) to a client without ID."""
+FINGERPRINT_ITEMS = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
+"""The header fields for the fingerprint (``protocols.message.fingerprint``)."""
 MAX_HEADER = 64 * 1024
-"""Octets of these fields that are looked at."""
+"""The maximum octets of these fields that are used."""
+MAX_HEADERS = 16 * 1024 * 1024
+"""The maximum octets of such fields of all messages that are compared together."""
+MAX_MAILBOXES = 20_000
+"""The maximum number of mailboxes that match a pattern."""
+MAX_NAMES = 2 * 1024 * 1024
+"""The maximum octets of the names of these mailboxes."""
 
 
 class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods.
 
-    ``with_marks`` asks for flags and date along with each text, for a sink that wants them.
-    ``keeps`` says that no message is to be deleted: then a mailbox may be one that can only be
-    read, and what was read there has to be remembered elsewhere.
+    With ``with_marks`` flags and date are fetched along with each text, for a sink that stores
+    them. With ``keeps`` no message is deleted: a mailbox may then be read-only, and the ledger has
+    to record which messages were read.
     """
 
     remembers = True
@@ -100,7 +106,7 @@ class ImapSource:
         self._report = report
         self.timeout = access.timeout
         self.total = 0
-        self._words = Words(access.peer, report)
+        self._server_texts = ServerTexts(access.peer, report)
         self.channel = self._new_channel()
         self._refusals = Refusals()
         self._identified = False
@@ -115,10 +121,10 @@ class ImapSource:
         self._texts = Texts(with_marks=self._with_marks)
         self._actions = Actions(self.channel, self._report, self._refusals)
 
-    # Coming and going
+    # Connecting and disconnecting
 
     async def open(self) -> None:
-        """Connect, secure the connection and log in, with a fresh machine."""
+        """Connect, secure the connection and log in, with a new machine."""
         self.channel = self._new_channel()
         self.total = 0
         self._refusals = Refusals()
@@ -127,23 +133,23 @@ class ImapSource:
         await greet(self.channel, self._access)
 
     def _new_channel(self) -> Channel[ImapClient]:
-        machine = self._words.client(self._access.trace)
+        machine = self._server_texts.client(self._access.trace)
         channel = Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
-        self._words.listen(channel)
+        self._server_texts.attach(channel)
         return channel
 
     async def close(self) -> None:
-        """Log out, if there is still somebody to say it to."""
+        """Log out if the connection is still usable, and close it."""
         await log_out(self.channel)
 
     async def mailboxes(
         self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
     ) -> Sequence[str]:
-        """Return names as they are, and what patterns and special uses stand for, each once.
+        """Return the names, with patterns and special uses replaced by the matching mailboxes.
 
-        Patterns do not stand for those that another poll sees to (``elsewhere``).
-        ``*`` is anything, ``%`` anything in one level (RFC 3501, 6.3.8); ``\\Sent`` and the like
-        are special uses (RFC 6154, 2). The server is asked only where there are such.
+        Each mailbox is returned once. Patterns do not match those in ``elsewhere``. ``*`` matches
+        anything, ``%`` anything within one level (RFC 3501, 6.3.8); ``\\Sent`` and the like are
+        special uses (RFC 6154, 2). Without any of them the server is not asked.
         """
         if not any(map(is_pattern, wanted)):
             return wanted
@@ -157,34 +163,44 @@ class ImapSource:
         return list(found.values())
 
     async def _matching(self, pattern: str) -> list[str]:
-        """Return what can be opened of what the server lists; say so if that is nothing."""
+        """Return the matching mailboxes that can be selected; report if there are none."""
         wire = encode_mailbox(pattern)
-        special = pattern.startswith(SPECIAL)
-        extended = {b"SPECIAL-USE", b"LIST-EXTENDED"} <= self.channel.machine.capabilities
+        special = pattern.startswith(SPECIAL_USE_PREFIX)
+        extended = {
+            b"SPECIAL-USE",
+            b"LIST-EXTENDED",
+        } <= self.channel.machine.capabilities
         asked = (b"SPECIAL-USE",) if special and extended else ()
         names: list[str] = []
+        octets = 0
 
-        def note(event: Any) -> None:
+        def collect(event: Any) -> None:
+            nonlocal octets
             if not isinstance(event, MailboxListed):
                 return
+            octets += len(event.mailbox)
+            if len(names) >= MAX_MAILBOXES:
+                raise LimitExceeded("mailboxes of one pattern", MAX_MAILBOXES)
+            if octets > MAX_NAMES:
+                raise LimitExceeded("octets of the names of mailboxes", MAX_NAMES)
             attributes = {attribute.lower() for attribute in event.attributes}
             fits = not special or wire.lower() in attributes
-            if fits and not attributes & NOT_TO_BE_OPENED:
+            if fits and not attributes & NOT_SELECTABLE:
                 names.append(self._name_of(event.mailbox))
 
         command = ListMailboxes(b"", (b"*" if special else wire,), (), asked)
-        done = await self._ask_known(command, note)
+        done = await self._ask_known(command, collect)
         if not names:
             why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
-            self._report(Said(text, error=True))
+            self._report(Remark(text, error=True))
         return names
 
     def _name_of(self, wire: bytes) -> str:
-        """Return the name of a listed mailbox for people, and remember what the server calls it."""
+        """Return the decoded name of a listed mailbox, and remember the encoded one."""
         name = decode_mailbox(wire)
         if encode_mailbox(name) != wire:
-            # Its like in the rc file would be another mailbox: "Tom &- Jerry" is no "Tom & Jerry".
+            # Encoding the name again gives another mailbox ("Tom &- Jerry" and "Tom & Jerry").
             name = wire.decode("utf-8", "surrogateescape")
         self._on_the_wire[name] = wire
         return name
@@ -193,7 +209,11 @@ class ImapSource:
         return self._on_the_wire.get(mailbox) or encode_mailbox(mailbox)
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Open a mailbox. Raises PollFailed (ERROR) when the server refuses."""
+        """Select a mailbox, or with ``read_only`` examine it.
+
+        Raises PollFailed: ERROR if the server refuses, LOCKBUSY if the mailbox is read-only and
+        messages would have to be deleted or marked.
+        """
         self._forget_mailbox()
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
@@ -207,7 +227,7 @@ class ImapSource:
                 f"{shown(done.text)}",
             )
         closed = done.code is not None and done.code.name == b"READ-ONLY"
-        # Nothing can be marked as \\Seen there, so the server will not remember it.
+        # No message can be marked as \\Seen there, so the server will not record it.
         self.remembers = not closed or read_only
         self._actions.read_only = closed
         if closed and not (read_only or self._keeps):
@@ -217,56 +237,64 @@ class ImapSource:
                 "deleted or marked there",
             )
         if not self._counted:
-            # No EXISTS that could be understood is not the same as none there.
+            # Without a valid EXISTS response the mailbox is not necessarily empty.
             self.total = len(await self._find(ALL))
         return Opened(self._uidvalidity, closed)
 
     # Listing
 
     async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
-        """List what is to be fetched: all, or what is not marked as \\Seen.
+        """List the messages without \\Seen, or with ``everything`` all.
 
-        ``with_flags`` asks as well which of them are.
+        With ``with_flags`` the listing also contains which of them have \\Seen.
         """
         uids = await self._find(UNDELETED if everything else UNSEEN)
         return await describe(self._ask, uids, with_flags=with_flags)
 
     async def old(self) -> Sequence[Listed]:
-        """List what was read before."""
+        """List the messages that were read before."""
         listing = await describe(self._ask, await self._find(OLD))
-        return listing.known()
+        return listing.existing()
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist, 0 if they are not told."""
+        """Return the sizes of these messages in octets, 0 if unknown. Missing ones are left out."""
         sizes: dict[Uid, int] = {}
+        asked = {int(uid) for uid in uids}
         refused = False
 
-        def note(event: Any) -> None:
-            if isinstance(event, Fetched) and event.uid is not None and event.size is not None:
+        def collect(event: Any) -> None:
+            if isinstance(event, Fetched) and event.uid in asked and event.size is not None:
                 sizes[event.uid] = event.size
 
-        for some in sets_of(sorted(int(uid) for uid in uids)):
-            done = await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), note)
+        for some in sets_of(sorted(asked)):
+            done = await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), collect)
             refused = refused or done.condition is not Condition.OK
-        # A refusal says nothing about what exists.
+        # After a refusal it is unknown which messages exist.
         return dict.fromkeys(uids, 0) | sizes if refused else sizes
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the fields that tell messages apart, of those of these that still exist."""
+        """Return the header fields for the fingerprint, for those messages that still exist."""
         headers: dict[Uid, bytes] = {}
+        asked = {int(uid) for uid in uids}
         text = bytearray()
+        octets = 0
 
-        def note(event: Any) -> None:
+        def collect(event: Any) -> None:
+            nonlocal octets
             if isinstance(event, BodyStart):
                 text.clear()
-            elif isinstance(event, BodyChunk) and len(text) < MAX_HEADER:
-                text.extend(event.data)
-            elif isinstance(event, Fetched) and event.uid is not None:
+            elif isinstance(event, BodyChunk):
+                # Unrequested text counts as well, so that it cannot grow without limit.
+                octets += len(event.data)
+                if octets > MAX_HEADERS:
+                    raise LimitExceeded("headers of messages", MAX_HEADERS)
+                text.extend(event.data[: MAX_HEADER - len(text)])
+            elif isinstance(event, Fetched) and event.uid in asked:
                 headers[event.uid] = bytes(text)
                 text.clear()
 
-        for some in sets_of(sorted(int(uid) for uid in uids)):
-            await self._ask(UidFetch(some, TELLING), note)
+        for some in sets_of(sorted(asked)):
+            await self._ask(UidFetch(some, FINGERPRINT_ITEMS), collect)
         return headers
 
     async def _find(self, wanted: Wanted) -> array[int]:
@@ -278,27 +306,27 @@ class ImapSource:
                 f"{self.channel.peer}: search for mail failed: {shown(failure.reply.text)}",
             ) from None
 
-    async def _ask(self, command: Command, note: Any = None) -> Completed:
-        """Send one command and wait for its end; ``note`` is shown every event before it."""
+    async def _ask(self, command: Command, collect: Any = None) -> Completed:
+        """Send one command and wait for its end; call ``collect`` with every event before it."""
         self.channel.machine.send(command)
         while True:
             event = await next_event(self.channel, self.timeout)
             self._keep_count(event)
             if isinstance(event, Completed) and event.command is command:
                 return event
-            if note:
-                note(event)
+            if collect:
+                collect(event)
 
-    async def _ask_known(self, command: Command, note: Any = None) -> Completed:
-        """Send a command that some servers refuse until they know who we are (RFC 2971)."""
-        done = await self._ask(command, note)
-        knows = b"ID" in self.channel.machine.capabilities or UNSAFE in done.text.lower()
+    async def _ask_known(self, command: Command, collect: Any = None) -> Completed:
+        """Send a command that some servers refuse until the client has sent ID (RFC 2971)."""
+        done = await self._ask(command, collect)
+        knows = b"ID" in self.channel.machine.capabilities or UNSAFE_LOGIN in done.text.lower()
         if done.condition is Condition.OK or self._identified or not knows:
             return done
         self._identified = True
-        # Whatever it answers to that means nothing.
+        # The reply to ID does not matter.
         await self._ask(identify())
-        return await self._ask(command, note)
+        return await self._ask(command, collect)
 
     def _keep_count(self, event: Any) -> None:
         match event:
@@ -311,42 +339,42 @@ class ImapSource:
             case Status(_, code) if code and code.name == b"UIDVALIDITY":
                 self._uidvalidity = uidvalidity(code.arguments)
             case SaidBye(_, text):
-                # What follows is the end of the connection, which fails what is unanswered.
-                self.channel.failure = f"the server said good-bye: {shown(text)}"
+                # The connection ends next, and outstanding commands fail.
+                self.channel.failure = f"the server sent BYE: {shown(text)}"
             case _:
                 pass
 
     # Reading
 
     def request(self, message: Listed) -> None:
-        """Ask for a message, without marking it; in another way if what came was doubtful."""
+        """Request a message without marking it; section by section after a doubtful text."""
         uid = int(message.uid)
         for items in self._texts.ask(uid, message.size):
             self.channel.machine.send(UidFetch(b"%d" % uid, items))
 
     def pull(self) -> Part | None:
-        """Return the next part of what was asked for, or None until more has arrived."""
+        """Return the next part of the requested messages, or None until more data has arrived."""
         while (part := self._texts.pull()) is None:
             event = self.channel.machine.next_event()
             if isinstance(event, NeedData):
                 return None
-            self._hear(event)
+            self._handle(event)
         return part
 
-    def _hear(self, event: Any) -> None:
+    def _handle(self, event: Any) -> None:
         match event:
             case BodyChunk():
                 self._texts.add(event)
             case BodyStart():
-                self._texts.begin(event, self._expunged)
+                self._texts.begin_text(event, self._expunged)
             case BodyEnd():
                 self._texts.end_text()
             case NoText():
-                self._texts.have_none(event)
+                self._texts.no_text(event)
             case Fetched():
                 self._texts.end_response(event)
             case Completed(UidFetch(uids), condition, _, text):
-                self._texts.end(int(uids), condition, shown(text))
+                self._texts.end_command(int(uids), condition, shown(text))
             case Completed(UidStore() | UidExpunge()):
                 self._actions.answered(event)
             case _:
@@ -360,36 +388,36 @@ class ImapSource:
         return self._actions.expunges_all
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
-        """Ask the server to delete or mark these messages, after what was asked before."""
+        """Ask the server to delete or mark these messages, after the earlier commands."""
         self._actions.perform(action, [int(uid) for uid in uids])
 
     def confirmed(self) -> Sequence[int]:
-        """Return, once, the UIDs for which the server has done what was asked."""
+        """Return the UIDs for which the server has done the action. Each is returned once."""
         return self._actions.confirmed()
 
     async def finish(self) -> None:
-        """Wait for all answers; then do what the server could not do as it was asked."""
+        """Wait for all replies; then retry refused actions in another form, and expunge."""
         while self._actions.under_way:
-            self._hear(await next_event(self.channel, self.timeout))
+            self._handle(await next_event(self.channel, self.timeout))
             if not self._actions.under_way:
-                self._actions.ask_again()
+                self._actions.retry_refused()
         await self._actions.expunge(self._ask, lambda: self._find(FLAGGED_DELETED))
 
 
 def uidvalidity(argument: bytes) -> int:
-    """Return the generation of a mailbox's UIDs, 0 for none. Raises RemoteProtocolError."""
+    """Return the UIDVALIDITY of a mailbox, 0 if it is not a number. Raises RemoteProtocolError."""
     if not argument.isdigit():
         return 0
-    if len(argument) > DIGITS or (number := int(argument)) > LARGEST:
+    if len(argument) > MAX_DIGITS or (number := int(argument)) > MAX_NUMBER:
         raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
     return number
 
 
 def canonical(wire: bytes) -> bytes:
-    """Return the same for all writings of INBOX, the one name whose case does not matter (5.1)."""
+    """Return INBOX for all spellings of INBOX, the only case-insensitive name (5.1)."""
     return INBOX if wire.upper() == INBOX else wire
 
 
 def is_pattern(name: str) -> bool:
-    """Whether the server has to say which mailboxes a name stands for."""
-    return "*" in name or "%" in name or name.startswith(SPECIAL)
+    """Whether a name is a pattern or a special use, which the server has to expand."""
+    return "*" in name or "%" in name or name.startswith(SPECIAL_USE_PREFIX)

@@ -1,8 +1,7 @@
-"""What an IMAP server is asked to do with messages, and what it has confirmed.
+"""Delete and mark messages on an IMAP server, and record what it has confirmed.
 
-Deletion is UID STORE and UID EXPUNGE. A server without UIDPLUS (RFC 4315), or one that announces it
-and refuses UID EXPUNGE all the same, is asked to expunge only when every message flagged as deleted
-is one of ours.
+Deletion is UID STORE and UID EXPUNGE. If a server has no UIDPLUS (RFC 4315), or announces it but
+refuses UID EXPUNGE, EXPUNGE is sent only if every message flagged as deleted is one of ours.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ...flows.account import Action
 from ...flows.channel import Channel
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Command, Expunge, UidExpunge, UidStore
@@ -21,24 +20,24 @@ from ...protocols.imap.uid_sets import uid_set
 from ..login.access import shown
 
 ACTION_SIZE = 500
-"""Messages deleted or marked by one command: their UIDs fit a line whatever they are."""
+"""The maximum messages deleted or marked by one command: any UIDs of them fit into a line."""
 SILENT = b".SILENT"
 FLAGS = {Action.DELETE: rb"(\Seen \Deleted)", Action.MARK: rb"(\Seen)"}
 FEWER_FLAGS = {Action.DELETE: rb"(\Deleted)", Action.MARK: rb"(\Seen)"}
-"""What is asked for where the server refused the usual: some let nobody set \\Seen."""
+"""The flags to set after the server refused FLAGS: some servers do not allow to set \\Seen."""
 
 
 class Refusals:
-    """What this server has refused although it should know it."""
+    """The commands that this server has refused although it should support them."""
 
     uid_expunge = False
     store = False
 
 
 class Actions:
-    """The actions on one open mailbox. ``perform`` asks, ``answered`` hears, ``finish`` ends.
+    """The actions on one open mailbox. ``perform`` sends commands, ``answered`` takes the replies.
 
-    Where the mailbox is ``read_only`` nothing can be marked: it is done as soon as it is asked for.
+    If the mailbox is ``read_only``, marking is not possible and counts as done at once.
     """
 
     def __init__(self, channel: Channel[ImapClient], report: Report, refusals: Refusals) -> None:
@@ -59,7 +58,7 @@ class Actions:
         return self._refusals.uid_expunge or not uidplus
 
     def perform(self, action: Action, uids: Sequence[int]) -> None:
-        """Ask the server to delete or mark these messages, after what was asked before."""
+        """Ask the server to delete or mark these messages, after the earlier commands."""
         if self.read_only and action is Action.MARK:
             self._confirmed += uids
             return
@@ -80,7 +79,7 @@ class Actions:
         self.under_way.append((command, tuple(uids)))
 
     def answered(self, done: Completed) -> None:
-        """Take the reply to the oldest of the commands."""
+        """Take the reply to the oldest command."""
         command, uids = self.under_way.popleft()
         if done.command is not command:
             raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
@@ -88,14 +87,14 @@ class Actions:
             self._refused(command, uids, done)
         last = not any(set(uids) == set(others) for _, others in self.under_way)
         if last:
-            # What has still to be expunged is not done: a line that breaks now leaves it owed.
+            # Flagged messages are not expunged yet; if the connection breaks, they stay pending.
             unsure = self._failed | self._flagged
             self._confirmed += [uid for uid in uids if uid not in unsure]
 
     def _refused(self, command: Command, uids: tuple[int, ...], done: Completed) -> None:
-        """Note what was refused; ``finish`` asks for it in another way if there is one."""
+        """Record a refusal; ``retry_refused`` tries another form if there is one."""
         if isinstance(command, UidExpunge):
-            # Some servers announce UIDPLUS and do not have it.
+            # Some servers announce UIDPLUS but do not support it.
             self._refusals.uid_expunge = True
             self._flagged.update(uids)
             return
@@ -104,14 +103,14 @@ class Actions:
             action = Action.DELETE if rb"\Deleted" in command.flags else Action.MARK
             self._again.append((action, uids))
         else:
-            self._complain(len(uids), done)
+            self._report_error(len(uids), done)
 
-    def _complain(self, count: int, done: Completed) -> None:
+    def _report_error(self, count: int, done: Completed) -> None:
         text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
-        self._report(Said(f"{self._channel.peer}: {text}", error=True))
+        self._report(Remark(f"{self._channel.peer}: {text}", error=True))
 
-    def ask_again(self) -> None:
-        """Ask in other words for what was refused, once."""
+    def retry_refused(self) -> None:
+        """Send refused actions again, once and in another form."""
         again, self._again = self._again, []
         for action, uids in again:
             self._refusals.store = True
@@ -120,7 +119,7 @@ class Actions:
             self.perform(action, uids)
 
     def confirmed(self) -> Sequence[int]:
-        """Return, once, the UIDs for which the server has done what was asked."""
+        """Return the UIDs for which the server has done the action. Each is returned once."""
         confirmed, self._confirmed = self._confirmed, []
         return confirmed
 
@@ -129,16 +128,19 @@ class Actions:
         ask: Callable[[Command], Awaitable[Completed]],
         deleted: Callable[[], Awaitable[Sequence[int]]],
     ) -> None:
-        """Expunge what could not be expunged by UID, if nothing else is flagged as deleted."""
+        """Expunge without UIDs, if no other message is flagged as deleted.
+
+        ``ask`` sends a command; ``deleted`` returns the UIDs of all messages flagged as deleted.
+        """
         ours, self._flagged = self._flagged, set()
         flagged = ours - self._failed
         if not flagged:
             return
         if not ours.issuperset(await deleted()):
             self._report(
-                Said(
+                Remark(
                     f"{self._channel.peer}: other messages are flagged as deleted here too, and "
-                    "this server cannot expunge ours alone (no UIDPLUS): they stay flagged",
+                    "this server cannot expunge ours alone (no UIDPLUS): ours stay flagged",
                     error=False,
                 )
             )
@@ -147,4 +149,4 @@ class Actions:
         if done.condition is Condition.OK:
             self._confirmed += sorted(flagged)
         else:
-            self._complain(len(flagged), done)
+            self._report_error(len(flagged), done)

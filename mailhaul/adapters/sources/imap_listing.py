@@ -1,10 +1,10 @@
-"""What is in a mailbox: UIDs by SEARCH, sizes by FETCH, in pieces and in little memory.
+"""List a mailbox: UIDs by SEARCH, sizes by FETCH, in parts and with little memory.
 
-A mailbox may have a million messages. So numbers stand in arrays, one reply never tells of more
-than PIECE messages, and a ``Listed`` is made when somebody looks at it.
+A mailbox may have a million messages. So the numbers are stored in arrays, one reply covers at most
+MESSAGES_PER_REPLY messages, and a ``Listed`` is made on access only.
 
-Some servers refuse SEARCH, or only some of its words. Then less is searched for, and after that the
-flags of all messages are asked for, as fetchmail does.
+Some servers refuse SEARCH, or some of its keys. Then a simpler search is tried, and after that the
+flags of all messages are fetched, as fetchmail does.
 """
 
 from __future__ import annotations
@@ -15,27 +15,32 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, overload
 
 from ...flows.source import Listed
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.imap.commands import Command, Fetch, UidFetch, UidSearch
 from ...protocols.imap.events import Completed, Condition, Fetched, Found
 from ...protocols.imap.uid_sets import split_uid_sets
 from ...protocols.record import Record
 
-LARGEST = 2**32 - 1
-"""What a number of IMAP may be (RFC 3501, 9)."""
-LARGEST_SIZE = 2**63 - 1
-PIECE = 10_000
-"""Messages of which one reply tells: few enough for any limit, and many for one round trip."""
+MAX_NUMBER = 2**32 - 1
+"""The largest number in IMAP (RFC 3501, 9)."""
+MAX_SIZE = 2**63 - 1
+MAX_MESSAGES = 2_000_000
+"""The maximum messages of a listing: more than any mailbox has."""
+MESSAGES_PER_RUN = 50_000
+"""UIDs that are sorted together."""
+MESSAGES_PER_REPLY = 10_000
+"""The maximum messages covered by one reply."""
 SEEN, DELETED = rb"\seen", rb"\deleted"
 
 Ask = Callable[[Command, Callable[[Any], None]], Awaitable[Completed]]
-"""Carries out a command and shows every event before its end."""
+"""Sends a command, calls the function with every event before its end, and returns the end."""
 
 
 class Wanted(Record):
-    """Which messages are looked for: ``None`` means whether or not they have the flag.
+    """Which messages to search for. A flag that is None does not matter.
 
-    ``criteria`` are the keys to search by; the last ones are not exact, and the flags decide.
+    ``criteria`` are alternative search keys. Only the first is exact; for the others the flags are
+    fetched and checked.
     """
 
     criteria: tuple[bytes, ...]
@@ -43,7 +48,7 @@ class Wanted(Record):
     deleted: bool | None = False
 
     def fits(self, flags: Sequence[bytes]) -> bool:
-        """Whether a message with these flags is meant."""
+        """Whether a message with these flags is wanted."""
         names = {flag.lower() for flag in flags}
         return self.seen in (None, SEEN in names) and self.deleted in (None, DELETED in names)
 
@@ -56,7 +61,7 @@ FLAGGED_DELETED = Wanted((b"DELETED",), deleted=True)
 
 
 class NotSearched(Exception):
-    """The server does not say what is in the mailbox; ``reply`` is its answer."""
+    """The server refuses to list the mailbox; ``reply`` is its reply."""
 
     def __init__(self, reply: Completed) -> None:
         super().__init__(reply.text)
@@ -64,7 +69,7 @@ class NotSearched(Exception):
 
 
 class Listing(Sequence[Listed]):
-    """Messages by their UIDs, in order: 17 octets each. What the server did not tell is 0."""
+    """Messages in the order of their UIDs, with 17 octets of memory each. Unknown values are 0."""
 
     def __init__(self, uids: array[int]) -> None:
         self._uids = uids
@@ -97,20 +102,20 @@ class Listing(Sequence[Listed]):
         """The UIDs, ascending."""
         return self._uids
 
-    def told(self, event: Any) -> None:
-        """Take note of what a FETCH response says."""
+    def update(self, event: Any) -> None:
+        """Store the values of a FETCH response."""
         if not isinstance(event, Fetched) or event.uid is None:
             return
         place = bisect_left(self._uids, event.uid)
         if place == len(self._uids) or self._uids[place] != event.uid:
             return
         if event.size is not None:
-            self._sizes[place] = min(event.size, LARGEST_SIZE)
-            self._numbers[place] = min(event.number, LARGEST)
+            self._sizes[place] = min(event.size, MAX_SIZE)
+            self._numbers[place] = min(event.number, MAX_NUMBER)
         self._seen[place] |= any(flag.lower() == SEEN for flag in event.flags or ())
 
-    def known(self) -> Listing:
-        """Return those of which the server told something: the others are gone."""
+    def existing(self) -> Listing:
+        """Return the messages for which the server sent a response: the others are gone."""
         if all(self._numbers):
             return self
         places = [place for place, number in enumerate(self._numbers) if number]
@@ -123,9 +128,9 @@ class Listing(Sequence[Listed]):
 
 
 async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:
-    """Return the UIDs of these messages, ascending, each once. Raises NotSearched.
+    """Return the UIDs of the wanted messages, ascending and without duplicates.
 
-    ``total`` messages are in the mailbox.
+    ``total`` is the number of messages in the mailbox. Raises NotSearched.
     """
     refusal: Completed | None = None
     for criteria in wanted.criteria:
@@ -136,76 +141,99 @@ async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:
         refusal = refusal or done
     if refusal is None:
         raise ValueError("nothing to search for")
+    if total > MAX_MESSAGES:
+        raise LimitExceeded("messages of a mailbox", MAX_MESSAGES)
     everything: list[Command] = [UidFetch(b"1:*", b"(UID FLAGS)")]
-    if total > PIECE:
-        # Numbers mean the same throughout: while FETCH is answered nothing may be expunged (7.4.1).
+    if total > MESSAGES_PER_REPLY:
+        # Sequence numbers do not change here: no EXPUNGE may arrive during FETCH (7.4.1).
         everything = [
-            Fetch(b"%d:%d" % (first, min(first + PIECE - 1, total)), b"(UID FLAGS)")
-            for first in range(1, total + 1, PIECE)
+            Fetch(b"%d:%d" % (first, min(first + MESSAGES_PER_REPLY - 1, total)), b"(UID FLAGS)")
+            for first in range(1, total + 1, MESSAGES_PER_REPLY)
         ]
     return await by_flags(ask, everything, wanted, refusal)
 
 
 async def search(ask: Ask, criteria: bytes) -> tuple[Completed, array[int]]:
-    """Search; return the reply, and what was found: ascending, each UID once."""
+    """Send UID SEARCH; return the reply, and the UIDs found, ascending and without duplicates."""
     found = array("I")
 
-    def note(event: Any) -> None:
+    def collect(event: Any) -> None:
         if isinstance(event, Found):
-            if max(event.uids, default=0) > LARGEST:
+            if max(event.uids, default=0) > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
             found.extend(event.uids)
+            check_count(found)
 
-    done = await ask(UidSearch(criteria), note)
+    done = await ask(UidSearch(criteria), collect)
     return done, ascending(found)
 
 
 async def by_flags(
     ask: Ask, commands: Sequence[Command], wanted: Wanted, refusal: Completed
 ) -> array[int]:
-    """Ask for flags; return the UIDs of what is wanted. Raises NotSearched with ``refusal``."""
+    """Fetch flags; return the UIDs of the wanted messages. Raises NotSearched with ``refusal``."""
     found = array("I")
 
-    def note(event: Any) -> None:
+    def collect(event: Any) -> None:
         if isinstance(event, Fetched) and event.uid:
-            if event.uid > LARGEST:
+            if event.uid > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
-            # Who tells of no flags when asked for them means that there are none.
+            # A response without FLAGS means that the message has no flags.
             if wanted.fits(event.flags or ()):
                 found.append(event.uid)
+                check_count(found)
 
     for command in commands:
-        done = await ask(command, note)
+        done = await ask(command, collect)
         if done.condition is not Condition.OK:
             raise NotSearched(refusal)
     return ascending(found)
 
 
 def pieces(uids: Sequence[int]) -> list[Command]:
-    """Return the commands that ask for the flags of these messages."""
+    """Return the commands that fetch the flags of these messages."""
     return [UidFetch(some, b"(UID FLAGS)") for some in sets_of(uids)]
 
 
 def sets_of(uids: Sequence[int]) -> Iterator[bytes]:
-    """Yield sets of UIDs for one command each: not too long, and not of too many messages."""
-    for start in range(0, len(uids), PIECE):
-        yield from split_uid_sets(uids[start : start + PIECE])
+    """Yield UID sets for one command each, of limited length and with a limited number of UIDs."""
+    for start in range(0, len(uids), MESSAGES_PER_REPLY):
+        yield from split_uid_sets(uids[start : start + MESSAGES_PER_REPLY])
 
 
 def ascending(uids: array[int]) -> array[int]:
-    """Return UIDs in order, each once; that costs nothing where they come so."""
+    """Return UIDs in ascending order without duplicates; the same array if it is so already."""
     previous = -1
     for uid in uids:
         if uid <= previous:
-            return array("I", sorted(set(uids)))
+            return sorted_apart(uids)
         previous = uid
     return uids
 
 
+def sorted_apart(uids: array[int]) -> array[int]:
+    """Return UIDs in ascending order without duplicates, in little memory."""
+    from heapq import merge  # few servers need it
+
+    starts = range(0, len(uids), MESSAGES_PER_RUN)
+    runs = [array("I", sorted(set(uids[start : start + MESSAGES_PER_RUN]))) for start in starts]
+    in_order = array("I")
+    for uid in merge(*runs):
+        if not in_order or in_order[-1] != uid:
+            in_order.append(uid)
+    return in_order
+
+
+def check_count(found: array[int]) -> None:
+    """Raise LimitExceeded if there are more than MAX_MESSAGES."""
+    if len(found) > MAX_MESSAGES:
+        raise LimitExceeded("messages that a search finds", MAX_MESSAGES)
+
+
 async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> Listing:
-    """Return these messages with their sizes, and with what was \\Seen if that is asked for."""
+    """Return these messages with their sizes, and with ``with_flags`` whether they are \\Seen."""
     listing = Listing(uids)
     items = b"(UID FLAGS RFC822.SIZE)" if with_flags else b"(UID RFC822.SIZE)"
     for some in sets_of(uids):
-        await ask(UidFetch(some, items), listing.told)
+        await ask(UidFetch(some, items), listing.update)
     return listing

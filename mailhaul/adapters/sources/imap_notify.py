@@ -1,9 +1,10 @@
 """An IMAP source that watches many mailboxes over one connection (NOTIFY, RFC 5465).
 
-What the server says of a mailbox is weighed against where a poll left it, by the next UID and
-UIDVALIDITY: so nothing is lost between a poll and the watch, and no removal is taken for news.
-The server is asked now and then how all of them stand, for some tell only of what they have done
-themselves: Dovecot 2.3 does not see what is put into a Maildir that nobody has open.
+A notification about a mailbox is compared with the UIDNEXT and UIDVALIDITY after the last poll. So
+no mail is missed between a poll and the watch, and an expunge does not count as new mail. From time
+to time the status of all mailboxes is requested, because some servers report only their own
+changes: Dovecot 2.3 does not notice files that another program puts into a Maildir that no session
+has open.
 """
 
 from __future__ import annotations
@@ -21,25 +22,26 @@ from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ..login.access import Access, shown
 from .imap_watch import MAX_IDLE_SECONDS, WatchedSource
 
-DOUBT = 300.0
-"""Seconds after which the server is asked whether it has told everything."""
-STRIKES = 2
-"""How often in a row mail is found so. What comes just while we ask looks forgotten, too."""
+CHECK_SECONDS = 300.0
+"""Seconds between requests for the status of all mailboxes."""
+MAX_MISSED = 2
+"""How many such requests in a row may find unreported mail. Mail that arrives during the request
+looks unreported too, so one is not enough."""
 EVENTS = (b"MessageNew", b"MessageExpunge")
-"""What is wanted: one is not to be had without the other (section 5)."""
-Standing = tuple[int, int]
-"""How far a mailbox has come: UIDVALIDITY, and the next UID; 0 where it is not known."""
+"""The events to request: neither is allowed without the other (section 5)."""
+Position = tuple[int, int]
+"""UIDVALIDITY and UIDNEXT of a mailbox; 0 if unknown."""
 
 
 class NotWatched(Exception):
-    """One connection is not enough here; ``str()`` says why."""
+    """The mailboxes cannot be watched over one connection. ``str()`` is the reason."""
 
 
 class NotifiedSource(WatchedSource):
-    """One IMAP account, all of whose ``folders`` are watched. ``leave`` ends it.
+    """One IMAP account whose ``folders`` are all watched. ``leave`` ends the connection.
 
-    It is for polls of these, by their names and not by patterns. A mailbox that is not polled
-    when there are news of it is not told of again.
+    The folders are names, not patterns. If a mailbox with new mail is not polled, it is not
+    reported again.
     """
 
     def __init__(
@@ -52,130 +54,130 @@ class NotifiedSource(WatchedSource):
         keeps: bool = False,
     ) -> None:
         super().__init__(access, report, with_marks=with_marks, keeps=keeps)
-        self._folders = {in_any_writing(encode_mailbox(folder)): folder for folder in folders}
-        self._standing: dict[str, Standing] = {}
+        self._folders = {canonical_name(encode_mailbox(folder)): folder for folder in folders}
+        self._positions: dict[str, Position] = {}
         self._changed: set[str] = set()
-        self._heard_of: set[str] = set()
+        self._reported: set[str] = set()
         self._in_utf8 = False
         self._uidnext = 0
-        self._forgotten = 0
-        self._overflown = False
+        self._missed = 0
+        self._overflowed = False
 
     @property
     def can_notify(self) -> bool:
-        """Whether the server offers what this takes."""
+        """Whether the server supports IDLE and NOTIFY."""
         return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities
 
     @property
     def pushes_news(self) -> bool:
-        """Whether the server says by itself when mail has come, and where."""
-        return self._good and self.can_notify and not self._refused
+        """Whether the server reports new mail, and its mailbox, without being asked."""
+        return self._is_usable and self.can_notify and not self._idle_refused
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Open a mailbox; what comes from now on is news of it."""
+        """Open a mailbox. Mail that arrives from now on counts as new."""
         self._uidnext = 0
         opened = await super().select(mailbox, read_only=read_only)
-        self._moves_on(mailbox, (opened.uidvalidity, self._uidnext))
+        self._advance(mailbox, (opened.uidvalidity, self._uidnext))
         self._changed.discard(mailbox)
         return opened
 
     async def wait_for_mail(self, seconds: float = MAX_IDLE_SECONDS) -> Sequence[str]:
-        """Wait until mail comes, at most so long; return the mailboxes where some has.
+        """Wait at most ``seconds`` for mail; return the mailboxes with new mail.
 
-        None are returned as well when the server has lost track: then there may be news anywhere.
-        Raises NotWatched, and ProtocolError or RuntimeFault when the connection is no more.
+        The result is also empty after NOTIFICATIONOVERFLOW: then any mailbox may have new mail.
+        Raises NotWatched, and ProtocolError or RuntimeFault if the connection is lost.
         """
         deadline = await Now() + seconds
-        await self._ask_for_all()
-        while not self._all_news and (left := deadline - await Now()) > 0:
-            waited = await self._idle(self._is_called, min(left, DOUBT))
-            if self._overflown or not waited:
+        await self._request_all()
+        while not self._changed_mailboxes and (left := deadline - await Now()) > 0:
+            waited = await self._idle(self._should_return, min(left, CHECK_SECONDS))
+            if self._overflowed or not waited:
                 break
-            if self._all_news:
-                self._forgotten = 0
+            if self._changed_mailboxes:
+                self._missed = 0
             else:
-                await self._ask_for_all()
-                self._forgotten += bool(self._all_news)
-        if self._forgotten >= STRIKES:
-            raise NotWatched("there is mail of which the server did not tell")
-        return () if self._overflown else self._all_news
+                await self._request_all()
+                self._missed += bool(self._changed_mailboxes)
+        if self._missed >= MAX_MISSED:
+            raise NotWatched("the server did not report new mail")
+        return () if self._overflowed else self._changed_mailboxes
 
     @property
-    def _all_news(self) -> Sequence[str]:
-        """The mailboxes where mail has come, in the user's order."""
-        opened = {self.mailbox} if self._news else set[str]()
+    def _changed_mailboxes(self) -> Sequence[str]:
+        """The mailboxes with new mail, in the user's order."""
+        opened = {self.mailbox} if self._has_new_mail else set[str]()
         return [name for name in self._folders.values() if name in self._changed | opened]
 
-    def _is_called(self) -> bool:
-        return self._overflown or bool(self._all_news)
+    def _should_return(self) -> bool:
+        return self._overflowed or bool(self._changed_mailboxes)
 
-    async def _ask_for_all(self) -> None:
-        """Ask how all mailboxes stand, and to be told from now on. Raises NotWatched."""
-        missing = await self._ask_for(self._names())
+    async def _request_all(self) -> None:
+        """Request the status of all mailboxes, and notifications from now on. Raises NotWatched."""
+        missing = await self._request(self._names())
         if missing and not self._in_utf8:
             self._in_utf8 = True
-            missing = await self._ask_for(self._names())
+            missing = await self._request(self._names())
         if missing:
             raise NotWatched(f"the server does not watch {min(missing)!r}")
 
     def _names(self) -> tuple[bytes, ...]:
-        """Return the folders as the server calls them.
+        """Return the encoded names of the folders.
 
-        Dovecot 2.3 takes, and tells, names in UTF-8 here, although nobody has enabled that.
+        Dovecot 2.3 expects and sends names in UTF-8 here, although UTF8=ACCEPT is not enabled.
         """
         if self._in_utf8:
             return tuple(name.encode("utf-8", "surrogateescape") for name in self._folders)
         return tuple(map(self._wire_name, self._folders.values()))
 
-    async def _ask_for(self, names: tuple[bytes, ...]) -> set[str]:
-        """Ask for news of these; return the folders of which nothing is told. Raises NotWatched."""
-        self._heard_of = {self.mailbox}
-        self._overflown = False
-        # Dovecot 2.3.19 tells nothing any more where one SET follows another.
+    async def _request(self, names: tuple[bytes, ...]) -> set[str]:
+        """Send NOTIFY for these names; return the folders without a status. Raises NotWatched."""
+        self._reported = {self.mailbox}
+        self._overflowed = False
+        # Dovecot 2.3.19 sends no notifications after a second NOTIFY SET without NONE between.
         self.channel.machine.send(Notify())
-        # Expunges in the open mailbox wait, so that sequence numbers mean what they did (6.1).
+        # Expunges in the open mailbox are delayed, so that sequence numbers stay valid (6.1).
         opened, others = b"SELECTED-DELAYED", b"MAILBOXES"
         groups = (EventGroup(opened, EVENTS), EventGroup(others, EVENTS, names))
         done = await self._ask(Notify(groups, status=True))
-        if done.condition is not Condition.OK or self._overflown:
-            raise NotWatched(f"the server does not watch so much: {shown(done.text)}")
-        return set(self._folders.values()) - self._heard_of
+        if done.condition is not Condition.OK or self._overflowed:
+            raise NotWatched(f"the server does not watch so many mailboxes: {shown(done.text)}")
+        return set(self._folders.values()) - self._reported
 
     def _keep_count(self, event: Any) -> None:
         match event:
             case MailboxStatus(mailbox, items) if folder := self._folder_of(mailbox):
-                self._heard_of.add(folder)
+                self._reported.add(folder)
                 told = dict(items)
-                standing = (as_number(told, b"UIDVALIDITY"), as_number(told, b"UIDNEXT"))
-                if self._moves_on(folder, standing):
+                position = (as_number(told, b"UIDVALIDITY"), as_number(told, b"UIDNEXT"))
+                if self._advance(folder, position):
                     self._changed.add(folder)
             case Status(_, code) if code and code.name == b"NOTIFICATIONOVERFLOW":
-                self._overflown = True
+                self._overflowed = True
             case Status(_, code) if number := number_in(code, b"UIDNEXT"):
                 self._uidnext = number
             case _:
                 super()._keep_count(event)
 
     def _folder_of(self, wire: bytes) -> str | None:
-        return self._folders.get(in_any_writing(wire))
+        return self._folders.get(canonical_name(wire))
 
-    def _moves_on(self, folder: str, now: Standing) -> bool:
-        """Note how far a mailbox has come; return whether that is farther than before."""
-        validity, uidnext = self._standing.get(folder, (0, 0))
+    def _advance(self, folder: str, now: Position) -> bool:
+        """Store the new position of a mailbox; return whether it is ahead of the old one."""
+        validity, uidnext = self._positions.get(folder, (0, 0))
         other = now[0] not in (0, validity)
         ahead = other or now[1] > uidnext
         if ahead:
-            self._standing[folder] = (now[0] or validity, now[1])
+            self._positions[folder] = (now[0] or validity, now[1])
         return ahead
 
 
-def in_any_writing(wire: bytes) -> str:
-    """Return the same for a mailbox name in modified UTF-7 and in UTF-8, and for INBOX as ever."""
+def canonical_name(wire: bytes) -> str:
+    """Return one name for both encodings of a mailbox (modified UTF-7, UTF-8), and for INBOX."""
     name = decode_mailbox(wire)
     return "INBOX" if name.upper() == "INBOX" else name
 
 
 def as_number(items: dict[bytes, int | bytes], name: bytes) -> int:
-    """Return a number that STATUS told, 0 if it did not."""
+    """Return a number from the items of a STATUS response, 0 if it is missing."""
     value = items.get(name, 0)
     return value if isinstance(value, int) else 0

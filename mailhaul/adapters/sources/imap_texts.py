@@ -1,12 +1,12 @@
-"""The texts that were asked for and are on their way, put back into the order of asking.
+"""The requested texts, in the order of the requests.
 
-Servers answer several fetches at once: Dovecot 2.3 sends the text of up to three more messages
-before the tagged OK of the first. The order that the flow sees is kept here: parts of a later
-message wait until the ones before are over. How much can wait is bounded by how much is asked
-for ahead; a server that announces false sizes is caught by HELD.
+Servers mix the responses to several FETCH commands: Dovecot 2.3 sends the text of up to three more
+messages before the tagged OK of the first. So the parts of a later message are held back until the
+earlier messages are complete. The amount is limited by how much the flow requests ahead, and by
+MAX_HELD for servers that announce wrong sizes.
 
-What came has to be able to be the message (imap_completeness.py). Where it is doubtful the message
-is asked for once more in another way: the header, the structure and the text, one by one.
+A text that does not look complete (imap_completeness.py) is requested once more with other
+commands: header, structure and text separately.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ from ...flows.source import (
 )
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.imap.events import BodyChunk, BodyStart, Condition, Fetched, NoText
-from .imap_completeness import Evidence, gone, objection
+from .imap_completeness import Evidence, is_gone, objection
 
-HELD = 16 * 1024 * 1024
-"""Octets of later messages that may wait for an earlier one, and of texts that nobody asked for."""
+MAX_HELD = 16 * 1024 * 1024
+"""The maximum octets held back for earlier messages, and the maximum octets of unexpected texts."""
 LASTING_FLAGS = frozenset({rb"\seen", rb"\flagged", rb"\answered", rb"\draft"})
-"""System flags that say something of the message wherever it is (RFC 3501, 2.3.2)."""
+"""System flags that apply to a message in any mailbox (RFC 3501, 2.3.2)."""
 MARK_ITEMS = b"FLAGS INTERNALDATE "
 ONE_PIECE = (b"",)
-"""The sections that are a message, asked for in the usual way."""
+"""The sections of a message in the first request."""
 TWO_PIECES = (b"HEADER", b"TEXT")
-"""The sections that are a message, where the usual way left a doubt."""
+"""The sections of a message in the second request, after a doubtful text."""
 
 
 class Text:
-    """One message that was asked for: what of it has come.
+    """One requested message: its parts received so far.
 
-    ``marks`` are there if the response held flags or a date.
+    ``marks`` is None unless a response contained flags or a date.
     """
 
     def __init__(self, uid: int, listed: int, sections: tuple[bytes, ...]) -> None:
         self.uid = uid
         self.parts: deque[Part] = deque()
         self.sections = sections
-        self.due = 0
-        self.whole = 0
+        self.begun = 0
+        self.complete = 0
         self.answered = 0
         self.arriving: MessageStart | None = None
         self.marks: MessageMetadata | None = None
-        self.over = False
+        self.is_over = False
         self.evidence = Evidence(listed)
 
     @property
-    def awaited(self) -> bytes | None:
-        """The section that is to come next; None when all have begun."""
-        return self.sections[self.due] if self.due < len(self.sections) else None
+    def next_section(self) -> bytes | None:
+        """The section expected next; None if all have begun."""
+        return self.sections[self.begun] if self.begun < len(self.sections) else None
 
 
 class Texts:
-    """The messages asked for, oldest first. ``pull`` gives their parts in that order."""
+    """The requested messages, oldest first. ``pull`` returns their parts in that order."""
 
     def __init__(self, *, with_marks: bool = False) -> None:
         self._marks = MARK_ITEMS if with_marks else b""
@@ -74,130 +74,133 @@ class Texts:
         self._doubted: dict[int, Evidence] = {}
 
     def ask(self, uid: int, listed: int) -> Sequence[bytes]:
-        """Note that a message is asked for; return the items to ask for, one command each.
+        """Register a requested message; return the FETCH items to send, one command each.
 
-        ``listed`` are its octets as the listing told, 0 if it did not. PEEK leaves flags as they
-        were.
+        ``listed`` is its size in the listing in octets, 0 if unknown. PEEK does not change flags.
         """
         again = uid in self._doubted
         self._asked[uid] = Text(uid, listed, TWO_PIECES if again else ONE_PIECE)
         if not again:
             return [b"(UID %bRFC822.SIZE BODY.PEEK[])" % self._marks]
-        # One by one, so that the order in which they come is ours.
+        # Two commands, so that the sections arrive in this order.
         first = b"(UID %bRFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER])" % self._marks
         return [first, b"(UID BODY.PEEK[TEXT])"]
 
     def pull(self) -> Part | None:
-        """Return the next part of the oldest message, or None until more has come."""
+        """Return the next part of the oldest message, or None until more data has arrived."""
         for uid, text in self._asked.items():
             if not text.parts:
                 return None
             part = text.parts.popleft()
-            if text.over and not text.parts:
+            if text.is_over and not text.parts:
                 del self._asked[uid]
                 self._count_held()
             return part
         return None
 
-    def begin(self, start: BodyStart, expunged: int) -> None:
-        """Take note that message text begins; ignore the text of what was not asked for.
+    def begin_text(self, start: BodyStart, expunged: int) -> None:
+        """Take the beginning of a text; ignore the text of a message that was not requested.
 
-        ``expunged`` messages before it are gone since the mailbox was opened.
+        ``expunged`` messages were expunged since the mailbox was opened.
         """
-        self._open = text = self._due(start.uid, start.section)
+        self._open = text = self._expected(start.uid, start.section)
         if text is None:
             return
         if start.origin:
-            text.evidence.fault = "the server sends a part of it only"
+            text.evidence.fault = "the server sends only a part of it"
         if text.arriving is None:
             size = start.size if text.sections is ONE_PIECE else text.evidence.listed or start.size
             text.arriving = MessageStart(text.uid, start.number + expunged, size)
             text.parts.append(text.arriving)
 
-    def _due(self, uid: int | None, section: bytes) -> Text | None:
-        """Return the message to which a section belongs that begins now, None if it is unasked."""
+    def _expected(self, uid: int | None, section: bytes) -> Text | None:
+        """Return the message of a section that begins, None if the section was not requested."""
         text = self._asked.get(uid) if uid is not None else next(self._waiting(), None)
         if uid is None and text is None:
-            raise RemoteProtocolError("message text that nobody asked for", state="selected")
-        if text is None or text.over:
+            raise RemoteProtocolError("message text that was not requested", state="selected")
+        if text is None or text.is_over:
             return None
-        if text.awaited is None:
+        if text.next_section is None:
             text.evidence.fault = "the server sends two texts for it"
             return None
-        if text.awaited != section.upper():
+        if text.next_section != section.upper():
             return None
-        text.due += 1
+        text.begun += 1
         return text
 
     def _waiting(self) -> Iterator[Text]:
-        """Yield those of which more is to come: a server may name the UID only after the text."""
-        return (text for text in self._asked.values() if text.awaited is not None and not text.over)
+        """Yield the messages with sections to come: the UID may follow after the text."""
+        return (
+            text
+            for text in self._asked.values()
+            if text.next_section is not None and not text.is_over
+        )
 
-    def have_none(self, missing: NoText) -> None:
-        """Take note that the server has no text to give."""
-        if text := self._due(missing.uid, missing.section):
+    def no_text(self, missing: NoText) -> None:
+        """Take NIL in place of a text."""
+        if text := self._expected(missing.uid, missing.section):
             text.evidence.fault = "the server has no text for it now (NIL)"
 
     def add(self, chunk: BodyChunk) -> None:
-        """Take some octets of the text that has begun. Raises RemoteProtocolError."""
+        """Take some octets of the current text. Raises RemoteProtocolError."""
         text = self._open
         if text is None:
             self._unasked += len(chunk.data)
-            if self._unasked > HELD:
+            if self._unasked > MAX_HELD:
                 raise RemoteProtocolError(
-                    f"{HELD} octets of texts that nobody asked for", state="selected"
+                    f"{MAX_HELD} octets of texts that were not requested", state="selected"
                 )
             return
-        text.evidence.look(chunk.data, in_body=text.sections[text.due - 1] == b"TEXT")
+        text.evidence.add_text(chunk.data, in_body=text.sections[text.begun - 1] == b"TEXT")
         text.parts.append(MessageChunk(chunk.data))
         if text is not next(iter(self._asked.values())):
             self._held += len(chunk.data)
-            if self._held > HELD:
+            if self._held > MAX_HELD:
                 raise RemoteProtocolError(
-                    f"{HELD} octets of other messages came before the end of the first, "
-                    "although they were announced as small",
+                    f"{MAX_HELD} octets of other messages arrived before the end of the first, "
+                    "although smaller sizes were announced",
                     state="selected",
                 )
 
     def end_text(self) -> None:
-        """All octets announced have come."""
+        """Take the end of the current text: all announced octets have arrived."""
         if self._open:
-            self._open.whole += 1
+            self._open.complete += 1
 
     def end_response(self, event: Fetched) -> None:
-        """The response that the text stood in is over. Raises RemoteProtocolError."""
+        """Take the end of the FETCH response with the text. Raises RemoteProtocolError."""
         text, self._open = self._open, None
         if text and event.uid is not None and event.uid != text.uid:
             raise RemoteProtocolError(
-                f"text of message {event.uid} came where {text.uid} was due", state="selected"
+                f"text of message {event.uid} in place of {text.uid}", state="selected"
             )
         if text is None and event.uid is not None:
             text = self._asked.get(event.uid)
         if text is None:
             return
-        text.evidence.told(event, again=text.sections is TWO_PIECES)
+        text.evidence.add_response(event, again=text.sections is TWO_PIECES)
         text.marks = marks_of(event) or text.marks
 
-    def end(self, uid: int, condition: Condition, why: str) -> None:
-        """The tagged reply: only now a message is complete, or it is not to be had."""
+    def end_command(self, uid: int, condition: Condition, why: str) -> None:
+        """Take the tagged reply: only now the message is complete, or unavailable."""
         text = self._asked.get(uid)
-        if text is None or text.over:
+        if text is None or text.is_over:
             return
         text.answered += 1
-        text.over = condition is not Condition.OK or text.answered == len(text.sections)
+        text.is_over = condition is not Condition.OK or text.answered == len(text.sections)
         if condition is not Condition.OK:
             self._doubted.pop(uid, None)
             text.parts.append(Unavailable(uid, why))
-        elif text.over:
+        elif text.is_over:
             text.parts.append(self._conclude(text))
 
     def _conclude(self, text: Text) -> Part:
-        """Say what a message came to whose commands have all been answered with OK."""
+        """Return the last part of a message whose commands were all answered with OK."""
         uid, evidence = text.uid, text.evidence
         earlier = self._doubted.pop(uid, None)
-        if gone(evidence):
+        if is_gone(evidence):
             return Unavailable(uid, "it is gone")
-        evidence.complete = text.whole == len(text.sections)
+        evidence.complete = text.complete == len(text.sections)
         if why := objection(evidence, earlier):
             if earlier is None:
                 self._doubted[uid] = evidence
@@ -206,7 +209,7 @@ class Texts:
         return MessageEnd(CompletionProof(uid, evidence.octets, text.marks), size)
 
     def _count_held(self) -> None:
-        """Count what waits behind the message that is now the oldest."""
+        """Count the octets held back for the message that is now the oldest."""
         texts = list(self._asked.values())
         self._held = sum(
             len(part.data)
@@ -217,9 +220,9 @@ class Texts:
 
 
 def marks_of(event: Fetched) -> MessageMetadata | None:
-    """Return what a response says of a message beside its text.
+    """Return flags and date from a FETCH response, None if it has neither.
 
-    Keywords count, but \\Deleted and \\Recent are about this mailbox only.
+    Keywords are included; \\Deleted and \\Recent are not, since they apply to this mailbox only.
     """
     if event.flags is None and event.internal_date is None:
         return None

@@ -1,6 +1,6 @@
-"""An IMAP source that stays: its connection outlives the poll and waits for news (IDLE, RFC 2177).
+"""An IMAP source that keeps its connection open after a poll and waits for new mail (RFC 2177).
 
-So new mail is fetched over a connection that is open, secured and logged in already.
+So new mail is fetched over a connection that is already open, secured and logged in.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from ...protocols.imap.events import Completed, Condition, Idling
 from .imap import ImapSource
 
 MAX_IDLE_SECONDS = 28 * 60.0
-"""Seconds after which IDLE is begun anew: servers may hang up after 30 minutes (RFC 2177, 3)."""
+"""Seconds after which IDLE is sent again: servers may hang up after 30 minutes (RFC 2177, 3)."""
 
 
 class WatchedSource(ImapSource):
-    """One IMAP account whose connection is kept. ``leave`` ends it."""
+    """One IMAP account whose connection is kept open. ``leave`` ends it."""
 
-    _selected = 0
-    _granted = False
-    _ended = False
-    _refused = False
-    """Whether the server offers IDLE and refuses it: then it has to be asked for news."""
+    _total_at_select = 0
+    _idle_started = False
+    _idle_ended = False
+    _idle_refused = False
+    """Whether the server announces IDLE but refuses it: then it must be polled."""
 
     async def open(self) -> None:
-        """Log in, unless the last poll left a connection that is good."""
-        if not self._good:
+        """Log in, unless the last poll left a usable connection."""
+        if not self._is_usable:
             await super().open()
 
     async def close(self) -> None:
-        """Keep a connection that is good for another poll; log out of any other."""
-        self._words.forget()
-        if not self._good:
+        """Keep a usable connection for the next poll; close any other."""
+        self._server_texts.clear()
+        if not self._is_usable:
             await super().close()
 
     async def leave(self) -> None:
@@ -43,66 +43,66 @@ class WatchedSource(ImapSource):
         await super().close()
 
     @property
-    def _good(self) -> bool:
-        """Whether nothing is owed on the connection and nothing is wrong with it."""
+    def _is_usable(self) -> bool:
+        """Whether the connection works and no reply is outstanding."""
         machine = self.channel.machine
         fit = self.channel.open and not self.channel.failure
         return fit and machine.state == "selected" and not machine.outstanding
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Open a mailbox, and remember how many messages a search that follows is about."""
+        """Open a mailbox, and remember how many messages a search that follows covers."""
         opened = await super().select(mailbox, read_only=read_only)
-        self._selected = self.total
+        self._total_at_select = self.total
         return opened
 
     @property
-    def _known(self) -> int:
-        """How many messages there would be if none had come since the mailbox was opened."""
-        return max(0, self._selected - self._expunged)
+    def _known_total(self) -> int:
+        """How many messages there would be without those that arrived since the select."""
+        return max(0, self._total_at_select - self._expunged)
 
     @property
-    def _news(self) -> bool:
-        return self.total > self._known
+    def _has_new_mail(self) -> bool:
+        return self.total > self._known_total
 
     @property
     def pushes_news(self) -> bool:
-        """Whether the server says by itself when mail has come."""
+        """Whether the server reports new mail without being asked."""
         offered = b"IDLE" in self.channel.machine.capabilities
-        return self._good and offered and not self._refused
+        return self._is_usable and offered and not self._idle_refused
 
     async def wait_for_mail(self, seconds: float = MAX_IDLE_SECONDS) -> Sequence[str]:
-        """Wait until mail comes, at most so long; return the mailbox if some has.
+        """Wait at most ``seconds`` for mail; return the mailbox if it has new mail.
 
-        Raises ProtocolError or RuntimeFault when the connection is no more. Its death is noticed
-        at the latest when the waiting is over and nobody answers.
+        Raises ProtocolError or RuntimeFault if the connection is lost. A dead connection is
+        detected at the latest when the wait ends and the reply to DONE is missing.
         """
-        # What came while the poll was busy with other mail is news too.
-        if not self._news:
-            await self._idle(lambda: self._news, seconds)
-        return (self.mailbox,) if self._news else ()
+        # Mail that arrived during the poll is new too.
+        if not self._has_new_mail:
+            await self._idle(lambda: self._has_new_mail, seconds)
+        return (self.mailbox,) if self._has_new_mail else ()
 
-    async def _idle(self, met: Callable[[], bool], seconds: float) -> bool:
-        """Be idle until something is met, at most so long; False if the server has enough of it."""
-        self._granted = self._ended = False
+    async def _idle(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Run IDLE until ``condition`` is true or time is up; False if the server ended it."""
+        self._idle_started = self._idle_ended = False
         self.channel.machine.send(Idle())
-        # Before the server agrees to wait, DONE would be no word of the dialogue.
-        await self._demand(lambda: self._granted)
-        await self._until(met, seconds)
-        if self._ended:
+        # DONE is not allowed before the server's continuation request.
+        await self._expect(lambda: self._idle_started)
+        await self._until(condition, seconds)
+        if self._idle_ended:
             return False
         self.channel.machine.send(Done())
-        await self._demand(lambda: False)
+        await self._expect(lambda: False)
         return True
 
-    async def _demand(self, met: Callable[[], bool]) -> None:
-        """Wait for what the server owes. Raises TimedOut."""
-        if not await self._until(met, self.timeout):
+    async def _expect(self, condition: Callable[[], bool]) -> None:
+        """Wait for an expected reply of the server. Raises TimedOut."""
+        if not await self._until(condition, self.timeout):
             raise TimedOut(self.timeout)
 
-    async def _until(self, met: Callable[[], bool], seconds: float) -> bool:
-        """Hear the server until something is met, or IDLE is over; False when time is up."""
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Read events until ``condition`` is true or IDLE is over; return False after a timeout."""
         deadline = await Now() + seconds
-        while not (self._ended or met()):
+        while not (self._idle_ended or condition()):
             left = deadline - await Now()
             if left <= 0:
                 return False
@@ -111,8 +111,8 @@ class WatchedSource(ImapSource):
             except TimedOut:
                 return False
             self._keep_count(event)
-            self._granted = self._granted or isinstance(event, Idling)
-            self._ended = isinstance(event, Completed)
-            if isinstance(event, Completed) and not self._granted:
-                self._refused = self._refused or event.condition is not Condition.OK
+            self._idle_started = self._idle_started or isinstance(event, Idling)
+            self._idle_ended = isinstance(event, Completed)
+            if isinstance(event, Completed) and not self._idle_started:
+                self._idle_refused = self._idle_refused or event.condition is not Condition.OK
         return True

@@ -1,7 +1,7 @@
-"""What an IMAP server says to people: alerts reach the user, and complaints explain what follows.
+"""Texts of an IMAP server for the user: show alerts, and keep the last error text.
 
-RFC 3501, 7.1: the text of an ALERT must be presented to the user. And a server that falls silent
-has often said before why.
+RFC 3501, 7.1: the text of an ALERT must be presented to the user. The last error text often
+explains why a server does not answer later.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...flows.channel import Channel
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import Logout
 from ...protocols.imap.events import Completed, Condition, Event, Greeted, SaidBye, Status
@@ -18,11 +18,11 @@ from ..login.access import shown
 
 ALERT = b"ALERT"
 MAX_ALERTS = 10
-"""Different alerts that are shown of one poll."""
+"""The maximum number of different alerts shown in one poll."""
 
 
-class AttentiveClient(ImapClient):
-    """A client whose every event is shown to ``note`` first."""
+class ObservedClient(ImapClient):
+    """A client that passes its events with texts for the user to ``note`` as well."""
 
     def __init__(self, trace: Trace | None, note: Callable[[Event], None]) -> None:
         super().__init__(trace=trace)
@@ -36,8 +36,8 @@ class AttentiveClient(ImapClient):
         return event
 
 
-class Words:
-    """Tells the user what a server says to him, each alert once, until ``forget``."""
+class ServerTexts:
+    """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
     def __init__(self, peer: str, report: Report) -> None:
         self._peer = peer
@@ -46,44 +46,44 @@ class Words:
         self._channel: Channel[ImapClient] | None = None
 
     def client(self, trace: Trace | None) -> ImapClient:
-        """Return a client that is listened to."""
-        return AttentiveClient(trace, self.hear)
+        """Return a client whose events are observed."""
+        return ObservedClient(trace, self.observe)
 
-    def listen(self, channel: Channel[ImapClient]) -> None:
-        """Let what is said explain what happens on this channel."""
+    def attach(self, channel: Channel[ImapClient]) -> None:
+        """Set the channel whose ``remark`` gets the last error text."""
         self._channel = channel
 
-    def forget(self) -> None:
-        """A new poll begins: what is said in it is shown once more."""
+    def clear(self) -> None:
+        """Begin a new poll: alerts are reported again."""
         self._alerts.clear()
 
-    def hear(self, event: Event) -> None:
-        """Take note of what a server says to people."""
+    def observe(self, event: Event) -> None:
+        """Handle an event with a text for the user."""
         match event:
             case Completed(Logout()) | SaidBye():
-                # A good-bye explains the end by itself, and after LOGOUT there is nothing left.
+                # BYE contains its own explanation, and after LOGOUT none is needed.
                 self._alert(event)
             case Completed(_, Condition.OK, code, _) if code is None or code.name != ALERT:
-                self._explain("")
+                self._set_remark("")
             case Completed() | Status() | Greeted():
                 alert = self._alert(event)
                 if alert or (
                     not isinstance(event, Greeted) and event.condition is not Condition.OK
                 ):
-                    self._explain(shown(event.text))
+                    self._set_remark(shown(event.text))
             case _:
                 pass
 
     def _alert(self, event: Completed | Status | Greeted | SaidBye) -> bool:
-        """Show an alert to the user if it is new; return whether this is one."""
+        """Report an alert if it is new; return whether the event is an alert."""
         if event.code is None or event.code.name != ALERT:
             return False
         text = shown(event.text)
         if text not in self._alerts and len(self._alerts) < MAX_ALERTS:
             self._alerts.add(text)
-            self._report(Said(f"{self._peer}: the server says: {text}", error=True))
+            self._report(Remark(f"{self._peer}: the server says: {text}", error=True))
         return True
 
-    def _explain(self, text: str) -> None:
+    def _set_remark(self, text: str) -> None:
         if self._channel:
             self._channel.remark = f"the server said before: {text}" if text else ""

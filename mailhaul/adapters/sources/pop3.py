@@ -1,10 +1,10 @@
-"""A POP3 maildrop as a source: unique ids, one text after the other or many in flight.
+"""A POP3 maildrop as a source: unique ids, one RETR at a time or several pipelined.
 
-A message counts as complete when the line with the lone dot has come. Deleted messages go only
-when QUIT is answered with +OK (RFC 1939, section 6), so that is when a deletion is confirmed.
-What was read before only the ledger knows: its key is the unique id. Where a server has none, or
-gives one to several messages, the key never fits another message: then there may be duplicates
-after a kill, but nothing is taken for what it is not.
+A message counts as complete when the line with a single dot has arrived. Messages are removed when
+QUIT is answered with +OK (RFC 1939, section 6); only then a deletion is confirmed. Which messages
+were read is recorded in the ledger by unique id. If a message has no unique id, or shares it with
+others, its key never matches another message: there may be duplicates after a kill, but no message
+is mistaken for another one.
 """
 
 from __future__ import annotations
@@ -51,27 +51,27 @@ from ...protocols.pop3.events import (
 )
 from ..login.access import shown
 from .pop3_maildrop import Pop3Maildrop
-from .pop3_texts import TRIES, Doubts, Measure
+from .pop3_texts import MAX_TRIES, DoubtfulTexts, Measure
 
-EMPTY_LINE = 20.0
-"""Seconds to wait for a reply after an empty line, which may have been all that comes."""
+EMPTY_LINE_SECONDS = 20.0
+"""Seconds to wait for a reply after an empty line, which may be all that the server sends."""
 ALL_LINES = 99_999_999
-"""Lines for TOP that no message has: the whole text, which the server does not mark as read."""
-GOODBYE = 60.0
-"""Seconds to wait for the answer to QUIT: servers remove messages before they give it."""
+"""Lines for TOP that no message has: the complete text, which the server does not mark as read."""
+QUIT_SECONDS = 60.0
+"""Seconds to wait for the reply to QUIT: servers remove the messages before they send it."""
 SENDER_LINE = 4
-"""Which line of the answer to ``*ENV`` is the envelope sender, empty for the null sender."""
+"""The number of the line with the envelope sender in the reply to ``*ENV``; it may be empty."""
 RECIPIENT_LINE = 5
-"""Which one is the recipient."""
+"""The number of the line with the recipient."""
 
 
 class Pop3Source(Pop3Maildrop):
     """One POP3 account. See ``mailhaul.flows.source.Source`` for the methods.
 
-    ``retrieve`` asks for RETR, which may mark messages as read at the server, where TOP does
-    as well. ``remember`` says that the ledger has to know tomorrow what was read today. ``sdps``
-    asks Demon Internet's servers for the envelope of each message (``*ENV``). ``login_delay`` is
-    told how many seconds the server wants between logins, where it says so.
+    With ``retrieve`` RETR is used, which may mark messages as read on the server, even where TOP
+    would work. ``remember`` means that the ledger must record which messages were read. With
+    ``sdps`` Demon Internet's servers are asked for the envelope of each message (``*ENV``).
+    ``login_delay`` is called with the seconds that the server requires between logins, 0 if none.
     """
 
     def _begin(self) -> None:
@@ -80,17 +80,17 @@ class Pop3Source(Pop3Maildrop):
         self.envelope_sender: bytes | None = None
         self.envelope_recipient: bytes | None = None
         self._envelope: list[bytes] = []
-        self._without_envelope: str | None = None
+        self._envelope_problem: str | None = None
         self._measure = Measure()
         self._held: tuple[Listed, Command, Measure] | None = None
-        self._doubts = Doubts()
+        self._doubtful = DoubtfulTexts()
         self._marked: list[Uid] = []
         self._deleted: list[Uid] = []
 
-    # Going
+    # Disconnecting
 
     async def close(self) -> None:
-        """Say QUIT, which makes the server remove what was deleted, if it still listens."""
+        """Send QUIT, at which the server removes the deleted messages, and close the connection."""
         channel = self.channel
         if not channel.open:
             return
@@ -100,30 +100,32 @@ class Pop3Source(Pop3Maildrop):
             return
         machine = channel.machine
         try:
-            # Behind an empty line in place of a reply, QUIT may go ahead.
+            # QUIT may be sent after an empty line in place of a reply.
             if machine.state == "transaction" and (machine.in_doubt or not machine.outstanding):
                 reply = await self._ask(Quit())
                 if reply.positive and not reply.doubtful:
                     self._marked += deleted
                 elif deleted:
-                    self._complain(f"the server did not remove all messages: {shown(reply.text)}")
+                    self._report_error(
+                        f"the server did not remove all messages: {shown(reply.text)}"
+                    )
         except (ProtocolError, RuntimeFault) as error:
-            # What was not confirmed is owed still, and the next poll will see to it.
+            # Deletions that were not confirmed stay pending for the next poll.
             if deleted:
-                self._complain(
+                self._report_error(
                     f"{len(deleted)} deletion(s) were not confirmed at QUIT ({error}); "
-                    "the next poll sees to them"
+                    "the next poll repeats them"
                 )
         await Close(channel)
 
     async def _leave_without_quit(self, deleted: list[Uid]) -> None:
-        """Let the server forget this session, and delete in another what was delivered.
+        """Close the connection without QUIT, and delete the delivered messages in a new session.
 
         Without QUIT there is no UPDATE state: nothing is removed (RFC 1939, section 6).
         """
-        self._complain(
-            f"the server deletes what was read (EXPIRE 0), and {len(self._at_risk)} message(s) are "
-            "to stay: the connection is closed without QUIT"
+        self._report_error(
+            f"the server deletes retrieved messages (EXPIRE 0), but {len(self._at_risk)} of them "
+            "must stay: the connection is closed without QUIT"
         )
         await Close(self.channel)
         if not deleted or self._login_delay:
@@ -137,31 +139,31 @@ class Pop3Source(Pop3Maildrop):
             self.perform(Action.DELETE, [uid for uid in there if there[uid] == sizes.get(uid)])
             await self.finish()
         except (PollFailed, ProtocolError, RuntimeFault) as error:
-            self._complain(f"{len(deleted)} deletion(s) wait for the next poll: {error}")
+            self._report_error(f"{len(deleted)} deletion(s) wait for the next poll: {error}")
         await self.close()
         self._marked = [*marked, *self._marked]
 
     async def _ask(self, command: Command) -> Completed:
         self.channel.machine.send(command)
         while True:
-            event = await next_event(self.channel, GOODBYE)
-            # Where a sink has failed, the end of a text may have come and not been looked at.
+            event = await next_event(self.channel, QUIT_SECONDS)
+            # After a failure of the sink, the end of a text may still be unread.
             if isinstance(event, Completed) and event.command is command:
                 return event
 
     # Reading
 
     def request(self, message: Listed) -> None:
-        """Ask for a message."""
+        """Request a message."""
         self._known[message.uid] = message
         if self._sdps:
             self._waiting.append(Envelope(message.number))
-        command = Retrieve if self._retrieve or message.number in self._top_refused else whole
+        command = Retrieve if self._retrieve or message.number in self._top_refused else top_all
         self._waiting.append(command(message.number))
         self._send_waiting()
 
     def pull(self) -> Part | None:
-        """Return the next part of what was asked for, or None until more has arrived."""
+        """Return the next part of the requested messages, or None until more data has arrived."""
         while not self._parts:
             try:
                 event = self.channel.machine.next_event()
@@ -169,23 +171,23 @@ class Pop3Source(Pop3Maildrop):
                 if not self._held:
                     raise
                 held, self._held = self._held, None
-                return self._unproved(held[0], fault)
+                return self._held_text_failed(held[0], fault)
             if isinstance(event, NeedData):
                 return None
             if self._held:
                 held, self._held = self._held, None
-                self._parts.append(self._believed(*held))
-            if part := self._hear(event):
+                self._parts.append(self._held_text_ended(*held))
+            if part := self._handle(event):
                 self._parts.append(part)
         return self._parts.popleft()
 
-    def _hear(self, event: Any) -> Part | None:
+    def _handle(self, event: Any) -> Part | None:
         match event:
             case BodyStart(number):
                 return self._begin_text(self._listing.numbered(number))
             case BodyChunk(data):
                 self._measure.feed(data)
-                if self._without_envelope is None:
+                if self._envelope_problem is None:
                     return MessageChunk(data)
             case Line(text):
                 self._envelope.append(text)
@@ -204,30 +206,30 @@ class Pop3Source(Pop3Maildrop):
     def _begin_text(self, message: Listed) -> Part | None:
         self._measure = Measure()
         if message.number in self._top_refused and not self._retrieve:
-            # RETR works where TOP did not, so it is TOP that this server refuses.
-            self._turn_to_retr()
-        if self._without_envelope is None:
+            # RETR works after TOP was refused, so the server refuses TOP and not the message.
+            self._switch_to_retr()
+        if self._envelope_problem is None:
             return MessageStart(message.uid, message.number, message.size)
         return None
 
     def _end_envelope(self, reply: Completed) -> None:
-        """Take the envelope from the answer to ``*ENV``; a message without is not handed on."""
+        """Take the envelope from the reply to ``*ENV``; without one the message is unavailable."""
         lines, self._envelope = self._envelope, []
-        self._without_envelope = None
+        self._envelope_problem = None
         if reply.positive and len(lines) >= SENDER_LINE:
             self.envelope_sender = lines[SENDER_LINE - 1].strip().strip(b"<>")
-            told = lines[SENDER_LINE:RECIPIENT_LINE]
-            self.envelope_recipient = told[0].strip().strip(b"<>") if told else None
+            recipient = lines[SENDER_LINE:RECIPIENT_LINE]
+            self.envelope_recipient = recipient[0].strip().strip(b"<>") if recipient else None
         else:
-            self._without_envelope = shown(reply.text) or "an envelope without sender"
+            self._envelope_problem = shown(reply.text) or "an envelope without sender"
         self._send_waiting()
 
     def _end_text(self, message: Listed, reply: Completed) -> Part | None:
-        why, self._without_envelope = self._without_envelope, None
+        why, self._envelope_problem = self._envelope_problem, None
         part: Part | None
         if reply.doubtful:
-            self._doubts.note(message.uid, 0)
-            part = self._once_more(message, "an empty line came in place of a reply")
+            self._doubtful.record(message.uid, 0)
+            part = self._retry(message, "an empty line came in place of a reply")
         elif why is not None:
             part = Unavailable(message.uid, f"*ENV: {why}")
         elif not reply.positive:
@@ -244,35 +246,35 @@ class Pop3Source(Pop3Maildrop):
         return part
 
     def _end_refused(self, message: Listed, reply: Completed) -> Part | None:
-        """Ask again by RETR, which every server knows; a text that RETR refuses is not there."""
+        """Retry with RETR, which every server supports; if RETR is refused, give up the message."""
         self._at_risk.discard(message.number)
         if isinstance(reply.command, Retrieve):
             return Unavailable(message.uid, shown(reply.text))
         self._top_refused.add(message.number)
         if self.channel.machine.outstanding:
-            # Others are on their way, which would come before this one.
+            # The replies to other commands would arrive before this message.
             return Unavailable(message.uid, shown(reply.text), again=True)
         self._waiting.appendleft(Retrieve(message.number))
         return None
 
-    def _turn_to_retr(self) -> None:
-        """Ask by RETR from here on, and so for all that is not sent yet."""
+    def _switch_to_retr(self) -> None:
+        """Use RETR from now on, also for the commands that are not sent yet."""
         self._retrieve = True
         self._waiting = deque(
             Retrieve(c.number) if isinstance(c, Top) else c for c in self._waiting
         )
 
-    # Whether what came is the message
+    # Checking for completeness
     #
-    # A server that does not stuff a line that is a lone dot ends the text too early, and goes on
-    # with it where the next reply is due. So a text whose octets are not those announced is held
-    # until the next reply has begun as a reply. Where nothing else was asked for that is STAT's,
-    # which every server knows and which no text looks like.
+    # If a server does not stuff a line with a single dot, the text seems to end too early, and the
+    # rest arrives in place of the next reply. So a text whose size is not the announced one is held
+    # until a valid reply follows. If no other command is outstanding, STAT is sent, which every
+    # server supports and whose reply does not look like text.
 
-    def _unproved(self, message: Listed, fault: RemoteProtocolError) -> Part:
-        """Return what becomes of a held text that no reply followed; the fault is raised next."""
+    def _held_text_failed(self, message: Listed, fault: RemoteProtocolError) -> Part:
+        """Return the part for a held text without a valid reply after it; the fault comes next."""
         if isinstance(fault, ConnectionLost):
-            # Perhaps at the next message: what was asked for alone will show whose fault it is.
+            # The next message may be the cause. Requests one at a time will show it.
             self._one_by_one = True
             return Unavailable(message.uid, "the connection ended right after it", again=True)
         return Unavailable(
@@ -281,24 +283,24 @@ class Pop3Source(Pop3Maildrop):
             "(RFC 1939, section 3)",
         )
 
-    def _believed(self, message: Listed, command: Command, measure: Measure) -> Part:
-        """Return what becomes of a held text whose end was one."""
+    def _held_text_ended(self, message: Listed, command: Command, measure: Measure) -> Part:
+        """Return the part for a held text that a valid reply followed."""
         why = measure.doubt(message.size)
-        if not why or self._doubts.note(message.uid, measure.octets):
+        if not why or self._doubtful.record(message.uid, measure.octets):
             return MessageEnd(CompletionProof(message.uid, measure.octets), message.size)
         if isinstance(command, Top):
-            self._turn_to_retr()
+            self._switch_to_retr()
         elif not measure.octets:
             return Unavailable(message.uid, why)
-        return self._once_more(message, why)
+        return self._retry(message, why)
 
-    def _once_more(self, message: Listed, why: str) -> Part:
-        return Unavailable(message.uid, why, again=self._doubts.tried(message.uid) < TRIES)
+    def _retry(self, message: Listed, why: str) -> Part:
+        return Unavailable(message.uid, why, again=self._doubtful.tried(message.uid) < MAX_TRIES)
 
     # Settling
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
-        """Ask the server to delete messages. To be marked is the ledger's business here."""
+        """Ask the server to delete messages. Marking is done by the ledger, so it is confirmed."""
         if action is not Action.DELETE:
             self._marked += uids
             for uid in uids:
@@ -318,31 +320,33 @@ class Pop3Source(Pop3Maildrop):
             self._deleted.append(self._listing.numbered(number).uid)
             self._at_risk.discard(number)
         else:
-            self._complain(f"the server does not delete a message: {shown(reply.text)}")
+            self._report_error(f"the server does not delete a message: {shown(reply.text)}")
 
     def confirmed(self) -> Sequence[Uid]:
-        """Return, once, what is settled: deletions only behind a QUIT that went well."""
+        """Return the UIDs that are settled, each once: deletions only after a successful QUIT."""
         confirmed, self._marked = self._marked, []
         return confirmed
 
     async def finish(self) -> None:
-        """Wait for all answers. Raises PollFailed (PROTOCOL) for an empty line in place of one."""
+        """Wait for all replies. Raises PollFailed (PROTOCOL) for an empty line in place of one."""
         machine = self.channel.machine
         while machine.outstanding or self._waiting:
             self._send_waiting()
             try:
-                seconds = min(self.timeout, EMPTY_LINE) if machine.in_doubt else self.timeout
-                self._hear(await next_event(self.channel, seconds))
+                seconds = (
+                    min(self.timeout, EMPTY_LINE_SECONDS) if machine.in_doubt else self.timeout
+                )
+                self._handle(await next_event(self.channel, seconds))
             except TimedOut:
                 if not machine.in_doubt:
                     raise
-                owed = describe(machine.outstanding[0])
+                command = describe(machine.outstanding[0])
                 raise PollFailed(
                     ExitCode.PROTOCOL,
-                    f"{self._access.peer}: an empty line came in place of the reply to {owed}",
+                    f"{self._access.peer}: an empty line came in place of the reply to {command}",
                 ) from None
 
 
-def whole(number: int) -> Top:
-    """Return what asks for all of a message."""
+def top_all(number: int) -> Top:
+    """Return the TOP command for a complete message."""
     return Top(number, ALL_LINES)

@@ -1,8 +1,8 @@
-"""What LIST and UIDL said of a maildrop, held so that a million messages fit.
+"""The result of LIST and UIDL for a maildrop, compact enough for a million messages.
 
-A dict of records takes some 300 octets for each message, and this takes some 20 and its unique id:
-numbers and sizes stand in arrays, the ids one after the other in one block. Records are made
-when somebody looks at them.
+A dict of records needs some 300 octets for each message; this class needs some 20 octets and the
+unique id: numbers and sizes are stored in arrays, the ids one after another in one bytearray.
+Records are made on access only.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from ...flows.source import Listed, Uid
 from ...protocols.errors import LimitExceeded
 
 MAX_IDS = 2**32 - 1
-"""The highest number, and the largest size, that is held: no server has more."""
-OUT_OF_ORDER = 100_000
-"""Lines of a listing that does not ascend, as all servers' do, that are put in order."""
-REPEATED = 150_000
-REPEATED_OCTETS = 4 * 1024 * 1024
-"""Unique ids, each of several messages, that are told apart, and the octets of them all."""
+"""The highest message number, and the largest size, that is stored."""
+MAX_OUT_OF_ORDER = 100_000
+"""The maximum lines of a listing that is not in ascending order and has to be sorted."""
+MAX_REPEATED = 150_000
+MAX_REPEATED_OCTETS = 4 * 1024 * 1024
+"""The maximum messages that share their unique ids with others, and octets of these ids."""
 
 
 class Listing(Sequence[Listed]):
     """All messages of a maildrop, in order. ``named_only`` leaves out those without unique id.
 
-    ``total`` is the server's word for how many there are: a higher number that only UIDL knows is
-    none of them. First ids and sizes are added as the server tells them, then ``close`` puts them
-    together.
+    ``total`` is the number of messages reported by STAT; a higher number that appears only in UIDL
+    is ignored. Add ids and sizes as they arrive, then call ``close``, which merges them.
     """
 
     def __init__(self, total: int, *, named_only: bool = False) -> None:
@@ -45,43 +44,43 @@ class Listing(Sequence[Listed]):
         self._sizes = array("I")
         self._places: Sequence[int] = ()
         self._table = array("i", [-1])
-        self._apart: dict[int, bytes] = {}
-        self.nameless = 0
+        self._disambiguated: dict[int, bytes] = {}
+        self.without_id = 0
         """How many messages have no unique id."""
-        self.latest_nameless = True
-        """Whether these are the last ones: mail that came between UIDL and LIST is."""
+        self.latest_without_id = True
+        """Whether these are the last messages: they may have arrived between UIDL and LIST."""
 
     def add_id(self, number: int, uid: bytes) -> None:
-        """Take a line of UIDL."""
+        """Add a line of UIDL."""
         if 1 <= number <= MAX_IDS:
             self._id_numbers.append(number)
             self._ids += uid
             self._ends.append(len(self._ids))
 
     def add_size(self, number: int, size: int) -> None:
-        """Take a line of LIST."""
+        """Add a line of LIST."""
         if 1 <= number <= MAX_IDS:
             self._numbers.append(number)
             self._sizes.append(min(size, MAX_IDS))
 
     def close(self) -> None:
-        """Bring ids and sizes together. Raises LimitExceeded for what nobody could hold."""
+        """Merge ids and sizes. Raises LimitExceeded if the listing needs too much memory."""
         if self._id_numbers == self._numbers and ascends(self._numbers):
             self._places = range(len(self._numbers))
         else:
             self._merge()
         self._id_numbers = array("I")
-        self._tell_apart()
+        self._disambiguate()
 
     def _merge(self) -> None:
-        """Make one entry for each number that is in either list; one without size gets 0."""
+        """Make one entry for each number in either list; a missing size becomes 0."""
         ids, sizes = in_order(self._id_numbers), in_order(self._numbers)
         highest_named = self._id_numbers[ids[-1]] if ids else 0
         numbers, octets, places = array("I"), array("I"), array("i")
         for number, of_id, of_size in merged(self._id_numbers, ids, self._numbers, sizes):
             if of_id < 0:
-                self.nameless += 1
-                self.latest_nameless = self.latest_nameless and number > highest_named
+                self.without_id += 1
+                self.latest_without_id = self.latest_without_id and number > highest_named
                 if self._named_only:
                     continue
             if of_size < 0 and number > self._total:
@@ -91,8 +90,8 @@ class Listing(Sequence[Listed]):
             places.append(of_id)
         self._numbers, self._sizes, self._places = numbers, octets, places
 
-    def _tell_apart(self) -> None:
-        """Find unique ids that several messages have, and give each a place among them."""
+    def _disambiguate(self) -> None:
+        """Find messages that share their unique id, and make their ids unique."""
         repeated = self._index()
         if not repeated:
             return
@@ -103,13 +102,13 @@ class Listing(Sequence[Listed]):
                 found[index] = uid
                 octets += len(uid)
                 check_repeated(len(found), octets)
-        self._apart = disambiguated(found)
+        self._disambiguated = disambiguated(found)
         self._index()
 
     def _index(self) -> set[bytes]:
-        """Make a table from the hashes of ids to their places; return ids that come again.
+        """Build a hash table from ids to indexes; return the ids that occur more than once.
 
-        It is open addressing by hand: a dict would hold each id as an object of its own.
+        It uses open addressing in an array: a dict would keep each id as a separate object.
         """
         self._table = table = array("i", [-1]) * (1 << max(3, (2 * len(self)).bit_length()))
         mask = len(table) - 1
@@ -130,7 +129,7 @@ class Listing(Sequence[Listed]):
         return repeated
 
     def _place_of(self, uid: Uid) -> int:
-        """Return the place of this message, or -1."""
+        """Return the index of this message, or -1."""
         mask = len(self._table) - 1
         slot = hash(uid) & mask
         while (there := self._table[slot]) >= 0 and self._uid_at(there) != uid:
@@ -141,19 +140,19 @@ class Listing(Sequence[Listed]):
         return (self._uid_at(index) for index in range(len(self._numbers)))
 
     def _uid_at(self, index: int) -> bytes:
-        if self._apart and index in self._apart:
-            return self._apart[index]
+        if self._disambiguated and index in self._disambiguated:
+            return self._disambiguated[index]
         place = self._places[index]
         if place < 0:
-            # A key that fits no message of any other session.
+            # A key that matches no message of any other session.
             return b"%d of session %b" % (self._numbers[index], self._session)
         return bytes(self._ids[self._ends[place] : self._ends[place + 1]])
 
-    # Looking at them
+    # Access
 
     @property
     def has_ids(self) -> bool:
-        """Whether the server told any unique id."""
+        """Whether the server sent any unique id."""
         return bool(self._ids)
 
     def __len__(self) -> int:
@@ -182,32 +181,32 @@ class Listing(Sequence[Listed]):
         return self._at(index)
 
     def find(self, uids: Iterable[Uid]) -> dict[Uid, Listed]:
-        """Return those of these messages that are there."""
+        """Return the messages with these ids that exist."""
         places = {uid: self._place_of(uid) for uid in uids}
         return {uid: self._at(place) for uid, place in places.items() if place >= 0}
 
 
 def check_repeated(count: int, octets: int) -> None:
-    """Raise LimitExceeded for more unique ids of several messages than are told apart."""
-    if count > REPEATED:
-        raise LimitExceeded("unique ids that come more than once", REPEATED)
-    if octets > REPEATED_OCTETS:
-        raise LimitExceeded("octets of unique ids that come more than once", REPEATED_OCTETS)
+    """Raise LimitExceeded if too many messages share their unique ids."""
+    if count > MAX_REPEATED:
+        raise LimitExceeded("unique ids that occur more than once", MAX_REPEATED)
+    if octets > MAX_REPEATED_OCTETS:
+        raise LimitExceeded("octets of unique ids that occur more than once", MAX_REPEATED_OCTETS)
 
 
 def ascends(numbers: Sequence[int]) -> bool:
-    """Tell whether each number is above the one before."""
+    """Whether each number is greater than the previous one."""
     if len(numbers) and numbers[0] == 1 and numbers[-1] == len(numbers):
         return numbers == array("I", range(1, len(numbers) + 1))
     return all(numbers[place] < numbers[place + 1] for place in range(len(numbers) - 1))
 
 
 def in_order(numbers: Sequence[int]) -> Sequence[int]:
-    """Return the places of these numbers in ascending order; of equal ones the last counts."""
+    """Return the indexes of these numbers in ascending order; of equal ones only the last."""
     if ascends(numbers):
         return range(len(numbers))
-    if len(numbers) > OUT_OF_ORDER:
-        raise LimitExceeded("lines of a listing out of order", OUT_OF_ORDER)
+    if len(numbers) > MAX_OUT_OF_ORDER:
+        raise LimitExceeded("lines of a listing out of order", MAX_OUT_OF_ORDER)
     last = {number: place for place, number in enumerate(numbers)}
     return [last[number] for number in sorted(last)]
 
@@ -215,7 +214,7 @@ def in_order(numbers: Sequence[int]) -> Sequence[int]:
 def merged(
     left: Sequence[int], left_order: Sequence[int], right: Sequence[int], right_order: Sequence[int]
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield each number in either list with its place in both, -1 where it is not there."""
+    """Yield each number in either list with its index in both, -1 if it is missing."""
     i = j = 0
     while i < len(left_order) or j < len(right_order):
         at_left = left[left_order[i]] if i < len(left_order) else MAX_IDS + 1
@@ -231,10 +230,10 @@ def merged(
 
 
 def disambiguated(uids: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Return unique ids that are unique.
+    """Make the unique ids really unique.
 
-    Where several messages have the same one, each gets its place among them and their count:
-    when one of them goes, none of the others can be taken for it.
+    If several messages have the same id, the position among them and their count is appended: after
+    one of them is deleted, none of the others can be mistaken for it.
     """
     counts = Counter(uids.values())
     places: Counter[bytes] = Counter()

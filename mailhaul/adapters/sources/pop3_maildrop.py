@@ -1,6 +1,6 @@
-"""A POP3 session up to the point where messages can be read: the login, and what is there.
+"""A POP3 session up to the point where messages can be read: login and listing.
 
-What is read from it and deleted is pop3.py's affair.
+Reading and deleting messages is in pop3.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from ...flows.channel import Channel
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
-from ...flows.report import Report, Said
+from ...flows.report import Remark, Report
 from ...flows.requests import Close, Wait
 from ...flows.source import (
     Listed,
@@ -46,18 +46,18 @@ from ..login.pop3 import Avoided, greet
 from .pop3_listing import Listing
 
 UIDL = b"UIDL"
-NO_KEEP = 'without unique ids mail that is kept would come again and again: use "no keep"'
-HEADER = 64 * 1024
-"""Octets of a header that are looked at to know a message again."""
-AHEAD = 200
-"""Commands on their way to a server that takes several at once."""
+NO_KEEP = 'without unique ids mail that is kept would be fetched again in every poll: use "no keep"'
+MAX_HEADER = 64 * 1024
+"""The maximum octets of a header that are used for the fingerprint."""
+MAX_OUTSTANDING = 200
+"""The maximum number of outstanding commands at a server with PIPELINING."""
 MAILLENNIUM = b"Maillennium POP3"
-"""Greeting of servers that cut what TOP asks for."""
+"""The greeting of servers that truncate the reply to TOP."""
 INBOX = "INBOX"
 
 
 class Pop3Maildrop:
-    """One POP3 account: connecting, listing, and asking without marking anything as read."""
+    """One POP3 account: connect, list, and read sizes and headers without marking messages."""
 
     remembers = False
     reuses_uids = True
@@ -80,9 +80,9 @@ class Pop3Maildrop:
         self._wants_retrieve = retrieve
         self._remember = remember
         self._sdps = sdps
-        self._tell_login_delay = login_delay
+        self._report_login_delay = login_delay
         self._avoided = Avoided()
-        # Whether replies and commands cannot be paired where several commands are on their way.
+        # Whether to send only one command at a time, since replies could not be matched otherwise.
         self._one_by_one = False
         self.timeout = access.timeout
         self.total = 0
@@ -105,74 +105,74 @@ class Pop3Maildrop:
         self._at_risk: set[int] = set()
         self._login_delay = 0.0
 
-    # Coming
+    # Connecting
 
     async def open(self) -> None:
-        """Connect, secure the connection and log in, with a fresh machine."""
+        """Connect, secure the connection and log in, with a new machine."""
         greeting = await self._greet()
         self.total = 0
         capabilities = self.channel.machine.capabilities
         self._has_top = not capabilities or b"TOP" in capabilities
-        # What was asked for by RETR is gone with QUIT there, delivered or not (RFC 2449, 6.7).
+        # With EXPIRE 0 every message requested by RETR is removed at QUIT (RFC 2449, 6.7).
         self._deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
         wanted = self._wants_retrieve and not self._deletes
         self._retrieve = wanted or not self._has_top or MAILLENNIUM in greeting
-        # "900", or "900 USER" where it differs between users (RFC 2449, 6.5).
+        # "900", or "900 USER" if it differs between users (RFC 2449, 6.5).
         delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
         self._login_delay = float(delay) if delay.isdigit() else 0.0
-        if self._tell_login_delay:
-            self._tell_login_delay(self._login_delay)
+        if self._report_login_delay:
+            self._report_login_delay(self._login_delay)
 
     async def _greet(self) -> bytes:
-        """Connect and log in; once more where the server hangs up on what can be left out."""
+        """Connect and log in; retry if the server hangs up on a command that is not essential."""
         while True:
             self._begin()
             try:
                 return await greet(self.channel, self._access, self._avoided, apop=self._apop)
             except (ConnectionLost, LocalProtocolError):
-                if not self._avoided.learn():
+                if not self._avoided.avoid_last():
                     raise
                 await Close(self.channel)
 
     async def mailboxes(
         self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
     ) -> Sequence[str]:
-        """Return the first of them: a maildrop is one mailbox, whatever it is called."""
+        """Return only the first name: a maildrop is a single mailbox with any name."""
         return wanted[:1]
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Look at the maildrop. Raises PollFailed (PROTOCOL) when the server refuses."""
+        """List the maildrop. Raises PollFailed (PROTOCOL) if the server refuses."""
         self.mailbox = mailbox
         try:
-            await self._look()
+            await self._list()
         except (ConnectionLost, LocalProtocolError):
-            if not self._avoided.learn():
+            if not self._avoided.avoid_last():
                 raise
             await Close(self.channel)
             await self.open()
-            await self._look()
+            await self._list()
         return Opened(0, False)
 
-    async def _look(self) -> None:
-        """Ask what there is: STAT, UIDL, LIST."""
+    async def _list(self) -> None:
+        """List the messages by STAT, UIDL and LIST."""
         self.octets = 0
-        await self._answers(self._count, Stat())
+        await self._ask_all(self._count, Stat())
         self._listing = listing = Listing(self.total, named_only=self._remember)
         if self.total:
-            # GNU pop3d writes the ids into the messages at UIDL: their sizes are others behind it.
-            questions = [List()] if UIDL in self._avoided.names else [Uidl(), List()]
-            await self._answers(self._note, *questions)
+            # GNU pop3d writes the ids into the messages at UIDL, which changes their sizes.
+            commands = [List()] if UIDL in self._avoided.names else [Uidl(), List()]
+            await self._ask_all(self._add, *commands)
         listing.close()
-        if self._remember and listing.nameless:
-            self._say_nameless(listing)
-        self.in_sessions = not (listing.nameless or self._login_delay)
+        if self._remember and listing.without_id:
+            self._report_missing_ids(listing)
+        self.in_sessions = not (listing.without_id or self._login_delay)
 
     def _count(self, event: Any) -> None:
         if isinstance(event, Counted):
             self.total = event.count
             self.octets = event.size
 
-    def _note(self, event: Any) -> None:
+    def _add(self, event: Any) -> None:
         match event:
             case UniqueId(number, uid):
                 self._listing.add_id(number, uid)
@@ -181,32 +181,32 @@ class Pop3Maildrop:
             case _:
                 pass
 
-    def _say_nameless(self, listing: Listing) -> None:
-        """Say what is left because nobody could know tomorrow that it was read today."""
+    def _report_missing_ids(self, listing: Listing) -> None:
+        """Report messages that are left because the ledger could not record them as read."""
         if not listing.has_ids:
             raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: UIDL gave no ids: {NO_KEEP}")
-        if not listing.latest_nameless:
-            # Mail that came between UIDL and LIST has its id in the next poll.
-            self._complain(f"{listing.nameless} message(s) are left: {NO_KEEP}")
+        if not listing.latest_without_id:
+            # Mail that arrived between UIDL and LIST will have its id in the next poll.
+            self._report_error(f"{listing.without_id} message(s) are left: {NO_KEEP}")
 
     # Listing
 
     async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
-        """List all there is: what is new only the ledger knows."""
+        """List all messages: only the ledger knows which are new."""
         return self._listing
 
     async def old(self) -> Sequence[Listed]:
-        """List all there is: what is old only the ledger knows."""
+        """List all messages: only the ledger knows which are old."""
         return self._listing
 
     async def sizes(self, uids: Sequence[Uid]) -> Mapping[Uid, int]:
-        """Return the octets of those of these messages that still exist."""
+        """Return the sizes of these messages in octets. Missing ones are left out."""
         found = self._listing.find(uids)
         self._known.update(found)
         return {uid: message.size for uid, message in found.items()}
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the headers of those that still exist, by TOP; none where that cannot be used."""
+        """Return the headers of existing messages by TOP; an empty mapping if TOP is missing."""
         if not self._has_top:
             return {}
         found = self._listing.find(uids)
@@ -219,15 +219,15 @@ class Pop3Maildrop:
                     headers[self._listing.numbered(number).uid] = bytearray()
                 case BodyChunk(data):
                     header = headers[next(reversed(headers))]
-                    header += data[: HEADER - len(header)]
+                    header += data[: MAX_HEADER - len(header)]
                 case _:
                     pass
 
-        await self._answers(take, *[Top(message.number, 0) for message in found.values()])
+        await self._ask_all(take, *[Top(message.number, 0) for message in found.values()])
         return {uid: bytes(header) for uid, header in headers.items() if header}
 
-    async def _answers(self, take: Callable[[Any], None], *commands: Command) -> None:
-        """Ask questions, at once where the server bears that, and hand on what comes."""
+    async def _ask_all(self, take: Callable[[Any], None], *commands: Command) -> None:
+        """Send commands, pipelined if possible; call ``take`` with each event before a reply."""
         self._waiting.extend(commands)
         machine = self.channel.machine
         for _ in commands:
@@ -240,9 +240,9 @@ class Pop3Maildrop:
             self._check(event)
 
     def _check(self, reply: Completed) -> None:
-        """Raise PollFailed for a refused answer that we cannot do without."""
+        """Raise PollFailed if the server refuses an essential command."""
         asked_for_ids = isinstance(reply.command, Uidl)
-        # A server that has them and cannot tell them now would have us read again what is ours.
+        # If a server supports UIDL but refuses it now, messages would be read again.
         has_ids = b"UIDL" in self.channel.machine.capabilities
         if reply.positive or isinstance(reply.command, Top):
             self._avoided.last = None
@@ -256,16 +256,16 @@ class Pop3Maildrop:
         raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: {what}")
 
     def _send_waiting(self) -> None:
-        """Send what the server may be asked for now: nothing where it has broken the rules."""
+        """Send as many waiting commands as allowed now; none after a protocol error."""
         machine = self.channel.machine
         self._one_by_one = self._one_by_one or machine.in_doubt
         ahead = b"PIPELINING" in machine.capabilities and not self._one_by_one
-        most = AHEAD if ahead and not (self._deletes and self._retrieve) else 1
-        while self._waiting and machine.state != "error" and len(machine.outstanding) < most:
+        limit = MAX_OUTSTANDING if ahead and not (self._deletes and self._retrieve) else 1
+        while self._waiting and machine.state != "error" and len(machine.outstanding) < limit:
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, Retrieve):
                 self._at_risk.add(command.number)
             machine.send(command)
 
-    def _complain(self, what: str) -> None:
-        self._report(Said(f"{self._access.peer}: {what}", error=True))
+    def _report_error(self, what: str) -> None:
+        self._report(Remark(f"{self._access.peer}: {what}", error=True))

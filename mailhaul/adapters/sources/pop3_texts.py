@@ -1,19 +1,20 @@
-"""Whether the text that a POP3 server sent can be the message that it announced.
+"""Decide whether a text from a POP3 server is the complete message.
 
-POP3 knows no proof of completeness but the line with the lone dot, and servers fail there: some
-cut what TOP asks for, some send nothing for what they cannot read, some do not stuff a line that
-is a lone dot, so that the text seems to end there. What LIST announced is the only other witness,
-and not a good one: many servers count line ends, or a header of their own, in another way.
+The only proof of completeness in POP3 is the line with a single dot, and it is not reliable: some
+servers truncate the reply to TOP, some send nothing for a message they cannot read, and some do not
+stuff a line with a single dot, so that the text seems to end there. The size in LIST is the only
+other evidence, and it is often wrong: many servers count line ends, or a header of their own,
+differently.
 """
 
 from __future__ import annotations
 
-TRIES = 3
-"""How often one message is asked for in one session until two texts of it agree."""
+MAX_TRIES = 3
+"""How often one message is requested in one session until two texts have the same size."""
 
 
 class Measure:
-    """What came of one text, measured while it passes by."""
+    """Measures one text while it arrives."""
 
     def __init__(self) -> None:
         self.octets = 0
@@ -24,7 +25,7 @@ class Measure:
         self._tail = b"\n"
 
     def feed(self, data: bytes) -> None:
-        """Look at some octets of it: at the header, and whether more than line ends follow."""
+        """Add some octets of the text."""
         self.octets += len(data)
         if self.has_body:
             return
@@ -40,9 +41,9 @@ class Measure:
         self.has_body = bool(data.strip(b"\r\n"))
 
     def doubt(self, announced: int) -> str:
-        """Return what is suspicious about all that came, or ""."""
+        """Return why the text may not be complete, or "". ``announced`` is the size in octets."""
         if announced == 0 and not self.has_body:
-            return f"the server announced no size and sent {self.octets} octets, a header alone"
+            return f"the server announced no size and sent {self.octets} octets, only a header"
         missing = announced - self.octets
         if missing <= 0:
             return ""
@@ -51,24 +52,24 @@ class Measure:
             return what
         # A server that sends LF may count CRLF.
         if not self.has_body and missing > self._lines:
-            return f"{what}, a header alone"
+            return f"{what}, only a header"
         return ""
 
 
-class Doubts:
-    """What came of messages that were asked for more than once."""
+class DoubtfulTexts:
+    """The sizes of doubtful texts, by message."""
 
     def __init__(self) -> None:
         self._octets: dict[object, list[int]] = {}
 
     def tried(self, uid: object) -> int:
-        """Return how often this message came in a form that could not be believed."""
+        """Return how many doubtful texts of this message were received."""
         return len(self._octets.get(uid, ()))
 
-    def note(self, uid: object, octets: int) -> bool:
-        """Note octets of a doubtful text; return whether an earlier one had as many.
+    def record(self, uid: object, octets: int) -> bool:
+        """Record the octets of a doubtful text; return whether an earlier one had the same size.
 
-        Nothing at all is no text, however often it comes.
+        An empty text never counts as the same.
         """
         earlier = self._octets.setdefault(uid, [])
         agreed = octets > 0 and octets in earlier

@@ -1,4 +1,4 @@
-"""Transcripts: what was said on every connection, without secrets, and how to go through it again.
+"""Transcripts of every connection, without secrets: how to record and how to replay them.
 
-docs/trace.md describes the form.
+docs/trace.md describes the format.
 """

@@ -1,4 +1,4 @@
-"""One line of a transcript: seconds, connection, kind, and what it is about."""
+"""One line of a transcript: seconds, connection, kind, and content."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import cast
 from ...protocols.record import Record
 from ...protocols.secret import Secret
 
-FIRST = "# mailhaul transcript, form 1 (docs/trace.md)"
-HEARD, TEXT_HEARD = "<", "<text"
-SAID, TEXT_SAID = ">", ">text"
+FIRST_LINE = "# mailhaul transcript, form 1 (docs/trace.md)"
+RECEIVED, TEXT_RECEIVED = "<", "<text"
+SENT, TEXT_SENT = ">", ">text"
 EVENT, TEXT_EVENT = "=", "=text"
 OPENED, FAULT, INPUT = "open", "fault", "input"
 
@@ -23,7 +23,7 @@ VALUES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
 
 
 class Line(Record):
-    """One line, taken apart."""
+    """One line, parsed. ``seconds`` count from the start of the transcript."""
 
     seconds: float
     connection: int
@@ -35,7 +35,7 @@ class Line(Record):
 
 
 def parse(text: str) -> Line | None:
-    """Take a line apart; None for a comment. Raises ValueError for what is no line."""
+    """Parse a line; return None for a comment. Raises ValueError for anything else."""
     if not text.strip() or text.startswith("#"):
         return None
     seconds, connection, kind, *about = text.rstrip("\n").split(" ", 3)
@@ -53,7 +53,7 @@ def escaped(data: bytes) -> str:
 
 
 def unescaped(text: str) -> bytes:
-    """Return the bytes again."""
+    """Return the original bytes of an escaped text."""
     return ESCAPE.sub(
         lambda found: bytes([int(found[1], 16)]) if found[1] else VALUES.get(found[2], found[2]),
         text.encode("ascii", "replace"),
@@ -61,21 +61,21 @@ def unescaped(text: str) -> bytes:
 
 
 MAX_SECRETS = 10_000
-"""Words that a transcript masks: the forms of a thousand passwords."""
+"""The maximum number of words that a transcript masks: about a thousand passwords."""
 
 
 class Mask:
-    """The secrets of a run. What is masked keeps its length, so that lengths announced hold."""
+    """The secrets of a run. Masked text keeps its length, so that announced lengths stay valid."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, None] = {}
         self._words: list[bytes] = []
 
     def add(self, *secrets: bytes) -> None:
-        """Mask these from now on. One octet is in any word, and tells nobody anything.
+        """Mask these from now on. Secrets of a single octet are ignored.
 
-        Those that were not met for longest are forgotten in the end: a daemon whose accounts get a
-        new token each hour would have to look for all of them in all that it writes.
+        Above MAX_SECRETS the oldest are removed: otherwise a daemon whose accounts get a new token
+        every hour would search for an ever growing number of them.
         """
         for secret in secrets:
             if len(secret) > 1:
@@ -86,7 +86,7 @@ class Mask:
         self._words = sorted(self._known, key=len, reverse=True)
 
     def __call__(self, data: bytes) -> bytes:
-        """Return data with stars in place of the secrets in it."""
+        """Return data with its secrets replaced by asterisks."""
         for word in self._words:
             if word in data:
                 data = data.replace(word, b"*" * len(word))
@@ -94,9 +94,9 @@ class Mask:
 
 
 def format_record(value: object, mask: Mask) -> str:
-    """Return a command or an event in one form for all runs: as Python, without secrets.
+    """Return a command or an event in a reproducible form: a Python expression without secrets.
 
-    Unlike ``repr``, sets have an order, and secrets are masked before they are escaped.
+    Unlike with ``repr``, sets are sorted, and secrets are masked before they are escaped.
     """
     if isinstance(value, Record):
         parts = [
@@ -116,10 +116,10 @@ def format_record(value: object, mask: Mask) -> str:
             return f"{{{', '.join(sorted(format_record(one, mask) for one in members))}}}"
         case Mapping():
             pairs = cast(Mapping[object, object], value).items()
-            shown = sorted(f"{format_record(k, mask)}: {format_record(v, mask)}" for k, v in pairs)
-            return f"{{{', '.join(shown)}}}"
+            items = sorted(f"{format_record(k, mask)}: {format_record(v, mask)}" for k, v in pairs)
+            return f"{{{', '.join(items)}}}"
         case Secret():
-            # One of other octets than ASCII is sent in another way: IMAP needs a literal.
+            # A secret that is not ASCII is sent differently: IMAP requires a literal.
             return "Secret()" if value.reveal().isascii() else "Secret(8)"
         case Enum():
             return f"{type(value).__name__}.{value.name}"

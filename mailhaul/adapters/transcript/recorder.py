@@ -1,8 +1,8 @@
-"""Writes the transcript: stands between a machine and those who use it, and notes what passes.
+"""Record a transcript: listen at the tap of a machine, and write down its inputs and outputs.
 
-Nothing else is noted but what a machine is given and what it gives: that is all it takes to go
-through the same again (docs/trace.md). Passwords are left out by their place in the dialogue
-(commands hold them as Secret, challenges are masked) and by their value.
+The inputs and outputs of the machine are all that is needed for a replay (docs/trace.md).
+Passwords are removed by their place in the dialogue (commands contain them as Secret, challenges
+are masked) and by their value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from ...flows.channel import Channel
@@ -18,9 +17,12 @@ from ...protocols.errors import RemoteProtocolError
 from ...protocols.hidden import SHORTEST, secret_forms
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import AppendChunk, Compress
-from ...protocols.machine import NeedData
+from ...protocols.imap.events import BodyChunk as ImapText
+from ...protocols.machine import Tap
 from ...protocols.pop3.client import Pop3Client
+from ...protocols.pop3.events import BodyChunk as Pop3Text
 from ...protocols.record import Record, fields_of
+from ...protocols.roles import Client
 from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond, decode_base64
 from ...protocols.secret import Secret
 from ...protocols.smtp.client import SmtpClient
@@ -29,11 +31,16 @@ from . import lines
 from .lines import Line, Mask, escaped, format_record
 from .texts import ImapTexts, Lines, Pop3Texts
 
+TEXTS = (ImapText, Pop3Text)
+"""Events that are some of a message's text."""
 CHALLENGE = re.compile(rb"\A((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
 
 
 class Tape:
-    """One transcript. ``write`` takes its lines, ``clock`` gives seconds."""
+    """One transcript. ``write`` is called with each line; ``clock`` returns seconds.
+
+    With ``bodies`` the texts of messages are recorded as well.
+    """
 
     def __init__(
         self, write: Callable[[str], None], clock: Callable[[], float], *, bodies: bool = False
@@ -44,18 +51,18 @@ class Tape:
         self._connections = 0
         self.bodies = bodies
         self.mask = Mask()
-        write(lines.FIRST)
+        write(lines.FIRST_LINE)
 
     def hide(self, secret: bytes) -> None:
-        """Keep this out, in all forms that it may be repeated in."""
+        """Mask this secret from now on, in all encodings in which it may occur."""
         self.mask.add(*secret_forms(secret), *within_base64(secret))
 
     def watch(self, channel: Channel[Any]) -> None:
-        """Note from now on what the channel's machine is given and what it gives."""
+        """Record the channel's machine from now on."""
         kind = kind_of(channel.machine)
         if kind:
             self._connections += 1
-            Recorder(self, self._connections, channel.machine).begin(kind, channel.peer)
+            Recorder(self, self._connections, channel.machine).start(kind, channel.peer)
 
     def note(self, connection: int, kind: str, about: str) -> None:
         """Write one line."""
@@ -63,10 +70,10 @@ class Tape:
 
 
 def within_base64(secret: bytes) -> Iterator[bytes]:
-    """Yield what base64 makes of a secret that stands in the midst of something else.
+    """Yield the base64 forms of a secret that is part of a longer text.
 
-    Three octets become four letters, so there are three ways; the letters at both ends may be made
-    of its neighbours too.
+    Three octets become four letters, so there are three forms. The letters at both ends are left
+    out, since they also depend on the neighbouring octets.
     """
     for before in range(3):
         letters = b2a_base64(b"\0" * before + secret, newline=False)
@@ -76,7 +83,7 @@ def within_base64(secret: bytes) -> Iterator[bytes]:
 
 
 def kind_of(machine: object) -> str:
-    """Return the protocol of a client's machine, "" for others."""
+    """Return the protocol of a client machine, "" for other machines."""
     match machine:
         case ImapClient():
             return "imap"
@@ -89,117 +96,106 @@ def kind_of(machine: object) -> str:
 
 
 def reader_for(kind: str) -> Lines:
-    """Return what follows the framing of a protocol."""
+    """Return the reader for the framing of a protocol."""
     return {"imap": ImapTexts, "pop3": Pop3Texts}.get(kind, Lines)()
 
 
-class Recorder:
-    """One machine. Its methods are replaced by ones that note and pass on."""
+class Recorder(Tap):
+    """Writes down one machine."""
 
-    def __init__(self, tape: Tape, connection: int, machine: Any) -> None:
+    def __init__(self, tape: Tape, connection: int, machine: Client[Any, Any, Any]) -> None:
         self._tape = tape
         self._connection = connection
         self._machine = machine
         self._reader = Lines()
-        self._texts = {lines.TEXT_HEARD: 0, lines.TEXT_SAID: 0, lines.TEXT_EVENT: 0}
+        self._texts = {lines.TEXT_RECEIVED: 0, lines.TEXT_SENT: 0, lines.TEXT_EVENT: 0}
         self._fault: Exception | None = None
-        self._over = False
+        self._finished = False
 
-    def begin(self, kind: str, peer: str) -> None:
-        """Note that the connection is open, and listen."""
-        # Where texts are shown, nothing has to be told apart.
+    def start(self, kind: str, peer: str) -> None:
+        """Record that the connection is open, and listen at the tap of its machine."""
+        # If texts are recorded, they need not be separated from other data.
         self._reader = Lines() if self._tape.bodies else reader_for(kind)
         self._note(
             lines.OPENED,
             f"{kind} {escaped(self._tape.mask(peer.encode('utf-8', 'surrogateescape')))}",
         )
-        machine = self._machine
-        replaced: dict[str, Callable[..., Any]] = {
-            "receive_data": self._receive,
-            "send": self._send,
-            "next_event": self._pull,
-        }
-        for name, instead in replaced.items():
-            setattr(machine, name, partial(instead, getattr(machine, name)))
-        for name in ("receive_eof", "tls_started", "assume_authenticated"):
-            if original := getattr(machine, name, None):
-                setattr(machine, name, partial(self._input, original, name))
+        self._machine.tap = self
 
-    # What a machine is given
+    # Inputs of the machine
 
-    def _receive(self, original: Callable[[bytes], None], data: bytes) -> None:
-        exchange = self._machine.state == "authenticating"
+    def received(self, data: bytes) -> None:
+        """Note what the server sent: its lines, and how long its texts are."""
+        exchange = self._machine.authenticating
         for piece, is_text in self._reader.cut(data):
             if is_text:
-                self._count(lines.TEXT_HEARD, len(piece))
+                self._count(lines.TEXT_RECEIVED, len(piece))
             else:
-                self._write_heard(piece, exchange=exchange)
-        original(data)
+                self._write_received(piece, exchange=exchange)
 
-    def _write_heard(self, data: bytes, *, exchange: bool) -> None:
-        # A line each, also of a text that is shown; what has no line end yet is a line as well.
+    def _write_received(self, data: bytes, *, exchange: bool) -> None:
+        # Record each line separately, also in texts and without a line end.
         for line in data.splitlines(keepends=True) if b"\n" in data[:-1] else [data]:
-            shown = CHALLENGE.sub(masked_challenge, line) if exchange else line
-            if shown:
-                self._note(lines.HEARD, escaped(self._tape.mask(shown)))
+            recorded = CHALLENGE.sub(masked_challenge, line) if exchange else line
+            if recorded:
+                self._note(lines.RECEIVED, escaped(self._tape.mask(recorded)))
 
-    def _send(self, original: Callable[[Any], None], command: Record) -> None:
-        original(command)
+    def said(self, command: object) -> None:
+        """Note a command."""
+        if not isinstance(command, Record):
+            return
         self._hide_secrets(command)
         if isinstance(command, BodyChunk | AppendChunk):
-            self._say_text(command.data)
+            self._send_text(command.data)
             return
         if not isinstance(command, Respond | CancelAuthentication):
-            self._reader.said(command)
-        self._note(lines.SAID, format_record(command, self._tape.mask))
+            self._reader.sent(command)
+        self._note(lines.SENT, format_record(command, self._tape.mask))
         if isinstance(command, Compress):
-            # What comes now is deflated, texts and all: it is not to be told apart (RFC 4978).
+            # From now on all data is compressed, so texts cannot be separated (RFC 4978).
             self._note(lines.INPUT, "compressed")
-            self._over = True
+            self._finished = True
 
-    def _say_text(self, data: bytes) -> None:
+    def _send_text(self, data: bytes) -> None:
         if self._tape.bodies:
-            self._note(lines.TEXT_SAID, f"{len(data)} {escaped(self._tape.mask(data))}")
+            self._note(lines.TEXT_SENT, f"{len(data)} {escaped(self._tape.mask(data))}")
         else:
-            self._count(lines.TEXT_SAID, len(data))
+            self._count(lines.TEXT_SENT, len(data))
 
     def _hide_secrets(self, command: Record) -> None:
-        """What is sent as a secret may come back: in an echo, or in base64."""
+        """Mask the secrets of a command from now on: the server may repeat them, also in base64."""
         for name in fields_of(type(command)):
             value = getattr(command, name)
             if isinstance(value, Secret):
                 self._tape.hide(value.reveal())
 
-    def _input(self, original: Callable[[], None], name: str) -> None:
-        self._write_heard(self._reader.rest(), exchange=True)
-        self._note(lines.INPUT, name)
-        original()
+    def told(self, news: str) -> None:
+        """Note what the machine is told beside bytes and commands."""
+        self._write_received(self._reader.rest(), exchange=True)
+        self._note(lines.INPUT, news)
 
-    # What it gives
+    # Outputs of the machine
 
-    def _pull(self, original: Callable[[], Any]) -> Any:
-        try:
-            event = original()
-        except RemoteProtocolError as fault:
-            if self._fault is None:
-                self._fault = fault
-                self._write_heard(self._reader.rest(), exchange=True)
-                self._note(lines.FAULT, about_fault(fault, self._tape.mask))
-            raise
-        if isinstance(event, NeedData):
-            return event
-        if type(event).__name__ == "BodyChunk":
+    def returned(self, event: object) -> None:
+        """Note an event."""
+        if isinstance(event, TEXTS):
             self._count(lines.TEXT_EVENT, len(event.data))
         else:
             self._note(lines.EVENT, about_event(event, self._tape.mask))
-        return event
+
+    def failed(self, fault: RemoteProtocolError) -> None:
+        """Note a fault when it is raised for the first time."""
+        if self._fault is None:
+            self._fault = fault
+            self._write_received(self._reader.rest(), exchange=True)
+            self._note(lines.FAULT, about_fault(fault, self._tape.mask))
 
     # Writing
 
     def _count(self, kind: str, octets: int) -> None:
-        """Add to a text; a text that is heard in pieces is one line, unless more happens."""
-        if kind != lines.TEXT_HEARD:
-            self._flush(lines.TEXT_HEARD)
+        """Count octets of a text; a text received in several pieces is recorded as one line."""
+        if kind != lines.TEXT_RECEIVED:
+            self._flush(lines.TEXT_RECEIVED)
         self._texts[kind] += octets
 
     def _flush(self, *kinds: str) -> None:
@@ -209,29 +205,29 @@ class Recorder:
                 self._tape.note(self._connection, kind, str(octets))
 
     def _note(self, kind: str, about: str) -> None:
-        if self._over:
+        if self._finished:
             return
         self._flush(*self._texts)
         self._tape.note(self._connection, kind, about)
 
 
 def masked_challenge(found: re.Match[bytes]) -> bytes:
-    """Return a challenge of the same length that says nothing, and is base64 all the same."""
+    """Return a challenge of the same length whose content is replaced by base64 filler."""
     words = found[2]
     try:
         decode_base64(words.strip())
     except ValueError:
-        # It is a fault, and has to be one again.
+        # Invalid base64 is a fault, and must be one in a replay too.
         return found[0]
     return found[1] + b"AAAA" * (len(words.strip()) // 4) + found[3]
 
 
 def about_event(event: object, mask: Mask) -> str:
-    """Return an event as it stands in a transcript."""
+    """Return an event in the form used in a transcript."""
     return "Challenge()" if isinstance(event, Challenge) else format_record(event, mask)
 
 
 def about_fault(fault: RemoteProtocolError, mask: Mask) -> str:
-    """Return a fault as it stands in a transcript: without what came, which stands above it."""
+    """Return a fault in the form used in a transcript; the data is recorded before it."""
     problem = mask(fault.problem.encode("utf-8", "replace")).decode("utf-8", "replace")
     return f"{type(fault).__name__} {escaped(problem.encode('utf-8', 'surrogateescape'))}"

@@ -1,7 +1,7 @@
-"""Goes through a transcript again: gives a new machine what the old one was given, and compares.
+"""Replay a transcript: give its inputs to a new machine, and compare the outputs.
 
-What was left out is made up: texts are so many octets of filler, secrets are empty of meaning,
-and challenges ask for nothing. The machines do not care.
+Data left out of the transcript is replaced: texts by the same number of filler octets, secrets by
+a fixed word, and challenges by filler. The machines do not depend on these contents.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from .lines import Line, Mask, parse, unescaped
 from .recorder import about_event, about_fault
 
 INPUTS = frozenset({"receive_eof", "tls_started", "assume_authenticated"})
-LAST = "compressed"
-"""Stands where a transcript ends because no more can be told."""
+COMPRESSED = "compressed"
+"""The input at which the record of a connection ends, because its data is compressed."""
 FILLER = b"x"
-STARS = re.compile(r"\*+")
+MASKED = re.compile(r"\*+")
 BLOCK = 256 * 1024
 LEFT_OUT = b"left-out-of-the-transcript"
 
 
 class Replayed(Record):
-    """One line of a transcript, and what came ``instead``: None where it is as it was."""
+    """One line of a transcript, and the different output (``instead``), None if it is the same."""
 
     line: Line
     instead: str | None
 
 
 def replay(texts: Iterable[str]) -> Iterator[Replayed]:
-    """Go through a transcript. Raises ValueError for what is none, with the line's number."""
+    """Replay a transcript. Raises ValueError, with the line's number, for anything else."""
     sessions: dict[int, Session] = {}
     for number, text in enumerate(texts, 1):
         try:
@@ -54,7 +54,7 @@ def replay(texts: Iterable[str]) -> Iterator[Replayed]:
 
 
 class Session:
-    """One connection, with a machine of its own. Raises ValueError for an unknown protocol."""
+    """One connection with its own machine. Raises ValueError for an unknown protocol."""
 
     def __init__(self, kind: str) -> None:
         self._machine, self._commands = machine_for(kind)
@@ -62,25 +62,25 @@ class Session:
         self._lost = False
 
     def step(self, line: Line) -> str | None:
-        """Do what the line says; return what came instead of it. Behind a fault nothing counts."""
+        """Replay one line; return the different output, None if it is the same."""
         match line.kind:
-            case lines.HEARD:
+            case lines.RECEIVED:
                 self._machine.receive_data(unescaped(line.about))
-            case lines.TEXT_HEARD:
+            case lines.TEXT_RECEIVED:
                 for piece in filler(int(line.about)):
                     self._machine.receive_data(piece)
-            case lines.SAID | lines.TEXT_SAID:
+            case lines.SENT | lines.TEXT_SENT:
                 return self._say(line)
             case lines.INPUT if line.about in INPUTS:
                 getattr(self._machine, line.about)()
-            case lines.INPUT if line.about == LAST:
+            case lines.INPUT if line.about == COMPRESSED:
                 pass
             case lines.EVENT | lines.FAULT:
                 return compare(line.about, self._next())
             case lines.TEXT_EVENT:
                 return self._text(int(line.about))
             case _:
-                raise ValueError(f"{line.kind!r} is no kind of line")
+                raise ValueError(f"{line.kind!r} is not a kind of line")
         return None
 
     def _say(self, line: Line) -> str | None:
@@ -89,20 +89,20 @@ class Session:
                 self._machine.send(command)
             self._machine.data_to_send()
         except ProtocolError as error:
-            return f"this cannot be sent now: {error}"
+            return f"the command cannot be sent now: {error}"
         return None
 
     def _commands_of(self, line: Line) -> Iterator[Any]:
-        if line.kind == lines.SAID:
+        if line.kind == lines.SENT:
             yield command_from(line.about, self._commands)
             return
         chunk = self._commands.get("AppendChunk") or self._commands["BodyChunk"]
-        octets, _, shown = line.about.partition(" ")
-        for piece in [unescaped(shown)] if shown else filler(int(octets)):
+        octets, _, text = line.about.partition(" ")
+        for piece in [unescaped(text)] if text else filler(int(octets)):
             yield chunk(piece)
 
     def _next(self) -> str:
-        """Return what the machine gives now, text apart."""
+        """Return the machine's next output in the form of a transcript; for text its size."""
         try:
             event = self._machine.next_event()
         except RemoteProtocolError as fault:
@@ -117,15 +117,15 @@ class Session:
     def _text(self, octets: int) -> str | None:
         while self._surplus < octets:
             before = self._surplus
-            came = self._next()
+            output = self._next()
             if self._surplus == before:
-                return f"{came}, behind {before} octets of text"
+                return f"{output}, after {before} octets of text"
         self._surplus -= octets
         return None
 
 
 def machine_for(kind: str) -> tuple[Any, dict[str, Any]]:
-    """Return a new machine of a protocol, and the classes that its commands are made of."""
+    """Return a new machine of a protocol, and the classes of its commands by name."""
     if kind == "imap":
         from ...protocols.imap import client as imap
         from ...protocols.imap import commands
@@ -141,11 +141,11 @@ def machine_for(kind: str) -> tuple[Any, dict[str, Any]]:
         from ...protocols.smtp import commands as smtp_commands
 
         return smtp.SmtpClient(lmtp=kind == "lmtp"), names_of(smtp_commands)
-    raise ValueError(f"{kind!r} is no protocol")
+    raise ValueError(f"{kind!r} is not a protocol")
 
 
 def names_of(module: object) -> dict[str, Any]:
-    """Return the records that a module defines, with those that all protocols share."""
+    """Return the records of a module, and those shared by all protocols, by name."""
     from ...protocols.sasl import exchange
 
     found = {**vars(exchange), **vars(module)}
@@ -153,34 +153,37 @@ def names_of(module: object) -> dict[str, Any]:
 
 
 def command_from(text: str, names: dict[str, Any]) -> Any:
-    """Make the command that a line shows. Raises ValueError for anything else."""
-    return made(ast.parse(text, mode="eval").body, names)
+    """Return the command written in a line. Raises ValueError for anything else."""
+    return value_from(ast.parse(text, mode="eval").body, names)
 
 
-def made(node: ast.expr, names: dict[str, Any]) -> Any:
-    """Make a value: a literal, or a record of such values. Nothing is ever called but records."""
+def value_from(node: ast.expr, names: dict[str, Any]) -> Any:
+    """Return the value of an expression: a literal, or a record of such values.
+
+    Only records are ever called. Raises ValueError for anything else.
+    """
     match node:
         case ast.Call(ast.Name("Secret"), [], []):
             return Secret(LEFT_OUT)
         case ast.Call(ast.Name("Secret"), [ast.Constant(8)], []):
             return Secret(LEFT_OUT + b"\xff")
         case ast.Call(ast.Name(name), [], keywords) if name in names:
-            return names[name](**{str(k.arg): made(k.value, names) for k in keywords})
+            return names[name](**{str(k.arg): value_from(k.value, names) for k in keywords})
         case ast.Tuple(elements):
-            return tuple(made(element, names) for element in elements)
+            return tuple(value_from(element, names) for element in elements)
         case ast.Constant(value):
             return value
         case _:
-            raise ValueError("no command")
+            raise ValueError("not a command")
 
 
 def filler(octets: int) -> Iterator[bytes]:
-    """Yield so many octets of text."""
+    """Yield this many octets of text, in blocks."""
     while octets > 0:
         yield FILLER * min(octets, BLOCK)
         octets -= BLOCK
 
 
 def compare(was: str, now: str) -> str | None:
-    """Return what came if it is something else; a masked word has any number of stars."""
-    return None if STARS.sub("*", was) == STARS.sub("*", now) else now
+    """Return ``now`` if it differs from ``was``. Masked words of any length are equal."""
+    return None if MASKED.sub("*", was) == MASKED.sub("*", now) else now

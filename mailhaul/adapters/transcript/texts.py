@@ -1,7 +1,7 @@
-"""Where in what a server sends the text of messages lies, so that it can be left out.
+"""Find the texts of messages in the data of a server, so that they can be left out.
 
-These readers follow the framing only: lines, literals, dots. ``cut`` divides what came into whole
-lines and pieces of text; what is no whole line yet waits.
+These readers follow the framing only: lines, literals, dots. ``cut`` divides received data into
+complete lines and pieces of text; an incomplete line is kept until its end arrives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...protocols.dots import DotReader
 from ...protocols.pop3.commands import Capa, Envelope, List, Retrieve, Top, Uidl
 
 MAX_OCTETS = 128 * 1024
-"""Octets of a line that wait for its end; a longer one is divided."""
+"""The maximum octets of an incomplete line; a longer one is divided."""
 LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\r?\n$")
 TEXT = re.compile(
     rb"(?:(?:BODY|BINARY)\[[^\]]*\](?:<\d+>)?|RFC822(?:\.TEXT|\.HEADER)?) ~?\{\d+\+?\}\r?\n$",
@@ -24,24 +24,24 @@ QUOTED_TEXT = re.compile(
     rb'((?:(?:BODY|BINARY)\[[^\]]*\](?:<\d+>)?|RFC822(?:\.TEXT|\.HEADER)?) ")((?:[^"\\]|\\.)*)',
     re.IGNORECASE,
 )
-FOR_PEOPLE = re.compile(rb"(?:\+|\* (?:OK|NO|BAD|BYE|PREAUTH)|[^*+ ]+ )", re.IGNORECASE)
-"""How lines begin that end with words for people: what looks like a literal there is none."""
+HUMAN_TEXT = re.compile(rb"(?:\+|\* (?:OK|NO|BAD|BYE|PREAUTH)|[^*+ ]+ )", re.IGNORECASE)
+"""The beginnings of lines that end with human-readable text, which cannot contain a literal."""
 
 Piece = tuple[bytes, bool]
 """Some octets, and whether they are the text of a message."""
 
 
 class Lines:
-    """A server that sends lines and nothing else, as with SMTP."""
+    """A server that sends only lines, as in SMTP."""
 
     def __init__(self) -> None:
         self._line = bytearray()
 
-    def said(self, command: object) -> None:
-        """Take note of a command that will be answered."""
+    def sent(self, command: object) -> None:
+        """Record a command whose reply follows."""
 
     def cut(self, data: bytes) -> Iterator[Piece]:
-        """Divide what came."""
+        """Divide received data into lines and texts."""
         at = 0
         while at < len(data):
             pieces, at = self._inside(data, at)
@@ -53,35 +53,35 @@ class Lines:
                 yield self._take(self.rest()), False
 
     def rest(self) -> bytes:
-        """Return what waits for the end of its line, once."""
+        """Return and remove the incomplete line."""
         line, self._line = bytes(self._line), bytearray()
         return line
 
     def _take(self, line: bytes) -> bytes:
-        """Take note of a line; return it as it may be written down."""
+        """Handle a line; return it in the form to be recorded."""
         return line
 
     def _inside(self, data: bytes, at: int) -> tuple[list[Piece], int]:
-        """Take what belongs to a text or a literal; return it, and where the rest begins."""
+        """Take the data that belongs to a text or a literal; return it and the end position."""
         return [], at
 
 
 class ImapTexts(Lines):
-    """An IMAP server: literals (RFC 3501, 4.3), of which those behind BODY[...] are texts."""
+    """An IMAP server: literals (RFC 3501, 4.3); those after BODY[...] and the like are texts."""
 
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
         self._text = False
-        self._going_on = False
+        self._continued = False
 
     def _take(self, line: bytes) -> bytes:
         literal = None
-        if self._going_on or not FOR_PEOPLE.match(line):
+        if self._continued or not HUMAN_TEXT.match(line):
             literal = LITERAL.search(line)
         self._left = int(literal[1]) if literal else 0
         self._text = bool(literal) and TEXT.search(line) is not None
-        self._going_on = literal is not None
+        self._continued = literal is not None
         return QUOTED_TEXT.sub(lambda found: found[1] + b"x" * len(found[2]), line)
 
     def _inside(self, data: bytes, at: int) -> tuple[list[Piece], int]:
@@ -93,7 +93,7 @@ class ImapTexts(Lines):
 
 
 class Pop3Texts(Lines):
-    """A POP3 server: what follows +OK to RETR and TOP is a text, up to its dot (RFC 1939, 3)."""
+    """A POP3 server: after +OK to RETR and TOP a text follows, up to its dot (RFC 1939, 3)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,8 +103,8 @@ class Pop3Texts(Lines):
         self._reader: DotReader | None = None
         self._listing = False
 
-    def said(self, command: object) -> None:
-        """Take note of a command: its answer may be a text, or a list."""
+    def sent(self, command: object) -> None:
+        """Record a command: its reply may contain a text or a list."""
         self._commands.append(command)
 
     def _take(self, line: bytes) -> bytes:
@@ -127,7 +127,7 @@ class Pop3Texts(Lines):
         text, end = self._reader.feed(data[at:]), b""
         at = len(data)
         if self._reader.over:
-            # The last line end is part of the text, and of what ends it.
+            # The last line end belongs both to the text and to the terminator.
             last = self._line_end if text else b""
             text, end = text.removesuffix(last), last + b"." + self._line_end
             at -= len(self._reader.rest)
@@ -136,7 +136,7 @@ class Pop3Texts(Lines):
 
 
 def is_list(command: object) -> bool:
-    """Tell whether the answer to a POP3 command has several lines."""
+    """Whether the reply to a POP3 command has several lines."""
     match command:
         case Capa() | Envelope() | List(None) | Uidl(None):
             return True

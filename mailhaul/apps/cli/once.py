@@ -65,7 +65,7 @@ def note_successes(
     if not times or context.check:
         return
     try:
-        context.ledger.went_well(times)
+        context.ledger.record_success(times)
     except LedgerFault as fault:
         # The mail has come; nothing depends on this.
         lines.detail(str(fault))

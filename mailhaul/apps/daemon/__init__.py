@@ -1,1 +1,1 @@
-"""The daemon, and runs over several accounts: all of them side by side, under trio."""
+"""The daemon: keeps accounts polled, under trio."""

@@ -1,8 +1,9 @@
-"""The control socket: how the daemon is looked at and told things by ``mailhaul status``.
+"""The control socket, through which ``mailhaul status`` and its like reach the daemon.
 
-A UNIX socket that only its user can open. A request is one line, words with blanks between them:
-``status``, ``metrics``, or ``poll``, ``pause``, ``resume`` and the name of an account (none: all).
-The answer is one line of JSON, for ``metrics`` OpenMetrics text, and the end of the connection.
+A UNIX socket that only its user can open. A request is one line of words separated by blanks:
+``status``, ``metrics``, or ``poll``, ``pause``, ``resume`` and the name of an account (without one,
+all of them). The answer is one line of JSON, or OpenMetrics text for ``metrics``; then the
+connection is closed.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ MAX_OCTETS = 4096
 
 
 class Control:
-    """Answers at one path."""
+    """Answers requests at one path."""
 
     def __init__(self, scheduler: Scheduler, path: str) -> None:
         self._scheduler = scheduler
         self._path = path
 
     async def run(self) -> None:
-        """Listen until cancelled. Raises OSError where nothing can listen."""
-        # No descriptor is left for a request: trio tries again, and would print why.
+        """Listen until cancelled. Raises OSError if the socket cannot be created."""
+        # If no descriptor is left for a request, trio tries again; it would also print the reason.
         logging.getLogger("trio.serve_listeners").propagate = False
         logging.getLogger("trio.serve_listeners").addHandler(logging.NullHandler())
         listener = listen(self._path)
@@ -44,13 +45,13 @@ class Control:
         try:
             await trio.serve_listeners(self._answer, [trio.SocketListener(listener)])
         finally:
-            # Somebody may have tidied up, and another daemon may listen there by now.
+            # The file may have been removed, and another daemon may listen there by now.
             with suppress(OSError):
                 if os.path.samestat(ours, os.stat(self._path)):
                     os.unlink(self._path)
 
     async def _answer(self, stream: trio.SocketStream) -> None:
-        # Who asks may go away before the answer is out.
+        # The client may close the connection before it has the answer.
         with trio.move_on_after(10.0), suppress(trio.BrokenResourceError):
             async with stream:
                 request = b""
@@ -63,7 +64,7 @@ class Control:
                 await stream.send_all(self._safe_reply(words))
 
     def _safe_reply(self, words: Sequence[str]) -> bytes:
-        """Return the answer; one that cannot be given is the trouble of who asked alone."""
+        """Return the answer. A fault in it is reported to this client and affects nothing else."""
         try:
             return self.reply(words).encode()
         except Exception as fault:
@@ -71,7 +72,7 @@ class Control:
             return f"{json.dumps({'error': problem})}\n".encode()
 
     def reply(self, words: Sequence[str]) -> str:
-        """Do what these words ask for, and return the answer."""
+        """Carry out a request, and return the answer."""
         match words:
             case ["status"]:
                 return json.dumps([described(job) for job in self._scheduler.jobs]) + "\n"
@@ -93,23 +94,26 @@ class Control:
 
 
 def is_named(job: Job, names: Sequence[str]) -> bool:
-    """Whether somebody means this post: by its name, its server, or its user at the server."""
+    """Whether words name this job: by its name, its server, or its user at the server."""
     settings = job.settings
     known = {job.name, job.key, settings.pollname, user_at_server(settings)}
-    # What has blanks in it comes as several words, what is not UTF-8 as it is shown.
+    # A name with blanks comes as several words, and one that is not UTF-8 comes escaped.
     asked = {*names, " ".join(names)}
     return bool(asked & (known | set(map(shown, known))))
 
 
 def shown(name: str) -> str:
-    """Return a name with whatever is not UTF-8 in it as an escape: JSON has no other octets."""
+    """Return a name in which octets that are not UTF-8 are escaped: JSON cannot hold them."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def listen(path: str) -> trio.socket.SocketType:
-    """Return a socket that listens at this path, for its owner alone. Raises OSError."""
+    """Return a socket that listens at this path and that only its owner can open.
+
+    Raises OSError.
+    """
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    # Only one daemon runs for each user, so what lies there is a dead one's.
+    # Only one daemon runs for each user, so this file was left by one that has ended.
     if os.path.exists(path):
         os.unlink(path)
     before = os.umask(0o177)
@@ -123,7 +127,7 @@ def listen(path: str) -> trio.socket.SocketType:
 
 
 def described(job: Job) -> dict[str, object]:
-    """Return how one post fares, for JSON. Times are Unix time or null, durations seconds."""
+    """Return the state of one job, for JSON. Times are Unix time or null, durations in seconds."""
     due = job.schedule.due - trio.current_time()
     waits = job.state == "waiting"
     return {
@@ -162,12 +166,12 @@ def failures_of(job: Job) -> int:
 
 
 def success_of(job: Job) -> float:
-    """Return when a poll went well last, in Unix time."""
+    """Return the time of the last successful poll, in Unix time."""
     return job.last_success
 
 
 FAMILIES: Sequence[tuple[str, str, str, Callable[[Job], float]]] = (
-    ("polls", "counter", "Polls that were made.", polls_of),
-    ("failures", "gauge", "Polls in a row that failed.", failures_of),
-    ("last_success_timestamp_seconds", "gauge", "When a poll went well.", success_of),
+    ("polls", "counter", "Polls so far.", polls_of),
+    ("failures", "gauge", "Failed polls since the last successful one.", failures_of),
+    ("last_success_timestamp_seconds", "gauge", "Time of the last successful poll.", success_of),
 )

@@ -1,4 +1,4 @@
-"""The daemon's log: what all its parts write to, while a reload may change where that goes."""
+"""The daemon's log. A reload may change the file that it is written to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..polls.logs import LogLines
 
 
 class Log(Lines):
-    """Passes every line on to the lines of the day. It never waits for a reader."""
+    """Passes every line to the current log. It never waits for a reader."""
 
     def __init__(self, current: Lines) -> None:
         super().__init__(current.verbosity, current.out, current.err, current.program)
@@ -17,7 +17,7 @@ class Log(Lines):
         current.never_wait()
 
     def change(self, to: Lines) -> None:
-        """Write there from now on."""
+        """Write to another log from now on."""
         before, self._current = self._current, to
         to.never_wait()
         if isinstance(before, LogLines) and before is not to:
@@ -28,7 +28,7 @@ class Log(Lines):
         self._current.say(text, account)
 
     def detail(self, text: str, account: str = "") -> None:
-        """Write a line for those who asked for more."""
+        """Write a line if the user asked for details."""
         self._current.detail(text, account)
 
     def complain(self, text: str, account: str = "") -> None:
@@ -36,7 +36,7 @@ class Log(Lines):
         self._current.complain(text, account)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Note what became of a message."""
+        """Write a record of the outcome of a message."""
         self._current.record(facts)
 
     def raw(self, text: str, account: str = "") -> None:

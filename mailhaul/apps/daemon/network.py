@@ -1,7 +1,7 @@
-"""News of the machine's own addresses, as the kernel tells of them (rtnetlink(7)).
+"""Changes of the machine's own addresses, as the kernel reports them (rtnetlink(7)).
 
-A new address means another network, or one that is there again: connections that were made before
-are likely to be dead without knowing it, and servers that could not be reached may be there.
+A new address means that the machine joined a network. Earlier connections are probably dead without
+any sign of it, and servers that could not be reached may answer now.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ TENTATIVE = 0x40
 UNIVERSE = 0
 """RT_SCOPE_UNIVERSE: an address for more than this machine or this link."""
 LOCAL = (2, 1)
-"""IFA_LOCAL, or IFA_ADDRESS where there is none."""
+"""IFA_LOCAL, or IFA_ADDRESS if there is none."""
 HEADER = struct.Struct("=IHHII")
 ADDRESS = struct.Struct("=BBBBI")
 ATTRIBUTE = struct.Struct("=HH")
 SETTLING = 3.0
-"""Seconds in which the other addresses of a network come, too."""
+"""Seconds within which the other addresses of a network arrive as well."""
 
 
 class AddressNews:
-    """Hears what the kernel says of addresses, and knows which are new.
+    """Reads the kernel's messages about addresses, and knows which are new.
 
-    The answer to ``question`` comes first: those that are there already.
+    The answer to ``question`` comes first: the addresses that exist already.
     """
 
     question = HEADER.pack(HEADER.size + ADDRESS.size, GET_ADDRESSES, DUMP, 0, 0) + bytes(
@@ -47,7 +47,7 @@ class AddressNews:
         self._complete = False
 
     def hear(self, data: bytes) -> bool:
-        """Take one datagram; True if there is an address that was not there before."""
+        """Read one datagram; return whether it has an address that did not exist before."""
         news = False
         for kind, body in messages(data):
             if kind == DONE:
@@ -74,7 +74,7 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def address_in(body: bytes) -> bytes:
-    """Return the address that a message is about; b"" for one that leads nowhere."""
+    """Return the address that a message is about; b"" for one that is not routed."""
     if len(body) < ADDRESS.size:
         return b""
     _, _, flags, scope, _ = ADDRESS.unpack_from(body)
@@ -92,12 +92,12 @@ def address_in(body: bytes) -> bytes:
 
 
 def aligned(length: int) -> int:
-    """Return where what follows begins."""
+    """Return the offset of the next item."""
     return (length + 3) & ~3
 
 
 def line_to_kernel() -> socket.socket:
-    """Return what the kernel answers on. Raises OSError."""
+    """Return a socket to the kernel. Raises OSError."""
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -113,9 +113,9 @@ def line_to_kernel() -> socket.socket:
 async def watch_network(
     changed: Callable[[], None], line: Callable[[], socket.socket] = line_to_kernel
 ) -> None:
-    """Call ``changed`` whenever the machine has got an address, until cancelled.
+    """Call ``changed`` whenever the machine gets an address, until cancelled.
 
-    It returns where the kernel does not tell: then dead connections are noticed later.
+    It returns if the kernel does not report addresses: then dead connections are noticed later.
     """
     try:
         kernel = line()
@@ -133,7 +133,7 @@ async def watch_network(
 
 
 def heard(kernel: socket.socket, news: AddressNews) -> bool:
-    """Take all that the kernel has said; True if it told of something new."""
+    """Read all waiting messages of the kernel; return whether one of them has a new address."""
     something = False
     while True:
         try:
@@ -143,5 +143,5 @@ def heard(kernel: socket.socket, news: AddressNews) -> bool:
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
-            # More has happened than the kernel could tell.
+            # The buffer overflowed: messages of the kernel were lost.
             something = True

@@ -1,4 +1,7 @@
-"""What systemd is told: ready, reloading, stopping, alive (sd_notify(3), systemd.service(5))."""
+"""Notifications to systemd: ready, reloading, stopping, alive.
+
+See sd_notify(3) and systemd.service(5).
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,29 @@ from collections.abc import Mapping
 
 
 class Notifier:
-    """Sends datagrams to the service manager, if there is one. Nothing here ever fails."""
+    """Sends datagrams to the service manager, if there is one. No method raises."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
         microseconds = environ.get("WATCHDOG_USEC", "")
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog = int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
-        """Seconds within which ``alive`` has to be said, 0 if nobody listens."""
+        """Seconds within which ``alive`` has to be called; 0 without a watchdog."""
 
     def ready(self, status: str) -> None:
-        """Say that the service is up, or is again behind a reload."""
+        """Report that the service is up, or up again after a reload."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def reloading(self, microseconds: int) -> None:
-        """Say that the configuration is read again; the time is that of CLOCK_MONOTONIC."""
+        """Report that the configuration is being read again, with the time of CLOCK_MONOTONIC."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
-        """Say that the service comes to its end."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in one line how things are."""
+        """Report the state of the service in one line."""
         self._send(f"STATUS={text}")
 
     def alive(self) -> None:
@@ -40,7 +43,7 @@ class Notifier:
     def _send(self, text: str) -> None:
         if not self._address:
             return
-        # A name that begins with @ is in the abstract name space.
+        # A name that begins with "@" is in the abstract name space.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -1,7 +1,7 @@
-"""Keeps accounts polled, each on its own schedule, until it is told to stop.
+"""Keeps accounts polled, each on its own schedule, until it is stopped.
 
-A *post* is one thing that is kept: an account, or those of its mailboxes of which the server tells
-(``idle``): all of them over one connection, or each over its own.
+A *job* is what is polled on one schedule: an account, or mailboxes of it that are watched
+(``idle``).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from ..polls.lines import Lines
 from ..polls.pool import PollPool
 
 LAST_SECONDS = 20.0
-"""How long messages in flight may take to arrive once the daemon is to stop."""
+"""Seconds that messages under way may take once the daemon stops."""
 
 TOLD_AFTER = 3
-"""Refused logins in a row after which the user is told by mail, as by fetchmail."""
+"""Refused logins in a row after which the user gets a mail, as from fetchmail."""
 
 SOON = 5.0
-"""Seconds before a connection that broke while it waited for news is made anew."""
+"""Seconds before a connection is opened again that broke while it waited for new mail."""
 
 
 class Scheduler:
-    """Keeps the posts of a configuration. ``run`` returns once ``stop`` was called."""
+    """Runs the jobs of a configuration. ``run`` returns after ``stop`` was called."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class Scheduler:
     ) -> None:
         self.jobs: list[Job] = []
         self.last_success: dict[str, float] = {}
-        """When a poll went well last, by the keys of posts: Unix time, by whatever run it was."""
+        """The time of the last successful poll of any run, by job keys (Unix time)."""
         self._told: set[str] = set()
-        """Keys of the posts whose refused login the user was told of."""
+        """Keys of the jobs whose refused login was reported to the user by mail."""
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._apart: set[tuple[object, ...]] = set()
@@ -56,7 +56,7 @@ class Scheduler:
         self.stopping = False
         self._pool = pool
         self._lines = lines
-        self._telling: set[str] = set()
+        self._notices_under_way: set[str] = set()
         self._refused: Counter[str] = Counter()
         self._chance = chance
         self._wall_clock = wall_clock
@@ -64,11 +64,11 @@ class Scheduler:
         self._stopped = trio.Event()
 
     async def run(self) -> None:
-        """Keep what there is, and what comes, until ``stop``."""
+        """Run all jobs, also those added later, until ``stop``."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for job in self.jobs:
-                nursery.start_soon(self._keep, job)
+                nursery.start_soon(self._run_job, job)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
                 while any(job.state == "polling" for job in [*self.jobs, *self._leaving]):
@@ -76,18 +76,18 @@ class Scheduler:
             nursery.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Begin no further message, finish what is under way, and come to an end."""
+        """Begin no further message, finish those under way, and end ``run``."""
         self.stopping = True
         for job in self.jobs:
             job.cut_short()
         self._stopped.set()
 
-    def keep(self, accounts: Sequence[AccountSettings], interval: float) -> None:
-        """Keep these accounts from now on. Those that have not changed go on undisturbed."""
+    def set_accounts(self, accounts: Sequence[AccountSettings], interval: float) -> None:
+        """Poll these accounts from now on. Jobs that have not changed continue undisturbed."""
         self._accounts, self._interval = accounts, interval
         wanted = list(self._jobs_for(accounts))
         there = {self._identity(job): job for job in self.jobs}
-        kept = [self._go_on(there.pop(self._identity(job), job), job) for job in wanted]
+        kept = [self._update(there.pop(self._identity(job), job), job) for job in wanted]
         for job in there.values():
             job.unwanted = True
             job.cut_short()
@@ -97,25 +97,25 @@ class Scheduler:
             for job in kept:
                 if job not in self.jobs:
                     before = [old for old in self._leaving if old.user == job.user]
-                    self._nursery.start_soon(self._keep, job, before)
+                    self._nursery.start_soon(self._run_job, job, before)
         self.jobs = kept
 
     @staticmethod
-    def _go_on(job: Job, wanted: Job) -> Job:
-        """Give a post what a reload may change without ending it."""
+    def _update(job: Job, wanted: Job) -> Job:
+        """Apply to a running job what a reload may change without ending it."""
         if job is not wanted:
             job.key, job.label = wanted.key, wanted.label
             if job.schedule.interval != wanted.schedule.interval:
                 job.schedule.change(wanted.schedule.interval, trio.current_time())
                 if job.state == "waiting":
-                    # It looks again for how long.
+                    # It waits again, until the new time.
                     job.scope.cancel()
         return job
 
-    def begin_anew(self) -> None:
-        """Go by rules that have changed: what is under way ends with its message and comes again.
+    def restart_polls(self) -> None:
+        """Apply changed rules: a poll under way ends after its current message and starts again.
 
-        How often a server failed still counts.
+        The counts of failures stay.
         """
         for job in self.jobs:
             if job.state in {"polling", "watching"}:
@@ -123,7 +123,7 @@ class Scheduler:
                 job.cut_short()
 
     def _jobs_for(self, accounts: Sequence[AccountSettings]) -> Iterator[Job]:
-        """Yield all posts. A user has so many connections, in however many entries he stands."""
+        """Yield all jobs. The limit of watched connections is for one user over all his entries."""
         watched: Counter[tuple[str, str]] = Counter()
         jobs: list[Job] = []
         for one in accounts:
@@ -140,7 +140,7 @@ class Scheduler:
             yield job
 
     def _jobs_for_one(self, settings: AccountSettings, room: int) -> Sequence[Job]:
-        """Return what there is to keep of an account, as its server allows it."""
+        """Return the jobs of one account, as its server allows them."""
         every = self._interval * max(1, settings.interval)
         jobs = list(jobs_for(settings, every, self._chance, room=room))
         if any(self._identity(job) in self._apart for job in jobs):
@@ -154,22 +154,22 @@ class Scheduler:
                 self.wake_one(job)
 
     def renew(self) -> None:
-        """Poll at once, over new connections: behind a sleep, or in another network.
+        """Poll at once, over new connections: after a suspend, or in another network.
 
-        Nothing of that makes a password right.
+        Jobs with a refused login stay parked: their password is still wrong.
         """
         for job in self.jobs:
             if not (job.paused or job.schedule.refusals):
                 self.wake_one(job)
 
     def wake_one(self, job: Job) -> None:
-        """Poll one at once. A connection that waits for news may be dead: it is made anew."""
+        """Poll one job at once. A connection that waits for mail may be dead and is replaced."""
         job.wake()
         if job.is_watching:
             job.scope.cancel()
 
     def pause(self, job: Job, *, paused: bool) -> None:
-        """Poll it no more until it is resumed. A poll under way comes to its end."""
+        """Pause a job, or resume it. A poll under way is finished first."""
         job.paused = paused
         job.woken.set()
         if job.state in {"watching", "waiting", "paused"}:
@@ -177,21 +177,21 @@ class Scheduler:
 
     @staticmethod
     def _identity(job: Job) -> tuple[object, ...]:
-        """Return what tells apart posts that differ in any setting."""
+        """Return a key that differs if two jobs differ in any setting."""
         settings = vars(job.settings).items()
         values = sorted((name, value) for name, value in settings if name[0] != "_")
         return (job.watched, repr(values), secrets_of(job.settings))
 
-    async def _keep(self, job: Job, before: Sequence[Job] = ()) -> None:
-        """Keep it as long as it is wanted, once its user's posts of ``before`` a reload are over.
+    async def _run_job(self, job: Job, before: Sequence[Job] = ()) -> None:
+        """Run a job as long as it is wanted, after the jobs ``before`` a reload have ended.
 
-        Two polls of one mailbox would each deliver what the other has not yet deleted.
+        Two polls of one mailbox would each deliver the messages that the other has not yet deleted.
         """
         try:
             for old in before:
                 await old.over.wait()
             while not self.stopping and job in self.jobs:
-                # A reload takes this scope to end the post, a wake-up to end its waiting.
+                # A reload cancels this scope to end the job, a wake-up to end the waiting.
                 with trio.CancelScope() as job.scope:
                     await self._until_due(job)
                     if not job.paused:
@@ -212,7 +212,7 @@ class Scheduler:
         job.woken = trio.Event()
 
     async def _poll_safely(self, job: Job) -> None:
-        """Poll; what nobody foresaw is one line, and this post's own trouble."""
+        """Poll. An unexpected exception is one line of the log and fails this job only."""
         try:
             await self._poll(job)
         except Exception as fault:
@@ -239,9 +239,9 @@ class Scheduler:
             await self._pool.watch(job.settings, self._lines, told, job.hooks())
         except NotWatched:
             self._apart.add(self._identity(job))
-            self.keep(self._accounts, self._interval)
+            self.set_accounts(self._accounts, self._interval)
             return
-        # What broke while nothing was under way is made anew soon, but not over and over.
+        # A connection that broke while it waited is opened again soon, but not in a loop.
         if job.is_watching:
             lasted = trio.current_time() - began
             job.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
@@ -254,11 +254,11 @@ class Scheduler:
             job.last_success = self.last_success[job.key] = job.last_poll
         if remark := job.schedule.ended(trio.current_time(), code):
             self._lines.complain(f"{job.name}: {remark}")
-        self._tell_of_login(job, code)
+        self._note_login(job, code)
 
-    def _tell_of_login(self, job: Job, code: ExitCode) -> None:
-        """Let the user be told by mail of a login that is refused, or is accepted again."""
-        # A wake-up makes the schedule forget refusals; whoever is woken each hour is told as well.
+    def _note_login(self, job: Job, code: ExitCode) -> None:
+        """Send the user a mail about a login that is refused, or accepted again."""
+        # A wake-up resets the refusals of the schedule, so they are counted here as well.
         if code is ExitCode.AUTHFAIL:
             self._refused[job.key] += 1
         elif code in GOOD:
@@ -266,29 +266,29 @@ class Scheduler:
         told = job.key in self._told
         refused = self._refused[job.key] >= TOLD_AFTER
         is_news = (refused and not told) or (told and code in GOOD)
-        if is_news and self._nursery and job.key not in self._telling:
-            self._telling.add(job.key)
-            self._nursery.start_soon(self._tell, job, refused)
+        if is_news and self._nursery and job.key not in self._notices_under_way:
+            self._notices_under_way.add(job.key)
+            self._nursery.start_soon(self._send_login_notice, job, refused)
 
-    async def _tell(self, job: Job, refused: bool) -> None:
-        """Tell it; whatever happens to that mail, it is no trouble of the polls."""
+    async def _send_login_notice(self, job: Job, refused: bool) -> None:
+        """Send that mail. A failure of it does not affect the polls."""
         why = ""
         try:
-            why = await self._pool.tell_of_login(job.settings, self._lines, refused=refused)
+            why = await self._pool.send_login_notice(job.settings, self._lines, refused=refused)
         except Exception as fault:
             why = place_of(fault)
         finally:
-            self._telling.discard(job.key)
+            self._notices_under_way.discard(job.key)
         if refused and not why:
             self._told.add(job.key)
         elif not refused:
             self._told.discard(job.key)
         if why:
-            problem = f"{job.name}: the mail on its login cannot be sent: {why}"
+            problem = f"{job.name}: the mail about its login cannot be sent: {why}"
             self._lines.complain(problem)
 
 
 def secrets_of(settings: AccountSettings) -> tuple[bytes, ...]:
-    """Return the passwords, which no repr shows: a new one is a change too."""
+    """Return the passwords, which no repr shows: a new password is a change too."""
     secrets = (settings.password, settings.esmtppassword, settings.appendpassword)
     return tuple(b"" if secret is None else secret.reveal() for secret in secrets)

@@ -1,4 +1,4 @@
-"""The daemon as a process: signals, the rc file that changes, the manager that watches."""
+"""The daemon as a process: signals, reload of the rc file, and the service manager."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from .side_work import attempt, fenced
 
 T = TypeVar("T")
 TICK = 5.0
-"""Seconds between two looks at the rc file and at the clocks."""
+"""Seconds between two checks of the rc file and the clocks."""
 GRACE = 5.0
-"""Seconds after the last poll's end, or what should have been that, within which all is over."""
+"""Seconds after the end of the last poll, or the deadline for it, within which the process ends."""
 ASLEEP = 10.0
-"""Seconds by which the clocks differ when the machine was suspended."""
+"""Seconds by which the clocks differ after the machine was suspended."""
 
 
 LAST_NOTES = 5.0
-"""Seconds that the ledger may take for the last success of each account at the end."""
+"""Seconds that the ledger may take to store the last success of each account at the end."""
 PROCESS = frozenset({"daemon", "logfile", "syslog", "jsonlog", "pidfile", "properties"})
-"""Words after ``set`` that are about the process; polls go by all the others."""
+"""Words after ``set`` that are about the process; all others are about polls."""
 
 
 def serve(
@@ -58,9 +58,9 @@ def serve(
     arguments: Sequence[str],
     pidfile: PidFile | None = None,
 ) -> ExitCode:
-    """Keep the accounts polled until a signal ends it.
+    """Keep the accounts polled until a signal ends the daemon.
 
-    ``arguments`` are those of the command line, by which the rc file is read again.
+    ``arguments`` are those of the command line, which a reload applies again.
     """
     return trio.run(Service(configuration, caller, lines, arguments, pidfile=pidfile).run)
 
@@ -68,8 +68,8 @@ def serve(
 class Service:
     """One daemon.
 
-    The polls are what it is for. Everything else has a task of its own behind a fence
-    (``side_work``), and what blocks there waits in a thread that nothing else needs.
+    Everything beside the polls has a task of its own (``side_work``), whose faults do not reach
+    them. Work that may block there has a thread of its own.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Service:
         self._deadline = Deadline()
 
     async def run(self) -> ExitCode:
-        """Serve until a signal ends it, which is how it should end: SUCCESS."""
+        """Serve until a signal ends it, then return SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
-        attempt("ledger", self._recall, self._lines.complain)
-        self.scheduler.keep(self._configuration.accounts, float(self._interval))
+        attempt("ledger", self._load_successes, self._lines.complain)
+        self.scheduler.set_accounts(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
                 for what, work in self._side_work().items():
@@ -121,7 +121,7 @@ class Service:
         return ExitCode.SUCCESS
 
     def _side_work(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
-        """Return what goes on beside the polls, by the names that people know it by."""
+        """Return the work beside the polls, by the names that log lines give it."""
         return {
             "signals": self._hear_signals,
             "reload": self._reload_when_wanted,
@@ -135,30 +135,30 @@ class Service:
             "network": lambda: watch_network(lambda: self._renew("has another address")),
         }
 
-    async def _aside(self, work: Callable[[], T]) -> T:
-        """Do what may block (a disk that hangs) where nothing but this waits for it."""
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Run work that may block, such as on a hung disk, in a thread of its own."""
         return await trio.to_thread.run_sync(
             work, abandon_on_cancel=True, limiter=self._side_threads
         )
 
-    # When accounts were polled well
+    # The last successful polls
 
-    def _recall(self) -> None:
-        """Learn from the ledger since when an account may be in trouble."""
-        # A ledger that cannot be read is each poll's to complain of.
+    def _load_successes(self) -> None:
+        """Read the times of the last successful polls from the ledger."""
+        # If the ledger cannot be read, each poll reports it.
         with suppress(LedgerFault):
             self._written = dict(self._ledger.last_success())
             self.scheduler.last_success |= self._written
 
     def _successes(self) -> dict[str, float]:
-        """Return what the ledger does not know of yet."""
+        """Return the times that the ledger does not have yet."""
         return dict(self.scheduler.last_success.items() - self._written.items())
 
-    def _remember(self, successes: Mapping[str, float]) -> None:
-        """Write it down."""
+    def _store_successes(self, successes: Mapping[str, float]) -> None:
+        """Store these times in the ledger."""
         if successes:
             with suppress(LedgerFault):
-                self._ledger.went_well(successes)
+                self._ledger.record_success(successes)
                 self._written |= successes
 
     async def _note_status(self) -> None:
@@ -168,25 +168,25 @@ class Service:
             await self._note_successes()
 
     async def _note_successes(self) -> None:
-        await self._aside(partial(self._remember, self._successes()))
+        await self._in_thread(partial(self._store_successes, self._successes()))
 
     def _status(self) -> str:
         jobs = self.scheduler.jobs
         parked = sum(job.schedule.parked for job in jobs)
         failing = sum(job.schedule.failures > 0 for job in jobs)
-        text = f"{len(jobs)} kept, {failing} failing, {parked} with a refused login"
+        text = f"{len(jobs)} jobs, {failing} failing, {parked} with a refused login"
         lost = self._lines.lost
         return f"{text}; the log cannot be written: {lost}" if lost else text
 
-    # What the system tells
+    # Signals, clocks and the service manager
 
     async def _hear_signals(self) -> None:
         wanted = (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
         with trio.open_signal_receiver(*wanted) as signals:
             async for number in signals:
-                attempt("signals", partial(self._heed, number), self._lines.complain)
+                attempt("signals", partial(self._act_on_signals, number), self._lines.complain)
 
-    def _heed(self, number: int) -> None:
+    def _act_on_signals(self, number: int) -> None:
         if number == signal.SIGUSR1:
             self._lines.say(f"awakened by signal {int(number)}")
             self.scheduler.wake()
@@ -208,7 +208,7 @@ class Service:
             behind = suspended_seconds()
 
     def _renew(self, why: str) -> None:
-        self._lines.detail(f"the machine {why}: all connections are made anew")
+        self._lines.detail(f"the machine {why}: all connections are opened again")
         self.scheduler.renew()
 
     async def _feed_watchdog(self) -> None:
@@ -216,11 +216,11 @@ class Service:
             self._notifier.alive()
             await trio.sleep(self._notifier.watchdog / 3)
 
-    # The rc file that changes
+    # Reload
 
     async def _watch_file(self) -> None:
         while True:
-            stamp = await self._aside(self._rc_stamp)
+            stamp = await self._in_thread(self._rc_stamp)
             if self._stamp not in (None, stamp):
                 self._reload_wanted.set()
             self._stamp = stamp
@@ -244,31 +244,31 @@ class Service:
                 self._notifier.ready(self._status())
 
     async def reload(self) -> None:
-        """Read the rc file again; one with a fault changes nothing, and says so."""
+        """Read the rc file again. An error in it is reported, and nothing changes."""
         if self._configuration.rcfile == "-":
             self._lines.complain("an rc file from standard input cannot be read again")
             return
         read = partial(load, self._arguments, self._caller, bytes)
         try:
-            # What changes from now on is another change.
-            self._stamp = await self._aside(self._rc_stamp)
-            configuration = await self._aside(read)
+            # A change from now on is another reload.
+            self._stamp = await self._in_thread(self._rc_stamp)
+            configuration = await self._in_thread(read)
         except ConfigErrors as faults:
             problems = [str(fault) for fault in faults.errors]
         except ConfigRefused as refusal:
             problems = [str(refusal)]
         else:
-            await self._take_up(configuration)
+            await self._apply(configuration)
             return
         for problem in problems:
             self._lines.complain(problem)
         self._lines.complain("the configuration stays as it was")
 
-    async def _take_up(self, configuration: Configuration) -> None:
-        """Go by another configuration in everything; only what holds still goes on as it was.
+    async def _apply(self, configuration: Configuration) -> None:
+        """Apply another configuration.
 
-        That is connections and schedules of accounts that are the same, who was told of what, and
-        the ledger.
+        What still holds continues: connections and schedules of unchanged accounts, the record of
+        mails to the user, and the ledger.
         """
         for warning in configuration.warnings:
             self._lines.complain(str(warning))
@@ -281,18 +281,18 @@ class Service:
         self._change_pidfile(settings)
         self.pool.context = replace(self.pool.context, globals=settings, hostname=local_hostname())
         if rules_of(settings) != rules_of(before):
-            self.scheduler.begin_anew()
-        self.scheduler.keep(accounts, float(self._interval))
+            self.scheduler.restart_polls()
+        self.scheduler.set_accounts(accounts, float(self._interval))
         self._lines.say(f"{configuration.rcfile} is read again")
 
     async def _change_log(self, configuration: Configuration) -> None:
-        """Open the log anew: it may be another, or the old one may have been put away."""
+        """Open the log again: it may be another file, or the old file may have been rotated."""
         settings = configuration.globals
         if settings.logfile and not os.path.exists(settings.logfile):
             self._lines.complain(f'"{settings.logfile}" does not exist; the log stays where it is')
             return
         try:
-            log = await self._aside(partial(logged, configuration, self._plain))
+            log = await self._in_thread(partial(logged, configuration, self._plain))
         except PollFailed as failure:
             self._lines.complain(f"{failure}; the log stays where it is")
             return
@@ -315,7 +315,7 @@ class Service:
 
 
 def rules_of(settings: GlobalSettings) -> Mapping[str, object]:
-    """Return the values of the words after ``set`` that polls go by."""
+    """Return the values of the words after ``set`` that are about polls."""
     names = {option.name for option in OPTIONS if option.level == GLOBAL}
     return {name: getattr(settings, name) for name in names - PROCESS}
 
@@ -323,7 +323,7 @@ def rules_of(settings: GlobalSettings) -> Mapping[str, object]:
 def with_known_password(
     settings: AccountSettings, known: Sequence[AccountSettings]
 ) -> AccountSettings:
-    """Fill in a password that was typed at the start: now there is nobody to ask."""
+    """Fill in a password that was typed at the start: there is no terminal any more."""
     if not needs_password(settings):
         return settings
     for other in known:
@@ -334,5 +334,5 @@ def with_known_password(
 
 
 def suspended_seconds(clock: Callable[[int], float] = time.clock_gettime) -> float:
-    """Return for how long the machine has been asleep since it was started (CLOCK_BOOTTIME)."""
+    """Return for how many seconds the machine has been suspended since boot (CLOCK_BOOTTIME)."""
     return clock(time.CLOCK_BOOTTIME) - clock(time.CLOCK_MONOTONIC)

@@ -1,7 +1,7 @@
-"""The fence around what goes on beside the polls: whatever goes wrong there, mail goes on.
+"""Work beside the polls. Whatever fails there, polling continues.
 
-The control socket, the watch over the network, the watchdog, the clocks and the rc file each have a
-task. One that fails says so, and is begun again after a while; it never takes the daemon along.
+The control socket, the network watch, the watchdog, the clocks and the rc file each have a task. A
+task that fails is reported and started again after a pause; it never ends the daemon.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import trio
 from ..polls.interrupted import place_of
 
 PAUSE = 60.0
-"""Seconds before work that has failed is begun again; they double each time, up to an hour."""
+"""Seconds before failed work is started again; they double each time, up to MAX_PAUSE."""
 MAX_PAUSE = 3600.0
 
 
 async def fenced(
     what: str, work: Callable[[], Awaitable[object]], complain: Callable[[str], None]
 ) -> None:
-    """Do side work until it is over; begin it again when it fails."""
+    """Run side work until it ends; start it again when it fails."""
     pause = PAUSE
     while True:
         problem = ""
         began = trio.current_time()
         try:
             await work()
-        # A task with children of its own raises groups; a cancellation among them goes on.
+        # A task with child tasks raises groups; a cancellation among them is not caught.
         except* Exception as faults:
             problem = ", ".join(sorted(set(map(reason, leaves(faults)))))
         if not problem:
             return
-        complain(f"{what}: {problem}; mail goes on")
+        complain(f"{what}: {problem}; polling continues")
         if trio.current_time() - began > MAX_PAUSE:
             pause = PAUSE
         await trio.sleep(pause)
@@ -41,22 +41,22 @@ async def fenced(
 
 
 def attempt(what: str, work: Callable[[], object], complain: Callable[[str], None]) -> None:
-    """Do a short piece of side work; one that fails is said, and that is all."""
+    """Run a short piece of side work; a failure is only reported."""
     try:
         work()
     except Exception as fault:
-        complain(f"{what}: {reason(fault)}; mail goes on")
+        complain(f"{what}: {reason(fault)}; polling continues")
 
 
 def reason(fault: Exception) -> str:
-    """Return what is wrong: the system's own words, or the place of a mistake of ours."""
+    """Return the error text of the system, or the place in the code of an internal error."""
     if isinstance(fault, OSError) and fault.strerror:
         return fault.strerror
     return f"internal error, please report it: {place_of(fault)}"
 
 
 def leaves(fault: Exception) -> list[Exception]:
-    """Return the faults that a group is made of."""
+    """Return the exceptions in a group."""
     if not isinstance(fault, ExceptionGroup):
         return [fault]
     group = cast(ExceptionGroup[Exception], fault)

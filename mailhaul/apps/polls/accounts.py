@@ -1,4 +1,4 @@
-"""An account's settings as the flows need them, its names, and its password."""
+"""From an account's settings: what the flows need, its names, and its password."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ KEEP_ALL = Policy()
 
 
 def policy_of(settings: AccountSettings, globals: GlobalSettings) -> Policy:
-    """Return what becomes of mail that the sink refuses for good."""
+    """Return the policy for mail that the sink refuses permanently."""
     antispam = frozenset(code for code in settings.antispam if code > 0)
     return Policy(globals.softbounce, globals.bouncemail, globals.spambounce, antispam)
 
 
 def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL) -> Account:
-    """Return what the poll needs to know."""
+    """Return the account as the poll needs it."""
     return Account(
         name=name_of(settings),
         same_user=same_user(settings.kind.family, settings.remote_user),
@@ -51,32 +51,32 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
 
 
 def name_of(settings: AccountSettings) -> str:
-    """Return the name of an account in the ledger: what it is, however it is written down."""
+    """Return the name of an account in the ledger, which does not depend on its spelling."""
     place = ""
     port = "" if settings.service is None else str(settings.service)
     if settings.plugin is not None or is_loopback(settings.host):
-        # A tunnel or a command may lead to any server; only the user's name for it tells which.
+        # A tunnel or a command may lead to any server; only the poll name identifies it.
         place = settings.known_as
     if settings.plugin is not None and "%h" not in settings.plugin:
         place = f"{place}: {' '.join(settings.plugin.split())}"
     try:
         host = "localhost" if is_loopback(settings.host) else ascii_host(settings.host)
     except BadHostName:
-        # Its own fault is told where it is looked up.
+        # The error is reported when the name is looked up.
         host = settings.host
     return account_name(settings.kind.family, settings.remote_user, host, port, place)
 
 
 def user_at_server(settings: AccountSettings) -> str:
-    """Return how people call an account."""
+    """Return the name of an account in log lines."""
     return f"{settings.remote_user}@{settings.pollname}"
 
 
 def keys_for(accounts: Sequence[AccountSettings]) -> Sequence[str]:
-    """Return what each is known by over runs and reloads: whose it is, and more only where needed.
+    """Return a key for each account, which stays the same over runs and reloads.
 
-    One user may have several entries at one server: then the folders tell them apart, then the
-    protocol and the port, then, for one mailbox with several sinks, their order.
+    It is the user and the server. If one user has several entries at one server, the folders are
+    added, then the protocol and the port, then a number.
     """
     keys = [user_at_server(one) for one in accounts]
     for detail in (folders_of, service_of):
@@ -93,21 +93,21 @@ def keys_for(accounts: Sequence[AccountSettings]) -> Sequence[str]:
 
 
 def folders_of(settings: AccountSettings) -> str:
-    """Return what tells apart entries that differ in their folders."""
+    """Return the part of a key for entries that differ in their folders."""
     usual = settings.folders in ((), ("INBOX",))
     return "" if usual else f" ({','.join(settings.folders)})"
 
 
 def service_of(settings: AccountSettings) -> str:
-    """Return what tells apart entries that differ in the way to the mailbox."""
+    """Return the part of a key for entries that differ in protocol or port."""
     port = f":{settings.service}" if settings.service is not None else ""
     return f" {settings.protocol}{port}"
 
 
 def with_password(settings: AccountSettings) -> AccountSettings:
-    """Ask for a password that is missing, if there is somebody to ask.
+    """Return the settings with a password: from where it is kept, or typed at the terminal.
 
-    Raises PollFailed: AUTHFAIL where there is nobody, IOERR where what has the password fails.
+    Raises PollFailed: AUTHFAIL without a terminal, IOERR if the file or command fails.
     """
     if settings.password is None and settings.keeps_password_elsewhere:
         from ...adapters.config.passwords import password_from
@@ -128,7 +128,7 @@ def with_password(settings: AccountSettings) -> AccountSettings:
 
 
 def with_typed_password(settings: AccountSettings) -> AccountSettings:
-    """Ask for a password that only somebody at the terminal knows, if there is somebody."""
+    """Ask for a password at the terminal, if there is one and it is kept nowhere else."""
     if settings.keeps_password_elsewhere or not needs_password(settings) or not os.isatty(0):
         return settings
     return with_password(settings)

@@ -15,7 +15,7 @@ from ...adapters.config.settings import GlobalSettings, RunSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...protocols.machine import Trace
 from .lines import Lines
-from .state_folder import LEDGER, lead_to, second_ledger, state_folder
+from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 
 if TYPE_CHECKING:
     from ...adapters.transcript.recorder import Tape
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 TracerFor = Callable[[str], Trace | None]
-"""Gives the trace of a protocol ("IMAP", "SMTP", "LMTP"), if the dialogue is to be shown."""
+"""Returns the trace of a protocol ("IMAP", "SMTP", "LMTP"), or None if none is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +39,39 @@ class PollContext:
     hostname: str
     tracer: TracerFor
     stopping: Callable[[], bool] = lambda: False
-    """Whether the program is to come to an end: then no further message is begun."""
+    """Whether the program ends: then no further message is begun."""
     login_delay: Callable[[float], None] = lambda seconds: None
-    """Is told how many seconds a server wants between logins."""
+    """Called with the seconds that a server wants between logins."""
     reminders: Reminders | None = None
-    """Who was told by mail of what is too large; a single run prints it."""
+    """When the user got mails about oversized messages; None in a single run, which prints them."""
     dots: Callable[[str], None] | None = None
-    """Is given the signs of progress (``showdots``)."""
+    """Called with the signs of progress (``showdots``)."""
     tape: Tape | None = None
-    """Where all is noted that is said, if the user wants a transcript."""
+    """The transcript, if the user wants one."""
 
     @property
     def witness(self) -> Witness | None:
-        """What is shown every connection."""
+        """The observer of every connection, if there is a transcript."""
         return self.tape.watch if self.tape else None
 
     def with_stopping(self, stopping: Callable[[], bool]) -> PollContext:
-        """Return the same for a program that may come to an end."""
+        """Return the same context for a program that may be stopped."""
         return replace(self, stopping=stopping)
 
     def with_reminders(self, reminders: Reminders) -> PollContext:
-        """Return the same for a daemon."""
+        """Return the same context for a daemon."""
         return replace(self, reminders=reminders)
 
 
 def local_hostname() -> str:
-    """Return this host's own name, without asking any name server."""
+    """Return the name of this host, without asking a name server."""
     return socket.gethostname() or "localhost"
 
 
 def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> PollContext:
-    """Return what is the same for every account."""
+    """Return the context of a run."""
     folder = state_folder(caller, os.environ, configuration.globals)
-    lead_to(folder, caller)
+    link_usual_folder(folder, caller)
     if other := second_ledger(folder, caller, os.environ):
         lines.complain(f"there are two ledgers; {folder}/{LEDGER} is used, {other} is not")
     return PollContext(
@@ -87,13 +87,13 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
 
 
 def context_for(context: PollContext, lines: Lines) -> PollContext:
-    """Return the same for a poll with lines of its own."""
+    """Return the context of one poll, whose lines go to ``lines``."""
     dots = lines.progress if context.globals.showdots else None
     return replace(context, tracer=partial(tracer, lines), dots=dots)
 
 
 def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
-    """Return what writes the transcript that the user wants. Raises PollFailed (IOERR)."""
+    """Return the transcript that the user wants, if any. Raises PollFailed (IOERR)."""
     if run.trace is None:
         return None
     from .tape import open_tape
@@ -102,7 +102,7 @@ def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
 
 
 def tracer(lines: Lines, protocol: str) -> Trace | None:
-    """Return what shows the dialogue of a protocol, if the user asked to see it."""
+    """Return a function that prints the dialogue of a protocol, or None if it is not shown."""
     if lines.verbosity < 2:
         return None
     return lambda way, line: lines.detail(f"{protocol}{way} {line.decode('utf-8', 'replace')}")

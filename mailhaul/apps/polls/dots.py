@@ -1,4 +1,4 @@
-"""``showdots``: what has come of a message shows while it comes, in fetchmail's signs."""
+"""``showdots``: the progress of a message, in fetchmail's signs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OCTETS = 1024
 
 
 class DottedPacker(Packer):
-    """Gives ``show`` a dot for each 1024 octets, # for the header, * for each line of the body."""
+    """Calls ``show`` with a dot for 1024 octets, # for the header, * for a line of the body."""
 
     def __init__(self, treatment: DeliveryRules, show: Callable[[str], None]) -> None:
         super().__init__(treatment)
@@ -19,14 +19,14 @@ class DottedPacker(Packer):
         self._octets = 0
 
     def beginning(self) -> bytes:
-        """Return what came of the body along with the header."""
+        """Return the part of the body that arrived together with the header."""
         beginning = super().beginning()
         header = sum(len(field.raw) for field in self._scanner.fields)
         self._show(f" {self._dots(header)}#{self._signs(beginning)}")
         return beginning
 
     def convert(self, data: bytes) -> bytes:
-        """Return some bytes of the body as they are handed on."""
+        """Return some bytes of the body as they are delivered."""
         self._show(self._signs(data))
         return super().convert(data)
 

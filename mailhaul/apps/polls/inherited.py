@@ -1,7 +1,7 @@
-"""What a process has from whoever started it, and must not be trusted with.
+"""What a process inherits from its starter, and must not rely on.
 
-Ignored and blocked signals, open descriptors and the current folder outlive an exec. A starter that
-ignores SIGCHLD, as many supervisors do, takes every exit status away from us.
+Ignored and blocked signals, open descriptors and the current folder outlive an exec. If the
+starter ignores SIGCHLD, as many supervisors do, no exit status of a child can be read.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ KEPT = frozenset(
         *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
     }
 )
-"""Signals that a starter ignores on purpose, for all that it starts: nohup, a shell's "&"."""
-OURS = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
-"""Signals that Python itself ignores, so that a write fails instead. Children get the default."""
+"""Signals that a starter ignores on purpose: nohup, or "&" in a shell."""
+IGNORED_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Signals that Python ignores, so that a write fails instead. Children get the default."""
 DESCRIPTORS = ("/proc/self/fd", "/dev/fd")
 
 
-def stand_on_our_own() -> None:
-    """Set right what was inherited, before anything is started or opened."""
-    stand_on_open_descriptors()
-    hand_on_no_descriptors()
-    listen_to_signals()
+def reset_inherited_state() -> None:
+    """Reset what was inherited, before anything is started or opened."""
+    open_standard_streams()
+    close_on_exec()
+    reset_signals()
     undo_locale_coercion()
 
 
-def stand_on_open_descriptors() -> None:
-    """Make sure that 0, 1 and 2 are open: a socket that got one of them would be printed to."""
+def open_standard_streams() -> None:
+    """Open 0, 1 and 2 if they are closed: else output could go to a socket with that number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
-    # Python sets these to None, against what their types say, when it finds them closed.
+    # Python sets these to None if they are closed, contrary to their types.
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def hand_on_no_descriptors() -> None:
-    """Keep what else the starter left open to this process: a child would hold its locks."""
+def close_on_exec() -> None:
+    """Do not pass on other descriptors of the starter: a child would hold its locks."""
     for folder in DESCRIPTORS:
         with suppress(OSError):
             numbers = [int(name) for name in os.listdir(folder)]
@@ -55,21 +55,21 @@ def hand_on_no_descriptors() -> None:
                 os.set_inheritable(number, False)
 
 
-def listen_to_signals() -> None:
-    """Block no signal, and ignore none but those of which the starter means it."""
+def reset_signals() -> None:
+    """Block no signal, and ignore only those that the starter ignores on purpose."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in signal.valid_signals() - KEPT - OURS:
+    for number in signal.valid_signals() - KEPT - IGNORED_BY_PYTHON:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
 
 def is_wanted(number: signal.Signals) -> bool:
-    """Whether a signal is to end us: not where the starter ignores it, as nohup does."""
+    """Whether a signal ends the program: not if the starter ignores it, as nohup does."""
     return signal.getsignal(number) is not signal.SIG_IGN
 
 
 def undo_locale_coercion() -> None:
-    """Take back what Python adds to the environment in the C locale (PEP 538)."""
+    """Remove what Python adds to the environment in the C locale (PEP 538)."""
     if "LC_CTYPE" not in os.environ:
         return
     with suppress(OSError), open("/proc/self/environ", "rb") as file:
@@ -78,7 +78,7 @@ def undo_locale_coercion() -> None:
 
 
 def current_folder() -> str:
-    """Return the current folder; where it has been removed, one in which there is nothing."""
+    """Return the current folder, or an empty one if it has been removed."""
     try:
         return os.getcwd()
     except OSError:

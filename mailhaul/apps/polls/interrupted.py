@@ -1,4 +1,4 @@
-"""How a signal ends a run, and how a fault that nobody foresaw is told of."""
+"""How a signal ends a run, and how an internal error is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted(BaseException):
-    """A signal asked us to stop. What was accepted is in the ledger; the rest stays."""
+    """A signal ends the run. What was accepted is in the ledger; other mail stays on the server."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -19,24 +19,24 @@ class Interrupted(BaseException):
 
 
 class Deadline:
-    """Ends the process, some time after it was asked to end, if it has not come to its end.
+    """Ends the process if it has not ended some time after a signal.
 
-    A thread that waits for a disk which hangs cannot be ended otherwise. The end of a ``with`` is
-    the end that was waited for.
+    A thread that waits for a hung disk cannot be ended in another way. The deadline is cancelled
+    when the ``with`` block ends.
     """
 
     def __init__(self) -> None:
         self._timer: Timer | None = None
 
     def begin(self, seconds: float, code: int, complain: Callable[[str], None]) -> None:
-        """Let so many seconds pass from now on."""
+        """Start the time, unless it is running already."""
         from threading import Thread, Timer
 
         def end() -> None:
-            text = "something does not answer; it is not waited for any longer"
+            text = "a thread does not end; the process ends without it"
             telling = Thread(target=complain, args=(text,), daemon=True)
             telling.start()
-            # What does not answer may be the disk of the log.
+            # It may be the disk of the log that hangs.
             telling.join(1.0)
             os._exit(code)
 
@@ -54,7 +54,7 @@ class Deadline:
 
 
 def place_of(fault: Exception) -> str:
-    """Return what kind of fault it is and where in the code, without the data it carries."""
+    """Return the type of an exception and its place in the code, without its data."""
     trace = fault.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -18,12 +18,12 @@ TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
 
 WATCHED = 10
-"""Connections that one user may hold open to wait for news; Gmail allows 15 in all."""
+"""Connections of one user that may wait for new mail; Gmail allows 15 in all."""
 
 
 @dataclass(eq=False)
 class Job:
-    """What is kept. Times for people are Unix time, 0 for never."""
+    """One job. ``last_poll`` and ``last_success`` are Unix time, 0 for never."""
 
     settings: AccountSettings
     schedule: Schedule
@@ -35,28 +35,28 @@ class Job:
     last_poll: float = 0.0
     last_success: float = 0.0
     key: str = ""
-    """What it is known by in the ledger, over reloads and restarts."""
+    """Its key in the ledger, which stays the same over reloads and restarts."""
     label: str = ""
-    """What people call it where its own name is that of another one, too."""
+    """Its name if another job has the same ``own_name``."""
     under_way: bool = False
-    """Whether something would be lost if its poll were cancelled."""
+    """Whether a poll has begun: it is not cancelled but finishes its message."""
     unwanted: bool = False
-    """Whether it is kept no more: then its poll begins no further message."""
+    """Whether the job was removed: then its poll begins no further message."""
     outdated: bool = False
-    """Whether its poll goes by rules that a reload has changed: then it is to begin anew."""
+    """Whether a reload changed the rules of its poll: then the poll starts again."""
     over: trio.Event = field(default_factory=trio.Event)
-    """Set once it is kept no more, and its last poll has ended."""
+    """Set after the job was removed and its last poll has ended."""
     woken: trio.Event = field(default_factory=trio.Event)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in log lines."""
         return self.label or self.own_name
 
     @property
     def own_name(self) -> str:
-        """What people would call it if there were no other."""
+        """Its name in log lines, if no other job has it."""
         user = user_at_server(self.settings)
         if not self.watched:
             return user
@@ -65,12 +65,12 @@ class Job:
 
     @property
     def user(self) -> tuple[str, str]:
-        """Whose it is, and where."""
+        """Host and login."""
         return (self.settings.host, self.settings.remote_user)
 
     @property
     def is_watching(self) -> bool:
-        """Whether its server is to say when there is news."""
+        """Whether it waits for its server to report new mail."""
         return self.state == "watching"
 
     def wake(self) -> None:
@@ -79,12 +79,12 @@ class Job:
         self.woken.set()
 
     def cut_short(self) -> None:
-        """End what it does, unless mail is under way: that comes to its end first."""
+        """Cancel what it does, unless mail is under way: that is finished first."""
         if not self.under_way:
             self.scope.cancel()
 
     def hooks(self) -> PollHooks:
-        """Return what a poll of it is to tell and to ask."""
+        """Return the hooks for a poll of it."""
         return PollHooks(
             self.schedule.wait_between, lambda: self.unwanted or self.outdated, self._begun
         )
@@ -102,11 +102,10 @@ def jobs_for(
     apart: bool = False,
     room: int = WATCHED,
 ) -> Iterator[Job]:
-    """Yield what there is to keep of one account.
+    """Yield the jobs of one account.
 
-    Its mailboxes are watched together, or each on its own (``apart``). Those that the server has
-    to name first (patterns), and those for which no connection is left of ``room``, are polled in
-    turn.
+    Its mailboxes are watched together, or each over its own connection (``apart``). Patterns, and
+    mailboxes for which no connection is left of ``room``, are polled in turn.
     """
     can_wait = settings.idle and settings.protocol == "imap"
     folders = [name for name in settings.folders if can_wait and not is_pattern(name)]

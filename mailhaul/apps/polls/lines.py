@@ -17,8 +17,8 @@ from ...flows.report import (
     Handled,
     LimitReached,
     Reading,
+    Remark,
     Returned,
-    Said,
     Skipped,
 )
 from ...flows.source import Uid, format_uid
@@ -29,17 +29,17 @@ WHAT_FOLLOWS = {
     Fate.DISCARD: "the message is dropped as spam",
 }
 PROGRAM = "mailhaul"
-"""What lines begin with where the program was not called by another name."""
-GONE = "nobody is there to read"
+"""The beginning of lines, unless the program was called by another name."""
+GONE = "the reader is gone"
 MAX_OCTETS = 512
-"""Characters of a line that may come from outside."""
+"""Characters of text from outside in one line."""
 SHORTEST_HIDDEN = 4
-"""Characters of a password from which on it is looked for in what is printed."""
+"""Characters of the shortest password that is looked for in printed lines."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def escape(text: str) -> str:
-    """Return text from outside as something that only ever prints: one line, no controls."""
+    """Return text from outside in printable form: one line, no control characters."""
     shown = [
         character if character.isprintable() and character not in BIDI else escaped(character)
         for character in text
@@ -49,7 +49,7 @@ def escape(text: str) -> str:
 
 
 def escaped(character: str) -> str:
-    """Return a character as the escape that a programmer would write."""
+    """Return a character as an escape of Python's."""
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
@@ -57,10 +57,10 @@ def escaped(character: str) -> str:
 
 
 class Lines:
-    """Writes what happens. ``verbosity`` is 0 for silent, 1 as usual, 2 with the dialogue.
+    """Writes progress and errors. ``verbosity`` is 0 for silent, 1 as usual, 2 with the dialogue.
 
-    Mail goes on where nothing can be written: a full disk or a reader that has gone away is no
-    reason to leave mail on a server. ``program`` is the name that lines begin with.
+    A failed write does not stop mail: a full disk or a closed pipe is no reason to leave mail on a
+    server. ``program`` is the name that lines begin with.
     """
 
     def __init__(
@@ -75,25 +75,25 @@ class Lines:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.trouble = ""
-        """Why the last line could not be written, "" where it could."""
+        """Why the last line could not be written; "" if it was written."""
         self._patient = True
         self._unfinished = False
         self._hidden: set[str] = set()
 
     def hide(self, secret: str) -> None:
-        """Show ``*`` for this wherever a server's words are printed.
+        """Print ``*`` for this secret wherever text from a server contains it.
 
-        Very short ones stay: they stand in every other word, and tell nobody anything.
+        Very short secrets are not replaced: they are part of many words.
         """
         if len(secret) >= SHORTEST_HIDDEN:
             self._hidden.add(secret)
 
     def of(self, account: str) -> Lines:
-        """Return the lines of one poll, which knows secrets of its own."""
+        """Return the lines of one poll, which has secrets of its own."""
         return LinesOfPoll(self, account)
 
     def never_wait(self) -> None:
-        """Lose a line rather than wait for a reader who does not read: a daemon has more to do."""
+        """Lose a line rather than wait for a reader that does not read."""
         self._patient = False
 
     def say(self, text: str, account: str = "") -> None:
@@ -102,7 +102,7 @@ class Lines:
             self._print(self.out, f"{self.program}: {text}")
 
     def detail(self, text: str, account: str = "") -> None:
-        """Print a line for those who asked for more."""
+        """Print a line if the user asked for details."""
         if self.verbosity > 1:
             self._print(self.out, f"{self.program}: {self.redacted(text)}")
 
@@ -116,7 +116,7 @@ class Lines:
             self.complain(line)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Note what became of a message, for programs; people have read it already."""
+        """Write a record of a message for programs; the lines above are for people."""
 
     def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""
@@ -131,12 +131,12 @@ class Lines:
             self._unfinished = True
 
     def progress(self, signs: str) -> None:
-        """Print some signs in a line that was begun: ours, and as many as there are."""
+        """Print signs of progress in a line that was begun. They are not shortened."""
         if self.verbosity and self._unfinished:
             self._write(self.out, signs)
 
     def end(self, begun: str, text: str, account: str = "") -> None:
-        """Print the last part of a line that ``begun`` has begun."""
+        """Print the last part of a line; ``begun`` is its first part."""
         del begun
         if self.verbosity and self._unfinished:
             self._put(self.out, text, end="\n")
@@ -145,12 +145,12 @@ class Lines:
             self.raw(text.strip())
 
     def pass_on(self, stream: TextIO, text: str) -> None:
-        """Write what other lines have made ready for one of these streams."""
+        """Write finished lines of another object to one of the two streams."""
         if text:
             self._write(stream, text)
 
     def redacted(self, text: str) -> str:
-        """Return text without what is hidden."""
+        """Return text with all secrets replaced."""
         for secret in self._hidden:
             text = text.replace(secret, "*")
         return text
@@ -165,14 +165,14 @@ class Lines:
         self._put(stream, text, end="\n")
 
     def _put(self, stream: TextIO, text: str, *, end: str = "") -> None:
-        """Write a line or part of one: the one door, through which nothing goes unescaped."""
+        """Write a line or part of one, escaped. All text from outside passes here."""
         self._write(stream, f"{escape(text)}{end}")
 
     def _write(self, stream: TextIO, text: str) -> None:
-        """Write, or find out why not: telling of mail must never stop mail.
+        """Write, or note why that failed: output must never stop mail.
 
-        The first loss is said on the other stream, and where it happened once writing is possible
-        again.
+        The first lost line is reported on the other stream, and in this one as soon as it can be
+        written again.
         """
         trouble, self.trouble = self.trouble, written(stream, text, wait=self._patient)
         if trouble and not self.trouble:
@@ -182,15 +182,15 @@ class Lines:
             written(other, self._about_loss(f"lines are lost: {self.trouble}"), wait=False)
 
     def _about_loss(self, text: str) -> str:
-        """Return the line that tells of lines that could not be written."""
+        """Return the line that reports lost lines."""
         return f"{self.program}: {text}\n"
 
 
 class LinesOfPoll(Lines):
-    """The lines of one poll, on whatever paper the others write.
+    """The lines of one poll, written by other lines.
 
-    What is hidden is known here and nowhere else: it is forgotten with the poll, and the lines of
-    other polls are not searched for it.
+    Its secrets are known here only: they are forgotten with the poll, and the lines of other polls
+    are not searched for them.
     """
 
     def __init__(self, lines: Lines, account: str) -> None:
@@ -207,7 +207,7 @@ class LinesOfPoll(Lines):
         self._lines.say(text, account or self._account)
 
     def detail(self, text: str, account: str = "") -> None:
-        """Print a line for those who asked for more."""
+        """Print a line if the user asked for details."""
         if self.verbosity > 1:
             self._lines.detail(self.redacted(text), account or self._account)
 
@@ -216,7 +216,7 @@ class LinesOfPoll(Lines):
         self._lines.complain(self.redacted(text), account or self._account)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Note what became of a message."""
+        """Write a record of a message."""
         self._lines.record(
             {
                 name: self.redacted(value) if isinstance(value, str) else value
@@ -242,20 +242,20 @@ class LinesOfPoll(Lines):
 
 
 def written(stream: TextIO, text: str, *, wait: bool = True) -> str:
-    """Write at once; return why that was not possible, or "".
+    """Write at once; return why that failed, or "".
 
-    Without ``wait`` a pipe that nobody empties takes nothing.
+    Without ``wait`` nothing is written to a pipe that is full.
     """
     try:
         if not (wait or has_room(stream)):
-            return "nobody reads them"
+            return "the reader does not read"
         try:
             stream.write(text)
         except UnicodeEncodeError:
             stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
         stream.flush()
     except BrokenPipeError:
-        # A reader that has had enough (``| head``) is no fault.
+        # A reader that has read enough (``| head``) is no error.
         return GONE
     except OSError as error:
         return error.strerror or str(error)
@@ -265,12 +265,12 @@ def written(stream: TextIO, text: str, *, wait: bool = True) -> str:
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write at once what somebody has asked for; where nobody takes it, that is all."""
+    """Write at once what the user asked for; a failure is ignored."""
     written(stream, text)
 
 
 def has_room(stream: TextIO) -> bool:
-    """Whether what is written next will not wait for a reader."""
+    """Whether the next write does not have to wait for a reader."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError, AttributeError):
@@ -281,16 +281,16 @@ def has_room(stream: TextIO) -> bool:
 
 
 def program_name(argv: Sequence[str]) -> str:
-    """Return the name that the program was called by, as fetchmail does in all that it says.
+    """Return the name that the program was called by: all lines begin with it, as in fetchmail.
 
-    Programs that look for "fetchmail: ..." find it where a link of that name leads here.
+    Programs that look for "fetchmail: ..." find it if mailhaul is called by a link of that name.
     """
     name = os.path.basename(argv[0]) if argv else ""
     return PROGRAM if name in {"", "-c", "-m", "__main__.py"} else name
 
 
 class AccountLines:
-    """The lines of one account's poll: turns what a flow reports into words."""
+    """The lines of one account's poll, made from what a flow reports."""
 
     def __init__(
         self,
@@ -318,7 +318,7 @@ class AccountLines:
                 self._mailbox = event.mailbox
                 self._count(event)
             case Reading(number, total, header, size):
-                # With POP3 fetchmail knows the size of the whole only.
+                # With POP3 fetchmail knows only the size of the whole message.
                 parts = f"({header} header octets) ({size} body octets)"
                 octets = parts if self._in_parts else f"({header + size} octets)"
                 self._begun = f"reading message {self._whose}:{number} of {total} {octets}"
@@ -332,7 +332,7 @@ class AccountLines:
                     lines.complain(f"{self._sink} warning: {outcome.warning}")
             case Returned(number, told, in_place, flushed, uid):
                 whom = ", ".join(f"<{one.decode('utf-8', 'replace')}>" for one in told)
-                why = "the sender cannot be told; " if in_place else ""
+                why = "the sender cannot get a bounce; " if in_place else ""
                 fate = "flushed" if flushed else "not flushed"
                 lines.complain(
                     f"message {self._whose}:{number}: {why}a bounce was sent to {whom}, {fate}"
@@ -347,7 +347,7 @@ class AccountLines:
                     f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
                     f"{self._account.truename} account {self._account.user}"
                 )
-            case Said(text, error):
+            case Remark(text, error):
                 (lines.complain if error else lines.detail)(text)
             case _:
                 assert_never(event)
@@ -366,7 +366,7 @@ class AccountLines:
         self._lines.raw(f"{count}{seen} for {where}{octets}.")
 
     def _facts(self, handled: Handled) -> dict[str, object]:
-        """Return what became of a message, in words of RFC 3501 and in octets."""
+        """Return the record of a message. Names are as in RFC 3501, sizes in octets."""
         outcome = handled.outcome
         return {
             "account": f"{self._account.user}@{self._account.pollname}",
@@ -381,7 +381,7 @@ class AccountLines:
         }
 
     def _returned(self, uid: Uid, flushed: bool) -> dict[str, object]:
-        """Return that a refused message is over; who was told is nobody else's affair."""
+        """Return the record of a refused message that was returned. It names no recipient."""
         return {
             "account": f"{self._account.user}@{self._account.pollname}",
             "folder": self._mailbox,
@@ -396,7 +396,7 @@ class AccountLines:
 
 
 def plural(count: int) -> str:
-    """Return the ending of a noun after a number."""
+    """Return the plural ending of a noun after a number."""
     return "" if count == 1 else "s"
 
 

@@ -1,6 +1,6 @@
-"""The flow that tells the user by mail that his server refuses the login, or accepts it again.
+"""The flow that sends the user a mail when a server refuses the login, or accepts it again.
 
-fetchmail does so too: who does not watch a log notices nothing but silence.
+fetchmail does so too: a user who does not read the log would only notice that no mail comes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .sources import source_of
 
 
 async def login_notice(settings: AccountSettings, context: PollContext, *, refused: bool) -> str:
-    """Hand the message to the sink of the account; return why that was not possible, or ""."""
+    """Deliver the notice to the sink of the account; return why that failed, or ""."""
     _, make_sink = sink_of(settings, context)
-    source = source_of(settings, context, told_nobody)
+    source = source_of(settings, context, ignore_report)
     return await send_notice(
         make_sink,
         lambda sink: make_packer(settings, context, source, sink, None),
@@ -26,5 +26,5 @@ async def login_notice(settings: AccountSettings, context: PollContext, *, refus
     )
 
 
-def told_nobody(event: Event) -> None:
-    """Nothing of a mailbox is reported here."""
+def ignore_report(event: Event) -> None:
+    """Ignore reports: no mailbox is opened here."""

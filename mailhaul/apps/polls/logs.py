@@ -1,4 +1,4 @@
-"""Lines that go to a file or to syslog: each whole, with the program's name, one at a time."""
+"""Lines for a file or for syslog: each is written whole, with the program's name."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .lines import PROGRAM, Lines, escape
 
 
 class LogLines(Lines):
-    """Lines for readers who are not there: what comes in pieces is written as one line."""
+    """Lines of a log: what comes in parts is written as one line."""
 
     def close(self) -> None:
-        """Let go of the file; nothing more is written."""
+        """Close the file; nothing more is written."""
         if self.out not in (sys.stdout, sys.stderr) and isinstance(self.out, TextIOBase):
             with suppress(OSError, ValueError):
                 self.out.close()
 
     def raw(self, text: str, account: str = "") -> None:
-        """Write a line like any other."""
+        """Write a line with the prefix of all others."""
         self.say(text, account)
 
     def begin(self, text: str) -> None:
-        """Write nothing yet: others may write in between."""
+        """Write nothing yet: other lines may come in between."""
 
     def end(self, begun: str, text: str, account: str = "") -> None:
-        """Write the line."""
+        """Write the whole line."""
         self.say(f"{begun}{text}", account)
 
 
@@ -60,7 +60,7 @@ class JsonLines(LogLines):
             self._object(self.out, about(account) | {"level": "info", "text": text})
 
     def detail(self, text: str, account: str = "") -> None:
-        """Write a line for those who asked for more."""
+        """Write a line if the user asked for details."""
         if self.verbosity > 1:
             self._object(self.out, about(account) | {"level": "debug", "text": text})
 
@@ -69,7 +69,7 @@ class JsonLines(LogLines):
         self._object(self.err, about(account) | {"level": "error", "text": text})
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Write what became of a message, unless silent."""
+        """Write the record of a message, unless silent."""
         if self.verbosity:
             self._object(self.out, {"level": "info", "event": "message", **facts})
 
@@ -77,7 +77,7 @@ class JsonLines(LogLines):
         self._write(stream, self._in_json(facts))
 
     def _about_loss(self, text: str) -> str:
-        """Return the line that tells of lines that could not be written."""
+        """Return the line that reports lost lines."""
         return self._in_json({"level": "error", "text": text})
 
     def _in_json(self, facts: Mapping[str, object]) -> str:
@@ -92,12 +92,12 @@ class JsonLines(LogLines):
 
 
 def about(account: str) -> dict[str, object]:
-    """Return what says whose a line is."""
+    """Return the field that names the account of a line."""
     return {"account": account} if account else {}
 
 
 class Syslog:
-    """One priority of syslog as a stream. The name of the program is syslog's own business."""
+    """One priority of syslog as a stream. syslog adds the name of the program."""
 
     def __init__(self, program: str, *, errors: bool) -> None:
         import syslog
@@ -114,13 +114,13 @@ class Syslog:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""
 
 
 def log_file(path: str) -> TextIO | None:
-    """Open a log file to append to, None if there is none: it has to exist, as with fetchmail.
+    """Open a log file for appending; None if it does not exist, as with fetchmail.
 
-    Raises PollFailed (UNDEFINED) where it cannot be written.
+    Raises PollFailed (UNDEFINED) if it cannot be written.
     """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -141,9 +141,9 @@ def lines_for(
     json: bool = False,
     program: str = PROGRAM,
 ) -> Lines | None:
-    """Return lines that go where the user wants them, None for the standard streams and no JSON.
+    """Return the lines for a log file, syslog or JSON; None for plain lines on the terminal.
 
-    A log file wins over syslog. Raises PollFailed (UNDEFINED) for one that cannot be written.
+    A log file wins over syslog. Raises PollFailed (UNDEFINED) if it cannot be written.
     """
     kind = partial(JsonLines if json else LogLines, verbosity, program=program)
     file = log_file(logfile) if logfile else None
@@ -156,7 +156,7 @@ def lines_for(
 
 
 def logged(configuration: Configuration, lines: Lines) -> Lines | None:
-    """Return the lines of a log file, of syslog or in JSON, None where the user wants none."""
+    """Return the lines that the settings ask for; None for plain lines on the terminal."""
     settings = configuration.globals
     if not (settings.logfile or settings.syslog or settings.jsonlog):
         return None

@@ -1,4 +1,4 @@
-"""How the messages of an account are changed and addressed on their way."""
+"""How the messages of an account are addressed and changed before delivery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def unicode_and_ascii(hosts: Sequence[str]) -> Sequence[str]:
-    """Return names as they are typed and in ASCII: an address in a header may have either."""
+    """Return names as they are typed and in ASCII: a header may have either form."""
     return list(dict.fromkeys([*hosts, *map(ascii_host, hosts)]))
 
 
@@ -34,11 +34,11 @@ def make_packer(
     sink: Sink,
     multidrop: Multidrop | None,
 ) -> Packer:
-    """Return what makes a parcel of the next message."""
+    """Return the packer, which makes a parcel of each message."""
     from ...flows.parcel import DeliveryRules
     from ...protocols.message.outgoing import HeaderRules
 
-    # From one mailbox to another nothing is added: the same message is to be there.
+    # A message that moves from one mailbox to another stays as it is.
     moved = settings.append is not None
     rules = HeaderRules(
         truename=name_in_mail(settings.host),
@@ -61,7 +61,7 @@ def make_packer(
             force_cr=settings.forcecr,
             mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
-            told=source.envelope_recipient,
+            server_recipient=source.envelope_recipient,
             multidrop=multidrop,
             postmaster=context.globals.postmaster,
             bounce_context=lambda: bounce_context(context.hostname),
@@ -71,7 +71,7 @@ def make_packer(
 
 
 def packer_kind(context: PollContext) -> Callable[[DeliveryRules], Packer]:
-    """Return what makes a packer: one that shows progress, where the user wants to see it."""
+    """Return the class of packers: one that shows progress if the user wants to see it."""
     if context.dots is None:
         from ...flows.parcel import Packer
 
@@ -82,7 +82,7 @@ def packer_kind(context: PollContext) -> Callable[[DeliveryRules], Packer]:
 
 
 def bounce_context(host: str) -> BounceContext:
-    """Return what a bounce that is made now has of its own."""
+    """Return date, Message-ID and boundary for a bounce that is made now."""
     from ...protocols.message.bounce import BounceContext
     from ...protocols.message.trace import format_date
 
@@ -95,7 +95,7 @@ def bounce_context(host: str) -> BounceContext:
 
 
 def multidrop_of(settings: AccountSettings, context: PollContext) -> Multidrop | None:
-    """Return how to find the recipients, where the mailbox is that of several people."""
+    """Return how to find the recipients, if the mailbox is shared (multidrop)."""
     if not settings.multidrop:
         return None
     from ...flows.multidrop import Multidrop
@@ -120,7 +120,7 @@ def multidrop_of(settings: AccountSettings, context: PollContext) -> Multidrop |
 
 
 def trace_of(settings: AccountSettings, context: PollContext, source: MailSource) -> Received:
-    """Return what the Received field of the next message says."""
+    """Return the contents of the Received field of the next message."""
     from ...protocols.message.trace import Received, format_date
 
     moment = int(time.time())

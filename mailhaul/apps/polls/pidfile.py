@@ -1,7 +1,7 @@
-"""One daemon for each user: its pidfile, and what a second start does with it.
+"""The pidfile: there is one daemon for each user.
 
-The file holds the pid and, on a second line, the interval, as fetchmail's does. Whether its writer
-lives is not guessed from the pid: the daemon holds a lock on the file, which ends with it.
+The file holds the pid and, on a second line, the interval, as fetchmail's does. The
+daemon holds a lock on the file, which ends with the process; so a stale pid is never trusted.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode, PollFailed
 
 QUIT_SECONDS = 30.0
-"""How long ``--quit`` waits for a daemon before a run goes on that was asked for as well.
+"""Seconds that ``--quit`` waits for the end of a daemon before it starts another run.
 
-The daemon lets messages that are under way arrive for 20 seconds; what begins before it has ended
-would refuse to run beside it, and then there would be none at all.
+The daemon finishes messages under way for 20 seconds. A run that starts earlier would refuse to run
+beside it, and then no process would be left.
 """
 
 
 def default_pidfile(caller: Caller) -> str:
-    """Return where the pidfile is, unless the user names one."""
+    """Return the path of the pidfile, unless the user names one."""
     if caller.private_home is not None:
         return f"{caller.private_home}/mailhaul.pid"
     return f"{caller.home}/.mailhaul.pid"
 
 
 class PidFile:
-    """The pidfile of the process that takes it. Raises PollFailed (EXCLUDE) where it cannot."""
+    """The pidfile of this process."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
 
     def take(self, interval: int) -> None:
-        """Become the daemon that this file names; a dead one's file is taken over.
+        """Write the pidfile and lock it; the file of a process that has ended is replaced.
 
-        Raises PollFailed (EXCLUDE) when another one lives.
+        Raises PollFailed (EXCLUDE) if another daemon runs, or the file cannot be written.
         """
         try:
             while True:
@@ -60,15 +60,15 @@ class PidFile:
         self.write(interval)
 
     def write(self, interval: int) -> None:
-        """Name this process: after a fork it is another one."""
+        """Write the pid of this process, which changes with a fork."""
         text = b"%d\n%d\n" % (os.getpid(), interval)
-        # On a full disk the lock holds all the same; it is what keeps a second daemon out.
+        # On a full disk the lock still holds, and it is the lock that keeps a second daemon out.
         with suppress(OSError):
             os.pwrite(self._fd, text, 0)
             os.ftruncate(self._fd, len(text))
 
     def move(self, path: str, interval: int) -> None:
-        """Be the daemon that another file names. Raises PollFailed, and then nothing changes."""
+        """Use another pidfile. Raises PollFailed (EXCLUDE), and then nothing changes."""
         if path == self._path:
             self.write(interval)
             return
@@ -80,7 +80,7 @@ class PidFile:
     def release(self) -> None:
         """Remove the file, and with it the lock."""
         if self._fd >= 0:
-            # The lock ends with the descriptor, whatever becomes of the name.
+            # The lock ends with the descriptor, even if the file cannot be removed.
             with suppress(OSError):
                 if self._is_current():
                     os.unlink(self._path)
@@ -88,7 +88,7 @@ class PidFile:
             self._fd = -1
 
     def _is_current(self) -> bool:
-        """Tell whether the locked file still bears the name: a daemon that ends removes it."""
+        """Whether the locked file is still at this path: a daemon that ends removes it."""
         try:
             return os.path.samestat(os.fstat(self._fd), os.stat(self._path))
         except FileNotFoundError:
@@ -96,7 +96,7 @@ class PidFile:
 
 
 def running(path: str) -> int:
-    """Return the pid of the daemon that holds this pidfile, 0 if there is none."""
+    """Return the pid of the daemon that holds this pidfile; 0 if there is none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -112,14 +112,14 @@ def running(path: str) -> int:
 
 
 def wake(pid: int) -> None:
-    """Let a daemon poll now. Raises PollFailed (EXCLUDE) for somebody else's."""
+    """Make a daemon poll now. Raises PollFailed (EXCLUDE) if it belongs to another user."""
     _tell(pid, signal.SIGUSR1)
 
 
 def end(pid: int, path: str, *, wait: bool, pause: Callable[[float], None] = time.sleep) -> None:
-    """Ask a daemon to end, and with ``wait`` wait until it has.
+    """Ask a daemon to end; with ``wait``, return after it has ended.
 
-    Raises PollFailed (EXCLUDE) where it cannot be told, or does not end.
+    Raises PollFailed (EXCLUDE) if it cannot be signalled, or does not end.
     """
     _tell(pid, signal.SIGTERM)
     patience = QUIT_SECONDS if wait else 0.0
@@ -127,7 +127,7 @@ def end(pid: int, path: str, *, wait: bool, pause: Callable[[float], None] = tim
         pause(0.05)
         patience -= 0.05
     if wait and running(path) == pid:
-        problem = f"the mailhaul at {pid} was told to end and has not ended yet"
+        problem = f"the mailhaul at {pid} was asked to end and still runs"
         raise PollFailed(ExitCode.EXCLUDE, problem)
 
 
@@ -135,12 +135,12 @@ def _tell(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except OSError as error:
-        problem = f"the mailhaul at {pid} cannot be told: {error.strerror}"
+        problem = f"the mailhaul at {pid} cannot be signalled: {error.strerror}"
         raise PollFailed(ExitCode.EXCLUDE, problem) from None
 
 
 def detach() -> None:
-    """Go on in a child without terminal, in the root folder; the parent ends here with 0."""
+    """Continue in a child process without terminal, in the root folder; the parent exits with 0."""
     if os.getppid() != 1 and os.fork():
         os._exit(0)
     if os.getpgrp() != os.getpid():

@@ -1,7 +1,7 @@
-"""The connections that one listener is asked for at a time, shared among the mail servers.
+"""Limits the connections to one listener, and shares them among the mail servers.
 
-A connection is held as long as a message comes, and a server may let one drip for hours. So no
-server takes the last places: some are left for servers that have none yet.
+A connection is held while a message arrives, and a slow server may take hours for one. So no server
+takes the last places: some are left for servers that have none yet.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class ListenerPlaces:
         self._waiting: dict[trio.Event, str] = {}
 
     def share(self, server: str) -> Share:
-        """Return what the connections for mail of this server wait for."""
+        """Return the limiter for connections that deliver mail of this server."""
         self._servers.add(server)
         return Share(self, server)
 
     async def take(self, server: str) -> None:
-        """Wait for a place; whoever came first is first, among those who may have one."""
+        """Wait for a place. Those that may have one get it in the order in which they asked."""
         await trio.lowlevel.checkpoint_if_cancelled()
         event = trio.Event()
         self._waiting[event] = server
@@ -61,7 +61,7 @@ class ListenerPlaces:
 
 
 class Share:
-    """What one server may have of a listener's places. See ``mailhaul.runtimes.trio.Gate``."""
+    """The places of a listener for one server. See ``mailhaul.runtimes.trio.Gate``."""
 
     def __init__(self, places: ListenerPlaces, server: str) -> None:
         self._places = places

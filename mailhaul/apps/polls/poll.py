@@ -1,4 +1,4 @@
-"""One account's poll: from its settings to the flow, and its outcome in words."""
+"""One account's poll: from its settings to the flow, and to the lines about its end."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def make_mail_poll(
 def import_fetchids(
     settings: AccountSettings, context: PollContext, account: Account, sink: str
 ) -> None:
-    """Let the ledger know, once, what fetchmail has read before (``.fetchids``).
+    """Store in the ledger, once, which messages fetchmail has seen (``.fetchids``).
 
-    Raises PollFailed (IOERR) for a file that is there and cannot be read.
+    Raises PollFailed (IOERR) if the file exists and cannot be read.
     """
     if context.ledger.knows(account.name):
         return
@@ -111,7 +111,7 @@ async def poll_account(
     lines: Lines,
     source: MailSource | None = None,
 ) -> ExitCode:
-    """Poll one account; what goes wrong with it is printed and is its exit code.
+    """Poll one account. A failure is printed, and its code is returned.
 
     This is a flow, for a runtime to run.
     """
@@ -130,13 +130,13 @@ async def poll_account(
 
 
 def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
-    """Say why a poll has failed; return its code."""
+    """Print why a poll has failed; return its code."""
     lines.complain(str(failure))
     return report_end(failure.code, settings, lines)
 
 
 def report_end(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
-    """Say that a poll is over, and how it went unless it simply succeeded; return its code."""
+    """Print that a poll has ended, and its status unless it succeeded; return its code."""
     lines.detail(f"{introduction(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
         lines.say(status_line(code))
@@ -149,20 +149,20 @@ async def poll_once(
     lines: Lines,
     source: MailSource | None = None,
 ) -> ExitCode:
-    """Poll one account by the protocol that is written down. Raises PollFailed."""
+    """Poll one account by the protocol in its settings. Raises PollFailed."""
     if settings.protocol == "auto" and source is None:
         return await poll_auto(settings, context, lines)
     account = account_of(settings, context.check)
     poll = make_poll(settings, context, account_lines(settings, account, lines), source)
     if not (settings.preconnect or settings.postconnect):
         return await poll.run()
-    from ...adapters.connect_commands import surrounded
+    from ...adapters.connect_commands import run_with_commands
 
-    return await surrounded(poll.run, settings.preconnect, settings.postconnect)
+    return await run_with_commands(poll.run, settings.preconnect, settings.postconnect)
 
 
 async def poll_auto(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
-    """Poll by IMAP, and by POP3 where IMAP is not spoken. Raises PollFailed."""
+    """Poll by IMAP, or by POP3 if the server does not speak IMAP. Raises PollFailed."""
     try:
         return await poll_once(settings.with_protocol("imap"), context, lines)
     except PollFailed as failure:
@@ -173,14 +173,14 @@ async def poll_auto(settings: AccountSettings, context: PollContext, lines: Line
 
 
 def account_lines(settings: AccountSettings, account: Account, lines: Lines) -> AccountLines:
-    """Return what finds the words for what a poll of this account reports."""
+    """Return the lines for a poll of this account."""
     folders = settings.folders != ("INBOX",)
     in_parts = settings.kind.family == "imap"
     return AccountLines(lines, account, folders, chosen_sink(settings).title, in_parts=in_parts)
 
 
 def introduction(settings: AccountSettings) -> str:
-    """Return how a verbose run introduces an account."""
+    """Return the text with which a verbose run introduces an account."""
     moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
     protocol = settings.protocol.upper()
     return f"{__version__} querying {settings.pollname} (protocol {protocol}) at {moment}"

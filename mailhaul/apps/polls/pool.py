@@ -1,7 +1,6 @@
-"""Polls side by side: bounded in total, for each server and for each listener (places.py).
+"""Polls side by side, limited in total, for each server and for each listener (places.py).
 
-One account's trouble is its own: a server that stalls holds one place among its like, and no
-other's.
+Accounts do not disturb each other: a server that stalls holds only its own places.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from typing import Any, TypeVar
 
 import trio
 
-from ...adapters.config.passwords import Asking
+from ...adapters.config.passwords import PasswordReader
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Request
 from ...runtimes import trio as runtime
-from ...runtimes.desk import Desk
+from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
 from .accounts import user_at_server
 from .context import PollContext, context_for
@@ -33,29 +32,29 @@ T = TypeVar("T")
 TOTAL = 200
 """Polls at a time."""
 PER_SERVER = 32
-"""Polls at a time of one server; providers count the connections of one user, which are fewer."""
+"""Polls at a time of one server. Providers limit the connections of a user, which are fewer."""
 PER_LISTENER = 15
-"""Connections at a time to one listener: Exim takes 20 as it comes, from everybody."""
+"""Connections at a time to one listener. Exim accepts 20 by default, from all clients."""
 
 
-ASKING = 8
-"""Passwords that are asked for at a time, of commands and pipes that may hang."""
-PATIENCE = 60.0
+PASSWORDS = 8
+"""Password commands and pipes at a time, which may hang."""
+OPEN_SECONDS = 60.0
 """Seconds that polls of one kind wait for those of the other; see ``ExclusiveGate``."""
-LEAVING = 30.0
-"""Seconds that those inside have to end after the door is shut."""
+CLOSED_SECONDS = 30.0
+"""Seconds that polls under way get to end after the gate is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollHooks:
-    """What whoever wants a poll is told, and asked, while it goes on."""
+    """Callbacks of a poll."""
 
     login_delay: Callable[[float], None] = lambda seconds: None
-    """Is told how many seconds the server wants between logins."""
+    """Called with the seconds that the server wants between logins."""
     stopping: Callable[[], bool] = lambda: False
-    """Whether no further message is to be begun."""
+    """Returns whether no further message is begun."""
     begun: Callable[[], None] = lambda: None
-    """Is told that the poll has its turn; before that nothing is lost if it is cancelled."""
+    """Called when the poll starts; before that it may be cancelled without loss."""
 
 
 NO_HOOKS = PollHooks()
@@ -70,18 +69,18 @@ class PollPool:
         self._servers: dict[str, trio.CapacityLimiter] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
-        self._passwords = trio.CapacityLimiter(ASKING)
+        self._passwords = trio.CapacityLimiter(PASSWORDS)
         self._exclusive = ExclusiveGate()
-        self._desk = Desk()
-        # A thread for each poll: those that hang take nothing from the others.
+        self._batch_worker = BatchWorker()
+        # A thread for each poll: a thread that hangs does not keep another poll waiting.
         self._threads = runtime.Threads(total)
 
     async def poll(
         self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
     ) -> ExitCode:
-        """Poll one account once there is room; its lines go to ``lines``.
+        """Poll one account when there is room; its lines go to ``lines``.
 
-        Commands before and after a poll may change routes or tunnels: then it runs alone.
+        A poll with preconnect or postconnect runs alone: they may change routes or tunnels.
         """
         alone = bool(settings.preconnect or settings.postconnect)
         lines = lines.of(user_at_server(settings))
@@ -108,10 +107,9 @@ class PollPool:
         on_poll_end: PollEnded,
         hooks: PollHooks = NO_HOOKS,
     ) -> ExitCode:
-        """Poll mailboxes whenever their server has news; see ``watching.watch``.
+        """Poll mailboxes whenever their server reports new mail; see ``watching.watch``.
 
-        Connecting and the first poll take their turn among the other polls; after that there is
-        nothing to wait for.
+        Connecting and the first poll count against the limits of all polls; later polls do not.
         """
         lines = lines.of(user_at_server(settings))
         self._register(settings)
@@ -135,8 +133,10 @@ class PollPool:
         finally:
             turn.end()
 
-    async def tell_of_login(self, settings: AccountSettings, lines: Lines, *, refused: bool) -> str:
-        """Tell the user by mail how the logins of an account fare; return why not, or ""."""
+    async def send_login_notice(
+        self, settings: AccountSettings, lines: Lines, *, refused: bool
+    ) -> str:
+        """Send the user a mail about refused or accepted logins; return why that failed, or ""."""
         lines = lines.of(user_at_server(settings))
         self._register(settings)
         context = self._context_for(lines, NO_HOOKS)
@@ -145,10 +145,10 @@ class PollPool:
     async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
         engine = Engine(trio.current_time, self.context.witness)
         gate = self._gate(settings)
-        return await runtime.run(flow, engine, gate, self._desk, self._threads)
+        return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 
     def _context_for(self, lines: Lines, hooks: PollHooks) -> PollContext:
-        """Return what a poll needs that begins now."""
+        """Return the context of a poll that starts now."""
         context = self.context
         return replace(
             context_for(context, lines),
@@ -157,20 +157,20 @@ class PollPool:
         )
 
     async def _with_password(self, settings: AccountSettings) -> AccountSettings:
-        """Ask for a password that is kept elsewhere. Raises PollFailed.
+        """Get a password that a file or a command has. Raises PollFailed.
 
-        A command may take a minute, or wait for somebody who unlocks a key: not in the event loop,
-        and only for as long as the poll is wanted.
+        A command may take a minute, or wait until the user unlocks a key. It runs in a thread, and
+        is ended if the poll is cancelled.
         """
         if settings.password is not None or not settings.keeps_password_elsewhere:
             return settings
-        asking = Asking(settings)
+        reader = PasswordReader(settings)
         try:
             password = await trio.to_thread.run_sync(
-                asking.password, abandon_on_cancel=True, limiter=self._passwords
+                reader.password, abandon_on_cancel=True, limiter=self._passwords
             )
         except trio.Cancelled:
-            asking.give_up()
+            reader.cancel()
             raise
         return settings.with_password(password)
 
@@ -178,7 +178,7 @@ class PollPool:
         """Make the limiters for a server and for the listeners of its mail."""
         self._servers.setdefault(settings.host, trio.CapacityLimiter(PER_SERVER))
         for host in settings.smtphosts or ("localhost",):
-            # Settings that cannot work are the poll's to complain of.
+            # The poll itself reports settings that cannot work.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
                 self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
@@ -186,7 +186,7 @@ class PollPool:
                 )
 
     def _gate(self, settings: AccountSettings) -> runtime.GateOf:
-        """Return what the connections of an account wait for."""
+        """Return the limiters that the connections of an account wait for."""
 
         def gate(address: Address) -> Share | None:
             places = self._listeners.get(address)
@@ -196,7 +196,7 @@ class PollPool:
 
 
 class Slot:
-    """A place in each of some limiters, which is given back before the task ends."""
+    """A place in each of some limiters."""
 
     def __init__(self, *limiters: trio.CapacityLimiter) -> None:
         self._limiters = limiters
@@ -209,18 +209,18 @@ class Slot:
             self._held.append(limiter)
 
     def end(self) -> None:
-        """Give back what is held."""
+        """Give all places back."""
         while self._held:
             self._held.pop().release_on_behalf_of(self)
 
 
 class ExclusiveGate:
-    """Lets many in at a time, or one that wants to be alone.
+    """Lets many polls run at a time, or one exclusive poll.
 
-    Neither may stop the other for long: a poll can take hours over a slow server, and so can the
-    one that wants to be alone. So it waits for an empty house with the door open; then, with the
-    door shut, for those that will soon be through; and then goes in beside whoever is left. Who
-    waits at the shut door goes in as well when that takes too long.
+    Neither may stop the other for long, since a poll can take hours over a slow server. So an
+    exclusive poll first waits with the gate open until no poll runs; then with the gate closed for
+    polls that end soon; and then runs beside those that are left. A poll that waits too long at the
+    closed gate runs as well.
     """
 
     def __init__(self) -> None:
@@ -234,14 +234,14 @@ class ExclusiveGate:
 
     @asynccontextmanager
     async def turn(self, *, alone: bool) -> AsyncGenerator[None, None]:
-        """Wait for a turn, and be inside for the time of the block."""
+        """Wait for permission to run, and hold it during the block."""
         if alone:
             async with self._reserved:
-                await self._until_empty(PATIENCE)
+                await self._until_empty(OPEN_SECONDS)
                 self._open = trio.Event()
-                self._opens_at = trio.current_time() + LEAVING + PATIENCE
+                self._opens_at = trio.current_time() + CLOSED_SECONDS + OPEN_SECONDS
                 try:
-                    await self._until_empty(LEAVING)
+                    await self._until_empty(CLOSED_SECONDS)
                     yield
                 finally:
                     self._open.set()
@@ -262,7 +262,7 @@ class ExclusiveGate:
                 await self._empty.wait()
 
     async def _until_open(self) -> None:
-        patience = trio.current_time() + PATIENCE
+        patience = trio.current_time() + OPEN_SECONDS
         while not self._open.is_set() and trio.current_time() < min(patience, self._opens_at):
             with trio.move_on_at(min(patience, self._opens_at)):
                 await self._open.wait()

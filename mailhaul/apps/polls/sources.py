@@ -31,7 +31,7 @@ def source_of(settings: AccountSettings, context: PollContext, report: Report) -
         access,
         report,
         apop=settings.protocol == "apop",
-        # TOP does not mark a message as read where RETR does, as long as it may have to stay.
+        # RETR marks a message as read on some servers, TOP does not; so TOP is used if it may stay.
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
         remember=settings.keep and not settings.fetchall,
         sdps=settings.protocol == "sdps",

@@ -1,8 +1,8 @@
 """Where the ledger, the locks and the control socket live.
 
-Two ledgers are two memories: what one knows as read, the other fetches again. So a ledger that is
-there is used, whatever the environment of this run says. ``XDG_STATE_HOME`` decides only where a
-new one is made, and a link at the usual place leads there: cron does not know that variable.
+A message that one ledger knows would be fetched again with another one. So an existing ledger is
+used, whatever the environment of this run says. ``XDG_STATE_HOME`` decides only where a new one is
+created, and a link at the usual place leads there: cron does not set that variable.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LEDGER = "ledger.db"
 def state_folder(
     caller: Caller, environ: Mapping[str, str], settings: GlobalSettings | None = None
 ) -> str:
-    """Return the folder: the first that holds a ledger, else the first where one can be made.
+    """Return the first folder that holds a ledger, else the first where one can be created.
 
-    ``settings`` name places that are known to be the user's own, for a home that is not. Raises
+    ``settings`` name files of the user, for the case that the home is another user's. Raises
     PollFailed (IOERR) if there is no such folder.
     """
     if caller.private_home is not None:
@@ -40,7 +40,7 @@ def state_folder(
     for folder in (*new, usual):
         if may_write(folder):
             return folder
-    # Another user's home. Of what is left the pidfile comes last: a restart empties /run.
+    # Another user's home. The folder of the pidfile comes last: a restart empties /run.
     home = [os.path.join(caller.account_home, *USUAL)] if caller.account_home else []
     for folder in (*home, *beside_idfile, *beside_pidfile):
         if holds_ledger(folder):
@@ -56,7 +56,7 @@ def state_folder(
 
 
 def usual_folder(caller: Caller) -> str:
-    """Return where the folder is if nothing names another place."""
+    """Return the default folder."""
     return os.path.join(caller.home, *USUAL)
 
 
@@ -69,7 +69,7 @@ def named_folder(environ: Mapping[str, str]) -> Sequence[str]:
 def named_in(
     caller: Caller, settings: GlobalSettings | None
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Return folders beside the idfile and beside the pidfile, where the user named these."""
+    """Return the folders of the idfile and the pidfile, if the user named these."""
     idfile = settings.idfile if settings and settings.idfile != caller.idfile else ""
     pidfile = (settings.pidfile if settings else None) or ""
     beside_idfile, beside_pidfile = (
@@ -79,14 +79,14 @@ def named_in(
 
 
 def holds_ledger(folder: str) -> bool:
-    """Whether a ledger is in this folder, or was, if what a link leads to is away now."""
+    """Whether this folder has a ledger, or a link whose target is missing now."""
     return os.path.islink(folder) or os.path.lexists(os.path.join(folder, LEDGER))
 
 
 def may_write(folder: str) -> bool:
-    """Whether the user may make files in this folder, which may have to be made first.
+    """Whether the user may create files in this folder, which is created if it is missing.
 
-    A file in its place is another fault, which the ledger names when it is opened.
+    A file in its place is another error, which is reported when the ledger is opened.
     """
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -95,10 +95,10 @@ def may_write(folder: str) -> bool:
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def lead_to(folder: str, caller: Caller) -> None:
-    """Let a link at the usual place lead to a folder elsewhere, if nothing is there yet.
+def link_usual_folder(folder: str, caller: Caller) -> None:
+    """Create a link at the usual place to a folder elsewhere, if nothing is there yet.
 
-    A home that cannot be written to has none; other runs find the folder as this one did.
+    Without a link, other runs find the folder as this one did.
     """
     usual = usual_folder(caller)
     if caller.private_home is not None or folder == usual or os.path.lexists(usual):
@@ -112,7 +112,7 @@ def lead_to(folder: str, caller: Caller) -> None:
 
 
 def second_ledger(folder: str, caller: Caller, environ: Mapping[str, str]) -> str:
-    """Return the path of a ledger that this run passes over, or an empty string."""
+    """Return the path of a second ledger that this run does not use, or an empty string."""
     if caller.private_home is not None:
         return ""
     for other in named_folder(environ):
@@ -124,8 +124,8 @@ def second_ledger(folder: str, caller: Caller, environ: Mapping[str, str]) -> st
 
 
 def socket_path(caller: Caller, settings: GlobalSettings | None = None) -> str:
-    """Return where the daemon of this user listens. Raises PollFailed if no folder can be.
+    """Return the path of the control socket of this user's daemon. Raises PollFailed (IOERR).
 
-    The daemon gives its ``settings``, so that it finds the folder where its ledger is.
+    The daemon passes its ``settings``, so that it finds the folder of its ledger.
     """
     return os.path.join(state_folder(caller, os.environ, settings), "control")

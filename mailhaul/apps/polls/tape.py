@@ -11,9 +11,9 @@ from ...flows.outcome import ExitCode, PollFailed
 
 
 def open_tape(path: str, complain: Callable[[str], None], *, bodies: bool) -> Tape:
-    """Begin a transcript that nobody else can read. Raises PollFailed (IOERR).
+    """Begin a transcript that only its owner can read. Raises PollFailed (IOERR).
 
-    Once it cannot be written it ends there, and that is said: mail does not wait for it.
+    If a write fails, the transcript ends there and that is reported; polling continues.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -27,12 +27,12 @@ def open_tape(path: str, complain: Callable[[str], None], *, bodies: bool) -> Ta
 
     def write(line: str) -> None:
         nonlocal is_whole
-        # A line at a time: what was said before a crash is what matters most.
+        # One write for each line: the last lines before a crash matter most.
         try:
             if is_whole:
                 os.write(descriptor, f"{line}\n".encode("ascii", "backslashreplace"))
         except OSError as error:
-            # With a gap it could not be replayed.
+            # A transcript with a gap could not be replayed.
             is_whole = False
             complain(f"trace {path}: {error.strerror or error}; it ends here")
 

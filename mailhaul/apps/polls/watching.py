@@ -1,4 +1,4 @@
-"""The flow of an account whose server tells of new mail: poll, wait for news, poll again.
+"""The flow of an account whose server reports new mail: poll, wait, poll again.
 
 One mailbox is watched by IDLE, several over one connection by NOTIFY.
 """
@@ -22,13 +22,13 @@ from .lines import Lines
 from .poll import account_lines, poll_account
 
 PAUSE = 30.0
-"""Seconds before IDLE is asked for again where it ended without news."""
+"""Seconds before IDLE is sent again after it ended without new mail."""
 PollEnded = Callable[[ExitCode, bool], None]
-"""Is told how each poll ended, and whether the server will say when there is more."""
+"""Called with the code of each poll, and whether the server will report new mail."""
 
 
 def nothing() -> None:
-    """Do nothing about it."""
+    """Do nothing."""
 
 
 async def watch(
@@ -38,13 +38,13 @@ async def watch(
     on_poll_end: PollEnded,
     begins: Callable[[], None] = nothing,
 ) -> ExitCode:
-    """Poll mailboxes, and each again when something has come; return how the last poll ended.
+    """Poll mailboxes, and each again when it has new mail; return the code of the last poll.
 
-    ``begins`` is told of the beginning of each poll, ``on_poll_end`` of its end.
+    ``begins`` is called at the start of each poll, ``on_poll_end`` at its end.
 
-    It comes back when the server does not tell news, when a poll fails, and when the connection
-    breaks while nothing is under way: that is no failure, the next poll will show. Raises
-    NotWatched where several mailboxes cannot be watched over one connection.
+    It returns if the server does not report new mail, if a poll fails, and if the connection
+    breaks between two polls, which is no failure. Raises NotWatched if several mailboxes cannot be
+    watched over one connection.
     """
     source = source_for(settings, context, lines)
     try:
@@ -58,7 +58,7 @@ async def watch(
 
 
 def source_for(settings: AccountSettings, context: PollContext, lines: Lines) -> WatchedSource:
-    """Return what watches one mailbox, or several."""
+    """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
     access = access_of(settings, context.tracer("IMAP"))
     with_marks = settings.append is not None
@@ -77,25 +77,25 @@ async def keep_watching(
     on_poll_end: PollEnded,
     begins: Callable[[], None],
 ) -> ExitCode:
-    """Do as ``watch`` says, but for the log-out."""
+    """Do what ``watch`` does, except the logout."""
     wanted = settings
     while True:
         begins()
         code = await poll_account(wanted, context, lines, source)
         on_poll_end(code, source.pushes_news)
         if context.stopping():
-            # What came meanwhile is not fetched any more, and would be news for ever.
+            # New mail is not fetched any more, so waiting for it would return at once each time.
             return code
         if isinstance(source, NotifiedSource):
-            insist_on_one(source, code)
-        # Behind the fetchlimit there is more to fetch, but not now.
+            require_one_connection(source, code)
+        # After the fetchlimit more mail is left, for the next poll.
         if not source.pushes_news or code not in GOOD or code is ExitCode.MAXFETCH:
             return code
         try:
             began = await Now()
             wait_for_mail = await source.wait_for_mail()
             if not wait_for_mail and await Now() - began < PAUSE:
-                # A server that ends IDLE by itself would be asked without end.
+                # A server that ends IDLE at once would be asked again and again.
                 await Sleep(PAUSE)
         except (ProtocolError, RuntimeFault) as error:
             lines.detail(describe(source.channel, error))
@@ -103,9 +103,9 @@ async def keep_watching(
         wanted = settings.with_folders(wait_for_mail) if wait_for_mail else settings
 
 
-def insist_on_one(source: NotifiedSource, code: ExitCode) -> None:
-    """Raise NotWatched where a poll has shown that one connection is not enough."""
+def require_one_connection(source: NotifiedSource, code: ExitCode) -> None:
+    """Raise NotWatched if a poll has shown that one connection is not enough."""
     if code is ExitCode.ERROR:
-        raise NotWatched("a folder that the server refuses is not to stop the others")
+        raise NotWatched("the server refuses one of the folders")
     if code in GOOD and not source.can_notify:
         raise NotWatched("the server does not offer NOTIFY")

@@ -7,12 +7,25 @@ and are no business of this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble, move
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import (
+    ON_MESSAGES,
+    Capability,
+    CloseMailbox,
+    Enable,
+    Id,
+    Idle,
+    Login,
+    Logout,
+    Noop,
+    Select,
+    StartTls,
+    Unselect,
+)
 
 
 class Dialogue(Protocol):
@@ -100,103 +113,107 @@ class Dialogue(Protocol):
         """The server closed the connection in good order."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """Where the dialogue stands."""
+table = Table(Dialogue)
 
-    state: str = "greeting"
-
-
-builder = TypeMachineBuilder(Dialogue, Facts)
-
-greeting = builder.state("greeting")
-not_authenticated = builder.state("not-authenticated")
-tls_pending = builder.state("tls-pending")
-tls_handover = builder.state("tls-handover")
-authenticating = builder.state("authenticating")
-authenticated = builder.state("authenticated")
-idling = builder.state("idling")
-selecting = builder.state("selecting")
-selected = builder.state("selected")
-idling_selected = builder.state("idling-selected")
-closing = builder.state("closing")
-logout = builder.state("logout")
-logged_out = builder.state("logged-out")
-leaving = builder.state("leaving")
-closed = builder.state("closed")
+greeting = table.state("greeting")
+not_authenticated = table.state("not-authenticated")
+tls_pending = table.state("tls-pending")
+tls_handover = table.state("tls-handover")
+authenticating = table.state("authenticating")
+authenticated = table.state("authenticated")
+idling = table.state("idling")
+selecting = table.state("selecting")
+selected = table.state("selected")
+idling_selected = table.state("idling-selected")
+closing = table.state("closing")
+logout = table.state("logout")
+logged_out = table.state("logged-out")
+leaving = table.state("leaving")
+closed = table.state("closed")
 
 
-move(greeting, Dialogue.greeted, not_authenticated)
-move(greeting, Dialogue.preauthenticated, authenticated)
-move(greeting, Dialogue.bye, leaving)
+table.move(greeting, Dialogue.greeted, not_authenticated)
+table.move(greeting, Dialogue.preauthenticated, authenticated)
+table.move(greeting, Dialogue.bye, leaving)
 
-move(not_authenticated, Dialogue.question_sent, not_authenticated)
-move(not_authenticated, Dialogue.start_tls_sent, tls_pending)
-move(not_authenticated, Dialogue.login_sent, authenticating)
-move(not_authenticated, Dialogue.vouched, authenticated)
-move(not_authenticated, Dialogue.logout_sent, logout)
-move(not_authenticated, Dialogue.bye, leaving)
-move(not_authenticated, Dialogue.closed, closed)
+table.move(not_authenticated, Dialogue.question_sent, not_authenticated)
+table.move(not_authenticated, Dialogue.start_tls_sent, tls_pending)
+table.move(not_authenticated, Dialogue.login_sent, authenticating)
+table.move(not_authenticated, Dialogue.vouched, authenticated)
+table.move(not_authenticated, Dialogue.logout_sent, logout)
+table.move(not_authenticated, Dialogue.bye, leaving)
+table.move(not_authenticated, Dialogue.closed, closed)
 
-move(tls_pending, Dialogue.start_tls_granted, tls_handover)
-move(tls_pending, Dialogue.start_tls_refused, not_authenticated)
-move(tls_pending, Dialogue.bye, leaving)
+table.move(tls_pending, Dialogue.start_tls_granted, tls_handover)
+table.move(tls_pending, Dialogue.start_tls_refused, not_authenticated)
+table.move(tls_pending, Dialogue.bye, leaving)
 
-move(tls_handover, Dialogue.tls_started, not_authenticated)
-move(tls_handover, Dialogue.closed, closed)
+table.move(tls_handover, Dialogue.tls_started, not_authenticated)
+table.move(tls_handover, Dialogue.closed, closed)
 
-move(authenticating, Dialogue.login_granted, authenticated)
-move(authenticating, Dialogue.login_refused, not_authenticated)
-move(authenticating, Dialogue.bye, leaving)
+table.move(authenticating, Dialogue.login_granted, authenticated)
+table.move(authenticating, Dialogue.login_refused, not_authenticated)
+table.move(authenticating, Dialogue.bye, leaving)
 
-move(authenticated, Dialogue.question_sent, authenticated)
+table.move(authenticated, Dialogue.question_sent, authenticated)
 # ENABLE is for the time before a mailbox is open (RFC 5161, 3.1).
-move(authenticated, Dialogue.enable_sent, authenticated)
-move(authenticated, Dialogue.mailbox_command_sent, authenticated)
-move(authenticated, Dialogue.idle_sent, idling)
-move(authenticated, Dialogue.select_sent, selecting)
-move(authenticated, Dialogue.logout_sent, logout)
-move(authenticated, Dialogue.bye, leaving)
-move(authenticated, Dialogue.closed, closed)
+table.move(authenticated, Dialogue.enable_sent, authenticated)
+table.move(authenticated, Dialogue.mailbox_command_sent, authenticated)
+table.move(authenticated, Dialogue.idle_sent, idling)
+table.move(authenticated, Dialogue.select_sent, selecting)
+table.move(authenticated, Dialogue.logout_sent, logout)
+table.move(authenticated, Dialogue.bye, leaving)
+table.move(authenticated, Dialogue.closed, closed)
 
 # Behind DONE other commands may go, though IDLE itself has no answer yet (RFC 2177).
-move(idling, Dialogue.done_sent, authenticated)
-move(idling, Dialogue.idle_ended, authenticated)
-move(idling, Dialogue.bye, leaving)
-move(idling, Dialogue.closed, closed)
+table.move(idling, Dialogue.done_sent, authenticated)
+table.move(idling, Dialogue.idle_ended, authenticated)
+table.move(idling, Dialogue.bye, leaving)
+table.move(idling, Dialogue.closed, closed)
 
-move(selecting, Dialogue.select_granted, selected)
+table.move(selecting, Dialogue.select_granted, selected)
 # A failed SELECT leaves no mailbox selected (6.3.1).
-move(selecting, Dialogue.select_refused, authenticated)
-move(selecting, Dialogue.bye, leaving)
+table.move(selecting, Dialogue.select_refused, authenticated)
+table.move(selecting, Dialogue.bye, leaving)
 
-move(selected, Dialogue.question_sent, selected)
-move(selected, Dialogue.mailbox_command_sent, selected)
-move(selected, Dialogue.message_command_sent, selected)
-move(selected, Dialogue.idle_sent, idling_selected)
-move(selected, Dialogue.select_sent, selecting)
-move(selected, Dialogue.close_sent, closing)
-move(selected, Dialogue.logout_sent, logout)
-move(selected, Dialogue.bye, leaving)
-move(selected, Dialogue.closed, closed)
+table.move(selected, Dialogue.question_sent, selected)
+table.move(selected, Dialogue.mailbox_command_sent, selected)
+table.move(selected, Dialogue.message_command_sent, selected)
+table.move(selected, Dialogue.idle_sent, idling_selected)
+table.move(selected, Dialogue.select_sent, selecting)
+table.move(selected, Dialogue.close_sent, closing)
+table.move(selected, Dialogue.logout_sent, logout)
+table.move(selected, Dialogue.bye, leaving)
+table.move(selected, Dialogue.closed, closed)
 
-move(idling_selected, Dialogue.done_sent, selected)
-move(idling_selected, Dialogue.idle_ended, selected)
-move(idling_selected, Dialogue.bye, leaving)
-move(idling_selected, Dialogue.closed, closed)
+table.move(idling_selected, Dialogue.done_sent, selected)
+table.move(idling_selected, Dialogue.idle_ended, selected)
+table.move(idling_selected, Dialogue.bye, leaving)
+table.move(idling_selected, Dialogue.closed, closed)
 
-move(closing, Dialogue.close_granted, authenticated)
-move(closing, Dialogue.close_refused, selected)
-move(closing, Dialogue.bye, leaving)
+table.move(closing, Dialogue.close_granted, authenticated)
+table.move(closing, Dialogue.close_refused, selected)
+table.move(closing, Dialogue.bye, leaving)
 
-move(logout, Dialogue.bye, logout)
-move(logout, Dialogue.logout_answered, logged_out)
-move(logout, Dialogue.closed, closed)
+table.move(logout, Dialogue.bye, logout)
+table.move(logout, Dialogue.logout_answered, logged_out)
+table.move(logout, Dialogue.closed, closed)
 
 # Behind the answer to LOGOUT nothing may come but the end.
-move(logged_out, Dialogue.closed, closed)
+table.move(logged_out, Dialogue.closed, closed)
 
-move(leaving, Dialogue.bye, leaving)
-move(leaving, Dialogue.closed, closed)
+table.move(leaving, Dialogue.bye, leaving)
+table.move(leaving, Dialogue.closed, closed)
 
-new_dialogue = assemble(builder)
+SENT: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Capability, Noop, Id), Dialogue.question_sent),
+    **dict.fromkeys((Login, Authenticate), Dialogue.login_sent),
+    **dict.fromkeys((CloseMailbox, Unselect), Dialogue.close_sent),
+    **dict.fromkeys(ON_MESSAGES, Dialogue.message_command_sent),
+    StartTls: Dialogue.start_tls_sent,
+    Enable: Dialogue.enable_sent,
+    Select: Dialogue.select_sent,
+    Idle: Dialogue.idle_sent,
+    Logout: Dialogue.logout_sent,
+}
+"""The input that sending each command is; all others are ``mailbox_command_sent``."""

@@ -361,3 +361,8 @@ Continuation = Respond | CancelAuthentication | AppendChunk | Done
 """What belongs to the command before it and has no tag."""
 Heard = Command | Continuation | AppendEnd
 """What the server role may hear."""
+ON_MESSAGES: tuple[type, ...] = (
+    *(Search, Fetch, Store, Copy, Move, Expunge),
+    *(UidSearch, UidFetch, UidStore, UidCopy, UidMove, UidExpunge),
+)
+"""Commands that need a mailbox to be open."""

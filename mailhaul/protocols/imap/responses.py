@@ -60,9 +60,11 @@ class ResponseReader:
     ``hidden`` is what a trace must not show: a server may repeat a password in its reply.
     """
 
-    def __init__(self, limits: Limits, trace: Trace | None) -> None:
-        self.input = InputBuffer()
-        self.hidden = Hidden()
+    def __init__(
+        self, source: InputBuffer, hidden: Hidden, limits: Limits, trace: Trace | None
+    ) -> None:
+        self.input = source
+        self._hidden = hidden
         self._limits = limits
         self._trace = trace
         self._line: bytes | None = None
@@ -207,7 +209,7 @@ class ResponseReader:
 
     def _show(self, line: bytes) -> None:
         if self._trace:
-            self._trace("<", self.hidden.clean(line))
+            self._trace("<", self._hidden.clean(line))
 
     def _collect(self, literal: bytearray) -> bool:
         block = self.input.take(self._left)

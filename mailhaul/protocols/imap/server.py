@@ -16,57 +16,29 @@ Some commands are conversations:
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from automat import NoTransition
-
 from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from ..input import InputBuffer
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..machine import Trace
+from ..roles import Server
 from ..sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
     Challenge,
-    Respond,
-    decode_base64,
-    encode_base64,
 )
-from ..secret import Secret
+from . import server_states as states
 from .arguments import BadSyntax
 from .command_lines import read_append, read_command
+from .command_parts import CommandParts, is_tag, redacted_line, refuse_controls, split_command
 from .commands import (
     Append,
-    AppendChunk,
     AppendEnd,
-    Capability,
-    CloseMailbox,
     Command,
     Compress,
-    Copy,
     Done,
-    Expunge,
-    Fetch,
     Heard,
-    Id,
     Idle,
-    Login,
-    Logout,
-    Move,
-    Noop,
-    Search,
-    Select,
     StartTls,
-    Store,
-    UidCopy,
-    UidExpunge,
-    UidFetch,
-    UidMove,
-    UidSearch,
-    UidStore,
-    Unselect,
 )
 from .events import (
     BodyChunk,
@@ -85,71 +57,43 @@ from .events import (
     SaidBye,
     TlsReady,
 )
+from .incoming_message import IncomingMessage
 from .responses import CHUNK, split_literal
 from .server_lines import ResponseWriter, bracketed, text_opener
-from .server_states import Facts, new_dialogue
-from .values import Part, Text
+from .server_states import Dialogue
+from .values import Part
 
 if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
-HEARD: dict[type, str] = {
-    **dict.fromkeys((Capability, Noop, Id), "question_heard"),
-    StartTls: "start_tls_heard",
-    **dict.fromkeys((Login, Authenticate), "login_heard"),
-    Select: "select_heard",
-    Logout: "logout_heard",
-    **dict.fromkeys((Search, Fetch, Store, Copy, Move, Expunge), "message_command_heard"),
-    **dict.fromkeys((UidSearch, UidFetch, UidStore, UidCopy, UidMove), "message_command_heard"),
-    **dict.fromkeys((UidExpunge, CloseMailbox, Unselect), "message_command_heard"),
-}
-"""The input of the dialogue that each command is; all others are commands on mailboxes."""
-GRANTED: dict[type, str] = {
-    **dict.fromkeys((Login, Authenticate), "login_granted"),
-    Select: "select_granted",
-    **dict.fromkeys((CloseMailbox, Unselect), "close_granted"),
-}
-"""The input that an OK to these commands is."""
-DEAF = frozenset({"start", "leaving", "tls-handover"})
-"""States in which nothing is heard."""
-TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-"""What a tag is made of (section 9)."""
+BETWEEN_COMMANDS = (states.not_authenticated, states.authenticated, states.selected)
+"""States in which a command may come; in others, what comes belongs to the last one."""
 
 
-class ImapServer:
-    """An IMAP server without a socket. ``send`` begins with Greeted or SaidBye."""
+class ImapServer(Server[Event, Heard | Closed, Dialogue]):
+    """An IMAP server without a socket. ``send`` begins with Greeted or SaidBye.
+
+    Completed and TlsReady answer the oldest command. A FETCH response is BodyStart, BodyChunk and
+    BodyEnd for each text, closed by Fetched; or Fetched alone.
+    """
+
+    DEAF = (states.start, states.leaving, states.tls_handover)
+    HANDOVER = states.tls_handover
+    END = Closed()
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        self._limits = limits
-        self._trace = trace
-        self._facts = Facts()
-        self._dialogue = new_dialogue(self._facts)
-        self._input = InputBuffer()
-        self._outbox = Outbox()
+        super().__init__(states.table, limits, trace)
         self._writer = ResponseWriter()
         self._tag = b""
         self._command: Command | None = None
-        self._parts: list[Part] = []
-        self._length = 0
-        self._literal_left = 0
-        self._literal: bytearray | None = None
-        self._message_due = self._message_waits = False
-        self._message_left = 0
-        self._dropping = self._excess = False
+        self._parts = CommandParts(limits)
+        self._message: IncomingMessage | None = None
         self._inside_fetch = False
         self._said_uid = False
         self._text_left: int | None = None
         self._in_clear: list[bytes] = []
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
-        self._ended = False
-        self._told_end = False
-        self._fault: RemoteProtocolError | None = None
-
-    @property
-    def state(self) -> str:
-        """Where the dialogue stands: a state of server_states.py, or ``error``."""
-        return "error" if self._fault else self._facts.state
 
     @property
     def outstanding(self) -> Sequence[Command]:
@@ -161,101 +105,57 @@ class ImapServer:
         """How many bytes ``data_to_send`` would hand over now, before they are compressed."""
         return self._outbox.size + sum(map(len, self._in_clear))
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the client sent. Behind STARTTLS they are dropped, not obeyed."""
-        if self._facts.state == "tls-handover":
-            return
+    def _take(self, data: bytes) -> None:
         if self._inflater:
             self._inflater.feed(data)
         else:
-            self._input.append(data)
+            super()._take(data)
 
-    def receive_eof(self) -> None:
-        """Take note that the client will send no more."""
-        self._ended = True
-
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the client."""
+    def _hand_over(self) -> list[bytes]:
         pieces = self._outbox.take()
         if self._deflater is None:
             return pieces
         in_clear, self._in_clear = self._in_clear, []
         return in_clear + self._deflater.deflate(pieces)
 
-    def next_event(self) -> Heard | Closed | NeedData:
-        """Return the next command, Closed at the end, or NEED_DATA.
-
-        Raises RemoteProtocolError for what no server should bear, and again ever after.
-        """
-        if self._fault:
-            raise self._fault
-        try:
-            return self._read()
-        except RemoteProtocolError as fault:
-            fault.state = self._facts.state
-            self._fault = fault
-            raise
-
-    def tls_started(self) -> None:
-        """The handshake is over."""
-        self._advance("tls_started")
+    def _owes_answer(self) -> bool:
+        return self._command is not None and not self._listens
 
     # Hearing
 
-    def _read(self) -> Heard | Closed | NeedData:
+    def _read(self) -> Heard | Closed | None:
         while self._listens:
-            heard = self._next()
+            heard = self._next_heard()
             if heard:
                 return heard[0]
             if heard is None:
                 block = self._inflater.take(CHUNK) if self._inflater else b""
                 if not block:
-                    break
+                    return None
                 self._input.append(block)
-        if self._ended and not self._told_end and (self._listens or not self._command):
-            self._told_end = True
-            return Closed()
-        return NEED_DATA
+        return None
 
     @property
     def _listens(self) -> bool:
         """Whether anything may be heard now: nothing waits for our answer."""
-        if self._facts.state in DEAF:
+        if self._at(*self.DEAF):
             return False
         return self._command is None or self._in_conversation
 
     @property
     def _in_conversation(self) -> bool:
-        return self._facts.state not in {"not-authenticated", "authenticated", "selected"}
+        return self._challenged or not self._at(*BETWEEN_COMMANDS)
 
-    def _next(self) -> list[Heard] | None:
+    def _next_heard(self) -> list[Heard] | None:
         """Read what comes next; None when more has to come, [] when it was answered here."""
-        match self._facts.state:
-            case "challenging":
-                return self._read_response()
-            case "idling" | "idling-selected":
-                return self._read_done()
-            case "receiving" | "receiving-selected":
-                return self._read_message()
-            case _ if self._dropping:
-                return self._drop_message()
-            case _:
-                return self._read_command()
-
-    def _read_response(self) -> list[Heard] | None:
-        """Read the answer to a challenge; what is no base64 cancels it."""
-        line = self._input.take_line(self._limits.sasl, "response")
-        if line is None:
-            return None
-        self._dialogue.response_heard()
-        if self._trace:
-            self._trace("<", b"*")
-        try:
-            if line != b"*":
-                return [Respond(Secret(decode_base64(line)))]
-        except ValueError:
-            pass
-        return [CancelAuthentication()]
+        if self._challenged:
+            line = self._input.take_line(self._limits.sasl, "response")
+            return None if line is None else [self._hear_response(line)]
+        if self._at(states.idling, states.idling_selected):
+            return self._read_done()
+        if self._message:
+            return self._read_message(self._message)
+        return self._read_command()
 
     def _read_done(self) -> list[Heard] | None:
         line = self._input.take_line(self._limits.response_line, "command line")
@@ -268,105 +168,57 @@ class ImapServer:
         self._dialogue.done_heard()
         return [Done()]
 
-    def _read_message(self) -> list[Heard] | None:
-        """Read a piece of the message that APPEND brings, or the end of the command."""
-        if self._message_left:
-            block = self._input.take(min(self._message_left, CHUNK))
-            self._message_left -= len(block)
-            if not block:
-                return None
-            return [] if self._excess else [AppendChunk(block)]
-        line = self._end_of_append()
-        if not line:
-            return None if line is None else []
-        malformed, self._excess = self._excess or line[0] not in {b"", b")"}, False
-        self._dialogue.text_over()
-        return [AppendEnd(malformed)]
+    def _read_message(self, message: IncomingMessage) -> list[Heard] | None:
+        """Read a piece of the message that APPEND brings, or the end of the command.
 
-    def _drop_message(self) -> list[Heard] | None:
-        """Drop a message that comes although its APPEND was refused (RFC 7888, section 4)."""
-        if self._message_left:
-            block = self._input.take(self._message_left)
-            self._message_left -= len(block)
-            return [] if block else None
-        line = self._end_of_append()
-        if line:
-            self._dropping = self._excess = False
-        return None if line is None else []
-
-    def _end_of_append(self) -> list[bytes] | None:
-        """Read what follows the message of an APPEND: None until all of the line has come.
-
-        [] where that is another message, which is on its way unasked and will be dropped.
+        One that comes although its APPEND was refused is dropped (RFC 7888, section 4).
         """
-        line = self._input.take_line(self._limits.response_line, "command line")
-        if line is None:
+        wanted = self._at(states.receiving, states.receiving_selected)
+        part = message.read(self._input)
+        if isinstance(part, AppendEnd):
+            self._message = None
+            if wanted:
+                self._dialogue.text_over()
+        if part is None:
             return None
-        _, size = split_literal(line, self._limits.digits)
-        if size is None or not line.endswith(b"+}"):
-            return [line]
-        self._excess, self._message_left = True, size
-        return []
+        return [part] if wanted else []
 
     def _read_command(self) -> list[Heard] | None:
-        if self._literal is not None and not self._collect(self._literal):
+        if not self._parts.collect(self._input):
             return None
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
             return None
         text, size = split_literal(line, self._limits.digits)
+        at_once = line.endswith(b"+}")
         if size is not None and (append := self._append_of(line, text, size)):
-            return self._begin_append(*append, waits=not line.endswith(b"+}"))
-        self._length += len(line) + (size or 0)
-        if size is None:
-            self._check_length(self._length)
-            return self._interpret([*self._take_parts(), text])
-        self._begin_literal(text, size, at_once=line.endswith(b"+}"))
-        return []
-
-    def _check_length(self, length: int) -> None:
-        """Raise LimitExceeded for a command that is too long with all its literals."""
-        limit = self._limits.response_line + self._limits.literal
-        if length > limit:
-            raise LimitExceeded("command", limit)
-
-    def _take_parts(self) -> list[Part]:
-        parts, self._parts = self._parts, []
-        self._length = 0
-        return parts
+            return self._begin_append(*append, waits=not at_once)
+        self._parts.count(len(line) + (size or 0))
+        if size is not None:
+            self._begin_literal(text, size, at_once=at_once)
+            return []
+        self._parts.check_length()
+        parts = self._parts.with_line(text)
+        self._parts.forget()
+        return self._interpret(parts)
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
         """Ask for a literal; one that is too large is refused before it comes (RFC 7888, 4)."""
         try:
-            if size > self._limits.literal:
-                raise LimitExceeded("literal", self._limits.literal)
-            self._check_length(self._length)
+            self._parts.begin_literal(text, size)
         except LimitExceeded:
-            tag = split_command([*self._parts, text])[0]
+            tag = split_command(self._parts.with_line(text))[0]
             if at_once or not is_tag(tag):
                 raise
-            self._take_parts()
-            self._put(b"%b BAD [TOOBIG] the literal is too large" % tag)
+            self._parts.forget()
+            self._say(b"%b BAD [TOOBIG] the literal is too large" % tag)
             return
-        self._parts.append(text)
-        self._literal, self._literal_left = bytearray(), size
         if not at_once:
-            self._put(b"+ go ahead")
-
-    def _collect(self, literal: bytearray) -> bool:
-        if self._literal_left:
-            block = self._input.take(self._literal_left)
-            literal += block
-            self._literal_left -= len(block)
-        if self._literal_left:
-            return False
-        self._parts.append(Text(literal))
-        self._literal = None
-        return True
+            self._say(b"+ go ahead")
 
     def _append_of(self, line: bytes, text: bytes, size: int) -> tuple[bytes, Append] | None:
         """Return the APPEND whose message a literal is, and its tag; None for other literals."""
-        tag, verb, rest = split_command([*self._parts, text])
+        tag, verb, rest = split_command(self._parts.with_line(text))
         if verb != b"APPEND" or not is_tag(tag):
             return None
         binary = line[: line.rfind(b"{")].endswith(b"~")
@@ -378,22 +230,22 @@ class ImapServer:
         return (tag, append) if append else None
 
     def _begin_append(self, tag: bytes, append: Append, *, waits: bool) -> list[Heard]:
-        self._take_parts()
+        self._parts.forget()
         if self._trace:
             self._trace("<", b"%b APPEND {%d}" % (tag, append.size))
-        self._message_left, self._message_waits = append.size, waits
-        if self._is_in_order(tag, append):
-            self._message_due = True
+        message = IncomingMessage(append.size, self._limits, waits=waits)
+        if self._is_in_order(tag, append, Dialogue.mailbox_command_heard):
+            self._message = message
             return [append]
-        self._dropping = not waits
+        self._message = None if waits else message
         return []
 
     def _interpret(self, parts: list[Part]) -> list[Heard]:
         tag, verb, rest = split_command(parts)
         if self._trace:
-            self._trace("<", shown(parts[0]))
+            self._trace("<", redacted_line(parts[0]))
         if not is_tag(tag):
-            self._put(b"* BAD a command has a tag and a name")
+            self._say(b"* BAD a command has a tag and a name")
             return []
         try:
             if not verb:
@@ -401,54 +253,51 @@ class ImapServer:
             refuse_controls(parts)
             command = read_command(verb, rest)
         except BadSyntax as problem:
-            self._put(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
+            self._say(b"%b BAD %b" % (tag, str(problem).encode("ascii")))
             return []
-        heard = "message_command_heard" if verb == b"CHECK" else None
-        return [command] if self._is_in_order(tag, command, heard) else []
+        upon = states.HEARD.get(type(command), Dialogue.mailbox_command_heard)
+        if verb == b"CHECK":
+            upon = Dialogue.message_command_heard
+        return [command] if self._is_in_order(tag, command, upon) else []
 
-    def _is_in_order(self, tag: bytes, command: Command, heard: str | None = None) -> bool:
+    def _is_in_order(self, tag: bytes, command: Command, upon: Callable[[Dialogue], None]) -> bool:
         """Tell the dialogue of a command; answer it here when it is not to be had."""
         if self._deflater and isinstance(command, Compress):
-            self._put(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
+            self._say(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
             return False
-        try:
-            heard = heard or HEARD.get(type(command), "mailbox_command_heard")
-            getattr(self._dialogue, heard)()
-        except NoTransition:
-            self._put(b"%b BAD not allowed in state %b" % (tag, self._facts.state.encode()))
+        if not self._moves(upon):
+            self._say(b"%b BAD not allowed in state %b" % (tag, self.state.encode("ascii")))
             return False
         self._tag, self._command = tag, command
         return True
 
     # Saying
 
-    def send(self, event: Event) -> None:
-        """Say something to the client; Completed and TlsReady answer the oldest command.
-
-        A FETCH response is BodyStart, BodyChunk and BodyEnd for each text, closed by Fetched;
-        or Fetched alone. Raises LocalProtocolError for what may not be said now.
-        """
+    def _send(self, event: Event) -> None:
         self._check_place(event)
         match event:
             case BodyStart() | BodyChunk() | BodyEnd() | Fetched():
                 self._send_fetch(event)
             case Completed(_, condition, code, text):
                 self._complete(condition, code, text)
-            case Challenge() | ReadyForText() | Idling():
+            case Challenge(data):
+                self._challenge(self._command, b"+", data)
+            case ReadyForText() | Idling():
                 self._go_on(event)
             case TlsReady():
                 self._grant_tls()
             case Greeted(preauthenticated, code, text):
                 word = b"PREAUTH" if preauthenticated else b"OK"
                 line = checked(b"* %b %b%b" % (word, bracketed(code), text))
-                self._advance("preauthenticated" if preauthenticated else "greeted")
-                self._put(line)
+                self._advance(Dialogue.preauthenticated if preauthenticated else Dialogue.greeted)
+                self._say(line)
             case SaidBye(code, text):
                 line = checked(b"* BYE %b%b" % (bracketed(code), text))
-                self._advance("said_bye")
-                self._put(line)
+                self._advance(Dialogue.said_bye)
+                self._challenged = False
+                self._say(line)
             case _:
-                self._put(b"* " + self._writer.untagged(event, self._tag))
+                self._say(b"* " + self._writer.untagged(event, self._tag))
                 if isinstance(event, Enabled) and {b"UTF8=ACCEPT", b"IMAP4REV2"} & event.names:
                     self._writer.utf8 = True
 
@@ -499,23 +348,18 @@ class ImapServer:
             self._inside_fetch = True
             self._outbox.put(before + item)
 
-    def _go_on(self, event: Challenge | ReadyForText | Idling) -> None:
+    def _go_on(self, event: ReadyForText | Idling) -> None:
         """Say the ``+`` that lets the client go on with its command."""
         command = self._command
         match event:
-            case Challenge(data) if isinstance(command, Authenticate):
-                self._advance("challenged")
-                if self._trace:
-                    self._trace(">", b"+ *")
-                self._outbox.put(b"+ %b\r\n" % encode_base64(data))
-            case ReadyForText() if self._message_due:
-                self._advance("text_granted")
-                self._message_due = False
-                if self._message_waits:
-                    self._put(b"+ go ahead")
+            case ReadyForText() if self._message and self._message.offered:
+                self._advance(Dialogue.text_granted)
+                self._message.offered = False
+                if self._message.waits:
+                    self._say(b"+ go ahead")
             case Idling() if isinstance(command, Idle):
-                self._advance("idle_granted")
-                self._put(b"+ idling")
+                self._advance(Dialogue.idle_granted)
+                self._say(b"+ idling")
             case _:
                 raise LocalProtocolError(f"nobody waits for {type(event).__name__}")
 
@@ -524,23 +368,25 @@ class ImapServer:
             raise LocalProtocolError("nobody asked for TLS")
         self._complete(Condition.OK, None, b"begin TLS now")
         self._input.clear()
-        self._advance("start_tls_granted")
+        self._advance(Dialogue.start_tls_granted)
 
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
         command = self._command
-        if command is None or (self._in_conversation and self._facts.state not in DEAF):
+        if command is None or (self._in_conversation and not self._at(*self.DEAF)):
             raise LocalProtocolError("no command waits for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)
-        if condition is Condition.OK and self._message_due:
+        offered = self._message if self._message and self._message.offered else None
+        if condition is Condition.OK and offered:
             raise LocalProtocolError("the message of this APPEND has not come")
-        if condition is Condition.OK and type(command) in GRANTED:
-            self._advance(GRANTED[type(command)])
-        if self._message_due:
-            # Who was told to wait sends nothing now; what was sent without asking is on its way.
-            self._message_due, self._dropping = False, not self._message_waits
+        if condition is Condition.OK and type(command) in states.GRANTED:
+            self._advance(states.GRANTED[type(command)])
+        if offered and offered.waits:
+            # The client was told to wait and sends nothing now. A message that was sent without
+            # asking is on its way.
+            self._message = None
         self._command, self._tag = None, b""
-        self._put(line)
+        self._say(line)
         if isinstance(command, Compress) and condition is Condition.OK:
             self._compress()
 
@@ -551,48 +397,6 @@ class ImapServer:
         self._in_clear = self._outbox.take()
         self._deflater, self._inflater = Deflater(), Inflater()
         self._inflater.feed(self._input.take(len(self._input)))
-
-    def _advance(self, name: str) -> None:
-        try:
-            getattr(self._dialogue, name)()
-        except NoTransition:
-            raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
-
-    def _put(self, line: bytes) -> None:
-        if self._trace:
-            self._trace(">", line)
-        self._outbox.put(line + b"\r\n")
-
-
-def split_command(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
-    """Return a command's tag, its verb in upper case, and what stands behind that."""
-    first = parts[0]
-    line = first if isinstance(first, bytes) else b""
-    tag, _, rest = line.partition(b" ")
-    verb, _, arguments = rest.partition(b" ")
-    return tag, verb.upper(), [arguments, *parts[1:]]
-
-
-def refuse_controls(parts: Sequence[Part]) -> None:
-    """Raise BadSyntax for a bare CR or a NUL in a line (section 9, TEXT-CHAR)."""
-    lines = (part for part in parts if isinstance(part, bytes) and not isinstance(part, Text))
-    if any(b"\r" in line or b"\0" in line for line in lines):
-        raise BadSyntax("a bare CR or a NUL in a command")
-
-
-def is_tag(tag: bytes) -> bool:
-    """Whether this may be a tag."""
-    return TAG.fullmatch(tag) is not None
-
-
-def shown(first: Part) -> bytes:
-    """Return a command's first line as a trace may show it, without what might be a password."""
-    line = first if isinstance(first, bytes) else b""
-    for verb in (b"LOGIN", b"AUTHENTICATE"):
-        before, found, _ = line.upper().partition(verb)
-        if found:
-            return line[: len(before)] + verb + b" *"
-    return line
 
 
 def checked(line: bytes) -> bytes:

@@ -6,12 +6,23 @@ transition from the present state is answered with BAD.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble, move
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import (
+    ON_MESSAGES,
+    Capability,
+    CloseMailbox,
+    Id,
+    Login,
+    Logout,
+    Noop,
+    Select,
+    StartTls,
+    Unselect,
+)
 
 
 class Dialogue(Protocol):
@@ -40,12 +51,6 @@ class Dialogue(Protocol):
 
     def login_heard(self) -> None:
         """The client sent LOGIN or AUTHENTICATE."""
-
-    def challenged(self) -> None:
-        """We sent a challenge."""
-
-    def response_heard(self) -> None:
-        """The client answered it, or gave up."""
 
     def login_granted(self) -> None:
         """We answered OK to LOGIN or AUTHENTICATE."""
@@ -81,66 +86,68 @@ class Dialogue(Protocol):
         """The client sent LOGOUT."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """Where the dialogue stands."""
+table = Table(Dialogue)
 
-    state: str = "start"
-
-
-builder = TypeMachineBuilder(Dialogue, Facts)
-
-start = builder.state("start")
-not_authenticated = builder.state("not-authenticated")
-tls_handover = builder.state("tls-handover")
-challenging = builder.state("challenging")
-authenticated = builder.state("authenticated")
-receiving = builder.state("receiving")
-idling = builder.state("idling")
-selected = builder.state("selected")
-receiving_selected = builder.state("receiving-selected")
-idling_selected = builder.state("idling-selected")
-leaving = builder.state("leaving")
+start = table.state("start")
+not_authenticated = table.state("not-authenticated")
+tls_handover = table.state("tls-handover")
+authenticated = table.state("authenticated")
+receiving = table.state("receiving")
+idling = table.state("idling")
+selected = table.state("selected")
+receiving_selected = table.state("receiving-selected")
+idling_selected = table.state("idling-selected")
+leaving = table.state("leaving")
 
 
-move(start, Dialogue.greeted, not_authenticated)
-move(start, Dialogue.preauthenticated, authenticated)
-move(start, Dialogue.said_bye, leaving)
+table.move(start, Dialogue.greeted, not_authenticated)
+table.move(start, Dialogue.preauthenticated, authenticated)
+table.move(start, Dialogue.said_bye, leaving)
 
-move(not_authenticated, Dialogue.question_heard, not_authenticated)
-move(not_authenticated, Dialogue.start_tls_heard, not_authenticated)
-move(not_authenticated, Dialogue.start_tls_granted, tls_handover)
-move(not_authenticated, Dialogue.login_heard, not_authenticated)
-move(not_authenticated, Dialogue.challenged, challenging)
-move(not_authenticated, Dialogue.login_granted, authenticated)
-move(not_authenticated, Dialogue.logout_heard, not_authenticated)
-move(not_authenticated, Dialogue.said_bye, leaving)
+table.move(not_authenticated, Dialogue.question_heard, not_authenticated)
+table.move(not_authenticated, Dialogue.start_tls_heard, not_authenticated)
+table.move(not_authenticated, Dialogue.start_tls_granted, tls_handover)
+table.move(not_authenticated, Dialogue.login_heard, not_authenticated)
+table.move(not_authenticated, Dialogue.login_granted, authenticated)
+table.move(not_authenticated, Dialogue.logout_heard, not_authenticated)
+table.move(not_authenticated, Dialogue.said_bye, leaving)
 
-move(tls_handover, Dialogue.tls_started, not_authenticated)
-
-move(challenging, Dialogue.response_heard, not_authenticated)
-move(challenging, Dialogue.said_bye, leaving)
+table.move(tls_handover, Dialogue.tls_started, not_authenticated)
 
 # Whether a mailbox is open makes no difference to what is not about its messages.
 for place, taking_text, telling_news in (
     (authenticated, receiving, idling),
     (selected, receiving_selected, idling_selected),
 ):
-    move(place, Dialogue.question_heard, place)
-    move(place, Dialogue.mailbox_command_heard, place)
-    move(place, Dialogue.text_granted, taking_text)
-    move(taking_text, Dialogue.text_over, place)
-    move(taking_text, Dialogue.said_bye, leaving)
-    move(place, Dialogue.idle_granted, telling_news)
-    move(telling_news, Dialogue.done_heard, place)
-    move(telling_news, Dialogue.said_bye, leaving)
-    move(place, Dialogue.select_heard, authenticated)
-    move(place, Dialogue.logout_heard, place)
-    move(place, Dialogue.said_bye, leaving)
+    table.move(place, Dialogue.question_heard, place)
+    table.move(place, Dialogue.mailbox_command_heard, place)
+    table.move(place, Dialogue.text_granted, taking_text)
+    table.move(taking_text, Dialogue.text_over, place)
+    table.move(taking_text, Dialogue.said_bye, leaving)
+    table.move(place, Dialogue.idle_granted, telling_news)
+    table.move(telling_news, Dialogue.done_heard, place)
+    table.move(telling_news, Dialogue.said_bye, leaving)
+    table.move(place, Dialogue.select_heard, authenticated)
+    table.move(place, Dialogue.logout_heard, place)
+    table.move(place, Dialogue.said_bye, leaving)
 
-move(authenticated, Dialogue.select_granted, selected)
+table.move(authenticated, Dialogue.select_granted, selected)
 
-move(selected, Dialogue.message_command_heard, selected)
-move(selected, Dialogue.close_granted, authenticated)
+table.move(selected, Dialogue.message_command_heard, selected)
+table.move(selected, Dialogue.close_granted, authenticated)
 
-new_dialogue = assemble(builder)
+HEARD: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Capability, Noop, Id), Dialogue.question_heard),
+    StartTls: Dialogue.start_tls_heard,
+    **dict.fromkeys((Login, Authenticate), Dialogue.login_heard),
+    Select: Dialogue.select_heard,
+    **dict.fromkeys((*ON_MESSAGES, CloseMailbox, Unselect), Dialogue.message_command_heard),
+    Logout: Dialogue.logout_heard,
+}
+"""The input that hearing each command is; all others are ``mailbox_command_heard``."""
+GRANTED: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Login, Authenticate), Dialogue.login_granted),
+    Select: Dialogue.select_granted,
+    **dict.fromkeys((CloseMailbox, Unselect), Dialogue.close_granted),
+}
+"""The input that an OK to these commands is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..errors import LimitExceeded, RemoteProtocolError
@@ -47,6 +47,8 @@ _WORDS = re.compile(
 _ASTRINGS = re.compile(rb"""[()]|"(?:[^"\\]|\\.)*+"|[^ ()"][^ ()]*|".*""", re.DOTALL)
 """The words of any other response: only an item of FETCH has a section in brackets."""
 _UNCLOSED = re.compile(_SECTION + rb"[^\]]*\Z", re.IGNORECASE)
+MAX_WORDS = 256 * 1024
+"""Words of one piece of line: the result of a search has megabytes, and few words."""
 NIL = b"NIL"
 _LISTS_OF_ATOMS = frozenset({b"FLAGS", b"X-GM-LABELS"})
 """Items of FETCH whose value is a list of names: one that is called NIL is a name too."""
@@ -84,11 +86,17 @@ class Values:
         if isinstance(part, Text | Streamed):
             self._stack[-1].append(part)
             return
-        for word in self._words.findall(part):
+        for word in self._words_of(part):
             if word[0] == _QUOTE:
                 self._stack[-1].append(_unquoted(word))
             else:
                 self._add_word(word)
+
+    def _words_of(self, part: bytes) -> Iterable[bytes]:
+        """Return the words of a piece of line. Raises LimitExceeded for too many, then as well."""
+        if len(part) <= MAX_WORDS:
+            return self._words.findall(part)
+        return counted(found[0] for found in self._words.finditer(part))
 
     def _add_word(self, word: bytes) -> None:
         """Add an atom, or open or close a list."""
@@ -112,6 +120,14 @@ class Values:
         """Whether the innermost list is one of flags or labels."""
         around = self._stack[-2][-2:-1] if len(self._stack) > 1 else []
         return any(isinstance(name, Atom) and name.upper() in _LISTS_OF_ATOMS for name in around)
+
+
+def counted(words: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield some words. Raises LimitExceeded when there are too many."""
+    for count, word in enumerate(words):
+        if count == MAX_WORDS:
+            raise LimitExceeded("words of a response", MAX_WORDS)
+        yield word
 
 
 def is_nil(value: Value) -> bool:

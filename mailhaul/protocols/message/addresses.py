@@ -1,13 +1,14 @@
-"""Address lists of header fields, as they come (RFC 5322, section 3.4 and the obsolete 4.4).
+"""Parse the address lists of header fields (RFC 5322, section 3.4 and the obsolete 4.4).
 
-One pass over the bytes, no recursion, no look-ahead that is repeated: comments are counted,
-not nested, so a hostile field costs no more than its length. Nothing is refused; what makes
-no sense as an address is left out.
+The parser makes one pass over the bytes, without recursion or repeated look-ahead. Comments
+are handled with a depth counter, so the cost of a hostile field is linear in its length.
+Nothing is refused; text that is not an address is skipped.
 
-The model: a mailbox is a row of *words* up to a comma or semicolon. Words that touch, or
-that a dot or an ``@`` joins over blanks and comments, are one. An angle bracket makes all
-words before it a display name; a colon makes them the name of a group or the end of a route.
-An encoded word is one piece, although some programs leave punctuation in it (RFC 2047, 5).
+The model: a mailbox is a sequence of *words* up to a comma or semicolon. Adjacent words are
+one word; so are words that a dot or an ``@`` joins across blanks and comments. An angle
+bracket makes all words before it a display name. A colon makes them the name of a group or
+the end of a route. An encoded word is one piece, although some programs leave punctuation in
+it (RFC 2047, 5).
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ WORD_ENDS = BLANKS | PUNCTUATION | frozenset(b'("')
 QUOTE, COMMENT, COMMENT_END, BACKSLASH = b'"()\\'
 LITERAL, LITERAL_END, AT, COLON, EQUALS = b"[]@:="
 ENCODED_WORD = re.compile(rb"=\?[^\s?]+\?[bBqQ]\?[^\s?]*\?=")
-"""An encoded word, whatever is between its question marks. The search ends at the next one."""
+"""An encoded word with any text between its question marks. The match ends at the next one."""
 
 
 class Address(NamedTuple):
     """One address of a list.
 
-    ``spec`` is the address without comments, route and blanks around its parts, b"" for
-    ``<>``; its bytes are otherwise as they came. ``hostless`` says that it has neither
-    ``@`` nor ``!`` outside quotes; then ``end`` is where in the text a host belongs.
+    ``spec`` is the address without comments, route and blanks around its parts; it is b"" for
+    ``<>``. Its bytes are otherwise unchanged. ``hostless`` is true if the address has neither
+    ``@`` nor ``!`` outside quotes; ``end`` is then the offset in the text where the host
+    belongs.
     """
 
     spec: bytes
@@ -39,7 +41,7 @@ class Address(NamedTuple):
 
 
 def addresses(text: bytes) -> Iterator[Address]:
-    """Yield the addresses of a field's body, whatever it holds."""
+    """Yield the addresses in a field body. Any bytes are accepted."""
     mailbox = Mailbox(text)
     position = 0
     while position < len(text):
@@ -56,7 +58,7 @@ def addresses(text: bytes) -> Iterator[Address]:
         else:
             end = quoted_end(text, position) if byte == QUOTE else word_end(text, position)
             if end < 0:
-                # An open string swallows the rest, the mailbox it belongs to included.
+                # An unclosed string takes the rest of the text, including its own mailbox.
                 return
             mailbox.add(position, end)
             position = end
@@ -66,17 +68,17 @@ def addresses(text: bytes) -> Iterator[Address]:
 
 
 def first_address(text: bytes) -> Address | None:
-    """Return the first address of a field's body, if there is one."""
+    """Return the first address in a field body, or None."""
     return next(addresses(text), None)
 
 
 def hostless_ends(text: bytes) -> Iterator[int]:
-    """Yield, in ascending order, where in the text a host is missing."""
+    """Yield, in ascending order, the offsets in the text where a host is missing."""
     return (address.end for address in addresses(text) if address.hostless)
 
 
 class Word:
-    """Touching or joined pieces of a mailbox, without what stood between them."""
+    """Adjacent or joined pieces of a mailbox, without the blanks and comments between them."""
 
     __slots__ = ("at", "bang", "end", "quoted", "text")
 
@@ -87,7 +89,7 @@ class Word:
         self.end = -1
 
     def add(self, piece: bytes, end: int) -> None:
-        """Append what ends at ``end``."""
+        """Append a piece that ends at offset ``end``."""
         self.text += piece
         self.end = end
         if piece[0] != QUOTE:
@@ -101,14 +103,15 @@ class Word:
         return Address(bytes(self.text), self.end, not (self.at or self.bang))
 
     def is_name(self) -> bool:
-        """Whether it cannot be a bare address: a quoted name, or an RFC 2047 encoded word."""
+        """Whether it is a quoted name or an RFC 2047 encoded word, so not a bare address."""
         return self.quoted or (self.text.startswith(b"=?") and self.text.endswith(b"?="))
 
 
 class Mailbox:
-    """The words since the last comma that still matter, and whether an angle bracket is open.
+    """The relevant words since the last comma, and whether an angle bracket is open.
 
-    Those are the first, the first with a host and the last one: there may be a million others.
+    Only the first word, the first word with a host and the last word are kept, because a
+    field may have millions of words.
     """
 
     def __init__(self, text: bytes) -> None:
@@ -118,7 +121,7 @@ class Mailbox:
         self._complete = False
 
     def add(self, start: int, end: int) -> None:
-        """Take one more piece of a word."""
+        """Add one more piece of a word: the text from ``start`` to ``end``."""
         piece = self._text[start:end]
         last = self._words[-1] if self._words else None
         joined = piece[0] in b".@" or (last is not None and last.text[-1] in b".@")
@@ -130,7 +133,7 @@ class Mailbox:
         last.add(piece, end)
 
     def punctuate(self, byte: int) -> Address | None:
-        """Take ``<``, ``>``, a comma, semicolon or colon; return the address it ends."""
+        """Process ``<``, ``>``, a comma, semicolon or colon; return the address that it ends."""
         match byte:
             case 0x3C:
                 self._words.clear()
@@ -141,14 +144,14 @@ class Mailbox:
                 self._words.clear()
                 self._complete = self._complete and self._in_angle
             case 0x2C if self._in_angle and self._words and self._words[0].text[0] == AT:
-                # One more host of a route, <@one,@two:ann@three> (RFC 5322, 4.4).
+                # Another host of a route: <@one,@two:ann@three> (RFC 5322, 4.4).
                 self._words.clear()
             case _:
                 return self.end()
         return None
 
     def end(self) -> Address | None:
-        """Forget the mailbox; return its address unless it has been returned before."""
+        """Clear the mailbox; return its address unless it has already been returned."""
         address = None if self._complete and not self._in_angle else self._choose()
         self._words.clear()
         self._in_angle = self._complete = False
@@ -164,7 +167,7 @@ class Mailbox:
         return address
 
     def _choose(self) -> Address | None:
-        """Return the one word that is the address; of several, the first with a host."""
+        """Return the only word as the address; of several words, the first with a host."""
         if len(self._words) == 1:
             word = self._words[0]
             return word.address() if self._in_angle or not word.is_name() else None
@@ -176,7 +179,10 @@ class Mailbox:
 
 
 def comment_end(text: bytes, position: int) -> int:
-    """Return where the comment that begins here is over; an open one lasts to the end."""
+    """Return the end of the comment that begins at ``position``.
+
+    An unclosed comment extends to the end of the text.
+    """
     depth = 0
     while position < len(text):
         byte = text[position]
@@ -193,7 +199,7 @@ def comment_end(text: bytes, position: int) -> int:
 
 
 def quoted_end(text: bytes, position: int) -> int:
-    """Return where the quoted string that begins here is over, -1 if it stays open."""
+    """Return the end of the quoted string that begins at ``position``, or -1 if it is unclosed."""
     position += 1
     while position < len(text):
         byte = text[position]
@@ -206,7 +212,7 @@ def quoted_end(text: bytes, position: int) -> int:
 
 
 def word_end(text: bytes, position: int) -> int:
-    """Return where the word that begins here is over; ``@[...]`` may hold colons."""
+    """Return the end of the word that begins at ``position``; ``@[...]`` may contain colons."""
     in_literal = False
     previous = 0
     while position < len(text):

@@ -1,4 +1,4 @@
-"""What to declare about a body that has not been seen yet: BODY= of MAIL (RFC 6152, section 3)."""
+"""Choose the BODY= parameter of MAIL before the body has been read (RFC 6152, section 3)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ SEVEN_BIT = b"7BIT"
 
 
 def body_type(fields: Sequence[Field], *, pass8bits: bool = False) -> bytes | None:
-    """Return the value of BODY=, None if nothing is known and nothing is declared.
+    """Return the value of BODY=, or None to declare nothing.
 
-    The message's own Content-Transfer-Encoding is believed (RFC 2045, 6.1). fetchmail wants a
-    MIME-Version beside it, and declares quoted-printable text, which is 7-bit, as 8BITMIME.
+    The value follows from the Content-Transfer-Encoding of the message (RFC 2045, 6.1).
+    fetchmail also requires a MIME-Version field, and declares quoted-printable text, which is
+    7-bit, as 8BITMIME.
     """
     encoding = next(
         (mechanism(field) for field in fields if field.key == b"content-transfer-encoding"), b""
@@ -27,5 +28,5 @@ def body_type(fields: Sequence[Field], *, pass8bits: bool = False) -> bytes | No
 
 
 def mechanism(field: Field) -> bytes:
-    """Return the one word of a Content-Transfer-Encoding, in lower case."""
+    """Return the mechanism of a Content-Transfer-Encoding field, in lower case."""
     return field.body.partition(b"(")[0].partition(b";")[0].strip().lower()

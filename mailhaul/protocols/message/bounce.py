@@ -1,12 +1,12 @@
-"""The message that tells a sender what could not be delivered (RFC 6522, 3464, 5321 section 4.5.5).
+"""Build the message that reports a failed delivery (RFC 6522, 3464, 5321 section 4.5.5).
 
-A multipart/report of three parts: words for people, one group of fields for each recipient for
-programs, and the header of the message. It goes out with the null sender. Whether there may be one
-at all is for bounceable.py to say.
+It is a multipart/report with three parts: a text for the sender, one group of machine-readable
+fields for each recipient, and the header of the undelivered message. It is sent with the null
+sender. bounceable.py decides whether a message may be bounced.
 
-Replies and headers are whatever strangers wrote. What is quoted of them cannot end a line or a
-part: replies and addresses become printable ASCII on one line, lines of the header stay lines, and
-a boundary that occurs in any of it is refused.
+Replies and headers come from outside and are not trusted. Quoted text cannot end a line or a part:
+replies and addresses become printable ASCII on one line, header lines stay lines, and a boundary
+that occurs in the text is refused.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from .envelope import is_path
 from .hosts import host_bytes
 from .trace import plain_bytes
 
-LINE_LIMIT = 998
-"""Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
-HEADER_LIMIT = 64 * 1024
-"""Octets that come back of a header: a stranger's megabyte need not go to another stranger."""
-QUOTED_LIMIT = 900
-"""Octets that are quoted of a reply or an address: with what stands before them, one line."""
+MAX_LINE = 998
+"""Maximum length of a line in octets, without its CRLF (RFC 5322, 2.1.1)."""
+MAX_HEADER = 64 * 1024
+"""Maximum number of octets of the original header that a bounce returns.
+
+The sender of a bounced message may be forged; a bounce should not carry a megabyte to a stranger.
+"""
+MAX_QUOTED = 900
+"""Maximum number of octets quoted from a reply or an address, so that its field fits on a line."""
 
 
 class Failure(Record):
     """One recipient who does not get the message, and why.
 
-    ``reply`` is what the listener said, code included. ``status`` is the enhanced status code
-    (RFC 3463) if there is one; without, or where it is none, the reply's first digit tells.
+    ``reply`` is the SMTP server's reply, including its code. ``status`` is the enhanced status
+    code (RFC 3463). If it is None or invalid, the first digit of the reply decides.
     """
 
     recipient: bytes
@@ -42,9 +45,9 @@ class Failure(Record):
 
 
 class BounceContext(Record):
-    """Where, when and under which names a bounce is made: all that it has of its own.
+    """The facts that a bounce adds of its own: host, date, Message-ID and MIME boundary.
 
-    ``date`` is what ``trace.format_date`` returns, ``message_id`` is without angle brackets.
+    ``date`` is a result of ``trace.format_date``. ``message_id`` has no angle brackets.
     """
 
     host: str
@@ -56,35 +59,35 @@ class BounceContext(Record):
 def bounce(
     context: BounceContext, sender: bytes, failures: Sequence[Failure], header: bytes
 ) -> bytes:
-    """Return the whole message, with CRLF line ends, for the envelope ``<>`` to ``sender``.
+    """Return the whole bounce message, with CRLF line ends.
 
-    ``header`` is that of the undelivered message, as it came. Raises LocalProtocolError for a
-    boundary that is none or that occurs in the text, for a sender that no bounce can go to, and
-    where nothing failed.
+    Its envelope goes from ``<>`` to ``sender``. ``header`` is the unchanged header of the
+    undelivered message. Raises LocalProtocolError if the boundary is invalid or occurs in the
+    text, if ``sender`` is not a valid ASCII address, or if there are no failures.
     """
     boundary = context.boundary
     if not is_boundary(boundary):
-        raise LocalProtocolError("this is no MIME boundary")
+        raise LocalProtocolError("not a valid MIME boundary")
     if not (sender.isascii() and is_path(sender)):
-        raise LocalProtocolError("no bounce can go to this sender")
+        raise LocalProtocolError("a bounce cannot be sent to this sender address")
     if not failures:
-        raise LocalProtocolError("a bounce without a failed recipient")
-    returning = whole_lines(header)
-    cut = len(returning) < len(header)
+        raise LocalProtocolError("a bounce needs at least one failed recipient")
+    quoted_header = truncated_header(header)
+    truncated = len(quoted_header) < len(header)
     parts = (
-        explanation(context, failures, cut),
-        report(context, failures),
-        returned(returning),
+        text_part(context, failures, truncated),
+        status_part(context, failures),
+        header_part(quoted_header),
     )
     if any(boundary in part for part in parts):
         raise LocalProtocolError("the boundary occurs in the text; choose another")
     delimiter = b"\r\n--" + boundary
     text = b"".join(delimiter + b"\r\n" + part for part in parts)
-    return own_header(context, sender) + text + delimiter + b"--\r\n"
+    return bounce_header(context, sender) + text + delimiter + b"--\r\n"
 
 
-def own_header(context: BounceContext, sender: bytes) -> bytes:
-    """Return the header. Nobody's machine is to answer it (RFC 3834, section 5)."""
+def bounce_header(context: BounceContext, sender: bytes) -> bytes:
+    """Return the header; it marks the message as not to be auto-replied (RFC 3834, section 5)."""
     return lines(
         b"From: Mail Delivery System <MAILER-DAEMON@%b>" % host_bytes(context.host),
         b"To: <%b>" % sender,
@@ -98,27 +101,27 @@ def own_header(context: BounceContext, sender: bytes) -> bytes:
     )
 
 
-def explanation(context: BounceContext, failures: Sequence[Failure], cut: bool) -> bytes:
-    """Return the part for people."""
-    said: list[bytes] = []
+def text_part(context: BounceContext, failures: Sequence[Failure], truncated: bool) -> bytes:
+    """Return the human-readable part."""
+    listing: list[bytes] = []
     for failure in failures:
-        said += (b"  <%b>" % quoted(failure.recipient), b"    " + quoted(failure.reply), b"")
-    what = b"The beginning of the header" if cut else b"The header"
+        listing += (b"  <%b>" % quoted(failure.recipient), b"    " + quoted(failure.reply), b"")
+    what = b"The beginning of the header" if truncated else b"The header"
     return lines(
         b"Content-Type: text/plain; charset=us-ascii",
         b"",
         b"The mail system at %b could not deliver your message to" % host_bytes(context.host),
         b"",
-        *said,
+        *listing,
         b"It will not be tried again. %b of your message is attached." % what,
     )
 
 
-def report(context: BounceContext, failures: Sequence[Failure]) -> bytes:
-    """Return the part for programs (RFC 3464, section 2)."""
+def status_part(context: BounceContext, failures: Sequence[Failure]) -> bytes:
+    """Return the machine-readable part (RFC 3464, section 2)."""
     groups: list[bytes] = []
     for failure in failures:
-        # RFC 6533, 3: the escaped form of an internationalized address has a type of its own.
+        # RFC 6533, 3: the escaped form of an internationalized address has its own address type.
         kind = b"rfc822" if failure.recipient.isascii() else b"utf-8"
         groups += (
             b"",
@@ -131,23 +134,23 @@ def report(context: BounceContext, failures: Sequence[Failure]) -> bytes:
     return lines(b"Content-Type: message/delivery-status", b"", reporter, *groups)
 
 
-def whole_lines(header: bytes) -> bytes:
-    """Return as much of a header as is sent back."""
-    if len(header) <= HEADER_LIMIT:
+def truncated_header(header: bytes) -> bytes:
+    """Return the whole lines of a header that fit in ``MAX_HEADER`` octets."""
+    if len(header) <= MAX_HEADER:
         return header
-    return header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1 or HEADER_LIMIT]
+    return header[: header.rfind(b"\n", 0, MAX_HEADER) + 1 or MAX_HEADER]
 
 
-def returned(header: bytes) -> bytes:
-    """Return the part with the message's own header: its lines, less NULs and what is too long."""
+def header_part(header: bytes) -> bytes:
+    """Return the part with the original header, without NULs; long lines are truncated."""
     plain = with_line_feeds(header.replace(b"\0", b""))
-    kept = [line[:LINE_LIMIT] for line in plain.split(b"\n") if line]
+    kept = [line[:MAX_LINE] for line in plain.split(b"\n") if line]
     encoding = [] if plain.isascii() else [b"Content-Transfer-Encoding: 8bit"]
     return lines(b"Content-Type: text/rfc822-headers", *encoding, b"", *kept)
 
 
 def status_of(failure: Failure) -> bytes:
-    """Return a status code (RFC 3463, section 2); x.0.0 says that no more is known."""
+    """Return the enhanced status code, or x.0.0 if it is unknown (RFC 3463, section 2)."""
     first, *rest = (failure.status or b"").split(b".")
     known = len(rest) == 2 and all(part.isdigit() and len(part) <= 3 for part in rest)
     if known and first in {b"4", b"5"}:
@@ -156,12 +159,12 @@ def status_of(failure: Failure) -> bytes:
 
 
 def quoted(text: bytes) -> bytes:
-    """Return a stranger's words as printable ASCII on one line (RFC 6533, 3: ``\\x{FC}``)."""
-    words = b" ".join(text[:QUOTED_LIMIT].split()).decode("utf-8", "replace")
+    """Return untrusted text as printable ASCII on one line (RFC 6533, 3: ``\\x{FC}``)."""
+    words = b" ".join(text[:MAX_QUOTED].split()).decode("utf-8", "replace")
     escaped = "".join(c if c.isascii() else f"\\x{{{ord(c):X}}}" for c in words)
-    return plain_bytes(escaped.encode("ascii")[:QUOTED_LIMIT])
+    return plain_bytes(escaped.encode("ascii")[:MAX_QUOTED])
 
 
 def lines(*each: bytes) -> bytes:
-    """Return lines with their ends."""
+    """Return the lines joined, each with CRLF at its end."""
     return b"\r\n".join((*each, b""))

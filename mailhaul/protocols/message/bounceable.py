@@ -1,7 +1,8 @@
-"""Whether a message may be answered with a bounce (RFC 3834, section 2; RFC 5321, 4.5.5 and 6.2).
+"""Decide whether a message may be bounced (RFC 3834, section 2; RFC 5321, 4.5.5 and 6.2).
 
-A bounce to a machine makes another, one to a list bothers everybody on it, one to a forged sender
-somebody who wrote nothing. In doubt there is none.
+A bounce to an automatic sender may cause another bounce. A bounce to a mailing list reaches all its
+members. A bounce to a forged sender reaches a person who did not send the message. If in doubt, a
+message is not bounced.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from .envelope import is_path
 from .header import Field
 from .objections import HOP_LIMIT, hops
 
-MACHINES = (b"list", b"bulk", b"junk")
+BULK_PRECEDENCES = (b"list", b"bulk", b"junk")
 
 
 class NoBounce(Enum):
-    """Why nobody is told; the value ends a sentence for people."""
+    """Why a message must not be bounced; the value completes a sentence in a user's message."""
 
     NULL_SENDER = "it is a bounce itself"
     DAEMON = "a mail system sent it"
-    NO_ADDRESS = "its sender is no address"
+    NO_ADDRESS = "its sender is not a valid address"
     AUTOMATIC = "a program sent it"
-    LIST = "it came by a mailing list"
-    LOOP = "it goes in circles"
+    LIST = "it came through a mailing list"
+    LOOP = "it is in a mail loop"
 
 
 def no_bounce(sender: bytes, fields: Sequence[Field]) -> NoBounce | None:
-    """Return what forbids a bounce to this envelope sender, None if it is allowed.
+    """Return why a bounce to this envelope sender is forbidden, or None if it is allowed.
 
-    Of an opaque header there are no fields: such a message must not be bounced either.
+    An opaque header has no fields to check: the caller must not bounce such a message.
     """
     if not sender:
         return NoBounce.NULL_SENDER
@@ -40,19 +41,19 @@ def no_bounce(sender: bytes, fields: Sequence[Field]) -> NoBounce | None:
     if not (sender.isascii() and is_path(sender)):
         return NoBounce.NO_ADDRESS
     for field in fields:
-        if reason := spoken_by(field):
+        if reason := reason_in(field):
             return reason
     return NoBounce.LOOP if hops(fields) >= HOP_LIMIT else None
 
 
-def spoken_by(field: Field) -> NoBounce | None:
-    """Return what one field says against a bounce."""
+def reason_in(field: Field) -> NoBounce | None:
+    """Return the reason that one field gives against a bounce, or None."""
     match field.key:
         case b"auto-submitted" if first_word(field) != b"no":
             return NoBounce.AUTOMATIC
         case b"list-id":
             return NoBounce.LIST
-        case b"precedence" if first_word(field) in MACHINES:
+        case b"precedence" if first_word(field) in BULK_PRECEDENCES:
             return NoBounce.LIST
         case b"x-loop":
             return NoBounce.LOOP
@@ -61,5 +62,5 @@ def spoken_by(field: Field) -> NoBounce | None:
 
 
 def first_word(field: Field) -> bytes:
-    """Return what stands before parameters and comments, in lower case (RFC 3834, section 5)."""
+    """Return the value before parameters and comments, in lower case (RFC 3834, section 5)."""
     return field.body.partition(b";")[0].partition(b"(")[0].strip().lower()

@@ -1,6 +1,6 @@
-"""What a part of a message says about its form: Content-Type and its like (RFC 2045, section 5.1).
+"""Parse Content-Type and similar fields of a message part (RFC 2045, section 5.1).
 
-Read strictly: what different readers could take for different things is nothing at all.
+The parser is strict: a field that mail readers might interpret differently counts as absent.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from .header import Field
 TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)/([\w!#$&^.+-]+)\s*")
 PARAMETER = re.compile(rb';\s*([^\s;="()]+)\s*=\s*("(?:[^"\\]++|\\.)*+"|[^\s;"()]+)\s*', re.DOTALL)
 BOUNDARY_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'()+_,-./:=?"
-"""What a boundary is made of (RFC 2046, 5.1.1), less the blank, which may not be its last."""
-BOUNDARY_LIMIT = 70
-FIELD_LIMIT = 64 * 1024
-"""Octets of a field above which it is not taken apart."""
+"""The characters of a boundary (RFC 2046, 5.1.1), except the space, which may not end it."""
+MAX_BOUNDARY = 70
+"""Maximum length of a boundary in octets (RFC 2046, 5.1.1)."""
+MAX_FIELD = 64 * 1024
+"""Maximum length in octets of a field that is parsed."""
 
 
 class ContentType(Record):
-    """A media type in lower case, and its parameters with their names in lower case."""
+    """A media type in lower case, and its parameters; their names are in lower case."""
 
     main: bytes
     sub: bytes
@@ -29,9 +30,9 @@ class ContentType(Record):
 
 
 def content_type(fields: Sequence[Field]) -> ContentType | None:
-    """Return what the one Content-Type field says; None where there is none or no sense in it."""
+    """Return the parsed Content-Type, or None if it is absent, repeated, too long or malformed."""
     body = only(fields, b"content-type")
-    if len(body) > FIELD_LIMIT:
+    if len(body) > MAX_FIELD:
         return None
     found = TYPE.match(body)
     if found is None:
@@ -50,18 +51,18 @@ def content_type(fields: Sequence[Field]) -> ContentType | None:
 
 
 def only(fields: Sequence[Field], key: bytes) -> bytes:
-    """Return the body of the field of this name, b"" where there is none or more than one."""
+    """Return the body of the only field with this name, or b"" if there is not exactly one."""
     found = [field.body for field in fields if field.key == key]
     return found[0] if len(found) == 1 else b""
 
 
 def is_boundary(boundary: bytes) -> bool:
-    """Whether this can separate the parts of a multipart, and everybody agrees where."""
-    return 0 < len(boundary) <= BOUNDARY_LIMIT and not boundary.translate(None, BOUNDARY_BYTES)
+    """Whether this is a valid multipart boundary that all readers find at the same places."""
+    return 0 < len(boundary) <= MAX_BOUNDARY and not boundary.translate(None, BOUNDARY_BYTES)
 
 
 def unquoted(value: bytes) -> bytes:
-    """Return what a token or a quoted string stands for (RFC 5322, 3.2.4)."""
+    """Return the value of a token or a quoted string (RFC 5322, 3.2.4)."""
     if not value.startswith(b'"'):
         return value
     return re.sub(rb"\\(.)", rb"\1", value[1:-1], flags=re.DOTALL)

@@ -1,13 +1,13 @@
-"""Encoded words of a header, decoded where that cannot change what the header says (RFC 2047).
+"""Decode the encoded words of a header where that cannot change its meaning (RFC 2047).
 
-Decoded words are UTF-8, whatever their charset was: a header cannot name one (RFC 6532, section
-3.2). A word stays as it is where anything about it is doubtful: a charset that is not listed here,
-octets that are not in it, a control character in the text, text that would be decoded once more,
-or a line that would get too long.
+Decoded words are UTF-8, whatever their charset was, because a header has no place to declare one
+(RFC 6532, section 3.2). A word stays encoded if anything about it is doubtful: a charset that is
+not listed here, octets that are invalid in it, a control character in the text, text that would be
+decoded a second time, or a line that would become too long.
 
-Text is text in the fields of UNSTRUCTURED. In address fields only display names are touched, and
-put in quotes where what was hidden in an encoded word would be punctuation now. All other fields
-pass, and so do comments and quoted strings.
+The fields in UNSTRUCTURED are decoded as text. In address fields only display names are decoded.
+They are quoted if the decoded text contains punctuation. All other fields stay unchanged, and so do
+comments and quoted strings.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .addresses import BLANKS, COMMENT, PUNCTUATION, QUOTE, comment_end, quoted_
 from .header import Field
 from .rewrite import REWRITTEN
 
-LINE_LIMIT = 998
-"""Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
-FIELD_LIMIT = 64 * 1024
-"""Octets of a field above which it is not taken apart: that takes a hundred times as many."""
+MAX_LINE = 998
+"""Maximum length of a line in octets, without its CRLF (RFC 5322, 2.1.1)."""
+MAX_FIELD = 64 * 1024
+"""Maximum length in octets of a field that is decoded; this takes about 100 times that memory."""
 UNSTRUCTURED = (b"subject", b"comments", b"content-description", b"organization")
 ADDRESSES = REWRITTEN - {b"return-path"}
 
@@ -39,23 +39,25 @@ CHARSETS = frozenset(
         *(f"windows-{page}" for page in range(1250, 1259)),
     }
 )
-"""Charsets by the names that Python knows them by, too. It remembers every other name that it is
-asked for, so it is not asked for what strangers make up."""
+"""The charsets that are decoded, by names that Python also knows.
+
+Python caches every charset name it looks up, so names from untrusted mail are not passed to it.
+"""
 
 ENCODED = re.compile(rb"=\?([\w.-]+)(?:\*[\w-]*)?\?([bBqQ])\?([!->@-~]*)\?=")
 Q_TEXT = re.compile(rb"(?:[!-<>@-~]|=[0-9A-Fa-f]{2})*")
 BLANK = re.compile(rb"([ \t\r\n]+)")
 BLANK_LINE = re.compile(rb"\n[ \t\r]*+(?=\n|\Z)")
-"""A continuation of nothing but blanks: some readers see the end of the header in it."""
+"""A continuation line of blanks only: some readers take it for the end of the header."""
 UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f]")
 SPECIALS = frozenset(b'()<>[]:;@\\,."')
-"""What ends an atom (RFC 5322, 3.2.3)."""
-LESS, MORE, COLON = b"<>:"
+"""The characters that end an atom (RFC 5322, 3.2.3)."""
+ANGLE_OPEN, ANGLE_CLOSE, COLON = b"<>:"
 
 
 def with_words_decoded(field: Field) -> bytes:
-    """Return a field as it came, but for its encoded words."""
-    if b"=?" not in field.raw or len(field.raw) > FIELD_LIMIT:
+    """Return the raw field with its encoded words decoded, and otherwise unchanged."""
+    if b"=?" not in field.raw or len(field.raw) > MAX_FIELD:
         return field.raw
     start = field.raw.find(b":") + 1
     if field.key in UNSTRUCTURED:
@@ -67,11 +69,11 @@ def with_words_decoded(field: Field) -> bytes:
     changed = field.raw[:start] + body
     longest = max(map(len, with_line_feeds(changed).split(b"\n")))
     emptied = len(BLANK_LINE.findall(changed)) > len(BLANK_LINE.findall(field.raw))
-    return field.raw if longest > LINE_LIMIT or emptied else changed
+    return field.raw if longest > MAX_LINE or emptied else changed
 
 
 def decoded_text(body: bytes) -> bytes:
-    """Return unstructured text with its encoded words decoded (RFC 2047, section 5, 1)."""
+    """Return unstructured text with its encoded words decoded to UTF-8 (RFC 2047, section 5, 1)."""
     tokens: list[Token] = []
     start = 0
     for piece in BLANK.split(body):
@@ -82,12 +84,12 @@ def decoded_text(body: bytes) -> bytes:
 
 
 def decoded_names(body: bytes) -> bytes:
-    """Return an address list with the encoded words of its display names decoded (section 5, 3)."""
+    """Return an address list with the encoded words in display names decoded (section 5, 3)."""
     return with_runs_decoded(body, names(body), as_phrase=True)
 
 
 class Token(NamedTuple):
-    """Where a piece of a field's body stands, and whether it is an encoded word to be decoded."""
+    """The offsets of a piece of a field body, and whether it is an encoded word to decode."""
 
     start: int
     end: int
@@ -95,7 +97,7 @@ class Token(NamedTuple):
 
 
 def with_runs_decoded(body: bytes, tokens: list[Token], *, as_phrase: bool) -> bytes:
-    """Return the body with each run of encoded words decoded; the blanks between them go."""
+    """Return the body with each run of encoded words decoded, without the blanks between them."""
     pieces: list[bytes] = []
     position = 0
     for run in runs(body, tokens):
@@ -108,7 +110,7 @@ def with_runs_decoded(body: bytes, tokens: list[Token], *, as_phrase: bool) -> b
 
 
 def runs(body: bytes, tokens: list[Token]) -> Iterator[list[Token]]:
-    """Yield encoded words that nothing but blanks stands between, as one run."""
+    """Yield each run of encoded words that are separated only by blanks."""
     solid = [token for token in tokens if body[token.start : token.end].strip(b" \t\r\n")]
     for encoded, run in groupby(solid, key=lambda token: token.encoded):
         if encoded:
@@ -118,31 +120,34 @@ def runs(body: bytes, tokens: list[Token]) -> Iterator[list[Token]]:
 def names(body: bytes) -> list[Token]:
     """Return the tokens of an address list.
 
-    An encoded word is one to be decoded if it stands before the angle bracket of an address or
-    before the colon of a group. Anywhere else it could become an address itself.
+    An encoded word is decoded only if it is before the angle bracket of an address or before the
+    colon of a group. Anywhere else it could become an address itself.
     """
     tokens: list[Token] = []
-    waiting: list[int] = []
+    candidates: list[int] = []
     in_angle = False
     position = 0
     while position < len(body):
         byte = body[position]
         end = token_end(body, position)
         if byte in PUNCTUATION:
-            if byte in (LESS, COLON) and not in_angle:
-                for index in waiting:
+            if byte in (ANGLE_OPEN, COLON) and not in_angle:
+                for index in candidates:
                     tokens[index] = tokens[index]._replace(encoded=True)
-            waiting.clear()
-            in_angle = byte == LESS or (in_angle and byte != MORE)
+            candidates.clear()
+            in_angle = byte == ANGLE_OPEN or (in_angle and byte != ANGLE_CLOSE)
         elif ENCODED.fullmatch(body, position, end):
-            waiting.append(len(tokens))
+            candidates.append(len(tokens))
         tokens.append(Token(position, end, encoded=False))
         position = end
     return tokens
 
 
 def token_end(body: bytes, position: int) -> int:
-    """Return where the token that begins here is over; an open string lasts to the end."""
+    """Return the end of the token that begins at ``position``.
+
+    An unclosed string extends to the end of the body.
+    """
     byte = body[position]
     if byte == COMMENT:
         return comment_end(body, position)
@@ -155,10 +160,10 @@ def token_end(body: bytes, position: int) -> int:
 
 
 def decoded_run(words: list[bytes]) -> bytes | None:
-    """Return what adjacent encoded words say, None if they are to stay.
+    """Return the text of adjacent encoded words as UTF-8, or None if they must stay encoded.
 
-    Words of one charset are put together before that is applied: some programs cut inside a
-    character.
+    Octets of adjacent words with the same charset are joined before decoding, because some
+    programs split a character between two words.
     """
     texts: list[str] = []
     try:
@@ -173,22 +178,25 @@ def decoded_run(words: list[bytes]) -> bytes | None:
 
 
 def octets_of(word: bytes) -> tuple[str, bytes]:
-    """Return the charset and the octets of an encoded word. Raises UnicodeError and Error."""
+    """Return the charset and the octets of an encoded word.
+
+    Raises UnicodeError for an unknown charset, and binascii.Error for a malformed word.
+    """
     found = ENCODED.fullmatch(word)
     if found is None:
-        raise Error("no encoded word")
+        raise Error("not an encoded word")
     charset = found[1].decode("ascii").lower()
     if charset not in CHARSETS:
         raise UnicodeError(charset)
     if found[2] in b"bB":
         return charset, a2b_base64(found[3], strict_mode=True)
     if not Q_TEXT.fullmatch(found[3]):
-        raise Error("no Q encoding")
+        raise Error("not valid Q encoding")
     return charset, a2b_qp(found[3], header=True)
 
 
 def quoted_if_needed(text: bytes) -> bytes:
-    """Return text as it may stand in a display name (RFC 5322, 3.2.5)."""
+    """Return text as a display name, quoted if it contains special characters (RFC 5322, 3.2.5)."""
     if text and SPECIALS.isdisjoint(text):
         return text
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

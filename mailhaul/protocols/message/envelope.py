@@ -1,8 +1,8 @@
-"""From header and options to the envelope: who sent it, and whom it is for.
+"""Derive the envelope sender and recipient from the header and the options.
 
-The sender is searched for where fetchmail searches, and what is found is used only if it
-can stand in an SMTP path (RFC 5321, section 4.1.2) and as one argument of a program;
-otherwise the search goes on. A message is never lost for the form of its sender.
+The sender is searched in the same fields as in fetchmail. An address is used only if it is
+valid in an SMTP path (RFC 5321, section 4.1.2) and as one argument of a program; otherwise
+the search continues. A message is never lost because its sender is malformed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from .addresses import Address, first_address, quoted_end
 from .header import Field
 from .hosts import LABEL_BYTES, domain_part, strict_domain_part
 
-PATH_LIMIT = 498
-"""Octets of an address that fit a command line with MAIL FROM:<> (RFC 5321, 4.5.3.1.4)."""
+MAX_PATH = 498
+"""Maximum length of an address in octets; it fits a MAIL FROM:<> line (RFC 5321, 4.5.3.1.4)."""
 
 EIGHT_BIT = bytes(range(0x80, 0x100))
 DOMAIN_BYTES = LABEL_BYTES + b"." + EIGHT_BIT
@@ -30,18 +30,18 @@ SENDERS = (
     (b"reply-to", False),
     (b"apparently-from", False),
 )
-"""Where to look after Return-Path, and whether an address counts there only with its host."""
+"""The fields to search after Return-Path, and whether an address there must have a host."""
 
 
 def envelope_sender(
     fields: Sequence[Field], truename: str, *, for_mda: bool = False, rewrite: bool = True
 ) -> bytes | None:
-    """Return the sender that the header names, without angle brackets.
+    """Return the sender named in the header, without angle brackets.
 
-    b"" is the null sender that a Return-Path of ``<>`` gives. None says that the header
-    names no usable one: see ``fallback_sender``. For SMTP the result is ASCII, because other
-    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they pass. ``rewrite`` is the option of
-    that name: it gives a host to every address, before the sender is looked for.
+    The result is b"" (the null sender) for a Return-Path of ``<>``, and None if the header
+    names no usable sender: see ``fallback_sender``. For SMTP the result is ASCII, because other
+    octets need SMTPUTF8 (RFC 6531, 3.4); for an MDA they are allowed. ``rewrite`` is the
+    option of that name: it adds a host to every address before the sender is searched.
     """
     for address in candidates(fields, rewrite):
         if not address.spec:
@@ -55,7 +55,7 @@ def envelope_sender(
 
 
 def candidates(fields: Sequence[Field], rewrite: bool) -> Iterator[Address]:
-    """Yield the addresses that may be the sender, best first; only the first may be ``<>``."""
+    """Yield the candidate senders, best first; only the first may be ``<>``."""
     last = {field.key: field for field in fields}
     if b"return-path" in last:
         first = next(field for field in fields if field.key == b"return-path")
@@ -71,7 +71,7 @@ def candidates(fields: Sequence[Field], rewrite: bool) -> Iterator[Address]:
 
 
 def fallback_sender(user: str, truename: str) -> bytes:
-    """Return the sender of a message that names none: the account it came from, in ASCII."""
+    """Return the sender for a message without one: the account that it came from, in ASCII."""
     login = user.encode("ascii", "replace")
     if is_path(login):
         return login
@@ -81,11 +81,11 @@ def fallback_sender(user: str, truename: str) -> bytes:
 def recipient_address(
     local_name: str, domain: str, smtp_name: str | None, smtp_address: str | None
 ) -> bytes:
-    """Return whom a single-drop message is for, without angle brackets.
+    """Return the recipient of a single-drop message, without angle brackets.
 
-    A name with ``@`` stays as it is, ``smtpname`` replaces any other one, and the domain is
-    ``smtpaddress`` or that of the sink. A sink without a domain (an MDA) gets the bare name.
-    For the others a local part that needs it is quoted.
+    A local name with ``@`` is used unchanged; ``smtp_name`` replaces any other name. The domain
+    is ``smtp_address`` or ``domain``, the domain of the sink. A sink without a domain (an MDA)
+    gets the bare name. For other sinks the local part is quoted if necessary.
     """
     name = local_name if "@" in local_name or not smtp_name else smtp_name
     if not domain:
@@ -99,13 +99,13 @@ def recipient_address(
 
 
 def is_path(address: bytes) -> bool:
-    """Whether an address can stand in an SMTP path: local@domain, or host!user as of old.
+    """Whether an address is valid in an SMTP path: local@domain, or the old host!user.
 
-    Stricter than needed for safety (no control character, angle bracket or bare blank gets
-    through), because a listener that refuses MAIL would refuse the message for good.
+    This is stricter than safety requires (no control character, angle bracket or bare blank is
+    allowed), because an SMTP server that refuses MAIL would refuse the message permanently.
     """
     local, at, domain = address.rpartition(b"@")
-    if len(address) > PATH_LIMIT:
+    if len(address) > MAX_PATH:
         return False
     if not at:
         return b"!" in address and is_local_part(address)
@@ -113,15 +113,15 @@ def is_path(address: bytes) -> bool:
 
 
 def is_local_part(local: bytes) -> bool:
-    """Whether this is a Dot-string, freely read, or a Quoted-string (RFC 5321, 4.1.2)."""
+    """Whether this is a Dot-string, leniently parsed, or a Quoted-string (RFC 5321, 4.1.2)."""
     if local.startswith(b'"'):
         return is_quoted_string(local)
-    # Dots at the ends or in a row are against the rules and in use all the same.
+    # Leading, trailing and consecutive dots violate the grammar, but occur in practice.
     return bool(local) and not local.translate(None, LOCAL_BYTES)
 
 
 def is_quoted_string(text: bytes) -> bool:
-    """Whether the quote that opens this is closed by its last octet, on one printable line."""
+    """Whether this is one printable line and its last octet closes the opening quote."""
     return quoted_end(text, 0) == len(text) and not text.translate(None, PRINTABLE)
 
 
@@ -134,7 +134,7 @@ def is_domain(domain: bytes) -> bool:
 
 
 def local_part(name: str) -> bytes:
-    """Return a name from the configuration as a local part, quoted where that is needed."""
+    """Return a name from the configuration as a local part in UTF-8, quoted if necessary."""
     local = printable_bytes(name)
     if is_local_part(local):
         return local
@@ -142,6 +142,6 @@ def local_part(name: str) -> bytes:
 
 
 def printable_bytes(text: str) -> bytes:
-    """Return text as UTF-8, with ``?`` for control characters: no quoting lets them through."""
+    """Return text as UTF-8, with ``?`` for control characters, which quoting cannot protect."""
     encoded = text.encode("utf-8", "surrogateescape")
     return bytes(byte if byte in PRINTABLE else ord("?") for byte in encoded)

@@ -1,4 +1,4 @@
-"""Host names from configuration and system, as they may stand in a header or an address."""
+"""Format host names from the configuration and the system for headers and addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ HOST_BYTES = LABEL_BYTES + b".:%"
 
 
 def host_bytes(host: str) -> bytes:
-    """Return a host name or IP address as ASCII; what no host name holds becomes ``-``."""
+    """Return a host name or IP address as ASCII; characters invalid in one become ``-``."""
     name = host.encode("ascii", "replace")
     for byte in set(name.translate(None, HOST_BYTES)):
         name = name.replace(bytes((byte,)), b"-")
@@ -15,17 +15,17 @@ def host_bytes(host: str) -> bytes:
 
 
 def domain_part(host: str) -> bytes:
-    """Return what stands behind the ``@``: a name or IPv4 address as it is, IPv6 as a literal.
+    """Return a host as the domain of an address: a name or IPv4 address, or an IPv6 literal.
 
-    An IPv4 address without brackets is no domain literal (RFC 5321, 4.1.3), but it is what
-    rc files and listeners have agreed on.
+    An IPv4 address without brackets is not a valid address literal (RFC 5321, 4.1.3), but rc
+    files and SMTP servers use this form in practice.
     """
     name = host_bytes(host)
     return b"[IPv6:" + name + b"]" if b":" in name else name
 
 
 def strict_domain_part(host: str) -> bytes:
-    """Return what stands behind the ``@`` by the book: any IP address is in brackets."""
+    """Return a host as the domain of an address, with any IP address in brackets."""
     name = domain_part(host)
     numbers = name.split(b".")
     if len(numbers) == 4 and all(number.isdigit() for number in numbers):

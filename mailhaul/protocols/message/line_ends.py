@@ -1,8 +1,8 @@
-"""Line ends of a message under way, changed chunk by chunk (stripcr, forcecr, APPEND).
+"""Convert the line ends of a message chunk by chunk (stripcr, forcecr, APPEND).
 
-Each converter works on whole chunks and holds back at most two CRs, whose LF may still come. What
-a line end is, is said in dots.py: CR CR LF is one too.
-``feed`` returns what can be passed on, ``finish`` the rest.
+Each converter works on whole chunks and holds back at most two CRs, because their LF may be in the
+next chunk. dots.py defines a line end; CR CR LF is one line end. ``feed`` returns the converted
+bytes that are final, ``finish`` the remaining ones.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from ..dots import normalized, without_open_end
 
 
 class Identity:
-    """Changes nothing."""
+    """Passes all bytes unchanged."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes as they are."""
+        """Return the bytes unchanged."""
         return data
 
     def finish(self) -> bytes:
-        """Return nothing, for nothing was held back."""
+        """Return b"": nothing was held back."""
         return b""
 
 
 class LineEndConverter:
-    """What both conversions share: a chunk never ends between CR and LF."""
+    """Base class of the converters: a chunk never ends between CR and LF."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Convert some bytes."""
+        """Return the converted bytes; a CR at the end may be held back."""
         if not data:
             return b""
         data, self._held = without_open_end(self._held + data if self._held else data)
         return self.convert(data)
 
     def finish(self) -> bytes:
-        """Return the CRs that were held back: no LF follows them."""
+        """Return the CRs that were held back; no LF followed them."""
         held, self._held = self._held, b""
         return held
 
@@ -46,7 +46,7 @@ class LineEndConverter:
 
 
 class StripCr(LineEndConverter):
-    """CRLF and CR CR LF become LF. A CR elsewhere stays, for it may mean something."""
+    """Converts CRLF and CR CR LF to LF. Any other CR stays, because it may be significant."""
 
     def convert(self, data: bytes) -> bytes:
         """Return the bytes without the CRs that belong to an LF."""
@@ -54,7 +54,7 @@ class StripCr(LineEndConverter):
 
 
 class ForceCr(LineEndConverter):
-    """A bare LF and CR CR LF become CRLF; any other CR stays where it is."""
+    """Converts a bare LF and CR CR LF to CRLF. Any other CR stays."""
 
     def convert(self, data: bytes) -> bytes:
         """Return the bytes with one CR before every LF."""
@@ -66,13 +66,13 @@ class ForceCr(LineEndConverter):
 
 
 class Canonical(LineEndConverter):
-    """Every line end becomes CRLF: the rule of SMTP's text.
+    """Converts every line end to CRLF, as in SMTP message text.
 
-    Nothing is added behind a last line that has no end.
+    No line end is added after a last line that has none.
     """
 
     def finish(self) -> bytes:
-        """Return the line ends that CRs at the very end are."""
+        """Return CRs that were held back at the end of the message, converted to line ends."""
         return self.convert(super().finish())
 
     def convert(self, data: bytes) -> bytes:

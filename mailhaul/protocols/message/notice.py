@@ -1,7 +1,7 @@
-"""The messages that tell a user of trouble with his mail (RFC 3834, section 5).
+"""Build the messages that notify a user of problems with an account (RFC 3834, section 5).
 
-Which of it is too large to be fetched, and that a server refuses his login. They are of our own
-making, and go where his mail goes.
+They report messages that are too large to be fetched, and a login that the server refuses. They are
+delivered to the same sink as the user's mail.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .hosts import host_bytes
 from .trace import plain_bytes
 
 MAX_LISTED = 100
-"""Different sizes that are named of one mailbox."""
+"""Maximum number of different sizes listed for one mailbox."""
 
 
 def oversized_notice(
@@ -27,20 +27,22 @@ def oversized_notice(
 ) -> bytes:
     """Return the whole message, with CRLF line ends.
 
-    ``sizes`` says for each mailbox how many messages there are of each size above ``limit``, all
-    in octets. ``deleted`` says that they are gone.
+    ``sizes`` maps each mailbox to the number of messages of each size above ``limit``. All sizes
+    are in octets. ``deleted`` is true if the messages were deleted.
     """
     whose = quoted(account.encode("utf-8", "surrogateescape"))
-    fate = b"was deleted unread" if deleted else b"stays on the server"
-    said: list[bytes] = []
+    outcome = b"was deleted unread" if deleted else b"stays on the server"
+    listing: list[bytes] = []
     for mailbox, counts in sizes.items():
-        said += (b"", b"  %b:" % quoted(mailbox.encode("utf-8", "surrogateescape")))
-        said += (b"    %b of %d octets" % (counted(n), size) for size, n in largest(counts))
+        listing += (b"", b"  %b:" % quoted(mailbox.encode("utf-8", "surrogateescape")))
+        listing += (
+            b"    %b of %d octets" % (message_count(n), size) for size, n in largest_sizes(counts)
+        )
     advice = () if deleted else (b"", b'A larger "limit" fetches it.')
     return lines(
-        *header(context, recipient, b"Mail for %b %b" % (whose, fate)),
-        b"Mail for %b is larger than the limit of %d octets and %b:" % (whose, limit, fate),
-        *said,
+        *notice_header(context, recipient, b"Mail for %b %b" % (whose, outcome)),
+        b"Mail for %b is larger than the limit of %d octets and %b:" % (whose, limit, outcome),
+        *listing,
         *advice,
     )
 
@@ -50,23 +52,24 @@ def login_notice(context: BounceContext, recipient: bytes, account: str, *, refu
     whose = quoted(account.encode("utf-8", "surrogateescape"))
     if not refused:
         return lines(
-            *header(context, recipient, b"mailhaul authentication OK on %b" % whose),
+            *notice_header(context, recipient, b"mailhaul authentication OK on %b" % whose),
             b"The login to %b is accepted again, and mail is fetched." % whose,
         )
     return lines(
-        *header(context, recipient, b"mailhaul authentication failed on %b" % whose),
+        *notice_header(context, recipient, b"mailhaul authentication failed on %b" % whose),
         b"The server has refused the login to %b three times, so no mail comes from there." % whose,
         b"",
-        b"Either the password is wrong or has run out, or the provider wants another way to log",
-        b"in, or the server has a fault of its own that it reports like that.",
+        b"Either the password is wrong or has expired, or the provider requires another login",
+        b"method, or the server has a temporary problem that it reports in this way.",
         b"",
-        b"The login is tried again, in the end once a day. Once the password in the rc file is",
-        b'right, "mailhaul poll" tries at once. Another message follows when it is accepted.',
+        b"The login is tried again, at longer intervals up to once a day. After you correct the",
+        b'password in the rc file, "mailhaul poll" tries it at once. Another message follows when',
+        b"the login is accepted.",
     )
 
 
-def header(context: BounceContext, recipient: bytes, subject: bytes) -> tuple[bytes, ...]:
-    """Return the header of a notice, and the empty line after it."""
+def notice_header(context: BounceContext, recipient: bytes, subject: bytes) -> tuple[bytes, ...]:
+    """Return the header lines of a notice, and the empty line after them."""
     return (
         b"From: mailhaul <MAILER-DAEMON@%b>" % host_bytes(context.host),
         b"To: <%b>" % recipient,
@@ -80,11 +83,11 @@ def header(context: BounceContext, recipient: bytes, subject: bytes) -> tuple[by
     )
 
 
-def counted(number: int) -> bytes:
-    """Return a number of messages in words."""
+def message_count(number: int) -> bytes:
+    """Return "1 message" or "N messages"."""
     return b"1 message" if number == 1 else b"%d messages" % number
 
 
-def largest(counts: Mapping[int, int]) -> list[tuple[int, int]]:
-    """Return the largest sizes, with their numbers."""
+def largest_sizes(counts: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return up to ``MAX_LISTED`` pairs of a size and its number of messages, largest first."""
     return sorted(counts.items(), reverse=True)[:MAX_LISTED]

@@ -1,6 +1,6 @@
-"""What in a header speaks against passing a message on: bad lines, mail loops, no mail at all.
+"""Find reasons in a header not to forward a message: bad lines, mail loops, folder data.
 
-Each function states a fact; what follows from it is for the account's options to say.
+Each function returns a fact; the options of the account decide what to do.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from .header import Field, first_line
 from .mailbox_line import without_mailbox_line
 
 HOP_LIMIT = 100
-"""Received fields from which on a message goes in circles (RFC 5321, 6.3)."""
+"""The number of Received fields that indicates a mail loop (RFC 5321, 6.3)."""
 
 
 def bad_line(fields: Sequence[Field]) -> bytes | None:
-    """Return the first header line that ``bad-header reject`` means, None if there is none.
+    """Return the first header line that ``bad-header reject`` refuses, or None.
 
-    It is the first line of a field, neither blank nor with a blank at its front, and has no
-    colon. What else is wrong with a name is forgiven, as by fetchmail. A mailbox file's own
-    ``From `` line on top is never bad: it is dropped from the outgoing header in any case.
+    Such a line is the first line of a field, is not blank, does not begin with a blank, and has
+    no colon. Other errors in a field name are tolerated, as in fetchmail. The ``From `` line of
+    an mbox file at the top is never bad: it is always removed from the outgoing header.
     """
     for field in without_mailbox_line(fields):
         line = first_line(field.raw).replace(b"\0", b"")
@@ -32,15 +32,15 @@ def bad_line(fields: Sequence[Field]) -> bytes | None:
 
 
 def hops(fields: Sequence[Field]) -> int:
-    """Return how many relays the message has passed; see ``HOP_LIMIT``."""
+    """Return the number of relays that the message has passed; see ``HOP_LIMIT``."""
     return sum(field.key == b"received" for field in fields)
 
 
 def times_delivered(fields: Sequence[Field], recipient: bytes) -> int:
-    """Return how often the message was delivered to this address (qmail's and Postfix's mark).
+    """Return the number of Delivered-To fields with this address (from qmail and Postfix).
 
-    Once is as it should be, where the mailbox itself has the recipient's address; each round
-    of a loop adds one. The host of an address is caseless, and so is in practice the rest.
+    One is normal if the mailbox itself has the recipient's address; each round of a mail loop
+    adds one. The host of an address is case-insensitive, and in practice so is the local part.
     """
     wanted = recipient.lower()
     marks = (first_address(field.body) for field in fields if field.key == b"delivered-to")
@@ -48,8 +48,9 @@ def times_delivered(fields: Sequence[Field], recipient: bytes) -> int:
 
 
 def is_folder_data(fields: Sequence[Field]) -> bool:
-    """Whether this is no mail: c-client keeps its notes as the first message of a mailbox.
+    """Whether this is not mail but the data that c-client keeps in the first message of a mailbox.
 
-    Only of a mailbox's first message that means anything; it stays on the server, untouched.
+    Only the result for the first message of a mailbox is meaningful. Such a message stays on
+    the server unchanged.
     """
     return any(field.key == b"x-imap" for field in fields)

@@ -1,10 +1,10 @@
-"""The header that is sent in place of the one received: fields dropped, completed, added.
+"""Make the outgoing header: remove, complete and add fields of the received header.
 
-All else stays byte for byte and in its order. Nothing in here judges a message: a header
-without a single field, or one too long to be taken apart, goes on as well.
+Everything else stays byte for byte and in its order. This module never refuses a message: a header
+without any field, or one too long to be split into fields, is also sent.
 
-What is dropped is dropped for all that it says, never for how it begins: a line that begins with
-``From `` or a Return-Path that holds more than a path may be somebody's text.
+A line is removed only if the whole line matches, never for its first characters: a line that begins
+with ``From ``, or a Return-Path that contains more than a path, may be text of the author.
 """
 
 from __future__ import annotations
@@ -18,26 +18,29 @@ from .envelope import local_part
 from .header import Field, HeaderScanner
 from .hosts import domain_part, host_bytes
 from .mailbox_line import without_mailbox_line
-from .rewrite import ROOM, rewritten
+from .rewrite import MAX_GROWTH, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
-"""What mail readers note in their own folders; meaningless where the message goes."""
+"""Fields that mail readers add for their own folders; they have no meaning at the destination."""
 BLANKS = (b" ", b"\t")
-LED_BY_BLANK = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
-"""Such a line becomes part of this, not of our Received; relays would end the header before it."""
+LEADING_BLANK_WARNING = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
+"""Inserted before such a line, which then continues this field and not our Received field.
+
+Relays would otherwise end the header before that line.
+"""
 PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
-"""All that a Return-Path says: one path, and perhaps comments."""
+"""The body of a Return-Path field: one path, and optional comments."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderRules:
-    """What an account's options do to headers.
+    """How the options of an account change headers.
 
-    ``user`` at the mail server ``truename`` had the message. ``trace`` is None under
-    ``invisible``. ``keep_return_path`` is for an MDA; in SMTP and LMTP the envelope carries
-    it from here, and who delivers finally writes it anew. ``multidrop`` says whether the
-    mailbox is that of several people.
+    The message came from the mailbox of ``user`` at the mail server ``truename``. ``trace`` is
+    None if the option ``invisible`` is set. ``keep_return_path`` is for an MDA; in SMTP and LMTP
+    the envelope carries the path, and the final delivery system writes a new field.
+    ``multidrop`` is true if the mailbox receives mail for several users.
     """
 
     truename: str
@@ -53,12 +56,12 @@ class HeaderRules:
 def outgoing_header(
     scanner: HeaderScanner, rules: HeaderRules, recipient: bytes | None, warning: bytes = b""
 ) -> bytes:
-    """Return what to send before ``scanner.rest``: the header and its blank line.
+    """Return the header and its blank line, to be sent before ``scanner.rest``.
 
-    NULs go, which no header may hold. Added lines end as those of the message do. ``warning``
-    is one more field for the end of the header, with its line end. Of an opaque header the
-    result is only what is added, on top. Raises LocalProtocolError while the header is not
-    complete.
+    NULs, which are not allowed in a header, are removed. Added lines have the same line end as
+    the message. ``warning`` is one more field, with its line end, to add at the end of the
+    header. If the header is opaque, the result has only the added fields. Raises
+    LocalProtocolError if the header is not complete.
     """
     if not scanner.complete:
         raise LocalProtocolError("the header is not complete")
@@ -67,28 +70,31 @@ def outgoing_header(
     if rules.trace:
         trace = received_field(rules.trace, recipient, line_end, multidrop=rules.multidrop)
     if scanner.opaque:
-        led = LED_BY_BLANK + line_end if trace and scanner.rest.startswith(BLANKS) else b""
-        return trace + warning + led
+        leading_warning = (
+            LEADING_BLANK_WARNING + line_end if trace and scanner.rest.startswith(BLANKS) else b""
+        )
+        return trace + warning + leading_warning
     kept = list(kept_fields(without_nuls(without_mailbox_line(scanner.fields)), rules))
     if not any(field.name for field in kept):
-        header = trace + stand_in(rules, line_end) + warning
-        return header + text_without_header(scanner, kept)
+        header = trace + replacement_header(rules, line_end) + warning
+        return header + headerless_text(scanner, kept)
     if rules.rewrite:
-        lines = list(completed(kept, domain_part(rules.truename)))
+        lines = list(with_hosts(kept, domain_part(rules.truename)))
     else:
         lines = [field.raw for field in kept]
     if warning:
         lines.append(warning if lines[-1].endswith((b"\n", b"\r")) else line_end + warning)
     if trace and lines[0].startswith(BLANKS):
-        lines[0] = LED_BY_BLANK + line_end + lines[0]
+        lines[0] = LEADING_BLANK_WARNING + line_end + lines[0]
     lines.insert(trace_position(kept), trace)
-    return closed(lines, scanner.separator, line_end)
+    return joined(lines, scanner.separator, line_end)
 
 
-def closed(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
-    """Return lines and the blank line behind them, which stays one.
+def joined(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
+    """Return the lines and the blank line after them, which stays a separate line.
 
-    The line between may be gone, and a bare CR before it would be part of that line end now.
+    If the line before the blank line was removed, the preceding line may end in a bare CR. That
+    CR would otherwise become part of the blank line's line end.
     """
     text = b"".join(lines)
     if text.endswith(b"\r") and separator in {b"\n", b"\r\n"}:
@@ -97,20 +103,20 @@ def closed(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
 
 
 def without_nuls(fields: Iterable[Field]) -> Iterator[Field]:
-    """Yield the fields without NULs. A line of nothing else must not become the blank line."""
+    """Yield the fields without NULs. A line of only NULs must not become the blank line."""
     for field in fields:
         if b"\0" not in field.raw:
             yield field
         elif raw := field.raw.replace(b"\0", b"").lstrip(b"\r\n"):
-            # What was folded behind such a line stays, without the line end before it.
+            # Continuation lines after a line of NULs stay, without the line end before them.
             yield Field(raw)
 
 
 def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
-    """Yield the fields that are passed on."""
+    """Yield the fields that are kept."""
     for field in fields:
         key = field.key
-        if key == b"return-path" and not rules.keep_return_path and is_path_alone(field):
+        if key == b"return-path" and not rules.keep_return_path and holds_only_a_path(field):
             continue
         if key in STATUS and (rules.drop_status or not field.body.strip()):
             continue
@@ -119,13 +125,13 @@ def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
         yield field
 
 
-def is_path_alone(field: Field) -> bool:
-    """Whether a Return-Path holds nothing that could be missed."""
+def holds_only_a_path(field: Field) -> bool:
+    """Whether a Return-Path field contains one path and nothing else except comments."""
     return PATH.fullmatch(field.body.strip()) is not None
 
 
-def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[bytes]:
-    """Yield the fields as they came, but for ``host`` behind addresses, while there is room."""
+def with_hosts(fields: list[Field], host: bytes, room: int = MAX_GROWTH) -> Iterator[bytes]:
+    """Yield the raw fields, with ``host`` added to addresses until ``room`` octets are used."""
     for field in fields:
         raw = rewritten(field, host, room)
         room -= len(raw) - len(field.raw)
@@ -133,15 +139,18 @@ def completed(fields: list[Field], host: bytes, room: int = ROOM) -> Iterator[by
 
 
 def trace_position(fields: list[Field]) -> int:
-    """Return where our Received field goes: before the first one there is, else on top."""
+    """Return the index for our Received field: that of the first Received field, or 0."""
     for position, field in enumerate(fields):
         if field.key == b"received":
             return position
     return 0
 
 
-def stand_in(rules: HeaderRules, line_end: bytes) -> bytes:
-    """Return a header for a message that has none. Under ``invisible`` it names no own host."""
+def replacement_header(rules: HeaderRules, line_end: bytes) -> bytes:
+    """Return a header for a message without one.
+
+    If the option ``invisible`` is set, the header does not name the local host.
+    """
     host = rules.trace.host if rules.trace else rules.truename
     user = plain_bytes(rules.user.encode("ascii", "replace"))
     to = local_part(user.decode("ascii")) + b"@" + domain_part(host)
@@ -154,12 +163,12 @@ def stand_in(rules: HeaderRules, line_end: bytes) -> bytes:
     return line_end.join(lines)
 
 
-def text_without_header(scanner: HeaderScanner, lines: list[Field]) -> bytes:
-    """Return the blank line, and behind it the lines that were no header after all.
+def headerless_text(scanner: HeaderScanner, lines: list[Field]) -> bytes:
+    """Return the blank line, followed by the lines that turned out not to be a header.
 
-    Those keep the blank line they came with, if any: it is part of the text.
+    If a blank line followed these lines, it is kept as part of the text.
     """
     if not lines:
         return scanner.separator or scanner.line_end
-    text = closed([line.raw for line in lines], scanner.separator, scanner.line_end)
+    text = joined([line.raw for line in lines], scanner.separator, scanner.line_end)
     return scanner.line_end + text

@@ -1,7 +1,7 @@
-"""What a Received field says about an envelope: by whom, and for whom (RFC 5321, section 4.4).
+"""Read the receiving host and the recipient from a Received field (RFC 5321, section 4.4).
 
-Only words outside comments count, which anybody can fill, and not the name behind ``from``,
-which is what the client called itself. Unlike fetchmail, which searches for letters.
+Comments do not count, because a client can control their text; neither does the name after
+``from``, which the client chose itself. fetchmail, in contrast, searches for substrings.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ SEMICOLON = 0x3B
 
 
 def received_for(body: bytes) -> tuple[bytes, Address | None]:
-    """Return the host behind ``by``, and the address behind the ``for`` that follows.
+    """Return the host after ``by``, and the address after the ``for`` that follows it.
 
-    The address is None unless both are there and it has a host.
+    The address is None unless both clauses are present and the address has a host.
     """
     host = b""
     tokens = words(body)
@@ -46,7 +46,7 @@ def received_for(body: bytes) -> tuple[bytes, Address | None]:
 
 
 def words(body: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the words and where they end, without comments, up to the date."""
+    """Yield each word and its end offset, without comments, up to the date."""
     position = 0
     while position < len(body) and body[position] != SEMICOLON:
         byte = body[position]

@@ -1,15 +1,15 @@
-"""Whom a message in a mailbox of several people is for (fetchmail's multidrop).
+"""Find the recipients of a message in a mailbox of several users (fetchmail's multidrop).
 
-The server knew the envelope and has thrown it away. What is left of it stands in a field
-that the server wrote: one that the option ``envelope`` names, or its own ``Received``.
-Without such a field there is only what was written for people, ``To`` and ``Cc``, and mail
-from a mailing list or a blind copy goes astray. So nothing in here guesses by itself:
-``envelope_recipients`` answers ``NoEnvelope``; then it is for the caller to say so, and to
-ask ``guessed_recipients``, as fetchmail does without a word.
+The server discarded the envelope. Its only traces are in a field that the server wrote: the
+field that the option ``envelope`` names, or the server's own ``Received``. Without such a field
+only ``To`` and ``Cc`` remain, and mail from a mailing list or a blind copy is misdelivered. So
+this module never guesses on its own: ``envelope_recipients`` returns ``NoEnvelope``, and the
+caller then reports this and calls ``guessed_recipients``. fetchmail does the same without a
+report.
 
-Whether a host is another name of the mail server can be a question for the name service.
-Nothing in here asks it: what is known comes in, and ``LookUp`` says what is missing. Ask,
-add the answers to what is known, and call again.
+Whether a host is another name of the mail server may need a DNS lookup. This module makes no
+lookups: known results are passed in, and ``LookUp`` names the missing hosts. The caller looks
+them up, adds the results to the known ones, and calls again.
 """
 
 from __future__ import annotations
@@ -19,66 +19,72 @@ from typing import TypeAlias
 
 from ..record import Record
 from .addresses import Address, addresses
-from .envelope import PATH_LIMIT, is_domain, is_local_part, is_path
+from .envelope import MAX_PATH, is_domain, is_local_part, is_path
 from .header import Field
 from .received import received_for
 from .trace import plain_bytes
 
-GUESSES = ((b"resent-to", b"resent-cc", b"resent-bcc"), (b"to", b"cc", b"bcc", b"apparently-to"))
-"""Fields that tell people who got the message; the first group of which there is one counts."""
+RECIPIENT_FIELDS = (
+    (b"resent-to", b"resent-cc", b"resent-bcc"),
+    (b"to", b"cc", b"bcc", b"apparently-to"),
+)
+"""Fields that name the recipients for the reader; the first group with a field present counts."""
 
 MAX_RECIPIENTS = 10_000
-"""Recipients of one message. A header has room for half a million; no listener takes so many."""
+"""Maximum number of recipients of one message.
+
+A header has room for half a million, but no SMTP server accepts so many.
+"""
 MAX_NAMED = 100
-"""Addresses, or hosts, that an answer names where it is not about recipients."""
-ADDRESS_SHOWN = 320
-"""Octets of an address that a warning shows: the longest there are (RFC 5321, 4.5.3.1)."""
+"""Maximum number of addresses or hosts in a ``NoMatch`` or ``LookUp`` result."""
+MAX_ADDRESS = 320
+"""Maximum number of octets of an address that a warning shows (RFC 5321, 4.5.3.1)."""
 
 
 class Recipients(Record):
-    """The message is for these, each once: local names, and addresses that pass as they are.
+    """The recipients of the message, without duplicates: local names and whole addresses.
 
-    Both are what ``recipient_address`` takes.
+    Both are valid arguments of ``recipient_address``.
     """
 
     names: tuple[str, ...]
 
 
 class NoMatch(Record):
-    """The message names its recipients, and none of them is here: it is the postmaster's."""
+    """The message names recipients, but none is local: it is delivered to the postmaster."""
 
     rejected: tuple[bytes, ...]
 
 
 class NoEnvelope(Record):
-    """The message does not have this field, or not one that says for whom it came."""
+    """The message does not have this field, or none that names a recipient."""
 
     field: str
 
 
 class TooMany(Record):
-    """The message names more than ``MAX_RECIPIENTS`` people here."""
+    """The message names more than ``MAX_RECIPIENTS`` local recipients."""
 
 
 class LookUp(Record):
-    """It depends on whether these hosts, in lower case, are the mail server.
+    """The result depends on whether these hosts, in lower case, are the mail server.
 
-    A message can name as many as it likes: these may be some of them. Of those that are too many
-    to ask about, say no.
+    A message can name any number of hosts, so this may be only a part of them. If there are too
+    many to look up, the caller passes False for the others.
     """
 
     hosts: tuple[bytes, ...]
 
 
 Known: TypeAlias = Mapping[bytes, bool] | None
-"""Which hosts, in lower case, are the mail server; None if nothing is looked up (``no dns``)."""
+"""For each known host, in lower case, whether it is the mail server; None means ``no dns``."""
 
 
 class LocalNames:
-    """Who lives here, as the options of these names say. Upper and lower case are the same.
+    """The local users of an account, from the options of these names; case is ignored.
 
-    ``local_names`` are pairs of a name at the server, or of a whole address, and a local
-    name; with ``wildcard`` every other name at the server stands for itself.
+    ``local_names`` are pairs: a name at the server, or a whole address, and a local name. With
+    ``wildcard``, every other name at the server is its own local name.
     """
 
     def __init__(
@@ -101,22 +107,22 @@ class LocalNames:
         self._prefix = lower_bytes(qvirtual or "")
 
     def without_prefix(self, spec: bytes) -> bytes:
-        """Return an address without what qmail puts before those of a virtual domain."""
+        """Return an address without the prefix that qmail adds for a virtual domain."""
         return spec[len(self._prefix) :] if spec.lower().startswith(self._prefix) else spec
 
     def is_server(self, host: bytes, known: Known) -> bool | None:
-        """Whether a host, in lower case, is the mail server; None if that is to be looked up."""
+        """Whether a host, in lower case, is the mail server; None if a lookup is needed."""
         if host == self._truename or is_within(host, self._aka):
             return True
         if known is None or not host.isascii() or host.startswith(b"[") or not is_domain(host):
             return False
         return known.get(host)
 
-    def name_of(self, spec: bytes, hostless: bool, known: Known) -> str | LookUp | None:
-        """Return who has this address, None for nobody here.
+    def local_name_for(self, spec: bytes, hostless: bool, known: Known) -> str | LookUp | None:
+        """Return the local name or address for this address, or None if it is not local.
 
-        An address without host is one at the server. fetchmail takes it for that only where
-        ``rewrite`` has just completed it, and passes over it in the field of the envelope.
+        An address without a host belongs to the server. fetchmail treats it so only after
+        ``rewrite`` has completed it, and skips it in the envelope field.
         """
         if hostless:
             return self._name_at_server(spec)
@@ -129,7 +135,7 @@ class LocalNames:
         if is_within(host, self._localdomains):
             address = spec.removesuffix(b".")
             return address.decode() if address.isascii() and is_path(address) else None
-        # A name that is nobody's is not worth a look-up.
+        # A name without a local user needs no lookup.
         name = self._name_at_server(local)
         if name is None:
             return None
@@ -142,15 +148,15 @@ class LocalNames:
         declared = self._local_names.get(unquoted(local).lower())
         if declared is not None or not self._wildcard:
             return declared
-        # A stranger wrote it: it must be no address, or mail could be sent anywhere through us.
+        # This text is untrusted: a whole address would allow relaying to any host.
         usable = local.isascii() and b"@" not in local and is_local_part(local)
-        return local.decode() if usable and len(local) <= PATH_LIMIT else None
+        return local.decode() if usable and len(local) <= MAX_PATH else None
 
 
 def envelope_recipients(
     fields: Sequence[Field], envelope: str, skip: int, names: LocalNames, known: Known
 ) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
-    """Find the recipients in the field ``envelope``, behind ``skip`` others of its name."""
+    """Find the recipients in the field ``envelope``; skip the first ``skip`` of that name."""
     named = fields_called(lower_bytes(envelope).rstrip(b": \t"), fields)[skip:]
     if named and named[0].key == b"received":
         return received_recipients(named, names, known)
@@ -162,7 +168,7 @@ def envelope_recipients(
 def received_recipients(
     fields: Sequence[Field], names: LocalNames, known: Known
 ) -> Recipients | NoMatch | NoEnvelope | TooMany | LookUp:
-    """Find the recipient in the first Received field that says: by the mail server, for whom."""
+    """Find the recipient in the first Received field with ``by`` the mail server and a ``for``."""
     for field in fields:
         by, address = received_for(field.body)
         if address is None:
@@ -179,26 +185,29 @@ def received_recipients(
 def guessed_recipients(
     fields: Sequence[Field], names: LocalNames, known: Known
 ) -> Recipients | NoMatch | TooMany | LookUp:
-    """Find the recipients in what was written for people (``no envelope``, or nothing better)."""
-    for keys in GUESSES:
+    """Find the recipients in ``To``, ``Cc`` and similar fields, if there is no envelope field."""
+    for keys in RECIPIENT_FIELDS:
         found = [field for field in fields if field.key in keys]
         if found:
-            everyone = (address for field in found for address in addresses(field.body))
-            return matching_recipients(everyone, names, known)
+            candidates = (address for field in found for address in addresses(field.body))
+            return matching_recipients(candidates, names, known)
     return NoMatch(())
 
 
 def matching_recipients(
     candidates: Iterable[Address], names: LocalNames, known: Known
 ) -> Recipients | NoMatch | TooMany | LookUp:
-    """Find which of these addresses are somebody's here; also for one that SDPS has told."""
-    # Dictionaries are sets that keep their order.
+    """Return the local recipients among these addresses.
+
+    It is also used for the address that an SDPS server reports.
+    """
+    # The dictionaries serve as ordered sets.
     matched: dict[str, None] = {}
     rejected: dict[bytes, None] = {}
     unknown: dict[bytes, None] = {}
     for address in candidates:
         spec = names.without_prefix(address.spec)
-        match names.name_of(spec, address.hostless, known):
+        match names.local_name_for(spec, address.hostless, known):
             case str(name):
                 matched[name] = None
                 if len(matched) > MAX_RECIPIENTS:
@@ -215,9 +224,9 @@ def matching_recipients(
 
 
 def warning_field(outcome: NoMatch, line_end: bytes) -> bytes:
-    """Return the field that tells the postmaster why the message came."""
+    """Return the field that tells the postmaster why the message was delivered there."""
     if len(outcome.rejected) == 1:
-        address = plain_bytes(outcome.rejected[0][:ADDRESS_SHOWN])
+        address = plain_bytes(outcome.rejected[0][:MAX_ADDRESS])
         reason = b"recipient address %b didn't match any local name" % address
     else:
         reason = b"no recipient addresses matched declared local names"
@@ -225,9 +234,9 @@ def warning_field(outcome: NoMatch, line_end: bytes) -> bytes:
 
 
 def fields_called(name: bytes, fields: Sequence[Field]) -> list[Field]:
-    """Return the fields of this name, in lower case; without any, those whose names begin so.
+    """Return the fields with this name (in lower case), or else those whose names begin with it.
 
-    fetchmail always takes those that begin so: ``X-Envelope-From`` for ``X-Envelope``.
+    fetchmail always matches the beginning: ``X-Envelope-From`` for ``X-Envelope``.
     """
     if not name:
         return []
@@ -236,12 +245,12 @@ def fields_called(name: bytes, fields: Sequence[Field]) -> list[Field]:
 
 
 def is_within(host: bytes, domains: Iterable[bytes]) -> bool:
-    """Whether a host is one of these domains or below one, all in lower case."""
+    """Whether a host is one of these domains or a subdomain, all in lower case."""
     return any(host == domain or host.endswith(b"." + domain) for domain in domains)
 
 
 def unquoted(local: bytes) -> bytes:
-    """Return what a local part means: quotes around it add nothing (RFC 5321, 4.1.2)."""
+    """Return a local part without its quoting, which adds no meaning (RFC 5321, 4.1.2)."""
     if not local.startswith(b'"') or not is_local_part(local):
         return local
     inner = local[1:-1]
@@ -250,5 +259,5 @@ def unquoted(local: bytes) -> bytes:
 
 
 def lower_bytes(text: str) -> bytes:
-    """Return text from the configuration as header bytes to compare with."""
+    """Return text from the configuration in UTF-8 and lower case, to compare with header bytes."""
     return text.encode("utf-8", "surrogateescape").lower()

@@ -1,8 +1,8 @@
-"""Addresses without a host get one: what ``ann`` meant at the mail server (option rewrite).
+"""Add a host to addresses that have none, such as ``ann`` (option rewrite).
 
-Host names are inserted and nothing else is changed: no re-folding, no decoding; comments,
-quoted names, groups and ``<>`` stay as they are. Unlike fetchmail, what cannot be an
-address is left alone too: two words in a row, and RFC 2047 encoded words.
+Host names are inserted and nothing else changes: fields are not refolded or decoded, and
+comments, quoted names, groups and ``<>`` stay unchanged. Unlike in fetchmail, text that cannot
+be an address also stays unchanged: two consecutive words, and RFC 2047 encoded words.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ REWRITTEN = frozenset(
     for prefix in (b"", b"resent-")
     for name in (b"from", b"to", b"cc", b"bcc", b"sender")
 ) | {b"reply-to", b"return-path", b"apparently-from", b"apparently-to"}
-"""The fields whose addresses are completed, in lower case: fetchmail's, none else."""
+"""The fields whose addresses are completed, in lower case; the same as in fetchmail."""
+
+MAX_GROWTH = 256 * 1024
+"""Maximum growth of a header in octets.
+
+That is enough for ten thousand addresses, but not for a million one-letter addresses.
+"""
 
 
-ROOM = 256 * 1024
-"""Octets by which a header may grow: ten thousand addresses, and no million of single letters."""
+def rewritten(field: Field, host: bytes, room: int = MAX_GROWTH) -> bytes:
+    """Return the raw field with ``@host`` after each address that has no host.
 
-
-def rewritten(field: Field, host: bytes, room: int = ROOM) -> bytes:
-    """Return the raw field with ``@host`` behind each address that has no host.
-
-    The field has no NULs in it any more; ``host`` can stand in an address. A field that would
-    grow by more octets than there is ``room`` for is returned as it came.
+    The field must not contain NULs, and ``host`` must be valid in an address. A field that would
+    grow by more than ``room`` octets is returned unchanged.
     """
     if field.key not in REWRITTEN:
         return field.raw

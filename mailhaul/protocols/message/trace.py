@@ -1,7 +1,7 @@
-"""The Received field that a relay adds (RFC 5321, section 4.4), in fetchmail's form.
+"""Build the Received field that a relay adds (RFC 5321, section 4.4), in fetchmail's format.
 
-Facts are arguments; whatever they hold, the result is one field: no fact can end a line,
-close a comment, or add an octet that is not printable ASCII.
+The result is always exactly one field: no argument can end a line, close a comment, or add an
+octet that is not printable ASCII.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ PRINTABLE = bytes(range(0x20, 0x7F))
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a Received field says.
+    """The facts in a Received field.
 
-    ``truename`` is the mail server, ``address`` its IP address or "" if it is not to be
-    shown, ``host`` this host, ``protocol`` a word like IMAP, ``date`` what ``format_date``
-    returns. ``details`` is what ``tracepolls`` adds, or "".
+    ``truename`` is the mail server, ``address`` its IP address or "" to omit it, ``host`` the
+    local host, ``protocol`` a word such as IMAP, and ``date`` a result of ``format_date``.
+    ``details`` is the text that the option ``tracepolls`` adds, or "".
     """
 
     truename: str
@@ -36,11 +36,11 @@ class Received:
 def received_field(
     trace: Received, recipient: bytes | None, line_end: bytes, *, multidrop: bool = False
 ) -> bytes:
-    """Return the field. ``recipient`` is the one recipient, None where there are several.
+    """Return the field. ``recipient`` is the only recipient, or None if there are several.
 
-    A recipient without a domain, as an MDA is told it, is one at ``localhost``. ``multidrop``
-    says that the mailbox is that of several people, though the message is for one. fetchmail
-    forgets the semicolon before the date where there are several recipients.
+    A recipient without a domain (for an MDA) gets the domain ``localhost``. ``multidrop`` is
+    true if the mailbox receives mail for several users, although this message has one
+    recipient. fetchmail omits the semicolon before the date if there are several recipients.
     """
     server = host_bytes(trace.truename)
     if trace.address:
@@ -65,12 +65,12 @@ def received_field(
 
 
 def format_date(seconds: int, offset: int, zone: str) -> bytes:
-    """Return a moment as RFC 5322, 3.3 has it: ``Sun, 22 Nov 2026 22:14:59 +0000 (UTC)``.
+    """Return a date as in RFC 5322, 3.3: ``Sun, 22 Nov 2026 22:14:59 +0000 (UTC)``.
 
-    ``seconds`` count from 1970 in UTC, ``offset`` is in seconds east of Greenwich, and
-    ``zone`` is its name, "" for none.
+    ``seconds`` is the number of seconds since 1970 in UTC, ``offset`` is in seconds east of
+    UTC, and ``zone`` is the name of the time zone, or "".
     """
-    # A zone is written in whole minutes; the time beside it must agree with that.
+    # The offset is written in whole minutes; the time must be consistent with it.
     minutes = abs(offset) // 60
     days, second = divmod(seconds + (-minutes if offset < 0 else minutes) * 60, 86400)
     year, month, day = civil(days)
@@ -82,10 +82,10 @@ def format_date(seconds: int, offset: int, zone: str) -> bytes:
 
 
 def civil(days: int) -> tuple[int, int, int]:
-    """Return year, month and day of a number of days since 1970-01-01.
+    """Convert days since 1970-01-01 to year, month and day.
 
-    Years are counted from March, so that the leap day is the last one of a year of its own;
-    an era is the 400 years after which the calendar repeats.
+    Years are counted from March, so that the leap day is the last day of a year. An era is the
+    400 years after which the calendar repeats.
     """
     era, day_of_era = divmod(days + 719468, 146097)
     year_of_era = (
@@ -99,12 +99,12 @@ def civil(days: int) -> tuple[int, int, int]:
 
 
 def comment_text(text: str) -> bytes:
-    """Return text as it may stand in a comment."""
+    """Return text as printable ASCII, escaped for a comment (RFC 5322, 3.2.2)."""
     return comment_bytes(text.encode("ascii", "replace"))
 
 
 def comment_bytes(text: bytes) -> bytes:
-    """Return octets as they may stand in a comment (RFC 5322, 3.2.2)."""
+    """Return octets as printable ASCII, escaped for a comment (RFC 5322, 3.2.2)."""
     safe = plain_bytes(text)
     for special in (b"\\", b"(", b")"):
         safe = safe.replace(special, b"\\" + special)
@@ -112,7 +112,7 @@ def comment_bytes(text: bytes) -> bytes:
 
 
 def plain_bytes(text: bytes, unwanted: bytes = b"") -> bytes:
-    """Return the text with ``?`` for all that is unwanted or not printable ASCII."""
+    """Return the text with ``?`` for each octet that is unwanted or not printable ASCII."""
     for byte in {*text.translate(None, PRINTABLE), *unwanted}:
         text = text.replace(bytes((byte,)), b"?")
     return text

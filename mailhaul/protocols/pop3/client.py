@@ -8,27 +8,22 @@ commands, and lets texts stream through.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-
-from automat import NoTransition
+from collections.abc import Sequence
 
 from ..dots import CRLF, DotReader
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
-from ..hidden import Hidden
-from ..input import InputBuffer
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..machine import NEED_DATA, NeedData, Trace
+from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
-    Challenge,
     Respond,
-    decode_base64,
-    encode_base64,
 )
+from . import client_states as states
 from .client_lines import VERBS, describe, encode, goes_along
-from .client_states import Facts, new_dialogue
+from .client_states import Dialogue
 from .commands import (
     Apop,
     Capa,
@@ -58,14 +53,13 @@ from .events import (
     Event,
     Greeted,
     LastRead,
-    Line,
     Listed,
     TlsReady,
     TurnedAway,
     UniqueId,
 )
+from .listing import Listing
 from .replies import (
-    listed_size,
     number,
     split_code,
     split_status,
@@ -81,30 +75,15 @@ LISTING_BLOCK = 32 * 1024
 EMPTY_LINES = 8
 """Empty lines before one reply that are passed over. Exchange Online has sent some after DELE."""
 
-INPUTS: dict[type, str] = {
-    **dict.fromkeys((Capa, Lang), "question"),
-    **dict.fromkeys((Apop, Authenticate), "login"),
-    Utf8: "utf8",
-    StartTls: "start_tls",
-    User: "user",
-    Pass: "password",
-    Quit: "quit",
-}
-"""The input of the dialogue that each command is when it is sent: NAME_sent.
-
-All others are commands on the maildrop: ``maildrop_command_sent``.
-"""
-
 ALONE = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
 """Commands that wait for all replies, and that are answered before anything follows: they
 change the state, or what the server can do."""
 
-QUIET = frozenset({"authorization", "transaction"})
+QUIET = (states.authorization, states.transaction)
 """States in which a server says nothing unasked."""
-INJECTED = "something came in the clear behind the +OK to STLS (RFC 2595, section 4)"
 
 
-class Pop3Client:
+class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     """A POP3 client without a socket.
 
     ``capabilities`` is what CAPA said last: names in upper case, with their arguments. Commands
@@ -116,156 +95,81 @@ class Pop3Client:
     but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
     """
 
+    INJECTED = "something came in the clear behind the +OK to STLS (RFC 2595, section 4)"
+
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        self._limits = limits
-        self._trace = trace
-        self._facts = Facts()
-        self._dialogue = new_dialogue(self._facts)
-        self._input = InputBuffer()
-        self._outbox = Outbox()
+        super().__init__(states.table, limits, trace)
         self._pending: deque[Command] = deque()
-        self._events: deque[Event] = deque()
-        self._hidden = Hidden()
         self._line_end = CRLF
         self._text: DotReader | None = None
-        self._lines: list[bytes] | None = None
-        self._listed = 0
-        self._listed_octets = 0
+        self._listing: Listing | None = None
         self._empty_lines = 0
         self._may_be_shifted = False
-        self._late_fault: RemoteProtocolError | None = None
         self._status = Completed(Stat(), True)
-        self._challenged = False
-        self._initial_response: bytes | None = None
-        self._cancelled = False
-        self._tls = False
-        self._ended = False
-        self._fault: RemoteProtocolError | None = None
         self.capabilities: dict[bytes, bytes] = {}
         self.timestamp: bytes | None = None
         self.in_doubt = False
-
-    # The face of every machine
-
-    @property
-    def state(self) -> str:
-        """Where the dialogue stands: a state of client_states.py, or ``error``."""
-        return "error" if self._fault else self._facts.state
 
     @property
     def outstanding(self) -> Sequence[Command]:
         """The commands that wait for their reply, oldest first."""
         return tuple(self._pending)
 
-    @property
-    def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now."""
-        return self._outbox.size
+    def assume_authenticated(self) -> None:
+        """Go on without a login, on the caller's word that the connection is logged in."""
+        self._tell_tap("assume_authenticated")
+        self._check_unharmed()
+        self._advance(Dialogue.vouched, "going on without a login")
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the server sent."""
-        self._input.append(data)
+    def _forget_announced(self) -> None:
+        self.capabilities = {}
 
-    def receive_eof(self) -> None:
-        """Take note that the server will send no more."""
-        self._ended = True
+    def _may_echo_secret(self) -> bool:
+        return any(isinstance(c, Pass | Apop | Authenticate) for c in self._pending)
 
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the server."""
-        return self._outbox.take()
+    # Sending
 
-    def send(self, command: Command | Continuation) -> None:
-        """Send a command, or the answer to a Challenge.
-
-        Raises LocalProtocolError when it is not allowed now. Nothing is sent to a server that has
-        spoken unasked, for its words would be taken for the reply: ``next_event`` says so.
-        """
-        if self._fault or self._ended:
-            raise LocalProtocolError("the connection is of no more use")
-        if len(self._input) and not self._pending and self._facts.state in QUIET:
-            self._fault = self._unasked()
-        if isinstance(command, Quit) and self._pending and not self._text and self._lines is None:
+    def _send(self, command: Command | Continuation) -> None:
+        self._check_usable()
+        if len(self._input) and not self._pending and self._at(*QUIET):
+            # Nothing is sent to a server that has spoken unasked: its words would be taken for
+            # the reply. ``next_event`` says so.
+            unasked = self._unasked()
+            if unasked:
+                self._keep_fault(unasked)
+        if isinstance(command, Quit) and self._pending and not (self._text or self._listing):
             # An empty line that has come in place of a reply lets QUIT go ahead.
             try:
                 self._pass_over_empty_lines()
             except LimitExceeded as fault:
-                self._fault = fault
+                self._keep_fault(fault)
         if self._fault:
             return
         match command:
-            case Respond(response):
-                self._respond(encode_base64(response.reveal()), response.reveal())
-            case CancelAuthentication():
-                self._respond(b"*")
+            case Respond() | CancelAuthentication():
+                self._respond(command)
             case _ if type(command) not in VERBS:
                 raise LocalProtocolError(f"{type(command).__name__} is no command of POP3")
             case _:
                 self._send_command(command)
 
-    def next_event(self) -> Event | NeedData:
-        """Return the next event, or NEED_DATA.
-
-        Raises RemoteProtocolError at the point of the fault, and again ever after.
-        """
-        if self._events:
-            return self._events.popleft()
-        if self._fault:
-            raise self._fault
-        try:
-            return self._read()
-        except RemoteProtocolError as fault:
-            fault.state = fault.state or self.state
-            # Where a password has just been sent, what came may be a part of its echo.
-            secret = any(isinstance(c, Pass | Apop | Authenticate) for c in self._pending)
-            fault.line = b"" if secret else self._hidden.clean_cut(fault.line)
-            self._fault = fault
-            self._outbox.take()
-            raise
-
-    def tls_started(self) -> None:
-        """The handshake is over: what the server announced before counts no more."""
-        self._advance("tls_started", "the handshake")
-        self._tls = True
-        self.capabilities = {}
-        if len(self._input):
-            self._fault = RemoteProtocolError(INJECTED, state="tls-handover")
-
-    def assume_authenticated(self) -> None:
-        """Go on without a login, on the caller's word that the connection is logged in."""
-        self._advance("vouched", "going on without a login")
-
-    # Sending
-
     def _send_command(self, command: Command) -> None:
         line, shown = encode(command, self.timestamp)
         self._check_turn(command)
-        if self._tls and isinstance(command, StartTls):
+        if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("STLS inside TLS")
-        name = INPUTS.get(type(command), "maildrop_command")
-        self._advance(f"{name}_sent", describe(command))
+        upon = states.SENT.get(type(command), Dialogue.maildrop_command_sent)
+        self._advance(upon, describe(command))
         self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
         self._pending.append(command)
         match command:
             case Pass(password) | Apop(_, password):
                 self._hidden.add(password.reveal())
-            case Authenticate(_, initial) if initial is not None:
-                self._hidden.add(initial.reveal())
-                self._initial_response = None if goes_along(command) else initial.reveal()
+            case Authenticate():
+                self._begin_exchange(command, at_once=goes_along(command))
             case _:
                 pass
         self._say(line, shown)
-
-    def _respond(self, line: bytes, plain: bytes = b"") -> None:
-        if not self._challenged:
-            raise LocalProtocolError("there is no challenge to respond to")
-        self._challenged = False
-        self._hidden.add(plain)
-        self._say(line, b"*")
-
-    def _say(self, line: bytes, shown: bytes) -> None:
-        if self._trace:
-            self._trace(">", shown)
-        self._outbox.put(line + b"\r\n")
 
     def _check_turn(self, command: Command) -> None:
         """Refuse what may not go ahead of the replies that are due."""
@@ -287,38 +191,26 @@ class Pop3Client:
                 f"{describe(command)} has to wait for the reply to {describe(last)}"
             )
 
-    def _advance(self, name: str, what: str) -> None:
-        """Tell the dialogue what we do; what it does not know there is our caller's fault."""
-        if self._fault:
-            raise LocalProtocolError("the connection is of no more use")
-        step: Callable[[], None] = getattr(self._dialogue, name)
-        try:
-            step()
-        except NoTransition:
-            raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
-
     # Hearing
 
-    def _read(self) -> Event | NeedData:
+    def _read(self) -> Event | None:
         while not self._events:
             if text := self._text:
                 if chunk := self._read_text(text):
                     return chunk
                 if not text.over:
-                    return self._at_end() if self._ended else NEED_DATA
+                    return None
                 continue
-            if self._late_fault:
-                raise self._late_fault
             if self._read_listing():
                 continue
             self._look_ahead()
             line = self._take_line()
             if line is None:
-                return self._at_end() if self._ended else NEED_DATA
-            if self._lines is None:
-                self._hear(line)
+                return None
+            if self._listing:
+                self._hear_listed(self._listing, line)
             else:
-                self._hear_listed(line)
+                self._hear(line)
         return self._events.popleft()
 
     def _take_line(self) -> bytes | None:
@@ -328,8 +220,7 @@ class Pop3Client:
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
-        state = self._facts.state
-        if state == "greeting":
+        if self._at(states.greeting):
             start = self._input.head(self._limits.reply_line)
             # A TLS alert does not end with a line end; it would be waited for until the timeout.
             if len(start) > 1 and start[0] in b"\x15\x16" and start[1] == 3:
@@ -339,11 +230,11 @@ class Pop3Client:
                 # A server that ends its greeting with a bare line feed ends all lines so.
                 self._line_end = b"\n"
         elif len(self._input):
-            if state == "tls-handover":
-                raise RemoteProtocolError(INJECTED)
-            if state == "leaving":
+            if self._at(states.tls_handover):
+                self._check_clear()
+            if self._at(states.leaving):
                 raise RemoteProtocolError("something came behind the server's good-bye")
-            if self._lines is not None:
+            if self._listing:
                 return
             if self._pending:
                 self._pass_over_empty_lines()
@@ -379,8 +270,9 @@ class Pop3Client:
         if self._trace:
             # A challenge may hold what comes from a secret.
             self._trace("<", b"+ *" if challenge else self._hidden.clean(line))
-        if challenge:
-            self._hear_challenge(line)
+        if challenge and self._exchange:
+            event = self._hear_challenge(self._exchange, line[1:])
+            self._events.extend([event] if event else [])
         elif command is None:
             self._hear_greeting(line)
         else:
@@ -419,25 +311,6 @@ class Pop3Client:
             code, text = split_code(text)
             self._events.append(TurnedAway(code, text))
 
-    def _hear_challenge(self, line: bytes) -> None:
-        if self._initial_response is not None:
-            self._say(encode_base64(self._initial_response), b"*")
-            self._initial_response = None
-            return
-        if self._challenged:
-            raise RemoteProtocolError("a challenge before the last one was answered")
-        if self._cancelled:
-            raise RemoteProtocolError("a challenge after AUTH was cancelled")
-        try:
-            challenge = decode_base64(line[1:].strip(b" "))
-        except ValueError:
-            # Some say "+ PLAIN supported": this mechanism cannot go on, another one may.
-            self._cancelled = True
-            self._say(b"*", b"*")
-            return
-        self._challenged = True
-        self._events.append(Challenge(challenge))
-
     def _begin_answer(self, command: Command, text: bytes) -> None:
         """Read what stands behind +OK; what has more lines is over when they are."""
         digits = self._limits.digits
@@ -447,8 +320,7 @@ class Pop3Client:
                 self._events.append(BodyStart(message))
                 return
             case Capa() | List(None) | Uidl(None) | Lang(None) | Envelope():
-                self._lines = []
-                self._listed = self._listed_octets = 0
+                self._listing = Listing(command, self._limits)
                 return
             case Stat():
                 self._events.append(Counted(*two_numbers(text, "reply to STAT", digits)))
@@ -463,32 +335,20 @@ class Pop3Client:
                 pass
         self._conclude()
 
-    def _hear_listed(self, line: bytes) -> None:
+    def _hear_listed(self, listing: Listing, line: bytes) -> None:
         """Take one line of a list; a lone dot ends it."""
         if line == b".":
-            self._end_list()
-            return
-        if line.startswith(b"."):
-            line = line[1:]
-        self._listed += 1
-        match self._pending[0]:
-            case List() | Uidl() as command:
-                self._take_listed(command, line)
-            case Capa():
-                self._count(self._limits.capabilities, "capabilities")
-                if self._lines is not None:
-                    self._lines.append(line)
-            case _:
-                self._count(self._limits.reply_lines, "lines of a reply")
-                self._events.append(Line(line))
+            self._end_listing(listing)
+        elif event := listing.add(line.removeprefix(b".")):
+            self._events.append(event)
 
     def _read_listing(self) -> bool:
         """Take all lines of a listing that are there, of which there may be a million.
 
         Return whether there were any.
         """
-        command = self._pending[0] if self._lines is not None else None
-        if not isinstance(command, List | Uidl):
+        listing = self._listing
+        if listing is None or not listing.may_be_long:
             return False
         block = self._input.take_lines(LISTING_BLOCK)
         lines = block.split(b"\n")
@@ -497,49 +357,19 @@ class Pop3Client:
             line = lines[place].removesuffix(b"\r")
             if line == b".":
                 self._input.put_back(b"\n".join(lines[place + 1 :]))
-                self._end_list()
+                self._end_listing(listing)
                 break
-            self._listed += 1
-            try:
-                if len(lines[place]) > self._limits.reply_line:
-                    raise LimitExceeded("reply line", self._limits.reply_line)
-                self._take_listed(command, line.removeprefix(b"."))
-            except RemoteProtocolError as fault:
-                # What came before is handed out first.
-                self._late_fault = fault
-                break
+            if len(lines[place]) > self._limits.reply_line:
+                raise LimitExceeded("reply line", self._limits.reply_line)
+            if event := listing.add(line.removeprefix(b".")):
+                self._events.append(event)
         return bool(block)
 
-    def _take_listed(self, command: List | Uidl, line: bytes) -> None:
-        """Take one line of a listing. One that says nothing of use is about no other message."""
-        what = describe(command)
-        self._count(self._limits.listing_lines, f"lines of {what}")
-        self._listed_octets += len(line)
-        if self._listed_octets > self._limits.listing_octets:
-            raise LimitExceeded(f"octets of {what}", self._limits.listing_octets)
-        if split_status(line):
-            raise RemoteProtocolError(f"a reply inside the answer to {what}", line=line)
-        digits = self._limits.digits
-        if isinstance(command, List):
-            if size := listed_size(line, digits):
-                self._events.append(Listed(*size))
-            return
-        try:
-            self._events.append(UniqueId(*unique_id(line, digits)))
-        except RemoteProtocolError:
-            # This message has no id that it could be remembered by.
-            return
-
-    def _count(self, limit: int, name: str) -> None:
-        if self._listed > limit:
-            raise LimitExceeded(name, limit)
-
-    def _end_list(self) -> None:
-        if isinstance(self._pending[0], Capa):
-            words = [line.partition(b" ") for line in self._lines or []]
-            self.capabilities = {name.upper(): rest.strip() for name, _, rest in words if name}
+    def _end_listing(self, listing: Listing) -> None:
+        if isinstance(listing.command, Capa):
+            self.capabilities = listing.capabilities
             self._events.append(Capabilities(tuple(self.capabilities.items())))
-        self._lines = None
+        self._listing = None
         self._conclude()
 
     def _read_text(self, reader: DotReader) -> BodyChunk | None:
@@ -585,14 +415,12 @@ class Pop3Client:
             self._events.append(self._status)
             return
         self._dialogue.start_tls_granted()
-        self.capabilities = {}
-        if len(self._input):
-            raise RemoteProtocolError(INJECTED)
+        self._forget_announced()
+        self._check_clear()
         self._events.append(TlsReady(command))
 
     def _end_login(self, good: bool) -> None:
-        self._challenged = self._cancelled = False
-        self._initial_response = None
+        self._exchange = None
         if good:
             # What a server can do may differ from here on (RFC 2449, section 5).
             self._hidden.login_is_over()
@@ -601,8 +429,7 @@ class Pop3Client:
             self._dialogue.login_refused()
 
     def _at_end(self) -> Event | NeedData:
-        state = self._facts.state
-        if state == "closed":
+        if self._at(states.closed):
             return NEED_DATA
         if self._text is not None:
             raise ConnectionLost(f"connection closed inside message {describe(self._pending[0])}")
@@ -610,7 +437,7 @@ class Pop3Client:
             first, *more = self._pending
             others = f" and {len(more)} more were" if more else " was"
             raise ConnectionLost(f"connection closed while {describe(first)}{others} unanswered")
-        if state == "greeting":
+        if self._at(states.greeting):
             start = self._input.head(80)
             raise ConnectionLost(f"connection closed before the greeting{looks_like(start)}")
         self._dialogue.closed()

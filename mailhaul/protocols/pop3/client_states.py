@@ -7,12 +7,12 @@ ahead of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble, move
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import Apop, Capa, Lang, Pass, Quit, StartTls, User, Utf8
 
 
 class Dialogue(Protocol):
@@ -79,66 +79,68 @@ class Dialogue(Protocol):
         """The server closed the connection in good order."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """Where the dialogue stands."""
+table = Table(Dialogue)
 
-    state: str = "greeting"
+greeting = table.state("greeting")
+authorization = table.state("authorization")
+tls_pending = table.state("tls-pending")
+tls_handover = table.state("tls-handover")
+naming = table.state("naming")
+named = table.state("named")
+authenticating = table.state("authenticating")
+transaction = table.state("transaction")
+quitting = table.state("quitting")
+leaving = table.state("leaving")
+closed = table.state("closed")
 
+table.move(greeting, Dialogue.welcomed, authorization)
+table.move(greeting, Dialogue.turned_away, leaving)
 
-builder = TypeMachineBuilder(Dialogue, Facts)
+table.move(authorization, Dialogue.vouched, transaction)
+table.move(authorization, Dialogue.question_sent, authorization)
+table.move(authorization, Dialogue.utf8_sent, authorization)
+table.move(authorization, Dialogue.start_tls_sent, tls_pending)
+table.move(authorization, Dialogue.user_sent, naming)
+table.move(authorization, Dialogue.login_sent, authenticating)
+table.move(authorization, Dialogue.quit_sent, quitting)
+table.move(authorization, Dialogue.closed, closed)
 
-greeting = builder.state("greeting")
-authorization = builder.state("authorization")
-tls_pending = builder.state("tls-pending")
-tls_handover = builder.state("tls-handover")
-naming = builder.state("naming")
-named = builder.state("named")
-authenticating = builder.state("authenticating")
-transaction = builder.state("transaction")
-quitting = builder.state("quitting")
-leaving = builder.state("leaving")
-closed = builder.state("closed")
+table.move(tls_pending, Dialogue.start_tls_granted, tls_handover)
+table.move(tls_pending, Dialogue.start_tls_refused, authorization)
 
-move(greeting, Dialogue.welcomed, authorization)
-move(greeting, Dialogue.turned_away, leaving)
+table.move(tls_handover, Dialogue.tls_started, authorization)
+table.move(tls_handover, Dialogue.closed, closed)
 
-move(authorization, Dialogue.vouched, transaction)
-move(authorization, Dialogue.question_sent, authorization)
-move(authorization, Dialogue.utf8_sent, authorization)
-move(authorization, Dialogue.start_tls_sent, tls_pending)
-move(authorization, Dialogue.user_sent, naming)
-move(authorization, Dialogue.login_sent, authenticating)
-move(authorization, Dialogue.quit_sent, quitting)
-move(authorization, Dialogue.closed, closed)
+table.move(naming, Dialogue.user_taken, named)
+table.move(naming, Dialogue.user_refused, authorization)
 
-move(tls_pending, Dialogue.start_tls_granted, tls_handover)
-move(tls_pending, Dialogue.start_tls_refused, authorization)
+table.move(named, Dialogue.question_sent, named)
+table.move(named, Dialogue.user_sent, naming)
+table.move(named, Dialogue.password_sent, authenticating)
+table.move(named, Dialogue.login_sent, authenticating)
+table.move(named, Dialogue.quit_sent, quitting)
+table.move(named, Dialogue.closed, closed)
 
-move(tls_handover, Dialogue.tls_started, authorization)
-move(tls_handover, Dialogue.closed, closed)
+table.move(authenticating, Dialogue.login_granted, transaction)
+table.move(authenticating, Dialogue.login_refused, authorization)
 
-move(naming, Dialogue.user_taken, named)
-move(naming, Dialogue.user_refused, authorization)
+table.move(transaction, Dialogue.question_sent, transaction)
+table.move(transaction, Dialogue.maildrop_command_sent, transaction)
+table.move(transaction, Dialogue.quit_sent, quitting)
+table.move(transaction, Dialogue.closed, closed)
 
-move(named, Dialogue.question_sent, named)
-move(named, Dialogue.user_sent, naming)
-move(named, Dialogue.password_sent, authenticating)
-move(named, Dialogue.login_sent, authenticating)
-move(named, Dialogue.quit_sent, quitting)
-move(named, Dialogue.closed, closed)
-
-move(authenticating, Dialogue.login_granted, transaction)
-move(authenticating, Dialogue.login_refused, authorization)
-
-move(transaction, Dialogue.question_sent, transaction)
-move(transaction, Dialogue.maildrop_command_sent, transaction)
-move(transaction, Dialogue.quit_sent, quitting)
-move(transaction, Dialogue.closed, closed)
-
-move(quitting, Dialogue.quit_answered, leaving)
+table.move(quitting, Dialogue.quit_answered, leaving)
 
 # Behind the answer to QUIT, and behind a greeting that turns us away, only the end may come.
-move(leaving, Dialogue.closed, closed)
+table.move(leaving, Dialogue.closed, closed)
 
-new_dialogue = assemble(builder)
+SENT: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Capa, Lang), Dialogue.question_sent),
+    **dict.fromkeys((Apop, Authenticate), Dialogue.login_sent),
+    Utf8: Dialogue.utf8_sent,
+    StartTls: Dialogue.start_tls_sent,
+    User: Dialogue.user_sent,
+    Pass: Dialogue.password_sent,
+    Quit: Dialogue.quit_sent,
+}
+"""The input that sending each command is; all others are ``maildrop_command_sent``."""

@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automat import NoTransition
-
 from ..dots import DotWriter
-from ..errors import LocalProtocolError, RemoteProtocolError
-from ..input import InputBuffer
+from ..errors import LocalProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..machine import Trace
+from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
-    CancelAuthentication,
     Challenge,
-    Respond,
-    decode_base64,
-    encode_base64,
 )
-from ..secret import Secret
+from . import server_states as states
 from .command_lines import VERBS, BadSyntax, read_command
 from .commands import (
     Apop,
@@ -36,14 +30,12 @@ from .commands import (
     Last,
     List,
     Pass,
-    Quit,
     Retrieve,
     StartTls,
     Stat,
     Top,
     Uidl,
     User,
-    Utf8,
 )
 from .events import (
     BodyChunk,
@@ -62,124 +54,54 @@ from .events import (
     TurnedAway,
     UniqueId,
 )
-from .server_states import Facts, new_dialogue
-
-HEARD: dict[type, str] = {
-    **dict.fromkeys((Capa, Lang), "question_heard"),
-    **dict.fromkeys((Apop, Authenticate), "login_heard"),
-    Utf8: "utf8_heard",
-    StartTls: "start_tls_heard",
-    User: "user_heard",
-    Pass: "password_heard",
-    Quit: "quit_heard",
-}
-"""The input of the dialogue that each command is; all others are commands on the maildrop."""
+from .server_states import Dialogue
 
 ListEvent = Capabilities | Listed | UniqueId | Line
 
 
-class Pop3Server:
+class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     """A POP3 server without a socket. ``send`` begins with Greeted or TurnedAway.
 
     The answer to a command is its events and then Completed; an answer of several lines begins
     with the first of them.
     """
 
+    DEAF = (states.start, states.tls_handover, states.leaving)
+    HANDOVER = states.tls_handover
+    END = Closed()
+
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        self._limits = limits
-        self._trace = trace
-        self._facts = Facts()
-        self._dialogue = new_dialogue(self._facts)
-        self._input = InputBuffer()
-        self._outbox = Outbox()
+        super().__init__(states.table, limits, trace)
         self._command: Command | None = None
-        self._challenged = False
         self._facts_said = b""
         self._listing = False
         self._text: DotWriter | None = None
-        self._ended = False
-        self._told_end = False
-        self._fault: RemoteProtocolError | None = None
-
-    @property
-    def state(self) -> str:
-        """Where the dialogue stands: a state of server_states.py, or ``error``."""
-        return "error" if self._fault else self._facts.state
 
     @property
     def outstanding(self) -> Sequence[Command]:
         """The command that has not been answered, if any."""
         return (self._command,) if self._command else ()
 
-    @property
-    def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now."""
-        return self._outbox.size
-
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the client sent. Behind STLS they are dropped, not obeyed."""
-        if self._facts.state != "tls-handover":
-            self._input.append(data)
-
-    def receive_eof(self) -> None:
-        """Take note that the client will send no more."""
-        self._ended = True
-
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the client."""
-        return self._outbox.take()
-
-    def tls_started(self) -> None:
-        """The handshake is over."""
-        self._advance("tls_started")
-
-    def next_event(self) -> Heard | Closed | NeedData:
-        """Return the next command, Closed at the end, or NEED_DATA.
-
-        Raises RemoteProtocolError for what no server should bear, and again ever after.
-        """
-        if self._fault:
-            raise self._fault
-        try:
-            return self._read()
-        except RemoteProtocolError as fault:
-            fault.state = self._facts.state
-            self._fault = fault
-            raise
+    def _owes_answer(self) -> bool:
+        return self._command is not None and not self._challenged
 
     # Hearing
 
-    def _read(self) -> Heard | Closed | NeedData:
+    def _read(self) -> Heard | Closed | None:
         while self._listens:
             limit = self._limits.sasl if self._challenged else self._limits.command_line
             line = self._input.take_line(limit, "command line")
             if line is None:
-                break
+                return None
             heard = self._hear_response(line) if self._challenged else self._hear(line)
             if heard:
                 return heard
-        owed = self._command is not None and not self._challenged
-        if self._ended and not owed and not self._told_end:
-            self._told_end = True
-            return Closed()
-        return NEED_DATA
+        return None
 
     @property
     def _listens(self) -> bool:
         """Whether a line may be taken now: nothing waits for our answer."""
-        if self._facts.state in {"start", "tls-handover", "leaving"}:
-            return False
-        return self._command is None or self._challenged
-
-    def _hear_response(self, line: bytes) -> Heard:
-        """Take the answer to a challenge; what is no base64 cancels it (RFC 5034, section 4)."""
-        self._challenged = False
-        if self._trace:
-            self._trace("<", b"*")
-        try:
-            return CancelAuthentication() if line == b"*" else Respond(Secret(decode_base64(line)))
-        except ValueError:
-            return CancelAuthentication()
+        return not self._at(*self.DEAF) and not self._owes_answer()
 
     def _hear(self, line: bytes) -> Command | None:
         if self._trace:
@@ -187,31 +109,28 @@ class Pop3Server:
         try:
             command = read_command(line)
         except BadSyntax as problem:
-            self._put(b"-ERR " + str(problem).encode("ascii"))
+            self._say(b"-ERR " + str(problem).encode("ascii"))
             return None
-        try:
-            getattr(self._dialogue, HEARD.get(type(command), "maildrop_command_heard"))()
-        except NoTransition:
-            self._put(b"-ERR not allowed in state " + self._facts.state.encode("ascii"))
+        if not self._moves(states.HEARD.get(type(command), Dialogue.maildrop_command_heard)):
+            self._say(b"-ERR not allowed in state " + self.state.encode("ascii"))
             return None
         self._command = command
         return command
 
     # Saying
 
-    def send(self, event: Event) -> None:
-        """Say something to the client. Raises LocalProtocolError for what may not be said now."""
+    def _send(self, event: Event) -> None:
         match event:
             case Greeted(timestamp, text):
                 line = status(True, joined(text, timestamp or b""), None)
-                self._advance("welcomed")
-                self._put(line)
+                self._advance(Dialogue.welcomed)
+                self._say(line)
             case TurnedAway(code, text):
                 line = status(False, text, code)
-                self._advance("turned_away")
-                self._put(line)
+                self._advance(Dialogue.turned_away)
+                self._say(line)
             case Challenge(data):
-                self._challenge(data)
+                self._challenge(self._command, b"+", data)
             case BodyStart():
                 self._begin_text()
             case BodyChunk(data):
@@ -231,19 +150,11 @@ class Pop3Server:
             case _:
                 self._say_listed(event)
 
-    def _challenge(self, data: bytes) -> None:
-        if not isinstance(self._command, Authenticate) or self._challenged:
-            raise LocalProtocolError("there is nobody to challenge")
-        self._challenged = True
-        if self._trace:
-            self._trace(">", b"+ *")
-        self._outbox.put(b"+ %b\r\n" % encode_base64(data))
-
     def _begin_text(self) -> None:
         if not isinstance(self._command, Retrieve | Top) or self._text:
             raise LocalProtocolError("nobody asked for a text")
         self._text = DotWriter()
-        self._put(b"+OK")
+        self._say(b"+OK")
 
     def _note(self, commands: tuple[type, ...], facts: bytes) -> None:
         """Keep what stands behind the +OK of these commands."""
@@ -273,19 +184,19 @@ class Pop3Server:
         stuffed = [b"." * line.startswith(b".") + one_line(line) for line in lines]
         self._begin_list()
         for line in stuffed:
-            self._put(line)
+            self._say(line)
 
     def _begin_list(self) -> None:
         if not self._listing:
             self._listing = True
-            self._put(b"+OK")
+            self._say(b"+OK")
 
     def _grant_tls(self) -> None:
         if not isinstance(self._command, StartTls):
             raise LocalProtocolError("nobody asked for TLS")
-        self._advance("start_tls_granted")
+        self._advance(Dialogue.start_tls_granted)
         self._command = None
-        self._put(b"+OK begin TLS now")
+        self._say(b"+OK begin TLS now")
         self._input.clear()
 
     def _complete(self, event: Completed) -> None:
@@ -300,9 +211,9 @@ class Pop3Server:
             self._outbox.put(self._text.finish())
         elif event.positive and is_list(command):
             self._begin_list()
-            self._put(b".")
+            self._say(b".")
         else:
-            self._put(reply)
+            self._say(reply)
         self._command = self._text = None
         self._listing = self._challenged = False
         self._facts_said = b""
@@ -327,22 +238,11 @@ class Pop3Server:
         """Move the dialogue on after commands that change its state."""
         match command:
             case User() if good:
-                self._advance("user_taken")
+                self._advance(Dialogue.user_taken)
             case Pass() | Apop() | Authenticate():
-                self._advance("login_granted" if good else "login_refused")
+                self._advance(Dialogue.login_granted if good else Dialogue.login_refused)
             case _:
                 pass
-
-    def _advance(self, name: str) -> None:
-        try:
-            getattr(self._dialogue, name)()
-        except NoTransition:
-            raise LocalProtocolError(f"{name} is not possible in state {self.state}") from None
-
-    def _put(self, line: bytes) -> None:
-        if self._trace:
-            self._trace(">", line)
-        self._outbox.put(line + b"\r\n")
 
 
 def is_list(command: Command) -> bool:

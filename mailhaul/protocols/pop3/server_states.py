@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble, move
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import Apop, Capa, Lang, Pass, Quit, StartTls, User, Utf8
 
 
 class Dialogue(Protocol):
@@ -59,54 +59,56 @@ class Dialogue(Protocol):
         """The client sent QUIT."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """Where the dialogue stands."""
+table = Table(Dialogue)
 
-    state: str = "start"
+start = table.state("start")
+authorization = table.state("authorization")
+tls_handover = table.state("tls-handover")
+named = table.state("named")
+transaction = table.state("transaction")
+leaving = table.state("leaving")
 
+table.move(start, Dialogue.welcomed, authorization)
+table.move(start, Dialogue.turned_away, leaving)
 
-builder = TypeMachineBuilder(Dialogue, Facts)
+table.move(authorization, Dialogue.question_heard, authorization)
+table.move(authorization, Dialogue.utf8_heard, authorization)
+table.move(authorization, Dialogue.start_tls_heard, authorization)
+table.move(authorization, Dialogue.start_tls_granted, tls_handover)
+table.move(authorization, Dialogue.user_heard, authorization)
+table.move(authorization, Dialogue.user_taken, named)
+table.move(authorization, Dialogue.login_heard, authorization)
+table.move(authorization, Dialogue.login_granted, transaction)
+table.move(authorization, Dialogue.login_refused, authorization)
+table.move(authorization, Dialogue.quit_heard, leaving)
 
-start = builder.state("start")
-authorization = builder.state("authorization")
-tls_handover = builder.state("tls-handover")
-named = builder.state("named")
-transaction = builder.state("transaction")
-leaving = builder.state("leaving")
+table.move(tls_handover, Dialogue.tls_started, authorization)
 
-move(start, Dialogue.welcomed, authorization)
-move(start, Dialogue.turned_away, leaving)
-
-move(authorization, Dialogue.question_heard, authorization)
-move(authorization, Dialogue.utf8_heard, authorization)
-move(authorization, Dialogue.start_tls_heard, authorization)
-move(authorization, Dialogue.start_tls_granted, tls_handover)
-move(authorization, Dialogue.user_heard, authorization)
-move(authorization, Dialogue.user_taken, named)
-move(authorization, Dialogue.login_heard, authorization)
-move(authorization, Dialogue.login_granted, transaction)
-move(authorization, Dialogue.login_refused, authorization)
-move(authorization, Dialogue.quit_heard, leaving)
-
-move(tls_handover, Dialogue.tls_started, authorization)
-
-move(named, Dialogue.question_heard, named)
-move(named, Dialogue.utf8_heard, named)
+table.move(named, Dialogue.question_heard, named)
+table.move(named, Dialogue.utf8_heard, named)
 # TLS forgets the name (RFC 2595, section 4).
-move(named, Dialogue.start_tls_heard, named)
-move(named, Dialogue.start_tls_granted, tls_handover)
-move(named, Dialogue.user_heard, named)
-move(named, Dialogue.user_taken, named)
-move(named, Dialogue.password_heard, named)
-move(named, Dialogue.login_heard, named)
-move(named, Dialogue.login_granted, transaction)
+table.move(named, Dialogue.start_tls_heard, named)
+table.move(named, Dialogue.start_tls_granted, tls_handover)
+table.move(named, Dialogue.user_heard, named)
+table.move(named, Dialogue.user_taken, named)
+table.move(named, Dialogue.password_heard, named)
+table.move(named, Dialogue.login_heard, named)
+table.move(named, Dialogue.login_granted, transaction)
 # After a wrong password the name has to be given again.
-move(named, Dialogue.login_refused, authorization)
-move(named, Dialogue.quit_heard, leaving)
+table.move(named, Dialogue.login_refused, authorization)
+table.move(named, Dialogue.quit_heard, leaving)
 
-move(transaction, Dialogue.question_heard, transaction)
-move(transaction, Dialogue.maildrop_command_heard, transaction)
-move(transaction, Dialogue.quit_heard, leaving)
+table.move(transaction, Dialogue.question_heard, transaction)
+table.move(transaction, Dialogue.maildrop_command_heard, transaction)
+table.move(transaction, Dialogue.quit_heard, leaving)
 
-new_dialogue = assemble(builder)
+HEARD: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Capa, Lang), Dialogue.question_heard),
+    **dict.fromkeys((Apop, Authenticate), Dialogue.login_heard),
+    Utf8: Dialogue.utf8_heard,
+    StartTls: Dialogue.start_tls_heard,
+    User: Dialogue.user_heard,
+    Pass: Dialogue.password_heard,
+    Quit: Dialogue.quit_heard,
+}
+"""The input that hearing each command is; all others are ``maildrop_command_heard``."""

@@ -1,1 +1,1 @@
-"""SASL: how a client proves who it is, apart from the protocol that carries it (RFC 4422)."""
+"""SASL: authentication, independent of the protocol that carries it (RFC 4422)."""

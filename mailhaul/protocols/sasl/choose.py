@@ -1,4 +1,4 @@
-"""Which mechanisms to try, in which order, and how to make one."""
+"""Choose the mechanisms to try, in order, and create them."""
 
 from __future__ import annotations
 
@@ -14,47 +14,52 @@ from .credentials import ChannelBinding, Credentials
 from .gssapi import Gssapi, SecurityContext
 
 
-class Row(Record):
-    """What one mechanism needs, and whether the server learns a secret by it.
+class Mechanism(Record):
+    """The properties of one mechanism.
 
-    ``held`` tells from the credentials whether there is what it needs.
+    ``available`` returns whether the credentials suffice for the mechanism. ``exposes_secret``
+    is true if the server learns the password or token. ``bound`` is true if the mechanism needs
+    channel binding.
     """
 
     name: bytes
-    held: Callable[[Credentials], bool]
+    available: Callable[[Credentials], bool]
     exposes_secret: bool = False
     bound: bool = False
 
 
-def has_password(held: Credentials) -> bool:
+def has_password(credentials: Credentials) -> bool:
     """Whether there is a password."""
-    return held.password is not None
+    return credentials.password is not None
 
 
-def has_token(held: Credentials) -> bool:
+def has_token(credentials: Credentials) -> bool:
     """Whether there is a bearer token."""
-    return held.token is not None
+    return credentials.token is not None
 
 
 MECHANISMS: Final = (
-    Row(b"EXTERNAL", lambda held: held.certificate),
-    Row(b"GSSAPI", lambda held: held.ticket),
-    Row(b"OAUTHBEARER", has_token, exposes_secret=True),
-    Row(b"XOAUTH2", has_token, exposes_secret=True),
-    Row(b"SCRAM-SHA-256-PLUS", has_password, bound=True),
-    Row(b"SCRAM-SHA-1-PLUS", has_password, bound=True),
-    Row(b"SCRAM-SHA-256", has_password),
-    Row(b"SCRAM-SHA-1", has_password),
-    Row(b"CRAM-MD5", has_password),
-    Row(b"PLAIN", has_password, exposes_secret=True),
-    Row(b"LOGIN", has_password, exposes_secret=True),
+    Mechanism(b"EXTERNAL", lambda credentials: credentials.certificate),
+    Mechanism(b"GSSAPI", lambda credentials: credentials.ticket),
+    Mechanism(b"OAUTHBEARER", has_token, exposes_secret=True),
+    Mechanism(b"XOAUTH2", has_token, exposes_secret=True),
+    Mechanism(b"SCRAM-SHA-256-PLUS", has_password, bound=True),
+    Mechanism(b"SCRAM-SHA-1-PLUS", has_password, bound=True),
+    Mechanism(b"SCRAM-SHA-256", has_password),
+    Mechanism(b"SCRAM-SHA-1", has_password),
+    Mechanism(b"CRAM-MD5", has_password),
+    Mechanism(b"PLAIN", has_password, exposes_secret=True),
+    Mechanism(b"LOGIN", has_password, exposes_secret=True),
 )
-"""All that we speak, the best first. A token is there because somebody took pains to get it."""
+"""All supported mechanisms, best first.
+
+Tokens are preferred to passwords, because a token exists only if the user has configured one.
+"""
 
 SCRAM_SHA_256: Final = (b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256")
 SCRAM_SHA_1: Final = (b"SCRAM-SHA-1-PLUS", b"SCRAM-SHA-1")
-WISHES: Final = {
-    "any": tuple(row.name for row in MECHANISMS),
+PREFERENCES: Final = {
+    "any": tuple(mechanism.name for mechanism in MECHANISMS),
     "password": (b"PLAIN", b"LOGIN"),
     "plain": (b"PLAIN",),
     "login": (b"LOGIN",),
@@ -69,54 +74,56 @@ WISHES: Final = {
     "xoauth2": (b"XOAUTH2",),
     "ssh": (),
 }
-"""What the words of the ``auth`` option allow. With ``ssh`` there is nothing to prove."""
+"""The mechanisms that each value of the ``auth`` option allows; ``ssh`` needs no authentication."""
 
 
 def choose(
     announced: Collection[bytes],
-    held: Credentials,
+    credentials: Credentials,
     *,
     preference: str = "any",
     protected: bool,
     plain_in_clear: bool = False,
     binding: ChannelBinding | None = None,
 ) -> list[bytes]:
-    """Return the mechanisms to try, in order: announced, wished, and with credentials at hand.
+    """Return the names of the mechanisms to try, in order.
 
-    ``protected`` says that nobody reads along (TLS, or a pipe that is secure by itself); without
-    it, mechanisms that expose a secret need ``plain_in_clear``: the user's own word that it is
-    fine. A wish that means one mechanism alone is tried even where it is not announced, as
-    fetchmail does. Raises LocalProtocolError for a wish that is none of ours.
+    They are announced by the server, allowed by ``preference`` (a value of the ``auth`` option),
+    and possible with the credentials. ``protected`` is true if the connection cannot be
+    intercepted (TLS, or a secure pipe). Without it, mechanisms that expose a secret are allowed
+    only with ``plain_in_clear``, the user's explicit permission. If ``preference`` allows only
+    one mechanism, it is tried even if it is not announced, as in fetchmail. Raises
+    LocalProtocolError for an unknown preference.
     """
-    if preference not in WISHES:
-        raise LocalProtocolError(f"no mechanism is called {preference}")
-    wished = WISHES[preference]
-    offered = {name.upper() for name in announced} | set(wished if len(wished) == 1 else ())
+    if preference not in PREFERENCES:
+        raise LocalProtocolError(f"unknown authentication preference: {preference}")
+    preferred = PREFERENCES[preference]
+    offered = {name.upper() for name in announced} | set(preferred if len(preferred) == 1 else ())
     usable = [
-        row
-        for row in MECHANISMS
-        if row.name in wished
-        and row.name in offered
-        and row.held(held)
-        and (binding is not None or not row.bound)
-        and (protected or plain_in_clear or not row.exposes_secret)
+        mechanism
+        for mechanism in MECHANISMS
+        if mechanism.name in preferred
+        and mechanism.name in offered
+        and mechanism.available(credentials)
+        and (binding is not None or not mechanism.bound)
+        and (protected or plain_in_clear or not mechanism.exposes_secret)
     ]
-    bound = any(row.bound for row in usable)
-    return [row.name for row in usable if not (bound and _unbound_scram(row))]
+    bound = any(mechanism.bound for mechanism in usable)
+    return [mechanism.name for mechanism in usable if not (bound and _is_unbound_scram(mechanism))]
 
 
-def _unbound_scram(row: Row) -> bool:
-    """Whether a row is SCRAM without channel binding.
+def _is_unbound_scram(mechanism: Mechanism) -> bool:
+    """Whether a mechanism is SCRAM without channel binding.
 
-    Where the channel can be bound it has to be (RFC 5802, section 6): who sits in between would
-    just refuse -PLUS and wait for the next try.
+    If the channel can be bound, only bound mechanisms are used (RFC 5802, section 6): otherwise a
+    man in the middle could refuse -PLUS and wait for the next attempt.
     """
-    return row.name.startswith(b"SCRAM-") and not row.bound
+    return mechanism.name.startswith(b"SCRAM-") and not mechanism.bound
 
 
 def make_client(
     name: bytes,
-    held: Credentials,
+    credentials: Credentials,
     *,
     nonce: bytes,
     announced: Collection[bytes] = (),
@@ -126,73 +133,83 @@ def make_client(
     port: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> ClientMechanism:
-    """Return the client's side of a mechanism that ``choose`` named.
+    """Return the client side of a mechanism that ``choose`` returned.
 
-    ``nonce`` is fresh, random and printable, for SCRAM; ``context`` is for GSSAPI. Raises
-    LocalProtocolError if something is missing, or holds what cannot be sent.
+    ``nonce`` is for SCRAM and must be fresh, random and printable; ``context`` is for GSSAPI.
+    Raises LocalProtocolError if the mechanism is unknown, or if something that it needs is missing
+    or contains characters that cannot be sent.
     """
     match name:
         case b"EXTERNAL":
-            # fetchmail names the user here too: one certificate may open several mailboxes.
-            return External(held.act_as or held.user, limits)
+            # Like fetchmail, name the user: one certificate may be valid for several mailboxes.
+            return External(credentials.act_as or credentials.user, limits)
         case b"GSSAPI":
-            return _gssapi(context, held, limits)
+            return _gssapi(context, credentials, limits)
         case b"OAUTHBEARER":
             from .client_oauth import OAuthBearer
 
-            return OAuthBearer(held.user, _there(held.token, "token"), host, port, limits)
+            return OAuthBearer(
+                credentials.user, _require(credentials.token, "token"), host, port, limits
+            )
         case b"XOAUTH2":
             from .client_oauth import XOAuth2
 
-            return XOAuth2(held.user, _there(held.token, "token"), limits)
+            return XOAuth2(credentials.user, _require(credentials.token, "token"), limits)
         case b"PLAIN":
-            return Plain(held.user, _there(held.password, "password"), held.act_as, limits)
+            return Plain(
+                credentials.user,
+                _require(credentials.password, "password"),
+                credentials.act_as,
+                limits,
+            )
         case b"LOGIN":
-            return Login(held.user, _there(held.password, "password"), limits)
+            return Login(credentials.user, _require(credentials.password, "password"), limits)
         case b"CRAM-MD5":
-            return CramMd5(held.user, _there(held.password, "password"), limits)
+            return CramMd5(credentials.user, _require(credentials.password, "password"), limits)
         case _:
-            return _scram(name, held, nonce, announced, binding, limits)
+            return _scram(name, credentials, nonce, announced, binding, limits)
 
 
-def _gssapi(context: SecurityContext | None, held: Credentials, limits: Limits) -> ClientMechanism:
+def _gssapi(
+    context: SecurityContext | None, credentials: Credentials, limits: Limits
+) -> ClientMechanism:
     if context is None:
-        raise LocalProtocolError("GSSAPI needs a security context, which a Kerberos library makes")
-    return Gssapi(context, held.act_as, limits)
+        raise LocalProtocolError("GSSAPI needs a security context from a Kerberos library")
+    return Gssapi(context, credentials.act_as, limits)
 
 
 def _scram(
     name: bytes,
-    held: Credentials,
+    credentials: Credentials,
     nonce: bytes,
     announced: Collection[bytes],
     binding: ChannelBinding | None,
     limits: Limits,
 ) -> ClientMechanism:
-    """Return SCRAM with the right word on channel binding (RFC 5802, section 6)."""
+    """Return a SCRAM client with the correct channel-binding flag (RFC 5802, section 6)."""
     from .client_scram import Scram
     from .scram import HASHES, PLUS
 
     mechanism = name.removesuffix(PLUS)
     if mechanism not in HASHES:
-        raise LocalProtocolError("no mechanism of this name is known")
+        raise LocalProtocolError(f"unknown mechanism: {name.decode('ascii', 'replace')}")
     bound = mechanism != name
     if bound and binding is None:
         raise LocalProtocolError("a -PLUS mechanism needs a channel binding")
     seen = any(other.upper().endswith(PLUS) for other in announced)
     return Scram(
         mechanism,
-        held.user,
-        _there(held.password, "password"),
+        credentials.user,
+        _require(credentials.password, "password"),
         nonce,
         binding if bound else None,
         could_bind=binding is not None and not bound and not seen,
-        act_as=held.act_as,
+        act_as=credentials.act_as,
         limits=limits,
     )
 
 
-def _there(secret: Secret | None, what: str) -> Secret:
+def _require(secret: Secret | None, what: str) -> Secret:
     if secret is None:
         raise LocalProtocolError(f"this mechanism needs a {what}")
     return secret

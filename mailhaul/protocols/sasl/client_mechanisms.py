@@ -1,8 +1,8 @@
-"""What a client says to prove who it is: the frame of all mechanisms, and the short ones.
+"""The client side of authentication: the base class of all mechanisms, and the short ones.
 
-SCRAM, OAuth and Kerberos have files of their own; choose.py says which to try, and makes them.
-Here nothing is encoded: base64, the empty first challenge and the ``*`` that cancels belong to
-the machine that carries the exchange (exchange.py).
+SCRAM, OAuth and Kerberos have their own modules; choose.py selects and creates mechanisms.
+Messages here are not encoded: base64, the empty first challenge and the cancelling ``*`` are
+handled by the machine that carries the exchange (exchange.py).
 """
 
 from __future__ import annotations
@@ -19,44 +19,48 @@ from .errors import SaslError, SaslLimitExceeded
 
 
 class ClientMechanism(Protocol):
-    """One authentication, seen from the client. It is good for one exchange only."""
+    """The client side of one authentication exchange. An object is used for one exchange only."""
 
     @property
     def name(self) -> bytes:
-        """The name as servers announce it."""
+        """The name of the mechanism, as servers announce it."""
         ...
 
     @property
     def exposes_secret(self) -> bool:
-        """Whether the server, and whoever reads along, learns the password or token."""
+        """Whether the server, and anyone who intercepts the connection, learns the secret."""
         ...
 
     def initial_response(self) -> Secret | None:
-        """Begin: return what goes with the first command, None if the server speaks first."""
+        """Begin: return the initial response, or None if the server sends the first message."""
         ...
 
     def respond(self, challenge: bytes) -> Secret:
-        """Answer a challenge. Raises SaslError if the server breaks the exchange: cancel then."""
+        """Return the response to a challenge.
+
+        Raises SaslError if the server violates the mechanism; the caller then cancels.
+        """
         ...
 
     def finish(self, data: bytes | None = None) -> None:
-        """Take the server's success, and what it said along with it, if anything.
+        """Process the server's success reply; ``data`` is additional data in it, or None.
 
-        Raises SaslError if it came too early, or if the server has yet to prove who *it* is.
+        Raises SaslError if the success is premature, or if the server has not proved its own
+        identity yet.
         """
         ...
 
 
 Step = Callable[[bytes], bytes]
-"""Makes the response to one challenge."""
+"""Returns the response to one challenge."""
 
 
 class ClientExchange(ABC):
-    """The frame of a mechanism: bounds, and the order of its steps.
+    """Base class of a client mechanism: it enforces the limits and the order of the steps.
 
-    ``_next`` is the step for the next challenge. It is taken away before it runs, so after a
-    fault, and after the last step, any challenge is one too many. ``_complete`` says that a
-    success may come now; every step has to say so anew.
+    ``_next`` is the step for the next challenge. It is cleared before it runs, so after an error,
+    and after the last step, any challenge is unexpected. ``_complete`` is true if a success reply
+    is valid now; every step resets it.
     """
 
     name: bytes
@@ -64,56 +68,59 @@ class ClientExchange(ABC):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._most = most_plain(limits)
+        self._max_size = max_message_size(limits)
         self._rounds = 0
         self._next: Step | None = None
         self._complete = False
 
     def initial_response(self) -> Secret | None:
-        """Begin: return what goes with the first command, None if the server speaks first."""
+        """Begin: return the initial response, or None if the server sends the first message."""
         response = self._begin()
         return None if response is None else self._bounded(response)
 
     def respond(self, challenge: bytes) -> Secret:
-        """Answer a challenge. Raises SaslError if the server breaks the exchange: cancel then."""
+        """Return the response to a challenge.
+
+        Raises SaslError if the server violates the mechanism; the caller then cancels.
+        """
         step, self._next = self._next, None
         self._complete = False
         self._rounds += 1
         if self._rounds > self._limits.sasl_rounds:
             raise SaslLimitExceeded("rounds of an authentication", self._limits.sasl_rounds)
-        if len(challenge) > self._most:
-            raise SaslLimitExceeded("challenge", self._most)
+        if len(challenge) > self._max_size:
+            raise SaslLimitExceeded("challenge", self._max_size)
         if step is None:
-            raise self._broken("the server asks for more than there is to say")
+            raise self._error("the server sent a challenge after the last response")
         return self._bounded(step(challenge))
 
     def finish(self, data: bytes | None = None) -> None:
-        """Take the server's success. Raises SaslError if it cannot be one."""
+        """Process the server's success reply. Raises SaslError if it is not valid now."""
         if data:
-            raise self._broken("success comes with data, where none belongs")
+            raise self._error("the server's success has unexpected data")
         if not self._complete:
-            raise self._broken("success comes before the exchange is complete")
+            raise self._error("the server reported success before the exchange was complete")
 
     @abstractmethod
     def _begin(self) -> bytes | None:
-        """Return the initial response, None if the server speaks first."""
+        """Return the initial response, or None if the server sends the first message."""
 
     def _bounded(self, response: bytes) -> Secret:
-        if len(response) > self._most:
-            raise LocalProtocolError(f"a response exceeds the limit of {self._most}")
+        if len(response) > self._max_size:
+            raise LocalProtocolError(f"a response exceeds the limit of {self._max_size}")
         return Secret(response)
 
-    def _broken(self, problem: str) -> SaslError:
+    def _error(self, problem: str) -> SaslError:
         return SaslError(f"{self.name.decode()}: {problem}")
 
 
-def most_plain(limits: Limits) -> int:
-    """Return how long a challenge or response may be before base64 makes it a third longer."""
+def max_message_size(limits: Limits) -> int:
+    """Return the maximum size of a message in octets, before base64 adds a third."""
     return limits.sasl // 4 * 3
 
 
 class Plain(ClientExchange):
-    """PLAIN: the password as it is (RFC 4616). The server prepares it, so nothing is changed."""
+    """PLAIN: the unchanged password (RFC 4616). The server applies SASLprep, not the client."""
 
     name = b"PLAIN"
     exposes_secret = True
@@ -134,8 +141,8 @@ class Plain(ClientExchange):
 class Login(ClientExchange):
     """LOGIN: the user name, then the password (draft-murchison-sasl-login).
 
-    What the server asks is not looked at: ``Username:`` and ``Password:`` come in any spelling
-    and language, and from some servers not at all.
+    The prompts are ignored: servers send ``Username:`` and ``Password:`` in any spelling and
+    language, and some send empty prompts.
     """
 
     name = b"LOGIN"
@@ -147,19 +154,19 @@ class Login(ClientExchange):
         self._password = Secret(check_password(password))
 
     def _begin(self) -> None:
-        self._next = self._say_user
+        self._next = self._send_user
 
-    def _say_user(self, challenge: bytes) -> bytes:
-        self._next = self._say_password
+    def _send_user(self, challenge: bytes) -> bytes:
+        self._next = self._send_password
         return self._user
 
-    def _say_password(self, challenge: bytes) -> bytes:
+    def _send_password(self, challenge: bytes) -> bytes:
         self._complete = True
         return self._password.reveal()
 
 
 class External(ClientExchange):
-    """EXTERNAL: the server knows already who we are (RFC 4422, appendix A)."""
+    """EXTERNAL: the server already knows the client's identity (RFC 4422, appendix A)."""
 
     name = b"EXTERNAL"
 
@@ -186,19 +193,19 @@ class CramMd5(ClientExchange):
         self._next = self._digest
 
     def _digest(self, challenge: bytes) -> bytes:
-        # Any text will do for a challenge, but with none there is nothing that makes it fresh.
+        # Any challenge text is accepted, but an empty one cannot be fresh.
         if not challenge:
-            raise self._broken("the challenge is empty")
+            raise self._error("the challenge is empty")
         self._complete = True
         return b"%b %b" % (self._user, cram_md5(self._password, challenge))
 
 
 def cram_md5(password: Secret, challenge: bytes) -> bytes:
-    """Return the digest of RFC 2195, section 2, in hexadecimal."""
+    """Return the digest of RFC 2195, section 2, as hexadecimal ASCII."""
     import hmac
     from functools import partial
     from hashlib import md5
 
-    # Where the system forbids MD5 for signatures, it still allows it by these words.
+    # Systems that forbid MD5 for security still allow it with this argument.
     digest = hmac.new(password.reveal(), challenge, partial(md5, usedforsecurity=False))
     return digest.hexdigest().encode()

@@ -1,7 +1,8 @@
-"""A bearer token in place of a password: OAUTHBEARER (RFC 7628) and Google's older XOAUTH2.
+"""Bearer tokens in place of a password: OAUTHBEARER (RFC 7628) and Google's older XOAUTH2.
 
-A server that refuses the token says why, as JSON in a challenge; only the response to that lets
-it say no. So a challenge is bad news here, and what it says is kept for the message.
+A server that refuses the token sends the reason as JSON in a challenge. It sends the final refusal
+only after the client has responded. So a challenge is always an error here, and its content is kept
+for the error message.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from .client_mechanisms import ClientExchange
 from .credentials import check_identity, check_user
 from .scram import quote_name
 
-# RFC 6749, appendix A.12, has a space too; but then the token would end at it (RFC 6750, 2.1).
+# RFC 6749, appendix A.12, also allows a space, but the token would end there (RFC 6750, 2.1).
 _TOKEN: Final = re.compile(rb"[!-~]+")
-# The two words that matter in a flat JSON object. Microsoft and others send the status as number.
-_WORDS: Final = re.compile(rb'"(status|scope)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([0-9]+))', re.S)
+# The two fields used from a flat JSON object. Microsoft and others send the status as a number.
+_ERROR_FIELDS: Final = re.compile(
+    rb'"(status|scope)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([0-9]+))', re.S
+)
 
 
 class _Bearer(ClientExchange):
-    """What both have in common: one message, and one answer to bad news.
+    """Base class of both mechanisms: one message, and one response to an error challenge.
 
-    ``status`` and ``scope`` are what a refusing server said, as it is written in its JSON.
+    ``status`` and ``scope`` are the values from the server's JSON error, or b"".
     """
 
     exposes_secret = True
@@ -35,7 +38,7 @@ class _Bearer(ClientExchange):
     def __init__(self, token: Secret, limits: Limits) -> None:
         super().__init__(limits)
         if not _TOKEN.fullmatch(token.reveal()):
-            raise LocalProtocolError("a bearer token is made of printable ASCII, without blanks")
+            raise LocalProtocolError("a bearer token must be printable ASCII without spaces")
         self._token = token
         self.status = b""
         self.scope = b""
@@ -47,17 +50,17 @@ class _Bearer(ClientExchange):
 
     @abstractmethod
     def _message(self) -> bytes:
-        """Return the one message, which holds the token."""
+        """Return the message, which contains the token."""
 
     def _acknowledge(self, error: bytes) -> bytes:
-        words = {word: text or number for word, text, number in _WORDS.findall(error)}
-        self.status = words.get(b"status", b"")
-        self.scope = words.get(b"scope", b"")
+        fields = {name: text or number for name, text, number in _ERROR_FIELDS.findall(error)}
+        self.status = fields.get(b"status", b"")
+        self.scope = fields.get(b"scope", b"")
         return self._acknowledgement
 
 
 class XOAuth2(_Bearer):
-    """XOAUTH2, as Google and Microsoft describe it."""
+    """XOAUTH2, as documented by Google and Microsoft."""
 
     name = b"XOAUTH2"
     _acknowledgement = b""
@@ -71,7 +74,7 @@ class XOAuth2(_Bearer):
 
 
 class OAuthBearer(_Bearer):
-    """OAUTHBEARER (RFC 7628). ``host`` and ``port`` are what we connected to, if anything."""
+    """OAUTHBEARER (RFC 7628). ``host`` and ``port`` are the server's, if known."""
 
     name = b"OAUTHBEARER"
     _acknowledgement = b"\1"
@@ -97,7 +100,7 @@ class OAuthBearer(_Bearer):
 
 
 def _without_separator(value: bytes) -> bytes:
-    """Return a value. Raises LocalProtocolError for 0x01, which ends one (RFC 7628, 3.1)."""
+    """Return the value. Raises LocalProtocolError for 0x01, the separator (RFC 7628, 3.1)."""
     if b"\1" in value:
-        raise LocalProtocolError("a user name with the byte 1 cannot be sent")
+        raise LocalProtocolError("a user or host name with the byte 0x01 cannot be sent")
     return value

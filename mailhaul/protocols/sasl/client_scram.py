@@ -1,4 +1,4 @@
-"""SCRAM as the client sees it: proves that it knows the password, and demands the same."""
+"""The client side of SCRAM: client and server prove to each other that they know the password."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from .saslprep import saslprep
 
 
 class Scram(ClientExchange):
-    """SCRAM-SHA-1, SCRAM-SHA-256, and with a ``binding`` their -PLUS (RFC 5802, 7677).
+    """SCRAM-SHA-1, SCRAM-SHA-256, and with a ``binding`` their -PLUS variants (RFC 5802, 7677).
 
-    ``nonce`` is fresh and random, at least 16 bytes of randomness as printable ASCII. Without a
-    binding, ``could_bind`` says that we would have one, but the server announced no -PLUS: it
-    is told so, and gives up if somebody has taken the name out of what it announced (section 6).
+    ``nonce`` is fresh and printable ASCII, with at least 16 random bytes. Without a binding,
+    ``could_bind`` is true if the client supports channel binding but the server announced no -PLUS.
+    The server is told this, and refuses if the announcement was tampered with (section 6).
 
-    Answering the first challenge takes as long as the server wants, up to about a second for
-    ``Limits.scram_iterations``: it is work for a thread where others wait.
+    The response to the first challenge takes as long as the server's iteration count demands, up to
+    about one second for ``Limits.scram_iterations``. Run it in a thread if other work must not
+    wait.
     """
 
     def __init__(
@@ -60,42 +61,46 @@ class Scram(ClientExchange):
         return self._header + self._first_bare
 
     def _prove(self, server_first: bytes) -> bytes:
-        """Answer the server's salt with our proof (section 3)."""
+        """Return our proof, computed with the server's salt (section 3)."""
         self._raise_error(server_first)
         parts = scram.SERVER_FIRST.fullmatch(server_first)
         if parts is None:
-            raise self._broken("the server's first message is malformed")
+            raise self._error("the server's first message is malformed")
         nonce = parts["nonce"]
         if not nonce.startswith(self._nonce) or nonce == self._nonce:
-            raise self._broken("the server's nonce does not continue ours")
+            raise self._error("the server's nonce does not continue ours")
         salted = self._salted(parts["salt"], self._iterations(int(parts["iterations"])))
         binding = encode_base64(self._header + self._binding_data)
-        unproved = b"c=%b,r=%b" % (binding, nonce)
-        said = b",".join((self._first_bare, server_first, unproved))
+        without_proof = b"c=%b,r=%b" % (binding, nonce)
+        auth_message = b",".join((self._first_bare, server_first, without_proof))
         key = scram.client_key(self._hash, salted)
-        proof = scram.xor(key, scram.keyed(self._hash, scram.digest(self._hash, key), said))
+        proof = scram.xor(
+            key, scram.hmac_of(self._hash, scram.digest(self._hash, key), auth_message)
+        )
         self._signature = Secret(
-            encode_base64(scram.keyed(self._hash, scram.server_key(self._hash, salted), said))
+            encode_base64(
+                scram.hmac_of(self._hash, scram.server_key(self._hash, salted), auth_message)
+            )
         )
         self._next = self._verify
-        return b"%b,p=%b" % (unproved, encode_base64(proof))
+        return b"%b,p=%b" % (without_proof, encode_base64(proof))
 
     def _verify(self, server_final: bytes) -> bytes:
-        """Have the server prove that it knows our password too (section 3)."""
+        """Check the server's proof that it also knows the password (section 3)."""
         from hmac import compare_digest
 
         self._raise_error(server_final)
         parts = scram.SERVER_FINAL.fullmatch(server_final)
-        # Compared as base64: several spellings stand for the same bytes, and one is right.
+        # Compared as base64: of several encodings of the same bytes, only one is correct.
         if parts is None or not compare_digest(parts["signature"], self._signature.reveal()):
-            raise self._broken("the server does not prove that it knows the password")
+            raise self._error("the server does not prove that it knows the password")
         self._complete = True
         return b""
 
     def finish(self, data: bytes | None = None) -> None:
-        """Take the server's success. Raises SaslError unless it has proved who it is.
+        """Process the server's success reply. Raises SaslError without a valid server proof.
 
-        The proof came in the last challenge, or it comes as ``data`` with the success.
+        The proof was in the last challenge, or is now in ``data``.
         """
         if data and self._next == self._verify:
             self.respond(data)
@@ -103,8 +108,8 @@ class Scram(ClientExchange):
         super().finish(data)
 
     def _iterations(self, count: int) -> int:
-        if count < scram.LEAST_ITERATIONS:
-            raise self._broken(f"{count} iterations are too few to protect a password")
+        if count < scram.MIN_ITERATIONS:
+            raise self._error(f"{count} iterations are too few to protect a password")
         if count > self._limits.scram_iterations:
             raise SaslLimitExceeded("SCRAM iteration count", self._limits.scram_iterations)
         return count
@@ -113,11 +118,12 @@ class Scram(ClientExchange):
         try:
             plain_salt = decode_base64(salt)
         except ValueError:
-            raise self._broken("the salt is not base64") from None
+            raise self._error("the salt is not base64") from None
         return scram.salted_password(self._hash, self._password.reveal(), plain_salt, iterations)
 
     def _raise_error(self, message: bytes) -> None:
-        """Raise ScramRefused for ``e=``. It belongs to the end, but some say it at once."""
+        """Raise ScramRefused for ``e=``, which some servers send before the final message."""
         if parts := scram.SERVER_ERROR.fullmatch(message):
             error = parts["error"]
-            raise ScramRefused(f"{self.name.decode()}: the server says {error.decode()}", error)
+            problem = f"{self.name.decode()}: the server reports {error.decode()}"
+            raise ScramRefused(problem, error)

@@ -1,4 +1,4 @@
-"""What a client can prove itself with, and what no mechanism will send."""
+"""The credentials of a client, and checks for values that no mechanism can send."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _BINDING_KIND = re.compile(rb"[A-Za-z0-9.-]+")
 
 
 class ChannelBinding(CheckedRecord):
-    """What only the two ends of one TLS connection know of it (RFC 5056).
+    """Data that only the two ends of one TLS connection know (RFC 5056).
 
     ``kind`` is ``tls-exporter`` (RFC 9266), ``tls-server-end-point`` or ``tls-unique``
-    (RFC 5929). Who runs the TLS knows which of them fits: ``tls-unique`` is for TLS up to 1.2.
+    (RFC 5929). The TLS version decides which kind is valid: ``tls-unique`` is for TLS up to 1.2.
     """
 
     kind: bytes
@@ -25,11 +25,11 @@ class ChannelBinding(CheckedRecord):
 
 
 class Credentials(CheckedRecord):
-    """All that one account has to log in with.
+    """The login credentials of one account.
 
-    ``certificate`` says that TLS, or whatever carries the channel, has shown already who we are;
-    ``ticket`` that Kerberos can. ``act_as`` is the authorization identity, where it is another
-    than the user's own (RFC 4422, 3.4.1).
+    ``certificate`` is true if TLS, or another transport, has already proved the client's identity;
+    ``ticket`` is true if Kerberos can prove it. ``act_as`` is the authorization identity if it
+    differs from the user (RFC 4422, 3.4.1).
     """
 
     user: bytes
@@ -41,21 +41,24 @@ class Credentials(CheckedRecord):
 
 
 def check_identity(name: bytes) -> bytes:
-    """Return a user name or authorization identity. Raises LocalProtocolError for a bad one."""
+    """Return a user name or authorization identity.
+
+    Raises LocalProtocolError if it contains CR, LF or NUL.
+    """
     if _UNSAFE.search(name):
         raise LocalProtocolError("a user name with CR, LF or NUL cannot be sent")
     return name
 
 
 def check_user(name: bytes) -> bytes:
-    """Return a user name. Raises LocalProtocolError for one that cannot be sent."""
+    """Return a user name. Raises LocalProtocolError if it is empty or has CR, LF or NUL."""
     if not name:
         raise LocalProtocolError("an empty user name cannot be sent")
     return check_identity(name)
 
 
 def check_password(password: Secret) -> bytes:
-    """Return what a password is. Raises LocalProtocolError for one that cannot be sent."""
+    """Return a password as bytes. Raises LocalProtocolError if it is empty or has CR, LF or NUL."""
     value = password.reveal()
     if not value:
         raise LocalProtocolError("an empty password cannot be sent")
@@ -65,7 +68,7 @@ def check_password(password: Secret) -> bytes:
 
 
 def check_binding(binding: ChannelBinding) -> ChannelBinding:
-    """Return a channel binding. Raises LocalProtocolError for one that no header can name."""
+    """Return a channel binding. Raises LocalProtocolError if its kind or data is invalid."""
     if not _BINDING_KIND.fullmatch(binding.kind) or not binding.data:
         raise LocalProtocolError("a channel binding needs a name and data (RFC 5801, section 4)")
     return binding

@@ -1,4 +1,4 @@
-"""What a server can do wrong in an authentication."""
+"""Errors that a server can cause in an authentication exchange."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from ..errors import LimitExceeded, RemoteProtocolError
 
 
 class SaslError(RemoteProtocolError):
-    """The server broke the exchange: cancel it, and trust nothing that follows.
+    """The server violated the mechanism: cancel the exchange, and do not trust later data.
 
-    It never quotes a challenge: part of one may come from a secret.
+    The message never quotes a challenge, because part of it may be derived from a secret.
     """
 
 
 class SaslLimitExceeded(SaslError, LimitExceeded):
-    """The server asks for more than we are willing to hold or to compute."""
+    """The server demands more memory or computation than the limits allow."""
 
 
 class ScramRefused(SaslError):
-    """The server said ``e=``: a refusal in good order, where others just end the exchange.
+    """The server sent ``e=``, a regular refusal; many servers just end the exchange instead.
 
-    ``error`` is one of the words of RFC 5802, section 7, such as ``invalid-proof``, or one that
-    the server made up.
+    ``error`` is one of the values in RFC 5802, section 7, such as ``invalid-proof``, or a value
+    that the server defined itself.
     """
 
     def __init__(self, problem: str, error: bytes) -> None:

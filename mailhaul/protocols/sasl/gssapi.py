@@ -1,7 +1,7 @@
-"""GSSAPI: Kerberos logs in, without a security layer (RFC 4752).
+"""GSSAPI: login with Kerberos, without a security layer (RFC 4752).
 
-The Kerberos library is not known here: a ``SecurityContext`` is passed in, and an adapter makes
-it, for the service ``imap``, ``pop`` or ``smtp`` at the host, with mutual authentication.
+This module does not use the Kerberos library itself. An adapter creates a ``SecurityContext`` for
+the service ``imap``, ``pop`` or ``smtp`` on the host, with mutual authentication.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from .client_mechanisms import ClientExchange
 from .credentials import check_identity
 
 NO_LAYER: Final = 1
-"""The bit of the layers that says: nothing is wrapped after the login (section 3.3)."""
+"""The layer bit for no security layer: data after the login is not wrapped (section 3.3)."""
 
 
 class ContextFailed(Exception):
-    """The Kerberos library refuses what the server sent, or has no ticket for it."""
+    """The Kerberos library refused the server's token, or has no ticket for the service."""
 
 
 class SecurityContext(Protocol):
-    """The part of a GSS security context that a login needs. All of it raises ContextFailed."""
+    """The part of a GSS security context that a login needs. Every method raises ContextFailed."""
 
     @property
     def complete(self) -> bool:
-        """Whether both sides know each other."""
+        """Whether the context is established: both sides are authenticated."""
         ...
 
     def step(self, token: bytes | None) -> bytes | None:
-        """Take the server's token, return ours; None if there is none."""
+        """Process the server's token (None at first) and return ours, or None if there is none."""
         ...
 
     def unwrap(self, message: bytes) -> bytes:
-        """Return what the server signed."""
+        """Verify a signed message from the server and return its content."""
         ...
 
     def wrap(self, message: bytes) -> bytes:
-        """Return a message signed, not encrypted."""
+        """Return a message with a signature, without encryption."""
         ...
 
 
 class Gssapi(ClientExchange):
-    """The client's side: tokens until the context stands, then the choice of no layer."""
+    """The client side: tokens until the context is established, then the choice of no layer."""
 
     name = b"GSSAPI"
 
@@ -61,24 +61,24 @@ class Gssapi(ClientExchange):
             ours = self._context.step(token)
             complete = self._context.complete
         except ContextFailed as failure:
-            raise self._broken(f"Kerberos: {failure}") from failure
+            raise self._error(f"Kerberos: {failure}") from failure
         self._next = self._choose_layer if complete else self._step
-        # The last token may be the server's: an empty response asks for what follows (3.1).
+        # The server may send the last token; an empty response then requests its offer (3.1).
         return ours or b""
 
     def _choose_layer(self, wrapped: bytes) -> bytes:
-        """Answer which layers the server has, and how much it takes, with: none (3.1)."""
+        """Choose no security layer from the server's offer of layers and buffer size (3.1)."""
         try:
             offer = self._context.unwrap(wrapped)
             if len(offer) != 4:
-                raise self._broken("the server's offer of layers is not four bytes long")
+                raise self._error("the server's offer of security layers is not four bytes long")
             layers, size = offer[0], int.from_bytes(offer[1:], "big")
             if not layers & NO_LAYER:
-                raise self._broken("the server demands a security layer, which we do not have")
+                raise self._error("the server demands a security layer, which is not supported")
             if layers == NO_LAYER and size:
-                raise self._broken("the server has no layer, but a size for its messages")
+                raise self._error("the server offers no security layer, but gives a message size")
             answer = self._context.wrap(bytes((NO_LAYER, 0, 0, 0)) + self._act_as)
         except ContextFailed as failure:
-            raise self._broken(f"Kerberos: {failure}") from failure
+            raise self._error(f"Kerberos: {failure}") from failure
         self._complete = True
         return answer

@@ -1,14 +1,15 @@
-"""SASLprep: one form for names and passwords that look the same (RFC 4013)."""
+"""SASLprep: normalize names and passwords that look the same (RFC 4013)."""
 
 from __future__ import annotations
 
 
 def saslprep(text: bytes) -> bytes:
-    """Return UTF-8 text prepared for comparison, or as it was where that is not possible.
+    """Return UTF-8 text prepared for comparison, or unchanged if it cannot be prepared.
 
-    What is not UTF-8, holds a prohibited character, mixes writing directions or comes out empty
-    stays as it is. RFC 5802 (5.1) would stop here; but the server has stored *something* for a
-    password with, say, a control character, and that is most likely the bytes as typed.
+    Text stays unchanged if it is not UTF-8, contains a prohibited character, mixes writing
+    directions, or becomes empty. RFC 5802 (5.1) requires an error in these cases. But the server
+    has stored some form of a password with, for example, a control character, and most likely
+    the bytes as typed.
     """
     if text.isascii():
         return text
@@ -23,9 +24,9 @@ def saslprep(text: bytes) -> bytes:
 
 
 def _normalized(text: str) -> str:
-    """Map and normalize (RFC 4013, 2.1 and 2.2) with the Unicode 3.2 that stringprep is made of.
+    """Map and normalize (RFC 4013, 2.1 and 2.2) with Unicode 3.2, as stringprep requires.
 
-    Code points that it does not know pass: ours is a query string (2.5).
+    Unassigned code points are allowed, because the text is a query string (2.5).
     """
     from stringprep import in_table_b1, in_table_c12
     from unicodedata import ucd_3_2_0

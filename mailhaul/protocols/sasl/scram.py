@@ -1,7 +1,8 @@
-"""SCRAM: what its two sides share, the keys and the grammar (RFC 5802, 7677).
+"""SCRAM: the keys and the grammar that client and server share (RFC 5802, 7677).
 
-The client never sends its password, and the server need not keep it: each proves to the other
-that it holds a key made from it, over everything that was said (the *auth message*)::
+The client never sends its password, and the server need not store it. Each side proves to the
+other that it has a key derived from the password. The proof covers all messages of the exchange
+(the *auth message*)::
 
     SaltedPassword = PBKDF2(password, salt, iterations)
     ClientKey, ServerKey = HMAC(SaltedPassword, "Client Key"), HMAC(SaltedPassword, "Server Key")
@@ -9,7 +10,7 @@ that it holds a key made from it, over everything that was said (the *auth messa
     ClientProof = ClientKey XOR HMAC(StoredKey, auth message)
     ServerSignature = HMAC(ServerKey, auth message)
 
-The server keeps salt, iterations, StoredKey and ServerKey.
+The server stores salt, iterations, StoredKey and ServerKey.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ HASHES: Final = {b"SCRAM-SHA-1": "sha1", b"SCRAM-SHA-256": "sha256"}
 """The hash of each mechanism; with channel binding, ``-PLUS`` follows the name."""
 PLUS: Final = b"-PLUS"
 
-LEAST_ITERATIONS: Final = 4096
-"""What RFC 5802 (5.1) and 7677 (4) ask of a server at least.
+MIN_ITERATIONS: Final = 4096
+"""The minimum iteration count of RFC 5802 (5.1) and 7677 (4).
 
-Fewer are refused, not only frowned at: whoever answers in a server's place could choose 1, and
-try passwords on our proof at leisure. The upper bound is ``Limits.scram_iterations``.
+A lower count is refused: an attacker in place of the server could choose 1, and then guess the
+password from our proof offline. The maximum is ``Limits.scram_iterations``.
 """
 
-# RFC 5802, section 7. Extensions may stand at the end and are ignored, but for ``m=``, which
-# means that whoever does not know it must give up.
+# RFC 5802, section 7. Extensions at the end are ignored, except ``m=``: a side that does not
+# support a mandatory extension must end the exchange.
 _EXTENSIONS: Final = rb"(?:,[A-Za-ln-z]=[^,\0]+)*"
 _NONCE: Final = rb"[!-+\--~]+"
 _BASE64: Final = rb"[A-Za-z0-9+/]+={0,2}"
@@ -47,7 +48,7 @@ SERVER_FIRST: Final = re.compile(
     rb"i=(?P<iterations>[1-9][0-9]{0,19})" + _EXTENSIONS
 )
 CLIENT_FINAL: Final = re.compile(
-    rb"(?P<unproved>c=(?P<binding>" + _BASE64 + rb"),r=(?P<nonce>" + _NONCE + rb")"
+    rb"(?P<without_proof>c=(?P<binding>" + _BASE64 + rb"),r=(?P<nonce>" + _NONCE + rb")"
     rb"" + _EXTENSIONS + rb"),p=(?P<proof>" + _BASE64 + rb")"
 )
 SERVER_FINAL: Final = re.compile(rb"v=(?P<signature>" + _BASE64 + rb")" + _EXTENSIONS)
@@ -56,7 +57,7 @@ _A_NONCE: Final = re.compile(_NONCE)
 
 
 class ScramKeys(Record):
-    """What a server keeps of a password (RFC 5802, section 3)."""
+    """What a server stores for a password (RFC 5802, section 3)."""
 
     salt: bytes
     iterations: int
@@ -66,9 +67,9 @@ class ScramKeys(Record):
 
 
 def scram_keys(
-    mechanism: bytes, password: Secret, salt: bytes, iterations: int = LEAST_ITERATIONS
+    mechanism: bytes, password: Secret, salt: bytes, iterations: int = MIN_ITERATIONS
 ) -> ScramKeys:
-    """Return what a server keeps of a password, for one hash."""
+    """Return what a server stores for a password, for one mechanism without -PLUS."""
     name = HASHES[mechanism]
     salted = salted_password(name, password.reveal(), salt, iterations)
     stored = digest(name, client_key(name, salted))
@@ -76,20 +77,20 @@ def scram_keys(
 
 
 def salted_password(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
-    """Return ``Hi(Normalize(password), salt, i)``. This is meant to take long."""
+    """Return ``Hi(Normalize(password), salt, i)``. This is slow by design."""
     from hashlib import pbkdf2_hmac
 
     return pbkdf2_hmac(name, saslprep(password), salt, iterations)
 
 
 def client_key(name: str, salted: bytes) -> bytes:
-    """Return what the client proves to hold."""
-    return keyed(name, salted, b"Client Key")
+    """Return ClientKey, which the client proves to have."""
+    return hmac_of(name, salted, b"Client Key")
 
 
 def server_key(name: str, salted: bytes) -> bytes:
-    """Return what the server proves to hold."""
-    return keyed(name, salted, b"Server Key")
+    """Return ServerKey, which the server proves to have."""
+    return hmac_of(name, salted, b"Server Key")
 
 
 def digest(name: str, data: bytes) -> bytes:
@@ -99,7 +100,7 @@ def digest(name: str, data: bytes) -> bytes:
     return new(name, data).digest()
 
 
-def keyed(name: str, key: bytes, data: bytes) -> bytes:
+def hmac_of(name: str, key: bytes, data: bytes) -> bytes:
     """Return ``HMAC(key, data)``."""
     from hmac import digest as hmac_digest
 
@@ -107,14 +108,14 @@ def keyed(name: str, key: bytes, data: bytes) -> bytes:
 
 
 def xor(left: bytes, right: bytes) -> bytes:
-    """Return ``left XOR right``, which are of one length."""
+    """Return ``left XOR right``. Raises ValueError if the lengths differ."""
     return bytes(a ^ b for a, b in zip(left, right, strict=True))
 
 
 def check_nonce(nonce: bytes) -> bytes:
-    """Return a nonce of our own. Raises LocalProtocolError for one that breaks the grammar."""
+    """Return our own nonce. Raises LocalProtocolError if it violates the grammar."""
     if not _A_NONCE.fullmatch(nonce):
-        raise LocalProtocolError("a nonce is made of printable ASCII without commas")
+        raise LocalProtocolError("a nonce must be printable ASCII without spaces and commas")
     return nonce
 
 
@@ -124,7 +125,7 @@ def quote_name(name: bytes) -> bytes:
 
 
 def unquote_name(quoted: bytes) -> bytes:
-    """Return what a ``saslname`` stands for. Raises ValueError for one that is none."""
+    """Return the name in a ``saslname``. Raises ValueError if it is not a valid one."""
     first, *others = quoted.split(b"=")
     name = bytearray(first)
     for part in others:

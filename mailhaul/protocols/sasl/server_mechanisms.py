@@ -1,7 +1,8 @@
-"""What a server asks to find out who a client is: the frame, and the short mechanisms.
+"""The server side of authentication: the base class of all mechanisms, and the short ones.
 
-A client may send anything, so nothing here raises for what it sends: a bad message is a refusal.
-Whether a user exists shows neither in the answers nor, as far as Python can, in their time.
+A client may send anything, so its messages never cause an exception: an invalid message gives a
+refusal. Neither the responses nor, as far as Python allows, their timing shows whether a user
+exists.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from ..errors import LocalProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..record import Record
 from ..secret import Secret
-from .client_mechanisms import cram_md5, most_plain
+from .client_mechanisms import cram_md5, max_message_size
 from .exchange import Challenge
 from .saslprep import saslprep
 from .scram import ScramKeys
 
 
 class Accepted(Record):
-    """The client is who it says. It acts as ``authorization_id``, mostly the same name."""
+    """The client has proved its identity. It acts as ``authorization_id``, usually the same."""
 
     authentication_id: bytes
     authorization_id: bytes
 
 
 class Refused(Record):
-    """The client is not let in. ``reason`` is for our log, not for the client.
+    """The authentication is refused. ``reason`` is for the log of the server, not for the client.
 
-    ``malformed`` says that it broke the exchange (BAD in IMAP, 501 in SMTP), and did not just
-    give the wrong credentials (NO, 535).
+    ``malformed`` is true if the client violated the exchange (BAD in IMAP, 501 in SMTP), and false
+    if its credentials are wrong (NO, 535).
     """
 
     reason: str
@@ -42,94 +43,98 @@ class Refused(Record):
 Verdict = Challenge | Accepted | Refused
 
 
-def only_oneself(authentication_id: bytes, authorization_id: bytes) -> bool:
-    """Let everybody act as himself alone."""
+def is_same_user(authentication_id: bytes, authorization_id: bytes) -> bool:
+    """Allow users to act only as themselves."""
     return authentication_id == authorization_id
 
 
-def nobody(name: bytes) -> None:
-    """Know no user."""
+def no_password(name: bytes) -> None:
+    """Return None: there are no users with a password."""
 
 
 class Accounts(Record):
-    """Who may log in, as functions that look it up. Names come prepared (SASLprep).
+    """The accounts of a server, as lookup functions. Names are already prepared with SASLprep.
 
-    ``password`` is asked by PLAIN, LOGIN and CRAM-MD5. ``scram`` is asked for a name and the
-    mechanism without -PLUS. ``token_owner`` returns whose a bearer token is; it should look
-    tokens up by their hash. ``certificate`` is the name that TLS has proved, for EXTERNAL.
-    ``may_act_as`` gets the authentication and the authorization identity.
+    ``password`` is used by PLAIN, LOGIN and CRAM-MD5. ``scram`` gets a name and the mechanism
+    without -PLUS. ``token_owner`` returns the owner of a bearer token; it should look tokens up by
+    their hash. ``certificate`` is the name that TLS has proved, for EXTERNAL. ``may_act_as`` gets
+    the authentication and the authorization identity.
 
-    ``decoy`` is random and stays the same for years: the salts of users who do not exist come
-    from it, with ``decoy_iterations``, which should be what real users have (RFC 5802, 9).
+    ``decoy`` is random and must stay the same for years: the salts of unknown users are derived
+    from it. Their iteration count is ``decoy_iterations``, which should be the same as for real
+    users (RFC 5802, 9).
     """
 
-    password: Callable[[bytes], Secret | None] = nobody
+    password: Callable[[bytes], Secret | None] = no_password
     scram: Callable[[bytes, bytes], ScramKeys | None] = lambda name, mechanism: None
     token_owner: Callable[[Secret], bytes | None] = lambda token: None
     certificate: bytes | None = None
-    may_act_as: Callable[[bytes, bytes], bool] = only_oneself
+    may_act_as: Callable[[bytes, bytes], bool] = is_same_user
     decoy: Secret = Secret(b"")
     decoy_iterations: int = 4096
 
 
 class ServerMechanism(Protocol):
-    """One authentication, seen from the server. It is good for one exchange only."""
+    """The server side of one authentication exchange. An object is used for one exchange only."""
 
     @property
     def name(self) -> bytes:
-        """The name as it is announced."""
+        """The name of the mechanism, as it is announced."""
         ...
 
     def start(self, initial_response: Secret | None) -> Verdict:
-        """Take the client's first command, with its initial response if it has sent one."""
+        """Process the client's first command, with its initial response or None."""
         ...
 
     def respond(self, response: Secret) -> Verdict:
-        """Take the answer to the last challenge."""
+        """Process the response to the last challenge."""
         ...
 
 
 Step = Callable[[bytes], Verdict]
-"""Judges one response."""
+"""Returns the verdict on one response."""
 
 
 class ServerExchange(ABC):
-    """The frame of a mechanism: bounds, and the order of its steps, three at most.
+    """Base class of a server mechanism: it enforces the limits and the order of up to three steps.
 
-    ``_next`` is the step for the next response; with Accepted or Refused there is none.
+    ``_next`` is the step for the next response; after Accepted or Refused it is None.
     """
 
     name: bytes
     _prompt: ClassVar[bytes] = b""
-    """What asks a client that speaks first for its initial response: nothing at all."""
+    """The challenge that requests an initial response sent separately; empty by default."""
 
     def __init__(self, accounts: Accounts, limits: Limits) -> None:
         self._accounts = accounts
-        self._most = most_plain(limits)
+        self._max_size = max_message_size(limits)
         self._next: Step | None = self._first
 
     def start(self, initial_response: Secret | None) -> Verdict:
-        """Take the client's first command, with its initial response if it has sent one."""
+        """Process the client's first command, with its initial response or None."""
         if initial_response is None:
             return Challenge(self._prompt)
         return self.respond(initial_response)
 
     def respond(self, response: Secret) -> Verdict:
-        """Take the answer to the last challenge."""
+        """Process the response to the last challenge.
+
+        Raises LocalProtocolError if the exchange has already ended.
+        """
         step, self._next = self._next, None
         if step is None:
-            raise LocalProtocolError("this authentication is over")
+            raise LocalProtocolError("this authentication exchange has already ended")
         message = response.reveal()
-        if len(message) > self._most:
+        if len(message) > self._max_size:
             return Refused("a response is too long", malformed=True)
         return step(message)
 
     @abstractmethod
     def _first(self, message: bytes) -> Verdict:
-        """Judge the first thing that the client says."""
+        """Return the verdict on the first message of the client."""
 
     def _check_password(self, user: bytes, password: bytes, act_as: bytes = b"") -> Verdict:
-        """Compare a password with the stored one, and do the same work where there is none."""
+        """Check a password; do the same amount of work for an unknown user."""
         from hmac import compare_digest
 
         name = saslprep(user)
@@ -138,10 +143,10 @@ class ServerExchange(ABC):
         same = compare_digest(saslprep(password), expected)
         if not same or not stored:
             return Refused("wrong user name or password")
-        return self._let_in(name, saslprep(act_as))
+        return self._authorize(name, saslprep(act_as))
 
-    def _let_in(self, user: bytes, act_as: bytes) -> Verdict:
-        """Accept who has proved to be ``user``, if it may act as it wants (RFC 4422, 3.4)."""
+    def _authorize(self, user: bytes, act_as: bytes) -> Verdict:
+        """Accept the authenticated ``user`` if it may act as ``act_as`` (RFC 4422, 3.4)."""
         wanted = act_as or user
         if not self._accounts.may_act_as(user, wanted):
             return Refused("not allowed to act as another user")
@@ -164,7 +169,7 @@ class PlainServer(ServerExchange):
 class LoginServer(ServerExchange):
     """LOGIN: the user name, then the password (draft-murchison-sasl-login).
 
-    Old clients wait for exactly these two prompts. Some send the name along with the command.
+    Old clients expect exactly these two prompts. Some send the name with the command.
     """
 
     name = b"LOGIN"
@@ -176,27 +181,27 @@ class LoginServer(ServerExchange):
 
     def _password(self, user: bytes, message: bytes) -> Verdict:
         if b"\0" in user + message:
-            return Refused("a name or password with NUL", malformed=True)
+            return Refused("the user name or password contains NUL", malformed=True)
         return self._check_password(user, message)
 
 
 class ExternalServer(ServerExchange):
-    """EXTERNAL: who the client is, TLS knows already (RFC 4422, appendix A)."""
+    """EXTERNAL: TLS has already proved the client's identity (RFC 4422, appendix A)."""
 
     name = b"EXTERNAL"
 
     def _first(self, message: bytes) -> Verdict:
         if b"\0" in message:
-            return Refused("an identity with NUL", malformed=True)
+            return Refused("the identity contains NUL", malformed=True)
         if self._accounts.certificate is None:
-            return Refused("the client has shown no certificate")
-        return self._let_in(self._accounts.certificate, saslprep(message))
+            return Refused("the client presented no certificate")
+        return self._authorize(self._accounts.certificate, saslprep(message))
 
 
 class CramMd5Server(ServerExchange):
     """CRAM-MD5: a digest of the password and our challenge (RFC 2195).
 
-    The challenge has the form of a Message-ID: ``nonce`` makes it new each time, ``host`` is ours.
+    The challenge has the form of a Message-ID; ``nonce`` makes it unique, ``host`` is our own host.
     """
 
     name = b"CRAM-MD5"
@@ -208,10 +213,10 @@ class CramMd5Server(ServerExchange):
         self._challenge = b"<%b@%b>" % (nonce, host)
 
     def start(self, initial_response: Secret | None) -> Verdict:
-        """Challenge the client. One that speaks first breaks the exchange (RFC 4422, 5)."""
+        """Return the challenge. An initial response is a violation (RFC 4422, 5)."""
         if initial_response is not None:
             self._next = None
-            return Refused("an initial response where the server speaks first", malformed=True)
+            return Refused("CRAM-MD5 has no initial response", malformed=True)
         return Challenge(self._challenge)
 
     def _first(self, message: bytes) -> Verdict:
@@ -226,7 +231,7 @@ class CramMd5Server(ServerExchange):
         same = compare_digest(digest, expected)
         if not same or not stored:
             return Refused("wrong user name or password")
-        return self._let_in(name, b"")
+        return self._authorize(name, b"")
 
 
 def make_server(
@@ -238,10 +243,11 @@ def make_server(
     bindings: Mapping[bytes, bytes] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> ServerMechanism | None:
-    """Return the server's side of a mechanism, None if there is no such mechanism.
+    """Return the server side of a mechanism, or None if the mechanism is unknown.
 
-    ``nonce`` is fresh, random and printable. ``bindings`` is the channel binding data of this
-    connection by kind; who passes any announces the -PLUS mechanisms too.
+    ``nonce`` must be fresh, random and printable. ``bindings`` maps each kind of channel binding to
+    the data of this connection; a server that passes bindings must also announce the -PLUS
+    mechanisms.
     """
     from .scram import HASHES, PLUS
     from .server_oauth import OAuthBearerServer, XOAuth2Server

@@ -1,4 +1,4 @@
-"""Bearer tokens as the server sees them: OAUTHBEARER (RFC 7628) and Google's XOAUTH2."""
+"""The server side of bearer tokens: OAUTHBEARER (RFC 7628) and Google's XOAUTH2."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ _BEARER: Final = re.compile(rb"(?:\A|\x01)auth=Bearer +([!-~]+)\x01", re.I)
 
 
 class _BearerServer(ServerExchange):
-    """What both have in common: a bad token is explained first, and refused after the answer."""
+    """Base class of both mechanisms.
+
+    For an invalid token the server first sends the reason as a challenge, and refuses after the
+    response.
+    """
 
     _explanation: bytes
 
     def _check_token(self, token: bytes, user: bytes) -> Verdict:
         owner = self._accounts.token_owner(Secret(token))
         if owner is None:
-            return self._explain(Refused("a token that nobody owns"))
-        verdict = self._let_in(owner, saslprep(user))
+            return self._explain(Refused("unknown token"))
+        verdict = self._authorize(owner, saslprep(user))
         return self._explain(verdict) if isinstance(verdict, Refused) else verdict
 
     def _explain(self, refusal: Refused) -> Verdict:
@@ -36,12 +40,12 @@ class _BearerServer(ServerExchange):
         return Challenge(self._explanation)
 
     def _refuse(self, refusal: Refused, message: bytes) -> Verdict:
-        """End it, whatever the client says to the bad news (RFC 7628, 3.2.3)."""
+        """End the exchange, whatever the response to the error is (RFC 7628, 3.2.3)."""
         return refusal
 
 
 class XOAuth2Server(_BearerServer):
-    """XOAUTH2, as Google and Microsoft describe it."""
+    """XOAUTH2, as documented by Google and Microsoft."""
 
     name = b"XOAUTH2"
     _explanation = b'{"status":"401","schemes":"bearer","scope":"mail"}'
@@ -54,7 +58,7 @@ class XOAuth2Server(_BearerServer):
 
 
 class OAuthBearerServer(_BearerServer):
-    """OAUTHBEARER (RFC 7628). Without a name, the token alone says who it is."""
+    """OAUTHBEARER (RFC 7628). Without a user name, the token identifies the user."""
 
     name = b"OAUTHBEARER"
     _explanation = b'{"status":"invalid_token","scope":"mail"}'
@@ -67,5 +71,5 @@ class OAuthBearerServer(_BearerServer):
         try:
             user = unquote_name(parts[1] or b"")
         except ValueError:
-            return Refused("not a name as GS2 writes it", malformed=True)
+            return Refused("the user name is not a valid GS2 name", malformed=True)
         return self._check_token(token[1], user)

@@ -1,4 +1,4 @@
-"""SCRAM as the server sees it: checks a proof by keys made from the password (RFC 5802, 7677)."""
+"""The server side of SCRAM: check a proof with keys derived from a password (RFC 5802, 7677)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from .server_mechanisms import Accounts, Refused, ServerExchange, Verdict
 
 
 class Claim(Record):
-    """Who the client wants to be, and what has been said so far.
+    """The identity that the client claims, and the state of the exchange.
 
-    ``binding`` is what the client has to repeat: its own words on channel binding, and our data.
+    ``binding`` is the base64 that the client must repeat: its own channel-binding header, and our
+    binding data. ``messages`` is the beginning of the auth message.
     """
 
     user: bytes
@@ -24,16 +25,16 @@ class Claim(Record):
     keys: scram.ScramKeys
     nonce: bytes
     binding: bytes
-    said: bytes
-    _hidden = frozenset({"nonce", "binding", "said"})
+    messages: bytes
+    _hidden = frozenset({"nonce", "binding", "messages"})
 
 
 class ScramServer(ServerExchange):
-    """SCRAM-SHA-1, SCRAM-SHA-256, and with ``plus`` the -PLUS of either.
+    """SCRAM-SHA-1, SCRAM-SHA-256, and with ``plus`` their -PLUS variants.
 
-    A user who does not exist gets a salt and a full exchange like any other, and is refused for
-    the proof. Our own proof goes out as a last challenge, which the client answers with nothing:
-    POP3, IMAP and SMTP have no room for it in their success.
+    An unknown user gets a salt and a full exchange like any other user, and is refused because of
+    the proof. Our own proof is sent as the last challenge, to which the client sends an empty
+    response: the success replies of POP3, IMAP and SMTP have no place for it.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class ScramServer(ServerExchange):
         self._nonce = scram.check_nonce(nonce)
 
     def _first(self, message: bytes) -> Verdict:
-        """Answer the client's name and nonce with salt and iterations (section 3)."""
+        """Return salt and iteration count for the client's name and nonce (section 3)."""
         parts = scram.CLIENT_FIRST.fullmatch(message)
         if parts is None:
             return Refused("not a SCRAM message", malformed=True)
@@ -64,7 +65,7 @@ class ScramServer(ServerExchange):
             user = saslprep(scram.unquote_name(parts["user"]))
             act_as = saslprep(scram.unquote_name(parts["act_as"] or b""))
         except ValueError:
-            return Refused("not a name as SCRAM writes it", malformed=True)
+            return Refused("the user name is not a valid SCRAM name", malformed=True)
         keys = self._accounts.scram(user, self._mechanism) or self._decoy_keys(user)
         nonce = parts["nonce"] + self._nonce
         server_first = b"r=%b,s=%b,i=%d" % (nonce, encode_base64(keys.salt), keys.iterations)
@@ -80,51 +81,53 @@ class ScramServer(ServerExchange):
         return Challenge(server_first)
 
     def _check_flag(self, flag: bytes, kind: bytes | None) -> Refused | None:
-        """Compare what the client says of channel binding with what we have (section 6)."""
+        """Check the client's channel-binding flag against our own bindings (section 6)."""
         if (flag == b"p") != self._plus:
-            return Refused("channel binding and the mechanism's name do not fit", malformed=True)
+            return Refused("the channel-binding flag contradicts the mechanism", malformed=True)
         if kind is not None and kind not in self._bindings:
-            return Refused("a channel binding that we do not have")
+            return Refused("this kind of channel binding is not available")
         if flag == b"y" and self._bindings:
-            return Refused("the client did not see that we bind channels: somebody is between us")
+            return Refused("the client did not see the -PLUS mechanisms: man in the middle")
         return None
 
     def _check_proof(self, claim: Claim, message: bytes) -> Verdict:
-        """Check that the client holds the key, and prove that we hold ours (section 3)."""
+        """Check the client's proof, and return our own proof (section 3)."""
         from hmac import compare_digest
 
         parts = scram.CLIENT_FINAL.fullmatch(message)
         if parts is None:
-            return Refused("not the end of a SCRAM exchange", malformed=True)
+            return Refused("not a SCRAM client-final-message", malformed=True)
         if parts["nonce"] != claim.nonce:
-            return Refused("not our nonce", malformed=True)
+            return Refused("the nonce is not ours", malformed=True)
         if not compare_digest(parts["binding"], claim.binding):
-            return Refused("the channels do not match: somebody is between us")
-        said = b"%b,%b" % (claim.said, parts["unproved"])
-        if not self._proves(parts["proof"], claim.keys.stored_key, said):
+            return Refused("the channel bindings do not match: man in the middle")
+        auth_message = b"%b,%b" % (claim.messages, parts["without_proof"])
+        if not self._is_valid_proof(parts["proof"], claim.keys.stored_key, auth_message):
             return Refused("wrong user name or password")
-        self._next = partial(self._end, claim)
-        signature = scram.keyed(self._hash, claim.keys.server_key, said)
+        self._next = partial(self._finish, claim)
+        signature = scram.hmac_of(self._hash, claim.keys.server_key, auth_message)
         return Challenge(b"v=" + encode_base64(signature))
 
-    def _proves(self, proof: bytes, stored_key: bytes, said: bytes) -> bool:
-        """Whether the proof hides the key that the stored one is the hash of."""
+    def _is_valid_proof(self, proof: bytes, stored_key: bytes, auth_message: bytes) -> bool:
+        """Whether the proof contains the key whose hash is ``stored_key``."""
         from hmac import compare_digest
 
         try:
-            key = scram.xor(decode_base64(proof), scram.keyed(self._hash, stored_key, said))
+            key = scram.xor(
+                decode_base64(proof), scram.hmac_of(self._hash, stored_key, auth_message)
+            )
         except ValueError:
             return False
         return compare_digest(scram.digest(self._hash, key), stored_key)
 
-    def _end(self, claim: Claim, message: bytes) -> Verdict:
+    def _finish(self, claim: Claim, message: bytes) -> Verdict:
         if message:
-            return Refused("words where none belong", malformed=True)
-        return self._let_in(claim.user, claim.act_as)
+            return Refused("the response to our proof is not empty", malformed=True)
+        return self._authorize(claim.user, claim.act_as)
 
     def _decoy_keys(self, user: bytes) -> scram.ScramKeys:
-        """Return keys that no proof fits, the same each time for a name (section 9)."""
+        """Return keys that match no proof; they are always the same for a name (section 9)."""
         decoy = self._accounts.decoy.reveal()
-        salt = scram.keyed(self._hash, decoy, b"salt " + user)[:16]
-        key = scram.keyed(self._hash, decoy, b"key " + user)
+        salt = scram.hmac_of(self._hash, decoy, b"salt " + user)[:16]
+        key = scram.hmac_of(self._hash, decoy, b"key " + user)
         return scram.ScramKeys(salt, self._accounts.decoy_iterations, key, key)

@@ -28,22 +28,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from automat import NoTransition
-
 from ..dots import DotWriter
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
-from ..hidden import Hidden
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Outbox, Trace
+from ..machine import NEED_DATA, NeedData, Trace
+from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
     CancelAuthentication,
-    Challenge,
     Respond,
-    decode_base64,
-    encode_base64,
 )
-from .client_states import Facts, begin
+from . import client_states as states
+from .client_states import Dialogue
 from .command_lines import encode_command, goes_along, needs_utf8, verb_of
 from .commands import (
     Bdat,
@@ -69,28 +65,10 @@ from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsRea
 from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
-SENT: dict[type[Command], str] = {
-    Ehlo: "introduction_sent",
-    Helo: "introduction_sent",
-    StartTls: "start_tls_sent",
-    Authenticate: "auth_sent",
-    Bdat: "bdat_sent",
-    Etrn: "etrn_sent",
-    Vrfy: "noop_sent",
-    Expn: "noop_sent",
-    Help: "noop_sent",
-    Mail: "mail_sent",
-    Rcpt: "rcpt_sent",
-    Data: "data_sent",
-    EndOfData: "dot_sent",
-    Rset: "rset_sent",
-    Noop: "noop_sent",
-    Quit: "quit_sent",
-}
-"""The input of the dialogue that sending each command is."""
-
 LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
 """Commands behind which nothing goes until they are answered (RFC 2920, 3.1)."""
+OPEN = (states.envelope, states.data_pending)
+"""States in which a refusal of MAIL ends the transaction."""
 FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
 """Commands that wait until everything before them is answered."""
 
@@ -129,143 +107,76 @@ class Pending:
         self.recipient = recipient
 
 
-class SmtpClient:
+class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     """An SMTP client without a socket, or with ``lmtp`` an LMTP client.
 
     ``extensions`` is what the server announced last: keywords in upper case, with arguments.
     """
 
+    INJECTED = "something came in the clear behind the 220 to STARTTLS (RFC 3207, 4)"
+
     def __init__(
         self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
     ) -> None:
         self.lmtp = lmtp
-        self._limits = limits
-        self._trace = trace
-        self._facts = Facts()
-        self._dialogue = begin(self._facts)
-        self._hidden = Hidden()
-        self._reader = ReplyReader(limits, self._trace_heard if trace else None)
-        self._outbox = Outbox()
+        super().__init__(states.table, limits, trace)
+        self._reader = ReplyReader(self._input, limits, self._trace_heard if trace else None)
         self._pending: deque[Pending] = deque()
         self._transaction = Transaction()
         self._text = DotWriter()
         self._chunk_left = 0
         self._last_of_chunks = False
-        self._challenged = False
-        self._cancelled = False
-        self._initial_response: bytes | None = None
         self._authenticated = False
-        self._greeted = False
-        self._ended = False
-        self._fault: RemoteProtocolError | None = None
         self.extensions: dict[bytes, bytes] = {}
-
-    # The face of every machine
-
-    @property
-    def state(self) -> str:
-        """Where the dialogue stands: a state of client_states.py."""
-        return self._facts.state
 
     @property
     def outstanding(self) -> Sequence[Command]:
         """The commands that wait for a reply, oldest first."""
         return tuple(pending.command for pending in self._pending)
 
-    @property
-    def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now."""
-        return self._outbox.size
+    def _forget_announced(self) -> None:
+        # RFC 3207, 4.2: introduce yourself again.
+        self.extensions = {}
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes that the server sent. After a fault nothing is kept of them."""
-        if self._fault is None:
-            self._reader.input.append(data)
+    def _may_echo_secret(self) -> bool:
+        return self._at(states.authenticating)
 
-    def receive_eof(self) -> None:
-        """Take note that the server will send no more."""
-        self._ended = True
+    # Sending
 
-    def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the server."""
-        return self._outbox.take()
-
-    def tls_started(self) -> None:
-        """The handshake is over: introduce yourself again (RFC 3207, 4.2)."""
-        if len(self._reader.input):
-            self._fail(RemoteProtocolError(INJECTED, state=self.state))
-            return
-        self._advance("tls_started", "the handshake")
-
-    def send(self, command: Command | Continuation) -> None:
-        """Send a command, or the answer to a Challenge.
-
-        Raises LocalProtocolError when it is not allowed now.
-        """
+    def _send(self, command: Command | Continuation) -> None:
         if isinstance(command, BodyChunk):
             self._send_text(command.data)
             return
-        if self._ended:
-            raise LocalProtocolError("the server has closed")
+        self._check_usable()
         if not (self._pending or self._reader.between_replies):
             raise LocalProtocolError("the server said something unasked: that has to be read first")
         if isinstance(command, Respond | CancelAuthentication):
             self._respond(command)
             return
-        if type(command) not in SENT and not isinstance(command, EndOfData):
+        if type(command) not in states.SENT:
             raise LocalProtocolError(f"{type(command).__name__} is no command of SMTP")
         self._check_turn(command)
         verb = verb_of(command, lmtp=self.lmtp)
         if isinstance(command, EndOfData):
-            self._advance("dot_sent", verb)
+            self._advance(Dialogue.dot_sent, verb)
             self._send_dot(command)
             return
         line = encode_command(command, self.extensions, lmtp=self.lmtp)
         self._check_facts(command)
-        self._advance(SENT[type(command)], verb)
+        self._advance(states.SENT[type(command)], verb)
         if isinstance(command, Mail):
             self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
         match command:
-            case Authenticate(mechanism, initial) if initial is not None:
-                self._hidden.add(initial.reveal())
-                self._initial_response = None if goes_along(command) else initial.reveal()
-                self._say(line, b"AUTH %b *" % mechanism)
+            case Authenticate(mechanism, initial):
+                self._begin_exchange(command, at_once=goes_along(command))
+                self._say(line, line if initial is None else b"AUTH %b *" % mechanism)
             case Bdat(size, last):
                 self._say(line)
                 self._chunk_left, self._last_of_chunks = size, last
                 self._send_text(b"")
             case _:
                 self._say(line)
-
-    def next_event(self) -> Event | NeedData:
-        """Return the next event, or NEED_DATA.
-
-        Raises RemoteProtocolError at the point of the fault, and again ever after.
-        """
-        if self._fault:
-            raise self._fault
-        try:
-            if self.state == "tls-handover" and len(self._reader.input):
-                raise RemoteProtocolError(INJECTED)
-            while (reply := self._reader.read()) is not None:
-                if self.state != "cut-short" and (event := self._hear(self._cleaned(reply))):
-                    return event
-            return self._at_end() if self._ended else NEED_DATA
-        except RemoteProtocolError as fault:
-            fault.state = fault.state or self.state
-            # Where a secret has just been sent, what came may be a part of its echo.
-            fault.line = (
-                b"" if self.state == "authenticating" else self._hidden.clean_cut(fault.line)
-            )
-            self._fail(fault)
-            raise
-        except NoTransition:
-            misplaced = RemoteProtocolError("a reply that is out of place", state=self.state)
-            self._fail(misplaced)
-            raise misplaced from None
-
-    # Sending
 
     def _check_turn(self, command: Command) -> None:
         """Refuse what may not go ahead of the replies that are due."""
@@ -296,7 +207,7 @@ class SmtpClient:
         """Refuse what the dialogue allows and the connection does not."""
         transaction = self._transaction
         match command:
-            case StartTls() if self._facts.encrypted:
+            case StartTls() if self._secured:
                 raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
             case Authenticate() if self._authenticated:
                 raise LocalProtocolError("AUTH again (RFC 4954, section 4)")
@@ -310,33 +221,11 @@ class SmtpClient:
         if not (plain or transaction.utf8):
             raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
 
-    def _advance(self, name: str, what: str) -> None:
-        try:
-            getattr(self._dialogue, name)()
-        except NoTransition:
-            raise LocalProtocolError(f"{what} is not allowed in state {self.state}") from None
-
-    def _say(self, line: bytes, shown: bytes | None = None) -> None:
-        if self._trace:
-            self._trace(">", shown or line)
-        self._outbox.put(line + b"\r\n")
-
-    def _respond(self, command: Continuation) -> None:
-        if not self._challenged:
-            raise LocalProtocolError("there is no challenge to respond to")
-        self._challenged = False
-        line = b"*"
-        self._cancelled = isinstance(command, CancelAuthentication)
-        if isinstance(command, Respond):
-            self._hidden.add(command.response.reveal())
-            line = encode_base64(command.response.reveal())
-        self._say(line, b"*")
-
     def _send_text(self, data: bytes) -> None:
-        if self.state == "chunk":
+        if self._at(states.chunk):
             self._send_octets(data)
             return
-        if self.state != "body":
+        if self._fault or not self._at(states.body):
             raise LocalProtocolError(f"text is not allowed in state {self.state}")
         if safe := self._text.feed(data):
             self._outbox.put(safe)
@@ -368,15 +257,24 @@ class SmtpClient:
 
     # Hearing
 
+    def _read(self) -> Event | None:
+        if self._at(states.tls_handover):
+            self._check_clear()
+        while (reply := self._reader.read()) is not None:
+            if not self._at(states.cut_short) and (event := self._hear(self._cleaned(reply))):
+                return event
+        return None
+
     def _hear(self, reply: Reply) -> Event | None:
-        if not self._greeted:
-            self._greeted = True
+        if self._at(states.greeting):
             (self._dialogue.welcomed if reply.code == 220 else self._dialogue.turned_away)()
             return Greeted(reply)
         if not self._pending:
             return self._hear_unasked(reply)
-        if isinstance(self._pending[0].command, Authenticate) and reply.code == 334:
-            return self._hear_challenge(reply)
+        if self._exchange and reply.code == 334:
+            if self._exchange.cancelled:
+                raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
+            return self._hear_challenge(self._exchange, reply.lines[-1])
         pending = self._next_pending()
         if not fits(pending.command, reply.code):
             what = self._called(pending.command)
@@ -398,7 +296,7 @@ class SmtpClient:
     def _trace_heard(self, way: str, line: bytes) -> None:
         if self._trace:
             # A challenge may hold what comes from a secret.
-            challenge = self.state == "authenticating" and line.startswith(b"334")
+            challenge = self._at(states.authenticating) and line.startswith(b"334")
             self._trace(way, b"334 *" if challenge else self._hidden.clean(line))
 
     def _next_pending(self) -> Pending:
@@ -415,27 +313,8 @@ class SmtpClient:
         self._pending.extendleft(reversed(others))
         return first
 
-    def _hear_challenge(self, reply: Reply) -> Event | None:
-        if self._cancelled:
-            raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
-        if self._challenged:
-            raise RemoteProtocolError("a challenge before the last one was answered")
-        if self._initial_response is not None:
-            self._outbox.put(encode_base64(self._initial_response) + b"\r\n")
-            self._initial_response = None
-            return None
-        try:
-            challenge = decode_base64(reply.lines[-1].strip(b" "))
-        except ValueError:
-            # Some say "334 PLAIN supported": this mechanism cannot go on, another one may.
-            self._cancelled = True
-            self._say(b"*")
-            return None
-        self._challenged = True
-        return Challenge(challenge)
-
     def _hear_unasked(self, reply: Reply) -> Event:
-        if self.state in {"body", "lone-dot"} and reply.code >= 400:
+        if self._at(states.body, states.lone_dot) and reply.code >= 400:
             # An answer to the dot before there is one. The text can only be dropped now.
             self._dialogue.text_cut_short()
             self._outbox.take()
@@ -447,15 +326,11 @@ class SmtpClient:
         return SaidGoodbye(reply)
 
     def _note_parting(self) -> None:
-        try:
-            self._dialogue.going_away()
-        except NoTransition:
-            # Inside a text or a handshake the end of the connection says the same.
-            return
+        # Inside a text or a handshake the end of the connection says the same.
+        self._moves(Dialogue.going_away)
 
     def _hand_over_to_tls(self, reply: Reply) -> Event:
-        if len(self._reader.input):
-            raise RemoteProtocolError(INJECTED)
+        self._check_clear()
         self._dialogue.tls_granted()
         self.extensions = {}
         return TlsReady(reply)
@@ -472,7 +347,7 @@ class SmtpClient:
                 self._dialogue.tls_refused()
             case Mail():
                 transaction.sender_taken = reply.positive
-                if not reply.positive and current and self.state in {"envelope", "data-pending"}:
+                if not reply.positive and current and self._at(*OPEN):
                     self._dialogue.mail_refused()
             case Rcpt(recipient):
                 if reply.positive:
@@ -480,7 +355,7 @@ class SmtpClient:
             case Data():
                 self._answer_data(transaction, reply)
             case EndOfData():
-                if self.state == "lone-dot-pending":
+                if self._at(states.lone_dot_pending):
                     self._dialogue.lone_dot_answered()
                 accepts = reply.positive and transaction.wanted
             case Bdat(_, last):
@@ -498,12 +373,11 @@ class SmtpClient:
 
     def _check_chunk(self, reply: Reply, *, current: bool) -> None:
         """Refuse to believe in a chunk that has not been sent in full."""
-        if reply.positive and current and self.state == "chunk" and not self._pending:
+        if reply.positive and current and self._at(states.chunk) and not self._pending:
             raise RemoteProtocolError("a chunk was accepted before it was sent")
 
     def _end_authentication(self, reply: Reply) -> None:
-        self._challenged = self._cancelled = False
-        self._initial_response = None
+        self._exchange = None
         self._dialogue.auth_over()
         if reply.positive:
             self._authenticated = True
@@ -533,20 +407,19 @@ class SmtpClient:
         self._dialogue.introduced()
 
     def _at_end(self) -> Event | NeedData:
-        if self.state == "closed":
+        if self._at(states.closed):
             return NEED_DATA
-        if self._pending and self.state != "quitting":
+        if self._pending and not self._at(states.quitting):
             what = self._called(self._pending[0].command)
             raise ConnectionLost(f"connection closed while {what} was unanswered")
         if not self._reader.between_replies:
             raise ConnectionLost("connection closed inside a reply")
-        if self.state == "quitting":
+        if self._at(states.quitting):
             self._dialogue.quit_answered()
-        try:
-            self._dialogue.ended()
-        except NoTransition:
-            what = "before the greeting" if self.state == "greeting" else f"in state {self.state}"
-            raise ConnectionLost(f"connection closed {what}") from None
+        if not self._moves(Dialogue.ended):
+            greeting = self._at(states.greeting)
+            what = "before the greeting" if greeting else f"in state {self.state}"
+            raise ConnectionLost(f"connection closed {what}")
         return Closed()
 
     def _called(self, command: Command) -> str:
@@ -555,17 +428,7 @@ class SmtpClient:
             "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self.lmtp)
         )
 
-    def _fail(self, fault: RemoteProtocolError) -> None:
-        self._fault = fault
-        self._reader.input.clear()
-        self._outbox.take()
-        if self.state != "error":
-            self._dialogue.failed()
-
 
 def ends_text(command: Command) -> bool:
     """Whether the reply to this command is the verdict on a text."""
     return isinstance(command, EndOfData) or (isinstance(command, Bdat) and command.last)
-
-
-INJECTED = "something came in the clear behind the 220 to STARTTLS (RFC 3207, 4)"

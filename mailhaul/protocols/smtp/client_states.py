@@ -7,12 +7,28 @@ commands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble
-from .dialogue import follow
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import (
+    Bdat,
+    Data,
+    Ehlo,
+    EndOfData,
+    Etrn,
+    Expn,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
 
 
 class Dialogue(Protocol):
@@ -114,127 +130,108 @@ class Dialogue(Protocol):
     def ended(self) -> None:
         """The server closed."""
 
-    def failed(self) -> None:
-        """The server broke the rules."""
 
+table = Table(Dialogue)
 
-class Facts:
-    """What the dialogue knows of the connection."""
+greeting = table.state("greeting")
+start = table.state("start")
+introducing = table.state("introducing")
+ready = table.state("ready")
+tls_pending = table.state("tls-pending")
+tls_handover = table.state("tls-handover")
+authenticating = table.state("authenticating")
+envelope = table.state("envelope")
+chunk = table.state("chunk")
+chunking = table.state("chunking")
+data_pending = table.state("data-pending")
+body = table.state("body")
+lone_dot = table.state("lone-dot")
+lone_dot_pending = table.state("lone-dot-pending")
+cut_short = table.state("cut-short")
+parting = table.state("parting")
+quitting = table.state("quitting")
+done = table.state("done")
+closed = table.state("closed")
 
-    def __init__(self) -> None:
-        self.state = "greeting"
-        self.encrypted = False
+table.move(greeting, Dialogue.welcomed, start)
+table.move(greeting, Dialogue.turned_away, parting)
 
-    def arrive(self, state: str) -> None:
-        """Note where the dialogue stands."""
-        self.state = state
+table.move(start, Dialogue.introduction_sent, introducing)
+table.move(start, Dialogue.quit_sent, quitting)
+table.move(introducing, Dialogue.introduced, ready)
+table.move(introducing, Dialogue.not_introduced, start)
 
+table.move(ready, Dialogue.introduction_sent, introducing)
+table.move(ready, Dialogue.start_tls_sent, tls_pending)
+table.move(ready, Dialogue.auth_sent, authenticating)
+table.move(ready, Dialogue.etrn_sent, ready)
+table.move(ready, Dialogue.mail_sent, envelope)
+table.move(ready, Dialogue.rset_sent, ready)
+table.move(ready, Dialogue.noop_sent, ready)
+table.move(ready, Dialogue.quit_sent, quitting)
 
-builder = TypeMachineBuilder(Dialogue, Facts)
+table.move(tls_pending, Dialogue.tls_granted, tls_handover)
+table.move(tls_pending, Dialogue.tls_refused, ready)
 
-greeting = builder.state("greeting")
-start = builder.state("start")
-introducing = builder.state("introducing")
-ready = builder.state("ready")
-tls_pending = builder.state("tls-pending")
-tls_handover = builder.state("tls-handover")
-authenticating = builder.state("authenticating")
-envelope = builder.state("envelope")
-chunk = builder.state("chunk")
-chunking = builder.state("chunking")
-data_pending = builder.state("data-pending")
-body = builder.state("body")
-lone_dot = builder.state("lone-dot")
-lone_dot_pending = builder.state("lone-dot-pending")
-cut_short = builder.state("cut-short")
-parting = builder.state("parting")
-quitting = builder.state("quitting")
-done = builder.state("done")
-closed = builder.state("closed")
-error = builder.state("error")
+# What was said in the clear counts no more (RFC 3207, section 4.2).
+table.move(tls_handover, Dialogue.tls_started, start)
 
-greeting.upon(Dialogue.welcomed).to(start).returns(None)
-greeting.upon(Dialogue.turned_away).to(parting).returns(None)
+table.move(authenticating, Dialogue.auth_over, ready)
 
-start.upon(Dialogue.introduction_sent).to(introducing).returns(None)
-start.upon(Dialogue.quit_sent).to(quitting).returns(None)
-introducing.upon(Dialogue.introduced).to(ready).returns(None)
-introducing.upon(Dialogue.not_introduced).to(start).returns(None)
-
-ready.upon(Dialogue.introduction_sent).to(introducing).returns(None)
-ready.upon(Dialogue.start_tls_sent).to(tls_pending).returns(None)
-ready.upon(Dialogue.auth_sent).to(authenticating).returns(None)
-ready.upon(Dialogue.etrn_sent).loop().returns(None)
-ready.upon(Dialogue.mail_sent).to(envelope).returns(None)
-ready.upon(Dialogue.rset_sent).loop().returns(None)
-ready.upon(Dialogue.noop_sent).loop().returns(None)
-ready.upon(Dialogue.quit_sent).to(quitting).returns(None)
-
-tls_pending.upon(Dialogue.tls_granted).to(tls_handover).returns(None)
-tls_pending.upon(Dialogue.tls_refused).to(ready).returns(None)
-
-
-@tls_handover.upon(Dialogue.tls_started).to(start)
-def begin_anew(inputs: Dialogue, facts: Facts) -> None:
-    """What was said in clear counts no more (RFC 3207, section 4.2)."""
-    facts.encrypted = True
-
-
-authenticating.upon(Dialogue.auth_over).to(ready).returns(None)
-
-envelope.upon(Dialogue.rcpt_sent).loop().returns(None)
-envelope.upon(Dialogue.bdat_sent).to(chunk).returns(None)
-envelope.upon(Dialogue.data_sent).to(data_pending).returns(None)
-envelope.upon(Dialogue.mail_refused).to(ready).returns(None)
-envelope.upon(Dialogue.rset_sent).to(ready).returns(None)
-envelope.upon(Dialogue.noop_sent).loop().returns(None)
-envelope.upon(Dialogue.quit_sent).to(quitting).returns(None)
+table.move(envelope, Dialogue.rcpt_sent, envelope)
+table.move(envelope, Dialogue.bdat_sent, chunk)
+table.move(envelope, Dialogue.data_sent, data_pending)
+table.move(envelope, Dialogue.mail_refused, ready)
+table.move(envelope, Dialogue.rset_sent, ready)
+table.move(envelope, Dialogue.noop_sent, envelope)
+table.move(envelope, Dialogue.quit_sent, quitting)
 
 # Octets that were announced have to follow, whatever the server says meanwhile.
-chunk.upon(Dialogue.chunk_over).to(chunking).returns(None)
-chunk.upon(Dialogue.last_chunk_over).to(ready).returns(None)
-chunking.upon(Dialogue.bdat_sent).to(chunk).returns(None)
-chunking.upon(Dialogue.rset_sent).to(ready).returns(None)
-chunking.upon(Dialogue.noop_sent).loop().returns(None)
-chunking.upon(Dialogue.quit_sent).to(quitting).returns(None)
+table.move(chunk, Dialogue.chunk_over, chunking)
+table.move(chunk, Dialogue.last_chunk_over, ready)
+table.move(chunking, Dialogue.bdat_sent, chunk)
+table.move(chunking, Dialogue.rset_sent, ready)
+table.move(chunking, Dialogue.noop_sent, chunking)
+table.move(chunking, Dialogue.quit_sent, quitting)
 
-data_pending.upon(Dialogue.mail_refused).loop().returns(None)
-data_pending.upon(Dialogue.text_granted).to(body).returns(None)
-data_pending.upon(Dialogue.text_in_vain).to(lone_dot).returns(None)
-data_pending.upon(Dialogue.data_refused).to(envelope).returns(None)
-data_pending.upon(Dialogue.all_refused).to(ready).returns(None)
+table.move(data_pending, Dialogue.mail_refused, data_pending)
+table.move(data_pending, Dialogue.text_granted, body)
+table.move(data_pending, Dialogue.text_in_vain, lone_dot)
+table.move(data_pending, Dialogue.data_refused, envelope)
+table.move(data_pending, Dialogue.all_refused, ready)
 
-body.upon(Dialogue.dot_sent).to(ready).returns(None)
-body.upon(Dialogue.text_cut_short).to(cut_short).returns(None)
-lone_dot.upon(Dialogue.dot_sent).to(lone_dot_pending).returns(None)
-lone_dot.upon(Dialogue.text_cut_short).to(cut_short).returns(None)
-lone_dot_pending.upon(Dialogue.lone_dot_answered).to(ready).returns(None)
+table.move(body, Dialogue.dot_sent, ready)
+table.move(body, Dialogue.text_cut_short, cut_short)
+table.move(lone_dot, Dialogue.dot_sent, lone_dot_pending)
+table.move(lone_dot, Dialogue.text_cut_short, cut_short)
+table.move(lone_dot_pending, Dialogue.lone_dot_answered, ready)
 
 for place in (start, ready, authenticating, envelope, chunking, data_pending, parting):
-    place.upon(Dialogue.going_away).to(parting).returns(None)
-parting.upon(Dialogue.auth_over).loop().returns(None)
-parting.upon(Dialogue.mail_refused).loop().returns(None)
-parting.upon(Dialogue.data_refused).loop().returns(None)
-parting.upon(Dialogue.all_refused).loop().returns(None)
-parting.upon(Dialogue.quit_sent).to(quitting).returns(None)
-quitting.upon(Dialogue.going_away).loop().returns(None)
-quitting.upon(Dialogue.quit_answered).to(done).returns(None)
-done.upon(Dialogue.going_away).loop().returns(None)
+    table.move(place, Dialogue.going_away, parting)
+table.move(parting, Dialogue.auth_over, parting)
+table.move(parting, Dialogue.mail_refused, parting)
+table.move(parting, Dialogue.data_refused, parting)
+table.move(parting, Dialogue.all_refused, parting)
+table.move(parting, Dialogue.quit_sent, quitting)
+table.move(quitting, Dialogue.going_away, quitting)
+table.move(quitting, Dialogue.quit_answered, done)
+table.move(done, Dialogue.going_away, done)
 
 for place in (start, ready, cut_short, parting, done):
-    place.upon(Dialogue.ended).to(closed).returns(None)
-for place in (
-    *(greeting, start, introducing, ready, tls_pending, tls_handover, authenticating, envelope),
-    *(chunk, chunking, data_pending),
-    *(body, lone_dot, lone_dot_pending, cut_short, parting, quitting, done, closed),
-):
-    place.upon(Dialogue.failed).to(error).returns(None)
+    table.move(place, Dialogue.ended, closed)
 
-machine = assemble(builder)
-
-
-def begin(facts: Facts) -> Dialogue:
-    """Return a new dialogue, which keeps ``facts.state`` up to date."""
-    dialogue = machine(facts)
-    follow(dialogue, facts.arrive)
-    return dialogue
+SENT: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Ehlo, Helo), Dialogue.introduction_sent),
+    StartTls: Dialogue.start_tls_sent,
+    Authenticate: Dialogue.auth_sent,
+    Mail: Dialogue.mail_sent,
+    Rcpt: Dialogue.rcpt_sent,
+    Data: Dialogue.data_sent,
+    EndOfData: Dialogue.dot_sent,
+    Bdat: Dialogue.bdat_sent,
+    Etrn: Dialogue.etrn_sent,
+    Rset: Dialogue.rset_sent,
+    **dict.fromkeys((Noop, Vrfy, Expn, Help), Dialogue.noop_sent),
+    Quit: Dialogue.quit_sent,
+}
+"""The input that sending each command is."""

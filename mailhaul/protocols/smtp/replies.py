@@ -29,8 +29,8 @@ class OutOfStep(RemoteProtocolError):
 class ReplyReader:
     """Cuts what a server sends into replies. ``read`` until it returns None."""
 
-    def __init__(self, limits: Limits, trace: Trace | None) -> None:
-        self.input = InputBuffer()
+    def __init__(self, source: InputBuffer, limits: Limits, trace: Trace | None) -> None:
+        self.input = source
         self._limits = limits
         self._trace = trace
         self._code = 0

@@ -6,12 +6,26 @@ transition from the present state is answered with 503.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from automat import TypeMachineBuilder
-
-from ..dialogue import assemble
-from .dialogue import follow
+from ..sasl.exchange import Authenticate
+from ..transitions import Table
+from .commands import (
+    Data,
+    Ehlo,
+    Etrn,
+    Expn,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
 
 
 class Dialogue(Protocol):
@@ -78,70 +92,68 @@ class Dialogue(Protocol):
         """The client said good-bye."""
 
 
-class Facts:
-    """What the dialogue knows of the connection."""
+table = Table(Dialogue)
 
-    def __init__(self) -> None:
-        self.state = "greeting"
+greeting = table.state("greeting")
+start = table.state("start")
+ready = table.state("ready")
+tls_handover = table.state("tls-handover")
+sender = table.state("sender")
+recipients = table.state("recipients")
+body = table.state("body")
+chunking = table.state("chunking")
+parting = table.state("parting")
 
-    def arrive(self, state: str) -> None:
-        """Note where the dialogue stands."""
-        self.state = state
-
-
-builder = TypeMachineBuilder(Dialogue, Facts)
-
-greeting = builder.state("greeting")
-start = builder.state("start")
-ready = builder.state("ready")
-tls_handover = builder.state("tls-handover")
-sender = builder.state("sender")
-recipients = builder.state("recipients")
-body = builder.state("body")
-chunking = builder.state("chunking")
-parting = builder.state("parting")
-
-greeting.upon(Dialogue.welcomed).to(start).returns(None)
-greeting.upon(Dialogue.turned_away).to(parting).returns(None)
+table.move(greeting, Dialogue.welcomed, start)
+table.move(greeting, Dialogue.turned_away, parting)
 
 # EHLO at any point begins anew and forgets the transaction (4.1.4).
 for place in (start, ready, sender, recipients, chunking):
-    place.upon(Dialogue.introduction_heard).to(start).returns(None)
-    place.upon(Dialogue.noop_heard).loop().returns(None)
-    place.upon(Dialogue.quit_heard).to(parting).returns(None)
-start.upon(Dialogue.introduced).to(ready).returns(None)
-start.upon(Dialogue.rset_heard).loop().returns(None)
+    table.move(place, Dialogue.introduction_heard, start)
+    table.move(place, Dialogue.noop_heard, place)
+    table.move(place, Dialogue.quit_heard, parting)
+table.move(start, Dialogue.introduced, ready)
+table.move(start, Dialogue.rset_heard, start)
 for place in (ready, sender, recipients, chunking):
-    place.upon(Dialogue.rset_heard).to(ready).returns(None)
+    table.move(place, Dialogue.rset_heard, ready)
 
 for place in (start, ready):
-    place.upon(Dialogue.start_tls_heard).loop().returns(None)
-    place.upon(Dialogue.tls_granted).to(tls_handover).returns(None)
-tls_handover.upon(Dialogue.tls_started).to(start).returns(None)
+    table.move(place, Dialogue.start_tls_heard, place)
+    table.move(place, Dialogue.tls_granted, tls_handover)
+table.move(tls_handover, Dialogue.tls_started, start)
 
-ready.upon(Dialogue.auth_heard).loop().returns(None)
-ready.upon(Dialogue.mail_heard).loop().returns(None)
-ready.upon(Dialogue.mail_taken).to(sender).returns(None)
+table.move(ready, Dialogue.auth_heard, ready)
+table.move(ready, Dialogue.mail_heard, ready)
+table.move(ready, Dialogue.mail_taken, sender)
 for place in (sender, recipients):
-    place.upon(Dialogue.rcpt_heard).loop().returns(None)
-    place.upon(Dialogue.rcpt_taken).to(recipients).returns(None)
-recipients.upon(Dialogue.data_heard).loop().returns(None)
-recipients.upon(Dialogue.data_granted).to(body).returns(None)
-body.upon(Dialogue.text_over).to(ready).returns(None)
+    table.move(place, Dialogue.rcpt_heard, place)
+    table.move(place, Dialogue.rcpt_taken, recipients)
+table.move(recipients, Dialogue.data_heard, recipients)
+table.move(recipients, Dialogue.data_granted, body)
+table.move(body, Dialogue.text_over, ready)
 # Behind a first chunk only chunks may come (RFC 3030, section 2).
 for place in (recipients, chunking):
-    place.upon(Dialogue.bdat_heard).to(chunking).returns(None)
-chunking.upon(Dialogue.text_over).to(ready).returns(None)
-chunking.upon(Dialogue.chunk_refused).to(ready).returns(None)
+    table.move(place, Dialogue.bdat_heard, chunking)
+table.move(chunking, Dialogue.text_over, ready)
+table.move(chunking, Dialogue.chunk_refused, ready)
 
 # After a greeting of 554 every command but QUIT gets 503 (3.1).
-parting.upon(Dialogue.quit_heard).loop().returns(None)
+table.move(parting, Dialogue.quit_heard, parting)
 
-machine = assemble(builder)
-
-
-def begin(facts: Facts) -> Dialogue:
-    """Return a new dialogue, which keeps ``facts.state`` up to date."""
-    dialogue = machine(facts)
-    follow(dialogue, facts.arrive)
-    return dialogue
+HEARD: dict[type, Callable[[Dialogue], None]] = {
+    **dict.fromkeys((Ehlo, Helo), Dialogue.introduction_heard),
+    StartTls: Dialogue.start_tls_heard,
+    Authenticate: Dialogue.auth_heard,
+    Mail: Dialogue.mail_heard,
+    Rcpt: Dialogue.rcpt_heard,
+    Data: Dialogue.data_heard,
+    Rset: Dialogue.rset_heard,
+    **dict.fromkeys((Noop, Etrn, Vrfy, Expn, Help), Dialogue.noop_heard),
+    Quit: Dialogue.quit_heard,
+}
+"""The input that hearing each command is; BDAT is one when its octets are awaited."""
+TAKEN: dict[type, Callable[[Dialogue], None]] = {
+    Mail: Dialogue.mail_taken,
+    Rcpt: Dialogue.rcpt_taken,
+}
+"""The input that a 2xx to these commands is."""

@@ -1,4 +1,4 @@
-"""Short ways from the text of an rc file to what it means."""
+"""Fixtures that load the text of an rc file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def caller() -> Caller:
 
 @pytest.fixture
 def accounts(caller: Caller) -> Accounts:
-    """The accounts that an rc file and some arguments make."""
+    """Returns the accounts of an rc file with some arguments."""
 
     def read(text: str, *arguments: str) -> list[AccountSettings]:
         rc = parse(text.encode("utf-8", "surrogateescape"), "rc", "/rc/folder")

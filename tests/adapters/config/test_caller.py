@@ -1,4 +1,4 @@
-"""Who runs mailhaul, by environment and password database."""
+"""The user who runs mailhaul, from the environment and the user database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ OTHER = next(account for account in pwd.getpwall() if account.pw_uid != UID)
 
 
 @pytest.mark.parametrize("variable", ["FETCHMAILUSER", "LOGNAME", "USER"])
-def test_a_name_that_is_not_ones_own_is_not_believed(variable: str, tmp_path: Path) -> None:
+def test_the_name_of_another_user_is_ignored(variable: str, tmp_path: Path) -> None:
     environ = {variable: OTHER.pw_name, "HOME": str(tmp_path)}
     assert find_caller(environ, UID, "/").user == OWN.pw_name
     assert find_caller(environ, OTHER.pw_uid, "/").user == OTHER.pw_name
 
 
-def test_a_name_that_nobody_has_is_not_believed(tmp_path: Path) -> None:
+def test_an_unknown_name_is_ignored(tmp_path: Path) -> None:
     environ = {"USER": "no such user", "HOME": str(tmp_path)}
     assert find_caller(environ, UID, "/").user == OWN.pw_name
 
@@ -37,7 +37,7 @@ def test_home_comes_from_the_environment_and_is_resolved(tmp_path: Path) -> None
     assert caller.home == str(tmp_path)
 
 
-def test_without_a_home_in_the_environment_the_database_knows_it() -> None:
+def test_without_a_home_in_the_environment_the_user_database_is_used() -> None:
     assert find_caller({}, UID, "/").home == os.path.realpath(OWN.pw_dir)
 
 

@@ -1,4 +1,4 @@
-"""The command line, read as getopt_long reads it."""
+"""The command line, with the syntax of getopt_long."""
 
 from __future__ import annotations
 
@@ -106,20 +106,20 @@ def test_the_rc_file_is_relative_to_the_current_folder(
         (["--timeout"], 'the option "--timeout" needs a value; '
          '"mailhaul --help" lists the options'),
         (["-t"], 'the option "-t" needs a value; "mailhaul --help" lists the options'),
-        (["-l", "5 "], '"5 " is no number for "-l"'),
-        (["-l", "0x"], '"0x" is no number for "-l"'),
-        (["-l", "09"], '"09" is no number for "-l"'),
-        (["-l", "1_0"], '"1_0" is no number for "-l"'),
-        (["-l", ""], '"" is no number for "-l"'),
-        (["--limit", "99999999999999999999"], '"99999999999999999999" is no number for "--limit"'),
-        (["-Z", "1,x"], '"x" is no number for "-Z"'),
+        (["-l", "5 "], '"5 " is not a number for "-l"'),
+        (["-l", "0x"], '"0x" is not a number for "-l"'),
+        (["-l", "09"], '"09" is not a number for "-l"'),
+        (["-l", "1_0"], '"1_0" is not a number for "-l"'),
+        (["-l", ""], '"" is not a number for "-l"'),
+        (["--limit", "9" * 20], f'"{"9" * 20}" is not a number for "--limit"'),
+        (["-Z", "1,x"], '"x" is not a number for "-Z"'),
         (["-p", "imap5"], 'unknown protocol "imap5"; did you mean "imap"?'),
         (["--auth", "SSH"], 'unknown authentication method "SSH"'),
         (["--bad-header", "no"], 'unknown policy "no"'),
         (["-m", "a", "-S", "b"], "only one of --mda and --smtphost can be given"),
-        (["-m", "a", "-m", "b"], "--mda can be given once only"),
-        (["-S", "a", "-S", "b"], "--smtphost can be given once only; "
-         "several hosts are separated by commas"),
+        (["-m", "a", "-m", "b"], "--mda can be given only once"),
+        (["-S", "a", "-S", "b"], "--smtphost can be given only once; "
+         "separate several hosts by commas"),
         (["--bsmtp", "a", "-m", "b"], "only one of --bsmtp and --mda can be given"),
     ],
 )  # fmt: skip
@@ -164,12 +164,12 @@ def test_no_two_options_share_a_spelling() -> None:
         (["-q", "--pidfile", "p"], False),
     ],
 )
-def test_quit_stands_alone_where_it_stands_last(words: list[str], only: bool) -> None:
+def test_quit_as_the_last_argument_only_stops_the_daemon(words: list[str], only: bool) -> None:
     run = parse_command_line(words, "/").run
     assert (run.quit, run.quit_only) == (True, only)
 
 
-def test_every_option_says_what_switching_it_off_does() -> None:
+def test_every_option_describes_its_negation() -> None:
     assert all(option.off_help for option in OPTIONS if option.off)
     assert "not: " not in usage()
     assert "--nobounce                   bounces go to the postmaster\n" in usage()

@@ -1,4 +1,4 @@
-"""How defaults, entry and command line make the settings of an account."""
+"""Merging defaults, entry and command line into the settings of an account."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def test_an_account_has_the_documented_defaults(accounts: Accounts) -> None:
         ("no envelope", "", "envelope", None),
     ],
 )
-def test_defaults_fill_in_what_the_entry_leaves_open(
+def test_defaults_are_used_for_options_that_the_entry_does_not_set(
     defaults: str, entry: str, name: str, expected: object, accounts: Accounts
 ) -> None:
     (account,) = accounts(f"defaults {defaults}\npoll h {entry}")
     assert getattr(account, name) == expected
 
 
-def test_a_password_in_defaults_is_for_everybody(accounts: Accounts) -> None:
+def test_a_password_in_defaults_is_for_all_users(accounts: Accounts) -> None:
     found = accounts("defaults pass x\npoll a user u pass y user v\npoll b")
     passwords = [a.password.reveal() for a in found if a.password]
     assert passwords == [b"y", b"x", b"x"]
@@ -122,7 +122,7 @@ def test_a_server_of_the_command_line_has_defaults_and_options(accounts: Account
     assert str(account.place("pollname")) == "command line"
 
 
-def test_each_value_knows_where_it_was_chosen(accounts: Accounts) -> None:
+def test_the_place_of_each_value_is_known(accounts: Accounts) -> None:
     (account,) = accounts("defaults keep\npoll h timeout 5\n user u limit 3", "-l", "4")
     assert {name: str(account.place(name)) for name in ("keep", "timeout", "limit", "ssl")} == {
         "keep": "rc:1:10",
@@ -200,7 +200,7 @@ def test_entries_that_lead_to_the_same_mailboxes_are_known_as_one(accounts: Acco
         ("third", "joe", "third"),
         ("fourth", "joe", "fourth"),
     ]
-    # Which of them are polled in a run makes no difference.
+    # This does not depend on which of them are polled.
     (joe, _) = accounts(text, "second")
     assert joe.known_as == "first"
     (other,) = accounts(text, "elsewhere.example.org")

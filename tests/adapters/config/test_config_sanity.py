@@ -1,4 +1,4 @@
-"""What is said about settings that cannot work, or not yet."""
+"""Errors and warnings about settings that cannot work or are not supported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def findings(text: str, *arguments: str) -> tuple[list[str], list[str]]:
         "no envelope qvirtual q checkalias localdomains example.org",
     ],
 )
-def test_what_works_is_accepted_without_a_word(options: str) -> None:
+def test_valid_settings_cause_no_findings(options: str) -> None:
     assert findings(f"set invisible set postmaster '' poll h proto imap {options}") == ([], [])
 
 
@@ -58,16 +58,16 @@ def test_what_works_is_accepted_without_a_word(options: str) -> None:
         ("lmtp", 'LMTP cannot use the SMTP port of "localhost"'),
         ("lmtp smtphost a/25", 'LMTP cannot use the SMTP port of "a"'),
         ("lmtp smtphost a/smtp", 'LMTP cannot use the SMTP port of "a"'),
-        ("mbox m mda cat", '"mbox" beside "mda"; mail goes to one place only'),
-        ("mbox m maildir d", '"maildir" beside "mbox"'),
-        ('append "imap://u@h/m" mda cat', '"append" beside "mda"'),
-        ("maildir d bsmtp b", '"maildir" beside "bsmtp"'),
-        ("port 0", "0 is no port number"),
-        ("service 65536", "65536 is no port number"),
+        ("mbox m mda cat", '"mbox" together with "mda"; mail can go to one destination only'),
+        ("mbox m maildir d", '"maildir" together with "mbox"'),
+        ('append "imap://u@h/m" mda cat', '"append" together with "mda"'),
+        ("maildir d bsmtp b", '"maildir" together with "bsmtp"'),
+        ("port 0", "0 is not a port number"),
+        ("service 65536", "65536 is not a port number"),
         ("mda \"x '%T'\"", "%F and %T must not be quoted"),
     ],
 )
-def test_what_does_not_work_is_one_error_at_its_place(text: str, expected: str) -> None:
+def test_an_invalid_setting_is_one_error_at_its_place(text: str, expected: str) -> None:
     start = "poll h" if text.startswith("proto") else "poll h proto imap"
     (error,), _ = findings(f"{start}\n {text}")
     place, _, problem = error.partition(": ")
@@ -100,7 +100,7 @@ def test_a_name_that_idna_refuses_is_an_error_at_its_place(server: str, user: st
     "text",
     [
         "poll stra\xdfe.example aka \xfc proto imap smtphost b\xfccher.example is a b",
-        # What only a plugin makes something of, and what nothing compares.
+        # Names that only a plugin uses, and names that are never compared.
         "poll \u2603 proto imap plugin 'nc %h' sslproto ''",
         "poll \u2603 proto imap plugin 'nc %h' sslcommonname h",
         "poll h aka \u2603 proto imap",
@@ -121,16 +121,18 @@ def test_other_names_need_not_be_ascii(text: str) -> None:
         "imaps://u@h.EXAMPLE/Inbox",
     ],
 )
-def test_mail_is_not_stored_where_it_comes_from_however_that_is_spelt(url: str) -> None:
+def test_append_to_the_source_mailbox_is_an_error_in_any_spelling(url: str) -> None:
     (error,), _ = findings(f'poll h.example proto imap user u append "{url}"')
-    assert "it would go round for ever" in error
+    assert "the same mail would be fetched again without end" in error
 
 
 @pytest.mark.parametrize(
     ("folder", "refused"),
     [("*", True), ("Arch%", True), ("Old* Archive", True), ("Sent", False), ("archive", False)],
 )
-def test_a_pattern_does_not_cover_where_mail_is_stored(folder: str, refused: bool) -> None:
+def test_append_to_a_mailbox_that_a_pattern_includes_is_an_error(
+    folder: str, refused: bool
+) -> None:
     folders = " ".join(f'"{name}"' for name in folder.split())
     errors, _ = findings(f'poll h proto imap user u append "imaps://u@h/Archive" folder {folders}')
     assert bool(errors) is refused
@@ -150,11 +152,11 @@ def test_only_accounts_to_be_polled_are_checked() -> None:
     assert len(findings("skip h proto odmr\npoll i proto imap", "h")[0]) == 1
 
 
-def test_an_error_of_a_server_is_said_once_for_all_its_users() -> None:
+def test_an_error_of_a_server_is_reported_once_for_all_its_users() -> None:
     assert len(findings("poll h proto odmr user a user b")[0]) == 1
 
 
-def test_an_option_of_the_command_line_is_at_fault_there() -> None:
+def test_an_error_in_a_command_line_option_is_at_the_command_line() -> None:
     (error,), _ = findings("poll h proto imap", "--interface", "e/1")
     assert error.startswith('command line: "interface" is not supported yet')
 
@@ -177,23 +179,23 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
         ),
         (
             "sslmode 'starttls=must' ssl",
-            'rc:1:43: warning: "sslmode starttls=must" is used, and "ssl" says something else',
+            'rc:1:43: warning: "sslmode starttls=must" is used, although "ssl" contradicts it',
         ),
         (
             "sslmode wrapped sslproto ''",
-            'rc:1:35: warning: "sslmode wrapped" is used, and "sslproto" says something else',
+            'rc:1:35: warning: "sslmode wrapped" is used, although "sslproto" contradicts it',
         ),
-        ("smtphost a/99999 b", 'rc:1:19: warning: 99999 is no port number of "a"'),
-        ("smtphost a/0", 'rc:1:19: warning: 0 is no port number of "a"'),
+        ("smtphost a/99999 b", 'rc:1:19: warning: 99999 is not a port number of "a"'),
+        ("smtphost a/0", 'rc:1:19: warning: 0 is not a port number of "a"'),
         ("port 993 sslmode none", 'rc:1:19: warning: port 993 usually needs "ssl"'),
         (
             "fetchread fetchall",
-            'rc:1:19: warning: "fetchread" changes nothing beside "fetchall"',
+            'rc:1:19: warning: "fetchread" has no effect together with "fetchall"',
         ),
         ("sslproto x", 'rc:1:19: warning: sslproto "x" is unknown; "auto" is used'),
     ],
 )
-def test_what_is_probably_not_meant_is_a_warning(options: str, expected: str) -> None:
+def test_a_probable_mistake_is_a_warning(options: str, expected: str) -> None:
     assert findings(f"poll h proto imap {options}") == ([], [expected])
 
 
@@ -223,11 +225,11 @@ def test_a_pin_is_md5_or_sha_256(pin: str) -> None:
 @pytest.mark.parametrize("pin", [":".join(["AB"] * 20), "AB", "", "xy" * 16, "ab" * 31])
 def test_a_pin_that_no_certificate_can_have_is_an_error(pin: str) -> None:
     (error,), _ = findings(f'poll h proto imap sslfingerprint "{pin}"')
-    assert "it is MD5, 32 hexadecimal digits, or SHA-256, 64" in error
+    assert "give MD5 (32 hexadecimal digits) or SHA-256 (64)" in error
     assert ("SHA-1" in error) == (len(pin) == 59)
 
 
-def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
+def test_keep_with_fetchall_is_a_warning_only_in_a_daemon() -> None:
     text = "poll h proto imap keep fetchall"
     assert findings(text) == ([], [])
     assert "fetchall" in findings(text, "-d5")[1][0]
@@ -237,11 +239,11 @@ def test_keeping_and_fetching_all_is_odd_in_a_daemon_only() -> None:
     "options",
     ["port 993 sslmode wrapped", "port 143 sslmode 'starttls=must'", "sslmode wrapped ssl"],
 )
-def test_sslmode_counts_where_it_stands(options: str) -> None:
+def test_a_consistent_sslmode_causes_no_warning(options: str) -> None:
     assert findings(f"poll h proto imap {options}") == ([], [])
 
 
-def test_reading_elsewhere_counts_with_imap_only() -> None:
+def test_fetchread_has_an_effect_only_with_imap() -> None:
     assert findings("poll h proto imap fetchread") == ([], [])
     assert findings("poll h fetchread") == ([], [])
     (warning,) = findings("poll h proto pop3 fetchread")[1]
@@ -252,7 +254,9 @@ def test_reading_elsewhere_counts_with_imap_only() -> None:
     ("text", "arguments", "on"),
     [("fetchread", [], True), ("nofetchread", [], False), ("", ["--fetchread"], True)],
 )
-def test_what_was_read_elsewhere_is_asked_for(text: str, arguments: list[str], on: bool) -> None:
+def test_fetchread_is_set_in_the_file_or_on_the_command_line(
+    text: str, arguments: list[str], on: bool
+) -> None:
     rc = parse(f"poll h proto imap {text}".encode(), "rc")
     line = parse_command_line(arguments, "/")
     caller = Caller("me", 1000, "/home/me")
@@ -281,15 +285,15 @@ def test_a_path_that_only_a_shell_would_understand_is_refused(option: str, path:
     assert '"~/"' in error
 
 
-def test_paths_of_the_command_line_are_no_different() -> None:
+def test_paths_on_the_command_line_are_treated_alike() -> None:
     line = parse_command_line(["--bsmtp=~/batch", "--transcript=~/t"], "/cwd")
     assert (line.options["bsmtp"], line.run.trace) == ("~/batch", "~/t")
     assert parse_command_line(["--bsmtp=b"], "/cwd").options["bsmtp"] == "/cwd/b"
 
 
-def test_addresses_in_a_second_shell_are_warned_of() -> None:
+def test_addresses_in_a_second_shell_are_a_warning() -> None:
     errors, warnings = findings("poll x user u mda 'ssh host deliver -f %F'\n")
     assert errors == []
     [warning] = warnings
-    assert "mda hands addresses to a second shell (ssh)" in warning
+    assert "mda passes addresses to a second shell (ssh)" in warning
     assert findings("poll x user u mda 'ssh host deliver joe'\n") == ([], [])

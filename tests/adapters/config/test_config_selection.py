@@ -1,4 +1,4 @@
-"""Which entries a run is about."""
+"""Selecting the entries for a run."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_names_select_entries(servers: list[str], expected: list[str]) -> None:
     assert [entry.pollname for entry in select(parse(RC, "rc"), servers)] == expected
 
 
-def test_a_name_that_nobody_knows_becomes_an_entry_with_one_user() -> None:
+def test_an_unknown_name_becomes_an_entry_with_one_user() -> None:
     (entry,) = select(parse(b"", "rc"), ["new"])
     assert (len(entry.users), entry.skip, entry.offset) == (1, False, -1)

@@ -13,8 +13,8 @@ from mailhaul.adapters.config.dump import json_dump, python_dump, server_lines
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import account_settings, global_settings
-from mailhaul.adapters.config.options import FORMS, GLOBAL, OPTIONS, SERVER, USER
-from mailhaul.adapters.config.selection import everything
+from mailhaul.adapters.config.options import DUMP_FORMS, GLOBAL, OPTIONS, SERVER, USER
+from mailhaul.adapters.config.selection import all_entries
 from mailhaul.adapters.config.settings import AccountSettings, GlobalSettings
 
 from .conftest import Accounts
@@ -31,7 +31,7 @@ skip q.example.org with proto etrn no dns
 def settings_of(caller: Caller, *arguments: str) -> tuple[GlobalSettings, list[AccountSettings]]:
     rc = parse(FILE, "rc", caller.folder)
     line = parse_command_line(arguments, caller.folder)
-    entries = everything(rc, line.servers)
+    entries = all_entries(rc, line.servers)
     return global_settings(rc, line, caller), list(account_settings(rc, entries, line, caller))
 
 
@@ -78,8 +78,8 @@ def test_json_shows_passwords_when_asked(caller: Caller) -> None:
     assert dump["servers"][0]["users"][0]["password"] == "päss\x01"
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_form_of_the_dump_is_named_behind_an_equals_sign(form: str) -> None:
+@pytest.mark.parametrize("form", DUMP_FORMS)
+def test_the_form_of_the_dump_is_named_after_an_equals_sign(form: str) -> None:
     assert parse_command_line([f"--configdump={form}"], "/").run.configdump == form
     assert parse_command_line(["--configdump", "host"], "/").servers == ("host",)
 

@@ -1,4 +1,4 @@
-"""URLs of mailboxes, as ``append`` takes them (RFC 5092)."""
+"""URLs of mailboxes, as in ``append`` (RFC 5092)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mailhaul.protocols.imap.mailbox_names import decode_mailbox, encode_name
         ("imaps://a%2Fb@h/x", "imaps", "a/b", "h", 993, "x"),
     ],
 )  # fmt: skip
-def test_a_url_names_user_place_and_mailbox(
+def test_a_url_names_user_host_and_mailbox(
     text: str, scheme: str, user: str, host: str, port: int, mailbox: str
 ) -> None:
     url = read_url(text)
@@ -49,9 +49,9 @@ def test_a_url_names_user_place_and_mailbox(
         ("imaps://joe@:993", "names no host"),
         ("imaps://joe@::1", "names no host, or no port"),
         ("imaps://joe@h:imap", "no port number"),
-        ("imaps://joe@h:0", "no port number"),
-        ("imaps://joe@h:65536", "no port number"),
-        ("imaps://joe;AUTH=*@h", "way to log in"),
+        ("imaps://joe@h:0", "not a port number"),
+        ("imaps://joe@h:65536", "not a port number"),
+        ("imaps://joe;AUTH=*@h", "login method"),
         ("imaps://joe@h/x;UIDVALIDITY=3", "UIDVALIDITY"),
         ("imaps://joe@h/x/;UID=3", "UIDVALIDITY"),
         ("imaps://joe@h/x?SUBJECT", "a search"),
@@ -60,7 +60,7 @@ def test_a_url_names_user_place_and_mailbox(
         ("imaps://joe@h/%00", "control character"),
     ],
 )
-def test_what_is_no_mailbox_is_refused_in_words(text: str, words: str) -> None:
+def test_an_invalid_url_is_refused_with_a_reason(text: str, words: str) -> None:
     with pytest.raises(BadUrl, match=words.replace("?", r"\?")):
         read_url(text)
 
@@ -78,12 +78,12 @@ def test_a_password_in_it_is_refused_and_not_shown(text: str) -> None:
     [("localhost", True), ("LOCALHOST", True), ("127.0.0.1", True), ("[::1]", True),
      ("localhost.example.org", False), ("h", False)],
 )  # fmt: skip
-def test_this_host_is_told_from_others(host: str, here: bool) -> None:
+def test_loopback_hosts_are_recognized(host: str, here: bool) -> None:
     assert read_url(f"imap://joe@{host}/").loopback is here
 
 
 @given(st.text())
-def test_whatever_stands_there_is_a_mailbox_or_refused(text: str) -> None:
+def test_any_text_is_a_mailbox_or_refused(text: str) -> None:
     try:
         url = read_url("imaps://joe@h/" + text)
     except BadUrl:
@@ -92,5 +92,5 @@ def test_whatever_stands_there_is_a_mailbox_or_refused(text: str) -> None:
 
 
 @given(st.text())
-def test_a_name_comes_back_from_the_wire_as_it_was(name: str) -> None:
+def test_a_mailbox_name_survives_encoding(name: str) -> None:
     assert decode_mailbox(encode_name(name)) == name

@@ -65,7 +65,9 @@ def test_the_password_is_that_of_machine_and_login(text: str, expected: str | No
         ("proto etrn", False),
     ],
 )
-def test_not_everybody_needs_a_password(options: str, expected: bool, accounts: Accounts) -> None:
+def test_not_every_account_needs_a_password(
+    options: str, expected: bool, accounts: Accounts
+) -> None:
     (account,) = accounts(f"poll h {options}")
     assert needs_password(account) == expected
 

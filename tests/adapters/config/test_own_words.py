@@ -1,4 +1,4 @@
-"""What fetchmail takes for a name or for one of its options stays that, whatever mailhaul adds."""
+"""Names and options of fetchmail keep their meaning, whatever keywords mailhaul adds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FETCHMAILS = [
 
 @pytest.mark.parametrize("word", OWN_WORDS)
 @pytest.mark.parametrize("keyword", STRINGS)
-def test_a_value_may_be_spelled_like_a_word_of_ours(keyword: str, word: str) -> None:
+def test_a_value_may_be_spelled_like_one_of_our_keywords(keyword: str, word: str) -> None:
     start = "poll h user u" if ENTRY_KEYWORDS[keyword].option.level == options.USER else "poll h"
     plain = parse(f"{start} {keyword} {word}".encode(), "rc").entries[0]
     quoted = parse(f'{start} {keyword} "{word}"'.encode(), "rc").entries[0]
@@ -64,7 +64,7 @@ def test_a_value_may_be_spelled_like_a_word_of_ours(keyword: str, word: str) -> 
 
 
 @pytest.mark.parametrize("word", OWN_WORDS)
-def test_names_may_be_spelled_like_a_word_of_ours(accounts: Accounts, word: str) -> None:
+def test_names_may_be_spelled_like_one_of_our_keywords(accounts: Accounts, word: str) -> None:
     (account,) = accounts(
         f"poll {word} envelope 2 {word} user {word} pass {word} is {word} here keep"
     )
@@ -78,12 +78,12 @@ def test_names_may_be_spelled_like_a_word_of_ours(accounts: Accounts, word: str)
 
 
 @pytest.mark.parametrize("word", sorted(OWN_AUTHS))
-def test_a_way_to_log_in_is_one_after_auth_only(accounts: Accounts, word: str) -> None:
+def test_our_login_methods_are_keywords_only_after_auth(accounts: Accounts, word: str) -> None:
     (account,) = accounts(f"poll h auth {word} aka a {word} user u is x {word} folder a {word}")
     assert (account.auth, account.aka, account.folders) == (word, ("a", word), ("a", word))
 
 
-def test_where_an_option_stands_our_words_are_options(accounts: Accounts) -> None:
+def test_our_keywords_are_options_if_an_option_is_expected(accounts: Accounts) -> None:
     (account,) = accounts("poll h no envelope retrieve-error abort user u folder a maildir /m keep")
     assert (account.envelope, account.retrieve_error) == (None, "abort")
     assert (account.folders, account.maildir, account.keep) == (("a",), "/m", True)
@@ -95,7 +95,7 @@ def test_where_an_option_stands_our_words_are_options(accounts: Accounts) -> Non
     "word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "jsonlog"]
 )
 @pytest.mark.parametrize("after", ["", "keep", "here keep", "poll i", "no keep"])
-def test_a_word_that_can_begin_no_option_is_a_further_name(
+def test_a_keyword_without_its_argument_is_a_further_name(
     accounts: Accounts, word: str, after: str
 ) -> None:
     account = accounts(f"poll h user u is a {word} {after}")[0]
@@ -118,7 +118,7 @@ def test_no_own_word_has_a_meaning_in_fetchmail() -> None:
 
 
 def meaning(word: str) -> tuple[str, object] | None:
-    """Return what a long option sets; None for an error."""
+    """Return the setting of a long option, or None for an error."""
     for words in ([word], [f"{word}=1"], [f"{word}=imap"], [f"{word}=any"], [f"{word}=accept"]):
         try:
             line = parse_command_line(words, "/")
@@ -153,11 +153,11 @@ def test_our_own_long_options_can_be_shortened_too() -> None:
 
 
 @pytest.mark.real
-def test_the_list_of_fetchmails_options_is_whole(tmp_path: Path) -> None:
+def test_the_list_of_fetchmails_options_is_complete(tmp_path: Path) -> None:
     program = shutil.which("fetchmail")
     assert program, "fetchmail is not installed: tests/real/install.sh"
     environment = {"HOME": str(tmp_path), "LC_ALL": "C"}
-    # Its complaint of what is ambiguous knows the hidden ones too.
+    # Its message about ambiguous options names the hidden ones too.
     named: set[str] = set()
     for letter in "abcdefghijklmnopqrstuvwxyz":
         done = subprocess.run(

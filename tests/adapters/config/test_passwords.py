@@ -13,7 +13,7 @@ import pytest
 from mailhaul.adapters.config.caller import Caller, find_caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import load
-from mailhaul.adapters.config.passwords import Asking, drained, password_from
+from mailhaul.adapters.config.passwords import PasswordReader, password_from, read_once
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.login.reach import access_of, tls_mode
@@ -27,9 +27,9 @@ def caller(tmp_path: Path) -> Caller:
 
 @pytest.fixture(autouse=True)
 def unread() -> Iterator[None]:
-    drained.cache_clear()
+    read_once.cache_clear()
     yield
-    drained.cache_clear()
+    read_once.cache_clear()
 
 
 def account(text: str, caller: Caller) -> AccountSettings:
@@ -77,43 +77,43 @@ def test_a_descriptor_has_the_password_for_all_accounts(caller: Caller) -> None:
     ("option", "problem"),
     [
         ("passwordfile /nowhere/secret", "No such file"),
-        ("passwordfile /dev/null", "no password in it"),
+        ("passwordfile /dev/null", "it contains no password"),
         ("passwordeval false", "status 1"),
-        ("passwordeval true", "no password in it"),
+        ("passwordeval true", "it contains no password"),
         ("passwordfd 999", "descriptor 999: Bad file"),
     ],
 )
-def test_what_goes_wrong_is_said_with_its_place(option: str, problem: str, caller: Caller) -> None:
+def test_an_error_names_the_place_of_the_option(option: str, problem: str, caller: Caller) -> None:
     with pytest.raises(PollFailed, match=problem) as failure:
         revealed(option, caller)
-    # No server has refused anything: the next try need not wait for an hour, or for a day.
+    # No server has refused a login, so the next attempt need not wait for an hour or a day.
     assert failure.value.code is ExitCode.IOERR
     assert str(failure.value).startswith("standard input:1:")
 
 
-def test_what_a_command_leaves_running_is_not_waited_for(caller: Caller) -> None:
+def test_background_processes_of_a_command_are_not_waited_for(caller: Caller) -> None:
     began = time.monotonic()
     assert revealed("passwordeval \"sleep 30 & printf 'ses%s' ame\"", caller) == b"sesame"
     assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("option", ["passwordeval 'sleep 30; :'", "passwordfile /dev/fd/PIPE"])
-def test_what_never_answers_has_a_deadline_and_can_be_given_up(option: str, caller: Caller) -> None:
+def test_a_silent_source_has_a_deadline_and_can_be_cancelled(option: str, caller: Caller) -> None:
     reading, writing = os.pipe()
     option = option.replace("PIPE", str(reading))
     settings = account(f"poll h protocol imap user joe {option}", caller)
     began = time.monotonic()
     with pytest.raises(PollFailed, match=r"0\.3 seconds"):
-        Asking(settings, 0.3).password()
-    asking = Asking(settings)
+        PasswordReader(settings, 0.3).password()
+    reader = PasswordReader(settings)
 
     def ask() -> None:
         with pytest.raises(PollFailed):
-            asking.password()
+            reader.password()
 
     waiting = Thread(target=ask)
     waiting.start()
-    asking.give_up()
+    reader.cancel()
     waiting.join(20)
     assert not waiting.is_alive()
     assert time.monotonic() - began < 20
@@ -130,14 +130,12 @@ def test_what_never_answers_has_a_deadline_and_can_be_given_up(option: str, call
         ("starttls=must", TlsMode.REQUIRED, 143),
     ],
 )
-def test_one_word_says_how_tls_is_spoken(
-    word: str, mode: TlsMode, port: int, caller: Caller
-) -> None:
+def test_one_option_sets_the_tls_mode(word: str, mode: TlsMode, port: int, caller: Caller) -> None:
     found = account(f'poll h protocol imap user joe password x ssl sslmode "{word}"', caller)
     assert (tls_mode(found), found.port) == (mode, port)
 
 
-def test_a_token_is_no_password(caller: Caller) -> None:
+def test_a_token_is_not_used_as_a_password(caller: Caller) -> None:
     for name in ("oauthbearer", "xoauth2"):
         found = account(f"poll h protocol imap auth {name} user joe password token ssl", caller)
         held = access_of(found, None).credentials
@@ -154,12 +152,12 @@ def test_a_token_is_no_password(caller: Caller) -> None:
         ("poll h protocol imap user joe forceidle", "not supported yet"),
     ],
 )
-def test_what_cannot_be_done_is_said(text: str, problem: str, caller: Caller) -> None:
+def test_an_unsupported_setting_is_reported(text: str, problem: str, caller: Caller) -> None:
     with pytest.raises(ConfigErrors, match=problem):
         account(text, caller)
 
 
-def test_words_of_fetchmail_7_that_change_nothing_pass(caller: Caller) -> None:
+def test_options_of_fetchmail_7_without_effect_are_accepted(caller: Caller) -> None:
     text = "poll h protocol imap retrieve-error continue user joe password x idletimeout 60"
     found = account(text, caller)
     assert (found.retrieve_error, found.idletimeout) == ("continue", 60)

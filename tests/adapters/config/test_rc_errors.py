@@ -1,4 +1,4 @@
-"""What is said about a file that cannot be read, and where."""
+"""Errors in an rc file: their text and their place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def complaints(text: str | bytes) -> list[str]:
         ("poll", "rc:1:5: found the end of the file, expected the name of a server"),
         (
             "set daemon=30",
-            'rc:1:12: found "30", expected a number; a number takes no "=" before it',
+            'rc:1:12: found "30", expected a number; remove the "=" before the number',
         ),
         ("poll h limit keep", 'rc:1:14: found "keep", expected a number'),
         ("poll h limit 10k", 'rc:1:14: found "10k", expected a number'),
@@ -53,7 +53,7 @@ def complaints(text: str | bytes) -> list[str]:
         (
             "poll 123",
             'rc:1:6: found "123", expected the name of a server; '
-            "a value of digits only needs quotes",
+            "a value that consists of digits needs quotes",
         ),
         (
             "poll h folder imap",
@@ -80,7 +80,7 @@ def complaints(text: str | bytes) -> list[str]:
         (
             "poll h keep timeout 5 uidl",
             'rc:1:13: server option "timeout" after user options; '
-            "server options stand before the first user option of an entry",
+            "write server options before the first user option of an entry",
         ),
         (
             "poll h pass x user u",
@@ -92,28 +92,28 @@ def complaints(text: str | bytes) -> list[str]:
         (
             "poll h\ndefaults keep",
             'rc:2:1: "defaults" is not the first entry; '
-            "one may stand before all poll and skip entries",
+            "write one, before all poll and skip entries",
         ),
         (
             "defaults\ndefaults keep",
-            'rc:2:1: a second "defaults"; one may stand before all poll and skip entries',
+            'rc:2:1: a second "defaults"; write one, before all poll and skip entries',
         ),
         ("defaults user a user b", 'rc:1:17: "defaults" can describe one user only'),
         (
             "poll h aka=b",
             'rc:1:11: found "=", expected a value; "=" belongs between two user names, '
-            'or behind the option of a "set"',
+            'or after the option of a "set"',
         ),
         (
             "poll h \\\r\nkeep",
             'rc:1:8: found "\\", expected a server or user option; '
-            "a backslash joins lines only right before the newline (LF, not CRLF)",
+            "a backslash joins lines only directly before the newline (LF, not CRLF)",
         ),
         ("poll h \x1b[1mfoo", 'rc:1:8: found "\\x1b[1mfoo", expected a server or user option'),
         (b"poll h \xff", 'rc:1:8: found "\\udcff", expected a server or user option'),
         (
             b"poll h\nkeep\0",
-            "rc:2:5: the file holds a NUL byte; save the file as plain text",
+            "rc:2:5: the file contains a NUL byte; save the file as plain text",
         ),
         (
             "poll h".encode("utf-16"),
@@ -121,7 +121,7 @@ def complaints(text: str | bytes) -> list[str]:
         ),
     ],
 )
-def test_an_error_says_where_and_what_was_expected(text: str | bytes, expected: str) -> None:
+def test_an_error_names_the_place_and_what_was_expected(text: str | bytes, expected: str) -> None:
     assert complaints(text) == [expected]
 
 
@@ -132,7 +132,7 @@ def test_all_errors_of_a_file_are_found_in_one_run() -> None:
     ]  # fmt: skip
 
 
-def test_a_statement_word_at_the_start_of_a_line_goes_on_as_a_statement() -> None:
+def test_after_an_error_a_statement_word_at_the_start_of_a_line_begins_a_statement() -> None:
     assert len(complaints("poll a folder\npoll b proto imap\n")) == 1
 
 
@@ -155,7 +155,7 @@ def test_reading_ends_after_many_errors() -> None:
         ("poll h esmtppassword s3 cret user u", "a password with blanks"),
         ('poll h user "joe pass "s3cret" keep', "a quote inside a value ends it"),
         ('poll h user "joe pass " s3cret" keep', "a quote inside a value ends it"),
-        ('poll h user "joe" keep cret"s3"', "quotes belong around a whole value"),
+        ('poll h user "joe" keep cret"s3"', "quotes must enclose a whole value"),
         ('poll h user "joe keep\npoll h pass "s3cret', "spans several lines"),
         ('poll h user "joe my\n s3cret', "the quote at rc:1:13 is never closed"),
         ("poll h passwd s3cret", 'did you mean "password"'),
@@ -180,7 +180,7 @@ PASSWORDS = st.sampled_from(
 
 
 def outcome(data: bytes) -> RcFile | ConfigErrors:
-    """The file or its errors; any other exception passes."""
+    """Return the file or its errors; other exceptions propagate."""
     try:
         return parse(data, "rc", "/")
     except ConfigErrors as errors:
@@ -241,7 +241,7 @@ def test_any_words_give_a_file_or_its_errors(words: list[str]) -> None:
         ("poll h user u postmaster x", 'write "set postmaster" before the first entry'),
     ],
 )
-def test_an_option_at_the_wrong_level_is_told_where_it_belongs(text: str, hint: str) -> None:
+def test_an_option_at_the_wrong_level_has_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ConfigErrors) as caught:
         parse(text.encode(), "rc")
     assert caught.value.errors[0].hint == hint

@@ -1,4 +1,4 @@
-"""What the statements of an rc file say."""
+"""The meaning of the statements of an rc file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server(options: str) -> dict[str, object]:
     return entry(f"poll h {options}").server.values
 
 
-def test_an_empty_file_says_nothing() -> None:
+def test_an_empty_file_has_no_entries() -> None:
     rc = read("# nothing\n")
     assert (rc.entries, rc.defaults, rc.globals.values) == ([], None, {})
 
@@ -154,7 +154,7 @@ def test_defaults_are_kept_apart() -> None:
     assert len(rc.entries) == 1
 
 
-def test_values_know_their_places() -> None:
+def test_the_offset_of_each_value_is_recorded() -> None:
     rc = read("poll h\n\tproto imap\nuser joe\n  limit 5")
     (found,) = rc.entries
     assert str(rc.source.place(found.offset)) == "rc:1:1"

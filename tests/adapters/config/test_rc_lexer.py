@@ -1,4 +1,4 @@
-"""How an rc file falls apart into tokens."""
+"""Splitting an rc file into tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailhaul.adapters.config.lexer import (
 
 
 def tokens(text: str) -> list[tuple[str, str]]:
-    """Kinds and texts, passwords revealed, without the end."""
+    """Return kinds and texts, with passwords revealed, without the END token."""
     found = tokenize(text)
     assert found.list[-1] == (END, "", len(text))
     return [
@@ -64,7 +64,7 @@ def test_a_token_is_the_longest_match(text: str, expected: tuple[str, str]) -> N
     assert tokens(f" {text}\n") == [expected]
 
 
-def test_a_quote_ends_a_value_even_behind_a_backslash() -> None:
+def test_a_quote_ends_a_value_even_after_a_backslash() -> None:
     assert tokens(r'"a \" b"') == [(STRING, "a "), (STRING, 'b"')]
 
 
@@ -81,13 +81,13 @@ def test_punctuation_and_noise_words_are_skipped() -> None:
 
 @pytest.mark.parametrize("word", ["poll", "keep", "with", "123", "imap", "here", "-1"])
 @pytest.mark.parametrize("before", ["user", "username", "is", "to", "="])
-def test_behind_these_words_everything_is_a_name(before: str, word: str) -> None:
+def test_after_these_words_everything_is_a_name(before: str, word: str) -> None:
     assert tokens(f"{before} , {word} keep")[1:] == [(STRING, word), (KEYWORD, "keep")]
 
 
 @pytest.mark.parametrize("word", ["poll", "with", "123", "'a b'", "x#y"])
 @pytest.mark.parametrize("before", ["pass", "password", "esmtppassword ="])
-def test_behind_these_words_everything_is_a_password(before: str, word: str) -> None:
+def test_after_these_words_everything_is_a_password(before: str, word: str) -> None:
     assert tokens(f"{before} {word}")[-1] == (HIDDEN, word.strip("'"))
 
 
@@ -100,7 +100,7 @@ def test_behind_these_words_everything_is_a_password(before: str, word: str) -> 
         ("poll", (KEYWORD, "poll")),
         ("with x", (HIDDEN, "x")),
         ("# comment\nx", (HIDDEN, "x")),
-        # A number is none, and not shown in the error either: it was meant to be one.
+        # A number is not a password, but it may be meant as one, so errors do not show it.
         ("123", (NUMBER, "")),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_password_for_the_listener_must_not_look_like_a_keyword(
     assert tokens(f"esmtppassword {word}")[1:] == [token]
 
 
-def test_a_password_behind_an_equals_sign_is_hidden_too() -> None:
+def test_a_password_after_an_equals_sign_is_hidden_too() -> None:
     assert tokens("pass = x")[1:] == [(EQUALS, "="), (HIDDEN, "x")]
 
 
@@ -138,7 +138,7 @@ def test_carriage_returns_are_blanks() -> None:
     assert tokens("poll h\r\nkeep\r\n") == [(KEYWORD, "poll"), (STRING, "h"), (KEYWORD, "keep")]
 
 
-def test_an_unclosed_quote_is_noticed() -> None:
+def test_an_unclosed_quote_is_recorded() -> None:
     assert tokenize('keep "abc keep').unclosed == 5
     assert tokenize('keep "abc" keep').unclosed == -1
 
@@ -170,7 +170,7 @@ def test_escapes_have_fetchmails_values(text: str, expected: str) -> None:
     assert unescape(text) == expected
 
 
-def test_bytes_that_are_no_text_pass_unchanged() -> None:
+def test_bytes_that_are_not_utf_8_stay_unchanged() -> None:
     text = b"pass \xff\\x41\xfe".decode("utf-8", "surrogateescape")
     (secret,) = tokenize(text).secrets.values()
     assert secret.reveal() == b"\xffA\xfe"

@@ -1,4 +1,4 @@
-"""The real fetchmail says what a file means; mailhaul has to agree."""
+"""A file has the same meaning for mailhaul as for the real fetchmail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def caller(environ: dict[str, str], folder: Path) -> Caller:
 
 @pytest.fixture
 def oracle(environ: dict[str, str], folder: Path) -> Oracle:
-    """What fetchmail makes of a file: its dump, or None if it refuses the file."""
+    """Returns fetchmail's dump of a file, or None if it refuses the file."""
 
     def ask(text: str, arguments: tuple[str, ...]) -> Dump | None:
         rcfile = folder / "rc"
@@ -67,7 +67,7 @@ def oracle(environ: dict[str, str], folder: Path) -> Oracle:
             return None
         assert run.returncode == 0, run.stderr
         names: Dump = {}
-        # Control characters are dumped as \0x04, which Python reads otherwise.
+        # Control characters are dumped as \0x04, which means something else in Python.
         dumped = re.sub(r"(?<!\\)((?:\\\\)*)\\0x", r"\1\\x", run.stdout.decode("latin-1"))
         exec(dumped, names)
         dump = names["fetchmailrc"]
@@ -144,7 +144,7 @@ def compare(text: str, arguments: tuple[str, ...], oracle: Oracle, caller: Calle
     check_rest({k: v for k, v in dump.items() if k not in known}, everything)
     selected = select(rc, line.servers)
     entries = [entry for entry in rc.entries if entry not in selected] if line.servers else []
-    # Command line options are for the selected entries; a name that is new stands last.
+    # Command line options are for the selected entries; a new name comes last.
     ours = list(account_settings(rc, [*rc.entries] if not entries else selected, line, caller))
     users = [(server, user) for server in dump["servers"] for user in server["users"]]
     if entries:
@@ -268,7 +268,7 @@ def test_files_mean_what_they_mean_to_fetchmail(
 
 @QUIET
 @given(text=scrambled())
-def test_what_fetchmail_refuses_is_refused_and_nothing_else(
+def test_exactly_the_files_that_fetchmail_refuses_are_refused(
     text: str, oracle: Oracle, caller: Caller
 ) -> None:
     compare(text, (), oracle, caller)

@@ -1,4 +1,4 @@
-"""Files that have been in use for decades, kept word for word."""
+"""Typical rc files from decades of use, unchanged."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_mail_leaves_by_the_same_way_that_it_came(accounts: Accounts) -> None:
     )
 
 
-def test_ssl_stands_behind_the_password(accounts: Accounts) -> None:
+def test_ssl_follows_the_password(accounts: Accounts) -> None:
     (account,) = accounts(SSL, "centralserver.myisp.net")
     assert (account.port, account.ssl, account.remote_user) == (993, True, "joeuser")
     assert account.password is not None

@@ -1,4 +1,4 @@
-"""Whether an rc file may be read."""
+"""Owner and permissions of the rc file."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_a_file_that_others_can_use_is_refused(rcfile: Path, mode: int) -> None:
     assert caught.value.exit_code == 6
 
 
-def test_somebody_elses_file_is_refused(rcfile: Path) -> None:
+def test_a_file_of_another_user_is_refused(rcfile: Path) -> None:
     with pytest.raises(RcFileRefused, match="must be owned by you"):
         read_rcfile(str(rcfile), UID + 1, no_stdin)
 
 
-def test_unchecked_everybodys_file_is_read(rcfile: Path) -> None:
+def test_an_unchecked_file_of_another_user_is_read(rcfile: Path) -> None:
     rcfile.chmod(0o666)
     assert read_rcfile(str(rcfile), UID + 1, no_stdin, checked=False) == b"poll h\n"
 

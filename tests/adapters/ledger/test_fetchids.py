@@ -1,4 +1,4 @@
-"""fetchmail's memory, as far as it is needed to go on where fetchmail stopped."""
+"""fetchmail's list of seen messages, for the migration from fetchmail."""
 
 from __future__ import annotations
 

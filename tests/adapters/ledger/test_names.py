@@ -1,4 +1,4 @@
-"""What the ledger calls things: what they are, not how they are written."""
+"""The canonical names in the ledger do not depend on the spelling."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from mailhaul.adapters.ledger.names import (
     ("host", "port"),
     [("mail.example.org", ""), ("Mail.Example.ORG.", "110"), ("mail.example.org", "pop3s")],
 )
-def test_case_of_a_host_and_a_default_port_make_no_other_account(host: str, port: str) -> None:
+def test_the_case_of_a_host_and_a_default_port_do_not_change_the_account(
+    host: str, port: str
+) -> None:
     assert account_name("pop3", "joe", host, port) == "pop3 joe@mail.example.org"
 
 
-def test_user_port_protocol_and_place_tell_accounts_apart() -> None:
+def test_user_port_protocol_and_place_distinguish_accounts() -> None:
     names = {
         account_name("pop3", "joe", "host"),
         account_name("pop3", "Joe", "host"),
@@ -50,7 +52,7 @@ def test_the_names_of_older_versions_are_read() -> None:
     assert name_of_paged("imap joe@host:1143") == account_name("imap", "joe", "HOST", "1143")
 
 
-def test_this_machine_is_known_by_its_names() -> None:
+def test_the_names_of_this_machine_are_recognised() -> None:
     assert all(map(is_loopback, ("localhost", "LOCALHOST.", "127.0.0.1", "127.1", "::1")))
     assert not any(map(is_loopback, ("mail.example.org", "localhost.example.org", "10.0.0.1")))
 
@@ -65,7 +67,7 @@ def test_this_machine_is_known_by_its_names() -> None:
         ("mbox x", f"mbox {os.getcwd()}/x"),
     ],
 )
-def test_another_writing_of_a_sink_is_the_same_sink(one: str, other: str) -> None:
+def test_another_spelling_of_a_sink_is_the_same_sink(one: str, other: str) -> None:
     assert sink_name(one) == sink_name(other)
 
 
@@ -89,6 +91,6 @@ def test_inbox_has_one_name_and_pop3_one_mailbox() -> None:
     assert mailbox_name("pop3 joe@host", "Lists") == "INBOX"
 
 
-def test_octets_that_are_not_utf_8_stay() -> None:
+def test_octets_that_are_not_utf_8_are_preserved() -> None:
     assert stored("j\udcf6rg") == b"j\xf6rg"
     assert stored("jörg") == "jörg"

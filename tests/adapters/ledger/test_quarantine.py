@@ -1,4 +1,4 @@
-"""What is set aside can be looked at, sent for again, and given up."""
+"""Messages in quarantine can be listed, retried and dropped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def page(ledger: SqliteLedger) -> SqlitePage:
     return page
 
 
-def test_all_that_is_known_is_shown(ledger: SqliteLedger, page: SqlitePage) -> None:
+def test_the_quarantine_lists_all_details(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, second = stuck(ledger)
     assert first == Stuck(
         first.key, "imap joe@server", "smtp localhost", "INBOX", 1, 100, 1, 5000, 5000, "550 no"
@@ -43,7 +43,7 @@ def test_all_that_is_known_is_shown(ledger: SqliteLedger, page: SqlitePage) -> N
     assert first.key != second.key
 
 
-def test_a_retry_begins_to_count_anew(ledger: SqliteLedger, page: SqlitePage) -> None:
+def test_a_retry_resets_the_counters(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, second = stuck(ledger)
     retry(ledger, [first.key])
     assert stuck(ledger) == [second]
@@ -55,21 +55,21 @@ def test_a_retry_begins_to_count_anew(ledger: SqliteLedger, page: SqlitePage) ->
     assert page.reject(1, 100, NO) == Failures(1, 0)
 
 
-def test_what_is_dropped_is_owed_to_the_server(ledger: SqliteLedger, page: SqlitePage) -> None:
+def test_a_dropped_message_has_a_deletion_pending(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, second = stuck(ledger)
     drop(ledger, [second.key])
     assert stuck(ledger) == [first]
     assert page.pending() == [Pending(b"a word", 100, Action.DELETE)]
 
 
-def test_only_what_is_set_aside_can_be_dropped(ledger: SqliteLedger, page: SqlitePage) -> None:
+def test_only_messages_in_quarantine_can_be_dropped(ledger: SqliteLedger, page: SqlitePage) -> None:
     first, _ = stuck(ledger)
     retry(ledger, [first.key])
     drop(ledger, [first.key])
     assert page.pending() == []
 
 
-def test_what_was_never_offered_has_a_name_of_its_own_too(
+def test_a_message_that_was_never_offered_has_its_own_key(
     ledger: SqliteLedger, page: SqlitePage
 ) -> None:
     for uid in (8, 9):

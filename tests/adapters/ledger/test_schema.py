@@ -1,4 +1,4 @@
-"""Ledgers of older versions: all that they know is known afterwards, whatever happens meanwhile."""
+"""Ledgers of older versions: all records are kept, even if the upgrade is interrupted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MISSING = {
 
 
 def write_paged(path: Path, version: int) -> None:
-    """Write a ledger as that version did: one account under several names, and several sinks."""
+    """Write a ledger of that version: one account under several names, and several sinks."""
     db = sqlite3.connect(path)
     db.executescript(PAGED)
     pages = [
@@ -106,7 +106,7 @@ def check(path: Path, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", sorted(MISSING))
-def test_what_an_older_version_knew_is_known(tmp_path: Path, version: int) -> None:
+def test_the_records_of_an_older_version_are_kept(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
     write_paged(path, version)
     for _ in range(2):
@@ -153,7 +153,7 @@ def test_a_kill_at_any_step_of_the_upgrade_loses_nothing(tmp_path: Path) -> None
     assert steps > 20
 
 
-def test_a_fault_in_the_midst_leaves_the_file_as_it_was(
+def test_a_fault_during_the_upgrade_leaves_the_file_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.db"

@@ -1,4 +1,4 @@
-"""The ledger: what it remembers, for whom, and what it does with a file it cannot use."""
+"""The ledger: its records, the accounts they belong to, and unusable files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "mailhaul" / "ledger.db")
 
 
-def test_what_was_accepted_is_owed_until_it_is_settled(path: str) -> None:
+def test_an_accepted_message_is_pending_until_it_is_settled(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 7)
     page.offer(1, 100)
@@ -71,7 +71,7 @@ def test_a_row_counts_for_its_account_mailbox_and_generation_only(
     ledger.close()
 
 
-def test_what_is_seen_or_owed_belongs_to_the_account_whatever_its_sink(path: str) -> None:
+def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "smtp here", "INBOX", 7)
     page.accept(1, 10, Action.DELETE, TAKEN)
@@ -85,7 +85,7 @@ def test_what_is_seen_or_owed_belongs_to_the_account_whatever_its_sink(path: str
     ledger.close()
 
 
-def test_who_was_served_is_known_to_a_sink_of_the_same_kind(path: str) -> None:
+def test_served_recipients_are_known_to_a_sink_of_the_same_kind(path: str) -> None:
     ledger = SqliteLedger(path)
     some = Outcome(Verdict.POSTPONED, "", (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED)))
     ledger.page("a", "smtp localhost", "INBOX", 7).reject(1, 10, some)
@@ -112,7 +112,7 @@ def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
-def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None:
+def test_a_message_that_was_not_accepted_has_no_action_pending(path: str, verdict: Verdict) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
     page.offer(1, 10)
@@ -121,7 +121,7 @@ def test_what_was_not_accepted_owes_nothing(path: str, verdict: Verdict) -> None
     ledger.close()
 
 
-def test_a_message_offered_again_is_no_longer_owed(path: str) -> None:
+def test_a_message_offered_again_is_no_longer_pending(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
     page.accept(1, 10, Action.DELETE, TAKEN)
@@ -130,7 +130,7 @@ def test_a_message_offered_again_is_no_longer_owed(path: str) -> None:
     ledger.close()
 
 
-def test_nobody_else_can_read_the_file(path: str) -> None:
+def test_only_the_user_can_read_the_file(path: str) -> None:
     before = os.umask(0)
     try:
         ledger = SqliteLedger(path)
@@ -143,7 +143,7 @@ def test_nobody_else_can_read_the_file(path: str) -> None:
 
 
 def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> None:
-    """Look at the system calls: a sync of the log comes with make_durable, not before."""
+    """Check the system calls: the log is synced by make_durable, not before."""
     code = (
         "import os, sys\n"
         "from mailhaul.adapters.ledger.store import SqliteLedger\n"
@@ -170,7 +170,7 @@ def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> Non
     )
 
 
-def test_a_file_that_is_no_ledger_is_left_alone(path: str) -> None:
+def test_a_file_that_is_not_a_ledger_is_left_unchanged(path: str) -> None:
     os.makedirs(os.path.dirname(path))
     Path(path).write_bytes(b"this is somebody's letter " * 100)
     with pytest.raises(LedgerFault, match="damaged") as caught:
@@ -179,7 +179,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(path: str) -> None:
     assert Path(path).read_bytes().startswith(b"this is somebody's letter")
 
 
-def test_a_ledger_of_a_newer_mailhaul_is_left_alone(path: str) -> None:
+def test_a_ledger_of_a_newer_mailhaul_is_left_unchanged(path: str) -> None:
     os.makedirs(os.path.dirname(path))
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
@@ -198,8 +198,8 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
 def test_the_last_success_of_each_is_known_to_the_next_process(path: str) -> None:
     ledger = SqliteLedger(path)
     assert ledger.last_success() == {}
-    ledger.went_well({"joe@server": 1000.0})
-    ledger.went_well({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
+    ledger.record_success({"joe@server": 1000.0})
+    ledger.record_success({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
     ledger.close()
     assert SqliteLedger(path).last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
 
@@ -208,7 +208,7 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     first = page.offer(1, 100)
     assert not first.again
-    # A new run asks again, and is told what the message was called.
+    # A new run offers the message again, and gets the same name.
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     assert page.offer(1, 100) == Offer(first.name, True)
     # Another size is another message; and what had its verdict begins anew.
@@ -220,13 +220,13 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     assert (third.again, third.name in {first.name, other.name}) == (False, False)
 
 
-def test_who_was_served_is_known_at_the_next_offer_of_the_same_message(tmp_path: Path) -> None:
+def test_served_recipients_are_known_at_the_next_offer_of_the_message(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     accepted, later = Verdict.ACCEPTED, Verdict.POSTPONED
     page.offer(1, 100)
     page.reject(1, 100, Outcome(later, "", (("joe@x y", accepted), ("ann", later))))
     assert page.offer(1, 100).served == {b"joe@x y"}
-    # A kill between this offer and its verdict forgets nobody.
+    # A kill between this offer and its verdict keeps the served recipients.
     assert page.offer(1, 100).served == {b"joe@x y"}
     page.reject(1, 100, Outcome(later, "", (("ann", accepted), ("tom\udcff", later))))
     assert page.offer(1, 100).served == {b"joe@x y", b"ann"}
@@ -238,7 +238,7 @@ LATER = Outcome(Verdict.POSTPONED, "451 later")
 
 
 class Clock:
-    """Time as a test wants it."""
+    """A clock set by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -255,12 +255,12 @@ def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
     clock.now += 60
     page.offer(1, 100)
     assert page.reject(1, 100, NO) == Failures(2, 60)
-    # What is put off says nothing about the message, and another size is another message.
+    # A postponed message is not counted, and another size means another message.
     assert page.reject(1, 100, LATER) == Failures(2, 60)
     assert page.reject(1, 101, NO) == Failures(1, 0)
 
 
-def test_what_no_sink_took_is_held_and_what_one_took_is_not(tmp_path: Path) -> None:
+def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
     page.reject(1, 100, NO)
@@ -274,10 +274,10 @@ def test_what_no_sink_took_is_held_and_what_one_took_is_not(tmp_path: Path) -> N
     assert page.undelivered() == [Undelivered(1, 100, 2000, True), Undelivered(2, 200, 0, False)]
 
 
-def test_what_cannot_be_read_for_once_is_known_again_by_the_name_of_its_offer(
+def test_an_unreadable_message_keeps_the_name_of_its_offer(
     tmp_path: Path,
 ) -> None:
-    """A sink may have accepted it without being able to say so."""
+    """A sink may have accepted it before a kill."""
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     offer = page.offer(1, 100)
     assert page.unreadable(1, 100, "not now").tries == 1
@@ -293,7 +293,7 @@ def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
     page.accept(b"a", 10, Action.MARK, TAKEN, b"fields")
     page.mark_seen([Listed(b"a"), Listed(b"b"), Listed(b"c", 30)])
     assert page.pending() == []
-    # A size of 0 is one that nobody has told.
+    # A size of 0 is unknown.
     listed = [Listed(b"a", 11), Listed(b"b", 20), Listed(b"c"), Listed(b"d", 40)]
     assert page.compare(listed) == Compared(
         (Listed(b"d", 40),), (Seen(Listed(b"a", 11), 10, b"fields"),), 3
@@ -307,7 +307,7 @@ def test_a_word_and_a_number_are_different_uids(tmp_path: Path) -> None:
     assert page.compare([Listed(7, 1), Listed(b"7", 2), Listed(b"07", 2)]).known == 2
 
 
-def test_what_is_not_in_a_complete_listing_is_forgotten(tmp_path: Path) -> None:
+def test_messages_missing_from_a_complete_listing_are_forgotten(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
     page.mark_seen([Listed(uid, 10) for uid in range(2000)])
     page.reject(5000, 10, NO)
@@ -338,16 +338,16 @@ def test_a_window_of_offers_touches_no_row_that_has_a_verdict(tmp_path: Path) ->
     assert page.reject(1, 10, NO).tries == 2
 
 
-def test_what_a_server_owes_is_counted_each_time_it_is_asked_for(tmp_path: Path) -> None:
+def test_each_request_for_a_pending_action_is_counted(tmp_path: Path) -> None:
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 0)
     page.accept(1, 10, Action.DELETE, TAKEN, b"fields")
-    page.try_again([1], 1)
+    page.count_tries([1], 1)
     clock.now += 50
     assert page.pending() == [Pending(1, 10, Action.DELETE, b"fields", 1, 50)]
 
 
-def test_a_size_that_is_not_told_leaves_what_is_known_of_a_message(tmp_path: Path) -> None:
+def test_an_unknown_size_does_not_replace_a_recorded_one(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
     fates = (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     page.reject(1, 100, Outcome(Verdict.POSTPONED, "", fates))
@@ -355,7 +355,7 @@ def test_a_size_that_is_not_told_leaves_what_is_known_of_a_message(tmp_path: Pat
     assert page.offer(1, 100).served == {b"joe"}
 
 
-def test_names_and_addresses_that_are_not_utf_8_are_known_again(tmp_path: Path) -> None:
+def test_names_and_addresses_that_are_not_utf_8_are_recognised(tmp_path: Path) -> None:
     account, sink, mailbox = "imap j\udcf6rg@server", "mda cat >\udcf6", "Entw\udcfcrfe"
     some = (("j\udcf6rg", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     for offered_before in (False, True):
@@ -364,7 +364,7 @@ def test_names_and_addresses_that_are_not_utf_8_are_known_again(tmp_path: Path) 
         page = ledger.page(account, sink, mailbox, 1)
         page.reject(1, 100, Outcome(Verdict.POSTPONED, "no\udcff", some))
         assert page.offer(1, 100).served == {b"j\xf6rg"}
-        ledger.went_well({account: 5.0})
+        ledger.record_success({account: 5.0})
         assert ledger.last_success() == {account: 5}
         assert ledger.accounts() == [(account, mailbox, 0, 1)]
         ledger.close()

@@ -1,4 +1,4 @@
-"""Which ways to log in are tried, and in which order."""
+"""Which login methods are tried, and in which order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ALL = [b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256", b"EXTE
         ("cram-md5", ALL, True, False, True, [b"CRAM-MD5"]),
     ],
 )
-def test_the_ways_to_log_in(
+def test_the_login_methods_and_their_order(
     wish: str,
     announced: list[bytes],
     protected: bool,
@@ -75,7 +75,7 @@ def test_external_needs_no_certificate_of_ours_if_the_server_offers_it(
     assert found == expected
 
 
-def test_no_two_exchanges_begin_alike() -> None:
+def test_each_exchange_has_a_new_nonce() -> None:
     starts = {
         response.reveal()
         for _ in range(2)

@@ -1,4 +1,4 @@
-"""A listener that answers each command as a test says, byte by byte, in virtual time."""
+"""A listener with scripted replies, down to single bytes, in virtual time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailhaul.flows.outcome import Outcome
 from mailhaul.flows.requests import Close, Sleep, Tcp, Wait
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import CompletionProof
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes.simulated import Simulation
 
 HEADER = b"Subject: s\r\n\r\n"
@@ -21,11 +21,11 @@ CHUNKING = b"250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 BINARYMIME\r\n"
 SERIAL = b"250 sink\r\n"
 
 Answer = bytes | tuple[bytes | float | None, ...]
-"""What is said; or pieces of it, seconds to wait between them, and None to hang up."""
+"""A reply, or a sequence: pieces of replies, seconds to wait, and None to close the connection."""
 
 
 class Line:
-    """A peer's machine without rules."""
+    """The machine of a peer without protocol rules."""
 
     def __init__(self) -> None:
         self.heard = bytearray()
@@ -50,14 +50,14 @@ class Line:
 
 
 class HungUp(Exception):
-    """The connection is over."""
+    """The connection has ended."""
 
 
 class Script:
-    """What a listener says, and what it has heard.
+    """The replies of a listener, and the commands that it has received.
 
-    ``answers`` has for each verb (or "greeting", ".") one answer, or a list of one for each time;
-    the last one is repeated.
+    ``answers`` has for each verb (or "greeting", ".") one answer or a list of answers, of which the
+    last one is repeated.
     """
 
     def __init__(self, ehlo: Answer = PIPELINING, **answers: Answer | list[Answer]) -> None:
@@ -135,7 +135,7 @@ class Script:
 
 
 class World:
-    """Listeners, and a sink whose hunt list they are."""
+    """Listeners, and a sink with these listeners as its hunt list."""
 
     def __init__(self, *scripts: Script, lmtp: bool = False, timeout: float = 20.0) -> None:
         self.simulation = Simulation()
@@ -152,7 +152,7 @@ class World:
     def hand_over(
         self, *recipients: Sequence[bytes], text: bytes = b"text\r\n", names: bool = False
     ) -> list[Outcome]:
-        """Hand a message to each group of recipients as a poll does; return the verdicts."""
+        """Deliver a message to each group of recipients as a poll does; return the outcomes."""
         outcomes: list[Outcome] = []
 
         async def story() -> None:

@@ -1,4 +1,4 @@
-"""Batched SMTP: what stands in the file, and what does not when the disk is full."""
+"""Batched SMTP: the contents of the file, also after a kill or with a full disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from mailhaul.adapters.sinks import bsmtp, spooled
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
-from mailhaul.adapters.sinks.spooled import PATIENCE
+from mailhaul.adapters.sinks.spooled import MAX_WAIT
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import CompletionProof
@@ -67,7 +67,7 @@ def test_messages_follow_each_other(tmp_path: Path) -> None:
     assert (tmp_path / "batch").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_given_up_is_not_there(tmp_path: Path) -> None:
+def test_an_abandoned_message_is_not_in_the_batch(tmp_path: Path) -> None:
     assert deliver(BsmtpSink(str(tmp_path / "batch"), "/"), whole=False) is Verdict.POSTPONED
     assert not (tmp_path / "batch").exists()
 
@@ -85,13 +85,13 @@ def test_standard_output_is_a_minus(
     assert capfdbinary.readouterr().out == WRITTEN
 
 
-def test_a_standard_output_that_goes_nowhere_takes_no_mail(tmp_path: Path) -> None:
-    """That of a daemon, or one that the starter has closed."""
+def test_the_null_device_as_standard_output_takes_no_mail(tmp_path: Path) -> None:
+    """It is the null device in a daemon, or if the parent process has closed standard output."""
     before = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     try:
-        with pytest.raises(PollFailed, match="standard output goes nowhere"):
+        with pytest.raises(PollFailed, match="standard output is the null device"):
             deliver(BsmtpSink("-", str(tmp_path)))
     finally:
         os.dup2(before, 1)
@@ -117,7 +117,7 @@ def test_the_name_of_a_batch_is_on_the_disk_before_anything_is_accepted_in_it(
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
     batch = str(tmp_path / "batch")
-    # Of one that is there nobody knows whether who made it came so far; once it is known, it is.
+    # For an existing file it is unknown whether its name was synced, so it is synced once.
     for _ in range(2):
         sink = BsmtpSink(batch, str(tmp_path))
         deliver(sink)
@@ -144,7 +144,7 @@ BEFORE = [b"", WRITTEN, b"HELO x\n" + WRITTEN.replace(b"\r", b"")]
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("half", HALF, ids=range(len(HALF)))
 @pytest.mark.parametrize("why", ["a note of ours", "an hour has passed"])
-def test_what_a_kill_left_of_a_message_does_not_swallow_the_next_one(
+def test_an_incomplete_message_after_a_kill_does_not_swallow_the_next_one(
     tmp_path: Path, before: bytes, half: bytes, why: str
 ) -> None:
     batch = tmp_path / "batch"
@@ -161,7 +161,7 @@ def test_what_a_kill_left_of_a_message_does_not_swallow_the_next_one(
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("half", HALF[:-2], ids=range(len(HALF) - 2))
 @pytest.mark.parametrize("note", ["", "{other} {size}\n", "{inode} 0\n", "{inode} 99999\n", "x"])
-def test_what_another_program_is_just_writing_stays(
+def test_an_incomplete_message_of_another_program_stays(
     tmp_path: Path, before: bytes, half: bytes, note: str
 ) -> None:
     batch = tmp_path / "batch"
@@ -175,7 +175,7 @@ def test_what_another_program_is_just_writing_stays(
     assert batch.read_bytes() == before + half
 
 
-def test_it_is_waited_for_until_it_is_whole(tmp_path: Path) -> None:
+def test_the_sink_waits_until_that_message_is_complete(tmp_path: Path) -> None:
     batch = tmp_path / "batch"
     batch.write_bytes(WRITTEN[:-20])
 
@@ -200,7 +200,7 @@ def test_a_message_that_another_program_began_after_ours_stays(tmp_path: Path) -
     assert batch.read_bytes() == before
 
 
-def test_a_batch_that_is_locked_is_waited_for_and_then_left(tmp_path: Path) -> None:
+def test_a_locked_batch_postpones_the_message_after_a_wait(tmp_path: Path) -> None:
     batch = tmp_path / "batch"
     simulation = Simulation()
     with batch.open("ab") as other:
@@ -208,10 +208,10 @@ def test_a_batch_that_is_locked_is_waited_for_and_then_left(tmp_path: Path) -> N
         outcome = simulation.run(offered(BsmtpSink(str(batch), str(tmp_path))))
     assert outcome.verdict is Verdict.POSTPONED
     assert "is locked by another program; mail stays" in outcome.reason
-    assert simulation.now == PATIENCE
+    assert simulation.now == MAX_WAIT
 
 
-def test_a_fifo_without_a_reader_is_waited_for_and_then_left(tmp_path: Path) -> None:
+def test_a_fifo_without_a_reader_postpones_the_message_after_a_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "batch")
     outcome = Simulation().run(offered(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))))
     assert outcome.verdict is Verdict.POSTPONED
@@ -231,16 +231,16 @@ def test_a_reader_of_a_fifo_gets_all(tmp_path: Path) -> None:
 def test_a_reader_that_stops_reading_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spooled, "PATIENCE", 0.0)
-    monkeypatch.setattr(bsmtp, "INTERVAL", 0.01)
+    monkeypatch.setattr(spooled, "MAX_WAIT", 0.0)
+    monkeypatch.setattr(bsmtp, "RETRY_INTERVAL", 0.01)
     os.mkfifo(tmp_path / "batch")
     reader = os.open(tmp_path / "batch", os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(PollFailed, match="nobody reads on"):
+    with pytest.raises(PollFailed, match="the reader has stopped reading"):
         blocking.run(offered(BsmtpSink(str(tmp_path / "batch"), str(tmp_path)), b"x" * 500_000))
     os.close(reader)
 
 
-def test_a_signal_takes_half_a_message_back(
+def test_after_a_signal_no_part_of_a_message_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
@@ -273,13 +273,15 @@ def test_what_another_program_added_meanwhile_is_not_cut_off(
 
 
 @pytest.mark.parametrize("others", [b"QUIT\r\n", b"notes of mine\n", WRITTEN + b"RSET\r\n"])
-def test_what_others_wrote_stays(tmp_path: Path, others: bytes) -> None:
+def test_other_contents_of_the_file_stay(tmp_path: Path, others: bytes) -> None:
     (tmp_path / "batch").write_bytes(others)
     assert deliver(BsmtpSink(str(tmp_path / "batch"), str(tmp_path))) is Verdict.ACCEPTED
     assert (tmp_path / "batch").read_bytes() == others + WRITTEN
 
 
-def test_half_a_message_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_write_error_no_part_of_a_message_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sink = BsmtpSink(str(tmp_path / "batch"), str(tmp_path))
     deliver(sink)
 

@@ -1,4 +1,4 @@
-"""IMAP APPEND as a sink: what is stored, what is refused, and that no lost answer makes a copy."""
+"""IMAP APPEND as a sink: stored messages, refusals, and no second copy after a lost reply."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def text(number: int, body: bytes = b"hello\r\n", *, named: bool = True) -> byte
 
 
 class Target(ImapService):
-    """The server that mail goes to; it notes the commands it hears, and does what a test says."""
+    """The target server. It records the commands that it receives; a test controls its replies."""
 
     def __init__(self, world: World, channel: Channel[ImapServer]) -> None:
         super().__init__(
@@ -103,7 +103,7 @@ def as_usual(command: Any) -> Answer | None:
 
 @dataclass
 class World:
-    """What stands on both sides of a poll and outlives it."""
+    """Source, target and ledger, which exist longer than one poll."""
 
     folder: Path
     inbox: Mailbox
@@ -181,7 +181,7 @@ def make(folder: Path, *texts: bytes, **options: Any) -> World:
 
 
 def open_spools() -> int:
-    """Return how many messages still wait in memory."""
+    """Return how many spools are open."""
     held = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
     return sum("memfd:message" in str(link) for link in held)
 
@@ -212,7 +212,7 @@ def test_flags_and_date_come_from_the_source_with_the_fetch_it_makes_anyway(tmp_
 
 
 def noting(kind: type[ImapSource], asked: list[bytes], world: World) -> ImapSource:
-    """Return a source that notes the items it asks for."""
+    """Return a source that records the items it fetches."""
 
     def trace(way: str, line: bytes) -> None:
         if way == ">" and b" UID FETCH " in line:
@@ -274,7 +274,7 @@ def test_a_large_message_streams_however_the_server_takes_it(
     assert world.stored() == [large, text(2)]
 
 
-def test_a_server_that_knows_us_wants_no_password(tmp_path: Path) -> None:
+def test_a_preauth_greeting_makes_the_password_unnecessary(tmp_path: Path) -> None:
     world = make(tmp_path, preauth=True)
     assert world.run() is ExitCode.SUCCESS
     assert len(world.stored()) == 3
@@ -299,7 +299,7 @@ def test_a_nul_goes_as_binary_or_stays(tmp_path: Path, there: bool) -> None:
 
 
 @pytest.mark.parametrize("of_mailbox", [True, False])
-def test_what_is_too_large_is_not_sent(tmp_path: Path, of_mailbox: bool) -> None:
+def test_a_message_above_appendlimit_is_not_sent(tmp_path: Path, of_mailbox: bool) -> None:
     limit = b"APPENDLIMIT" if of_mailbox else b"APPENDLIMIT=500"
     world = make(tmp_path, text(1, b"x" * 600), text(2), capabilities=(*CAPABILITIES, limit))
     assert world.run() is ExitCode.SUCCESS
@@ -351,7 +351,7 @@ def test_a_server_that_takes_no_keywords_gets_the_other_flags(
     )
 
 
-def test_a_refusal_in_the_midst_of_the_text_leaves_the_connection_in_order(tmp_path: Path) -> None:
+def test_a_refusal_during_the_text_leaves_the_connection_usable(tmp_path: Path) -> None:
     world = make(tmp_path, text(1, b"0123456789abcdef\r\n" * 300_000), text(2))
     answers = iter([(NO, None), None])
     world.answers = lambda command: next(answers) if isinstance(command, Append) else None
@@ -388,11 +388,11 @@ def test_a_mailbox_that_cannot_be_made_keeps_the_mail(tmp_path: Path) -> None:
     world = make(tmp_path, text(1), mailbox=b"Old")
     world.misbehaviour.refuse = (CreateMailbox,)
     assert world.run() is ExitCode.SMTP
-    assert world.outcomes == [(Verdict.POSTPONED, "target: the mailbox cannot be made: no")]
+    assert world.outcomes == [(Verdict.POSTPONED, "target: cannot create the mailbox: no")]
     assert len(world.inbox.messages) == 1
 
 
-def test_a_target_that_does_not_let_us_in_ends_the_poll(tmp_path: Path) -> None:
+def test_a_refused_login_at_the_target_ends_the_poll(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.misbehaviour.refuse = (Login,)
     assert world.run() is ExitCode.SMTP
@@ -401,7 +401,7 @@ def test_a_target_that_does_not_let_us_in_ends_the_poll(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("preauth", [True, False])
-def test_without_tls_no_password_goes_out_and_the_remedy_is_that_of_a_url(
+def test_without_tls_no_password_is_sent_and_the_hint_is_for_a_url(
     tmp_path: Path, preauth: bool
 ) -> None:
     world = make(tmp_path, tls=TlsMode.REQUIRED, preauth=preauth)
@@ -422,7 +422,7 @@ def test_after_a_lost_answer_the_message_is_found_and_not_stored_again(tmp_path:
     assert [command.read_only for command in world.asked(Select)] == [True, True]
 
 
-def test_what_never_came_to_the_mailbox_is_appended_again(tmp_path: Path) -> None:
+def test_a_message_that_is_not_in_the_mailbox_is_appended_again(tmp_path: Path) -> None:
     world = make(tmp_path)
     hang_ups = iter([True, False, True])
 
@@ -436,7 +436,7 @@ def test_what_never_came_to_the_mailbox_is_appended_again(tmp_path: Path) -> Non
     assert sorted(world.stored()) == [text(n) for n in range(1, 4)]
 
 
-def test_a_message_that_ends_every_connection_keeps_nobody_up(tmp_path: Path) -> None:
+def test_a_message_that_ends_every_connection_does_not_block_the_others(tmp_path: Path) -> None:
     world = make(tmp_path)
     poison = len(text(2))
 
@@ -454,7 +454,7 @@ def test_a_message_that_ends_every_connection_keeps_nobody_up(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("bye", [True, False])
-def test_a_server_that_ends_every_connection_is_left_alone(tmp_path: Path, bye: bool) -> None:
+def test_if_the_server_ends_every_connection_the_poll_ends(tmp_path: Path, bye: bool) -> None:
     world = make(tmp_path, *(text(n) for n in range(1, 7)))
 
     class Leaving(Target):
@@ -475,7 +475,7 @@ def test_a_server_that_ends_every_connection_is_left_alone(tmp_path: Path, bye: 
     assert sorted(world.stored()) == [text(n) for n in range(1, 7)]
 
 
-def test_a_silent_server_is_given_its_ten_minutes_and_asked_again(tmp_path: Path) -> None:
+def test_after_ten_minutes_of_silence_the_connection_is_reopened(tmp_path: Path) -> None:
     world = make(tmp_path, text(1))
     world.misbehaviour.silent = (Append,)
     simulation = Simulation(round_trip=0.05)
@@ -486,7 +486,7 @@ def test_a_silent_server_is_given_its_ten_minutes_and_asked_again(tmp_path: Path
 
 
 @pytest.mark.parametrize("where", [Login, Select, UidSearch, UidFetch])
-def test_where_nobody_can_be_asked_the_next_run_asks(tmp_path: Path, where: type) -> None:
+def test_if_the_search_is_not_possible_the_next_run_searches(tmp_path: Path, where: type) -> None:
     world = make(tmp_path, lost_answers=1)
 
     def answers(command: Any) -> Answer | None:
@@ -505,7 +505,7 @@ def test_where_nobody_can_be_asked_the_next_run_asks(tmp_path: Path, where: type
     assert world.stored() == [text(n) for n in range(1, 4)]
 
 
-def test_where_the_mailbox_cannot_be_opened_a_second_copy_is_better_than_none(
+def test_if_the_mailbox_cannot_be_opened_the_message_is_appended_again(
     tmp_path: Path,
 ) -> None:
     world = make(tmp_path, text(1), lost_answers=1)
@@ -514,14 +514,14 @@ def test_where_the_mailbox_cannot_be_opened_a_second_copy_is_better_than_none(
     assert world.stored() == [text(1), text(1)]
 
 
-def test_where_the_mailbox_cannot_be_searched_the_size_tells_what_to_read(tmp_path: Path) -> None:
+def test_if_the_server_cannot_search_messages_of_the_same_size_are_compared(tmp_path: Path) -> None:
     world = make(tmp_path, text(1), lost_answers=1)
     world.misbehaviour.refuse = (UidSearch,)
     assert world.run() is ExitCode.SUCCESS
     assert world.stored() == [text(1)]
 
 
-def test_what_the_source_did_not_send_whole_is_not_stored(tmp_path: Path) -> None:
+def test_an_incomplete_message_from_the_source_is_not_stored(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.at_source.cut = {2: len(text(2)) - 3}
     assert world.run() is ExitCode.SOCKET
@@ -532,7 +532,7 @@ def test_what_the_source_did_not_send_whole_is_not_stored(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("abandoned", [True, False])
-def test_what_is_given_up_is_never_sent(tmp_path: Path, abandoned: bool) -> None:
+def test_an_abandoned_message_is_never_sent(tmp_path: Path, abandoned: bool) -> None:
     world = make(tmp_path)
     simulation = Simulation()
     simulation.listen(TARGET, ImapServer, lambda c: Target(world, c).run())
@@ -559,7 +559,7 @@ def test_what_is_given_up_is_never_sent(tmp_path: Path, abandoned: bool) -> None
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("date", [True, False])
-def test_a_message_that_looks_alike_is_not_taken_for_it(
+def test_a_similar_message_does_not_count_as_a_stored_copy(
     tmp_path: Path, named: bool, date: bool
 ) -> None:
     ours, other = text(1, b"ours..\r\n", named=named), text(1, b"theirs\r\n", named=named)
@@ -577,7 +577,9 @@ def test_a_message_that_looks_alike_is_not_taken_for_it(
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("pop3", [True, False])
-def test_what_an_earlier_run_stored_is_found_again(tmp_path: Path, named: bool, pop3: bool) -> None:
+def test_a_message_stored_by_an_earlier_run_is_found(
+    tmp_path: Path, named: bool, pop3: bool
+) -> None:
     world = make(tmp_path, text(1, b"a\nb\r\n", named=named), pop3=pop3, killed_after_append=True)
     with pytest.raises(Killed):
         world.run()
@@ -625,7 +627,7 @@ def test_a_connection_cut_at_any_turn_loses_nothing_and_makes_no_second_copy(
     turns = iter(range(1, 1000))
 
     class Cut(Target):
-        """Hangs up once, after it has heard so many commands and pieces of messages."""
+        """Closes the connection once, after a number of commands and pieces of messages."""
 
         async def _next(self) -> Any:
             self._count()

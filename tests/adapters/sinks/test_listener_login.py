@@ -1,4 +1,4 @@
-"""A login at the listener: by the best mechanism there is, or no mail goes there."""
+"""The login at the listener: the best mechanism is used; without a login no mail is sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ USERS = {b"joe": b"sesame"}
 def deliver(
     servers: Mapping[Tcp, Logins | None], password: bytes = b"sesame"
 ) -> tuple[dict[Tcp, int], list[str]]:
-    """Hand on one message; return how many each server got, and what was said on the line."""
+    """Deliver one message; return how many each server received, and the dialogue."""
     lines: list[str] = []
     sinks = {place: MemorySink() for place in servers}
     world = Simulation()
@@ -78,27 +78,27 @@ def test_the_best_mechanism_is_taken(logins: Logins, mechanism: str) -> None:
     assert f"> {mechanism}" in lines
 
 
-def test_who_is_not_let_in_asks_the_next_listener() -> None:
+def test_after_a_refused_login_the_next_listener_is_tried() -> None:
     got, _ = deliver({FIRST: Logins({b"joe": b"other"}), SECOND: Logins(USERS)})
     assert got == {FIRST: 0, SECOND: 1}
 
 
 @pytest.mark.parametrize(
     ("logins", "why"),
-    [(Logins({b"joe": b"other"}), "535"), (None, "offers no way to log in")],
+    [(Logins({b"joe": b"other"}), "535"), (None, "offers no usable login method")],
 )
-def test_without_a_login_no_mail_is_handed_over(logins: Logins | None, why: str) -> None:
+def test_without_a_login_no_mail_is_delivered(logins: Logins | None, why: str) -> None:
     with pytest.raises(SinkUnavailable, match=why):
         deliver({FIRST: logins})
 
 
-# Where others may read along
+# Connections to other hosts
 
 REMOTE = Tcp("smarthost.example", 587)
 
 
 class Offering(Logins):
-    """Logins by these mechanisms only."""
+    """Logins with these mechanisms only."""
 
     def __init__(self, users: Mapping[bytes, bytes], offered: tuple[bytes, ...]) -> None:
         super().__init__(users)
@@ -112,7 +112,7 @@ class Offering(Logins):
 def log_in_at(
     place: Tcp | UnixSocket | Pipe, mechanisms: bytes, *, tls: bool, refused: bool = False
 ) -> tuple[list[str], str]:
-    """Return what a listener heard, with the mechanism of AUTH, and why mail was not handed on."""
+    """Return the commands that a listener received, and why no mail was sent, or ""."""
     heard: list[str] = []
 
     def policy(command: Heard) -> Reply | None:
@@ -161,7 +161,7 @@ def test_a_password_goes_to_another_host_inside_tls_only(way: str) -> None:
     assert "offers no TLS, and the password is not sent without it" in why
 
 
-def test_tls_that_is_offered_and_refused_is_no_reason_to_tell_the_password() -> None:
+def test_no_password_is_sent_if_starttls_is_offered_and_refused() -> None:
     heard, why = log_in_at(REMOTE, b"PLAIN", tls=True, refused=True)
     assert heard == ["Ehlo", "StartTls"]
     assert "454 no TLS today" in why
@@ -185,7 +185,7 @@ def test_on_this_host_no_tls_is_needed(place: Tcp | UnixSocket | Pipe, tls: bool
 
 
 @pytest.mark.parametrize("host", ["localhost.example.org", "128.0.0.1", "0.0.0.0", "10.0.0.1"])
-def test_what_is_not_this_host_is_another_one(host: str) -> None:
+def test_an_address_outside_the_loopback_range_is_remote(host: str) -> None:
     assert log_in_at(Tcp(host, 25), b"PLAIN", tls=False)[0] == ["Ehlo"]
 
 
@@ -245,16 +245,14 @@ def test_a_mechanism_that_is_refused_is_followed_by_the_next_one() -> None:
     assert verbs(script)[1:3] == [b"AUTH CRAM-MD5", b"AUTH PLAIN"]
 
 
-def test_a_listener_that_cannot_prove_itself_is_not_told_the_password_by_another_mechanism() -> (
-    None
-):
+def test_after_a_wrong_scram_reply_no_other_mechanism_sends_the_password() -> None:
     wrong = b"334 " + b64encode(b"r=of-somebody-else,s=c2FsdA==,i=4096") + b"\r\n"
     script, why = try_mechanisms(b"SCRAM-SHA-256 PLAIN", wrong)
-    assert "SCRAM-SHA-256 went wrong" in why
+    assert "SCRAM-SHA-256 failed" in why
     assert verbs(script)[1:] == [b"AUTH SCRAM-SHA-256", b"*"]
 
 
-def test_a_goodbye_ends_the_attempts() -> None:
+def test_a_421_ends_the_login_attempts() -> None:
     script, why = try_mechanisms(b"PLAIN LOGIN", (b"421 too many\r\n", None))
     assert "421 too many" in why
     assert len(script.heard) == 2

@@ -14,7 +14,7 @@ import pytest
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import maildir
-from mailhaul.adapters.sinks.maildir import STALE, MaildirSink, is_same_message
+from mailhaul.adapters.sinks.maildir import STALE_SECONDS, MaildirSink, is_same_message
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
@@ -78,7 +78,7 @@ def test_a_message_is_in_new_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+def test_an_abandoned_message_leaves_no_file(tmp_path: Path) -> None:
     assert deliver(MaildirSink(str(tmp_path), "h"), whole=False) is Verdict.POSTPONED
     assert files(tmp_path) == {"tmp": [], "new": [], "cur": []}
 
@@ -111,7 +111,7 @@ TRACE = b"Received: from x by y with IMAP (mailhaul-0.1)\r\n\tfor <joe>; %b\r\n"
 def test_a_file_of_the_same_name_counts_only_if_it_is_the_same_message(
     tmp_path: Path, there: bytes, same: bool
 ) -> None:
-    """A server may have given the number to another message meanwhile."""
+    """A server may have given the UID to another message meanwhile."""
     sink = MaildirSink(str(tmp_path), "h")
     run(sink.open())
     (tmp_path / "cur" / f"{NAME}.h:2,S").write_bytes(there)
@@ -145,14 +145,14 @@ def test_large_messages_are_compared_to_their_end(tmp_path: Path) -> None:
     assert not is_same_message(str(tmp_path / "one"), str(tmp_path / "fifo"))
 
 
-def test_half_a_message_from_before_a_kill_is_written_anew(tmp_path: Path) -> None:
+def test_an_incomplete_file_from_before_a_kill_is_rewritten(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / f"{NAME}.h").write_bytes(b"half")
     assert deliver(MaildirSink(str(tmp_path), "h"), again=True) is Verdict.ACCEPTED
     assert (tmp_path / "new" / f"{NAME}.h").read_bytes() == HEADER + b"text\r\n"
 
 
-def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
+def test_only_stale_files_are_removed_from_tmp(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / f"{NAME}.folder").mkdir()
     os.utime(tmp_path / "tmp" / f"{NAME}.folder", (0, 0))
@@ -161,16 +161,14 @@ def test_old_leftovers_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
         (tmp_path / "tmp" / name).touch()
     for name in (names[0], names[2]):
         os.utime(tmp_path / "tmp" / name, (0, 0))
-    young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE + 60
+    young = (tmp_path / "tmp" / names[1]).stat().st_mtime - STALE_SECONDS + 60
     os.utime(tmp_path / "tmp" / names[1], (young, young))
     deliver(MaildirSink(str(tmp_path), "h"))
     assert files(tmp_path)["tmp"] == sorted([*names[1:], f"{NAME}.folder"])
 
 
 @pytest.mark.parametrize("broken", ["folder", "new"])
-def test_a_disk_that_does_not_do_it_ends_the_poll_and_names_the_place(
-    tmp_path: Path, broken: str
-) -> None:
+def test_an_io_error_ends_the_poll_and_names_the_path(tmp_path: Path, broken: str) -> None:
     folder = tmp_path / "Mail"
     sink = MaildirSink(str(folder), "h")
     if broken == "folder":
@@ -201,7 +199,7 @@ def test_a_file_that_cannot_be_written_is_no_delivery_and_leaves_nothing(
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
-def test_a_message_that_is_too_large_for_any_file_is_its_own_trouble(
+def test_a_message_above_the_file_size_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_large(file: int, data: bytes) -> None:
@@ -238,7 +236,7 @@ def test_file_and_folder_are_synced_around_the_rename(
 def test_a_folder_is_synced_too_where_the_message_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """The kill may have come between the rename and the fsync of the folder."""
+    """The kill may have happened between the rename and the fsync of the folder."""
     sink = MaildirSink(str(tmp_path), "h")
     deliver(sink)
     if place == "cur":
@@ -259,7 +257,7 @@ def test_a_folder_is_synced_too_where_the_message_is_found_again(
 def test_a_new_maildir_is_on_the_disk_before_anything_is_accepted_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_before: bool
 ) -> None:
-    """A kill may have come when it was made and not synced."""
+    """A kill may have happened after it was created and before it was synced."""
     folder = tmp_path / "a" / "Mail"
     if made_before:
         for name in ("tmp", "new", "cur"):
@@ -317,7 +315,7 @@ def test_a_kill_at_any_step_loses_nothing_and_makes_no_second_copy(
     assert inbox.messages == []
 
 
-def test_what_another_poll_was_writing_may_vanish_while_we_look(
+def test_a_file_of_another_poll_may_vanish_during_cleanup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two polls of one process, or two programs, may deliver into one Maildir."""

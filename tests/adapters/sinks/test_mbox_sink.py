@@ -1,4 +1,4 @@
-"""A mailbox file as a sink: what stands in it, who may write to it when, and what a kill leaves."""
+"""A mailbox file as a sink: its contents, its locks, and its state after a kill."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks import mbox, spooled
 from mailhaul.adapters.sinks.mbox import MboxSink
-from mailhaul.adapters.sinks.mbox_lock import STALE
+from mailhaul.adapters.sinks.mbox_lock import STALE_SECONDS
 from mailhaul.adapters.sinks.spool import write_all
-from mailhaul.adapters.sinks.spooled import PATIENCE
+from mailhaul.adapters.sinks.spooled import MAX_WAIT
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict
@@ -79,7 +79,7 @@ def deliver(path: Path, body: bytes = BODY) -> Verdict:
 
 
 def stored(path: Path) -> list[bytes]:
-    """Read with Python's own reader, which does not take the quotes off."""
+    """Read the messages with Python's mailbox module, which does not remove the quoting."""
     box = mailbox.mbox(path, create=False)
     try:
         return [re.sub(rb"(?m)^>(>*From )", rb"\1", box.get_bytes(key)) for key in box.iterkeys()]
@@ -107,7 +107,7 @@ def test_the_first_line_has_sender_and_date(path: Path) -> None:
     assert said[:6] in [time.gmtime(moment)[:6] for moment in dates]
 
 
-def test_what_is_given_up_leaves_no_trace(path: Path) -> None:
+def test_an_abandoned_message_does_not_create_the_file(path: Path) -> None:
     assert run(offered(sink_of(path), whole=False)) is Verdict.POSTPONED
     assert not path.exists()
 
@@ -123,26 +123,26 @@ def test_what_is_given_up_leaves_no_trace(path: Path) -> None:
         (b"\n", b"\n"),
     ],
 )
-def test_a_message_begins_behind_a_blank_line(path: Path, before: bytes, gap: bytes) -> None:
+def test_a_message_begins_after_a_blank_line(path: Path, before: bytes, gap: bytes) -> None:
     path.write_bytes(before)
     deliver(path)
     assert path.read_bytes().startswith(before + gap + b"From a@x ")
 
 
 def gone() -> int:
-    """Return the number of a process that is no more."""
+    """Return the id of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         return child.pid
 
 
 def leave_a_lock(path: Path) -> None:
-    """Do what a kill in the midst does."""
+    """Create the lock file of a killed process."""
     Path(f"{path}.lock").write_text(f"{gone()} home\n")
 
 
 @pytest.mark.parametrize("before", [b"", b"From x\nA: 1\n\n"])
 @pytest.mark.parametrize("half", [b"F", b"From", b"From ", b"From a@x Mon"])
-def test_half_a_first_line_is_taken_for_no_part_of_the_message_before(
+def test_an_incomplete_from_line_is_not_part_of_the_previous_message(
     path: Path, before: bytes, half: bytes
 ) -> None:
     path.write_bytes(before + half)
@@ -154,7 +154,7 @@ def test_half_a_first_line_is_taken_for_no_part_of_the_message_before(
 
 @pytest.mark.parametrize("killed", [True, False])
 @pytest.mark.parametrize("before", [b"From x\nA: 1\nFrom", b"From x\n\nFrom:", b"text\n\nX"])
-def test_what_may_be_text_stays(path: Path, before: bytes, killed: bool) -> None:
+def test_a_line_that_may_be_text_stays(path: Path, before: bytes, killed: bool) -> None:
     path.write_bytes(before)
     if killed:
         leave_a_lock(path)
@@ -163,18 +163,18 @@ def test_what_may_be_text_stays(path: Path, before: bytes, killed: bool) -> None
 
 
 @pytest.mark.parametrize("before", [b"From x\n\nFrom now on", b"text\n\nF"])
-def test_where_nobody_was_killed_all_stays(path: Path, before: bytes) -> None:
+def test_without_a_kill_nothing_is_cut_off(path: Path, before: bytes) -> None:
     path.write_bytes(before)
     deliver(path)
     assert path.read_bytes().startswith(before + b"\n\nFrom a@x ")
 
 
-def test_the_locks_are_those_of_other_programs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_locks_are_held_during_the_append(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bytes, bool]] = []
     sync = os.fsync
 
     def look(file: int) -> None:
-        # A POSIX lock does not show to its own process.
+        # A process cannot detect its own POSIX lock.
         script = "import fcntl,sys;fcntl.lockf(open(sys.argv[1],'ab'),fcntl.LOCK_EX|fcntl.LOCK_NB)"
         other = subprocess.run(
             [sys.executable, "-c", script, path], check=False, stderr=subprocess.DEVNULL
@@ -189,7 +189,7 @@ def test_the_locks_are_those_of_other_programs(path: Path, monkeypatch: pytest.M
     assert not Path(f"{path}.lock").exists()
 
 
-def test_it_waits_while_another_program_has_the_lock(path: Path) -> None:
+def test_the_sink_waits_while_another_program_holds_the_lock(path: Path) -> None:
     lock = Path(f"{path}.lock")
     lock.touch()
     simulation = Simulation()
@@ -200,12 +200,12 @@ def test_it_waits_while_another_program_has_the_lock(path: Path) -> None:
 
     verdict, waited = simulation.run(story())
     assert verdict is Verdict.ACCEPTED
-    assert 0 < waited < PATIENCE
+    assert 0 < waited < MAX_WAIT
     assert stored(path) == [MESSAGE]
 
 
 class Unlocking(MboxSink):
-    """A sink whose lock another program gives back after so many attempts."""
+    """A sink whose lock another program releases after some attempts."""
 
     def __init__(self, path: Path, lock: Path, after: int) -> None:
         super().__init__(str(path), "home", str(path.parent))
@@ -219,7 +219,7 @@ class Unlocking(MboxSink):
         return await super().wait()
 
 
-def test_a_poll_waits_for_locks_once_and_not_for_every_message(path: Path) -> None:
+def test_the_waiting_time_is_for_the_whole_poll(path: Path) -> None:
     Path(f"{path}.lock").touch()
     sink = sink_of(path)
     simulation = Simulation()
@@ -230,7 +230,7 @@ def test_a_poll_waits_for_locks_once_and_not_for_every_message(path: Path) -> No
     outcomes = simulation.run(story())
     assert [outcome.verdict for outcome in outcomes] == [Verdict.POSTPONED] * 2
     assert "is locked by another program; mail stays at the server" in outcomes[0].reason
-    assert simulation.now == PATIENCE
+    assert simulation.now == MAX_WAIT
     assert not path.exists()
 
 
@@ -264,15 +264,13 @@ def test_an_fcntl_lock_of_another_process_is_waited_for(path: Path) -> None:
         ("{here} home\n", 0, Verdict.POSTPONED),
         ("99999999999999999999 home\n", 0, Verdict.POSTPONED),
         ("", 0, Verdict.POSTPONED),
-        ("", STALE - 100, Verdict.POSTPONED),
-        ("", STALE + 10, Verdict.ACCEPTED),
-        ("{gone} elsewhere\n", STALE + 10, Verdict.ACCEPTED),
-        ("{here} home\n", STALE + 10, Verdict.ACCEPTED),
+        ("", STALE_SECONDS - 100, Verdict.POSTPONED),
+        ("", STALE_SECONDS + 10, Verdict.ACCEPTED),
+        ("{gone} elsewhere\n", STALE_SECONDS + 10, Verdict.ACCEPTED),
+        ("{here} home\n", STALE_SECONDS + 10, Verdict.ACCEPTED),
     ],
 )
-def test_a_lock_is_broken_when_its_holder_is_gone_or_it_is_old(
-    path: Path, holder: str, age: int, verdict: Verdict
-) -> None:
+def test_a_stale_lock_is_removed(path: Path, holder: str, age: int, verdict: Verdict) -> None:
     lock = Path(f"{path}.lock")
     text = holder.format(gone=gone(), here=os.getpid())
     lock.write_text(text)
@@ -285,7 +283,7 @@ def test_a_lock_is_broken_when_its_holder_is_gone_or_it_is_old(
         assert lock.read_text() == text
 
 
-def test_a_stale_lock_that_another_program_breaks_is_left_to_it(path: Path) -> None:
+def test_a_stale_lock_is_not_removed_while_another_program_removes_it(path: Path) -> None:
     lock = Path(f"{path}.lock")
     lock.touch()
     os.utime(lock, (0, 0))
@@ -295,7 +293,7 @@ def test_a_stale_lock_that_another_program_breaks_is_left_to_it(path: Path) -> N
     assert lock.exists()
 
 
-def test_the_lock_of_another_that_broke_ours_is_left_to_it(
+def test_a_lock_that_replaced_ours_is_not_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = Path(f"{path}.lock")
@@ -401,14 +399,14 @@ def test_a_failure_leaves_no_descriptor_open(path: Path, monkeypatch: pytest.Mon
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_a_place_that_takes_no_lock_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(PollFailed, match=r"nowhere/inbox\.lock: No such file or directory"):
         run(offered(MboxSink(str(tmp_path / "nowhere" / "inbox"), "home", str(tmp_path))))
 
 
-def test_what_is_no_regular_file_is_refused(path: Path) -> None:
+def test_a_file_that_is_not_regular_is_refused(path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(PollFailed, match="is no regular file"):
+    with pytest.raises(PollFailed, match="is not a regular file"):
         deliver(path)
     assert os.listdir(path.parent) == ["inbox"]
 
@@ -433,7 +431,7 @@ deliver(Path(sys.argv[1]), BODY)
 
 
 @pytest.mark.parametrize("blocks", range(6))
-def test_a_kill_in_the_midst_spoils_no_other_message(path: Path, blocks: int) -> None:
+def test_a_kill_during_the_append_damages_no_other_message(path: Path, blocks: int) -> None:
     deliver(path, b"first\n")
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", DYING, path, str(blocks)], cwd=root, check=False)

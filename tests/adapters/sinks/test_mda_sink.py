@@ -1,4 +1,4 @@
-"""An MDA as a sink: what is an acceptance, what counts against a message, and what is passed on."""
+"""An MDA as a sink: acceptance, refusal, and the addresses that are passed to it."""
 
 from __future__ import annotations
 
@@ -45,39 +45,37 @@ def deliver(
 
 @pytest.fixture
 def no_statuses() -> Iterator[None]:
-    """As a starter leaves it that ignores SIGCHLD."""
+    """Ignore SIGCHLD, as inherited from some parent processes."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.parametrize("end", ["exit 75", "exit 1", "exit 0", "kill -9 $$"])
-def test_a_status_that_nobody_knows_is_no_acceptance_and_counts(
-    no_statuses: None, end: str
-) -> None:
+def test_an_unknown_exit_status_is_a_refusal(no_statuses: None, end: str) -> None:
     outcome = deliver(f"cat >/dev/null; {end}")
     assert outcome.verdict is Verdict.REFUSED
     assert not outcome.served
-    assert "nobody can tell" in outcome.reason
+    assert "ended with an unknown status" in outcome.reason
 
 
 @pytest.mark.parametrize("hangs", ["sleep 300", "cat >/dev/null; sleep 300", "kill -STOP $$"])
-def test_a_command_that_is_ended_counts_against_the_message(
+def test_a_terminated_command_counts_as_a_refusal(
     monkeypatch: pytest.MonkeyPatch, hangs: str
 ) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.3)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.2)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.2)
     outcome = deliver(f"echo just a moment >&2; {hangs}; true")
-    # It may have delivered before it hung, so it must not come for ever.
+    # It may have delivered before it hung, so the number of copies must be limited.
     assert outcome.verdict is Verdict.REFUSED
     assert "just a moment" in outcome.reason
 
 
-def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
+def test_after_repeated_timeouts_no_command_is_started_in_this_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.0)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.1)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.1)
     sink = MdaSink("sleep 300", 0.1, "/tmp")
 
     async def one() -> Verdict:
@@ -91,19 +89,19 @@ def test_a_command_that_hangs_each_time_is_left_until_the_next_poll(
         blocking.run(one())
 
 
-def test_a_command_that_will_not_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mda, "SECONDS", 0.3)
-    monkeypatch.setattr("mailhaul.runtimes.engine.GRACE", 0.2)
+    monkeypatch.setattr("mailhaul.runtimes.engine.CLOSE_TIMEOUT", 0.2)
     outcome = deliver("trap '' TERM; while :; do sleep 1; done")
     assert "timeout after 1 seconds" in outcome.reason
 
 
-def test_a_command_is_granted_ten_minutes_whatever_the_timeout_of_the_server() -> None:
+def test_a_command_always_has_ten_minutes() -> None:
     assert MdaSink("cat", 4.0, "/tmp").timeout == 600.0
     assert MdaSink("cat", 900.0, "/tmp").timeout == 900.0
 
 
-def test_too_many_recipients_are_the_trouble_of_that_message() -> None:
+def test_too_many_recipients_are_a_refusal_of_that_message() -> None:
     many = tuple(b"name%d" % n for n in range(20_000))
     outcome = deliver("true %T", recipients=many)
     assert (outcome.verdict, outcome.refusals) == (Verdict.REFUSED, ())
@@ -112,7 +110,7 @@ def test_too_many_recipients_are_the_trouble_of_that_message() -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize("where", ["memfd_create", "write"])
-def test_a_message_without_room_is_its_own_trouble(
+def test_a_message_without_room_in_the_spool_is_refused(
     monkeypatch: pytest.MonkeyPatch, number: int, where: str
 ) -> None:
     def full(*arguments: object) -> int:
@@ -141,8 +139,8 @@ EVIL = "a|touch${IFS}%s/pwned|b@example.org"
         "eval : %F; cat >/dev/null",
     ],
 )
-def test_a_second_shell_runs_no_command_of_a_stranger(command: str, tmp_path: Path) -> None:
-    # ssh puts its arguments together for a shell at the other end.
+def test_a_second_shell_runs_no_command_from_an_address(command: str, tmp_path: Path) -> None:
+    # ssh joins its arguments for a shell on the remote host.
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nshift\ncat >/dev/null\nsh -c ": $*"\n')
     ssh.chmod(0o755)
@@ -155,7 +153,7 @@ def test_a_second_shell_runs_no_command_of_a_stranger(command: str, tmp_path: Pa
     assert deliver(command, b"").accepted
 
 
-def test_the_recipe_that_is_named_takes_any_address(tmp_path: Path) -> None:
+def test_the_suggested_command_takes_any_address(tmp_path: Path) -> None:
     sender = EVIL % tmp_path
     command = f"sh -c 'cat >/dev/null; printf %b \"$1\" >{tmp_path}/sender' sh %F"
     assert deliver(command.replace("printf %b", "echo"), sender.encode()).accepted
@@ -167,7 +165,7 @@ def test_a_second_shell_that_gets_no_address_needs_nothing(tmp_path: Path) -> No
     assert deliver("sh -c 'cat >/dev/null'", (EVIL % tmp_path).encode()).accepted
 
 
-def test_names_of_the_rc_file_are_passed_on() -> None:
+def test_recipients_of_the_rc_file_are_trusted() -> None:
     command = "sh -c 'cat >/dev/null' %T"
     assert deliver(command, recipients=(b"o'brien",)).verdict is Verdict.REFUSED
     assert deliver(command, recipients=(b"o'brien",), trusted=("o'brien",)).accepted

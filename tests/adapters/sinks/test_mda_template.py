@@ -41,8 +41,8 @@ def test_shell_syntax_is_left_to_the_shell(command: str) -> None:
         "exec printf '%s:' %F \"%T\"",
     ],
 )
-def test_addresses_arrive_whole_whatever_quotes_surround_them(command: str) -> None:
-    # printf's own %s is a recipient too, as it is for fetchmail; give it one of its own.
+def test_addresses_stay_single_arguments_inside_any_quotes(command: str) -> None:
+    # The %s of printf is a recipient too, as in fetchmail; so its format is written differently.
     command = command.replace("printf %s:", "printf '%b:'").replace("'%s:'", "'%b:'")
     assert output_of(command) == f"{SENDER}:{RECIPIENT}:"
 
@@ -63,7 +63,7 @@ SEVERAL = ["joe", "ann b", "$(id)"]
 
 
 def arguments(command: str, *, split: bool) -> list[str]:
-    """Return what a command that ends its arguments with | is given."""
+    """Return the arguments of a command that prints "|" after each of them."""
     template = Template(command, split=split)
     argv = template.argv(SENDER, SEVERAL)
     if template.shell:

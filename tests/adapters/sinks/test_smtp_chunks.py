@@ -1,4 +1,4 @@
-"""To a listener that takes BINARYMIME a message goes as it is, in counted chunks (RFC 3030)."""
+"""With BINARYMIME a message is sent unchanged, in chunks of announced size (RFC 3030)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
-from mailhaul.adapters.sinks.smtp_delivery import CHUNK
+from mailhaul.adapters.sinks.smtp_delivery import CHUNK_SIZE
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.sink import Parcel
@@ -28,7 +28,7 @@ LATER = Reply(451, (b"4.3.0 later",))
 
 
 class World:
-    """A listener with these extensions, and a sink that hands messages to it."""
+    """A listener with these extensions, and a sink that delivers messages to it."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class World:
     def hand_over(
         self, *texts: bytes, header: bytes = HEADER, piece: int = 1000, whole: bool = True
     ) -> list[Outcome]:
-        """Hand over a header with each of these texts; return the verdicts."""
+        """Deliver a header with each of these texts; return the verdicts."""
         outcomes: list[Outcome] = []
 
         async def story() -> None:
@@ -96,22 +96,22 @@ def test_no_octet_is_changed(extensions: Mapping[bytes, bytes], lmtp: bool, piec
 
 @pytest.mark.parametrize("extensions", [BINARY, ONE_BY_ONE])
 def test_a_long_text_goes_in_many_chunks(extensions: Mapping[bytes, bytes]) -> None:
-    text = bytes(range(256)) * (CHUNK // 64)
+    text = bytes(range(256)) * (CHUNK_SIZE // 64)
     world = World(extensions)
     world.hand_over(text, piece=100_000)
     assert world.texts == [HEADER + text]
-    assert world.heard.count(Bdat) == (len(HEADER + text) // CHUNK) + 1
+    assert world.heard.count(Bdat) == (len(HEADER + text) // CHUNK_SIZE) + 1
 
 
 @pytest.mark.parametrize("missing", [b"CHUNKING", b"BINARYMIME"])
-def test_without_either_word_the_text_goes_by_data(missing: bytes) -> None:
+def test_without_either_extension_the_text_is_sent_with_data(missing: bytes) -> None:
     world = World({name: value for name, value in BINARY.items() if name != missing})
     world.hand_over(b"a\nb\r\n")
     assert world.texts == [HEADER + b"a\r\nb\r\n"]
     assert Bdat not in world.heard
 
 
-def test_a_header_is_made_of_lines_even_so() -> None:
+def test_a_header_without_crlf_lines_is_sent_with_data() -> None:
     world = World()
     world.hand_over(b"a\nb\n", header=b"Subject: s\nTo: x\n\n")
     assert world.texts == [b"Subject: s\r\nTo: x\r\n\r\na\r\nb\r\n"]
@@ -120,7 +120,7 @@ def test_a_header_is_made_of_lines_even_so() -> None:
 @pytest.mark.parametrize("extensions", [BINARY, ONE_BY_ONE])
 @pytest.mark.parametrize(("reply", "verdict"), [(NO, Verdict.REFUSED), (LATER, Verdict.POSTPONED)])
 @pytest.mark.parametrize("step", [Mail, Rcpt, Bdat])
-def test_a_refusal_is_the_verdict_and_the_next_message_goes_on(
+def test_after_a_refusal_the_next_message_is_sent(
     extensions: Mapping[bytes, bytes], reply: Reply, verdict: Verdict, step: type
 ) -> None:
     left = [reply]
@@ -140,13 +140,13 @@ def test_a_chunk_that_is_refused_ends_the_message_and_not_the_next_one(reply: Re
     world = World(
         policy=lambda heard: left.pop() if left and isinstance(heard, Bdat) else None,
     )
-    first, second = world.hand_over(b"x" * 3 * CHUNK, b"two\r\n", piece=CHUNK)
+    first, second = world.hand_over(b"x" * 3 * CHUNK_SIZE, b"two\r\n", piece=CHUNK_SIZE)
     assert not first.accepted
     assert second.accepted
     assert world.texts == [HEADER + b"two\r\n"]
 
 
-def test_one_recipient_of_two_is_served() -> None:
+def test_one_of_two_recipients_is_accepted() -> None:
     def policy(heard: Heard) -> Reply | None:
         return NO if isinstance(heard, Rcpt) and heard.recipient == b"tom@x" else None
 
@@ -157,14 +157,14 @@ def test_one_recipient_of_two_is_served() -> None:
     assert world.memory.messages[0].recipients == (b"joe@x",)
 
 
-@pytest.mark.parametrize("size", [10, 3 * CHUNK])
-def test_what_is_given_up_is_never_accepted(size: int) -> None:
+@pytest.mark.parametrize("size", [10, 3 * CHUNK_SIZE])
+def test_an_abandoned_message_is_never_accepted(size: int) -> None:
     world = World()
     world.hand_over(b"x" * size, whole=False)
     assert world.texts == []
 
 
-def test_a_line_that_breaks_inside_a_chunk_leaves_the_message_where_it_is() -> None:
+def test_a_connection_lost_inside_a_chunk_postpones_the_message() -> None:
     def policy(heard: Heard) -> Reply | HangUp | None:
         return HangUp() if isinstance(heard, BodyChunk) else None
 

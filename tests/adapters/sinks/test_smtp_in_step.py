@@ -1,4 +1,4 @@
-"""Replies too few or too many at a listener: no message is accepted by another one's reply."""
+"""Missing and extra replies of a listener: no message is accepted by the reply to another one."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def verdicts(world: World, *groups: tuple[bytes, ...]) -> list[Verdict]:
     return [outcome.verdict for outcome in world.hand_over(*groups)]
 
 
-# Too few
+# Missing replies
 
 
 @pytest.mark.parametrize("ehlo", [PIPELINING, SERIAL])
-def test_lmtp_that_answers_a_text_once_has_taken_it_for_the_first_recipient_only(
+def test_a_single_lmtp_reply_to_a_text_accepts_only_the_first_recipient(
     ehlo: bytes,
 ) -> None:
     script = Script(ehlo)
     first, second = World(script, lmtp=True).hand_over(BOTH, ANN)
     assert recipients_of(first) == {"ann@x": "accepted"}
     assert first.verdict is Verdict.POSTPONED
-    # The next one goes by a new connection, and is no part of the misunderstanding.
+    # The next message uses a new connection, on which replies and commands are in step.
     assert second.accepted
     assert script.connections == 2
 
 
-def test_lmtp_chunks_that_are_answered_once_are_taken_for_the_first_recipient_only() -> None:
+def test_a_single_lmtp_reply_to_chunks_accepts_only_the_first_recipient() -> None:
     script = Script(CHUNKING)
     first, second = World(script, lmtp=True).hand_over(BOTH, ANN)
     assert recipients_of(first) == {"ann@x": "accepted"}
@@ -80,18 +80,18 @@ def test_a_last_text_that_is_never_answered_is_not_accepted_by_the_reply_to_rset
 def test_a_recipient_without_a_reply_does_not_shift_the_others() -> None:
     script = Script(RCPT=[b"", OK])
     (outcome,) = World(script).hand_over(BOTH)
-    # The second connection has it right.
+    # On the second connection all replies are correct.
     assert recipients_of(outcome) == {"ann@x": "accepted", "bob@x": "accepted"}
     assert (script.connections, len(script.texts)) == (2, 1)
 
 
-# Too many
+# Extra replies
 
 
 @pytest.mark.parametrize("ehlo", [PIPELINING, CHUNKING])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "EHLO"])
 @pytest.mark.parametrize("late", [0.0, 0.3])
-def test_a_reply_too_many_before_the_text_accepts_nothing(
+def test_an_extra_reply_before_the_text_accepts_nothing(
     ehlo: bytes, verb: str, late: float
 ) -> None:
     answer = ehlo if verb == "EHLO" else OK
@@ -103,9 +103,7 @@ def test_a_reply_too_many_before_the_text_accepts_nothing(
 
 @pytest.mark.parametrize("ehlo", [PIPELINING, CHUNKING])
 @pytest.mark.parametrize("late", [0.0, 0.2])
-def test_a_reply_too_many_after_a_message_does_not_accept_the_next(
-    ehlo: bytes, late: float
-) -> None:
+def test_an_extra_reply_after_a_message_does_not_accept_the_next(ehlo: bytes, late: float) -> None:
     texts: list[Answer] = [(OK, late, STRAY), (0.5, NO)]
     script = Script(ehlo, RCPT=[OK, (1.0, OK)], BDAT=texts, **{".": list(texts)})
     first, second = World(script).hand_over(ANN, BOB)
@@ -114,7 +112,7 @@ def test_a_reply_too_many_after_a_message_does_not_accept_the_next(
 
 
 @pytest.mark.parametrize("rcpt", [OK, b"550 nobody\r\n"])
-def test_a_reply_too_many_inside_the_text_does_not_accept_it(rcpt: bytes) -> None:
+def test_an_extra_reply_inside_the_text_does_not_accept_it(rcpt: bytes) -> None:
     text: Answer = (STRAY, 0.1, NO)
     for ehlo in (PIPELINING, CHUNKING):
         script = Script(ehlo, RCPT=[OK, rcpt], BDAT=text, **{".": text})
@@ -123,7 +121,7 @@ def test_a_reply_too_many_inside_the_text_does_not_accept_it(rcpt: bytes) -> Non
         assert "accepted" not in recipients_of(first).values()
 
 
-def test_more_acceptances_than_are_due_are_acceptance_and_the_end_of_the_connection() -> None:
+def test_an_extra_acceptance_is_acceptance_and_ends_the_connection() -> None:
     script = Script(**{".": OK * 7})
     assert verdicts(World(script, lmtp=True), ANN, BOB) == [Verdict.ACCEPTED] * 2
     assert script.connections == 2
@@ -132,14 +130,14 @@ def test_more_acceptances_than_are_due_are_acceptance_and_the_end_of_the_connect
 @pytest.mark.parametrize(
     "answers", [[OK, NO, OK], [OK, OK, NO], [NO, OK, OK]], ids=["first", "last", "refused"]
 )
-def test_lmtp_answers_of_which_one_is_too_many_are_nobodys(answers: list[bytes]) -> None:
+def test_with_an_extra_lmtp_reply_no_recipient_is_accepted(answers: list[bytes]) -> None:
     script = Script(**{".": b"".join(answers)})
     (outcome,) = World(script, lmtp=True).hand_over(BOTH)
     assert "accepted" not in recipients_of(outcome).values()
     assert outcome.verdict is Verdict.POSTPONED
 
 
-# What the RSET after a text meets
+# Replies to the RSET after a text
 
 
 @pytest.mark.parametrize("ehlo", [PIPELINING, CHUNKING])
@@ -154,7 +152,7 @@ def test_lmtp_answers_of_which_one_is_too_many_are_nobodys(answers: list[bytes])
     ],
     ids=["500", "502", "503", "421", "hang-up"],
 )
-def test_a_listener_that_knows_no_rset_or_leaves_after_each_message_gets_each_once(
+def test_a_listener_without_rset_or_with_one_message_per_connection_gets_each_once(
     ehlo: bytes, reset: Answer
 ) -> None:
     script = Script(ehlo, RSET=reset)
@@ -162,7 +160,7 @@ def test_a_listener_that_knows_no_rset_or_leaves_after_each_message_gets_each_on
     assert len(script.texts) == 2
 
 
-def test_a_transaction_that_cannot_be_given_up_is_left_with_its_connection() -> None:
+def test_if_rset_fails_the_connection_is_closed() -> None:
     script = Script(RCPT=[b"550 nobody\r\n", OK], DATA=[b"503 none\r\n", b"354 go\r\n"])
     script.answers["RSET"] = [b"502 not implemented\r\n", OK]
     assert verdicts(World(script), ANN, BOB) == [Verdict.REFUSED, Verdict.ACCEPTED]
@@ -170,25 +168,23 @@ def test_a_transaction_that_cannot_be_given_up_is_left_with_its_connection() -> 
 
 
 @pytest.mark.parametrize("reset", [NO, b"451 later\r\n", b"354 go\r\n", b"221 bye\r\n"])
-def test_another_reply_to_it_was_for_the_text(reset: bytes) -> None:
+def test_a_refusal_of_rset_was_meant_for_the_text(reset: bytes) -> None:
     script = Script(RSET=[reset])
     assert Verdict.ACCEPTED not in verdicts(World(script), ANN)
 
 
-def test_a_listener_without_pipelining_is_asked_nothing_more() -> None:
+def test_without_pipelining_no_rset_is_sent() -> None:
     script = Script(SERIAL)
     assert verdicts(World(script), ANN, BOB) == [Verdict.ACCEPTED] * 2
     assert b"RSET" not in script.heard
 
 
-# EHLO answered as if it were several commands
+# Several replies to EHLO
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 2.0])
 @pytest.mark.parametrize("lines", [2, 3])
-def test_a_listener_that_forgets_the_dashes_is_told_helo_and_gets_the_mail(
-    late: float, lines: int
-) -> None:
+def test_after_several_replies_to_ehlo_helo_is_used(late: float, lines: int) -> None:
     script = Script((b"250 sink\r\n", *((late, b"250 SIZE\r\n") * (lines - 1))))
     world = World(script)
     outcomes = world.hand_over(ANN, BOB, ANN)
@@ -197,18 +193,18 @@ def test_a_listener_that_forgets_the_dashes_is_told_helo_and_gets_the_mail(
     assert world.simulation.now < 60
 
 
-def test_lmtp_without_dashes_has_no_helo_and_is_left_at_once() -> None:
+def test_lmtp_has_no_helo_after_several_replies_to_lhlo() -> None:
     world = World(Script(b"250 sink\r\n250 SIZE\r\n"), lmtp=True)
     with pytest.raises(SinkUnavailable, match="no command was waiting"):
         world.hand_over(ANN)
     assert world.simulation.now < 60
 
 
-# Going away
+# 421
 
 
 @pytest.mark.parametrize("unasked", [False, True])
-def test_a_421_to_ehlo_is_told_as_it_is_and_the_next_listener_is_asked(unasked: bool) -> None:
+def test_a_421_to_ehlo_is_reported_and_the_next_listener_is_tried(unasked: bool) -> None:
     goodbye = b"421 4.3.2 too busy\r\n"
     full = Script((PIPELINING, goodbye, None) if unasked else (goodbye, None))
     free = Script()
@@ -218,13 +214,13 @@ def test_a_421_to_ehlo_is_told_as_it_is_and_the_next_listener_is_asked(unasked: 
         World(full).hand_over(ANN)
 
 
-# Talking without end
+# Replies without end
 
 
 @pytest.mark.parametrize("what", [STRAY, b"250-and so on\r\n", b"x" * 50])
 @pytest.mark.parametrize("verb", ["RCPT", "DATA", "EHLO"])
-def test_a_listener_that_talks_without_end_is_not_listened_to(verb: str, what: bytes) -> None:
-    """The source may be silent meanwhile: what nobody waits for must not pile up."""
+def test_a_listener_that_sends_without_end_is_not_waited_for(verb: str, what: bytes) -> None:
+    """The source may be silent meanwhile: replies that are not read must not use up memory."""
     before = {"RCPT": OK, "DATA": b"354 go\r\n", "EHLO": PIPELINING}[verb]
     flood = (0.5, what * 20_000) * 50
     script = Script()
@@ -237,12 +233,12 @@ def test_a_listener_that_talks_without_end_is_not_listened_to(verb: str, what: b
         delivery = await world.sink.offer(Parcel(b"a@x", ANN, HEADER, 100))
         if verb == "DATA":
             assert await delivery.ready()
-        # So does a flow that waits for its source.
+        # A flow that waits for its source does the same.
         while listened := world.sink.listening():
             await Wait(listened, 60.0)
             waits += 1
             assert waits < 10
         assert (await delivery.outcome()).verdict is Verdict.POSTPONED
-        assert len(world.sink.channel.machine._reader.input) < 100_000
+        assert len(world.sink.channel.machine._input) < 100_000
 
     world.simulation.run(story())

@@ -1,4 +1,4 @@
-"""Codes that no listener should give: what each means for a message, at each step.
+"""Reply codes that no listener should send: the verdict for a message, at each step.
 
 The first digit counts (RFC 5321, 4.2.1), except where the code belongs to another command; then
 replies are out of step and the connection is over, at once and not after a timeout.
@@ -21,7 +21,7 @@ ELSEWHERE = {211, 214, 220, 221, 235}
 
 
 def expected(step: str, code: int) -> Verdict:
-    """Return the verdict on a message of one recipient when this step is always answered so."""
+    """Return the verdict on a message for one recipient if this step always has this reply."""
     if code >= 400:
         return REFUSED if code >= 500 else POSTPONED
     if step == "DATA":

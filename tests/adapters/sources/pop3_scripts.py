@@ -16,7 +16,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Close, Tcp, Trust, Wait
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -40,7 +40,7 @@ def stuffed(text: bytes) -> bytes:
 
 
 class HangUp(Exception):
-    """The server closes the connection; what it said before arrives."""
+    """The server closes the connection; the data sent before arrives."""
 
 
 Answer = Callable[["Server", bytes], bytes | None]
@@ -49,7 +49,7 @@ Answer = Callable[["Server", bytes], bytes | None]
 
 @dataclass
 class Server:
-    """A maildrop and the answers that are odd. ``heard`` are all lines, of all sessions."""
+    """A maildrop with scripted replies. ``heard`` are the received lines of all sessions."""
 
     messages: list[bytes]
     odd: Mapping[bytes, Answer] = field(default_factory=dict[bytes, Answer])
@@ -140,7 +140,7 @@ def lines(*of: bytes) -> bytes:
 
 @dataclass
 class World:
-    """A server, a listener, and what outlives a poll between them."""
+    """A server, a listener, and a ledger that outlives the polls."""
 
     folder: Path
     server: Server
@@ -178,12 +178,12 @@ class World:
         try:
             return self.simulation().run(poll.run())
         except PollFailed as failure:
-            self.events.append(Said(str(failure), error=True))
+            self.events.append(Remark(str(failure), error=True))
             return failure.code
 
     @property
     def said(self) -> str:
-        return "\n".join(event.text for event in self.events if isinstance(event, Said))
+        return "\n".join(event.text for event in self.events if isinstance(event, Remark))
 
     def subjects(self) -> list[bytes]:
         found = [one.text.split(b"Subject: ")[1:2] for one in self.received.messages]

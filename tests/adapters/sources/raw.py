@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 
 
 class Raw:
-    """A machine that hands its flow what came."""
+    """A machine that returns received data unchanged."""
 
     def __init__(self) -> None:
         self.heard = bytearray()

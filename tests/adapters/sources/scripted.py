@@ -16,7 +16,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
-from mailhaul.flows.report import Event, Said
+from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust, Wait
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -34,7 +34,7 @@ Answer = bytes | Callable[["Script", bytes], bytes]
 
 
 class Script:
-    """An IMAP server that answers as it should but for some commands.
+    """An IMAP server with correct replies, except to some commands.
 
     ``answers`` are found by the command's verb, ``UID FETCH`` and the like, or by verb and the
     start of its arguments; TAG in them stands for the tag. A list is worked through, its last
@@ -176,12 +176,12 @@ class World:
 
     @property
     def delivered(self) -> list[bytes]:
-        """The texts that arrived, without the fields that the way added."""
+        """The texts that arrived, without the header fields added by the delivery."""
         return [message.text[message.text.index(b"From:") :] for message in self.received.messages]
 
     @property
     def said(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Said)]
+        return [event.text for event in self.events if isinstance(event, Remark)]
 
     def heard(self, verb: bytes) -> list[bytes]:
         """The commands of this kind, without their tags."""

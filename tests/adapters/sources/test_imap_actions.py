@@ -1,4 +1,4 @@
-"""A server that refuses what it announced is asked in another way, and nobody else's mail goes."""
+"""A server that refuses an announced command gets another one; other messages are not deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO, BAD = b"TAG NO not here\r\n", b"TAG BAD what is that\r\n"
 
 
 @pytest.mark.parametrize("refusal", [NO, BAD])
-def test_where_uid_expunge_is_refused_all_is_expunged_that_is_ours(
+def test_if_uid_expunge_is_refused_our_messages_are_expunged(
     tmp_path: Path, refusal: bytes
 ) -> None:
     world = World(tmp_path, Script({1: MESSAGE, 2: MESSAGE}))
@@ -27,7 +27,7 @@ def test_where_uid_expunge_is_refused_all_is_expunged_that_is_ours(
     assert world.heard(b"EXPUNGE") == [b"EXPUNGE"]
 
 
-def test_where_uid_expunge_is_refused_others_deletions_stay(tmp_path: Path) -> None:
+def test_if_uid_expunge_is_refused_messages_flagged_by_others_stay(tmp_path: Path) -> None:
     world = World(tmp_path, Script({1: MESSAGE, 2: MESSAGE}))
     world.script.flags[2] = {b"\\Deleted"}
     world.script.answers["UID EXPUNGE"] = NO
@@ -44,7 +44,7 @@ def test_where_uid_expunge_is_refused_others_deletions_stay(tmp_path: Path) -> N
     assert len(world.delivered) == 2
 
 
-def test_what_was_not_flagged_does_not_count_as_deleted(tmp_path: Path) -> None:
+def test_messages_that_were_not_flagged_do_not_count_as_deleted(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.script.answers["UID STORE"] = NO
 
@@ -59,7 +59,7 @@ def test_what_was_not_flagged_does_not_count_as_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("refusal", [NO, BAD])
-def test_a_store_that_is_refused_is_asked_for_in_plainer_words(
+def test_a_refused_store_is_retried_with_fewer_flags(
     tmp_path: Path, refusal: bytes, keep: bool
 ) -> None:
     world = World(tmp_path, Script({1: MESSAGE, 2: MESSAGE}))

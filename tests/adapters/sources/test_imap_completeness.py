@@ -1,4 +1,4 @@
-"""What an IMAP server sends in place of a message is no message: it stays, is counted, and is said.
+"""An incomplete text from an IMAP server is not delivered; it is counted and reported.
 
 Sizes that are merely wrong are believed in nothing: many servers tell such.
 """
@@ -23,7 +23,7 @@ STRUCTURE = b'("text" "plain" NIL NIL NIL "7bit" %d 20)'
 
 
 def world_with(tmp_path: Path, **answers: bytes) -> World:
-    """A world whose server answers the usual request, and the two of the second way, like this."""
+    """A world whose server gives these replies to the first request and to the two retries."""
     script = Script()
     places = {"usual": "BODY.PEEK[]", "header": "BODY.PEEK[HEADER]", "text": "BODY.PEEK[TEXT]"}
 
@@ -67,7 +67,7 @@ DOUBTFUL = {
 
 
 @pytest.mark.parametrize("first", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
+def test_a_doubtful_text_is_requested_again_and_then_delivered(
     tmp_path: Path, first: bytes
 ) -> None:
     world = world_with(tmp_path, usual=first)
@@ -83,7 +83,7 @@ def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
     ("first", "header", "body", "why"),
     [
         (NIL, NO_HEADER, NO_BODY, "has no text for it now (NIL)"),
-        (EMPTY, text(b"", section=b"HEADER"), text(b"", section=b"TEXT"), "0 octets came"),
+        (EMPTY, text(b"", section=b"HEADER"), text(b"", section=b"TEXT"), "0 octets received"),
         (text(b"short"), text(HEADER, section=b"HEADER"), NO_BODY, "has no text for it now (NIL)"),
         (text(HEADER), text(HEADER, section=b"HEADER"), NOTHING, "sends no text for it"),
         (
@@ -96,7 +96,7 @@ def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
             text(HEADER + BODY[:20]),
             text(HEADER, section=b"HEADER"),
             text(BODY[:40], section=b"TEXT"),
-            "were due",
+            "announced",
         ),
         (
             text(HEADER + BODY[:20]),
@@ -106,7 +106,7 @@ def test_what_is_doubtful_is_asked_for_in_another_way_and_then_delivered(
         ),
     ],
 )
-def test_what_stays_doubtful_stays_at_the_server(
+def test_a_message_that_stays_doubtful_stays_on_the_server(
     tmp_path: Path, first: bytes, header: bytes, body: bytes, why: str
 ) -> None:
     world = world_with(tmp_path, usual=first, header=header, text=body)
@@ -121,13 +121,13 @@ def test_what_stays_doubtful_stays_at_the_server(
     assert why in said
 
 
-def test_no_word_of_a_message_means_that_it_is_gone(tmp_path: Path) -> None:
+def test_a_message_without_a_response_is_gone(tmp_path: Path) -> None:
     world = world_with(tmp_path, usual=NOTHING)
     world.poll()
     assert world.said == ["server: message 1 cannot be read: it is gone"]
 
 
-def test_a_text_behind_its_own_tagged_ok_is_not_believed(tmp_path: Path) -> None:
+def test_a_text_after_its_own_tagged_ok_is_not_accepted(tmp_path: Path) -> None:
     script = Script({1: MESSAGE, 2: MESSAGE})
     script.answers["UID FETCH 1 (UID RFC822.SIZE BODY.PEEK[])"] = LATE
     world = World(tmp_path, script)
@@ -139,7 +139,7 @@ def test_a_text_behind_its_own_tagged_ok_is_not_believed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("size", [SIZE + 7, SIZE * 2, SIZE - 7, 1])
-def test_a_size_that_is_merely_wrong_is_passed_over(tmp_path: Path, size: int) -> None:
+def test_a_slightly_wrong_size_is_ignored(tmp_path: Path, size: int) -> None:
     world = world_with(tmp_path, usual=text(MESSAGE, size))
     assert world.poll() is ExitCode.SUCCESS
     assert world.delivered == [MESSAGE]
@@ -147,9 +147,7 @@ def test_a_size_that_is_merely_wrong_is_passed_over(tmp_path: Path, size: int) -
 
 
 @pytest.mark.parametrize("size", [SIZE * 3, SIZE * 100])
-def test_a_size_that_is_far_too_large_is_passed_over_where_two_ways_agree(
-    tmp_path: Path, size: int
-) -> None:
+def test_a_far_too_large_size_is_ignored_if_two_texts_agree(tmp_path: Path, size: int) -> None:
     world = world_with(
         tmp_path,
         usual=text(MESSAGE, size),
@@ -161,7 +159,7 @@ def test_a_size_that_is_far_too_large_is_passed_over_where_two_ways_agree(
 
 
 @pytest.mark.parametrize("size", [len(HEADER), len(HEADER) - 2, len(HEADER) + 9, None])
-def test_a_message_may_be_a_header_alone(tmp_path: Path, size: int | None) -> None:
+def test_a_message_may_consist_of_a_header_only(tmp_path: Path, size: int | None) -> None:
     world = world_with(
         tmp_path,
         usual=text(HEADER, size),
@@ -173,7 +171,7 @@ def test_a_message_may_be_a_header_alone(tmp_path: Path, size: int | None) -> No
 
 
 def sizeless(script: Script, arguments: bytes) -> bytes:
-    """A server that tells no sizes, and whose message is empty."""
+    """A server without sizes, whose message is empty."""
     sections = [name for name in (b"", b"HEADER", b"TEXT") if b"[%b]" % name in arguments]
     texts = b"".join(b" BODY[%b] {0}\r\n" % section for section in sections)
     return b"* 1 FETCH (UID 1%b)\r\nTAG OK done\r\n" % texts
@@ -184,7 +182,7 @@ def announced_empty(script: Script, arguments: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("answer", "requests"), [(announced_empty, 1), (sizeless, 3)])
-def test_a_message_of_no_octets_is_one_if_it_was_announced_so_or_two_ways_agree(
+def test_an_empty_message_is_accepted_if_announced_or_received_twice(
     tmp_path: Path, answer: Callable[[Script, bytes], bytes], requests: int
 ) -> None:
     world = World(tmp_path)
@@ -196,7 +194,7 @@ def test_a_message_of_no_octets_is_one_if_it_was_announced_so_or_two_ways_agree(
     assert len([line for line in world.heard(b"UID FETCH") if b"PEEK" in line]) == requests
 
 
-def test_a_message_that_is_refused_is_not_asked_for_again(tmp_path: Path) -> None:
+def test_a_refused_message_is_not_requested_again(tmp_path: Path) -> None:
     world = world_with(tmp_path, usual=b"TAG NO damaged\r\n")
     for _ in range(2):
         world.poll()
@@ -204,7 +202,7 @@ def test_a_message_that_is_refused_is_not_asked_for_again(tmp_path: Path) -> Non
     assert len([line for line in world.heard(b"UID FETCH") if b"PEEK" in line]) == 2
 
 
-def test_a_message_that_cannot_be_read_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_an_unreadable_message_does_not_delay_others(tmp_path: Path) -> None:
     script = Script({1: MESSAGE, 2: MESSAGE, 3: MESSAGE})
     script.answers["UID FETCH 2 (UID RFC822.SIZE BODY"] = NIL.replace(b"UID 1", b"UID 2")
     script.answers["UID FETCH 2 (UID BODY"] = b"TAG NO not now\r\n"

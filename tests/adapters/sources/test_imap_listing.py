@@ -1,4 +1,4 @@
-"""What is in a mailbox is found out though a server refuses to search, and in little memory."""
+"""A mailbox is listed even if the server refuses SEARCH, and with little memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> World:
         (["UID SEARCH"], b"UID FETCH 1:* (UID FLAGS)"),
     ],
 )
-def test_where_search_is_refused_less_is_searched_for_and_then_flags_decide(
+def test_if_search_is_refused_a_simpler_search_and_then_flags_are_used(
     world: World, refusal: bytes, refused: list[str], fetched: bytes
 ) -> None:
     world.script.answers |= dict.fromkeys(refused, refusal)
@@ -50,16 +50,16 @@ def test_where_search_is_refused_less_is_searched_for_and_then_flags_decide(
     assert fetched in world.heard(b"UID FETCH")
 
 
-def test_with_fetchall_what_is_deleted_is_passed_over_all_the_same(world: World) -> None:
+def test_with_fetchall_deleted_messages_are_ignored(world: World) -> None:
     world.script.answers["UID SEARCH"] = NO
     assert world.poll(fetchall=True, keep=True) is ExitCode.SUCCESS
     assert [text[-3:-2] for text in world.delivered] == [b"1", b"3", b"4", b"5"]
 
 
-def test_a_big_mailbox_is_asked_for_its_flags_in_pieces(
+def test_the_flags_of_a_big_mailbox_are_fetched_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imap_listing, "PIECE", 2)
+    monkeypatch.setattr(imap_listing, "MESSAGES_PER_REPLY", 2)
     world.script.answers["UID SEARCH"] = NO
 
     def fetch(script: Script, arguments: bytes) -> bytes:
@@ -72,7 +72,7 @@ def test_a_big_mailbox_is_asked_for_its_flags_in_pieces(
     assert [text[-3:-2] for text in world.delivered] == [b"4", b"5"]
 
 
-def test_where_nothing_is_told_at_all_the_first_refusal_is_quoted(world: World) -> None:
+def test_if_every_command_is_refused_the_first_refusal_is_quoted(world: World) -> None:
     world.script.answers |= {"UID SEARCH UNSEEN UNDELETED": NO, "UID SEARCH": BAD, "UID FETCH": BAD}
     failed = world.fails()
     assert failed.code is ExitCode.ERROR
@@ -80,7 +80,7 @@ def test_where_nothing_is_told_at_all_the_first_refusal_is_quoted(world: World) 
 
 
 @pytest.mark.parametrize("select", [b"TAG OK done\r\n", b"*  5 EXIST\r\nTAG OK done\r\n"])
-def test_where_no_number_is_understood_the_mailbox_is_searched(world: World, select: bytes) -> None:
+def test_without_a_valid_exists_the_mailbox_is_searched(world: World, select: bytes) -> None:
     world.script.answers["SELECT"] = select
     assert world.poll() is ExitCode.SUCCESS
     assert world.heard(b"UID SEARCH")[0] == b"UID SEARCH ALL"
@@ -97,7 +97,7 @@ def test_blanks_and_empty_lines_do_not_hide_mail(world: World) -> None:
 
 
 def run(flow: Coroutine[Any, Any, Any], source: ImapSource, script: Script) -> Any:
-    """Drive a flow of a source that speaks to a script, without any runtime."""
+    """Run a flow of a source with a scripted server, without any runtime."""
     machine = source.channel.machine
     try:
         while True:
@@ -121,7 +121,7 @@ def source_of(script: Script) -> ImapSource:
     return source
 
 
-def test_everything_can_be_listed_with_what_was_seen(world: World) -> None:
+def test_all_messages_can_be_listed_with_their_seen_flag(world: World) -> None:
     source = source_of(world.script)
     listed: Sequence[Listed] = run(
         source.new(everything=True, with_flags=True), source, world.script
@@ -134,7 +134,7 @@ def test_everything_can_be_listed_with_what_was_seen(world: World) -> None:
 
 
 class Big(Script):
-    """A mailbox of so many messages, one by one."""
+    """A mailbox with this many messages."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -162,21 +162,21 @@ def test_a_big_mailbox_is_listed_in_few_octets_for_each_message() -> None:
     assert len(listed) == count
     assert listed[count - 1] == Listed(count, 9, count)
     assert held < 40 * count
-    # What the scripted server makes, and what is on its way, counts here too.
+    # The memory of the scripted server, and of data in flight, is included.
     assert peak < 200 * count
 
 
 def test_a_listing_is_a_sequence() -> None:
     listing = Listing(array("I", [3, 5, 9]))
     for number, uid in enumerate((9, 4, 5), 1):
-        listing.told(Fetched(number, uid, 2**70, (b"\\seen",)))
-    listing.told(Fetched(7, None, 1))
+        listing.update(Fetched(number, uid, 2**70, (b"\\seen",)))
+    listing.update(Fetched(7, None, 1))
     assert list(listing) == [
         *(Listed(3), Listed(5, 2**63 - 1, 3, True), Listed(9, 2**63 - 1, 1, True)),
     ]
     assert listing[-1].uid == 9
     assert listing[1:] == [listing[1], listing[2]]
-    assert list(listing.known()) == listing[1:]
+    assert list(listing.existing()) == listing[1:]
     with pytest.raises(IndexError):
         listing[3]
 
@@ -184,3 +184,8 @@ def test_a_listing_is_a_sequence() -> None:
 @pytest.mark.parametrize("found", [[], [1, 2, 9], [9, 2, 1], [1, 1, 2, 9, 2]])
 def test_uids_come_in_order_and_once(found: list[int]) -> None:
     assert list(ascending(array("I", found))) == sorted(set(found))
+
+
+def test_many_uids_out_of_order_are_put_in_order_in_runs() -> None:
+    found = array("I", [*range(200_000, 0, -1), *range(150_000, 250_000)])
+    assert ascending(found) == array("I", range(1, 250_000))

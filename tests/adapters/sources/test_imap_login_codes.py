@@ -1,4 +1,4 @@
-"""A login that is refused for now is no wrong password (RFC 5530, section 3)."""
+"""A temporarily refused login does not mean a wrong password (RFC 5530, section 3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Tcp, Trust, Wait
 from mailhaul.protocols.imap.client import ImapClient
-from mailhaul.protocols.machine import Outbox
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 
@@ -18,7 +18,7 @@ IMAP = Tcp("server", 143)
 
 
 class Refusing:
-    """A server that refuses every login in these words."""
+    """A server that refuses every login with this text."""
 
     def __init__(self, words: bytes) -> None:
         self.words = words

@@ -1,4 +1,4 @@
-"""Servers that do not understand one way to log in are asked in another.
+"""If a server does not support one login method, another one is tried.
 
 Names and passwords go as the octets that they are.
 """
@@ -78,7 +78,7 @@ def test_a_challenge_that_is_no_base64_leads_to_the_next_mechanism() -> None:
     ]
 
 
-def test_who_asks_for_plain_along_with_its_response_is_told_it_once_more() -> None:
+def test_a_server_that_ignores_the_initial_response_gets_it_again() -> None:
     script = script_of(b"LOGINDISABLED SASL-IR AUTH=PLAIN")
 
     def answer(line: bytes) -> bytes:
@@ -107,14 +107,14 @@ def test_a_login_that_is_not_understood_leads_to_the_mechanisms() -> None:
     assert heard(script)[:2] == [b'LOGIN "joe" "sesame"', b"AUTHENTICATE PLAIN " + PLAIN]
 
 
-def test_a_login_that_is_refused_is_refused() -> None:
+def test_a_refused_login_is_not_retried() -> None:
     script = script_of(b"SASL-IR AUTH=PLAIN AUTH=LOGIN", LOGIN=NO)
     with pytest.raises(PollFailed, match="Authorization failure on joe@server: wrong"):
         log_in(script)
     assert len(script.heard) == 1
 
 
-def test_where_nothing_is_understood_there_is_an_end() -> None:
+def test_the_login_fails_if_no_method_is_supported() -> None:
     script = script_of(b"SASL-IR AUTH=PLAIN AUTH=LOGIN", LOGIN=BAD, AUTHENTICATE=BAD)
     with pytest.raises(PollFailed, match="Authorization failure") as failed:
         log_in(script)
@@ -122,7 +122,7 @@ def test_where_nothing_is_understood_there_is_an_end() -> None:
     assert len(script.heard) <= 5
 
 
-def test_external_needs_no_certificate_of_ours_where_it_is_offered() -> None:
+def test_external_is_tried_without_a_certificate_if_offered() -> None:
     script = script_of(b"SASL-IR AUTH=EXTERNAL", AUTHENTICATE_EXTERNAL=OK)
     log_in(script, "external", None)
     assert heard(script)[0] == b"AUTHENTICATE EXTERNAL " + b64encode(b"joe")

@@ -1,4 +1,4 @@
-"""One connection for many mailboxes, on a clock that jumps: our own server, and a script."""
+"""One connection for many mailboxes, in virtual time: with our own server, and scripted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhaul.adapters.login.access import Access, TlsMode
-from mailhaul.adapters.sources.imap_notify import DOUBT, NotifiedSource, NotWatched
+from mailhaul.adapters.sources.imap_notify import CHECK_SECONDS, NotifiedSource, NotWatched
 from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request, Sleep, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.commands import Done, Notify
 from mailhaul.protocols.imap.mailbox_names import encode_mailbox
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import Misbehaviour, serve_imap
@@ -34,11 +33,11 @@ News = tuple[float, tuple[str, ...]]
 
 
 class World:
-    """A server, a source that watches folders there, and what was told of when."""
+    """A server, a source that watches its folders, and the reports with their times."""
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
         folders: Sequence[str],
     ) -> None:
@@ -59,7 +58,7 @@ class World:
         self.simulation._at(when, lambda: (action(), None)[1])
 
     async def look(self, folders: Sequence[str]) -> None:
-        """Do what a poll does with mailboxes where nothing is new."""
+        """Do the steps of a poll that finds no new mail."""
         await self.source.open()
         for folder in folders:
             await self.source.select(folder, read_only=True)
@@ -67,7 +66,7 @@ class World:
         await self.source.close()
 
     def watch(self, times: int = 1) -> list[News]:
-        """Look and wait until news came so many times; return when, and where."""
+        """Poll and wait until new mail was reported so many times; return when and where."""
 
         async def story() -> None:
             folders: Sequence[str] = self.folders
@@ -83,7 +82,7 @@ class World:
         return self.told
 
     def look_and_wait(self, seconds: float) -> Sequence[str]:
-        """Look into all folders, and wait for news once."""
+        """Poll all folders, and wait for new mail once."""
 
         async def story() -> Sequence[str]:
             await self.look(self.folders)
@@ -116,7 +115,7 @@ def world(
     return World(ImapServer, serve, folders), there
 
 
-def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> None:
+def test_mail_in_any_folder_is_reported_within_seconds_over_one_connection() -> None:
     there, boxes = world()
     for hour, folder in enumerate(["A", "INBOX", "B", "B", "A"], 1):
         there.at(hour * HOUR, lambda box=boxes[folder]: box.append(MESSAGE))  # type: ignore[misc]
@@ -125,12 +124,12 @@ def test_mail_in_any_folder_is_told_of_within_seconds_over_one_connection() -> N
     assert max(at - hour * HOUR for hour, (at, _) in enumerate(told, 1)) < 1.5
     assert there.count(b"LOGIN") == 1
     # The server is doubted every five minutes; Dovecot wants each SET to be undone before the next.
-    assert there.count(b"NOTIFY NONE") == there.count(b"NOTIFY SET") >= 5 * HOUR / DOUBT
+    assert there.count(b"NOTIFY NONE") == there.count(b"NOTIFY SET") >= 5 * HOUR / CHECK_SECONDS
     # All at first and after 28 and 56 minutes of each hour; where there is news only that one.
     assert there.count(b"EXAMINE") == 3 + 5 * 2 * 3 + 4
 
 
-def test_mail_that_comes_between_the_poll_of_its_folder_and_the_watch_is_told_of_at_once() -> None:
+def test_mail_that_arrives_between_the_poll_and_the_watch_is_reported_at_once() -> None:
     there, boxes = world()
 
     def arrive() -> None:
@@ -142,13 +141,13 @@ def test_mail_that_comes_between_the_poll_of_its_folder_and_the_watch_is_told_of
     assert (at < 1, where) == (True, ("A",))
 
 
-def test_mail_in_several_folders_is_told_of_together_in_the_order_of_the_file() -> None:
+def test_mail_in_several_folders_is_reported_together_in_the_order_of_the_file() -> None:
     there, boxes = world()
     there.at(60.0, lambda: [boxes[name].append(MESSAGE) for name in ("B", "INBOX", "A")])
     assert there.watch()[0][1] == FOLDERS
 
 
-def test_what_another_client_removes_is_no_news() -> None:
+def test_a_removal_by_another_client_is_not_reported() -> None:
     there, boxes = world()
     there.at(60.0, lambda: boxes["A"].remove({1}))
     there.at(120.0, lambda: boxes["A"].append(MESSAGE))
@@ -156,7 +155,7 @@ def test_what_another_client_removes_is_no_news() -> None:
     assert (at > 120, where) == (True, ("A",))
 
 
-def test_a_folder_whose_uids_begin_anew_is_polled() -> None:
+def test_a_folder_with_a_new_uidvalidity_is_polled() -> None:
     there, boxes = world()
 
     def renew() -> None:
@@ -170,42 +169,42 @@ def test_a_folder_whose_uids_begin_anew_is_polled() -> None:
 @pytest.mark.parametrize(
     "name", ["Entwürfe", "Entw&APw-rfe", 'say "hi"', "back\\slash", "Tom &- Jerry", "a/b c", "日本"]
 )
-def test_a_folder_may_be_called_as_it_likes(name: str) -> None:
+def test_a_folder_may_have_any_name(name: str) -> None:
     there, boxes = world(["inbox", name])
     there.at(60.0, lambda: boxes[name].append(MESSAGE))
     there.at(120.0, lambda: boxes["inbox"].append(MESSAGE))
     assert [where for _, where in there.watch(2)] == [(name,), ("inbox",)]
 
 
-def test_a_server_that_forgets_is_asked_and_not_believed_for_long() -> None:
+def test_unreported_mail_is_found_and_ends_the_watch_at_last() -> None:
     there, boxes = world(misbehaviour=Misbehaviour(blind=True))
     there.at(10.0, lambda: boxes["A"].append(MESSAGE))
     there.at(HOUR, lambda: boxes["INBOX"].append(MESSAGE))
-    with pytest.raises(NotWatched, match="did not tell"):
+    with pytest.raises(NotWatched, match="did not report new mail"):
         there.watch(2)
     [(at, where)] = there.told
-    assert (at < DOUBT + 2, where) == (True, ("A",))
-    assert there.simulation.now < HOUR + DOUBT + 2
+    assert (at < CHECK_SECONDS + 2, where) == (True, ("A",))
+    assert there.simulation.now < HOUR + CHECK_SECONDS + 2
 
 
 @pytest.mark.parametrize("command", [Notify, Done])
-def test_a_connection_that_died_in_silence_is_noticed_in_minutes(command: type) -> None:
+def test_a_dead_connection_is_detected_within_minutes(command: type) -> None:
     there, _ = world(misbehaviour=Misbehaviour(silent=[command]))
     if command is Done:
         there = scripted({"DONE": b""})
     with pytest.raises(TimedOut):
         there.watch()
-    assert there.simulation.now < DOUBT + 2 * TIMEOUT
+    assert there.simulation.now < CHECK_SECONDS + 2 * TIMEOUT
 
 
 def test_a_server_that_refuses_to_watch_is_not_asked_again() -> None:
     there, _ = world(misbehaviour=Misbehaviour(refuse=[Notify]))
-    with pytest.raises(NotWatched, match="the server does not watch so much: no"):
+    with pytest.raises(NotWatched, match="the server does not watch so many mailboxes: no"):
         there.watch()
 
 
 @pytest.mark.parametrize("lacking", [b"IDLE", b"NOTIFY"])
-def test_a_server_has_to_offer_both_extensions(lacking: bytes) -> None:
+def test_both_extensions_are_required(lacking: bytes) -> None:
     there, _ = world(capabilities=ABLE - {lacking})
     there.simulation.run(there.look(FOLDERS))
     assert not there.source.can_notify
@@ -217,7 +216,7 @@ ARRIVALS = st.lists(st.tuples(st.integers(0, 9000), st.sampled_from(FOLDERS)), m
 
 @settings(max_examples=25, deadline=None)
 @given(arrivals=ARRIVALS, removals=ARRIVALS)
-def test_whatever_comes_when_is_told_of_within_seconds(
+def test_mail_at_any_moment_is_reported_within_seconds(
     arrivals: list[tuple[int, str]], removals: list[tuple[int, str]]
 ) -> None:
     there, boxes = world()
@@ -267,7 +266,7 @@ ANSWERS = {
 
 
 def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> World:
-    """A server that answers each command by a script, OK where there is none; b"" is silence.
+    """A server with scripted replies, OK where there is none; b"" is no reply.
 
     Behind AGAIN is what it answers the next time.
     """
@@ -309,7 +308,7 @@ def scripted(answers: dict[str, bytes], folders: Sequence[str] = FOLDERS) -> Wor
         b"* STATUS C (UIDNEXT 9)\r\n* STATUS A (MESSAGES 3)\r\n* STATUS A (UIDNEXT 6)\r\n",
     ],
 )
-def test_a_status_is_news_when_the_next_uid_or_the_validity_says_so(status: bytes) -> None:
+def test_a_status_with_new_uidnext_or_uidvalidity_is_reported(status: bytes) -> None:
     there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
     [(at, where)] = there.watch()
     assert (60 <= at < 62, where) == (True, ("A",))
@@ -322,12 +321,12 @@ def test_a_status_is_news_when_the_next_uid_or_the_validity_says_so(status: byte
         *(b"* STATUS A (MESSAGES 3 UIDNEXT 5 UIDVALIDITY 1)\r\n", b"* STATUS A ()\r\n"),
     ],
 )
-def test_other_words_are_no_news(status: bytes) -> None:
+def test_other_responses_are_not_reported(status: bytes) -> None:
     there = scripted({"IDLE": b"+ idling\r\nLATER" + status})
     assert not there.look_and_wait(200.0)
 
 
-def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
+def test_after_notificationoverflow_any_folder_may_have_new_mail() -> None:
     lost = b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"
     there = scripted({"IDLE": b"+ idling\r\nLATER" + lost})
     assert not there.look_and_wait(MAX_IDLE_SECONDS)
@@ -341,16 +340,16 @@ def test_when_the_server_has_lost_track_all_folders_may_have_news() -> None:
         b"TAG BAD what?\r\n",
         b"TAG NO [NOTIFICATIONOVERFLOW] too many\r\n",
         b"* OK [NOTIFICATIONOVERFLOW] too many\r\n" + STATUSES + b"TAG OK done\r\n",
-        # It watches one, and says nothing of the other, which it may not be allowed to.
+        # It watches one folder, and sends nothing about the other, which may be forbidden.
         b"* STATUS INBOX (UIDNEXT 5)\r\nTAG OK done\r\n",
     ],
 )
-def test_a_server_that_watches_less_than_all_is_left(answer: bytes) -> None:
+def test_a_server_that_does_not_watch_all_folders_is_not_used(answer: bytes) -> None:
     with pytest.raises(NotWatched):
         scripted({"NOTIFY": answer}).watch()
 
 
-def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -> None:
+def test_a_larger_uidnext_in_status_than_in_select_is_reported_once() -> None:
     ahead = ANSWERS["NOTIFY"].replace(b"A (UIDNEXT 5", b"A (UIDNEXT 8")
     there = scripted({"NOTIFY": ahead})
 
@@ -364,14 +363,14 @@ def test_a_next_uid_that_is_larger_in_status_than_in_select_is_news_but_once() -
     assert [tuple(one) for one in there.simulation.run(story())] == [("A",), ()]
 
 
-def test_a_server_that_ends_idle_by_itself_is_not_asked_without_end() -> None:
+def test_a_server_that_ends_idle_itself_is_not_asked_endlessly() -> None:
     there = scripted({"IDLE": b"+ idling\r\nTAG OK enough\r\n"})
     assert not there.look_and_wait(MAX_IDLE_SECONDS)
     assert there.count(b"IDLE") == 1
 
 
-def test_a_server_that_knows_names_in_utf8_alone_is_asked_so() -> None:
-    # Dovecot 2.3: what is asked for in modified UTF-7 is not found.
+def test_a_server_that_expects_utf8_names_gets_them() -> None:
+    # Dovecot 2.3 does not find mailboxes named in modified UTF-7.
     inbox, other = b"* STATUS INBOX (UIDNEXT 5)\r\n", b"* STATUS A&B (UIDNEXT %d)\r\n"
     done = b"TAG OK done\r\n"
     there = scripted(

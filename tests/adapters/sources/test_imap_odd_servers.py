@@ -1,4 +1,4 @@
-"""Servers that want to know who we are, lend mailboxes for reading only, or talk to the user."""
+"""Servers that require ID, have read-only mailboxes, or send texts for the user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def until_identified(script: Script, arguments: bytes) -> bytes:
 @pytest.mark.parametrize(
     "answer", [b"* ID NIL\r\nTAG OK\r\n", b"TAG NO what\r\n", b"TAG BAD x\r\n"]
 )
-def test_who_does_not_let_strangers_in_is_told_who_we_are(world: World, answer: bytes) -> None:
+def test_a_server_that_requires_id_gets_it(world: World, answer: bytes) -> None:
     world.script.answers |= {"SELECT": until_identified, "ID": answer}
 
     assert world.poll() is ExitCode.SUCCESS
@@ -41,13 +41,13 @@ def test_who_does_not_let_strangers_in_is_told_who_we_are(world: World, answer: 
     assert line.startswith(b'ID ("name" "mailhaul" "version" "')
 
 
-def test_that_helps_where_it_is_not_announced_too(tmp_path: Path) -> None:
+def test_id_is_sent_even_if_it_is_not_announced(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.script.answers |= {"SELECT": until_identified, "ID": b"TAG OK\r\n"}
     assert world.poll() is ExitCode.SUCCESS
 
 
-def test_it_is_said_once_and_nobody_else_is_told(world: World) -> None:
+def test_id_is_sent_once_and_only_to_servers_that_require_it(world: World) -> None:
     world.script.answers["SELECT"] = b"TAG NO there is none\r\n"
     assert "there is none" in str(world.fails(mailboxes=("a",)))
     assert len(world.heard(b"ID")) == 1
@@ -61,7 +61,7 @@ def test_it_is_said_once_and_nobody_else_is_told(world: World) -> None:
 # Read-only
 
 
-def test_a_mailbox_that_can_only_be_read_is_read_under_keep_and_remembered(world: World) -> None:
+def test_with_keep_a_read_only_mailbox_is_read_and_recorded(world: World) -> None:
     world.script.answers["SELECT"] = READ_ONLY
     world.script.flags[2] = {b"\\Seen"}
 
@@ -79,12 +79,12 @@ def test_a_mailbox_that_can_only_be_read_is_read_under_keep_and_remembered(world
     assert world.heard(b"UID FETCH 3 ")
 
 
-def test_a_mailbox_that_can_only_be_read_is_not_read_without_keep(world: World) -> None:
+def test_without_keep_a_read_only_mailbox_is_not_read(world: World) -> None:
     world.script.answers["SELECT"] = READ_ONLY
     assert world.fails().code is ExitCode.LOCKBUSY
 
 
-def test_one_that_can_be_written_again_is_marked_again(world: World) -> None:
+def test_a_mailbox_that_becomes_writable_is_marked_again(world: World) -> None:
     world.script.answers["SELECT"] = [READ_ONLY, b"* 2 EXISTS\r\nTAG OK [READ-WRITE] x\r\n"]
     world.poll(keep=True)
     world.poll(keep=True)
@@ -114,7 +114,7 @@ def test_an_alert_may_come_anywhere(world: World, place: str) -> None:
     assert world.said[0] == "server: the server says: going down at noon"
 
 
-def test_there_is_no_end_of_alerts_but_of_those_that_are_shown(world: World) -> None:
+def test_the_number_of_alerts_shown_is_limited(world: World) -> None:
     alerts = b"".join(b"* OK [ALERT] number %d\r\n" % number for number in range(99))
     world.script.answers["SELECT"] = alerts + b"TAG OK\r\n"
     world.poll()
@@ -130,7 +130,7 @@ def test_there_is_no_end_of_alerts_but_of_those_that_are_shown(world: World) -> 
         (b"* OK enable IMAP access in your settings\r\n", False),
     ],
 )
-def test_what_was_said_before_a_silence_explains_it(
+def test_an_error_text_before_a_silence_is_reported(
     world: World, words: bytes, quoted: bool
 ) -> None:
     world.script.answers["SELECT"] = words
@@ -139,7 +139,7 @@ def test_what_was_said_before_a_silence_explains_it(
     assert ("the server said before: enable IMAP access in your settings" in failed) is quoted
 
 
-def test_what_was_said_before_a_success_explains_nothing(world: World) -> None:
+def test_an_error_text_before_a_success_is_not_reported(world: World) -> None:
     world.script.answers |= {"LOGIN": b"* NO not so fast\r\nTAG OK in\r\n", "SELECT": b"\r\n"}
     assert "not so fast" not in str(world.fails())
 
@@ -157,7 +157,7 @@ def test_what_was_said_before_a_success_explains_nothing(world: World) -> None:
         (b"421 mail.example.org", ExitCode.PROTOCOL),
     ],
 )
-def test_a_server_that_turns_us_away_for_now_is_busy(
+def test_a_server_that_refuses_connections_for_now_is_busy(
     world: World, greeting: bytes, code: ExitCode
 ) -> None:
     world.script.greeting = greeting + b"\r\n"
@@ -166,8 +166,8 @@ def test_a_server_that_turns_us_away_for_now_is_busy(
     assert ("SMTP" in str(failed)) == (code is ExitCode.PROTOCOL)
 
 
-def test_the_words_of_a_busy_server_are_quoted(world: World) -> None:
+def test_the_text_of_a_busy_server_is_quoted(world: World) -> None:
     world.script.greeting = b"421 Server is busy, try again later.\r\n"
     assert str(world.fails()) == (
-        "server: the server turned us away: 421 Server is busy, try again later."
+        "server: the server refuses the connection: 421 Server is busy, try again later."
     )

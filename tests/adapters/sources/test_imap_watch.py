@@ -1,4 +1,4 @@
-"""A connection that waits for news, on a clock that jumps: against our own server, and a script."""
+"""A connection that waits for new mail, in virtual time: with our own server, and scripted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap_watch import MAX_IDLE_SECONDS, WatchedSource
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request, Tcp, TimedOut, Trust, Wait
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Machine
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import serve_imap
@@ -27,11 +26,11 @@ TIMEOUT = 20.0
 
 
 class World:
-    """A server, a source that waits, and when it told of news."""
+    """A server, a source that waits, and the times of its reports."""
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[], Endpoint],
         serve: Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]],
     ) -> None:
         self.simulation = Simulation(round_trip=0.05)
@@ -49,14 +48,14 @@ class World:
         self.simulation._at(when, lambda: (action(), None)[1])
 
     async def look(self) -> None:
-        """Do what a poll does with a mailbox where nothing is new."""
+        """Do the steps of a poll that finds no new mail."""
         await self.source.open()
         await self.source.select("INBOX", read_only=True)
         await self.source.new(everything=False)
         await self.source.close()
 
     def watch(self, times: int = 1) -> list[float]:
-        """Look and wait until news came so many times; return when."""
+        """Poll and wait until new mail was reported so many times; return when."""
 
         async def story() -> None:
             while len(self.told) < times:
@@ -78,7 +77,7 @@ def world(inbox: Mailbox, capabilities: frozenset[bytes] = ABLE) -> World:
 
 
 def scripted(answers: dict[str, bytes]) -> World:
-    """A server that answers each command by a script, OK where there is none; b"" is silence."""
+    """A server with scripted replies, OK where there is none; b"" is no reply."""
 
     async def serve(channel: Channel[Raw]) -> None:
         raw = channel.machine
@@ -98,7 +97,7 @@ def scripted(answers: dict[str, bytes]) -> World:
     return World(Raw, serve)
 
 
-def test_mail_is_told_of_within_a_second_however_long_nothing_came() -> None:
+def test_mail_is_reported_within_a_second_after_any_wait() -> None:
     inbox = Mailbox([])
     there = world(inbox)
     there.at(3 * HOUR, lambda: inbox.append(MESSAGE))
@@ -117,7 +116,7 @@ def test_mail_is_told_of_within_a_second_however_long_nothing_came() -> None:
         {"IDLE": b"* 4 EXISTS\r\n+ idling\r\n"},
     ],
 )
-def test_mail_that_comes_between_the_look_and_idle_is_not_lost(when: dict[str, bytes]) -> None:
+def test_mail_that_arrives_between_the_poll_and_idle_is_not_lost(when: dict[str, bytes]) -> None:
     there = scripted(
         {
             "UID": b"* SEARCH\r\nTAG OK nothing found\r\n",
@@ -131,7 +130,7 @@ def test_mail_that_comes_between_the_look_and_idle_is_not_lost(when: dict[str, b
     assert at < 1
 
 
-def test_each_arrival_is_told_of() -> None:
+def test_each_arrival_is_reported() -> None:
     inbox = Mailbox([])
     there = world(inbox)
     for minute in (1, 2, 3):
@@ -139,7 +138,7 @@ def test_each_arrival_is_told_of() -> None:
     assert [int(at / 60) for at in there.watch(3)] == [1, 2, 3]
 
 
-def test_mail_that_another_client_removes_is_no_news() -> None:
+def test_a_removal_of_mail_by_another_client_is_not_reported() -> None:
     inbox = Mailbox([])
     inbox.append(MESSAGE, b"\\Seen")
     there = world(inbox)
@@ -149,13 +148,13 @@ def test_mail_that_another_client_removes_is_no_news() -> None:
     assert at > 120
 
 
-def test_a_server_without_idle_tells_no_news() -> None:
+def test_a_server_without_idle_reports_no_new_mail() -> None:
     there = world(Mailbox([]), ABLE - {b"IDLE"})
     there.simulation.run(there.look())
     assert not there.source.pushes_news
 
 
-def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over() -> None:
+def test_a_dead_connection_is_detected_at_the_end_of_the_wait() -> None:
     there = scripted(
         {
             "EXAMINE": b"* 0 EXISTS\r\nTAG OK [READ-ONLY] done\r\n",
@@ -170,7 +169,7 @@ def test_a_connection_that_died_in_silence_is_noticed_when_the_waiting_is_over()
 
 
 @pytest.mark.parametrize("refusal", [b"TAG NO not here\r\n", b"TAG BAD what\r\n"])
-def test_who_refuses_idle_is_polled_like_others(refusal: bytes) -> None:
+def test_a_server_that_refuses_idle_is_polled(refusal: bytes) -> None:
     there = scripted({"IDLE": refusal, "SELECT": b"* 1 EXISTS\r\nTAG OK done\r\n"})
     tells: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""What POP3 servers do that no RFC allows, and what a poll makes of it."""
+"""POP3 servers that violate the RFCs, and how a poll handles them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def before(verb: bytes) -> Answer:
 
 @WAYS
 @pytest.mark.parametrize("verb", [b"USER", b"STAT", b"UIDL", b"LIST", b"TOP", b"DELE", b"QUIT"])
-def test_an_empty_line_before_a_reply_is_passed_over(
+def test_an_empty_line_before_a_reply_is_ignored(
     tmp_path: Path, capabilities: Sequence[bytes], verb: bytes
 ) -> None:
     world = World(tmp_path, Server(letters(4), {verb: before(verb)}, capabilities))
@@ -56,7 +56,7 @@ def test_an_empty_line_before_a_reply_is_passed_over(
 def test_an_empty_line_in_place_of_a_reply_loses_nothing(
     tmp_path: Path, capabilities: Sequence[bytes], verb: bytes
 ) -> None:
-    """The replies that follow answer other commands than they seem to."""
+    """The following replies belong to other commands than they seem to."""
     served: list[bytes] = []
 
     def once(server: Server, rest: bytes) -> bytes | None:
@@ -101,7 +101,7 @@ WITHOUT_TOP = (b"USER", b"UIDL", b"EXPIRE 0")
 
 
 def refusing(world: World, *numbers: int) -> None:
-    """Let the listener refuse these messages, by their place."""
+    """Let the listener refuse the messages at these positions."""
     seen: list[int] = []
 
     def policy(heard: Any) -> Reply | Gone | None:
@@ -115,7 +115,7 @@ def refusing(world: World, *numbers: int) -> None:
 
 @pytest.mark.parametrize("pipelining", [(), (b"PIPELINING",)])
 @pytest.mark.parametrize("announced", [(), (b"TOP",)], ids=["no TOP", "TOP refused"])
-def test_what_was_read_and_refused_is_not_given_up_with_quit(
+def test_after_a_refusal_there_is_no_quit_if_the_server_deletes_what_was_read(
     tmp_path: Path, pipelining: Sequence[bytes], announced: Sequence[bytes]
 ) -> None:
     odd: dict[bytes, Answer] = {b"TOP": lambda server, rest: b"-ERR unknown\r\n"}
@@ -131,14 +131,14 @@ def test_what_was_read_and_refused_is_not_given_up_with_quit(
     assert (world.subjects(), world.server.messages) == ([b"1", b"3", b"2"], [])
 
 
-def test_where_all_was_accepted_there_is_one_session_with_quit(tmp_path: Path) -> None:
+def test_if_all_was_accepted_there_is_one_session_with_quit(tmp_path: Path) -> None:
     server = Server(letters(3), {}, WITHOUT_TOP, deletes_what_is_read=True)
     world = World(tmp_path, server)
     assert world.poll() is ExitCode.SUCCESS
     assert (server.sessions, server.heard[-1], server.messages) == (1, b"QUIT", [])
 
 
-def test_what_is_kept_is_not_deleted_by_having_been_read(tmp_path: Path) -> None:
+def test_kept_messages_are_not_deleted_by_reading_them(tmp_path: Path) -> None:
     server = Server(letters(3), {}, WITHOUT_TOP, deletes_what_is_read=True)
     world = World(tmp_path, server)
     assert world.poll(keep=True) is ExitCode.SUCCESS
@@ -146,7 +146,7 @@ def test_what_is_kept_is_not_deleted_by_having_been_read(tmp_path: Path) -> None
     assert world.poll(keep=True) is ExitCode.NOMAIL
 
 
-def test_what_capa_says_may_differ_between_users(tmp_path: Path) -> None:
+def test_capabilities_may_differ_between_users(tmp_path: Path) -> None:
     def of_this_user(server: Server, rest: bytes) -> bytes:
         known = b"EXPIRE 0" if b"PASS" in server.verbs() else b"EXPIRE 30 USER"
         return lines(b"USER", b"UIDL", known)
@@ -177,7 +177,7 @@ def test_a_server_that_hangs_up_on_capa_is_not_asked_again(
     assert world.server.verbs().count(b"CAPA") == 1
 
 
-def test_a_server_that_hangs_up_on_stls_is_used_without_where_the_user_allows_that(
+def test_a_server_that_hangs_up_on_stls_is_used_without_tls_if_allowed(
     tmp_path: Path,
 ) -> None:
     capabilities = (*PLAIN, b"STLS")
@@ -189,7 +189,7 @@ def test_a_server_that_hangs_up_on_stls_is_used_without_where_the_user_allows_th
     assert (required.server.sessions, b"PASS" in required.server.verbs()) == (1, False)
 
 
-def test_a_server_that_hangs_up_on_a_mechanism_is_asked_in_another_way(tmp_path: Path) -> None:
+def test_after_a_hang_up_on_a_mechanism_another_one_is_used(tmp_path: Path) -> None:
     capabilities = (*PLAIN, b"SASL CRAM-MD5")
     world = World(tmp_path, Server(letters(1), {b"AUTH": refuses_and_hangs_up}, capabilities))
     assert world.poll() is ExitCode.SUCCESS
@@ -217,7 +217,7 @@ def test_a_server_that_hangs_up_on_uidl_is_read_without(tmp_path: Path) -> None:
     assert kept.received.messages == []
 
 
-def test_a_server_that_always_hangs_up_is_left_alone(tmp_path: Path) -> None:
+def test_a_server_that_always_hangs_up_is_given_up(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"CAPA": refuses_and_hangs_up, b"USER": refuses_and_hangs_up}
     world = World(tmp_path, Server(letters(2), odd))
     assert world.poll() in {ExitCode.SOCKET, ExitCode.AUTHFAIL}
@@ -230,7 +230,7 @@ def test_a_server_that_always_hangs_up_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"2", b"2 ", b"two u2", b"", b"2 " + b"u" * 2000, b"99999999999999999999 u2"]
 )
-def test_a_message_without_id_is_in_nobodys_way(tmp_path: Path, line: bytes) -> None:
+def test_a_message_without_id_does_not_delay_others(tmp_path: Path, line: bytes) -> None:
     odd: dict[bytes, Answer] = {b"UIDL": lambda server, rest: lines(b"1 u1", line, b"3 u3")}
     world = World(tmp_path, Server(letters(3), odd))
     assert world.poll() is ExitCode.SUCCESS
@@ -238,14 +238,14 @@ def test_a_message_without_id_is_in_nobodys_way(tmp_path: Path, line: bytes) -> 
 
 
 @pytest.mark.parametrize("line", [b"2", b"2 many", b"two 80", b""])
-def test_a_message_without_size_is_in_nobodys_way(tmp_path: Path, line: bytes) -> None:
+def test_a_message_without_size_does_not_delay_others(tmp_path: Path, line: bytes) -> None:
     odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 76", line, b"3 76")}
     world = World(tmp_path, Server(letters(3), odd))
     assert world.poll() is ExitCode.SUCCESS
     assert (world.subjects(), world.server.messages) == ([b"1", b"2", b"3"], [])
 
 
-def test_what_has_no_id_is_left_under_keep_and_that_is_said(tmp_path: Path) -> None:
+def test_with_keep_messages_without_id_are_left_and_reported(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"UIDL": lambda server, rest: lines(b"1 u1", b"2", b"3 u3")}
     world = World(tmp_path, Server(letters(3), odd))
     for _ in range(2):
@@ -254,7 +254,7 @@ def test_what_has_no_id_is_left_under_keep_and_that_is_said(tmp_path: Path) -> N
     assert "1 message(s) are left: without unique ids" in world.said
 
 
-def test_mail_that_comes_between_uidl_and_list_waits_for_the_next_poll_under_keep(
+def test_with_keep_mail_that_arrives_between_uidl_and_list_waits_for_the_next_poll(
     tmp_path: Path,
 ) -> None:
     odd: dict[bytes, Answer] = {b"UIDL": lambda server, rest: lines(b"1 u1", b"2 u2")}
@@ -266,7 +266,7 @@ def test_mail_that_comes_between_uidl_and_list_waits_for_the_next_poll_under_kee
     assert world.subjects() == [b"1", b"2", b"3"]
 
 
-def test_a_listing_of_ids_that_is_empty_is_none_under_keep(tmp_path: Path) -> None:
+def test_with_keep_an_empty_uidl_listing_is_an_error(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"UIDL": lambda server, rest: lines()}
     world = World(tmp_path, Server(letters(3), odd))
     assert world.poll(keep=True) is ExitCode.PROTOCOL
@@ -288,7 +288,7 @@ def test_a_listing_of_ids_that_is_empty_is_none_under_keep(tmp_path: Path) -> No
         (b"maildrop is locked", ExitCode.LOCKBUSY),
     ],
 )
-def test_what_a_refusal_says_to_programs_counts_more_than_its_words(
+def test_the_code_of_a_refusal_takes_precedence_over_its_text(
     tmp_path: Path, words: bytes, code: ExitCode
 ) -> None:
     odd: dict[bytes, Answer] = {b"PASS": lambda server, rest: b"-ERR %b\r\n" % words}
@@ -306,14 +306,14 @@ def test_what_a_refusal_says_to_programs_counts_more_than_its_words(
         (b"[AUTH] no", ExitCode.AUTHFAIL),
     ],
 )
-def test_a_server_that_turns_us_away_says_nothing_against_the_password(
+def test_a_refused_connection_does_not_mean_a_wrong_password(
     tmp_path: Path, words: bytes, code: ExitCode
 ) -> None:
     world = World(tmp_path, Server(letters(1), greeting=b"-ERR %b\r\n" % words))
     assert world.poll() is code
 
 
-def test_a_server_that_closes_before_apop_says_nothing_against_the_password(
+def test_a_close_before_apop_does_not_mean_a_wrong_password(
     tmp_path: Path,
 ) -> None:
     odd: dict[bytes, Answer] = {b"APOP": lambda server, rest: b"-ERR no\r\n"}
@@ -331,7 +331,7 @@ def test_a_server_that_closes_before_apop_says_nothing_against_the_password(
 
 
 @pytest.mark.parametrize("answer", [b"", b"-ERR not all\r\n"])
-def test_deletions_that_are_not_confirmed_are_said(tmp_path: Path, answer: bytes) -> None:
+def test_unconfirmed_deletions_are_reported(tmp_path: Path, answer: bytes) -> None:
     def leave(server: Server, rest: bytes) -> bytes:
         raise HangUp(answer)
 
@@ -364,7 +364,7 @@ def headers(world: World, *uids: bytes) -> dict[bytes, bytes]:
 
 
 @WAYS
-def test_headers_are_asked_for_without_the_text(
+def test_headers_are_requested_without_the_text(
     tmp_path: Path, capabilities: Sequence[bytes]
 ) -> None:
     world = World(tmp_path, Server(letters(3), {}, capabilities))
@@ -386,7 +386,7 @@ def test_a_header_without_end_is_cut(tmp_path: Path) -> None:
     ("capabilities", "answer"),
     [((b"USER", b"UIDL"), None), (PLAIN, b"-ERR no\r\n"), (PLAIN, b"+OK\r\n.\r\n")],
 )
-def test_there_are_no_headers_where_top_is_of_no_use(
+def test_there_are_no_headers_without_top(
     tmp_path: Path, capabilities: Sequence[bytes], answer: bytes | None
 ) -> None:
     world = World(tmp_path, Server(letters(1), {b"TOP": lambda s, r: answer}, capabilities))

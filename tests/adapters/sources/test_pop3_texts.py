@@ -1,4 +1,4 @@
-"""What a POP3 server sends counts as the message only if it can be what LIST announced."""
+"""A text from a POP3 server is accepted only if it agrees with the size in LIST."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.sources.pop3_texts import Doubts, Measure
+from mailhaul.adapters.sources.pop3_texts import DoubtfulTexts, Measure
 from mailhaul.flows.outcome import ExitCode
 from tests.adapters.sources.pop3_scripts import (
     PIPELINED,
@@ -46,7 +46,7 @@ def measured(*pieces: bytes) -> Measure:
         (letter(1).replace(b"\r\n", b"\n"), len(letter(1)), False),
         (b"\r\n\r\n\r\n".replace(b"\r\n", b"\n"), 6, False),
         (b"\r\ntext\r\n", 14, False),
-        # Much less, nothing, a header alone.
+        # Much less, nothing, only a header.
         (letter(1, LONG), 2 * len(letter(1, LONG)) + 1, True),
         (b"", 1, True),
         (letter(1, b""), len(letter(1)) + 100, True),
@@ -54,16 +54,16 @@ def measured(*pieces: bytes) -> Measure:
         (letter(1, b"").replace(b"\r\n", b"\n"), len(letter(1, b"")), False),
     ],
 )
-def test_what_is_suspicious_about_a_text(text: bytes, announced: int, doubtful: bool) -> None:
+def test_the_doubts_about_a_text(text: bytes, announced: int, doubtful: bool) -> None:
     assert bool(measured(text).doubt(announced)) is doubtful
     bytewise = measured(*[text[n : n + 1] for n in range(len(text))])
     assert bytewise.doubt(announced) == measured(text).doubt(announced)
 
 
-def test_two_texts_that_agree_are_believed_but_nothing_is_never_a_text() -> None:
-    doubts = Doubts()
-    assert [doubts.note(b"a", octets) for octets in (5, 7, 5)] == [False, False, True]
-    assert [doubts.note(b"b", 0) for _ in range(3)] == [False] * 3
+def test_two_texts_of_the_same_size_are_accepted_unless_they_are_empty() -> None:
+    doubts = DoubtfulTexts()
+    assert [doubts.record(b"a", octets) for octets in (5, 7, 5)] == [False, False, True]
+    assert [doubts.record(b"b", 0) for _ in range(3)] == [False] * 3
     assert (doubts.tried(b"a"), doubts.tried(b"b"), doubts.tried(b"c")) == (3, 3, 0)
 
 
@@ -81,7 +81,7 @@ def nothing(server: Server, rest: bytes) -> bytes:
 
 @WAYS
 @pytest.mark.parametrize("odd", [header_alone, nothing])
-def test_where_top_cuts_texts_retr_is_asked(
+def test_if_top_truncates_texts_retr_is_used(
     tmp_path: Path, capabilities: Sequence[bytes], odd: Answer
 ) -> None:
     messages = [letter(n, LONG) for n in (1, 2, 3)]
@@ -93,7 +93,7 @@ def test_where_top_cuts_texts_retr_is_asked(
     assert world.server.verbs().count(b"RETR") == 3
 
 
-def test_what_retr_does_not_send_either_stays(tmp_path: Path) -> None:
+def test_a_message_that_retr_does_not_send_either_stays(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"TOP": nothing, b"RETR": nothing}
     world = World(tmp_path, Server([letter(1)], odd))
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_what_retr_does_not_send_either_stays(tmp_path: Path) -> None:
     assert "announced 73 octets and sent 0" in world.said
 
 
-def test_a_size_that_is_wrong_by_much_is_one_if_two_ways_agree(tmp_path: Path) -> None:
+def test_a_very_wrong_size_is_ignored_if_two_texts_agree(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
     world = World(tmp_path, Server([letter(1)], odd))
     assert world.poll() is ExitCode.SUCCESS
@@ -110,7 +110,7 @@ def test_a_size_that_is_wrong_by_much_is_one_if_two_ways_agree(tmp_path: Path) -
     assert [v for v in world.server.verbs() if v in {b"TOP", b"RETR"}] == [b"TOP", b"RETR"]
 
 
-def test_where_only_retr_is_there_two_of_them_have_to_agree(tmp_path: Path) -> None:
+def test_without_top_two_texts_of_retr_must_agree(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"LIST": lambda server, rest: lines(b"1 100000")}
     world = World(tmp_path, Server([letter(1)], odd, (b"USER", b"UIDL")))
     assert world.poll() is ExitCode.SUCCESS
@@ -118,7 +118,7 @@ def test_where_only_retr_is_there_two_of_them_have_to_agree(tmp_path: Path) -> N
     assert world.server.verbs().count(b"RETR") == 2
 
 
-def test_texts_that_never_agree_are_not_believed(tmp_path: Path) -> None:
+def test_texts_that_never_agree_are_not_accepted(tmp_path: Path) -> None:
     sent: list[bytes] = []
 
     def another(server: Server, rest: bytes) -> bytes:
@@ -136,7 +136,7 @@ def test_texts_that_never_agree_are_not_believed(tmp_path: Path) -> None:
 
 
 @WAYS
-def test_sizes_that_are_a_little_wrong_cost_no_second_text(
+def test_slightly_wrong_sizes_cost_no_second_request(
     tmp_path: Path, capabilities: Sequence[bytes]
 ) -> None:
     def short(server: Server, rest: bytes) -> bytes:
@@ -152,7 +152,7 @@ def test_sizes_that_are_a_little_wrong_cost_no_second_text(
     assert verbs.count(b"STAT") == 1 + (1 if capabilities is PIPELINED else 5)
 
 
-def test_sizes_that_are_right_cost_no_question(tmp_path: Path) -> None:
+def test_right_sizes_cost_no_extra_command(tmp_path: Path) -> None:
     world = World(tmp_path, Server([letter(n) for n in (1, 2, 3)]))
     assert world.poll() is ExitCode.SUCCESS
     assert world.server.verbs().count(b"STAT") == 1
@@ -170,7 +170,7 @@ def as_it_is(server: Server, rest: bytes) -> bytes:
 @WAYS
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("less", [0, 100, 200], ids=lambda less: f"announced-{less}-less")
-def test_half_a_text_is_never_handed_on_or_deleted(
+def test_an_incomplete_text_is_never_delivered_or_deleted(
     tmp_path: Path, capabilities: Sequence[bytes], place: int, less: int
 ) -> None:
     def sizes(server: Server, rest: bytes) -> bytes:
@@ -187,7 +187,7 @@ def test_half_a_text_is_never_handed_on_or_deleted(
     assert "goes on after a line with a lone dot" in world.said
 
 
-def test_one_that_is_not_stuffed_at_the_very_end_is_noticed(tmp_path: Path) -> None:
+def test_an_unstuffed_dot_at_the_end_is_detected(tmp_path: Path) -> None:
     odd: dict[bytes, Answer] = {b"TOP": as_it_is, b"RETR": as_it_is}
     world = World(tmp_path, Server([letter(1, b"text\r\n.\r\n")], odd))
     for _ in range(3):
@@ -205,7 +205,7 @@ def test_half_a_line_after_a_text_proves_nothing(tmp_path: Path) -> None:
     assert (world.received.messages, len(world.server.messages)) == ([], 1)
 
 
-def test_a_server_that_dies_at_the_next_message_does_not_take_this_one_along(
+def test_a_break_at_the_next_message_does_not_affect_this_one(
     tmp_path: Path,
 ) -> None:
     def dies(server: Server, rest: bytes) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The form of a transcript: lines that can be taken apart again, and texts found in any cut."""
+"""The format of a transcript: lines that can be parsed again, and texts found in any split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_bytes_become_one_printable_line_and_bytes_again(data: bytes) -> None:
 
 
 @given(st.text(" !abc\\'", max_size=20))
-def test_a_line_can_be_taken_apart_again(about: str) -> None:
+def test_a_line_can_be_parsed_again(about: str) -> None:
     line = Line(1.5, 3, "<", about)
     assert parse(str(line)) == line
 
@@ -34,7 +34,7 @@ def test_a_line_can_be_taken_apart_again(about: str) -> None:
     ["__import__('os')", "Noop().x", "open()", "Select(open('x'))", "Login(**{})", "1 + 1", "x"],
 )
 def test_nothing_is_called_but_commands(text: str) -> None:
-    with pytest.raises(ValueError, match="no command"):
+    with pytest.raises(ValueError, match="not a command"):
         command_from(text, names_of(commands))
 
 
@@ -50,7 +50,7 @@ def test_nothing_is_called_but_commands(text: str) -> None:
         ["0.0 1 open imap h", "0.0 1 <text many"],
     ],
 )
-def test_what_is_no_transcript_is_named_with_its_line(lines: list[str]) -> None:
+def test_an_invalid_transcript_is_reported_with_its_line_number(lines: list[str]) -> None:
     with pytest.raises(ValueError, match=f"line {len(lines)}: "):
         list(replay(lines))
 
@@ -73,7 +73,7 @@ def pop3() -> Pop3Texts:
     reader = Pop3Texts()
     list(reader.cut(b"+OK hello\r\n"))
     for number in (1, 2, 3):
-        reader.said(Retrieve(number))
+        reader.sent(Retrieve(number))
     return reader
 
 
@@ -94,9 +94,7 @@ CONVERSATIONS: dict[str, tuple[Callable[[], Lines], bytes, bytes]] = {
 
 
 @pytest.mark.parametrize(("made", "data", "text"), CONVERSATIONS.values(), ids=CONVERSATIONS)
-def test_texts_are_found_however_they_are_cut(
-    made: Callable[[], Lines], data: bytes, text: bytes
-) -> None:
+def test_texts_are_found_in_any_split(made: Callable[[], Lines], data: bytes, text: bytes) -> None:
     whole = texts_in(made(), [data])
     assert whole[0] == text
     assert b"cret" not in whole[1]

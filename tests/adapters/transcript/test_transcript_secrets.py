@@ -1,4 +1,4 @@
-"""No secret of a run is in its transcript, whoever repeats it and however."""
+"""No secret of a run is in its transcript, in any form and from either side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mailhaul.protocols.smtp.client import SmtpClient
 SECRETS = st.text("abcXYZ019+/=-_.,'\"\\ {}%äß€", min_size=3, max_size=24).map(
     lambda text: f"Zq7{text}9".encode()
 )
-"""Passwords that stand in no other word."""
+"""Passwords that are not part of any other word."""
 
 
 def forms(secret: bytes) -> Iterator[bytes]:
@@ -40,7 +40,7 @@ def forms(secret: bytes) -> Iterator[bytes]:
 
 
 def conversation(kind: str, secret: bytes) -> tuple[Any, list[Any], list[bytes]]:
-    """Return a machine, what is said, and what the peer says to it: the secret in all forms."""
+    """Return a machine, its commands, and the peer's data: the secret in all forms."""
     echo = b" and ".join(forms(secret))
     plain = Secret(b"\0joe\0" + secret)
     match kind:
@@ -70,7 +70,7 @@ KINDS = ["imap login", "imap plain", "pop3 user", "pop3 apop", "smtp plain"]
 
 
 def hold(machine: Any, said: list[Any], heard: list[bytes]) -> None:
-    """Speak in turn, and go on whatever happens."""
+    """Send and receive in turn, and continue after errors."""
     try:
         for turn in range(max(len(said), len(heard))):
             if turn < len(heard):
@@ -87,7 +87,7 @@ def hold(machine: Any, said: list[Any], heard: list[bytes]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bodies", [False, True], ids=["without", "with bodies"])
 @given(secret=SECRETS)
-def test_no_form_of_a_secret_is_written_down(kind: str, bodies: bool, secret: bytes) -> None:
+def test_no_form_of_a_secret_is_recorded(kind: str, bodies: bool, secret: bytes) -> None:
     taken: list[str] = []
     tape = Tape(taken.append, lambda: 0.0, bodies=bodies)
     tape.hide(secret)

@@ -44,7 +44,7 @@ def test_a_server_that_turns_us_away_is_quoted(tmp_path: Path) -> None:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
         assert server.commands == []
     assert run.code == 2
-    assert run.complaint.startswith("localhost: the server turned us away: not today \\x1b")
+    assert run.complaint.startswith("localhost: the server refuses the connection: not today \\x1b")
 
 
 def test_a_greeting_without_end_is_cut_off(tmp_path: Path) -> None:

@@ -123,4 +123,4 @@ def test_a_closed_standard_output_takes_no_mail(tmp_path: Path) -> None:
         run = mailhaul(tmp_path, rc, "--silent", starter=starter("os.close(1)"))
         assert server.kept == [1]
     assert run.code == 12
-    assert "standard output goes nowhere" in run.err
+    assert "standard output is the null device" in run.err

@@ -1,4 +1,4 @@
-"""Listeners that mean harm: floods, answers too few and too many, promises that are none.
+"""Hostile listeners: floods, too few and too many replies, false promises.
 
 Nothing counts as accepted but a clear 2xx to the final dot; the message stays, and the poll ends.
 """
@@ -39,7 +39,7 @@ def bounded() -> Iterator[None]:
 
 
 def listener(**answers: bytes) -> Script:
-    """A listener that takes everything, but for some answers. ``dot`` answers the final dot."""
+    """A listener that accepts everything except for some replies. ``dot`` answers the final dot."""
     known = {
         "banner": b"220 sink\r\n",
         "ehlo": b"250 sink\r\n",
@@ -109,14 +109,14 @@ NO_ACCEPTANCE = {
 
 
 @pytest.mark.parametrize("dot", NO_ACCEPTANCE.values(), ids=NO_ACCEPTANCE)
-def test_what_is_no_clear_2xx_is_no_acceptance(world: World, dot: bytes) -> None:
+def test_only_a_valid_2xx_reply_counts_as_acceptance(world: World, dot: bytes) -> None:
     world.simulation.listen(SINK, Speaker, listener(dot=dot))
 
     assert poll(world) is ExitCode.SMTP
     assert Verdict.ACCEPTED not in verdicts(world)
 
 
-def test_a_plain_answer_is_acceptance(world: World) -> None:
+def test_a_plain_250_reply_counts_as_acceptance(world: World) -> None:
     world.simulation.listen(SINK, Speaker, listener())
 
     assert poll(world) is ExitCode.SUCCESS
@@ -134,7 +134,7 @@ def test_a_go_ahead_that_never_comes_is_waited_for_once(world: World) -> None:
     [(b"250 ok\r\n", True), (b"", False), (b"250 ok\r\n" * 7, True), (b"250-and so on\r\n", False)],
     ids=["one", "none", "seven", "half"],
 )
-def test_lmtp_counts_the_answers_that_it_is_owed(world: World, dot: bytes, accepted: bool) -> None:
+def test_lmtp_counts_the_expected_replies(world: World, dot: bytes, accepted: bool) -> None:
     world.simulation.listen(SINK, Speaker, listener(dot=dot))
 
     code = poll(world, lmtp=True)
@@ -143,8 +143,8 @@ def test_lmtp_counts_the_answers_that_it_is_owed(world: World, dot: bytes, accep
     assert (Verdict.ACCEPTED in verdicts(world)) == accepted
 
 
-def test_a_listener_that_takes_nothing_more_is_left(world: World) -> None:
-    """Its window stays shut inside the text: the deadline is on writing too."""
+def test_a_listener_that_stops_reading_is_disconnected(world: World) -> None:
+    """The receive window stays closed during the text: the timeout applies to writing too."""
 
     async def deaf(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"220 x\r\n")
@@ -162,7 +162,7 @@ def test_a_listener_that_takes_nothing_more_is_left(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [b"-1", b"9" * 40, b"x", b"", b"0"])
-def test_a_size_out_of_this_world_does_not_keep_mail_back(world: World, size: bytes) -> None:
+def test_an_absurd_size_limit_does_not_keep_mail_back(world: World, size: bytes) -> None:
     hello = b"250-sink\r\n250 SIZE " + size + b"\r\n"
     world.simulation.listen(SINK, Speaker, listener(ehlo=hello))
 

@@ -1,4 +1,4 @@
-"""Servers that mean harm: floods, numbers out of this world, other people's mail, tricks.
+"""Hostile servers: floods, absurd numbers, mail that was not requested, and tricks.
 
 Each poll ends in bounded time and memory, with one clear line and the right exit code, and what
 was delivered is what was asked for.
@@ -23,7 +23,7 @@ from mailhaul.flows.outcome import ExitCode, PollFailed
 from .world import SOURCE, Script, Speaker, World, flooding, hear_line
 
 MOST_MEMORY = 48 * 1024 * 1024
-"""What a poll may hold of a flood: the untagged data of one command, and what was in flight."""
+"""The octets of a flood that a poll may hold: one command's untagged data, and data in flight."""
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ FLOODS: dict[str, tuple[type[ImapSource] | type[Pop3Source], Script, str]] = {
         flooding(b"* OK x\r\n", b"* CAPABILITY" + b" X" * 25_000 + b"\r\n"),
         "exceeds the limit",
     ),
-    "IMAP: good-byes": (ImapSource, flooding(b"", b"* BYE no\r\n"), "turned us away"),
+    "IMAP: good-byes": (ImapSource, flooding(b"", b"* BYE no\r\n"), "refuses the connection"),
     "POP3: a greeting without end": (Pop3Source, flooding(b"+OK ", b"x"), "exceeds the limit"),
-    "POP3: good-byes": (Pop3Source, flooding(b"", b"-ERR no\r\n"), "turned us away"),
+    "POP3: good-byes": (Pop3Source, flooding(b"", b"-ERR no\r\n"), "refuses the connection"),
     "POP3: capabilities": (
         Pop3Source,
         flooding(b"+OK\r\n+OK\r\n", b"X\r\n"),
@@ -108,7 +108,7 @@ def test_a_flood_ends_at_its_limit(
 
 
 def imap_answers(**answers: bytes) -> Script:
-    """An IMAP server with one message, but for some answers. ``TAG`` stands for the tag."""
+    """An IMAP server with one message and some given replies. ``TAG`` stands for the tag."""
     text = b"From: a@example.org\r\nSubject: mine\r\n\r\nMine.\r\n"
     known = {
         "login": b"TAG OK\r\n",
@@ -145,7 +145,7 @@ ORDERLY = (
 
 
 def outcome(world: World, kind: type[ImapSource] | type[Pop3Source]) -> str:
-    """Return the name of the exit code, or what the user is told."""
+    """Return the name of the exit code, or the error message."""
     try:
         return world.poll(kind).name
     except PollFailed as failed:
@@ -237,7 +237,7 @@ WILD: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize(("answers", "delivered"), WILD.values(), ids=WILD)
-def test_what_was_asked_for_is_delivered_or_nothing(
+def test_only_requested_messages_are_delivered(
     world: World, answers: dict[str, bytes], delivered: list[bytes]
 ) -> None:
     world.simulation.listen(SOURCE, Speaker, imap_answers(**answers))
@@ -250,8 +250,8 @@ def test_what_was_asked_for_is_delivered_or_nothing(
 
 
 @pytest.mark.parametrize("greeting", [b"* PREAUTH hello\r\n", b"* OK [CAPABILITY IMAP4rev1] x\r\n"])
-def test_where_tls_is_demanded_nothing_is_said_in_the_clear(world: World, greeting: bytes) -> None:
-    """PREAUTH, and STARTTLS taken out of what the server announces (CVE-2021-39272)."""
+def test_if_tls_is_required_nothing_is_sent_unencrypted(world: World, greeting: bytes) -> None:
+    """PREAUTH, and capabilities from which STARTTLS was removed (CVE-2021-39272)."""
     heard: list[bytes] = []
 
     async def serve(channel: Channel[Speaker]) -> None:
@@ -276,7 +276,7 @@ def test_where_tls_is_demanded_nothing_is_said_in_the_clear(world: World, greeti
 
 
 def pop3_answers(**answers: bytes) -> Script:
-    """A POP3 server with one message, but for some answers."""
+    """A POP3 server with one message and some given replies."""
     known = {
         "capa": b"+OK\r\nUIDL\r\nUSER\r\nTOP\r\n.\r\n",
         "stat": b"+OK 1 40\r\n",
@@ -339,7 +339,7 @@ WILD_POP3: dict[str, tuple[dict[str, bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize(("answers", "delivered"), WILD_POP3.values(), ids=WILD_POP3)
-def test_pop3_delivers_what_was_asked_for_or_nothing(
+def test_pop3_delivers_only_requested_messages(
     world: World, answers: dict[str, bytes], delivered: list[bytes]
 ) -> None:
     world.simulation.listen(SOURCE, Speaker, pop3_answers(**answers))
@@ -351,7 +351,7 @@ def test_pop3_delivers_what_was_asked_for_or_nothing(
     assert said.startswith(ORDERLY)
 
 
-def test_a_text_without_end_is_given_up_far_behind_its_announced_size(
+def test_an_endless_text_is_given_up_far_beyond_its_announced_size(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ferry, "MAX_GROWTH_OCTETS", 1024 * 1024)

@@ -1,4 +1,4 @@
-"""Peers that are slow on purpose: a byte a minute is no silence, and must end all the same."""
+"""Peers that are slow on purpose: one byte a minute never reaches the timeout, but must end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.pace import TIMEOUTS
+from mailhaul.flows.pace import MAX_TIMEOUTS
 from mailhaul.flows.report import Handled
 from mailhaul.flows.requests import Sleep, Trust
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -59,14 +59,14 @@ IMAP_SOURCES = {
 
 
 @pytest.mark.parametrize("script", IMAP_SOURCES.values(), ids=IMAP_SOURCES)
-def test_an_imap_server_that_drips_is_left(world: World, script: Script) -> None:
+def test_an_imap_server_that_sends_too_slowly_is_disconnected(world: World, script: Script) -> None:
     world.simulation.listen(SOURCE, Speaker, script)
 
     with pytest.raises(PollFailed, match=r"server: (too slow|timeout)") as failed:
         world.poll()
 
     assert failed.value.code is ExitCode.SOCKET
-    assert world.simulation.now < (TIMEOUTS + 1) * TIMEOUT + 60
+    assert world.simulation.now < (MAX_TIMEOUTS + 1) * TIMEOUT + 60
 
 
 POP3_SOURCES = {
@@ -82,14 +82,14 @@ POP3_SOURCES = {
 
 
 @pytest.mark.parametrize("script", POP3_SOURCES.values(), ids=POP3_SOURCES)
-def test_a_pop3_server_that_drips_is_left(world: World, script: Script) -> None:
+def test_a_pop3_server_that_sends_too_slowly_is_disconnected(world: World, script: Script) -> None:
     world.simulation.listen(SOURCE, Speaker, script)
 
     with pytest.raises(PollFailed, match="server: too slow") as failed:
         world.poll(Pop3Source)
 
     assert failed.value.code is ExitCode.SOCKET
-    assert world.simulation.now < (TIMEOUTS + 1) * TIMEOUT + 60
+    assert world.simulation.now < (MAX_TIMEOUTS + 1) * TIMEOUT + 60
 
 
 MANNERS = {b"EHLO": b"250 sink\r\n", b"MAIL": b"250 ok\r\n", b"RCPT": b"250 ok\r\n"}
@@ -104,7 +104,9 @@ SINKS = {
 
 
 @pytest.mark.parametrize("script", SINKS.values(), ids=SINKS)
-def test_a_listener_that_drips_is_left_and_the_message_stays(world: World, script: Script) -> None:
+def test_a_listener_that_sends_too_slowly_is_disconnected_and_the_message_stays(
+    world: World, script: Script
+) -> None:
     world.serve_a_message()
     world.simulation.listen(SINK, Speaker, script)
 
@@ -114,12 +116,12 @@ def test_a_listener_that_drips_is_left_and_the_message_stays(world: World, scrip
         code = failure.code
 
     assert code is ExitCode.SMTP
-    # A listener without manners is visited twice: the second time with HELO.
-    assert world.simulation.now < 2 * (TIMEOUTS + 1) * SINK_TIMEOUT + 600
+    # After a failed EHLO a second connection is made, with HELO.
+    assert world.simulation.now < 2 * (MAX_TIMEOUTS + 1) * SINK_TIMEOUT + 600
 
 
 def serve_message_at(octets: int, every: float) -> Script:
-    """An IMAP server with one message, whose text comes in portions."""
+    """An IMAP server with one message, whose text arrives in portions."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"* OK [CAPABILITY IMAP4rev1 UIDPLUS] x\r\n")
@@ -143,18 +145,18 @@ def test_a_message_on_a_slow_line_is_not_cut(world: World) -> None:
 
     assert world.poll() is ExitCode.SUCCESS
     assert [e.outcome.accepted for e in world.events if isinstance(e, Handled)] == [True]
-    # Longer than any one reply may take: its own octets paid for it.
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    # Longer than one reply may take; its own octets offset the time.
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
 def test_a_message_in_bursts_between_long_pauses_is_not_cut(world: World) -> None:
     world.simulation.listen(SOURCE, Speaker, serve_message_at(octets=40_000, every=290.0))
 
     assert world.poll() is ExitCode.SUCCESS
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT
 
 
-def test_a_slow_source_is_not_held_against_a_listener_that_owes_nothing(world: World) -> None:
+def test_a_slow_source_does_not_count_against_an_idle_listener(world: World) -> None:
     world.simulation.listen(SOURCE, Speaker, serve_message_at(octets=40_000, every=299.0))
 
     assert world.poll() is ExitCode.SUCCESS
@@ -173,8 +175,8 @@ def test_a_listener_that_reads_slowly_is_waited_for(world: World) -> None:
     assert world.poll() is ExitCode.SUCCESS
 
 
-def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World) -> None:
-    """Dovecot says that it is still there every two minutes, for as long as IDLE lasts."""
+def test_responses_during_idle_do_not_count_as_a_slow_reply(world: World) -> None:
+    """Dovecot sends "Still here" every two minutes during IDLE."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(b"* OK [CAPABILITY IMAP4rev1 IDLE] x\r\n")
@@ -200,4 +202,4 @@ def test_a_server_that_keeps_us_company_while_we_idle_owes_nothing(world: World)
         return await source.wait_for_mail(28 * 60.0)
 
     assert not world.simulation.run(watch())
-    assert world.simulation.now > TIMEOUTS * TIMEOUT
+    assert world.simulation.now > MAX_TIMEOUTS * TIMEOUT

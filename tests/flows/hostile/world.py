@@ -19,8 +19,8 @@ from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event
 from mailhaul.flows.requests import Request, Sleep, Tcp, Trust, Wait
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.protocols.machine import Outbox
 from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -38,7 +38,7 @@ MESSAGE = b"From: a@example.org\r\nSubject: x\r\n\r\n" + b"some line\r\n" * 20_0
 
 
 class Speaker:
-    """A peer's machine without rules: it says what it is given, and keeps what it hears."""
+    """A peer's machine without a protocol: it sends given data, and records received data."""
 
     def __init__(self) -> None:
         self.heard = bytearray()
@@ -63,7 +63,7 @@ class Speaker:
 
 
 async def drip(channel: Channel[Speaker], text: bytes, every: float, octets: int = 1) -> None:
-    """Say a text for ever, a little at a time."""
+    """Send a text endlessly, a few octets at a time."""
     while not channel.machine.ended:
         for at in range(0, len(text), octets):
             channel.machine.say(text[at : at + octets])
@@ -79,7 +79,7 @@ async def hear_line(channel: Channel[Speaker]) -> bytes:
 
 
 def answering(greeting: bytes, known: dict[bytes, bytes], then: bytes, every: float) -> Script:
-    """A server that answers some commands well, and drips at the first other one."""
+    """A server that answers some commands, and sends too slowly at the first other one."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(greeting)
@@ -94,7 +94,7 @@ def answering(greeting: bytes, known: dict[bytes, bytes], then: bytes, every: fl
 
 
 def dripping(text: bytes, every: float) -> Script:
-    """A peer that says a text for ever, octet by octet, unasked."""
+    """A peer that sends a text endlessly, octet by octet, without being asked."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         await drip(channel, text, every)
@@ -103,7 +103,7 @@ def dripping(text: bytes, every: float) -> Script:
 
 
 def flooding(before: bytes, text: bytes) -> Script:
-    """A peer that says something, and then something else without end, as fast as it can."""
+    """A peer that sends one text, and then another text endlessly, as fast as it can."""
 
     async def serve(channel: Channel[Speaker]) -> None:
         channel.machine.say(before)
@@ -127,7 +127,7 @@ class World:
         self.simulation.listen(SINK, SmtpServer, lambda c: serve_smtp(c, self.received))
 
     def serve_a_message(self, size: int = 0) -> None:
-        """Let the source be a good server with one message."""
+        """Make the source a normal server with one message."""
         mailboxes = Mailboxes({b"INBOX": Mailbox([MESSAGE + b"x" * size])})
         users = {b"joe": b"sesame"}
         faults = Misbehaviour()

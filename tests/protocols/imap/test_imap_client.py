@@ -138,8 +138,7 @@ def sent(client: ImapClient) -> bytes:
 
 
 def rows(module: Any) -> set[tuple[str, str, str]]:
-    automaton = module.builder._automaton
-    return {(old.name, name, new.name) for old, name, new, _ in automaton.allTransitions()}
+    return {(old.name, name, new.name) for old, name, new in module.table.rows}
 
 
 def inputs(module: Any) -> list[str]:
@@ -149,7 +148,7 @@ def inputs(module: Any) -> list[str]:
 def paths(module: Any) -> dict[str, list[str]]:
     """Return inputs that lead from the start to each state."""
     table = rows(module)
-    start = module.Facts().state
+    start = module.table.begin().state.name
     found: dict[str, list[str]] = {start: []}
     frontier = [start]
     while frontier:
@@ -167,18 +166,18 @@ def test_every_pair_that_the_table_does_not_list_is_refused(module: Any) -> None
     checked = 0
     for state, way in paths(module).items():
         for name in inputs(module):
-            facts = module.Facts()
-            dialogue = module.new_dialogue(facts)
+            place = module.table.begin()
+            dialogue = module.table.dialogue(place)
             for step in way:
                 getattr(dialogue, step)()
-            assert facts.state == state
+            assert place.state.name == state
             if (state, name) in table:
                 getattr(dialogue, name)()
-                assert facts.state == table[state, name]
+                assert place.state.name == table[state, name]
             else:
                 with pytest.raises(NoTransition):
                     getattr(dialogue, name)()
-                assert facts.state == state
+                assert place.state.name == state
             checked += 1
     assert checked > 80
 

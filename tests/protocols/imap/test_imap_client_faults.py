@@ -255,6 +255,6 @@ def test_a_faulty_client_cannot_be_vouched_for() -> None:
     client.next_event()
     with pytest.raises(RemoteProtocolError):
         client.next_event()
-    with pytest.raises(LocalProtocolError, match="no more use"):
+    with pytest.raises(LocalProtocolError, match="no longer usable"):
         client.assume_authenticated()
     assert client.state == "error"

@@ -121,6 +121,15 @@ def test_a_challenge_after_the_exchange_was_cancelled_is_a_fault_that_quotes_not
     assert caught.value.line == b""
 
 
+def test_a_challenge_after_we_have_cancelled_is_a_fault() -> None:
+    client = greeted()
+    client.send(CRAM)
+    hear(client, b"+ Zm9v")
+    client.send(CancelAuthentication())
+    with pytest.raises(RemoteProtocolError, match="was cancelled"):
+        hear(client, b"+ Zm9v")
+
+
 def test_an_initial_response_is_kept_where_it_is_not_to_go_along() -> None:
     client = greeted(b"IMAP4REV1 SASL-IR AUTH=PLAIN")
     client.send(Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"), at_once=False))
@@ -133,7 +142,7 @@ def test_a_second_challenge_before_the_first_is_answered_is_a_fault() -> None:
     client = greeted()
     client.send(CRAM)
     assert hear(client, b"+ ") == [Challenge(b"")]
-    with pytest.raises(RemoteProtocolError, match="more than we have to say"):
+    with pytest.raises(RemoteProtocolError, match="before the last one was answered"):
         hear(client, b"+ ")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
+from mailhaul.protocols.hidden import Hidden
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.events import BodyChunk, BodyEnd, BodyStart
 from mailhaul.protocols.imap.responses import (
@@ -15,13 +16,14 @@ from mailhaul.protocols.imap.responses import (
     split_code,
     split_literal,
 )
+from mailhaul.protocols.input import InputBuffer
 from mailhaul.protocols.limits import Limits
 
 TEXT = b"do not show this"
 
 
 def read(data: bytes, limits: Limits | None = None) -> list[Read]:
-    reader = ResponseReader(limits or Limits(), None)
+    reader = ResponseReader(InputBuffer(), Hidden(), limits or Limits(), None)
     reader.input.append(data)
     found: list[Read] = []
     while (one := reader.read()) is not None:
@@ -79,7 +81,7 @@ def test_a_search_in_a_big_mailbox_fits_a_line() -> None:
 
 
 def test_even_a_search_has_a_limit() -> None:
-    reader = ResponseReader(Limits(response_line=100, untagged=1000), None)
+    reader = ResponseReader(InputBuffer(), Hidden(), Limits(response_line=100, untagged=1000), None)
     reader.input.append(b"* SEARCH " + b"1 " * 600)
     with pytest.raises(LimitExceeded, match="1000"):
         reader.read()
@@ -114,7 +116,7 @@ def test_a_literal_in_another_place_is_no_message_text(data: bytes) -> None:
 
 def test_a_response_that_goes_on_behind_a_shortened_text_is_a_fault_that_shows_nothing() -> None:
     shown: list[bytes] = []
-    reader = ResponseReader(Limits(), lambda way, line: shown.append(line))
+    reader = ResponseReader(InputBuffer(), Hidden(), Limits(), lambda way, line: shown.append(line))
     reader.input.append(b"* 1 FETCH (UID 1 BODY[] {2}\r\nab" + TEXT + b"\r\nA0001 OK x\r\n")
     assert [reader.read() for _ in range(3)][1:] == [BodyChunk(b"ab"), BodyEnd()]
     with pytest.raises(RemoteProtocolError, match="that were not announced") as fault:

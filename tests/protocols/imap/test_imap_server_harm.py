@@ -18,7 +18,7 @@ def test_a_login_that_cannot_be_granted_any_more_can_be_refused() -> None:
     assert isinstance(command, Login)
     server.send(SaidBye(text=b"too late"))
     server.data_to_send()
-    with pytest.raises(LocalProtocolError, match="login_granted is not possible"):
+    with pytest.raises(LocalProtocolError, match="login_granted is not allowed"):
         server.send(Completed(command, Condition.OK))
     assert server.data_to_send() == []
     assert server.outstanding == (command,)

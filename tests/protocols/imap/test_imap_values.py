@@ -35,6 +35,12 @@ def test_what_is_out_of_balance_is_a_fault(line: bytes) -> None:
         parse_values([line], 5)
 
 
+def test_a_long_line_has_few_words() -> None:
+    assert parse_values([b"a " + b"7," * 1_000_000], 5)[0] == b"a"
+    with pytest.raises(LimitExceeded, match="words of a response"):
+        parse_values([b"a " * 300_000], 5)
+
+
 @pytest.mark.parametrize("end", [b"", b' "x"'])
 def test_lists_are_as_deep_as_is_allowed_and_no_deeper(end: bytes) -> None:
     parse_values([b"(" * 5 + b")" * 5 + end], 5)

@@ -1,4 +1,4 @@
-"""Bytes that tell how much work a reader makes of them."""
+"""Bytes that count how often a parser reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import SupportsIndex, overload
 
 
 class Counted(bytes):
-    """Bytes that count how many of them are looked at."""
+    """Bytes that count the bytes read from them."""
 
     looked_at = 0
 

@@ -1,4 +1,4 @@
-"""Address lists give their addresses in one pass, however strange they are."""
+"""Addresses are extracted from any address list in one pass."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def test_addresses_of_a_list(text: bytes, expected: list[bytes]) -> None:
         (b"::;;,,:", []),
     ],
 )
-def test_garbage_gives_what_sense_there_is(text: bytes, expected: list[bytes]) -> None:
+def test_addresses_are_found_in_garbage(text: bytes, expected: list[bytes]) -> None:
     assert specs(text) == expected
 
 
 def completed(text: bytes) -> bytes:
-    """Put @H where a host is missing."""
+    """Insert @H where a host is missing."""
     for end in reversed(list(hostless_ends(text))):
         text = text[:end] + b"@H" + text[end:]
     return text
@@ -122,7 +122,7 @@ def completed(text: bytes) -> bytes:
         (b'<"open\r\n', b'<"open\r\n'),
     ],
 )
-def test_where_a_host_is_missing(text: bytes, expected: bytes) -> None:
+def test_the_place_of_a_missing_host_is_found(text: bytes, expected: bytes) -> None:
     assert completed(text) == expected
 
 
@@ -136,13 +136,13 @@ GARBAGE = st.lists(
 
 
 @given(GARBAGE)
-def test_any_garbage_is_read_and_completed_only_once(text: bytes) -> None:
+def test_any_text_is_accepted_and_completed_only_once(text: bytes) -> None:
     once = completed(text)
     assert completed(once) == once
     assert once.replace(b"@H", b"") == text.replace(b"@H", b"")
     ends = list(hostless_ends(text))
     assert ends == sorted(set(ends))
-    # A host never lands at the start of a line, where it would be a header line of its own.
+    # A host is never inserted at the start of a line, where it would begin a new header field.
     assert all(text[end - 1 : end].strip() for end in ends)
 
 
@@ -171,11 +171,11 @@ def test_any_garbage_is_read_and_completed_only_once(text: bytes) -> None:
     ],
     ids=range(19),
 )
-def test_no_field_costs_more_than_a_few_looks_at_each_byte(text: bytes) -> None:
+def test_each_byte_of_a_field_is_read_only_a_few_times(text: bytes) -> None:
     counted = Counted(text)
     for _ in addresses(counted):
         pass
-    # An escaped byte is stepped over; that the count moves at all shows that it counts.
+    # Escaped bytes are skipped; the lower bound shows that the counter works.
     assert len(text) // 2 <= counted.looked_at <= 4 * len(text)
 
 
@@ -184,7 +184,7 @@ def test_ten_thousand_recipients_are_all_found() -> None:
     assert specs(b",\r\n ".join(names)) == names
 
 
-def test_an_address_behind_a_hundred_thousand_nested_comments_is_found() -> None:
+def test_an_address_after_a_hundred_thousand_nested_comments_is_found() -> None:
     assert specs(b"(" * 100_000 + b")" * 100_000 + b" ann@example.org") == [b"ann@example.org"]
 
 

@@ -1,4 +1,4 @@
-"""BODY= says what the message says of itself, and never more than is known."""
+"""BODY= declares what the message declares, and nothing that is unknown."""
 
 from __future__ import annotations
 

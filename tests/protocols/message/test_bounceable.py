@@ -1,4 +1,4 @@
-"""Nobody is bounced to who did not write, or who would bounce back."""
+"""No bounce goes to forged senders, mailing lists, or programs that might reply to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def asked(header: bytes, sender: bytes = ANN) -> NoBounce | None:
         b"Received: x\r\n" * (HOP_LIMIT - 1),
     ],
 )
-def test_mail_of_people_may_be_bounced(header: bytes) -> None:
+def test_personal_mail_may_be_bounced(header: bytes) -> None:
     assert asked(header) is None
 
 
@@ -48,7 +48,7 @@ def test_mail_of_people_may_be_bounced(header: bytes) -> None:
         (b"Received: x\r\n" * HOP_LIMIT, NoBounce.LOOP),
     ],
 )
-def test_mail_of_machines_may_not(header: bytes, reason: NoBounce) -> None:
+def test_automatic_mail_must_not_be_bounced(header: bytes, reason: NoBounce) -> None:
     assert asked(b"Subject: x\r\n" + header + b"To: joe\r\n") is reason
 
 
@@ -65,10 +65,10 @@ def test_mail_of_machines_may_not(header: bytes, reason: NoBounce) -> None:
         (b"mailer-daemons@example.org", None),
     ],
 )
-def test_some_senders_never_are_told(sender: bytes, reason: NoBounce | None) -> None:
+def test_some_senders_never_get_a_bounce(sender: bytes, reason: NoBounce | None) -> None:
     assert asked(b"Subject: x\r\n", sender) is reason
 
 
 @given(st.binary(max_size=60), st.binary(max_size=100))
-def test_any_bytes_have_an_answer(sender: bytes, header: bytes) -> None:
+def test_any_bytes_give_an_answer(sender: bytes, header: bytes) -> None:
     assert asked(header, sender) in {None, *NoBounce}

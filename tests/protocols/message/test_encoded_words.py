@@ -1,4 +1,4 @@
-"""Encoded words become what they say, and a header never says anything else by it."""
+"""Encoded words are decoded, and decoding never changes the meaning of a header."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mailhaul.protocols.message.encoded_words import (
     CHARSETS,
-    FIELD_LIMIT,
-    LINE_LIMIT,
+    MAX_FIELD,
+    MAX_LINE,
     with_words_decoded,
 )
 from mailhaul.protocols.message.header import Field, split_fields
@@ -110,7 +110,7 @@ def test_other_fields_are_left_alone(raw: str) -> None:
         ("b@y, =?utf-8?q?=C3=BC?=\r\n <j@x>", "b@y, ü\r\n <j@x>"),
     ],
 )
-def test_display_names_are_decoded_and_quoted_where_it_is_needed(raw: str, expected: str) -> None:
+def test_display_names_are_decoded_and_quoted_if_necessary(raw: str, expected: str) -> None:
     assert decoded(f"To: {raw}\r\n") == f"To: {expected}\r\n".encode()
 
 
@@ -127,12 +127,12 @@ def test_display_names_are_decoded_and_quoted_where_it_is_needed(raw: str, expec
         '"open =?utf-8?q?bob?= <b@x>',
     ],
 )
-def test_what_is_no_display_name_stays_as_it_is(raw: str) -> None:
+def test_text_outside_display_names_stays_encoded(raw: str) -> None:
     assert decoded(f"To: {raw}\r\n") == f"To: {raw}\r\n".encode()
 
 
 @pytest.mark.parametrize("byte", range(256))
-def test_there_is_an_end_to_a_name_whatever_octet_is_in_it(byte: int) -> None:
+def test_a_name_ends_whatever_octet_it_contains(byte: int) -> None:
     assert decoded(b"To: a %c=?utf-8?q?b?=%c c\r\n" % (byte, byte)).startswith(b"To: a ")
 
 
@@ -141,17 +141,17 @@ def test_a_line_that_would_get_too_long_stays_folded() -> None:
     raw = b"Subject: " + b"\r\n ".join(words) + b"\r\n"
     assert decoded(raw) == raw
     short = b"Subject: " + b"\r\n ".join(words[:16]) + b"\r\n"
-    assert len(decoded(short)) == len("Subject: ") + 16 * 60 + 2 <= LINE_LIMIT
+    assert len(decoded(short)) == len("Subject: ") + 16 * 60 + 2 <= MAX_LINE
 
 
 @pytest.mark.parametrize("charset", sorted(CHARSETS))
-def test_every_listed_charset_is_one(charset: str) -> None:
+def test_python_knows_every_listed_charset(charset: str) -> None:
     word = b64encode("x".encode(charset))
     assert decoded(b"Subject: =?%b?b?%b?=\n" % (charset.encode(), word)) == b"Subject: x\n"
 
 
 @given(st.text(st.characters(min_codepoint=32, exclude_categories=["C", "Z"]), min_size=1))
-def test_what_a_library_encodes_is_decoded(text: str) -> None:
+def test_text_encoded_by_the_library_is_decoded(text: str) -> None:
     raw = b"Subject: " + Header(text, "utf-8").encode(linesep="\r\n").encode() + b"\r\n"
     assert decoded(raw) == (raw if "=?" in text else f"Subject: {text}\r\n".encode())
 
@@ -167,7 +167,7 @@ PIECES = st.lists(
 
 
 @given(st.sampled_from(["To", "Subject", "From", "X"]), PIECES)
-def test_there_are_no_more_fields_than_before(name: str, body: str) -> None:
+def test_decoding_adds_no_fields(name: str, body: str) -> None:
     raw = f"{name}: {body}\r\n".encode()
     if len(split_fields(raw)) == 1:
         (field,) = split_fields(decoded(raw))
@@ -181,7 +181,7 @@ WORDS = st.text('abü,@<>":;()\\. ', min_size=1, max_size=12).filter(str.strip)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=3))
-def test_addresses_stay_what_they_were(hidden: list[str]) -> None:
+def test_addresses_stay_unchanged(hidden: list[str]) -> None:
     mailboxes = [
         f"=?utf-8?b?{b64encode(name.encode()).decode()}?= <a{number}@x>"
         for number, name in enumerate(hidden)
@@ -192,20 +192,20 @@ def test_addresses_stay_what_they_were(hidden: list[str]) -> None:
     assert [" ".join(n.split()) for n, _ in found] == [" ".join(n.split()) for n in hidden]
 
 
-def test_a_field_of_many_words_stays_as_it_came_from_some_length_on() -> None:
+def test_a_field_beyond_the_length_limit_stays_unchanged() -> None:
     word = b"=?utf-8?q?x?="
-    folded = b"\r\n a " * ((FIELD_LIMIT - 100) // 5)
+    folded = b"\r\n a " * ((MAX_FIELD - 100) // 5)
     assert decoded(b"Subject: " + word + folded) == b"Subject: x" + folded
     longer = b"Subject: " + word + folded + b"\r\n a" * 100
     assert decoded(longer) == longer
 
 
 @given(st.sampled_from([b"To", b"Subject"]), st.binary(max_size=200))
-def test_any_bytes_have_a_result(name: bytes, body: bytes) -> None:
+def test_any_bytes_give_a_result(name: bytes, body: bytes) -> None:
     decoded(name + b": =?utf-8?q?" + body)
 
 
-def test_an_empty_word_that_is_all_of_a_line_stays() -> None:
+def test_an_empty_word_alone_on_its_line_stays() -> None:
     for end in ("\r\n", "\n", "\r\n y\r\n"):
         raw = f"Subject: x\r\n =?utf-8?q??={end}".encode()
         assert decoded(raw) == raw

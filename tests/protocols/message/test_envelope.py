@@ -1,4 +1,4 @@
-"""Sender and recipient of a message, and nothing unsafe in either."""
+"""The envelope sender and recipient of a message are found and are always safe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.message.envelope import (
-    PATH_LIMIT,
+    MAX_PATH,
     envelope_sender,
     fallback_sender,
     is_path,
@@ -34,7 +34,7 @@ ORDER = [
 
 
 @pytest.mark.parametrize("first", range(len(ORDER)))
-def test_the_fields_are_asked_in_their_order_wherever_they_stand(first: int) -> None:
+def test_fields_are_searched_in_order_of_precedence(first: int) -> None:
     local = (b"return", b"resent-sender", b"sender", b"resent-from", b"from", b"reply")
     expected = (*local, b"apparently")[first] + b"@example.net"
     assert sender(b"".join(reversed(ORDER[first:]))) == expected
@@ -89,17 +89,17 @@ def test_a_bare_sender_counts_only_where_rewriting_gives_it_a_host() -> None:
         b"a@",
         b"a@[]",
         b'""b""@x.example',
-        b"a" * PATH_LIMIT + b"@x.example",
+        b"a" * MAX_PATH + b"@x.example",
     ],
 )
-def test_what_no_listener_takes_is_passed_over(unsafe: bytes) -> None:
+def test_an_address_that_no_server_accepts_is_skipped(unsafe: bytes) -> None:
     assert not is_path(unsafe)
     header = b"Return-Path: " + unsafe + b"\r\n"
     assert sender(header + b"From: ok@example.net\r\n") == b"ok@example.net"
 
 
 @pytest.mark.parametrize("stray", [b"<a@x.example", b"a@x.example>", b"a b@x.example", b""])
-def test_brackets_and_bare_blanks_are_in_no_path(stray: bytes) -> None:
+def test_a_path_has_no_brackets_and_no_bare_blanks(stray: bytes) -> None:
     assert not is_path(stray)
 
 
@@ -109,7 +109,7 @@ def test_eight_bit_addresses_are_for_an_mda_only() -> None:
     assert sender(header, for_mda=True) == "müller@example.net".encode()
 
 
-def test_an_address_like_an_option_is_not_replaced_in_silence() -> None:
+def test_an_address_like_an_option_is_not_silently_replaced() -> None:
     header = b"From: -oQ@example.net\n"
     assert sender(header) == b"-oQ@example.net"
     assert sender(header, for_mda=True) == b"-oQ@example.net"
@@ -120,9 +120,7 @@ def test_an_address_like_an_option_is_not_replaced_in_silence() -> None:
     st.lists(st.sampled_from([*b'<>@"\\ \r\n\t\0,;:()[]ab.!-\xff']), max_size=20).map(bytes),
     st.booleans(),
 )
-def test_whatever_the_header_holds_the_sender_is_a_safe_path(
-    name: bytes, body: bytes, for_mda: bool
-) -> None:
+def test_the_sender_is_a_safe_path_for_any_header(name: bytes, body: bytes, for_mda: bool) -> None:
     found = sender(name + body, for_mda=for_mda)
     if found:
         assert is_path(found)

@@ -1,4 +1,4 @@
-"""What tells a message from others."""
+"""The fingerprint distinguishes messages and ignores what servers change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADER = b"From: Ann <a@x>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID
         HEADER.removesuffix(b"\r\n") + b"From: another\r\n\r\n",
     ],
 )
-def test_what_a_server_may_do_to_a_header_changes_nothing(same: bytes) -> None:
+def test_changes_that_a_server_may_make_do_not_count(same: bytes) -> None:
     assert fingerprint(same) == fingerprint(HEADER) != b""
 
 
@@ -32,11 +32,11 @@ def test_each_of_the_fields_counts(old: bytes, new: bytes) -> None:
     assert fingerprint(HEADER.replace(old, new)) != fingerprint(HEADER)
 
 
-def test_without_the_fields_there_is_none() -> None:
+def test_without_the_fields_there_is_no_fingerprint() -> None:
     assert fingerprint(b"Subject: x\r\n\r\nFrom: in the body\r\n") == b""
     assert fingerprint(b"") == b""
 
 
-def test_a_field_of_a_megabyte_is_not_taken_apart() -> None:
+def test_only_the_start_of_a_huge_field_counts() -> None:
     long = b"From: a" + b" a" * 500_000 + b"\r\n\r\n"
     assert fingerprint(long) == fingerprint(long.replace(b" a\r\n", b" b\r\n")) != b""

@@ -1,4 +1,4 @@
-"""Host names are clean wherever they go."""
+"""Host names are valid in headers and addresses."""
 
 from __future__ import annotations
 

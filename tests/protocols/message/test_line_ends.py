@@ -1,4 +1,4 @@
-"""Line ends change the same way however the message is cut into chunks."""
+"""Line ends are converted in the same way however the message is split into chunks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def test_identity_changes_nothing(chunks: list[bytes]) -> None:
 
 
 @given(CHUNKS)
-def test_strip_cr_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -> None:
+def test_strip_cr_equals_a_simple_replacement_for_any_split(chunks: list[bytes]) -> None:
     assert converted(StripCr(), chunks) == re.sub(rb"\r?\r\n", b"\n", b"".join(chunks))
 
 
 @given(CHUNKS)
-def test_force_cr_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -> None:
+def test_force_cr_equals_a_simple_replacement_for_any_split(chunks: list[bytes]) -> None:
     assert converted(ForceCr(), chunks) == re.sub(rb"\r?\r?\n", b"\r\n", b"".join(chunks))
 
 
 @given(CHUNKS)
-def test_canonical_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -> None:
+def test_canonical_equals_a_simple_replacement_for_any_split(chunks: list[bytes]) -> None:
     expected = re.sub(rb"\r?\r?\n|\r", b"\r\n", b"".join(chunks))
     assert converted(Canonical(), chunks) == expected
 
@@ -49,7 +49,7 @@ def test_canonical_is_the_naive_replacement_for_any_split(chunks: list[bytes]) -
         (b"", b"", b""),
     ],
 )
-def test_what_becomes_of_each_kind_of_line_end(text: bytes, stripped: bytes, forced: bytes) -> None:
+def test_each_kind_of_line_end_is_converted(text: bytes, stripped: bytes, forced: bytes) -> None:
     bytewise = [bytes((byte,)) for byte in text]
     assert converted(StripCr(), bytewise) == stripped
     assert converted(ForceCr(), bytewise) == forced
@@ -64,7 +64,7 @@ def test_no_more_than_two_crs_are_held_back(kind: type[StripCr | ForceCr]) -> No
     assert converter.finish() == b""
 
 
-def test_a_chunk_that_needs_nothing_is_not_copied() -> None:
+def test_a_chunk_that_needs_no_change_is_not_copied() -> None:
     chunk = b"line\r\n" * 1000
     assert ForceCr().feed(chunk) is chunk
     assert Identity().feed(chunk) is chunk

@@ -1,4 +1,4 @@
-"""What a mailbox file's own line is, and what only begins like one."""
+"""The From_ line of an mbox file is distinguished from text that only begins like one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mailhaul.protocols.message.mailbox_line import is_mailbox_line
         b"From ann@example.net Tue, 20 Jan 2004 10:00:00 +0100\n",
     ],
 )
-def test_an_address_and_a_date_make_it(line: bytes) -> None:
+def test_a_line_with_an_address_and_a_date_is_recognized(line: bytes) -> None:
     assert is_mailbox_line(line)
 
 

@@ -1,4 +1,4 @@
-"""What is written into a mailbox file is read back as it was, whatever lines it has."""
+"""A message written to an mbox file is read back unchanged, whatever lines it has."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def written(chunks: list[bytes]) -> bytes:
 
 
 def read(text: bytes) -> bytes:
-    """Do what a reader does: one ``>`` off, and the blank line behind the message away."""
+    """Read as an mbox reader does: remove one ``>``, and the blank line after the message."""
     assert text.endswith(b"\n\n") or text == b"\n"
     return re.sub(rb"(?m)^>(>*From )", rb"\1", text[:-1])
 
 
 @given(CHUNKS)
-def test_a_reader_gets_what_was_written_however_it_came(chunks: list[bytes]) -> None:
+def test_a_reader_gets_the_original_text_for_any_split(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
     text = written(chunks)
     assert text == written([whole])
@@ -51,13 +51,13 @@ def test_a_reader_gets_what_was_written_however_it_came(chunks: list[bytes]) -> 
         (b"", b"\n"),
     ],
 )
-def test_what_becomes_of_each_kind_of_line(text: bytes, quoted: bytes) -> None:
+def test_each_kind_of_line_is_quoted_correctly(text: bytes, quoted: bytes) -> None:
     assert written([text]) == quoted
     assert written([bytes((byte,)) for byte in text]) == quoted
 
 
 @given(st.integers(1, 10))
-def test_a_row_of_quotes_is_not_held_back(length: int) -> None:
+def test_a_sequence_of_quotes_is_not_held_back(length: int) -> None:
     writer = MboxrdWriter()
     assert writer.feed(b">" * length) == b">" * length
     assert writer.feed(b"From") == b""
@@ -80,7 +80,7 @@ def test_the_first_line_names_the_sender_and_the_day(sender: bytes | None, first
 
 
 @given(st.integers(0, 2**33))
-def test_the_day_is_written_as_c_writes_it(seconds: int) -> None:
+def test_the_date_has_the_format_of_asctime(seconds: int) -> None:
     assert asctime(seconds) == time.asctime(time.gmtime(seconds)).encode()
 
 
@@ -94,7 +94,7 @@ def test_the_day_is_written_as_c_writes_it(seconds: int) -> None:
         (b"ann@example.org", b"Received: x\nreturn-path: <eve@x>\n\n", b""),
         (b"ann@example.org", b"X: y\n Return-Path: z\n\n", b"Return-Path: <ann@example.org>\n"),
         (b"ann@example.org", b"X: y\rReturn-Path: <eve@x>\r\r", b""),
-        # Nothing may stand above what would be a continuation of it.
+        # No field may be added before a line that would become its continuation.
         (b"ann@example.org", b" led\nX: y\n\n", b""),
     ],
 )

@@ -1,4 +1,4 @@
-"""A header is found and cut into fields in any stream of bytes, and nothing gets lost."""
+"""A header is found and split into fields in any stream of bytes, and no byte is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIECES = st.lists(
 
 
 def scanned(chunks: list[bytes], limit: int = 1 << 20) -> HeaderScanner:
-    """Feed chunks until the header is complete; the rest is joined to ``rest``."""
+    """Feed chunks until the header is complete; append the other chunks to ``rest``."""
     scanner = HeaderScanner(limit)
     for position, chunk in enumerate(chunks):
         scanner.feed(chunk)
@@ -42,7 +42,7 @@ def cut(text: bytes, cuts: list[int]) -> list[bytes]:
 
 @example(b"\r\r\r\r\n\n", [], 4)
 @given(PIECES, st.lists(st.integers(0, 60), max_size=6), st.sampled_from([4, 10, 1000]))
-def test_any_bytes_in_any_split_give_the_same_pieces_and_lose_nothing(
+def test_any_bytes_give_the_same_pieces_for_any_split_and_none_is_lost(
     text: bytes, cuts: list[int], limit: int
 ) -> None:
     scanner = scanned(cut(text, cuts), limit)
@@ -87,7 +87,7 @@ def test_a_bare_cr_ends_a_line_of_the_header() -> None:
     assert facts(scanner) == (False, raws, b"\r", b"The text.\r")
 
 
-def test_cr_cr_lf_is_no_blank_line() -> None:
+def test_cr_cr_lf_is_not_a_blank_line() -> None:
     scanner = scanned([b"A: 1\r\r\nB: 2\r\r\n\r\r\nbody\r\r\n"])
     raws = [b"A: 1\r\r\n", b"B: 2\r\r\n"]
     assert facts(scanner) == (False, raws, b"\r\r\n", b"body\r\r\n")
@@ -139,16 +139,16 @@ def test_name_and_body_of_a_line(raw: bytes, name: bytes, body: bytes) -> None:
         (b"", b"\r\n"),
     ],
 )
-def test_the_first_line_tells_how_lines_end(text: bytes, line_end: bytes) -> None:
+def test_the_first_line_determines_the_line_end(text: bytes, line_end: bytes) -> None:
     assert scanned([text]).line_end == line_end
 
 
-def test_an_opaque_header_still_tells_how_lines_end() -> None:
+def test_an_opaque_header_still_determines_the_line_end() -> None:
     assert scanned([b"A: 1\nB: 2\n\n"], limit=5).line_end == b"\n"
     assert scanned([b"A: 1\nB: 2\n\n"], limit=5).size == 0
 
 
-def test_one_octet_over_the_limit_is_over_it_at_the_end_of_the_message_too() -> None:
+def test_one_octet_over_the_limit_is_too_long_even_at_the_end_of_the_message() -> None:
     assert not scanned([b"A: 123"], limit=6).opaque
     scanner = scanned([b"A: 1234"], limit=6)
     assert facts(scanner) == (True, [], b"", b"A: 1234")
@@ -165,23 +165,23 @@ def test_one_octet_over_the_limit_is_over_it_at_the_end_of_the_message_too() -> 
         (b"", 0),
     ],
 )
-def test_a_header_of_too_many_fields_is_not_taken_apart(text: bytes, count: int) -> None:
-    enough = HeaderScanner(most=count)
+def test_a_header_with_too_many_fields_is_not_split(text: bytes, count: int) -> None:
+    enough = HeaderScanner(max_fields=count)
     enough.feed(text)
     enough.finish()
     assert (enough.opaque, len(enough.fields)) == (False, count)
-    few = HeaderScanner(most=count - 1)
+    few = HeaderScanner(max_fields=count - 1)
     few.feed(text)
     few.finish()
     assert (few.complete, facts(few)) == (True, (True, [], b"", text))
 
 
 @given(PIECES)
-def test_fields_are_counted_as_they_are_cut(text: bytes) -> None:
+def test_the_field_count_matches_the_split_fields(text: bytes) -> None:
     assert header.count_fields(text) == len(header.split_fields(text))
 
 
-def test_the_usual_limits_are_those_of_the_table() -> None:
+def test_the_default_limits_are_those_of_the_table() -> None:
     longest = b"A: " + b"x" * (DEFAULT_LIMITS.header - 4) + b"\n"
     most = b":\n" * DEFAULT_LIMITS.header_fields
     for text, more in ((longest, b"x" + longest), (most, b":\n" + most)):
@@ -191,16 +191,16 @@ def test_the_usual_limits_are_those_of_the_table() -> None:
             assert scanner.opaque is opaque
 
 
-def test_a_megabyte_of_tiny_fields_is_not_taken_apart() -> None:
+def test_a_megabyte_of_tiny_fields_is_not_split() -> None:
     scanner = scanned([b":\n" * 500_000 + b"\nbody"])
     assert (scanner.opaque, scanner.size, scanner.fields) == (True, 0, [])
 
 
-def test_no_text_shows_in_the_repr_of_a_field() -> None:
+def test_the_repr_of_a_field_shows_no_text() -> None:
     assert "private" not in repr(Field(b"Subject: private\r\n"))
 
 
-def test_the_body_is_not_taken_for_header() -> None:
+def test_the_body_is_not_parsed_as_header() -> None:
     scanner = HeaderScanner()
     scanner.feed(b"A: 1\n\n")
     with pytest.raises(LocalProtocolError):
@@ -209,7 +209,7 @@ def test_the_body_is_not_taken_for_header() -> None:
     assert scanner.rest == b""
 
 
-def test_five_thousand_fields_and_a_field_of_100_kb_are_all_there() -> None:
+def test_five_thousand_fields_and_a_field_of_100_kb_are_all_found() -> None:
     fields = [b"X-%d: value\r\n" % number for number in range(5000)]
     fields.append(b"X-Long: " + b"a" * 100_000 + b"\r\n")
     fields.append(b"X-Folded: 1\r\n" + b" fold\r\n" * 3000)

@@ -1,4 +1,4 @@
-"""Texts are decoded whole or not at all, and a message is never another one by it."""
+"""Texts are decoded completely or not at all, and a message keeps its meaning."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.protocols.message.header import Field, HeaderScanner
-from mailhaul.protocols.message.mime_decode import DEPTH, PARTS, WINDOW, MimeDecoder
+from mailhaul.protocols.message.mime_decode import MAX_DEPTH, MAX_PARTS, WINDOW, MimeDecoder
 
 MIME = b"MIME-Version: 1.0\r\n"
 
 
 def decoded(*pieces: bytes, window: int = WINDOW) -> bytes:
-    """Return the whole message as it is handed on."""
+    """Return the whole message as it is forwarded."""
     scanner = HeaderScanner()
     decoder: MimeDecoder | None = None
     passed = b""
@@ -66,7 +66,7 @@ WIDER = b"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b"
 
 
 def leaves(text: bytes) -> list[tuple[str, bytes]]:
-    """Return what a mail reader finds: each part that is no multipart, decoded."""
+    """Return what a mail reader finds: each part that is not a multipart, decoded."""
     found: list[tuple[str, bytes]] = []
     for part in message_from_bytes(text, policy=policy.compat32).walk():
         content = part.get_payload(decode=True)
@@ -89,29 +89,29 @@ def leaves(text: bytes) -> list[tuple[str, bytes]]:
         (text(b"base64", b"Zm9v", b"TEXT/HTML"), text(b"7bit", b"foo", b"TEXT/HTML")),
     ],
 )
-def test_a_text_is_decoded_and_labelled(encoded: bytes, plain: bytes) -> None:
+def test_a_text_is_decoded_with_its_encoding_field(encoded: bytes, plain: bytes) -> None:
     assert decoded(MIME + encoded) == MIME + plain
 
 
-def test_lines_end_as_those_of_the_message_do() -> None:
+def test_decoded_lines_end_like_those_of_the_message() -> None:
     assert decoded((MIME + BASE64).replace(b"\r\n", b"\n")) == (MIME + BASE64_DECODED).replace(
         b"\r\n", b"\n"
     )
 
 
-def test_words_of_the_header_are_decoded_whatever_the_body_is() -> None:
+def test_encoded_words_of_the_header_are_decoded_for_any_body() -> None:
     assert decoded(b"Subject: =?utf-8?q?=C3=BC?=\r\n\r\n=?utf-8?q?=C3=BC?=") == (
         b"Subject: \xc3\xbc\r\n\r\n=?utf-8?q?=C3=BC?="
     )
 
 
-def test_texts_of_a_multipart_are_decoded_and_all_else_is_not() -> None:
+def test_only_the_texts_of_a_multipart_are_decoded() -> None:
     found = decoded(message(QP, IMAGE, BASE64))
     expected = message(QP_DECODED, IMAGE, BASE64_DECODED)
     assert found == expected.replace(b"\r\n\r\n--b", WIDER, 1)
 
 
-def test_all_that_a_text_is_part_of_is_labelled_for_it() -> None:
+def test_all_enclosing_multiparts_declare_the_new_encoding() -> None:
     inner = multipart(QP, kind=b"alternative", boundary=b"inner")
     assert decoded(message(b"X: y\r\n\r\npre", inner)).count(b"Encoding: 8bit\r\n") == 3
     plain = text(b"base64", b"Zm9v")
@@ -159,7 +159,7 @@ KEPT = {
     "forged outer delimiter": message(
         multipart(text(b"quoted-printable", b"=2D-bcd\r\n"), boundary=b"inner")
     ),
-    "many parts": message(*[QP] * (PARTS + 1)),
+    "many parts": message(*[QP] * (MAX_PARTS + 1)),
     "empty": MIME + text(b"base64", b""),
     "a line that is no field": message(b"--c\r\n" + QP),
     "a blank before a colon": message(b"X : y\r\n" + QP),
@@ -177,27 +177,27 @@ def test_in_doubt_nothing_is_changed(case: str) -> None:
     assert decoded(KEPT[case]) == KEPT[case]
 
 
-def test_a_line_may_be_as_long_as_a_line_may_be() -> None:
+def test_a_decoded_line_may_have_the_maximum_length() -> None:
     assert decoded(MIME + text(b"quoted-printable", b"x=\r\n" * 998)) == (
         MIME + text(b"7bit", b"x" * 998)
     )
 
 
-def test_multiparts_are_looked_into_as_deep_as_they_are_in_real_mail() -> None:
+def test_multiparts_are_decoded_up_to_the_maximum_depth() -> None:
     deep = QP
-    for level in range(DEPTH - 1):
+    for level in range(MAX_DEPTH - 1):
         deep = multipart(deep, boundary=b"level%d" % level)
     assert b"quoted" not in decoded(message(deep))
     deeper = message(multipart(deep, boundary=b"c"))
     assert decoded(deeper) == deeper
 
 
-def test_a_delimiter_of_a_longer_boundary_is_none_of_a_shorter_one() -> None:
+def test_a_delimiter_of_a_longer_boundary_does_not_match_a_shorter_one() -> None:
     inner = multipart(QP, IMAGE, boundary=b"bb")
     assert decoded(message(inner, QP)).count(b"Gr\xc3\xbc\xc3\x9fe") == 2
 
 
-def test_what_is_whole_within_the_window_is_decoded_and_the_rest_passes() -> None:
+def test_parts_complete_within_the_window_are_decoded_and_the_rest_is_unchanged() -> None:
     large = text(b"base64", b"AAAA\r\n" * (WINDOW // 6), b"image/png")
     assert decoded(message(QP, large, QP)) == message(QP_DECODED, large, QP).replace(
         b"\r\n\r\n--b", WIDER, 1
@@ -206,7 +206,7 @@ def test_what_is_whole_within_the_window_is_decoded_and_the_rest_passes() -> Non
     assert decoded(cut) == cut
 
 
-def test_a_delimiter_that_the_window_cuts_is_not_taken_for_one() -> None:
+def test_a_delimiter_cut_by_the_window_is_not_recognized() -> None:
     whole = message(QP, IMAGE)
     body = whole[whole.find(b"--b") :]
     forged = whole.replace(b"\r\n--b\r\n", b"\r\n--bc\r\n--b\r\n")
@@ -227,7 +227,7 @@ def test_no_more_than_the_window_is_held() -> None:
     assert fed == WINDOW + 4096
 
 
-def test_nothing_is_held_of_what_cannot_be_decoded() -> None:
+def test_a_message_that_cannot_be_decoded_is_not_held() -> None:
     assert MimeDecoder(fields_of(MIME + IMAGE)).ready
     assert MimeDecoder(fields_of(QP)).ready
 
@@ -253,7 +253,7 @@ STARTS = st.sampled_from([MIME + QP, MIME + BASE64, message(QP, IMAGE), message(
 
 
 @given(STARTS, LINES, st.lists(st.integers(0, 900), max_size=6), st.integers(20, 400))
-def test_how_a_message_is_cut_changes_nothing(
+def test_the_result_is_the_same_for_any_split(
     start: bytes, lines: bytes, cuts: list[int], window: int
 ) -> None:
     whole = start + lines
@@ -270,7 +270,7 @@ def test_a_reader_finds_the_same_parts_as_before(parts: list[bytes], nested: boo
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_have_a_result(text: bytes) -> None:
+def test_any_bytes_give_a_result(text: bytes) -> None:
     decoded(MIME + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + text)
     decoded(MIME + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + text)
     decoded(text)
@@ -280,7 +280,7 @@ TEXTS = st.text("aß =.-\n", max_size=200).map(str.encode)
 
 
 @given(TEXTS)
-def test_what_a_library_encodes_is_decoded(content: bytes) -> None:
+def test_text_encoded_by_the_library_is_decoded(content: bytes) -> None:
     for encoding, encode in ((b"quoted-printable", quopri.encodestring), (b"base64", encodebytes)):
         encoded = encode(content).replace(b"\n", b"\r\n")
         label = b"7bit" if content.isascii() else b"8bit"
@@ -289,7 +289,7 @@ def test_what_a_library_encodes_is_decoded(content: bytes) -> None:
             assert decoded(MIME + text(encoding, encoded)) == expected
 
 
-def test_a_message_of_a_library_reads_the_same() -> None:
+def test_a_message_made_by_the_library_keeps_its_content() -> None:
     mail = EmailMessage(policy=policy.SMTP)
     mail["Subject"] = "Grüße"
     mail.set_content("Grüße aus Köln\n", cte="quoted-printable")

@@ -1,4 +1,4 @@
-"""The message on mail that is too large."""
+"""The notice about messages that are too large."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailhaul.protocols.message.notice import MAX_LISTED, oversized_notice
 OCCASION = BounceContext("us.example.org", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
 
 
-def test_it_says_what_there_is_and_what_became_of_it() -> None:
+def test_a_notice_lists_the_messages_that_stay_on_the_server() -> None:
     sizes = {"INBOX": {2000: 1, 5000: 2}, "Lists": {3000: 1}}
     text = oversized_notice(OCCASION, b"joe@us", "joe@imap.x", 1000, sizes, deleted=False)
     message = message_from_bytes(text, policy=default)
@@ -34,14 +34,14 @@ def test_it_says_what_there_is_and_what_became_of_it() -> None:
     ]
 
 
-def test_of_what_is_deleted_there_is_no_more_to_say() -> None:
+def test_a_notice_about_deleted_messages_gives_no_advice() -> None:
     text = oversized_notice(OCCASION, b"joe@us", "joe@x", 1, {"INBOX": {2: 1}}, deleted=True)
     message = message_from_bytes(text, policy=default)
     assert message["Subject"] == "Mail for joe@x was deleted unread"
     assert "larger" not in message.get_content().splitlines()[-1]
 
 
-def test_names_cannot_leave_their_line_and_many_sizes_do_not_make_it_endless() -> None:
+def test_names_stay_on_their_line_and_the_list_of_sizes_is_limited() -> None:
     name = "a\r\nX-Evil: 1\r\n\r\nGrüße" + "x" * 5000
     sizes = {name: dict.fromkeys(range(10_000, 20_000), 1)}
     text = oversized_notice(OCCASION, b"joe@us", name, 1000, sizes, deleted=False)

@@ -1,4 +1,4 @@
-"""Bad lines, hops, deliveries and a mailbox's own notes are told from a header."""
+"""Bad lines, hops, deliveries and folder data are found in a header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mailhaul.protocols.message.objections import (
         (b"A: 1\r\nno colon here\r\nB: 2\r\nnor here\r\n", b"no colon here\r\n"),
         (b"first\nA: 1\n", b"first\n"),
         (b"A: 1\nlast", b"last"),
-        # A colon in a folded line is that line's.
+        # A colon in a continuation line does not count.
         (b"A: 1\nword\n folded: x\n", b"word\n"),
         (b"A: 1\nwo\0rd\n", b"word\n"),
         (b"A: 1\rwords\rB: 2\r", b"words\r"),
@@ -52,7 +52,7 @@ def test_the_first_line_without_a_colon_is_bad(header: bytes, expected: bytes) -
         b"From ann@example.org Mon Mar  2 10:00:00 2020\r\nA: 1\r\n",
     ],
 )
-def test_other_oddities_are_forgiven(header: bytes) -> None:
+def test_other_malformed_lines_are_tolerated(header: bytes) -> None:
     assert bad_line(split_fields(header)) is None
 
 
@@ -68,7 +68,7 @@ def test_deliveries_to_an_address_are_counted() -> None:
     assert times_delivered(split_fields(header), b"eve@x.example") == 0
 
 
-def test_the_notes_of_a_mailbox_are_no_mail() -> None:
+def test_folder_data_is_not_mail() -> None:
     assert is_folder_data(split_fields(b"From: MAILER-DAEMON@x\nX-IMAP: 1234567890 0000000001\n"))
     assert not is_folder_data(split_fields(b"From: a@b\nX-IMAP-Other: 1\nSubject: X-IMAP:\n"))
 
@@ -79,7 +79,7 @@ def test_the_notes_of_a_mailbox_are_no_mail() -> None:
         max_size=25,
     ).map(b"".join)
 )
-def test_any_header_can_be_asked(header: bytes) -> None:
+def test_any_header_is_accepted(header: bytes) -> None:
     fields = split_fields(header)
     line = bad_line(fields)
     assert line is None or (line and b":" not in line and line == first_line(line))

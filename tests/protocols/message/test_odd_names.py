@@ -1,4 +1,4 @@
-"""Names, hosts and addresses at the edge of what the grammar allows."""
+"""Names, hosts and addresses at the limits of the grammar."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.addresses import Address, addresses, first_address, quoted_end
 from mailhaul.protocols.message.envelope import (
-    PATH_LIMIT,
+    MAX_PATH,
     envelope_sender,
     fallback_sender,
     is_domain,
@@ -33,11 +33,11 @@ def specs(text: bytes) -> list[bytes]:
 # Addresses
 
 
-def test_the_null_address_has_no_place_for_a_host() -> None:
+def test_no_host_is_added_to_the_null_address() -> None:
     assert first_address(b"<>") == Address(b"", -1, False)
 
 
-def test_what_follows_an_angle_bracket_is_no_second_address() -> None:
+def test_text_after_an_angle_bracket_is_not_a_second_address() -> None:
     assert specs(b"<ann@a.example> bob@b.example, carl@c.example") == [
         b"ann@a.example",
         b"carl@c.example",
@@ -58,7 +58,7 @@ def test_what_follows_an_angle_bracket_is_no_second_address() -> None:
         (b"<@[1::2]:ann@a.example>", [b"ann@a.example"]),
     ],
 )
-def test_words_become_addresses_or_not(text: bytes, found: list[bytes]) -> None:
+def test_which_words_become_addresses(text: bytes, found: list[bytes]) -> None:
     assert specs(text) == found
 
 
@@ -73,13 +73,13 @@ def test_a_quoted_string_ends_at_the_first_quote_that_is_not_escaped(text: bytes
 # Paths
 
 
-def test_a_path_may_be_as_long_as_a_command_line_has_room_for() -> None:
+def test_a_path_may_be_as_long_as_the_command_line_allows() -> None:
     host = b"@example.org"
-    assert is_path(b"a" * (PATH_LIMIT - len(host)) + host)
-    assert not is_path(b"a" * (PATH_LIMIT - len(host) + 1) + host)
+    assert is_path(b"a" * (MAX_PATH - len(host)) + host)
+    assert not is_path(b"a" * (MAX_PATH - len(host) + 1) + host)
 
 
-def test_the_last_at_sign_divides_a_path() -> None:
+def test_the_last_at_sign_splits_a_path() -> None:
     assert is_path(b'"a@b"@example.org')
     assert not is_path(b"a@b@example.org")
 
@@ -96,7 +96,7 @@ def test_the_last_at_sign_divides_a_path() -> None:
         (b"a", True),
     ],
 )
-def test_an_address_literal_holds_something_and_no_blank(domain: bytes, good: bool) -> None:
+def test_an_address_literal_is_not_empty_and_has_no_blank(domain: bytes, good: bool) -> None:
     assert is_domain(domain) is good
 
 
@@ -108,7 +108,7 @@ def test_a_quoted_local_part_is_closed_by_its_last_octet(text: bytes, good: bool
     assert is_quoted_string(text) is good
 
 
-def test_by_default_a_sender_is_one_for_smtp() -> None:
+def test_by_default_a_sender_is_valid_for_smtp() -> None:
     fields = split_fields("From: jö@example.net\r\n".encode())
     assert envelope_sender(fields, "mail.example.org") is None
     assert envelope_sender(fields, "mail.example.org", for_mda=True) == "jö@example.net".encode()
@@ -133,11 +133,11 @@ def test_a_local_name_becomes_an_address(name: str, recipient: bytes) -> None:
     assert recipient_address(name, "home.example", None, None) == recipient
 
 
-def test_a_login_beyond_ascii_is_a_sender_with_question_marks() -> None:
+def test_a_non_ascii_login_gives_a_sender_with_question_marks() -> None:
     assert fallback_sender("jö", "mail.example.org") == b"j?@mail.example.org"
 
 
-def test_a_host_loses_its_dots_at_the_ends_and_no_letter() -> None:
+def test_a_host_loses_its_outer_dots_and_no_letter() -> None:
     assert host_bytes("XX.example.XX.") == b"XX.example.XX"
 
 
@@ -169,7 +169,7 @@ def sent(message: bytes, rules: HeaderRules = PLAIN) -> bytes:
         (b"\0\n\tx\n", b"\tx\n"),
     ],
 )
-def test_only_a_line_of_nothing_but_nuls_is_dropped(line: bytes, left: bytes) -> None:
+def test_only_a_line_of_only_nuls_is_removed(line: bytes, left: bytes) -> None:
     assert sent(b"A: 1\r\n" + line + b"B: 2\r\n\r\n") == b"A: 1\r\n" + left + b"B: 2\r\n\r\n"
 
 

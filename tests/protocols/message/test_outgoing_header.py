@@ -1,4 +1,4 @@
-"""What is sent instead of the header that came: little is dropped or added, no more."""
+"""The outgoing header differs from the received one only by a few defined changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailhaul.protocols.dots import normalized
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.message.header import HeaderScanner
-from mailhaul.protocols.message.outgoing import LED_BY_BLANK, HeaderRules, outgoing_header
+from mailhaul.protocols.message.outgoing import LEADING_BLANK_WARNING, HeaderRules, outgoing_header
 from mailhaul.protocols.message.trace import Received
 
 PLAIN = HeaderRules("mail.example.org", "ann", None, rewrite=False)
@@ -38,7 +38,7 @@ UNTOUCHED = (
 )
 
 
-def test_what_no_rule_touches_stays_byte_for_byte() -> None:
+def test_a_header_without_matching_rules_stays_byte_for_byte() -> None:
     assert sent(UNTOUCHED) == UNTOUCHED
     assert sent(UNTOUCHED, TRACED) == FIELD + UNTOUCHED
 
@@ -61,13 +61,13 @@ def test_the_trace_is_inserted_and_nothing_else_happens(text: bytes) -> None:
     assert sent(message, TRACED).replace(FIELD, b"", 1) == message
 
 
-def test_the_trace_stands_before_the_first_received() -> None:
+def test_the_trace_is_inserted_before_the_first_received() -> None:
     top, rest = b"X-Received: no\nreturn-path: <a@b>\n", b"RECEIVED: x\nReceived: y\n\nbody"
     rules = replace(TRACED, keep_return_path=True)
     assert sent(top + rest, rules) == top + FIELD.replace(b"\r\n", b"\n") + rest
 
 
-def test_return_paths_go_unless_an_mda_gets_the_message() -> None:
+def test_return_paths_are_removed_unless_an_mda_gets_the_message() -> None:
     message = b"A: 1\r\nReturn-Path: <a@b>\r\n\t(x)\r\nReturn-Path: <c@d>\r\n\r\n"
     assert sent(message) == b"A: 1\r\n\r\n"
     assert sent(message, replace(PLAIN, keep_return_path=True)) == message
@@ -76,7 +76,7 @@ def test_return_paths_go_unless_an_mda_gets_the_message() -> None:
 @pytest.mark.parametrize(
     "path", [b"<>", b" <a@b> ", b"a@b", b"", b"<a@b> (one)\r\n (two)", b"a@b (", b"<a@b>\r\n\t"]
 )
-def test_a_return_path_goes_only_for_what_it_is(path: bytes) -> None:
+def test_a_return_path_with_only_a_path_is_removed(path: bytes) -> None:
     message = b"A: 1\r\nReturn-Path:" + path + b"\r\nB: 2\r\n\r\n"
     assert sent(message) == (message if path == b"a@b (" else b"A: 1\r\nB: 2\r\n\r\n")
 
@@ -92,7 +92,7 @@ def test_a_return_path_with_anything_else_in_it_stays(path: bytes) -> None:
 MAILBOX_LINE = b"From ann@example.net Mon Mar  2 10:00:00 2020"
 
 
-def test_the_line_of_a_mailbox_file_on_top_goes() -> None:
+def test_the_from_line_of_an_mbox_file_is_removed() -> None:
     message = b"From: x@y\r\n\r\nFrom z\r\n"
     assert sent(MAILBOX_LINE + b"\r\n" + message) == message
 
@@ -109,11 +109,11 @@ def test_the_line_of_a_mailbox_file_on_top_goes() -> None:
         MAILBOX_LINE[:-1] + b"x\r\nFrom: x@y\r\n\r\n",
     ],
 )
-def test_no_other_line_that_begins_with_from_goes(message: bytes) -> None:
+def test_no_other_line_that_begins_with_from_is_removed(message: bytes) -> None:
     assert sent(message).endswith(message)
 
 
-def test_of_a_mailbox_line_nothing_goes_that_is_folded_behind_it() -> None:
+def test_continuation_lines_after_a_from_line_are_kept() -> None:
     for end in (b"\r\n", b"\r"):
         message = b" Subject: x" + end + b"From: x@y" + end + end
         assert sent(MAILBOX_LINE + end + message) == message
@@ -126,13 +126,13 @@ def test_of_a_mailbox_line_nothing_goes_that_is_folded_behind_it() -> None:
 @pytest.mark.parametrize(
     "top", [b"Return-Path: <ann@example.net>", MAILBOX_LINE, b"Status: ", b"Delivered-To: x@y"]
 )
-def test_whatever_ends_lines_only_the_line_itself_is_dropped(top: bytes, end: bytes) -> None:
+def test_only_the_from_line_itself_is_removed_for_any_line_end(top: bytes, end: bytes) -> None:
     rules = replace(PLAIN, drop_delivered=True)
     rest = end.join([b"From: x@y", b"Subject: one", b"", b"The text.", b""])
     assert sent(top + end + rest, rules) == rest
 
 
-def test_in_a_bare_cr_header_an_address_gets_its_host_and_nothing_else_does() -> None:
+def test_in_a_bare_cr_header_only_addresses_get_a_host() -> None:
     message = (
         b"To: ann\rContent-Type: multipart/alternative; boundary=x\rSubject: one, two\r\rtext, x"
     )
@@ -140,15 +140,15 @@ def test_in_a_bare_cr_header_an_address_gets_its_host_and_nothing_else_does() ->
     assert sent(message, replace(PLAIN, rewrite=True)) == expected
 
 
-def test_a_line_is_not_closed_by_the_blank_line_when_the_one_between_them_goes() -> None:
+def test_the_blank_line_stays_when_the_line_before_it_is_removed() -> None:
     for blank in (b"\n", b"\r\n", b"\r\r\n"):
         message = b"A: 1\rStatus: \r\n" + blank + b"text"
         assert normalized(sent(message)) == b"A: 1\r\n\r\ntext"
     assert normalized(sent(b"x\rStatus: \r\n\ntext")).endswith(b"\r\nx\r\n\r\ntext")
 
 
-def test_a_first_line_that_begins_with_a_blank_becomes_no_part_of_the_trace() -> None:
-    led = LED_BY_BLANK + b"\r\n led\r\n"
+def test_a_first_line_that_begins_with_a_blank_does_not_continue_the_trace() -> None:
+    led = LEADING_BLANK_WARNING + b"\r\n led\r\n"
     assert sent(b" led\r\nA: 1\r\n\r\n", TRACED) == FIELD + led + b"A: 1\r\n\r\n"
     below = b"Received: x\r\n\r\n"
     assert sent(b" led\r\n" + below, TRACED) == led + FIELD + below
@@ -166,8 +166,8 @@ SOME_LINES = st.lists(
 
 
 @given(SOME_LINES, st.booleans())
-def test_every_line_arrives_but_those_that_are_dropped(text: bytes, traced: bool) -> None:
-    """Seen by a reader for whom every line end is one, as behind any SMTP sink."""
+def test_every_line_arrives_except_the_removed_ones(text: bytes, traced: bool) -> None:
+    """Compare as a reader that accepts every line end, as after any SMTP sink."""
     message = b"Subject: x\r\n" + text + b"\r\n\r\ntext\0\r"
     header, blank, body = normalized(message).partition(b"\r\n\r\n")
     dropped = {b"Status:", b"Return-Path: <a@b>", b"\0"}
@@ -177,18 +177,18 @@ def test_every_line_arrives_but_those_that_are_dropped(text: bytes, traced: bool
     assert result.removeprefix(FIELD) == b"\r\n".join(kept) + blank + body
 
 
-def test_a_from_field_with_a_blank_before_its_colon_is_no_such_line() -> None:
+def test_a_from_field_with_a_blank_before_its_colon_is_kept() -> None:
     assert sent(b"From : ann@example.org\r\n\r\n") == b"From : ann@example.org\r\n\r\n"
 
 
 @pytest.mark.parametrize("name", [b"Status", b"X-Mozilla-Status", b"STATUS"])
-def test_empty_status_fields_go_and_others_only_if_asked(name: bytes) -> None:
+def test_empty_status_fields_are_removed_and_others_only_on_request(name: bytes) -> None:
     message = b"A: 1\r\n" + name + b": \t\r\n" + name + b": RO\r\nX-Status: \r\n\r\n"
     assert sent(message) == b"A: 1\r\n" + name + b": RO\r\nX-Status: \r\n\r\n"
     assert sent(message, replace(PLAIN, drop_status=True)) == b"A: 1\r\nX-Status: \r\n\r\n"
 
 
-def test_delivered_to_goes_only_if_asked() -> None:
+def test_delivered_to_is_removed_only_on_request() -> None:
     message = b"Delivered-To: a\r\nA: 1\r\ndelivered-to: b\r\n\r\n"
     assert sent(message) == message
     assert sent(message, replace(PLAIN, drop_delivered=True)) == b"A: 1\r\n\r\n"
@@ -201,7 +201,7 @@ def test_addresses_are_completed_if_rewriting_is_on() -> None:
     )
 
 
-def test_all_addresses_together_may_make_a_header_longer_by_so_much_and_no_more() -> None:
+def test_the_growth_of_a_header_by_rewriting_is_limited() -> None:
     field = b"To: " + b"a," * 4000 + b"\r\n"
     whole = sent(field * 5 + b"\r\n", replace(PLAIN, rewrite=True))
     # There is room for 15,420 hosts of 17 octets with their @.
@@ -209,7 +209,7 @@ def test_all_addresses_together_may_make_a_header_longer_by_so_much_and_no_more(
     assert whole.replace(b"@mail.example.org", b"") == field * 5 + b"\r\n"
 
 
-def test_nuls_leave_the_header_and_stay_in_the_body() -> None:
+def test_nuls_are_removed_from_the_header_but_not_from_the_body() -> None:
     assert sent(b"A\0: 1\0\r\n 2\0\r\n\r\nx\0y") == b"A: 1\r\n 2\r\n\r\nx\0y"
 
 
@@ -246,7 +246,7 @@ def test_a_message_without_header_gets_one_and_keeps_its_text(
     assert sent(message, TRACED) == FIELD + STAND_IN + behind
 
 
-def test_a_header_made_for_a_message_takes_its_line_ends_and_is_safe() -> None:
+def test_a_replacement_header_has_the_line_ends_of_the_message_and_is_safe() -> None:
     rules = replace(PLAIN, user="a b\r\nX: y")
     assert sent(b"\nbody\n", rules) == (
         b'From: FETCHMAIL-DAEMON\nTo: "a b??X: y"@mail.example.org\n'
@@ -254,13 +254,13 @@ def test_a_header_made_for_a_message_takes_its_line_ends_and_is_safe() -> None:
     )
 
 
-def test_of_an_over_long_header_only_the_top_changes() -> None:
+def test_only_the_top_of_an_overlong_header_changes() -> None:
     message = b"Return-Path: <a@b>\r\nStatus: \r\nA: 1\0\r\n\r\nbody"
     assert sent(message, TRACED, limit=10) == FIELD + message
     assert sent(message, PLAIN, limit=10) == message
 
 
-def test_a_header_that_the_message_ends_in_is_not_completed() -> None:
+def test_a_header_without_a_blank_line_gets_none() -> None:
     assert sent(b"A: 1\r\nB: 2") == b"A: 1\r\nB: 2"
     assert sent(b"A: 1\r\nB: 2\r\n") == b"A: 1\r\nB: 2\r\n"
 
@@ -272,7 +272,7 @@ def test_a_header_that_is_not_complete_is_not_sent() -> None:
         outgoing_header(scanner, PLAIN, None)
 
 
-def test_five_thousand_fields_go_through_in_order() -> None:
+def test_five_thousand_fields_keep_their_order() -> None:
     message = b"".join(b"To: user%d\r\n" % number for number in range(5000)) + b"\r\n"
     completed = (
         b"".join(b"To: user%d@mail.example.org\r\n" % number for number in range(5000)) + b"\r\n"
@@ -303,7 +303,7 @@ def test_a_warning_ends_the_header(message: bytes, expected: bytes) -> None:
     assert outgoing_header(scanner, PLAIN, b"joe@localhost", WARNING) == expected
 
 
-def test_the_trace_of_a_multidrop_mailbox_says_so() -> None:
+def test_the_trace_of_a_multidrop_mailbox_is_marked() -> None:
     scanner = HeaderScanner()
     scanner.feed(b"A: 1\r\n\r\n")
     header = outgoing_header(scanner, replace(TRACED, multidrop=True), b"joe@localhost")

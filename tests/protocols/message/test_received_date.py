@@ -1,4 +1,4 @@
-"""The date of a message's arrival, from what its last relay wrote."""
+"""The arrival date of a message is taken from its topmost Received field."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from mailhaul.protocols.message.received_date import date_time, is_date_time, re
         (b"", None),
     ],
 )
-def test_a_date_is_written_as_imap_does_or_not_at_all(text: bytes, expected: bytes | None) -> None:
+def test_a_date_is_converted_to_an_imap_date_or_refused(
+    text: bytes, expected: bytes | None
+) -> None:
     assert date_time(text) == expected
     assert expected is None or is_date_time(expected)
 
@@ -46,14 +48,14 @@ def test_the_topmost_received_field_counts() -> None:
     assert received_date(header) == b"02-May-2026 00:00:00 +0200"
 
 
-def test_an_older_hop_does_not_stand_in_for_the_last_one() -> None:
+def test_an_older_hop_does_not_replace_the_last_one() -> None:
     header = b"Received: by d\r\nReceived: by e; Fri, 1 May 2026 00:00:00 +0000\r\n\r\n"
     assert received_date(header) is None
     assert received_date(b"Subject: x\r\n\r\n") is None
 
 
 @given(st.binary(max_size=80))
-def test_whatever_stands_there_a_server_is_told_a_date_or_none(text: bytes) -> None:
+def test_any_field_gives_a_valid_imap_date_or_none(text: bytes) -> None:
     found = received_date(b"Received: by x; " + text)
     assert found is None or is_date_time(found)
 
@@ -69,5 +71,5 @@ def test_whatever_stands_there_a_server_is_told_a_date_or_none(text: bytes) -> N
         (b"17-Qux-1996 02:44:25 -0700", False),
     ],
 )
-def test_what_is_no_date_of_imap_is_told_apart(text: bytes, good: bool) -> None:
+def test_imap_dates_are_distinguished_from_other_text(text: bytes, good: bool) -> None:
     assert is_date_time(text) is good

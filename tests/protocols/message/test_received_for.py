@@ -1,4 +1,4 @@
-"""What a Received field says about the envelope, and what only looks as if it did."""
+"""The receiving host and the recipient in a Received field, and text that only looks like them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .counted import Counted
         b"by mail.example for<ann@mail.example>; D",
     ],
 )
-def test_by_whom_and_for_whom(body: bytes) -> None:
+def test_the_host_and_the_recipient_are_found(body: bytes) -> None:
     host, address = received_for(body)
     assert host == b"mail.example"
     assert address is not None
@@ -60,7 +60,7 @@ def test_by_whom_and_for_whom(body: bytes) -> None:
         b" (qmail 17 invoked from network); D",
     ],
 )
-def test_what_does_not_say_both_says_nothing(body: bytes) -> None:
+def test_a_field_without_both_clauses_gives_no_recipient(body: bytes) -> None:
     assert received_for(body)[1] is None
 
 
@@ -71,7 +71,7 @@ def test_what_does_not_say_both_says_nothing(body: bytes) -> None:
         max_size=25,
     ).map(b"".join)
 )
-def test_any_garbage_is_read(body: bytes) -> None:
+def test_any_garbage_is_accepted(body: bytes) -> None:
     host, address = received_for(body)
     assert host in body
     assert address is None or (host and b"@" in address.spec)
@@ -91,7 +91,7 @@ def test_any_garbage_is_read(body: bytes) -> None:
     ],
     ids=range(8),
 )
-def test_no_field_costs_more_than_a_few_looks_at_each_byte(body: bytes) -> None:
+def test_each_byte_of_a_field_is_read_only_a_few_times(body: bytes) -> None:
     counted = Counted(body)
     received_for(counted)
     assert counted.looked_at <= 4 * len(body)

@@ -1,4 +1,4 @@
-"""Whom a message of a multidrop mailbox is for: found, not guessed, and nobody's by accident."""
+"""The recipients of a multidrop message are found, not guessed, and never wrong by accident."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Outcome = Recipients | NoMatch | NoEnvelope | TooMany | LookUp
 
 
 def found(text: bytes, names: LocalNames = HERE, known: Known = None) -> Outcome:
-    """Return who of an address list lives here."""
+    """Return the local recipients in an address list."""
     return matching_recipients(addresses(text), names, known)
 
 
@@ -60,7 +60,7 @@ def guessed(header: bytes, known: Known = None) -> Outcome:
     return guessed_recipients(split_fields(header), HERE, known)
 
 
-# Addresses. Where a row has no remark, fetchmail 6.4.37 does the same.
+# Addresses. Unless a comment says otherwise, fetchmail 6.4.37 gives the same result.
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def guessed(header: bytes, known: Known = None) -> Outcome:
         (b"pre-joe@mail.example.org", ("joe",)),
         (b"PRE-q@loc.example", ("q@loc.example",)),
         (b"PRE-carl@other.example", ("carla",)),
-        # fetchmail: only after rewriting.
+        # fetchmail matches this only after rewriting.
         (b"joe", ("joe",)),
         (b"pre-joe", ("joe",)),
-        # fetchmail takes none of these.
+        # fetchmail matches none of these.
         (b"joe@mail.example.org.", ("joe",)),
         (b"q@loc.example.", ("q@loc.example",)),
         (b'"joe"@mail.example.org', ("joe",)),
@@ -92,7 +92,7 @@ def guessed(header: bytes, known: Known = None) -> Outcome:
         (b"Friends: joe@mail.example.org, ann@mail.example.org;", ("joe", "bob")),
     ],
 )
-def test_an_address_is_somebodys_here(text: bytes, expected: tuple[str, ...]) -> None:
+def test_an_address_matches_a_local_user(text: bytes, expected: tuple[str, ...]) -> None:
     assert found(text) == Recipients(expected)
 
 
@@ -114,16 +114,16 @@ def test_an_address_is_somebodys_here(text: bytes, expected: tuple[str, ...]) ->
         (b"joe@[192.0.2.1]", (b"joe@[192.0.2.1]",)),
         (b"@mail.example.org", (b"@mail.example.org",)),
         (b'<"a@b">', (b'"a@b"',)),
-        # Nobody's safe path is passed on.
+        # These are not safe paths.
         (b"a)@loc.example", (b"a)@loc.example",)),
         (b"caf\xc3\xa9@loc.example", (b"caf\xc3\xa9@loc.example",)),
     ],
 )
-def test_an_address_is_nobodys_here(text: bytes, rejected: tuple[bytes, ...]) -> None:
+def test_an_address_matches_no_local_user(text: bytes, rejected: tuple[bytes, ...]) -> None:
     assert found(text) == NoMatch(rejected)
 
 
-def test_a_person_gets_the_message_once_and_in_the_order_of_the_addresses() -> None:
+def test_recipients_are_unique_and_in_the_order_of_the_addresses() -> None:
     text = b"ann@aka.example, joe@x.example, joe@aka.example, ann, carl@other.example"
     assert found(text) == Recipients(("bob", "joe", "carla"))
 
@@ -138,7 +138,7 @@ def test_a_person_gets_the_message_once_and_in_the_order_of_the_addresses() -> N
         (b"joe%x@mail.example.org", "joe%x"),
     ],
 )
-def test_with_a_wildcard_every_name_at_the_server_is_somebody(text: bytes, expected: str) -> None:
+def test_with_a_wildcard_every_name_at_the_server_is_local(text: bytes, expected: str) -> None:
     assert found(text, EVERYBODY) == Recipients((expected,))
 
 
@@ -153,7 +153,7 @@ def test_with_a_wildcard_every_name_at_the_server_is_somebody(text: bytes, expec
         b"@mail.example.org",
     ],
 )
-def test_a_wildcard_opens_no_way_to_other_hosts(text: bytes) -> None:
+def test_a_wildcard_does_not_allow_relaying_to_other_hosts(text: bytes) -> None:
     assert isinstance(found(text, EVERYBODY), NoMatch)
 
 
@@ -163,15 +163,15 @@ def test_quotes_and_escapes_are_not_part_of_a_name(written: bytes) -> None:
     assert found(written, names) == Recipients(("abc",))
 
 
-def test_a_declared_name_may_be_beyond_ascii() -> None:
+def test_a_declared_name_may_be_non_ascii() -> None:
     names = LocalNames("mail.example.org", [("jürgen", "jo")])
     assert found("jürgen@mail.example.org".encode(), names) == Recipients(("jo",))
 
 
-# What only the name service knows
+# Hosts that need a DNS lookup
 
 
-def test_a_host_that_is_not_known_is_asked_about() -> None:
+def test_an_unknown_host_needs_a_lookup() -> None:
     text = b"joe@One.example, ann@two.example, joe@ONE.example."
     assert found(text, known={}) == LookUp((b"one.example", b"two.example"))
     assert found(text, known={b"one.example": True}) == LookUp((b"two.example",))
@@ -194,7 +194,7 @@ def test_a_host_that_is_not_known_is_asked_about() -> None:
         b"joe",
     ],
 )
-def test_nobody_is_asked_where_the_answer_does_not_matter(text: bytes) -> None:
+def test_there_is_no_lookup_if_the_result_does_not_matter(text: bytes) -> None:
     assert not isinstance(found(text, known={}), LookUp)
 
 
@@ -202,7 +202,7 @@ def test_without_dns_a_host_is_the_server_only_if_the_options_say_so() -> None:
     assert found(b"joe@one.example", known=None) == NoMatch((b"joe@one.example",))
 
 
-# The field of the envelope
+# The envelope field
 
 DELIVERED = (
     b"Delivered-To: zed@mail.example.org\nX-Delivered-To: no@x\n"
@@ -211,7 +211,7 @@ DELIVERED = (
 
 
 @pytest.mark.parametrize("name", ["Delivered-To", "delivered-to:", "Delivered-To: "])
-def test_the_envelope_is_in_the_field_of_that_name(name: str) -> None:
+def test_the_envelope_is_read_from_the_field_of_that_name(name: str) -> None:
     assert enveloped(DELIVERED, name) == NoMatch((b"zed@mail.example.org",))
     assert enveloped(DELIVERED, name, 1) == Recipients(("joe", "bob"))
 
@@ -223,11 +223,11 @@ def test_without_the_field_there_is_no_envelope_and_no_guess(name: str, skip: in
     assert enveloped(DELIVERED, name, skip) == NoEnvelope(name)
 
 
-def test_an_empty_field_of_the_envelope_names_nobody() -> None:
+def test_an_empty_envelope_field_names_no_recipient() -> None:
     assert enveloped(b"X-Env:\nTo: joe\n", "X-Env") == NoMatch(())
 
 
-def test_the_beginning_of_a_name_is_enough_where_no_field_has_it_whole() -> None:
+def test_the_beginning_of_a_name_matches_if_no_field_has_the_whole_name() -> None:
     header = b"X-Envelope-From: ann@aka.example\nX-Envelope: joe@aka.example\n"
     assert enveloped(header, "X-Env") == Recipients(("bob",))
     assert enveloped(header, "X-Envelope") == Recipients(("joe",))
@@ -242,14 +242,14 @@ RECEIVED = (
 )
 
 
-def test_the_first_received_by_the_server_that_says_for_whom_is_the_envelope() -> None:
+def test_the_first_received_of_the_server_with_a_recipient_is_the_envelope() -> None:
     assert enveloped(RECEIVED) == NoMatch((b"ann@x.example",))
     assert enveloped(RECEIVED, "RECEIVED:", 2) == NoMatch((b"ann@x.example",))
     assert enveloped(RECEIVED, skip=3) == Recipients(("joe",))
     assert enveloped(RECEIVED, skip=4) == NoEnvelope("Received")
 
 
-def test_whose_received_it_is_can_be_looked_up() -> None:
+def test_the_host_in_a_received_field_can_be_looked_up() -> None:
     assert enveloped(RECEIVED, known={}) == LookUp((b"outside.example",))
     known = {b"outside.example": True}
     assert enveloped(RECEIVED, known=known) == Recipients(("joe",))
@@ -258,7 +258,7 @@ def test_whose_received_it_is_can_be_looked_up() -> None:
     assert enveloped(RECEIVED, known={**known, b"x.example": True}) == Recipients(("bob",))
 
 
-def test_no_received_is_no_envelope() -> None:
+def test_without_a_received_field_there_is_no_envelope() -> None:
     assert enveloped(b"To: joe@mail.example.org\n") == NoEnvelope("Received")
 
 
@@ -277,11 +277,11 @@ def test_no_received_is_no_envelope() -> None:
         (b"To: ann\nResent-Bcc: joe\n", ("joe",)),
     ],
 )
-def test_a_guess_takes_what_people_read(header: bytes, expected: tuple[str, ...]) -> None:
+def test_a_guess_uses_to_and_cc_fields(header: bytes, expected: tuple[str, ...]) -> None:
     assert guessed(header) == Recipients(expected)
 
 
-def test_a_guess_stays_with_the_resent_fields_even_if_they_help_nobody() -> None:
+def test_a_guess_uses_the_resent_fields_even_if_they_match_no_user() -> None:
     assert guessed(b"Resent-To: x@y.example\nTo: joe\n") == NoMatch((b"x@y.example",))
 
 
@@ -289,14 +289,14 @@ def test_without_any_recipient_there_is_nothing_to_guess_from() -> None:
     assert guessed(b"Subject: joe\nFrom: joe\nDelivered-To: joe\n") == NoMatch(())
 
 
-def test_a_guess_can_need_a_look_up() -> None:
+def test_a_guess_can_need_a_lookup() -> None:
     assert guessed(b"To: joe@one.example\n", known={}) == LookUp((b"one.example",))
 
 
-# What happens with the outcome
+# Use of the outcome
 
 
-def test_what_was_found_is_what_recipient_addresses_are_made_of() -> None:
+def test_matched_names_are_valid_for_recipient_address() -> None:
     outcome = found(b'joe, <"joe smith">, carl@other.example, "a b"@loc.example')
     assert isinstance(outcome, Recipients)
     made = [recipient_address(name, "localhost", None, None) for name in outcome.names]
@@ -331,7 +331,7 @@ def test_the_warning_is_the_last_field_of_the_header() -> None:
     )
 
 
-# Anything
+# Arbitrary input
 
 GARBAGE = st.lists(
     st.one_of(
@@ -351,7 +351,7 @@ KNOWN = st.sampled_from([None, {}, {b"x.example": True}, {b"x.example": False}])
     st.sampled_from([HERE, EVERYBODY]),
     KNOWN,
 )
-def test_whatever_the_header_holds_the_outcome_is_safe(
+def test_the_outcome_is_safe_for_any_header(
     body: bytes, field: bytes, envelope: str, names: LocalNames, known: Known
 ) -> None:
     fields = split_fields(field + b":" + body)
@@ -376,7 +376,7 @@ def test_whatever_the_header_holds_the_outcome_is_safe(
 
 
 @given(GARBAGE, st.sampled_from([HERE, EVERYBODY]))
-def test_answers_to_all_questions_end_the_questions(body: bytes, names: LocalNames) -> None:
+def test_after_all_lookups_no_further_lookup_is_needed(body: bytes, names: LocalNames) -> None:
     known: dict[bytes, bool] = {}
     fields = split_fields(b"Received:" + body + b"\nReceived: by y.example for <joe@z.example>\n")
     for _ in range(10):
@@ -392,18 +392,18 @@ def test_ten_thousand_addresses_are_matched_one_by_one() -> None:
     assert found(text) == Recipients(tuple(f"user{n}@loc.example" for n in range(10_000)))
 
 
-def test_an_address_told_beside_the_message_is_matched_alike() -> None:
+def test_an_address_reported_by_the_server_is_matched_in_the_same_way() -> None:
     told = Address(b"pre-joe@mail.example.org", 0, False)
     assert matching_recipients([told], HERE, None) == Recipients(("joe",))
 
 
-def test_more_people_than_a_listener_takes_are_too_many() -> None:
+def test_more_recipients_than_a_server_accepts_are_too_many() -> None:
     most = [b"u%d@loc.example" % number for number in range(MAX_RECIPIENTS)]
     assert isinstance(found(b", ".join(most)), Recipients)
     assert found(b", ".join([*most, b"one.more@loc.example"])) == TooMany()
 
 
-def test_only_some_of_a_million_strangers_and_hosts_are_named() -> None:
+def test_the_number_of_rejected_addresses_and_hosts_is_limited() -> None:
     strangers = b", ".join(b"u%d@h%d.example" % (n, n) for n in range(1000))
     names = LocalNames("mail.example.org", [("joe", "joe")])
     nobody = matching_recipients(addresses(strangers), names, None)
@@ -414,7 +414,7 @@ def test_only_some_of_a_million_strangers_and_hosts_are_named() -> None:
     assert hosts == LookUp(tuple(b"h%d.example" % n for n in range(MAX_NAMED)))
 
 
-def test_a_name_that_is_too_long_for_an_address_is_nobodys() -> None:
+def test_a_name_that_is_too_long_for_an_address_matches_no_user() -> None:
     names = LocalNames("mail.example.org", [], wildcard=True)
     long = b"x" * 499
     assert matching_recipients(addresses(long), names, None) == NoMatch((long,))

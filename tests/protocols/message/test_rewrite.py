@@ -35,7 +35,7 @@ def test_these_fields_are_rewritten(name: bytes) -> None:
         b"ann\n",
     ],
 )
-def test_other_lines_are_not(raw: bytes) -> None:
+def test_other_lines_are_not_rewritten(raw: bytes) -> None:
     assert rewritten(Field(raw), b"h.example") == raw
 
 
@@ -51,7 +51,7 @@ def test_other_lines_are_not(raw: bytes) -> None:
         (b"To:ann\r\n", b"To:ann@H\r\n"),
     ],
 )  # fmt: skip
-def test_comments_quotes_groups_and_folds_stay(raw: bytes, expected: bytes) -> None:
+def test_comments_quotes_groups_and_folds_stay_unchanged(raw: bytes, expected: bytes) -> None:
     assert rewritten(Field(raw), b"H") == expected
 
 
@@ -69,7 +69,7 @@ def test_ten_thousand_recipients_are_completed_in_one_field() -> None:
     assert rewritten(Field(raw), b"h.example").count(b"@h.example") == 10_000
 
 
-def test_a_field_that_would_grow_too_long_stays_as_it_came() -> None:
+def test_a_field_that_would_grow_too_long_stays_unchanged() -> None:
     field = Field(b"To: ann, bob\r\n")
     assert rewritten(field, b"h.example", room=20) == b"To: ann@h.example, bob@h.example\r\n"
     assert rewritten(field, b"h.example", room=19) == field.raw

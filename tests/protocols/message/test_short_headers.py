@@ -1,4 +1,4 @@
-"""All short headers there are, in every cut: where the header ends, and what is too long."""
+"""All possible short headers, split at every place: where they end, and which are too long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 7
 
 
 def expected(text: bytes, limit: int) -> tuple[bool, bytes, bytes, bytes]:
-    """Return opaqueness, header, blank line and rest, looked for line by line."""
+    """Return opaqueness, header, blank line and rest, found by a line-by-line search."""
     size = end = 0
     for found in LINE_END.finditer(text):
         size, end = end, found.end()
@@ -29,7 +29,7 @@ def expected(text: bytes, limit: int) -> tuple[bool, bytes, bytes, bytes]:
 
 
 def scanned(text: bytes, cut: int, limit: int) -> tuple[bool, bytes, bytes, bytes]:
-    """Return the same from a scanner that gets the text in two pieces."""
+    """Return the same from a scanner that is fed the text in two pieces."""
     scanner = HeaderScanner(limit)
     scanner.feed(text[:cut])
     if scanner.complete:
@@ -43,7 +43,7 @@ def scanned(text: bytes, cut: int, limit: int) -> tuple[bool, bytes, bytes, byte
 
 
 @pytest.mark.parametrize("limit", [2, 4, 100])
-def test_every_short_text_is_taken_apart_the_same_in_every_cut(limit: int) -> None:
+def test_every_short_text_is_parsed_in_the_same_way_for_every_split(limit: int) -> None:
     for length in range(LONGEST + 1):
         for letters in product(ALPHABET, repeat=length):
             text = b"".join(letters)
@@ -51,7 +51,7 @@ def test_every_short_text_is_taken_apart_the_same_in_every_cut(limit: int) -> No
                 assert scanned(text, cut, limit) == expected(text, limit), (text, cut)
 
 
-def test_a_header_of_the_limit_is_taken_apart_as_soon_as_its_blank_line_is_there() -> None:
+def test_a_header_of_the_maximum_size_is_split_as_soon_as_its_blank_line_arrives() -> None:
     scanner = HeaderScanner(4)
     scanner.feed(b"A: \n\r")
     assert not scanner.complete
@@ -59,7 +59,7 @@ def test_a_header_of_the_limit_is_taken_apart_as_soon_as_its_blank_line_is_there
     assert (scanner.complete, scanner.opaque) == (True, False)
 
 
-def test_a_header_beyond_the_limit_is_passed_on_without_waiting_for_its_end() -> None:
+def test_a_header_beyond_the_limit_is_opaque_before_its_end_arrives() -> None:
     scanner = HeaderScanner(4)
     scanner.feed(b"A: bc")
     assert not scanner.complete
@@ -71,7 +71,7 @@ def test_before_the_header_is_complete_there_is_no_rest() -> None:
     assert HeaderScanner().rest == b""
 
 
-def test_a_complete_header_takes_nothing_more() -> None:
+def test_a_complete_header_accepts_no_more_data() -> None:
     scanner = HeaderScanner()
     scanner.feed(b"\n")
     with pytest.raises(LocalProtocolError, match="what follows is the body"):
@@ -88,5 +88,5 @@ def test_a_complete_header_takes_nothing_more() -> None:
         (b": 1\r\n", b""),
     ],
 )
-def test_only_blanks_and_nuls_are_taken_off_a_name(raw: bytes, name: bytes) -> None:
+def test_only_blanks_and_nuls_are_removed_from_a_name(raw: bytes, name: bytes) -> None:
     assert Field(raw).name == name

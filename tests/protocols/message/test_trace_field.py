@@ -1,4 +1,4 @@
-"""The Received field says which way a message came, in one field whatever the facts are."""
+"""The Received field describes the route of a message, and is always exactly one field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATE = b"Sun, 22 Nov 2026 22:14:59 +0000 (UTC)"
 TRACE = Received("mail.example.org", "", "home.example.net", b"IMAP", b"0.1.0", DATE)
 
 
-def test_the_field_in_its_usual_form() -> None:
+def test_the_field_in_its_normal_form() -> None:
     assert received_field(TRACE, b"joe@localhost", b"\r\n") == (
         b"Received: from mail.example.org\r\n"
         b"\tby home.example.net with IMAP (mailhaul-0.1.0)\r\n"
@@ -25,17 +25,17 @@ def test_the_field_in_its_usual_form() -> None:
     )
 
 
-def test_it_takes_the_line_ends_of_the_message() -> None:
+def test_the_field_has_the_line_ends_of_the_message() -> None:
     field = received_field(TRACE, b"joe@localhost", b"\n")
     assert field.count(b"\n") == 3
     assert b"\r" not in field
 
 
-def test_a_bare_name_is_one_at_this_host() -> None:
+def test_a_bare_name_is_completed_with_localhost() -> None:
     assert b"\tfor <joe@localhost> (single-drop);" in received_field(TRACE, b"joe", b"\n")
 
 
-def test_of_several_recipients_none_is_named() -> None:
+def test_several_recipients_are_not_named() -> None:
     last = received_field(TRACE, None, b"\r\n").split(b"\r\n")[2]
     assert last == b"\t(multi-drop); " + DATE
 
@@ -49,7 +49,7 @@ def test_the_peer_is_shown_if_it_is_given(address: str, shown: bytes) -> None:
     assert first == b"Received: from mail.example.org " + shown
 
 
-def test_details_of_the_poll_stand_behind_the_program() -> None:
+def test_details_of_the_poll_follow_the_program() -> None:
     trace = replace(TRACE, details="polling work account ann folder Lists")
     second = received_field(trace, None, b"\n").split(b"\n")[1]
     assert second.endswith(b"(mailhaul-0.1.0 polling work account ann folder Lists)")
@@ -70,7 +70,7 @@ HOSTILE = st.text(st.sampled_from('a.:;<>()\\"\r\n\t\0 \x7fé€'), max_size=12)
 
 
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE.map(str.encode), HOSTILE.map(str.encode))
-def test_no_fact_can_break_out(
+def test_no_argument_can_leave_the_field(
     truename: str, address: str, host: str, details: str, recipient: bytes, other: bytes
 ) -> None:
     trace = Received(truename, address, host, other, other, other, details)
@@ -93,12 +93,14 @@ def test_no_fact_can_break_out(
         (0, 0, "a)\r\nb", b"Thu, 01 Jan 1970 00:00:00 +0000 (a\\)??b)"),
     ],
 )
-def test_a_date_as_mail_has_it(seconds: int, offset: int, zone: str, expected: bytes) -> None:
+def test_a_date_has_the_format_of_rfc_5322(
+    seconds: int, offset: int, zone: str, expected: bytes
+) -> None:
     assert format_date(seconds, offset, zone) == expected
 
 
 @given(st.integers(-(10**10), 2 * 10**11), st.integers(-14 * 60, 14 * 60))
-def test_every_moment_is_what_the_calendar_says(seconds: int, minutes: int) -> None:
+def test_every_date_agrees_with_the_calendar(seconds: int, minutes: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     local = moment.astimezone(timezone(timedelta(minutes=minutes)))
     assert format_date(seconds, minutes * 60, "").decode() == format_datetime(local)

@@ -321,10 +321,10 @@ def test_after_a_fault_or_the_end_nothing_can_be_done() -> None:
         ask(faulty, Noop(), b"what?")
     ended.receive_eof()
     for client in (faulty, ended):
-        with pytest.raises(LocalProtocolError, match="no more use"):
+        with pytest.raises(LocalProtocolError, match="no longer usable"):
             client.send(Noop())
     for step in (faulty.tls_started, faulty.assume_authenticated):
-        with pytest.raises(LocalProtocolError, match="no more use"):
+        with pytest.raises(LocalProtocolError, match="no longer usable"):
             step()
 
 

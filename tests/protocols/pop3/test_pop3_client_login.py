@@ -197,6 +197,14 @@ def test_a_challenge_after_the_exchange_was_cancelled_is_a_fault() -> None:
         hear(client, b"+ not base64", b"+ Zm9v")
 
 
+def test_a_challenge_after_we_have_cancelled_is_a_fault() -> None:
+    client = logging_in(Authenticate(b"CRAM-MD5"))
+    hear(client, b"+ PDFAeD4=")
+    client.send(CancelAuthentication())
+    with pytest.raises(RemoteProtocolError, match="was cancelled"):
+        hear(client, b"+ PDFAeD4=")
+
+
 @pytest.mark.parametrize("line", [b"+", b"+ PDFAeD4="])
 def test_a_challenge_outside_an_exchange_is_a_fault(line: bytes) -> None:
     client = logging_in(Pass(PASSWORD))

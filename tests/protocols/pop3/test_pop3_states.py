@@ -91,12 +91,12 @@ def inputs_of(role: str) -> list[str]:
 
 
 def in_state(role: str, state: str) -> tuple[Any, Any]:
-    facts = MODULES[role].Facts()
-    dialogue = MODULES[role].new_dialogue(facts)
+    place = MODULES[role].table.begin()
+    dialogue = MODULES[role].table.dialogue(place)
     for name in PATHS[role][state].split():
         getattr(dialogue, name)()
-    assert facts.state == state
-    return dialogue, facts
+    assert place.state.name == state
+    return dialogue, place
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,19 @@ def in_state(role: str, state: str) -> tuple[Any, Any]:
 def test_each_pair_leads_where_the_table_says_or_is_refused(
     role: str, state: str, name: str, expected: str | None
 ) -> None:
-    dialogue, facts = in_state(role, state)
+    dialogue, place = in_state(role, state)
     if expected is None:
         with pytest.raises(NoTransition):
             getattr(dialogue, name)()
-        assert facts.state == state
+        assert place.state.name == state
     else:
         getattr(dialogue, name)()
-        assert facts.state == expected
+        assert place.state.name == expected
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
 def test_the_table_lists_every_state_and_names_only_inputs_there_are(role: str) -> None:
-    values: Iterable[Any] = MODULES[role].__dict__.values()
-    states = [value for value in values if type(value).__name__ == "TypedState"]
+    states = MODULES[role].table.states
     table = TABLES[role]
     assert {state.name for state in states} == table.keys() == PATHS[role].keys()
     assert {name for moves in table.values() for name in moves} == set(inputs_of(role))

@@ -1,4 +1,4 @@
-"""Which mechanisms are tried, in which order, and how they are made."""
+"""Mechanisms are chosen in the right order and created from the credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from mailhaul.protocols.errors import LocalProtocolError
-from mailhaul.protocols.sasl.choose import MECHANISMS, WISHES, choose, make_client
+from mailhaul.protocols.sasl.choose import MECHANISMS, PREFERENCES, choose, make_client
 from mailhaul.protocols.sasl.credentials import ChannelBinding, Credentials
 from mailhaul.protocols.sasl.gssapi import ContextFailed
 from mailhaul.protocols.secret import Secret
@@ -41,7 +41,7 @@ def names(words: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("announced", "held", "expected"),
+    ("announced", "credentials", "expected"),
     [
         (ALL, NOTHING, ""),
         (ALL, PASSWORD, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"),
@@ -56,10 +56,10 @@ def names(words: str) -> list[bytes]:
         ([], EVERYTHING, ""),
     ],
 )
-def test_the_best_of_what_is_announced_and_held_comes_first(
-    announced: list[bytes], held: Credentials, expected: str
+def test_the_best_usable_mechanism_comes_first(
+    announced: list[bytes], credentials: Credentials, expected: str
 ) -> None:
-    assert choose(announced, held, protected=True) == names(expected)
+    assert choose(announced, credentials, protected=True) == names(expected)
 
 
 def test_without_protection_no_secret_is_exposed() -> None:
@@ -73,7 +73,7 @@ def test_without_protection_no_secret_is_exposed() -> None:
         assert allowed == choose(ALL, EVERYTHING, preference=preference, protected=True) != []
 
 
-def test_a_mechanism_that_is_chosen_in_clear_says_itself_that_it_exposes_nothing() -> None:
+def test_a_mechanism_chosen_without_protection_exposes_no_secret() -> None:
     for name in choose(ALL, EVERYTHING, protected=False):
         client = make_client(name, EVERYTHING, nonce=b"N", context=NoContext())
         assert not client.exposes_secret
@@ -114,36 +114,36 @@ def test_a_channel_that_can_be_bound_is_bound(announced: str, expected: str) -> 
         ("ssh", "PLAIN", ""),
     ],
 )
-def test_a_wish_is_followed(preference: str, announced: str, expected: str) -> None:
+def test_a_preference_is_respected(preference: str, announced: str, expected: str) -> None:
     assert choose(names(announced), EVERYTHING, preference=preference, protected=True) == names(
         expected
     )
 
 
 @pytest.mark.parametrize("preference", ["ntlm", "otp", "msn", "kerberos4", "", "PLAIN"])
-def test_a_wish_for_what_we_do_not_speak_is_our_fault(preference: str) -> None:
+def test_an_unknown_preference_is_a_local_error(preference: str) -> None:
     with pytest.raises(LocalProtocolError):
         choose(ALL, EVERYTHING, preference=preference, protected=True)
 
 
-@pytest.mark.parametrize("preference", WISHES)
-def test_no_wish_conjures_credentials(preference: str) -> None:
+@pytest.mark.parametrize("preference", PREFERENCES)
+def test_no_preference_works_without_credentials(preference: str) -> None:
     assert choose(ALL, NOTHING, preference=preference, protected=True, binding=BINDING) == []
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_is_chosen_can_be_made(name: bytes) -> None:
+def test_every_chosen_mechanism_can_be_created(name: bytes) -> None:
     client = make_client(name, EVERYTHING, nonce=b"N", binding=BINDING, context=NoContext())
     assert client.name == name
 
 
 @pytest.mark.parametrize("name", [*ALL[1:], b"NTLM", b"SCRAM-SHA-512"])
-def test_what_lacks_something_is_not_made(name: bytes) -> None:
+def test_a_mechanism_without_its_credentials_is_not_created(name: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         make_client(name, NOTHING, nonce=b"N")
 
 
-def test_a_bound_mechanism_is_not_made_without_a_binding() -> None:
+def test_a_bound_mechanism_is_not_created_without_a_binding() -> None:
     with pytest.raises(LocalProtocolError, match="binding"):
         make_client(b"SCRAM-SHA-1-PLUS", PASSWORD, nonce=b"N")
 
@@ -157,7 +157,7 @@ def test_a_bound_mechanism_is_not_made_without_a_binding() -> None:
         (b"SCRAM-SHA-1-PLUS", [b"SCRAM-SHA-1-PLUS"], BINDING, b"p=tls-exporter"),
     ],
 )
-def test_scram_says_of_channel_binding_what_is_so(
+def test_scram_sends_the_correct_channel_binding_flag(
     name: bytes, announced: Collection[bytes], binding: ChannelBinding | None, flag: bytes
 ) -> None:
     client = make_client(name, PASSWORD, nonce=b"N", announced=announced, binding=binding)
@@ -168,8 +168,8 @@ def test_scram_says_of_channel_binding_what_is_so(
 
 @pytest.mark.parametrize(("act_as", "said"), [(b"", b"ann"), (b"office", b"office")])
 def test_external_names_a_user(act_as: bytes, said: bytes) -> None:
-    held = Credentials(b"ann", certificate=True, act_as=act_as)
-    first = make_client(b"EXTERNAL", held, nonce=b"N").initial_response()
+    credentials = Credentials(b"ann", certificate=True, act_as=act_as)
+    first = make_client(b"EXTERNAL", credentials, nonce=b"N").initial_response()
     assert first is not None
     assert first.reveal() == said
 

@@ -1,4 +1,4 @@
-"""Bearer tokens as the client sends them, and the bad news that a server may have."""
+"""The client sends bearer tokens and handles the server's error challenge."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ RFC_SAYS = (
         ),
     ],
 )
-def test_the_token_goes_out_as_described(mechanism: OAuthBearer | XOAuth2, message: bytes) -> None:
+def test_the_token_is_sent_in_the_documented_format(
+    mechanism: OAuthBearer | XOAuth2, message: bytes
+) -> None:
     first = mechanism.initial_response()
     assert first is not None
     assert first.reveal() == message
@@ -52,7 +54,9 @@ def test_the_token_goes_out_as_described(mechanism: OAuthBearer | XOAuth2, messa
 @pytest.mark.parametrize(
     ("mechanism", "answer"), [(OAuthBearer(b"u", TOKEN), b"\1"), (XOAuth2(b"u", TOKEN), b"")]
 )
-def test_bad_news_is_acknowledged_once(mechanism: OAuthBearer | XOAuth2, answer: bytes) -> None:
+def test_an_error_challenge_is_acknowledged_once(
+    mechanism: OAuthBearer | XOAuth2, answer: bytes
+) -> None:
     mechanism.initial_response()
     assert mechanism.respond(RFC_SAYS).reveal() == answer
     assert (mechanism.status, mechanism.scope) == (b"invalid_token", b"example_scope")
@@ -74,7 +78,7 @@ def test_bad_news_is_acknowledged_once(mechanism: OAuthBearer | XOAuth2, answer:
         (b'{"status":"cut', b"", b""),
     ],
 )
-def test_what_the_server_says_is_kept(news: bytes, status: bytes, scope: bytes) -> None:
+def test_the_fields_of_the_error_are_kept(news: bytes, status: bytes, scope: bytes) -> None:
     mechanism = XOAuth2(b"u", TOKEN)
     mechanism.initial_response()
     mechanism.respond(news)
@@ -82,7 +86,7 @@ def test_what_the_server_says_is_kept(news: bytes, status: bytes, scope: bytes) 
 
 
 @given(st.binary())
-def test_any_news_is_acknowledged(news: bytes) -> None:
+def test_any_error_challenge_is_acknowledged(news: bytes) -> None:
     mechanism = OAuthBearer(b"u", TOKEN)
     mechanism.initial_response()
     assert mechanism.respond(news).reveal() == b"\1"

@@ -1,4 +1,4 @@
-"""The short mechanisms of a client, and the frame that all share."""
+"""The short client mechanisms, and the base class of all mechanisms."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def said(response: Secret | None) -> bytes:
         (External(b"fred@example.com"), b"fred@example.com"),
     ],
 )
-def test_one_message_is_all(mechanism: ClientMechanism, message: bytes) -> None:
+def test_the_exchange_has_one_message(mechanism: ClientMechanism, message: bytes) -> None:
     assert said(mechanism.initial_response()) == message
     mechanism.finish()
-    with pytest.raises(SaslError, match="more than there is to say"):
+    with pytest.raises(SaslError, match="challenge after the last response"):
         mechanism.respond(b"")
     with pytest.raises(SaslError):
         mechanism.finish()
 
 
 @pytest.mark.parametrize("prompts", [(b"Username:", b"Password:"), (b"", b""), (b"\xff", b"User")])
-def test_login_says_name_and_password_whatever_it_is_asked(prompts: tuple[bytes, bytes]) -> None:
+def test_login_sends_name_and_password_for_any_prompts(prompts: tuple[bytes, bytes]) -> None:
     login = Login(b"tim", Secret(b"secret"))
     assert login.initial_response() is None
     assert said(login.respond(prompts[0])) == b"tim"
@@ -81,7 +81,7 @@ def test_cram_md5_gives_the_digest_of_the_rfc() -> None:
     cram.finish()
 
 
-def test_cram_md5_answers_no_empty_challenge() -> None:
+def test_cram_md5_refuses_an_empty_challenge() -> None:
     cram = CramMd5(b"tim", Secret(b"secret"))
     cram.initial_response()
     with pytest.raises(SaslError, match="empty"):
@@ -91,14 +91,14 @@ def test_cram_md5_answers_no_empty_challenge() -> None:
 
 
 @pytest.mark.parametrize("name", [b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256"])
-def test_success_before_the_end_is_a_fault(name: bytes) -> None:
+def test_success_before_the_end_is_an_error(name: bytes) -> None:
     mechanism = MAKERS[name](b"tim", Secret(b"secret"))
     mechanism.initial_response()
-    with pytest.raises(SaslError, match="before the exchange is complete"):
+    with pytest.raises(SaslError, match="before the exchange was complete"):
         mechanism.finish()
 
 
-def test_success_after_half_of_login_is_a_fault() -> None:
+def test_success_in_the_middle_of_login_is_an_error() -> None:
     login = Login(b"tim", Secret(b"secret"))
     login.initial_response()
     login.respond(b"Username:")
@@ -107,7 +107,7 @@ def test_success_after_half_of_login_is_a_fault() -> None:
 
 
 @any_mechanism
-def test_success_with_data_that_does_not_belong_is_a_fault(make: Maker) -> None:
+def test_success_with_unexpected_data_is_an_error(make: Maker) -> None:
     mechanism = make(b"tim", Secret(b"secret"))
     mechanism.initial_response()
     with pytest.raises(SaslError):
@@ -126,7 +126,7 @@ def test_line_ends_and_nul_are_never_sent(make: Maker, unsafe: bytes, place: byt
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS.keys() - {b"EXTERNAL"}))
-def test_nothing_is_not_sent_for_a_name_or_password(name: bytes) -> None:
+def test_an_empty_name_or_password_is_not_sent(name: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         MAKERS[name](b"", Secret(b"secret"))
     with pytest.raises(LocalProtocolError):
@@ -142,7 +142,7 @@ def test_an_identity_to_act_as_is_checked_too(unsafe: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_mechanism_says_its_name_and_whether_it_exposes_the_secret(name: bytes) -> None:
+def test_a_mechanism_has_its_name_and_tells_whether_it_exposes_the_secret(name: bytes) -> None:
     mechanism = MAKERS[name](b"tim", Secret(b"secret"))
     assert mechanism.name == name
     assert mechanism.exposes_secret == (name in EXPOSE)
@@ -169,7 +169,7 @@ def test_a_response_has_a_limit() -> None:
 
 @any_mechanism
 @given(challenges=st.lists(st.binary(max_size=60), min_size=1, max_size=10))
-def test_any_challenges_give_responses_or_a_fault(make: Maker, challenges: list[bytes]) -> None:
+def test_any_challenges_give_responses_or_an_error(make: Maker, challenges: list[bytes]) -> None:
     mechanism = make(b"tim", Secret(b"secret"))
     mechanism.initial_response()
     for count, challenge in enumerate(challenges):
@@ -183,7 +183,7 @@ def test_any_challenges_give_responses_or_a_fault(make: Maker, challenges: list[
 
 
 @any_mechanism
-def test_nothing_shows_a_secret(make: Maker) -> None:
+def test_no_repr_shows_a_secret(make: Maker) -> None:
     mechanism = make(b"tim", Secret(b"geheim"))
     shown = [mechanism.initial_response()]
     faults = list[RemoteProtocolError]()

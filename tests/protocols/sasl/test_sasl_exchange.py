@@ -1,4 +1,4 @@
-"""The words of an authentication and their base64."""
+"""The commands and events of an authentication, and their base64 encoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mailhaul.protocols.secret import Secret
 
 
 @given(st.binary())
-def test_base64_comes_back_as_it_was(data: bytes) -> None:
+def test_base64_round_trips(data: bytes) -> None:
     assert decode_base64(encode_base64(data)) == data
     assert decode_initial(encode_initial(data)) == data
 
@@ -35,7 +35,7 @@ def test_what_is_not_base64_is_refused(line: bytes) -> None:
         decode_base64(line)
 
 
-def test_no_word_shows_a_secret() -> None:
+def test_no_command_or_event_shows_a_secret() -> None:
     words = [
         Authenticate(b"PLAIN", Secret(b"geheim")),
         Respond(Secret(b"geheim")),

@@ -10,7 +10,7 @@ from mailhaul.protocols.sasl.gssapi import ContextFailed, Gssapi
 
 
 class StandIn:
-    """A context that stands after some tokens. Signed messages are in angle brackets."""
+    """A context that is established after some tokens. Signed messages are in angle brackets."""
 
     def __init__(self, *tokens: bytes | None) -> None:
         self.heard: list[bytes | None] = []
@@ -36,7 +36,7 @@ class StandIn:
 
 
 class Endless(StandIn):
-    """A context that never stands."""
+    """A context that is never established."""
 
     @property
     def complete(self) -> bool:
@@ -76,14 +76,14 @@ def test_no_layer_is_chosen_where_it_is_offered(offer: bytes) -> None:
     ("message", "problem"),
     [
         (b"<\x06\0\x10\0>", "demands a security layer"),
-        (b"<\x01\0\x10\0>", "has no layer, but a size"),
+        (b"<\x01\0\x10\0>", "no security layer, but gives a message size"),
         (b"<\x01\0\0>", "four bytes"),
         (b"<\x01\0\0\0\0>", "four bytes"),
         (b"<>", "four bytes"),
         (b"\x01\0\0\0", "not signed"),
     ],
 )
-def test_an_offer_that_breaks_the_rules_is_a_fault(message: bytes, problem: str) -> None:
+def test_an_invalid_offer_is_an_error(message: bytes, problem: str) -> None:
     gssapi = standing()
     with pytest.raises(SaslError, match=problem):
         gssapi.respond(message)
@@ -91,19 +91,19 @@ def test_an_offer_that_breaks_the_rules_is_a_fault(message: bytes, problem: str)
         gssapi.finish()
 
 
-def test_what_kerberos_refuses_is_a_fault() -> None:
+def test_a_refusal_by_kerberos_is_an_error() -> None:
     gssapi = Gssapi(StandIn(b"ticket", b"more"))
     gssapi.initial_response()
     with pytest.raises(SaslError, match="Kerberos: the ticket has expired"):
         gssapi.respond(b"bad")
 
 
-def test_success_before_the_layers_are_settled_is_a_fault() -> None:
+def test_success_before_the_choice_of_a_layer_is_an_error() -> None:
     with pytest.raises(SaslError):
         standing().finish()
 
 
-def test_an_exchange_without_end_is_given_up() -> None:
+def test_an_endless_exchange_is_aborted() -> None:
     gssapi = Gssapi(Endless(), limits=Limits(sasl_rounds=8))
     gssapi.initial_response()
     for _ in range(8):

@@ -37,7 +37,7 @@ every = pytest.mark.parametrize("name", ALL, ids=[name.decode() for name in ALL]
 
 
 def accounts(user: bytes, password: bytes, token: bytes) -> Accounts:
-    """Return a store of one user, who may act as anybody."""
+    """Return the accounts of one user, who may act as any user."""
     name = saslprep(user)
 
     def password_of(asked: bytes) -> Secret | None:
@@ -55,10 +55,10 @@ def accounts(user: bytes, password: bytes, token: bytes) -> Accounts:
 
 
 def client_for(
-    name: bytes, held: Credentials, binding: ChannelBinding | None = BINDING
+    name: bytes, credentials: Credentials, binding: ChannelBinding | None = BINDING
 ) -> ClientMechanism:
     return make_client(
-        *(name, held), nonce=b"client", announced=ALL, binding=binding, host=b"h", port=143
+        *(name, credentials), nonce=b"client", announced=ALL, binding=binding, host=b"h", port=143
     )
 
 
@@ -72,7 +72,7 @@ def server_for(name: bytes, store: Accounts, binding: ChannelBinding = BINDING) 
 def converse(
     client: ClientMechanism, server: ServerMechanism, *, with_initial: bool = True
 ) -> Verdict:
-    """Carry what each says to the other, as POP3, IMAP and SMTP do; return how it ended."""
+    """Carry the messages between both sides, as POP3, IMAP and SMTP do; return the verdict."""
     initial = client.initial_response()
     verdict = server.start(initial if with_initial else None)
     if initial is not None and not with_initial:
@@ -92,28 +92,30 @@ TOKENS = st.from_regex(rb"[!-~]{1,40}", fullmatch=True)
 
 @every
 @given(user=NAMES, password=WORDS.map(str.encode), token=TOKENS, with_initial=st.booleans())
-def test_who_has_the_credentials_gets_in(
+def test_correct_credentials_are_accepted(
     name: bytes, user: bytes, password: bytes, token: bytes, with_initial: bool
 ) -> None:
-    held = Credentials(user, Secret(password), Secret(token), certificate=True)
+    credentials = Credentials(user, Secret(password), Secret(token), certificate=True)
     server = server_for(name, accounts(user, password, token))
-    verdict = converse(client_for(name, held), server, with_initial=with_initial)
+    verdict = converse(client_for(name, credentials), server, with_initial=with_initial)
     assert verdict == Accepted(saslprep(user), saslprep(user))
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != b"EXTERNAL"], ids=bytes.decode)
 @given(user=NAMES, password=WORDS.map(str.encode), token=TOKENS)
-def test_who_has_others_does_not(name: bytes, user: bytes, password: bytes, token: bytes) -> None:
+def test_other_credentials_are_refused(
+    name: bytes, user: bytes, password: bytes, token: bytes
+) -> None:
     store = accounts(user, password + b"x", token + b"x")
-    held = Credentials(user, Secret(password), Secret(token))
-    assert isinstance(converse(client_for(name, held), server_for(name, store)), Refused)
+    credentials = Credentials(user, Secret(password), Secret(token))
+    assert isinstance(converse(client_for(name, credentials), server_for(name, store)), Refused)
 
 
 @pytest.mark.parametrize("name", WITH_PASSWORD, ids=bytes.decode)
-def test_a_user_who_does_not_exist_is_refused(name: bytes) -> None:
+def test_an_unknown_user_is_refused(name: bytes) -> None:
     store = accounts(b"ann", b"pass", b"T")
-    held = Credentials(b"bob", Secret(b"pass"))
-    verdict = converse(client_for(name, held), server_for(name, store))
+    credentials = Credentials(b"bob", Secret(b"pass"))
+    verdict = converse(client_for(name, credentials), server_for(name, store))
     assert verdict == Refused("wrong user name or password")
 
 
@@ -121,32 +123,34 @@ def test_a_user_who_does_not_exist_is_refused(name: bytes) -> None:
     "name", [n for n in ALL if n.startswith((b"PLAIN", b"SCRAM", b"EXTERNAL"))], ids=bytes.decode
 )
 @given(act_as=WORDS.map(str.encode))
-def test_one_may_act_as_another(name: bytes, act_as: bytes) -> None:
-    held = Credentials(b"ann", Secret(b"pass"), certificate=True, act_as=act_as)
-    verdict = converse(client_for(name, held), server_for(name, accounts(b"ann", b"pass", b"T")))
+def test_a_user_may_act_as_another(name: bytes, act_as: bytes) -> None:
+    credentials = Credentials(b"ann", Secret(b"pass"), certificate=True, act_as=act_as)
+    verdict = converse(
+        client_for(name, credentials), server_for(name, accounts(b"ann", b"pass", b"T"))
+    )
     assert verdict == Accepted(b"ann", saslprep(act_as))
 
 
 @pytest.mark.parametrize("name", [b"SCRAM-SHA-1-PLUS", b"SCRAM-SHA-256-PLUS"])
-def test_who_sits_in_between_cannot_pass_a_bound_login_on(name: bytes) -> None:
-    held = Credentials(b"ann", Secret(b"pass"))
+def test_a_man_in_the_middle_cannot_relay_a_bound_login(name: bytes) -> None:
+    credentials = Credentials(b"ann", Secret(b"pass"))
     between = ChannelBinding(BINDING.kind, b"what the one in between exports")
     server = server_for(name, accounts(b"ann", b"pass", b"T"), between)
-    verdict = converse(client_for(name, held), server)
-    assert verdict == Refused("the channels do not match: somebody is between us")
+    verdict = converse(client_for(name, credentials), server)
+    assert verdict == Refused("the channel bindings do not match: man in the middle")
 
 
-def test_a_name_taken_out_of_the_announcement_shows() -> None:
-    held = Credentials(b"ann", Secret(b"pass"))
+def test_removing_plus_from_the_announcement_is_detected() -> None:
+    credentials = Credentials(b"ann", Secret(b"pass"))
     client = make_client(
-        b"SCRAM-SHA-1", held, nonce=b"client", announced=[b"SCRAM-SHA-1"], binding=BINDING
+        b"SCRAM-SHA-1", credentials, nonce=b"client", announced=[b"SCRAM-SHA-1"], binding=BINDING
     )
     server = server_for(b"SCRAM-SHA-1", accounts(b"ann", b"pass", b"T"))
     assert isinstance(converse(client, server), Refused)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n.startswith(b"SCRAM")], ids=bytes.decode)
-def test_a_server_that_does_not_know_the_password_is_found_out(name: bytes) -> None:
+def test_a_server_that_does_not_know_the_password_is_detected(name: bytes) -> None:
     real = scram_keys(name.removesuffix(b"-PLUS"), Secret(b"pass"), b"a salt")
     stolen = ScramKeys(real.salt, real.iterations, real.stored_key, b"guess")
     store = Accounts(scram=lambda user, mechanism: stolen)
@@ -159,10 +163,8 @@ def test_a_server_that_does_not_know_the_password_is_found_out(name: bytes) -> N
 
 @pytest.mark.parametrize("name", [n for n in ALL if n.startswith(b"SCRAM")], ids=bytes.decode)
 @given(data=st.data())
-def test_a_change_on_the_way_never_lets_both_believe_in_success(
-    name: bytes, data: st.DataObject
-) -> None:
-    """Change one byte of one message, either way: it ends in a fault or a refusal."""
+def test_a_changed_message_never_succeeds_on_both_sides(name: bytes, data: st.DataObject) -> None:
+    """A changed byte in a message of either side leads to an error or a refusal."""
     client = client_for(name, Credentials(b"ann", Secret(b"pass")))
     server = server_for(name, accounts(b"ann", b"pass", b"T"))
     changed = data.draw(st.integers(0, 3), "message")
@@ -191,12 +193,12 @@ def test_a_change_on_the_way_never_lets_both_believe_in_success(
 
 
 @every
-def test_the_secrets_appear_nowhere(name: bytes) -> None:
+def test_the_secrets_appear_in_no_repr(name: bytes) -> None:
     secret = re.compile("geheim|Z2VoZWlt|marke")
-    held = Credentials(b"ann", Secret(b"geheim"), Secret(b"marke"), certificate=True)
+    credentials = Credentials(b"ann", Secret(b"geheim"), Secret(b"marke"), certificate=True)
     store = accounts(b"ann", b"not geheim", b"not marke")
-    client, server = client_for(name, held), server_for(name, store)
-    seen: list[object] = [client, server, held, store]
+    client, server = client_for(name, credentials), server_for(name, store)
+    seen: list[object] = [client, server, credentials, store]
     try:
         verdict = server.start(client.initial_response())
         while isinstance(verdict, Challenge):

@@ -1,4 +1,4 @@
-"""Mechanisms as the server sees them: what is accepted, refused, and called malformed."""
+"""Server mechanisms accept, refuse, and mark messages as malformed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def server(
 
 
 def hear(mechanism: ServerMechanism, *messages: bytes) -> Verdict:
-    """Start without an initial response, then say all messages; return the last verdict."""
+    """Start without an initial response, then send all messages; return the last verdict."""
     verdict = mechanism.start(None)
     for message in messages:
         assert isinstance(verdict, Challenge)
@@ -161,20 +161,20 @@ def test_wrong_credentials_are_refused(name: bytes, messages: list[bytes]) -> No
         (b"SCRAM-SHA-1", [b"n,,n=user,r=C", b"c=biws,r=CS,m=x,p=QQ=="]),
     ],
 )
-def test_what_breaks_the_exchange_is_called_so(name: bytes, messages: list[bytes]) -> None:
+def test_invalid_messages_are_marked_as_malformed(name: bytes, messages: list[bytes]) -> None:
     bindings = BINDINGS if name.endswith(b"PLUS") else None
     verdict = hear(server(name, bindings=bindings), *messages)
     assert isinstance(verdict, Refused)
     assert verdict.malformed
 
 
-def test_the_prompts_of_login_are_what_old_clients_wait_for() -> None:
+def test_the_prompts_of_login_are_those_that_old_clients_expect() -> None:
     login = server(b"LOGIN")
     assert login.start(None) == Challenge(b"Username:")
     assert login.respond(Secret(b"user")) == Challenge(b"Password:")
 
 
-def test_login_takes_the_name_along_with_the_command() -> None:
+def test_login_accepts_the_name_with_the_command() -> None:
     login = server(b"LOGIN")
     assert login.start(Secret(b"user")) == Challenge(b"Password:")
     assert login.respond(Secret(b"pencil")) == Accepted(b"user", b"user")
@@ -190,7 +190,7 @@ def test_cram_md5_accepts_the_digest_of_the_rfc() -> None:
     assert verdict == Accepted(b"tim", b"tim")
 
 
-def test_cram_md5_takes_no_initial_response() -> None:
+def test_cram_md5_refuses_an_initial_response() -> None:
     verdict = server(b"CRAM-MD5").start(Secret(b""))
     assert isinstance(verdict, Refused)
     assert verdict.malformed
@@ -233,7 +233,7 @@ def test_scram_answers_as_in_the_rfc(
     assert scram.respond(Secret(b"")) == Accepted(b"user", b"user")
 
 
-def test_scram_wants_silence_after_its_own_proof() -> None:
+def test_scram_requires_an_empty_response_to_its_proof() -> None:
     scram = server(b"SCRAM-SHA-1", nonce=b"3rfcNHYJY1ZVvWVs7j")
     nonce = b"fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"
     scram.start(Secret(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"))
@@ -243,7 +243,7 @@ def test_scram_wants_silence_after_its_own_proof() -> None:
 
 @pytest.mark.parametrize("proof", [b"QQ==", b"Q", b"QQ==QQ==", b64encode(b"x" * 20)])
 @pytest.mark.parametrize("user", [b"user", b"nobody"])
-def test_scram_refuses_a_proof_that_is_none(proof: bytes, user: bytes) -> None:
+def test_scram_refuses_an_invalid_proof(proof: bytes, user: bytes) -> None:
     verdict = hear(server(b"SCRAM-SHA-1"), b"n,,n=%b,r=C" % user, b"c=biws,r=CS,p=" + proof)
     assert isinstance(verdict, Refused)
 
@@ -255,27 +255,25 @@ def test_scram_refuses_a_proof_that_is_none(proof: bytes, user: bytes) -> None:
         pytest.param(b"n,,n=user,r=C", b64encode(b"n,a=x,"), id="another identity"),
     ],
 )
-def test_scram_refuses_a_header_that_changed_on_the_way(first: bytes, final: bytes) -> None:
+def test_scram_refuses_a_changed_header(first: bytes, final: bytes) -> None:
     verdict = hear(server(b"SCRAM-SHA-1"), first, b"c=%b,r=CS,p=QQ==" % final)
-    assert verdict == Refused("the channels do not match: somebody is between us")
+    assert verdict == Refused("the channel bindings do not match: man in the middle")
 
 
 @pytest.mark.parametrize(
     ("name", "first", "reason"),
     [
-        (b"SCRAM-SHA-1-PLUS", b"p=tls-unique,,n=user,r=C", "do not have"),
+        (b"SCRAM-SHA-1-PLUS", b"p=tls-unique,,n=user,r=C", "not available"),
         (b"SCRAM-SHA-1", b"y,,n=user,r=C", "did not see"),
     ],
 )
-def test_a_channel_that_cannot_be_the_same_is_refused(
-    name: bytes, first: bytes, reason: str
-) -> None:
+def test_an_inconsistent_channel_binding_is_refused(name: bytes, first: bytes, reason: str) -> None:
     verdict = hear(server(name, bindings=BINDINGS), first)
     assert isinstance(verdict, Refused)
     assert reason in verdict.reason
 
 
-def test_a_user_who_does_not_exist_looks_like_any_other() -> None:
+def test_an_unknown_user_looks_like_any_other() -> None:
     def salt_of(user: bytes) -> bytes:
         verdict = hear(server(b"SCRAM-SHA-256"), b"n,,n=%b,r=C" % user)
         assert isinstance(verdict, Challenge)
@@ -298,7 +296,7 @@ def test_a_user_who_does_not_exist_looks_like_any_other() -> None:
         assert verdicts == [Refused("wrong user name or password")] * 2
 
 
-def test_without_accounts_nobody_gets_in() -> None:
+def test_without_accounts_every_login_is_refused() -> None:
     empty = Accounts()
     for name, message in (
         (b"PLAIN", b"\0user\0pencil"),
@@ -309,7 +307,7 @@ def test_without_accounts_nobody_gets_in() -> None:
         assert not isinstance(hear(server(name, empty), message), Accepted)
 
 
-def test_by_default_everybody_acts_as_himself_alone() -> None:
+def test_by_default_users_act_only_as_themselves() -> None:
     accounts = Accounts(password=PASSWORDS.get)
     verdict = hear(server(b"PLAIN", accounts), b"tim\0user\0pencil")
     assert isinstance(verdict, Refused)
@@ -322,10 +320,10 @@ def test_a_response_has_a_limit(name: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, *SCRAM_NAMES])
-def test_after_the_verdict_there_is_nothing_to_say(name: bytes) -> None:
+def test_after_the_verdict_no_response_is_accepted(name: bytes) -> None:
     mechanism = server(name, bindings=BINDINGS, limits=Limits(sasl=4))
     assert isinstance(hear(mechanism, b"too long"), Refused)
-    with pytest.raises(LocalProtocolError, match="over"):
+    with pytest.raises(LocalProtocolError, match="already ended"):
         mechanism.respond(Secret(b""))
 
 
@@ -343,16 +341,16 @@ def test_any_bytes_give_a_verdict(name: bytes, messages: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("name", [b"NTLM", b"", b"-PLUS", b"PLAIN-PLUS", b"SCRAM-SHA-1-PLUS"])
-def test_a_mechanism_that_we_do_not_have_is_not_made(name: bytes) -> None:
+def test_an_unknown_mechanism_is_not_created(name: bytes) -> None:
     assert make_server(name, ACCOUNTS, nonce=b"S") is None
 
 
 @pytest.mark.parametrize("name", [*NAMES, *SCRAM_NAMES])
-def test_a_mechanism_says_its_name_in_whatever_case_it_was_asked_for(name: bytes) -> None:
+def test_the_name_of_a_mechanism_is_matched_in_any_case(name: bytes) -> None:
     assert server(name.lower(), bindings=BINDINGS).name == name
 
 
-def test_keys_show_nothing_of_themselves() -> None:
+def test_the_repr_of_keys_shows_no_secret() -> None:
     for made in KEYS.values():
         for secret in (made.salt, made.stored_key, made.server_key):
             assert repr(secret) not in repr(made)

@@ -1,4 +1,4 @@
-"""What mechanisms say when options are left out, and what they take from a server to the octet."""
+"""Messages of mechanisms without optional values, and the exact server offers they accept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSWORD = Secret(b"sesame")
 
 
 class Context:
-    """A security context that stands at once, and signs by a mark."""
+    """A security context that is established at once, and signs with a prefix."""
 
     complete = True
 
@@ -45,18 +45,18 @@ def test_without_an_authorization_identity_none_is_sent() -> None:
     assert said(gssapi.respond(b"signed \x01\0\0\0")) == b"signed \x01\0\0\0"
 
 
-def test_kerberos_acts_as_who_is_named() -> None:
-    held = Credentials(b"joe", ticket=True, act_as=b"ann")
-    client = make_client(b"GSSAPI", held, nonce=b"n", context=Context())
+def test_kerberos_acts_as_the_named_identity() -> None:
+    credentials = Credentials(b"joe", ticket=True, act_as=b"ann")
+    client = make_client(b"GSSAPI", credentials, nonce=b"n", context=Context())
     assert said(client.initial_response()) == b"token"
     assert said(client.respond(b"signed \x01\0\0\0")) == b"signed \x01\0\0\0ann"
 
 
 @pytest.mark.parametrize("size", [b"\x01\0\0", b"\0\x01\0", b"\0\0\x01"])
-def test_a_size_without_a_layer_is_a_fault_wherever_its_octet_stands(size: bytes) -> None:
+def test_any_nonzero_size_without_a_layer_is_an_error(size: bytes) -> None:
     client = Gssapi(Context())
     client.initial_response()
-    with pytest.raises(SaslError, match="no layer, but a size"):
+    with pytest.raises(SaslError, match="no security layer, but gives a message size"):
         client.respond(b"signed \x01" + size)
 
 
@@ -68,7 +68,7 @@ def test_a_size_without_a_layer_is_a_fault_wherever_its_octet_stands(size: bytes
         (b"", None, b",\1auth="),
     ],
 )
-def test_a_bearer_says_where_it_goes_as_far_as_it_is_known(
+def test_a_bearer_message_names_the_known_host_and_port(
     host: bytes, port: int | None, where: bytes
 ) -> None:
     client = OAuthBearer(b"joe", Secret(b"token"), host, port)
@@ -78,7 +78,7 @@ def test_a_bearer_says_where_it_goes_as_far_as_it_is_known(
     )
 
 
-def test_before_a_bearer_is_refused_there_is_no_reason() -> None:
+def test_there_is_no_reason_before_a_bearer_is_refused() -> None:
     client = OAuthBearer(b"joe", Secret(b"token"))
     assert (client.status, client.scope) == (b"", b"")
 
@@ -91,7 +91,7 @@ def salt_for(user: bytes) -> bytes:
     return decode_base64(verdict.data.split(b",")[1].removeprefix(b"s="))
 
 
-def test_who_does_not_exist_has_a_salt_that_stays_and_is_his_alone() -> None:
+def test_an_unknown_user_has_a_stable_and_unique_salt() -> None:
     assert salt_for(b"nobody") == salt_for(b"nobody")
     assert salt_for(b"nobody") != salt_for(b"noone")
     assert len(salt_for(b"nobody")) == 16

@@ -21,7 +21,7 @@ from mailhaul.protocols.sasl.saslprep import saslprep
         ("u\u0308", "\u00fc"),
         ("\u0627b\u0627"[:1], "\u0627"),
         ("\u06271\u0628", "\u06271\u0628"),
-        # Younger than Unicode 3.2: unassigned there, which a query string may be.
+        # Newer than Unicode 3.2, so unassigned there; a query string may contain it.
         ("\U0001f511", "\U0001f511"),
     ],
 )
@@ -44,7 +44,7 @@ def test_text_is_prepared(text: str, prepared: str) -> None:
         pytest.param(b"caf\xe9 \xc2\xad", id="not UTF-8"),
     ],
 )
-def test_what_cannot_be_prepared_stays_as_it_was(text: bytes) -> None:
+def test_text_that_cannot_be_prepared_stays_unchanged(text: bytes) -> None:
     assert saslprep(text) == text
 
 

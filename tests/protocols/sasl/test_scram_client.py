@@ -1,4 +1,4 @@
-"""SCRAM as the client speaks it: the exchanges of the RFCs, and servers that are none."""
+"""The SCRAM client: the exchanges in the RFCs, and servers that violate the protocol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PENCIL = Secret(b"pencil")
 
 
 class Script(Record):
-    """One exchange as an RFC prints it."""
+    """One exchange as printed in an RFC."""
 
     mechanism: bytes
     nonce: bytes
@@ -63,7 +63,7 @@ def proved(script: Script) -> Scram:
 
 
 def complete(scram: Scram, first: bytes, final: bytes) -> None:
-    """Go on with an exchange that has begun, to its end."""
+    """Complete an exchange that has begun."""
     scram.respond(first)
     scram.respond(final)
     scram.finish()
@@ -82,7 +82,7 @@ def first_words(
 
 
 @both
-def test_the_exchange_of_the_rfc(script: Script) -> None:
+def test_the_exchange_in_the_rfc(script: Script) -> None:
     scram = proved(script)
     assert scram.respond(script.server_final).reveal() == b""
     scram.finish()
@@ -94,13 +94,13 @@ def test_the_proof_of_the_server_may_come_with_the_success(script: Script) -> No
 
 
 @both
-def test_success_without_the_servers_proof_is_a_fault(script: Script) -> None:
-    with pytest.raises(SaslError, match="before the exchange is complete"):
+def test_success_without_the_servers_proof_is_an_error(script: Script) -> None:
+    with pytest.raises(SaslError, match="before the exchange was complete"):
         proved(script).finish()
 
 
 @both
-def test_a_second_proof_is_one_too_many(script: Script) -> None:
+def test_a_second_proof_is_an_error(script: Script) -> None:
     scram = proved(script)
     scram.respond(script.server_final)
     with pytest.raises(SaslError):
@@ -151,7 +151,7 @@ def test_a_byte_changed_in_a_message_of_the_server_never_leads_to_success(
         pytest.param(b"v=QQ==", id="the end at the beginning"),
     ],
 )
-def test_a_first_message_that_breaks_the_rules_is_a_fault(message: bytes) -> None:
+def test_an_invalid_first_message_is_an_error(message: bytes) -> None:
     scram = Scram(b"SCRAM-SHA-256", b"user", PENCIL, b"NONCE")
     scram.initial_response()
     with pytest.raises(SaslError):
@@ -160,7 +160,7 @@ def test_a_first_message_that_breaks_the_rules_is_a_fault(message: bytes) -> Non
         scram.respond(b"r=NONCEx,s=QQ==,i=4096")
 
 
-def test_a_count_that_would_burn_our_processor_is_refused_before_it_does() -> None:
+def test_an_excessive_iteration_count_is_refused_before_the_computation() -> None:
     scram = begun(RFC_5802, Limits(scram_iterations=5000))
     with pytest.raises(SaslLimitExceeded):
         scram.respond(RFC_5802.server_first.replace(b"4096", b"5001"))
@@ -171,14 +171,14 @@ def test_an_extension_that_is_not_mandatory_is_ignored() -> None:
     scram = begun()
     scram.respond(RFC_5802.server_first + b",x=anything")
     with pytest.raises(SaslError, match="does not prove"):
-        scram.respond(RFC_5802.server_final)  # it is part of what is signed, though
+        scram.respond(RFC_5802.server_final)  # the extension is part of the signed text
     scram = proved(RFC_5802)
     scram.respond(RFC_5802.server_final + b",x=anything")
     scram.finish()
 
 
 @pytest.mark.parametrize("after", ["first", "final"])
-def test_a_refusal_in_words_is_kept(after: str) -> None:
+def test_the_error_value_of_a_refusal_is_kept(after: str) -> None:
     scram = begun() if after == "first" else proved(RFC_5802)
     with pytest.raises(ScramRefused, match="invalid-proof") as caught:
         scram.respond(b"e=invalid-proof")
@@ -186,12 +186,12 @@ def test_a_refusal_in_words_is_kept(after: str) -> None:
 
 
 @pytest.mark.parametrize("message", [b"", b"v=", b"v=" + b64encode(b"x" * 20), b"e=", b"e=\x1b[m"])
-def test_an_end_that_is_no_proof_is_a_fault(message: bytes) -> None:
+def test_a_final_message_without_proof_is_an_error(message: bytes) -> None:
     with pytest.raises(SaslError, match="does not prove"):
         proved(RFC_5802).respond(message)
 
 
-def test_another_spelling_of_the_right_signature_is_no_proof() -> None:
+def test_another_encoding_of_the_correct_signature_is_not_accepted() -> None:
     other = RFC_5802.server_final.replace(b"KQ=", b"KR=")
     assert b64decode(other[2:]) == b64decode(RFC_5802.server_final[2:])
     with pytest.raises(SaslError, match="does not prove"):
@@ -212,7 +212,7 @@ def test_another_spelling_of_the_right_signature_is_no_proof() -> None:
         (first_words("I\u00adX\u00aa".encode()), b"n,,n=IXa,r=N"),
     ],
 )
-def test_the_first_words_name_user_and_channel(words: bytes, expected: bytes) -> None:
+def test_the_first_message_names_user_and_channel_binding(words: bytes, expected: bytes) -> None:
     assert words == expected
 
 
@@ -224,7 +224,7 @@ def test_the_first_words_name_user_and_channel(words: bytes, expected: bytes) ->
         (ChannelBinding(b"tls-server-end-point", b"\0hash"), False, b"p=tls-server-end-point,,"),
     ],
 )
-def test_the_channel_is_repeated_under_the_proof(
+def test_the_proof_covers_the_channel_binding(
     binding: ChannelBinding | None, could_bind: bool, header: bytes
 ) -> None:
     scram = Scram(b"SCRAM-SHA-1", b"user", PENCIL, b"N", binding, could_bind)
@@ -235,13 +235,13 @@ def test_the_channel_is_repeated_under_the_proof(
 
 
 @pytest.mark.parametrize("nonce", [b"", b"a,b", b"a b", b"\xff", b"a\n"])
-def test_a_nonce_that_breaks_the_grammar_is_our_fault(nonce: bytes) -> None:
+def test_an_invalid_nonce_is_a_local_error(nonce: bytes) -> None:
     with pytest.raises(LocalProtocolError, match="nonce"):
         Scram(b"SCRAM-SHA-1", b"user", PENCIL, nonce)
 
 
 @pytest.mark.parametrize("binding", [ChannelBinding(b"a,b", b"x"), ChannelBinding(b"tls", b"")])
-def test_a_binding_that_no_header_can_name_is_our_fault(binding: ChannelBinding) -> None:
+def test_an_invalid_binding_is_a_local_error(binding: ChannelBinding) -> None:
     with pytest.raises(LocalProtocolError, match="binding"):
         Scram(b"SCRAM-SHA-1", b"user", PENCIL, b"N", binding)
 

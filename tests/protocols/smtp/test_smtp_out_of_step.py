@@ -146,6 +146,6 @@ def test_after_a_fault_nothing_more_is_kept() -> None:
         hear(client, b"250 what?\r\n" * 10_000)
     for _ in range(3):
         client.receive_data(b"250 and more\r\n" * 10_000)
-        assert len(client._reader.input) == 0
+        assert len(client._input) == 0
     with pytest.raises(RemoteProtocolError):
         client.next_event()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
+from mailhaul.protocols.input import InputBuffer
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.replies import ReplyReader
 
 
 def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> list[Reply]:
-    reader = ReplyReader(limits, None)
+    reader = ReplyReader(InputBuffer(), limits, None)
     reader.input.append(data)
     replies: list[Reply] = []
     while reply := reader.read():

@@ -6,12 +6,13 @@ import pytest
 
 from mailhaul.protocols.dots import DotReader
 from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
+from mailhaul.protocols.input import InputBuffer
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
 from mailhaul.protocols.smtp.replies import ReplyReader
 
 
 def read(data: bytes, limits: Limits) -> None:
-    reader = ReplyReader(limits, None)
+    reader = ReplyReader(InputBuffer(), limits, None)
     reader.input.append(data)
     while reader.read():
         pass
@@ -60,7 +61,7 @@ def test_the_fault_names_the_limit(data: bytes, name: str, limit: int) -> None:
 
 
 def test_a_tls_record_is_told_by_its_first_two_octets() -> None:
-    reader = ReplyReader(DEFAULT_LIMITS, None)
+    reader = ReplyReader(InputBuffer(), DEFAULT_LIMITS, None)
     reader.input.append(b"\x15")
     assert reader.read() is None
     reader.input.append(b"\x03")

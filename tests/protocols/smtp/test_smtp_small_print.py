@@ -70,5 +70,5 @@ def test_a_trace_shows_both_directions() -> None:
 
 def test_a_server_cannot_say_what_its_dialogue_does_not_know() -> None:
     server = SmtpServer()
-    with pytest.raises(LocalProtocolError, match="not possible"):
+    with pytest.raises(LocalProtocolError, match="not allowed"):
         server.tls_started()

@@ -7,7 +7,8 @@ import ssl
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from mailhaul.protocols.machine import Machine, NeedData
+from mailhaul.flows.channel import Endpoint
+from mailhaul.protocols.machine import NeedData
 from mailhaul.protocols.sasl.client_mechanisms import ClientMechanism
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
 
@@ -18,7 +19,7 @@ Said_contra = TypeVar("Said_contra", contravariant=True)
 Heard_co = TypeVar("Heard_co", covariant=True)
 
 
-class Client(Machine, Protocol[Said_contra, Heard_co]):
+class Client(Endpoint, Protocol[Said_contra, Heard_co]):
     """What POP3, IMAP and SMTP clients have in common."""
 
     def send(self, command: Said_contra) -> None: ...

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Close, Now, Request, Sleep, TimedOut, TlsFailed, Wait
-from mailhaul.protocols.machine import Machine
 
 from .certificates import Certificate
 
@@ -34,7 +33,7 @@ def nonce() -> bytes:
 class Connection:
     """One client, and the flow that serves it: the simplest runtime there is."""
 
-    def __init__(self, stream: socket.socket, machine: Machine, tls: ssl.SSLContext) -> None:
+    def __init__(self, stream: socket.socket, machine: Endpoint, tls: ssl.SSLContext) -> None:
         self._stream = stream
         self._stream.settimeout(PATIENCE)
         self._tls = tls
@@ -112,7 +111,7 @@ class Connection:
 
 @contextmanager
 def listening(
-    make: Callable[[], Machine],
+    make: Callable[[], Endpoint],
     serve: Serve,
     certificate: Certificate,
     *,

@@ -12,9 +12,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from mailhaul.flows.channel import Channel
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.requests import Request
-from mailhaul.protocols.machine import Machine
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
 
@@ -23,7 +22,7 @@ Serve = Callable[[Channel[Any]], Coroutine[Request[Any], Any, None]]
 
 
 @contextmanager
-def streaming(make: Callable[[], Machine], serve: Serve) -> Generator[int, None, None]:
+def streaming(make: Callable[[], Endpoint], serve: Serve) -> Generator[int, None, None]:
     """Serve every connection to a free loopback port, in a thread each; yield the port."""
 
     def session(connection: socket.socket) -> None:

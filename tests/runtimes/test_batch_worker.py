@@ -13,7 +13,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.runtimes.desk import Desk
+from mailhaul.runtimes.batch_worker import BatchWorker
 
 
 class Book:
@@ -39,17 +39,17 @@ def run_all(book: Book, calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Have the first call begin, then all others come while it is under way."""
     results: list[Any] = [None] * len(calls)
 
-    async def one(desk: Desk, place: int) -> None:
+    async def one(worker: BatchWorker, place: int) -> None:
         try:
-            results[place] = await desk.do(calls[place])
+            results[place] = await worker.run(calls[place])
         except ValueError as error:
             results[place] = error
 
     async def story() -> None:
-        desk = Desk()
+        worker = BatchWorker()
         async with trio.open_nursery() as nursery:
             for place in range(len(calls)):
-                nursery.start_soon(one, desk, place)
+                nursery.start_soon(one, worker, place)
                 await trio.testing.wait_all_tasks_blocked()
             book.opened.set()
 
@@ -109,17 +109,17 @@ def test_without_a_thread_everybody_who_waits_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setattr(trio.to_thread, "run_sync", none)
     told: list[str] = []
 
-    async def one(desk: Desk) -> None:
+    async def one(worker: BatchWorker) -> None:
         with pytest.raises(RuntimeError) as caught:
-            await desk.do(lambda: None)
+            await worker.run(lambda: None)
         told.append(str(caught.value))
 
     async def story() -> None:
-        desk = Desk()
+        worker = BatchWorker()
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
                 for _ in range(3):
-                    nursery.start_soon(one, desk)
+                    nursery.start_soon(one, worker)
 
     trio.run(story)
     assert told == ["can't start new thread"] * 3
@@ -129,21 +129,21 @@ def test_who_is_cancelled_leaves_nobody_behind() -> None:
     book = Book()
     scopes = [trio.CancelScope() for _ in range(3)]
 
-    async def one(desk: Desk, place: int) -> None:
+    async def one(worker: BatchWorker, place: int) -> None:
         with scopes[place]:
-            await desk.do(partial(book.enter, str(place)))
+            await worker.run(partial(book.enter, str(place)))
 
     async def story() -> None:
-        desk = Desk()
+        worker = BatchWorker()
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
                 for place in range(3):
-                    nursery.start_soon(one, desk, place)
+                    nursery.start_soon(one, worker, place)
                     await trio.testing.wait_all_tasks_blocked()
                 for scope in scopes[:2]:
                     scope.cancel()
                 book.opened.set()
-            assert await desk.do(partial(book.enter, "later")) == "LATER"
+            assert await worker.run(partial(book.enter, "later")) == "LATER"
 
     trio.run(story)
     assert book.entries == ["0", "1", "2", "later"]

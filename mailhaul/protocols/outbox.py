@@ -1,0 +1,35 @@
+"""Bytes on their way to the peer."""
+
+from __future__ import annotations
+
+
+class Outbox:
+    """Bytes to be sent. Small pieces are joined, large ones go as they are."""
+
+    JOIN_BELOW = 16 * 1024
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._small = bytearray()
+        self.size = 0
+
+    def put(self, data: bytes) -> None:
+        """Queue bytes after all that are queued already."""
+        self.size += len(data)
+        if len(data) < self.JOIN_BELOW:
+            self._small += data
+            return
+        self._seal()
+        self._pieces.append(data)
+
+    def take(self) -> list[bytes]:
+        """Hand over all that is queued."""
+        self._seal()
+        pieces, self._pieces = self._pieces, []
+        self.size = 0
+        return pieces
+
+    def _seal(self) -> None:
+        if self._small:
+            self._pieces.append(bytes(self._small))
+            self._small = bytearray()

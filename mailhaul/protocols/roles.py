@@ -1,0 +1,131 @@
+"""What the machines of one role share, whatever the protocol."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from .errors import LocalProtocolError, RemoteProtocolError
+from .machine import NEED_DATA, DialogueT, HeardT, Machine, NeedData, SaidT
+from .sasl.client_exchange import NO_CHALLENGE, ClientExchange
+from .sasl.exchange import (
+    Authenticate,
+    Challenge,
+    Respond,
+    ResponseCommand,
+    encode_base64,
+    read_response,
+)
+from .transitions import State
+
+
+class Client(Machine[SaidT, HeardT, DialogueT]):
+    """The side that sends commands and has secrets to keep."""
+
+    INJECTED: str
+    """What is said of bytes in the clear after the reply that grants TLS."""
+
+    _secured = False
+    _exchange: ClientExchange | None = None
+
+    @property
+    def authenticating(self) -> bool:
+        """Whether an exchange is under way, so that what comes may be a challenge."""
+        return self._exchange is not None
+
+    def _check_usable(self) -> None:
+        self._check_unharmed()
+        if self._ended:
+            raise LocalProtocolError("the connection is no longer usable: the server has closed")
+
+    def _check_unharmed(self) -> None:
+        if self._fault:
+            raise LocalProtocolError("the connection is no longer usable")
+
+    def _start_tls(self) -> None:
+        self._check_unharmed()
+        state = self.state
+        super()._start_tls()
+        self._secured = True
+        self._forget_announced()
+        if len(self._input):
+            self._fail(RemoteProtocolError(self.INJECTED, state=state))
+
+    @abstractmethod
+    def _forget_announced(self) -> None:
+        """Forget what the server announced: what it can do may differ from here on."""
+
+    def _begin_exchange(self, command: Authenticate, *, at_once: bool) -> None:
+        """Begin an authentication; ``at_once`` says that its initial response has gone along."""
+        initial = command.initial_response
+        plain = None if initial is None else initial.reveal()
+        self._hidden.add(plain or b"")
+        self._exchange = ClientExchange(None if at_once else plain)
+
+    def _respond(self, command: ResponseCommand) -> None:
+        if self._exchange is None:
+            raise LocalProtocolError(NO_CHALLENGE)
+        line = self._exchange.respond(command)
+        if isinstance(command, Respond):
+            self._hidden.add(command.response.reveal())
+        self._say(line, b"*")
+
+    def _hear_challenge(self, exchange: ClientExchange, words: bytes) -> Challenge | None:
+        """Return the event of a challenge, or None where it has been answered here."""
+        answer = exchange.challenge(words)
+        if isinstance(answer, Challenge):
+            return answer
+        self._say(answer, b"*")
+        return None
+
+    def _check_clear(self) -> None:
+        """Refuse what has come in the clear before the handshake."""
+        if len(self._input):
+            raise RemoteProtocolError(self.INJECTED)
+
+    def _fail(self, fault: RemoteProtocolError) -> None:
+        super()._fail(fault)
+        self._outbox.take()
+
+
+class Server(Machine[SaidT, HeardT, DialogueT]):
+    """The side that hears commands, and answers them one at a time."""
+
+    DEAF: Sequence[State]
+    """States in which nothing is heard."""
+    HANDOVER: State
+    """The state in which what comes is dropped, for it came in the clear."""
+    END: HeardT
+    """The event of a client that has closed."""
+
+    _told_end = False
+    _challenged = False
+
+    def _take(self, data: bytes) -> None:
+        # What follows STARTTLS in the clear is dropped, not obeyed.
+        if self._place.state is not self.HANDOVER:
+            self._input.append(data)
+
+    def _challenge(self, command: object, start: bytes, data: bytes) -> None:
+        """Challenge the client that sent Authenticate: the next line is its response."""
+        deaf = self._challenged or self._at(*self.DEAF)
+        if deaf or not isinstance(command, Authenticate):
+            raise LocalProtocolError("no authentication waits for a Challenge")
+        self._say(b"%b %b" % (start, encode_base64(data)), start + b" *")
+        self._challenged = True
+
+    def _hear_response(self, line: bytes) -> ResponseCommand:
+        self._challenged = False
+        if self._trace:
+            self._trace("<", b"*")
+        return read_response(line)
+
+    def _at_end(self) -> HeardT | NeedData:
+        if self._told_end or self._owes_answer():
+            return NEED_DATA
+        self._told_end = True
+        return self.END
+
+    @abstractmethod
+    def _owes_answer(self) -> bool:
+        """Whether a command waits for our answer, and nothing of the client's."""

@@ -1,0 +1,76 @@
+"""Takes a flow from one request to the next: the part that all drivers share.
+
+A driver adds only how a step is taken: what it waits with, and where it runs blocking calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from ..flows.requests import Request
+from .engine import Engine
+from .parking import NextRequest, Step
+
+T = TypeVar("T")
+
+
+def steps_of(flow: Coroutine[Request[Any], Any, T], engine: Engine) -> Generator[Step, Any, T]:
+    """Run a flow and yield each step that it needs; return its result, raise what it raises.
+
+    All its streams are closed and its children ended when it is over or this generator is closed.
+    """
+    try:
+        request = flow.send(None)
+        while True:
+            try:
+                yield NextRequest(request)
+                answer = yield from engine.perform(request)
+            except Exception as error:
+                request = flow.throw(error)
+            else:
+                request = flow.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        try:
+            flow.close()
+        finally:
+            engine.abandon()
+
+
+def take_steps(steps: Generator[Step, Any, T], take: Callable[[Step], Any]) -> T:
+    """Take all steps in the calling thread; return the result of the flow."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = take(step)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
+
+
+async def await_steps(steps: Generator[Step, Any, T], take: Callable[[Step], Awaitable[Any]]) -> T:
+    """Take all steps as part of a task; return the result of the flow."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = await take(step)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
