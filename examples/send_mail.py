@@ -20,7 +20,7 @@ NAME = b"client.example.org"
 
 
 def next_event(client: smtp.Client, connection: socket.socket) -> smtp.Event:
-    """Return the next event, writing what is due and reading more as long as there is no event."""
+    """Return the next event; write what is due and read more until there is one."""
     while isinstance(event := client.next_event(), smtp.NeedData):
         for piece in client.data_to_send():
             connection.sendall(piece)
