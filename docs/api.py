@@ -101,7 +101,7 @@ def table(name: str, module: ModuleType) -> Iterator[str]:
         case "imap":
             replies, verb, last = IMAP_REPLIES, imap_verb, "`Completed`"
         case "pop3":
-            replies, verb, last = POP3_REPLIES, lambda kind: POP3_VERBS[kind], "`Completed`"
+            replies, verb, last = POP3_REPLIES, POP3_VERBS.__getitem__, "`Completed`"
         case _:
             replies, verb, last = SMTP_REPLIES, smtp_verb, "`Answered`"
     yield from ("## Commands", "", "| command | on the wire | reply events |", "|---|---|---|")
@@ -170,10 +170,11 @@ def entry(own: str, value: Any) -> Iterator[str]:
         said = CONSTANTS.get(own) or f"A `{short(type(value))}`. {first_line(value)}"
         yield from (said, "")
         return
-    if not issubclass(value, Enum) and callable_by_users(value):
-        yield from ("```python", *signature(own, value), "```", "")
-    yield from (*text_of(value), "")
-    yield from members(value)
+    kind: type[Any] = value
+    if not issubclass(kind, Enum) and callable_by_users(kind):
+        yield from ("```python", *signature(own, kind), "```", "")
+    yield from (*text_of(kind), "")
+    yield from members(kind)
 
 
 def members(kind: type[Any]) -> Iterator[str]:
@@ -213,7 +214,7 @@ def callable_by_users(kind: type[Any]) -> bool:
 def signature(name: str, what: Any, *, joined: bool = False) -> Iterable[str]:
     """Return a signature with types as they are written, in one line or one line each."""
     parameters = [p for p in inspect.signature(what).parameters.values() if p.name != "self"]
-    types = annotations_of(what) if isinstance(what, type) and issubclass(what, Record) else {}
+    types = types_of_fields(what)
     words: list[str] = []
     keyword_only = False
     for p in parameters:
@@ -231,6 +232,11 @@ def signature(name: str, what: Any, *, joined: bool = False) -> Iterable[str]:
     if joined or len(line) <= 96:
         return [line]
     return [f"{name}(", *(f"    {word}," for word in words), end]
+
+
+def types_of_fields(what: object) -> dict[str, str]:
+    """Return the types of a record's fields as they are written; of anything else, nothing."""
+    return annotations_of(what) if isinstance(what, type) and issubclass(what, Record) else {}
 
 
 def value_text(value: object) -> str:

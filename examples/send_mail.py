@@ -1,4 +1,4 @@
-"""Send a message by SMTP: STARTTLS, AUTH PLAIN, and MAIL, RCPT and DATA in one go.
+"""Send a message by SMTP: STARTTLS, AUTH PLAIN, and MAIL, RCPT and DATA in one step.
 
     python examples/send_mail.py HOST PORT USER SENDER RECIPIENT... < message
 
@@ -16,11 +16,11 @@ from getpass import getpass
 from mailhaul import sasl, smtp
 
 NAME = b"client.example.org"
-"""Who we say we are: a real client says its own host name or address here."""
+"""The name that we introduce ourselves by: a real client gives its own host name or address."""
 
 
 def next_event(client: smtp.Client, connection: socket.socket) -> smtp.Event:
-    """Return the next event; where there is none, write what is due and read until there is."""
+    """Return the next event; write what is due and read more until there is one."""
     while isinstance(event := client.next_event(), smtp.NeedData):
         for piece in client.data_to_send():
             connection.sendall(piece)

@@ -20,7 +20,7 @@ from mailhaul import imap
 
 
 def next_event(client: imap.Client, connection: socket.socket) -> imap.Event:
-    """Return the next event; where there is none, write what is due and read until there is."""
+    """Return the next event; write what is due and read more until there is one."""
     while isinstance(event := client.next_event(), imap.NeedData):
         connection.sendall(b"".join(client.data_to_send()))
         if data := connection.recv(65536):

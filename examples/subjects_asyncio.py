@@ -27,7 +27,7 @@ class Connection:
         self.writer = writer
 
     async def next_event(self) -> imap.Event:
-        """Return the next event; where there is none, write what is due and read until there is."""
+        """Return the next event; write what is due and read more until there is one."""
         while isinstance(event := self.client.next_event(), imap.NeedData):
             self.writer.writelines(self.client.data_to_send())
             await self.writer.drain()

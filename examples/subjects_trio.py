@@ -21,7 +21,7 @@ from mailhaul import imap
 
 
 async def next_event(client: imap.Client, stream: Stream) -> imap.Event:
-    """Return the next event; where there is none, write what is due and read until there is."""
+    """Return the next event; write what is due and read more until there is one."""
     while isinstance(event := client.next_event(), imap.NeedData):
         await stream.send_all(b"".join(client.data_to_send()))
         if data := await stream.receive_some():

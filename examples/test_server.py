@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from mailhaul import imap
@@ -36,7 +36,7 @@ def serve(connection: socket.socket, mailboxes: Mailboxes) -> None:
 
 
 @contextmanager
-def imap_server(mailboxes: Mailboxes) -> Iterator[int]:
+def imap_server(mailboxes: Mailboxes) -> Generator[int, None, None]:
     """Serve one client on a free port of this machine; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(

@@ -12,5 +12,5 @@ What these namespaces export is in their ``__all__``. All other modules are priv
 names: they may change or go in any release. docs/core.md is the guide.
 """
 
-__all__ = ["__version__", "imap", "pop3", "sasl", "smtp"]
+__all__ = ["__version__"]
 __version__ = "0.2.0"

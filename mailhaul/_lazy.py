@@ -1,7 +1,7 @@
 """How the public namespaces load: a module is imported when a name of it is first used (PEP 562).
 
-So ``from mailhaul import imap`` costs next to nothing, and a program that needs only a client
-never loads the server. Type checkers do not come here: they read the imports under TYPE_CHECKING.
+So ``from mailhaul import imap`` costs next to nothing, and a program that needs only a client never
+loads the server. Type checkers do not come here: they read the imports under TYPE_CHECKING.
 """
 
 from __future__ import annotations

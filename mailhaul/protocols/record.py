@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from inspect import Signature
 
 
@@ -106,7 +105,7 @@ def scope_of(cls: type) -> dict[str, Any]:
     return {**vars(sys.modules[cls.__module__]), "_all_are": all_are}
 
 
-def all_are(item: type, values: object, kind: type[Iterable[object]]) -> bool:
+def all_are(item: type, values: Any, kind: type[Any]) -> bool:
     """Whether this is a collection of a kind, and its items are of a type."""
     return isinstance(values, kind) and all(isinstance(value, item) for value in values)
 

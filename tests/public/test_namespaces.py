@@ -35,8 +35,9 @@ def test_the_exported_names_are_those_of_the_list() -> None:
     assert there == EXPORTED
 
 
-def test_the_package_exports_the_namespaces_and_its_version() -> None:
-    assert mailhaul.__all__ == ["__version__", *NAMES]
+def test_the_package_exports_its_version_and_names_the_namespaces() -> None:
+    assert mailhaul.__all__ == ["__version__"]
+    assert all(f"``mailhaul.{name}``" in (mailhaul.__doc__ or "") for name in NAMES)
 
 
 @pytest.mark.parametrize("name", EXPORTED)
