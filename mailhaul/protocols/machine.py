@@ -150,7 +150,20 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
         Raises RemoteProtocolError at the point of the fault, and again ever after.
         """
-        event = self._events.popleft() if self._events else self._next()
+        event: HeardT | NeedData | None
+        if self._events:
+            event = self._events.popleft()
+        elif self._fault:
+            raise self._shown_to_tap(self._fault)
+        else:
+            try:
+                event = self._read()
+                if event is None:
+                    event = self._at_end() if self._ended else NEED_DATA
+            except RemoteProtocolError as fault:
+                event = self._after(fault)
+            except NoTransition:
+                event = self._after(RemoteProtocolError("a reply that is out of place"))
         if self.tap and event is not NEED_DATA:
             self.tap.returned(event)
         return event
@@ -204,8 +217,10 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def _advance(self, upon: Callable[[DialogueT], None], what: str = "") -> None:
         """Tell the dialogue what we do. What it does not list is our caller's fault."""
         if not self._moves(upon):
-            what = what or upon.__name__
-            raise LocalProtocolError(f"{what} is not allowed in state {self.state}")
+            raise self._not_allowed(what or upon.__name__)
+
+    def _not_allowed(self, what: str) -> LocalProtocolError:
+        return LocalProtocolError(f"{what} is not allowed in state {self.state}")
 
     def _say(self, line: bytes, shown: bytes | None = None) -> None:
         """Send a line; ``shown`` is what a trace may show of it."""
@@ -219,23 +234,12 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     # Faults
 
-    def _next(self) -> HeardT | NeedData:
-        if self._fault:
-            raise self._shown_to_tap(self._fault)
-        try:
-            event = self._read()
-            if event is not None:
-                return event
-            return self._at_end() if self._ended else NEED_DATA
-        except RemoteProtocolError as problem:
-            fault = problem
-        except NoTransition:
-            fault = RemoteProtocolError("a reply that is out of place")
+    def _after(self, fault: RemoteProtocolError) -> HeardT:
+        """Return what came before a fault that has just been found, or raise it."""
         self._fail(fault)
         if self._events:
-            # Everything that came before the fault is handed out first.
             return self._events.popleft()
-        raise self._shown_to_tap(fault)
+        raise self._shown_to_tap(fault) from None
 
     def _shown_to_tap(self, fault: RemoteProtocolError) -> RemoteProtocolError:
         if self.tap:

@@ -34,9 +34,9 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
         return self._exchange is not None
 
     def _check_usable(self) -> None:
-        self._check_unharmed()
-        if self._ended:
-            raise LocalProtocolError("the connection is no longer usable: the server has closed")
+        if self._fault or self._ended:
+            why = "" if self._fault else ": the server has closed"
+            raise LocalProtocolError(f"the connection is no longer usable{why}")
 
     def _check_unharmed(self) -> None:
         if self._fault:
@@ -110,7 +110,7 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
         """Challenge the client that sent Authenticate: the next line is its response."""
         deaf = self._challenged or self._at(*self.DEAF)
         if deaf or not isinstance(command, Authenticate):
-            raise LocalProtocolError("no authentication waits for a Challenge")
+            raise LocalProtocolError("Challenge: there is nobody to challenge")
         self._say(b"%b %b" % (start, encode_base64(data)), start + b" *")
         self._challenged = True
 

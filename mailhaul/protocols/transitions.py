@@ -106,14 +106,15 @@ def entering(state: State) -> Callable[[object, Place], None]:
 
 def give_index(automaton: Any) -> None:
     """Let an automaton find a transition at once."""
-    index: dict[tuple[object, str], tuple[object, Sequence[object]]] = {
-        (before, name): (after, outputs)
+    # By identity: the hash of a state of automat's is computed from all its fields.
+    index: dict[tuple[int, str], tuple[object, Sequence[object]]] = {
+        (id(before), name): (after, outputs)
         for before, name, after, outputs in automaton.allTransitions()
     }
 
     def output_for_input(state: object, name: str) -> tuple[object, Sequence[object]]:
         try:
-            return index[state, name]
+            return index[id(state), name]
         except KeyError:
             raise NoTransition(state=state, symbol=name) from None
 

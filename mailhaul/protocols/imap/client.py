@@ -155,8 +155,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         refuse(command, self._abilities)
         wire = encode(command, self._abilities)
         self._check(command)
-        upon = states.SENT.get(type(command), Dialogue.mailbox_command_sent)
-        self._advance(upon, describe(command))
+        if not self._moves(states.SENT.get(type(command), Dialogue.mailbox_command_sent)):
+            raise self._not_allowed(describe(command))
         self._tags += 1
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
@@ -231,15 +231,16 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
-        if self._at(states.greeting):
+        state = self._place.state
+        if state is states.greeting:
             # A TLS alert does not end with a line end; it would be waited for until the timeout.
             start = self._input.head(2)
             if len(start) == 2 and start[0] in b"\x15\x16" and start[1] == 3:
                 raise RemoteProtocolError(f"greeting is not IMAP{looks_like(start)}", line=start)
         elif len(self._input):
-            if self._at(states.tls_handover):
+            if state is states.tls_handover:
                 self._check_clear()
-            if self._at(states.logged_out):
+            if state is states.logged_out:
                 raise RemoteProtocolError("something came after the answer to LOGOUT")
 
     def _at_end(self) -> Event | NeedData:
@@ -259,7 +260,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _hear(self, response: Response) -> None:
         line = response.line
-        if self._at(states.greeting):
+        if self._place.state is states.greeting:
             self._hear_greeting(line)
         elif line[:2] in {b"* ", b"*\t"}:
             self._hear_untagged(response, line)
@@ -328,7 +329,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             # every other word.
             self._hidden.login_is_over()
         self._conclude(command, condition)
-        if self._at(states.tls_handover):
+        if self._place.state is states.tls_handover:
             self._check_clear()
             self._events.append(TlsReady(command))
         else:
@@ -350,7 +351,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _conclude(self, command: Command, condition: Condition) -> None:
         """Move the dialogue on after the commands that change its state."""
         good = condition is Condition.OK
-        if self._at(states.leaving):
+        if self._place.state is states.leaving:
             return
         match command:
             case StartTls() if good:

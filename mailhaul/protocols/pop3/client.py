@@ -158,8 +158,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._check_turn(command)
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("STLS inside TLS")
-        upon = states.SENT.get(type(command), Dialogue.maildrop_command_sent)
-        self._advance(upon, describe(command))
+        if not self._moves(states.SENT.get(type(command), Dialogue.maildrop_command_sent)):
+            raise self._not_allowed(describe(command))
         self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
         self._pending.append(command)
         match command:
@@ -220,7 +220,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _look_ahead(self) -> None:
         """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
-        if self._at(states.greeting):
+        state = self._place.state
+        if state is states.greeting:
             start = self._input.head(self._limits.reply_line)
             # A TLS alert does not end with a line end; it would be waited for until the timeout.
             if len(start) > 1 and start[0] in b"\x15\x16" and start[1] == 3:
@@ -230,9 +231,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 # A server that ends its greeting with a bare line feed ends all lines so.
                 self._line_end = b"\n"
         elif len(self._input):
-            if self._at(states.tls_handover):
+            if state is states.tls_handover:
                 self._check_clear()
-            if self._at(states.leaving):
+            if state is states.leaving:
                 raise RemoteProtocolError("something came after the server's good-bye")
             if self._listing:
                 return

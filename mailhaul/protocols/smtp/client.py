@@ -158,14 +158,14 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if type(command) not in states.SENT:
             raise LocalProtocolError(f"{type(command).__name__} is no command of SMTP")
         self._check_turn(command)
-        verb = verb_of(command, lmtp=self.lmtp)
         if isinstance(command, EndOfData):
-            self._advance(Dialogue.dot_sent, verb)
+            self._advance(Dialogue.dot_sent, "the final dot")
             self._send_dot(command)
             return
         line = encode_command(command, self.extensions, lmtp=self.lmtp)
         self._check_facts(command)
-        self._advance(states.SENT[type(command)], verb)
+        if not self._moves(states.SENT[type(command)]):
+            raise self._not_allowed(verb_of(command, lmtp=self.lmtp))
         if isinstance(command, Mail):
             self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
@@ -224,10 +224,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
 
     def _send_text(self, data: bytes) -> None:
-        if self._at(states.chunk):
+        state = self._place.state
+        if state is states.chunk:
             self._send_octets(data)
             return
-        if self._fault or not self._at(states.body):
+        if self._fault or state is not states.body:
             raise LocalProtocolError(f"text is not allowed in state {self.state}")
         if safe := self._text.feed(data):
             self._outbox.put(safe)
@@ -260,15 +261,16 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     # Hearing
 
     def _read(self) -> Event | None:
-        if self._at(states.tls_handover):
+        if self._place.state is states.tls_handover:
             self._check_clear()
         while (reply := self._reader.read()) is not None:
-            if not self._at(states.cut_short) and (event := self._hear(self._cleaned(reply))):
+            cut_short = self._place.state is states.cut_short
+            if not cut_short and (event := self._hear(self._cleaned(reply))):
                 return event
         return None
 
     def _hear(self, reply: Reply) -> Event | None:
-        if self._at(states.greeting):
+        if self._place.state is states.greeting:
             (self._dialogue.welcomed if reply.code == 220 else self._dialogue.turned_away)()
             return Greeted(reply)
         if not self._pending:
