@@ -469,7 +469,7 @@ def test_if_the_server_ends_every_connection_the_poll_ends(tmp_path: Path, bye: 
     assert open_spools() == before
     assert len(world.asked(Append)) == 4
     assert len(world.inbox.messages) == 6
-    assert ("good-bye: shutting down" in world.failure) is bye
+    assert ("sent BYE: shutting down" in world.failure) is bye
     world.serve = Target
     assert world.run() is ExitCode.SUCCESS
     assert sorted(world.stored()) == [text(n) for n in range(1, 7)]
