@@ -232,7 +232,7 @@ IMAP = {
 NOTHING = b"TAG OK\r\n"
 AUTH = b"250-sink\r\n250 AUTH CRAM-MD5 PLAIN\r\n"
 LMTP = "lmtp smtphost localhost/SINK"
-LOGIN = "esmtppassword sesame smtphost localhost/SINK"
+LOGIN = "POP3 esmtpname joe esmtppassword sesame"
 APPEND = "append 'imap://joe@localhost:SINK/Mail' appendpassword sesame"
 LISTENERS = {
     "greeting": into(smtp(greeting=endless(b"", b"220-hello\r\n"))),
@@ -241,7 +241,7 @@ LISTENERS = {
     "EHLO": into(smtp(ehlo=endless(b"", REPLY)), delivered=2),
     "EHLO without line end": into(smtp(ehlo=endless(b"250 ", b"x")), delivered=2),
     "challenges": into(
-        smtp(ehlo=AUTH, auth=endless(b"", b"334 eHh4\r\n")), LOGIN, "POP3 esmtpname joe"
+        smtp(ehlo=AUTH, auth=endless(b"", b"334 eHh4\r\n")), "smtphost localhost/SINK", LOGIN
     ),
     "MAIL": into(smtp(mail=endless(b"", REPLY))),
     "RCPT": into(smtp(rcpt=endless(b"", b"550-" + LINE))),
