@@ -38,7 +38,7 @@ def test_what_is_to_follow_does_not_begin_beside_a_daemon_that_does_not_end(
     monkeypatch.setattr(os, "kill", lambda pid, number: None)
     pidfile = PidFile(str(tmp_path / "pid"))
     pidfile.take(300)
-    with pytest.raises(PollFailed, match="has not ended yet") as failure:
+    with pytest.raises(PollFailed, match="still runs") as failure:
         end(os.getpid(), str(tmp_path / "pid"), wait=True, pause=lambda seconds: None)
     assert failure.value.code is ExitCode.EXCLUDE
     pidfile.release()

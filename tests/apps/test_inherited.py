@@ -15,7 +15,7 @@ from mailhaul.apps.polls import inherited
 SHOW = """
 import os, signal, sys
 from mailhaul.apps.polls.inherited import *
-stand_on_our_own()
+reset_inherited_state()
 names = [n.name for n in signal.Signals if signal.getsignal(n) is signal.SIG_IGN]
 print(",".join(sorted(names)), len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), sep=";", end=";")
 print(is_wanted(signal.SIGHUP), "LC_CTYPE" in os.environ, sep=";", end=";")

@@ -80,7 +80,7 @@ def test_a_refused_message_says_why_on_standard_error() -> None:
         ),
         (
             Returned(3, (b"boss@here",), True, False),
-            "message kwm@true.example.org:3: the sender cannot be told; a bounce was sent to "
+            "message kwm@true.example.org:3: the sender cannot get a bounce; a bounce was sent to "
             "<boss@here>, not flushed",
         ),
     ],

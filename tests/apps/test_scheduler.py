@@ -520,7 +520,7 @@ def test_a_mail_on_logins_that_cannot_be_sent_is_said_and_tried_again(world: Wor
         world.pool.no_mail = "550 no"
         await trio.sleep(DAY)
         assert len(world.pool.told) > 1
-        assert "u0@h0: the mail on its login cannot be sent: 550 no" in world.said
+        assert "u0@h0: the mail about its login cannot be sent: 550 no" in world.said
 
     world.run(story, entries(1), 60.0)
 

@@ -46,7 +46,7 @@ def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
         await fenced("control socket", work, said.append)
 
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
-    assert set(said) == {"control socket: Input/output error; mail goes on"}
+    assert set(said) == {"control socket: Input/output error; polling continues"}
     pauses = [after - before for before, after in pairwise(begun)]
     assert pauses[0] == pytest.approx(PAUSE)
     assert pauses[-1] == pytest.approx(MAX_PAUSE)
@@ -235,7 +235,7 @@ async def breaks(*_: object) -> None:
         (Notifier, "status"),
         (Control, "run"),
         (Service, "_rc_stamp"),
-        (Service, "_remember"),
+        (Service, "_store_successes"),
         (Service, "reload"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_service_tells_of_its_whole_life(tmp_path: Path, manager: socket.socke
         },
     )
     try:
-        assert later(manager) == ["READY=1", "STATUS=1 kept, 0 failing, 0 with a refused login"]
+        assert later(manager) == ["READY=1", "STATUS=1 polled, 0 failing, 0 with a refused login"]
         assert [hear(manager) for _ in range(2)] == [["WATCHDOG=1"]] * 2
         process.send_signal(signal.SIGHUP)
         told = later(manager)

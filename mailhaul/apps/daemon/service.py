@@ -174,7 +174,7 @@ class Service:
         jobs = self.scheduler.jobs
         parked = sum(job.schedule.parked for job in jobs)
         failing = sum(job.schedule.failures > 0 for job in jobs)
-        text = f"{len(jobs)} jobs, {failing} failing, {parked} with a refused login"
+        text = f"{len(jobs)} polled, {failing} failing, {parked} with a refused login"
         lost = self._lines.lost
         return f"{text}; the log cannot be written: {lost}" if lost else text
 
