@@ -132,16 +132,9 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def send(self, command: SaidT) -> None:
         """Send a command, or for a server what it says.
 
-        Raises LocalProtocolError when it is not allowed now, and TypeError when an argument is of
-        the wrong type; nothing has been sent then.
+        Raises LocalProtocolError when it is not allowed now; nothing has been sent then.
         """
-        try:
-            self._send(command)
-        except (AttributeError, TypeError, ValueError) as error:
-            from .argument_types import explain_wrong_arguments  # for mistakes only
-
-            explain_wrong_arguments(command, error)
-            raise
+        self._send(command)
         if self.tap:
             self.tap.said(command)
 

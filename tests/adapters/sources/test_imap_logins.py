@@ -130,7 +130,7 @@ def test_external_is_tried_without_a_certificate_if_offered() -> None:
 
 def test_external_without_certificate_is_not_tried_where_it_is_not_offered() -> None:
     script = script_of(b"SASL-IR")
-    with pytest.raises(PollFailed, match='fits "auth external"'):
+    with pytest.raises(PollFailed, match='no login method for "auth external"'):
         log_in(script, "external", None)
     assert script.heard == []
 
