@@ -35,7 +35,7 @@ def test_if_uid_expunge_is_refused_messages_flagged_by_others_stay(tmp_path: Pat
     assert world.poll() is ExitCode.SUCCESS
 
     assert list(world.script.messages) == [1, 2]
-    assert "they stay flagged" in world.said[0]
+    assert "ours stay flagged" in world.said[0]
     assert world.heard(b"EXPUNGE") == []
 
     world.script.flags[2].clear()
