@@ -55,4 +55,4 @@ def test_a_batch_holds_every_message(dovecot: Dovecot, user: str, tmp_path: Path
 def test_two_places_are_an_error(dovecot: Dovecot, user: str, tmp_path: Path) -> None:
     run = mailhaul(rc(dovecot, user, "maildir Mail mda cat"), tmp_path)
     assert run.code == 5
-    assert "one place only" in run.err
+    assert "one destination only" in run.err
