@@ -26,7 +26,8 @@ def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_status_is_not_a_success() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with pytest.raises(PollFailed, match="post-connection command ended with an unknown status"):
+        words = "post-connection command ended with an unknown status"
+        with pytest.raises(PollFailed, match=words):
             blocking.run(run_with_commands(poll, None, "true"))
     finally:
         signal.signal(signal.SIGCHLD, before)
