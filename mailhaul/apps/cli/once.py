@@ -40,7 +40,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
         else:
             from .side_by_side import poll_side_by_side
 
-            # Who is asked for a password should not have to guess which poll wants it.
+            # All passwords are asked for first, so that prompts and output do not mix.
             accounts = tuple(with_typed_password(settings) for settings in accounts)
             codes, number = poll_side_by_side(accounts, context, lines)
         note_successes(accounts, codes, context, lines)
