@@ -38,7 +38,7 @@ def machines() -> dict[str, ModuleType]:
 
 def rows(module: ModuleType) -> list[Row]:
     """Return (state, input, next state), sorted."""
-    return sorted((old.name, name, new.name) for old, name, new in module.table.rows)
+    return sorted((str(old), name, str(new)) for old, name, new in module.table.rows)
 
 
 def inputs(module: ModuleType) -> list[tuple[str, str]]:
@@ -49,7 +49,7 @@ def inputs(module: ModuleType) -> list[tuple[str, str]]:
 
 def page(name: str, module: ModuleType) -> str:
     """Return a page: the diagram, then the table."""
-    start = module.table.begin().state.name
+    start = module.table.begin().state
     file = f"mailhaul/{module.__name__.removeprefix('mailhaul.').replace('.', '/')}.py"
     first = (module.__doc__ or "").strip().splitlines()[0]
     arrows: dict[tuple[str, str], list[str]] = {}

@@ -9,7 +9,6 @@ endless lines is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from .requests import TimedOut
@@ -18,8 +17,6 @@ MAX_TIMEOUTS = 3
 """How many timeouts one reply may take. One is too few: Dovecot sends text during a search."""
 MIN_OCTETS_PER_SECOND = 128
 """Octets that offset one second of waiting: about an eighth of a modem line's speed."""
-IDLE_STATES = frozenset({"idling", "idling-selected"})
-"""States in which no reply is expected, only unsolicited responses (RFC 2177)."""
 
 
 class TooSlow(TimedOut):
@@ -35,13 +32,8 @@ class Dialogue(Protocol):
     """The part of a client machine that Pace needs."""
 
     @property
-    def state(self) -> str:
-        """The current state."""
-        ...
-
-    @property
-    def outstanding(self) -> Sequence[object]:
-        """Commands without a reply, oldest first."""
+    def expected(self) -> object:
+        """The command that the server has to answer next, the greeting, or None."""
         ...
 
 
@@ -59,7 +51,7 @@ class Pace:
 
     def check(self) -> None:
         """Raise TooSlow if the expected reply has taken too long. Call it before each wait."""
-        expected = self._expected_now()
+        expected = self._machine.expected
         if expected is not self._expected:
             self._expected = expected
             self._spent = 0.0
@@ -74,13 +66,3 @@ class Pace:
     def moved(self, octets: int) -> None:
         """Subtract time for octets received or sent."""
         self._spent = max(0.0, self._spent - octets / MIN_OCTETS_PER_SECOND)
-
-    def _expected_now(self) -> object:
-        state = self._machine.state
-        if state in IDLE_STATES:
-            return None
-        outstanding = self._machine.outstanding
-        if outstanding:
-            return outstanding[0]
-        # The greeting is the only reply without a command.
-        return "greeting" if state == "greeting" else None

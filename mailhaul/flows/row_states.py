@@ -129,7 +129,7 @@ def following() -> Mapping[str, Mapping[str, str]]:
     """Return, for each input, a mapping from the state before to the state after it."""
     rows: dict[str, dict[str, str]] = {}
     for before, name, after in table.rows:
-        rows.setdefault(name, {})[before.name] = after.name
+        rows.setdefault(name, {})[before] = after
     return rows
 
 
@@ -145,7 +145,7 @@ class WrongRow(Exception):
 
 def after(state: str | None, event: Callable[..., None]) -> str:
     """Return the state of a row after an input; None stands for no row. Raises WrongRow."""
-    before = state or new.name
+    before = state or new
     try:
         return TABLE[event.__name__][before]
     except KeyError:
@@ -154,4 +154,4 @@ def after(state: str | None, event: Callable[..., None]) -> str:
 
 def before(event: Callable[..., None]) -> tuple[str, ...]:
     """Return the states of rows under way in which an input is allowed."""
-    return tuple(state for state in TABLE[event.__name__] if state not in {new.name, seen.name})
+    return tuple(state for state in TABLE[event.__name__] if state not in {new, seen})

@@ -24,7 +24,7 @@ SaidT = TypeVar("SaidT")
 HeardT = TypeVar("HeardT")
 DialogueT = TypeVar("DialogueT", bound="TlsDialogue")
 
-ERROR = "error"
+ERROR: Final = State("error")
 """The state of a machine whose peer broke the rules."""
 
 
@@ -96,9 +96,14 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         self._fault: RemoteProtocolError | None = None
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """Where the dialogue stands: a state of its table, or ``error``."""
-        return ERROR if self._fault else self._place.state.name
+        return ERROR if self._fault else self._place.state
+
+    @property
+    def failed(self) -> bool:
+        """Whether the peer broke the rules: ``next_event`` raises from here on."""
+        return self._fault is not None
 
     @property
     @abstractmethod

@@ -22,6 +22,10 @@ from .transitions import State
 class Client(Machine[SaidT, HeardT, DialogueT]):
     """The side that sends commands and has secrets to keep."""
 
+    GREETING: State
+    """The state in which the server's greeting is expected."""
+    UNSOLICITED: Sequence[State] = ()
+    """States in which no reply is expected, only unsolicited responses."""
     INJECTED: str
     """What is said of bytes in the clear after the reply that grants TLS."""
 
@@ -32,6 +36,15 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
     def authenticating(self) -> bool:
         """Whether an exchange is under way, so that what comes may be a challenge."""
         return self._exchange is not None
+
+    @property
+    def expected(self) -> object:
+        """What the server owes: the reply to a command (that object), the greeting, or None."""
+        if self._at(*self.UNSOLICITED):
+            return None
+        for command in self.outstanding:
+            return command
+        return self.GREETING if self._at(self.GREETING) else None
 
     def _check_usable(self) -> None:
         if self._fault or self._ended:

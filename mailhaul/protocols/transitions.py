@@ -23,16 +23,16 @@ from automat import NoTransition, TypeMachineBuilder
 Inputs = TypeVar("Inputs")
 
 
-class State:
-    """One state of one table; ``name`` is for people. Compare states with ``is`` or ``in``."""
+class State(str):
+    """One state of one table. It is its name, so that it can be printed and stored.
 
-    __slots__ = ("name",)
+    Code compares it with the states of its table, by ``is`` or ``in``, and never with bare text.
+    """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<state {self.name}>"
+        return f"<state {self}>"
 
 
 Row = tuple[State, str, State]
@@ -85,7 +85,7 @@ class Table(Generic[Inputs]):
 
     def _build(self) -> Callable[[Place, Any], Inputs]:
         builder: TypeMachineBuilder[Inputs, Place] = TypeMachineBuilder(self.inputs, Place)
-        self._built = {state: builder.state(state.name) for state in self.states}
+        self._built = {state: builder.state(str(state)) for state in self.states}
         for before, name, after in self.rows:
             registrar: Any = self._built[before].upon(getattr(self.inputs, name))
             registrar.to(self._built[after])(entering(after))

@@ -278,12 +278,13 @@ class Simulation:
                 self._step()
         finally:
             self._ready.clear()
+            # Nobody waits any longer: what closing one task ends must not resume another.
+            self._waiting.clear()
             for task in self._tasks:
                 # A task that has not started has no step that would close its flow.
                 task.flow.close()
                 task.steps.close()
             self._timers.clear()
-            self._waiting.clear()
         if self._failure:
             raise self._failure
         result: T = self._result

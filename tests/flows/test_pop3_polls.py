@@ -12,7 +12,8 @@ import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.adapters.sources.pop3_listing import disambiguated
 from mailhaul.flows.account import Account

@@ -28,7 +28,7 @@ def automaton_of(module: ModuleType) -> Any:
 @pytest.mark.parametrize("module", state_modules(), ids=lambda module: module.__name__)
 def test_automat_has_every_row_of_the_table(module: ModuleType) -> None:
     rows = automaton_of(module).allTransitions()
-    told = {(before.name, name, after.name) for before, name, after in module.table.rows}
+    told = {(str(before), name, str(after)) for before, name, after in module.table.rows}
     assert {(before.name, name, after.name) for before, name, after, _ in rows} == told
     assert len(told) == len(module.table.rows)
 

@@ -11,7 +11,8 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.flows.outcome import Outcome, SinkUnavailable
 from mailhaul.flows.requests import Tcp
 from mailhaul.flows.sink import Parcel, post

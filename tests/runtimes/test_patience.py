@@ -50,10 +50,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 class Debtor:
     """A machine that is owed one reply; each piece of it costs ``seconds`` of its own clock."""
 
-    state = "authorization"
-
     def __init__(self, seconds: float) -> None:
-        self.outstanding = [object()]
+        self.expected: object = object()
         self.now = 0.0
         self._seconds = seconds
         self._outbox = Outbox()

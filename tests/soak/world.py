@@ -18,7 +18,8 @@ from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mda import MdaSink
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source

@@ -28,7 +28,7 @@ COMPARED, PUT_OFF = 1, -1
 """Values of mailbox.compared, which is 0 at first."""
 UIDS_PER_STATEMENT = 500
 """The maximum number of UIDs in one SQL statement."""
-NOT_READ_AGAIN = {accepted.name, quarantined.name}
+NOT_READ_AGAIN = {accepted, quarantined}
 """States in which a failure to read the message is not recorded."""
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
@@ -176,7 +176,7 @@ class SqlitePage:
                     name = new_name(self._ledger.clock())
                     self._put(db, one, after(None, Life.offer), name)
                     offers[one.uid] = Offer(name, False)
-                elif row.state == offered.name and is_same_size(row.size, one.size):
+                elif row.state == offered and is_same_size(row.size, one.size):
                     offers[one.uid] = row.offer(again=True)
             return offers
 
@@ -190,7 +190,7 @@ class SqlitePage:
 
         def record(db: sqlite3.Connection) -> Offer:
             row = self._row(db, uid, size)
-            if row.state == offered.name:
+            if row.state == offered:
                 return row.offer(again=True)
             row.name = new_name(self._ledger.clock())
             self._put(db, Listed(uid, size), after(row.state, Life.offer), row.name, row)
@@ -297,7 +297,7 @@ class SqlitePage:
             lambda db: db.execute(
                 "UPDATE message SET state = ? WHERE mailbox = ? AND sink = ? AND uid = ?"  # noqa: S608
                 f" AND state IN ({marks(states)})",
-                (quarantined.name, self._mailbox, self._sink, uid, *states),
+                (quarantined, self._mailbox, self._sink, uid, *states),
             )
         )
 
@@ -307,7 +307,7 @@ class SqlitePage:
             lambda db: db.execute(
                 "SELECT uid, size, CASE WHEN tried <> since THEN tried ELSE 0 END, state = ?"
                 " FROM message WHERE mailbox = ? AND sink = ? AND state <> ?",
-                (quarantined.name, self._mailbox, self._sink, accepted.name),
+                (quarantined, self._mailbox, self._sink, accepted),
             ).fetchall()
         )
         return [Undelivered(uid, size, tried, bool(aside)) for uid, size, tried, aside in rows]
@@ -321,7 +321,7 @@ class SqlitePage:
             lambda db: db.execute(
                 "SELECT uid, size, action, fingerprint, tries, iif(tries, ? - tried, 0)"
                 " FROM message WHERE mailbox = ? AND state = ? ORDER BY uid",
-                (now, self._mailbox, accepted.name),
+                (now, self._mailbox, accepted),
             ).fetchall()
         )
         return [Pending(uid, size, Action(action), *rest) for uid, size, action, *rest in rows]
@@ -333,7 +333,7 @@ class SqlitePage:
             lambda db: db.executemany(
                 "UPDATE message SET tries = tries + ?, tried = ?"
                 " WHERE mailbox = ? AND uid = ? AND state = ?",
-                [(count, now, self._mailbox, uid, accepted.name) for uid in uids],
+                [(count, now, self._mailbox, uid, accepted) for uid in uids],
             )
         )
 
@@ -369,7 +369,7 @@ class SqlitePage:
             for sink, uid, size, state, recipients, *rest in rows:
                 if sink == self._sink:
                     found[uid] = Row(uid, size, state, as_text(recipients), *rest)
-                elif recipients and sink in self._same_kind and state != accepted.name:
+                elif recipients and sink in self._same_kind and state != accepted:
                     mark = rest[-1]
                     found.setdefault(
                         uid, Row(uid, size, None, as_text(recipients), fingerprint=mark)

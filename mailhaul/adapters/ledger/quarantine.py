@@ -35,15 +35,15 @@ KEY = "substr(message.name, instr(message.name, '.R') + 2, 8)"
 LIST = f"""
 SELECT {KEY}, account, sink.name, mailbox.name, uid, size, tries, since, tried, reason
     FROM message JOIN mailbox ON mailbox.id = mailbox JOIN sink ON sink.id = sink
-    WHERE state = '{quarantined.name}' ORDER BY account, mailbox.name, since, uid
+    WHERE state = '{quarantined}' ORDER BY account, mailbox.name, since, uid
 """  # noqa: S608  KEY is ours
 RETRY = f"""
 UPDATE message SET state = ?, tries = 0, since = 0
-    WHERE state = '{quarantined.name}' AND {KEY} = ?
+    WHERE state = '{quarantined}' AND {KEY} = ?
 """  # noqa: S608
 DROP = f"""
 UPDATE message SET state = ?, action = ?, tries = 0, tried = 0
-    WHERE state = '{quarantined.name}' AND {KEY} = ?
+    WHERE state = '{quarantined}' AND {KEY} = ?
 """  # noqa: S608
 
 
@@ -58,12 +58,12 @@ def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
 
 def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:
     """Let the next poll offer these messages again. Raises LedgerFault."""
-    state = after(quarantined.name, Life.retry)
+    state = after(quarantined, Life.retry)
     ledger.write(lambda db: db.executemany(RETRY, [(state, key) for key in keys]))
 
 
 def drop(ledger: SqliteLedger, keys: Sequence[str]) -> None:
     """Let the next poll delete these messages from their servers. Raises LedgerFault."""
-    state, action = after(quarantined.name, Life.drop), Action.DELETE.value
+    state, action = after(quarantined, Life.drop), Action.DELETE.value
     ledger.write(lambda db: db.executemany(DROP, [(state, action, key) for key in keys]))
     ledger.make_durable()

@@ -285,7 +285,7 @@ def drop_overtaken(db: sqlite3.Connection, mailbox_id: int, other: int) -> None:
         "DELETE FROM message WHERE mailbox = ?1 AND state <> ?3 AND uid IN ("
         "SELECT uid FROM seen WHERE mailbox = ?2 UNION ALL"
         " SELECT uid FROM message WHERE mailbox = ?2 AND state = ?3)",
-        (mailbox_id, other, accepted.name),
+        (mailbox_id, other, accepted),
     )
 
 

@@ -64,7 +64,7 @@ async def log_out(channel: Channel[ImapClient]) -> None:
     if not channel.open:
         return
     try:
-        if not channel.machine.outstanding and channel.machine.state != "error":
+        if not (channel.machine.outstanding or channel.machine.failed):
             channel.machine.send(Logout())
             channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
             while not isinstance(await next_event(channel, LOGOUT_SECONDS), Completed):
@@ -81,7 +81,7 @@ async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted
         try:
             event = await next_event(channel, access.timeout)
         except RemoteProtocolError as fault:
-            if fault.state != "greeting" or not turns_away(fault.line):
+            if fault.state != channel.machine.GREETING or not turns_away(fault.line):
                 raise
             raise turned_away(access, fault.line, ExitCode.SERVBUSY) from None
         match event:

@@ -10,7 +10,8 @@ from ..config.settings import SMTP_PORT, AccountSettings
 from ..config.values import service
 from ..login.reach import command_words
 from .kinds import SinkOrder
-from .smtp import Listener, SmtpSink
+from .smtp import SmtpSink
+from .smtp_connection import Listener
 
 
 def make(order: SinkOrder) -> Sink:

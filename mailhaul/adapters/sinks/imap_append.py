@@ -126,7 +126,7 @@ class ImapAppendSink:
     def listening(self) -> Sequence[Channel[Any] | Program]:
         """Return the channel while a reply is expected."""
         machine = self.channel.machine
-        due = self.channel.open and machine.outstanding and machine.state != "error"
+        due = self.channel.open and machine.outstanding and not machine.failed
         return [self.channel] if due else []
 
     def receive_reply(self) -> Completed | ReadyForText | None:

@@ -7,9 +7,7 @@ can be taken for the end of the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from ...flows.outcome import Outcome, Refusal, Verdict
 from ...flows.sink import Parcel
@@ -21,16 +19,12 @@ from ...protocols.smtp.command_lines import encode_command, offers_binary
 from ...protocols.smtp.commands import Bdat, BodyChunk, Data, EndOfData, Mail, Rcpt, Rset
 from ...protocols.smtp.events import Answered, Reply
 from ..login.smtp import reply_text, shown
-
-if TYPE_CHECKING:
-    from .smtp import SmtpSink
+from .smtp_connection import DOT_SECONDS, Mismatch, SmtpConnection
 
 COMMAND_SECONDS = 300.0
 """Seconds that a server always has to reply to a command, even if ``timeout`` is shorter (RFC 5321,
 4.5.3.2).
 """
-DOT_SECONDS = 600.0
-"""Seconds that a server always has to reply to the end of the text (RFC 5321, 4.5.3.2)."""
 SYNTAX_REPLIES = 50
 """First digits of replies about the syntax of a command, never about mail (RFC 5321, 4.2.1)."""
 CHUNK_SIZE = 256 * 1024
@@ -41,26 +35,25 @@ MAX_OUTSTANDING_CHUNKS = 4
 """Chunks that may be sent before the first of them is answered, with pipelining."""
 
 
-class Mismatch(Enum):
-    """How replies and commands may have got out of step."""
-
-    NONE = "none"
-    MISSING_REPLY = "a reply is missing"
-    EXTRA_ACCEPTANCE = "one acceptance too many"
-    EXTRA_REFUSAL = "one refusal too many"
-
-
 class SmtpDelivery:
-    """One mail transaction. See ``mailhaul.flows.sink.Delivery``."""
+    """One mail transaction. See ``mailhaul.flows.sink.Delivery``.
 
-    def __init__(self, sink: SmtpSink, parcel: Parcel) -> None:
-        self._sink = sink
+    ``connect`` returns the connection to use after this one was lost; it raises SinkUnavailable.
+    """
+
+    def __init__(
+        self,
+        connection: SmtpConnection,
+        connect: Callable[[], Awaitable[SmtpConnection]],
+        parcel: Parcel,
+    ) -> None:
+        self._connect = connect
         self._parcel = parcel
-        self._reset()
+        self._begin_on(connection)
 
-    def _reset(self) -> None:
-        domain = self._sink.domain
-        self._recipients = recipients_at(self._parcel, domain)
+    def _begin_on(self, connection: SmtpConnection) -> None:
+        self._connection = connection
+        self._recipients = recipients_at(self._parcel, connection.listener.domain)
         self._verdict: Outcome | None = None
         self._held_outcome: Outcome | None = None
         self._rset_sent = False
@@ -95,12 +88,12 @@ class SmtpDelivery:
     def _begin_transaction(self) -> bool:
         """Choose DATA or BDAT and register for replies; return False if the message is refused."""
         self._envelope_sent = True
-        binary = offers_binary(self._sink.channel.machine.extensions)
+        binary = offers_binary(self._connection.machine.extensions)
         # A header must consist of lines (RFC 5322, 2.2), even if the body is binary.
         self._uses_chunks = binary and normalized(self._parcel.header) == self._parcel.header
         if not self._check_addresses():
             return False
-        self._sink.add_delivery(self)
+        self._connection.add(self)
         return True
 
     def _check_addresses(self) -> bool:
@@ -109,7 +102,7 @@ class SmtpDelivery:
         This is checked before the first command, since the replies to an incomplete envelope would
         belong to no delivery.
         """
-        machine = self._sink.channel.machine
+        machine = self._connection.machine
         try:
             for command in self._envelope_commands():
                 encode_command(command, machine.extensions, lmtp=machine.lmtp)
@@ -120,8 +113,8 @@ class SmtpDelivery:
 
     def _envelope_commands(self) -> list[Rset | Mail | Rcpt | Data]:
         parcel = self._parcel
-        reset = [Rset()] if self._sink.transaction_open else []
-        offered = b"SMTPUTF8" in self._sink.channel.machine.extensions
+        reset = [Rset()] if self._connection.transaction_open else []
+        offered = b"SMTPUTF8" in self._connection.machine.extensions
         utf8 = offered and not all(recipient.isascii() for recipient in self._recipients)
         size = None if parcel.recoded else parcel.size or None
         body = b"BINARYMIME" if self._uses_chunks else b"8BITMIME"
@@ -132,20 +125,20 @@ class SmtpDelivery:
     def _send(self, command: Rset | Mail | Rcpt | Data | Bdat | BodyChunk | EndOfData) -> None:
         """Send a command; if the connection does not allow it now, give up the connection."""
         try:
-            self._sink.channel.machine.send(command)
+            self._connection.machine.send(command)
         except LocalProtocolError as error:
             # An unsolicited reply is a better explanation.
-            self._sink.process_replies()
-            self._sink.connection_lost(str(error))
+            self._connection.process_replies()
+            self._connection.lose(str(error))
             self.connection_lost(str(error))
             return
         if isinstance(command, EndOfData | Bdat) and self._completed:
             # The text ends the transaction, whatever the reply: a MAIL may follow at once.
-            self._sink.transaction_open = False
+            self._connection.transaction_open = False
         elif isinstance(command, Mail):
-            self._sink.transaction_open = True
+            self._connection.transaction_open = True
         elif isinstance(command, Rset):
-            self._sink.transaction_open = False
+            self._connection.transaction_open = False
 
     async def ready(self) -> bool:
         """Wait until text may be fed; return False if the sink has already refused.
@@ -155,15 +148,14 @@ class SmtpDelivery:
         """
         await self._negotiate()
         if self._may_reconnect:
-            await self._sink.open()
-            self._reset()
+            self._begin_on(await self._connect())
             await self._negotiate()
         return self._may_feed
 
     async def _negotiate(self) -> None:
         if not self._envelope_sent and not await self._wait_for_previous():
             return
-        if not self._envelope_sent and self._sink.pipelining:
+        if not self._envelope_sent and self._connection.pipelining:
             self.send_envelope()
         if self._envelope_sent:
             await self._wait_until(lambda: self._may_feed)
@@ -176,18 +168,18 @@ class SmtpDelivery:
             if self._verdict:
                 return
             self._send(command)
-            await self._wait_until(lambda: not self._sink.channel.machine.outstanding)
+            await self._wait_until(lambda: not self._connection.machine.outstanding)
             if isinstance(command, Mail) and self._refusal:
                 self._conclude()
 
     async def _wait_for_previous(self) -> bool:
         """Wait for the reply to the previous text; return False if the connection is lost."""
-        sink = self._sink
-        sink.process_replies()
-        while sink.usable and not sink.may_send_envelope:
-            await sink.wait(DOT_SECONDS)
-            sink.process_replies()
-        if not sink.usable and self._verdict is None:
+        connection = self._connection
+        connection.process_replies()
+        while connection.usable and not connection.may_send_envelope:
+            await connection.wait(DOT_SECONDS)
+            connection.process_replies()
+        if not connection.usable and self._verdict is None:
             self.connection_lost("the connection was lost before the message")
         return self._verdict is None
 
@@ -201,9 +193,9 @@ class SmtpDelivery:
                 await self._send_chunk(CHUNK_SIZE)
         elif self._verdict is None and data:
             self._send(BodyChunk(data))
-        while self._verdict is None and self._sink.channel.congested:
-            await self._sink.wait(COMMAND_SECONDS)
-            self._sink.process_replies()
+        while self._verdict is None and self._connection.channel.congested:
+            await self._connection.wait(COMMAND_SECONDS)
+            self._connection.process_replies()
 
     async def complete(self, proof: CompletionProof) -> None:
         """Send the final dot or chunk: ``proof`` shows that the source sent the whole message."""
@@ -212,13 +204,13 @@ class SmtpDelivery:
             await self._send_chunk(len(self._buffer), last=True)
         else:
             # A reply that came before the end of the text must not count as its answer.
-            self._sink.process_replies()
+            self._connection.process_replies()
             if self._verdict is None:
                 self._completed = True
                 self._send(EndOfData())
-        machine = self._sink.channel.machine
+        machine = self._connection.machine
         several = machine.lmtp and (self._uses_chunks or len(self._accepted_recipients) > 1)
-        if self._sink.pipelining and not several:
+        if self._connection.pipelining and not several:
             self._send_rset()
 
     def _send_rset(self) -> None:
@@ -229,8 +221,8 @@ class SmtpDelivery:
 
     async def _send_chunk(self, size: int, *, last: bool = False) -> None:
         """Send some octets from the buffer as a chunk, as soon as enough chunks are answered."""
-        machine = self._sink.channel.machine
-        ahead = MAX_OUTSTANDING_CHUNKS if self._sink.pipelining else 1
+        machine = self._connection.machine
+        ahead = MAX_OUTSTANDING_CHUNKS if self._connection.pipelining else 1
         await self._wait_until(lambda: len(machine.outstanding) < ahead)
         if self._verdict is None:
             self._completed = last
@@ -247,23 +239,23 @@ class SmtpDelivery:
 
     def settled(self) -> Outcome | None:
         """Return the verdict if it is already known."""
-        self._sink.process_replies()
+        self._connection.process_replies()
         return self._verdict
 
     async def abandon(self) -> None:
         """Close the connection: a text without its end is never accepted (RFC 5321, 4.1.1.10)."""
-        if self._verdict is None or self._sink.in_text:
-            await self._sink.drop("the delivery was abandoned")
+        if self._verdict is None or self._connection.in_text:
+            await self._connection.drop("the delivery was abandoned")
 
     def let_go(self) -> None:
         """Do nothing: only the connection is open, and the runtime closes it."""
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition is true or the verdict is known."""
-        self._sink.process_replies()
+        self._connection.process_replies()
         while self._verdict is None and not condition():
-            await self._sink.wait(DOT_SECONDS if self._completed else COMMAND_SECONDS)
-            self._sink.process_replies()
+            await self._connection.wait(DOT_SECONDS if self._completed else COMMAND_SECONDS)
+            self._connection.process_replies()
 
     # Replies
 
@@ -271,7 +263,7 @@ class SmtpDelivery:
         """Handle the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
-            case Mail() if reply.code == 421 and self._sink.has_accepted:
+            case Mail() if reply.code == 421 and self._connection.has_accepted:
                 # Some listeners limit the messages per connection: ready() opens the next one.
                 pass
             case Mail() if not reply.positive:
@@ -293,7 +285,7 @@ class SmtpDelivery:
             case _:
                 pass
         if reply.code == 421:
-            self._sink.connection_lost(reply_text(reply))
+            self._connection.lose(reply_text(reply))
 
     def _handle_reset_reply(self, reply: Reply) -> None:
         """Handle the reply to RSET: it is a refusal only if it was meant for the text.
@@ -302,13 +294,13 @@ class SmtpDelivery:
         MAIL fails, the old transaction is still open, and a new connection is needed.
         """
         if not (self._rset_sent or reply.positive):
-            self._sink.connection_lost(f"RSET: {reply_text(reply)}")
+            self._connection.lose(f"RSET: {reply_text(reply)}")
             return
         if reply.positive or reply.code // 10 == SYNTAX_REPLIES or reply.code == 421:
             if self._held_outcome:
-                self._sink.hold_verdict(self)
+                self._connection.hold_verdict(self)
             return
-        self._sink.connection_lost(
+        self._connection.lose(
             f"the reply to RSET was meant for another command: {reply_text(reply)}",
             Mismatch.EXTRA_REFUSAL,
         )
@@ -333,7 +325,7 @@ class SmtpDelivery:
         self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {reply_text(reply)}")
 
     def _handle_data_reply(self, reply: Reply) -> None:
-        if reply.code == 354 and self._sink.in_text:
+        if reply.code == 354 and self._connection.in_text:
             self._may_feed = True
             return
         if reply.code == 354:
@@ -364,7 +356,7 @@ class SmtpDelivery:
             self._text_refused = True
             self._add_refusal(answer.reply, answer.recipient)
             self._refuse(verdict, reply_text(answer.reply))
-        self._sink.has_accepted |= verdict is Verdict.ACCEPTED
+        self._connection.has_accepted |= verdict is Verdict.ACCEPTED
         named = [answer.recipient] if answer.recipient is not None else self._accepted_recipients
         self._results += [(self._ledger_name(recipient), verdict) for recipient in named]
         if len(self._results) < len(self._recipients):
@@ -373,7 +365,7 @@ class SmtpDelivery:
         if self._uses_chunks:
             self._send_rset()
         if not self._rset_sent:
-            self._sink.hold_verdict(self)
+            self._connection.hold_verdict(self)
 
     def _ledger_name(self, recipient: bytes) -> str:
         """Return the ledger's name for a recipient, which is the same at every listener."""
@@ -385,7 +377,7 @@ class SmtpDelivery:
         self._refuse(Verdict.REFUSED if reply.code >= 500 else Verdict.POSTPONED, reply_text(reply))
         self._conclude()
         # A command now could be taken for text, so a new connection is needed.
-        self._sink.connection_lost("the listener replied before the end of the text")
+        self._connection.lose("the listener replied before the end of the text")
 
     def _add_refusal(self, reply: Reply, recipient: bytes | None = None) -> None:
         words = b" ".join((b"%d" % reply.code, *reply.lines))
@@ -405,7 +397,7 @@ class SmtpDelivery:
     def _conclude(self) -> None:
         if self._verdict is None:
             self._verdict = self._outcome()
-        self._sink.remove_delivery(self)
+        self._connection.remove(self)
 
     def release_verdict(self) -> None:
         """Make the held verdict final: every reply has arrived."""

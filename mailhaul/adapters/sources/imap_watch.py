@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
 from ...flows.source import Opened
+from ...protocols.imap import client_states
 from ...protocols.imap.commands import Done, Idle
 from ...protocols.imap.events import Completed, Condition, Idling
 from .imap import ImapSource
@@ -47,7 +48,7 @@ class WatchedSource(ImapSource):
         """Whether the connection works and no reply is outstanding."""
         machine = self.channel.machine
         fit = self.channel.open and not self.channel.failure
-        return fit and machine.state == "selected" and not machine.outstanding
+        return fit and machine.state is client_states.selected and not machine.outstanding
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Open a mailbox, and remember how many messages a search that follows covers."""

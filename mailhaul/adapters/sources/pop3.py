@@ -33,6 +33,7 @@ from ...protocols.errors import (
     RemoteProtocolError,
 )
 from ...protocols.machine import NeedData
+from ...protocols.pop3 import client_states
 from ...protocols.pop3.client_lines import describe
 from ...protocols.pop3.commands import (
     Command,
@@ -101,7 +102,9 @@ class Pop3Source(Pop3Maildrop):
         machine = channel.machine
         try:
             # QUIT may be sent after an empty line in place of a reply.
-            if machine.state == "transaction" and (machine.in_doubt or not machine.outstanding):
+            if machine.state is client_states.transaction and (
+                machine.in_doubt or not machine.outstanding
+            ):
                 reply = await self._ask(Quit())
                 if reply.positive and not reply.doubtful:
                     self._marked += deleted
@@ -240,7 +243,7 @@ class Pop3Source(Pop3Maildrop):
             part = None
             self._held = message, reply.command, self._measure
         machine = self.channel.machine
-        if self._held and not machine.outstanding and machine.state != "error":
+        if self._held and not (machine.outstanding or machine.failed):
             machine.send(Stat())
         self._send_waiting()
         return part

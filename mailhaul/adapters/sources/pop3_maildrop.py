@@ -261,7 +261,7 @@ class Pop3Maildrop:
         self._one_by_one = self._one_by_one or machine.in_doubt
         ahead = b"PIPELINING" in machine.capabilities and not self._one_by_one
         limit = MAX_OUTSTANDING if ahead and not (self._deletes and self._retrieve) else 1
-        while self._waiting and machine.state != "error" and len(machine.outstanding) < limit:
+        while self._waiting and not machine.failed and len(machine.outstanding) < limit:
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, Retrieve):
                 self._at_risk.add(command.number)

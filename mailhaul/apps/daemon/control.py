@@ -19,7 +19,7 @@ import trio
 
 from ..polls.accounts import user_at_server
 from ..polls.interrupted import place_of
-from ..polls.jobs import Job
+from ..polls.jobs import Job, JobState
 from ..polls.state_folder import socket_path
 from .scheduler import Scheduler
 
@@ -129,7 +129,7 @@ def listen(path: str) -> trio.socket.SocketType:
 def described(job: Job) -> dict[str, object]:
     """Return the state of one job, for JSON. Times are Unix time or null, durations in seconds."""
     due = job.schedule.due - trio.current_time()
-    waits = job.state == "waiting"
+    waits = job.state is JobState.WAITING
     return {
         "account": shown(job.name),
         "protocol": job.settings.protocol,

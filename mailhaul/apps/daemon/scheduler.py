@@ -19,7 +19,7 @@ from ...flows.outcome import ExitCode
 from ...flows.schedule import GOOD
 from ..polls.accounts import keys_for
 from ..polls.interrupted import place_of
-from ..polls.jobs import WATCHED, Job, jobs_for
+from ..polls.jobs import WATCHED, Job, JobState, jobs_for
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 
@@ -71,7 +71,7 @@ class Scheduler:
                 nursery.start_soon(self._run_job, job)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
-                while any(job.state == "polling" for job in [*self.jobs, *self._leaving]):
+                while any(job.state is JobState.POLLING for job in [*self.jobs, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
@@ -107,7 +107,7 @@ class Scheduler:
             job.key, job.label = wanted.key, wanted.label
             if job.schedule.interval != wanted.schedule.interval:
                 job.schedule.change(wanted.schedule.interval, trio.current_time())
-                if job.state == "waiting":
+                if job.state is JobState.WAITING:
                     # It waits again, until the new time.
                     job.scope.cancel()
         return job
@@ -118,7 +118,7 @@ class Scheduler:
         The counts of failures stay.
         """
         for job in self.jobs:
-            if job.state in {"polling", "watching"}:
+            if job.state in {JobState.POLLING, JobState.WATCHING}:
                 job.outdated = True
                 job.cut_short()
 
@@ -172,7 +172,7 @@ class Scheduler:
         """Pause a job, or resume it. A poll under way is finished first."""
         job.paused = paused
         job.woken.set()
-        if job.state in {"watching", "waiting", "paused"}:
+        if job.state in {JobState.WATCHING, JobState.WAITING, JobState.PAUSED}:
             job.scope.cancel()
 
     @staticmethod
@@ -201,11 +201,11 @@ class Scheduler:
                     job.outdated = False
                     job.schedule.due = trio.current_time()
         finally:
-            job.state = "over"
+            job.state = JobState.OVER
             job.over.set()
 
     async def _until_due(self, job: Job) -> None:
-        job.state = "paused" if job.paused else "waiting"
+        job.state = JobState.PAUSED if job.paused else JobState.WAITING
         deadline = float("inf") if job.paused else job.schedule.due
         with trio.move_on_at(deadline):
             await job.woken.wait()
@@ -221,7 +221,7 @@ class Scheduler:
             self._note(job, ExitCode.UNDEFINED)
 
     async def _poll(self, job: Job) -> None:
-        job.state = "polling"
+        job.state = JobState.POLLING
         if not job.watched:
             code = await self._pool.poll(job.settings, self._lines, job.hooks())
             self._note(job, code)
@@ -229,7 +229,7 @@ class Scheduler:
 
         def told(code: ExitCode, pushes_news: bool) -> None:
             self._note(job, code)
-            job.state = "watching" if pushes_news and not self.stopping else "polling"
+            job.state = JobState.WATCHING if pushes_news and not self.stopping else JobState.POLLING
             job.under_way = not job.is_watching
             if self.stopping or job not in self.jobs or job.paused:
                 job.scope.cancel()

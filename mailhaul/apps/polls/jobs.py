@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import trio
 
@@ -21,6 +22,16 @@ WATCHED = 10
 """Connections of one user that may wait for new mail; Gmail allows 15 in all."""
 
 
+class JobState(StrEnum):
+    """What a job does now."""
+
+    WAITING = "waiting"
+    PAUSED = "paused"
+    POLLING = "polling"
+    WATCHING = "watching"
+    OVER = "over"
+
+
 @dataclass(eq=False)
 class Job:
     """One job. ``last_poll`` and ``last_success`` are Unix time, 0 for never."""
@@ -28,7 +39,7 @@ class Job:
     settings: AccountSettings
     schedule: Schedule
     watched: bool = False
-    state: str = "waiting"
+    state: JobState = JobState.WAITING
     paused: bool = False
     polls: int = 0
     last_code: ExitCode | None = None
@@ -71,7 +82,7 @@ class Job:
     @property
     def is_watching(self) -> bool:
         """Whether it waits for its server to report new mail."""
-        return self.state == "watching"
+        return self.state is JobState.WATCHING
 
     def wake(self) -> None:
         """Poll at once."""
@@ -90,7 +101,7 @@ class Job:
         )
 
     def _begun(self) -> None:
-        self.state = "polling"
+        self.state = JobState.POLLING
         self.under_way = True
 
 

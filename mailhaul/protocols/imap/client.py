@@ -83,6 +83,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     Idling.
     """
 
+    GREETING = states.greeting
+    UNSOLICITED = (states.idling, states.idling_selected)
     INJECTED = "something came in the clear after the OK to STARTTLS (RFC 3501, 6.2.1)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:

@@ -95,6 +95,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
     """
 
+    GREETING = states.greeting
     INJECTED = "something came in the clear after the +OK to STLS (RFC 2595, section 4)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:

@@ -113,6 +113,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     ``extensions`` is what the server announced last: keywords in upper case, with arguments.
     """
 
+    GREETING = states.greeting
     INJECTED = "something came in the clear after the 220 to STARTTLS (RFC 3207, 4)"
 
     def __init__(

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import Outcome
 from mailhaul.flows.requests import Close, Sleep, Tcp, Wait

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from mailhaul.adapters.login.smtp import is_local
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import SinkUnavailable
 from mailhaul.flows.requests import Pipe, Sleep, Tcp, UnixSocket

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from mailhaul.adapters.sinks.smtp import Listener, SmtpSink
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.adapters.sinks.smtp_delivery import CHUNK_SIZE
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.requests import Tcp
