@@ -6,13 +6,20 @@ BIN := $(VENV)/bin
 # The tests of one module stay together: they share servers.
 ON_ALL_CORES := --numprocesses auto --dist loadscope
 
-.PHONY: demo test check states real-servers corpus soak fuzz bench mutate coverage clean
+# Python 3.12 and 3.13, where they are installed.
+NEWER := $(foreach python,python3.12 python3.13,$(if $(shell command -v $(python)),$(python)))
+UNIT_TESTS := tests/protocols tests/flows tests/servers tests/public tests/runtimes
+
+.PHONY: other-pythons demo test check states real-servers corpus soak fuzz bench mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
 
-test: check real-servers
+test: check other-pythons real-servers
 	$(BIN)/pytest $(ON_ALL_CORES)
+
+# The tests that need no other program, with each newer Python that this machine has.
+other-pythons: $(NEWER:%=.venv-%/.tested)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -78,9 +85,16 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.base
 
+.venv-%/.tested: pyproject.toml FORCE
+	test -x $(@D)/bin/python || $* -m venv $(@D)
+	$(@D)/bin/pip install --quiet --editable '.[dev]'
+	$(@D)/bin/pytest $(ON_ALL_CORES) $(UNIT_TESTS)
+
+FORCE:
+
 $(VENV)/.fuzz $(VENV)/.mutate: $(VENV)/.%: pyproject.toml $(VENV)/.dev
 	$(BIN)/pip install --quiet --editable '.[dev,$*]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) .fuzz mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* .fuzz mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
