@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "servers": {"protocols", "flows", "servers"},
     "runtimes": {"protocols", "flows", "runtimes"},
     "adapters": {"protocols", "flows", "adapters"},
-    "apps": {"protocols", "flows", "servers", "runtimes", "adapters", "apps"},
+    "conformance": {"protocols", "flows", "servers", "runtimes", "conformance"},
+    "apps": {
+        *("protocols", "flows", "servers", "runtimes", "adapters", "conformance", "apps"),
+    },
 }
 
 DOORS = {"imap.py", "pop3.py", "smtp.py", "sasl.py", "_lazy.py"}

@@ -1,0 +1,121 @@
+"""What a case gets: the target, its users, its mail, and connections that close by themselves."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from ..flows.requests import Address, Now, Trust
+from .session import Session
+from .transcript import Transcript
+from .verdicts import Skipped
+
+SessionT = TypeVar("SessionT", bound=Session)
+
+
+@dataclass(frozen=True)
+class User:
+    """An account at the target."""
+
+    name: bytes
+    password: bytes = field(repr=False)
+
+
+class Store(Protocol):
+    """The mail of the target, reached without the protocol under test."""
+
+    async def fill(self, user: User, messages: list[bytes]) -> None:
+        """Let the user's mailbox hold exactly these messages, with CRLF line ends, in order.
+
+        Raises SetUpFailed.
+        """
+        ...
+
+    async def read(self, user: User) -> list[bytes]:
+        """Return the messages of the user's mailbox, with CRLF line ends. Raises SetUpFailed."""
+        ...
+
+
+@dataclass
+class Target:
+    """A server under test.
+
+    ``wrapped`` says that TLS comes before the greeting, and ``starttls`` that every session begins
+    with STARTTLS. ``plain`` is the address to use for cases that need a connection in the clear, if
+    there is one. ``timeout`` is in seconds for each wait. ``without`` are capabilities that the
+    cases ignore.
+    """
+
+    name: str
+    address: Address
+    user: User
+    trust: Trust
+    wrapped: bool = False
+    starttls: bool = False
+    other_user: User | None = None
+    store: Store | None = None
+    timeout: float = 5.0
+    without: frozenset[bytes] = frozenset()
+
+    @property
+    def secrets(self) -> list[bytes]:
+        """What a transcript must not show."""
+        found: list[bytes] = []
+        for user in (self.user, self.other_user):
+            if user:
+                plain = b"\0%b\0%b" % (user.name, user.password)
+                found += [user.password, b64encode(plain), b64encode(user.password)]
+        return found
+
+
+class Environment(Generic[SessionT]):
+    """The environment of one case. ``close`` ends every session that it has opened."""
+
+    session_type: type[SessionT]
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.transcript = Transcript()
+        self.transcript.hide(target.secrets)
+        self._sessions: list[SessionT] = []
+        self._began = 0.0
+
+    async def begin(self) -> None:
+        """Start the clock of the transcript."""
+        self._began = await Now()
+
+    async def open(self) -> SessionT:
+        """Return a new session, from which nothing has been read. Raises SetUpFailed."""
+        target = self.target
+        session = self.session_type(
+            len(self._sessions) + 1, target.name, target.timeout, self.transcript
+        )
+        self._sessions.append(session)
+        tls = target.trust if target.wrapped else None
+        await session.open(target.address, self._began, tls)
+        return session
+
+    async def close(self) -> None:
+        """Close all sessions."""
+        for session in self._sessions:
+            await session.close()
+
+    @property
+    def user(self) -> User:
+        """The account that most cases use."""
+        return self.target.user
+
+    @property
+    def other_user(self) -> User:
+        """A second account. Raises Skipped if the target has none."""
+        if self.target.other_user is None:
+            raise Skipped("needs a second user (--user2)")
+        return self.target.other_user
+
+    @property
+    def store(self) -> Store:
+        """The mail of the target. Raises Skipped if there is no other way to it."""
+        if self.target.store is None:
+            raise Skipped("needs another way to the mail (--mail)")
+        return self.target.store

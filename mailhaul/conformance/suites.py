@@ -1,0 +1,21 @@
+"""All suites by name. A suite is complete once the modules with its cases are imported."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .cases import Suite
+
+MODULES = {
+    "pop3": ("suite", "transaction"),
+}
+"""By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""
+
+
+def load_suite(name: str) -> Suite[Any]:
+    """Return a suite with all its cases. Raises KeyError for an unknown name."""
+    first, *others = (import_module(f".{name}.{module}", __package__) for module in MODULES[name])
+    del others
+    suite: Suite[Any] = getattr(first, name.upper())
+    return suite
