@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 from ..flows.requests import Address, Now, Trust
@@ -79,6 +80,7 @@ class Environment(Generic[SessionT]):
         self.transcript = Transcript()
         self.transcript.hide(target.secrets)
         self._sessions: list[SessionT] = []
+        self._numbers = count(1)
         self._began = 0.0
 
     async def begin(self) -> None:
@@ -89,7 +91,7 @@ class Environment(Generic[SessionT]):
         """Return a new session, from which nothing has been read. Raises SetUpFailed."""
         target = self.target
         session = self.session_type(
-            len(self._sessions) + 1, target.name, target.timeout, self.transcript
+            next(self._numbers), target.name, target.timeout, self.transcript
         )
         self._sessions.append(session)
         tls = target.trust if target.wrapped else None
@@ -98,7 +100,8 @@ class Environment(Generic[SessionT]):
 
     async def close(self) -> None:
         """Close all sessions."""
-        for session in self._sessions:
+        sessions, self._sessions = self._sessions, []
+        for session in sessions:
             await session.close()
 
     @property

@@ -1,0 +1,151 @@
+"""What an IMAP case gets: sessions, and a fresh mailbox of its own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from ...protocols.imap.values import Text
+from ..environment import Environment, Target, User
+from ..verdicts import Broken, SetUpFailed, Skipped
+from .responses import Answer, octets_of
+from .session import ImapSession, Literal, quoted
+
+
+class ImapEnvironment(Environment[ImapSession]):
+    """The environment of an IMAP case. The mailboxes that it creates are deleted in the end."""
+
+    session_type = ImapSession
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._separator: bytes | None = None
+        self._prefix = b""
+        self._created: list[bytes] = []
+
+    # Sessions
+
+    async def connect(self) -> ImapSession:
+        """Return a session that has been greeted, and is inside TLS if the target wants that."""
+        session = await self.open()
+        session.greeting = await session.response("a greeting")
+        if session.greeting.name not in {b"OK", b"PREAUTH"}:
+            raise SetUpFailed(f"the server does not greet with OK: {session.greeting.line!r}")
+        if self.target.starttls:
+            await self.start_tls(session)
+        return session
+
+    async def start_tls(self, session: ImapSession) -> None:
+        """Start TLS by STARTTLS. Raises SetUpFailed if the server refuses."""
+        answer = await session.command(b"STARTTLS")
+        if not answer.ok:
+            raise SetUpFailed(f"the server refuses STARTTLS: {answer.tagged.line!r}")
+        await session.start_tls(self.target.trust)
+
+    async def log_in(self, user: User | None = None) -> ImapSession:
+        """Return a session that is logged in. After PREAUTH no login is needed."""
+        session = await self.connect()
+        if session.greeting.name != b"PREAUTH":
+            await self.authenticated(session, user or self.user)
+        return session
+
+    async def authenticated(self, session: ImapSession, user: User) -> None:
+        """Log in by LOGIN, or by AUTHENTICATE PLAIN where that is off. Raises SetUpFailed."""
+        answer = await session.command(b"LOGIN " + quoted(user.name) + b" " + quoted(user.password))
+        if not answer.ok:
+            from base64 import b64encode
+
+            tag = await session.begin(b"AUTHENTICATE PLAIN\r\n")
+            try:
+                await session.continuation()
+            except Broken as broken:
+                raise SetUpFailed(f"the login of {user.name!r} fails: {broken.got}") from None
+            await session.send(b64encode(b"\0%b\0%b" % (user.name, user.password)) + b"\r\n")
+            answer = await session.answer(tag)
+        if not answer.ok:
+            raise SetUpFailed(f"the login of {user.name!r} fails: {answer.tagged.line!r}")
+
+    async def capabilities(self, session: ImapSession) -> frozenset[bytes]:
+        """Return what the server announces now, in upper case, without what the target ignores."""
+        answer = await session.ok(b"CAPABILITY")
+        words = answer.one(b"CAPABILITY").text.upper().split()
+        return frozenset(words) - self.target.without
+
+    async def require_capability(self, session: ImapSession, *names: bytes) -> frozenset[bytes]:
+        """Return what the server announces. Raises Skipped unless one of the names is in it."""
+        announced = await self.capabilities(session)
+        if not announced & set(names):
+            shown = " or ".join(name.decode("ascii") for name in names)
+            raise Skipped(f"the server does not announce {shown}")
+        return announced
+
+    # Mailboxes
+
+    async def name(self, session: ImapSession, last: bytes = b"box") -> bytes:
+        """Return a new name for a mailbox, where the server lets the user create one."""
+        if self._separator is None:
+            await self._find_root(session)
+        return self._prefix + b"conformance-" + os.urandom(4).hex().encode("ascii") + b"-" + last
+
+    @property
+    def separator(self) -> bytes:
+        """The hierarchy separator, known after the first ``name``; b"" where there is none."""
+        return self._separator or b""
+
+    async def _find_root(self, session: ImapSession) -> None:
+        """Find the separator, and the prefix of the user's own mailboxes (RFC 2342)."""
+        answer = await session.command(b'LIST "" ""')
+        listed = answer.one(b"LIST").names if answer.ok else []
+        separator = listed[1] if len(listed) > 1 else None
+        self._separator = bytes(separator) if isinstance(separator, Text) else b""
+        if b"NAMESPACE" in await self.capabilities(session):
+            spaces = (await session.command(b"NAMESPACE")).one(b"NAMESPACE").values
+            personal = spaces[0] if spaces else None
+            if isinstance(personal, list) and personal and isinstance(personal[0], list):
+                self._prefix = octets_of(personal[0][0])
+
+    async def mailbox(
+        self, session: ImapSession, *messages: bytes, flags: bytes = b"", last: bytes = b"box"
+    ) -> bytes:
+        """Create a mailbox with these messages, in order; return its name. Raises SetUpFailed."""
+        name = await self.name(session, last)
+        answers: list[Answer] = [await session.command(b"CREATE " + quoted(name))]
+        self._created.append(name)
+        for message in messages:
+            answers.append(await self.append(session, name, message, flags))
+        for answer in answers:
+            if not answer.ok:
+                raise SetUpFailed(f"no mailbox for the case: {answer.tagged.line!r}")
+        return name
+
+    async def append(
+        self, session: ImapSession, name: bytes, message: bytes, flags: bytes = b""
+    ) -> Answer:
+        """Append a message to a mailbox; ``flags`` are those between the parentheses."""
+        listed = b"(%b) " % flags if flags else b""
+        return await session.command(b"APPEND " + quoted(name) + b" " + listed, Literal(message))
+
+    async def selected(self, *messages: bytes, flags: bytes = b"") -> ImapSession:
+        """Return a session in which a new mailbox with these messages is selected.
+
+        Its name is ``session.mailbox``.
+        """
+        session = await self.log_in()
+        session.mailbox = await self.mailbox(session, *messages, flags=flags)
+        answer = await session.command(b"SELECT " + quoted(session.mailbox))
+        if not answer.ok:
+            raise SetUpFailed(f"SELECT of a new mailbox fails: {answer.tagged.line!r}")
+        return session
+
+    async def close(self) -> None:
+        """Delete the mailboxes of the case, as far as that is possible, and close all sessions."""
+        await super().close()
+        if not self._created:
+            return
+        names, self._created = self._created, []
+        # A mailbox that stays is no reason for another verdict.
+        with suppress(Broken, SetUpFailed):
+            session = await self.log_in()
+            for name in reversed(names):
+                await session.command(b"DELETE " + quoted(name))
+        await super().close()

@@ -1,0 +1,14 @@
+"""For every IMAP case a server that breaks just its requirement."""
+
+from __future__ import annotations
+
+from .imap_server import Mutant, said
+from .interposed import Change
+
+CLEAN: dict[str, Mutant] = {}
+"""The server that a case agrees with, where it is not our server as it is."""
+MUTANTS: dict[str, Mutant] = {
+    "imap/expunge/1": said(
+        Change(rb"\* 1 EXPUNGE\r\n\* 1 EXPUNGE\r\n\* 1 E", rb"* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 E")
+    ),
+}
