@@ -37,11 +37,13 @@ class ImapSession(Session):
 
     async def response(self, expected: str = "a response") -> Response:
         """Return the next response, literals and all. Raises Broken."""
-        parts: list[Part] = [await self.line(expected)]
-        while found := _LITERAL.search(bytes(parts[-1]) if isinstance(parts[-1], bytes) else b""):
-            parts.append(Text(await self.octets(int(found[1]), f"{int(found[1])} octets")))
-            parts.append(await self.line("the rest of the response"))
-        return read_response(parts)
+        parts: list[Part] = []
+        line = await self.line(expected)
+        while found := _LITERAL.search(line):
+            size = int(found[1])
+            parts += [line[: found.start()], Text(await self.octets(size, f"{size} octets"))]
+            line = await self.line("the rest of the response")
+        return read_response([*parts, line])
 
     async def command(self, *parts: bytes | Literal) -> Answer:
         """Send one command, without tag and line end; return its answer.
