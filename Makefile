@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # The tests of one module stay together: they share servers.
 ON_ALL_CORES := --numprocesses auto --dist loadscope
 
-# Python 3.12 and 3.13, where they are installed.
-NEWER := $(foreach python,python3.12 python3.13,$(if $(shell command -v $(python)),$(python)))
-UNIT_TESTS := tests/protocols tests/flows tests/servers tests/public tests/runtimes
+# Python 3.12 and 3.13, where they are installed; a name on the PATH need not work (pyenv).
+NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
+  $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
+UNIT_TESTS := tests/protocols tests/public tests/runtimes
 
 .PHONY: other-pythons demo test check states real-servers corpus soak fuzz bench mutate coverage clean
 
@@ -18,8 +19,8 @@ demo: $(VENV)/.base
 test: check other-pythons real-servers
 	$(BIN)/pytest $(ON_ALL_CORES)
 
-# The tests that need no other program, with each newer Python that this machine has.
-other-pythons: $(NEWER:%=.venv-%/.tested)
+# The tests of the library, with each newer Python that this machine has.
+other-pythons: $(foreach path,$(NEWER),.venv-$(notdir $(path))/.tested)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -86,7 +87,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.base
 
 .venv-%/.tested: pyproject.toml FORCE
-	test -x $(@D)/bin/python || $* -m venv $(@D)
+	test -x $(@D)/bin/python || $(filter %$*,$(NEWER)) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --editable '.[dev]'
 	$(@D)/bin/pytest $(ON_ALL_CORES) $(UNIT_TESTS)
 

@@ -51,7 +51,7 @@ class Box:
 class View:
     """The mailbox as one session knows it: its messages by number, some perhaps expunged since.
 
-    A server tells of new messages by EXISTS and of expunged ones by EXPUNGE; until then the numbers
+    A server announces new messages by EXISTS and expunged ones by EXPUNGE; until then the numbers
     of the session do not change (RFC 3501, section 7.4.1).
     """
 
