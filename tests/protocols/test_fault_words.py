@@ -12,10 +12,10 @@ from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
     [
         (RemoteProtocolError("a problem"), "a problem"),
         (RemoteProtocolError("a problem", state="ready"), "a problem (state ready)"),
-        (RemoteProtocolError("a problem", line=b"x\r"), r"a problem; came: b'x\r'"),
+        (RemoteProtocolError("a problem", line=b"x\r"), r"a problem; received: b'x\r'"),
         (
             RemoteProtocolError("a problem", state="ready", line=b"x"),
-            "a problem (state ready); came: b'x'",
+            "a problem (state ready); received: b'x'",
         ),
         (LimitExceeded("line", 80), "line exceeds the limit of 80"),
         (LimitExceeded("line", 80, state="ready"), "line exceeds the limit of 80 (state ready)"),

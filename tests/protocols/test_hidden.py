@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.hidden import SHORTEST, Hidden
+from mailhaul.protocols.hidden import MIN_LENGTH, Hidden
 from mailhaul.protocols.sasl.exchange import encode_base64
 
 
@@ -47,14 +47,14 @@ def test_many_secrets_can_be_added_one_by_one() -> None:
 
 
 def test_short_ones_are_hidden_until_the_login_is_over() -> None:
-    short, longer = b"x" * (SHORTEST - 1), b"y" * SHORTEST
+    short, longer = b"x" * (MIN_LENGTH - 1), b"y" * MIN_LENGTH
     hidden = hiding(short, longer)
     assert hidden.clean(short + b" " + longer) == b"* *"
     hidden.login_is_over()
     assert hidden.clean(short + b" " + longer) == short + b" *"
 
 
-@pytest.mark.parametrize("size", range(SHORTEST, 12))
+@pytest.mark.parametrize("size", range(MIN_LENGTH, 12))
 def test_the_beginning_of_a_secret_is_hidden_where_a_line_was_cut(size: int) -> None:
     secret = b"open-sesame!"
     assert hiding(secret).clean_cut(b"it is " + secret[:size]) == b"it is *"
