@@ -92,7 +92,7 @@ def test_what_comes_before_the_handshake_is_a_fault_when_events_are_asked_for() 
     hear(client, b"A0001 OK go\r\n")
     client.receive_data(b"*")
     for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
+        with pytest.raises(RemoteProtocolError, match="followed the OK to STARTTLS"):
             client.next_event()
 
 
@@ -115,7 +115,7 @@ def test_nothing_may_come_behind_the_answer_to_logout(data: bytes) -> None:
     client.receive_data(b"* BYE\r\nA0002 OK bye\r\n" + data)
     assert isinstance(client.next_event(), SaidBye)
     assert isinstance(client.next_event(), Completed)
-    with pytest.raises(RemoteProtocolError, match="after the answer to LOGOUT"):
+    with pytest.raises(RemoteProtocolError, match="after the reply to LOGOUT"):
         client.next_event()
 
 
@@ -149,7 +149,7 @@ def test_ok_before_the_whole_command_was_sent_is_a_fault() -> None:
     client = greeted()
     client.send(Login(b"joe", Secret(b"p\xe4ss")))
     client.receive_data(b"A0001 OK welcome\r\n")
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         client.next_event()
 
 
@@ -201,7 +201,7 @@ def test_what_came_with_a_fault_is_handed_out_before_it() -> None:
     assert client.next_event() == Found((1,))
     assert client.next_event() == Completed(command, Condition.OK, None, b"done")
     for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="does not end where it should"):
+        with pytest.raises(RemoteProtocolError, match="ends inside a list"):
             client.next_event()
     assert client.state == "error"
 

@@ -186,11 +186,11 @@ def test_eight_bits_go_as_a_literal_and_as_a_string_where_utf8_is_enabled() -> N
 
 def test_what_a_trace_shows_holds_no_secret_and_no_literal() -> None:
     login = encode(Login(b"joe", Secret(b"sesame")), PLAIN)
-    assert login.shown == b'LOGIN "joe" *'
+    assert login.redacted == b'LOGIN "joe" *'
     plain = Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"))
-    shown = encode(plain, Abilities(frozenset({b"SASL-IR"}))).shown
+    shown = encode(plain, Abilities(frozenset({b"SASL-IR"}))).redacted
     assert shown == b"AUTHENTICATE PLAIN *"
-    assert encode(Select(b"\xfc"), PLAIN).shown == b"SELECT {1}"
+    assert encode(Select(b"\xfc"), PLAIN).redacted == b"SELECT {1}"
 
 
 @given(st.binary(max_size=30), st.booleans(), st.booleans())

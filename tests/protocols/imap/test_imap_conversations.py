@@ -279,7 +279,7 @@ def test_a_message_that_was_begun_is_sent_to_its_end_though_it_is_refused() -> N
     hear(client, b"+ ")
     client.send(AppendChunk(b"abc"))
     assert hear(client, b"A0001 NO full") == [Completed(command, NO, None, b"full")]
-    with pytest.raises(LocalProtocolError, match="not sent in full"):
+    with pytest.raises(LocalProtocolError, match="has not been sent completely"):
         client.send(Noop())
     client.send(AppendChunk(b"de"))
     client.send(Noop())
@@ -292,7 +292,7 @@ def test_an_ok_to_half_a_message_is_a_fault(sent_before: bytes) -> None:
     hear(client, b"+ ")
     if sent_before:
         client.send(AppendChunk(sent_before))
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         hear(client, b"A0001 OK stored")
 
 
@@ -362,7 +362,7 @@ def test_a_refused_literal_is_not_sent() -> None:
 def test_an_ok_before_the_literal_is_a_fault() -> None:
     client = selected()
     client.send(UidCopy(b"1", b"\xfc"))
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         hear(client, b"A0002 OK copied")
 
 
@@ -503,7 +503,7 @@ def test_enabling_utf8_changes_how_names_are_written() -> None:
 
 def test_a_login_does_not_wait_for_an_authentication() -> None:
     client = waiting_for_challenge()
-    with pytest.raises(LocalProtocolError, match="LOGIN has to wait for the reply to AUTHENTICATE"):
+    with pytest.raises(LocalProtocolError, match="LOGIN must wait for the reply to AUTHENTICATE"):
         client.send(Login(b"joe", Secret(b"x")))
 
 

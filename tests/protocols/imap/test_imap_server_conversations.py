@@ -199,7 +199,7 @@ def test_a_huge_message_is_never_held() -> None:
 def test_a_message_that_was_not_taken_cannot_be_stored() -> None:
     server = greeted()
     [append] = hear(server, b"a APPEND x {5}\r\n")
-    with pytest.raises(LocalProtocolError, match="has not come"):
+    with pytest.raises(LocalProtocolError, match="has not been requested"):
         server.send(Completed(append, OK))
 
 
@@ -413,7 +413,7 @@ def test_no_reply_ends_a_line_early() -> None:
     server = greeted()
     [noop] = hear(server, b"a NOOP\r\n")
     assert isinstance(noop, Noop)
-    with pytest.raises(LocalProtocolError, match="line end"):
+    with pytest.raises(LocalProtocolError, match="line ending"):
         server.send(Completed(noop, OK, None, b"x\r\na OK"))
     server.send(Completed(noop, OK))
     assert said(server) == b"a OK done\r\n"

@@ -224,7 +224,7 @@ def test_a_line_that_cannot_be_read_is_answered_and_the_next_one_heard() -> None
     assert heard_by(server, b"XYZZY\r\nRETR 0\r\n\r\nNOOP\r\n") == Noop()
     assert said(server) == (
         b"-ERR unknown command or missing argument\r\n"
-        b"-ERR messages are counted from 1\r\n"
+        b"-ERR message numbers begin at 1\r\n"
         b"-ERR unknown command or missing argument\r\n"
     )
 

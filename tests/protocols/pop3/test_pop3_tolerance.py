@@ -150,7 +150,7 @@ def test_half_an_empty_line_is_nothing_yet() -> None:
     assert feed(client, [b"\r"]) == []
     client.send(Noop())
     assert feed(client, [b"\n+OK\r\n"]) == [Completed(Noop(), True)]
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+    with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         feed(client, [b"\r", b"x"])
 
 
@@ -176,7 +176,7 @@ def test_where_one_of_several_replies_may_be_missing_all_but_the_last_are_doubtf
         client.send(Delete(number))
     assert feed(client, [b"+OK\r\n\r\n"]) == [Completed(Delete(1), True)]
     assert client.in_doubt
-    with pytest.raises(LocalProtocolError, match="has to wait"):
+    with pytest.raises(LocalProtocolError, match="must wait"):
         client.send(Delete(4))
     assert feed(client, [b"+OK\r\n+OK\r\n"]) == [
         Completed(Delete(2), True, doubtful=True),
@@ -192,7 +192,7 @@ def test_where_one_of_several_replies_may_be_missing_all_but_the_last_are_doubtf
 def test_behind_an_empty_line_in_place_of_a_reply_quit_may_be_said() -> None:
     client = in_transaction()
     client.send(Delete(1))
-    with pytest.raises(LocalProtocolError, match="has to wait"):
+    with pytest.raises(LocalProtocolError, match="must wait"):
         client.send(Quit())
     client.receive_data(b"\r\n")
     client.send(Quit())

@@ -13,7 +13,7 @@ from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.command_lines import goes_along, parse_command
 from mailhaul.protocols.smtp.commands import Bdat, Ehlo, Mail, Malformed, Rcpt
 from mailhaul.protocols.smtp.events import Reply
-from mailhaul.protocols.smtp.server import SmtpServer, shown
+from mailhaul.protocols.smtp.server import SmtpServer, redacted_line
 
 
 def test_an_initial_response_goes_along_as_long_as_the_line_has_512_octets() -> None:
@@ -83,7 +83,7 @@ def test_a_response_has_the_limit_of_its_own() -> None:
     ],
 )
 def test_what_a_trace_shows_of_a_command(line: bytes, trace: bytes) -> None:
-    assert shown(line) == trace
+    assert redacted_line(line) == trace
 
 
 def test_binary_needs_both_extensions() -> None:

@@ -99,7 +99,7 @@ def test_nothing_is_sent_while_something_unasked_is_there(what: bytes) -> None:
     client.send(Ehlo(b"client"))
     client.receive_data(b"250 mx\r\n" + what)
     assert isinstance(client.next_event(), Answered)
-    with pytest.raises(LocalProtocolError, match="unsolicited"):
+    with pytest.raises(LocalProtocolError, match="unsolicited data"):
         client.send(Mail(b"a@x"))
     assert client.data_to_send() == [b"EHLO client\r\n"]
 
@@ -107,7 +107,7 @@ def test_nothing_is_sent_while_something_unasked_is_there(what: bytes) -> None:
 def test_a_goodbye_that_is_there_is_heard_before_the_next_command() -> None:
     client = introduced()
     client.receive_data(b"421 4.3.2 closing\r\n")
-    with pytest.raises(LocalProtocolError, match="unsolicited"):
+    with pytest.raises(LocalProtocolError, match="unsolicited data"):
         client.send(Mail(b"a@x"))
     assert isinstance(client.next_event(), SaidGoodbye)
 

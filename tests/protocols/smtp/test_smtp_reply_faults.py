@@ -28,11 +28,11 @@ def fault(data: bytes, limits: Limits = DEFAULT_LIMITS) -> RemoteProtocolError:
     ("data", "problem"),
     [
         (b"* OK ready\r\n", "greeting is not SMTP but looks like IMAP"),
-        (b"220 hi\r\n* OK ready\r\n", "a line that is no reply"),
-        (b"220-hi\r\n+OK\r\n", "a line that is no reply"),
+        (b"220 hi\r\n* OK ready\r\n", "malformed reply"),
+        (b"220-hi\r\n+OK\r\n", "malformed reply"),
         (b"\x15\x03\x01", "greeting is not SMTP but looks like TLS"),
         (b"\x16\x03\x01", "greeting is not SMTP but looks like TLS"),
-        (b"220-a\r\n221 b\r\n", "one reply with two codes"),
+        (b"220-a\r\n221 b\r\n", "multiline reply with two codes"),
     ],
 )
 def test_the_fault_says_what_is_wrong(data: bytes, problem: str) -> None:
@@ -70,7 +70,7 @@ def test_a_tls_record_is_told_by_its_first_two_octets() -> None:
 
 
 def test_behind_the_greeting_nothing_is_taken_for_tls() -> None:
-    assert fault(b"220 hi\r\n\x15\x03\r\n").problem == "a line that is no reply"
+    assert fault(b"220 hi\r\n\x15\x03\r\n").problem == "malformed reply"
 
 
 def test_text_is_handed_out_as_it_comes() -> None:

@@ -295,7 +295,7 @@ def test_a_reply_cannot_carry_a_second_one() -> None:
     server.receive_data(b"NOOP\r\n")
     server.next_event()
     for text in (b"ok\r\n250 ok", b"ok\n250 ok"):
-        with pytest.raises(LocalProtocolError, match="line end"):
+        with pytest.raises(LocalProtocolError, match="line ending"):
             server.send(Reply(250, (text,)))
     assert codes(server) == []
 
