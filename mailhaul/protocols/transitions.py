@@ -66,7 +66,7 @@ class Table(Generic[Inputs]):
         return state
 
     def move(self, before: State, upon: Callable[[Inputs], None], after: State) -> None:
-        """Add a transition: in state ``before``, the input ``upon`` leads to state ``after``."""
+        """Add a transition: in state ``before``, this input leads to state ``after``."""
         self.rows.append((before, upon.__name__, after))
 
     def begin(self) -> Place:

@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> SqliteLedger:
 
 def test_whoever_never_polled_has_nothing_there_and_gets_no_ledger(tmp_path: Path) -> None:
     done = ledger(tmp_path)
-    assert (done.returncode, done.stdout) == (1, "the ledger knows no account\n")
+    assert (done.returncode, done.stdout) == (1, "the ledger has no accounts\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -79,10 +79,10 @@ def test_the_quarantine_lists_all_details(tmp_path: Path, ledger: SqliteLedger) 
 def test_a_retry_and_a_drop_say_what_follows(tmp_path: Path, ledger: SqliteLedger) -> None:
     first, second = (message.key for message in stuck(ledger))
     done = quarantine(tmp_path, "drop", first)
-    follows = f"{first} is deleted at the server at the next poll of imap joe@mail.example.org"
+    follows = f"{first} is deleted from the server at the next poll of imap joe@mail.example.org"
     assert (done.returncode, follows in done.stdout) == (0, True)
     done = quarantine(tmp_path, "retry", "all")
-    assert f"{second} comes again at the next poll" in done.stdout
+    assert f"{second} is offered again at the next poll" in done.stdout
     assert stuck(ledger) == []
 
 
@@ -92,7 +92,7 @@ def test_with_one_wrong_id_nothing_is_done(
 ) -> None:
     done = quarantine(tmp_path, action, stuck(ledger)[0].key, "0badc0de")
     assert (done.returncode, done.stdout) == (5, "")
-    assert "there is no 0badc0de; nothing is done" in done.stderr
+    assert "no message 0badc0de; nothing is done" in done.stderr
     assert len(stuck(ledger)) == 2
 
 
