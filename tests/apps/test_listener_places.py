@@ -57,7 +57,7 @@ def test_with_many_servers_one_has_at_most_half_and_one_place(servers: int) -> N
     run(story)
 
 
-def test_whoever_waited_longest_is_let_in_first_and_a_newcomer_before_who_has_some() -> None:
+def test_the_longest_waiter_is_first_but_new_accounts_precede_active_ones() -> None:
     order: list[str] = []
 
     async def wait(share: Share, name: str) -> None:
@@ -83,7 +83,7 @@ def test_whoever_waited_longest_is_let_in_first_and_a_newcomer_before_who_has_so
     run(story)
 
 
-def test_who_gives_up_waiting_holds_no_place() -> None:
+def test_a_cancelled_wait_holds_no_slot() -> None:
     async def story() -> None:
         places = ListenerPlaces(1)
         a, b = places.share("a"), places.share("b")

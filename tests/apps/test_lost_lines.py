@@ -29,7 +29,7 @@ class Disk(StringIO):
             raise OSError(self.reason, os.strerror(self.reason))
 
 
-def test_a_full_disk_is_said_once_elsewhere_and_in_its_place_once_there_is_room() -> None:
+def test_a_full_disk_is_reported_once() -> None:
     disk, err = Disk(), StringIO()
     lines = Lines(1, disk, err)
     disk.full = True
@@ -61,7 +61,7 @@ def test_a_log_in_json_stays_json() -> None:
 
 @pytest.mark.parametrize("kind", [Lines, LogLines, JsonLines])
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EBADF])
-def test_nothing_that_is_told_raises(kind: type[Lines], reason: int) -> None:
+def test_reporting_never_raises(kind: type[Lines], reason: int) -> None:
     disk = Disk()
     disk.reason, disk.full = reason, True
     lines = kind(2, disk, disk)

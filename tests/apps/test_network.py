@@ -56,7 +56,7 @@ def news() -> AddressNews:
     return heard
 
 
-def test_what_was_there_is_no_news_however_often_it_is_told(news: AddressNews) -> None:
+def test_a_known_address_is_not_news(news: AddressNews) -> None:
     assert not news.hear(said(ONE) + said(ONE))
 
 
@@ -72,7 +72,7 @@ def test_an_address_that_was_gone_is_news_when_it_is_back(news: AddressNews) -> 
 
 
 @pytest.mark.parametrize("scope", [LINK, HOST])
-def test_addresses_that_lead_nowhere_are_no_news(news: AddressNews, scope: int) -> None:
+def test_local_addresses_are_not_news(news: AddressNews, scope: int) -> None:
     assert not news.hear(said(TWO, scope=scope))
 
 
@@ -82,7 +82,7 @@ def test_an_address_is_news_when_it_is_usable(news: AddressNews) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_whatever_comes_is_survived(data: bytes) -> None:
+def test_any_data_is_survived(data: bytes) -> None:
     AddressNews().hear(data)
     AddressNews().hear(HEADER.pack(100, NEW_ADDRESS, 0, 0, 0) + data)
 
@@ -147,7 +147,7 @@ def test_a_bunch_of_addresses_is_one_change() -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
 
 
-def test_where_the_kernel_does_not_tell_it_goes_without() -> None:
+def test_without_kernel_support_the_network_is_not_watched() -> None:
     def refuse() -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 

@@ -62,7 +62,7 @@ class House:
         run(story)
 
 
-def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
+def test_an_exclusive_job_runs_alone() -> None:
     house = House()
     house.see(
         ("a", 0.0, 1.0, False),
@@ -76,7 +76,7 @@ def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
     assert [names for names in house.together if "tunnel" in names] == [{"tunnel"}]
 
 
-def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
+def test_a_waiting_exclusive_job_does_not_block_others() -> None:
     """A poll may take hours over a slow server: the others would not be polled in that time."""
     house = House()
     house.see(
@@ -92,7 +92,7 @@ def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
     assert met == {"slow", "tunnel"}
 
 
-def test_who_is_alone_for_long_is_so_no_more() -> None:
+def test_a_long_exclusive_job_loses_its_exclusivity() -> None:
     house = House()
     house.see(
         ("tunnel", 0.0, 5000.0, True),
@@ -103,7 +103,7 @@ def test_who_is_alone_for_long_is_so_no_more() -> None:
     assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 
-def test_who_gave_up_waiting_to_be_alone_leaves_the_way_free() -> None:
+def test_a_cancelled_exclusive_wait_blocks_nothing() -> None:
     async def story() -> None:
         turns = ExclusiveGate()
         async with turns.turn(alone=False):
@@ -230,7 +230,7 @@ class World:
         )
 
 
-def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
+def test_a_password_command_blocks_no_other_account_and_can_be_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[bytes] = []
@@ -266,7 +266,7 @@ def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
         assert time.monotonic() - began < 30
 
 
-def test_a_command_for_a_password_that_fails_is_no_refused_login(tmp_path: Path) -> None:
+def test_a_failed_password_command_is_not_a_refused_login(tmp_path: Path) -> None:
     world = World(tmp_path, "poll h proto imap user joe passwordeval 'exit 1' idle\n")
     told: list[tuple[ExitCode, bool]] = []
 
@@ -295,7 +295,7 @@ def test_a_connection_that_waits_for_news_has_the_password_of_a_command(
     assert code is ExitCode.NOMAIL
 
 
-def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
+def test_a_thread_that_hangs_is_abandoned() -> None:
     over = Event()
     ended: list[int] = []
 

@@ -144,7 +144,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
 
 
 @pytest.mark.parametrize("name", sorted({one.name for one in OPTIONS if one.level == GLOBAL}))
-def test_a_reload_takes_up_each_word_after_set(
+def test_a_reload_applies_every_global_option(
     daemon: Running, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert name in EXPECTED, f"what does a reload do with a new value of {name}?"
@@ -232,7 +232,7 @@ def test_a_pidfile_that_cannot_be_had_stays_where_it_is(daemon: Running) -> None
     daemon.live(story, f"set daemon 300\n{ENTRY}")
 
 
-def test_a_change_that_a_signal_told_of_is_taken_up_once(
+def test_a_reload_signal_takes_effect_once(
     daemon: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "TICK", 0.02)

@@ -41,7 +41,7 @@ class Ending:
         return None
 
 
-def test_what_comes_while_the_program_ends_is_left_for_the_next_one(
+def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def poll(*_: Any) -> ExitCode:

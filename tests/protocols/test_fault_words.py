@@ -21,9 +21,9 @@ from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
         (LimitExceeded("line", 80, state="ready"), "line exceeds the limit of 80 (state ready)"),
     ],
 )
-def test_a_fault_tells_what_it_knows(fault: RemoteProtocolError, words: str) -> None:
+def test_a_fault_has_attributes(fault: RemoteProtocolError, words: str) -> None:
     assert str(fault) == words
 
 
-def test_no_more_than_eighty_octets_of_what_came_are_kept() -> None:
+def test_at_most_eighty_octets_of_the_line_are_kept() -> None:
     assert RemoteProtocolError("a problem", line=b"x" * 81).line == b"x" * 80

@@ -21,7 +21,9 @@ CLIENTS: list[tuple[Any, bytes]] = [
 
 @pytest.mark.parametrize(("kind", "greeting"), CLIENTS)
 @pytest.mark.parametrize("foreign", [object(), None, 5, b"NOOP", "NOOP", Noop])
-def test_what_is_no_command_is_the_callers_fault(kind: Any, greeting: bytes, foreign: Any) -> None:
+def test_an_object_that_is_not_a_command_is_refused(
+    kind: Any, greeting: bytes, foreign: Any
+) -> None:
     client = kind()
     client.receive_data(greeting)
     client.next_event()

@@ -157,7 +157,7 @@ def test_a_machine_that_breaks_a_promise_is_found(
     assert broken in (found(machine, data) or "")
 
 
-def test_a_finding_is_cut_down_to_what_it_needs() -> None:
+def test_a_finding_is_minimised() -> None:
     def target(data: bytes) -> None:
         if b"a" in data and b"z" in data:
             raise Finding("both")

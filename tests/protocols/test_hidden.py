@@ -35,7 +35,7 @@ def test_the_parts_of_a_secret_are_hidden_each() -> None:
     assert hiding(b"ann\0joe\0sesame").clean(b"ann joe sesame") == b"* * *"
 
 
-def test_of_two_secrets_the_longer_one_is_hidden_whole() -> None:
+def test_the_longer_of_two_secrets_is_hidden_completely() -> None:
     for secrets in ((b"open", b"open sesame"), (b"open sesame", b"open")):
         assert hiding(*secrets).clean(b"open sesame, open") == b"*, *"
 
@@ -70,9 +70,7 @@ def test_the_beginning_of_a_secret_is_hidden_where_a_line_was_cut(size: int) -> 
         (b"", b""),
     ],
 )
-def test_whole_secrets_are_hidden_there_too_and_less_than_a_beginning_is_not(
-    line: bytes, shown: bytes
-) -> None:
+def test_whole_secrets_are_hidden_and_short_prefixes_are_not(line: bytes, shown: bytes) -> None:
     assert hiding(b"open-sesame!").clean_cut(line) == shown
 
 

@@ -103,7 +103,7 @@ def test_help_shows_the_real_signature_everywhere() -> None:
     assert "*values" not in text
 
 
-def test_signatures_cost_nothing_until_somebody_asks() -> None:
+def test_signatures_are_made_on_demand() -> None:
     code = "import mailhaul.protocols.imap.commands, sys; print('inspect' in sys.modules)"
     code = f"import sys; sys.modules.pop('inspect', None); {code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -146,7 +146,7 @@ def test_a_refusal_shows_no_value() -> None:
     assert "sesame" not in str(refused.value)
 
 
-def test_what_fits_is_taken() -> None:
+def test_valid_fields_are_accepted() -> None:
     assert Rcpt(b"joe@example.org", (b"NEVER",)).notify == (b"NEVER",)
     assert Rcpt(b"joe@example.org", original=None).original is None
     assert Credentials(b"joe", token=Secret(b"t")).password is None

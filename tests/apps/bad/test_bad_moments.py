@@ -94,7 +94,7 @@ def test_a_signal_ends_the_plugin_too(tmp_path: Path) -> None:
     assert run.complaint == "terminated with signal 15"
 
 
-def test_a_server_that_falls_silent_behind_a_delivery_does_not_undo_it(tmp_path: Path) -> None:
+def test_a_server_that_stops_responding_after_a_delivery_does_not_undo_it(tmp_path: Path) -> None:
     with (
         ScriptedImap(message(1), message(2), answers={"UID FETCH 2": SILENCE}) as server,
         ScriptedSmtp() as sink,

@@ -54,7 +54,7 @@ def test_no_core_file_is_written(tmp_path: Path) -> None:
     assert hard == ("unlimited" if most == resource.RLIM_INFINITY else str(most))
 
 
-def test_all_files_are_for_the_user_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_all_files_are_private_with_every_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     before = os.umask(0)
@@ -88,7 +88,7 @@ def test_the_password_for_the_listener_is_not_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [ValueError(SECRET), RuntimeError(f"b'{SECRET}'")])
-def test_what_nobody_foresaw_is_told_without_what_it_carries(
+def test_an_unexpected_exception_is_reported_without_its_data(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:

@@ -68,7 +68,7 @@ def test_tls_without_a_line_end_is_known_at_once(alert: bytes) -> None:
         client.next_event()
 
 
-def test_half_a_foreign_greeting_and_the_end_is_called_by_its_name() -> None:
+def test_half_a_foreign_greeting_is_named_at_the_end() -> None:
     client = ImapClient()
     client.receive_data(b"220 mail.example.org")
     client.receive_eof()
@@ -86,7 +86,7 @@ def test_capabilities_in_the_ok_to_starttls_are_not_believed() -> None:
     assert client.capabilities == frozenset()
 
 
-def test_what_comes_before_the_handshake_is_a_fault_when_events_are_asked_for() -> None:
+def test_data_before_the_handshake_is_an_error_at_next_event() -> None:
     client = greeted()
     client.send(StartTls())
     hear(client, b"A0001 OK go\r\n")
@@ -109,7 +109,7 @@ def test_a_grant_of_starttls_after_bye_starts_no_tls() -> None:
 
 
 @pytest.mark.parametrize("data", [b"* 1 EXISTS\r\n", b"x", b"A0002 OK again\r\n"])
-def test_nothing_may_come_behind_the_answer_to_logout(data: bytes) -> None:
+def test_nothing_may_follow_the_reply_to_logout(data: bytes) -> None:
     client = selected()
     client.send(Logout())
     client.receive_data(b"* BYE\r\nA0002 OK bye\r\n" + data)
@@ -193,7 +193,7 @@ def test_a_literal_is_a_note_in_the_trace(announced: bytes, note: bytes) -> None
     assert lines[-1] == b"A0001 LOGIN %b *" % note
 
 
-def test_what_came_with_a_fault_is_handed_out_before_it() -> None:
+def test_events_received_with_an_error_are_returned_before_it() -> None:
     client = selected()
     command = UidSearch(b"ALL")
     client.send(command)
@@ -249,7 +249,7 @@ def test_a_hundred_thousand_results_are_found() -> None:
     assert tuple(uid for part in found for uid in part.uids) == uids
 
 
-def test_a_faulty_client_cannot_be_vouched_for() -> None:
+def test_assume_authenticated_is_not_allowed_after_an_error() -> None:
     client = ImapClient()
     client.receive_data(b"* OK ready\r\nnonsense\r\n")
     client.next_event()

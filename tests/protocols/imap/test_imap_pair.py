@@ -222,7 +222,7 @@ def test_commands_sent_together_are_answered_one_by_one() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=5), st.booleans())
-def test_any_text_comes_through_octet_for_octet(texts: list[bytes], cut: bool) -> None:
+def test_any_text_arrives_octet_for_octet(texts: list[bytes], cut: bool) -> None:
     pair = selected(cut=cut)
     events: list[Event] = []
     for number, text in enumerate(texts, 1):

@@ -57,7 +57,7 @@ def test_each_command_is_measured_by_itself() -> None:
         server.send(Completed(command, Condition.NO))
 
 
-def test_a_literal_may_be_as_long_as_its_limit() -> None:
+def test_a_literal_has_a_length_limit() -> None:
     server = greeted()
     assert heard(server, b"a LOGIN {10}\r\n") is NEED_DATA
     assert said(server) == b"+ go ahead\r\n"
@@ -99,7 +99,7 @@ def test_a_tag_is_made_of_almost_anything(tag: bytes) -> None:
 
 
 @pytest.mark.parametrize("byte", [bytes([byte]) for byte in b'+*(){%"\\'])
-def test_but_not_of_what_means_something(byte: bytes) -> None:
+def test_a_tag_has_no_special_characters(byte: bytes) -> None:
     server = greeted()
     assert heard(server, b"a" + byte + b" NOOP\r\n") is NEED_DATA
     assert said(server) == b"* BAD a command has a tag and a name\r\n"
@@ -128,7 +128,7 @@ def test_but_not_of_what_means_something(byte: bytes) -> None:
         (b"a FROB 1", b"a BAD unknown command"),
     ],
 )
-def test_a_bad_command_is_told_why(line: bytes, answer: bytes) -> None:
+def test_a_bad_command_gets_a_reason(line: bytes, answer: bytes) -> None:
     server = greeted()
     heard(server, line + b"\r\n")
     assert said(server) == answer + b"\r\n"
@@ -150,7 +150,7 @@ def test_a_text_of_a_message_without_uid_opens_the_response() -> None:
     assert said(server) == b"* 7 FETCH (BODY[] {1}\r\nx FLAGS (\\Seen \\Deleted))\r\n"
 
 
-def test_a_password_is_not_traced_whatever_it_looks_like() -> None:
+def test_no_password_is_traced() -> None:
     shown: list[bytes] = []
     server = ImapServer(trace=lambda direction, line: shown.append(line))
     server.send(Greeted(False))
@@ -158,7 +158,7 @@ def test_a_password_is_not_traced_whatever_it_looks_like() -> None:
     assert shown[-1] == b"a LOGIN *"
 
 
-def test_the_end_is_told_once() -> None:
+def test_the_end_is_reported_once() -> None:
     server = greeted()
     server.receive_eof()
     assert server.next_event() == Closed()

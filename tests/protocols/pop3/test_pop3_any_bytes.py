@@ -238,7 +238,7 @@ TURNS = st.lists(st.tuples(st.lists(st.sampled_from(COMMANDS), max_size=3), GARB
 
 
 @given(TURNS, st.booleans(), SIZES)
-def test_whatever_a_server_says_there_are_events_or_one_fault(
+def test_any_server_data_gives_events_or_one_error(
     turns: list[tuple[list[Command | Continuation], bytes]], late: bool, sizes: list[int]
 ) -> None:
     make: Callable[..., Pop3Client] = in_transaction if late else greeted
@@ -300,9 +300,7 @@ LINES = st.lists(
 
 
 @given(LINES, SIZES)
-def test_whatever_a_client_says_there_are_commands_or_one_fault(
-    said: bytes, sizes: list[int]
-) -> None:
+def test_any_client_data_gives_commands_or_one_error(said: bytes, sizes: list[int]) -> None:
     whole, pieces = Patient(), Patient()
     faults: list[Any] = [None, None]
     for place, (server, parts) in enumerate([(whole, [said]), (pieces, cut(said, sizes))]):

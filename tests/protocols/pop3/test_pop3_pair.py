@@ -193,7 +193,7 @@ LATE: st.SearchStrategy[Command] = st.one_of(
 
 
 @given(st.lists(LATE, max_size=12), TEXTS, st.booleans(), st.integers(0, 999))
-def test_both_agree_on_what_was_asked_and_answered(
+def test_both_sides_agree_on_commands_and_replies(
     commands: list[Command], texts: list[bytes], pipelined: bool, seed: int
 ) -> None:
     pair = Pair(texts, seed)
@@ -242,7 +242,7 @@ def test_both_agree_where_they_are_before_the_login(commands: list[Command], see
         Authenticate(b"LOGIN"),
     ],
 )
-def test_both_agree_on_every_way_to_log_in(command: Command, seed: int) -> None:
+def test_both_sides_agree_on_every_login_method(command: Command, seed: int) -> None:
     pair = Pair(seed=seed)
     pair.say(command)
     pair.turn()
@@ -270,7 +270,7 @@ def test_an_initial_response_that_is_too_long_arrives_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_both_stop_at_the_handshake_and_go_on_behind_it(seed: int) -> None:
+def test_both_sides_stop_at_the_handshake_and_continue_after_it(seed: int) -> None:
     pair = Pair(seed=seed)
     pair.say(StartTls())
     pair.turn()

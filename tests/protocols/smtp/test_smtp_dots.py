@@ -109,7 +109,7 @@ def test_only_crlf_dot_crlf_ends_a_text(lookalike: bytes) -> None:
     assert text.endswith(b"b\r\n")
 
 
-def test_a_dot_at_once_is_an_empty_text() -> None:
+def test_an_immediate_dot_is_an_empty_text() -> None:
     assert read(b".\r\nRSET\r\n") == (b"", b"RSET\r\n")
 
 
@@ -133,7 +133,7 @@ def test_reading_is_what_a_line_by_line_reader_does(chunks: list[bytes]) -> None
 
 
 @given(cut(HARD), st.integers(1, 7))
-def test_what_was_written_reads_back(chunks: list[bytes], size: int) -> None:
+def test_a_written_text_reads_back(chunks: list[bytes], size: int) -> None:
     wire = write(*chunks) + b"QUIT"
     pieces = [wire[place : place + size] for place in range(0, len(wire), size)]
     text = normal(b"".join(chunks))

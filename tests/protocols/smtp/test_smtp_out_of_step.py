@@ -93,7 +93,7 @@ def test_a_reply_of_another_command_is_a_fault(command: Command, code: int) -> N
 
 
 @pytest.mark.parametrize("what", [b"250 SIZE\r\n", b"250 SI", b"2"])
-def test_nothing_is_sent_while_something_unasked_is_there(what: bytes) -> None:
+def test_nothing_is_sent_while_unsolicited_data_is_unread(what: bytes) -> None:
     client = SmtpClient()
     hear(client, b"220 mx\r\n")
     client.send(Ehlo(b"client"))

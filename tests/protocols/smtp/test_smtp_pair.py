@@ -179,7 +179,7 @@ MESSAGES = st.lists(
 
 
 @given(MESSAGES, st.sampled_from([PIPELINING, SERIAL]), st.booleans(), st.integers(0, 999))
-def test_what_was_sent_arrives_once_and_whole(
+def test_sent_data_arrives_once_and_completely(
     messages: list[Message], extensions: dict[bytes, bytes], lmtp: bool, seed: int
 ) -> None:
     pair = introduced(extensions, lmtp, seed)
