@@ -1,4 +1,4 @@
-"""The option ``append``: what it comes to, and what is said where it cannot work."""
+"""The option ``append``: its effect, and its error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pidfile: what a second start and ``--quit`` do with it."""
+"""The pidfile, a second start, and ``--quit``."""
 
 from __future__ import annotations
 

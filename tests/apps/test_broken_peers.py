@@ -60,7 +60,7 @@ class Site:
         blocking.run(flow, engine)
 
     def listen(self, peer: Callable[[socket.socket], None]) -> int:
-        """Serve every connection to a new port by ``peer``, each in its thread."""
+        """Serve every connection to a new port with ``peer``, each in its own thread."""
         listener = self._cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
 
         def serve(connection: socket.socket) -> None:
@@ -112,7 +112,7 @@ class Site:
         return process.returncode, out, err
 
     def fails(self, rc: str, code: int, *said: str, lines: int = 1) -> None:
-        """Run and expect this exit code, so many lines of errors, and all mail still there."""
+        """Run; expect this exit code, this number of error lines, and no deleted mail."""
         got, _, err = self.run(rc)
         assert (got, len(err.splitlines())) == (code, lines), err
         for words in said:
@@ -135,7 +135,7 @@ def script(site: Site, body: str) -> str:
 
 
 def says(*lines: bytes) -> Callable[[socket.socket], None]:
-    """Return a peer that says lines, each after something was heard but the first."""
+    """Return a peer that sends lines, each except the first after it has received data."""
 
     def peer(connection: socket.socket) -> None:
         for line in lines:
@@ -367,7 +367,7 @@ def test_a_full_disk_for_the_spool_keeps_the_mail(site: Site) -> None:
 
 
 def hold(site: Site) -> tuple[threading.Event, threading.Event]:
-    """Let the sink hold back its answer to the first dot."""
+    """Make the sink delay its reply to the first dot."""
     reached, release = threading.Event(), threading.Event()
 
     def policy(heard: Heard) -> Reply | None:

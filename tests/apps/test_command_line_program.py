@@ -1,4 +1,4 @@
-"""The program as a whole, where no server is needed."""
+"""The whole program, in cases that need no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that was asked to end ends, whatever hangs in it."""
+"""A process ends after a signal, even if something in it hangs."""
 
 from __future__ import annotations
 

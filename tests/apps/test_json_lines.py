@@ -1,4 +1,4 @@
-"""The log in JSON: an object for each line, and a record for each message."""
+"""The JSON log: an object for each line, and a record for each message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mailhaul ledger``: what is known of accounts, by whom it can be had."""
+"""``mailhaul ledger``: list, rename and forget accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the command line: fetchmail's, and nothing that could drive a terminal."""
+"""The output of the command: fetchmail's wording, without control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listener's places: no mail server, however slow, takes those of the others."""
+"""Connection slots of a listener: a slow mail server does not take those of others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(story: Any) -> None:
 
 
 async def taken(share: Share, wanted: int) -> int:
-    """Take places until there are none for a second; return how many there were."""
+    """Take slots until none is free for a second; return their number."""
     for number in range(wanted):
         with trio.move_on_after(1) as waiting:
             await share.acquire_on_behalf_of(object())

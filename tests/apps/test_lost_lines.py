@@ -1,4 +1,4 @@
-"""A log that cannot be written: mail goes on, and what was lost is said where that is possible."""
+"""If the log cannot be written, polling continues and the lost lines are reported later."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_daemon_does_not_wait_for_a_reader_who_does_not_read() -> None:
 
 
 def test_a_secret_is_known_to_the_lines_of_its_own_poll_only() -> None:
-    """A fresh token for each poll must not be looked for in all that is ever said."""
+    """The tokens of earlier polls must not be searched for in all later output."""
     err = StringIO()
     lines = Lines(1, StringIO(), err)
     for number in range(100):

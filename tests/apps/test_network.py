@@ -1,4 +1,4 @@
-"""What the kernel says of the machine's addresses, and which of it is news."""
+"""Netlink messages about addresses, and which of them are news."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINK, HOST = 253, 254
 def said(
     address: bytes, kind: int = NEW_ADDRESS, *, flags: int = 0, scope: int = 0, local: bool = True
 ) -> bytes:
-    """Return what the kernel says of an address."""
+    """Return the kernel's message about an address."""
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
     # A label, as the kernel has it for IPv4, whose length is no multiple of four.
     label = ATTRIBUTE.pack(ATTRIBUTE.size + 3, 3) + b"lo\0\0"
@@ -49,7 +49,7 @@ ONE, TWO = b"\xc0\0\2\1", b"\x20\1\x0d\xb8" + b"\0" * 11 + b"\1"
 
 @pytest.fixture
 def news() -> AddressNews:
-    """What has heard of one address that was there."""
+    """An AddressNews that knows one address."""
     heard = AddressNews()
     assert not heard.hear(said(ONE))
     assert not heard.hear(END)
@@ -98,7 +98,7 @@ def test_the_kernel_answers_our_question() -> None:
 
 
 class Line:
-    """In the place of the kernel's socket, from which comes what is put into ``says``."""
+    """A stand-in for the kernel's socket, which returns what is put into ``says``."""
 
     def __init__(self) -> None:
         self._ours, self.says = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,4 +1,4 @@
-"""Who may poll at the same time: turns, and one that wants to be alone."""
+"""Which polls may run at the same time: slots, and exclusive polls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(story: Any) -> None:
 
 
 class House:
-    """Who was inside together, and when each went in."""
+    """Which polls ran together, and when each began."""
 
     def __init__(self) -> None:
         self.turns = ExclusiveGate()
@@ -77,7 +77,7 @@ def test_an_exclusive_job_runs_alone() -> None:
 
 
 def test_a_waiting_exclusive_job_does_not_block_others() -> None:
-    """A poll may take hours over a slow server: the others would not be polled in that time."""
+    """A poll of a slow server may take hours; the others must be polled meanwhile."""
     house = House()
     house.see(
         ("slow", 0.0, 5000.0, False),
@@ -156,13 +156,13 @@ def no_trace(protocol: str) -> None:
 
 
 def told_nobody(code: ExitCode, pushes_news: bool) -> None:
-    """Do nothing about it."""
+    """Do nothing."""
 
 
 def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at once, after a night without network, would be a storm; and much memory at a time."""
+    """Reconnecting all at once after an outage would overload servers and take much memory."""
     arriving: set[str] = set()
     waiting: set[str] = set()
     together: list[int] = []
@@ -211,7 +211,7 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
 
 
 class World:
-    """Accounts of an rc file, and a crew for them."""
+    """The accounts of an rc file, and a pool for them."""
 
     def __init__(self, home: Path, text: str) -> None:
         rc = home / "rc"

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on, and what it leaves behind."""
+"""The progress output of a run."""
 
 from __future__ import annotations
 

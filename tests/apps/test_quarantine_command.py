@@ -1,4 +1,4 @@
-"""``mailhaul quarantine`` as its user types it."""
+"""``mailhaul quarantine`` on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def quarantine(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> SqliteLedger:
-    """A ledger where two messages are set aside."""
+    """A ledger with two messages in quarantine."""
     folder = tmp_path / ".local" / "state" / "mailhaul"
     ledger = SqliteLedger(str(folder / "ledger.db"), lambda: 1_790_000_000.0)
     page = ledger.page("imap joe@mail.example.org", "smtp localhost", "INBOX", 1)

@@ -1,4 +1,4 @@
-"""The daemon's keeper on a clock that jumps: a day of a thousand accounts, a year of ten."""
+"""The scheduler on a simulated clock: a day of a thousand accounts, a year of ten."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = 24 * 3600.0
 
 @dataclass
 class Box:
-    """One user's mailbox at a server of a made-up world."""
+    """One user's mailbox on a simulated server."""
 
     waiting: int = 0
     delivered: int = 0
@@ -66,7 +66,7 @@ class Box:
 
 
 class FakePool:
-    """Polls of the made-up world; each takes a moment."""
+    """Simulated polls; each takes a moment."""
 
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = {}
@@ -130,7 +130,7 @@ class FakePool:
 
 
 class World:
-    """A keeper over such a crew."""
+    """A scheduler with such a pool."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -154,7 +154,7 @@ class World:
         return load(["-f", str(path)], caller, bytes).accounts
 
     def run(self, story: Callable[[], Awaitable[None]], text: str, interval: float) -> None:
-        """Keep these accounts while a story goes on; the clock jumps to what is next."""
+        """Schedule these accounts during these events; the clock jumps to the next one."""
 
         async def main() -> None:
             self.scheduler.set_accounts(self.accounts(text), interval)
@@ -592,7 +592,7 @@ def test_no_interval_makes_polls_without_a_pause(world: World) -> None:
 
 
 def test_two_entries_of_one_user_are_distinguished(world: World) -> None:
-    """Else one that fails hides after the other, which is fine."""
+    """Otherwise the success of one entry would hide the failure of the other."""
     text = "".join(
         f"poll h proto {kind} user {user} pass p {folder} maildir {where}\n"
         for user, kind, folder, where in (

@@ -1,4 +1,4 @@
-"""What goes on beside the polls may fail in any way: it is said, and mail goes on."""
+"""Failures outside the polls are reported, and polling continues."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_failed_short_call_is_reported() -> None:
 
 
 class Daemon:
-    """A daemon over made-up polls, in a thread of trio, with its control socket."""
+    """A daemon with simulated polls and a control socket, in a trio thread."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(crew_module, "poll_account", self._poll)

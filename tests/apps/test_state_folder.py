@@ -1,4 +1,4 @@
-"""One ledger for each user, whatever the environment of a run says."""
+"""Each user has one ledger, independent of the environment of a run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_two_ledgers_are_reported(caller: Caller, tmp_path: Path) -> None:
 class TestAHomeOfSomebodyElse:
     @pytest.fixture(autouse=True)
     def not_writable(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Root may write everywhere, so it is asked for in other words."""
+        """Root can write everywhere, so the check is replaced."""
         allowed = module.may_write
         monkeypatch.setattr(
             module,

@@ -1,4 +1,4 @@
-"""What systemd hears, through a real datagram socket."""
+"""The notifications to systemd, over a real datagram socket."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_service_reports_its_state_from_start_to_stop(
 
 
 def later(manager: socket.socket) -> list[str]:
-    """Return what is told next beside signs of life."""
+    """Return the next notification except watchdog messages."""
     while (told := hear(manager)) == ["WATCHDOG=1"]:
         pass
     return told

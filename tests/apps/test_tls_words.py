@@ -1,4 +1,4 @@
-"""What ``sslproto`` and ``sslmode`` come to, word by word of the option table."""
+"""The effect of every value of ``sslproto`` and ``sslmode``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts with a dot at their end, as POP3 servers write them: with CRLF, or all with bare LF."""
+"""Dot-terminated texts of POP3 servers, with CRLF or with bare LF."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
 
 
 def read(line_end: bytes, *chunks: bytes) -> tuple[bytes, bytes | None]:
-    """Return the text, and what came behind its end, or None when there was no end."""
+    """Return the text, and the bytes after its end, or None if there was no end."""
     reader = DotReader(line_end)
     text = bytearray()
     for place, chunk in enumerate(chunks):

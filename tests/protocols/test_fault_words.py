@@ -1,4 +1,4 @@
-"""What a fault says: the problem, where the dialogue stood, and the start of what came."""
+"""The text of an error: the problem, the state, and the start of the received line."""
 
 from __future__ import annotations
 

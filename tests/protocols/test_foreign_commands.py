@@ -1,4 +1,4 @@
-"""What is no command at all is refused like any other mistake of a caller."""
+"""Objects that are not commands are refused with LocalProtocolError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer repeats of our secrets is not shown."""
+"""Secrets that a peer echoes are not shown."""
 
 from __future__ import annotations
 

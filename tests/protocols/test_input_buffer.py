@@ -1,4 +1,4 @@
-"""Bytes that came and are not understood yet: lines, blocks, and limits to the octet."""
+"""The input buffer: lines, blocks, and exact limits."""
 
 from __future__ import annotations
 

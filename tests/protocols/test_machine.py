@@ -1,4 +1,4 @@
-"""What all machines share: faults stay, events before them come first, a tap hears all."""
+"""All machines: errors are permanent, earlier events come first, a tap receives everything."""
 
 from __future__ import annotations
 

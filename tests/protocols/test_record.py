@@ -1,4 +1,4 @@
-"""Records are values: immutable, equal by class and fields, and silent about what is hidden."""
+"""Records are immutable, equal by class and fields, and hide secrets in their repr."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Point(Record):
 
 
 class Other(Record):
-    """The same fields, another meaning."""
+    """The same fields in another class."""
 
     x: int
     y: int = 7
 
 
 class Confidential(Record):
-    """A name and what must not be shown."""
+    """A name and a hidden field."""
 
     name: str
     text: bytes
@@ -89,7 +89,7 @@ def test_a_class_without_fields_takes_nothing() -> None:
 
 def test_a_type_that_cannot_be_looked_up_is_shown_as_written() -> None:
     class Waiting(Record):
-        """Its type is known to type checkers alone."""
+        """Its type is imported only for type checkers."""
 
         value: Absent  # type: ignore[name-defined]  # noqa: F821  # the point of the test
 

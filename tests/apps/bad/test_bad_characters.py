@@ -1,6 +1,6 @@
-"""What drives a terminal is shown as its escapes, whichever way it came in.
+"""Control characters from any source are shown as escapes.
 
-``finish`` checks for every run that nothing else is printed; here each way is gone once.
+``finish`` checks the output of every run; here each source is used once.
 """
 
 from __future__ import annotations

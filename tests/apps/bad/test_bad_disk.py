@@ -1,4 +1,4 @@
-"""Disks that are full or not there, and ledgers that are not ledgers: no mail is deleted."""
+"""Full or missing disks, and invalid ledgers: no mail is deleted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Leave no room at all."""
+    """Fill the disk completely."""
     path = folder / "filling"
     with path.open("wb", buffering=0) as file:
         try:

@@ -1,4 +1,4 @@
-"""Servers that greet in another language, turn us away, or never come to the point."""
+"""Servers of another protocol, and servers that refuse the connection or send no greeting."""
 
 from __future__ import annotations
 

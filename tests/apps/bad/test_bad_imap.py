@@ -1,4 +1,4 @@
-"""IMAP servers that refuse, or close at a bad moment: nothing lost, nothing twice."""
+"""IMAP servers that refuse or disconnect: no mail is lost or duplicated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kills, signals and a second run at bad moments: nothing lost, one duplicate at most."""
+"""Kills, signals and a second run at bad moments: no mail is lost, at most one duplicate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .scripted_smtp import ScriptedSmtp
 
 
 def waiting_run(home: Path, server: ScriptedImap, sink: ScriptedSmtp) -> tuple[str, Started]:
-    """Return an rc file and a run that waits for the sink's answer to the first final dot."""
+    """Return an rc file and a run that waits for the reply to the first final dot."""
     sink.gate.clear()
     rc = account(server.port, f"smtphost localhost/{sink.port}", server="timeout 60")
     started = start(home, rc)

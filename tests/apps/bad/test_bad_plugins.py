@@ -1,4 +1,4 @@
-"""Plugins that are missing, die, hang or will not end."""
+"""Plugins that are missing, crash, hang or do not end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An rc file or command line that cannot be used: one line that says where, and no poll."""
+"""Invalid rc files and command lines: one line with the place, and no poll."""
 
 from __future__ import annotations
 

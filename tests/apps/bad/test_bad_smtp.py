@@ -1,4 +1,4 @@
-"""Listeners that refuse, close or answer nonsense: what they did not accept stays."""
+"""Listeners that refuse, disconnect or send nonsense: mail not accepted stays on the server."""
 
 from __future__ import annotations
 

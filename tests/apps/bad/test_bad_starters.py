@@ -1,4 +1,4 @@
-"""A supervisor, a wrapper or a shell that starts us with its own ideas of signals and files."""
+"""Parent processes that change signals and file descriptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where TLS is wanted and something is wrong with it, no password goes out and no mail comes."""
+"""If TLS is required and fails, no password is sent and no mail is fetched."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def authority(issuer: trustme.CA, tmp_path: Path) -> Path:
 
 
 def poll(server: ScriptedImap, home: Path, authority: Path, options: str) -> Run:
-    """Poll, and check that a failure left everything as it was and told nobody the password."""
+    """Poll; after a failure nothing has changed, and the password was not sent."""
     environment = {"SSL_CERT_FILE": str(authority)}
     run = mailhaul(home, account(server.port, "mda cat", options), environment=environment)
     assert not any(SECRET in line for line in server.commands)

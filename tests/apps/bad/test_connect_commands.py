@@ -1,4 +1,4 @@
-"""preconnect and postconnect surround a poll, whatever becomes of it."""
+"""preconnect and postconnect run before and after a poll, even if it fails."""
 
 from __future__ import annotations
 

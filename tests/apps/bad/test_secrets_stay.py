@@ -1,4 +1,4 @@
-"""Where passwords do not go: arguments, environments, files that others read, core files."""
+"""Passwords are not in arguments, environments, files that others can read, or core files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_plugin_sees_no_password_in_arguments_or_environment(tmp_path: Path) -
 
 
 def test_no_core_file_is_written(tmp_path: Path) -> None:
-    """The soft limit alone is lowered: a child that wants one may raise it again."""
+    """Only the soft limit is lowered, so that a child process can raise it again."""
     seen = tmp_path / "seen"
     plugin = script(tmp_path / "plugin", f"grep core /proc/$PPID/limits >{seen}")
     mailhaul(tmp_path, piped(str(plugin)))

@@ -1,4 +1,4 @@
-"""One run over several accounts: side by side, in lines that belong together."""
+"""Several accounts are polled concurrently, and their lines are printed together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_account_is_polled_and_its_lines_are_together(tmp_path: Path) -> N
 
 
 def test_lines_are_printed_together_when_their_account_ends(tmp_path: Path) -> None:
-    """One account that is slow must not hide what has become of the others."""
+    """A slow account must not delay the output of the others."""
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         ScriptedImap(*(message(n) for n in range(1, 60))) as full,

@@ -1,4 +1,4 @@
-"""``--transcript`` writes down a run without secrets, and ``mailhaul replay`` repeats it."""
+"""``--transcript`` records a run without secrets, and ``mailhaul replay`` replays it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a FETCH response that cannot be read, and what is forgiven."""
+"""Errors in FETCH responses, and deviations that are tolerated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More than one blank counts as one, and empty lines between responses mean nothing."""
+"""Repeated spaces count as one, and empty lines between responses are ignored."""
 
 from __future__ import annotations
 

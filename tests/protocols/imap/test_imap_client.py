@@ -1,4 +1,4 @@
-"""The IMAP client machine: dialogue, replies, texts, and what a server must not do."""
+"""The IMAP client: states, replies, message text, and protocol violations of a server."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def inputs(module: Any) -> list[str]:
 
 
 def paths(module: Any) -> dict[str, list[str]]:
-    """Return inputs that lead from the start to each state."""
+    """Return a sequence of inputs that leads to each state."""
     table = rows(module)
     start = module.table.begin().state
     found: dict[str, list[str]] = {start: []}

@@ -1,4 +1,4 @@
-"""The IMAP client machine against servers that lie, leak, interrupt or answer too early."""
+"""The IMAP client with servers that send wrong sizes, echo secrets, disconnect or reply early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command goes on the wire as its RFC writes it, and nothing else can be smuggled in."""
+"""Every command is sent in the syntax of its RFC, and arguments cannot inject anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What response codes carry is read where it makes sense, and passed over where it does not."""
+"""Valid arguments of response codes are parsed, and invalid ones are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that go on behind their line: AUTHENTICATE, APPEND, IDLE, COMPRESS, literals."""
+"""Commands with several steps: AUTHENTICATE, APPEND, IDLE, COMPRESS, literals."""
 
 from __future__ import annotations
 

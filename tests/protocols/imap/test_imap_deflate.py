@@ -1,4 +1,4 @@
-"""A compressed connection: any cut, any amount at a time, and bombs."""
+"""A compressed connection: every split, every amount at a time, decompression bombs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mailbox, a keyword or a label may be called: a bracket and NIL are names like others."""
+"""Names of mailboxes, keywords and labels: brackets and NIL are allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NOTIFY (RFC 5465): names in every writing, and news that nobody waits for."""
+"""NOTIFY (RFC 5465): mailbox names in every form, and unsolicited events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Framing of responses: where literals are and are not, limits, and what a trace may show."""
+"""Framing of responses: positions of literals, limits, and what a trace shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The IMAP server machine: what it hands out, what it answers itself, and what it says."""
+"""The IMAP server: the commands it returns, its own replies, and the responses it sends."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def hear(server: ImapServer) -> list[Heard | Closed]:
 
 
 def answer(server: ImapServer, pieces: Iterable[bytes], how: Condition = OK) -> list[Command]:
-    """Feed pieces and answer every command at once."""
+    """Feed pieces and reply to every command immediately."""
     heard: list[Command] = []
     for piece in pieces:
         server.receive_data(piece)

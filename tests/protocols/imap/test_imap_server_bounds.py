@@ -1,4 +1,4 @@
-"""What an IMAP server bears to the octet, and what stands in the small print of its answers."""
+"""The exact limits of an IMAP server, and the details of its replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes on behind a command's line, as the server sees it: AUTHENTICATE, APPEND, IDLE."""
+"""Commands with several steps, on the server side: AUTHENTICATE, APPEND, IDLE."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def said(server: ImapServer) -> bytes:
 
 
 def hear(server: ImapServer, data: bytes = b"", cut: Cut = whole) -> list[Any]:
-    """Return what is heard, pieces of a message joined."""
+    """Return what the server received, with the parts of a message joined."""
     heard: list[Any] = []
     for piece in cut(data):
         server.receive_data(piece)

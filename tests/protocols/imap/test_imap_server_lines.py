@@ -1,4 +1,4 @@
-"""Commands as an IMAP server reads them, and responses as it writes them."""
+"""An IMAP server parses commands and writes responses."""
 
 from __future__ import annotations
 
@@ -395,7 +395,7 @@ VALUES: st.SearchStrategy[Value] = st.recursive(
 
 
 def read_back(line: bytes) -> list[Value]:
-    """Read values as a client does, literals included."""
+    """Parse values as a client does, including literals."""
     parts: list[Part] = []
     while (start := line.find(b"}\r\n")) >= 0 and b"{" in line[:start]:
         opened = line.rindex(b"{", 0, start)

@@ -1,4 +1,4 @@
-"""ENVELOPE and BODYSTRUCTURE as servers send them (the examples of RFC 3501, 7.4.2 and 8)."""
+"""ENVELOPE and BODYSTRUCTURE are parsed (with the examples of RFC 3501, 7.4.2 and 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an IMAP client forgives and what it does not, in the small print."""
+"""Deviations that an IMAP client tolerates, and those that it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers tell unasked or on the way to a reply, and the event that each becomes."""
+"""Every untagged response becomes the right event."""
 
 from __future__ import annotations
 

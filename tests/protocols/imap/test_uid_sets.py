@@ -1,4 +1,4 @@
-"""Sets of numbers, written and read."""
+"""Sequence sets are written and parsed."""
 
 from __future__ import annotations
 

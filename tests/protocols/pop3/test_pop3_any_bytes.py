@@ -1,4 +1,4 @@
-"""Whatever comes, and however it is cut: the same events, or the same fault, and little is held."""
+"""Any input in any split gives the same events or the same error, with little memory."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_however_pipelined_replies_are_cut_their_events_are_the_same(sizes: list
 
 
 class Patient:
-    """A server that answers +OK to all that it hears, and keeps it."""
+    """A server that replies +OK to every command and records it."""
 
     def __init__(self) -> None:
         self.machine = Pop3Server(TIGHT)
@@ -202,7 +202,7 @@ COMMANDS: list[Command | Continuation] = [
 
 
 class Talked:
-    """What came of a conversation with a client: events, and a fault."""
+    """The result of a session with a client: events, and an error."""
 
     def __init__(self, client: Pop3Client) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""The POP3 client: what each reply becomes, and what may be sent when."""
+"""The POP3 client: the event for each reply, and the commands allowed in each state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a POP3 client does not put up with: broken replies, early ends, too much of anything."""
+"""Errors of a POP3 client: malformed replies, lost connections, exceeded limits."""
 
 from __future__ import annotations
 

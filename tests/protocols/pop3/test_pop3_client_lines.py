@@ -1,4 +1,4 @@
-"""Commands of POP3, octet by octet."""
+"""The exact octets of POP3 commands."""
 
 from __future__ import annotations
 

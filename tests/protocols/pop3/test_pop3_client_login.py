@@ -1,4 +1,4 @@
-"""The POP3 client before the maildrop is open: TLS, and each way to log in."""
+"""The POP3 client before the transaction state: TLS, and every login method."""
 
 from __future__ import annotations
 

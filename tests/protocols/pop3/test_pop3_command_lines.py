@@ -1,4 +1,4 @@
-"""What a POP3 server makes of a client's line."""
+"""A POP3 server parses command lines."""
 
 from __future__ import annotations
 

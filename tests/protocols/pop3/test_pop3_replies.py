@@ -1,4 +1,4 @@
-"""What stands in a line of a POP3 server."""
+"""Parsing of a POP3 server's lines."""
 
 from __future__ import annotations
 

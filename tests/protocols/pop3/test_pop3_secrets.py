@@ -1,4 +1,4 @@
-"""No secret of ours is shown, whatever a server makes of it; and hiding it changes no data."""
+"""No secret is shown even if the server echoes it, and hiding secrets changes no data."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LOGINS: list[Command] = [
 
 
 class Watched:
-    """A client whose trace is kept."""
+    """A client whose trace is recorded."""
 
     def __init__(self) -> None:
         self.traced: list[tuple[str, bytes]] = []

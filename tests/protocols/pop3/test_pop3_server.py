@@ -1,4 +1,4 @@
-"""The POP3 server: what it hands out of what a client says, and how its answers look."""
+"""The POP3 server: the commands it returns, and the replies it sends."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def heard_by(server: Pop3Server, data: bytes = b"") -> Heard | Closed | NeedData
 
 
 def command_in(server: Pop3Server, line: bytes) -> Command:
-    """Let a client say a line that is a command."""
+    """Feed a line that is a command; return the command."""
     heard = heard_by(server, line + b"\r\n")
     assert not isinstance(heard, Closed | NeedData | Respond | CancelAuthentication)
     return heard
@@ -76,7 +76,7 @@ def welcoming(limits: Limits | None = None) -> Pop3Server:
 
 
 def good(server: Pop3Server, line: bytes) -> Pop3Server:
-    """Let a client say a line, and answer +OK."""
+    """Feed a line, and reply +OK."""
     server.send(Completed(command_in(server, line), True))
     server.data_to_send()
     return server

@@ -1,4 +1,4 @@
-"""What a POP3 server's user says in the wrong place changes nothing, and nothing is sent."""
+"""An event that a POP3 server must not send changes nothing, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mailhaul.protocols.sasl.exchange import (
 
 
 def asked(line: bytes) -> tuple[Pop3Server, Command]:
-    """Return a server that has been asked this, and the command."""
+    """Return a server that has received this line, and the command."""
     server = Pop3Server()
     server.send(Greeted())
     verb = line.split()[0]

@@ -1,4 +1,4 @@
-"""What real POP3 servers do though no RFC says so, and the client understands."""
+"""Deviations of real POP3 servers that the client tolerates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .pop3_clients import ask, feed, hear, in_transaction
 
 
 def bare() -> Pop3Client:
-    """Return a client whose server ends lines with a bare line feed."""
+    """Return a client whose server ends lines with a bare LF."""
     client = Pop3Client()
     assert feed(client, [b"+OK ready\n"]) == [Greeted(None, b"ready")]
     client.assume_authenticated()

@@ -1,4 +1,4 @@
-"""AUTH (RFC 4954) on both sides: challenges, the initial response, and what must not be seen."""
+"""AUTH (RFC 4954) on both sides: challenges, the initial response, hidden secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WELCOME = Reply(235, (b"2.7.0 welcome",))
 
 
 class Wire:
-    """A client that has introduced itself, and all that its trace showed."""
+    """A client after EHLO, and its trace."""
 
     def __init__(self, limits: int = 0) -> None:
         self.shown: list[bytes] = []
@@ -163,7 +163,7 @@ def test_no_secret_is_shown_in_a_trace_or_an_event_or_an_error() -> None:
 
 
 class Desk:
-    """A server that was introduced to, and all that its trace showed."""
+    """A server after EHLO, and its trace."""
 
     def __init__(self, lmtp: bool = False) -> None:
         self.shown: list[bytes] = []

@@ -1,4 +1,4 @@
-"""BDAT and BINARYMIME (RFC 3030) on both sides: chunks, what goes ahead, what is refused."""
+"""BDAT and BINARYMIME (RFC 3030) on both sides: chunks, pipelining, refusals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HARD = b"no line end\r.\r\n.\r\n\n\0MAIL FROM:<evil@x>\r\n"
 
 
 class Wire:
-    """A client that has introduced itself to a server with CHUNKING."""
+    """A client after EHLO to a server with CHUNKING."""
 
     def __init__(self, lmtp: bool = False) -> None:
         self.client = SmtpClient(lmtp)
@@ -176,7 +176,7 @@ def serve(
     refuse: Heard | None = None,
     extensions: Mapping[bytes, bytes] = EXTENSIONS,
 ) -> tuple[list[Heard | Closed], list[int]]:
-    """Feed a server in pieces; return what it heard, texts joined, and the codes it said."""
+    """Feed a server in pieces; return what it received, with texts joined, and its reply codes."""
     server = SmtpServer(lmtp, extensions)
     server.send(Reply(220))
     heard: list[Heard | Closed] = []
@@ -243,7 +243,7 @@ def test_after_the_first_chunk_only_chunks_are_allowed(behind: bytes) -> None:
     ],
 )
 def test_binary_needs_no_8bitmime(body: bytes, code: int) -> None:
-    """RFC 3030, 3: CHUNKING is all that it needs."""
+    """RFC 3030, 3: it needs only CHUNKING."""
     extensions = {b"CHUNKING": b"", b"BINARYMIME": b""}
     mail = b"MAIL FROM:<a@x> BODY=" + body + b"\r\n"
     assert serve(HELLO + mail, extensions=extensions)[1] == [code]

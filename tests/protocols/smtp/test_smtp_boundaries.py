@@ -1,4 +1,4 @@
-"""SMTP to the octet: where a line is full, which limit counts, what exactly a trace shows."""
+"""Exact limits of SMTP lines, and the exact lines of a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SMTP client machine: what leaves, which reply belongs to what, and when it ends."""
+"""The SMTP client: what it sends, how it matches replies, and how it ends."""
 
 from __future__ import annotations
 

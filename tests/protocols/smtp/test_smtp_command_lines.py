@@ -1,4 +1,4 @@
-"""Command lines: what a client will not say, and what a server understands."""
+"""Command lines: what a client refuses to send, and what a server parses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies too few or too many: what cannot be for its command ends the connection at once."""
+"""Missing and extra replies: a reply that cannot belong to its command is an error."""
 
 from __future__ import annotations
 

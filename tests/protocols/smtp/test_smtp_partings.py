@@ -1,4 +1,4 @@
-"""How an SMTP connection ends: what is said of it, and from which reply on a text is cut short."""
+"""How an SMTP connection ends: error messages, and replies that cut a text short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies out of lines: several lines, tolerated forms, limits and enhanced codes."""
+"""Parsing of replies: several lines, tolerated forms, limits and enhanced codes."""
 
 from __future__ import annotations
 

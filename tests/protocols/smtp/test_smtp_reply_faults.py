@@ -1,4 +1,4 @@
-"""What is said about a server's replies when they are none, and where the bounds are."""
+"""Error messages about malformed replies, and limits."""
 
 from __future__ import annotations
 

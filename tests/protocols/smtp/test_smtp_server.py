@@ -1,4 +1,4 @@
-"""The SMTP server machine: order, pauses, what it answers by itself, and what it drops."""
+"""The SMTP server: order of commands, its own replies, and what it drops."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def greeted(
 
 
 def serve(server: SmtpServer, data: bytes, answer: Answer = usual) -> list[Heard | Closed]:
-    """Feed the server and answer all that is heard; text comes joined."""
+    """Feed the server and reply to all commands; return what it received, with text joined."""
     server.receive_data(data)
     heard: list[Heard | Closed] = []
     while not isinstance(event := server.next_event(), NeedData):

@@ -1,4 +1,4 @@
-"""Small print of the SMTP machines: statuses, ends, traces, good-byes at odd moments."""
+"""Details of the SMTP machines: statuses, ends, traces, 421 in unusual states."""
 
 from __future__ import annotations
 

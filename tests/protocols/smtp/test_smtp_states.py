@@ -1,4 +1,4 @@
-"""Both dialogues as tables: each pair that is listed leads on, every other one is refused."""
+"""The state tables of both sides: every listed pair is allowed, and every other is not."""
 
 from __future__ import annotations
 
