@@ -34,7 +34,7 @@ def run(story: Any) -> None:
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-class House:
+class PollRecorder:
     """Which polls ran together, and when each began."""
 
     def __init__(self) -> None:
@@ -63,44 +63,44 @@ class House:
 
 
 def test_an_exclusive_job_runs_alone() -> None:
-    house = House()
-    house.see(
+    recorder = PollRecorder()
+    recorder.see(
         ("a", 0.0, 1.0, False),
         ("b", 0.1, 1.0, False),
         ("tunnel", 0.2, 1.0, True),
         ("c", 1.3, 1.0, False),
         ("d", 1.4, 1.0, False),
     )
-    assert {"a", "b"} in house.together
-    assert {"c", "d"} in house.together
-    assert [names for names in house.together if "tunnel" in names] == [{"tunnel"}]
+    assert {"a", "b"} in recorder.together
+    assert {"c", "d"} in recorder.together
+    assert [names for names in recorder.together if "tunnel" in names] == [{"tunnel"}]
 
 
 def test_a_waiting_exclusive_job_does_not_block_others() -> None:
     """A poll of a slow server may take hours; the others must be polled meanwhile."""
-    house = House()
-    house.see(
+    recorder = PollRecorder()
+    recorder.see(
         ("slow", 0.0, 5000.0, False),
         ("tunnel", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
-    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
+    assert all(recorder.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
+    assert all(recorder.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
     # Nor does it wait for ever, and of all the others it meets the slow one alone.
-    assert house.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
-    [met] = [names for names in house.together if "tunnel" in names]
+    assert recorder.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
+    [met] = [names for names in recorder.together if "tunnel" in names]
     assert met == {"slow", "tunnel"}
 
 
 def test_a_long_exclusive_job_loses_its_exclusivity() -> None:
-    house = House()
-    house.see(
+    recorder = PollRecorder()
+    recorder.see(
         ("tunnel", 0.0, 5000.0, True),
         ("second", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
-    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
+    assert all(recorder.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
+    assert all(recorder.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 
 def test_a_cancelled_exclusive_wait_blocks_nothing() -> None:
