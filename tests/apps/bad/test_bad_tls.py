@@ -143,7 +143,7 @@ def test_bytes_after_the_ok_to_starttls_end_the_poll(
         run = poll(server, tmp_path, authority, "")
     assert run.code == 4
     assert "STARTTLS" in run.complaint
-    assert "in the clear" in run.complaint
+    assert "unencrypted data" in run.complaint
 
 
 @pytest.mark.parametrize("options", ["", "sslproto tls1.2+"])
