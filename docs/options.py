@@ -1,7 +1,7 @@
-"""Prints the option reference and the manual page from the one table of options.
+"""Write the option reference and the manual page from the table of options.
 
 python docs/options.py            writes docs/options.md and docs/mailhaul.1
-python docs/options.py --check    exits with 1 if one is not what the table says
+python docs/options.py --check    exits with 1 if one of them is out of date
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from mailhaul.adapters.config.options import GLOBAL, OPTIONS, RUN, SERVER, USER,
 
 FOLDER = Path(__file__).parent
 LEVELS = {
-    GLOBAL: ("After `set`", "Options of the whole program, as in `set postmaster joe`."),
-    SERVER: ("Of a server", "They follow the name of a `poll` or `skip` entry, or `defaults`."),
-    USER: ("Of a user", "They follow `user`, or the options of the server."),
+    GLOBAL: ("Global options", "In the rc file, after `set`: `set postmaster joe`."),
+    SERVER: ("Server options", "In the rc file, after `poll NAME`, `skip NAME` or `defaults`."),
+    USER: ("User options", "In the rc file, after `user NAME` or after the server options."),
 }
 ARGUMENTS = {
     options.NUMBER: "NUMBER",
@@ -32,7 +32,7 @@ ARGUMENTS = {
     options.NAMES: "NAME ...",
     options.PATH: "FILE",
 }
-"""What follows the keyword in an rc file: nothing after a flag, a string after any other."""
+"""The argument of an rc file keyword. A flag has none; options not listed here take a string."""
 
 
 def pages() -> dict[Path, str]:
@@ -45,18 +45,18 @@ def markdown() -> str:
     lines = [
         "# Options",
         "",
-        "Printed from `mailhaul/adapters/config/options.py` by `docs/options.py`. The rc file is",
-        "fetchmail's: keywords are in lower case, a string is in quotes if it contains spaces or",
-        "is spelled like a keyword, and `#` begins a comment. An option on the command line",
-        "replaces the one in the file; lists are added together. `no` before a keyword switches a",
-        "flag off; some flags also have a form in one word (`nokeep`).",
+        "Generated from `mailhaul/adapters/config/options.py` by `docs/options.py`. The rc file has",
+        "fetchmail's format: keywords are in lower case, a string is quoted if it contains spaces or",
+        "equals a keyword, and `#` begins a comment. An option on the command line replaces the one",
+        "in the file, but values of a list are added to those in the file. `no` before a keyword",
+        "turns a flag off; some flags also accept it as one word (`nokeep`).",
         "",
-        f"Names after `protocol`: {', '.join(options.PROTOCOLS)}.",
-        f"Names after `auth`: {', '.join(options.AUTHS)}.",
+        f"Values of `protocol`: {', '.join(options.PROTOCOLS)}.",
+        f"Values of `auth`: {', '.join(options.AUTHS)}.",
         "",
-        "## Of a run",
+        "## Command line only",
         "",
-        "These exist on the command line only.",
+        "These options cannot be in the rc file.",
         "",
         "| option | meaning |",
         "|---|---|",
@@ -66,28 +66,29 @@ def markdown() -> str:
         lines += ["", f"## {title}", "", words, ""]
         lines += ["| keyword | argument | default | command line | meaning |"]
         lines += ["|---|---|---|---|---|", *(row(o) for o in OPTIONS if o.level == level)]
-    lines += own_words()
+    lines += mailhaul_only()
     return "\n".join(lines) + "\n"
 
 
-def own_words() -> list[str]:
-    """Return the section on what only mailhaul understands."""
+def mailhaul_only() -> list[str]:
+    """Return the section about options that fetchmail does not support."""
     words = [f"`{(option.keywords or (option.on,))[0]}`" for option in OPTIONS if option.own]
     return [
         "",
-        "## What fetchmail 6.4 does not understand",
+        "## Not supported by fetchmail 6.4",
         "",
-        "A file that uses nothing of this works with both programs:",
+        "An rc file works with both programs if it uses none of these:",
         "",
         f"* the options {', '.join(words)}; fetchmail 7 has some of them;",
-        "* `folder` with a pattern (`*` stands for anything, `%` for anything in one level) or a",
-        '  special use (`"\\\\Sent"`), for IMAP: the server is asked which mailboxes match;',
-        "* `--configdump=json` on the command line.",
+        "* `folder` with a pattern (`*` matches anything, `%` anything in one level) or a special",
+        '  use (`"\\\\Sent"`), for IMAP: the server lists the mailboxes that match.',
+        "",
+        "`--configdump=json` on the command line is also new.",
     ]
 
 
 def row(option: Option) -> str:
-    """Return an option of the rc file as a row."""
+    """Return the table row of an rc file option."""
     argument = "" if option.kind == options.FLAG else ARGUMENTS.get(option.kind, "STRING")
     meaning = option.help + choices(option) + " (mailhaul only)" * option.own
     cells = (keywords(option), argument, usual(option), on_line(option), meaning)
@@ -95,7 +96,7 @@ def row(option: Option) -> str:
 
 
 def choices(option: Option) -> str:
-    """Return the values that an option allows, where they are few."""
+    """Return the allowed values of an option, if they are listed in the table."""
     known = ", ".join(f"`{value}`" for value in option.choices if value)
     return f": {known}" if known else ""
 
@@ -108,7 +109,7 @@ def keywords(option: Option) -> str:
 
 
 def usual(option: Option) -> str:
-    """Return the default as people write it."""
+    """Return the default as in an rc file."""
     match option.default:
         case bool() as switched:
             return "on" if switched else "off"
@@ -130,7 +131,7 @@ def on_line(option: Option) -> str:
 
 
 def manual() -> str:
-    """Return the manual page, in the man macros."""
+    """Return the manual page, in troff with man macros."""
     lines = [
         '.TH MAILHAUL 1 "" mailhaul "User commands"',
         ".SH NAME",
@@ -146,14 +147,14 @@ def manual() -> str:
         ".SH OPTIONS",
         *manual_options(),
         ".SH RC FILE",
-        "Each option belongs to the whole program (after \\fBset\\fR), to a server or to a user.",
+        "Global options follow \\fBset\\fR; the others belong to a server or to a user.",
         *manual_keywords(),
         ".SH EXIT STATUS",
         "0: mail was delivered. 1: there was no mail. 2: connection or TLS failed. 3: login",
-        "failed. 4: protocol error. 5: rc file or option. 6: permissions or disk. 7: no message",
-        "could be read, or a mailbox was left for the next poll. 8: already running. 9: mailbox",
-        "in use. 10: the sink takes no mail. 11: host name not found. 13: more mail is left",
-        "(fetchlimit). 14: server busy.",
+        "failed. 4: protocol error. 5: error in rc file or option. 6: permissions or disk. 7: no",
+        "message could be read, or a mailbox was left for the next poll. 8: already running. 9:",
+        "mailbox in use. 10: the sink accepts no mail. 11: host name not found. 13: more mail is",
+        "left (fetchlimit). 14: server busy.",
         "23: internal error.",
         ".SH FILES",
         "~/.fetchmailrc, ~/.netrc, ~/.local/state/mailhaul/ledger.db",
@@ -162,7 +163,7 @@ def manual() -> str:
 
 
 def manual_options() -> Iterable[str]:
-    """Yield the options of the command line."""
+    """Yield the lines about command line options."""
     for option in OPTIONS:
         for words, text in ((option.on, option.help), (option.off, option.off_help)):
             if words:
@@ -173,7 +174,7 @@ def manual_options() -> Iterable[str]:
 
 
 def manual_keywords() -> Iterable[str]:
-    """Yield the options of the rc file."""
+    """Yield the lines about rc file options."""
     for level, (title, _) in LEVELS.items():
         yield f".SS {title.replace('`', '')}"
         for option in OPTIONS:
@@ -185,7 +186,7 @@ def manual_keywords() -> Iterable[str]:
 
 
 def escaped(text: str) -> str:
-    """Return text as troff takes it."""
+    """Return text escaped for troff."""
     return text.replace("\\", "\\e").replace("-", "\\-")
 
 
@@ -194,7 +195,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         stale = [p for p, text in pages().items() if not p.exists() or p.read_text() != text]
         for path in stale:
-            print(f"{path}: not what the table says; run python docs/options.py")
+            print(f"{path}: out of date; run python docs/options.py")
         return 1 if stale else 0
     for path, text in pages().items():
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""``mailhaul``: reads the command line and the rc file, does what they say."""
+"""The program ``mailhaul``: read the command line and the rc file, and run what they ask for."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
 
 COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
-"""First words that are no servers."""
+"""The subcommands. As the first argument, they are not names of servers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code. No traceback reaches the user."""
+    """Run the command line and return the exit code. The user never sees a traceback."""
     reset_inherited_state()
     leave_no_core()
     program = program_name(sys.argv)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines.complain(f"terminated with signal {stop.number}")
         return int(ExitCode.UNDEFINED)
     except Exception as fault:
-        # The last door: what nobody foresaw is one line with its place, not a traceback.
+        # A bug is reported as one line with its place, not as a traceback.
         lines.complain(f"internal error, please report it: {place_of(fault)}")
         return int(ExitCode.UNDEFINED)
     finally:
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(
     configuration: Configuration, caller: Caller, lines: Lines, arguments: Sequence[str]
 ) -> ExitCode:
-    """Do what the command line asks for."""
+    """Run what the command line asks for. Raises ConfigErrors, PollFailed and Interrupted."""
     if configuration.run.help:
         from ..adapters.config.command_line import usage
 
@@ -94,25 +94,25 @@ def run(
 
 
 def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Raise ConfigErrors for a word that is no server of the rc file and looks like a command.
+    """Raise ConfigErrors for a word that is not a server in the rc file but resembles a subcommand.
 
-    A server of such a name comes after ``--``.
+    After ``--`` every word is a server.
     """
     plain = arguments[: arguments.index("--")] if "--" in arguments else arguments
     for account in configuration.accounts:
         name = account.pollname
         if account.entry >= 0 or "." in name or name not in plain:
             continue
-        from .cli.slips import meant  # few runs name a server that is in no file
+        from .cli.slips import meant  # few runs name a server that is not in the rc file
 
         if word := meant(name, COMMANDS):
-            problem = f'"{name}" is no server in {configuration.rcfile}'
+            problem = f'"{name}" is not a server in {configuration.rcfile}'
             hint = f'write "mailhaul {word}" for the command, "mailhaul -- {name}" for a server'
             raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
 
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
-    """Poll the accounts and return how that went."""
+    """Poll the accounts once and return the exit code."""
     from .cli.once import poll_all
     from .polls.logs import logged
 
@@ -131,17 +131,17 @@ def start_daemon(
     arguments: Sequence[str],
     path: str,
 ) -> ExitCode:
-    """Go into the background, unless told not to, and serve there."""
+    """Run the daemon, in the background unless ``nodetach`` is set; return its exit code."""
     from .polls.accounts import with_typed_password
     from .polls.logs import logged
     from .polls.pidfile import PidFile, detach
 
-    # In the background there is nobody to ask.
+    # In the background the user cannot be asked.
     accounts = [with_typed_password(settings) for settings in configuration.accounts]
     configuration = configuration.with_accounts(accounts)
     log = logged(configuration, lines)
-    # Another process may send these before the daemon handles them, or when it no longer does. A
-    # daemon begins with a poll of everything anyway, and the rc file has just been read.
+    # These signals may arrive while the daemon starts or ends. They can be ignored: the daemon
+    # starts with a poll of all accounts, and the rc file has just been read.
     for number in (signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     pidfile = PidFile(path)
@@ -158,9 +158,9 @@ def start_daemon(
 
 
 def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
-    """End the daemon of this user, and wait for it unless that is ``only`` what was asked for.
+    """End the user's daemon, and wait until it has ended unless this is the ``only`` task.
 
-    Raises PollFailed (EXCLUDE) where it cannot be ended, or where there is none to end.
+    Raises PollFailed (EXCLUDE) if it cannot be ended, or if ``only`` and no daemon is running.
     """
     from .polls.pidfile import end
 
@@ -174,9 +174,9 @@ def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
 def wake_running(
     pid: int, check: bool, arguments: Sequence[str], caller: Caller, lines: Lines
 ) -> ExitCode:
-    """Let the daemon that runs poll now; it cannot do anything else for us.
+    """Make the running daemon poll now.
 
-    Raises PollFailed (EXCLUDE) where something else was asked for.
+    Raises PollFailed (EXCLUDE) if the command line asks for anything else.
     """
     from ..adapters.config.command_line import parse_command_line
     from .polls.pidfile import wake
@@ -197,7 +197,7 @@ def wake_running(
 
 
 def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Do what a first word asks for. A server of such a name comes after ``--``."""
+    """Run a subcommand and return the exit code."""
     if name == "quarantine":
         from .cli.quarantine import quarantine
 
@@ -216,7 +216,7 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
 
 
 def dump(configuration: Configuration, lines: Lines) -> None:
-    """Print what the files and the command line come to."""
+    """Print the configuration from the files and the command line."""
     from ..adapters.config.dump import json_dump, python_dump
 
     for warning in configuration.warnings:
@@ -231,18 +231,18 @@ def dump(configuration: Configuration, lines: Lines) -> None:
 
 
 def progress_stream(configuration: Configuration) -> TextIO:
-    """Return where progress is told: not among the mail that goes to standard output."""
+    """Return the stream for progress: not standard output if mail is written there."""
     mail_there = any(account.bsmtp == "-" for account in configuration.accounts)
     return sys.stderr if mail_there else sys.stdout
 
 
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
-    """Stop where we are: the order of steps makes that safe at any instant."""
+    """Handle a signal by ending the run. That is safe at any time; see docs/promise.md."""
     raise Interrupted(number)
 
 
 def drop_streams() -> None:
-    """Drop what cannot be written: Python would try again as it ends, and change the exit code."""
+    """Drop output that cannot be written. Python would retry at exit and change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -254,10 +254,10 @@ def drop_streams() -> None:
 
 
 def leave_no_core() -> None:
-    """Keep passwords out of core files, should Python itself crash.
+    """Keep passwords out of core dumps, in case Python itself crashes.
 
-    Linux still hands a core to a program, such as systemd-coredump, where its size is limited to
-    0, but not where it is limited to 1.
+    With a limit of 0, Linux still passes the core to a program such as systemd-coredump; with a
+    limit of 1 it does not.
     """
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     if most:
@@ -265,7 +265,7 @@ def leave_no_core() -> None:
 
 
 def read_stdin() -> bytes:
-    """Return all of standard input. Raises RcFileRefused for more than a file may hold."""
+    """Return all of standard input. Raises RcFileRefused if it is too large for an rc file."""
     from ..adapters.config.rcfile import read_descriptor
 
     return read_descriptor(0, "standard input")

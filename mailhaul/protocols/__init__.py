@@ -1,6 +1,6 @@
-"""What the bytes mean: mail protocols as machines without a socket.
+"""Mail protocols as state machines without input or output.
 
-Bytes go in, events come out; commands go in, bytes come out. Nothing here opens a
-file or a socket, knows the time, or logs. Only the pure parts of the standard
-library and automat are imported.
+Bytes go in and events come out; commands go in and bytes come out. Nothing here opens files or
+sockets, reads the clock, or logs. The only imports are automat and those modules of the standard
+library that do no I/O.
 """

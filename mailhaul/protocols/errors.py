@@ -1,21 +1,24 @@
-"""The two kinds of fault: ours, where nothing was sent, and theirs, which is final."""
+"""Protocol errors: local ones, which change nothing, and remote ones, which are final."""
 
 from __future__ import annotations
 
 
 class ProtocolError(Exception):
-    """Either side broke the rules of the dialogue."""
+    """The base class: one side did something that the protocol does not allow."""
 
 
 class LocalProtocolError(ProtocolError):
-    """Our caller asked for something not allowed now; nothing was sent, no harm done."""
+    """The caller asked for something that is not allowed now.
+
+    Nothing was sent, and the machine can still be used.
+    """
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke the rules; the machine that raised this stays in error permanently.
+    """The peer violated the protocol. The machine stays in the state ``error`` permanently.
 
-    ``state`` names where the dialogue stood and ``line`` holds the start of what came,
-    at most 80 bytes of it and never message text.
+    ``state`` is the name of the dialogue's state, and ``line`` the start of the offending line: at
+    most 80 bytes, never message text.
     """
 
     def __init__(self, problem: str, *, state: str = "", line: bytes = b"") -> None:
@@ -26,16 +29,16 @@ class RemoteProtocolError(ProtocolError):
 
     def __str__(self) -> str:
         place = f" (state {self.state})" if self.state else ""
-        came = f"; came: {self.line!r}" if self.line else ""
-        return f"{self.problem}{place}{came}"
+        received = f"; received: {self.line!r}" if self.line else ""
+        return f"{self.problem}{place}{received}"
 
 
 class ConnectionLost(RemoteProtocolError):
-    """The peer closed while something was still owed."""
+    """The peer closed the connection while a reply or data was still expected."""
 
 
 class LimitExceeded(RemoteProtocolError):
-    """The peer sent more of something than we are willing to hold."""
+    """The peer sent more than a limit allows. ``name`` says of what, ``limit`` how much."""
 
     def __init__(self, name: str, limit: int, *, state: str = "") -> None:
         super().__init__(f"{name} exceeds the limit of {limit}", state=state)

@@ -1,13 +1,13 @@
-"""What a first line says about the protocol after a port that speaks another one."""
+"""What the first line from a server says, if it is not a greeting of the expected protocol."""
 
 from __future__ import annotations
 
 import re
 
 BUSY = re.compile(rb"\b(?:busy|too many|try again|temporar|overload|unavailable)", re.IGNORECASE)
-"""Words of a server that has no time for us now, in whatever protocol."""
+"""Words of a server that is too busy, in any protocol."""
 REFUSED = re.compile(rb"\s*NO\s", re.IGNORECASE)
-"""The start of a line that is no greeting, from servers that ward somebody off."""
+"""The start of a line that some servers send instead of a greeting, to refuse the client."""
 
 KNOWN = (
     (b"* OK", "IMAP"),
@@ -26,7 +26,7 @@ KNOWN = (
 
 
 def looks_like(line: bytes) -> str:
-    """Return `` but looks like POP3`` and the like, or an empty string."""
+    """Return text such as `` but looks like POP3``, or an empty string."""
     if turns_away(line):
         return ""
     for start, name in KNOWN:
@@ -36,10 +36,10 @@ def looks_like(line: bytes) -> str:
 
 
 def turns_away(line: bytes) -> bool:
-    """Whether a first line that is no greeting says that there is no time for us now."""
+    """Whether a first line that is not a greeting says that the server is too busy."""
     return bool(REFUSED.match(line) or is_busy(line))
 
 
 def is_busy(text: bytes) -> bool:
-    """Whether a server's words say that there is no time for us now."""
+    """Whether the text of a reply says that the server is too busy."""
     return BUSY.search(text) is not None

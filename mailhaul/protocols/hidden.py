@@ -1,44 +1,44 @@
-"""What a trace, an error or an event must not show, though the peer may repeat it."""
+"""Secrets that must not appear in a trace, an error or an event, even if the peer echoes them."""
 
 from __future__ import annotations
 
 from .dots import partial_end
 from .sasl.exchange import encode_base64
 
-SHORTEST = 4
-"""Octets of a secret that is looked for once the login is over: a shorter one is in any word."""
+MIN_LENGTH = 4
+"""Octets. After the login, shorter secrets are no longer hidden: many words contain them."""
 
 
 class Hidden:
-    """The secrets that were sent on one connection, in all forms they were sent in."""
+    """The secrets sent on one connection, in every form in which they may appear."""
 
     def __init__(self) -> None:
         self._words: set[bytes] = set()
 
     def add(self, *secrets: bytes) -> None:
-        """Hide these, the parts between NULs that they may be made of, and their base64."""
+        """Hide these secrets, their NUL-separated parts, and their base64 forms."""
         for secret in secrets:
             self._words.update(secret_forms(secret))
 
     def login_is_over(self) -> None:
-        """Go on with those that cannot be a part of just any word."""
-        self._words = {word for word in self._words if len(word) >= SHORTEST}
+        """Stop hiding secrets that are so short that ordinary words contain them."""
+        self._words = {word for word in self._words if len(word) >= MIN_LENGTH}
 
     def clean(self, line: bytes) -> bytes:
-        """Return a line with ``*`` in place of what is hidden."""
+        """Return a line with every secret replaced by ``*``."""
         for word in sorted(self._words, key=len, reverse=True):
             line = line.replace(word, b"*")
         return line
 
     def clean_cut(self, line: bytes) -> bytes:
-        """Do so with a line that was cut off, maybe inside a secret."""
+        """Return the same for a line that was cut off, perhaps inside a secret."""
         line = self.clean(line)
         cut = max((partial_end(line, word) for word in self._words), default=0)
-        return line[:-cut] + b"*" if cut >= SHORTEST else line
+        return line[:-cut] + b"*" if cut >= MIN_LENGTH else line
 
 
 def secret_forms(secret: bytes) -> set[bytes]:
-    """Return the forms of a secret: the parts between NULs, quoted or not, and all in base64."""
+    """Return the forms of a secret: each NUL-separated part, plain and quoted; all in base64."""
     parts = {part for part in secret.split(b"\0") if part}
     quoted = {part.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for part in parts}
     return parts | quoted | ({encode_base64(secret)} if secret else set())

@@ -1,18 +1,18 @@
-"""Bytes received and not yet understood, taken out again as lines and blocks."""
+"""A buffer of received bytes, from which lines and blocks are taken."""
 
 from __future__ import annotations
 
 from .errors import LimitExceeded
 
 LARGE = 64 * 1024
-"""Octets of a line from which on it is copied once only, though that takes more steps."""
+"""Octets. A line of this length or more is copied only once, which takes more steps."""
 
 
 class InputBuffer:
-    """What a peer sent, up to the point where the machine has read it.
+    """Bytes from the peer that the machine has not read yet.
 
-    A search for a line end resumes where the last one stopped, so a line that comes
-    byte by byte costs no more than one that comes whole.
+    A search for a line ending resumes where the last one stopped, so a line that arrives byte by
+    byte costs no more than one that arrives whole.
     """
 
     def __init__(self) -> None:
@@ -23,17 +23,17 @@ class InputBuffer:
         return len(self._data)
 
     def append(self, data: bytes) -> None:
-        """Add bytes as they came."""
+        """Add received bytes."""
         self._data += data
 
     def head(self, count: int) -> bytes:
-        """Return the first bytes, at most ``count``, and leave them there."""
+        """Return the first bytes, at most ``count``, without taking them."""
         return bytes(self._data[:count])
 
     def take_line(self, limit: int, name: str = "line") -> bytes | None:
-        """Take one line without its line end, or None while it is incomplete.
+        """Take one line without its line ending. Return None while the line is incomplete.
 
-        CRLF ends a line; a bare LF does too, because servers exist that send it.
+        A line ends with CRLF, or with a bare LF because some servers send it.
         Raises LimitExceeded as soon as the line is longer than ``limit`` bytes.
         """
         end = self._data.find(b"\n", self._searched)
@@ -55,15 +55,15 @@ class InputBuffer:
         return line
 
     def take_lines(self, most: int) -> bytes:
-        """Take the whole lines among the first ``most`` bytes, line ends and all, or nothing."""
+        """Take the complete lines in the first ``most`` bytes, with their line endings."""
         return self.take(self._data.rfind(b"\n", 0, most) + 1)
 
     def take_strict_line(self, limit: int, name: str = "line") -> bytes | None:
-        """Take one line as ``take_line`` does, where only CRLF ends a line."""
+        """Take one line as ``take_line`` does, but only CRLF ends it."""
         end = self._data.find(b"\r\n", max(self._searched - 1, 0))
         if end < 0:
             self._searched = len(self._data)
-            # A CR at the end may be the first half of the line end.
+            # A CR at the end may be the first half of the line ending.
             if self._searched - self._data.endswith(b"\r") > limit:
                 raise LimitExceeded(name, limit)
             return None
@@ -75,7 +75,7 @@ class InputBuffer:
         return line
 
     def take(self, most: int) -> bytes:
-        """Take up to ``most`` bytes of whatever there is."""
+        """Take up to ``most`` bytes."""
         if most >= len(self._data):
             block = bytes(self._data)
             self._data = bytearray()
@@ -86,15 +86,15 @@ class InputBuffer:
         return block
 
     def find(self, marker: bytes) -> int:
-        """Return where some bytes stand first, or -1."""
+        """Return the position of the first occurrence of ``marker``, or -1."""
         return self._data.find(marker)
 
     def put_back(self, data: bytes) -> None:
-        """Put bytes before all others, as if they had not been taken."""
+        """Insert bytes at the front, as if they had not been taken."""
         self._data[:0] = data
         self._searched = 0
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all bytes."""
         self._data = bytearray()
         self._searched = 0

@@ -1,4 +1,4 @@
-"""How much of anything a peer may send before we stop listening, in one table."""
+"""Limits on what a peer may send. A machine raises LimitExceeded when one is exceeded."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from .record import Record
 
 
 class Limits(Record):
-    """Upper bounds on what a peer may make us hold. Sizes are in bytes."""
+    """Upper bounds on what a machine accepts from a peer. Sizes are in bytes."""
 
     reply_line: int = 8 * 1024
-    """One SMTP, LMTP or POP3 status line (RFC 5321, 4.5.3.1.5 asks for 512)."""
+    """One SMTP, LMTP or POP3 status line (RFC 5321, 4.5.3.1.5 requires 512)."""
     reply_lines: int = 100
     """Lines of one SMTP reply, or of a POP3 capability list."""
     listing_lines: int = 1_500_000
     """Lines of one POP3 listing (LIST, UIDL)."""
     listing_octets: int = 40 * 1024 * 1024
-    """One POP3 listing; a million messages with ids of 20 octets take 28 million."""
+    """One POP3 listing. A million messages with unique ids of 20 octets take 28 million."""
     command_line: int = 8 * 1024
-    """One line from an SMTP, LMTP or POP3 client, as a server."""
+    """For servers: one line from an SMTP, LMTP or POP3 client."""
     sasl: int = 64 * 1024
-    """One challenge or response of an authentication, in base64."""
+    """One SASL challenge or response, in base64."""
     sasl_rounds: int = 8
-    """Challenges of one authentication."""
+    """Challenges in one SASL exchange."""
     scram_iterations: int = 2_000_000
-    """Rounds of hashing that a SCRAM server may ask for: about a second of work."""
+    """Iteration count that a SCRAM server may request; this one takes about a second."""
     response_line: int = 64 * 1024
-    """One IMAP response outside its literals."""
+    """One IMAP response without its literals."""
     literal: int = 64 * 1024
     """An IMAP literal that is not message text."""
     untagged: int = 16 * 1024 * 1024
@@ -33,15 +33,15 @@ class Limits(Record):
     nesting: int = 64
     """Depth of parentheses in an IMAP response."""
     digits: int = 20
-    """Digits of any number."""
+    """Decimal digits of a number."""
     capabilities: int = 256
     """Capabilities or SMTP extensions that a server may announce."""
     outstanding: int = 1000
-    """Commands of ours that may wait for their reply."""
+    """Commands that may wait for their reply at the same time."""
     header: int = 1024 * 1024
-    """The header of a message, or one field of it; what is longer passes without a look."""
+    """The header of a message, or one field. A longer one is passed on without being parsed."""
     header_fields: int = 10_000
-    """Fields of a header; with more of them it passes without a look."""
+    """Fields of a header. A header with more is passed on without being parsed."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -1,10 +1,10 @@
-"""Bytes on their way to the peer."""
+"""A queue of bytes to send to the peer."""
 
 from __future__ import annotations
 
 
 class Outbox:
-    """Bytes to be sent. Small pieces are joined, large ones go as they are."""
+    """Bytes to send. Small pieces are joined; large ones are not copied."""
 
     JOIN_BELOW = 16 * 1024
 
@@ -14,7 +14,7 @@ class Outbox:
         self.size = 0
 
     def put(self, data: bytes) -> None:
-        """Queue bytes after all that are queued already."""
+        """Append bytes to the queue."""
         self.size += len(data)
         if len(data) < self.JOIN_BELOW:
             self._small += data
@@ -23,7 +23,7 @@ class Outbox:
         self._pieces.append(data)
 
     def take(self) -> list[bytes]:
-        """Hand over all that is queued."""
+        """Remove and return all queued bytes."""
         self._seal()
         pieces, self._pieces = self._pieces, []
         self.size = 0

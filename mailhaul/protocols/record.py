@@ -1,9 +1,9 @@
-"""Small immutable values: like frozen dataclasses with slots, and forty times cheaper to define.
+"""Small immutable values: like frozen dataclasses with slots, but forty times cheaper to define.
 
-A poll that finds no mail lasts some 50 ms, and defining a dataclass takes 0.3 of them: the
-methods are made as text and compiled for every class. Here all classes share theirs, except for
-__init__: that is compiled for a class when its first instance is made, since a busy client makes
-eight records for every message.
+A poll that finds no mail takes about 50 ms, and defining one dataclass takes 0.3 ms, because its
+methods are generated as text and compiled. Records share their methods, except for __init__. That
+one is compiled when the first instance of a class is made, because a busy client makes eight
+records for each message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass_transform(frozen_default=True)
 class RecordType(type):
-    """Makes the annotations of a class its fields, in order, after those of its bases."""
+    """Turns the annotations of a class into its fields, in order, after those of its bases."""
 
     field_defaults: dict[str, object]
 
@@ -38,7 +38,7 @@ class RecordType(type):
 
     @property
     def __signature__(cls) -> Signature:
-        """What ``help`` and ``inspect.signature`` show; made when somebody asks, and only then."""
+        """The signature for ``help`` and ``inspect.signature``. It is made on demand."""
         return signature_of(cls)
 
 
@@ -48,12 +48,12 @@ def signature_of(cls: Any) -> Signature:
     from typing import get_type_hints
 
     if cls.__init__ is compile_init:
-        # So that help() shows the real __init__ among the methods, too.
+        # help() must show the real __init__ among the methods.
         make_init(cls)
     try:
         types = get_type_hints(cls)
     except NameError:
-        # A type that only type checkers know stays as it is written.
+        # A type that is imported only for type checkers stays as written.
         types = annotations_of(cls)
     cls.__init__.__annotations__ = {**types, "return": None}
     _, *fields = inspect.signature(cls.__init__).parameters.values()
@@ -61,7 +61,7 @@ def signature_of(cls: Any) -> Signature:
 
 
 def compile_init(self: object, *values: Any, **named: Any) -> None:
-    """Stand in as __init__ of a class for its first instance: make the real one, and call it."""
+    """Replace the class's __init__, which is this function, with a compiled one, and call that."""
     cls: Any = self.__class__
     make_init(cls)
     cls.__init__(self, *values, **named)
@@ -85,10 +85,10 @@ def make_init(cls: Any) -> None:
 
 
 def check(name: str, annotation: str) -> str:
-    """Return the expression that looks at a value.
+    """Return the source of an expression that checks the type of a value.
 
-    Annotations are read as text: ``typing.get_type_hints`` takes longer than all else here. The
-    items of a tuple are looked at only where they are all of one simple type.
+    Annotations are read as text, because ``typing.get_type_hints`` is slow. The items of a tuple
+    are checked only if all have the same simple type.
     """
     wanted, _, optional = annotation.partition(" | ")
     kind, _, inner = wanted.partition("[")
@@ -106,12 +106,12 @@ def scope_of(cls: type) -> dict[str, Any]:
 
 
 def all_are(item: type, values: Any, kind: type[Any]) -> bool:
-    """Whether this is a collection of a kind, and its items are of a type."""
+    """Whether ``values`` is of the class ``kind`` and all its items are of the class ``item``."""
     return isinstance(values, kind) and all(isinstance(value, item) for value in values)
 
 
 def refuse(record: Record, *values: object) -> NoReturn:
-    """Raise TypeError for a value of the wrong type. It is not shown: it may be a secret."""
+    """Raise TypeError for a value of the wrong type. The text omits the value, maybe a secret."""
     cls = type(record)
     types, known = annotations_of(cls), scope_of(cls)
     for name, value in zip(fields_of(cls), values, strict=True):
@@ -121,15 +121,15 @@ def refuse(record: Record, *values: object) -> NoReturn:
                 items = cast("tuple[object, ...]", value)
                 came += f" of {' and '.join(sorted({type(item).__name__ for item in items}))}"
             if "str" in came:
-                hint = ": text goes on the wire as bytes"
+                hint = ": encode the text as bytes"
             elif types[name].startswith("Secret") and isinstance(value, bytes):
-                hint = ": write Secret(...) around it"
-            raise TypeError(f"{cls.__name__}: {name} has to be {types[name]}, not {came}{hint}")
-    raise AssertionError("one of these values is of the wrong type")
+                hint = ": wrap it in Secret(...)"
+            raise TypeError(f"{cls.__name__}: {name} must be {types[name]}, not {came}{hint}")
+    raise AssertionError("all values have the right type")
 
 
 def annotations_of(cls: type) -> dict[str, str]:
-    """Return the types of a record's fields as they are written."""
+    """Return the types of a record's fields, as written in the source."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         found |= base.__annotations__
@@ -137,15 +137,16 @@ def annotations_of(cls: type) -> dict[str, str]:
 
 
 class Record(metaclass=RecordType):
-    """An immutable value whose fields are its annotations; equal if class and fields are.
+    """An immutable value whose fields are its annotations.
 
-    Fields named in ``_hidden`` are left out of the repr: secrets and message text.
+    Two records are equal if they have the same class and equal fields. Fields named in ``_hidden``
+    (secrets and message text) are left out of the repr.
     """
 
     _hidden = frozenset[str]()
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} does not change")
+        raise AttributeError(f"{type(self).__name__} is immutable")
 
     __delattr__ = __setattr__  # type: ignore[assignment]  # a value's fields stay
 
@@ -163,7 +164,7 @@ class Record(metaclass=RecordType):
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def shown_fields(self) -> tuple[str, ...]:
-        """Return the names of the fields that may be shown."""
+        """Return the names of the fields that the repr shows."""
         cls = type(self)
         return tuple(name for name in fields_of(cls) if name not in cls._hidden)
 
@@ -173,11 +174,11 @@ class Record(metaclass=RecordType):
 
 
 class CheckedRecord(Record):
-    """A record that refuses values of another type than its annotations say.
+    """A record that raises TypeError for values whose type differs from the annotation.
 
-    Commands and credentials are: callers make them, by hand, and a mistake should show there and
-    not where the command is written. What a peer's bytes become needs no check. Annotations are a
-    class, perhaps with what it is a class of in brackets, and perhaps ``| None``.
+    Commands and credentials are checked, because callers make them and should see a mistake where
+    they make it. Events, which are parsed from a peer's bytes, need no check. An annotation is a
+    class, optionally with an item type in brackets, optionally followed by ``| None``.
     """
 
 

@@ -6,24 +6,27 @@ from typing import NoReturn
 
 
 class Secret:
-    """A password or token. Only ``reveal`` gives it out, and only where it is sent."""
+    """A password or token, as bytes. Only ``reveal`` returns it; ``repr`` hides it.
+
+    Raises TypeError for anything that is not bytes, and when it is pickled.
+    """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: bytes) -> None:
         if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"a Secret has to be bytes, not {type(value).__name__}")
+            raise TypeError(f"Secret() takes bytes, not {type(value).__name__}")
         self._value = value
 
     def reveal(self) -> bytes:
-        """Return the bytes as they go on the wire."""
+        """Return the bytes as they are sent."""
         return self._value
 
     def __repr__(self) -> str:
         return "Secret(...)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a Secret cannot be pickled")
 
     def __bool__(self) -> bool:
         return bool(self._value)

@@ -146,7 +146,7 @@ def keyword(arguments: Arguments) -> Test:
     """Return the test for a named flag."""
     found = arguments.match(ATOM)
     if not found:
-        raise BadSyntax("a keyword belongs here")
+        raise BadSyntax("a keyword is expected")
     flag = found[0].lower()
     return lambda message: flag in {known.lower() for known in message.message.flags}
 
@@ -179,7 +179,7 @@ def modseq_at_least(arguments: Arguments) -> Test:
         arguments.string("a flag's name")
         arguments.space()
         if arguments.word("priv, shared or all") not in {b"PRIV", b"SHARED", b"ALL"}:
-            raise BadSyntax("priv, shared or all belongs here")
+            raise BadSyntax("priv, shared or all is expected")
         arguments.space()
     least = arguments.number()
     return lambda message: message.message.modseq >= least

@@ -1,4 +1,4 @@
-"""The option ``append``: what it comes to, and what is said where it cannot work."""
+"""The option ``append``: its effect, and its error messages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sink(
     return name, cast(ImapAppendSink, make())
 
 
-def test_the_url_says_where_and_the_options_of_tls_whom_to_believe(tmp_path: Path) -> None:
+def test_the_url_gives_the_address_and_the_tls_options_the_trust(tmp_path: Path) -> None:
     options = f"append {URL!r} appendpassword 'qZ7' sslcertfile /ca sslcertpath /cas sslproto ''"
     name, made = sink(tmp_path, options)
     access = made.access
@@ -76,7 +76,7 @@ def test_the_url_says_where_and_the_options_of_tls_whom_to_believe(tmp_path: Pat
         ("imaps://j@h", "plugout 'ssh %h imapd %p'", TlsMode.WRAPPED),
     ],
 )
-def test_imap_means_starttls_unless_nobody_can_read_along(
+def test_imap_means_starttls_except_for_local_connections(
     tmp_path: Path, url: str, plugout: str, mode: TlsMode
 ) -> None:
     name, made = sink(tmp_path, f"append {url!r} appendpassword x", plugout=plugout)
@@ -108,7 +108,7 @@ def test_without_a_password_the_place_and_the_remedy_are_named(tmp_path: Path) -
     assert '"appendpassword" or in ~/.netrc' in str(failure.value)
 
 
-def test_behind_a_command_a_password_may_not_be_needed(tmp_path: Path) -> None:
+def test_with_a_plugin_no_password_may_be_needed(tmp_path: Path) -> None:
     _, made = sink(tmp_path, "append 'imap://j@t'", plugout="plugout imapd")
     assert made.access.password is None
 
@@ -125,7 +125,7 @@ def test_behind_a_command_a_password_may_not_be_needed(tmp_path: Path) -> None:
         ("append 'imaps://j:qZ7@h'", 'use "appendpassword"'),
     ],
 )
-def test_what_cannot_work_is_an_error_with_its_place(
+def test_an_impossible_option_is_an_error_with_its_place(
     tmp_path: Path, options: str, words: str
 ) -> None:
     with pytest.raises(ConfigErrors) as refusal:

@@ -1,4 +1,4 @@
-"""The pidfile: what a second start and ``--quit`` do with it."""
+"""The pidfile, a second start, and ``--quit``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from mailhaul.apps.polls.pidfile import QUIT_SECONDS, PidFile, end, running
 from mailhaul.flows.outcome import ExitCode, PollFailed
 
 
-def test_who_quits_a_daemon_to_begin_another_waits_for_mail_that_is_under_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quit_waits_for_mail_in_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: told.append(pid))
     pidfile = PidFile(str(tmp_path / "pid"))
@@ -32,7 +30,7 @@ def test_who_quits_a_daemon_to_begin_another_waits_for_mail_that_is_under_way(
     assert told == [os.getpid()]
 
 
-def test_what_is_to_follow_does_not_begin_beside_a_daemon_that_does_not_end(
+def test_no_poll_begins_while_the_old_daemon_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "kill", lambda pid, number: None)
@@ -44,7 +42,7 @@ def test_what_is_to_follow_does_not_begin_beside_a_daemon_that_does_not_end(
     pidfile.release()
 
 
-def test_a_full_disk_or_a_folder_that_is_gone_keeps_no_daemon_from_its_work(
+def test_a_full_disk_or_a_missing_folder_does_not_stop_the_daemon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:

@@ -60,7 +60,7 @@ class Site:
         blocking.run(flow, engine)
 
     def listen(self, peer: Callable[[socket.socket], None]) -> int:
-        """Serve every connection to a new port by ``peer``, each in its thread."""
+        """Serve every connection to a new port with ``peer``, each in its own thread."""
         listener = self._cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
 
         def serve(connection: socket.socket) -> None:
@@ -112,7 +112,7 @@ class Site:
         return process.returncode, out, err
 
     def fails(self, rc: str, code: int, *said: str, lines: int = 1) -> None:
-        """Run and expect this exit code, so many lines of errors, and all mail still there."""
+        """Run; expect this exit code, this number of error lines, and no deleted mail."""
         got, _, err = self.run(rc)
         assert (got, len(err.splitlines())) == (code, lines), err
         for words in said:
@@ -135,7 +135,7 @@ def script(site: Site, body: str) -> str:
 
 
 def says(*lines: bytes) -> Callable[[socket.socket], None]:
-    """Return a peer that says lines, each after something was heard but the first."""
+    """Return a peer that sends lines, each except the first after it has received data."""
 
     def peer(connection: socket.socket) -> None:
         for line in lines:
@@ -163,7 +163,7 @@ def says(*lines: bytes) -> Callable[[socket.socket], None]:
         ("os.kill(os.getpid(), 9)", "signal 9"),
     ],
 )
-def test_a_plugin_that_fails_is_told_with_its_own_words(site: Site, body: str, said: str) -> None:
+def test_the_stderr_of_a_failed_plugin_is_shown(site: Site, body: str, said: str) -> None:
     site.fails(site.entry(script(site, body), "no rewrite"), 2, said)
 
 
@@ -172,7 +172,7 @@ def test_a_plugin_that_does_not_exist_is_named(site: Site) -> None:
     site.fails(site.entry(server, "no rewrite"), 2, 'program "no-such-program" not found')
 
 
-def test_an_empty_plugin_is_said_to_be_empty(site: Site) -> None:
+def test_an_empty_plugin_is_reported(site: Site) -> None:
     site.fails(site.entry('plugin "" preauth ssh', "no rewrite"), 2, "is empty, cannot run")
 
 
@@ -189,14 +189,12 @@ def test_an_empty_plugin_is_said_to_be_empty(site: Site) -> None:
         (b"x" * 100_000, 4, "exceeds the limit"),
     ],
 )
-def test_a_greeting_that_is_none_is_named(
-    site: Site, greeting: bytes, code: int, said: str
-) -> None:
+def test_an_invalid_greeting_is_reported(site: Site, greeting: bytes, code: int, said: str) -> None:
     port = site.listen(says(greeting))
     site.fails(site.entry(f"port {port}"), code, said)
 
 
-def test_a_refused_login_says_so_and_hides_an_echoed_password(site: Site) -> None:
+def test_a_refused_login_is_reported_without_the_echoed_password(site: Site) -> None:
     greeting = b"* OK [CAPABILITY IMAP4rev1] hi\r\n"
     port = site.listen(says(greeting, b"A0001 NO bad password %b\r\n" % SECRET.encode()))
     site.fails(site.entry(f"port {port}"), 3, "Authorization failure on joe@localhost")
@@ -218,7 +216,7 @@ def test_a_port_without_tls_is_recognised(site: Site) -> None:
     site.fails(site.entry(user=user), 2, "does not speak TLS on this port")
 
 
-def test_nobody_there_is_said_with_the_address(site: Site) -> None:
+def test_a_refused_connection_is_reported_with_the_address(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     site.fails(site.entry(f"port {port}"), 2, f"localhost:{port}", "Connection refused")
@@ -266,7 +264,7 @@ def test_only_2xx_to_the_dot_is_acceptance(site: Site, answer: bytes) -> None:
     [says(b"554 go away\r\n"), says(b"421 busy\r\n"), says(b"* OK IMAP\r\n"), says(b"")],
     ids=["554", "421", "imap", "silent end"],
 )
-def test_a_sink_that_does_not_want_to_talk_ends_the_poll(
+def test_a_sink_that_refuses_the_connection_ends_the_poll(
     site: Site, peer: Callable[[socket.socket], None]
 ) -> None:
     def hasty(connection: socket.socket) -> None:
@@ -291,7 +289,7 @@ def test_the_next_listener_is_tried(site: Site) -> None:
     assert len(site.received.messages) == 3
 
 
-def test_a_plugout_that_is_not_there_ends_the_poll(site: Site) -> None:
+def test_a_missing_plugout_ends_the_poll(site: Site) -> None:
     server = f'port {site.imap} plugout "no-such-sendmail -bs"'
     site.fails(site.entry(server), 10, 'program "no-such-sendmail" not found')
 
@@ -369,7 +367,7 @@ def test_a_full_disk_for_the_spool_keeps_the_mail(site: Site) -> None:
 
 
 def hold(site: Site) -> tuple[threading.Event, threading.Event]:
-    """Let the sink hold back its answer to the first dot."""
+    """Make the sink delay its reply to the first dot."""
     reached, release = threading.Event(), threading.Event()
 
     def policy(heard: Heard) -> Reply | None:
@@ -382,7 +380,7 @@ def hold(site: Site) -> tuple[threading.Event, threading.Event]:
     return reached, release
 
 
-def test_a_second_mailhaul_says_who_holds_the_account(site: Site) -> None:
+def test_a_second_mailhaul_names_the_process_that_holds_the_account(site: Site) -> None:
     reached, release = hold(site)
     with site.start(site.entry()) as first:
         assert reached.wait(20)
@@ -421,7 +419,7 @@ def test_a_kill_while_the_sink_is_thinking_costs_a_duplicate_at_most(site: Site,
         (0o600, "", 5, "no mailservers have been specified"),
     ],
 )
-def test_an_unusable_rc_file_is_told_with_its_place(
+def test_an_unusable_rc_file_is_reported_with_its_place(
     site: Site, mode: int, rc: str, code: int, said: str
 ) -> None:
     path = site.home / "rc"

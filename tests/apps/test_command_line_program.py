@@ -1,4 +1,4 @@
-"""The program as a whole, where no server is needed."""
+"""The whole program, in cases that need no server."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
     assert "--fetchmailrc" in done.stdout
 
 
-def test_what_this_version_cannot_do_is_said_and_nothing_is_polled(tmp_path: Path) -> None:
+def test_unsupported_options_are_reported_and_nothing_is_polled(tmp_path: Path) -> None:
     done = mailhaul(tmp_path, "--monitor", "eth0")
     assert (done.returncode, done.stdout) == (5, "")
     assert "not supported yet" in done.stderr
 
 
-def test_where_no_daemon_runs_none_can_be_ended(tmp_path: Path) -> None:
+def test_without_a_daemon_quit_fails(tmp_path: Path) -> None:
     pidfile = ("--pidfile", str(tmp_path / "pid"))
     for words in (
         ("-q",),
@@ -71,7 +71,7 @@ def test_where_no_daemon_runs_none_can_be_ended(tmp_path: Path) -> None:
         assert done.stderr == "mailhaul: no other mailhaul is running\n"
 
 
-def test_what_follows_quit_is_done_after_it(tmp_path: Path) -> None:
+def test_a_poll_after_quit_follows_it(tmp_path: Path) -> None:
     pidfile = ("--pidfile", str(tmp_path / "pid"))
     for words in (("-qs",), ("--qui", "-s"), ("-q", "a.example.org"), ("-q", "-N")):
         done = mailhaul(tmp_path, *pidfile, *words, rc="skip a.example.org user joe\n")
@@ -85,13 +85,13 @@ def test_skipped_entries_are_left_alone(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
-def test_a_missing_password_is_asked_for_only_on_a_terminal(tmp_path: Path) -> None:
+def test_a_missing_password_is_prompted_for_only_on_a_terminal(tmp_path: Path) -> None:
     done = mailhaul(tmp_path, rc="poll mail.example.org protocol imap user joe\n")
     assert done.returncode == 3
     assert "can't find a password for joe@mail.example.org." in done.stderr
 
 
-def test_closed_standard_descriptors_are_no_trap(tmp_path: Path) -> None:
+def test_closed_standard_descriptors_are_handled(tmp_path: Path) -> None:
     script = f"exec {sys.executable} -m mailhaul -V -f /dev/null <&- >&- 2>&-"
     done = subprocess.run(
         ["sh", "-c", script], check=False, env={**os.environ, "HOME": str(tmp_path)}
@@ -119,7 +119,7 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("action", ["poll", "pause", "resume"])
-def test_an_empty_name_does_not_stand_for_all_accounts(tmp_path: Path, action: str) -> None:
+def test_an_empty_name_does_not_mean_all_accounts(tmp_path: Path, action: str) -> None:
     done = command(tmp_path, action, "")
     assert (done.returncode, done.stdout) == (5, "")
     assert "the name of an account is empty" in done.stderr
@@ -191,7 +191,9 @@ def test_version_names_where_mail_goes(tmp_path: Path, options: str, sentence: s
         (["a.example.org", "resune"], "resume"),
     ],
 )
-def test_a_mistyped_command_is_no_server(tmp_path: Path, words: list[str], command: str) -> None:
+def test_a_mistyped_command_is_not_taken_for_a_server(
+    tmp_path: Path, words: list[str], command: str
+) -> None:
     done = mailhaul(tmp_path, *words, rc="set daemon 300 poll a.example.org user u password p")
     assert (done.returncode, done.stdout) == (5, "")
     assert f'write "mailhaul {command}" for the command, "mailhaul -- ' in done.stderr

@@ -1,7 +1,8 @@
-"""Days of a daemon in virtual time: its own keeper, crew, rc file, polls and ledger.
+"""Days of a daemon in virtual time, with the real scheduler, pool, rc file, polls and ledger.
 
-Only the clock and the connections are made up. Each poll is a simulation with the servers of its
-account; for as long as that took, the daemon's clock goes on. Seeds come from MAILHAUL_SIM_SEED.
+Only the clock and the connections are simulated. Each poll is a simulation with the servers of its
+account; then the daemon's clock advances by the duration of the poll. Seeds come from
+MAILHAUL_SIM_SEED.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ TROUBLES = ("gone", "silent", "cut", "cut at the end", "wrong password")
 
 @pytest.fixture
 def transcript() -> None:
-    """Take nothing down: thousands of polls are no test of that."""
+    """Record nothing, because there are thousands of polls."""
 
 
 @dataclass
 class Box:
-    """One user's mailbox at its server, and what is wrong with that."""
+    """One user's mailbox on its server, and its current problem."""
 
     inbox: Mailbox = field(default_factory=Mailbox)
     trouble: str = ""
@@ -69,7 +70,7 @@ class Box:
 
 
 class Days:
-    """A daemon and its world."""
+    """A daemon and its simulated servers."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         print(f"MAILHAUL_SIM_SEED={SEED}")
@@ -97,7 +98,7 @@ class Days:
     # The world
 
     async def _run(self, flow: Any, *_: Any) -> Any:
-        """Poll in a simulation; then let the daemon's clock catch up."""
+        """Poll in a simulation, then advance the daemon's clock."""
         if id(flow) not in self._settings:
             # A mail to the user on a login.
             flow.close()
@@ -133,7 +134,7 @@ class Days:
         return serve_imap(channel, boxes, _Anybody(word), wrong)
 
     def arrive(self, box: Box) -> None:
-        """Let a message come that differs from all others."""
+        """Add a message that differs from all others."""
         self.sent += 1
         box.inbox.append(b"From: a@x\r\nSubject: %d\r\n\r\nHello.\r\n" % self.sent)
 
@@ -145,7 +146,7 @@ class Days:
     # The daemon
 
     def accounts(self, numbers: range, hosts: int, options: str = "") -> list[AccountSettings]:
-        """Read an rc file with these accounts on so many hosts."""
+        """Parse an rc file with these accounts on this number of hosts."""
         path = self.home / "rc"
         path.write_text(
             "".join(
@@ -161,7 +162,7 @@ class Days:
     def live(
         self, accounts: list[AccountSettings], story: Callable[[Scheduler], Any], interval: float
     ) -> None:
-        """Let the daemon live through a story."""
+        """Run the daemon with these events."""
         ledger = SqliteLedger(str(self.home / "ledger.db"), lambda: 1e9 + trio.current_time())
         path = self.home / "rc"
         context = PollContext(
@@ -181,14 +182,14 @@ class Days:
         ledger.close()
 
     def trouble(self, boxes: list[Box], share: float) -> list[Box]:
-        """Bring some of them into trouble; return which."""
+        """Give some of the mailboxes a problem; return them."""
         troubled = self.chance.sample(boxes, int(len(boxes) * share))
         for box in troubled:
             box.trouble = self.chance.choice(TROUBLES)
         return troubled
 
     def check_that_nobody_is_forgotten(self, boxes: list[Box], interval: float) -> None:
-        """Everybody was polled not long ago, but for those with a wrong password."""
+        """All accounts were polled recently, except those with a wrong password."""
         longest = max(interval, MAX_SECONDS) * (1 + JITTER) + LONGEST_POLL
         forgotten = [
             box
@@ -198,7 +199,7 @@ class Days:
         assert forgotten == []
 
     def check_the_end(self) -> None:
-        """Everything has come, once, and no server had more than its share of connections."""
+        """All mail was delivered once, and no server had too many connections."""
         assert {len(box.inbox.messages) for box in self.boxes.values()} == {0}
         delivered = self.delivered()
         assert len(delivered) == self.sent
@@ -211,7 +212,7 @@ def no_trace(protocol: str) -> None:
 
 
 class _Anybody(dict[bytes, bytes]):
-    """Users who all have the same password."""
+    """Accounts for any user, all with the same password."""
 
     def __init__(self, word: bytes) -> None:
         super().__init__()

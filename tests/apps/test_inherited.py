@@ -1,4 +1,4 @@
-"""Whatever the starter ignores, blocks or leaves open: the run is as from a login shell."""
+"""Ignored signals, blocked signals and open files of the parent process do not affect a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(",".join(str(n) for n in (7, 8) if os.get_inheritable(n)))
 
 
 def state(tmp_path: Path, *, ignored: tuple[int, ...] = (), blocked: tuple[int, ...] = ()) -> str:
-    """Return what a process finds that was started like that, under LANG=C and with two files."""
+    """Return the state of a process that was started in this way, with LANG=C and two files."""
     with (tmp_path / "lock").open("w") as lock:
 
         def be_a_bad_starter() -> None:

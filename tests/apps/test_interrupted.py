@@ -1,4 +1,4 @@
-"""A process that was asked to end ends, whatever hangs in it."""
+"""A process ends after a signal, even if something in it hangs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ended(seconds: float, complain: str, inside: float, after: float) -> tuple[i
     return done.returncode, done.stdout
 
 
-def test_what_hangs_is_left_behind_and_that_is_said() -> None:
+def test_a_hanging_job_is_abandoned_and_reported() -> None:
     complain = "lambda text: print(text, flush=True)"
     code, said = ended(0.1, complain, 1000, 0)
     assert code == 23
@@ -36,5 +36,5 @@ def test_a_log_that_hangs_too_does_not_matter() -> None:
     assert ended(0.1, "lambda text: time.sleep(1000)", 1000, 0) == (23, "")
 
 
-def test_a_process_that_has_come_to_its_end_is_left_alone() -> None:
+def test_a_process_that_has_ended_is_left_alone() -> None:
     assert ended(0.1, "print", 0, 0.4) == (0, "")

@@ -1,4 +1,4 @@
-"""The log in JSON: an object for each line, and a record for each message."""
+"""The JSON log: an object for each line, and a record for each message."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_message_has_a_record_without_a_word_of_its_own() -> None:
     }
 
 
-def test_what_comes_from_outside_is_escaped_cut_and_without_passwords() -> None:
+def test_external_text_is_escaped_truncated_and_without_passwords() -> None:
     lines = json_lines()
     lines.hide("secret-word")
     lines.complain("\x1b[31m" + "secret-word " + "x" * 1000)

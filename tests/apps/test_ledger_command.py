@@ -1,4 +1,4 @@
-"""``mailhaul ledger``: what is known of accounts, by whom it can be had."""
+"""``mailhaul ledger``: list, rename and forget accounts."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def store(tmp_path: Path) -> SqliteLedger:
     return store
 
 
-def test_whoever_never_polled_has_nothing_there_and_gets_no_ledger(tmp_path: Path) -> None:
+def test_without_a_poll_listing_creates_no_ledger(tmp_path: Path) -> None:
     done = ledger(tmp_path)
-    assert (done.returncode, done.stdout) == (1, "the ledger knows no account\n")
+    assert (done.returncode, done.stdout) == (1, "the ledger has no accounts\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_list_shows_what_is_known(tmp_path: Path, store: SqliteLedger) -> None:
+def test_list_shows_all_records(tmp_path: Path, store: SqliteLedger) -> None:
     done = ledger(tmp_path, "list")
     assert done.returncode == 0
     assert [line.split() for line in done.stdout.splitlines()] == [
@@ -48,7 +48,7 @@ def test_the_list_shows_what_is_known(tmp_path: Path, store: SqliteLedger) -> No
     ]
 
 
-def test_an_account_has_what_another_one_knew(tmp_path: Path, store: SqliteLedger) -> None:
+def test_a_renamed_account_keeps_its_records(tmp_path: Path, store: SqliteLedger) -> None:
     assert ledger(tmp_path, "rename", OLD, NEW).returncode == 0
     assert store.accounts() == [(NEW, "INBOX", 3, 1)]
     listed = [Listed(uid, 0) for uid in (b"a", b"b", b"c", b"d")]
@@ -72,7 +72,7 @@ def test_an_account_is_forgotten(tmp_path: Path, store: SqliteLedger) -> None:
         (["remove", OLD], 5),
     ],
 )
-def test_what_is_not_understood_does_nothing(
+def test_an_unknown_request_does_nothing(
     tmp_path: Path, store: SqliteLedger, words: list[str], code: int
 ) -> None:
     before = store.accounts()

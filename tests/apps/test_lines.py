@@ -1,4 +1,4 @@
-"""The words of the command line: fetchmail's, and nothing that could drive a terminal."""
+"""The output of the command: fetchmail's wording, without control characters."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_each_event_has_fetchmails_words(event: Event, line: str) -> None:
     assert printed(event) == (line, "")
 
 
-def test_a_message_is_one_line_from_its_header_to_its_fate() -> None:
+def test_a_message_is_one_line_of_progress() -> None:
     out, err = printed(Reading(1, 5, 2944, 31), Handled(1, TAKEN, True))
     assert out == (
         "reading message kwm@true.example.org:1 of 5 (2944 header octets) (31 body octets)"
@@ -65,7 +65,7 @@ def test_a_message_is_one_line_from_its_header_to_its_fate() -> None:
     assert err == ""
 
 
-def test_a_refused_message_says_why_on_standard_error() -> None:
+def test_a_refused_message_is_explained_on_standard_error() -> None:
     out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False))
     assert out.endswith(" not flushed\n")
     assert err == "mailhaul: SMTP error: 550 no; the message stays on the server\n"
@@ -85,9 +85,7 @@ def test_a_refused_message_says_why_on_standard_error() -> None:
         ),
     ],
 )
-def test_a_bounce_is_told_of_when_it_was_taken_and_not_before(
-    returned: Returned, line: str
-) -> None:
+def test_a_bounce_is_reported_only_after_it_was_accepted(returned: Returned, line: str) -> None:
     out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False, Fate.RETURN))
     assert out.endswith(" not flushed\n")
     assert err == "mailhaul: SMTP error: 550 no; a bounce is due\n"
@@ -107,7 +105,7 @@ def test_silent_prints_errors_only() -> None:
     assert "550 no" in err
 
 
-def test_notes_are_for_those_who_ask() -> None:
+def test_details_are_printed_only_on_request() -> None:
     assert printed(Remark("a note", error=False)) == ("", "")
     assert printed(Remark("a note", error=False), verbosity=2)[0] == "mailhaul: a note\n"
 
@@ -132,7 +130,7 @@ def test_long_text_is_cut() -> None:
     assert len(escape("x" * 5000)) == MAX_OCTETS + 3
 
 
-def test_a_terminal_that_knows_no_umlauts_gets_escapes() -> None:
+def test_an_ascii_terminal_gets_escapes() -> None:
     raw = BytesIO()
     lines = Lines(1, TextIOWrapper(raw, encoding="ascii"))
     lines.say("grün")

@@ -1,4 +1,4 @@
-"""Where the entries of a hunt list lead to."""
+"""The addresses of the entries in a hunt list."""
 
 from __future__ import annotations
 

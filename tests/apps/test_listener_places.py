@@ -1,4 +1,4 @@
-"""A listener's places: no mail server, however slow, takes those of the others."""
+"""Connection slots of a listener: a slow mail server does not take those of others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(story: Any) -> None:
 
 
 async def taken(share: Share, wanted: int) -> int:
-    """Take places until there are none for a second; return how many there were."""
+    """Take slots until none is free for a second; return their number."""
     for number in range(wanted):
         with trio.move_on_after(1) as waiting:
             await share.acquire_on_behalf_of(object())
@@ -57,7 +57,7 @@ def test_with_many_servers_one_has_at_most_half_and_one_place(servers: int) -> N
     run(story)
 
 
-def test_whoever_waited_longest_is_let_in_first_and_a_newcomer_before_who_has_some() -> None:
+def test_the_longest_waiter_is_first_but_new_accounts_precede_active_ones() -> None:
     order: list[str] = []
 
     async def wait(share: Share, name: str) -> None:
@@ -83,7 +83,7 @@ def test_whoever_waited_longest_is_let_in_first_and_a_newcomer_before_who_has_so
     run(story)
 
 
-def test_who_gives_up_waiting_holds_no_place() -> None:
+def test_a_cancelled_wait_holds_no_slot() -> None:
     async def story() -> None:
         places = ListenerPlaces(1)
         a, b = places.share("a"), places.share("b")

@@ -1,4 +1,4 @@
-"""A log that cannot be written: mail goes on, and what was lost is said where that is possible."""
+"""If the log cannot be written, polling continues and the lost lines are reported later."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Disk(StringIO):
             raise OSError(self.reason, os.strerror(self.reason))
 
 
-def test_a_full_disk_is_said_once_elsewhere_and_in_its_place_once_there_is_room() -> None:
+def test_a_full_disk_is_reported_once() -> None:
     disk, err = Disk(), StringIO()
     lines = Lines(1, disk, err)
     disk.full = True
@@ -61,7 +61,7 @@ def test_a_log_in_json_stays_json() -> None:
 
 @pytest.mark.parametrize("kind", [Lines, LogLines, JsonLines])
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EBADF])
-def test_nothing_that_is_told_raises(kind: type[Lines], reason: int) -> None:
+def test_reporting_never_raises(kind: type[Lines], reason: int) -> None:
     disk = Disk()
     disk.reason, disk.full = reason, True
     lines = kind(2, disk, disk)
@@ -90,7 +90,7 @@ def test_a_daemon_does_not_wait_for_a_reader_who_does_not_read() -> None:
 
 
 def test_a_secret_is_known_to_the_lines_of_its_own_poll_only() -> None:
-    """A fresh token for each poll must not be looked for in all that is ever said."""
+    """The tokens of earlier polls must not be searched for in all later output."""
     err = StringIO()
     lines = Lines(1, StringIO(), err)
     for number in range(100):

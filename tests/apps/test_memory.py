@@ -1,4 +1,4 @@
-"""A message of 200 MB passes through in less than 40 MB of memory, whatever the sink."""
+"""A message of 200 MB needs less than 40 MB of memory, with every sink."""
 
 from __future__ import annotations
 

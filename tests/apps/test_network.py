@@ -1,4 +1,4 @@
-"""What the kernel says of the machine's addresses, and which of it is news."""
+"""Netlink messages about addresses, and which of them are news."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINK, HOST = 253, 254
 def said(
     address: bytes, kind: int = NEW_ADDRESS, *, flags: int = 0, scope: int = 0, local: bool = True
 ) -> bytes:
-    """Return what the kernel says of an address."""
+    """Return the kernel's message about an address."""
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
     # A label, as the kernel has it for IPv4, whose length is no multiple of four.
     label = ATTRIBUTE.pack(ATTRIBUTE.size + 3, 3) + b"lo\0\0"
@@ -49,14 +49,14 @@ ONE, TWO = b"\xc0\0\2\1", b"\x20\1\x0d\xb8" + b"\0" * 11 + b"\1"
 
 @pytest.fixture
 def news() -> AddressNews:
-    """What has heard of one address that was there."""
+    """An AddressNews that knows one address."""
     heard = AddressNews()
     assert not heard.hear(said(ONE))
     assert not heard.hear(END)
     return heard
 
 
-def test_what_was_there_is_no_news_however_often_it_is_told(news: AddressNews) -> None:
+def test_a_known_address_is_not_news(news: AddressNews) -> None:
     assert not news.hear(said(ONE) + said(ONE))
 
 
@@ -72,7 +72,7 @@ def test_an_address_that_was_gone_is_news_when_it_is_back(news: AddressNews) -> 
 
 
 @pytest.mark.parametrize("scope", [LINK, HOST])
-def test_addresses_that_lead_nowhere_are_no_news(news: AddressNews, scope: int) -> None:
+def test_local_addresses_are_not_news(news: AddressNews, scope: int) -> None:
     assert not news.hear(said(TWO, scope=scope))
 
 
@@ -82,7 +82,7 @@ def test_an_address_is_news_when_it_is_usable(news: AddressNews) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_whatever_comes_is_survived(data: bytes) -> None:
+def test_any_data_is_survived(data: bytes) -> None:
     AddressNews().hear(data)
     AddressNews().hear(HEADER.pack(100, NEW_ADDRESS, 0, 0, 0) + data)
 
@@ -98,7 +98,7 @@ def test_the_kernel_answers_our_question() -> None:
 
 
 class Line:
-    """In the place of the kernel's socket, from which comes what is put into ``says``."""
+    """A stand-in for the kernel's socket, which returns what is put into ``says``."""
 
     def __init__(self) -> None:
         self._ours, self.says = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -147,7 +147,7 @@ def test_a_bunch_of_addresses_is_one_change() -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
 
 
-def test_where_the_kernel_does_not_tell_it_goes_without() -> None:
+def test_without_kernel_support_the_network_is_not_watched() -> None:
     def refuse() -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 

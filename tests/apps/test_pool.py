@@ -1,4 +1,4 @@
-"""Who may poll at the same time: turns, and one that wants to be alone."""
+"""Which polls may run at the same time: slots, and exclusive polls."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def run(story: Any) -> None:
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-class House:
-    """Who was inside together, and when each went in."""
+class PollRecorder:
+    """Which polls ran together, and when each began."""
 
     def __init__(self) -> None:
         self.turns = ExclusiveGate()
@@ -62,48 +62,48 @@ class House:
         run(story)
 
 
-def test_one_that_wants_to_be_alone_is_and_the_others_are_not() -> None:
-    house = House()
-    house.see(
+def test_an_exclusive_job_runs_alone() -> None:
+    recorder = PollRecorder()
+    recorder.see(
         ("a", 0.0, 1.0, False),
         ("b", 0.1, 1.0, False),
         ("tunnel", 0.2, 1.0, True),
         ("c", 1.3, 1.0, False),
         ("d", 1.4, 1.0, False),
     )
-    assert {"a", "b"} in house.together
-    assert {"c", "d"} in house.together
-    assert [names for names in house.together if "tunnel" in names] == [{"tunnel"}]
+    assert {"a", "b"} in recorder.together
+    assert {"c", "d"} in recorder.together
+    assert [names for names in recorder.together if "tunnel" in names] == [{"tunnel"}]
 
 
-def test_who_waits_to_be_alone_does_not_shut_the_door() -> None:
-    """A poll may take hours over a slow server: the others would not be polled in that time."""
-    house = House()
-    house.see(
+def test_a_waiting_exclusive_job_does_not_block_others() -> None:
+    """A poll of a slow server may take hours; the others must be polled meanwhile."""
+    recorder = PollRecorder()
+    recorder.see(
         ("slow", 0.0, 5000.0, False),
         ("tunnel", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
-    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
+    assert all(recorder.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 11 for n in range(1, 100))
+    assert all(recorder.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(1, 12))
     # Nor does it wait for ever, and of all the others it meets the slow one alone.
-    assert house.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
-    [met] = [names for names in house.together if "tunnel" in names]
+    assert recorder.went_in["tunnel"] <= 2 * OPEN_SECONDS + 2
+    [met] = [names for names in recorder.together if "tunnel" in names]
     assert met == {"slow", "tunnel"}
 
 
-def test_who_is_alone_for_long_is_so_no_more() -> None:
-    house = House()
-    house.see(
+def test_a_long_exclusive_job_loses_its_exclusivity() -> None:
+    recorder = PollRecorder()
+    recorder.see(
         ("tunnel", 0.0, 5000.0, True),
         ("second", 1.0, 10.0, True),
         *((f"p{n}", 5.0 * n, 1.0, False) for n in range(1, 100)),
     )
-    assert all(house.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
-    assert all(house.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
+    assert all(recorder.went_in[f"p{n}"] - 5.0 * n <= OPEN_SECONDS + 1 for n in range(1, 100))
+    assert all(recorder.went_in[f"p{n}"] == pytest.approx(5.0 * n) for n in range(25, 100))
 
 
-def test_who_gave_up_waiting_to_be_alone_leaves_the_way_free() -> None:
+def test_a_cancelled_exclusive_wait_blocks_nothing() -> None:
     async def story() -> None:
         turns = ExclusiveGate()
         async with turns.turn(alone=False):
@@ -156,13 +156,13 @@ def no_trace(protocol: str) -> None:
 
 
 def told_nobody(code: ExitCode, pushes_news: bool) -> None:
-    """Do nothing about it."""
+    """Do nothing."""
 
 
 def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at once, after a night without network, would be a storm; and much memory at a time."""
+    """Reconnecting all at once after an outage would overload servers and take much memory."""
     arriving: set[str] = set()
     waiting: set[str] = set()
     together: list[int] = []
@@ -211,7 +211,7 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
 
 
 class World:
-    """Accounts of an rc file, and a crew for them."""
+    """The accounts of an rc file, and a pool for them."""
 
     def __init__(self, home: Path, text: str) -> None:
         rc = home / "rc"
@@ -230,7 +230,7 @@ class World:
         )
 
 
-def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
+def test_a_password_command_blocks_no_other_account_and_can_be_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[bytes] = []
@@ -266,7 +266,7 @@ def test_a_command_for_a_password_holds_up_nobody_and_can_be_given_up(
         assert time.monotonic() - began < 30
 
 
-def test_a_command_for_a_password_that_fails_is_no_refused_login(tmp_path: Path) -> None:
+def test_a_failed_password_command_is_not_a_refused_login(tmp_path: Path) -> None:
     world = World(tmp_path, "poll h proto imap user joe passwordeval 'exit 1' idle\n")
     told: list[tuple[ExitCode, bool]] = []
 
@@ -295,7 +295,7 @@ def test_a_connection_that_waits_for_news_has_the_password_of_a_command(
     assert code is ExitCode.NOMAIL
 
 
-def test_a_thread_is_waited_for_but_one_that_hangs_is_left_behind() -> None:
+def test_a_thread_that_hangs_is_abandoned() -> None:
     over = Event()
     ended: list[int] = []
 

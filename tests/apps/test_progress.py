@@ -1,4 +1,4 @@
-"""What a run shows while it goes on, and what it leaves behind."""
+"""The progress output of a run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_showdots_shows_them_and_nothing_else_does(tmp_path: Path) -> None:
         assert run.out.rstrip().endswith(" flushed")
 
 
-def test_a_run_leaves_behind_which_account_was_polled_well(tmp_path: Path) -> None:
+def test_a_run_records_which_accounts_were_polled_successfully(tmp_path: Path) -> None:
     with ScriptedImap(message(1)) as server:
         mailhaul(tmp_path, account(server.port, "mda cat"))
     [ledger] = tmp_path.rglob("ledger.db")

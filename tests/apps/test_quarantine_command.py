@@ -1,4 +1,4 @@
-"""``mailhaul quarantine`` as its user types it."""
+"""``mailhaul quarantine`` on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def quarantine(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> SqliteLedger:
-    """A ledger where two messages are set aside."""
+    """A ledger with two messages in quarantine."""
     folder = tmp_path / ".local" / "state" / "mailhaul"
     ledger = SqliteLedger(str(folder / "ledger.db"), lambda: 1_790_000_000.0)
     page = ledger.page("imap joe@mail.example.org", "smtp localhost", "INBOX", 1)
@@ -39,7 +39,7 @@ def ledger(tmp_path: Path) -> SqliteLedger:
     return ledger
 
 
-def test_who_never_polled_has_nothing_there_and_gets_no_ledger(tmp_path: Path) -> None:
+def test_without_a_poll_no_ledger_is_created(tmp_path: Path) -> None:
     done = quarantine(tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (1, "nothing is in quarantine\n", "")
     assert list(tmp_path.iterdir()) == []
@@ -76,13 +76,13 @@ def test_the_quarantine_lists_all_details(tmp_path: Path, ledger: SqliteLedger) 
     )
 
 
-def test_a_retry_and_a_drop_say_what_follows(tmp_path: Path, ledger: SqliteLedger) -> None:
+def test_retry_and_drop_print_what_follows(tmp_path: Path, ledger: SqliteLedger) -> None:
     first, second = (message.key for message in stuck(ledger))
     done = quarantine(tmp_path, "drop", first)
-    follows = f"{first} is deleted at the server at the next poll of imap joe@mail.example.org"
+    follows = f"{first} is deleted from the server at the next poll of imap joe@mail.example.org"
     assert (done.returncode, follows in done.stdout) == (0, True)
     done = quarantine(tmp_path, "retry", "all")
-    assert f"{second} comes again at the next poll" in done.stdout
+    assert f"{second} is offered again at the next poll" in done.stdout
     assert stuck(ledger) == []
 
 
@@ -92,14 +92,12 @@ def test_with_one_wrong_id_nothing_is_done(
 ) -> None:
     done = quarantine(tmp_path, action, stuck(ledger)[0].key, "0badc0de")
     assert (done.returncode, done.stdout) == (5, "")
-    assert "there is no 0badc0de; nothing is done" in done.stderr
+    assert "no message 0badc0de; nothing is done" in done.stderr
     assert len(stuck(ledger)) == 2
 
 
 @pytest.mark.parametrize("action", ["retry", "drop", "show"])
-def test_an_empty_id_stands_for_no_message(
-    tmp_path: Path, ledger: SqliteLedger, action: str
-) -> None:
+def test_an_empty_id_is_refused(tmp_path: Path, ledger: SqliteLedger, action: str) -> None:
     # As when the ledger knows messages that were never offered, whose rows have no name.
     page = ledger.page("imap joe@mail.example.org", "smtp localhost", "INBOX", 1)
     page.reject(9, 900, Outcome(Verdict.REFUSED, "NO"))
@@ -120,7 +118,7 @@ def test_the_usage_text_has_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [["drop"], ["drop", "all"], ["show"], ["eat", "x"], ["list", "x"]]
 )
-def test_what_is_not_understood_does_nothing(
+def test_an_unknown_request_does_nothing(
     tmp_path: Path, ledger: SqliteLedger, words: list[str]
 ) -> None:
     done = quarantine(tmp_path, *words)

@@ -1,4 +1,4 @@
-"""A reload takes up everything: each word after ``set``, the accounts, the log, the pidfile."""
+"""A reload applies everything: global options, accounts, the log, the pidfile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENTRY = "poll h proto imap user joe password sesame maildir x\n"
 
 @dataclass
 class Running:
-    """A daemon whose polls only note by what rules they go."""
+    """A daemon whose polls only record their options."""
 
     home: Path
     polls: list[PollContext] = field(default_factory=list[PollContext])
@@ -52,7 +52,7 @@ class Running:
         return ExitCode.NOMAIL
 
     def live(self, story: Callable[[], Awaitable[None]], text: str) -> None:
-        """Be a daemon with this rc file, and let a story happen."""
+        """Run a daemon with this rc file and these events."""
         self.write(text)
         caller = Caller("me", os.getuid(), str(self.home), str(self.home), str(self.home))
         arguments = ["-f", str(self.home / "rc")]
@@ -81,7 +81,7 @@ class Running:
                 await trio.sleep(0.005)
 
     async def reload_and_poll(self, text: str) -> PollContext:
-        """Change the file; return by what the next poll goes."""
+        """Change the file; return the value that the next poll uses."""
         self.write(text)
         before = len(self.polls)
         await self.service.reload()
@@ -98,7 +98,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
 
 
 def of_polls(name: str, value: object) -> Callable[[Running, PollContext], bool]:
-    """Expect polls to go by a value."""
+    """Expect polls to use a value."""
     return lambda daemon, context: getattr(context.globals, name) == value
 
 
@@ -144,7 +144,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
 
 
 @pytest.mark.parametrize("name", sorted({one.name for one in OPTIONS if one.level == GLOBAL}))
-def test_a_reload_takes_up_each_word_after_set(
+def test_a_reload_applies_every_global_option(
     daemon: Running, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert name in EXPECTED, f"what does a reload do with a new value of {name}?"
@@ -232,7 +232,7 @@ def test_a_pidfile_that_cannot_be_had_stays_where_it_is(daemon: Running) -> None
     daemon.live(story, f"set daemon 300\n{ENTRY}")
 
 
-def test_a_change_that_a_signal_told_of_is_taken_up_once(
+def test_a_reload_signal_takes_effect_once(
     daemon: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "TICK", 0.02)

@@ -1,4 +1,4 @@
-"""The daemon's keeper on a clock that jumps: a day of a thousand accounts, a year of ten."""
+"""The scheduler on a simulated clock: a day of a thousand accounts, a year of ten."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = 24 * 3600.0
 
 @dataclass
 class Box:
-    """One user's mailbox at a server of a made-up world."""
+    """One user's mailbox on a simulated server."""
 
     waiting: int = 0
     delivered: int = 0
@@ -66,7 +66,7 @@ class Box:
 
 
 class FakePool:
-    """Polls of the made-up world; each takes a moment."""
+    """Simulated polls; each takes a moment."""
 
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = {}
@@ -130,7 +130,7 @@ class FakePool:
 
 
 class World:
-    """A keeper over such a crew."""
+    """A scheduler with such a pool."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -154,7 +154,7 @@ class World:
         return load(["-f", str(path)], caller, bytes).accounts
 
     def run(self, story: Callable[[], Awaitable[None]], text: str, interval: float) -> None:
-        """Keep these accounts while a story goes on; the clock jumps to what is next."""
+        """Schedule these accounts during these events; the clock jumps to the next one."""
 
         async def main() -> None:
             self.scheduler.set_accounts(self.accounts(text), interval)
@@ -320,7 +320,7 @@ def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
     world.run(story, entries(1, f"folder {MANY} idle"), 300.0)
 
 
-def test_a_user_who_stands_in_two_entries_has_his_budget_once(world: World) -> None:
+def test_a_user_in_two_entries_has_one_budget(world: World) -> None:
     folders = ",".join(f"F{n}" for n in range(WATCHED - 3))
     text = "".join(
         f"poll h via imap.x proto imap user {user} pass p folder {where} idle maildir x\n"
@@ -358,7 +358,7 @@ def test_a_reload_leaves_alone_what_has_not_changed(world: World) -> None:
     world.run(story, entries(3), 300.0)
 
 
-def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_entry_begins(
+def test_a_reload_during_a_poll_waits_for_its_end(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -376,7 +376,7 @@ def test_a_reload_while_mail_arrives_lets_it_come_to_its_end_before_the_changed_
     world.run(story, entries(1), 300.0)
 
 
-def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world: World) -> None:
+def test_the_poll_of_a_removed_entry_ends_when_the_daemon_stops(world: World) -> None:
     box = world.pool.boxes.setdefault("u0", Box(takes=10.0))
 
     async def story() -> None:
@@ -387,7 +387,7 @@ def test_a_poll_whose_entry_is_gone_comes_to_its_end_when_the_daemon_stops(world
     assert box.polls == 1
 
 
-def test_a_wrong_password_is_told_of_once_and_a_wake_up_tries_again(world: World) -> None:
+def test_a_wrong_password_is_reported_once_and_a_wake_up_tries_again(world: World) -> None:
     async def story() -> None:
         box = world.pool.boxes.setdefault("u0", Box())
         box.password = False
@@ -426,7 +426,7 @@ def test_another_network_makes_all_anew_but_no_password_right(world: World) -> N
     world.run(story, entries(1, "idle") + entries(4).partition("\n")[2], 300.0)
 
 
-def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> None:
+def test_an_unexpected_exception_affects_one_job_only(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)
         world.pool.boxes["u0"].look = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
@@ -438,7 +438,7 @@ def test_a_fault_that_nobody_foresaw_is_one_posts_own_trouble(world: World) -> N
     world.run(story, entries(2), 60.0)
 
 
-def test_a_server_that_wants_time_between_logins_gets_it_but_from_who_is_woken(
+def test_a_login_delay_is_respected_except_when_woken(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -452,7 +452,7 @@ def test_a_server_that_wants_time_between_logins_gets_it_but_from_who_is_woken(
     world.run(story, entries(1), 60.0)
 
 
-def test_what_is_paused_is_left_alone_until_it_is_resumed(world: World) -> None:
+def test_a_paused_account_is_not_polled_until_resumed(world: World) -> None:
     async def story() -> None:
         await trio.sleep(1)
         (job,) = world.scheduler.jobs
@@ -471,7 +471,7 @@ def state_of(job: Job) -> str:
     return job.state
 
 
-def test_the_user_is_told_by_mail_after_the_third_refused_login_and_when_it_is_right(
+def test_the_user_gets_mail_after_the_third_refused_login_and_when_it_works_again(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -490,7 +490,7 @@ def test_the_user_is_told_by_mail_after_the_third_refused_login_and_when_it_is_r
     world.run(story, entries(1), 60.0)
 
 
-def test_who_is_woken_before_the_third_refusal_is_told_all_the_same(world: World) -> None:
+def test_a_wake_up_before_the_third_refusal_does_not_suppress_the_notice(world: World) -> None:
     async def story() -> None:
         world.pool.boxes.setdefault("u0", Box()).password = False
         for _ in range(10):
@@ -501,7 +501,7 @@ def test_who_is_woken_before_the_third_refusal_is_told_all_the_same(world: World
     world.run(story, entries(1), 3600.0)
 
 
-def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: World) -> None:
+def test_notices_sent_are_remembered_after_a_changed_entry(world: World) -> None:
     async def story() -> None:
         box = world.pool.boxes.setdefault("u0", Box())
         box.password = False
@@ -514,7 +514,7 @@ def test_what_the_user_was_told_is_known_after_his_entry_has_changed(world: Worl
     world.run(story, entries(1), 60.0)
 
 
-def test_a_mail_on_logins_that_cannot_be_sent_is_said_and_tried_again(world: World) -> None:
+def test_a_login_notice_that_cannot_be_sent_is_reported_and_retried(world: World) -> None:
     async def story() -> None:
         world.pool.boxes.setdefault("u0", Box()).password = False
         world.pool.no_mail = "550 no"
@@ -591,8 +591,8 @@ def test_no_interval_makes_polls_without_a_pause(world: World) -> None:
     world.run(story, entries(1) + entries(1).replace("u0", "bad"), 0.0)
 
 
-def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
-    """Else one that fails hides after the other, which is fine."""
+def test_two_entries_of_one_user_are_distinguished(world: World) -> None:
+    """Otherwise the success of one entry would hide the failure of the other."""
     text = "".join(
         f"poll h proto {kind} user {user} pass p {folder} maildir {where}\n"
         for user, kind, folder, where in (
@@ -621,7 +621,7 @@ def test_two_entries_of_one_user_are_told_apart(world: World) -> None:
     world.run(story, text, 300.0)
 
 
-def test_who_waits_for_a_turn_when_the_daemon_stops_does_not_begin(world: World) -> None:
+def test_a_waiting_poll_does_not_begin_when_the_daemon_stops(world: World) -> None:
     box = world.pool.boxes.setdefault("u0", Box(waits_for_turn=10.0))
 
     async def story() -> None:

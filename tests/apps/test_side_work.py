@@ -1,4 +1,4 @@
-"""What goes on beside the polls may fail in any way: it is said, and mail goes on."""
+"""Failures outside the polls are reported, and polling continues."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.outcome import ExitCode
 
 
-def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
+def test_failing_work_is_reported_and_retried_at_longer_intervals() -> None:
     said: list[str] = []
     begun: list[float] = []
 
@@ -52,7 +52,7 @@ def test_work_that_fails_is_said_and_begun_again_ever_later() -> None:
     assert pauses[-1] == pytest.approx(MAX_PAUSE)
 
 
-def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
+def test_work_that_fails_after_a_long_time_is_restarted_soon() -> None:
     begun: list[float] = []
 
     async def work() -> None:
@@ -68,7 +68,7 @@ def test_work_that_fails_after_a_long_time_is_begun_again_soon() -> None:
     assert begun[-1] - begun[-2] == pytest.approx(2 * MAX_PAUSE + PAUSE)
 
 
-def test_a_group_of_faults_is_one_line_and_a_cancellation_among_them_goes_on() -> None:
+def test_an_exception_group_is_one_line_and_cancellation_propagates() -> None:
     said: list[str] = []
 
     async def fails() -> None:
@@ -93,14 +93,14 @@ def test_a_group_of_faults_is_one_line_and_a_cancellation_among_them_goes_on() -
     assert "with data" not in said[0]
 
 
-def test_a_short_piece_that_fails_is_said() -> None:
+def test_a_failed_short_call_is_reported() -> None:
     said: list[str] = []
     attempt("ledger", lambda: 1 // 0, said.append)
     assert "ledger: internal error, please report it: ZeroDivisionError" in said[0]
 
 
 class Daemon:
-    """A daemon over made-up polls, in a thread of trio, with its control socket."""
+    """A daemon with simulated polls and a control socket, in a trio thread."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(crew_module, "poll_account", self._poll)
@@ -163,7 +163,7 @@ LATIN = b"j\xf6rg".decode("utf-8", "surrogateescape")
 
 
 @pytest.mark.parametrize("request_", ["status", "metrics", "poll", f"poll {LATIN}@h"])
-def test_a_name_that_is_not_utf_8_is_told_of_and_found(daemon: Daemon, request_: str) -> None:
+def test_a_name_that_is_not_utf_8_is_shown_and_found(daemon: Daemon, request_: str) -> None:
     async def story() -> None:
         await daemon.until(lambda: os.path.exists(daemon.control))
         answer = await trio.to_thread.run_sync(ask, daemon.control, request_)
@@ -175,7 +175,7 @@ def test_a_name_that_is_not_utf_8_is_told_of_and_found(daemon: Daemon, request_:
     assert daemon.live(story, LATIN) is ExitCode.SUCCESS
 
 
-def test_a_request_that_cannot_be_answered_is_the_trouble_of_who_asked(
+def test_a_request_that_cannot_be_answered_affects_only_its_sender(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailhaul.apps.daemon.control.described", lambda job: 1 // 0)
@@ -192,7 +192,7 @@ def test_a_request_that_cannot_be_answered_is_the_trouble_of_who_asked(
     assert "internal error, please report it: ZeroDivisionError" in err.getvalue()
 
 
-def test_a_control_socket_that_somebody_removed_changes_nothing(daemon: Daemon) -> None:
+def test_a_removed_control_socket_changes_nothing(daemon: Daemon) -> None:
     async def story() -> None:
         await daemon.until(lambda: os.path.exists(daemon.control))
         os.unlink(daemon.control)
@@ -211,7 +211,7 @@ def test_the_socket_of_another_daemon_is_left_alone(daemon: Daemon) -> None:
     assert os.path.exists(daemon.control)
 
 
-def test_a_control_socket_that_cannot_be_made_is_said(daemon: Daemon) -> None:
+def test_a_control_socket_that_cannot_be_created_is_reported(daemon: Daemon) -> None:
     (daemon.home / "mailhaul").mkdir()
     (daemon.home / "mailhaul" / "control").mkdir()
 
@@ -239,7 +239,7 @@ async def breaks(*_: object) -> None:
         (Service, "reload"),
     ],
 )
-def test_whatever_breaks_beside_the_polls_mail_goes_on(
+def test_errors_outside_the_polls_do_not_stop_the_mail(
     daemon: Daemon, where: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "TICK", 0.01)

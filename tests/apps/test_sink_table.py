@@ -1,4 +1,4 @@
-"""A new kind of sink is one file and one row: the command knows it everywhere."""
+"""A new kind of sink needs only one file and one table row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One ledger for each user, whatever the environment of a run says."""
+"""Each user has one ledger, independent of the environment of a run."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def test_the_environment_names_where_a_new_ledger_is_made(caller: Caller, tmp_pa
     assert state_folder(caller, {}) == f"{caller.home}/.local/state/mailhaul"
 
 
-def test_a_ledger_at_the_usual_place_is_used_whatever_the_environment_says(
-    caller: Caller, tmp_path: Path
-) -> None:
+def test_an_existing_ledger_in_the_default_folder_is_used(caller: Caller, tmp_path: Path) -> None:
     usual = with_ledger(usual_folder(caller))
     assert state_folder(caller, {"XDG_STATE_HOME": str(tmp_path / "x")}) == usual
 
@@ -65,23 +63,21 @@ def test_a_run_that_does_not_know_the_variable_uses_the_same_ledger(
     assert second_ledger(again, caller, {"XDG_STATE_HOME": str(tmp_path / "x")}) == ""
 
 
-def test_a_link_that_leads_nowhere_now_is_no_reason_for_a_second_ledger(
-    caller: Caller, tmp_path: Path
-) -> None:
+def test_a_dangling_link_does_not_lead_to_a_second_ledger(caller: Caller, tmp_path: Path) -> None:
     usual = Path(usual_folder(caller))
     usual.parent.mkdir(parents=True)
     usual.symlink_to(tmp_path / "not mounted")
     assert state_folder(caller, {"XDG_STATE_HOME": str(tmp_path / "x")}) == str(usual)
 
 
-def test_what_is_there_is_never_replaced_by_a_link(caller: Caller, tmp_path: Path) -> None:
+def test_an_existing_file_is_never_replaced_by_a_link(caller: Caller, tmp_path: Path) -> None:
     usual = Path(usual_folder(caller))
     usual.mkdir(parents=True)
     link_usual_folder(str(tmp_path / "x" / "mailhaul"), caller)
     assert not usual.is_symlink()
 
 
-def test_two_ledgers_are_told_of(caller: Caller, tmp_path: Path) -> None:
+def test_two_ledgers_are_reported(caller: Caller, tmp_path: Path) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path / "x")}
     other = with_ledger(str(tmp_path / "x" / "mailhaul"))
     usual = with_ledger(usual_folder(caller))
@@ -92,7 +88,7 @@ def test_two_ledgers_are_told_of(caller: Caller, tmp_path: Path) -> None:
 class TestAHomeOfSomebodyElse:
     @pytest.fixture(autouse=True)
     def not_writable(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Root may write everywhere, so it is asked for in other words."""
+        """Root can write everywhere, so the check is replaced."""
         allowed = module.may_write
         monkeypatch.setattr(
             module,
@@ -100,9 +96,7 @@ class TestAHomeOfSomebodyElse:
             lambda folder: not folder.startswith(caller.home) and allowed(folder),
         )
 
-    def test_the_idfile_says_where_the_user_keeps_things(
-        self, caller: Caller, tmp_path: Path
-    ) -> None:
+    def test_the_idfile_decides_the_state_folder(self, caller: Caller, tmp_path: Path) -> None:
         chosen = settings(str(tmp_path / "data" / "ids"), str(tmp_path / "run" / "pid"))
         assert state_folder(caller, {}, chosen) == str(tmp_path / "data" / "mailhaul")
 
@@ -124,13 +118,13 @@ class TestAHomeOfSomebodyElse:
         chosen = settings(str(tmp_path / "data" / "ids"))
         assert state_folder(caller, {}, chosen) == there
 
-    def test_a_ledger_in_a_home_that_is_read_only_now_is_no_reason_for_a_second(
+    def test_a_ledger_in_a_read_only_home_is_not_replaced_by_another(
         self, caller: Caller, tmp_path: Path
     ) -> None:
         there = with_ledger(usual_folder(caller))
         assert state_folder(caller, {}, settings(str(tmp_path / "data" / "ids"))) == there
 
-    def test_where_nothing_is_left_the_way_out_is_named(self, caller: Caller) -> None:
+    def test_without_a_usable_folder_a_hint_is_given(self, caller: Caller) -> None:
         nobody = Caller("joe", os.getuid(), caller.home, account_home=caller.home)
         with pytest.raises(PollFailed, match="XDG_STATE_HOME") as caught:
             state_folder(nobody, {})

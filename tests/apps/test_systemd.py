@@ -1,4 +1,4 @@
-"""What systemd hears, through a real datagram socket."""
+"""The notifications to systemd, over a real datagram socket."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def hear(manager: socket.socket) -> list[str]:
     return manager.recv(4096).decode().split("\n")
 
 
-def test_without_systemd_nobody_is_told() -> None:
+def test_without_systemd_nothing_is_reported() -> None:
     Notifier({}).ready("fine")
 
 
-def test_a_manager_that_is_gone_is_no_fault(tmp_path: Path) -> None:
+def test_a_missing_service_manager_is_not_an_error(tmp_path: Path) -> None:
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("fine")
 
 
@@ -56,11 +56,15 @@ def test_a_name_in_the_abstract_name_space_is_found() -> None:
         ({"WATCHDOG_USEC": "soon"}, 0.0),
     ],
 )
-def test_who_watches_is_known_by_the_environment(environ: dict[str, str], seconds: float) -> None:
+def test_the_watchdog_interval_is_in_the_environment(
+    environ: dict[str, str], seconds: float
+) -> None:
     assert Notifier(environ).watchdog == seconds
 
 
-def test_a_service_tells_of_its_whole_life(tmp_path: Path, manager: socket.socket) -> None:
+def test_a_service_reports_its_state_from_start_to_stop(
+    tmp_path: Path, manager: socket.socket
+) -> None:
     rc = tmp_path / "rc"
     rc.write_text(
         f'set daemon 300 set pidfile "{tmp_path}/pid"\n'
@@ -95,7 +99,7 @@ def test_a_service_tells_of_its_whole_life(tmp_path: Path, manager: socket.socke
 
 
 def later(manager: socket.socket) -> list[str]:
-    """Return what is told next beside signs of life."""
+    """Return the next notification except watchdog messages."""
     while (told := hear(manager)) == ["WATCHDOG=1"]:
         pass
     return told

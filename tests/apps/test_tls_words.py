@@ -1,4 +1,4 @@
-"""What ``sslproto`` and ``sslmode`` come to, word by word of the option table."""
+"""The effect of every value of ``sslproto`` and ``sslmode``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_tables_hold_what_the_options_allow() -> None:
     assert tuple(word.value for word in OnRetrieveError) == RETRIEVE_ERRORS
 
 
-def test_what_is_usual_is_allowed() -> None:
+def test_defaults_are_valid_choices() -> None:
     for option in OPTIONS:
         if option.choices:
             assert option.default is None or option.default in option.choices
@@ -29,7 +29,7 @@ def test_what_is_usual_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("word", ["TLSv1.2", "TLSv1", "SSL2", "tls", "ssl3+", "SSL23", "auto", ""])
-def test_what_is_no_version_means_as_new_as_both_can(word: str) -> None:
+def test_values_without_a_version_allow_the_newest_tls(word: str) -> None:
     trust = trust_of(settings(sslproto=word))
     assert (trust.minimum, trust.maximum) == (None, None)
 

@@ -1,4 +1,4 @@
-"""A watch whose program is to end: no further news is waited for."""
+"""When the program ends, a watch does not wait for more mail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailhaul.flows.outcome import ExitCode
 
 
 class NewsWithoutEnd:
-    """A source that always has more mail to tell of."""
+    """A source that always reports new mail."""
 
     pushes_news = True
     left = False
@@ -30,7 +30,7 @@ class NewsWithoutEnd:
 
 
 class Ending:
-    """The surroundings of a program that was told to stop."""
+    """The context of a program that was asked to stop."""
 
     check = False
 
@@ -41,7 +41,7 @@ class Ending:
         return None
 
 
-def test_what_comes_while_the_program_ends_is_left_for_the_next_one(
+def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def poll(*_: Any) -> ExitCode:

@@ -1,6 +1,6 @@
-"""A sink that greets each message, and the mailhaul command with it as one more kind.
+"""A sink that greets each message, and the mailhaul command with this sink.
 
-This is all that a new kind of sink takes: a sink with ``make``, and a row of the table.
+A new kind of sink needs only this: a sink with ``make``, and a table row.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ToySink:
         return ()
 
     async def offer(self, parcel: Parcel) -> ToyDelivery:
-        """Take a message."""
+        """Accept a message."""
         return ToyDelivery(f"{self._greeting}, {parcel.recipients[0].decode()}")
 
 
@@ -50,7 +50,7 @@ class ToyDelivery:
         self._octets = 0
 
     async def ready(self) -> bool:
-        """Take any message."""
+        """Accept any message."""
         return True
 
     async def feed(self, data: bytes) -> None:
@@ -64,7 +64,7 @@ class ToyDelivery:
         self._outcome = Outcome(Verdict.ACCEPTED)
 
     def settled(self) -> Outcome | None:
-        """Return the verdict once there is one."""
+        """Return the verdict, or None."""
         return self._outcome
 
     async def outcome(self) -> Outcome:
@@ -75,7 +75,7 @@ class ToyDelivery:
         """Forget the message."""
 
     def let_go(self) -> None:
-        """Hold nothing."""
+        """Release nothing."""
 
 
 def make(order: kinds.SinkOrder) -> ToySink:

@@ -62,6 +62,14 @@ PHRASES = {
     r"he|him|his|himself": "they, their; or name the person",
     r"mend(s|ed|ing)?": "repair, fix",
     r"crew|sheaf": "pool, buffer",
+    r"in good order": "and nothing was missing",
+    r"forgiv(e|es|en)": "tolerate",
+    r"as it stands": "unchanged",
+    r"hand(s|ed)? out": "return",
+    r"(say|says|said) good-bye|good-bye": "end the session, QUIT, LOGOUT",
+    r"vouch(es|ed)?": "state, assume",
+    r"small print": "details",
+    r"takes? [a-z ]+ apart": "parse, split",
 }
 """By a regular expression for whole words, in any case: what to write instead."""
 

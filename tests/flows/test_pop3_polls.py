@@ -660,5 +660,5 @@ def test_a_second_answer_is_not_delivered_as_a_message(
         World, "serve", lambda self, channel: TalkativeService(channel, self.maildrop, LOGINS).run()
     )
     assert run(world) is ExitCode.PROTOCOL
-    assert "a reply to nothing that we asked" in said(world)
+    assert "unexpected reply: no command was waiting for one" in said(world)
     assert (subjects(world), left(world)) == ([], [1, 2, 3])

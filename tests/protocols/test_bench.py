@@ -1,4 +1,4 @@
-"""The benchmarks work, on small amounts, and what they count without a clock is within bounds."""
+"""The benchmarks run with small amounts, and their counts are within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no command at all is refused like any other mistake of a caller."""
+"""Objects that are not commands are refused with LocalProtocolError."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ CLIENTS: list[tuple[Any, bytes]] = [
 
 @pytest.mark.parametrize(("kind", "greeting"), CLIENTS)
 @pytest.mark.parametrize("foreign", [object(), None, 5, b"NOOP", "NOOP", Noop])
-def test_what_is_no_command_is_the_callers_fault(kind: Any, greeting: bytes, foreign: Any) -> None:
+def test_an_object_that_is_not_a_command_is_refused(
+    kind: Any, greeting: bytes, foreign: Any
+) -> None:
     client = kind()
     client.receive_data(greeting)
     client.next_event()
-    with pytest.raises(LocalProtocolError, match="is no command of"):
+    with pytest.raises(LocalProtocolError, match=r"is not an? \w+ command"):
         client.send(foreign)
     assert client.data_to_send() == []
 
@@ -39,6 +41,6 @@ def test_tls_is_not_started_inside_tls() -> None:
     client.next_event()
     client.tls_started()
     client.data_to_send()
-    with pytest.raises(LocalProtocolError, match="TLS is spoken already"):
+    with pytest.raises(LocalProtocolError, match="TLS is already active"):
         client.send(StartTls())
     assert client.data_to_send() == []

@@ -1,4 +1,4 @@
-"""What fuzzing found stays found: seeds and findings go through their targets, without atheris."""
+"""Seeds and findings of fuzzing run through their targets, without atheris."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_conversation_is_read_as_it_is_written() -> None:
 
 
 class Echo:
-    """A machine that hands out what it hears, a line at a time; a ``!`` in it is a fault."""
+    """A machine that returns each received line; a ``!`` in it is an error."""
 
     state = "open"
 
@@ -79,7 +79,7 @@ class Echo:
         self.ready.extend(lines)
 
     def receive_eof(self) -> None:
-        """Take note of nothing."""
+        """Do nothing."""
 
     def next_event(self) -> Any:
         if self.fault:
@@ -104,7 +104,7 @@ class Eager(Echo):
 
 
 class Hoarder(Echo):
-    """Waits for the end of a line as long as it takes."""
+    """Waits for the end of a line without a limit."""
 
     def receive_data(self, data: bytes) -> None:
         self.heard += data
@@ -119,14 +119,14 @@ class Crashing(Echo):
 
 
 class Endless(Echo):
-    """Has more to say than it heard."""
+    """Sends more than it receives."""
 
     def next_event(self) -> Any:
         return ("Line", b"again")
 
 
 class Forgetful(Echo):
-    """Goes on after a fault."""
+    """Continues after an error."""
 
     def next_event(self) -> Any:
         self.fault = None
@@ -157,7 +157,7 @@ def test_a_machine_that_breaks_a_promise_is_found(
     assert broken in (found(machine, data) or "")
 
 
-def test_a_finding_is_cut_down_to_what_it_needs() -> None:
+def test_a_finding_is_minimised() -> None:
     def target(data: bytes) -> None:
         if b"a" in data and b"z" in data:
             raise Finding("both")

@@ -1,4 +1,4 @@
-"""What a peer repeats of our secrets is not shown."""
+"""Secrets that a peer echoes are not shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.protocols.hidden import SHORTEST, Hidden
+from mailhaul.protocols.hidden import MIN_LENGTH, Hidden
 from mailhaul.protocols.sasl.exchange import encode_base64
 
 
@@ -35,7 +35,7 @@ def test_the_parts_of_a_secret_are_hidden_each() -> None:
     assert hiding(b"ann\0joe\0sesame").clean(b"ann joe sesame") == b"* * *"
 
 
-def test_of_two_secrets_the_longer_one_is_hidden_whole() -> None:
+def test_the_longer_of_two_secrets_is_hidden_completely() -> None:
     for secrets in ((b"open", b"open sesame"), (b"open sesame", b"open")):
         assert hiding(*secrets).clean(b"open sesame, open") == b"*, *"
 
@@ -47,14 +47,14 @@ def test_many_secrets_can_be_added_one_by_one() -> None:
 
 
 def test_short_ones_are_hidden_until_the_login_is_over() -> None:
-    short, longer = b"x" * (SHORTEST - 1), b"y" * SHORTEST
+    short, longer = b"x" * (MIN_LENGTH - 1), b"y" * MIN_LENGTH
     hidden = hiding(short, longer)
     assert hidden.clean(short + b" " + longer) == b"* *"
     hidden.login_is_over()
     assert hidden.clean(short + b" " + longer) == short + b" *"
 
 
-@pytest.mark.parametrize("size", range(SHORTEST, 12))
+@pytest.mark.parametrize("size", range(MIN_LENGTH, 12))
 def test_the_beginning_of_a_secret_is_hidden_where_a_line_was_cut(size: int) -> None:
     secret = b"open-sesame!"
     assert hiding(secret).clean_cut(b"it is " + secret[:size]) == b"it is *"
@@ -70,9 +70,7 @@ def test_the_beginning_of_a_secret_is_hidden_where_a_line_was_cut(size: int) -> 
         (b"", b""),
     ],
 )
-def test_whole_secrets_are_hidden_there_too_and_less_than_a_beginning_is_not(
-    line: bytes, shown: bytes
-) -> None:
+def test_whole_secrets_are_hidden_and_short_prefixes_are_not(line: bytes, shown: bytes) -> None:
     assert hiding(b"open-sesame!").clean_cut(line) == shown
 
 

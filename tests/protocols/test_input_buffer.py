@@ -1,4 +1,4 @@
-"""Bytes that came and are not understood yet: lines, blocks, and limits to the octet."""
+"""The input buffer: lines, blocks, and exact limits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_without_a_name_it_is_called_a_line() -> None:
         filled(b"aa").take_line(1)
 
 
-def test_the_search_goes_on_where_it_ended_and_starts_anew_behind_a_block() -> None:
+def test_the_search_resumes_where_it_ended_and_restarts_after_a_block() -> None:
     buffer = filled(b"abc")
     assert buffer.take_line(10) is None
     assert buffer.take(2) == b"ab"
@@ -61,17 +61,17 @@ def test_the_search_goes_on_where_it_ended_and_starts_anew_behind_a_block() -> N
     assert [buffer.take_line(10), buffer.take_line(10)] == [b"c", b"d"]
 
 
-def test_a_block_is_what_there_is_up_to_what_is_wanted() -> None:
+def test_take_returns_what_is_available_up_to_the_limit() -> None:
     buffer = filled(b"abc")
     assert [buffer.take(2), buffer.take(2), buffer.take(2)] == [b"ab", b"c", b""]
 
 
-def test_what_is_looked_at_stays() -> None:
+def test_head_does_not_take_the_bytes() -> None:
     buffer = filled(b"abc")
     assert (buffer.head(2), buffer.head(9), len(buffer)) == (b"ab", b"abc", 3)
 
 
-def test_what_is_forgotten_leaves_nothing_to_search_behind() -> None:
+def test_forgotten_data_is_not_searched() -> None:
     buffer = filled(b"abc")
     assert buffer.take_line(10) is None
     buffer.clear()
@@ -79,7 +79,7 @@ def test_what_is_forgotten_leaves_nothing_to_search_behind() -> None:
     assert buffer.take_line(10) == b""
 
 
-def test_a_first_line_that_nobody_knows_looks_like_nothing() -> None:
+def test_an_unknown_first_line_looks_like_nothing() -> None:
     assert looks_like(b"hello") == ""
     assert looks_like(b"HTTP/1.1 400") == " but looks like HTTP"
 
@@ -127,7 +127,7 @@ class Searched(bytearray):
 
 
 @pytest.mark.parametrize("take", [InputBuffer.take_line, InputBuffer.take_strict_line])
-def test_a_line_that_comes_octet_by_octet_is_searched_once(
+def test_a_line_that_arrives_octet_by_octet_is_searched_once(
     take: Callable[[InputBuffer, int], bytes | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(input_module, "bytearray", Searched, raising=False)

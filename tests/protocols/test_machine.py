@@ -1,4 +1,4 @@
-"""What all machines share: faults stay, events before them come first, a tap hears all."""
+"""All machines: errors are permanent, earlier events come first, a tap receives everything."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_tap_hears_everything_in_order() -> None:
     ]
 
 
-def test_a_tap_hears_what_a_server_says() -> None:
+def test_a_tap_receives_what_a_server_sends() -> None:
     server = SmtpServer()
     heard = listened_to(server)
     server.send(Reply(220, (b"mx",)))
@@ -94,7 +94,7 @@ def test_a_fault_is_raised_for_good_and_nothing_is_kept(kind: Any) -> None:
     assert len(client._input) == 0
 
 
-def test_what_came_before_a_fault_is_handed_out_first() -> None:
+def test_events_before_an_error_are_returned_first() -> None:
     client = Pop3Client()
     client.receive_data(b"+OK\r\n")
     client.next_event()
@@ -102,13 +102,13 @@ def test_what_came_before_a_fault_is_handed_out_first() -> None:
     client.send(List())
     client.receive_data(b"+OK\r\n1 10\r\n2 20\r\n+OK\r\n")
     assert [client.next_event(), client.next_event()] == [Listed(1, 10), Listed(2, 20)]
-    with pytest.raises(RemoteProtocolError, match="a reply inside the answer to LIST") as caught:
+    with pytest.raises(RemoteProtocolError, match="a status line inside the reply") as caught:
         client.next_event()
     assert (caught.value.state, caught.value.line) == ("transaction", b"+OK")
 
 
 @pytest.mark.parametrize("kind", [ImapServer, Pop3Server, SmtpServer])
-def test_a_client_that_closes_before_the_greeting_is_told_of_once(kind: Any) -> None:
+def test_a_client_that_closes_before_the_greeting_is_reported_once(kind: Any) -> None:
     server = kind()
     server.receive_eof()
     assert type(server.next_event()).__name__ == "Closed"

@@ -1,4 +1,4 @@
-"""Records are values: immutable, equal by class and fields, and silent about what is hidden."""
+"""Records are immutable, equal by class and fields, and hide secrets in their repr."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Point(Record):
 
 
 class Other(Record):
-    """The same fields, another meaning."""
+    """The same fields in another class."""
 
     x: int
     y: int = 7
 
 
 class Confidential(Record):
-    """A name and what must not be shown."""
+    """A name and a hidden field."""
 
     name: str
     text: bytes
@@ -54,7 +54,7 @@ def test_equality_wants_the_same_class() -> None:
 
 def test_a_record_does_not_change() -> None:
     point = Point(1)
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is immutable"):
         point.x = 2  # type: ignore[misc]  # the point of the test
     with pytest.raises(AttributeError):
         point.z = 2
@@ -89,7 +89,7 @@ def test_a_class_without_fields_takes_nothing() -> None:
 
 def test_a_type_that_cannot_be_looked_up_is_shown_as_written() -> None:
     class Waiting(Record):
-        """Its type is known to type checkers alone."""
+        """Its type is imported only for type checkers."""
 
         value: Absent  # type: ignore[name-defined]  # noqa: F821  # the point of the test
 
@@ -105,7 +105,7 @@ def test_help_shows_the_real_signature_everywhere() -> None:
     assert "*values" not in text
 
 
-def test_signatures_cost_nothing_until_somebody_asks() -> None:
+def test_signatures_are_made_on_demand() -> None:
     code = "import mailhaul.protocols.imap.commands, sys; print('inspect' in sys.modules)"
     code = f"import sys; sys.modules.pop('inspect', None); {code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -115,16 +115,20 @@ def test_signatures_cost_nothing_until_somebody_asks() -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "problem"),
     [
-        (Login, (b"u", b"p"), "Login: password has to be Secret, not bytes: write Secret(...)"),
-        (Login, ("u", Secret(b"p")), "Login: user has to be bytes, not str: text goes on the wire"),
-        (Enable, (b"UTF8=ACCEPT",), "Enable: names has to be tuple[bytes, ...], not bytes"),
-        (Enable, (("IDLE",),), "Enable: names has to be tuple[bytes, ...], not tuple of str"),
-        (Enable, ((b"IDLE", 1),), "Enable: names has to be tuple[bytes, ...], not tuple of bytes"),
-        (Select, (b"INBOX", False, False, b""), "Select: resync has to be Resync | None, not byt"),
-        (Select, ((),), "Select: mailbox has to be bytes, not tuple"),
-        (Retrieve, (b"1",), "Retrieve: number has to be int, not bytes"),
-        (Mail, (None,), "Mail: sender has to be bytes, not NoneType"),
-        (Credentials, (b"u", b"p"), "Credentials: password has to be Secret | None, not bytes"),
+        (Login, (b"u", b"p"), "Login: password must be Secret, not bytes: wrap it in Secret(...)"),
+        (
+            Login,
+            ("u", Secret(b"p")),
+            "Login: user must be bytes, not str: encode the text",
+        ),
+        (Enable, (b"UTF8=ACCEPT",), "Enable: names must be tuple[bytes, ...], not bytes"),
+        (Enable, (("IDLE",),), "Enable: names must be tuple[bytes, ...], not tuple of str"),
+        (Enable, ((b"IDLE", 1),), "Enable: names must be tuple[bytes, ...], not tuple of bytes"),
+        (Select, (b"INBOX", False, False, b""), "Select: resync must be Resync | None, not bytes"),
+        (Select, ((),), "Select: mailbox must be bytes, not tuple"),
+        (Retrieve, (b"1",), "Retrieve: number must be int, not bytes"),
+        (Mail, (None,), "Mail: sender must be bytes, not NoneType"),
+        (Credentials, (b"u", b"p"), "Credentials: password must be Secret | None, not bytes"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_in_words(
@@ -139,12 +143,12 @@ def test_a_refusal_shows_no_value() -> None:
     with pytest.raises(TypeError) as refused:
         Login(b"u", b"sesame")  # type: ignore[arg-type]  # the point of the test
     assert "sesame" not in str(refused.value)
-    with pytest.raises(TypeError, match="a Secret has to be bytes, not str") as refused:
+    with pytest.raises(TypeError, match=r"Secret\(\) takes bytes, not str") as refused:
         Secret("sesame")  # type: ignore[arg-type]  # the point of the test
     assert "sesame" not in str(refused.value)
 
 
-def test_what_fits_is_taken() -> None:
+def test_valid_fields_are_accepted() -> None:
     assert Rcpt(b"joe@example.org", (b"NEVER",)).notify == (b"NEVER",)
     assert Rcpt(b"joe@example.org", original=None).original is None
     assert Credentials(b"joe", token=Secret(b"t")).password is None

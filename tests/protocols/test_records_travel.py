@@ -1,4 +1,4 @@
-"""What can be done with a record: it is a key, a copy, a pickle, and it says what it is."""
+"""Records can be hashed, copied, pickled and printed."""
 
 from __future__ import annotations
 

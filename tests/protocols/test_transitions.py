@@ -1,4 +1,4 @@
-"""The index over automat's transitions says what automat says."""
+"""The index of transitions gives the same results as automat."""
 
 from __future__ import annotations
 

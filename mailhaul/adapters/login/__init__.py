@@ -1,1 +1,1 @@
-"""From an address to a session that may be used: connection, greeting, TLS, login."""
+"""Open a session with a server: connection, greeting, TLS and login."""

@@ -1,4 +1,4 @@
-"""How to reach an account, and the user's rules for TLS and passwords."""
+"""The address, TLS rules and credentials of an account."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class TlsMode(Enum):
 
 
 class Access(Record):
-    """How to reach one account. ``peer`` is the server's name in messages for the user.
+    """What is needed to log in to one account.
 
-    ``preauth`` is true if the user expects no login (``auth ssh``), and ``tls_asked`` if the user
-    has asked for TLS, so that it is not only a default. ``auth`` is the value of that option.
-    ``timeout`` is in seconds. ``hint`` is a text about how to ask for TLS from the first byte, or
-    for none.
+    ``peer`` is the server's name in messages for the user. ``preauth`` is true if no login is
+    needed (``auth ssh``). ``tls_asked`` is true if the user has requested TLS, so that it is not
+    only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
+    how to configure TLS from the first byte, or no TLS.
     """
 
     peer: str
@@ -67,7 +67,7 @@ class Access(Record):
 
     @property
     def may_show_password(self) -> bool:
-        """Whether the user's rules allow to send a password without TLS."""
+        """Whether the user's options allow a password to be sent without TLS."""
         return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
 
 

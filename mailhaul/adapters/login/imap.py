@@ -1,4 +1,4 @@
-"""From a host name to a logged-in IMAP session: greeting, TLS, login, in that order.
+"""Open an IMAP session: connection, greeting, TLS and login, in this order.
 
 ``login_methods`` decides whether the password may be sent: only if the user's rules for TLS allow
 it.

@@ -1,4 +1,4 @@
-"""How a server is reached, from an account's settings: address, TLS, trust."""
+"""Derive address, TLS mode and trust from the settings of an account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..files import AUTHORITIES, refuse_special_files
 from .access import Access, TlsMode
 
 VERSIONS = {
-    # Without a version of their own: the oldest that is allowed otherwise, and the newest.
+    # These values set no limit: TLS versions from the default minimum to the newest are allowed.
     **dict.fromkeys(("", "auto", "ssl23", "ssl3+"), (None, None)),
     "tls1": ("tls1", "tls1"),
     "tls1+": ("tls1", None),
@@ -24,7 +24,7 @@ VERSIONS = {
     "tls1.3": ("tls1.3", "tls1.3"),
     "tls1.3+": ("tls1.3", None),
 }
-"""What ``sslproto`` means: the oldest and the newest version of TLS. SSL 3 alone means nothing."""
+"""The oldest and newest TLS version for each value of ``sslproto``. SSL 3 is not supported."""
 
 TLS_MODES: dict[str, TlsMode] = dict(
     zip(
@@ -36,9 +36,9 @@ TLS_MODES: dict[str, TlsMode] = dict(
 
 
 def tls_mode(settings: AccountSettings) -> TlsMode:
-    """Return how ``ssl``, ``sslproto``, ``sslcertck`` and ``sslfingerprint`` add up.
+    """Return the TLS mode. ``sslmode``, if it is set, overrides all other options.
 
-    ``sslmode`` says it in one word, and wins.
+    Otherwise it follows from ``ssl``, ``sslproto``, ``sslcertck`` and ``sslfingerprint``.
     """
     if settings.sslmode is not None:
         return TLS_MODES[settings.sslmode]
@@ -52,12 +52,15 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
 
 
 def trust_of(settings: AccountSettings) -> Trust:
-    """Return whom to believe over TLS. Raises PollFailed (SOCKET) for a version nobody speaks."""
+    """Return the TLS parameters: versions, certificates and keys.
+
+    Raises PollFailed (SOCKET) for a protocol version without support, or an unsuitable file.
+    """
     word = SSLPROTO.choice(settings.sslproto or "") or SSLPROTO.fallback
     if word not in VERSIONS:
         raise PollFailed(
             ExitCode.SOCKET,
-            f'{settings.place("sslproto")}: no TLS library speaks sslproto "{word}" any more; '
+            f'{settings.place("sslproto")}: TLS libraries no longer support sslproto "{word}"; '
             f'use "{word}+" or "{SSLPROTO.fallback}"',
         )
     files = (settings.sslcertfile, settings.sslcert, settings.sslkey)
@@ -77,7 +80,7 @@ def trust_of(settings: AccountSettings) -> Trust:
 
 
 def refuse_odd_certificates(*paths: str | None) -> None:
-    """Raise PollFailed (SOCKET) for a device or the like, which the TLS library would read."""
+    """Raise PollFailed (SOCKET) for a special file, such as a device, as a certificate file."""
     try:
         refuse_special_files([*paths, os.environ.get("SSL_CERT_FILE")], AUTHORITIES)
     except OSError as error:
@@ -86,9 +89,9 @@ def refuse_odd_certificates(*paths: str | None) -> None:
 
 
 def command_words(command: str, host: str, port: str, option: str) -> tuple[str, ...]:
-    """Split a plugin string as fetchmail does: at white space, without a shell.
+    """Split a plugin command at white space, without a shell, as fetchmail does.
 
-    Raises PollFailed (SOCKET) for an empty one.
+    Raises PollFailed (SOCKET) if it is empty.
     """
     words = command.replace("%h", host).replace("%p", port).split()
     if not words:
@@ -99,7 +102,7 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
 
 
 def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
-    """Return how to reach an account."""
+    """Return what is needed to log in to an account. Raises PollFailed (SOCKET)."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
         service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
@@ -121,5 +124,5 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
 
 
 def tls_in_one_word(settings: AccountSettings) -> bool:
-    """Whether ``sslmode`` demands TLS by name."""
+    """Whether the value of ``sslmode`` requires TLS."""
     return settings.sslmode in {"wrapped", "starttls=must"}

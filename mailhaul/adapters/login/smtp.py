@@ -1,4 +1,4 @@
-"""From an address to an SMTP or LMTP session: greeting, EHLO, TLS, login, in that order.
+"""Open an SMTP or LMTP session: connection, greeting, EHLO, TLS and login, in this order.
 
 Both the SMTP sink (sinks/smtp.py) and ETRN (etrn.py) connect with these functions. If the server
 refuses, they raise RefusedByServer or NotLoggedIn; errors of the machine and the runtime are not

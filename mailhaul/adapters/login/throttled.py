@@ -1,4 +1,4 @@
-"""Why a login was refused, guessed from the text of replies without a response code."""
+"""Guess from the text of a reply without a response code why a login was refused."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...flows.channel import Channel
 from ...protocols.errors import RemoteProtocolError
-from ...protocols.hidden import SHORTEST, secret_forms
+from ...protocols.hidden import MIN_LENGTH, secret_forms
 from ...protocols.imap.client import ImapClient
 from ...protocols.imap.commands import AppendChunk, Compress
 from ...protocols.imap.events import BodyChunk as ImapText
@@ -78,7 +78,7 @@ def within_base64(secret: bytes) -> Iterator[bytes]:
     for before in range(3):
         letters = b2a_base64(b"\0" * before + secret, newline=False)
         core = letters[(before * 8 + 5) // 6 : (before + len(secret)) * 8 // 6]
-        if len(core) >= SHORTEST:
+        if len(core) >= MIN_LENGTH:
             yield core
 
 

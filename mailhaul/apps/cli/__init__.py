@@ -1,1 +1,1 @@
-"""The command line: polls accounts one after the other on the blocking runtime."""
+"""The subcommands of the command line, and a single run over the accounts."""

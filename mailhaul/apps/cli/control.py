@@ -1,4 +1,4 @@
-"""``mailhaul status``, ``poll``, ``pause`` and ``resume``: asking the daemon."""
+"""``mailhaul status``, ``poll``, ``pause`` and ``resume``: send a request to the daemon."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ USAGE = """\
 usage: mailhaul status [--json | --metrics | --watch]
        mailhaul poll | pause | resume [ACCOUNT...]
 
-An ACCOUNT is a server's name in the rc file, or USER@SERVER; without one all are meant.
+An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default is all accounts.
 """
 
 SECONDS = 10.0
-"""How long the daemon may take to answer."""
+"""Seconds to wait for the daemon's reply."""
 
 REFRESH = 2.0
-"""Seconds between two tables of ``--watch``."""
+"""Seconds between two updates of ``--watch``."""
 
 
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Do what the words of the command line ask for."""
+    """Run one of ``ACTIONS`` and print the result."""
     options = {"--json", "--metrics", "--watch"} if action == "status" else set[str]()
     wrong = [word for word in arguments if word.startswith("-") and word not in options]
     if wrong or (action == "status" and len(arguments) > 1):
-        lines.complain(f"{action}: {' '.join(arguments)} is not understood")
+        lines.complain(f"{action}: invalid arguments: {' '.join(arguments)}")
         lines.explain(USAGE)
         return ExitCode.SYNTAX
     if any(not word.strip() for word in arguments):
-        # What an unset variable of a script leaves here must not stand for all accounts.
+        # An empty argument may be an unset variable of a script; it must not mean all accounts.
         lines.complain(f"{action}: the name of an account is empty; nothing is done")
         return ExitCode.SYNTAX
     path = socket_path(caller)
@@ -64,12 +64,12 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
     for account in accounts:
         lines.say(f"{account}: {action}")
     if not accounts:
-        lines.complain(f"{action}: there is no such account; see mailhaul status")
+        lines.complain(f'{action}: no such account; "mailhaul status" lists the accounts')
     return ExitCode.SUCCESS if accounts else ExitCode.ERROR
 
 
 def watch(path: str) -> ExitCode:
-    """Show the table again and again. Raises OSError when the daemon is gone."""
+    """Show the table repeatedly. Raises OSError when the daemon has ended."""
     while True:
         sys.stdout.write("\033[H\033[2J" + table(json.loads(ask(path, "status"))))
         sys.stdout.flush()
@@ -77,7 +77,7 @@ def watch(path: str) -> ExitCode:
 
 
 def ask(path: str, request: str) -> str:
-    """Return the daemon's answer to one request. Raises OSError when there is none."""
+    """Return the daemon's reply to a request. Raises OSError if it does not reply."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(SECONDS)
         sock.connect(path)
@@ -86,7 +86,7 @@ def ask(path: str, request: str) -> str:
 
 
 def table(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line for each account, under a head."""
+    """Return a table with one line for each account."""
     rows = [("ACCOUNT", "STATE", "POLLS", "LAST", "RESULT", "SUCCESS", "NEXT")]
     for job in jobs:
         due = job["next_poll_in"]
@@ -106,7 +106,7 @@ def table(jobs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def moment(when: float | None) -> str:
-    """Return a time of today or of another day."""
+    """Return the time of day for a time today, otherwise the date."""
     if not when:
         return "-"
     there = time.localtime(when)

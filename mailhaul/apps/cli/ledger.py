@@ -1,4 +1,4 @@
-"""``mailhaul ledger``: what is known of each account, and what the user wants done with it."""
+"""``mailhaul ledger``: list, rename or forget the accounts in the ledger."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ usage: mailhaul ledger [list]
        mailhaul ledger rename OLD NEW
        mailhaul ledger forget NAME
 
-The ledger remembers which messages were read and kept (SEEN), and which are on their way (OPEN).
-list    shows the mailboxes that it knows
-rename  lets the account NEW have what OLD knew: nothing of that is fetched again
-forget  forgets an account: what it kept at its server is fetched again
+The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
+list    lists the mailboxes in the ledger
+rename  moves the records of account OLD to NEW, so that its messages are not fetched again
+forget  deletes the records of an account; messages kept on its server are fetched again
 No poll of these accounts may be running.
 """
 
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Do what the words after ``ledger`` say. Raises LedgerFault."""
+    """Run ``mailhaul ledger`` with these arguments. Raises LedgerFault."""
     action, *names = arguments or ("list",)
     if action in {"-h", "-?", "--help"}:
         sys.stdout.write(USAGE)
         return ExitCode.SUCCESS
     wanted = {"list": 0, "rename": 2, "forget": 1}
     if wanted.get(action) != len(names) or not all(names):
-        lines.complain(f'ledger: "{" ".join(arguments)}" is not understood')
+        lines.complain(f'ledger: invalid arguments: "{" ".join(arguments)}"')
         sys.stderr.write(USAGE)
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     store = SqliteLedger(path)
-    # Without any poll there is no ledger, and nothing is known.
+    # Before the first poll there is no ledger file.
     known = store.accounts() if os.path.exists(path) else ()
     try:
         if action == "list":
@@ -54,25 +54,26 @@ def act(
 ) -> ExitCode:
     """Rename or forget an account."""
     if names[0] not in known:
-        lines.complain(f'ledger: nothing is known of {names[0]!r}; "mailhaul ledger" shows all')
+        lines.complain(f'ledger: no account {names[0]!r}; "mailhaul ledger" lists all accounts')
         return ExitCode.ERROR
     if action == "forget":
         store.forget_account(names[0])
-        lines.say(f"{names[0]} is forgotten")
+        lines.say(f"{names[0]}: records deleted")
         return ExitCode.SUCCESS
     old, new = names
     if old.partition(" ")[0] != new.partition(" ")[0] or "@" not in new:
-        lines.complain(f"ledger: {new!r} is no account of the same protocol as {old!r}")
+        problem = "is not PROTOCOL USER@SERVER with the protocol of"
+        lines.complain(f"ledger: {new!r} {problem} {old!r}")
         return ExitCode.SYNTAX
     store.rename_account(old, new)
-    lines.say(f"{new} has what {old} knew")
+    lines.say(f"{old} is now {new}")
     return ExitCode.SUCCESS
 
 
 def table(known: Sequence[tuple[str, str, int, int]]) -> Sequence[str]:
-    """Return one line for each mailbox, under a head."""
+    """Return a table with one line for each mailbox."""
     if not known:
-        return ["the ledger knows no account"]
+        return ["the ledger has no accounts"]
     rows = [("ACCOUNT", "MAILBOX", "SEEN", "OPEN")]
     rows += [
         (escape(account), escape(mailbox), str(seen), str(under_way))

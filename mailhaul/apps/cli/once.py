@@ -1,4 +1,4 @@
-"""One run over all accounts: a single one on the blocking runtime, several under trio."""
+"""Poll all accounts once: a single account on the blocking runtime, several on trio."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
-    """Poll every account, side by side unless told otherwise.
+    """Poll all accounts, concurrently unless the user wants one at a time.
 
-    The exit code is 0 if any brought mail, else that of the last one in the file.
+    The exit code is 0 if any account had mail, otherwise that of the last account in the file.
+    Raises Interrupted if a signal ended the run.
     """
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
@@ -67,12 +68,12 @@ def note_successes(
     try:
         context.ledger.record_success(times)
     except LedgerFault as fault:
-        # The mail has come; nothing depends on this.
+        # The mail was delivered, and nothing depends on this record.
         lines.detail(str(fault))
 
 
 def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
-    """Poll one account while nothing else goes on."""
+    """Poll one account on the blocking runtime."""
     engine = Engine(time.monotonic, context.witness)
     lines = lines.of(user_at_server(settings))
     context = context_for(context, lines)

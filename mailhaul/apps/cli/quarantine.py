@@ -1,4 +1,4 @@
-"""``mailhaul quarantine``: the messages that no sink takes, and what is to become of them."""
+"""``mailhaul quarantine``: list, show, retry or delete messages that the sink keeps refusing."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ usage: mailhaul quarantine [list]
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
 
-A message that was refused ten times, over a day or more, is set aside while others are accepted.
-It stays at its server.
-list   shows what is set aside
-show   tells all that is known of a message
-retry  lets it come again at the next poll
-drop   lets the next poll delete it at the server, unread by anybody
+A message that was refused ten times in a day or more, while others were accepted, is in quarantine:
+it stays on its server and is not offered to the sink again.
+list   lists the messages in quarantine
+show   shows all details of a message
+retry  offers a message to the sink again at the next poll
+drop   deletes a message from its server at the next poll, without delivering it
 """
 
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Do what the words after ``quarantine`` say. Raises LedgerFault."""
+    """Run ``mailhaul quarantine`` with these arguments. Raises LedgerFault."""
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if action in {"-h", "-?", "--help"}:
         write(sys.stdout, USAGE)
         return ExitCode.SUCCESS
     if not (known or list(arguments) in ([], ["list"])):
-        lines.complain(f'quarantine: "{" ".join(arguments)}" is not understood')
+        lines.complain(f'quarantine: invalid arguments: "{" ".join(arguments)}"')
         lines.explain(USAGE)
         return ExitCode.SYNTAX
     if "" in keys:
-        # What an unset variable of a script leaves here must not stand for any message.
+        # An empty argument may be an unset variable of a script; it must not mean any message.
         lines.complain(f"quarantine {action}: an ID is empty; nothing is done")
         return ExitCode.SYNTAX
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
-    # Without any poll there is no ledger, and nothing is set aside.
+    # Before the first poll there is no ledger file.
     ledger = SqliteLedger(path)
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
@@ -68,7 +68,7 @@ def act(
     if unknown := [key for key in keys if key not in by_key]:
         what = " ".join(unknown)
         lines.complain(
-            f'quarantine: there is no {what}; nothing is done; "mailhaul quarantine list" shows all'
+            f'quarantine: no message {what}; nothing is done; "mailhaul quarantine" lists all'
         )
         return ExitCode.SYNTAX
     chosen = [by_key[key] for key in keys]
@@ -76,14 +76,14 @@ def act(
         write(sys.stdout, "\n".join(map(described, chosen)))
         return ExitCode.SUCCESS
     (retry if action == "retry" else drop)(ledger, keys)
-    follows = "comes again" if action == "retry" else "is deleted at the server"
+    follows = "is offered again" if action == "retry" else "is deleted from the server"
     for message in chosen:
         lines.say(f"{message.key} {follows} at the next poll of {message.account}")
     return ExitCode.SUCCESS
 
 
 def table(found: Sequence[Stuck]) -> Sequence[str]:
-    """Return one line for each message, under a head."""
+    """Return a table with one line for each message."""
     if not found:
         return ["nothing is in quarantine"]
     rows = [("ID", "ACCOUNT", "MAILBOX", "UID", "OCTETS", "TRIES", "SINCE", "REASON")]
@@ -103,7 +103,7 @@ def table(found: Sequence[Stuck]) -> Sequence[str]:
 
 
 def described(message: Stuck) -> str:
-    """Return all that is known of one message."""
+    """Return all details of one message."""
     facts = {
         "id": message.key,
         "account": escape(message.account),
@@ -120,5 +120,5 @@ def described(message: Stuck) -> str:
 
 
 def moment(when: int) -> str:
-    """Return a time as people here read it."""
+    """Return a time in the local time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))

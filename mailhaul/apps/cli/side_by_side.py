@@ -1,4 +1,4 @@
-"""One run over several accounts: side by side, each account's lines together."""
+"""Poll several accounts concurrently, and print the lines of each account together."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..polls.poll import combined_code
 from ..polls.pool import PollPool
 
 GRACE = 10.0
-"""Seconds within which a signal ends the run, whatever does not answer."""
+"""Seconds after which a signal ends the run, even if a server or sink does not reply."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class BufferedLines(Lines):
-    """The lines of one account, kept until its poll is over or nobody else has any."""
+    """The lines of one account, kept until its poll ends or is the only one left."""
 
     def __init__(self, lines: Lines) -> None:
         self._texts = io.StringIO(), io.StringIO()
@@ -35,14 +35,14 @@ class BufferedLines(Lines):
         self._lines = lines
 
     def print(self) -> None:
-        """Hand over all that was said; errors come after what they are about."""
+        """Print all kept lines: first the output, then the errors."""
         for text, stream in zip(self._texts, (self._lines.out, self._lines.err), strict=True):
             self._lines.pass_on(stream, text.getvalue())
             text.seek(0)
             text.truncate()
 
-    def go_on_openly(self) -> None:
-        """Print from now on whatever is said at once."""
+    def stop_buffering(self) -> None:
+        """Print the kept lines, and all later lines immediately."""
         self.print()
         self.out, self.err = self._lines.out, self._lines.err
 
@@ -50,15 +50,16 @@ class BufferedLines(Lines):
 def poll_side_by_side(
     accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
-    """Poll all these accounts.
+    """Poll these accounts concurrently.
 
-    Return their codes in this order, and the signal that ended it all, or 0.
+    Return their exit codes in the same order, and the number of the signal that ended the run, or
+    0.
     """
     return trio.run(_poll_all, accounts, context, lines)
 
 
 def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
-    """Whether a run over this account goes on when its mail has been fetched (``idle``)."""
+    """Whether the run continues after the mail of this account was fetched (option ``idle``)."""
     return settings.idle and settings.kind.family == "imap" and not context.check
 
 
@@ -89,7 +90,7 @@ async def _poll_all(
     pool = PollPool(context)
     codes = [ExitCode.UNDEFINED] * len(accounts)
     ended_by = 0
-    # A log has its lines at once, and so has a run that has no end.
+    # A log, and a run that does not end by itself (idle), get their lines immediately.
     buffers = [
         None
         if isinstance(lines, LogLines) or waits_for_news(one, context)
@@ -107,16 +108,16 @@ async def _poll_all(
         try:
             codes[place] = await pool.poll(accounts[place], buffered or lines)
         except Exception as fault:
-            # The others are not to suffer from it.
+            # The other accounts must still be polled.
             (buffered or lines).complain(f"internal error, please report it: {place_of(fault)}")
         finally:
-            # Each as soon as it is over, whatever its place in the file: one slow account would
-            # hide what has become of all the others.
+            # Print when the poll ends, not in the order of the file: otherwise a slow account
+            # would delay the lines of all others.
             if buffered:
                 buffered.print()
                 kept.remove(buffered)
             if len(kept) == 1 and len(buffers) == sum(one is not None for one in buffers):
-                kept[0].go_on_openly()
+                kept[0].stop_buffering()
 
     async def all_of_them(scope: trio.CancelScope) -> None:
         async with trio.open_nursery() as polls:

@@ -1,4 +1,4 @@
-"""Words that were probably meant, one slip of the fingers away."""
+"""Find the command that a mistyped word was probably meant to be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 
 def meant(word: str, choices: Collection[str]) -> str:
-    """Return the choice that this word is, or is except for one slip; an empty string for none."""
+    """Return the choice that equals this word or differs by one typing error, or ""."""
     if word in choices:
         return word
     found = [choice for choice in sorted(choices) if is_slip(word.lower(), choice)]
@@ -14,7 +14,7 @@ def meant(word: str, choices: Collection[str]) -> str:
 
 
 def is_slip(word: str, other: str) -> bool:
-    """Whether one letter too many, too few or another one, or two that changed places, differ."""
+    """Whether two words differ by one added, missing or wrong letter, or two swapped letters."""
     if abs(len(word) - len(other)) > 1:
         return False
     start = 0

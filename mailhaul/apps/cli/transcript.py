@@ -1,4 +1,4 @@
-"""``--transcript FILE`` and ``mailhaul replay FILE``: what is said, and its replay."""
+"""``mailhaul replay FILE``: replay a transcript that ``--transcript FILE`` has recorded."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
 
 
 def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
-    """Print the events of a transcript, and where it goes another way now.
+    """Print the events of a transcript, and the events that differ in the replay.
 
-    Returns 0 without differences, PROTOCOL with some, SYNTAX for a file that is not a transcript.
+    Return SUCCESS without differences, PROTOCOL with differences, and SYNTAX if the file is not a
+    transcript.
     """
     if len(arguments) != 1:
         lines.explain(USAGE)
@@ -35,7 +36,7 @@ def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
 
 
 def show(replayed: Replayed, lines: Lines) -> bool:
-    """Print an event, and what comes in its place now; return whether that is another."""
+    """Print an event, and the one in the replay if it differs; return whether it differs."""
     line = replayed.line
     differs = replayed.instead is not None
     if differs or line.kind in SHOWN:

@@ -1,4 +1,4 @@
-"""What ``-V`` shows: the version, and each account as it would be polled, without secrets."""
+"""The output of ``-V``: the version, and the options of each account, without secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def describe(configuration: Configuration) -> str:
 
 
 def sentences(account: AccountSettings) -> list[str]:
-    """Return one sentence for each thing worth knowing about an account."""
+    """Return sentences about the most important options of an account."""
     said = [
         f"True name of server is {account.host}.",
         f"Protocol is {account.protocol.upper()} (using service {account.port}).",

@@ -1,8 +1,8 @@
-"""IMAP as the client sees it: bytes in, events out (RFC 3501).
+"""An IMAP client without I/O: bytes in, events out (RFC 3501).
 
-Which command is allowed when is in client_states.py, how bytes become responses in
-responses.py. This module matches replies to commands by their tags and gives every response
-its event.
+client_states.py says which command is allowed in which state, client_lines.py writes commands, and
+responses.py parses responses. This module matches tagged responses to commands and makes an event
+for each response.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..sasl.exchange import (
     Respond,
 )
 from . import client_states as states
-from .client_lines import NAMES, describe, encode, goes_along, owed, refuse
+from .client_lines import NAMES, describe, encode, goes_along, refuse, unanswered
 from .client_states import Dialogue
 from .commands import (
     Append,
@@ -53,7 +53,7 @@ from .events import (
     Status,
     TlsReady,
 )
-from .open_command import NOT_IDLE, NOT_READY, NOTHING_TO_SAY, OpenCommand
+from .open_command import NOT_IDLE, NOT_READY, NOTHING_TO_SEND, OpenCommand
 from .responses import CHUNK, Response, ResponseReader, split_code
 from .strings import Abilities, quoted
 from .untagged import events_of
@@ -64,34 +64,33 @@ if TYPE_CHECKING:
 CONDITIONS = {condition.value: condition for condition in Condition}
 UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
 WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
-"""Untagged responses that are the client's own business."""
+"""Untagged responses that change the client's own state."""
 
-ALONE = (
+NO_PIPELINING = (
     *(StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout),
 )
-"""Commands after which nothing may be sent until they are answered: they change the state."""
-CHATTY = (Append, Idle, Authenticate)
-"""Commands that are a conversation of their own."""
+"""Commands that are not pipelined, because they change the state."""
+MULTI_STEP = (Append, Idle, Authenticate)
+"""Commands that continue after a ``+`` response from the server."""
 
 
 class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     """An IMAP client without a socket.
 
-    Tags are A0001, A0002 and so on. Commands may be sent before those ahead of them are answered,
-    except where the answer decides what may be said next: then ``send`` refuses. Respond and
-    CancelAuthentication answer a Challenge, AppendChunk follows ReadyForText and Done follows
-    Idling.
+    Tags are A0001, A0002 and so on. Commands can be pipelined, except around a command whose reply
+    changes the state: there ``send`` raises LocalProtocolError. Send Respond or
+    CancelAuthentication after Challenge, AppendChunk after ReadyForText, and Done after Idling.
     """
 
     GREETING = states.greeting
     UNSOLICITED = (states.idling, states.idling_selected)
-    INJECTED = "something came in the clear after the OK to STARTTLS (RFC 3501, 6.2.1)"
+    INJECTED = "unencrypted data followed the OK to STARTTLS (RFC 3501, 6.2.1)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
         super().__init__(states.table, limits, trace)
         self._reader = ResponseReader(self._input, self._hidden, limits, trace)
         self._pending: dict[bytes, Command] = {}
-        self._told: Iterator[Event] = iter(())
+        self._untagged_events: Iterator[Event] = iter(())
         self._abilities = Abilities()
         self._open: OpenCommand | None = None
         self._inflater: Inflater | None = None
@@ -100,12 +99,12 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     @property
     def capabilities(self) -> frozenset[bytes]:
-        """What the server last announced, in upper case; empty when it has to be asked."""
+        """The capabilities announced last, in upper case. If empty, send Capability."""
         return self._abilities.capabilities
 
     @property
     def utf8(self) -> bool:
-        """Whether mailbox names and quoted strings may be UTF-8 (RFC 6855; RFC 9051)."""
+        """Whether mailbox names and quoted strings may contain UTF-8 (RFC 6855; RFC 9051)."""
         return self._abilities.utf8
 
     @property
@@ -114,10 +113,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         return tuple(self._pending.values())
 
     def assume_authenticated(self) -> None:
-        """Go on without a login, on the caller's word that the connection is logged in."""
+        """Go to the authenticated state without a login: the caller knows it is not needed."""
         self._tell_tap("assume_authenticated")
         self._check_unharmed()
-        self._advance(Dialogue.vouched)
+        self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
     def _take(self, data: bytes) -> None:
         if self._inflater:
@@ -151,9 +150,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_command(self, command: Command) -> None:
         if type(command) not in NAMES:
-            raise LocalProtocolError(f"{type(command).__name__} is no command of IMAP")
+            raise LocalProtocolError(f"{type(command).__name__} is not an IMAP command")
         if self._secured and isinstance(command, StartTls):
-            raise LocalProtocolError("TLS is spoken already (RFC 3501, 6.2.1)")
+            raise LocalProtocolError("TLS is already active (RFC 3501, 6.2.1)")
         refuse(command, self._abilities)
         wire = encode(command, self._abilities)
         self._check(command)
@@ -163,12 +162,12 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
         if self._trace:
-            self._trace(">", b"%b %b" % (tag, wire.shown))
+            self._trace(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if isinstance(command, Authenticate):
             self._begin_exchange(command, at_once=goes_along(command, self._abilities))
-        if rest or isinstance(command, CHATTY):
+        if rest or isinstance(command, MULTI_STEP):
             self._open = OpenCommand(command, rest)
         if isinstance(command, Append) and self._abilities.takes_at_once(command.size):
             self._go_on(b"+")
@@ -195,23 +194,23 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _check(self, command: Command) -> None:
         if self._deflater and isinstance(command, Compress):
-            raise LocalProtocolError("both directions are compressed already (RFC 4978, section 3)")
+            raise LocalProtocolError("compression is already active (RFC 4978, section 3)")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
-        # A command that goes alone is the only one on its way, and so the first.
+        # If a command that is not pipelined is outstanding, it is the only one.
         before = next(iter(self._pending.values()), None)
-        alone = before and (isinstance(before, ALONE) or isinstance(command, ALONE))
+        alone = before and (isinstance(before, NO_PIPELINING) or isinstance(command, NO_PIPELINING))
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)
-            raise LocalProtocolError(f"{describe(command)} has to wait for the reply to {first}")
+            raise LocalProtocolError(f"{describe(command)} must wait for the reply to {first}")
         if self._open:
-            raise LocalProtocolError(f"{describe(self._open.command)} is not sent in full")
+            raise LocalProtocolError(f"{describe(self._open.command)} has not been sent completely")
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Event | None:
         while not self._events:
-            if event := next(self._told, None):
+            if event := next(self._untagged_events, None):
                 self._learn_enabled(event)
                 return event
             self._look_ahead()
@@ -232,10 +231,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._abilities = Abilities(self.capabilities, utf8=True)
 
     def _look_ahead(self) -> None:
-        """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
+        """Check received bytes before they form a line. Raises RemoteProtocolError."""
         state = self._place.state
         if state is states.greeting:
-            # A TLS alert does not end with a line end; it would be waited for until the timeout.
+            # A TLS alert has no line ending, so the client would wait until the timeout.
             start = self._input.head(2)
             if len(start) == 2 and start[0] in b"\x15\x16" and start[1] == 3:
                 raise RemoteProtocolError(f"greeting is not IMAP{looks_like(start)}", line=start)
@@ -243,7 +242,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             if state is states.tls_handover:
                 self._check_clear()
             if state is states.logged_out:
-                raise RemoteProtocolError("something came after the answer to LOGOUT")
+                raise RemoteProtocolError("unexpected data after the reply to LOGOUT")
 
     def _at_end(self) -> Event | NeedData:
         if self._at(states.closed):
@@ -251,7 +250,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         if missing := self._reader.missing:
             raise ConnectionLost(f"connection closed with {missing} octets of a message missing")
         if self._pending and not self._at(states.logout):
-            raise ConnectionLost(f"connection closed while {owed(self.outstanding)} unanswered")
+            raise ConnectionLost(
+                f"connection closed while {unanswered(self.outstanding)} unanswered"
+            )
         start = self._input.head(80)
         if self._at(states.greeting):
             raise ConnectionLost(f"connection closed before the greeting{looks_like(start)}")
@@ -289,7 +290,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._events.append(Greeted(word == b"PREAUTH", code, text))
 
     def _hear_untagged(self, response: Response, line: bytes) -> None:
-        # A search result may have megabytes: it is not copied for its first word.
+        # A search result may have megabytes, so it is not copied to find its first word.
         start = UNTAGGED.match(line)
         word = start[1].upper() if start else b""
         text = line[start.end() :] if start and word in WORDS else b""
@@ -302,22 +303,23 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
         else:
-            self._told = iter(events_of(response, self._limits))
+            self._untagged_events = iter(events_of(response, self._limits))
 
     def _hear_bye(self, text: bytes) -> None:
         code, text = split_code(text)
         if not self._moves(Dialogue.bye):
-            raise RemoteProtocolError("BYE at a moment when nothing may come")
+            raise RemoteProtocolError("unexpected BYE")
         self._events.append(SaidBye(code, self._hidden.clean(text)))
 
     def _hear_tagged(self, line: bytes) -> None:
         tag, word, text, *_ = [*line.split(None, 2), b"", b"", b""]
         condition = CONDITIONS.get(word.upper())
         if tag not in self._pending:
-            raise RemoteProtocolError("a reply to nothing that we asked", line=line)
+            problem = "unexpected reply: no command was waiting for one"
+            raise RemoteProtocolError(problem, line=line)
         if condition is None:
             raise RemoteProtocolError(
-                f"reply to {describe(self._pending[tag])} is none of OK, NO and BAD", line=line
+                f"reply to {describe(self._pending[tag])} is not OK, NO or BAD", line=line
             )
         command = self._pending[tag]
         if self._open and command is self._open.command:
@@ -327,8 +329,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         code, text = split_code(text)
         text = self._hidden.clean(text)
         if condition is Condition.OK:
-            # The server may talk about the password later on; but a very short one stands in
-            # every other word.
+            # Later replies may still repeat the password, but short secrets are no longer hidden:
+            # ordinary words contain them.
             self._hidden.login_is_over()
         self._conclude(command, condition)
         if self._place.state is states.tls_handover:
@@ -339,19 +341,19 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._events.append(Completed(command, condition, code, text))
 
     def _end_conversation(self, command: OpenCommand, condition: Condition) -> None:
-        """The command is answered. One that was refused instead of continued owes nothing more.
+        """End a multi-step command after its reply. If it was refused, the rest is not sent.
 
-        But a message that the server has asked for is sent to its end, for the server reads it.
+        Only a message that the server has already requested is sent completely.
         """
         if condition is Condition.OK and not command.is_sent:
             what = describe(command.command)
-            raise RemoteProtocolError(f"OK to {what}, which is not sent in full")
+            raise RemoteProtocolError(f"OK to {what}, which has not been sent completely")
         self._exchange = None
         if not command.owes_text:
             self._open = None
 
     def _conclude(self, command: Command, condition: Condition) -> None:
-        """Move the dialogue on after the commands that change its state."""
+        """Update the state after the reply to a command that changes it."""
         good = condition is Condition.OK
         if self._place.state is states.leaving:
             return
@@ -384,20 +386,20 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
                 pass
 
     def _go_on(self, line: bytes) -> None:
-        """Hear a ``+``: the open command may go on (7.5)."""
+        """Process a ``+`` response: the open command may continue (7.5)."""
         if self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])
         elif self._open is None:
-            raise RemoteProtocolError(NOTHING_TO_SAY, line=line)
+            raise RemoteProtocolError(NOTHING_TO_SEND, line=line)
         elif literal := self._open.next_literal():
             self._outbox.put(literal)
         else:
             self._events.append(self._open.invite(line))
 
     def _compress(self) -> None:
-        """Read and write deflated from here on, beginning right after the OK (RFC 4978)."""
-        from .deflate import Deflater, Inflater  # zlib is loaded where it is used
+        """Compress both directions, starting directly after the OK (RFC 4978)."""
+        from .deflate import Deflater, Inflater  # zlib is loaded only when it is used
 
         self._deflater, self._inflater = Deflater(), Inflater()
         self._inflater.feed(self._input.take(len(self._input)))

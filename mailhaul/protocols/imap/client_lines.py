@@ -1,4 +1,4 @@
-"""Commands as a client writes them, and as it calls them when it speaks to people."""
+"""Write commands for an IMAP client, and name them for messages (RFC 3501, section 6)."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ NAMES: dict[type, str] = {
     UidMove: "UID MOVE",
     UidExpunge: "UID EXPUNGE",
 }
-"""What each command is called on the wire; SELECT may be EXAMINE."""
+"""The name of each command. Select is sent as EXAMINE if it is ``read_only``."""
 
 
 def encode(command: Command, abilities: Abilities) -> Wire:
-    """Return a command after its tag. Raises LocalProtocolError for what cannot be sent.
+    """Return a command without its tag. Raises LocalProtocolError if it cannot be sent.
 
-    ``abilities`` decide how strings go, and whether there may be a LOGIN.
+    ``abilities`` decide how strings are written.
     """
     wire = Wire(name_of(command).encode("ascii"), abilities)
     add_arguments = ARGUMENTS.get(type(command))
@@ -106,20 +106,20 @@ def encode(command: Command, abilities: Abilities) -> Wire:
 
 
 def name_of(command: Command) -> str:
-    """Return a command's name as it stands in the RFC."""
+    """Return the name of a command as in the RFC."""
     if isinstance(command, Select):
         return "EXAMINE" if command.read_only else "SELECT"
     return NAMES[type(command)]
 
 
-def owed(commands: Sequence[Command]) -> str:
-    """Say which commands have no reply: ``UID FETCH 7 and 2 more were``."""
+def unanswered(commands: Sequence[Command]) -> str:
+    """Return the start of a sentence about unanswered commands: ``NOOP and 2 more were``."""
     first, *more = commands
     return f"{describe(first)} and {len(more)} more were" if more else f"{describe(first)} was"
 
 
 def describe(command: Command) -> str:
-    """Return a command's name as it stands in the RFC, with its UIDs if it has few."""
+    """Return the name of a command, with the first of its UIDs."""
     match command:
         case UidFetch(uids) | UidStore(uids) | UidExpunge(uids):
             return f"{name_of(command)} {uids[:40].decode('ascii', 'replace')}"
@@ -127,7 +127,7 @@ def describe(command: Command) -> str:
             return name_of(command)
 
 
-# Arguments, command by command. The functions are found by type, so each takes its own.
+# One function for the arguments of each command, selected by the type of the command.
 
 
 def _login(wire: Wire, command: Login) -> None:
@@ -141,12 +141,12 @@ def _authenticate(wire: Wire, command: Authenticate) -> None:
 
 
 def takes_initial(abilities: Abilities) -> bool:
-    """Whether an initial response may stand after AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
+    """Whether an initial response may follow AUTHENTICATE (RFC 4959; RFC 9051, 6.2.2)."""
     return bool({b"SASL-IR", b"IMAP4REV2"} & abilities.capabilities)
 
 
 def goes_along(command: Authenticate, abilities: Abilities) -> bool:
-    """Whether the initial response of a command is sent with it."""
+    """Whether the initial response is sent with AUTHENTICATE, not after an empty challenge."""
     return command.at_once and takes_initial(abilities)
 
 
@@ -244,7 +244,7 @@ def _notify(wire: Wire, command: Notify) -> None:
 
 
 def _events(wire: Wire, group: EventGroup) -> None:
-    """Write the events of a group; the items to report for new messages follow their event."""
+    """Write the events of a group. The FETCH items for new messages follow MessageNew."""
     if not group.events:
         wire.verbatim(b"NONE")
         return
@@ -320,11 +320,11 @@ ARGUMENTS: dict[type, Callable[[Wire, Any], None]] = {
     UidMove: _copy,
     UidExpunge: _uid_expunge,
 }
-"""How the arguments of a command are written; the others have none."""
+"""The functions that write the arguments. The other commands have no arguments."""
 
 
 def refuse(command: Command, abilities: Abilities) -> None:
-    """Raise LocalProtocolError for a command that this server has said it does not take."""
+    """Raise LocalProtocolError for a command that the server does not support now."""
     announced = abilities.capabilities
     match command:
         case Login() if b"LOGINDISABLED" in announced:
@@ -332,6 +332,6 @@ def refuse(command: Command, abilities: Abilities) -> None:
         case Append(size=size) if size < 1:
             raise LocalProtocolError("an empty message cannot be appended")
         case Append(utf8=True) if not abilities.utf8:
-            raise LocalProtocolError("UTF8=ACCEPT has to be enabled first (RFC 6855, 4)")
+            raise LocalProtocolError("UTF8=ACCEPT must be enabled first (RFC 6855, section 4)")
         case _:
             pass

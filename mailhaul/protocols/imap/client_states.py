@@ -1,8 +1,8 @@
-"""The dialogue of an IMAP client: which command is allowed when (RFC 3501, section 3).
+"""The states of an IMAP client, and the commands allowed in each (RFC 3501, section 3).
 
-Inputs are commands sent and replies heard. An input that has no transition from the present
-state is not allowed there. Responses that carry data (EXISTS, FETCH, ...) may come at any time
-and are no business of this table.
+The inputs are commands sent and replies received. An input without a transition in the current
+state is not allowed. Responses that carry data (EXISTS, FETCH, ...) may arrive in any state and are
+not inputs.
 """
 
 from __future__ import annotations
@@ -29,88 +29,88 @@ from .commands import (
 
 
 class Dialogue(Protocol):
-    """What can happen to an IMAP client."""
+    """The inputs of an IMAP client."""
 
     def greeted(self) -> None:
-        """The server greeted us with OK."""
+        """The server sent an OK greeting."""
 
     def preauthenticated(self) -> None:
-        """The server greeted us with PREAUTH."""
+        """The server sent a PREAUTH greeting."""
 
-    def vouched(self) -> None:
-        """Our caller knows that the connection is logged in, whatever the greeting said."""
+    def assumed_authenticated(self) -> None:
+        """The caller stated that the connection needs no login."""
 
     def bye(self) -> None:
-        """The server said BYE."""
+        """The server sent BYE."""
 
     def question_sent(self) -> None:
-        """We sent CAPABILITY, NOOP or ID."""
+        """The client sent CAPABILITY, NOOP or ID."""
 
     def start_tls_sent(self) -> None:
-        """We sent STARTTLS."""
+        """The client sent STARTTLS."""
 
     def start_tls_granted(self) -> None:
-        """The server answered OK to STARTTLS."""
+        """The server replied OK to STARTTLS."""
 
     def start_tls_refused(self) -> None:
-        """The server answered NO or BAD to STARTTLS."""
+        """The server replied NO or BAD to STARTTLS."""
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The TLS handshake succeeded."""
 
     def login_sent(self) -> None:
-        """We sent LOGIN or AUTHENTICATE."""
+        """The client sent LOGIN or AUTHENTICATE."""
 
     def login_granted(self) -> None:
-        """The server answered OK to LOGIN or AUTHENTICATE."""
+        """The server replied OK to LOGIN or AUTHENTICATE."""
 
     def login_refused(self) -> None:
-        """The server answered NO or BAD to LOGIN or AUTHENTICATE."""
+        """The server replied NO or BAD to LOGIN or AUTHENTICATE."""
 
     def enable_sent(self) -> None:
-        """We sent ENABLE."""
+        """The client sent ENABLE."""
 
     def mailbox_command_sent(self) -> None:
-        """We sent a command on mailboxes: LIST, STATUS, CREATE, APPEND, NAMESPACE, NOTIFY, ..."""
+        """The client sent a command on mailboxes: LIST, STATUS, APPEND, NOTIFY, ..."""
 
     def idle_sent(self) -> None:
-        """We sent IDLE."""
+        """The client sent IDLE."""
 
     def done_sent(self) -> None:
-        """We sent DONE."""
+        """The client sent DONE."""
 
     def idle_ended(self) -> None:
-        """The server answered IDLE before we sent DONE."""
+        """The server replied to IDLE before the client sent DONE."""
 
     def select_sent(self) -> None:
-        """We sent SELECT or EXAMINE."""
+        """The client sent SELECT or EXAMINE."""
 
     def select_granted(self) -> None:
-        """The server answered OK to SELECT or EXAMINE."""
+        """The server replied OK to SELECT or EXAMINE."""
 
     def select_refused(self) -> None:
-        """The server answered NO or BAD to SELECT or EXAMINE."""
+        """The server replied NO or BAD to SELECT or EXAMINE."""
 
     def message_command_sent(self) -> None:
-        """We sent a command on messages: SEARCH, FETCH, STORE, COPY, MOVE or EXPUNGE."""
+        """The client sent a command on messages: SEARCH, FETCH, STORE, COPY, MOVE or EXPUNGE."""
 
     def close_sent(self) -> None:
-        """We sent CLOSE or UNSELECT."""
+        """The client sent CLOSE or UNSELECT."""
 
     def close_granted(self) -> None:
-        """The server answered OK to CLOSE or UNSELECT."""
+        """The server replied OK to CLOSE or UNSELECT."""
 
     def close_refused(self) -> None:
-        """The server answered NO or BAD to CLOSE or UNSELECT."""
+        """The server replied NO or BAD to CLOSE or UNSELECT."""
 
     def logout_sent(self) -> None:
-        """We sent LOGOUT."""
+        """The client sent LOGOUT."""
 
     def logout_answered(self) -> None:
-        """The server answered LOGOUT."""
+        """The server replied to LOGOUT."""
 
     def closed(self) -> None:
-        """The server closed the connection in good order."""
+        """The server closed the connection, and no reply was missing."""
 
 
 table = Table(Dialogue)
@@ -139,7 +139,7 @@ table.move(greeting, Dialogue.bye, leaving)
 table.move(not_authenticated, Dialogue.question_sent, not_authenticated)
 table.move(not_authenticated, Dialogue.start_tls_sent, tls_pending)
 table.move(not_authenticated, Dialogue.login_sent, authenticating)
-table.move(not_authenticated, Dialogue.vouched, authenticated)
+table.move(not_authenticated, Dialogue.assumed_authenticated, authenticated)
 table.move(not_authenticated, Dialogue.logout_sent, logout)
 table.move(not_authenticated, Dialogue.bye, leaving)
 table.move(not_authenticated, Dialogue.closed, closed)
@@ -156,7 +156,7 @@ table.move(authenticating, Dialogue.login_refused, not_authenticated)
 table.move(authenticating, Dialogue.bye, leaving)
 
 table.move(authenticated, Dialogue.question_sent, authenticated)
-# ENABLE is for the time before a mailbox is open (RFC 5161, 3.1).
+# ENABLE is not allowed while a mailbox is selected (RFC 5161, 3.1).
 table.move(authenticated, Dialogue.enable_sent, authenticated)
 table.move(authenticated, Dialogue.mailbox_command_sent, authenticated)
 table.move(authenticated, Dialogue.idle_sent, idling)
@@ -165,7 +165,7 @@ table.move(authenticated, Dialogue.logout_sent, logout)
 table.move(authenticated, Dialogue.bye, leaving)
 table.move(authenticated, Dialogue.closed, closed)
 
-# After DONE other commands may go, though IDLE itself has no answer yet (RFC 2177).
+# After DONE other commands may be sent before the reply to IDLE (RFC 2177).
 table.move(idling, Dialogue.done_sent, authenticated)
 table.move(idling, Dialogue.idle_ended, authenticated)
 table.move(idling, Dialogue.bye, leaving)
@@ -199,7 +199,7 @@ table.move(logout, Dialogue.bye, logout)
 table.move(logout, Dialogue.logout_answered, logged_out)
 table.move(logout, Dialogue.closed, closed)
 
-# After the answer to LOGOUT nothing may come but the end.
+# After the reply to LOGOUT, the server only closes.
 table.move(logged_out, Dialogue.closed, closed)
 
 table.move(leaving, Dialogue.bye, leaving)
@@ -216,4 +216,4 @@ SENT: dict[type, Callable[[Dialogue], None]] = {
     Idle: Dialogue.idle_sent,
     Logout: Dialogue.logout_sent,
 }
-"""The input that sending each command is; all others are ``mailbox_command_sent``."""
+"""The input for each command sent; for all others it is ``mailbox_command_sent``."""

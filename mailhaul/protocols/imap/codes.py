@@ -1,4 +1,4 @@
-"""What response codes carry, for those that carry something (RFC 3501, 7.1; the RFCs named)."""
+"""Parse the arguments of response codes (RFC 3501, 7.1, and the RFCs named below)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from .events import Code
 from .uid_sets import read_set
 
 NUMBER_LENGTH = 19
-"""Digits of the largest number in a code: change numbers have 63 bits (RFC 7162, section 7)."""
+"""Maximum digits of a number in a code: a mod-sequence has 63 bits (RFC 7162, section 7)."""
 
 
 class AppendUid(Record):
-    """Where an appended message is now (RFC 4315, section 3)."""
+    """The UID of an appended message: APPENDUID (RFC 4315, section 3)."""
 
     uid_validity: int
     uid: int
 
 
 class CopyUid(Record):
-    """Which messages became which: sets of the same size (RFC 4315, section 3)."""
+    """The UIDs of copied messages and of their copies: COPYUID (RFC 4315, section 3).
+
+    ``source`` and ``destination`` are UID sets, as sent, of the same size.
+    """
 
     uid_validity: int
     source: bytes
@@ -28,7 +31,7 @@ class CopyUid(Record):
 def number_in(code: Code | None, name: bytes) -> int | None:
     """Return the number in a code such as UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ or APPENDLIMIT.
 
-    None if the code is another one, or holds no number.
+    Return None if the code has another name or no valid number.
     """
     if code is None or code.name != name:
         return None
@@ -36,7 +39,7 @@ def number_in(code: Code | None, name: bytes) -> int | None:
 
 
 def append_uid(code: Code | None) -> AppendUid | None:
-    """Return what APPENDUID says; None for another code, or one that makes no sense."""
+    """Return the parsed APPENDUID code, or None for another or a malformed code."""
     if code is None or code.name != b"APPENDUID":
         return None
     match [_number(word) for word in code.arguments.split()]:
@@ -47,7 +50,7 @@ def append_uid(code: Code | None) -> AppendUid | None:
 
 
 def copy_uid(code: Code | None) -> CopyUid | None:
-    """Return what COPYUID says; None for another code, or one that makes no sense."""
+    """Return the parsed COPYUID code, or None for another or a malformed code."""
     if code is None or code.name != b"COPYUID":
         return None
     words = code.arguments.split()
@@ -63,7 +66,7 @@ def _number(word: bytes) -> int | None:
 
 
 def _size(uids: bytes) -> int:
-    """Return how many messages a set names; 0 for anything else."""
+    """Return the number of messages in a UID set, or 0 if it is malformed."""
     try:
         return sum(last - first + 1 for first, last in read_set(uids, 0))
     except ValueError:

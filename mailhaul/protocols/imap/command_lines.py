@@ -1,7 +1,7 @@
-"""From a client's command, as read, to a command object: the server's side of the grammar.
+"""Parse the commands that an IMAP server receives (RFC 3501, section 6).
 
-Sets, search keys, FETCH items and flags stay as they were sent; a literal among them becomes a
-quoted string, so that each is one piece.
+Sets, search keys, FETCH items and flags are kept as sent, except that literals in them become
+quoted strings, so that each argument is one byte string.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ from .values import Part
 
 GROUPS = frozenset({b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED"})
 NAMED_GROUPS = frozenset({b"MAILBOXES", b"SUBTREE"})
-"""What NOTIFY may be about: without and with names (RFC 5465, section 6)."""
+"""The mailbox specifiers of NOTIFY, without and with names (RFC 5465, section 6)."""
 MESSAGE_NEW = b"MESSAGENEW"
 MESSAGE_PAIR = frozenset({MESSAGE_NEW, b"MESSAGEEXPUNGE"})
 MESSAGE_EVENTS = MESSAGE_PAIR | {b"FLAGCHANGE", b"ANNOTATIONCHANGE"}
 
 ITEM = re.compile(rb"[^ ()\[\"]+(?:\[[^\]]*\])?[^ ()\[\"]*")
-"""One item of FETCH; its section may hold blanks and lists."""
+"""One FETCH item; its section may contain spaces and lists."""
 BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 OPTION = re.compile(rb"[^ ()\"]+")
-"""A word or a number of the options of SEARCH."""
+"""A word or a number in the result options of SEARCH, or an event of NOTIFY."""
 RETURN = re.compile(rb"RETURN (?=\()", re.IGNORECASE)
 RESULT_OPTIONS = re.compile(rb"RETURN ", re.IGNORECASE)
 UNCHANGED_SINCE = re.compile(rb"\(UNCHANGEDSINCE (\d{1,19})\) ", re.IGNORECASE)
@@ -76,18 +76,18 @@ DATE_TIME = re.compile(
     rb" [0-2]\d:[0-5]\d:[0-6]\d [+-]\d{4}",
     re.IGNORECASE,
 )
-"""The date of APPEND, as INTERNALDATE shows it (section 9, date-time)."""
+"""The date of APPEND, in the format of INTERNALDATE (section 9, date-time)."""
 
 
 def read_command(verb: bytes, rest: Sequence[Part]) -> Command:
-    """Return the command that a verb, in upper case, and its arguments make.
+    """Return a command. ``verb`` is its name in upper case.
 
-    ``rest`` is what follows the verb and a blank, literals included. Raises BadSyntax.
+    ``rest`` is what follows the name and a space, including literals. Raises BadSyntax.
     """
     arguments = Arguments(rest)
     if verb in PLAIN:
         if not arguments.over:
-            raise BadSyntax("no argument belongs here")
+            raise BadSyntax("this command takes no argument")
         return PLAIN[verb]()
     read = ARGUMENTS.get(verb)
     if read is None:
@@ -97,7 +97,7 @@ def read_command(verb: bytes, rest: Sequence[Part]) -> Command:
     return command
 
 
-# Commands by themselves
+# Commands not on messages
 
 
 def _login(arguments: Arguments) -> Command:
@@ -115,7 +115,7 @@ def _authenticate(arguments: Arguments) -> Command:
     try:
         return Authenticate(mechanism, Secret(decode_initial(found[0] if found else b"!")))
     except ValueError:
-        raise BadSyntax("an initial response that is not base64") from None
+        raise BadSyntax("the initial response is not base64") from None
 
 
 def _id(arguments: Arguments) -> Command:
@@ -131,7 +131,7 @@ def _id(arguments: Arguments) -> Command:
 
 
 def _nil(arguments: Arguments) -> bool:
-    """Take NIL where a string may be missing."""
+    """Take NIL, if it is next."""
     return arguments.match(NIL) is not None
 
 
@@ -158,7 +158,7 @@ def _select(arguments: Arguments, *, read_only: bool = False) -> Command:
 
 
 def _select_option(arguments: Arguments) -> Resync | None:
-    """Take QRESYNC with what the client remembers, or CONDSTORE, which is None."""
+    """Take QRESYNC with its arguments, or CONDSTORE, for which None is returned."""
     match arguments.word("CONDSTORE or QRESYNC"):
         case b"CONDSTORE":
             return None
@@ -166,15 +166,15 @@ def _select_option(arguments: Arguments) -> Resync | None:
             arguments.space()
             return _resync(arguments)
         case _:
-            raise BadSyntax("CONDSTORE and QRESYNC are the options here")
+            raise BadSyntax("CONDSTORE or QRESYNC is expected")
 
 
 def _resync(arguments: Arguments) -> Resync:
-    """Take what a client remembers; the sequence match data help only with its UIDs."""
-    arguments.expect(b"(", "UIDVALIDITY and a change number")
+    """Take the arguments of QRESYNC (RFC 7162, 3.2.5); the sequence match data is ignored."""
+    arguments.expect(b"(", "a list of UIDVALIDITY and a mod-sequence")
     uid_validity = arguments.number("UIDVALIDITY")
     arguments.space()
-    modseq, uids = arguments.number("a change number"), b""
+    modseq, uids = arguments.number("a mod-sequence"), b""
     if arguments.skip(b" ") and not arguments.ahead(b"("):
         uids = arguments.sequence_set()
         arguments.skip(b" ")
@@ -198,7 +198,7 @@ def _create(arguments: Arguments) -> Command:
     arguments.space()
     arguments.expect(b"(", "a list of parameters")
     if arguments.word("USE") != b"USE":
-        raise BadSyntax("USE is the parameter here")
+        raise BadSyntax("USE is expected")
     arguments.space()
     uses = arguments.listed(arguments.flag, "special uses", empty=True)
     arguments.expect(b")", "the end of the list")
@@ -227,7 +227,7 @@ def _list(arguments: Arguments) -> Command:
 
 
 def _return_options(arguments: Arguments) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """Take RETURN with its options, if it is there; those of STATUS come by themselves."""
+    """Take RETURN with its options, if it is next. Return the options and the STATUS items."""
     status: list[bytes] = []
 
     def option() -> bytes:
@@ -241,7 +241,7 @@ def _return_options(arguments: Arguments) -> tuple[tuple[bytes, ...], tuple[byte
         return (), ()
     arguments.space()
     if not arguments.match(RETURN):
-        raise BadSyntax("RETURN and a list of options belong here")
+        raise BadSyntax("RETURN and a list of options are expected")
     words = arguments.listed(option, "options", empty=True)
     return tuple(word for word in words if word != b"STATUS"), tuple(status)
 
@@ -269,18 +269,18 @@ def _notify(arguments: Arguments) -> Command:
         case b"SET":
             arguments.space()
         case _:
-            raise BadSyntax("SET or NONE belongs here")
+            raise BadSyntax("SET or NONE is expected")
     status = not arguments.ahead(b"(")
     if status:
         if arguments.word("STATUS") != b"STATUS":
-            raise BadSyntax("STATUS or a group belongs here")
+            raise BadSyntax("STATUS or an event group is expected")
         arguments.space()
     groups = [_event_group(arguments)]
     while not arguments.over:
         arguments.space()
         groups.append(_event_group(arguments))
     if sum(group.which.startswith(b"SELECTED") for group in groups) > 1:
-        raise BadSyntax("of the open mailbox there is one group (RFC 5465, 6.1)")
+        raise BadSyntax("only one group may be about the selected mailbox (RFC 5465, 6.1)")
     return Notify(tuple(groups), status)
 
 
@@ -293,48 +293,48 @@ def _event_group(arguments: Arguments) -> EventGroup:
         names = _mailboxes(arguments)
         arguments.space()
     elif which not in GROUPS:
-        raise BadSyntax("an event group is made of mailboxes and events")
+        raise BadSyntax("an event group consists of mailboxes and events")
     events, fetch = _events(arguments)
     arguments.expect(b")", "the end of the group")
     known = {event.upper() for event in events}
     if known & MESSAGE_EVENTS and not known >= MESSAGE_PAIR:
-        raise BadSyntax("MessageNew and MessageExpunge go together (RFC 5465, 5)")
+        raise BadSyntax("MessageNew and MessageExpunge require each other (RFC 5465, 5)")
     return EventGroup(which, tuple(events), tuple(names), tuple(fetch))
 
 
 def _mailboxes(arguments: Arguments) -> list[bytes]:
-    """Take one mailbox or a list of them."""
+    """Take one mailbox or a list of mailboxes."""
     if arguments.ahead(b"("):
         return arguments.listed(lambda: arguments.astring("a mailbox"), "mailboxes")
     return [arguments.astring("a mailbox")]
 
 
 def _events(arguments: Arguments) -> tuple[list[bytes], list[bytes]]:
-    """Take events, and the items that stand after MessageNew."""
+    """Take events, and the FETCH items after MessageNew."""
     items: list[bytes] = []
 
     def event() -> bytes:
         found = arguments.match(OPTION)
         if not found:
-            raise BadSyntax("an event belongs here")
+            raise BadSyntax("an event is expected")
         if found[0].upper() == MESSAGE_NEW and arguments.skip(b" ("):
             items.extend(_items(arguments))
         return found[0]
 
     if not arguments.ahead(b"("):
         if arguments.word("events") != b"NONE":
-            raise BadSyntax("a list of events belongs here")
+            raise BadSyntax("a list of events is expected")
         return [], []
     return arguments.listed(event, "events"), items
 
 
 def _items(arguments: Arguments) -> list[bytes]:
-    """Take items of FETCH up to the end of their list."""
+    """Take FETCH items up to the end of their list."""
     found: list[bytes] = []
     while True:
         item = arguments.match(ITEM)
         if not item:
-            raise BadSyntax("a list of items belongs here")
+            raise BadSyntax("a list of items is expected")
         found.append(item[0])
         if arguments.skip(b")"):
             return found
@@ -343,12 +343,12 @@ def _items(arguments: Arguments) -> list[bytes]:
 
 def _compress(arguments: Arguments) -> Command:
     if arguments.word("DEFLATE") != b"DEFLATE":
-        raise BadSyntax("DEFLATE is the only way to compress")
+        raise BadSyntax("only DEFLATE is supported")
     return Compress()
 
 
 def _named(make: Callable[[bytes], Command]) -> Callable[[Arguments], Command]:
-    """Return what reads a command whose only argument is a mailbox."""
+    """Return a parser for a command whose only argument is a mailbox."""
     return lambda arguments: make(arguments.astring("a mailbox"))
 
 
@@ -363,14 +363,14 @@ def _search(arguments: Arguments, *, uid: bool = False) -> Command:
         returning = tuple(options)
         arguments.space()
     if arguments.over:
-        raise BadSyntax("nothing to search for")
+        raise BadSyntax("a search key is expected")
     return make(arguments.rest(), returning)
 
 
 def _option(arguments: Arguments) -> bytes:
     found = arguments.match(OPTION)
     if not found:
-        raise BadSyntax("an option belongs here")
+        raise BadSyntax("an option is expected")
     return found[0].upper()
 
 
@@ -385,9 +385,9 @@ def _store(arguments: Arguments, *, uid: bool = False) -> Command:
     unchanged = arguments.match(UNCHANGED_SINCE)
     operation = arguments.match(OPERATION)
     if not operation:
-        raise BadSyntax("FLAGS, +FLAGS or -FLAGS belongs here")
+        raise BadSyntax("FLAGS, +FLAGS or -FLAGS is expected")
     arguments.space()
-    # The flags stay as sent, once it is clear that they are some.
+    # The flags are kept as sent; read_flags only checks them.
     flags = arguments.rest()
     read_flags(flags)
     since = int(unchanged[1]) if unchanged else None
@@ -395,7 +395,7 @@ def _store(arguments: Arguments, *, uid: bool = False) -> Command:
 
 
 def read_flags(line: bytes) -> tuple[bytes, ...]:
-    """Return the flags of STORE: a list, or flags with blanks between them. Raises BadSyntax."""
+    """Return the flags of STORE: a list, or flags separated by spaces. Raises BadSyntax."""
     arguments = Arguments([line])
     if arguments.ahead(b"("):
         flags = arguments.listed(arguments.flag, "flags", empty=True)
@@ -411,7 +411,7 @@ def read_flags(line: bytes) -> tuple[bytes, ...]:
 def _copy(
     make: Callable[[bytes, bytes], Command], uid_form: Callable[[bytes, bytes], Command]
 ) -> Callable[..., Command]:
-    """Return what reads COPY or MOVE."""
+    """Return a parser for COPY or MOVE."""
 
     def read(arguments: Arguments, *, uid: bool = False) -> Command:
         numbers = _set_before(arguments)
@@ -421,7 +421,7 @@ def _copy(
 
 
 def _set_before(arguments: Arguments) -> bytes:
-    """Take a set of numbers, and the blank after it."""
+    """Take a set of numbers and the space after it."""
     numbers = arguments.sequence_set()
     arguments.space()
     return numbers
@@ -438,7 +438,7 @@ def _uid(arguments: Arguments) -> Command:
 
 
 def split_items(line: bytes) -> tuple[bytes, bytes]:
-    """Split FETCH items from the modifiers after them, which lose their parentheses."""
+    """Split FETCH items from the modifiers after them; return these without parentheses."""
     depth = 0
     for found in BRACKETS.finditer(line):
         if found[0] in b"([":
@@ -448,10 +448,10 @@ def split_items(line: bytes) -> tuple[bytes, bytes]:
         elif found[0] == b" " and depth == 0:
             items, modifiers = line[: found.start()], line[found.end() :]
             if not (items and modifiers.startswith(b"(") and modifiers.endswith(b")")):
-                raise BadSyntax("modifiers stand in parentheses")
+                raise BadSyntax("modifiers must be in parentheses")
             return items, modifiers[1:-1]
     if not line:
-        raise BadSyntax("items belong here")
+        raise BadSyntax("items are expected")
     return line, b""
 
 
@@ -475,7 +475,7 @@ WITH_UIDS: dict[bytes, Callable[..., Command]] = {
     b"COPY": _copy(Copy, UidCopy),
     b"MOVE": _copy(Move, UidMove),
 }
-"""Commands on messages, which have a form with UIDs."""
+"""Commands on messages that also have a UID form."""
 ARGUMENTS: dict[bytes, Callable[[Arguments], Command]] = {
     b"LOGIN": _login,
     b"AUTHENTICATE": _authenticate,
@@ -499,14 +499,14 @@ ARGUMENTS: dict[bytes, Callable[[Arguments], Command]] = {
 """Commands with arguments."""
 
 
-# The message of APPEND comes after its arguments
+# APPEND, whose message follows its arguments
 
 
 def read_append(rest: Sequence[Part], size: int, *, binary: bool) -> Append | None:
-    """Return the APPEND whose message of so many octets is about to come.
+    """Return an APPEND command; its message of ``size`` octets follows.
 
-    ``rest`` is what follows the verb, up to the message's literal. None where that literal is the
-    name of the mailbox. Raises BadSyntax.
+    ``rest`` is what follows the name, up to the literal of the message. Return None if that literal
+    is the name of the mailbox. Raises BadSyntax.
     """
     arguments = Arguments(rest)
     if arguments.over:
@@ -518,7 +518,7 @@ def read_append(rest: Sequence[Part], size: int, *, binary: bool) -> Append | No
         flags = arguments.listed(arguments.flag, "flags", empty=True)
         arguments.space()
     date = _date_time(arguments) if arguments.ahead(b'"') else None
-    # A message with UTF-8 in its header stands in parentheses (RFC 6855, section 4).
+    # A message with UTF-8 in its header is in parentheses (RFC 6855, section 4).
     utf8 = arguments.match(UTF8) is not None
     arguments.end()
     return Append(mailbox, size, tuple(flags), date, utf8, binary and not utf8)
@@ -531,5 +531,5 @@ def _date_time(arguments: Arguments) -> bytes:
     date = arguments.string("a date")
     arguments.space()
     if not DATE_TIME.fullmatch(date):
-        raise BadSyntax('a date is like "17-Jul-1996 02:44:25 -0700"')
+        raise BadSyntax('a date such as "17-Jul-1996 02:44:25 -0700" is expected')
     return date

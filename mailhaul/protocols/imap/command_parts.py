@@ -1,4 +1,4 @@
-"""A command as a server collects it: lines, with literals between them (RFC 3501, 4.3)."""
+"""Collect the lines and literals of one command, for a server (RFC 3501, 4.3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .arguments import BadSyntax
 from .values import Part, Text
 
 TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-"""What a tag is made of (section 9)."""
+"""A tag (section 9)."""
 
 
 class CommandParts:
-    """The parts of one command that have come. Their number and length have limits."""
+    """The parts of one command received so far. Their length is limited."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -26,25 +26,25 @@ class CommandParts:
         self._literal_left = 0
 
     def with_line(self, text: bytes) -> list[Part]:
-        """Return the parts, and a line that comes after them."""
+        """Return the parts and one more line."""
         return [*self._parts, text]
 
     def forget(self) -> None:
-        """Begin the next command."""
+        """Drop the parts, before the next command."""
         self._parts, self._length = [], 0
 
     def count(self, octets: int) -> None:
-        """Count octets of the command."""
+        """Add to the length of the command."""
         self._length += octets
 
     def check_length(self) -> None:
-        """Raise LimitExceeded for a command that is too long with all its literals."""
+        """Raise LimitExceeded if the command with all its literals is too long."""
         limit = self._limits.response_line + self._limits.literal
         if self._length > limit:
             raise LimitExceeded("command", limit)
 
     def begin_literal(self, text: bytes, size: int) -> None:
-        """Take a line that ends with a literal. Raises LimitExceeded for one that is too large."""
+        """Add a line that ends with a literal. Raises LimitExceeded if that is too large."""
         if size > self._limits.literal:
             raise LimitExceeded("literal", self._limits.literal)
         self.check_length()
@@ -52,7 +52,7 @@ class CommandParts:
         self._literal, self._literal_left = bytearray(), size
 
     def collect(self, source: InputBuffer) -> bool:
-        """Take octets of the literal that is on its way; return whether all of it is here."""
+        """Read octets of the current literal; return whether it is complete."""
         if self._literal is None:
             return True
         if self._literal_left:
@@ -67,7 +67,7 @@ class CommandParts:
 
 
 def split_command(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
-    """Return a command's tag, its verb in upper case, and what stands after that."""
+    """Return the tag of a command, its name in upper case, and its arguments."""
     first = parts[0]
     line = first if isinstance(first, bytes) else b""
     tag, _, rest = line.partition(b" ")
@@ -76,19 +76,19 @@ def split_command(parts: Sequence[Part]) -> tuple[bytes, bytes, list[Part]]:
 
 
 def refuse_controls(parts: Sequence[Part]) -> None:
-    """Raise BadSyntax for a bare CR or a NUL in a line (section 9, TEXT-CHAR)."""
+    """Raise BadSyntax if a line contains a bare CR or a NUL (section 9, TEXT-CHAR)."""
     lines = (part for part in parts if isinstance(part, bytes) and not isinstance(part, Text))
     if any(b"\r" in line or b"\0" in line for line in lines):
         raise BadSyntax("a bare CR or a NUL in a command")
 
 
 def is_tag(tag: bytes) -> bool:
-    """Whether this may be a tag."""
+    """Whether this is a valid tag."""
     return TAG.fullmatch(tag) is not None
 
 
 def redacted_line(first: Part) -> bytes:
-    """Return a command's first line as a trace may show it, without what might be a password."""
+    """Return the first line of a command for a trace, without anything that may be a password."""
     line = first if isinstance(first, bytes) else b""
     for verb in (b"LOGIN", b"AUTHENTICATE"):
         before, found, _ = line.upper().partition(verb)

@@ -1,8 +1,9 @@
-"""What an IMAP client says to a server (RFC 3501, section 6; RFC 9051 and the extensions named).
+"""The commands of an IMAP client (RFC 3501, section 6; RFC 9051 and the extensions named below).
 
-Mailbox names are as they go on the wire: modified UTF-7 (RFC 3501, 5.1.3), or UTF-8 once
-UTF8=ACCEPT or IMAP4REV2 is enabled; mailbox_names.py makes them. Sets of numbers, search keys and
-FETCH items are as sent. Sections are those of RFC 3501 unless another RFC is named.
+Mailbox names are bytes as sent: modified UTF-7 (RFC 3501, 5.1.3), or UTF-8 once UTF8=ACCEPT or
+IMAP4REV2 is enabled; ``encode_mailbox`` makes them. Sets of numbers, search keys and FETCH items
+are also bytes as sent. Sections are those of RFC 3501 unless another RFC is named. Every command
+raises TypeError for a field of the wrong type.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ from ..secret import Secret
 
 
 class Capability(CheckedRecord):
-    """Ask what the server can do (6.1.1)."""
+    """Request the capabilities: CAPABILITY (6.1.1)."""
 
 
 class Noop(CheckedRecord):
-    """Ask for nothing but news (6.1.2)."""
+    """Do nothing; the server may report changes of the mailbox: NOOP (6.1.2)."""
 
 
 class Logout(CheckedRecord):
-    """Say good-bye (6.1.3)."""
+    """End the session: LOGOUT (6.1.3)."""
 
 
 class Id(CheckedRecord):
-    """Say who we are and ask the same (RFC 2971): pairs of field and value; None says nothing."""
+    """Exchange names and versions: ID (RFC 2971).
+
+    ``fields`` are pairs of field and value; None sends NIL.
+    """
 
     fields: tuple[tuple[bytes, bytes | None], ...] | None = None
 
@@ -36,11 +40,11 @@ class Id(CheckedRecord):
 
 
 class StartTls(CheckedRecord):
-    """Ask to speak TLS from here on (6.2.1)."""
+    """Request TLS: STARTTLS (6.2.1). TlsReady is the positive reply."""
 
 
 class Login(CheckedRecord):
-    """Log in with a plain password (6.2.3). ``user`` is sent as it is."""
+    """Log in with a plain password: LOGIN (6.2.3). ``user`` is sent unchanged."""
 
     user: bytes
     password: Secret
@@ -50,21 +54,24 @@ class Login(CheckedRecord):
 
 
 class Enable(CheckedRecord):
-    """Switch extensions on (RFC 5161): ``Enable((b"UTF8=ACCEPT",))``."""
+    """Enable extensions: ENABLE (RFC 5161), as in ``Enable((b"UTF8=ACCEPT",))``."""
 
     names: tuple[bytes, ...]
 
 
 class Compress(CheckedRecord):
-    """Ask to deflate both directions from here on (RFC 4978)."""
+    """Compress both directions: COMPRESS DEFLATE (RFC 4978)."""
 
 
 class Namespace(CheckedRecord):
-    """Ask where mailboxes live (RFC 2342)."""
+    """Request the namespaces of mailboxes: NAMESPACE (RFC 2342)."""
 
 
 class Resync(CheckedRecord):
-    """What we remember of a mailbox, for SELECT ... (QRESYNC (...)) (RFC 7162, 3.2.5)."""
+    """The known state of a mailbox, for Select: QRESYNC (RFC 7162, 3.2.5).
+
+    ``known_uids`` is a UID set; b"" means all UIDs.
+    """
 
     uid_validity: int
     modseq: int
@@ -72,9 +79,10 @@ class Resync(CheckedRecord):
 
 
 class Select(CheckedRecord):
-    """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) when ``read_only``.
+    """Open a mailbox: SELECT (6.3.1), or EXAMINE (6.3.2) if ``read_only`` is true.
 
-    ``condstore`` asks for change numbers (RFC 7162, 3.1.8), ``resync`` for what has changed.
+    ``condstore`` requests mod-sequences (RFC 7162, 3.1.8). ``resync`` requests the changes since
+    that state.
     """
 
     mailbox: bytes
@@ -84,43 +92,43 @@ class Select(CheckedRecord):
 
 
 class CreateMailbox(CheckedRecord):
-    """Make a mailbox (6.3.3), with special uses such as ``\\Sent`` (RFC 6154, 3)."""
+    """Create a mailbox: CREATE (6.3.3), with special uses such as ``\\Sent`` (RFC 6154, 3)."""
 
     mailbox: bytes
     special_use: tuple[bytes, ...] = ()
 
 
 class DeleteMailbox(CheckedRecord):
-    """Remove a mailbox (6.3.4)."""
+    """Delete a mailbox: DELETE (6.3.4)."""
 
     mailbox: bytes
 
 
 class Rename(CheckedRecord):
-    """Give a mailbox another name (6.3.5)."""
+    """Rename a mailbox: RENAME (6.3.5)."""
 
     mailbox: bytes
     new_name: bytes
 
 
 class Subscribe(CheckedRecord):
-    """Add a mailbox to those that a user wants to see (6.3.6)."""
+    """Subscribe to a mailbox: SUBSCRIBE (6.3.6)."""
 
     mailbox: bytes
 
 
 class Unsubscribe(CheckedRecord):
-    """Take it out of them (6.3.7)."""
+    """Remove the subscription of a mailbox: UNSUBSCRIBE (6.3.7)."""
 
     mailbox: bytes
 
 
 class ListMailboxes(CheckedRecord):
-    """Ask for mailboxes whose names match (6.3.8; RFC 5258; RFC 5819; RFC 6154, 2).
+    """List the mailboxes whose names match: LIST (6.3.8; RFC 5258; RFC 5819; RFC 6154, 2).
 
-    With one pattern and no options this is the plain LIST that every server knows. ``selecting``
-    and ``returning`` are option words, such as b"SUBSCRIBED" and b"SPECIAL-USE"; ``status`` are the
-    items of RETURN (STATUS (...)).
+    With one pattern and no options, every server supports this command. ``selecting`` are selection
+    options, such as b"SUBSCRIBED"; ``returning`` are return options, such as b"SPECIAL-USE";
+    ``status`` are the items of RETURN (STATUS (...)).
     """
 
     reference: bytes = b""
@@ -131,24 +139,28 @@ class ListMailboxes(CheckedRecord):
 
 
 class ListSubscribed(CheckedRecord):
-    """Ask for subscribed mailboxes: LSUB (6.3.9)."""
+    """List subscribed mailboxes: LSUB (6.3.9)."""
 
     reference: bytes = b""
     pattern: bytes = b"*"
 
 
 class AskStatus(CheckedRecord):
-    """Ask about a mailbox without opening it: STATUS (6.3.10), items such as b"UIDNEXT"."""
+    """Request the status of a mailbox without selecting it: STATUS (6.3.10).
+
+    ``items`` are names such as b"UIDNEXT".
+    """
 
     mailbox: bytes
     items: tuple[bytes, ...]
 
 
 class Append(CheckedRecord):
-    """Store a message (6.3.11). ``size`` octets of AppendChunk follow once ReadyForText came.
+    """Add a message to a mailbox: APPEND (6.3.11).
 
-    ``internal_date`` is as in b"17-Jul-1996 02:44:25 -0700". ``utf8`` says that the header holds
-    UTF-8 (RFC 6855, 4), ``binary`` that there are NULs (RFC 3516, 4.4).
+    After ReadyForText, send exactly ``size`` octets as AppendChunk. ``internal_date`` is a
+    date-time such as b"17-Jul-1996 02:44:25 -0700". ``utf8`` declares UTF-8 in the header (RFC
+    6855, 4), and ``binary`` declares NULs (RFC 3516, 4.4).
     """
 
     mailbox: bytes
@@ -160,36 +172,36 @@ class Append(CheckedRecord):
 
 
 class AppendChunk(CheckedRecord):
-    """Some octets of the message that APPEND has announced."""
+    """The next octets of the message of an APPEND."""
 
     data: bytes
     _hidden = frozenset({"data"})
 
 
 class AppendEnd(CheckedRecord):
-    """Server role only: the message of the APPEND has come, with the end of its command.
+    """Server only: the message of an APPEND and the command are complete.
 
-    ``malformed`` says that something followed the message: the command must be answered with BAD.
+    ``malformed`` is true if unexpected data followed the message; the reply must be BAD.
     """
 
     malformed: bool = False
 
 
 class Idle(CheckedRecord):
-    """Ask for news as they come, until Done (RFC 2177)."""
+    """Request updates of the mailbox as they happen, until Done: IDLE (RFC 2177)."""
 
 
 class Done(CheckedRecord):
-    """Wait no longer for news (RFC 2177)."""
+    """End an IDLE command: DONE (RFC 2177)."""
 
 
 class EventGroup(CheckedRecord):
-    """Which news of which mailboxes (RFC 5465, sections 5 and 6).
+    """The events to report for some mailboxes, for Notify (RFC 5465, sections 5 and 6).
 
     ``which`` is b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL" or b"SUBSCRIBED"; or
-    b"MAILBOXES" or b"SUBTREE", with ``names``. ``events`` are such as b"MessageNew"; none at all
-    mutes these mailboxes. ``fetch`` lists the items to report for each new message in the selected
-    mailbox.
+    b"MAILBOXES" or b"SUBTREE", with ``names``. ``events`` are names such as b"MessageNew"; an empty
+    tuple requests no events for these mailboxes. ``fetch`` lists the items to report for each new
+    message in the selected mailbox.
     """
 
     which: bytes
@@ -199,9 +211,10 @@ class EventGroup(CheckedRecord):
 
 
 class Notify(CheckedRecord):
-    """Choose which news come unsolicited (RFC 5465, 3.1): those of these groups, or none.
+    """Choose the events that the server reports: NOTIFY SET, or NOTIFY NONE (RFC 5465, 3.1).
 
-    ``status`` asks how each of these mailboxes stands now, except for the one that is selected.
+    Without ``groups`` it is NOTIFY NONE. ``status`` requests the current status of each of the
+    mailboxes, except for the selected one.
     """
 
     groups: tuple[EventGroup, ...] = ()
@@ -212,22 +225,23 @@ class Notify(CheckedRecord):
 
 
 class CloseMailbox(CheckedRecord):
-    """Leave the mailbox and remove what is flagged as deleted: CLOSE (6.4.2)."""
+    """Close the mailbox and remove the messages flagged as deleted: CLOSE (6.4.2)."""
 
 
 class Unselect(CheckedRecord):
-    """Leave the mailbox and remove nothing (RFC 3691)."""
+    """Close the mailbox without removing messages: UNSELECT (RFC 3691)."""
 
 
 class Expunge(CheckedRecord):
-    """Remove every message flagged as deleted (6.4.3)."""
+    """Remove all messages flagged as deleted: EXPUNGE (6.4.3)."""
 
 
 class Search(CheckedRecord):
-    """Ask for the sequence numbers of matching messages (6.4.4): ``b"UNSEEN UNDELETED"``.
+    """Request the sequence numbers of matching messages: SEARCH (6.4.4).
 
-    ``returning`` are result options (RFC 4731, 5182, 9394): (b"COUNT", b"ALL"). None asks in the
-    old way. ``criteria`` may begin with b"CHARSET UTF-8".
+    ``criteria`` are search keys such as b"UNSEEN UNDELETED", optionally after b"CHARSET UTF-8".
+    ``returning`` are result options such as (b"COUNT", b"ALL") (RFC 4731, 5182, 9394); None sends
+    no RETURN.
     """
 
     criteria: bytes
@@ -235,9 +249,9 @@ class Search(CheckedRecord):
 
 
 class Fetch(CheckedRecord):
-    """Ask for data of messages by sequence number (6.4.5).
+    """Request data of messages by sequence number: FETCH (6.4.5).
 
-    ``modifiers`` are as sent, without parentheses: b"CHANGEDSINCE 12" (RFC 7162, 3.1.4.1).
+    ``modifiers`` are without parentheses, as in b"CHANGEDSINCE 12" (RFC 7162, 3.1.4.1).
     """
 
     numbers: bytes
@@ -246,9 +260,10 @@ class Fetch(CheckedRecord):
 
 
 class Store(CheckedRecord):
-    """Change flags of messages by sequence number (6.4.6).
+    """Change the flags of messages by sequence number: STORE (6.4.6).
 
-    ``unchanged_since`` spares messages that have changed meanwhile (RFC 7162, 3.1.3).
+    With ``unchanged_since``, the server skips messages with a higher mod-sequence (RFC 7162,
+    3.1.3).
     """
 
     numbers: bytes
@@ -258,31 +273,32 @@ class Store(CheckedRecord):
 
 
 class Copy(CheckedRecord):
-    """Copy messages to another mailbox, by sequence number (6.4.7)."""
+    """Copy messages to another mailbox by sequence number: COPY (6.4.7)."""
 
     numbers: bytes
     mailbox: bytes
 
 
 class Move(CheckedRecord):
-    """Move messages to another mailbox, by sequence number (RFC 6851, 3.1)."""
+    """Move messages to another mailbox by sequence number: MOVE (RFC 6851, 3.1)."""
 
     numbers: bytes
     mailbox: bytes
 
 
 class UidSearch(CheckedRecord):
-    """Ask for the UIDs of matching messages (6.4.4, 6.4.8), as Search does for numbers."""
+    """Request the UIDs of matching messages: UID SEARCH (6.4.4, 6.4.8). See Search."""
 
     criteria: bytes
     returning: tuple[bytes, ...] | None = None
 
 
 class UidFetch(CheckedRecord):
-    """Ask for data of messages (6.4.5, 6.4.8): ``UidFetch(b"5", b"(UID BODY.PEEK[])")``.
+    """Request data of messages by UID: UID FETCH (6.4.5, 6.4.8).
 
-    ``uids`` is a sequence set (section 9) and ``items`` the items as sent. ``modifiers`` may be
-    b"CHANGEDSINCE 12 VANISHED" (RFC 7162, 3.2.6) or b"PARTIAL -1:-50" (RFC 9394, 3.4).
+    ``uids`` is a UID set such as b"5" or b"2:*", and ``items`` are the items to fetch, such as
+    b"(UID BODY.PEEK[])". ``modifiers`` may be b"CHANGEDSINCE 12 VANISHED" (RFC 7162, 3.2.6) or
+    b"PARTIAL -1:-50" (RFC 9394, 3.4).
     """
 
     uids: bytes
@@ -291,7 +307,10 @@ class UidFetch(CheckedRecord):
 
 
 class UidStore(CheckedRecord):
-    """Change flags (6.4.6, 6.4.8): ``UidStore(b"5", b"+FLAGS.SILENT", b"(\\\\Deleted)")``."""
+    """Change the flags of messages by UID: UID STORE (6.4.6, 6.4.8). See Store.
+
+    For example: ``UidStore(b"5", b"+FLAGS.SILENT", b"(\\\\Deleted)")``.
+    """
 
     uids: bytes
     operation: bytes
@@ -300,21 +319,21 @@ class UidStore(CheckedRecord):
 
 
 class UidCopy(CheckedRecord):
-    """Copy messages to another mailbox (6.4.7, 6.4.8)."""
+    """Copy messages to another mailbox by UID: UID COPY (6.4.7, 6.4.8)."""
 
     uids: bytes
     mailbox: bytes
 
 
 class UidMove(CheckedRecord):
-    """Move messages to another mailbox (RFC 6851, 3.2)."""
+    """Move messages to another mailbox by UID: UID MOVE (RFC 6851, 3.2)."""
 
     uids: bytes
     mailbox: bytes
 
 
 class UidExpunge(CheckedRecord):
-    """Remove messages flagged as deleted among these UIDs only (RFC 4315, 2.1)."""
+    """Remove those of these messages that are flagged as deleted: UID EXPUNGE (RFC 4315, 2.1)."""
 
     uids: bytes
 
@@ -357,13 +376,13 @@ Command = (
     | UidMove
     | UidExpunge
 )
-"""What gets a tag, and a tagged reply."""
+"""Commands, each of which gets a tag and a tagged reply."""
 Continuation = Respond | CancelAuthentication | AppendChunk | Done
-"""What belongs to the command before it and has no tag."""
+"""Further parts of the current command, which have no tag."""
 Heard = Command | Continuation | AppendEnd
-"""What the server role may hear."""
+"""Everything that a server receives."""
 ON_MESSAGES: tuple[type, ...] = (
     *(Search, Fetch, Store, Copy, Move, Expunge),
     *(UidSearch, UidFetch, UidStore, UidCopy, UidMove, UidExpunge),
 )
-"""Commands that need a mailbox to be open."""
+"""Commands that are allowed only while a mailbox is selected."""

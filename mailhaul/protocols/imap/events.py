@@ -1,6 +1,7 @@
-"""What an IMAP server tells a client (RFC 3501, section 7; the extensions are named).
+"""The events of an IMAP client (RFC 3501, section 7, and the extensions named below).
 
-Sections are those of RFC 3501 unless another RFC is named. Mailbox names are as on the wire.
+A server sends the same objects. Sections are those of RFC 3501 unless another RFC is named.
+Mailbox names and flags are bytes as sent; sizes are in octets.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .values import Value
 
 
 class Condition(Enum):
-    """The word that opens a status response (7.1)."""
+    """The condition of a status response (7.1)."""
 
     OK = b"OK"
     NO = b"NO"
@@ -22,14 +23,14 @@ class Condition(Enum):
 
 
 class Code(Record):
-    """The bracketed code of a status response: name in upper case, arguments as sent."""
+    """The response code of a status response (7.1): name in upper case, arguments as sent."""
 
     name: bytes
     arguments: bytes = b""
 
 
 class Greeted(Record):
-    """The connection is open; ``preauthenticated`` when no login is needed (7.1.1, 7.1.4)."""
+    """The greeting. ``preauthenticated`` is true if no login is needed (7.1.1, 7.1.4)."""
 
     preauthenticated: bool
     code: Code | None = None
@@ -37,14 +38,14 @@ class Greeted(Record):
 
 
 class SaidBye(Record):
-    """The server is about to close, as a greeting, after LOGOUT or unsolicited (7.1.5)."""
+    """BYE, as the greeting, after LOGOUT or unsolicited: the server will close (7.1.5)."""
 
     code: Code | None = None
     text: bytes = b""
 
 
 class Capabilities(Record):
-    """What the server can do, in upper case; replaces what was announced before (7.2.1)."""
+    """All capabilities of the server, in upper case (7.2.1). Replaces earlier ones."""
 
     names: frozenset[bytes]
 
@@ -58,13 +59,13 @@ class Status(Record):
 
 
 class Flags(Record):
-    """The flags that messages in this mailbox may have, as sent (7.2.6)."""
+    """The flags that messages in this mailbox may have (7.2.6)."""
 
     names: tuple[bytes, ...]
 
 
 class Recent(Record):
-    """The number of messages that no session has seen before this one (7.3.2)."""
+    """The number of messages that this session is the first to see (7.3.2)."""
 
     count: int
 
@@ -76,15 +77,15 @@ class Exists(Record):
 
 
 class Expunged(Record):
-    """The message of this sequence number is gone (7.4.1)."""
+    """The message with this sequence number was removed (7.4.1)."""
 
     number: int
 
 
 class Vanished(Record):
-    """Messages that are gone, as a set of UIDs (RFC 7162, 3.2.10).
+    """Messages that were removed, as a UID set (RFC 7162, 3.2.10).
 
-    ``earlier`` says that this is an answer about the past, not news.
+    ``earlier`` is true if they were removed before; otherwise they were removed just now.
     """
 
     uids: bytes
@@ -92,10 +93,10 @@ class Vanished(Record):
 
 
 class Found(Record):
-    """What a search found, in the server's order (7.2.5). May come in several parts.
+    """A search result, in the server's order (7.2.5). A long one is split into several events.
 
-    These are UIDs after UID SEARCH and sequence numbers after SEARCH. ``modseq`` is the highest
-    change number among them (RFC 7162, 3.1.5).
+    ``uids`` are UIDs after UID SEARCH, and sequence numbers after SEARCH. ``modseq`` is the highest
+    mod-sequence of these messages (RFC 7162, 3.1.5).
     """
 
     uids: tuple[int, ...]
@@ -105,8 +106,9 @@ class Found(Record):
 class FoundInShort(Record):
     """The result of a search with result options: ESEARCH (RFC 4731, 3.1; RFC 9394, 3.1).
 
-    ``tag`` is that of the search; ``uid`` says that the numbers are UIDs. ``every`` is a set of
-    numbers as sent, and ``partial`` a pair of the range asked for and the set found in it.
+    ``tag`` is the tag of the search. ``uid`` is true if the numbers are UIDs. ``lowest``,
+    ``highest``, ``count`` and ``every`` are MIN, MAX, COUNT and ALL (a set of numbers as sent).
+    ``partial`` is a pair of the requested range and the set found in it.
     """
 
     tag: bytes | None = None
@@ -120,10 +122,10 @@ class FoundInShort(Record):
 
 
 class Listed(Record):
-    """A mailbox (7.2.2), or a subscribed one in answer to LSUB (7.2.3).
+    """A mailbox in the result of LIST (7.2.2), or of LSUB if ``lsub`` is true (7.2.3).
 
-    ``delimiter`` is None for flat names. ``extended`` are the pairs of RFC 5258, section 6, such
-    as (b"CHILDINFO", [...]).
+    ``delimiter`` is None if the names have no hierarchy. ``extended`` are pairs of an extended data
+    item and its value, such as (b"CHILDINFO", [...]) (RFC 5258, section 6).
     """
 
     mailbox: bytes
@@ -134,9 +136,10 @@ class Listed(Record):
 
 
 class MailboxStatus(Record):
-    """What was asked about a mailbox: STATUS (7.2.4), names in upper case.
+    """The status of a mailbox: STATUS (7.2.4).
 
-    Values are numbers, except for MAILBOXID, an atom in a list (RFC 8474, 4.3).
+    The names of the items are in upper case. Values are numbers, except for that of MAILBOXID
+    (bytes, RFC 8474, 4.3).
     """
 
     mailbox: bytes
@@ -144,14 +147,14 @@ class MailboxStatus(Record):
 
 
 class NamespaceEntry(Record):
-    """One place where mailboxes live: their names begin with ``prefix``."""
+    """One namespace: the names of its mailboxes begin with ``prefix`` (RFC 2342, 5)."""
 
     prefix: bytes
     delimiter: bytes | None
 
 
 class Namespaces(Record):
-    """Where mailboxes live: our own, those of other users, and shared ones (RFC 2342, 5)."""
+    """The user's own namespaces, those of other users, and shared ones (RFC 2342, 5)."""
 
     personal: tuple[NamespaceEntry, ...] = ()
     other_users: tuple[NamespaceEntry, ...] = ()
@@ -159,25 +162,25 @@ class Namespaces(Record):
 
 
 class Identified(Record):
-    """The server's reply to ID (RFC 2971, 3.2); empty for NIL."""
+    """The server's data in reply to ID (RFC 2971, 3.2); empty for NIL."""
 
     fields: tuple[tuple[bytes, bytes | None], ...] = ()
 
 
 class Enabled(Record):
-    """Extensions that are switched on now, in upper case (RFC 5161, 3.2)."""
+    """The extensions that were just enabled, in upper case (RFC 5161, 3.2)."""
 
     names: frozenset[bytes]
 
 
 class BodyStart(Record):
-    """Message text begins. ``uid`` is None when the server names it only afterwards.
+    """Message text begins (7.4.2). ``uid`` is None if the server sends it after the text.
 
-    ``section`` is what stands between the brackets (``b""`` is the whole message) and
-    ``size`` the octets announced: never to be trusted for allocation. ``old_name`` is RFC822,
-    RFC822.HEADER or RFC822.TEXT where the item was called so, and empty for BODY[...].
-    ``origin`` is the octet at which a partial text begins: 0 in BODY[]<0> (7.4.2). ``binary`` says
-    that it is BINARY[...], decoded by the server (RFC 3516, 4.2).
+    ``section`` is the text between the brackets of the item; b"" is the whole message. ``size`` is
+    the announced number of octets; do not allocate memory by it. ``old_name`` is b"RFC822",
+    b"RFC822.HEADER" or b"RFC822.TEXT" if the server used that item name, and b"" for BODY[...].
+    ``origin`` is the offset of a partial text, such as 0 in BODY[]<0>, or None. ``binary`` is true
+    for BINARY[...], which the server has decoded (RFC 3516, 4.2).
     """
 
     number: int
@@ -190,20 +193,20 @@ class BodyStart(Record):
 
 
 class BodyChunk(Record):
-    """Some bytes of message text, as large as they arrived."""
+    """The next bytes of message text, as they arrived."""
 
     data: bytes
     _hidden = frozenset({"data"})
 
 
 class BodyEnd(Record):
-    """The announced number of octets has arrived. Only Completed makes the message complete."""
+    """The announced number of octets has arrived. The FETCH succeeded only if Completed is OK."""
 
 
 class NoText(Record):
-    """NIL came in place of message text: the server has none to give now (7.4.2, nstring).
+    """NIL instead of message text: the server cannot return the text now (7.4.2, nstring).
 
-    This is not a text of no octets. ``uid`` is None where the server did not name it.
+    This differs from an empty text. ``uid`` is None if the server did not send it.
     """
 
     number: int
@@ -212,12 +215,12 @@ class NoText(Record):
 
 
 class Fetched(Record):
-    """One FETCH response is over; what it said apart from message text (7.4.2).
+    """The end of a FETCH response, with all its items except message text (7.4.2).
 
-    What the server did not mention is None. Flags are as sent; ``modseq`` is the change number
-    (RFC 7162, 3.1.4). ``others`` are all further items, names in upper case and values as read:
-    ENVELOPE and BODYSTRUCTURE for structure.py, EMAILID and THREADID (RFC 8474, 5), X-GM-MSGID,
-    X-GM-THRID and X-GM-LABELS, as Gmail documents them.
+    An item that the server did not send is None. ``number`` is the sequence number, and ``modseq``
+    the mod-sequence (RFC 7162, 3.1.4). ``others`` are all further items as pairs of a name in upper
+    case and a parsed value: ENVELOPE (see ``read_envelope``), BODYSTRUCTURE (``read_body``),
+    EMAILID and THREADID (RFC 8474, 5), and Gmail's X-GM-MSGID, X-GM-THRID and X-GM-LABELS.
     """
 
     number: int
@@ -231,25 +234,25 @@ class Fetched(Record):
 
 
 class Unknown(Record):
-    """An untagged response that has no event of its own; its first word in upper case."""
+    """An untagged response without an event of its own; ``name`` is its name in upper case."""
 
     name: bytes
 
 
 class ReadyForText(Record):
-    """The message of this APPEND may be sent now: as many octets of AppendChunk as it announced."""
+    """The server is ready for the message of an APPEND: send AppendChunk (6.3.11)."""
 
     command: Append
 
 
 class Idling(Record):
-    """The server will tell news until Done (RFC 2177)."""
+    """The server has accepted IDLE and reports updates until Done (RFC 2177)."""
 
     command: Idle
 
 
 class Completed(Record):
-    """The tagged reply: this command is over (7.1)."""
+    """The tagged reply, which ends the command (7.1)."""
 
     command: Command
     condition: Condition
@@ -258,13 +261,13 @@ class Completed(Record):
 
 
 class TlsReady(Record):
-    """STARTTLS was granted: the handshake is next, then ``tls_started``."""
+    """The OK reply to STARTTLS. Do the TLS handshake, then call ``tls_started``."""
 
     command: Command
 
 
 class Closed(Record):
-    """The peer has closed in good order."""
+    """The peer closed the connection, and no reply was missing."""
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""The message that an APPEND brings, as a server takes it (RFC 3501, 6.3.11; RFC 7888)."""
+"""Receive the message of an APPEND, for a server (RFC 3501, 6.3.11; RFC 7888)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .responses import CHUNK, split_literal
 
 
 class IncomingMessage:
-    """A message on its way, up to the line that ends its command.
+    """A message that is being received, and the line that ends its command.
 
-    ``waits`` says that the client sends it only when it is asked for. It is ``offered`` until the
-    server has asked for it or refused it; one that is refused but was sent without being asked for
-    still has to be read.
+    ``waits`` is true if the client waits for a ``+`` response before it sends the message.
+    ``offered`` is true until the server has requested or refused the message. A refused message
+    that the client sends without waiting must still be read.
     """
 
     def __init__(self, size: int, limits: Limits, *, waits: bool) -> None:
@@ -24,9 +24,9 @@ class IncomingMessage:
         self._another_followed = False
 
     def read(self, source: InputBuffer) -> AppendChunk | AppendEnd | None:
-        """Return a piece of it or its end; None until more has come.
+        """Return the next part of the message or its end, or None if more data is needed.
 
-        Another message that follows unsolicited is passed over, and makes the command malformed.
+        A second literal after the message is skipped, and the command is marked as malformed.
         """
         while True:
             if self._left:

@@ -1,4 +1,4 @@
-"""Mailbox names between people and the wire: modified UTF-7, or UTF-8 where that is enabled.
+"""Encode and decode mailbox names: modified UTF-7, or UTF-8 if that is enabled.
 
 RFC 3501, section 5.1.3; RFC 6855, section 3; RFC 9051, section 5.1.
 """
@@ -10,23 +10,22 @@ from binascii import a2b_base64, b2a_base64
 
 
 def encode_mailbox(name: str, *, utf8: bool = False) -> bytes:
-    """Return the name as it goes on the wire, before quoting; as UTF-8 if that is enabled.
+    """Return a mailbox name as sent, without quotes: modified UTF-7, or UTF-8 if ``utf8``.
 
-    A name that is all ASCII is taken as it stands, ``&`` included: who writes
-    ``Entw&APw-rfe`` in an rc file has encoded it already, because fetchmail never did. One with
-    octets that were not UTF-8 (surrogateescape) goes as those octets, since nobody knows what
-    letters they are.
+    A name in ASCII is not changed, even if it contains ``&``: fetchmail does not encode names, so
+    names in rc files are already encoded (``Entw&APw-rfe``). A name with surrogate escapes, that
+    is with octets that are not UTF-8, is sent as those octets, because their charset is unknown.
     """
     if name.isascii():
         return name.encode("ascii")
-    # Octets that are not UTF-8 are no text that could be encoded: the server knows what they are.
+    # Surrogate escapes are octets of an unknown charset, so they cannot be encoded.
     if utf8 or any("\udc80" <= character <= "\udcff" for character in name):
         return name.encode("utf-8", "surrogateescape")
     return encode_name(name)
 
 
 def encode_name(name: str) -> bytes:
-    """Return a name in modified UTF-7 that nobody can have encoded before, as one from a URL."""
+    """Return a name in modified UTF-7. The name must not be encoded already (names from URLs)."""
     encoded = bytearray()
     pending = ""
     for character in name:
@@ -40,7 +39,7 @@ def encode_name(name: str) -> bytes:
 
 
 def decode_mailbox(wire: bytes, *, utf8: bool = False) -> str:
-    """Return a name for people to read. What is not what it should be stays as it is."""
+    """Return a mailbox name as text. Invalid modified UTF-7 stays unchanged."""
     if utf8 or not wire.isascii():
         return wire.decode("utf-8", "surrogateescape")
     plain, *shifts = wire.decode("ascii").split("&")
@@ -60,7 +59,7 @@ def _shifted(text: str) -> bytes:
 
 
 def _unshifted(encoded: str) -> str | None:
-    """Return what stood between ``&`` and ``-``, or None if that is no modified base64."""
+    """Decode the text between ``&`` and ``-``; return None if it is not modified base64."""
     if not encoded:
         return "&"
     padded = encoded.replace(",", "/") + "=" * (-len(encoded) % 4)

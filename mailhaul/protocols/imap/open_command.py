@@ -1,7 +1,6 @@
-"""Commands that are conversations: with literals to be asked for, APPEND and IDLE.
+"""Multi-step commands: commands with synchronizing literals, APPEND and IDLE (RFC 3501, 7.5).
 
-Which step may follow which is in open_command_states.py; authentications are in
-../sasl/client_exchange.py.
+open_command_states.py says which steps are allowed; ../sasl/client_exchange.py handles SASL.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from .events import Idling, ReadyForText
 
 
 class OpenCommand:
-    """A command that is not over when its line is sent.
+    """A command that is not complete when its first line was sent.
 
-    Nothing else may be sent meanwhile, and every ``+`` belongs to it. ``literals`` are the pieces
-    of it that the server has to ask for.
+    Until it is complete, no other command may be sent, and every ``+`` response belongs to it.
+    ``literals`` are the parts that are sent only after a ``+``.
     """
 
     def __init__(self, command: Command, literals: Sequence[bytes] = ()) -> None:
@@ -33,16 +32,16 @@ class OpenCommand:
 
     @property
     def is_sent(self) -> bool:
-        """Whether a server can have carried it out."""
+        """Whether all parts were sent, so that the server can execute the command."""
         return not self._literals and not self._text_left
 
     @property
     def owes_text(self) -> bool:
-        """Whether the server reads octets of a message now, whatever it says meanwhile."""
+        """Whether the server now expects the rest of a message, even after a refusal."""
         return self._text_left > 0 and self._place.state is states.invited
 
     def next_literal(self) -> bytes | None:
-        """Return the literal that the server asks for now, or None if it has all of them."""
+        """Return the next literal to send after a ``+``, or None if all were sent."""
         if self._place.state is not states.literals:
             return None
         literal = self._literals.popleft()
@@ -51,7 +50,7 @@ class OpenCommand:
         return literal
 
     def invite(self, line: bytes) -> ReadyForText | Idling:
-        """Return what a ``+`` lets us do. Raises RemoteProtocolError where nothing is left."""
+        """Return the event for a ``+``. Raises RemoteProtocolError if nothing is left to send."""
         if self._place.state is states.asking:
             match self.command:
                 case Append():
@@ -62,20 +61,20 @@ class OpenCommand:
                     return Idling(self.command)
                 case _:
                     pass
-        raise RemoteProtocolError(NOTHING_TO_SAY, line=line)
+        raise RemoteProtocolError(NOTHING_TO_SEND, line=line)
 
     def add_text(self, data: bytes) -> bytes:
-        """Return what follows these octets of a message: the end of the command after the last.
+        """Return what to send after these octets of a message: the end of the command, or b"".
 
-        Raises LocalProtocolError for octets that may not be sent.
+        Raises LocalProtocolError if the octets cannot be sent.
         """
         command = self.command
         if not isinstance(command, Append) or self._place.state is not states.invited:
             raise LocalProtocolError(NOT_READY)
         if len(data) > self._text_left:
-            raise LocalProtocolError("a message is longer than was announced")
+            raise LocalProtocolError("the message is longer than announced")
         if b"\0" in data and not command.binary:
-            raise LocalProtocolError("NUL can be sent as binary only (RFC 3516, 4.4)")
+            raise LocalProtocolError("NUL requires a binary APPEND (RFC 3516, section 4.4)")
         self._text_left -= len(data)
         if self._text_left:
             return b""
@@ -83,11 +82,11 @@ class OpenCommand:
         return b")\r\n" if command.utf8 else b"\r\n"
 
     def check_done(self) -> None:
-        """Raise LocalProtocolError where DONE may not be sent."""
+        """Raise LocalProtocolError if DONE is not allowed now."""
         if not isinstance(self.command, Idle) or self._place.state is not states.invited:
             raise LocalProtocolError(NOT_IDLE)
 
 
-NOTHING_TO_SAY = "the server asks for more than we have to say"
+NOTHING_TO_SEND = "unexpected continuation request (+): no command has more to send"
 NOT_READY = "the server has not asked for a message"
-NOT_IDLE = "there is no IDLE to be done with"
+NOT_IDLE = "DONE without an active IDLE"

@@ -1,7 +1,7 @@
-"""A command that is not over when its first line is sent (RFC 3501, 4.3, 6.3.11; RFC 2177).
+"""The states of a multi-step command (RFC 3501, 4.3, 6.3.11 and 7.5; RFC 2177).
 
-The server asks for each literal of it with a ``+``, and with another one for the message of an
-APPEND, or to say that it will tell news while we are in IDLE.
+The server requests each synchronizing literal with a ``+`` response. With another one it requests
+the message of an APPEND, or accepts IDLE.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from ..transitions import Table
 
 
 class Dialogue(Protocol):
-    """What can happen to such a command until its reply comes."""
+    """The inputs of a multi-step command, until its reply."""
 
     def literals_kept(self) -> None:
-        """We sent the first line of a command with literals that the server has to ask for."""
+        """The client sent the first line of a command with synchronizing literals."""
 
     def last_literal_sent(self) -> None:
-        """We sent the last of them, and the line that it stands in."""
+        """The client sent the last literal and the rest of the command line."""
 
     def invited(self) -> None:
-        """The server is ready for the message of an APPEND, or to tell news in IDLE."""
+        """The server requested the message of an APPEND, or accepted IDLE."""
 
     def finished(self) -> None:
-        """We sent the last octet of the message, or DONE."""
+        """The client sent the last octet of the message, or DONE."""
 
 
 table = Table(Dialogue)

@@ -1,9 +1,9 @@
-"""From bytes to responses: lines with literals in them, message text streaming through.
+"""Split received bytes into responses, and stream message text (RFC 3501, sections 4.3 and 7).
 
-A response is a line in which any value may be a literal, announced as ``{5}`` at the end of
-a piece of line and followed by that many octets (RFC 3501, section 4.3). Literals are collected
-up to a limit, except for one kind: what stands after BODY[...] or RFC822 in a FETCH response is
-message text, goes out as it comes, and is never held.
+A response is a line in which any value may be a literal. ``{5}`` at the end of a piece of the line
+announces a literal of five octets, and the line continues after it. Literals are collected up to a
+limit. Only the literals of BODY[...], BINARY[...] and RFC822 in a FETCH response are message text:
+they are passed on as they arrive.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched, NoText
 from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
 
 CHUNK = 256 * 1024
-"""Octets of message text in one event at most."""
+"""Maximum number of octets of message text in one event."""
 LITERALS = 1000
-"""Literals in one response at most."""
+"""Maximum number of literals in one response."""
 EMPTY_LINES = 100
-"""Empty lines in a row that are passed over between two responses: they mean nothing."""
+"""Maximum number of consecutive empty lines skipped between two responses."""
 BLANKS = b" \t"
 OLD_NAMES = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
-"""Old names of message text, and the section that each stands for."""
+"""The old item names of message text, with their sections."""
 SECTION = re.compile(rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?")
-"""The name of an item that is message text (RFC 3501, section 9; RFC 3516, section 4.2)."""
-WORDS_FOR_PEOPLE = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
-"""Untagged responses that end with free text: what looks like a literal there is none."""
+"""The item names of message text (RFC 3501, section 9; RFC 3516, section 4.2)."""
+WITH_FREE_TEXT = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
+"""Untagged responses that end with free text, which never contains a literal."""
 LONG = frozenset({b"SEARCH", b"ESEARCH", b"VANISHED", b"SORT"})
-"""Responses that may be long without literals: a search in a big mailbox finds a lot."""
+"""Responses that may be long without literals, such as the result of a search."""
 WITH_VALUES = frozenset({b"LIST", b"LSUB", b"STATUS", b"NAMESPACE", b"ID", b"ESEARCH"})
-"""Responses, besides FETCH, that are made of values."""
+"""Responses, besides FETCH, that are parsed into values."""
 
 
 class Response(Record):
-    """One whole response. Message text in it has gone out already, as events.
+    """One complete response, without message text, which was returned as events.
 
-    ``line`` is the response up to its first literal; ``values`` are those of FETCH and of the
-    responses in WITH_VALUES, the ``*`` among them.
+    ``line`` is the response up to its first literal. ``values``, for FETCH and for the responses in
+    WITH_VALUES, are its parsed values, beginning with ``*``.
     """
 
     line: bytes
@@ -55,9 +55,9 @@ Read = Response | TextEvent
 
 
 class ResponseReader:
-    """Cuts what a server sends into responses. ``read`` until it returns None.
+    """Splits received data into responses. Call ``read`` until it returns None.
 
-    ``hidden`` is what a trace must not show: a server may repeat a password in its reply.
+    ``hidden`` are the secrets that a trace must not show, because a server may echo them.
     """
 
     def __init__(
@@ -80,18 +80,18 @@ class ResponseReader:
 
     @property
     def missing(self) -> int:
-        """Octets of message text that were announced and have not come."""
+        """The number of announced octets of message text that have not arrived."""
         return self._left if self._streaming else 0
 
     @property
     def between_responses(self) -> bool:
-        """Whether nothing of a next response has come yet."""
+        """Whether no part of the next response has been received."""
         return self._line is None and not len(self.input)
 
     def read(self) -> Read | None:
-        """Return the next response or piece of message text; None until more has come.
+        """Return the next response or part of message text, or None if more data is needed.
 
-        Raises RemoteProtocolError and LimitExceeded.
+        Raises RemoteProtocolError for a malformed response, and LimitExceeded.
         """
         while True:
             if self._streaming:
@@ -102,13 +102,13 @@ class ResponseReader:
             if line is None:
                 return None
             if self._line is None and not (line := line.lstrip(BLANKS)):
-                self._pass_over()
+                self._count_empty_line()
                 continue
             done = self._begin(line) if self._line is None else self._go_on(line)
             if done is not None:
                 return done
 
-    def _pass_over(self) -> None:
+    def _count_empty_line(self) -> None:
         """Count an empty line between responses. Raises LimitExceeded for too many in a row."""
         self._length = 0
         self._empty_lines += 1
@@ -116,7 +116,7 @@ class ResponseReader:
             raise LimitExceeded("empty lines between responses", EMPTY_LINES)
 
     def command_over(self) -> None:
-        """Begin to count again what one command makes us read."""
+        """Restart the count of untagged data for one command."""
         self._held = 0
 
     def _take_line(self) -> bytes | None:
@@ -148,7 +148,7 @@ class ResponseReader:
             raise LimitExceeded("untagged data for one command", self._limits.untagged)
 
     def _begin(self, line: bytes) -> Read | None:
-        """Take the first line of a response."""
+        """Process the first line of a response."""
         self._empty_lines = 0
         star, *words = [*line[:80].split(None, 3), b""]
         words = [word.upper() for word in words]
@@ -157,7 +157,7 @@ class ResponseReader:
             self._show(before_quote(line))
         else:
             self._show(line)
-            if star != b"*" or words[0] in WORDS_FOR_PEOPLE:
+            if star != b"*" or words[0] in WITH_FREE_TEXT:
                 self._length = 0
                 return Response(line)
             if words[0] in WITH_VALUES:
@@ -167,14 +167,14 @@ class ResponseReader:
         return self._end_piece(text, size)
 
     def _go_on(self, line: bytes) -> Read | None:
-        """Take a line of a response after a literal. If sizes lied it may be message text."""
+        """Process a line after a literal. If the size was wrong, it may be message text."""
         text, size = split_literal(line, self._limits.digits)
         if self._values is None:
             self._show(line)
         else:
             self._show(b"..." if size is None else b"... {%d}" % size)
         if self._after_text and line[:1] not in {b" ", b")"}:
-            raise RemoteProtocolError("octets after a message text that were not announced")
+            raise RemoteProtocolError("message text is longer than its announced size")
         self._after_text = False
         return self._end_piece(text, size)
 
@@ -187,7 +187,7 @@ class ResponseReader:
         values = self._values
         response = Response(self._line or b"", values.top if values else None)
         if values and values.innermost is not values.top:
-            raise RemoteProtocolError("a response that does not end where it should")
+            raise RemoteProtocolError("response ends inside a list")
         self._line = self._values = None
         self._length = self._literals = 0
         return response
@@ -235,16 +235,16 @@ class ResponseReader:
 
 
 def before_quote(line: bytes) -> bytes:
-    """Return a line of a FETCH response as it may be shown: a string can be message text."""
+    """Return a line of a FETCH response for a trace, without strings, which may be message text."""
     before, quote, _ = line.partition(b'"')
     return b'%b"..."' % before if quote else line
 
 
 def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
-    """Split ``... {5}`` at the end of a line into what is before it and the octets announced.
+    """Split a line that ends with ``{5}`` into the text before that, and the announced size.
 
-    ``{5+}`` and ``~{5}`` count as well (RFC 7888, RFC 3516). Raises RemoteProtocolError for a
-    number that is too long to be one.
+    ``{5+}`` and ``~{5}`` are accepted too (RFC 7888, RFC 3516). The size is None if the line does
+    not announce a literal. Raises RemoteProtocolError if the size has too many digits.
     """
     if not line.endswith(b"}"):
         return line, None
@@ -253,12 +253,12 @@ def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
     if start < 0 or not inside.isdigit():
         return line, None
     if len(inside) > digits:
-        raise RemoteProtocolError("a literal of an impossible size")
+        raise RemoteProtocolError(f"literal size has more than {digits} digits")
     return line[:start].removesuffix(b"~"), int(inside)
 
 
 class TextItem(Record):
-    """What the name of a FETCH item says about message text; see BodyStart."""
+    """The parsed name of a FETCH item that is message text; see BodyStart."""
 
     section: bytes
     old_name: bytes = b""
@@ -266,13 +266,13 @@ class TextItem(Record):
     binary: bool = False
 
     def start(self, number: int, uid: int | None, size: int) -> BodyStart:
-        """Return the event that opens the text."""
+        """Return the event that begins the text."""
         return BodyStart(number, uid, self.section, size, self.old_name, self.origin, self.binary)
 
 
 @lru_cache(maxsize=64)
 def text_item(name: bytes) -> TextItem | None:
-    """Return what an item's name, in upper case, says; None if it is not message text."""
+    """Parse an item name in upper case; return None if the item is not message text."""
     if name in OLD_NAMES:
         return TextItem(OLD_NAMES[name], name)
     found = SECTION.fullmatch(name)
@@ -283,7 +283,7 @@ def text_item(name: bytes) -> TextItem | None:
 
 
 def text_start(values: Values, size: int, limits: Limits) -> BodyStart | None:
-    """Return the event that opens a literal which is message text, or None for another one."""
+    """Return the event that begins a literal with message text, or None for other literals."""
     items = fetch_items(values.top)
     if items is None or items is not values.innermost or len(items) % 2 == 0:
         return None
@@ -297,7 +297,7 @@ def text_start(values: Values, size: int, limits: Limits) -> BodyStart | None:
 
 
 def fetch_items(values: list[Value]) -> list[Value] | None:
-    """Return what stands in the parentheses of ``* 7 FETCH (...)``, or None."""
+    """Return the values in the parentheses of ``* 7 FETCH (...)``, or None."""
     if len(values) == 4 and isinstance(values[2], Atom) and values[2].upper() == b"FETCH":
         items = values[3]
         if isinstance(items, list):
@@ -306,21 +306,21 @@ def fetch_items(values: list[Value]) -> list[Value] | None:
 
 
 def pairs(items: list[Value]) -> list[tuple[bytes, Value]]:
-    """Return the names, in upper case, and values of FETCH items."""
+    """Return the names, in upper case, and the values of FETCH items."""
     named: list[tuple[bytes, Value]] = []
     for name, value in zip(items[::2], items[1::2], strict=True):
         if not isinstance(name, Atom):
-            raise RemoteProtocolError("a FETCH response without names", state="selected")
+            raise RemoteProtocolError("FETCH item name is not an atom", state="selected")
         named.append((name.upper(), value))
     return named
 
 
 def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetched]:
-    """Return the events of a FETCH response: text that came as a string, then all the rest."""
+    """Return the events of a FETCH response: those of quoted message text, then Fetched."""
     items = fetch_items(values)
     sequence = number(values[1], limits.digits) if len(values) > 1 else None
     if items is None or sequence is None or len(items) % 2:
-        raise RemoteProtocolError("a FETCH response that cannot be read", state="selected")
+        raise RemoteProtocolError("malformed FETCH response", state="selected")
     known: dict[bytes, Value] = {}
     texts: list[tuple[TextItem, bytes | None]] = []
     for name, value in pairs(items):
@@ -342,7 +342,7 @@ def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetch
 
 
 def facts_of(sequence: int, known: dict[bytes, Value], digits: int) -> Fetched:
-    """Return what a FETCH response says apart from message text; takes it out of ``known``."""
+    """Return the event for the items except message text. Removes items from ``known``."""
     uid = number(known.pop(b"UID", None), digits)
     if not known:
         return Fetched(sequence, uid)
@@ -361,7 +361,7 @@ def facts_of(sequence: int, known: dict[bytes, Value], digits: int) -> Fetched:
 
 
 def split_code(text: bytes) -> tuple[Code | None, bytes]:
-    """Split ``[UIDVALIDITY 7] ok`` into its code and the text for people (7.1)."""
+    """Split ``[UIDVALIDITY 7] ok`` into the response code and the text (7.1)."""
     if not text.startswith(b"["):
         return None, text
     end = text.find(b"]")

@@ -1,17 +1,19 @@
-"""IMAP as the server sees it: bytes in, commands out; events in, bytes out (RFC 3501).
+"""An IMAP server without I/O: bytes in, commands out; events in, bytes out (RFC 3501).
 
-The machine asks for literals, answers what is not allowed now or cannot be read with BAD, and
-hands out one command at a time: the next one when that has been answered. What a command means
-for a mailbox is its user's business. How commands are read is in command_lines.py, how responses
-are written in server_lines.py, what is allowed when in server_states.py.
+The machine itself requests literals, and replies BAD to a command that is malformed or not allowed
+in the current state. It returns one command at a time, and the next only after a reply to it was
+sent. The caller carries out the commands on mailboxes. command_lines.py parses commands,
+server_lines.py writes responses, and server_states.py says which command is allowed in which state.
 
-Some commands are conversations:
+Some commands have several steps:
 
-* Authenticate may be answered with Challenge, each of which brings Respond or
-  CancelAuthentication, and at last with Completed.
-* Append is answered with ReadyForText, which brings its octets as AppendChunk and then AppendEnd,
-  or with Completed at once: then the message is not wanted, and dropped where it comes anyway.
-* Idle is answered with Idling, then news may be said until Done comes, which Completed answers.
+* Authenticate: send Challenge, and ``next_event`` returns Respond or CancelAuthentication. Repeat
+  this as necessary, then send Completed.
+* Append: send ReadyForText, and ``next_event`` returns the message as AppendChunk and then
+  AppendEnd; then send Completed. Or refuse the message by Completed alone; it is then dropped even
+  if the client sends it.
+* Idle: send Idling, then events as they happen. After ``next_event`` has returned Done, send
+  Completed.
 """
 
 from __future__ import annotations
@@ -67,14 +69,15 @@ if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
 
 BETWEEN_COMMANDS = (states.not_authenticated, states.authenticated, states.selected)
-"""States in which a command may come; in others, what comes belongs to the last one."""
+"""States in which a new command is expected. In other states, data belongs to the last command."""
 
 
 class ImapServer(Server[Event, Heard | Closed, Dialogue]):
-    """An IMAP server without a socket. ``send`` begins with Greeted or SaidBye.
+    """An IMAP server without a socket.
 
-    Completed and TlsReady answer the oldest command. A FETCH response is BodyStart, BodyChunk and
-    BodyEnd for each text, closed by Fetched; or Fetched alone.
+    The first object to ``send`` is Greeted or SaidBye. Completed or TlsReady is the reply to the
+    current command. For a FETCH response, send BodyStart, BodyChunk and BodyEnd for each text, and
+    then Fetched.
     """
 
     DEAF = (states.start, states.leaving, states.tls_handover)
@@ -97,12 +100,12 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     @property
     def outstanding(self) -> Sequence[Command]:
-        """The command that has not been answered, if any."""
+        """The command that waits for its reply, if any."""
         return (self._command,) if self._command else ()
 
     @property
     def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now, before they are compressed."""
+        """The number of bytes that ``data_to_send`` would return now, before compression."""
         return self._outbox.size + sum(map(len, self._in_clear))
 
     def _take(self, data: bytes) -> None:
@@ -121,7 +124,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
     def _owes_answer(self) -> bool:
         return self._command is not None and not self._listens
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Heard | Closed | None:
         while self._listens:
@@ -137,7 +140,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     @property
     def _listens(self) -> bool:
-        """Whether anything may be heard now: nothing waits for our answer."""
+        """Whether data may be read now: no command waits for its reply."""
         if self._at(*self.DEAF):
             return False
         return self._command is None or self._in_conversation
@@ -147,7 +150,10 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         return self._challenged or not self._at(*BETWEEN_COMMANDS)
 
     def _next_heard(self) -> list[Heard] | None:
-        """Read what comes next; None when more has to come, [] when it was answered here."""
+        """Read the next command or part of one.
+
+        Return None if more data is needed, and [] if the machine itself replied to the command.
+        """
         if self._challenged:
             line = self._input.take_line(self._limits.sasl, "response")
             return None if line is None else [self._hear_response(line)]
@@ -164,14 +170,14 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         if self._trace:
             self._trace("<", line)
         if line.upper() != b"DONE":
-            raise RemoteProtocolError("something else than DONE came while idle (RFC 2177)")
+            raise RemoteProtocolError("DONE is expected during IDLE (RFC 2177)")
         self._dialogue.done_heard()
         return [Done()]
 
     def _read_message(self, message: IncomingMessage) -> list[Heard] | None:
-        """Read a piece of the message that APPEND brings, or the end of the command.
+        """Read a part of the message of an APPEND, or the end of the command.
 
-        One that comes although its APPEND was refused is dropped (RFC 7888, section 4).
+        The message of a refused APPEND is dropped (RFC 7888, section 4).
         """
         wanted = self._at(states.receiving, states.receiving_selected)
         part = message.read(self._input)
@@ -203,7 +209,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         return self._interpret(parts)
 
     def _begin_literal(self, text: bytes, size: int, *, at_once: bool) -> None:
-        """Ask for a literal; one that is too large is refused before it comes (RFC 7888, 4)."""
+        """Request a literal, or refuse it if it is too large (RFC 7888, section 4)."""
         try:
             self._parts.begin_literal(text, size)
         except LimitExceeded:
@@ -217,7 +223,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             self._say(b"+ go ahead")
 
     def _append_of(self, line: bytes, text: bytes, size: int) -> tuple[bytes, Append] | None:
-        """Return the APPEND whose message a literal is, and its tag; None for other literals."""
+        """Return tag and command if the literal is the message of an APPEND, otherwise None."""
         tag, verb, rest = split_command(self._parts.with_line(text))
         if verb != b"APPEND" or not is_tag(tag):
             return None
@@ -225,7 +231,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         try:
             append = read_append(rest, size, binary=binary)
         except BadSyntax:
-            # The literal is read, and the whole command answered with BAD.
+            # The literal is read; then the reply to the whole command is BAD.
             return None
         return (tag, append) if append else None
 
@@ -261,9 +267,9 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         return [command] if self._is_in_order(tag, command, upon) else []
 
     def _is_in_order(self, tag: bytes, command: Command, upon: Callable[[Dialogue], None]) -> bool:
-        """Pass a command to the dialogue; refuse it here if it is not available."""
+        """Return whether a command is allowed now; refuse it if it is not."""
         if self._deflater and isinstance(command, Compress):
-            self._say(b"%b NO [COMPRESSIONACTIVE] both directions are compressed already" % tag)
+            self._say(b"%b NO [COMPRESSIONACTIVE] compression is already active" % tag)
             return False
         if not self._moves(upon):
             self._say(b"%b BAD not allowed in state %b" % (tag, self.state.encode("ascii")))
@@ -271,7 +277,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         self._tag, self._command = tag, command
         return True
 
-    # Saying
+    # Sending
 
     def _send(self, event: Event) -> None:
         self._check_place(event)
@@ -302,7 +308,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
                     self._writer.utf8 = True
 
     def _check_place(self, event: Event) -> None:
-        """Refuse what would stand inside a text or a FETCH response and is no part of it."""
+        """Raise LocalProtocolError for an event that would interrupt a text or FETCH response."""
         if self._text_left is not None:
             fits = isinstance(event, BodyChunk | BodyEnd)
         elif self._inside_fetch:
@@ -310,7 +316,11 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         else:
             fits = not isinstance(event, BodyChunk | BodyEnd)
         if not fits:
-            raise LocalProtocolError(f"{type(event).__name__} does not belong here")
+            if isinstance(event, BodyChunk | BodyEnd):
+                place = "outside a text"
+            else:
+                place = "inside a FETCH response"
+            raise LocalProtocolError(f"{type(event).__name__} is not allowed {place}")
 
     def _send_fetch(self, event: BodyStart | BodyChunk | BodyEnd | Fetched) -> None:
         match event:
@@ -325,12 +335,12 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
                 self._outbox.put(data)
             case BodyEnd():
                 if self._text_left:
-                    raise LocalProtocolError(f"{self._text_left} octets of a text are missing")
+                    raise LocalProtocolError(f"the text is {self._text_left} octets too short")
                 self._text_left = None
             case Fetched(number):
                 items = self._writer.fetch_items(event, with_uid=not self._said_uid)
                 if not items and not self._inside_fetch:
-                    raise LocalProtocolError("a FETCH response without any item")
+                    raise LocalProtocolError("a FETCH response needs at least one item")
                 for item in items:
                     self._put_item(number, item)
                 self._outbox.put(b")\r\n")
@@ -338,18 +348,18 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _count_text(self, octets: int) -> None:
         if self._text_left is None or octets > self._text_left:
-            raise LocalProtocolError("a text is longer than was announced")
+            raise LocalProtocolError("the text is longer than announced")
         self._text_left -= octets
 
     def _put_item(self, number: int, item: bytes) -> None:
-        """Add an item to a FETCH response; the first one opens it."""
+        """Add an item to a FETCH response; the first one begins the response."""
         if item:
             before = b" " if self._inside_fetch else b"* %d FETCH (" % number
             self._inside_fetch = True
             self._outbox.put(before + item)
 
     def _go_on(self, event: ReadyForText | Idling) -> None:
-        """Say the ``+`` that lets the client go on with its command."""
+        """Send the ``+`` response after which the client continues its command."""
         command = self._command
         match event:
             case ReadyForText() if self._message and self._message.offered:
@@ -361,11 +371,11 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
                 self._advance(Dialogue.idle_granted)
                 self._say(b"+ idling")
             case _:
-                raise LocalProtocolError(f"nobody waits for {type(event).__name__}")
+                raise LocalProtocolError(f"no command is waiting for {type(event).__name__}")
 
     def _grant_tls(self) -> None:
         if not isinstance(self._command, StartTls):
-            raise LocalProtocolError("nobody asked for TLS")
+            raise LocalProtocolError("no STARTTLS is waiting for a reply")
         self._complete(Condition.OK, None, b"begin TLS now")
         self._input.clear()
         self._advance(Dialogue.start_tls_granted)
@@ -373,17 +383,17 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
         command = self._command
         if command is None or (self._in_conversation and not self._at(*self.DEAF)):
-            raise LocalProtocolError("no command waits for a reply")
+            raise LocalProtocolError("no command is waiting for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)
         offered = self._message if self._message and self._message.offered else None
         if condition is Condition.OK and offered:
-            raise LocalProtocolError("the message of this APPEND has not come")
+            raise LocalProtocolError("OK to APPEND, but its message has not been requested")
         if condition is Condition.OK and type(command) in states.GRANTED:
             self._advance(states.GRANTED[type(command)])
         if offered and offered.waits:
-            # The client was told to wait and sends nothing now. A message that was sent without
-            # asking is on its way.
+            # The client waits for a + and will not send the message. Otherwise the message is on
+            # its way and must be read.
             self._message = None
         self._command, self._tag = None, b""
         self._say(line)
@@ -391,8 +401,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
             self._compress()
 
     def _compress(self) -> None:
-        """Deflate both directions from here on; the OK itself is the last in clear."""
-        from .deflate import Deflater, Inflater  # zlib is loaded where it is used
+        """Compress both directions, after the OK, which is not compressed."""
+        from .deflate import Deflater, Inflater  # zlib is loaded only when it is used
 
         self._in_clear = self._outbox.take()
         self._deflater, self._inflater = Deflater(), Inflater()
@@ -400,7 +410,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
 
 def checked(line: bytes) -> bytes:
-    """Return a line. Raises LocalProtocolError for one with a line end in it."""
+    """Return the line. Raises LocalProtocolError if it contains a line ending."""
     if b"\r" in line or b"\n" in line:
-        raise LocalProtocolError("a line with a line end in it")
+        raise LocalProtocolError("the line contains a line ending")
     return line

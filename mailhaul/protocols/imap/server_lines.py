@@ -1,4 +1,4 @@
-"""Responses as a server writes them (RFC 3501, section 7; the extensions are named)."""
+"""Write the responses of a server (RFC 3501, section 7, and the extensions named below)."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ from .values import Atom, Streamed, Text, Value
 
 
 class ResponseWriter:
-    """Writes untagged responses. ``utf8`` says that quoted strings may hold UTF-8."""
+    """Writes untagged responses. ``utf8`` is true if quoted strings may contain UTF-8."""
 
     def __init__(self) -> None:
         self.utf8 = False
 
     def untagged(self, event: Event, tag: bytes) -> bytes:
-        """Return an untagged response without its star and line end; ``tag`` is what it answers.
+        """Return an untagged response without its ``*`` and CRLF.
 
-        Raises LocalProtocolError for anything else.
+        ``tag`` is the tag of the current command, for ESEARCH. Raises LocalProtocolError if the
+        event is not an untagged response or cannot be sent.
         """
         if isinstance(event, FoundInShort):
             return found_in_short(event, event.tag or tag)
@@ -50,11 +51,14 @@ class ResponseWriter:
             raise LocalProtocolError(f"{type(event).__name__} is not an untagged response")
         line = write(self, event)
         if type(event) not in WITH_STRINGS and (b"\r" in line or b"\n" in line):
-            raise LocalProtocolError("a response with a line end in it")
+            raise LocalProtocolError("the response contains a line ending")
         return line
 
     def string(self, text: bytes) -> bytes:
-        """Return a string: quoted where that is possible, or a literal."""
+        """Return a quoted string if possible, otherwise a literal.
+
+        Raises LocalProtocolError if the text contains NUL.
+        """
         if b"\0" in text:
             raise LocalProtocolError("a string with NUL cannot be sent")
         plain = text.isascii() or (self.utf8 and is_utf8(text))
@@ -63,7 +67,7 @@ class ResponseWriter:
         return b"{%d}\r\n%b" % (len(text), text)
 
     def value(self, value: Value) -> bytes:
-        """Return any value: what ``values.parse_values`` would make it of."""
+        """Return any value in the form that ``values.parse_values`` parses."""
         match value:
             case None:
                 return b"NIL"
@@ -72,12 +76,12 @@ class ResponseWriter:
             case Text():
                 return self.string(value)
             case Streamed():
-                raise LocalProtocolError("message text goes by BodyStart")
+                raise LocalProtocolError("message text requires BodyStart")
             case _:
                 return b"(%b)" % b" ".join([self.value(item) for item in value])
 
     def fetch_items(self, event: Fetched, *, with_uid: bool) -> list[bytes]:
-        """Return the items of a FETCH response that are no message text."""
+        """Return the items of a FETCH response except message text."""
         items: list[bytes] = []
         if event.uid is not None and with_uid:
             items.append(b"UID %d" % event.uid)
@@ -92,7 +96,7 @@ class ResponseWriter:
         items += [b"%b %b" % (name, self.value(value)) for name, value in event.others]
         return items
 
-    # One function for each response with strings in it, found by type
+    # One method for each response with strings, selected by the type of the event
 
     def listed(self, event: Listed) -> bytes:
         """Return LIST or LSUB (7.2.2; RFC 5258, section 6)."""
@@ -157,7 +161,7 @@ def _found(writer: ResponseWriter, event: Found) -> bytes:
 
 
 def found_in_short(event: FoundInShort, tag: bytes) -> bytes:
-    """Return the response to the search with this tag."""
+    """Return ESEARCH for the search with this tag (RFC 4731, 3.1)."""
     words = [b"ESEARCH", *([b"(TAG %b)" % quoted(tag)] if tag else [])]
     words += [b"UID"] if event.uid else []
     numbers = ((b"MIN", event.lowest), (b"MAX", event.highest), (b"COUNT", event.count))
@@ -195,13 +199,13 @@ WRITERS: dict[type, Callable[[ResponseWriter, Any], bytes]] = {
     Enabled: _enabled,
     Unknown: lambda writer, event: event.name,
 }
-"""How each response is written, except for ESEARCH, which names its command."""
+"""The functions that write responses, except for ESEARCH, which needs a tag."""
 WITH_STRINGS = frozenset({Listed, MailboxStatus, Namespaces, Identified})
-"""Responses that may hold literals."""
+"""Responses that may contain literals."""
 
 
 def bracketed(code: Code | None) -> bytes:
-    """Return a response code as it stands before the text, or b""."""
+    """Return a response code in brackets with a space after it, or b""."""
     if code is None:
         return b""
     arguments = b" " + code.arguments if code.arguments else b""
@@ -209,7 +213,7 @@ def bracketed(code: Code | None) -> bytes:
 
 
 def text_opener(event: BodyStart) -> bytes:
-    """Return the name of a text item and its literal's size, up to where the text begins."""
+    """Return the item name and the size of the literal, up to the start of the text."""
     name = event.old_name
     if not name:
         name = b"%b[%b]" % (b"BINARY" if event.binary else b"BODY", event.section)

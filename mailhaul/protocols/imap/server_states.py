@@ -1,7 +1,7 @@
-"""The dialogue of an IMAP server: which command is allowed when (RFC 3501, section 3).
+"""The states of an IMAP server, and the commands allowed in each (RFC 3501, section 3).
 
-Inputs are commands heard and what the server decides about them. A command that has no
-transition from the present state is answered with BAD.
+The inputs are commands received and replies sent. The reply to a command without a transition in
+the current state is BAD.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .commands import (
 
 
 class Dialogue(Protocol):
-    """What can happen to an IMAP server."""
+    """The inputs of an IMAP server."""
 
     def greeted(self) -> None:
-        """We greeted the client with OK."""
+        """The server sent an OK greeting."""
 
     def preauthenticated(self) -> None:
-        """We greeted the client with PREAUTH."""
+        """The server sent a PREAUTH greeting."""
 
     def said_bye(self) -> None:
-        """We said BYE."""
+        """The server sent BYE."""
 
     def question_heard(self) -> None:
         """The client sent CAPABILITY, NOOP or ID."""
@@ -44,43 +44,43 @@ class Dialogue(Protocol):
         """The client sent STARTTLS."""
 
     def start_tls_granted(self) -> None:
-        """We answered OK to STARTTLS."""
+        """The server replied OK to STARTTLS."""
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The TLS handshake succeeded."""
 
     def login_heard(self) -> None:
         """The client sent LOGIN or AUTHENTICATE."""
 
     def login_granted(self) -> None:
-        """We answered OK to LOGIN or AUTHENTICATE."""
+        """The server replied OK to LOGIN or AUTHENTICATE."""
 
     def mailbox_command_heard(self) -> None:
         """The client sent a command on mailboxes: LIST, STATUS, CREATE, APPEND, IDLE, ..."""
 
     def text_granted(self) -> None:
-        """We are ready for the message of an APPEND."""
+        """The server accepts the message of an APPEND."""
 
     def text_over(self) -> None:
-        """The message has come, with the end of its command."""
+        """The client sent the whole message and the end of its command."""
 
     def idle_granted(self) -> None:
-        """We will tell news until the client has enough."""
+        """The server accepted IDLE."""
 
     def done_heard(self) -> None:
         """The client sent DONE."""
 
     def select_heard(self) -> None:
-        """The client sent SELECT or EXAMINE: whatever was selected no longer is."""
+        """The client sent SELECT or EXAMINE, which closes the selected mailbox first."""
 
     def select_granted(self) -> None:
-        """We answered OK to SELECT or EXAMINE."""
+        """The server replied OK to SELECT or EXAMINE."""
 
     def message_command_heard(self) -> None:
         """The client sent a command on messages."""
 
     def close_granted(self) -> None:
-        """We answered OK to CLOSE or UNSELECT."""
+        """The server replied OK to CLOSE or UNSELECT."""
 
     def logout_heard(self) -> None:
         """The client sent LOGOUT."""
@@ -114,7 +114,7 @@ table.move(not_authenticated, Dialogue.said_bye, leaving)
 
 table.move(tls_handover, Dialogue.tls_started, not_authenticated)
 
-# Whether a mailbox is open makes no difference to what is not about its messages.
+# Commands that are not about messages behave the same with and without a selected mailbox.
 for place, taking_text, telling_news in (
     (authenticated, receiving, idling),
     (selected, receiving_selected, idling_selected),
@@ -144,10 +144,10 @@ HEARD: dict[type, Callable[[Dialogue], None]] = {
     **dict.fromkeys((*ON_MESSAGES, CloseMailbox, Unselect), Dialogue.message_command_heard),
     Logout: Dialogue.logout_heard,
 }
-"""The input that hearing each command is; all others are ``mailbox_command_heard``."""
+"""The input for each command received; for all others it is ``mailbox_command_heard``."""
 GRANTED: dict[type, Callable[[Dialogue], None]] = {
     **dict.fromkeys((Login, Authenticate), Dialogue.login_granted),
     Select: Dialogue.select_granted,
     **dict.fromkeys((CloseMailbox, Unselect), Dialogue.close_granted),
 }
-"""The input that an OK to these commands is."""
+"""The input for an OK reply to each of these commands."""

@@ -1,7 +1,7 @@
-"""ENVELOPE and BODYSTRUCTURE: what a server has parsed of a message (RFC 3501, 7.4.2).
+"""Parse ENVELOPE and BODYSTRUCTURE, a server's view of a message (RFC 3501, 7.4.2).
 
-These are read from values that came with Fetched. Nothing that is delivered rests on them: servers
-parse mail in many ways.
+The input are values in ``Fetched.others``. mailhaul itself does not use them to deliver mail,
+because servers parse messages differently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from .values import Atom, Text, Value
 
 
 class Address(Record):
-    """One address of an envelope. Groups begin with ``host`` None and end with all None."""
+    """One address of an envelope, as sent (RFC 3501, 7.4.2).
+
+    A group begins with an address whose ``host`` is None, and ends with one whose fields are all
+    None.
+    """
 
     name: bytes | None
     route: bytes | None
@@ -24,7 +28,7 @@ class Address(Record):
 
 
 class Envelope(Record):
-    """The header fields of a message, decoded no further than the server did it."""
+    """The header fields of a message, as sent by the server; encoded words are not decoded."""
 
     date: bytes | None = None
     subject: bytes | None = None
@@ -42,10 +46,10 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 
 
 class BodyPart(Record):
-    """One part of a message: ``parts`` of a multipart, ``inner`` of a message/rfc822.
+    """One part of a message. ``parts`` is for a multipart, ``inner`` for a message/rfc822.
 
-    Types and parameter names are as sent. ``size`` is in octets, encoded; ``lines`` is there for
-    text and message/rfc822. The extension data (from ``md5`` on) come with BODYSTRUCTURE only.
+    Types and parameter names are as sent. ``size`` is the encoded size in octets; ``lines`` is only
+    for text and message/rfc822. The fields from ``md5`` on are extension data, which BODY lacks.
     """
 
     media_type: bytes
@@ -66,7 +70,7 @@ class BodyPart(Record):
 
 
 def read_envelope(value: Value) -> Envelope:
-    """Return an ENVELOPE. Raises RemoteProtocolError."""
+    """Return the parsed value of ENVELOPE. Raises RemoteProtocolError if it is malformed."""
     match value:
         case [date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id, *_]:
             return Envelope(
@@ -82,13 +86,13 @@ def read_envelope(value: Value) -> Envelope:
                 _text(message_id),
             )
         case _:
-            raise RemoteProtocolError("an ENVELOPE that cannot be read")
+            raise RemoteProtocolError("malformed ENVELOPE")
 
 
 def read_body(value: Value) -> BodyPart:
-    """Return a BODYSTRUCTURE, or a BODY. Raises RemoteProtocolError.
+    """Return the parsed value of BODYSTRUCTURE or BODY.
 
-    Its depth is bounded by the limit on nesting under which the values were read.
+    Raises RemoteProtocolError if it is malformed. ``Limits.nesting`` already limits its depth.
     """
     match value:
         case [list(), *_]:
@@ -105,7 +109,7 @@ def read_body(value: Value) -> BodyPart:
             )
             return _single(part, rest)
         case _:
-            raise RemoteProtocolError("a BODYSTRUCTURE that cannot be read")
+            raise RemoteProtocolError("malformed BODYSTRUCTURE")
 
 
 def _multipart(value: Sequence[Value]) -> BodyPart:
@@ -136,7 +140,7 @@ def _single(part: BodyPart, rest: Sequence[Value]) -> BodyPart:
 
 
 def _extension(values: Sequence[Value]) -> dict[str, Any]:
-    """Return the extension data; what comes after it is for RFCs to come."""
+    """Return the extension data. Further values are ignored (RFC 3501, 7.4.2)."""
     md5, disposition, language, location = [*values, None, None, None, None][:4]
     return {
         "md5": _text(md5),
@@ -164,7 +168,7 @@ def _addresses(value: Value) -> tuple[Address, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise RemoteProtocolError("an ENVELOPE without a list of addresses")
+        raise RemoteProtocolError("malformed ENVELOPE: a list of addresses is expected")
     return tuple(_address(entry) for entry in value)
 
 
@@ -173,11 +177,11 @@ def _address(value: Value) -> Address:
         case [name, route, mailbox, host]:
             return Address(_text(name), _text(route), _text(mailbox), _text(host))
         case _:
-            raise RemoteProtocolError("an address in an ENVELOPE that cannot be read")
+            raise RemoteProtocolError("malformed address in ENVELOPE")
 
 
 def _pairs(value: Value) -> Pairs:
-    """Return names and values; an odd one out is dropped, as real servers have sent it."""
+    """Return pairs of name and value. Some servers send a name without value; it is dropped."""
     words = [_text(word) or b"" for word in value] if isinstance(value, list) else []
     return tuple(zip(words[::2], words[1::2], strict=False))
 
@@ -189,7 +193,7 @@ def _text(value: Value) -> bytes | None:
         case Atom() | Text():
             return bytes(value)
         case _:
-            raise RemoteProtocolError("a list where a string belongs")
+            raise RemoteProtocolError("list instead of a string")
 
 
 def _number(value: Value) -> int | None:

@@ -1,22 +1,22 @@
-"""Numbers and UIDs as the sets of commands: ``2,4:7,9`` (RFC 3501, section 9, sequence-set)."""
+"""Convert between numbers and sequence sets such as ``2,4:7,9`` (RFC 3501, section 9)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 SET_LENGTH = 8000
-"""Octets of one set on the wire; RFC 7162, section 4 asks for lines below 8192."""
+"""Maximum octets of one set; RFC 7162, section 4 recommends lines of less than 8192 octets."""
 NUMBER_LENGTH = 10
-"""Digits of the largest number there is (nz-number, 32 bits)."""
+"""Maximum digits of a number in a set (nz-number, 32 bits)."""
 
 
 def uid_set(uids: Iterable[int]) -> bytes:
-    """Return the shortest set that names exactly these UIDs, however long it becomes."""
+    """Return the shortest set of exactly these UIDs. Its length is not limited."""
     return b",".join(_ranges(uids))
 
 
 def split_uid_sets(uids: Iterable[int]) -> list[bytes]:
-    """Return sets of at most SET_LENGTH octets that together name exactly these UIDs."""
+    """Return sets of at most SET_LENGTH octets that together contain exactly these UIDs."""
     sets: list[bytes] = []
     current: list[bytes] = []
     length = 0
@@ -32,9 +32,9 @@ def split_uid_sets(uids: Iterable[int]) -> list[bytes]:
 
 
 def read_set(sequence_set: bytes, largest: int) -> list[tuple[int, int]]:
-    """Return the ranges of a set as first and last, smaller end first; ``*`` is ``largest``.
+    """Return the ranges of a set as pairs (first, last) with first <= last.
 
-    Raises ValueError for anything that is not a set.
+    ``*`` becomes ``largest``. Raises ValueError if it is not a sequence set.
     """
     ranges: list[tuple[int, int]] = []
     for part in sequence_set.split(b","):

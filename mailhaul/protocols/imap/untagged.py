@@ -1,7 +1,7 @@
-"""From untagged responses to events (RFC 3501, section 7; the RFCs named in events.py).
+"""Convert untagged responses to events (RFC 3501, section 7, and the RFCs named in events.py).
 
-What carries data that was asked for is read strictly; what nobody knows becomes Unknown. Status
-responses, CAPABILITY and BYE change what the client knows, and are its own business.
+Data that a command requested is parsed strictly; an unknown response becomes Unknown. Status
+responses, CAPABILITY and BYE change the state of the client, so client.py processes them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .values import Atom, Text, Value, is_nil, number
 
 Reader = Callable[[Sequence[Value], int], Event]
 PART = 64 * 1024
-"""Octets of a search result that become one event: a big mailbox is never held as numbers."""
+"""Octets of a search result per event, so that a long result is never held as Python numbers."""
 
 
 def events_of(response: Response, limits: Limits) -> Iterable[Event]:
-    """Return the events of an untagged response, some of which are made when they are asked for.
+    """Return the events of an untagged response. Those of a search are generated lazily.
 
-    Raises RemoteProtocolError, then as well.
+    Raises RemoteProtocolError if it is malformed, perhaps only during the iteration.
     """
     _, first, *rest = [*response.line.split(None, 2), b"", b""]
     text = rest[0]
@@ -65,7 +65,7 @@ def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> 
             return [Exists(count)]
         case b"RECENT":
             return [Recent(count)]
-        # GNU imap4d 3.15 says EXPUNGED.
+        # GNU imap4d 3.15 sends EXPUNGED.
         case b"EXPUNGE" | b"EXPUNGED":
             return [Expunged(count)]
         case _:
@@ -73,14 +73,14 @@ def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> 
 
 
 def numbers(text: bytes, digits: int) -> tuple[int, ...]:
-    """Return the numbers in a line; other words are passed over. Raises RemoteProtocolError."""
+    """Return the numbers in a line; other words are ignored. Raises RemoteProtocolError."""
     found = [word for word in text.split() if word.isdigit()]
     if any(len(word) > digits for word in found):
-        raise RemoteProtocolError("a number that is too long to be one", line=text)
+        raise RemoteProtocolError(f"number has more than {digits} digits", line=text)
     return tuple(int(word) for word in found)
 
 
-# Responses made of plain words
+# Responses of plain words
 
 
 def _flags(text: bytes, digits: int) -> Event:
@@ -114,7 +114,7 @@ WITH_WORDS: dict[bytes, Callable[[bytes, int], Event]] = {
 }
 
 
-# Responses made of values: what follows the star and the name
+# Responses of values; ``values`` are those after the ``*``, beginning with the name
 
 
 def _mailbox_listed(values: Sequence[Value], digits: int) -> Event:
@@ -134,7 +134,7 @@ def _mailbox_listed(values: Sequence[Value], digits: int) -> Event:
                 _extended(more),
             )
         case _:
-            raise RemoteProtocolError("a LIST response that cannot be read")
+            raise RemoteProtocolError("malformed LIST response")
 
 
 def _extended(more: Sequence[Value]) -> tuple[tuple[bytes, Value], ...]:
@@ -153,11 +153,11 @@ def _status(values: Sequence[Value], digits: int) -> Event:
                 bytes(mailbox), tuple((name, value) for name, value in known if value is not None)
             )
         case _:
-            raise RemoteProtocolError("a STATUS response that cannot be read")
+            raise RemoteProtocolError("malformed STATUS response")
 
 
 def _status_value(value: Value, digits: int) -> int | bytes | None:
-    """Return a number, or the id in a list (RFC 8474, 4.3); None for NIL and all else."""
+    """Return a number, or the id in a list (RFC 8474, 4.3), or None for other values."""
     match value:
         case [Atom() | Text() as inside]:
             return bytes(inside)
@@ -170,7 +170,7 @@ def _namespaces(values: Sequence[Value], digits: int) -> Event:
         case [_, personal, other_users, shared, *_]:
             return Namespaces(*(_entries(kind) for kind in (personal, other_users, shared)))
         case _:
-            raise RemoteProtocolError("a NAMESPACE response that cannot be read")
+            raise RemoteProtocolError("malformed NAMESPACE response")
 
 
 def _entries(value: Value) -> tuple[NamespaceEntry, ...]:
@@ -180,7 +180,7 @@ def _entries(value: Value) -> tuple[NamespaceEntry, ...]:
             case [Atom() | Text() as prefix, delimiter, *_]:
                 entries.append(NamespaceEntry(text_or_none(prefix) or b"", text_or_none(delimiter)))
             case _:
-                raise RemoteProtocolError("a NAMESPACE response that cannot be read")
+                raise RemoteProtocolError("malformed NAMESPACE response")
     return tuple(entries)
 
 
@@ -192,7 +192,7 @@ def _identified(values: Sequence[Value], digits: int) -> Event:
             pairs = zip(fields[::2], fields[1::2], strict=False)
             return Identified(tuple((_name(n), text_or_none(v)) for n, v in pairs))
         case _:
-            raise RemoteProtocolError("an ID response that cannot be read")
+            raise RemoteProtocolError("malformed ID response")
 
 
 def _found_in_short(values: Sequence[Value], digits: int) -> Event:
@@ -201,7 +201,7 @@ def _found_in_short(values: Sequence[Value], digits: int) -> Event:
         tag, rest = text_or_none(rest[0][-1]) if rest[0] else None, rest[1:]
     if rest and _name(rest[0]) == b"UID":
         uid, rest = True, rest[1:]
-    # Names that a later RFC adds are passed over, with their value.
+    # Unknown names, from later RFCs, are ignored together with their values.
     known = {_name(name): value for name, value in zip(rest[::2], rest[1::2], strict=False)}
     return FoundInShort(
         tag,
@@ -234,12 +234,12 @@ WITH_VALUES: dict[bytes, Reader] = {
 
 
 def words(values: Sequence[Value]) -> tuple[bytes, ...]:
-    """Return the words of a list; anything else in it is left out."""
+    """Return the words of a list; other values in it are ignored."""
     return tuple(bytes(value) for value in values if isinstance(value, Atom | Text))
 
 
 def text_or_none(value: Value) -> bytes | None:
-    """Return a string or an atom; None for NIL, and for a list."""
+    """Return a string or an atom; None for NIL or a list."""
     return bytes(value) if isinstance(value, Atom | Text) and not is_nil(value) else None
 
 

@@ -1,8 +1,8 @@
-"""POP3 as the client sees it: bytes in, events out (RFC 1939, 2449, 2595, 5034, 6856).
+"""A POP3 client without I/O: bytes in, events out (RFC 1939, 2449, 2595, 5034, 6856).
 
-Which command is allowed when is in client_states.py, what a command looks like in
-client_lines.py, and replies.py reads what stands in a line. This module pairs replies with
-commands, and lets texts stream through.
+client_states.py says which command is allowed in which state, client_lines.py writes commands, and
+replies.py parses lines. This module matches replies to commands and passes message text on as it
+arrives.
 """
 
 from __future__ import annotations
@@ -69,34 +69,35 @@ from .replies import (
 )
 
 CHUNK = 256 * 1024
-"""Octets of message text in one event at most."""
+"""Maximum number of octets of message text in one event."""
 LISTING_BLOCK = 32 * 1024
-"""Octets of LIST and UIDL that are read together."""
+"""Octets of a LIST or UIDL listing that are read at a time."""
 EMPTY_LINES = 8
-"""Empty lines before one reply that are passed over. Exchange Online has sent some after DELE."""
+"""Maximum number of empty lines skipped before a reply. Exchange Online sent some after DELE."""
 
-ALONE = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
-"""Commands that wait for all replies, and that are answered before anything follows: they
-change the state, or what the server can do."""
+NO_PIPELINING = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
+"""Commands that are not pipelined, because they change the state or the capabilities."""
 
-QUIET = (states.authorization, states.transaction)
-"""States in which a server says nothing unsolicited."""
+NO_UNSOLICITED = (states.authorization, states.transaction)
+"""States in which a server must not send anything unsolicited."""
 
 
 class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     """A POP3 client without a socket.
 
-    ``capabilities`` is what CAPA said last: names in upper case, with their arguments. Commands
-    may go ahead of replies where that holds PIPELINING (RFC 2449, section 6.6); elsewhere
-    ``send`` refuses. ``timestamp`` is the greeting's, for APOP.
+    ``capabilities`` maps the capability names of the last CAPA reply, in upper case, to their
+    arguments. Commands can be pipelined if it contains PIPELINING (RFC 2449, section 6.6);
+    otherwise ``send`` raises LocalProtocolError. ``timestamp`` is the greeting's timestamp for
+    APOP, with angle brackets, or None.
 
-    An empty line where a reply is due may belong to the last reply, or stand in place of this one.
-    It is passed over, and from then until all replies have come the client is ``in_doubt``: nothing
-    but QUIT may go ahead, and where more than one reply is due all but the last are ``doubtful``.
+    An empty line before a reply may be a late part of the previous reply, or may replace this
+    reply. It is skipped, and the client is ``in_doubt`` until all outstanding replies have arrived.
+    Meanwhile only QUIT can be pipelined, and of several outstanding replies all but the last are
+    marked ``doubtful``.
     """
 
     GREETING = states.greeting
-    INJECTED = "something came in the clear after the +OK to STLS (RFC 2595, section 4)"
+    INJECTED = "unencrypted data followed the +OK to STLS (RFC 2595, section 4)"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
         super().__init__(states.table, limits, trace)
@@ -117,10 +118,10 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         return tuple(self._pending)
 
     def assume_authenticated(self) -> None:
-        """Go on without a login, on the caller's word that the connection is logged in."""
+        """Go to the transaction state without a login: the caller knows it is not needed."""
         self._tell_tap("assume_authenticated")
         self._check_unharmed()
-        self._advance(Dialogue.vouched, "going on without a login")
+        self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
     def _forget_announced(self) -> None:
         self.capabilities = {}
@@ -132,16 +133,16 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _send(self, command: Command | Continuation) -> None:
         self._check_usable()
-        if len(self._input) and not self._pending and self._at(*QUIET):
-            # Nothing is sent to a server that has spoken unsolicited: its words would be taken for
-            # the reply. ``next_event`` says so.
-            unasked = self._unasked()
-            if unasked:
-                self._keep_fault(unasked)
+        if len(self._input) and not self._pending and self._at(*NO_UNSOLICITED):
+            # After unsolicited data nothing is sent: the data would be taken for the reply.
+            # ``next_event`` raises the error.
+            unsolicited = self._unsolicited()
+            if unsolicited:
+                self._keep_fault(unsolicited)
         if isinstance(command, Quit) and self._pending and not (self._text or self._listing):
-            # An empty line that has come in place of a reply lets QUIT go ahead.
+            # If an empty line arrived instead of a reply, QUIT may be sent before the reply.
             try:
-                self._pass_over_empty_lines()
+                self._skip_empty_lines()
             except LimitExceeded as fault:
                 self._keep_fault(fault)
         if self._fault:
@@ -150,15 +151,15 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             case Respond() | CancelAuthentication():
                 self._respond(command)
             case _ if type(command) not in VERBS:
-                raise LocalProtocolError(f"{type(command).__name__} is no command of POP3")
+                raise LocalProtocolError(f"{type(command).__name__} is not a POP3 command")
             case _:
                 self._send_command(command)
 
     def _send_command(self, command: Command) -> None:
-        line, shown = encode(command, self.timestamp)
+        line, redacted = encode(command, self.timestamp)
         self._check_turn(command)
         if self._secured and isinstance(command, StartTls):
-            raise LocalProtocolError("STLS inside TLS")
+            raise LocalProtocolError("TLS is already active (RFC 2595, section 4)")
         if not self._moves(states.SENT.get(type(command), Dialogue.maildrop_command_sent)):
             raise self._not_allowed(describe(command))
         self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
@@ -170,10 +171,10 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 self._begin_exchange(command, at_once=goes_along(command))
             case _:
                 pass
-        self._say(line, shown)
+        self._say(line, redacted)
 
     def _check_turn(self, command: Command) -> None:
-        """Refuse what may not go ahead of the replies that are due."""
+        """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
         if not self._pending:
             return
         if len(self._pending) >= self._limits.outstanding:
@@ -185,14 +186,14 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if (
             not ahead
             or self.in_doubt
-            or isinstance(last, (*ALONE, Quit))
-            or isinstance(command, ALONE)
+            or isinstance(last, (*NO_PIPELINING, Quit))
+            or isinstance(command, NO_PIPELINING)
         ):
             raise LocalProtocolError(
-                f"{describe(command)} has to wait for the reply to {describe(last)}"
+                f"{describe(command)} must wait for the reply to {describe(last)}"
             )
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Event | None:
         while not self._events:
@@ -220,43 +221,44 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         return self._input.take_line(self._limits.reply_line, "reply line")
 
     def _look_ahead(self) -> None:
-        """Look at what may be a fault before it is a line. Raises RemoteProtocolError."""
+        """Check received bytes before they form a line. Raises RemoteProtocolError."""
         state = self._place.state
         if state is states.greeting:
             start = self._input.head(self._limits.reply_line)
-            # A TLS alert does not end with a line end; it would be waited for until the timeout.
+            # A TLS alert has no line ending, so the client would wait until the timeout.
             if len(start) > 1 and start[0] in b"\x15\x16" and start[1] == 3:
                 raise RemoteProtocolError(f"greeting is not POP3{looks_like(start)}", line=start)
             end = start.find(b"\n")
             if end >= 0 and not start.endswith(b"\r", 0, end):
-                # A server that ends its greeting with a bare line feed ends all lines so.
+                # A server that ends its greeting with a bare LF does so with all lines.
                 self._line_end = b"\n"
         elif len(self._input):
             if state is states.tls_handover:
                 self._check_clear()
             if state is states.leaving:
-                raise RemoteProtocolError("something came after the server's good-bye")
+                raise RemoteProtocolError("unexpected data after the server's last reply")
             if self._listing:
                 return
             if self._pending:
-                self._pass_over_empty_lines()
-            elif fault := self._unasked():
+                self._skip_empty_lines()
+            elif fault := self._unsolicited():
                 raise fault
 
-    def _unasked(self) -> RemoteProtocolError | None:
-        """Return the fault of a server that speaks unsolicited, if that is what it does."""
+    def _unsolicited(self) -> RemoteProtocolError | None:
+        """Return an error if the server sent unsolicited data, otherwise None."""
         try:
-            self._pass_over_empty_lines()
+            self._skip_empty_lines()
         except LimitExceeded as fault:
             return fault
-        # The first half of an empty line is nothing yet.
+        # A CR may be the first half of an empty line.
         if self._input.head(2) in (b"", b"\r"):
             return None
         line = self._hidden.clean_cut(self._input.head(80))
-        return RemoteProtocolError("a reply to nothing that we asked", state=self.state, line=line)
+        problem = "unexpected reply: no command was waiting for one"
+        return RemoteProtocolError(problem, state=self.state, line=line)
 
-    def _pass_over_empty_lines(self) -> None:
-        """Drop empty lines where a reply is due or nothing is. Raises LimitExceeded."""
+    def _skip_empty_lines(self) -> None:
+        """Drop empty lines between replies. Raises LimitExceeded."""
         while self._input.head(1) == b"\n" or self._input.head(2) == b"\r\n":
             self._input.take_line(self._limits.reply_line)
             self._empty_lines += 1
@@ -270,7 +272,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         command = self._pending[0] if self._pending else None
         challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
         if self._trace:
-            # A challenge may hold what comes from a secret.
+            # A challenge may contain data derived from a secret.
             self._trace("<", b"+ *" if challenge else self._hidden.clean(line))
         if challenge and self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
@@ -288,9 +290,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             )
         positive, text = status
         code, text = split_code(text)
-        # The text is for people; numbers and unique ids are data, and read before it is cleaned.
+        # Only the text for people is cleaned; numbers and unique ids are parsed unchanged.
         cleaned = self._hidden.clean(text)
-        # Where the last reply that is due has come, none was missing.
+        # If this is the reply to the last outstanding command, none was missing.
         doubtful = self._may_be_shifted and len(self._pending) > 1
         self._status = Completed(command, positive, cleaned, code, doubtful)
         self._empty_lines = 0
@@ -314,7 +316,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             self._events.append(TurnedAway(code, text))
 
     def _begin_answer(self, command: Command, text: bytes) -> None:
-        """Read what stands after +OK; what has more lines is over when they are."""
+        """Process the rest of the +OK line. A multi-line reply ends with its last line."""
         digits = self._limits.digits
         match command:
             case Retrieve(message) | Top(message):
@@ -338,16 +340,16 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._conclude()
 
     def _hear_listed(self, listing: Listing, line: bytes) -> None:
-        """Take one line of a list; a lone dot ends it."""
+        """Process one line of a listing. A line with only a dot ends it."""
         if line == b".":
             self._end_listing(listing)
         elif event := listing.add(line.removeprefix(b".")):
             self._events.append(event)
 
     def _read_listing(self) -> bool:
-        """Take all lines of a listing that are there, of which there may be a million.
+        """Process the received lines of a long listing, which may have a million lines.
 
-        Return whether there were any.
+        Return whether there were any lines.
         """
         listing = self._listing
         if listing is None or not listing.may_be_long:
@@ -375,7 +377,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._conclude()
 
     def _read_text(self, reader: DotReader) -> BodyChunk | None:
-        """Return some text, or None: then more has to come, or the text is over."""
+        """Return the next part of the text, or None if more data is needed or the text ended."""
         while len(self._input):
             end = self._input.find(self._line_end + b"." + self._line_end)
             most = min(CHUNK, end + 5) if end >= 0 else CHUNK
@@ -391,10 +393,10 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         return None
 
     def _conclude(self) -> None:
-        """The reply to the oldest command is over: move the dialogue on."""
+        """Update the state after the complete reply to the oldest command."""
         command = self._pending.popleft()
         if not self._pending:
-            # As many replies came as were due.
+            # The number of replies matches the number of commands.
             self.in_doubt = self._may_be_shifted = False
         good = self._status.positive
         match command:
@@ -424,7 +426,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _end_login(self, good: bool) -> None:
         self._exchange = None
         if good:
-            # What a server can do may differ from here on (RFC 2449, section 5).
+            # Short secrets are no longer hidden: ordinary words contain them.
             self._hidden.login_is_over()
             self._dialogue.login_granted()
         else:

@@ -28,8 +28,8 @@ from .commands import (
     Utf8,
 )
 
-LONGEST = 255
-"""Octets of a command line, its end included (RFC 2449, section 4)."""
+MAX_LINE = 255
+"""Maximum length of a command line in octets, with its CRLF (RFC 2449, section 4)."""
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 VERBS: dict[type, str] = {
@@ -56,16 +56,17 @@ VERBS: dict[type, str] = {
 
 
 def describe(command: Command) -> str:
-    """Return a command as it is named to people: ``RETR 7``."""
+    """Return the command as shown to people: its keyword and message number (``RETR 7``)."""
     verb = VERBS[type(command)]
     number = getattr(command, "number", None)
     return verb if number is None else f"{verb} {number}"
 
 
 def encode(command: Command, timestamp: bytes | None) -> tuple[bytes, bytes]:
-    """Return a command line without its end, and the same as a trace may show it.
+    """Return the command line without its CRLF, and the same line without secrets, for a trace.
 
-    ``timestamp`` is the greeting's, for APOP. Raises LocalProtocolError for what cannot be sent.
+    ``timestamp`` is the greeting's timestamp, for APOP. Raises LocalProtocolError for a command
+    that cannot be sent.
     """
     verb = VERBS[type(command)].encode("ascii")
     match command:
@@ -92,7 +93,7 @@ def encode(command: Command, timestamp: bytes | None) -> tuple[bytes, bytes]:
 
 
 def encode_authenticate(command: Authenticate) -> tuple[bytes, bytes]:
-    """Return AUTH, with the initial response where it fits the line (RFC 5034, section 4)."""
+    """Return the AUTH line, with the initial response if it fits (RFC 5034, section 4)."""
     start = b"AUTH " + word(command.mechanism)
     if command.initial_response is None or not goes_along(command):
         return start, start
@@ -100,38 +101,44 @@ def encode_authenticate(command: Authenticate) -> tuple[bytes, bytes]:
 
 
 def goes_along(command: Authenticate) -> bool:
-    """Whether the initial response stands after AUTH; if not, it waits to be asked for."""
+    """Whether the initial response is sent in the AUTH line, not after an empty challenge."""
     if command.initial_response is None:
         return False
     response = encode_initial(command.initial_response.reveal())
-    return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= LONGEST
+    return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= MAX_LINE
 
 
 def digest(timestamp: bytes | None, password: bytes) -> bytes:
-    """Return what proves to an APOP server that we know the password (RFC 1939, section 7)."""
+    """Return the APOP digest in hexadecimal (RFC 1939, section 7).
+
+    Raises LocalProtocolError if the greeting had no timestamp.
+    """
     if timestamp is None:
         raise LocalProtocolError("APOP needs a timestamp in the greeting")
-    from hashlib import md5  # few servers are that old
+    from hashlib import md5  # imported here because APOP is rare
 
     return md5(timestamp + password, usedforsecurity=False).hexdigest().encode("ascii")
 
 
 def sendable(value: bytes) -> bytes:
-    """Return an argument that goes to the end of its line. Raises LocalProtocolError."""
+    """Return the last argument of a line, which may contain spaces.
+
+    Raises LocalProtocolError if it is empty or contains CR, LF or NUL.
+    """
     if not value or _UNSENDABLE.search(value):
-        raise LocalProtocolError("an argument that is empty, or holds CR, LF or NUL")
+        raise LocalProtocolError("an argument is empty or contains CR, LF or NUL")
     return value
 
 
 def word(value: bytes) -> bytes:
-    """Return an argument with another one after it. Raises LocalProtocolError."""
+    """Return an argument without spaces. Raises LocalProtocolError for any other."""
     if b" " in sendable(value):
-        raise LocalProtocolError("an argument that holds a blank")
+        raise LocalProtocolError("an argument contains a space")
     return value
 
 
 def counted(number: int) -> int:
-    """Return a message number. Raises LocalProtocolError for one that no message has."""
+    """Return a message number. Raises LocalProtocolError for a number below 1."""
     if number < 1:
         raise LocalProtocolError("message numbers begin at 1")
     return number

@@ -1,8 +1,7 @@
-"""The dialogue of a POP3 client: which command is allowed when (RFC 1939, section 3).
+"""The states of a POP3 client, and the commands allowed in each (RFC 1939, section 3).
 
-Inputs are commands sent and replies heard. With PIPELINING replies arrive while we are further on
-already; only those to commands that change the state move anything here, and nothing may be sent
-ahead of them.
+The inputs are commands sent and replies received. Only replies to commands that change the state
+are inputs. Those commands are never pipelined, so the state is always known.
 """
 
 from __future__ import annotations
@@ -16,67 +15,67 @@ from .commands import Apop, Capa, Lang, Pass, Quit, StartTls, User, Utf8
 
 
 class Dialogue(Protocol):
-    """What can happen to a POP3 client."""
+    """The inputs of a POP3 client."""
 
     def welcomed(self) -> None:
-        """The server greeted us with +OK."""
+        """The server sent a +OK greeting."""
 
     def turned_away(self) -> None:
-        """The server greeted us with -ERR."""
+        """The server sent an -ERR greeting."""
 
-    def vouched(self) -> None:
-        """Our caller knows that the connection is logged in, whatever the greeting said."""
+    def assumed_authenticated(self) -> None:
+        """The caller stated that the connection needs no login."""
 
     def question_sent(self) -> None:
-        """We sent CAPA or LANG."""
+        """The client sent CAPA or LANG."""
 
     def utf8_sent(self) -> None:
-        """We sent UTF8."""
+        """The client sent UTF8."""
 
     def start_tls_sent(self) -> None:
-        """We sent STLS."""
+        """The client sent STLS."""
 
     def start_tls_granted(self) -> None:
-        """The server answered +OK to STLS."""
+        """The server replied +OK to STLS."""
 
     def start_tls_refused(self) -> None:
-        """The server answered -ERR to STLS."""
+        """The server replied -ERR to STLS."""
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The TLS handshake succeeded."""
 
     def user_sent(self) -> None:
-        """We sent USER."""
+        """The client sent USER."""
 
     def user_taken(self) -> None:
-        """The server answered +OK to USER."""
+        """The server replied +OK to USER."""
 
     def user_refused(self) -> None:
-        """The server answered -ERR to USER."""
+        """The server replied -ERR to USER."""
 
     def password_sent(self) -> None:
-        """We sent PASS."""
+        """The client sent PASS."""
 
     def login_sent(self) -> None:
-        """We sent APOP or AUTH."""
+        """The client sent APOP or AUTH."""
 
     def login_granted(self) -> None:
-        """The server answered +OK to PASS, APOP or AUTH."""
+        """The server replied +OK to PASS, APOP or AUTH."""
 
     def login_refused(self) -> None:
-        """The server answered -ERR to PASS, APOP or AUTH."""
+        """The server replied -ERR to PASS, APOP or AUTH."""
 
     def maildrop_command_sent(self) -> None:
-        """We sent a command on the maildrop: STAT, LIST, RETR, DELE, ..."""
+        """The client sent a command on the maildrop: STAT, LIST, RETR, DELE, ..."""
 
     def quit_sent(self) -> None:
-        """We sent QUIT."""
+        """The client sent QUIT."""
 
     def quit_answered(self) -> None:
-        """The server answered QUIT."""
+        """The server replied to QUIT."""
 
     def closed(self) -> None:
-        """The server closed the connection in good order."""
+        """The server closed the connection, and no reply was missing."""
 
 
 table = Table(Dialogue)
@@ -96,7 +95,7 @@ closed = table.state("closed")
 table.move(greeting, Dialogue.welcomed, authorization)
 table.move(greeting, Dialogue.turned_away, leaving)
 
-table.move(authorization, Dialogue.vouched, transaction)
+table.move(authorization, Dialogue.assumed_authenticated, transaction)
 table.move(authorization, Dialogue.question_sent, authorization)
 table.move(authorization, Dialogue.utf8_sent, authorization)
 table.move(authorization, Dialogue.start_tls_sent, tls_pending)
@@ -131,7 +130,7 @@ table.move(transaction, Dialogue.closed, closed)
 
 table.move(quitting, Dialogue.quit_answered, leaving)
 
-# After the answer to QUIT, and after a greeting that turns us away, only the end may come.
+# After the reply to QUIT and after an -ERR greeting, the server only closes.
 table.move(leaving, Dialogue.closed, closed)
 
 SENT: dict[type, Callable[[Dialogue], None]] = {
@@ -143,4 +142,4 @@ SENT: dict[type, Callable[[Dialogue], None]] = {
     Pass: Dialogue.password_sent,
     Quit: Dialogue.quit_sent,
 }
-"""The input that sending each command is; all others are ``maildrop_command_sent``."""
+"""The input for each command sent; for all others it is ``maildrop_command_sent``."""

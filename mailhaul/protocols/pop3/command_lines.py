@@ -1,4 +1,4 @@
-"""From a client's line to a command: the server's side of the grammar (RFC 1939, section 3)."""
+"""Parse the command lines that a POP3 server receives (RFC 1939, section 3)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIGITS = 10
 
 
 class BadSyntax(ProtocolError):
-    """A command that cannot be read; its text goes after -ERR."""
+    """A malformed command. The text of the exception is sent after -ERR."""
 
 
 PLAIN: dict[bytes, Callable[[], Command]] = {
@@ -54,17 +54,17 @@ NUMBERED: dict[bytes, Callable[[int], Command]] = {
 }
 """Commands on one message."""
 LISTS: dict[bytes, Callable[[int | None], Command]] = {b"LIST": List, b"UIDL": Uidl}
-"""Commands on one message or on all."""
+"""Commands on one message or on all messages."""
 VERBS = {*PLAIN, *NUMBERED, *LISTS, b"USER", b"PASS", b"APOP", b"TOP", b"AUTH", b"LANG"}
 
 
 def read_command(line: bytes) -> Command:
-    """Return the command that a line is. Raises BadSyntax."""
+    """Return the command in a line without its CRLF. Raises BadSyntax."""
     verb, _, rest = line.partition(b" ")
     verb = verb.upper()
     if verb in PLAIN:
         if rest.strip():
-            raise BadSyntax("no argument belongs here")
+            raise BadSyntax("this command takes no argument")
         return PLAIN[verb]()
     if verb in NUMBERED:
         return NUMBERED[verb](number(rest))
@@ -74,7 +74,7 @@ def read_command(line: bytes) -> Command:
         case b"USER" if rest:
             return User(rest)
         case b"PASS" if rest:
-            # All of it: a password may hold blanks (section 7).
+            # The whole rest of the line: a password may contain spaces (section 7).
             return Pass(Secret(rest))
         case b"APOP":
             return read_apop(rest)
@@ -89,42 +89,42 @@ def read_command(line: bytes) -> Command:
 
 
 def read_apop(rest: bytes) -> Apop:
-    """Return APOP; what it holds as its password is the digest."""
+    """Return the APOP command, with the digest as its password."""
     user, _, digest = rest.rpartition(b" ")
     if not user or not digest:
-        raise BadSyntax("APOP takes a name and a digest")
+        raise BadSyntax("APOP takes a user name and a digest")
     return Apop(user, Secret(digest))
 
 
 def read_top(rest: bytes) -> Top:
-    """Return TOP."""
+    """Return the TOP command."""
     words = rest.split()
     if len(words) != 2:
-        raise BadSyntax("TOP takes a message and a number of lines")
+        raise BadSyntax("TOP takes a message number and a number of lines")
     return Top(number(words[0]), count(words[1]))
 
 
 def read_authenticate(rest: bytes) -> Authenticate:
-    """Return AUTH (RFC 5034, section 4)."""
+    """Return the AUTH command (RFC 5034, section 4)."""
     mechanism, _, initial = rest.strip().partition(b" ")
     if not initial:
         return Authenticate(mechanism.upper())
     try:
         return Authenticate(mechanism.upper(), Secret(decode_initial(initial)))
     except ValueError:
-        raise BadSyntax("an initial response that is not base64") from None
+        raise BadSyntax("the initial response is not base64") from None
 
 
 def number(word: bytes) -> int:
-    """Return the number of a message. Raises BadSyntax."""
+    """Return a message number. Raises BadSyntax."""
     found = count(word.strip())
     if not found:
-        raise BadSyntax("messages are counted from 1")
+        raise BadSyntax("message numbers begin at 1")
     return found
 
 
 def count(word: bytes) -> int:
     """Return a number, which may be 0. Raises BadSyntax."""
     if not word.isdigit() or len(word) > DIGITS:
-        raise BadSyntax("a number belongs here")
+        raise BadSyntax("a number is expected")
     return int(word)

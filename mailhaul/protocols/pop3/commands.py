@@ -1,6 +1,7 @@
-"""What a POP3 client says to a server (RFC 1939; the other RFCs are named).
+"""The commands of a POP3 client (RFC 1939, and the extensions named below).
 
-Sections are those of RFC 1939 unless another RFC is named. Message numbers begin at 1.
+Sections are those of RFC 1939 unless another RFC is named. Message numbers begin at 1. Text is
+bytes, as sent. Every command raises TypeError for a field of the wrong type.
 """
 
 from __future__ import annotations
@@ -11,29 +12,30 @@ from ..secret import Secret
 
 
 class Capa(CheckedRecord):
-    """Ask what the server can do (RFC 2449, section 5)."""
+    """Request the capabilities: CAPA (RFC 2449, section 5)."""
 
 
 class StartTls(CheckedRecord):
-    """Ask to speak TLS from here on: STLS (RFC 2595, section 4)."""
+    """Request TLS: STLS (RFC 2595, section 4). TlsReady is the positive reply."""
 
 
 class User(CheckedRecord):
-    """Name the maildrop (section 7)."""
+    """Give the user name: USER (section 7)."""
 
     name: bytes
 
 
 class Pass(CheckedRecord):
-    """Give the password for it (section 7)."""
+    """Give the password, after User: PASS (section 7)."""
 
     password: Secret
 
 
 class Apop(CheckedRecord):
-    """Log in by a digest of the greeting's timestamp and the password (section 7).
+    """Log in with an MD5 digest of the greeting's timestamp and the password: APOP (section 7).
 
-    MD5 protects a password from nobody who wants it: this is for servers that know no better.
+    MD5 is no longer secure; use APOP only if the server offers nothing better. ``send`` raises
+    LocalProtocolError if the greeting had no timestamp.
     """
 
     user: bytes
@@ -41,70 +43,70 @@ class Apop(CheckedRecord):
 
 
 class Utf8(CheckedRecord):
-    """Let user names, passwords and headers be UTF-8 (RFC 6856, section 2)."""
+    """Enable UTF-8 in user names, passwords and headers: UTF8 (RFC 6856, section 2)."""
 
 
 class Lang(CheckedRecord):
-    """Choose the language of texts for people, or list those there are (RFC 6856, section 3)."""
+    """Choose the language of reply texts, or list the languages: LANG (RFC 6856, section 3)."""
 
     language: bytes | None = None
 
 
 class Stat(CheckedRecord):
-    """Ask how many messages there are, and how many octets (section 5)."""
+    """Request the number of messages and their total size: STAT (section 5)."""
 
 
 class List(CheckedRecord):
-    """Ask for the size of one message or of all (section 5)."""
+    """Request the size of one message, or of all: LIST (section 5)."""
 
     number: int | None = None
 
 
 class Uidl(CheckedRecord):
-    """Ask for the unique id of one message or of all (section 7)."""
+    """Request the unique id of one message, or of all: UIDL (section 7)."""
 
     number: int | None = None
 
 
 class Top(CheckedRecord):
-    """Ask for the header and the first lines of a message (section 7)."""
+    """Request the header and the first ``lines`` lines of the body: TOP (section 7)."""
 
     number: int
     lines: int
 
 
 class Retrieve(CheckedRecord):
-    """Ask for one whole message: RETR (section 5)."""
+    """Request a whole message: RETR (section 5)."""
 
     number: int
 
 
 class Delete(CheckedRecord):
-    """Mark a message as deleted: DELE (section 5). It goes when QUIT is answered with +OK."""
+    """Mark a message as deleted: DELE (section 5). The server removes it at QUIT."""
 
     number: int
 
 
 class Reset(CheckedRecord):
-    """Take all those marks back: RSET (section 5)."""
+    """Undo all deletion marks: RSET (section 5)."""
 
 
 class Noop(CheckedRecord):
-    """Ask for nothing but a reply (section 5)."""
+    """Do nothing; the server only replies: NOOP (section 5)."""
 
 
 class Last(CheckedRecord):
-    """Ask for the highest number that was ever read: LAST (RFC 1460, and no RFC since)."""
+    """Request the highest message number accessed so far: LAST (RFC 1460; later RFCs drop it)."""
 
 
 class Envelope(CheckedRecord):
-    """Ask Demon Internet's servers for the envelope of a message: ``*ENV``."""
+    """Request the envelope of a message: ``*ENV``, an extension of Demon Internet's servers."""
 
     number: int
 
 
 class Quit(CheckedRecord):
-    """Say good-bye; only now deleted messages go (section 6)."""
+    """End the session and remove the messages marked as deleted: QUIT (section 6)."""
 
 
 Command = (
@@ -128,8 +130,8 @@ Command = (
     | Envelope
     | Quit
 )
-"""What gets a reply of its own."""
+"""Commands, each of which gets its own reply."""
 Continuation = Respond | CancelAuthentication
-"""What answers a challenge of the Authenticate before it."""
+"""Responses to a challenge, after Authenticate."""
 Heard = Command | Continuation
-"""What the server role may hear."""
+"""Everything that a server receives."""

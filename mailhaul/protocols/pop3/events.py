@@ -1,4 +1,7 @@
-"""What a POP3 server tells a client (RFC 1939; the other RFCs are named)."""
+"""The events of a POP3 client (RFC 1939, and the extensions named below).
+
+A server sends the same objects. Sections are those of RFC 1939; sizes are in octets.
+"""
 
 from __future__ import annotations
 
@@ -10,93 +13,93 @@ from .commands import Command, StartTls
 
 
 class ResponseCode(Enum):
-    """What a reply says to programs (RFC 2449, section 8; RFC 3206; RFC 6856, section 7)."""
+    """A response code (RFC 2449, section 8; RFC 3206; RFC 6856, section 7)."""
 
     IN_USE = b"IN-USE"
-    """Somebody else has the maildrop open."""
+    """Another session has the maildrop open."""
     LOGIN_DELAY = b"LOGIN-DELAY"
-    """The last login was too short a time ago."""
+    """The last login was too recent."""
     SYS_TEMP = b"SYS/TEMP"
-    """The server has trouble that will pass."""
+    """The server has a temporary problem."""
     SYS_PERM = b"SYS/PERM"
-    """The server has trouble that somebody has to look at."""
+    """The server has a problem that needs an administrator."""
     AUTH = b"AUTH"
-    """User and password do not fit; without this code, with AUTH-RESP-CODE, it is not that."""
+    """The credentials are wrong. A server with AUTH-RESP-CODE always sends this code then."""
     UTF8 = b"UTF8"
-    """It would take UTF8 to do this."""
+    """The request needs UTF8 to be enabled."""
 
 
 class Greeted(Record):
-    """The connection is open. ``timestamp`` is what APOP needs, angle brackets and all."""
+    """The +OK greeting (section 4). ``timestamp`` is for APOP and includes the angle brackets."""
 
     timestamp: bytes | None = None
     text: bytes = b""
 
 
 class TurnedAway(Record):
-    """The server greeted with -ERR: it will close."""
+    """An -ERR greeting: the server refuses the connection and will close it."""
 
     code: ResponseCode | None = None
     text: bytes = b""
 
 
 class Capabilities(Record):
-    """What the server can do: names in upper case, and their arguments as sent."""
+    """The server's capabilities: names in upper case and arguments as sent (RFC 2449, 5)."""
 
     names: tuple[tuple[bytes, bytes], ...]
 
 
 class Counted(Record):
-    """How many messages there are, and their octets (section 5, STAT)."""
+    """The number of messages and their total size, as the server counts it (section 5, STAT)."""
 
     count: int
     size: int
 
 
 class Listed(Record):
-    """The size of a message in octets, as the server counts them (section 5, LIST)."""
+    """The size of a message, as the server counts it (section 5, LIST)."""
 
     number: int
     size: int
 
 
 class UniqueId(Record):
-    """What a message is called for as long as it exists (section 7, UIDL)."""
+    """The unique id of a message, which persists across sessions (section 7, UIDL)."""
 
     number: int
     uid: bytes
 
 
 class LastRead(Record):
-    """The highest number that was ever read, 0 for none (LAST)."""
+    """The highest message number accessed so far, or 0 (RFC 1460, LAST)."""
 
     number: int
 
 
 class Line(Record):
-    """A line of an answer that is a list for people or for one extension (LANG, ``*ENV``)."""
+    """One line of the reply to LANG or ``*ENV``."""
 
     text: bytes
 
 
 class BodyStart(Record):
-    """The text of a message begins."""
+    """The text of a message begins (RETR, TOP)."""
 
     number: int
 
 
 class BodyChunk(Record):
-    """Some bytes of it, without the dots that were added. Only Completed makes it complete."""
+    """The next bytes of the text, without dot-stuffing. Completed follows the last one."""
 
     data: bytes
     _hidden = frozenset({"data"})
 
 
 class Completed(Record):
-    """The reply to a command, and for a text or a list its end: +OK or -ERR.
+    """The reply to a command: +OK or -ERR. After a multi-line reply it marks the end.
 
-    ``code`` is what the reply says to programs, if it is one that we know. ``doubtful`` says that
-    it may be the reply to another command: an empty line came where one of several was due.
+    ``code`` is the response code if it is a known one. ``doubtful`` is true if the reply may belong
+    to another command, because an empty line arrived while several replies were outstanding.
     """
 
     command: Command
@@ -107,13 +110,13 @@ class Completed(Record):
 
 
 class TlsReady(Record):
-    """STLS was granted: the handshake is next, then ``tls_started``."""
+    """The +OK reply to STLS. Do the TLS handshake, then call ``tls_started``."""
 
     command: StartTls
 
 
 class Closed(Record):
-    """The peer has closed in good order."""
+    """The peer closed the connection, and no reply was missing."""
 
 
 Event = (

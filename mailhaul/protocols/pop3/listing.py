@@ -1,4 +1,4 @@
-"""Answers of several lines, as a POP3 client reads them: each line is an event, or a capability."""
+"""Parse multi-line replies: each line is an event or a capability (RFC 1939, section 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .replies import listed_size, split_status, unique_id
 
 
 class Listing:
-    """The lines that answer one command. ``capabilities`` are what CAPA has named so far."""
+    """The lines of one reply. ``capabilities`` holds the capabilities that CAPA listed so far."""
 
     def __init__(self, command: Command, limits: Limits) -> None:
         self.command = command
@@ -22,11 +22,14 @@ class Listing:
 
     @property
     def may_be_long(self) -> bool:
-        """Whether there may be a million lines."""
+        """Whether the listing may have as many lines as the maildrop has messages."""
         return isinstance(self.command, List | Uidl)
 
     def add(self, line: bytes) -> Listed | UniqueId | Line | None:
-        """Take one line without its dot; return its event, if it is one."""
+        """Process one line, without dot-stuffing; return its event, or None.
+
+        Raises RemoteProtocolError, and LimitExceeded if there are too many lines.
+        """
         self._lines += 1
         match self.command:
             case List() | Uidl() as command:
@@ -42,14 +45,14 @@ class Listing:
                 return Line(line)
 
     def _entry(self, command: List | Uidl, line: bytes) -> Listed | UniqueId | None:
-        """Return what a line says of a message. One that says nothing of use is about no other."""
+        """Return the event for one message, or None if the line is malformed."""
         what = describe(command)
         self._check_count(self._limits.listing_lines, f"lines of {what}")
         self._octets += len(line)
         if self._octets > self._limits.listing_octets:
             raise LimitExceeded(f"octets of {what}", self._limits.listing_octets)
         if split_status(line):
-            raise RemoteProtocolError(f"a reply inside the answer to {what}", line=line)
+            raise RemoteProtocolError(f"a status line inside the reply to {what}", line=line)
         digits = self._limits.digits
         if isinstance(command, List):
             size = listed_size(line, digits)
@@ -57,7 +60,7 @@ class Listing:
         try:
             return UniqueId(*unique_id(line, digits))
         except RemoteProtocolError:
-            # This message has no id that it could be remembered by.
+            # This message has no usable unique id.
             return None
 
     def _check_count(self, limit: int, name: str) -> None:

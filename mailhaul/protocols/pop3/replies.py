@@ -1,4 +1,4 @@
-"""Status lines and lines of lists (RFC 1939, section 3; RFC 2449, section 8)."""
+"""Parse status lines and lines of listings (RFC 1939, section 3; RFC 2449, section 8)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .events import ResponseCode
 CODES = {code.value: code for code in ResponseCode}
 TIMESTAMP = re.compile(rb"<[!-;=?-~]+@[!-;=?-~]+>")
 UID_LENGTH = 1024
-"""Octets of a unique id; RFC 1939, section 7 allows 70, and real servers have sent more."""
+"""Maximum octets of a unique id. RFC 1939, section 7 allows 70, but some servers send more."""
 
 
 def split_status(line: bytes) -> tuple[bool, bytes] | None:
-    """Return whether a status line is +OK, and its text; or None for any other line.
+    """Return whether a status line is +OK, and its text. Return None for any other line.
 
-    The indicators are upper case (section 3), but servers have sent other.
+    The indicators should be in upper case (section 3), but some servers differ.
     """
     word, _, text = line.partition(b" ")
     match word.upper():
@@ -29,9 +29,9 @@ def split_status(line: bytes) -> tuple[bool, bytes] | None:
 
 
 def split_code(text: bytes) -> tuple[ResponseCode | None, bytes]:
-    """Split ``[IN-USE] busy`` into code and text; codes that nobody knows stay in the text.
+    """Split ``[IN-USE] busy`` into code and text. An unknown code stays in the text.
 
-    A code may have levels below those that are known: [SYS/TEMP/DISK] is [SYS/TEMP].
+    Unknown lower levels of a code are ignored: [SYS/TEMP/DISK] is [SYS/TEMP].
     """
     if not text.startswith(b"["):
         return None, text
@@ -45,13 +45,13 @@ def split_code(text: bytes) -> tuple[ResponseCode | None, bytes]:
 
 
 def timestamp_of(text: bytes) -> bytes | None:
-    """Return the timestamp in a greeting: the last thing in it that looks like a msg-id."""
+    """Return the timestamp of a greeting, its last msg-id, or None (RFC 1939, section 7)."""
     found: list[bytes] = TIMESTAMP.findall(text)
     return found[-1] if found else None
 
 
 def two_numbers(text: bytes, what: str, digits: int) -> tuple[int, int]:
-    """Return the two numbers that a line begins with. Raises RemoteProtocolError."""
+    """Return the first two numbers in a line. Raises RemoteProtocolError if they are missing."""
     words = text.split(None, 2)
     if len(words) < 2:
         raise RemoteProtocolError(f"{what} without two numbers", line=text)
@@ -59,9 +59,9 @@ def two_numbers(text: bytes, what: str, digits: int) -> tuple[int, int]:
 
 
 def listed_size(line: bytes, digits: int) -> tuple[int, int] | None:
-    """Return message number and octets of a line of LIST, or None where it names no message.
+    """Return message number and size from a line of LIST, or None if the number is invalid.
 
-    A size that cannot be read is 0, as one that the server does not tell.
+    A missing or invalid size is returned as 0, which means unknown.
     """
     words = line.split(None, 2)
     if not words or not words[0].isdigit() or len(words[0]) > digits:
@@ -72,20 +72,19 @@ def listed_size(line: bytes, digits: int) -> tuple[int, int] | None:
 
 
 def number(word: bytes, what: str, digits: int) -> int:
-    """Return a number. Raises RemoteProtocolError for anything else."""
+    """Return a number of at most ``digits`` digits. Raises RemoteProtocolError otherwise."""
     if not word.isdigit() or len(word) > digits:
         raise RemoteProtocolError(f"{what} without a number", line=word)
     return int(word)
 
 
 def unique_id(text: bytes, digits: int) -> tuple[int, bytes]:
-    """Return message number and unique id of a line. Raises RemoteProtocolError.
+    """Return the message number and the unique id in a line. Raises RemoteProtocolError.
 
-    The id is opaque: RFC 1939 wants printable ASCII, but what a server calls a message is its
-    own affair.
+    The id is treated as opaque. RFC 1939 requires printable ASCII, but some servers differ.
     """
     first, _, uid = text.strip(b" ").partition(b" ")
     uid = uid.strip(b" ")
     if not uid or len(uid) > UID_LENGTH:
-        raise RemoteProtocolError("a unique id that is empty or too long", line=text)
-    return number(first, "a unique id", digits), uid
+        raise RemoteProtocolError("unique id is empty or too long", line=text)
+    return number(first, "unique id", digits), uid

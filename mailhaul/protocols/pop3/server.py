@@ -1,8 +1,8 @@
-"""POP3 as the server sees it: bytes in, commands out; events in, bytes out (RFC 1939).
+"""A POP3 server without I/O: bytes in, commands out; events in, bytes out (RFC 1939).
 
-The machine answers what is not allowed now or cannot be read with -ERR, and hands out one command
-at a time: the next one when that has been answered. What a command means for a maildrop is its
-user's business.
+The machine itself replies -ERR to a command that is malformed or not allowed in the current state.
+It returns one command at a time, and the next only after a reply to it was sent. The caller carries
+out the commands on a maildrop.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ ListEvent = Capabilities | Listed | UniqueId | Line
 
 
 class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
-    """A POP3 server without a socket. ``send`` begins with Greeted or TurnedAway.
+    """A POP3 server without a socket.
 
-    The answer to a command is its events and then Completed; an answer of several lines begins
-    with the first of them.
+    The first object to ``send`` is Greeted or TurnedAway. The reply to a command consists of its
+    events, such as Listed, followed by Completed. The first event of a multi-line reply also sends
+    the +OK line.
     """
 
     DEAF = (states.start, states.tls_handover, states.leaving)
@@ -79,13 +80,13 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
 
     @property
     def outstanding(self) -> Sequence[Command]:
-        """The command that has not been answered, if any."""
+        """The command that waits for its reply, if any."""
         return (self._command,) if self._command else ()
 
     def _owes_answer(self) -> bool:
         return self._command is not None and not self._challenged
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Heard | Closed | None:
         while self._listens:
@@ -100,12 +101,12 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
 
     @property
     def _listens(self) -> bool:
-        """Whether a line may be taken now: nothing waits for our answer."""
+        """Whether a line may be read now: no command waits for its reply."""
         return not self._at(*self.DEAF) and not self._owes_answer()
 
     def _hear(self, line: bytes) -> Command | None:
         if self._trace:
-            self._trace("<", shown(line))
+            self._trace("<", redacted_line(line))
         try:
             command = read_command(line)
         except BadSyntax as problem:
@@ -117,7 +118,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         self._command = command
         return command
 
-    # Saying
+    # Sending
 
     def _send(self, event: Event) -> None:
         match event:
@@ -135,7 +136,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
                 self._begin_text()
             case BodyChunk(data):
                 if self._text is None:
-                    raise LocalProtocolError("no text has begun")
+                    raise LocalProtocolError("BodyChunk without BodyStart")
                 self._outbox.put(self._text.feed(data))
             case TlsReady():
                 self._grant_tls()
@@ -146,24 +147,24 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
             case LastRead(number):
                 self._note((Last,), b"%d" % number)
             case Closed():
-                raise LocalProtocolError("only a peer closes")
+                raise LocalProtocolError("Closed cannot be sent")
             case _:
                 self._say_listed(event)
 
     def _begin_text(self) -> None:
         if not isinstance(self._command, Retrieve | Top) or self._text:
-            raise LocalProtocolError("nobody asked for a text")
+            raise LocalProtocolError("no RETR or TOP is waiting for BodyStart")
         self._text = DotWriter()
         self._say(b"+OK")
 
     def _note(self, commands: tuple[type, ...], facts: bytes) -> None:
-        """Keep what stands after the +OK of these commands."""
+        """Keep the data to send after +OK, if the current command is one of these."""
         if not isinstance(self._command, commands) or self._facts_said:
-            raise LocalProtocolError("this is no answer to the command")
+            raise LocalProtocolError("this event is not a reply to the current command")
         self._facts_said = one_line(facts)
 
     def _say_listed(self, event: ListEvent) -> None:
-        """Say one line of a list, or what a question about one message asks for."""
+        """Send one line of a listing, or keep the data about a single message."""
         match event, self._command:
             case Listed(number, size), List(None):
                 lines = [b"%d %d" % (number, size)]
@@ -180,7 +181,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
                 self._note((Uidl,), b"%d %b" % (number, uid))
                 return
             case _:
-                raise LocalProtocolError("this is no answer to the command")
+                raise LocalProtocolError("this event is not a reply to the current command")
         stuffed = [b"." * line.startswith(b".") + one_line(line) for line in lines]
         self._begin_list()
         for line in stuffed:
@@ -193,7 +194,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
 
     def _grant_tls(self) -> None:
         if not isinstance(self._command, StartTls):
-            raise LocalProtocolError("nobody asked for TLS")
+            raise LocalProtocolError("no STLS is waiting for a reply")
         self._advance(Dialogue.start_tls_granted)
         self._command = None
         self._say(b"+OK begin TLS now")
@@ -202,7 +203,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     def _complete(self, event: Completed) -> None:
         command = self._command
         if command is None:
-            raise LocalProtocolError("no command waits for a reply")
+            raise LocalProtocolError("no command is waiting for a reply")
         self._check_whole(command, event.positive)
         facts = self._facts_said if event.positive else b""
         reply = status(event.positive, joined(facts, event.text), event.code)
@@ -219,12 +220,12 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         self._facts_said = b""
 
     def _check_whole(self, command: Command, positive: bool) -> None:
-        """Refuse an end that does not go with what has been said of the answer."""
+        """Raise LocalProtocolError if Completed does not fit the events sent before it."""
         if not positive and (self._listing or self._text):
-            raise LocalProtocolError("+OK has been said already")
+            raise LocalProtocolError("+OK has already been sent")
         match command:
             case StartTls() if positive:
-                raise LocalProtocolError("TlsReady is the good answer to STLS")
+                raise LocalProtocolError("send TlsReady instead of a positive reply to STLS")
             case Retrieve() | Top():
                 missing = self._text is None
             case Stat() | Last() | List(int()) | Uidl(int()):
@@ -232,10 +233,10 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
             case _:
                 missing = False
         if positive and missing:
-            raise LocalProtocolError("what was asked for is missing")
+            raise LocalProtocolError("positive reply without the requested data")
 
     def _conclude(self, command: Command, good: bool) -> None:
-        """Move the dialogue on after commands that change its state."""
+        """Update the state after the reply to a command."""
         match command:
             case User() if good:
                 self._advance(Dialogue.user_taken)
@@ -246,7 +247,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
 
 
 def is_list(command: Command) -> bool:
-    """Whether the good answer to a command is a list, be it empty."""
+    """Whether the positive reply to a command is a listing, which may be empty."""
     match command:
         case Capa() | List(None) | Uidl(None) | Lang(None) | Envelope():
             return True
@@ -255,27 +256,27 @@ def is_list(command: Command) -> bool:
 
 
 def status(positive: bool, text: bytes, code: ResponseCode | None) -> bytes:
-    """Return a status line. Raises LocalProtocolError."""
+    """Return a status line. Raises LocalProtocolError if it would be more than one line."""
     bracketed = b"[%b]" % code.value if code else b""
     return one_line(joined(b"+OK" if positive else b"-ERR", bracketed, text))
 
 
 def joined(*words: bytes) -> bytes:
-    """Return the words that there are, with blanks between them."""
+    """Return the words that are not empty, separated by spaces."""
     return b" ".join(word for word in words if word)
 
 
 def one_line(line: bytes) -> bytes:
-    """Return a line. Raises LocalProtocolError for what would be more than one."""
+    """Return the line. Raises LocalProtocolError if it contains a line ending."""
     if b"\r" in line or b"\n" in line:
-        raise LocalProtocolError("a line with a line end in it")
+        raise LocalProtocolError("the line contains a line ending")
     return line
 
 
-def shown(line: bytes) -> bytes:
-    """Return a command line as a trace may show it: what might be a password is left out.
+def redacted_line(line: bytes) -> bytes:
+    """Return a command line for a trace, without anything that may be a password.
 
-    That is any line without a verb that we know: it may have been meant for an exchange.
+    A line without a known keyword is hidden too: it may be a response to a challenge.
     """
     verb, blank, rest = line.partition(b" ")
     match verb.upper():

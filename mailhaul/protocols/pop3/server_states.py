@@ -1,4 +1,4 @@
-"""The dialogue of a POP3 server: which command is allowed when (RFC 1939, section 3)."""
+"""The states of a POP3 server, and the commands allowed in each (RFC 1939, section 3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .commands import Apop, Capa, Lang, Pass, Quit, StartTls, User, Utf8
 
 
 class Dialogue(Protocol):
-    """What can happen to a POP3 server. Commands are heard one at a time."""
+    """The inputs of a POP3 server."""
 
     def welcomed(self) -> None:
-        """We greeted with +OK."""
+        """The server sent a +OK greeting."""
 
     def turned_away(self) -> None:
-        """We greeted with -ERR."""
+        """The server sent an -ERR greeting."""
 
     def question_heard(self) -> None:
         """The client sent CAPA or LANG."""
@@ -29,16 +29,16 @@ class Dialogue(Protocol):
         """The client sent STLS."""
 
     def start_tls_granted(self) -> None:
-        """We answered +OK to STLS."""
+        """The server replied +OK to STLS."""
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The TLS handshake succeeded."""
 
     def user_heard(self) -> None:
         """The client sent USER."""
 
     def user_taken(self) -> None:
-        """We answered +OK to USER."""
+        """The server replied +OK to USER."""
 
     def password_heard(self) -> None:
         """The client sent PASS."""
@@ -47,10 +47,10 @@ class Dialogue(Protocol):
         """The client sent APOP or AUTH."""
 
     def login_granted(self) -> None:
-        """We answered +OK to PASS, APOP or AUTH."""
+        """The server replied +OK to PASS, APOP or AUTH."""
 
     def login_refused(self) -> None:
-        """We answered -ERR to PASS, APOP or AUTH."""
+        """The server replied -ERR to PASS, APOP or AUTH."""
 
     def maildrop_command_heard(self) -> None:
         """The client sent a command on the maildrop."""
@@ -86,7 +86,7 @@ table.move(tls_handover, Dialogue.tls_started, authorization)
 
 table.move(named, Dialogue.question_heard, named)
 table.move(named, Dialogue.utf8_heard, named)
-# TLS forgets the name (RFC 2595, section 4).
+# Starting TLS discards the user name (RFC 2595, section 4).
 table.move(named, Dialogue.start_tls_heard, named)
 table.move(named, Dialogue.start_tls_granted, tls_handover)
 table.move(named, Dialogue.user_heard, named)
@@ -94,7 +94,7 @@ table.move(named, Dialogue.user_taken, named)
 table.move(named, Dialogue.password_heard, named)
 table.move(named, Dialogue.login_heard, named)
 table.move(named, Dialogue.login_granted, transaction)
-# After a wrong password the name has to be given again.
+# After a wrong password, USER must be sent again.
 table.move(named, Dialogue.login_refused, authorization)
 table.move(named, Dialogue.quit_heard, leaving)
 
@@ -111,4 +111,4 @@ HEARD: dict[type, Callable[[Dialogue], None]] = {
     Pass: Dialogue.password_heard,
     Quit: Dialogue.quit_heard,
 }
-"""The input that hearing each command is; all others are ``maildrop_command_heard``."""
+"""The input for each command received; for all others it is ``maildrop_command_heard``."""

@@ -1,4 +1,4 @@
-"""The octets that a client announces with BDAT, as a server takes them (RFC 3030, section 2)."""
+"""The octets of a BDAT chunk, as a server receives them (RFC 3030, section 2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .commands import Bdat
 
 
 class Chunk:
-    """One chunk on its way. What is not ``wanted`` has to be read too, and is dropped."""
+    """A chunk that is being received. If it is not ``wanted``, its octets are read and dropped."""
 
     def __init__(self, command: Bdat, *, wanted: bool) -> None:
         self.command = command
@@ -15,7 +15,7 @@ class Chunk:
         self._left = command.size
 
     def take(self, source: InputBuffer) -> bytes | None:
-        """Return octets of it, b"" after the last one, or None until more have come."""
+        """Return the next octets; b"" after the last ones, or None if more data is needed."""
         if not self._left:
             return b""
         octets = source.take(self._left)

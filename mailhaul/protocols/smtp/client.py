@@ -1,26 +1,26 @@
-"""SMTP and LMTP as the client sees them: bytes in, events out (RFC 5321, RFC 2033).
+"""An SMTP or LMTP client without I/O: bytes in, events out (RFC 5321, RFC 2033).
 
-What may be sent when is in client_states.py, what a command looks like in command_lines.py,
-how bytes become replies in replies.py and how text is made safe in ../dots.py. This module pairs
-replies with commands, and lets commands run ahead of replies as RFC 2920 allows.
+client_states.py says what may be sent in which state, command_lines.py writes commands, replies.py
+parses replies, and ../dots.py does the dot-stuffing. This module matches replies to commands and
+supports pipelining (RFC 2920).
 
-Rules for its user:
+Rules for the caller:
 
-* After a 354 although the sender or every recipient was refused, the state is ``lone-dot``:
-  only EndOfData may be sent, and its answer never ``accepts``.
-* A 4xx or 5xx in the middle of a text answers the final dot before there is one. It comes as
-  the answer to EndOfData, text that has not left yet is dropped, and the state is
-  ``cut-short``: nothing more may be sent, since the server might take it for text or, worse,
-  text for commands. What it still says is ignored; the connection has to be closed.
-* After a 421, asked for or not, only Quit may be sent.
-* After Bdat exactly as many octets as it announced have to go as BodyChunk; a reply that comes
-  meanwhile changes nothing about that. When one chunk is refused the message is lost: no further
-  Bdat is allowed, and Rset ends the transaction (RFC 3030, section 2).
-* Nothing may be sent while LMTP owes several answers to one text, and after the last Bdat only
-  Rset: a reply too few must not let the next command's reply count as acceptance.
-* A reply that no server gives to this command (354 to MAIL, 250 to DATA) raises OutOfStep, and so
-  does a reply that no command waits for: one was left out or came twice, and which one is not
-  known. ``send`` refuses while something unsolicited is there to be read.
+* After a 354 reply although the sender or every recipient was refused, the state is ``lone-dot``:
+  only EndOfData may be sent, and its reply never ``accepts``.
+* A 4xx or 5xx reply before the final dot is returned as the reply to EndOfData. Text that was not
+  sent yet is dropped, and the state is ``cut-short``: nothing more may be sent, because client and
+  server may disagree on what is text and what is a command. Later replies are ignored. Close the
+  connection.
+* After a 421 reply, solicited or not, only Quit may be sent.
+* After Bdat, exactly the announced number of octets must be sent as BodyChunk, even if a reply
+  arrives meanwhile. After a refused chunk the message is lost: Bdat is no longer allowed, and Rset
+  ends the transaction (RFC 3030, section 2).
+* Nothing may be sent while several LMTP replies to one text are outstanding, and only Rset after
+  the last Bdat. Otherwise, if a reply were missing, the next one could count as acceptance.
+* A reply code that the command cannot have (354 to MAIL, 250 to DATA) raises OutOfStep, and so does
+  a reply for which no command is waiting. Some reply was omitted or sent twice, and it is unknown
+  which one. ``send`` raises LocalProtocolError while unsolicited data has not been read.
 """
 
 from __future__ import annotations
@@ -66,17 +66,17 @@ from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
 LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
-"""Commands after which nothing goes until they are answered (RFC 2920, 3.1)."""
+"""Commands after which nothing is sent until their reply arrives (RFC 2920, 3.1)."""
 OPEN = (states.envelope, states.data_pending)
 """States in which a refusal of MAIL ends the transaction."""
 FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
-"""Commands that wait until everything before them is answered."""
+"""Commands that are sent only when no reply is outstanding."""
 
 
 class Transaction:
-    """What became of one MAIL and its recipients.
+    """The state of one mail transaction: which sender and recipients the server accepted.
 
-    ``spoiled`` says that a chunk was refused, and with it the message.
+    ``spoiled`` is true if the server refused a chunk, and so the message.
     """
 
     __slots__ = ("binary", "sender_taken", "spoiled", "taken", "utf8")
@@ -90,12 +90,12 @@ class Transaction:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody will get the text."""
+        """Whether the text will be delivered to at least one recipient."""
         return self.sender_taken and bool(self.taken) and not self.spoiled
 
 
 class Pending:
-    """A command that waits for its reply; ``recipient`` is set for LMTP's replies to a text."""
+    """A command that waits for its reply. ``recipient`` is set for LMTP replies to a text."""
 
     __slots__ = ("command", "recipient", "transaction")
 
@@ -108,13 +108,13 @@ class Pending:
 
 
 class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
-    """An SMTP client without a socket, or with ``lmtp`` an LMTP client.
+    """An SMTP client without a socket, or an LMTP client if ``lmtp`` is true.
 
-    ``extensions`` is what the server announced last: keywords in upper case, with arguments.
+    ``extensions`` maps the keywords of the last EHLO reply, in upper case, to their arguments.
     """
 
     GREETING = states.greeting
-    INJECTED = "something came in the clear after the 220 to STARTTLS (RFC 3207, 4)"
+    INJECTED = "unencrypted data followed the 220 to STARTTLS (RFC 3207, section 4)"
 
     def __init__(
         self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
@@ -136,7 +136,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return tuple(pending.command for pending in self._pending)
 
     def _forget_announced(self) -> None:
-        # RFC 3207, 4.2: introduce yourself again.
+        # RFC 3207, 4.2: EHLO must be sent again.
         self.extensions = {}
 
     def _may_echo_secret(self) -> bool:
@@ -150,14 +150,12 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             return
         self._check_usable()
         if not (self._pending or self._reader.between_replies):
-            raise LocalProtocolError(
-                "the server said something unsolicited: that has to be read first"
-            )
+            raise LocalProtocolError("unsolicited data from the server: call next_event first")
         if isinstance(command, Respond | CancelAuthentication):
             self._respond(command)
             return
         if type(command) not in states.SENT:
-            raise LocalProtocolError(f"{type(command).__name__} is no command of SMTP")
+            raise LocalProtocolError(f"{type(command).__name__} is not an SMTP command")
         self._check_turn(command)
         if isinstance(command, EndOfData):
             self._advance(Dialogue.dot_sent, "the final dot")
@@ -182,7 +180,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
                 self._say(line)
 
     def _check_turn(self, command: Command) -> None:
-        """Refuse what may not go ahead of the replies that are due."""
+        """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
         if not self._pending:
             return
         last = self._pending[-1].command
@@ -192,13 +190,13 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if not ahead or isinstance(last, LAST_IN_GROUP) or isinstance(command, FIRST_IN_GROUP):
             what = verb_of(command, lmtp=self.lmtp)
             before = verb_of(last, lmtp=self.lmtp)
-            raise LocalProtocolError(f"{what} has to wait for the reply to {before}")
+            raise LocalProtocolError(f"{what} must wait for the reply to {before}")
         if not self._may_follow(command):
             what = verb_of(command, lmtp=self.lmtp)
-            raise LocalProtocolError(f"{what} has to wait for the replies to the text")
+            raise LocalProtocolError(f"{what} must wait for the replies to the text")
 
     def _may_follow(self, command: Command) -> bool:
-        """Whether a reply too few could not be made up for by the reply to this command."""
+        """Whether the reply to this command cannot be taken for a missing reply to a text."""
         texts = [pending.command for pending in self._pending if ends_text(pending.command)]
         if not texts:
             return True
@@ -207,22 +205,22 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return isinstance(command, Rset) or not isinstance(texts[0], Bdat)
 
     def _check_facts(self, command: Command) -> None:
-        """Refuse what the dialogue allows and the connection does not."""
+        """Raise LocalProtocolError for what the state allows but the session does not."""
         transaction = self._transaction
         match command:
             case StartTls() if self._secured:
-                raise LocalProtocolError("STARTTLS inside TLS (RFC 3207, section 4.2)")
+                raise LocalProtocolError("TLS is already active (RFC 3207, section 4.2)")
             case Authenticate() if self._authenticated:
-                raise LocalProtocolError("AUTH again (RFC 4954, section 4)")
+                raise LocalProtocolError("AUTH is allowed once per session (RFC 4954, section 4)")
             case Data() if transaction.binary:
-                raise LocalProtocolError("BINARYMIME goes by BDAT only (RFC 3030, section 3)")
+                raise LocalProtocolError("BINARYMIME requires BDAT (RFC 3030, section 3)")
             case Bdat() if transaction.spoiled:
-                raise LocalProtocolError("a chunk was refused: RSET has to come first")
+                raise LocalProtocolError("a chunk was refused: send RSET first")
             case _:
                 pass
         plain = not isinstance(command, Rcpt) or command.recipient.isascii()
         if not (plain or transaction.utf8):
-            raise LocalProtocolError("RCPT needs SMTPUTF8 at MAIL for this (RFC 6531, 3.4)")
+            raise LocalProtocolError("recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)")
 
     def _send_text(self, data: bytes) -> None:
         state = self._place.state
@@ -235,9 +233,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._outbox.put(safe)
 
     def _send_octets(self, data: bytes) -> None:
-        """Send a part of a chunk as it is."""
+        """Send a part of a chunk unchanged."""
         if len(data) > self._chunk_left:
-            raise LocalProtocolError("a chunk is longer than was announced")
+            raise LocalProtocolError("the data is longer than the announced chunk")
         self._outbox.put(data)
         self._chunk_left -= len(data)
         if self._chunk_left:
@@ -259,7 +257,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if self._trace:
             self._trace(">", b". (EOM)")
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Event | None:
         if self._place.state is states.tls_handover:
@@ -275,17 +273,18 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             (self._dialogue.welcomed if reply.code == 220 else self._dialogue.turned_away)()
             return Greeted(reply)
         if not self._pending:
-            return self._hear_unasked(reply)
+            return self._hear_unsolicited(reply)
         if self._exchange and reply.code == 334:
             if self._exchange.cancelled:
-                raise OutOfStep("a challenge after AUTH was cancelled", Reply(reply.code))
+                raise OutOfStep("334 after AUTH was cancelled", Reply(reply.code))
             return self._hear_challenge(self._exchange, reply.lines[-1])
         pending = self._next_pending()
         if not fits(pending.command, reply.code):
             what = self._called(pending.command)
-            # A permission that comes late is one reply too many, one that comes early one too few.
+            # A 2xx to DATA means one reply too many; a 354 to another command, one too few.
             late = isinstance(pending.command, Data) and reply.positive
-            raise OutOfStep(f"{what} was answered out of step", reply, too_many=late)
+            problem = f"{reply.code} is not a reply to {what}: replies are out of step"
+            raise OutOfStep(problem, reply, too_many=late)
         if isinstance(pending.command, StartTls) and reply.code == 220:
             return self._hand_over_to_tls(reply)
         event = self._answer(pending, reply)
@@ -294,20 +293,20 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return event
 
     def _cleaned(self, reply: Reply) -> Reply:
-        """Return a reply without what it repeats of a secret."""
+        """Return a reply with all secrets replaced."""
         lines = tuple(self._hidden.clean(line) for line in reply.lines)
         return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
 
     def _trace_heard(self, way: str, line: bytes) -> None:
         if self._trace:
-            # A challenge may hold what comes from a secret.
+            # A challenge may contain data derived from a secret.
             challenge = self._at(states.authenticating) and line.startswith(b"334")
             self._trace(way, b"334 *" if challenge else self._hidden.clean(line))
 
     def _next_pending(self) -> Pending:
-        """Take the command that a reply is about.
+        """Remove and return the command to which a reply belongs.
 
-        Only now, after the replies to RCPT, it is known how many LMTP's last chunk gets.
+        The number of LMTP replies to the last chunk is known only after the replies to RCPT.
         """
         pending = self._pending.popleft()
         command, transaction = pending.command, pending.transaction
@@ -318,9 +317,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._pending.extendleft(reversed(others))
         return first
 
-    def _hear_unasked(self, reply: Reply) -> Event:
+    def _hear_unsolicited(self, reply: Reply) -> Event:
         if self._at(states.body, states.lone_dot) and reply.code >= 400:
-            # An answer to the dot before there is one. The text can only be dropped now.
+            # A reply to the final dot before it was sent. The rest of the text is dropped.
             self._dialogue.text_cut_short()
             self._outbox.take()
             return Answered(EndOfData(), reply)
@@ -331,7 +330,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return SaidGoodbye(reply)
 
     def _note_parting(self) -> None:
-        # Inside a text or a handshake the end of the connection says the same.
+        # Inside a text or a handshake, the server simply closes the connection next.
         self._moves(Dialogue.going_away)
 
     def _hand_over_to_tls(self, reply: Reply) -> Event:
@@ -341,7 +340,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return TlsReady(reply)
 
     def _answer(self, pending: Pending, reply: Reply) -> Answered:
-        """Move the dialogue on by the reply to a command."""
+        """Update the state and the transaction after the reply to a command."""
         transaction = pending.transaction
         current = transaction is self._transaction
         accepts = False
@@ -366,7 +365,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             case Bdat(_, last):
                 self._check_chunk(reply, current=current)
                 accepts = reply.positive and last and transaction.wanted
-                # Each of LMTP's replies to the last chunk is about one recipient only.
+                # Each LMTP reply to the last chunk is for one recipient only.
                 transaction.spoiled = transaction.spoiled or not (reply.positive or last)
             case Authenticate():
                 self._end_authentication(reply)
@@ -377,7 +376,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return Answered(pending.command, reply, pending.recipient, accepts)
 
     def _check_chunk(self, reply: Reply, *, current: bool) -> None:
-        """Refuse to believe in a chunk that has not been sent in full."""
+        """Raise RemoteProtocolError if the server accepts an incomplete chunk."""
         if reply.positive and current and self._at(states.chunk) and not self._pending:
             raise RemoteProtocolError("a chunk was accepted before it was sent")
 
@@ -392,7 +391,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if reply.code == 354 and transaction.wanted:
             self._dialogue.text_granted()
         elif reply.code == 354:
-            self._dialogue.text_in_vain()
+            self._dialogue.empty_text_granted()
         elif transaction.sender_taken:
             self._dialogue.data_refused()
         else:
@@ -428,12 +427,12 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return Closed()
 
     def _called(self, command: Command) -> str:
-        """Return how people call a command, or the end of a text."""
+        """Return the name of a command in messages."""
         return (
             "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self.lmtp)
         )
 
 
 def ends_text(command: Command) -> bool:
-    """Whether the reply to this command is the verdict on a text."""
+    """Whether the reply to this command accepts or refuses a message."""
     return isinstance(command, EndOfData) or (isinstance(command, Bdat) and command.last)

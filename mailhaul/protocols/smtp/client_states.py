@@ -1,8 +1,7 @@
-"""The dialogue of an SMTP or LMTP client: what may be sent, and what may come, when.
+"""The states of an SMTP or LMTP client, and what may be sent in each (RFC 5321, 4.1.4).
 
-The states are those of the sending side. With pipelining the replies arrive while it is
-further on already, so most of them change nothing here; client.py pairs them with their
-commands.
+The states describe what was sent. With pipelining, replies arrive when the client has already sent
+more, so most replies do not change the state; client.py matches them to their commands.
 """
 
 from __future__ import annotations
@@ -32,103 +31,103 @@ from .commands import (
 
 
 class Dialogue(Protocol):
-    """What can happen to an SMTP client."""
+    """The inputs of an SMTP client."""
 
     def welcomed(self) -> None:
-        """The server greeted with 220."""
+        """The server sent a 220 greeting."""
 
     def turned_away(self) -> None:
-        """The server greeted with anything else."""
+        """The server sent any other greeting."""
 
     def introduction_sent(self) -> None:
-        """We sent EHLO, LHLO or HELO."""
+        """The client sent EHLO, LHLO or HELO."""
 
     def introduced(self) -> None:
-        """The introduction was accepted."""
+        """The server accepted EHLO, LHLO or HELO."""
 
     def not_introduced(self) -> None:
-        """The introduction was refused."""
+        """The server refused EHLO, LHLO or HELO."""
 
     def start_tls_sent(self) -> None:
-        """We asked for TLS."""
+        """The client sent STARTTLS."""
 
     def tls_granted(self) -> None:
-        """The server waits for the handshake."""
+        """The server replied 220 to STARTTLS."""
 
     def tls_refused(self) -> None:
-        """The server wants no TLS."""
+        """The server refused STARTTLS."""
 
     def tls_started(self) -> None:
-        """The handshake is done."""
+        """The TLS handshake succeeded."""
 
     def auth_sent(self) -> None:
-        """We began to authenticate."""
+        """The client sent AUTH."""
 
     def auth_over(self) -> None:
-        """The authentication was answered."""
+        """The server accepted or refused the authentication."""
 
     def etrn_sent(self) -> None:
-        """We asked for what waits for a domain."""
+        """The client sent ETRN."""
 
     def mail_sent(self) -> None:
-        """We began a transaction."""
+        """The client sent MAIL."""
 
     def mail_refused(self) -> None:
-        """The transaction that we are in was refused."""
+        """The server refused the MAIL of the current transaction."""
 
     def rcpt_sent(self) -> None:
-        """We named a recipient."""
+        """The client sent RCPT."""
 
     def data_sent(self) -> None:
-        """We asked to send the text."""
+        """The client sent DATA."""
 
     def text_granted(self) -> None:
-        """354, and somebody will get the text."""
+        """The server replied 354 to DATA, and accepted at least one recipient."""
 
-    def text_in_vain(self) -> None:
+    def empty_text_granted(self) -> None:
         """354, although the sender or every recipient was refused (RFC 2920, 3.1)."""
 
     def data_refused(self) -> None:
-        """DATA was refused; the transaction is still open."""
+        """The server refused DATA; the transaction is still open."""
 
     def all_refused(self) -> None:
-        """DATA was refused, as MAIL was: there is no transaction."""
+        """The server refused both MAIL and DATA, so there is no transaction."""
 
     def bdat_sent(self) -> None:
-        """We announced a chunk."""
+        """The client sent BDAT."""
 
     def chunk_over(self) -> None:
-        """All octets of a chunk are sent, and more chunks follow."""
+        """All octets of a chunk were sent, and it is not the last one."""
 
     def last_chunk_over(self) -> None:
-        """All octets of the last chunk are sent."""
+        """All octets of the last chunk were sent."""
 
     def dot_sent(self) -> None:
-        """We sent the final dot."""
+        """The client sent the final dot."""
 
     def lone_dot_answered(self) -> None:
-        """The final dot of an empty text was answered."""
+        """The server replied to the final dot of an empty text."""
 
     def text_cut_short(self) -> None:
-        """The server answered before the final dot."""
+        """The server refused the message before the final dot was sent."""
 
     def rset_sent(self) -> None:
-        """We gave the transaction up."""
+        """The client sent RSET."""
 
     def noop_sent(self) -> None:
-        """We asked for a reply."""
+        """The client sent NOOP, VRFY, EXPN or HELP."""
 
     def quit_sent(self) -> None:
-        """We said good-bye."""
+        """The client sent QUIT."""
 
     def quit_answered(self) -> None:
-        """The server said good-bye."""
+        """The server replied to QUIT."""
 
     def going_away(self) -> None:
-        """421: the server is about to close (RFC 5321, 3.8)."""
+        """The server sent 421: it is about to close the connection (RFC 5321, 3.8)."""
 
     def ended(self) -> None:
-        """The server closed."""
+        """The server closed the connection."""
 
 
 table = Table(Dialogue)
@@ -173,7 +172,7 @@ table.move(ready, Dialogue.quit_sent, quitting)
 table.move(tls_pending, Dialogue.tls_granted, tls_handover)
 table.move(tls_pending, Dialogue.tls_refused, ready)
 
-# What was said in the clear no longer counts (RFC 3207, section 4.2).
+# Everything known from before TLS is discarded (RFC 3207, section 4.2).
 table.move(tls_handover, Dialogue.tls_started, start)
 
 table.move(authenticating, Dialogue.auth_over, ready)
@@ -186,7 +185,7 @@ table.move(envelope, Dialogue.rset_sent, ready)
 table.move(envelope, Dialogue.noop_sent, envelope)
 table.move(envelope, Dialogue.quit_sent, quitting)
 
-# Octets that were announced have to follow, whatever the server says meanwhile.
+# The announced octets must be sent, even if a reply arrives meanwhile.
 table.move(chunk, Dialogue.chunk_over, chunking)
 table.move(chunk, Dialogue.last_chunk_over, ready)
 table.move(chunking, Dialogue.bdat_sent, chunk)
@@ -196,7 +195,7 @@ table.move(chunking, Dialogue.quit_sent, quitting)
 
 table.move(data_pending, Dialogue.mail_refused, data_pending)
 table.move(data_pending, Dialogue.text_granted, body)
-table.move(data_pending, Dialogue.text_in_vain, lone_dot)
+table.move(data_pending, Dialogue.empty_text_granted, lone_dot)
 table.move(data_pending, Dialogue.data_refused, envelope)
 table.move(data_pending, Dialogue.all_refused, ready)
 
@@ -234,4 +233,4 @@ SENT: dict[type, Callable[[Dialogue], None]] = {
     **dict.fromkeys((Noop, Vrfy, Expn, Help), Dialogue.noop_sent),
     Quit: Dialogue.quit_sent,
 }
-"""The input that sending each command is."""
+"""The input for each command sent."""

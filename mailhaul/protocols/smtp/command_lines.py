@@ -1,4 +1,4 @@
-"""Command lines on the wire: written by the client, read by the server (RFC 5321, 4.1)."""
+"""Write command lines for a client, and parse them for a server (RFC 5321, 4.1)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .commands import (
 )
 from .xtext import decode_xtext, encode_xtext
 
-LONGEST = 512
-"""Octets of a command line, its end included (RFC 5321, 4.5.3.1.4)."""
+MAX_LINE = 512
+"""Maximum length of a command line in octets, with its CRLF (RFC 5321, 4.5.3.1.4)."""
 
 _PLAIN: dict[bytes, type[StartTls | Data | Rset | Noop | Quit]] = {
     b"STARTTLS": StartTls,
@@ -40,19 +40,19 @@ _PLAIN: dict[bytes, type[StartTls | Data | Rset | Noop | Quit]] = {
     b"NOOP": Noop,
     b"QUIT": Quit,
 }
-"""Commands without an argument that matters."""
+"""Commands without arguments; that of NOOP is ignored."""
 _VERBS: dict[type, bytes] = {command: verb for verb, command in _PLAIN.items()}
 
 _UNSENDABLE = bytes([*range(0x20), 0x7F]) + b"<>"
-"""What no address may contain: control characters, line ends among them, and brackets."""
+"""Octets that an address must not contain: control characters and angle brackets."""
 _BODIES = {b"7BIT", b"8BITMIME", b"BINARYMIME"}
 _OCCASIONS = {b"NEVER", b"SUCCESS", b"FAILURE", b"DELAY"}
 _NAMES: dict[type, str] = {Authenticate: "AUTH"}
-"""Commands that are not called as their class is."""
+"""Commands whose keyword differs from the name of their class."""
 
 
 def verb_of(command: Heard, *, lmtp: bool = False) -> str:
-    """Return how people call a command."""
+    """Return the keyword of a command, such as ``MAIL``."""
     match command:
         case Ehlo():
             return "LHLO" if lmtp else "EHLO"
@@ -65,9 +65,9 @@ def verb_of(command: Heard, *, lmtp: bool = False) -> str:
 
 
 def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool) -> bytes:
-    """Return a command's line without its line end, using only ``extensions``.
+    """Return the command line without its CRLF, using only the announced ``extensions``.
 
-    Raises LocalProtocolError when the command cannot be said in these words.
+    Raises LocalProtocolError if an argument is invalid or a required extension is missing.
     """
     match command:
         case Ehlo(name):
@@ -91,41 +91,41 @@ def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool
             return b"ETRN " + _checked_name(domain)
         case Vrfy(text) | Expn(text) | Help(text):
             if _contains_any(text, b"\r\n\0"):
-                raise LocalProtocolError("an argument contains a line end")
+                raise LocalProtocolError("an argument contains CR, LF or NUL")
             return (verb_of(command).encode("ascii") + b" " + text).rstrip(b" ")
         case _:
             return _VERBS[type(command)]
 
 
 def goes_along(command: Authenticate) -> bool:
-    """Whether the initial response stands after AUTH; if not, it waits to be asked for.
+    """Whether the initial response is sent in the AUTH line, not after an empty challenge.
 
-    A line with it must not be longer than any other command (RFC 4954, section 4).
+    The line must not exceed the maximum length of a command line (RFC 4954, section 4).
     """
     if command.initial_response is None:
         return False
     response = encode_initial(command.initial_response.reveal())
-    return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= LONGEST
+    return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= MAX_LINE
 
 
 def _bdat_line(size: int, last: bool, extensions: Container[bytes]) -> bytes:
     if b"CHUNKING" not in extensions:
-        raise LocalProtocolError("the server takes no BDAT (RFC 3030)")
+        raise LocalProtocolError("the server does not support CHUNKING (RFC 3030)")
     if size < (0 if last else 1):
-        # Exim 4.96 refuses such a chunk, and takes what follows for commands.
-        raise LocalProtocolError("a chunk is empty and not the last")
+        # Exim 4.96 refuses such a chunk, and then parses message text as commands.
+        raise LocalProtocolError("only the last chunk may be empty")
     return b"BDAT %d%b" % (size, b" LAST" if last else b"")
 
 
 def _rcpt_line(rcpt: Rcpt, extensions: Container[bytes]) -> bytes:
     if not rcpt.recipient:
-        raise LocalProtocolError("a recipient is empty")
+        raise LocalProtocolError("the recipient is empty")
     line = b"RCPT TO:<" + _checked_address(rcpt.recipient) + b">"
     if b"DSN" not in extensions:
         return line
     if rcpt.notify:
         if not _is_notify(rcpt.notify):
-            raise LocalProtocolError("NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY")
+            raise LocalProtocolError("NOTIFY must be NEVER, or a list of SUCCESS, FAILURE, DELAY")
         line += b" NOTIFY=" + b",".join(rcpt.notify)
     if rcpt.original is not None:
         kind, _, address = rcpt.original.partition(b";")
@@ -134,20 +134,20 @@ def _rcpt_line(rcpt: Rcpt, extensions: Container[bytes]) -> bytes:
 
 
 def _is_notify(occasions: tuple[bytes, ...]) -> bool:
-    """Whether these may stand together (RFC 3461, 4.1)."""
+    """Whether this is a valid combination (RFC 3461, 4.1)."""
     return set(occasions) <= _OCCASIONS and (b"NEVER" not in occasions or len(occasions) == 1)
 
 
 def _mail_line(mail: Mail, extensions: Container[bytes]) -> bytes:
     line = b"MAIL FROM:<" + _checked_address(mail.sender) + b">"
     if mail.size is not None and mail.size < 0:
-        raise LocalProtocolError("a size is negative")
+        raise LocalProtocolError("the size is negative")
     if mail.body is not None and mail.body not in _BODIES:
-        raise LocalProtocolError("a body is 7BIT, 8BITMIME (RFC 6152) or BINARYMIME (RFC 3030)")
+        raise LocalProtocolError("BODY must be 7BIT, 8BITMIME (RFC 6152) or BINARYMIME (RFC 3030)")
     if mail.body == b"BINARYMIME" and not offers_binary(extensions):
-        raise LocalProtocolError("the server takes no BINARYMIME (RFC 3030)")
+        raise LocalProtocolError("the server does not support BINARYMIME (RFC 3030)")
     if mail.ret not in {None, b"FULL", b"HDRS"}:
-        raise LocalProtocolError("RET is FULL or HDRS (RFC 3461, 4.3)")
+        raise LocalProtocolError("RET must be FULL or HDRS (RFC 3461, 4.3)")
     if mail.size is not None and b"SIZE" in extensions:
         line += b" SIZE=%d" % mail.size
     if mail.body is not None and (b"8BITMIME" in extensions or mail.body == b"BINARYMIME"):
@@ -159,13 +159,13 @@ def _mail_line(mail: Mail, extensions: Container[bytes]) -> bytes:
         line += b" AUTH=" + (encode_xtext(mail.auth) or b"<>")
     if needs_utf8(mail):
         if b"SMTPUTF8" not in extensions:
-            raise LocalProtocolError("the server takes no addresses beyond ASCII (RFC 6531)")
+            raise LocalProtocolError("the server does not support SMTPUTF8 (RFC 6531)")
         line += b" SMTPUTF8"
     return line
 
 
 def bodies_taken(extensions: Container[bytes]) -> tuple[bytes, ...]:
-    """Return the values that BODY may have: none where a server does not know the parameter."""
+    """Return the values allowed in BODY=; none if the server does not support the parameter."""
     bodies: tuple[bytes, ...] = ()
     if b"8BITMIME" in extensions:
         bodies = (b"8BITMIME",)
@@ -175,24 +175,24 @@ def bodies_taken(extensions: Container[bytes]) -> tuple[bytes, ...]:
 
 
 def offers_binary(extensions: Container[bytes]) -> bool:
-    """Whether a message of any octets at all can be sent."""
+    """Whether a message may contain any octets (RFC 3030, section 3)."""
     return b"CHUNKING" in extensions and b"BINARYMIME" in extensions
 
 
 def needs_utf8(mail: Mail) -> bool:
-    """Whether this transaction is one of RFC 6531."""
+    """Whether this transaction needs SMTPUTF8 (RFC 6531)."""
     return mail.utf8 or not mail.sender.isascii()
 
 
 def _checked_name(name: bytes) -> bytes:
-    """Return a host name or address literal that is safe to send."""
+    """Return a host name or another single word, if it is safe to send."""
     if not name or not name.isascii() or b" " in name or _contains_any(name, _UNSENDABLE):
-        raise LocalProtocolError(f"{name!r} is no host name")
+        raise LocalProtocolError(f"{name!r} is not a valid name")
     return name
 
 
 def _checked_address(address: bytes) -> bytes:
-    """Return an address that cannot be taken for anything else than one address."""
+    """Return an address, if no server can parse it as anything but one address."""
     if _contains_any(address, _UNSENDABLE):
         raise LocalProtocolError(f"address {address!r} contains a control character or bracket")
     if not address.isascii():
@@ -202,7 +202,7 @@ def _checked_address(address: bytes) -> bytes:
             raise LocalProtocolError(f"address {address!r} is not UTF-8 (RFC 6531)") from None
     end = _end_of_words(address, b" ")
     if end is None or end < len(address):
-        raise LocalProtocolError(f"address {address!r} has a space or a quote out of place")
+        raise LocalProtocolError(f"address {address!r} has an unquoted space or an open quote")
     return address
 
 
@@ -211,9 +211,9 @@ def _contains_any(text: bytes, unwanted: bytes) -> bool:
 
 
 def _end_of_words(text: bytes, stop: bytes) -> int | None:
-    """Return where the first byte of ``stop`` outside quotes is, or the length without one.
+    """Return the offset of the first byte of ``stop`` outside quotes, or the length of the text.
 
-    None when a quote is left open.
+    Return None if a quoted string is not closed.
     """
     if b'"' not in text:
         places = [place for byte in stop if (place := text.find(byte)) >= 0]
@@ -232,11 +232,11 @@ def _end_of_words(text: bytes, stop: bytes) -> int | None:
     return None if quoted else len(text)
 
 
-# Reading
+# Parsing
 
 
 class _Broken(Exception):
-    """An argument breaks the grammar; carries the reply code and the problem."""
+    """A malformed argument, with the reply code and the problem."""
 
     def __init__(self, problem: str, code: int = 501) -> None:
         super().__init__(problem)
@@ -247,12 +247,12 @@ class _Broken(Exception):
 def parse_command(
     line: bytes, extensions: Container[bytes], limits: Limits, *, lmtp: bool
 ) -> Heard:
-    """Return what a command line says; never raises. ``line`` is without its CRLF."""
+    """Return the command in a line without its CRLF; Unrecognized or Malformed if invalid."""
     word, _, argument = line.partition(b" ")
     verb = word.strip().upper()[:32]
     try:
         if _contains_any(line, b"\r\n\0"):
-            # Only CRLF ends a line; a bare CR or LF inside one is a fault (RFC 5321, 2.3.8).
+            # Only CRLF ends a line; a bare CR or LF is not allowed (RFC 5321, 2.3.8).
             raise _Broken("bare CR, LF or NUL in a command", 500)
         return _parse(verb, argument.strip(b" \t"), extensions, limits, lmtp)
     except _Broken as broken:
@@ -317,11 +317,11 @@ def _parse_rcpt(argument: bytes, extensions: Container[bytes]) -> Rcpt:
             case b"NOTIFY" if b"DSN" in extensions:
                 notify = tuple(value.upper().split(b","))
                 if not _is_notify(notify):
-                    raise _Broken("NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY")
+                    raise _Broken("NOTIFY must be NEVER, or a list of SUCCESS, FAILURE, DELAY")
             case b"ORCPT" if b"DSN" in extensions:
                 kind, semicolon, address = value.partition(b";")
                 if not kind or not semicolon:
-                    raise _Broken("ORCPT is a type and an address")
+                    raise _Broken("ORCPT must be a type, a semicolon and an address")
                 original = kind + semicolon + _decoded(address)
             case _:
                 raise _Broken("RCPT takes no such parameter", 555)
@@ -335,7 +335,7 @@ def _parse_bdat(argument: bytes, limits: Limits) -> Bdat:
         case [size, b"LAST"] if size.isdigit() and len(size) <= limits.digits:
             return Bdat(int(size), last=True)
         case _:
-            raise _Broken("BDAT takes a size, and LAST")
+            raise _Broken("BDAT takes a size, optionally followed by LAST")
 
 
 def _parse_auth(argument: bytes) -> Authenticate:
@@ -347,14 +347,14 @@ def _parse_auth(argument: bytes) -> Authenticate:
     try:
         return Authenticate(mechanism.upper(), Secret(decode_initial(initial.strip())))
     except ValueError:
-        raise _Broken("an initial response that is not base64") from None
+        raise _Broken("the initial response is not base64") from None
 
 
 def _decoded(word: bytes) -> bytes:
     try:
         return decode_xtext(word)
     except ValueError:
-        raise _Broken("a parameter that is no xtext") from None
+        raise _Broken("a parameter is not valid xtext") from None
 
 
 def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -> Mail:
@@ -371,19 +371,19 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
             case b"RET" if b"DSN" in extensions:
                 ret = value.upper()
                 if ret not in {b"FULL", b"HDRS"}:
-                    raise _Broken("RET is FULL or HDRS")
+                    raise _Broken("RET must be FULL or HDRS")
             case b"ENVID" if b"DSN" in extensions:
                 envid = _decoded(value)
             case b"AUTH" if b"AUTH" in extensions:
                 auth = b"" if value == b"<>" else _decoded(value)
             case b"SIZE" if b"SIZE" in extensions:
                 if not value.isdigit() or len(value) > limits.digits:
-                    raise _Broken("SIZE is no number")
+                    raise _Broken("SIZE must be a number")
                 size = int(value)
             case b"BODY" if bodies := bodies_taken(extensions):
                 body = value.upper()
                 if body not in bodies:
-                    raise _Broken(f"BODY is none of {b', '.join(bodies).decode()}")
+                    raise _Broken(f"BODY must be one of {b', '.join(bodies).decode()}")
             case b"SMTPUTF8" if b"SMTPUTF8" in extensions and not value:
                 utf8 = True
             case _:
@@ -394,10 +394,10 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
 
 
 def _parse_path(argument: bytes, keyword: bytes) -> tuple[bytes, list[bytes]]:
-    """Take ``KEYWORD:<address> parameters`` apart, dropping a source route (RFC 5321, F.2)."""
+    """Parse ``KEYWORD:<address> parameters``; drop a source route (RFC 5321, F.2)."""
     if argument[: len(keyword)].upper() != keyword:
         raise _Broken(f"{keyword.decode()} is expected")
-    # Many clients put a space after the colon, against the grammar.
+    # Many clients put a space after the colon, which the grammar does not allow.
     path = argument[len(keyword) :].lstrip(b" ")
     end = _end_of_words(path, b">")
     if not path.startswith(b"<") or end is None or end == len(path):
@@ -410,5 +410,5 @@ def _parse_path(argument: bytes, keyword: bytes) -> tuple[bytes, list[bytes]]:
     if address.startswith(b"@"):
         _, colon, address = address.partition(b":")
         if not colon:
-            raise _Broken("the source route has no end")
+            raise _Broken("the source route has no colon at its end")
     return address, rest.split()

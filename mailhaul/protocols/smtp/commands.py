@@ -1,4 +1,8 @@
-"""What an SMTP or LMTP client says to a server (RFC 5321, section 4.1; RFC 2033)."""
+"""The commands of an SMTP or LMTP client (RFC 5321, section 4.1; RFC 2033).
+
+Sections are those of RFC 5321 unless another RFC is named. Text is bytes, as sent: ASCII, or UTF-8
+with SMTPUTF8. Every command raises TypeError for a field of the wrong type.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,30 @@ from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 
 
 class Ehlo(CheckedRecord):
-    """Introduce ourselves and ask for extensions; on the wire LHLO in LMTP (4.1.1.1)."""
+    """Give the client's host name and request the extensions: EHLO, or LHLO in LMTP (4.1.1.1)."""
 
     name: bytes
 
 
 class Helo(CheckedRecord):
-    """Introduce ourselves to a server that refused EHLO (4.1.1.1). Never in LMTP."""
+    """Give the client's host name to a server that refused EHLO (4.1.1.1). Not allowed in LMTP."""
 
     name: bytes
 
 
 class StartTls(CheckedRecord):
-    """Ask to speak TLS from here on (RFC 3207)."""
+    """Request TLS: STARTTLS (RFC 3207, section 4). TlsReady is the positive reply."""
 
 
 class Mail(CheckedRecord):
-    """Begin a transaction (4.1.1.2). ``sender`` is without angle brackets, b"" is null.
+    """Begin a mail transaction: MAIL (4.1.1.2).
 
-    ``size`` goes out as SIZE= (RFC 1870) and ``body`` as BODY= (RFC 6152), each only
-    when the server announced it. ``utf8`` asks for SMTPUTF8 (RFC 6531), which a recipient
-    beyond ASCII needs; for such a sender it is asked for without being told. ``ret`` (b"FULL" or
-    b"HDRS") and ``envid`` say what a delivery report is to bring back (RFC 3461, 4.3 and 4.4), and
-    ``auth`` who vouched for the message, b"" for nobody we know (RFC 4954, 5); all are dropped
-    where the server does not know them.
+    ``sender`` has no angle brackets; b"" is the null sender. ``size``, in octets, is sent as SIZE=
+    (RFC 1870) and ``body`` as BODY= (RFC 6152). ``utf8`` requests SMTPUTF8 (RFC 6531), which a
+    non-ASCII recipient needs; for a non-ASCII sender it is requested automatically. ``ret``
+    (b"FULL" or b"HDRS") and ``envid`` are for delivery reports (RFC 3461, 4.3 and 4.4). ``auth`` is
+    the authenticated submitter of the message, b"" if unknown (RFC 4954, section 5). A parameter is
+    left out if the server has not announced its extension.
     """
 
     sender: bytes
@@ -43,11 +47,11 @@ class Mail(CheckedRecord):
 
 
 class Rcpt(CheckedRecord):
-    """Name one recipient, without angle brackets (4.1.1.3).
+    """Add a recipient, without angle brackets: RCPT (4.1.1.3).
 
-    ``notify`` are the occasions for a delivery report, such as (b"FAILURE", b"DELAY") or
-    (b"NEVER",), and ``original`` the address that the message was sent to first (RFC 3461, 4.1 and
-    4.2: b"rfc822;joe@example.org"). Both are dropped where the server has no DSN.
+    ``notify`` says when to send a delivery report: (b"NEVER",), or a tuple such as (b"FAILURE",
+    b"DELAY"). ``original`` is the original recipient, such as b"rfc822;joe@example.org" (RFC 3461,
+    4.1 and 4.2). Both are left out if the server has not announced DSN.
     """
 
     recipient: bytes
@@ -56,13 +60,14 @@ class Rcpt(CheckedRecord):
 
 
 class Data(CheckedRecord):
-    """Ask to send the message (4.1.1.4)."""
+    """Request to send the message text: DATA (4.1.1.4)."""
 
 
 class Bdat(CheckedRecord):
-    """Announce so many octets of the message, to come as BodyChunk at once (RFC 3030, section 2).
+    """Announce a chunk of ``size`` octets: BDAT (RFC 3030, section 2).
 
-    They go as they are: no dots, no line ends made safe. The message is over with ``last``.
+    The octets must follow immediately as BodyChunk. They are sent unchanged, without dot-stuffing.
+    ``last`` ends the message.
     """
 
     size: int
@@ -70,9 +75,10 @@ class Bdat(CheckedRecord):
 
 
 class BodyChunk(CheckedRecord):
-    """Some bytes of the message as stored.
+    """The next bytes of the message, without dot-stuffing.
 
-    After Data the machine makes line ends safe and stuffs dots; after Bdat it does not.
+    After Data, a client converts line endings to CRLF and stuffs dots; after Bdat it sends the
+    bytes unchanged.
     """
 
     data: bytes
@@ -80,53 +86,53 @@ class BodyChunk(CheckedRecord):
 
 
 class EndOfData(CheckedRecord):
-    """The message is complete: send the final dot (4.1.1.4)."""
+    """End the message text after Data: send the final dot (4.1.1.4)."""
 
 
 class Rset(CheckedRecord):
-    """Forget the transaction (4.1.1.5)."""
+    """Abort the mail transaction: RSET (4.1.1.5)."""
 
 
 class Noop(CheckedRecord):
-    """Ask for nothing but a reply (4.1.1.9)."""
+    """Do nothing; the server only replies: NOOP (4.1.1.9)."""
 
 
 class Etrn(CheckedRecord):
-    """Ask the server to send us what waits for a domain (RFC 1985)."""
+    """Request delivery of the mail queued for a domain: ETRN (RFC 1985)."""
 
     domain: bytes
 
 
 class Vrfy(CheckedRecord):
-    """Ask whether there is such a user (4.1.1.6). Not for mail: it tells spammers more."""
+    """Ask whether a user exists: VRFY (4.1.1.6). Many servers do not answer it truthfully."""
 
     name: bytes
 
 
 class Expn(CheckedRecord):
-    """Ask who is on a list (4.1.1.7)."""
+    """Request the members of a mailing list: EXPN (4.1.1.7)."""
 
     name: bytes
 
 
 class Help(CheckedRecord):
-    """Ask for words for people (4.1.1.8)."""
+    """Request a help text: HELP (4.1.1.8)."""
 
     topic: bytes = b""
 
 
 class Quit(CheckedRecord):
-    """Say good-bye (4.1.1.10)."""
+    """End the session: QUIT (4.1.1.10)."""
 
 
 class Unrecognized(CheckedRecord):
-    """Server role only: a line that is no command we know; ``verb`` in upper case."""
+    """Server only: a line with an unknown keyword, which is ``verb`` in upper case."""
 
     verb: bytes
 
 
 class Malformed(CheckedRecord):
-    """Server role only: a command that breaks the grammar; ``code`` is the reply due to it."""
+    """Server only: a command with a syntax error. ``code`` is the reply code to send."""
 
     verb: bytes
     problem: str
@@ -153,6 +159,6 @@ Command = (
     | Quit
 )
 Continuation = Respond | CancelAuthentication
-"""What answers a challenge of the Authenticate before it."""
+"""Responses to a challenge, after Authenticate."""
 Heard = Command | Continuation | Unrecognized | Malformed
-"""What the server role may hear."""
+"""Everything that a server receives."""

@@ -1,4 +1,4 @@
-"""What an SMTP or LMTP server tells a client (RFC 5321, section 4.2)."""
+"""The events of an SMTP or LMTP client (RFC 5321, section 4.2). A server sends Reply objects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from .commands import Command
 
 
 class Reply(Record):
-    """A reply of one or more lines, each without its code.
+    """A reply of one or more lines, each without its reply code.
 
-    ``enhanced`` repeats the b"5.1.1" or the like (RFC 3463) that the first line begins with.
+    ``enhanced`` is the enhanced status code at the start of the first line, such as b"5.1.1"
+    (RFC 3463), or b"".
     """
 
     code: int
@@ -19,7 +20,7 @@ class Reply(Record):
 
     @property
     def status(self) -> tuple[int, int, int] | None:
-        """The enhanced status as class, subject and detail (RFC 3463, section 2)."""
+        """The enhanced status code as class, subject and detail (RFC 3463, section 2), or None."""
         if not self.enhanced:
             return None
         kind, subject, detail = (int(part) for part in self.enhanced.split(b"."))
@@ -27,22 +28,23 @@ class Reply(Record):
 
     @property
     def positive(self) -> bool:
-        """Whether this is acceptance: 2xx and nothing else."""
+        """Whether the reply code is 2xx."""
         return 200 <= self.code <= 299
 
 
 class Greeted(Record):
-    """The server spoke first: 220, or a refusal such as 554 (RFC 5321, 3.1)."""
+    """The server's greeting: 220, or a refusal such as 554 (RFC 5321, 3.1)."""
 
     reply: Reply
 
 
 class Answered(Record):
-    """The reply to one command. In LMTP, EndOfData is answered once per accepted recipient.
+    """The reply to a command.
 
-    ``recipient`` is then whom this answer is about (RFC 2033, 4.2), otherwise None.
-    ``accepts`` says that the server has taken responsibility for the message: a 2xx to a final dot
-    or last chunk that was sent, with a sender and a recipient that were taken. Nothing else does.
+    In LMTP, each accepted recipient gets its own reply to EndOfData or to the last Bdat;
+    ``recipient`` is its address (RFC 2033, 4.2), otherwise None. ``accepts`` is true if the server
+    has taken responsibility for the message. That is only so for a 2xx reply to a complete message
+    whose sender and at least one recipient were accepted.
     """
 
     command: Command
@@ -52,19 +54,19 @@ class Answered(Record):
 
 
 class SaidGoodbye(Record):
-    """An unsolicited 421: the server is about to close (RFC 5321, 3.8)."""
+    """An unsolicited 421: the server is about to close the connection (RFC 5321, 3.8)."""
 
     reply: Reply
 
 
 class TlsReady(Record):
-    """STARTTLS was granted: the handshake is next, then ``tls_started``."""
+    """The 220 reply to STARTTLS. Do the TLS handshake, then call ``tls_started``."""
 
     reply: Reply
 
 
 class Closed(Record):
-    """The peer has closed in good order."""
+    """The peer closed the connection, and no reply was missing."""
 
 
 Event = Greeted | Answered | Challenge | SaidGoodbye | TlsReady | Closed

@@ -1,4 +1,4 @@
-"""Replies of an SMTP or LMTP server: lines in, whole replies out (RFC 5321, section 4.2)."""
+"""Parse the replies of an SMTP or LMTP server (RFC 5321, section 4.2)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..machine import Trace
 from .events import Reply
 
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-"""How an alert and a handshake begin (RFC 8446, 5.1): what a TLS port says to plain text."""
+"""The first bytes of a TLS alert and handshake (RFC 8446, 5.1), sent by a server on a TLS port."""
 
 
 class OutOfStep(RemoteProtocolError):
-    """A reply that cannot be for its command: one before it is missing, or was given twice.
+    """A reply that cannot belong to its command: an earlier reply is missing or was sent twice.
 
-    What was heard on the connection until then may be about other commands as well: about those
-    before, where one is ``too_many``, else about those after.
+    Earlier replies may belong to other commands too: to commands before theirs if there is one
+    reply ``too_many``, otherwise to commands after theirs.
     """
 
     def __init__(self, problem: str, reply: Reply, *, too_many: bool = False) -> None:
@@ -27,7 +27,7 @@ class OutOfStep(RemoteProtocolError):
 
 
 class ReplyReader:
-    """Cuts what a server sends into replies. ``read`` until it returns None."""
+    """Splits received data into replies. Call ``read`` until it returns None."""
 
     def __init__(self, source: InputBuffer, limits: Limits, trace: Trace | None) -> None:
         self.input = source
@@ -39,16 +39,16 @@ class ReplyReader:
 
     @property
     def between_replies(self) -> bool:
-        """Whether nothing of a next reply has come yet."""
+        """Whether no part of the next reply has been received."""
         return not (self._lines or len(self.input))
 
     def read(self) -> Reply | None:
-        """Return the next reply; None until more has come.
+        """Return the next reply, or None if more data is needed.
 
-        Raises RemoteProtocolError and LimitExceeded.
+        Raises RemoteProtocolError for a malformed reply, and LimitExceeded.
         """
         if self._first and self.input.head(2) in TLS_RECORDS:
-            # A TLS record need not contain a line end: do not wait for one.
+            # A TLS record may have no line ending, so do not wait for one.
             what = looks_like(self.input.head(2))
             raise RemoteProtocolError(f"greeting is not SMTP{what}")
         while True:
@@ -63,15 +63,15 @@ class ReplyReader:
                 return Reply(self._code, tuple(lines), enhanced_code(lines[0]))
 
     def _take_line(self, line: bytes) -> bool:
-        """Add a line to the reply; True if it is the last one."""
+        """Add a line to the reply; return whether it is the last one."""
         digits, separator, text = line[:3], line[3:4], line[4:]
         number = len(digits) == 3 and digits.isdigit() and b"1" <= digits[:1] <= b"5"
         if not number or separator not in {b"", b" ", b"-"}:
-            what = "greeting is not SMTP" if self._first else "a line that is no reply"
+            what = "greeting is not SMTP" if self._first else "malformed reply"
             raise RemoteProtocolError(f"{what}{looks_like(line) if self._first else ''}", line=line)
         code = int(digits)
         if self._lines and code != self._code:
-            raise RemoteProtocolError("one reply with two codes", line=line)
+            raise RemoteProtocolError("multiline reply with two codes", line=line)
         if len(self._lines) >= self._limits.reply_lines:
             raise LimitExceeded("lines of a reply", self._limits.reply_lines)
         self._first = False
@@ -81,7 +81,7 @@ class ReplyReader:
 
 
 def enhanced_code(text: bytes) -> bytes:
-    """Return the enhanced status code that begins a text, such as b"5.1.1", or b"" (RFC 3463)."""
+    """Return the enhanced status code at the start of a text, or b"" (RFC 3463, section 2)."""
     word = text.split(b" ", 1)[0]
     parts = word.split(b".")
     fits = len(parts) == 3 and all(part.isdigit() and len(part) <= 3 for part in parts)

@@ -1,7 +1,7 @@
-"""Which replies a command can have (RFC 5321, 4.2 and 4.3.2).
+"""The reply codes that a command can have (RFC 5321, 4.2 and 4.3.2).
 
-A code that belongs to another command tells that replies are out of step: one is missing, or one
-came twice. Whatever it would mean for the command it stands in for is then not known.
+A code of another command shows that replies are out of step: a reply is missing or was sent twice.
+Then it is unknown to which command the reply belongs.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ TLS_GRANTED = 220
 AUTHENTICATED = 235
 
 OWNED = frozenset({211, 214, 220, 221, 235})
-"""Positive codes of HELP, greeting and STARTTLS, QUIT, and AUTH: never about mail."""
+"""Positive codes of HELP, the greeting, STARTTLS, QUIT and AUTH; mail commands never have them."""
 
 
 def fits(command: Command, code: int) -> bool:
-    """Whether a server can give this reply to this command.
+    """Whether a server can reply to this command with this code.
 
-    Refusals can always be, whatever their code; and so can every other positive code, since the
-    first digit is what counts (RFC 5321, 4.2.1).
+    Every command can be refused with any code. An unknown positive code is accepted too, because
+    the first digit decides (RFC 5321, 4.2.1).
     """
     if code >= 400:
         return True
     match command:
         case Quit() | Help() | Vrfy() | Expn():
-            # Nothing is concluded from the answer.
+            # Nothing depends on these replies.
             return True
         case Data():
             return code == GO_AHEAD
@@ -40,5 +40,5 @@ def fits(command: Command, code: int) -> bool:
 
 
 def is_positive(code: int) -> bool:
-    """Whether the command was carried out: there are no replies of 1xx in SMTP."""
+    """Whether the code is 2xx. SMTP has no 1xx replies."""
     return 200 <= code <= 299

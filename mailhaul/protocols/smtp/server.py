@@ -1,8 +1,8 @@
-"""SMTP and LMTP as the server sees them: bytes in, commands out; replies in, bytes out.
+"""An SMTP or LMTP server without I/O: bytes in, commands out; replies in, bytes out.
 
-The machine answers what is out of order, unknown or malformed itself, and hands out one command
-at a time: the next one when that has been answered. So commands that run ahead (RFC 2920) need
-no care from its user. Only CRLF ends a command, and only CRLF, dot, CRLF ends a text.
+The machine itself refuses commands that are out of order, unknown or malformed. It returns one
+command at a time, and the next only after a reply to it was sent, so the caller need not handle
+pipelining (RFC 2920). Only CRLF ends a command, and only CRLF, dot, CRLF ends a text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .events import Closed, Reply
 from .server_states import Dialogue
 
 ENHANCED = {500: b"5.5.2", 502: b"5.5.1", 503: b"5.5.1", 552: b"5.3.4", 553: b"5.6.7"}
-"""The enhanced codes of refusals; others are about arguments (RFC 3463, 3.6; RFC 2034)."""
+"""Enhanced status codes by reply code. The default is 5.5.4, invalid arguments (RFC 3463, 3.6)."""
 
 DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
     b"PIPELINING": b"",
@@ -51,12 +51,13 @@ DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
 
 
 class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
-    """An SMTP server without a socket, or with ``lmtp`` an LMTP server.
+    """An SMTP server without a socket, or an LMTP server if ``lmtp`` is true.
 
-    ``send`` takes replies: the first is the greeting, each other one answers the command that
-    ``next_event`` gave last; in LMTP the end of a text takes one for each recipient. A 2xx to
-    Ehlo announces ``extensions`` by itself. A Bdat comes out after its octets, which come as
-    BodyChunk; an Authenticate may be answered with a Challenge before its reply.
+    ``send`` takes replies. The first is the greeting; each other one is for the command that
+    ``next_event`` returned last. In LMTP, the end of a text takes one reply for each recipient. A
+    2xx reply to Ehlo gets a line for each of ``extensions`` (keyword and arguments). A Bdat is
+    returned after its octets, which are returned as BodyChunk. Before the reply to Authenticate,
+    Challenge may be sent.
     """
 
     DEAF = (states.greeting, states.tls_handover)
@@ -83,7 +84,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     @property
     def outstanding(self) -> Sequence[Heard]:
-        """What has been heard and not been answered; in LMTP once for each reply due."""
+        """What waits for a reply; in LMTP, the end of a text once for each missing reply."""
         return tuple(self._due)
 
     def _take(self, data: bytes) -> None:
@@ -94,14 +95,14 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     def _start_tls(self) -> None:
         super()._start_tls()
-        # STARTTLS is offered no more (RFC 3207, 4.2).
+        # STARTTLS must not be offered inside TLS (RFC 3207, 4.2).
         self.extensions.pop(b"STARTTLS", None)
         self._authenticated = False
 
     def _owes_answer(self) -> bool:
         return bool(self._due) and not self._challenged
 
-    # Hearing
+    # Receiving
 
     def _read(self) -> Heard | Closed | None:
         if self._challenged:
@@ -121,9 +122,9 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
                 return None
             command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
             if self._trace:
-                self._trace("<", shown(line))
+                self._trace("<", redacted_line(line))
             if isinstance(command, Bdat):
-                # The octets of one that is out of order come too, and are dropped.
+                # If it is out of order, its octets must be read too, and are dropped.
                 self._chunk = Chunk(command, wanted=self._moves(Dialogue.bdat_heard))
             elif self._is_in_order(command):
                 self._due.append(command)
@@ -131,7 +132,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         return None
 
     def _is_in_order(self, command: Heard) -> bool:
-        """Pass a command to the dialogue; refuse it here if it is not available."""
+        """Return whether a command is allowed now; refuse it if it is not."""
         if isinstance(command, Unrecognized):
             return self._refuse(500, b"unknown command")
         if isinstance(command, Malformed):
@@ -141,23 +142,26 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         if isinstance(command, StartTls) and b"STARTTLS" not in self.extensions:
             return self._refuse(502, b"STARTTLS is not offered")
         if isinstance(command, Authenticate) and self._authenticated:
-            return self._refuse(503, b"you have authenticated already")
+            return self._refuse(503, b"already authenticated")
         limit = self.extensions.get(b"SIZE", b"")
         if isinstance(command, Mail) and limit.isdigit() and 0 < int(limit) < (command.size or 0):
             return self._refuse(552, b"the message is larger than %b octets" % limit)
         if isinstance(command, Rcpt) and not (
             command.recipient.isascii() or (self._mail and self._mail.utf8)
         ):
-            return self._refuse(553, b"the address needs SMTPUTF8 after MAIL (RFC 6531)")
+            return self._refuse(553, b"the address needs SMTPUTF8 in MAIL (RFC 6531)")
         if isinstance(command, Data) and self._mail and self._mail.body == b"BINARYMIME":
-            return self._refuse(503, b"BINARYMIME goes by BDAT (RFC 3030)")
+            return self._refuse(503, b"BINARYMIME requires BDAT (RFC 3030)")
         if not self._moves(states.HEARD[type(command)]):
             what = verb_of(command, lmtp=self.lmtp)
             return self._refuse(503, f"{what} is out of order".encode("ascii"))
         return True
 
     def _read_chunk(self, chunk: Chunk) -> BodyChunk | Bdat | None:
-        """Return what a chunk brings; None until more has come, or when all of it was dropped."""
+        """Return octets of a chunk, or its Bdat after the last ones.
+
+        Return None if more data is needed or if the chunk was dropped.
+        """
         while octets := chunk.take(self._input):
             if chunk.wanted:
                 return BodyChunk(octets)
@@ -178,7 +182,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         return None if line is None else self._hear_response(line)
 
     def _refuse(self, code: int, why: bytes, *, enhanced: bool = True) -> bool:
-        """Answer a command here; only the replies to EHLO and HELO have no enhanced code."""
+        """Send a refusal. Replies to EHLO, LHLO and HELO have no enhanced status code."""
         if enhanced and b"ENHANCEDSTATUSCODES" in self.extensions:
             why = b"%b %b" % (ENHANCED.get(code, b"5.5.4"), why)
         self._say_reply(Reply(code, (why,)))
@@ -199,21 +203,21 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             self._due.extend([part] * (self._recipients if self.lmtp else 1))
         return part
 
-    # Saying
+    # Sending
 
     def _send(self, reply: Reply | Challenge) -> None:
         if isinstance(reply, Challenge):
             self._challenge(self._due[0] if self._due else None, b"334", reply.data)
             return
         if any(b"\r" in line or b"\n" in line for line in reply.lines):
-            raise LocalProtocolError("a line of a reply contains a line end")
+            raise LocalProtocolError("a line of the reply contains a line ending")
         if self._at(states.greeting):
             self._advance(Dialogue.welcomed if reply.code == 220 else Dialogue.turned_away)
             self._say_reply(reply)
             return
         if not self._due:
             if reply.code != 421:
-                raise LocalProtocolError("no command waits for a reply")
+                raise LocalProtocolError("no command is waiting for a reply")
             self._say_reply(reply)
             return
         command = self._due.popleft()
@@ -221,16 +225,16 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             announced = (b"%b %b" % item for item in self.extensions.items())
             reply = Reply(reply.code, (*reply.lines, *(line.strip() for line in announced)))
         self._say_reply(reply)
-        self._follow(command, reply)
+        self._update_state(command, reply)
 
-    def _follow(self, command: Heard, reply: Reply) -> None:
-        """Move the dialogue on by our own reply."""
+    def _update_state(self, command: Heard, reply: Reply) -> None:
+        """Update the state after the reply to a command."""
         if isinstance(command, Authenticate):
             self._authenticated, self._challenged = reply.positive, False
         if isinstance(command, Ehlo | Helo) and reply.positive:
             self._advance(Dialogue.introduced)
         elif isinstance(command, Bdat) and not (command.last or reply.positive):
-            # What was sent ahead of this reply finds no transaction (RFC 3030, section 2).
+            # Pipelined commands after this one find no transaction (RFC 3030, section 2).
             self._advance(Dialogue.chunk_refused)
         elif isinstance(command, StartTls) and reply.code == 220:
             self._input.clear()
@@ -253,7 +257,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             self._say(b"%03d%b%b" % (reply.code, separator, text))
 
 
-def shown(line: bytes) -> bytes:
-    """Return a command line as a trace may show it: what might be a password is left out."""
+def redacted_line(line: bytes) -> bytes:
+    """Return a command line for a trace, without anything that may be a password."""
     verb, mechanism, *rest = [*line.split(b" ", 2), b""][:3]
     return b"%b %b *" % (verb, mechanism) if verb.upper() == b"AUTH" and any(rest) else line

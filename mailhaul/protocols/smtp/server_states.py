@@ -1,7 +1,7 @@
-"""The dialogue of an SMTP or LMTP server: which command is allowed when (RFC 5321, 4.1.4).
+"""The states of an SMTP or LMTP server, and the commands allowed in each (RFC 5321, 4.1.4).
 
-Inputs are commands heard and the server's own replies to them. A command that has no
-transition from the present state is answered with 503.
+The inputs are commands received and replies sent. A command without a transition in the current
+state is refused with 503.
 """
 
 from __future__ import annotations
@@ -29,67 +29,67 @@ from .commands import (
 
 
 class Dialogue(Protocol):
-    """What can happen to an SMTP server."""
+    """The inputs of an SMTP server."""
 
     def welcomed(self) -> None:
-        """We greeted with 220."""
+        """The server sent a 220 greeting."""
 
     def turned_away(self) -> None:
-        """We greeted with anything else."""
+        """The server sent any other greeting."""
 
     def introduction_heard(self) -> None:
         """The client sent EHLO, LHLO or HELO."""
 
     def introduced(self) -> None:
-        """We accepted it."""
+        """The server accepted EHLO, LHLO or HELO."""
 
     def start_tls_heard(self) -> None:
-        """The client asked for TLS."""
+        """The client sent STARTTLS."""
 
     def tls_granted(self) -> None:
-        """We wait for the handshake."""
+        """The server replied 220 to STARTTLS."""
 
     def tls_started(self) -> None:
-        """The handshake is done."""
+        """The TLS handshake succeeded."""
 
     def mail_heard(self) -> None:
         """The client sent MAIL."""
 
     def mail_taken(self) -> None:
-        """We accepted the sender."""
+        """The server accepted the sender."""
 
     def rcpt_heard(self) -> None:
         """The client sent RCPT."""
 
     def rcpt_taken(self) -> None:
-        """We accepted a recipient."""
+        """The server accepted a recipient."""
 
     def data_heard(self) -> None:
         """The client sent DATA."""
 
     def data_granted(self) -> None:
-        """We said 354."""
+        """The server replied 354 to DATA."""
 
     def text_over(self) -> None:
-        """The final dot came, or the last chunk."""
+        """The client sent the final dot or the last chunk."""
 
     def bdat_heard(self) -> None:
-        """The client announced a chunk."""
+        """The client sent BDAT."""
 
     def chunk_refused(self) -> None:
-        """We refused a chunk after which more were to come: the message is lost."""
+        """The server refused a chunk other than the last one, so the message is lost."""
 
     def auth_heard(self) -> None:
-        """The client wants to authenticate."""
+        """The client sent AUTH."""
 
     def rset_heard(self) -> None:
-        """The client gave its transaction up."""
+        """The client sent RSET."""
 
     def noop_heard(self) -> None:
         """The client sent NOOP, VRFY, EXPN, HELP or ETRN."""
 
     def quit_heard(self) -> None:
-        """The client said good-bye."""
+        """The client sent QUIT."""
 
 
 table = Table(Dialogue)
@@ -107,7 +107,7 @@ parting = table.state("parting")
 table.move(greeting, Dialogue.welcomed, start)
 table.move(greeting, Dialogue.turned_away, parting)
 
-# EHLO at any point begins again and forgets the transaction (4.1.4).
+# EHLO in any state restarts the session and aborts the transaction (4.1.4).
 for place in (start, ready, sender, recipients, chunking):
     table.move(place, Dialogue.introduction_heard, start)
     table.move(place, Dialogue.noop_heard, place)
@@ -131,7 +131,7 @@ for place in (sender, recipients):
 table.move(recipients, Dialogue.data_heard, recipients)
 table.move(recipients, Dialogue.data_granted, body)
 table.move(body, Dialogue.text_over, ready)
-# After a first chunk only chunks may come (RFC 3030, section 2).
+# After the first chunk, only more chunks can continue the transaction (RFC 3030, section 2).
 for place in (recipients, chunking):
     table.move(place, Dialogue.bdat_heard, chunking)
 table.move(chunking, Dialogue.text_over, ready)
@@ -151,9 +151,9 @@ HEARD: dict[type, Callable[[Dialogue], None]] = {
     **dict.fromkeys((Noop, Etrn, Vrfy, Expn, Help), Dialogue.noop_heard),
     Quit: Dialogue.quit_heard,
 }
-"""The input that hearing each command is; BDAT is one when its octets are awaited."""
+"""The input for each command received. For BDAT it is ``bdat_heard``, before its octets."""
 TAKEN: dict[type, Callable[[Dialogue], None]] = {
     Mail: Dialogue.mail_taken,
     Rcpt: Dialogue.rcpt_taken,
 }
-"""The input that a 2xx to these commands is."""
+"""The input for a 2xx reply to each of these commands."""

@@ -220,7 +220,7 @@ def test_octets_beyond_those_announced_end_the_connection_and_deliver_nothing(
     cut = text(MESSAGE).replace(b"{%d}" % SIZE, b"{40}")
     world = world_with(tmp_path, usual=cut)
     world.fails()
-    assert "not announced" in world.said[0]
+    assert "longer than its announced size" in world.said[0]
     assert world.received.messages == []
     assert list(world.script.messages) == [1]
 

@@ -1,1 +1,1 @@
-"""Bad input, broken peers and bad moments: what the command says, keeps and ends with."""
+"""Bad input, broken peers and bad moments: messages, remaining mail and exit code."""

@@ -63,19 +63,19 @@ class Peer:
         hang_up(connection)
 
     def start_tls(self, connection: socket.socket, context: ssl.SSLContext) -> socket.socket:
-        """Shake hands; return what takes the place of the connection."""
+        """Do the TLS handshake; return the encrypted connection."""
         encrypted = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._connections.append(encrypted)
         encrypted.do_handshake()
         return encrypted
 
     def serve(self, connection: socket.socket) -> None:
-        """Speak with one client. OSError ends it."""
+        """Serve one client, until OSError."""
         raise NotImplementedError
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection, whoever is reading from it."""
+    """End a connection, even if a thread is reading from it."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

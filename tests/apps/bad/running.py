@@ -40,14 +40,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Started:
-    """A run that goes on."""
+    """A run that has not ended."""
 
     process: subprocess.Popen[bytes]
     home: Path
     since: float
 
     def finish(self, within: float = USUAL_SECONDS) -> Run:
-        """Wait for the end, and check what must hold whatever has happened."""
+        """Wait for the end, and check what must hold for every run."""
         try:
             code = self.process.wait(within + 20)
         finally:
@@ -77,7 +77,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     starter: Sequence[str] = (),
 ) -> Started:
-    """Start ``mailhaul -f RCFILE ARGUMENTS`` in a session of its own, without a terminal."""
+    """Start ``mailhaul -f RCFILE ARGUMENTS`` in a new session, without a terminal."""
     path = home / "rc"
     if path.is_symlink() or not path.exists() or path.is_file():
         path.write_text(rc)
@@ -129,7 +129,7 @@ def mailhaul(
 
 
 def members(session: int) -> Iterable[str]:
-    """Yield the command lines of the processes in a session that still do something."""
+    """Yield the command lines of the running processes in a session."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(folder.name)) != session:
@@ -159,7 +159,7 @@ def account(port: int, sink: str, options: str = "sslproto ''", server: str = "t
 
 
 def piped(plugin: str, sink: str = "mda cat", options: str = "sslproto ''") -> str:
-    """Return an rc file with one account behind a plugin."""
+    """Return an rc file with one account that uses a plugin."""
     return (
         f'poll mail.example.org protocol imap timeout 2 plugin "{plugin}"\n'
         f'  user joe password "{SECRET}" is joe here {options}\n'

@@ -1,4 +1,4 @@
-"""An IMAP server that keeps a mailbox well, and misbehaves exactly as it is told."""
+"""An IMAP server with a mailbox that misbehaves exactly as configured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def message(number: int, body: bytes = b"") -> bytes:
 
 
 def subjects(texts: Iterable[bytes]) -> list[int]:
-    """Return the numbers that stand in the subjects of messages."""
+    """Return the numbers in the subjects of messages."""
     return [int(text.partition(b"Subject: number ")[2].split()[0]) for text in texts]
 
 
@@ -67,7 +67,7 @@ class ScriptedImap(Peer):
 
     @property
     def kept(self) -> list[int]:
-        """The UIDs of the messages that are there and carry no flag."""
+        """The UIDs of the messages without flags."""
         return [uid for uid in self.mailbox if not self.flags[uid]]
 
     def serve(self, connection: socket.socket) -> None:
@@ -122,7 +122,7 @@ class ScriptedImap(Peer):
         return False
 
     def _answer(self, verb: str, rest: list[str]) -> bytes:
-        """Do what a command asks; return the untagged responses."""
+        """Execute a command; return the untagged responses."""
         match verb:
             case "CAPABILITY":
                 return b"* CAPABILITY " + self.capabilities + b"\r\n"

@@ -1,4 +1,4 @@
-"""An SMTP or LMTP server that takes mail, and misbehaves exactly as it is told."""
+"""An SMTP or LMTP server that accepts mail and misbehaves exactly as configured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .peer import HANG_UP, SILENCE, Peer
 
 
 class ScriptedSmtp(Peer):
-    """Takes mail for everybody and keeps it in ``accepted``.
+    """Accepts mail for all recipients and records it in ``accepted``.
 
     ``replies`` has for a verb (``greeting``, ``EHLO``, ``LHLO``, ``HELO``, ``MAIL``, ``RCPT``,
     ``DATA``, ``text`` for a word in the middle of it, ``dot``) the replies in place of the usual

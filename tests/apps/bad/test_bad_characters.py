@@ -1,6 +1,6 @@
-"""What drives a terminal is shown as its escapes, whichever way it came in.
+"""Control characters from any source are shown as escapes.
 
-``finish`` checks for every run that nothing else is printed; here each way is gone once.
+``finish`` checks the output of every run; here each source is used once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def harmless(run: Run) -> bool:
     ["LOGIN", "SELECT", "UID FETCH 1:*", "UID FETCH 1", "UID STORE"],
 )
 @pytest.mark.parametrize("verbose", [[], ["-v", "-v"]], ids=["quiet", "verbose"])
-def test_what_an_imap_server_says(tmp_path: Path, command: str, verbose: list[str]) -> None:
+def test_replies_of_an_imap_server(tmp_path: Path, command: str, verbose: list[str]) -> None:
     answers = {command: b"NO " + BYTES}
     if command.endswith("*"):
         answers["UID SEARCH"] = b"BAD " + BYTES
@@ -48,7 +48,7 @@ def test_what_an_imap_server_says(tmp_path: Path, command: str, verbose: list[st
     assert harmless(run)
 
 
-def test_what_a_server_says_to_a_pattern_of_folders(tmp_path: Path) -> None:
+def test_the_reply_to_a_folder_pattern(tmp_path: Path) -> None:
     with ScriptedImap(message(1), answers={"LIST": b"NO " + BYTES}) as server:
         run = mailhaul(tmp_path, account(server.port, 'mda true folder "*"'))
     assert harmless(run)
@@ -60,7 +60,7 @@ def test_the_name_of_a_folder_in_the_rc_file(tmp_path: Path) -> None:
     assert harmless(run)
 
 
-def test_what_a_pop3_server_says(tmp_path: Path) -> None:
+def test_replies_of_a_pop3_server(tmp_path: Path) -> None:
     class TurningAway(Peer):
         def serve(self, connection: object) -> None:
             connection.sendall(b"-ERR " + BYTES + b"\r\n")  # type: ignore[attr-defined]  # a socket
@@ -71,7 +71,7 @@ def test_what_a_pop3_server_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot"])
-def test_what_a_listener_says(tmp_path: Path, verb: str) -> None:
+def test_replies_of_a_listener(tmp_path: Path, verb: str) -> None:
     with (
         ScriptedImap(message(1)) as server,
         ScriptedSmtp({verb: [b"550 " + BYTES, b"550 " + BYTES]}) as sink,
@@ -87,7 +87,7 @@ def test_the_address_of_a_sender(tmp_path: Path) -> None:
     assert harmless(run) or "\\x1b" not in run.out + run.err
 
 
-def test_what_an_mda_says(tmp_path: Path) -> None:
+def test_output_of_an_mda(tmp_path: Path) -> None:
     (tmp_path / "words").write_bytes(BYTES)
     failing = script(tmp_path / "failing", f"cat >/dev/null; cat {tmp_path}/words >&2; exit 1")
     with ScriptedImap(message(1)) as server:
@@ -96,34 +96,34 @@ def test_what_an_mda_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", [1, 2])
-def test_what_a_plugin_says(tmp_path: Path, stream: int) -> None:
+def test_output_of_a_plugin(tmp_path: Path, stream: int) -> None:
     (tmp_path / "words").write_bytes(BYTES)
     plugin = script(tmp_path / "plugin", f"cat {tmp_path}/words >&{stream}; echo >&{stream}")
     assert "\\x1b[2J\\x07" in mailhaul(tmp_path, piped(str(plugin))).err
 
 
 @pytest.mark.parametrize("text", ["poll h {}", "poll h protocol {}", "{}", 'poll h timeout "{}"'])
-def test_what_stands_in_a_faulty_rc_file(tmp_path: Path, text: str) -> None:
+def test_a_faulty_rc_file_is_reported(tmp_path: Path, text: str) -> None:
     run = mailhaul(tmp_path, text.format(HARMFUL.replace("\r", "")))
     assert run.code == 5
     assert "\\x1b[2J" in run.err
 
 
 @pytest.mark.parametrize("option", [HARMFUL, f"--{HARMFUL}", f"--timeout={HARMFUL}"])
-def test_what_stands_on_the_command_line(tmp_path: Path, option: str) -> None:
+def test_an_invalid_command_line_is_reported(tmp_path: Path, option: str) -> None:
     run = launch(tmp_path, "--pidfile", str(tmp_path / "pid"), option).finish()
     assert run.code in {3, 5}
     assert HARMLESS[:8] in run.err
 
 
 @pytest.mark.parametrize("way", ["-V", "--configdump=json"])
-def test_what_is_shown_of_the_settings(tmp_path: Path, way: str) -> None:
+def test_output_of_the_settings(tmp_path: Path, way: str) -> None:
     rc = f'poll h protocol imap plugin "{HARMFUL}"\n  user joe password x folder "{HARMFUL}"'
     run = mailhaul(tmp_path, rc.replace("\r", ""), way)
     assert "\\x1b[2J" in run.out or "\\u001b[2J" in run.out
 
 
-def test_what_goes_to_a_log_file() -> None:
+def test_lines_of_a_log_file() -> None:
     text = io.StringIO()
     lines = LogLines(2, text, text)
     for write in (lines.say, lines.detail, lines.complain, lines.raw, lines.begin):

@@ -1,4 +1,4 @@
-"""Disks that are full or not there, and ledgers that are not ledgers: no mail is deleted."""
+"""Full or missing disks, and invalid ledgers: no mail is deleted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Leave no room at all."""
+    """Fill the disk completely."""
     path = folder / "filling"
     with path.open("wb", buffering=0) as file:
         try:
@@ -115,7 +115,7 @@ MDA = "cat >{0}/draft && mv {0}/draft {0}/$$.eml || {{ rm {0}/draft; exit 75; }}
     ],
     ids=["maildir", "mbox", "bsmtp", "mda"],
 )
-def test_where_there_is_no_room_for_more_mail_the_rest_stays_and_comes_later(
+def test_without_disk_space_the_rest_of_the_mail_waits(
     tmp_path: Path,
     small_disk: Path,
     sink: str,
@@ -159,7 +159,7 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, where: str) -> Non
     assert str(tmp_path / ".local") in run.complaint
 
 
-def test_a_ledger_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_ledger_that_is_not_a_database_is_not_changed(tmp_path: Path) -> None:
     path = ledger(tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"This is not the file you are looking for. " * 100)

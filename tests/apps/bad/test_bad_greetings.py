@@ -1,4 +1,4 @@
-"""Servers that greet in another language, turn us away, or never come to the point."""
+"""Servers of another protocol, and servers that refuse the connection or send no greeting."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_greeting_without_end_is_cut_off(tmp_path: Path) -> None:
     assert "exceeds the limit of 65536" in run.complaint
 
 
-def test_a_server_that_closes_at_once_is_no_server(tmp_path: Path) -> None:
+def test_an_immediately_closed_connection_is_an_error(tmp_path: Path) -> None:
     with ScriptedImap(greeting=HANG_UP) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
     assert run.code == 2

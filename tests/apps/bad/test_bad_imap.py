@@ -1,4 +1,4 @@
-"""IMAP servers that refuse, or close at a bad moment: nothing lost, nothing twice."""
+"""IMAP servers that refuse or disconnect: no mail is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def into(sink: ScriptedSmtp) -> str:
     [b"ubject:", b"of message", b")\r\n", b"\r\nA0", b"OK done"],
     ids=["in the header", "in the body", "behind the last octet", "behind it all", "in the OK"],
 )
-def test_a_message_that_is_cut_off_is_not_delivered_and_those_behind_it_are(
+def test_an_incomplete_message_is_not_delivered_but_later_ones_are(
     tmp_path: Path, before: bytes
 ) -> None:
     with (
@@ -125,7 +125,7 @@ def test_a_refused_fetch_leaves_that_message_and_the_others_go(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("condition", [b"NO", b"BAD"])
-def test_a_fetch_that_is_refused_behind_the_whole_text_is_not_delivered(
+def test_a_message_whose_fetch_is_refused_after_its_text_is_not_delivered(
     tmp_path: Path, condition: bytes
 ) -> None:
     text = message(1)
@@ -212,7 +212,7 @@ def test_a_server_that_repeats_the_password_later_is_not_quoted(
     assert SECRET not in run.err
 
 
-def test_where_no_login_is_allowed_no_password_is_sent(tmp_path: Path) -> None:
+def test_no_password_is_sent_if_login_is_disabled(tmp_path: Path) -> None:
     with ScriptedImap(message(1), capabilities=b"IMAP4rev1 LOGINDISABLED") as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
         assert not any("LOGIN " in line for line in server.commands)
@@ -249,7 +249,7 @@ def test_without_uidplus_what_another_client_has_deleted_is_not_expunged(tmp_pat
 
 
 @pytest.mark.parametrize("surprise", [b"A9999 OK surprise", b"<tag> OK again", b"OK no tag"])
-def test_a_reply_to_nothing_ends_the_poll_and_nothing_is_deleted_behind_it(
+def test_an_unexpected_reply_ends_the_poll_and_nothing_is_deleted_after_it(
     tmp_path: Path, surprise: bytes
 ) -> None:
     found = b"* SEARCH 1\r\n<tag> OK done\r\n" + surprise
@@ -260,7 +260,7 @@ def test_a_reply_to_nothing_ends_the_poll_and_nothing_is_deleted_behind_it(
         run = mailhaul(tmp_path, account(server.port, into(sink)))
         assert (server.changes, sink.accepted) == ([], [])
     assert run.code == 4
-    assert "a reply to nothing that we asked" in run.complaint
+    assert "unexpected reply: no command was waiting for one" in run.complaint
 
 
 @pytest.mark.parametrize("size", [b"-1", b"", b"99999999999999999999999999", b"4294967296", b"x"])
@@ -289,7 +289,7 @@ def test_a_poll_that_fails_does_not_stop_the_next_one(tmp_path: Path) -> None:
         assert (broken.kept, good.mailbox) == ([1], {})
 
 
-def test_a_silent_run_still_says_what_went_wrong(tmp_path: Path) -> None:
+def test_a_silent_run_still_reports_errors(tmp_path: Path) -> None:
     with ScriptedImap(message(1), answers={"LOGIN": b"NO no"}) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"), "-s")
     assert (run.code, run.out) == (3, "")

@@ -22,7 +22,7 @@ def from_sender(address: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("arguments", ["", " -f %F %T"])
-def test_a_command_that_is_not_there_is_named(tmp_path: Path, arguments: str) -> None:
+def test_a_missing_command_is_named(tmp_path: Path, arguments: str) -> None:
     with ScriptedImap(message(1), message(2)) as server:
         run = deliver(tmp_path, server, f"{tmp_path}/nowhere{arguments}")
         assert (server.kept, server.changes) == ([1, 2], [])
@@ -80,7 +80,7 @@ def test_a_command_that_reads_a_part_and_ends_well_has_accepted(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("status", "stored"), [(1, "refused"), (67, "refused"), (75, "postponed"), (127, "postponed")]
 )
-def test_only_what_speaks_of_the_message_counts_as_a_refusal(
+def test_only_replies_about_the_message_count_as_refusals(
     tmp_path: Path, status: int, stored: str
 ) -> None:
     failing = script(tmp_path / "failing", f"exit {status}")
@@ -99,7 +99,7 @@ def test_a_command_may_take_longer_than_the_server(tmp_path: Path) -> None:
         assert server.mailbox == {}
 
 
-def test_a_command_that_talks_without_end_is_drained_and_cut(tmp_path: Path) -> None:
+def test_endless_output_of_a_command_is_read_and_truncated(tmp_path: Path) -> None:
     chatty = script(tmp_path / "chatty", "head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 1")
     with ScriptedImap(message(1)) as server:
         run = deliver(tmp_path, server, str(chatty))

@@ -1,4 +1,4 @@
-"""Kills, signals and a second run at bad moments: nothing lost, one duplicate at most."""
+"""Kills, signals and a second run at bad moments: no mail is lost, at most one duplicate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .scripted_smtp import ScriptedSmtp
 
 
 def waiting_run(home: Path, server: ScriptedImap, sink: ScriptedSmtp) -> tuple[str, Started]:
-    """Return an rc file and a run that waits for the sink's answer to the first final dot."""
+    """Return an rc file and a run that waits for the reply to the first final dot."""
     sink.gate.clear()
     rc = account(server.port, f"smtphost localhost/{sink.port}", server="timeout 60")
     started = start(home, rc)
@@ -94,7 +94,7 @@ def test_a_signal_ends_the_plugin_too(tmp_path: Path) -> None:
     assert run.complaint == "terminated with signal 15"
 
 
-def test_a_server_that_falls_silent_behind_a_delivery_does_not_undo_it(tmp_path: Path) -> None:
+def test_a_server_that_stops_responding_after_a_delivery_does_not_undo_it(tmp_path: Path) -> None:
     with (
         ScriptedImap(message(1), message(2), answers={"UID FETCH 2": SILENCE}) as server,
         ScriptedSmtp() as sink,

@@ -1,4 +1,4 @@
-"""Plugins that are missing, die, hang or will not end."""
+"""Plugins that are missing, crash, hang or do not end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .scripted_smtp import ScriptedSmtp
 RELAY = f"{sys.executable} {relay.__file__}"
 
 
-def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
     run = mailhaul(tmp_path, piped(f"{tmp_path}/nowhere %h %p"))
     assert run.code == 2
     assert run.complaint.startswith("mail.example.org: ")
@@ -47,20 +47,20 @@ def test_a_plugin_that_ends_before_the_greeting_is_heard_out(tmp_path: Path) -> 
     assert "no \\x1b[2J way / to go" in run.complaint
 
 
-def test_a_plugin_that_dies_of_a_signal_is_said_to(tmp_path: Path) -> None:
+def test_a_plugin_killed_by_a_signal_is_reported(tmp_path: Path) -> None:
     run = mailhaul(tmp_path, piped(str(script(tmp_path / "plugin", "kill -9 $$"))))
     assert run.code == 2
     assert "signal 9" in run.complaint
 
 
-def test_a_plugin_that_ends_inside_the_greeting_is_no_server(tmp_path: Path) -> None:
+def test_a_plugin_that_ends_inside_the_greeting_is_not_a_server(tmp_path: Path) -> None:
     run = mailhaul(tmp_path, piped(str(script(tmp_path / "plugin", "printf '* OK hel'; exit 3"))))
     assert run.code == 2
     assert "connection closed before the greeting" in run.complaint
     assert "status 3" in run.complaint
 
 
-def test_a_plugin_that_ends_behind_the_greeting_is_said_to(tmp_path: Path) -> None:
+def test_a_plugin_that_ends_after_the_greeting_is_reported(tmp_path: Path) -> None:
     plugin = script(tmp_path / "plugin", "echo '* PREAUTH hello'; read line; exit 4")
     run = mailhaul(tmp_path, piped(str(plugin)))
     assert run.code == 2
@@ -108,7 +108,7 @@ def test_a_plugin_that_never_answers_is_ended_after_the_timeout(tmp_path: Path) 
     assert "waiting for Godot" in run.complaint
 
 
-def test_a_plugin_that_answers_nothing_but_noise_on_its_stderr_is_ended(tmp_path: Path) -> None:
+def test_a_plugin_that_only_writes_to_stderr_is_ended(tmp_path: Path) -> None:
     plugin = script(tmp_path / "plugin", "exec yes 'nothing to see' >&2")
     run = mailhaul(tmp_path, piped(str(plugin)))
     assert run.code == 2
@@ -135,7 +135,7 @@ def test_children_of_a_plugin_that_hold_its_stderr_do_not_delay_the_end(tmp_path
     assert "status 255" in run.complaint
 
 
-def test_a_plugin_takes_no_harm_from_shell_characters(tmp_path: Path) -> None:
+def test_shell_characters_in_a_plugin_command_are_literal(tmp_path: Path) -> None:
     words = tmp_path / "words"
     plugin = script(tmp_path / "plugin", f'printf "%s|" "$@" >{words}; exit 1')
     run = mailhaul(tmp_path, piped(f"{plugin} %h %p $HOME ;id"))
@@ -143,7 +143,7 @@ def test_a_plugin_takes_no_harm_from_shell_characters(tmp_path: Path) -> None:
     assert words.read_text() == "mail.example.org|imap|$HOME|;id|"
 
 
-def test_what_a_plugin_says_in_place_of_imap_is_shown_harmlessly(tmp_path: Path) -> None:
+def test_plugin_output_instead_of_imap_is_shown_escaped(tmp_path: Path) -> None:
     noise = tmp_path / "noise"
     noise.write_bytes(NASTY + b"\r\n")
     run = mailhaul(tmp_path, piped(f"cat {shlex.quote(str(noise))}"))

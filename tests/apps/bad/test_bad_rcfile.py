@@ -1,4 +1,4 @@
-"""An rc file or command line that cannot be used: one line that says where, and no poll."""
+"""Invalid rc files and command lines: one line with the place, and no poll."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_pipe_in_place_of_the_rc_file_does_not_make_it_wait(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_the_rc_file_of_somebody_else_is_not_used(tmp_path: Path, rc: Path) -> None:
+def test_the_rc_file_of_another_user_is_not_used(tmp_path: Path, rc: Path) -> None:
     os.chown(rc, 65534, -1)
     run = run_with_file(tmp_path, rc)
     assert run.code == 6
@@ -82,7 +82,7 @@ def test_without_an_rc_file_the_missing_file_is_named(tmp_path: Path) -> None:
     ],
     ids=["server option", "user option", "number", "end", "quote", "NUL"],
 )
-def test_a_syntax_error_is_shown_with_its_place_and_what_belongs_there(
+def test_a_syntax_error_is_shown_with_its_place_and_what_is_expected(
     tmp_path: Path, text: str, line: str, words: list[str]
 ) -> None:
     run = mailhaul(tmp_path, text)
@@ -110,7 +110,7 @@ def test_all_errors_of_a_file_are_shown_and_nothing_is_polled(tmp_path: Path) ->
     ]
 
 
-def test_an_rc_file_of_bytes_that_are_no_text_is_a_syntax_error(tmp_path: Path) -> None:
+def test_an_rc_file_of_binary_data_is_a_syntax_error(tmp_path: Path) -> None:
     path = tmp_path / "binary"
     path.write_bytes(bytes(range(1, 256)) * 100)
     path.chmod(0o600)
@@ -146,9 +146,7 @@ def test_an_unusable_option_is_named(
         ("protocol imap auth gssapi user joe", "auth gssapi"),
     ],
 )
-def test_an_option_that_is_not_there_yet_is_named_with_its_place(
-    tmp_path: Path, options: str, word: str
-) -> None:
+def test_an_unknown_option_is_named_with_its_place(tmp_path: Path, options: str, word: str) -> None:
     run = mailhaul(tmp_path, f"poll mail.example.org {options}\n")
     assert run.code == 5
     assert run.complaint.startswith(f"{tmp_path}/rc:1:")

@@ -1,4 +1,4 @@
-"""Listeners that refuse, close or answer nonsense: what they did not accept stays."""
+"""Listeners that refuse, disconnect or send nonsense: mail not accepted stays on the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def into(sink: ScriptedSmtp, more: str = "") -> str:
     return f"smtphost localhost/{sink.port} {more}"
 
 
-def test_a_port_on_which_nobody_listens_is_named(tmp_path: Path) -> None:
+def test_a_closed_port_is_named(tmp_path: Path) -> None:
     with ScriptedSmtp() as sink:
         pass
     with ScriptedImap(message(1), message(2)) as server:
@@ -54,7 +54,7 @@ def test_another_protocol_at_the_sink_is_named(tmp_path: Path, greeting: bytes, 
     assert f"greeting is not SMTP but looks like {name}" in run.complaint
 
 
-def test_the_next_listener_of_the_list_takes_what_the_first_does_not(tmp_path: Path) -> None:
+def test_the_next_listener_gets_what_the_first_refuses(tmp_path: Path) -> None:
     with (
         ScriptedImap(message(1)) as server,
         ScriptedSmtp({"greeting": [b"554 no"] * 9}) as first,
@@ -68,7 +68,7 @@ def test_the_next_listener_of_the_list_takes_what_the_first_does_not(tmp_path: P
 
 
 @pytest.mark.parametrize("answer", [b"502 what?", b"500 what?", HANG_UP])
-def test_a_listener_that_does_not_know_ehlo_is_told_helo(tmp_path: Path, answer: bytes) -> None:
+def test_a_listener_that_refuses_ehlo_gets_helo(tmp_path: Path, answer: bytes) -> None:
     with (
         ScriptedImap(message(1), message(2)) as server,
         ScriptedSmtp({"EHLO": [answer] * 9}) as sink,
@@ -80,7 +80,7 @@ def test_a_listener_that_does_not_know_ehlo_is_told_helo(tmp_path: Path, answer:
     assert (run.code, run.err) == (0, "")
 
 
-def test_a_listener_that_refuses_any_hello_takes_no_mail(tmp_path: Path) -> None:
+def test_a_listener_that_refuses_ehlo_and_helo_gets_no_mail(tmp_path: Path) -> None:
     refusal = [b"550 " + NASTY] * 9
     with (
         ScriptedImap(message(1)) as server,
@@ -124,7 +124,7 @@ def test_a_refused_message_stays_and_those_around_it_go(
     ],
     ids=["no sender", "no recipient"],
 )
-def test_a_listener_that_wants_a_text_for_nobody_gets_an_empty_one(
+def test_a_354_without_recipients_gets_an_empty_text(
     tmp_path: Path, replies: dict[str, list[bytes]]
 ) -> None:
     with ScriptedImap(*map(message, (1, 2, 3))) as server, ScriptedSmtp(replies) as sink:
@@ -179,7 +179,7 @@ def test_250_to_data_is_not_acceptance(tmp_path: Path, extensions: tuple[bytes, 
     ids=["421 to MAIL", "421 to the dot", "no answer", "inside", "421 inside", "552 inside"],
 )
 @pytest.mark.parametrize("extensions", [(b"PIPELINING",), PLAIN], ids=["pipelining", "plain"])
-def test_a_listener_that_goes_away_in_the_middle_costs_one_message_at_most(
+def test_a_listener_that_disconnects_in_the_middle_affects_one_message_at_most(
     tmp_path: Path, verb: str, reply: bytes, extensions: tuple[bytes, ...]
 ) -> None:
     with (
@@ -228,7 +228,7 @@ def test_lmtps_answer_for_the_recipient_decides(tmp_path: Path, code: bytes) -> 
     assert f"{code.decode()} {SHOWN}" in run.complaint
 
 
-def test_an_smtp_server_behind_an_lmtp_port_is_not_told_helo(tmp_path: Path) -> None:
+def test_an_smtp_server_on_an_lmtp_port_does_not_get_helo(tmp_path: Path) -> None:
     with (
         ScriptedImap(message(1)) as server,
         ScriptedSmtp({"LHLO": [b"502 " + NASTY] * 9}) as sink,

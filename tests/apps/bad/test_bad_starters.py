@@ -1,4 +1,4 @@
-"""A supervisor, a wrapper or a shell that starts us with its own ideas of signals and files."""
+"""Parent processes that change signals and file descriptors."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_few_descriptors_and_a_folder_that_is_gone_lose_nothing(tmp_path: Path) 
     assert run.code in {0, 2, 6, 10}
 
 
-def test_a_limit_on_the_size_of_files_keeps_what_does_not_fit(tmp_path: Path) -> None:
+def test_mail_above_the_file_size_limit_stays_on_the_server(tmp_path: Path) -> None:
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))"
     large = message(1, b"x" * 70 + b"\r\n") + b"y" * 3_000_000
     with ScriptedImap(large, message(2)) as server:
@@ -107,7 +107,7 @@ def test_a_limit_on_the_size_of_files_keeps_what_does_not_fit(tmp_path: Path) ->
     assert "File too large" in run.complaint
 
 
-def test_progress_does_not_stand_among_the_mail_on_standard_output(tmp_path: Path) -> None:
+def test_progress_is_not_mixed_with_mail_on_standard_output(tmp_path: Path) -> None:
     with ScriptedImap(message(1)) as server:
         assert start(tmp_path, account(server.port, "bsmtp -")).process.wait(20) == 0
         assert server.mailbox == {}
@@ -117,7 +117,7 @@ def test_progress_does_not_stand_among_the_mail_on_standard_output(tmp_path: Pat
     assert "reading message" in (tmp_path / "err").read_text()
 
 
-def test_a_closed_standard_output_takes_no_mail(tmp_path: Path) -> None:
+def test_a_closed_standard_output_accepts_no_mail(tmp_path: Path) -> None:
     with ScriptedImap(message(1)) as server:
         rc = account(server.port, "bsmtp -")
         run = mailhaul(tmp_path, rc, "--silent", starter=starter("os.close(1)"))

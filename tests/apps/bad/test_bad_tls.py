@@ -1,4 +1,4 @@
-"""Where TLS is wanted and something is wrong with it, no password goes out and no mail comes."""
+"""If TLS is required and fails, no password is sent and no mail is fetched."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def authority(issuer: trustme.CA, tmp_path: Path) -> Path:
 
 
 def poll(server: ScriptedImap, home: Path, authority: Path, options: str) -> Run:
-    """Poll, and check that a failure left everything as it was and told nobody the password."""
+    """Poll; after a failure nothing has changed, and the password was not sent."""
     environment = {"SSL_CERT_FILE": str(authority)}
     run = mailhaul(home, account(server.port, "mda cat", options), environment=environment)
     assert not any(SECRET in line for line in server.commands)
@@ -54,7 +54,7 @@ def poll(server: ScriptedImap, home: Path, authority: Path, options: str) -> Run
     ],
 )
 @pytest.mark.parametrize("wrapped", [True, False], ids=["ssl", "starttls"])
-def test_a_wrong_certificate_ends_the_poll_with_the_reason_and_what_to_do(
+def test_a_wrong_certificate_ends_the_poll_with_reason_and_advice(
     tmp_path: Path,
     issuer: trustme.CA,
     authority: Path,
@@ -134,7 +134,7 @@ def test_without_starttls_no_password_is_sent(
 @pytest.mark.parametrize(
     "injected", [b"* CAPABILITY IMAP4rev1 INJECTED", b"A0003 OK logged in", b"x"]
 )
-def test_bytes_behind_the_ok_to_starttls_end_the_poll(
+def test_bytes_after_the_ok_to_starttls_end_the_poll(
     tmp_path: Path, authority: Path, injected: bytes
 ) -> None:
     with ScriptedImap(
@@ -143,7 +143,7 @@ def test_bytes_behind_the_ok_to_starttls_end_the_poll(
         run = poll(server, tmp_path, authority, "")
     assert run.code == 4
     assert "STARTTLS" in run.complaint
-    assert "in the clear" in run.complaint
+    assert "unencrypted data" in run.complaint
 
 
 @pytest.mark.parametrize("options", ["", "sslproto tls1.2+"])
@@ -169,7 +169,7 @@ def test_an_authority_file_that_is_missing_is_named(
     assert f"cannot load {missing}: No such file or directory" in run.complaint
 
 
-def test_tls_that_is_cut_inside_a_message_is_no_end_of_it(
+def test_truncated_tls_inside_a_message_is_not_its_end(
     tmp_path: Path, issuer: trustme.CA, authority: Path
 ) -> None:
     good = context(issuer.issue_cert("localhost"))
@@ -188,7 +188,7 @@ def test_tls_that_is_cut_inside_a_message_is_no_end_of_it(
     assert "TLS was cut without close_notify" in run.complaints[0]
 
 
-def test_a_login_that_is_disabled_inside_tls_is_not_told_to_want_tls(
+def test_a_login_disabled_inside_tls_does_not_suggest_tls(
     tmp_path: Path, issuer: trustme.CA, authority: Path
 ) -> None:
     certificate = issuer.issue_cert("localhost")

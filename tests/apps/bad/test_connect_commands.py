@@ -1,4 +1,4 @@
-"""preconnect and postconnect surround a poll, whatever becomes of it."""
+"""preconnect and postconnect run before and after a poll, even if it fails."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_a_preconnect_that_fails_prevents_the_poll(tmp_path: Path) -> None:
     assert not log.exists()
 
 
-def test_a_postconnect_that_fails_is_told_but_the_mail_was_delivered(tmp_path: Path) -> None:
+def test_a_failed_postconnect_is_reported_but_the_mail_was_delivered(tmp_path: Path) -> None:
     with ScriptedImap(message(1)) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat postconnect 'kill -9 $$'"))
         assert server.kept == []
     assert (run.code, run.complaint) == (5, "post-connection command died of signal 9")
 
 
-def test_postconnect_runs_after_a_failure_which_counts_more(tmp_path: Path) -> None:
+def test_postconnect_runs_after_a_failure_whose_code_counts(tmp_path: Path) -> None:
     log = tmp_path / "log"
     entry = f"mda cat postconnect 'echo post >>{log}; exit 1'"
     run = mailhaul(tmp_path, account(1, entry))

@@ -1,4 +1,4 @@
-"""Where passwords do not go: arguments, environments, files that others read, core files."""
+"""Passwords are not in arguments, environments, files that others can read, or core files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_plugin_sees_no_password_in_arguments_or_environment(tmp_path: Path) -
 
 
 def test_no_core_file_is_written(tmp_path: Path) -> None:
-    """The soft limit alone is lowered: a child that wants one may raise it again."""
+    """Only the soft limit is lowered, so that a child process can raise it again."""
     seen = tmp_path / "seen"
     plugin = script(tmp_path / "plugin", f"grep core /proc/$PPID/limits >{seen}")
     mailhaul(tmp_path, piped(str(plugin)))
@@ -54,7 +54,7 @@ def test_no_core_file_is_written(tmp_path: Path) -> None:
     assert hard == ("unlimited" if most == resource.RLIM_INFINITY else str(most))
 
 
-def test_all_files_are_for_the_user_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_all_files_are_private_with_every_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     before = os.umask(0)
@@ -88,7 +88,7 @@ def test_the_password_for_the_listener_is_not_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [ValueError(SECRET), RuntimeError(f"b'{SECRET}'")])
-def test_what_nobody_foresaw_is_told_without_what_it_carries(
+def test_an_unexpected_exception_is_reported_without_its_data(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""One run over several accounts: side by side, in lines that belong together."""
+"""Several accounts are polled concurrently, and their lines are printed together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .running import account, mailhaul, start
 from .scripted_imap import ScriptedImap, message
 
 
-def test_every_account_is_polled_and_its_lines_stand_together(tmp_path: Path) -> None:
+def test_every_account_is_polled_and_its_lines_are_together(tmp_path: Path) -> None:
     with ScriptedImap(message(1), message(2)) as first, ScriptedImap(message(1)) as second:
         rc = account(first.port, "maildir one") + account(second.port, "maildir two")
         run = mailhaul(tmp_path, rc)
@@ -20,8 +20,8 @@ def test_every_account_is_polled_and_its_lines_stand_together(tmp_path: Path) ->
     assert len(counted) == 2
 
 
-def test_lines_come_as_soon_as_their_account_is_over_and_stay_together(tmp_path: Path) -> None:
-    """One account that is slow must not hide what has become of the others."""
+def test_lines_are_printed_together_when_their_account_ends(tmp_path: Path) -> None:
+    """A slow account must not delay the output of the others."""
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         ScriptedImap(*(message(n) for n in range(1, 60))) as full,

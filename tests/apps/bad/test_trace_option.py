@@ -1,4 +1,4 @@
-"""``--transcript`` writes down a run without secrets, and ``mailhaul replay`` repeats it."""
+"""``--transcript`` records a run without secrets, and ``mailhaul replay`` replays it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_transcript_can_be_gone_through_again(tmp_path: Path, answers: dict[st
     assert run.out.endswith("no differences\n")
 
 
-def test_only_its_user_can_read_it_even_where_a_file_was_before(tmp_path: Path) -> None:
+def test_only_its_user_can_read_it_even_if_the_file_existed(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text("what stood here")
     path.chmod(0o644)
@@ -67,19 +67,19 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_texts_are_lengths_unless_they_are_asked_for(tmp_path: Path) -> None:
+def test_texts_are_recorded_as_lengths_by_default(tmp_path: Path) -> None:
     assert "The body of message" not in traced(tmp_path)
     assert "Subject: number" not in (tmp_path / "trace").read_text()
     assert f"<text {len(message(1))}" in (tmp_path / "trace").read_text()
 
 
-def test_texts_that_are_asked_for_are_there(tmp_path: Path) -> None:
+def test_requested_texts_are_recorded(tmp_path: Path) -> None:
     text = traced(tmp_path, "--transcript-bodies")
     assert "< The body of message 2 is here." in text
     assert launch(tmp_path, "replay", str(tmp_path / "trace")).finish().code == 0
 
 
-def test_where_it_goes_another_way_is_shown(tmp_path: Path) -> None:
+def test_differences_are_shown(tmp_path: Path) -> None:
     text = traced(tmp_path)
     (tmp_path / "trace").write_text(text.replace("< * 2 EXISTS", "< * 3 EXISTS"))
     run = launch(tmp_path, "replay", str(tmp_path / "trace")).finish()
@@ -89,7 +89,7 @@ def test_where_it_goes_another_way_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["/nowhere"], ["/proc/self/cmdline"]])
-def test_what_is_no_transcript_is_named(tmp_path: Path, words: list[str]) -> None:
+def test_a_file_that_is_not_a_transcript_is_reported(tmp_path: Path, words: list[str]) -> None:
     run = launch(tmp_path, "replay", *words).finish()
     assert run.code == 5
     assert "replay" in run.complaint

@@ -85,7 +85,7 @@ FLOODS: dict[str, tuple[type[ImapSource] | type[Pop3Source], Script, str]] = {
     "POP3: capabilities": (
         Pop3Source,
         flooding(b"+OK\r\n+OK\r\n", b"X\r\n"),
-        "exceeds the limit|nothing",
+        "exceeds the limit|unexpected reply",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Clients in the states that tests begin with, and what comes out of them."""
+"""IMAP clients in common initial states, and helpers that return their events."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mailhaul.protocols.machine import NeedData, Trace
 
 
 def events_of(client: ImapClient) -> Iterator[Event]:
-    """Yield all events there are."""
+    """Yield all available events."""
     while not isinstance(event := client.next_event(), NeedData):
         yield event
 
 
 def feed(client: ImapClient, pieces: Iterable[bytes]) -> list[Event]:
-    """Hand over pieces of input; return the events, neighbouring chunks of text joined."""
+    """Feed pieces of input; return the events, with adjacent text chunks joined."""
     events: list[Event] = []
     for piece in pieces:
         client.receive_data(piece)
@@ -31,12 +31,12 @@ def feed(client: ImapClient, pieces: Iterable[bytes]) -> list[Event]:
 
 
 def hear(client: ImapClient, *lines: bytes) -> list[Event]:
-    """Hand over lines; return the events."""
+    """Feed lines; return the events."""
     return feed(client, [line + b"\r\n" for line in lines])
 
 
 def sent(client: ImapClient) -> bytes:
-    """Return what the client has to say."""
+    """Return the bytes to send."""
     return b"".join(client.data_to_send())
 
 

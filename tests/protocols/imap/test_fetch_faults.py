@@ -1,4 +1,4 @@
-"""What is said of a FETCH response that cannot be read, and what is forgiven."""
+"""Errors in FETCH responses, and deviations that are tolerated."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def read(line: bytes) -> Fetched:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"* 1 FETCH (UID)", "a FETCH response that cannot be read"),
-        (b"* 1 FETCH UID", "a FETCH response that cannot be read"),
-        (b"* x FETCH (UID 5)", "a FETCH response that cannot be read"),
-        (b'* 1 FETCH ("UID" 5)', "a FETCH response without names"),
-        (b"* 1 FETCH ((UID) 5)", "a FETCH response without names"),
+        (b"* 1 FETCH (UID)", "malformed FETCH response"),
+        (b"* 1 FETCH UID", "malformed FETCH response"),
+        (b"* x FETCH (UID 5)", "malformed FETCH response"),
+        (b'* 1 FETCH ("UID" 5)', "FETCH item name is not an atom"),
+        (b"* 1 FETCH ((UID) 5)", "FETCH item name is not an atom"),
     ],
 )
-def test_the_fault_says_what_is_wrong_and_where(line: bytes, problem: str) -> None:
+def test_the_error_says_what_is_wrong_and_where(line: bytes, problem: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         read(line)
     assert (caught.value.problem, caught.value.state) == (problem, "selected")
@@ -35,10 +35,10 @@ def test_the_fault_says_what_is_wrong_and_where(line: bytes, problem: str) -> No
 @pytest.mark.parametrize(
     ("item", "modseq"), [(b"(12)", 12), (b"()", None), (b"12", None), (b"NIL", None)]
 )
-def test_a_change_number_stands_in_a_list(item: bytes, modseq: int | None) -> None:
+def test_a_mod_sequence_is_in_a_list(item: bytes, modseq: int | None) -> None:
     assert read(b"* 1 FETCH (UID 5 MODSEQ %b)" % item).modseq == modseq
 
 
-def test_a_list_that_is_not_closed_is_named() -> None:
-    with pytest.raises(RemoteProtocolError, match=r"^a \( without its \)$"):
+def test_an_unclosed_list_is_reported() -> None:
+    with pytest.raises(RemoteProtocolError, match=r"^\( without \)$"):
         parse_values([b"(a"], 8)

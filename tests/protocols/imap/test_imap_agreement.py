@@ -1,4 +1,4 @@
-"""Client and server agree on any sequence of commands and answers that is legal."""
+"""Client and server agree on any valid sequence of commands and replies."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ FETCHES: st.SearchStrategy[list[Event]] = st.builds(
 
 
 class Talk:
-    """Both machines, the line between them, and what each has seen."""
+    """Both machines, the connection between them, and the events of each."""
 
     def __init__(self, announced: bytes, piece: int) -> None:
         self.client, self.server = ImapClient(), ImapServer()
@@ -206,7 +206,7 @@ class Talk:
         self.seen.clear()
 
     def carry(self) -> None:
-        """Carry octets both ways, in pieces, until both are silent."""
+        """Transfer bytes in both directions, in pieces, until there are no more."""
         while self.client.unsent or self.server.unsent:
             for sender, taker, seen in (
                 (self.client, self.server, self.heard),
@@ -226,7 +226,7 @@ class Talk:
                 seen.append(event)
 
     def say(self, command: Command) -> None:
-        """Send a command, and the message that goes along with it where that may be."""
+        """Send a command, and its message if it may follow without waiting."""
         self.client.send(command)
         self._pull(self.client, self.seen)
         if isinstance(command, Append) and self.seen:
@@ -236,7 +236,7 @@ class Talk:
         assert self.heard.pop() == command
 
     def converse(self, command: Command) -> None:
-        """Go through what stands between a command and its end."""
+        """Do the steps between a command and its reply."""
         if isinstance(command, Idle):
             self.server.send(Idling(command))
             self.carry()

@@ -1,4 +1,4 @@
-"""More than one blank counts as one, and empty lines between responses mean nothing."""
+"""Repeated spaces count as one, and empty lines between responses are ignored."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_more_than_one_blank_counts_as_one_in_a_greeting_and_a_tagged_reply() ->
     assert hear(client, b"A0001   OK   done") == [Completed(command, Condition.OK, None, b"done")]
 
 
-def test_a_text_may_stand_behind_more_than_one_blank() -> None:
+def test_a_text_may_follow_several_spaces() -> None:
     client = selected()
     client.send(UidFetch(b"5", b"(BODY.PEEK[])"))
     assert hear(client, b"*  1  FETCH  (UID  5  BODY[]  {3}\r\nabc  )") == [
@@ -93,7 +93,7 @@ def test_empty_lines_between_responses_are_passed_over() -> None:
     assert over == Completed(command, Condition.OK)
 
 
-def test_an_empty_line_is_no_reply() -> None:
+def test_an_empty_line_is_not_a_reply() -> None:
     client = selected()
     client.send(Noop())
     assert hear(client, b"") == []

@@ -1,4 +1,4 @@
-"""The IMAP client machine: dialogue, replies, texts, and what a server must not do."""
+"""The IMAP client: states, replies, message text, and protocol violations of a server."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def inputs(module: Any) -> list[str]:
 
 
 def paths(module: Any) -> dict[str, list[str]]:
-    """Return inputs that lead from the start to each state."""
+    """Return a sequence of inputs that leads to each state."""
     table = rows(module)
     start = module.table.begin().state
     found: dict[str, list[str]] = {start: []}
@@ -227,7 +227,7 @@ def test_nothing_follows_a_command_that_changes_the_state(first: Command) -> Non
     client = greeted()
     client.send(first)
     client.data_to_send()
-    with pytest.raises(LocalProtocolError, match="has to wait for the reply to"):
+    with pytest.raises(LocalProtocolError, match="must wait for the reply to"):
         client.send(Noop())
     assert sent(client) == b""
 
@@ -235,7 +235,7 @@ def test_nothing_follows_a_command_that_changes_the_state(first: Command) -> Non
 def test_a_command_that_changes_the_state_waits_for_what_is_outstanding() -> None:
     client = greeted()
     client.send(Noop())
-    with pytest.raises(LocalProtocolError, match="STARTTLS has to wait for the reply to NOOP"):
+    with pytest.raises(LocalProtocolError, match="STARTTLS must wait for the reply to NOOP"):
         client.send(StartTls())
 
 
@@ -283,7 +283,7 @@ def test_a_server_may_turn_us_away() -> None:
         (b"\x15\x03\x01\x00\x02\x02\x46", "TLS"),
     ],
 )
-def test_another_protocol_is_called_by_its_name(line: bytes, name: str) -> None:
+def test_another_protocol_is_named(line: bytes, name: str) -> None:
     client = ImapClient()
     client.receive_data(line + b"\r\n")
     with pytest.raises(RemoteProtocolError, match=f"not IMAP but looks like {name}"):
@@ -291,7 +291,7 @@ def test_another_protocol_is_called_by_its_name(line: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize("line", [b"hello", b"* ok", b"* NO", b"A1 OK x", b"*OK"])
-def test_what_is_no_greeting_is_a_fault_for_good(line: bytes) -> None:
+def test_an_invalid_greeting_is_a_permanent_error(line: bytes) -> None:
     client = ImapClient()
     client.receive_data(line + b"\r\n")
     if line == b"* ok":
@@ -354,14 +354,14 @@ def test_replies_may_come_in_another_order_than_the_commands() -> None:
 
 
 @pytest.mark.parametrize("line", [b"A9999 OK x", b" OK x", b"A0001 OK again", b"B1 NO x", b"x"])
-def test_a_reply_to_nothing_that_we_asked_is_fatal(line: bytes) -> None:
+def test_an_unexpected_reply_is_fatal(line: bytes) -> None:
     client, _ = fetching(5)
     client.receive_data(line + b"\r\n")
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+    with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         client.next_event()
 
 
-def test_what_came_before_a_fault_is_handed_out_first() -> None:
+def test_events_before_an_error_are_returned_first() -> None:
     client, (command,) = fetching(5)
     client.receive_data(b"A0002 OK fine\r\nnonsense\r\n")
     assert client.next_event() == Completed(command, OK, None, b"fine")
@@ -372,7 +372,7 @@ def test_what_came_before_a_fault_is_handed_out_first() -> None:
 def test_a_reply_without_ok_no_or_bad_is_fatal() -> None:
     client, _ = fetching(5)
     client.receive_data(b"A0002 MAYBE x\r\n")
-    with pytest.raises(RemoteProtocolError, match="UID FETCH 5 is none of OK, NO and BAD"):
+    with pytest.raises(RemoteProtocolError, match="UID FETCH 5 is not OK, NO or BAD"):
         client.next_event()
 
 
@@ -497,10 +497,10 @@ def test_a_refusal_in_place_of_the_plus_ends_the_command() -> None:
     assert sent(client) == b"A0002 NOOP\r\n"
 
 
-def test_a_plus_that_nobody_waits_for_is_fatal() -> None:
+def test_an_unexpected_continuation_request_is_fatal() -> None:
     client = selected()
     client.receive_data(b"+ more\r\n")
-    with pytest.raises(RemoteProtocolError, match="more than we have to say"):
+    with pytest.raises(RemoteProtocolError, match="no command has more to send"):
         client.next_event()
 
 
@@ -546,21 +546,21 @@ def test_starttls_forgets_what_was_announced_in_the_clear() -> None:
 
 
 @pytest.mark.parametrize("injected", [b"* CAPABILITY IMAP4rev1\r\n", b"x", b"A0002 OK\r\n"])
-def test_one_byte_behind_the_ok_to_starttls_is_fatal(injected: bytes) -> None:
+def test_one_byte_after_the_ok_to_starttls_is_fatal(injected: bytes) -> None:
     client = greeted()
     client.send(StartTls())
     client.receive_data(b"A0001 OK begin\r\n" + injected)
-    with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
+    with pytest.raises(RemoteProtocolError, match="followed the OK to STARTTLS"):
         client.next_event()
 
 
-def test_what_comes_between_the_ok_and_the_handshake_is_fatal_too() -> None:
+def test_data_between_the_ok_and_the_handshake_is_fatal_too() -> None:
     client = greeted()
     client.send(StartTls())
     feed(client, [b"A0001 OK begin\r\n"])
     client.receive_data(b"* OK [CAPABILITY X] evil\r\n")
     client.tls_started()
-    with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
+    with pytest.raises(RemoteProtocolError, match="followed the OK to STARTTLS"):
         client.next_event()
 
 
@@ -583,14 +583,14 @@ def test_an_end_in_a_quiet_state_is_an_event_once() -> None:
         client.send(Noop())
 
 
-def test_an_end_with_something_owed_says_what() -> None:
+def test_an_end_with_a_missing_reply_names_the_command() -> None:
     client, _ = fetching(7, 8)
     client.receive_eof()
     with pytest.raises(ConnectionLost, match="closed while UID FETCH 7 and 1 more were unanswered"):
         client.next_event()
 
 
-def test_an_end_inside_a_text_says_how_much_is_missing() -> None:
+def test_an_end_inside_a_text_reports_the_missing_octets() -> None:
     client, _ = fetching(7)
     client.receive_data(b"* 1 FETCH (UID 7 BODY[] {100}\r\nabc")
     client.receive_eof()
@@ -627,7 +627,7 @@ def test_a_server_that_hangs_up_instead_of_answering_logout_has_closed() -> None
     assert events_of(client) == [Closed()]
 
 
-def test_an_unasked_bye_is_told_before_the_loss() -> None:
+def test_an_unsolicited_bye_is_reported_before_the_loss() -> None:
     client, _ = fetching(7)
     client.receive_data(b"* BYE shutting down\r\n")
     client.receive_eof()
@@ -681,7 +681,7 @@ def test_a_line_that_never_ends_is_given_up_before_it_is_held() -> None:
 def test_a_number_too_long_to_be_one_is_a_fault(number: bytes) -> None:
     client = selected(Limits(digits=10))
     client.receive_data(b"* %b EXISTS\r\n" % number)
-    with pytest.raises(RemoteProtocolError, match="too long to be one"):
+    with pytest.raises(RemoteProtocolError, match="number has more than"):
         client.next_event()
 
 
@@ -712,7 +712,7 @@ LINES = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(LINES, st.binary(max_size=40)), max_size=30), st.booleans())
-def test_whatever_comes_is_an_event_or_a_fault(pieces: list[bytes], end: bool) -> None:
+def test_any_data_gives_events_or_one_error(pieces: list[bytes], end: bool) -> None:
     client, _ = fetching(5, 6)
     try:
         feed(client, pieces)

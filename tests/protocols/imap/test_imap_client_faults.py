@@ -1,4 +1,4 @@
-"""The IMAP client machine against servers that lie, leak, interrupt or answer too early."""
+"""The IMAP client with servers that send wrong sizes, echo secrets, disconnect or reply early."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_tls_without_a_line_end_is_known_at_once(alert: bytes) -> None:
         client.next_event()
 
 
-def test_half_a_foreign_greeting_and_the_end_is_called_by_its_name() -> None:
+def test_half_a_foreign_greeting_is_named_at_the_end() -> None:
     client = ImapClient()
     client.receive_data(b"220 mail.example.org")
     client.receive_eof()
@@ -86,13 +86,13 @@ def test_capabilities_in_the_ok_to_starttls_are_not_believed() -> None:
     assert client.capabilities == frozenset()
 
 
-def test_what_comes_before_the_handshake_is_a_fault_when_events_are_asked_for() -> None:
+def test_data_before_the_handshake_is_an_error_at_next_event() -> None:
     client = greeted()
     client.send(StartTls())
     hear(client, b"A0001 OK go\r\n")
     client.receive_data(b"*")
     for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="in the clear after the OK to STARTTLS"):
+        with pytest.raises(RemoteProtocolError, match="followed the OK to STARTTLS"):
             client.next_event()
 
 
@@ -109,13 +109,13 @@ def test_a_grant_of_starttls_after_bye_starts_no_tls() -> None:
 
 
 @pytest.mark.parametrize("data", [b"* 1 EXISTS\r\n", b"x", b"A0002 OK again\r\n"])
-def test_nothing_may_come_behind_the_answer_to_logout(data: bytes) -> None:
+def test_nothing_may_follow_the_reply_to_logout(data: bytes) -> None:
     client = selected()
     client.send(Logout())
     client.receive_data(b"* BYE\r\nA0002 OK bye\r\n" + data)
     assert isinstance(client.next_event(), SaidBye)
     assert isinstance(client.next_event(), Completed)
-    with pytest.raises(RemoteProtocolError, match="after the answer to LOGOUT"):
+    with pytest.raises(RemoteProtocolError, match="after the reply to LOGOUT"):
         client.next_event()
 
 
@@ -149,7 +149,7 @@ def test_ok_before_the_whole_command_was_sent_is_a_fault() -> None:
     client = greeted()
     client.send(Login(b"joe", Secret(b"p\xe4ss")))
     client.receive_data(b"A0001 OK welcome\r\n")
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         client.next_event()
 
 
@@ -193,7 +193,7 @@ def test_a_literal_is_a_note_in_the_trace(announced: bytes, note: bytes) -> None
     assert lines[-1] == b"A0001 LOGIN %b *" % note
 
 
-def test_what_came_with_a_fault_is_handed_out_before_it() -> None:
+def test_events_received_with_an_error_are_returned_before_it() -> None:
     client = selected()
     command = UidSearch(b"ALL")
     client.send(command)
@@ -201,7 +201,7 @@ def test_what_came_with_a_fault_is_handed_out_before_it() -> None:
     assert client.next_event() == Found((1,))
     assert client.next_event() == Completed(command, Condition.OK, None, b"done")
     for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="does not end where it should"):
+        with pytest.raises(RemoteProtocolError, match="ends inside a list"):
             client.next_event()
     assert client.state == "error"
 
@@ -249,7 +249,7 @@ def test_a_hundred_thousand_results_are_found() -> None:
     assert tuple(uid for part in found for uid in part.uids) == uids
 
 
-def test_a_faulty_client_cannot_be_vouched_for() -> None:
+def test_assume_authenticated_is_not_allowed_after_an_error() -> None:
     client = ImapClient()
     client.receive_data(b"* OK ready\r\nnonsense\r\n")
     client.next_event()

@@ -1,4 +1,4 @@
-"""Every command goes on the wire as its RFC writes it, and nothing else can be smuggled in."""
+"""Every command is sent in the syntax of its RFC, and arguments cannot inject anything."""
 
 from __future__ import annotations
 
@@ -166,9 +166,7 @@ def test_no_argument_can_end_its_line(command: Command) -> None:
         (b"IMAP4REV2", LITERAL_MINUS + 1, False),
     ],
 )
-def test_when_a_literal_goes_without_being_asked_for(
-    announced: bytes, size: int, at_once: bool
-) -> None:
+def test_literals_may_be_non_synchronizing(announced: bytes, size: int, at_once: bool) -> None:
     abilities = Abilities(frozenset({announced}))
     (line,) = encode(Append(b"x", size), abilities).pieces
     assert line == b'APPEND "x" {%d%b}\r\n' % (size, b"+" if at_once else b"")
@@ -184,13 +182,13 @@ def test_eight_bits_go_as_a_literal_and_as_a_string_where_utf8_is_enabled() -> N
     assert encode(Select(b"\xff"), utf8).pieces == [b"SELECT {1}\r\n", b"\xff\r\n"]
 
 
-def test_what_a_trace_shows_holds_no_secret_and_no_literal() -> None:
+def test_a_trace_shows_no_secret_and_no_literal() -> None:
     login = encode(Login(b"joe", Secret(b"sesame")), PLAIN)
-    assert login.shown == b'LOGIN "joe" *'
+    assert login.redacted == b'LOGIN "joe" *'
     plain = Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"))
-    shown = encode(plain, Abilities(frozenset({b"SASL-IR"}))).shown
+    shown = encode(plain, Abilities(frozenset({b"SASL-IR"}))).redacted
     assert shown == b"AUTHENTICATE PLAIN *"
-    assert encode(Select(b"\xfc"), PLAIN).shown == b"SELECT {1}"
+    assert encode(Select(b"\xfc"), PLAIN).redacted == b"SELECT {1}"
 
 
 @given(st.binary(max_size=30), st.booleans(), st.booleans())

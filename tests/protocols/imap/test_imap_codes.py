@@ -1,4 +1,4 @@
-"""What response codes carry is read where it makes sense, and passed over where it does not."""
+"""Valid arguments of response codes are parsed, and invalid ones are ignored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mailhaul.protocols.imap.events import Code
         (None, None),
     ],
 )
-def test_where_an_appended_message_is(code: Code | None, expected: AppendUid | None) -> None:
+def test_appenduid_is_parsed(code: Code | None, expected: AppendUid | None) -> None:
     assert append_uid(code) == expected
 
 
@@ -39,7 +39,7 @@ def test_where_an_appended_message_is(code: Code | None, expected: AppendUid | N
         (None, None),
     ],
 )
-def test_which_messages_became_which(code: Code | None, expected: CopyUid | None) -> None:
+def test_copyuid_is_parsed(code: Code | None, expected: CopyUid | None) -> None:
     assert copy_uid(code) == expected
 
 

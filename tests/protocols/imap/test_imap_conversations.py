@@ -1,4 +1,4 @@
-"""Commands that go on behind their line: AUTHENTICATE, APPEND, IDLE, COMPRESS, literals."""
+"""Commands with several steps: AUTHENTICATE, APPEND, IDLE, COMPRESS, literals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CRAM = Authenticate(b"CRAM-MD5")
 # AUTHENTICATE
 
 
-def test_an_initial_response_goes_along_where_the_server_takes_it() -> None:
+def test_an_initial_response_is_sent_with_the_command_if_the_server_supports_it() -> None:
     client = greeted(b"IMAP4REV1 SASL-IR AUTH=PLAIN")
     client.send(PLAIN)
     assert sent(client) == b"A0001 AUTHENTICATE PLAIN %b\r\n" % PLAIN_BASE64
@@ -68,7 +68,7 @@ def test_otherwise_it_waits_for_the_servers_go_ahead(plus: bytes) -> None:
     assert client.state == "not-authenticated"
 
 
-def test_an_empty_initial_response_is_an_equals_sign_behind_the_command() -> None:
+def test_an_empty_initial_response_is_an_equals_sign_after_the_command() -> None:
     client = greeted(b"SASL-IR")
     client.send(Authenticate(b"EXTERNAL", Secret(b"")))
     assert sent(client) == b"A0001 AUTHENTICATE EXTERNAL =\r\n"
@@ -214,7 +214,7 @@ def idling() -> ImapClient:
         (authenticated, UidCopy(b"1", b"x")),
     ],
 )
-def test_what_has_no_place_is_refused_and_does_no_harm(
+def test_a_command_not_allowed_now_is_refused_and_changes_nothing(
     start: Callable[[], ImapClient], word: Command | Continuation
 ) -> None:
     client = start()
@@ -242,7 +242,7 @@ def test_a_message_follows_when_the_server_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize("capability", [b"LITERAL+", b"LITERAL-"])
-def test_it_may_follow_at_once_where_the_server_takes_that(capability: bytes) -> None:
+def test_it_may_follow_without_waiting_if_the_server_supports_that(capability: bytes) -> None:
     client, command = appending(5, capability)
     assert list(events_of(client)) == [ReadyForText(command)]
     client.send(AppendChunk(b"abcde"))
@@ -274,12 +274,12 @@ def test_a_refused_append_owes_no_message() -> None:
     assert sent(client) == b"A0002 NOOP\r\n"
 
 
-def test_a_message_that_was_begun_is_sent_to_its_end_though_it_is_refused() -> None:
+def test_a_requested_message_is_sent_completely_even_if_it_is_refused() -> None:
     client, command = appending()
     hear(client, b"+ ")
     client.send(AppendChunk(b"abc"))
     assert hear(client, b"A0001 NO full") == [Completed(command, NO, None, b"full")]
-    with pytest.raises(LocalProtocolError, match="not sent in full"):
+    with pytest.raises(LocalProtocolError, match="has not been sent completely"):
         client.send(Noop())
     client.send(AppendChunk(b"de"))
     client.send(Noop())
@@ -292,7 +292,7 @@ def test_an_ok_to_half_a_message_is_a_fault(sent_before: bytes) -> None:
     hear(client, b"+ ")
     if sent_before:
         client.send(AppendChunk(sent_before))
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         hear(client, b"A0001 OK stored")
 
 
@@ -362,14 +362,14 @@ def test_a_refused_literal_is_not_sent() -> None:
 def test_an_ok_before_the_literal_is_a_fault() -> None:
     client = selected()
     client.send(UidCopy(b"1", b"\xfc"))
-    with pytest.raises(RemoteProtocolError, match="not sent in full"):
+    with pytest.raises(RemoteProtocolError, match="has not been sent completely"):
         hear(client, b"A0002 OK copied")
 
 
 # IDLE
 
 
-def test_news_come_until_done() -> None:
+def test_updates_arrive_until_done() -> None:
     client = idling()
     assert client.state == "idling-selected"
     assert hear(client, b"* 4 EXISTS") == [Exists(4)]
@@ -438,7 +438,7 @@ def compressed() -> ImapClient:
     return client
 
 
-def test_both_directions_are_deflated_behind_the_ok() -> None:
+def test_both_directions_are_compressed_after_the_ok() -> None:
     client = compressed()
     client.send(Noop())
     plain = zlib.decompressobj(wbits=-15).decompress(sent(client))
@@ -448,14 +448,14 @@ def test_both_directions_are_deflated_behind_the_ok() -> None:
     assert events == [Exists(3), Completed(Noop(), OK, None, b"done")]
 
 
-def test_what_comes_in_one_piece_with_the_ok_is_read_as_deflated() -> None:
+def test_data_in_one_piece_with_the_ok_is_decompressed() -> None:
     client = selected()
     client.send(Compress())
     client.receive_data(b"A0002 OK now\r\n" + deflated(b"* 9 EXISTS\r\n"))
     assert list(events_of(client)) == [Completed(Compress(), OK, None, b"now"), Exists(9)]
 
 
-def test_what_is_compressed_is_not_compressed_again() -> None:
+def test_compression_is_requested_only_once() -> None:
     client = compressed()
     with pytest.raises(LocalProtocolError, match="already"):
         client.send(Compress())
@@ -470,13 +470,13 @@ def test_a_refused_compression_changes_nothing() -> None:
     assert sent(client) == b"A0003 NOOP\r\n"
 
 
-def test_what_cannot_be_inflated_is_a_fault() -> None:
+def test_malformed_compressed_data_is_an_error() -> None:
     client = compressed()
     with pytest.raises(RemoteProtocolError):
         feed(client, [b"\xff\xff\xff\xff plain text"])
 
 
-def test_a_bomb_goes_off_in_small_pieces() -> None:
+def test_a_decompression_bomb_is_read_in_small_pieces() -> None:
     client = compressed()
     client.send(UidFetch(b"1", b"BODY[]"))
     size = 64 * 1024 * 1024
@@ -503,11 +503,11 @@ def test_enabling_utf8_changes_how_names_are_written() -> None:
 
 def test_a_login_does_not_wait_for_an_authentication() -> None:
     client = waiting_for_challenge()
-    with pytest.raises(LocalProtocolError, match="LOGIN has to wait for the reply to AUTHENTICATE"):
+    with pytest.raises(LocalProtocolError, match="LOGIN must wait for the reply to AUTHENTICATE"):
         client.send(Login(b"joe", Secret(b"x")))
 
 
-def test_a_connection_that_ends_in_good_order_is_told_while_idle_is_over() -> None:
+def test_a_connection_closed_during_idle_is_reported() -> None:
     client = selected()
     client.receive_eof()
     assert list(events_of(client)) == [Closed()]

@@ -1,4 +1,4 @@
-"""A compressed connection: any cut, any amount at a time, and bombs."""
+"""A compressed connection: every split, every amount at a time, decompression bombs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def everything(inflater: Inflater, most: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("most", [1, 7, len(TEXT), len(TEXT) + 1])
-def test_no_more_is_inflated_at_a_time_than_is_asked_for(most: int) -> None:
+def test_no_more_is_decompressed_at_a_time_than_requested(most: int) -> None:
     inflater = Inflater()
     inflater.feed(deflated(TEXT))
     blocks = everything(inflater, most)
@@ -33,14 +33,14 @@ def test_no_more_is_inflated_at_a_time_than_is_asked_for(most: int) -> None:
     assert max(map(len, blocks)) <= most
 
 
-def test_a_bomb_goes_off_a_block_at_a_time() -> None:
+def test_a_decompression_bomb_is_read_block_by_block() -> None:
     inflater = Inflater()
     inflater.feed(deflated(bytes(50_000_000)))
     assert inflater.take(1000) == bytes(1000)
     assert inflater.take(1000) == bytes(1000)
 
 
-def test_what_comes_while_some_waits_is_put_behind_it() -> None:
+def test_new_data_follows_waiting_data() -> None:
     inflater = Inflater()
     data = deflated(TEXT)
     for place in range(len(data)):
@@ -58,10 +58,10 @@ def test_half_a_block_waits_for_the_rest() -> None:
     assert inflater.take(10) == TEXT[:10]
 
 
-def test_what_is_no_compressed_data_is_a_fault() -> None:
+def test_data_that_is_not_compressed_is_an_error() -> None:
     inflater = Inflater()
     inflater.feed(b"\xff" * 10)
-    with pytest.raises(RemoteProtocolError, match="compressed data that cannot be read"):
+    with pytest.raises(RemoteProtocolError, match="malformed compressed data"):
         inflater.take(10)
 
 
@@ -72,7 +72,7 @@ def test_a_stream_that_ends_must_be_the_end() -> None:
         inflater.take(10)
 
 
-def test_every_turn_can_be_read_at_once_and_silence_is_nothing() -> None:
+def test_each_flush_can_be_decompressed_at_once_and_no_data_gives_none() -> None:
     deflater, inflater = Deflater(), Inflater()
     assert deflater.deflate([]) == []
     for turn in ([b"A0001 NOOP\r\n"], [b"A0002 ", b"NOOP\r\n"]):

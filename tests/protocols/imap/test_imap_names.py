@@ -1,4 +1,4 @@
-"""What a mailbox, a keyword or a label may be called: a bracket and NIL are names like others."""
+"""Names of mailboxes, keywords and labels: brackets and NIL are allowed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .imap_clients import hear, selected
     "name", [b"a[b", b"a]b", b"[a", b"a[b]c", b"[Gmail]/All", b"nil", b"NIL", b"BODY["]
 )
 @pytest.mark.parametrize("quote", [b"", b'"'])
-def test_a_mailbox_is_called_what_the_server_calls_it(name: bytes, quote: bytes) -> None:
+def test_a_mailbox_has_the_name_that_the_server_uses(name: bytes, quote: bytes) -> None:
     word = quote + name + quote
     assert hear(selected(), b'* LIST (\\HasNoChildren) "/" ' + word) == [
         Listed(name, b"/", (b"\\HasNoChildren",))
@@ -41,7 +41,7 @@ def test_the_old_name_of_a_mailbox_may_be_nil_too() -> None:
 
 
 @pytest.mark.parametrize("line", [b"a[b", b"QUOTAROOT a[b nil", b"QUOTA a[b (STORAGE 1 2)"])
-def test_what_nobody_asked_for_may_hold_any_name(line: bytes) -> None:
+def test_unknown_responses_may_contain_any_name(line: bytes) -> None:
     (event,) = hear(selected(), b"* " + line)
     assert event
 
@@ -62,7 +62,7 @@ def test_what_nobody_asked_for_may_hold_any_name(line: bytes) -> None:
         (b"* FLAGS (a[b nil \\Seen)", Flags((b"a[b", b"nil", b"\\Seen"))),
     ],
 )
-def test_nothing_is_told_from_a_name_where_both_may_stand(line: bytes, expected: Event) -> None:
+def test_nil_is_distinguished_from_a_name(line: bytes, expected: Event) -> None:
     assert hear(selected(), line) == [expected]
 
 
@@ -74,7 +74,7 @@ def test_keywords_and_labels_of_a_message_may_be_called_anything() -> None:
     ]
 
 
-def test_a_section_in_a_fetch_response_keeps_its_blanks() -> None:
+def test_a_section_in_a_fetch_response_keeps_its_spaces() -> None:
     line = b'* 1 FETCH (FLAGS (a[b) BODY[HEADER.FIELDS (TO "X[Y")]<0> "x" UID 5)'
     *_, event = hear(selected(), line)
     assert event == Fetched(1, 5, None, (b"a[b",))

@@ -1,4 +1,4 @@
-"""NOTIFY (RFC 5465): names in every writing, and news that nobody waits for."""
+"""NOTIFY (RFC 5465): mailbox names in every form, and unsolicited events."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_name_that_cannot_be_quoted_waits_for_the_server() -> None:
     assert hear(client, b"A0001 OK done") == [Completed(NAMED, Condition.OK, None, b"done")]
 
 
-def test_a_refusal_says_which_events_there_are() -> None:
+def test_a_refusal_lists_the_known_events() -> None:
     client = selected()
     client.send(ANY)
     code = Code(b"BADEVENT", b"(MessageNew MessageExpunge FlagChange)")
@@ -73,7 +73,7 @@ def test_a_refusal_says_which_events_there_are() -> None:
     assert client.state == "selected"
 
 
-def test_a_server_reads_names_in_every_writing_and_tells_news_when_nobody_asked() -> None:
+def test_a_server_reads_names_in_every_form_and_sends_unsolicited_events() -> None:
     server = ImapServer()
     server.send(Greeted(preauthenticated=True))
     server.data_to_send()
@@ -88,7 +88,7 @@ def test_a_server_reads_names_in_every_writing_and_tells_news_when_nobody_asked(
     assert events[-1] == MailboxStatus(DRAFTS, ((b"UIDNEXT", 7),))
 
 
-def test_it_may_be_asked_for_while_no_mailbox_is_open_and_stays_when_one_is() -> None:
+def test_it_can_be_enabled_before_a_mailbox_is_selected_and_stays_enabled() -> None:
     client = authenticated()
     client.send(ANY)
     hear(client, b"A0001 OK done")

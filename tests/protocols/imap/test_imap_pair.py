@@ -1,4 +1,4 @@
-"""The IMAP client and server machines talk to each other in memory."""
+"""The IMAP client and the IMAP server, connected in memory."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ONE_UID = UidFetch(b"5", b"(UID BODY.PEEK[])")
 
 
 class Pair:
-    """Both machines and the line between them; ``cut`` hands bytes over one by one."""
+    """Both machines and their connection; ``cut`` transfers bytes one by one."""
 
     def __init__(self, greeting: Greeted, *, cut: bool = False) -> None:
         self.client = ImapClient()
@@ -68,13 +68,13 @@ class Pair:
         self.carry()
 
     def carry(self) -> None:
-        """Carry bytes both ways until nobody has anything to say."""
+        """Transfer bytes in both directions until there are no more."""
         while (out := b"".join(self.client.data_to_send())) or self.server.unsent:
             self._to_server(out)
             self._to_client(b"".join(self.server.data_to_send()))
 
     def ask(self, command: Command, *answers: Event) -> list[Event]:
-        """Send a command; return what the client makes of these answers."""
+        """Send a command; return the client's events for these replies."""
         self.seen.clear()
         self.client.send(command)
         self.carry()
@@ -222,7 +222,7 @@ def test_commands_sent_together_are_answered_one_by_one() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=5), st.booleans())
-def test_any_text_comes_through_octet_for_octet(texts: list[bytes], cut: bool) -> None:
+def test_any_text_arrives_octet_for_octet(texts: list[bytes], cut: bool) -> None:
     pair = selected(cut=cut)
     events: list[Event] = []
     for number, text in enumerate(texts, 1):

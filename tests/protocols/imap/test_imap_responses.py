@@ -1,4 +1,4 @@
-"""Framing of responses: where literals are and are not, limits, and what a trace may show."""
+"""Framing of responses: positions of literals, limits, and what a trace shows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_how_a_literal_is_announced(line: bytes, expected: tuple[bytes, int | No
 
 
 def test_an_impossible_size_is_a_fault_before_it_is_a_number() -> None:
-    with pytest.raises(RemoteProtocolError, match="impossible size"):
+    with pytest.raises(RemoteProtocolError, match="literal size has more than"):
         split_literal(b"x {%b}" % (b"9" * 5000), 20)
 
 
@@ -110,16 +110,16 @@ def test_two_texts_in_one_response_both_stream() -> None:
         b"* 1 STORE (BODY[] {1}\r\na)\r\n",
     ],
 )
-def test_a_literal_in_another_place_is_no_message_text(data: bytes) -> None:
+def test_a_literal_of_another_item_is_not_message_text(data: bytes) -> None:
     assert not any(isinstance(one, BodyStart) for one in read(data))
 
 
-def test_a_response_that_goes_on_behind_a_shortened_text_is_a_fault_that_shows_nothing() -> None:
+def test_data_after_a_text_with_a_wrong_size_is_an_error_that_shows_no_text() -> None:
     shown: list[bytes] = []
     reader = ResponseReader(InputBuffer(), Hidden(), Limits(), lambda way, line: shown.append(line))
     reader.input.append(b"* 1 FETCH (UID 1 BODY[] {2}\r\nab" + TEXT + b"\r\nA0001 OK x\r\n")
     assert [reader.read() for _ in range(3)][1:] == [BodyChunk(b"ab"), BodyEnd()]
-    with pytest.raises(RemoteProtocolError, match="that were not announced") as fault:
+    with pytest.raises(RemoteProtocolError, match="longer than its announced size") as fault:
         reader.read()
     assert TEXT.decode() not in str(fault.value)
     assert shown == [b"* 1 FETCH (UID 1 BODY[] {2}", b"..."]
@@ -153,7 +153,7 @@ def test_the_number_of_literals_in_a_response_is_limited() -> None:
         read(b"* 1 FETCH (X {0}\r\n" + b" {0}\r\n" * LITERALS)
 
 
-def test_all_literals_of_a_command_count_against_its_limit() -> None:
+def test_all_literals_of_a_command_count_towards_its_limit() -> None:
     limits = Limits(untagged=1000)
     with pytest.raises(LimitExceeded, match="untagged"):
         read(b"* LIST {300}\r\n%b\r\n" % (b"x" * 300) * 4, limits)

@@ -1,4 +1,4 @@
-"""The IMAP server machine: what it hands out, what it answers itself, and what it says."""
+"""The IMAP server: the commands it returns, its own replies, and the responses it sends."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def hear(server: ImapServer) -> list[Heard | Closed]:
 
 
 def answer(server: ImapServer, pieces: Iterable[bytes], how: Condition = OK) -> list[Command]:
-    """Feed pieces and answer every command at once."""
+    """Feed pieces and reply to every command immediately."""
     heard: list[Command] = []
     for piece in pieces:
         server.receive_data(piece)
@@ -146,7 +146,7 @@ def test_the_next_command_waits_until_the_first_is_answered() -> None:
     assert hear(server) == [Logout()]
 
 
-def test_a_login_by_literals_is_asked_for_piece_by_piece() -> None:
+def test_a_login_with_literals_is_requested_piece_by_piece() -> None:
     server = greeted()
     server.receive_data(b"a LOGIN {3}\r\n")
     assert hear(server) == []
@@ -189,7 +189,7 @@ def test_a_login_by_literals_is_asked_for_piece_by_piece() -> None:
         (b"a AUTHENTICATE PLAIN AGEAYg==", b"a BAD"),
     ],
 )
-def test_what_cannot_be_read_is_answered_with_bad(line: bytes, reply: bytes) -> None:
+def test_a_malformed_command_gets_bad(line: bytes, reply: bytes) -> None:
     server = selected()
     server.receive_data(line + b"\r\n")
     assert hear(server) == []
@@ -212,7 +212,7 @@ def test_what_cannot_be_read_is_answered_with_bad(line: bytes, reply: bytes) -> 
         ("selected", b"STARTTLS"),
     ],
 )
-def test_what_is_not_allowed_now_is_answered_with_bad(state: str, line: bytes) -> None:
+def test_a_command_not_allowed_now_gets_bad(state: str, line: bytes) -> None:
     server = selected() if state == "selected" else greeted(preauth=state == "authenticated")
     assert server.state == state
     server.receive_data(b"t " + line + b"\r\n")
@@ -232,7 +232,7 @@ def test_a_refused_select_leaves_no_mailbox_selected() -> None:
     assert server.state == "authenticated"
 
 
-def test_what_the_client_sends_behind_starttls_is_not_obeyed() -> None:
+def test_commands_after_starttls_are_not_obeyed() -> None:
     server = greeted()
     server.receive_data(b"a STARTTLS\r\nb LOGIN x y\r\n")
     [command] = hear(server)
@@ -331,7 +331,7 @@ def test_texts_and_facts_make_one_response() -> None:
         ([BodyStart(1, 1, b"", 0), BodyEnd()], Completed(Noop(), OK)),
     ],
 )
-def test_what_does_not_belong_here_is_not_said(before: list[Event], event: Event) -> None:
+def test_an_event_that_is_not_allowed_now_is_not_sent(before: list[Event], event: Event) -> None:
     server = selected()
     for one in before:
         server.send(one)
@@ -389,7 +389,7 @@ LINES = st.sampled_from(
     st.sampled_from([OK, NO]),
     st.booleans(),
 )
-def test_whatever_comes_is_a_command_an_answer_or_a_fault(
+def test_any_data_gives_a_command_a_reply_or_an_error(
     pieces: list[bytes], how: Condition, preauth: bool
 ) -> None:
     server = greeted(preauth=preauth)

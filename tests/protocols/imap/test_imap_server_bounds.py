@@ -1,4 +1,4 @@
-"""What an IMAP server bears to the octet, and what stands in the small print of its answers."""
+"""The exact limits of an IMAP server, and the details of its replies."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_each_command_is_measured_by_itself() -> None:
         server.send(Completed(command, Condition.NO))
 
 
-def test_a_literal_may_be_as_long_as_its_limit() -> None:
+def test_a_literal_has_a_length_limit() -> None:
     server = greeted()
     assert heard(server, b"a LOGIN {10}\r\n") is NEED_DATA
     assert said(server) == b"+ go ahead\r\n"
@@ -99,7 +99,7 @@ def test_a_tag_is_made_of_almost_anything(tag: bytes) -> None:
 
 
 @pytest.mark.parametrize("byte", [bytes([byte]) for byte in b'+*(){%"\\'])
-def test_but_not_of_what_means_something(byte: bytes) -> None:
+def test_a_tag_has_no_special_characters(byte: bytes) -> None:
     server = greeted()
     assert heard(server, b"a" + byte + b" NOOP\r\n") is NEED_DATA
     assert said(server) == b"* BAD a command has a tag and a name\r\n"
@@ -110,25 +110,25 @@ def test_but_not_of_what_means_something(byte: bytes) -> None:
     [
         (b"a", b"a BAD a command has a tag and a name"),
         (b"a  NOOP", b"a BAD a command has a tag and a name"),
-        (b"a NOOP x", b"a BAD no argument belongs here"),
+        (b"a NOOP x", b"a BAD this command takes no argument"),
         (b"a LOGIN x", b"a BAD an argument is missing"),
-        (b"a LOGIN x ", b"a BAD a password belongs here"),
-        (b"a LOGIN  x y", b"a BAD a user belongs here"),
-        (b"a LOGIN x  y", b"a BAD a password belongs here"),
-        (b'a LOGIN x "y', b"a BAD a password belongs here"),
-        (rb'a LOGIN x "\y"', b"a BAD a password belongs here"),
+        (b"a LOGIN x ", b"a BAD a password is expected"),
+        (b"a LOGIN  x y", b"a BAD a user is expected"),
+        (b"a LOGIN x  y", b"a BAD a password is expected"),
+        (b'a LOGIN x "y', b"a BAD a password is expected"),
+        (rb'a LOGIN x "\y"', b"a BAD a password is expected"),
         (b"a LOGIN x y\rz", b"a BAD a bare CR or a NUL in a command"),
         (b'a LOGIN x "\0"', b"a BAD a bare CR or a NUL in a command"),
-        (b"a LOGIN ((x)) y", b"a BAD a user belongs here"),
-        (b"a LOGIN ((((x)))) y", b"a BAD a user belongs here"),
+        (b"a LOGIN ((x)) y", b"a BAD a user is expected"),
+        (b"a LOGIN ((((x)))) y", b"a BAD a user is expected"),
         (b"a LOGIN x y z", b"a BAD unexpected text after the last argument"),
-        (b"a FETCH x y", b"a BAD a set of numbers belongs here"),
+        (b"a FETCH x y", b"a BAD a set of numbers is expected"),
         (b"a UID UID FETCH 1 FLAGS", b"a BAD this command has no UID form"),
         (b"a FETCH 1", b"a BAD an argument is missing"),
         (b"a FROB 1", b"a BAD unknown command"),
     ],
 )
-def test_a_bad_command_is_told_why(line: bytes, answer: bytes) -> None:
+def test_a_bad_command_gets_a_reason(line: bytes, answer: bytes) -> None:
     server = greeted()
     heard(server, line + b"\r\n")
     assert said(server) == answer + b"\r\n"
@@ -150,7 +150,7 @@ def test_a_text_of_a_message_without_uid_opens_the_response() -> None:
     assert said(server) == b"* 7 FETCH (BODY[] {1}\r\nx FLAGS (\\Seen \\Deleted))\r\n"
 
 
-def test_a_password_is_not_traced_whatever_it_looks_like() -> None:
+def test_no_password_is_traced() -> None:
     shown: list[bytes] = []
     server = ImapServer(trace=lambda direction, line: shown.append(line))
     server.send(Greeted(False))
@@ -158,7 +158,7 @@ def test_a_password_is_not_traced_whatever_it_looks_like() -> None:
     assert shown[-1] == b"a LOGIN *"
 
 
-def test_the_end_is_told_once() -> None:
+def test_the_end_is_reported_once() -> None:
     server = greeted()
     server.receive_eof()
     assert server.next_event() == Closed()

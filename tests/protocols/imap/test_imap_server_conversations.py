@@ -1,4 +1,4 @@
-"""What goes on behind a command's line, as the server sees it: AUTHENTICATE, APPEND, IDLE."""
+"""Commands with several steps, on the server side: AUTHENTICATE, APPEND, IDLE."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def said(server: ImapServer) -> bytes:
 
 
 def hear(server: ImapServer, data: bytes = b"", cut: Cut = whole) -> list[Any]:
-    """Return what is heard, pieces of a message joined."""
+    """Return what the server received, with the parts of a message joined."""
     heard: list[Any] = []
     for piece in cut(data):
         server.receive_data(piece)
@@ -80,7 +80,7 @@ def hear(server: ImapServer, data: bytes = b"", cut: Cut = whole) -> list[Any]:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_a_message_that_waits_is_asked_for(cut: Cut) -> None:
+def test_a_waiting_message_is_requested(cut: Cut) -> None:
     server = greeted()
     [append] = hear(server, b"a APPEND x {5}\r\n", cut)
     assert append == Append(b"x", 5)
@@ -97,7 +97,9 @@ def test_a_message_that_waits_is_asked_for(cut: Cut) -> None:
 @pytest.mark.parametrize(
     "line", [b"a APPEND x {3+}\r\nabc\r\n", b"a APPEND x UTF8 (~{3+}\r\nabc)\r\n"]
 )
-def test_a_message_that_does_not_wait_comes_once_it_is_wanted(line: bytes, cut: Cut) -> None:
+def test_a_message_sent_without_waiting_is_returned_after_ready_for_text(
+    line: bytes, cut: Cut
+) -> None:
     server = greeted()
     [append] = hear(server, line + b"b NOOP\r\n", cut)
     assert isinstance(append, Append)
@@ -133,7 +135,7 @@ def test_a_refused_message_that_waits_does_not_come(cut: Cut) -> None:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_a_refused_message_that_comes_anyway_is_dropped(cut: Cut) -> None:
+def test_a_refused_message_that_arrives_anyway_is_dropped(cut: Cut) -> None:
     server = greeted()
     [append] = hear(server, b"a APPEND x {9+}\r\nb LOGOUT\r", cut)
     assert isinstance(append, Append)
@@ -141,14 +143,14 @@ def test_a_refused_message_that_comes_anyway_is_dropped(cut: Cut) -> None:
     assert hear(server, b"\r\nc NOOP\r\n", cut) == [Noop()]
 
 
-def test_an_append_out_of_order_is_answered_and_its_message_dropped() -> None:
+def test_an_append_out_of_order_is_refused_and_its_message_dropped() -> None:
     server = greeted(preauth=False)
     assert hear(server, b"a APPEND x {9+}\r\nb LOGOUT\r\r\n") == []
     assert said(server) == b"a BAD not allowed in state not-authenticated\r\n"
     assert hear(server, b"c NOOP\r\n") == [Noop()]
 
 
-def test_an_append_that_cannot_be_read_is_answered_behind_its_literal() -> None:
+def test_a_malformed_append_is_refused_after_its_literal() -> None:
     server = greeted()
     assert hear(server, b"a APPEND x y {3+}\r\nabc\r\nb NOOP\r\n") == [Noop()]
     assert said(server).startswith(b"a BAD ")
@@ -158,7 +160,7 @@ def test_an_append_that_cannot_be_read_is_answered_behind_its_literal() -> None:
 @pytest.mark.parametrize(
     "more", [b" x", b" {1}", b" (\\Seen) {8+}\r\nb NOOP\r\n", b" {0+}\r\n {2+}\r\n\r\n)"]
 )
-def test_what_follows_a_message_is_dropped_and_told(more: bytes, cut: Cut) -> None:
+def test_data_after_a_message_is_dropped_and_reported(more: bytes, cut: Cut) -> None:
     for refused in (False, True):
         server = greeted()
         [append] = hear(server, b"a APPEND x {1+}\r\n")
@@ -199,7 +201,7 @@ def test_a_huge_message_is_never_held() -> None:
 def test_a_message_that_was_not_taken_cannot_be_stored() -> None:
     server = greeted()
     [append] = hear(server, b"a APPEND x {5}\r\n")
-    with pytest.raises(LocalProtocolError, match="has not come"):
+    with pytest.raises(LocalProtocolError, match="has not been requested"):
         server.send(Completed(append, OK))
 
 
@@ -217,7 +219,7 @@ def test_an_initial_response_is_heard() -> None:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_challenges_are_said_and_responses_heard(cut: Cut) -> None:
+def test_challenges_are_sent_and_responses_received(cut: Cut) -> None:
     server = greeted(preauth=False)
     [command] = hear(server, b"a AUTHENTICATE LOGIN\r\n", cut)
     server.send(Challenge(b"User"))
@@ -233,7 +235,7 @@ def test_challenges_are_said_and_responses_heard(cut: Cut) -> None:
     assert server.state == "not-authenticated"
 
 
-def test_a_response_that_is_no_base64_gives_up() -> None:
+def test_a_response_that_is_not_base64_cancels_the_exchange() -> None:
     server = greeted(preauth=False)
     hear(server, b"a AUTHENTICATE LOGIN\r\n")
     server.send(Challenge(b""))
@@ -248,7 +250,7 @@ def test_a_response_has_a_limit() -> None:
         hear(server, b"x" * 11)
 
 
-def test_nobody_is_challenged_who_did_not_ask() -> None:
+def test_a_challenge_without_authentication_is_not_allowed() -> None:
     server = greeted(preauth=False)
     with pytest.raises(LocalProtocolError, match="Challenge"):
         server.send(Challenge(b""))
@@ -261,7 +263,7 @@ def test_nobody_is_challenged_who_did_not_ask() -> None:
         server.send(Completed(command, OK))
 
 
-def test_no_secret_stands_in_a_trace() -> None:
+def test_no_secret_is_in_a_trace() -> None:
     lines: list[bytes] = []
     server = ImapServer(trace=lambda way, line: lines.append(line))
     server.send(Greeted(False))
@@ -277,7 +279,7 @@ def test_no_secret_stands_in_a_trace() -> None:
 
 
 @pytest.mark.parametrize("preauth_state", ["authenticated", "selected"])
-def test_an_idle_client_is_told_news_until_it_is_done(preauth_state: str) -> None:
+def test_an_idle_client_gets_updates_until_done(preauth_state: str) -> None:
     server = greeted()
     if preauth_state == "selected":
         [select] = hear(server, b"s SELECT x\r\n")
@@ -296,7 +298,7 @@ def test_an_idle_client_is_told_news_until_it_is_done(preauth_state: str) -> Non
     assert server.state == preauth_state
 
 
-def test_an_idle_client_says_nothing_else() -> None:
+def test_an_idle_client_may_send_only_done() -> None:
     server = greeted()
     hear(server, b"a IDLE\r\n")
     server.send(Idling(Idle()))
@@ -316,7 +318,7 @@ def test_a_server_may_leave_an_idle_client() -> None:
     assert hear(server) == [Closed()]
 
 
-def test_a_trace_shows_a_conversation_without_its_text() -> None:
+def test_a_trace_shows_the_dialogue_without_message_text() -> None:
     lines: list[bytes] = []
     server = ImapServer(trace=lambda way, line: lines.append(line))
     server.send(Greeted(True))
@@ -339,7 +341,7 @@ def deflated(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_behind_the_ok_both_directions_are_deflated(cut: Cut) -> None:
+def test_after_the_ok_both_directions_are_compressed(cut: Cut) -> None:
     server = greeted()
     [compress] = hear(server, b"a COMPRESS DEFLATE\r\n", cut)
     assert compress == Compress()
@@ -352,7 +354,7 @@ def test_behind_the_ok_both_directions_are_deflated(cut: Cut) -> None:
     assert zlib.decompressobj(wbits=-15).decompress(said(server)) == b"b OK done\r\n"
 
 
-def test_what_is_said_behind_the_ok_follows_it_deflated() -> None:
+def test_data_after_the_ok_is_compressed() -> None:
     server = greeted()
     hear(server, b"a COMPRESS DEFLATE\r\n")
     server.send(Completed(Compress(), OK))
@@ -363,7 +365,7 @@ def test_what_is_said_behind_the_ok_follows_it_deflated() -> None:
     assert zlib.decompressobj(wbits=-15).decompress(data[len(ok) :]) == b"* 3 EXISTS\r\n"
 
 
-def test_what_is_compressed_is_not_compressed_again() -> None:
+def test_compression_is_requested_only_once() -> None:
     server = greeted()
     hear(server, b"a COMPRESS DEFLATE\r\n")
     server.send(Completed(Compress(), OK))
@@ -402,7 +404,7 @@ def test_a_short_answer_names_the_search_it_is_for() -> None:
         SaidBye(text=b"a\r\nb"),
     ],
 )
-def test_what_nobody_waits_for_is_not_said(event: Event) -> None:
+def test_an_event_without_a_command_is_not_sent(event: Event) -> None:
     server = greeted()
     with pytest.raises(LocalProtocolError):
         server.send(event)
@@ -413,13 +415,13 @@ def test_no_reply_ends_a_line_early() -> None:
     server = greeted()
     [noop] = hear(server, b"a NOOP\r\n")
     assert isinstance(noop, Noop)
-    with pytest.raises(LocalProtocolError, match="line end"):
+    with pytest.raises(LocalProtocolError, match="line ending"):
         server.send(Completed(noop, OK, None, b"x\r\na OK"))
     server.send(Completed(noop, OK))
     assert said(server) == b"a OK done\r\n"
 
 
-def test_a_password_is_asked_for_in_a_literal_all_the_same() -> None:
+def test_a_password_as_a_literal_is_requested_as_usual() -> None:
     server = greeted(preauth=False)
     [login] = hear(server, b"a LOGIN joe {3+}\r\na b\r\n")
     assert (login.user, login.password.reveal()) == (b"joe", b"a b")

@@ -1,4 +1,4 @@
-"""What an IMAP server may not say does it no harm: the command still waits for its answer."""
+"""An event that an IMAP server must not send changes nothing: the command still waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands as an IMAP server reads them, and responses as it writes them."""
+"""An IMAP server parses commands and writes responses."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_how_a_command_is_read(line: bytes, command: Command) -> None:
         *(b"STORE 1 FLAGS", b"STORE 1 (UNCHANGEDSINCE x) FLAGS y", b"APPEND x", b"IDLE now"),
     ],
 )
-def test_what_cannot_be_read(line: bytes) -> None:
+def test_malformed_commands_are_refused(line: bytes) -> None:
     with pytest.raises(BadSyntax):
         read(line)
 
@@ -186,7 +186,7 @@ def test_a_mailbox_may_have_any_name(name: bytes) -> None:
         assert read_command(b"COPY", [b"1 ", *argument]) == Copy(b"1", name)
 
 
-def test_a_pattern_is_a_word_with_wildcards_but_a_mailbox_is_none() -> None:
+def test_a_pattern_may_contain_wildcards_but_a_mailbox_may_not() -> None:
     assert read(b'LIST "" a[*') == ListMailboxes(b"", (b"a[*",))
     assert read(b"LSUB NIL %/[x]") == ListSubscribed(b"NIL", b"%/[x]")
     for line in (b"SELECT a*", b"CREATE %", b"SELECT a{b", b'SELECT a"b', b"SELECT a\\b"):
@@ -222,7 +222,7 @@ def test_a_user_may_be_called_nil() -> None:
         *(b"CREATE x (USE \\Sent)", b"ENABLE ", b"AUTHENTICATE PLAIN ", b"AUTHENTICATE PLAIN a b"),
     ],
 )
-def test_what_the_grammar_does_not_know_cannot_be_read(line: bytes) -> None:
+def test_unknown_syntax_is_refused(line: bytes) -> None:
     with pytest.raises(BadSyntax):
         read(line)
 
@@ -230,7 +230,7 @@ def test_what_the_grammar_does_not_know_cannot_be_read(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line", [b"STORE 1 FLAGS ()", b"STORE 1 FLAGS a b", b"STORE 1 -FLAGS ($x)"]
 )
-def test_flags_stand_in_a_list_or_in_a_row(line: bytes) -> None:
+def test_flags_are_in_a_list_or_separated_by_spaces(line: bytes) -> None:
     store = read(line)
     assert isinstance(store, Store)
     assert store.flags == line.split(b" ", 3)[3]
@@ -339,7 +339,7 @@ def test_how_an_untagged_response_is_written(event: Event, line: bytes) -> None:
     assert write(event) == line
 
 
-def test_a_search_that_nothing_asked_for_has_no_tag() -> None:
+def test_an_unsolicited_search_result_has_no_tag() -> None:
     assert ResponseWriter().untagged(FoundInShort(count=1), b"") == b"ESEARCH COUNT 1"
 
 
@@ -355,12 +355,12 @@ def test_utf8_is_quoted_once_it_is_enabled() -> None:
         *(Listed(b"a\0b"), Status(Condition.OK, None, b"a\r\n* BYE")),
     ],
 )
-def test_what_is_no_line_is_not_said(event: Event) -> None:
+def test_a_reply_with_a_line_ending_is_not_sent(event: Event) -> None:
     with pytest.raises(LocalProtocolError):
         write(event)
 
 
-def test_all_that_is_known_of_a_message_is_said() -> None:
+def test_show_prints_all_details_of_a_message() -> None:
     fetched = Fetched(1, 5, 9, (rb"\Seen",), b"date", 7, ((b"X-GM-MSGID", Atom(b"12")),))
     items = ResponseWriter().fetch_items(fetched, with_uid=True)
     assert items == [
@@ -395,7 +395,7 @@ VALUES: st.SearchStrategy[Value] = st.recursive(
 
 
 def read_back(line: bytes) -> list[Value]:
-    """Read values as a client does, literals included."""
+    """Parse values as a client does, including literals."""
     parts: list[Part] = []
     while (start := line.find(b"}\r\n")) >= 0 and b"{" in line[:start]:
         opened = line.rindex(b"{", 0, start)
@@ -412,6 +412,6 @@ def test_any_value_is_read_as_it_was_written(value: Value) -> None:
     assert read_back(ResponseWriter().value(value)) == [value]
 
 
-def test_message_text_is_no_value() -> None:
+def test_message_text_is_not_a_value() -> None:
     with pytest.raises(LocalProtocolError, match="BodyStart"):
         ResponseWriter().value([STREAMED])

@@ -1,4 +1,4 @@
-"""ENVELOPE and BODYSTRUCTURE as servers send them (the examples of RFC 3501, 7.4.2 and 8)."""
+"""ENVELOPE and BODYSTRUCTURE are parsed (with the examples of RFC 3501, 7.4.2 and 8)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_message_inside_has_an_envelope_and_a_body() -> None:
     assert (body.lines, body.inner.lines) == (12, 1)
 
 
-def test_a_message_part_without_its_parts_is_taken_as_any_other() -> None:
+def test_a_message_part_without_inner_parts_is_an_ordinary_part() -> None:
     body = read_body(value_of(b'("MESSAGE" "DELIVERY-STATUS" NIL NIL NIL "7BIT" 90)'))
     assert (body.envelope, body.lines, body.size) == (None, None, 90)
 

@@ -1,4 +1,4 @@
-"""ENVELOPE and BODYSTRUCTURE field by field: each value ends up under its own name."""
+"""Every field of ENVELOPE and BODYSTRUCTURE has the right value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers tell unasked or on the way to a reply, and the event that each becomes."""
+"""Every untagged response becomes the right event."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ ANSWERS: list[tuple[bytes, Event]] = [
 
 
 @pytest.mark.parametrize(("line", "event"), ANSWERS, ids=lambda value: str(value)[:50])
-def test_what_a_response_becomes(line: bytes, event: Event) -> None:
+def test_a_response_becomes_an_event(line: bytes, event: Event) -> None:
     assert hear(selected(), line) == [event]
 
 
@@ -137,7 +137,7 @@ def test_an_answer_that_cannot_be_read_is_a_fault(line: bytes) -> None:
     assert client.state == "error"
 
 
-def test_items_without_an_event_of_their_own_are_handed_on_as_read() -> None:
+def test_other_items_are_returned_as_parsed() -> None:
     line = (
         b'* 1 FETCH (UID 5 X-GM-MSGID 1278455344230334865 X-GM-LABELS (\\Inbox "a b") EMAILID (M1)'
         b" MODSEQ (65402) THREADID NIL)"
@@ -211,5 +211,5 @@ def test_any_response_gives_events_or_a_fault_and_the_same_however_it_is_cut(
         assert outcomes[0] == outcomes[1]
 
 
-def test_a_number_of_messages_is_told() -> None:
+def test_the_number_of_messages_is_reported() -> None:
     assert hear(selected(), b"* 23 exists") == [Exists(23)]

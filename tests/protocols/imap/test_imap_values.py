@@ -30,7 +30,7 @@ def test_how_a_line_is_read(line: bytes, values: list[Value]) -> None:
 
 
 @pytest.mark.parametrize("line", [b"(", b")", b'"', b'"a\\"', b"BODY[", b'("a"', b'"a")'])
-def test_what_is_out_of_balance_is_a_fault(line: bytes) -> None:
+def test_unbalanced_parentheses_are_an_error(line: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_values([line], 5)
 
@@ -54,18 +54,18 @@ def test_a_hundred_thousand_parentheses_are_no_problem() -> None:
         parse_values([b"(" * 100_000], 64)
 
 
-def test_strings_and_atoms_are_told_apart() -> None:
+def test_strings_and_atoms_are_distinguished() -> None:
     first, second, third = parse_values([b'5 "5"', Text(b"5")], 5)
     assert [type(value) for value in (first, second, third)] == [Atom, Text, Text]
     assert [number(value, 5) for value in (first, second, third)] == [5, None, None]
 
 
 @pytest.mark.parametrize("word", [b"", b"-1", b"1x", b"123456", b"NIL"])
-def test_what_is_no_number(word: bytes) -> None:
+def test_an_invalid_number_is_refused(word: bytes) -> None:
     assert number(Atom(word), 5) is None
 
 
-def test_what_has_come_can_be_looked_at_before_a_list_is_closed() -> None:
+def test_values_can_be_read_before_a_list_is_closed() -> None:
     values = Values(5)
     values.add(b"1 (a (b")
     assert values.top == [b"1", [b"a", [b"b"]]]

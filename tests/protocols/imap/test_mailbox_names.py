@@ -22,7 +22,7 @@ from mailhaul.protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
         ("📬", b"&2D3c7A-"),
     ],
 )
-def test_how_a_name_goes_on_the_wire(name: str, wire: bytes) -> None:
+def test_a_name_is_encoded(name: str, wire: bytes) -> None:
     assert encode_mailbox(name) == wire
 
 
@@ -46,13 +46,13 @@ def test_a_name_from_the_wire_is_readable(wire: bytes, name: str) -> None:
     assert decode_mailbox(wire) == name
 
 
-def test_where_utf8_is_enabled_a_name_is_utf8_and_an_ampersand_itself() -> None:
+def test_with_utf8_a_name_is_utf8_and_an_ampersand_is_literal() -> None:
     assert encode_mailbox("Entwürfe", utf8=True) == "Entwürfe".encode()
     assert decode_mailbox(b"a&-b", utf8=True) == "a&-b"
 
 
 @given(st.text().filter(lambda name: not name.isascii()))
-def test_what_is_encoded_can_be_read_again(name: str) -> None:
+def test_an_encoded_name_can_be_decoded(name: str) -> None:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Sets of UIDs are cut where the line is full: not sooner, and not later."""
+"""Long UID sets are split exactly where the line is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets of numbers, written and read."""
+"""Sequence sets are written and parsed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_shortest_set_is_written(uids: list[int], expected: bytes) -> None:
 
 
 @given(UIDS)
-def test_a_set_names_exactly_what_it_was_made_of(uids: set[int]) -> None:
+def test_a_set_contains_exactly_its_numbers(uids: set[int]) -> None:
     assert members(uid_set(uids)) == uids
 
 
@@ -59,6 +59,6 @@ def test_how_a_set_is_read(text: bytes, expected: list[tuple[int, int]]) -> None
 @pytest.mark.parametrize(
     "text", [b"", b"x", b"1,", b",1", b"1:", b":1", b"-1", b"1:2:3", b"9" * 11]
 )
-def test_what_is_no_set_is_refused(text: bytes) -> None:
+def test_an_invalid_set_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="not a sequence set"):
         read_set(text, 9)

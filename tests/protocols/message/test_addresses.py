@@ -189,7 +189,7 @@ def test_an_address_after_a_hundred_thousand_nested_comments_is_found() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"a,", b"a ", b'""', b"a . ", b"a@b ", b"<a"])
-def test_a_list_of_any_length_takes_little_more_memory_than_itself(piece: bytes) -> None:
+def test_a_long_list_needs_little_more_memory_than_its_octets(piece: bytes) -> None:
     text = piece * 100_000
     tracemalloc.start()
     try:

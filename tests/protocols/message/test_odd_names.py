@@ -137,7 +137,7 @@ def test_a_non_ascii_login_gives_a_sender_with_question_marks() -> None:
     assert fallback_sender("jö", "mail.example.org") == b"j?@mail.example.org"
 
 
-def test_a_host_loses_its_outer_dots_and_no_letter() -> None:
+def test_outer_dots_of_a_host_are_removed() -> None:
     assert host_bytes("XX.example.XX.") == b"XX.example.XX"
 
 

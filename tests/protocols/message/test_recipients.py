@@ -313,7 +313,7 @@ def test_matched_names_are_valid_for_recipient_address() -> None:
         ((b"a" * 1000,), b"recipient address " + b"a" * 320 + b" didn't match any local name"),
     ],
 )
-def test_the_postmaster_is_told_why(rejected: tuple[bytes, ...], reason: bytes) -> None:
+def test_the_postmaster_gets_the_reason(rejected: tuple[bytes, ...], reason: bytes) -> None:
     field = warning_field(NoMatch(rejected), b"\r\n")
     assert field == b"X-Fetchmail-Warning: " + reason + b"\r\n"
 

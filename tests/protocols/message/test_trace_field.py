@@ -61,7 +61,7 @@ def test_an_account_cannot_close_the_comment() -> None:
     assert second.endswith(rb"(mailhaul-0.1.0 account DOMAIN\\ann\) by \(x)")
 
 
-def test_a_recipient_cannot_close_its_brackets() -> None:
+def test_a_recipient_must_not_contain_brackets() -> None:
     last = received_field(TRACE, b"a@b> (x); <c", b"\n").split(b"\n")[2]
     assert last == b"\tfor <a@b? (x); ?c> (single-drop); " + DATE
 

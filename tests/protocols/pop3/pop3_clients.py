@@ -1,4 +1,4 @@
-"""Clients in the states that tests begin with, and what comes out of them."""
+"""POP3 clients in common initial states, and helpers that return their events."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mailhaul.protocols.pop3.events import BodyChunk, Event
 
 
 def events_of(client: Pop3Client) -> Iterator[Event]:
-    """Yield all events there are."""
+    """Yield all available events."""
     while not isinstance(event := client.next_event(), NeedData):
         yield event
 
 
 def add(events: list[Event], event: Event) -> None:
-    """Add an event; neighbouring chunks of text are joined."""
+    """Add an event; adjacent text chunks are joined."""
     if events and isinstance(event, BodyChunk) and isinstance(events[-1], BodyChunk):
         events[-1] = BodyChunk(events[-1].data + event.data)
     else:
@@ -26,7 +26,7 @@ def add(events: list[Event], event: Event) -> None:
 
 
 def feed(client: Pop3Client, pieces: Iterable[bytes]) -> list[Event]:
-    """Hand over pieces of input; return the events, neighbouring chunks of text joined."""
+    """Feed pieces of input; return the events, with adjacent text chunks joined."""
     events: list[Event] = []
     for piece in pieces:
         client.receive_data(piece)
@@ -36,18 +36,18 @@ def feed(client: Pop3Client, pieces: Iterable[bytes]) -> list[Event]:
 
 
 def hear(client: Pop3Client, *lines: bytes) -> list[Event]:
-    """Hand over lines in one piece; return the events."""
+    """Feed lines in one piece; return the events."""
     return feed(client, [b"".join(line + b"\r\n" for line in lines)])
 
 
 def ask(client: Pop3Client, command: Command, *lines: bytes) -> list[Event]:
-    """Send a command and hear these lines; return the events."""
+    """Send a command and feed these lines; return the events."""
     client.send(command)
     return hear(client, *lines)
 
 
 def sent(client: Pop3Client) -> bytes:
-    """Return what the client has to say."""
+    """Return the bytes to send."""
     return b"".join(client.data_to_send())
 
 
@@ -57,7 +57,7 @@ def greeted(
     limits: Limits = DEFAULT_LIMITS,
     trace: Trace | None = None,
 ) -> Pop3Client:
-    """Return a client that may log in, and has heard of these capabilities."""
+    """Return a client before the login that knows these capabilities."""
     client = Pop3Client(limits, trace)
     hear(client, b"+OK " + text)
     if capabilities:
@@ -69,7 +69,7 @@ def greeted(
 def in_transaction(
     *capabilities: bytes, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
 ) -> Pop3Client:
-    """Return a client that may ask for mail."""
+    """Return a client in the transaction state."""
     client = greeted(*capabilities, limits=limits, trace=trace)
     client.assume_authenticated()
     return client

@@ -1,4 +1,4 @@
-"""Whatever comes, and however it is cut: the same events, or the same fault, and little is held."""
+"""Any input in any split gives the same events or the same error, with little memory."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_however_pipelined_replies_are_cut_their_events_are_the_same(sizes: list
 
 
 class Patient:
-    """A server that answers +OK to all that it hears, and keeps it."""
+    """A server that replies +OK to every command and records it."""
 
     def __init__(self) -> None:
         self.machine = Pop3Server(TIGHT)
@@ -202,7 +202,7 @@ COMMANDS: list[Command | Continuation] = [
 
 
 class Talked:
-    """What came of a conversation with a client: events, and a fault."""
+    """The result of a session with a client: events, and an error."""
 
     def __init__(self, client: Pop3Client) -> None:
         self.client = client
@@ -238,7 +238,7 @@ TURNS = st.lists(st.tuples(st.lists(st.sampled_from(COMMANDS), max_size=3), GARB
 
 
 @given(TURNS, st.booleans(), SIZES)
-def test_whatever_a_server_says_there_are_events_or_one_fault(
+def test_any_server_data_gives_events_or_one_error(
     turns: list[tuple[list[Command | Continuation], bytes]], late: bool, sizes: list[int]
 ) -> None:
     make: Callable[..., Pop3Client] = in_transaction if late else greeted
@@ -300,9 +300,7 @@ LINES = st.lists(
 
 
 @given(LINES, SIZES)
-def test_whatever_a_client_says_there_are_commands_or_one_fault(
-    said: bytes, sizes: list[int]
-) -> None:
+def test_any_client_data_gives_commands_or_one_error(said: bytes, sizes: list[int]) -> None:
     whole, pieces = Patient(), Patient()
     faults: list[Any] = [None, None]
     for place, (server, parts) in enumerate([(whole, [said]), (pieces, cut(said, sizes))]):

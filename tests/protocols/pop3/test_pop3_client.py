@@ -1,4 +1,4 @@
-"""The POP3 client: what each reply becomes, and what may be sent when."""
+"""The POP3 client: the event for each reply, and the commands allowed in each state."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_every_command_can_be_refused(command: Command) -> None:
     assert client.state == ("leaving" if command == Quit() else "transaction")
 
 
-def test_the_code_of_a_good_reply_is_told_too() -> None:
+def test_the_code_of_a_positive_reply_is_returned_too() -> None:
     client = in_transaction()
     assert ask(client, Delete(1), b"+OK [UTF8] gone") == [
         Completed(Delete(1), True, b"gone", ResponseCode.UTF8)
@@ -161,7 +161,7 @@ def test_utf8_is_agreed_upon_before_the_login() -> None:
     assert client.state == "authorization"
 
 
-def test_a_text_comes_in_the_chunks_it_arrived_in() -> None:
+def test_a_text_is_returned_in_the_chunks_received() -> None:
     client = in_transaction()
     client.send(Retrieve(1))
     client.receive_data(b"+OK\r\nabc")
@@ -183,7 +183,7 @@ def test_no_chunk_is_larger_than_promised() -> None:
     assert len(sizes) == len(chunks) == 3
 
 
-def test_what_stands_behind_a_text_is_the_next_reply() -> None:
+def test_the_next_reply_follows_a_text() -> None:
     client = in_transaction(b"PIPELINING")
     for command in (Retrieve(1), Delete(1), Retrieve(2), Quit()):
         client.send(command)
@@ -206,7 +206,7 @@ def test_what_stands_behind_a_text_is_the_next_reply() -> None:
 def test_without_the_capability_a_command_waits_for_the_reply() -> None:
     client = in_transaction()
     client.send(Stat())
-    with pytest.raises(LocalProtocolError, match="LIST has to wait for the reply to STAT"):
+    with pytest.raises(LocalProtocolError, match="LIST must wait for the reply to STAT"):
         client.send(List())
     assert sent(client) == b"STAT\r\n"
     hear(client, b"+OK 0 0")
@@ -214,19 +214,19 @@ def test_without_the_capability_a_command_waits_for_the_reply() -> None:
 
 
 @pytest.mark.parametrize("command", [Capa(), StartTls(), User(b"x"), Utf8(), Authenticate(b"X")])
-def test_what_changes_the_session_never_goes_ahead(command: Command) -> None:
+def test_commands_that_change_the_session_are_not_pipelined(command: Command) -> None:
     client = greeted(b"PIPELINING", b"STLS")
     client.send(Lang())
-    with pytest.raises(LocalProtocolError, match="has to wait for the reply to LANG"):
+    with pytest.raises(LocalProtocolError, match="must wait for the reply to LANG"):
         client.send(command)
     assert (client.outstanding, client.state) == ((Lang(),), "authorization")
 
 
 @pytest.mark.parametrize("command", [Capa(), Utf8(), User(b"joe"), Quit()])
-def test_nothing_goes_ahead_of_the_reply_to_what_changes_the_session(command: Command) -> None:
+def test_no_command_is_pipelined_after_one_that_changes_the_session(command: Command) -> None:
     client = greeted(b"PIPELINING")
     client.send(command)
-    with pytest.raises(LocalProtocolError, match="LANG has to wait for the reply to"):
+    with pytest.raises(LocalProtocolError, match="LANG must wait for the reply to"):
         client.send(Lang())
 
 
@@ -238,7 +238,7 @@ def test_questions_may_go_ahead_before_the_login() -> None:
     assert sent(client) == b"LANG\r\nLANG de\r\nQUIT\r\n"
 
 
-def test_as_many_commands_wait_as_the_limit_says_and_no_more() -> None:
+def test_the_number_of_outstanding_commands_is_limited() -> None:
     client = in_transaction(b"PIPELINING", limits=Limits(outstanding=3))
     for _ in range(3):
         client.send(Noop())
@@ -270,9 +270,7 @@ def named() -> Pop3Client:
 
 @pytest.mark.parametrize("command", ANYWHERE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("state", ["greeting", "authorization", "named", "transaction", "leaving"])
-def test_a_command_is_sent_where_it_has_its_place_and_refused_elsewhere(
-    state: str, command: Command
-) -> None:
+def test_a_command_is_sent_only_in_its_states(state: str, command: Command) -> None:
     client = {
         "greeting": Pop3Client,
         "authorization": lambda: greeted(text=b"<1@x>"),
@@ -306,11 +304,11 @@ def test_going_on_without_a_login_is_possible_once() -> None:
     client = greeted()
     client.assume_authenticated()
     assert client.state == "transaction"
-    with pytest.raises(LocalProtocolError, match="going on without a login"):
+    with pytest.raises(LocalProtocolError, match="assume_authenticated"):
         client.assume_authenticated()
 
 
-def test_there_is_no_handshake_to_be_over_before_one_is_due() -> None:
+def test_tls_started_is_not_allowed_without_starttls() -> None:
     with pytest.raises(LocalProtocolError, match="the handshake"):
         greeted().tls_started()
 

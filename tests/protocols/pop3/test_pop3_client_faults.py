@@ -1,4 +1,4 @@
-"""What a POP3 client does not put up with: broken replies, early ends, too much of anything."""
+"""Errors of a POP3 client: malformed replies, lost connections, exceeded limits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from .pop3_clients import ask, events_of, feed, greeted, hear, in_transaction
         (b"\r\n", "greeting is not POP3"),
     ],
 )
-def test_a_greeting_of_another_protocol_is_told_as_what_it_is(heard: bytes, named: str) -> None:
+def test_a_greeting_of_another_protocol_is_named(heard: bytes, named: str) -> None:
     client = Pop3Client()
     with pytest.raises(RemoteProtocolError, match=named) as raised:
         feed(client, [heard[n : n + 1] for n in range(len(heard))])
@@ -88,14 +88,14 @@ def test_a_reply_is_either_good_or_bad(command: Command, line: bytes) -> None:
         (Last(), [b"+OK none"]),
     ],
 )
-def test_an_answer_without_its_numbers_is_a_fault(command: Command, lines: list[bytes]) -> None:
+def test_a_reply_without_its_numbers_is_an_error(command: Command, lines: list[bytes]) -> None:
     client = in_transaction()
-    with pytest.raises(RemoteProtocolError, match=r"without|unique id|reply inside"):
+    with pytest.raises(RemoteProtocolError, match=r"without|unique id|inside the reply"):
         ask(client, command, *lines)
     assert client.state == "error"
 
 
-def test_what_came_before_a_fault_is_handed_out_first_and_the_fault_stays() -> None:
+def test_events_before_an_error_are_returned_first_and_the_error_stays() -> None:
     client = in_transaction()
     client.send(List())
     client.receive_data(b"+OK\r\n1 120\r\n2 200\r\n+OK\r\n.\r\n")
@@ -112,42 +112,42 @@ def test_what_came_before_a_fault_is_handed_out_first_and_the_fault_stays() -> N
 
 
 @pytest.mark.parametrize("heard", [b"+OK surplus\r\n", b"+", b".\r\n", b"\rx"])
-def test_a_reply_to_nothing_is_a_fault(heard: bytes) -> None:
+def test_an_unexpected_reply_is_an_error(heard: bytes) -> None:
     for client in (greeted(), in_transaction()):
-        with pytest.raises(RemoteProtocolError, match="nothing that we asked") as raised:
+        with pytest.raises(RemoteProtocolError, match="no command was waiting") as raised:
             feed(client, [heard])
         assert raised.value.line == heard
 
 
-def test_one_reply_too_many_is_a_fault_behind_the_others() -> None:
+def test_one_reply_too_many_is_an_error_after_the_others() -> None:
     client = in_transaction(b"PIPELINING")
     client.send(Delete(1))
     client.send(Delete(2))
     client.receive_data(b"+OK\r\n+OK\r\n+OK\r\n")
     assert client.next_event() == Completed(Delete(1), True)
     assert client.next_event() == Completed(Delete(2), True)
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+    with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         client.next_event()
 
 
-def test_what_came_unasked_is_not_taken_for_the_reply_to_the_next_command() -> None:
+def test_unsolicited_data_is_not_taken_for_the_next_reply() -> None:
     client = in_transaction()
     client.send(Delete(1))
     client.receive_data(b"+OK\r\n+OK surplus\r\n")
     assert client.next_event() == Completed(Delete(1), True)
     client.send(Retrieve(2))
     assert client.data_to_send() == [b"DELE 1\r\n"]
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked") as raised:
+    with pytest.raises(RemoteProtocolError, match="no command was waiting") as raised:
         client.next_event()
     assert raised.value.line == b"+OK surplus\r\n"
 
 
-def test_nothing_comes_behind_a_good_bye() -> None:
+def test_nothing_may_follow_the_last_reply() -> None:
     client = in_transaction()
-    with pytest.raises(RemoteProtocolError, match="good-bye"):
+    with pytest.raises(RemoteProtocolError, match="last reply"):
         ask(client, Quit(), b"+OK bye", b"+OK still here")
     turned_away = Pop3Client()
-    with pytest.raises(RemoteProtocolError, match="good-bye"):
+    with pytest.raises(RemoteProtocolError, match="last reply"):
         hear(turned_away, b"-ERR no", b"+OK well then")
 
 
@@ -200,7 +200,7 @@ def test_an_end_before_the_greeting_is_a_loss(heard: bytes, problem: str) -> Non
         (Top(7, 1), b"+OK\r\na\r\n.\r", [BodyStart(7), BodyChunk(b"a")], "inside message TOP 7"),
     ],
 )
-def test_an_end_inside_an_answer_is_a_loss_behind_what_came(
+def test_an_end_inside_a_reply_is_a_loss_after_its_events(
     command: Command, heard: bytes, events: list[Event], problem: str
 ) -> None:
     client = in_transaction()
@@ -235,7 +235,7 @@ def test_what_arrived_before_the_end_counts() -> None:
 LIMITS = Limits(reply_line=20, listing_lines=3, capabilities=3, reply_lines=3, digits=5)
 
 
-def test_a_reply_line_is_as_long_as_its_limit_and_no_longer() -> None:
+def test_a_reply_line_has_a_length_limit() -> None:
     longest = b"+OK " + b"x" * 15  # and the CR
     client = in_transaction(limits=LIMITS)
     assert ask(client, Noop(), longest) == [Completed(Noop(), True, b"x" * 15)]
@@ -244,7 +244,7 @@ def test_a_reply_line_is_as_long_as_its_limit_and_no_longer() -> None:
     assert (raised.value.name, raised.value.limit) == ("reply line", 20)
 
 
-def test_a_line_without_an_end_is_given_up_at_its_limit() -> None:
+def test_a_line_without_an_end_is_rejected_at_its_limit() -> None:
     client = in_transaction(limits=LIMITS)
     client.send(Noop())
     assert feed(client, [b"x" * 20]) == []
@@ -277,9 +277,7 @@ def test_a_line_inside_a_list_has_the_same_limit() -> None:
         (Envelope(1), b"ann", "lines of a reply"),
     ],
 )
-def test_a_list_has_as_many_lines_as_its_limit_and_no_more(
-    command: Command, line: bytes, name: str
-) -> None:
+def test_a_multi_line_reply_has_a_line_limit(command: Command, line: bytes, name: str) -> None:
     client = in_transaction(limits=LIMITS)
     *_, last = ask(client, command, b"+OK", *[line] * 3, b".")
     assert last == Completed(command, True)
@@ -292,7 +290,7 @@ def test_a_list_has_as_many_lines_as_its_limit_and_no_more(
 
 
 @pytest.mark.parametrize("command", [List(), Uidl()])
-def test_a_listing_has_as_many_octets_as_its_limit_and_no_more(command: Command) -> None:
+def test_a_listing_has_a_limit_of_octets(command: Command) -> None:
     client = in_transaction(limits=Limits(listing_octets=9))
     *_, last = ask(client, command, b"+OK", b"1 1", b"2 2", b"3 3", b".")
     assert last == Completed(command, True)
@@ -306,7 +304,7 @@ def test_a_listing_has_as_many_octets_as_its_limit_and_no_more(command: Command)
     assert raised.value.limit == 9
 
 
-def test_a_number_has_as_many_digits_as_its_limit_and_no_more() -> None:
+def test_a_number_has_a_digit_limit() -> None:
     client = in_transaction(limits=LIMITS)
     assert ask(client, Stat(), b"+OK 1 99999")[0] == Counted(1, 99999)
     with pytest.raises(RemoteProtocolError, match="STAT without a number"):

@@ -1,4 +1,4 @@
-"""Commands of POP3, octet by octet."""
+"""The exact octets of POP3 commands."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ WITH_SECRETS: list[tuple[Command, bytes, bytes]] = [
 
 
 @pytest.mark.parametrize(("command", "line"), SHOWN_AS_SENT, ids=repr)
-def test_what_holds_no_secret_is_shown_as_it_is_sent(command: Command, line: bytes) -> None:
+def test_a_command_without_secrets_is_traced_unchanged(command: Command, line: bytes) -> None:
     assert encode(command, None) == (line, line)
 
 
@@ -104,12 +104,12 @@ def test_without_a_timestamp_there_is_no_digest() -> None:
     ],
     ids=repr,
 )
-def test_what_cannot_be_sent_is_refused(command: Command) -> None:
+def test_an_invalid_argument_is_refused(command: Command) -> None:
     with pytest.raises(LocalProtocolError):
         encode(command, TIMESTAMP)
 
 
-def test_an_initial_response_goes_along_up_to_255_octets_in_all() -> None:
+def test_an_initial_response_is_sent_with_auth_up_to_255_octets() -> None:
     assert not goes_along(Authenticate(b"PLAIN"))
     # "AUTH PLAIN " and CRLF are 13 octets: 242 are left, and base64 comes in fours.
     longest = Authenticate(b"PLAIN", Secret(b"x" * 180))

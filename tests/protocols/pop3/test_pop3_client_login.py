@@ -1,4 +1,4 @@
-"""The POP3 client before the maildrop is open: TLS, and each way to log in."""
+"""The POP3 client before the transaction state: TLS, and every login method."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def logging_in(command: Command) -> Pop3Client:
 
 
 @pytest.mark.parametrize("command", [Pass(PASSWORD), Apop(b"joe", PASSWORD), PLAIN])
-def test_each_way_to_log_in_leads_to_the_maildrop(command: Command) -> None:
+def test_each_login_method_leads_to_the_maildrop(command: Command) -> None:
     client = logging_in(command)
     assert client.state == "authenticating"
     assert hear(client, b"+OK in") == [Completed(command, True, b"in")]
@@ -68,7 +68,7 @@ def test_a_refused_login_leaves_us_where_we_began(command: Command, code: Respon
     client.send(User(b"joe"))
 
 
-def test_a_refused_name_takes_no_password() -> None:
+def test_after_a_refused_user_no_password_is_sent() -> None:
     client = greeted()
     ask(client, User(b"joe"), b"-ERR who?")
     with pytest.raises(LocalProtocolError):
@@ -82,13 +82,13 @@ def test_another_name_may_be_given_instead_of_the_password() -> None:
     assert sent(client) == b"USER ann\r\nPASS sesame\r\n"
 
 
-def test_apop_says_the_digest_of_the_greetings_timestamp() -> None:
+def test_apop_sends_the_digest_of_the_greetings_timestamp() -> None:
     client = greeted(text=b"POP3 server ready <1896.697170952@dbc.mtview.ca.us>")
     client.send(Apop(b"mrose", Secret(b"tanstaaf")))
     assert sent(client) == b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n"
 
 
-def test_apop_without_a_timestamp_is_refused_and_does_no_harm() -> None:
+def test_apop_without_a_timestamp_is_refused_and_changes_nothing() -> None:
     client = greeted()
     with pytest.raises(LocalProtocolError, match="timestamp"):
         client.send(Apop(b"mrose", PASSWORD))
@@ -117,7 +117,7 @@ def test_a_challenge_may_be_empty(line: bytes) -> None:
     assert sent(client) == b"\r\n"
 
 
-def test_an_initial_response_goes_along_with_the_command() -> None:
+def test_an_initial_response_may_follow_the_command() -> None:
     client = greeted()
     client.send(PLAIN)
     assert sent(client) == b"AUTH PLAIN AGpvZQBzZXNhbWU=\r\n"
@@ -125,7 +125,7 @@ def test_an_initial_response_goes_along_with_the_command() -> None:
     assert hear(client, b"+ ") == [Challenge(b"")]
 
 
-def test_an_initial_response_that_is_too_long_waits_to_be_asked_for() -> None:
+def test_a_long_initial_response_waits_for_a_challenge() -> None:
     client = greeted()
     client.send(LONG)
     assert sent(client) == b"AUTH PLAIN\r\n"
@@ -134,7 +134,7 @@ def test_an_initial_response_that_is_too_long_waits_to_be_asked_for() -> None:
     assert hear(client, b"+ bW9yZQ==") == [Challenge(b"more")]
 
 
-def test_an_initial_response_that_was_not_asked_for_is_forgotten() -> None:
+def test_an_initial_response_that_was_not_requested_is_dropped() -> None:
     client = logging_in(LONG)
     hear(client, b"-ERR no")
     client.send(Authenticate(b"CRAM-MD5"))
@@ -212,7 +212,7 @@ def test_a_challenge_outside_an_exchange_is_a_fault(line: bytes) -> None:
         hear(client, line)
 
 
-def test_a_challenge_is_as_long_as_its_own_limit_and_no_longer() -> None:
+def test_a_challenge_has_its_own_length_limit() -> None:
     limits = Limits(reply_line=50, sasl=100)
     challenge = b"+ " + b"QUFB" * 24
     assert len(challenge) == 98
@@ -229,7 +229,7 @@ def test_a_challenge_is_as_long_as_its_own_limit_and_no_longer() -> None:
 # STLS
 
 
-def test_tls_makes_us_forget_what_was_said_before() -> None:
+def test_starting_tls_drops_everything_announced_before() -> None:
     client = greeted(b"PIPELINING", b"STLS")
     assert client.capabilities == {b"PIPELINING": b"", b"STLS": b""}
     assert ask(client, StartTls(), b"+OK begin") == [TlsReady(StartTls())]
@@ -240,7 +240,7 @@ def test_tls_makes_us_forget_what_was_said_before() -> None:
     assert client.capabilities == {b"UIDL": b""}
 
 
-def test_what_was_said_while_the_handshake_was_due_is_forgotten_too() -> None:
+def test_capabilities_announced_before_the_handshake_are_dropped_too() -> None:
     client = greeted(b"STLS")
     ask(client, StartTls(), b"+OK")
     client.capabilities = {b"PIPELINING": b""}
@@ -254,43 +254,43 @@ def test_tls_may_be_refused() -> None:
     assert client.state == "authorization"
 
 
-def test_tls_is_not_asked_for_inside_tls() -> None:
+def test_starttls_is_not_allowed_inside_tls() -> None:
     client = greeted(b"STLS")
     ask(client, StartTls(), b"+OK")
     client.tls_started()
     client.data_to_send()
-    with pytest.raises(LocalProtocolError, match="STLS"):
+    with pytest.raises(LocalProtocolError, match="already active"):
         client.send(StartTls())
     assert (client.state, client.outstanding, sent(client)) == ("authorization", (), b"")
 
 
 @pytest.mark.parametrize("behind", [b"+OK injected\r\n", b"+", b"\r\n", b"\x16\x03\x01"])
-def test_what_comes_in_the_clear_behind_the_permission_for_tls_is_a_fault(behind: bytes) -> None:
+def test_unencrypted_data_after_the_ok_to_stls_is_an_error(behind: bytes) -> None:
     client = greeted()
     client.send(StartTls())
-    with pytest.raises(RemoteProtocolError, match="in the clear"):
+    with pytest.raises(RemoteProtocolError, match="unencrypted data"):
         feed(client, [b"+OK begin\r\n" + behind])
     assert client.state == "error"
 
 
-def test_what_comes_in_the_clear_before_the_handshake_is_a_fault() -> None:
+def test_unencrypted_data_before_the_handshake_is_an_error() -> None:
     client = greeted()
     ask(client, StartTls(), b"+OK begin")
-    with pytest.raises(RemoteProtocolError, match="in the clear"):
+    with pytest.raises(RemoteProtocolError, match="unencrypted data"):
         feed(client, [b"+OK injected\r\n"])
 
 
-def test_what_came_in_the_clear_is_found_when_the_handshake_is_over() -> None:
+def test_unencrypted_data_is_found_when_the_handshake_ends() -> None:
     client = greeted()
     ask(client, StartTls(), b"+OK begin")
     client.receive_data(b"+OK injected\r\n")
     client.tls_started()
     assert client.state == "error"
-    with pytest.raises(RemoteProtocolError, match=r"in the clear.*tls-handover"):
+    with pytest.raises(RemoteProtocolError, match=r"unencrypted data.*tls-handover"):
         client.next_event()
 
 
-def test_nothing_is_said_before_the_handshake() -> None:
+def test_nothing_is_sent_before_the_handshake() -> None:
     client = greeted()
     ask(client, StartTls(), b"+OK begin")
     for command in (Capa(), Quit(), User(b"joe")):

@@ -1,4 +1,4 @@
-"""What a POP3 server makes of a client's line."""
+"""A POP3 server parses command lines."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_secret_is_read_and_hidden(line: bytes, held: tuple[bytes, bytes]) -> 
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_what_cannot_be_read_is_bad_syntax(line: bytes) -> None:
+def test_a_malformed_command_is_bad_syntax(line: bytes) -> None:
     with pytest.raises(BadSyntax) as raised:
         read_command(line)
     # It is said to the client as it is.

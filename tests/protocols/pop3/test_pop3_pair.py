@@ -1,4 +1,4 @@
-"""Client and server talk in memory: each is the other's test."""
+"""The POP3 client and the POP3 server, connected in memory."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ CAPABILITIES = ((b"PIPELINING", b""), (b"SASL", b"PLAIN LOGIN"), (b"EXPIRE", b"0
 
 
 class Pair:
-    """A client and a server that says what ``texts`` says, and all that each has heard."""
+    """A client and a server with the messages ``texts``, and the events of both."""
 
     def __init__(self, texts: Sequence[bytes] = (), seed: int = 0) -> None:
         self.client = Pop3Client()
@@ -80,7 +80,7 @@ class Pair:
         self.turn()
 
     def turn(self) -> None:
-        """Carry what each has to say to the other, in pieces, until both are silent."""
+        """Transfer bytes in both directions, in pieces, until there are no more."""
         while self.client.unsent or self.server.unsent:
             for piece in self._pieces(b"".join(self.client.data_to_send())):
                 self.server.receive_data(piece)
@@ -90,7 +90,7 @@ class Pair:
                 self._listen()
 
     def say(self, *commands: Command) -> None:
-        """Send commands together where that is allowed, otherwise one by one."""
+        """Send commands pipelined if that is allowed, otherwise one by one."""
         for command in commands:
             if self.client.outstanding and not self.client.capabilities:
                 self.turn()
@@ -193,7 +193,7 @@ LATE: st.SearchStrategy[Command] = st.one_of(
 
 
 @given(st.lists(LATE, max_size=12), TEXTS, st.booleans(), st.integers(0, 999))
-def test_both_agree_on_what_was_asked_and_answered(
+def test_both_sides_agree_on_commands_and_replies(
     commands: list[Command], texts: list[bytes], pipelined: bool, seed: int
 ) -> None:
     pair = Pair(texts, seed)
@@ -242,7 +242,7 @@ def test_both_agree_where_they_are_before_the_login(commands: list[Command], see
         Authenticate(b"LOGIN"),
     ],
 )
-def test_both_agree_on_every_way_to_log_in(command: Command, seed: int) -> None:
+def test_both_sides_agree_on_every_login_method(command: Command, seed: int) -> None:
     pair = Pair(seed=seed)
     pair.say(command)
     pair.turn()
@@ -270,7 +270,7 @@ def test_an_initial_response_that_is_too_long_arrives_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_both_stop_at_the_handshake_and_go_on_behind_it(seed: int) -> None:
+def test_both_sides_stop_at_the_handshake_and_continue_after_it(seed: int) -> None:
     pair = Pair(seed=seed)
     pair.say(StartTls())
     pair.turn()

@@ -1,4 +1,4 @@
-"""What stands in a line of a POP3 server."""
+"""Parsing of a POP3 server's lines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mailhaul.protocols.pop3.replies import (
         (b"* OK IMAP", None),
     ],
 )
-def test_a_status_line_is_told_from_all_others(
+def test_a_status_line_is_distinguished_from_other_lines(
     line: bytes, status: tuple[bool, bytes] | None
 ) -> None:
     assert split_status(line) == status
@@ -86,17 +86,17 @@ def test_the_timestamp_is_the_last_thing_like_a_message_id(
 
 
 @pytest.mark.parametrize("text", [b"2 320", b" 2  320 ", b"2 320 octets (all)", b"2\t320"])
-def test_two_numbers_are_read_whatever_stands_behind_them(text: bytes) -> None:
+def test_two_numbers_are_read_and_the_rest_is_ignored(text: bytes) -> None:
     assert two_numbers(text, "it", 20) == (2, 320)
 
 
 @pytest.mark.parametrize("text", [b"", b"2", b"2 ", b"two 320", b"2 -1", b"2 3.5", b"2 \xb2"])
-def test_what_is_not_two_numbers_is_a_fault(text: bytes) -> None:
+def test_a_line_without_two_numbers_is_an_error(text: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match=r"^it without"):
         two_numbers(text, "it", 20)
 
 
-def test_a_number_has_as_many_digits_as_the_limit_and_no_more() -> None:
+def test_the_digits_of_a_number_are_limited() -> None:
     assert number(b"9" * 20, "it", 20) == 10**20 - 1
     with pytest.raises(RemoteProtocolError, match="it without a number"):
         number(b"9" * 21, "it", 20)
@@ -113,7 +113,7 @@ def test_a_number_has_as_many_digits_as_the_limit_and_no_more() -> None:
         (b"5 " + b"x" * UID_LENGTH, (5, b"x" * UID_LENGTH)),
     ],
 )
-def test_a_unique_id_is_whatever_the_server_calls_it(text: bytes, found: tuple[int, bytes]) -> None:
+def test_a_unique_id_is_opaque(text: bytes, found: tuple[int, bytes]) -> None:
     assert unique_id(text, 20) == found
 
 

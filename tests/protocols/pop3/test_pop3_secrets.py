@@ -1,4 +1,4 @@
-"""No secret of ours is shown, whatever a server makes of it; and hiding it changes no data."""
+"""No secret is shown even if the server echoes it, and hiding secrets changes no data."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LOGINS: list[Command] = [
 
 
 class Watched:
-    """A client whose trace is kept."""
+    """A client whose trace is recorded."""
 
     def __init__(self) -> None:
         self.traced: list[tuple[str, bytes]] = []
@@ -87,7 +87,7 @@ def test_an_echo_is_hidden_in_events_and_traces(
 
 
 @pytest.mark.parametrize("command", LOGINS)
-def test_what_was_sent_is_neither_traced_nor_in_a_repr(command: Command) -> None:
+def test_sent_secrets_are_neither_traced_nor_in_a_repr(command: Command) -> None:
     watched = Watched()
     client = watched.log_in(command)
     assert watched.hides(command, client.outstanding)
@@ -96,7 +96,7 @@ def test_what_was_sent_is_neither_traced_nor_in_a_repr(command: Command) -> None
 
 @pytest.mark.parametrize("command", LOGINS)
 @pytest.mark.parametrize("echo", [PASSWORD, PASSWORD[:6], PASSWORD[3:], encode_base64(PLAIN)[:9]])
-def test_a_fault_right_behind_a_password_shows_nothing_of_what_came(
+def test_a_fault_right_after_a_password_shows_no_received_data(
     command: Command, echo: bytes
 ) -> None:
     client = Watched().log_in(command)
@@ -126,7 +126,7 @@ def test_a_fault_does_not_show_the_beginning_of_a_secret_that_it_cuts() -> None:
     assert PASSWORD[:5] not in raised.value.line
 
 
-def test_an_exchange_is_traced_without_what_it_says() -> None:
+def test_an_exchange_is_traced_without_its_data() -> None:
     watched = Watched()
     client = watched.log_in(Authenticate(b"LOGIN"))
     [challenge] = hear(client, b"+ " + encode_base64(b"nonce and " + PASSWORD))
@@ -138,7 +138,7 @@ def test_an_exchange_is_traced_without_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
-def test_an_answer_to_a_challenge_is_hidden_where_it_comes_back(form: bytes) -> None:
+def test_an_echoed_response_to_a_challenge_is_hidden(form: bytes) -> None:
     watched = Watched()
     client = watched.log_in(Authenticate(b"LOGIN"))
     hear(client, b"+ ")

@@ -1,4 +1,4 @@
-"""The POP3 server: what it hands out of what a client says, and how its answers look."""
+"""The POP3 server: the commands it returns, and the replies it sends."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def heard_by(server: Pop3Server, data: bytes = b"") -> Heard | Closed | NeedData
 
 
 def command_in(server: Pop3Server, line: bytes) -> Command:
-    """Let a client say a line that is a command."""
+    """Feed a line that is a command; return the command."""
     heard = heard_by(server, line + b"\r\n")
     assert not isinstance(heard, Closed | NeedData | Respond | CancelAuthentication)
     return heard
@@ -76,7 +76,7 @@ def welcoming(limits: Limits | None = None) -> Pop3Server:
 
 
 def good(server: Pop3Server, line: bytes) -> Pop3Server:
-    """Let a client say a line, and answer +OK."""
+    """Feed a line, and reply +OK."""
     server.send(Completed(command_in(server, line), True))
     server.data_to_send()
     return server
@@ -116,7 +116,7 @@ def test_a_client_that_was_turned_away_is_not_heard() -> None:
     assert server.next_event() == Closed()
 
 
-def test_a_client_that_speaks_before_the_greeting_waits_for_it() -> None:
+def test_data_before_the_greeting_is_read_after_it() -> None:
     server = Pop3Server()
     assert heard_by(server, b"QUIT\r\n") is NEED_DATA
     server.send(Greeted())
@@ -189,7 +189,7 @@ def test_each_command_may_be_refused(line: bytes) -> None:
     assert server.state == ("leaving" if line == b"QUIT" else "transaction")
 
 
-def test_codes_stand_in_front_of_the_text() -> None:
+def test_codes_are_written_before_the_text() -> None:
     server = serving()
     heard_by(server, b"DELE 1\r\n")
     server.send(Completed(Delete(1), True, b"gone", ResponseCode.UTF8))
@@ -208,7 +208,7 @@ def test_one_command_at_a_time_is_handed_out() -> None:
     assert said(server) == b"+OK\r\n" * 3
 
 
-def test_behind_quit_nothing_is_heard() -> None:
+def test_after_quit_nothing_is_read() -> None:
     server = serving()
     heard_by(server, b"QUIT\r\nDELE 1\r\n")
     server.send(Completed(Quit(), True))
@@ -224,7 +224,7 @@ def test_a_line_that_cannot_be_read_is_answered_and_the_next_one_heard() -> None
     assert heard_by(server, b"XYZZY\r\nRETR 0\r\n\r\nNOOP\r\n") == Noop()
     assert said(server) == (
         b"-ERR unknown command or missing argument\r\n"
-        b"-ERR messages are counted from 1\r\n"
+        b"-ERR message numbers begin at 1\r\n"
         b"-ERR unknown command or missing argument\r\n"
     )
 
@@ -255,7 +255,7 @@ PLACES = {
 
 @pytest.mark.parametrize("line", sorted({*EARLY, *LATE, *PLACES["named"], b"*ENV 1"}))
 @pytest.mark.parametrize("state", PLACES)
-def test_a_command_is_heard_in_its_place_and_refused_elsewhere(state: str, line: bytes) -> None:
+def test_a_command_is_accepted_only_in_its_states(state: str, line: bytes) -> None:
     server = {"authorization": welcoming, "named": named, "transaction": serving}[state]()
     heard = heard_by(server, line + b"\r\n")
     if line in PLACES[state]:
@@ -282,7 +282,7 @@ def test_the_verdict_on_a_login_decides_where_it_goes_on(
     assert server.state == state
 
 
-def test_a_name_that_was_refused_takes_no_password() -> None:
+def test_a_refused_user_name_allows_no_password() -> None:
     server = welcoming()
     heard_by(server, b"USER joe\r\n")
     server.send(Completed(User(b"joe"), False))
@@ -319,7 +319,7 @@ def test_a_client_cancels_with_a_star_or_with_nonsense(line: bytes) -> None:
     assert server.state == "authorization"
 
 
-def test_a_verdict_may_come_before_the_answer() -> None:
+def test_the_server_may_decide_before_the_response() -> None:
     server = welcoming()
     command = heard_by(server, b"AUTH PLAIN\r\n")
     assert isinstance(command, Authenticate)
@@ -331,7 +331,7 @@ def test_a_verdict_may_come_before_the_answer() -> None:
 # TLS
 
 
-def test_what_stands_behind_stls_is_dropped() -> None:
+def test_commands_after_stls_are_dropped() -> None:
     server = welcoming()
     assert heard_by(server, b"STLS\r\nUSER evil\r\n") == StartTls()
     server.send(TlsReady(StartTls()))
@@ -352,7 +352,7 @@ def test_tls_may_be_refused() -> None:
     assert heard_by(server, b"QUIT\r\n") == Quit()
 
 
-def test_there_is_no_handshake_to_be_over_before_one_is_due() -> None:
+def test_tls_started_is_not_allowed_without_starttls() -> None:
     with pytest.raises(LocalProtocolError):
         welcoming().tls_started()
 
@@ -366,7 +366,7 @@ def rest_of(server: Pop3Server) -> Iterator[Heard | Closed]:
 
 
 @pytest.mark.parametrize("half", [b"", b"QUI", b"QUIT"])
-def test_an_end_is_told_once_and_half_a_command_is_none(half: bytes) -> None:
+def test_the_end_is_reported_once_and_half_a_command_is_dropped(half: bytes) -> None:
     server = serving()
     server.receive_data(half)
     server.receive_eof()
@@ -374,7 +374,7 @@ def test_an_end_is_told_once_and_half_a_command_is_none(half: bytes) -> None:
     assert server.next_event() is NEED_DATA
 
 
-def test_what_was_said_before_the_end_is_heard_and_can_be_answered() -> None:
+def test_commands_before_the_end_are_returned_and_can_be_answered() -> None:
     server = serving()
     server.receive_data(b"QUIT\r\n")
     server.receive_eof()
@@ -385,7 +385,7 @@ def test_what_was_said_before_the_end_is_heard_and_can_be_answered() -> None:
     assert said(server) == b"+OK\r\n"
 
 
-def test_an_end_inside_an_exchange_is_told() -> None:
+def test_an_end_inside_an_exchange_is_reported() -> None:
     server = welcoming()
     assert heard_by(server, b"AUTH PLAIN\r\n") == Authenticate(b"PLAIN")
     server.send(Challenge(b""))
@@ -396,7 +396,7 @@ def test_an_end_inside_an_exchange_is_told() -> None:
 # Limits
 
 
-def test_a_command_line_is_as_long_as_its_limit_and_no_longer() -> None:
+def test_a_command_line_has_a_length_limit() -> None:
     server = good(welcoming(Limits(command_line=20)), b"USER " + b"x" * 14)  # and the CR
     with pytest.raises(LimitExceeded) as raised:
         heard_by(server, b"USER " + b"x" * 15 + b"\r\n")
@@ -406,7 +406,7 @@ def test_a_command_line_is_as_long_as_its_limit_and_no_longer() -> None:
         server.next_event()
 
 
-def test_a_line_without_an_end_is_given_up_at_its_limit() -> None:
+def test_a_line_without_an_end_is_rejected_at_its_limit() -> None:
     server = welcoming(Limits(command_line=20))
     assert heard_by(server, b"x" * 20) is NEED_DATA
     with pytest.raises(LimitExceeded):
@@ -467,7 +467,7 @@ def test_a_trace_shows_both_sides_and_no_secret() -> None:
         (b"", b""),
     ],
 )
-def test_a_line_is_shown_without_what_may_be_a_secret(line: bytes, shown: bytes) -> None:
+def test_a_traced_line_hides_anything_that_may_be_a_secret(line: bytes, shown: bytes) -> None:
     traced: list[bytes] = []
     server = Pop3Server(trace=lambda way, line: traced.append(line))
     server.send(Greeted())

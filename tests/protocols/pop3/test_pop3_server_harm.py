@@ -1,4 +1,4 @@
-"""What a POP3 server's user says in the wrong place changes nothing, and nothing is sent."""
+"""An event that a POP3 server must not send changes nothing, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mailhaul.protocols.sasl.exchange import (
 
 
 def asked(line: bytes) -> tuple[Pop3Server, Command]:
-    """Return a server that has been asked this, and the command."""
+    """Return a server that has received this line, and the command."""
     server = Pop3Server()
     server.send(Greeted())
     verb = line.split()[0]
@@ -84,7 +84,7 @@ def refuses(server: Pop3Server, event: Event) -> None:
         (b"LAST", Counted(1, 2)),
     ],
 )
-def test_what_is_no_answer_to_the_command_is_refused(line: bytes, event: Event) -> None:
+def test_an_event_that_is_not_a_reply_to_the_command_is_refused(line: bytes, event: Event) -> None:
     server, command = asked(line)
     refuses(server, event)
     server.send(Completed(command, False))
@@ -100,7 +100,7 @@ def test_without_a_command_there_is_no_answer(event: Event) -> None:
 
 
 @pytest.mark.parametrize("line", [b"RETR 1", b"TOP 1 0", b"STAT", b"LAST", b"LIST 1", b"UIDL 1"])
-def test_a_good_answer_has_to_hold_what_was_asked_for(line: bytes) -> None:
+def test_a_positive_reply_must_contain_the_requested_data(line: bytes) -> None:
     server, command = asked(line)
     refuses(server, Completed(command, True))
     server.send(Completed(command, False, b"no"))
@@ -110,7 +110,7 @@ def test_a_good_answer_has_to_hold_what_was_asked_for(line: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "event"), [(b"RETR 1", BodyStart(1)), (b"LIST", Listed(1, 2)), (b"LANG", Line(b"a"))]
 )
-def test_what_has_begun_well_cannot_be_refused(line: bytes, event: Event) -> None:
+def test_a_reply_that_began_with_ok_cannot_be_refused(line: bytes, event: Event) -> None:
     server, command = asked(line)
     server.send(event)
     server.data_to_send()
@@ -129,7 +129,7 @@ def test_what_has_begun_well_cannot_be_refused(line: bytes, event: Event) -> Non
         (b"AUTH PLAIN", Challenge(b"")),
     ],
 )
-def test_what_is_said_once_is_not_said_twice(line: bytes, event: Event) -> None:
+def test_an_event_cannot_be_sent_twice(line: bytes, event: Event) -> None:
     server, _ = asked(line)
     server.send(event)
     server.data_to_send()

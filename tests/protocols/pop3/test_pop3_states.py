@@ -1,4 +1,4 @@
-"""Both dialogues as tables: each pair that is listed leads on, every other one is refused."""
+"""The state tables of both sides: every listed pair is allowed, and every other is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from mailhaul.protocols.pop3 import client_states, server_states
 
 CLIENT = """
 greeting: welcomed authorization, turned_away leaving
-authorization: vouched transaction, question_sent authorization, utf8_sent authorization
+authorization: assumed_authenticated transaction
+authorization: question_sent authorization, utf8_sent authorization
 authorization: start_tls_sent tls-pending, user_sent naming, login_sent authenticating
 authorization: quit_sent quitting, closed closed
 tls-pending: start_tls_granted tls-handover, start_tls_refused authorization
@@ -53,7 +54,7 @@ PATHS = {
         "naming": "welcomed user_sent",
         "named": "welcomed user_sent user_taken",
         "authenticating": "welcomed login_sent",
-        "transaction": "welcomed vouched",
+        "transaction": "welcomed assumed_authenticated",
         "quitting": "welcomed quit_sent",
         "leaving": "turned_away",
         "closed": "turned_away closed",

@@ -1,4 +1,4 @@
-"""What real POP3 servers do though no RFC says so, and the client understands."""
+"""Deviations of real POP3 servers that the client tolerates."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from .pop3_clients import ask, feed, hear, in_transaction
 
 
 def bare() -> Pop3Client:
-    """Return a client whose server ends lines with a bare line feed."""
+    """Return a client whose server ends lines with a bare LF."""
     client = Pop3Client()
     assert feed(client, [b"+OK ready\n"]) == [Greeted(None, b"ready")]
     client.assume_authenticated()
     return client
 
 
-def test_a_server_may_end_all_its_lines_with_a_bare_line_feed() -> None:
+def test_a_server_may_end_all_lines_with_a_bare_line_feed() -> None:
     client = bare()
     client.send(Retrieve(1))
     wire = b"+OK\na\n..b\n.c\n\n.\n"
@@ -57,7 +57,7 @@ def test_a_server_may_end_all_its_lines_with_a_bare_line_feed() -> None:
     assert feed(client, [b"+OK\n1 2\n.\n"]) == [Listed(1, 2), Completed(List(), True)]
 
 
-def test_such_a_text_may_come_octet_by_octet() -> None:
+def test_such_a_text_may_arrive_octet_by_octet() -> None:
     client = bare()
     client.send(Retrieve(1))
     wire = b"+OK\n.\n"
@@ -68,7 +68,7 @@ def test_such_a_text_may_come_octet_by_octet() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_a_greeting_with_crlf_is_no_such_server_however_it_is_cut(cut: int) -> None:
+def test_a_greeting_with_crlf_selects_crlf_for_every_split(cut: int) -> None:
     client = Pop3Client()
     greeting = b"+OK ready\r\n"
     feed(client, [greeting[:cut], greeting[cut:]])
@@ -88,7 +88,7 @@ def test_status_lines_may_be_in_lower_case() -> None:
     assert ask(client, Noop(), b"-err no") == [Completed(Noop(), False, b"no")]
 
 
-def test_blanks_may_stand_anywhere_between_words() -> None:
+def test_spaces_are_allowed_anywhere_between_words() -> None:
     client = in_transaction()
     assert ask(client, Stat(), b"+OK  2   320 ")[0] == Counted(2, 320)
     assert ask(client, List(1), b"+OK  1  5")[0] == Listed(1, 5)
@@ -97,7 +97,7 @@ def test_blanks_may_stand_anywhere_between_words() -> None:
     assert ask(client, Uidl(), b"+OK", b" 1  a ", b".")[0] == UniqueId(1, b"a")
 
 
-def test_words_may_stand_behind_the_numbers_of_a_list() -> None:
+def test_words_may_follow_the_numbers_of_a_list() -> None:
     client = in_transaction()
     assert ask(client, List(), b"+OK", b"1 5 octets", b"2 7 (deleted)", b".")[:2] == [
         Listed(1, 5),
@@ -119,7 +119,7 @@ def test_lines_of_a_list_may_be_stuffed_with_a_dot() -> None:
     assert ask(client, Capa(), b"+OK", b"..ODD", b".")[0] == Capabilities(((b".ODD", b""),))
 
 
-def test_a_capability_that_is_said_twice_counts_as_said_last() -> None:
+def test_the_last_of_two_equal_capabilities_counts() -> None:
     client = in_transaction()
     ask(client, Capa(), b"+OK", b"SASL PLAIN", b"sasl LOGIN ", b".")
     assert client.capabilities == {b"SASL": b"LOGIN"}
@@ -150,7 +150,7 @@ def test_half_an_empty_line_is_nothing_yet() -> None:
     assert feed(client, [b"\r"]) == []
     client.send(Noop())
     assert feed(client, [b"\n+OK\r\n"]) == [Completed(Noop(), True)]
-    with pytest.raises(RemoteProtocolError, match="nothing that we asked"):
+    with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         feed(client, [b"\r", b"x"])
 
 
@@ -170,13 +170,13 @@ def test_empty_lines_are_too_many_one_by_one_or_all_at_once() -> None:
         client.next_event()
 
 
-def test_where_one_of_several_replies_may_be_missing_all_but_the_last_are_doubtful() -> None:
+def test_if_a_reply_may_be_missing_all_but_the_last_are_doubtful() -> None:
     client = in_transaction(b"PIPELINING")
     for number in (1, 2, 3):
         client.send(Delete(number))
     assert feed(client, [b"+OK\r\n\r\n"]) == [Completed(Delete(1), True)]
     assert client.in_doubt
-    with pytest.raises(LocalProtocolError, match="has to wait"):
+    with pytest.raises(LocalProtocolError, match="must wait"):
         client.send(Delete(4))
     assert feed(client, [b"+OK\r\n+OK\r\n"]) == [
         Completed(Delete(2), True, doubtful=True),
@@ -189,10 +189,10 @@ def test_where_one_of_several_replies_may_be_missing_all_but_the_last_are_doubtf
     assert hear(client, b"+OK", b"+OK") == [Completed(Delete(4), True), Completed(Delete(5), True)]
 
 
-def test_behind_an_empty_line_in_place_of_a_reply_quit_may_be_said() -> None:
+def test_after_an_empty_line_instead_of_a_reply_quit_is_allowed() -> None:
     client = in_transaction()
     client.send(Delete(1))
-    with pytest.raises(LocalProtocolError, match="has to wait"):
+    with pytest.raises(LocalProtocolError, match="must wait"):
         client.send(Quit())
     client.receive_data(b"\r\n")
     client.send(Quit())
@@ -205,7 +205,7 @@ def test_behind_an_empty_line_in_place_of_a_reply_quit_may_be_said() -> None:
 # Listings
 
 
-def test_a_line_of_a_listing_that_says_nothing_is_about_no_other_message() -> None:
+def test_a_malformed_line_of_a_listing_affects_no_other_message() -> None:
     client = in_transaction()
     odd = [b"2", b"2 ", b"", b"two b", b"-2 b", b"2 " + b"u" * 1025]
     assert ask(client, Uidl(), b"+OK", b"1 a", *odd, b"3 c", b".") == [

@@ -92,7 +92,7 @@ def test_a_challenge_is_answered_once() -> None:
         exchange.respond(CancelAuthentication())
 
 
-def test_what_is_not_base64_cancels_the_exchange() -> None:
+def test_a_response_that_is_not_base64_ends_the_exchange() -> None:
     exchange = ClientExchange()
     assert exchange.challenge(b"PLAIN supported") == b"*"
     assert exchange.cancelled

@@ -30,7 +30,7 @@ def test_an_empty_initial_response_is_an_equals_sign() -> None:
 
 
 @pytest.mark.parametrize("line", [b"=", b"YQ", b"YQ==YQ==", b"Y Q=", b"a\xff==", b"YQ==\r\n", b"*"])
-def test_what_is_not_base64_is_refused(line: bytes) -> None:
+def test_an_initial_response_that_is_not_base64_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="not base64"):
         decode_base64(line)
 

@@ -89,7 +89,7 @@ def test_the_exchange_in_the_rfc(script: Script) -> None:
 
 
 @both
-def test_the_proof_of_the_server_may_come_with_the_success(script: Script) -> None:
+def test_the_server_proof_may_be_in_the_success_reply(script: Script) -> None:
     proved(script).finish(script.server_final)
 
 

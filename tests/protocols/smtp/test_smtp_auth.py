@@ -1,4 +1,4 @@
-"""AUTH (RFC 4954) on both sides: challenges, the initial response, and what must not be seen."""
+"""AUTH (RFC 4954) on both sides: challenges, the initial response, hidden secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WELCOME = Reply(235, (b"2.7.0 welcome",))
 
 
 class Wire:
-    """A client that has introduced itself, and all that its trace showed."""
+    """A client after EHLO, and its trace."""
 
     def __init__(self, limits: int = 0) -> None:
         self.shown: list[bytes] = []
@@ -42,7 +42,7 @@ class Wire:
         return b"".join(self.client.data_to_send())
 
 
-def test_an_initial_response_goes_along() -> None:
+def test_an_initial_response_is_sent_with_the_command() -> None:
     wire = Wire()
     wire.client.send(PLAIN)
     assert wire.sent() == b"AUTH PLAIN " + ENCODED + b"\r\n"
@@ -57,7 +57,7 @@ def test_an_empty_initial_response_is_an_equals_sign() -> None:
     assert wire.sent() == b"AUTH EXTERNAL =\r\n"
 
 
-def test_an_initial_response_too_long_for_a_line_waits_to_be_asked_for() -> None:
+def test_an_initial_response_too_long_for_a_line_waits_for_a_challenge() -> None:
     wire = Wire()
     wire.client.send(Authenticate(b"PLAIN", Secret(b"\0joe\0" + b"x" * 400)))
     assert wire.sent() == b"AUTH PLAIN\r\n"
@@ -90,7 +90,7 @@ def test_a_challenge_can_be_answered_with_a_star() -> None:
         wire.client.send(CancelAuthentication())
 
 
-def test_nothing_goes_along_with_an_authentication() -> None:
+def test_nothing_is_pipelined_with_an_authentication() -> None:
     wire = Wire()
     wire.client.send(PLAIN)
     for command in (Noop(), Mail(b"a@x"), PLAIN, Quit()):
@@ -98,11 +98,11 @@ def test_nothing_goes_along_with_an_authentication() -> None:
             wire.client.send(command)
 
 
-def test_who_is_in_does_not_authenticate_again() -> None:
+def test_an_authenticated_client_cannot_authenticate_again() -> None:
     wire = Wire()
     wire.client.send(PLAIN)
     wire.hear(b"235 ok\r\n")
-    with pytest.raises(LocalProtocolError, match="again"):
+    with pytest.raises(LocalProtocolError, match="once per session"):
         wire.client.send(PLAIN)
 
 
@@ -117,7 +117,7 @@ def test_a_challenge_out_of_place_is_the_servers_fault(data: bytes) -> None:
         wire.hear(data)
 
 
-def test_a_challenge_that_is_no_base64_is_cancelled_and_another_mechanism_may_follow() -> None:
+def test_a_challenge_that_is_not_base64_is_cancelled_and_another_mechanism_may_follow() -> None:
     wire = Wire()
     wire.client.send(PLAIN)
     assert wire.hear(b"334 PLAIN supported\r\n") == []
@@ -163,7 +163,7 @@ def test_no_secret_is_shown_in_a_trace_or_an_event_or_an_error() -> None:
 
 
 class Desk:
-    """A server that was introduced to, and all that its trace showed."""
+    """A server after EHLO, and its trace."""
 
     def __init__(self, lmtp: bool = False) -> None:
         self.shown: list[bytes] = []
@@ -194,7 +194,7 @@ def test_the_server_hears_an_initial_response() -> None:
     assert desk.hear(b"AUTH EXTERNAL =") is NEED_DATA
     desk.server.send(WELCOME)
     assert desk.server.next_event() is NEED_DATA
-    assert desk.said() == b"235 2.7.0 welcome\r\n503 you have authenticated already\r\n"
+    assert desk.said() == b"235 2.7.0 welcome\r\n503 already authenticated\r\n"
     assert ENCODED not in b"".join(desk.shown)
 
 
@@ -213,14 +213,14 @@ def test_the_server_challenges_and_hears_responses() -> None:
     assert desk.hear(b"NOOP") == Noop()
 
 
-def test_a_response_that_is_no_base64_cancels() -> None:
+def test_a_response_that_is_not_base64_cancels() -> None:
     desk = Desk()
     desk.hear(b"AUTH LOGIN")
     desk.server.send(Challenge(b""))
     assert desk.hear(b"?") == CancelAuthentication()
 
 
-def test_a_challenge_needs_somebody_to_answer_it() -> None:
+def test_a_challenge_needs_an_authentication() -> None:
     desk = Desk()
     with pytest.raises(LocalProtocolError, match="challenge"):
         desk.server.send(Challenge(b""))
@@ -255,6 +255,6 @@ def test_authentication_is_out_of_order_inside_a_transaction() -> None:
     assert desk.said() == b"250 \r\n503 AUTH is out of order\r\n"
 
 
-def test_an_unasked_good_bye_is_told_apart_from_an_answer() -> None:
+def test_an_unsolicited_421_is_distinguished_from_a_reply() -> None:
     wire = Wire()
     assert wire.hear(b"421 bye\r\n") == [SaidGoodbye(Reply(421, (b"bye",)))]

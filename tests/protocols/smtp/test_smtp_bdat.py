@@ -1,4 +1,4 @@
-"""BDAT and BINARYMIME (RFC 3030) on both sides: chunks, what goes ahead, what is refused."""
+"""BDAT and BINARYMIME (RFC 3030) on both sides: chunks, pipelining, refusals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HARD = b"no line end\r.\r\n.\r\n\n\0MAIL FROM:<evil@x>\r\n"
 
 
 class Wire:
-    """A client that has introduced itself to a server with CHUNKING."""
+    """A client after EHLO to a server with CHUNKING."""
 
     def __init__(self, lmtp: bool = False) -> None:
         self.client = SmtpClient(lmtp)
@@ -64,7 +64,7 @@ class Wire:
 ENVELOPE = (Mail(b"a@x", body=b"BINARYMIME"), Rcpt(b"b@x"), Rcpt(b"c@x"))
 
 
-def test_a_whole_message_goes_in_one_flight_and_as_it_is() -> None:
+def test_a_whole_message_is_pipelined_and_sent_unchanged() -> None:
     wire = Wire()
     wire.send(*ENVELOPE, Bdat(len(HARD), last=True), BodyChunk(HARD), Rset())
     assert wire.sent() == (
@@ -100,14 +100,14 @@ def test_a_message_is_accepted_only_with_sender_and_recipient_taken(
     assert wire.answers(*codes)[-1] == (None, accepted)
 
 
-def test_a_refused_chunk_takes_the_message_with_it() -> None:
+def test_a_refused_chunk_loses_the_message() -> None:
     wire = Wire()
     wire.send(*ENVELOPE, Bdat(1), BodyChunk(b"a"), Bdat(1, last=True), BodyChunk(b"b"))
     # A broken server that takes the rest has half a message.
     assert wire.answers(250, 250, 250, 452, 250)[-1] == (None, False)
 
 
-def test_behind_a_refused_chunk_only_rset_helps() -> None:
+def test_after_a_refused_chunk_only_rset_is_allowed() -> None:
     wire = Wire()
     wire.send(*ENVELOPE, Bdat(1), BodyChunk(b"a"))
     wire.answers(250, 250, 250, 554)
@@ -116,7 +116,7 @@ def test_behind_a_refused_chunk_only_rset_helps() -> None:
     wire.send(Rset(), Mail(b"a@x"))
 
 
-def test_announced_octets_have_to_follow_and_no_more() -> None:
+def test_exactly_the_announced_octets_must_follow() -> None:
     wire = Wire()
     wire.send(*ENVELOPE, Bdat(3), BodyChunk(b"ab"))
     for command in (Noop(), Rset(), Bdat(1), Quit()):
@@ -157,7 +157,7 @@ def test_lmtp_answers_the_last_chunk_for_each_recipient_taken() -> None:
     assert answers[5:] == [(b"b@x", False), (b"d@x", True)]
 
 
-def test_lmtp_answers_once_when_nobody_was_taken() -> None:
+def test_lmtp_replies_once_without_accepted_recipients() -> None:
     wire = Wire(lmtp=True)
     wire.send(*ENVELOPE, Bdat(1, last=True), BodyChunk(b"a"))
     assert wire.answers(250, 550, 550, 503) == [(None, False)] * 4
@@ -176,7 +176,7 @@ def serve(
     refuse: Heard | None = None,
     extensions: Mapping[bytes, bytes] = EXTENSIONS,
 ) -> tuple[list[Heard | Closed], list[int]]:
-    """Feed a server in pieces; return what it heard, texts joined, and the codes it said."""
+    """Feed a server in pieces; return what it received, with texts joined, and its reply codes."""
     server = SmtpServer(lmtp, extensions)
     server.send(Reply(220))
     heard: list[Heard | Closed] = []
@@ -197,7 +197,7 @@ def serve(
 
 
 @given(st.integers(1, 60))
-def test_a_server_takes_octets_as_they_are(size: int) -> None:
+def test_a_server_does_not_change_octets(size: int) -> None:
     chunk = b"BDAT %d\r\n%b" % (len(HARD), HARD)
     heard, codes = serve(HELLO + MAIL + chunk + b"BDAT 0 LAST\r\nNOOP\r\n", size)
     assert heard[4:] == [
@@ -212,7 +212,7 @@ def test_octets_of_a_chunk_out_of_order_are_dropped() -> None:
     assert codes == [503, 503, 250]
 
 
-def test_chunks_behind_a_refused_one_are_out_of_order() -> None:
+def test_chunks_after_a_refused_one_are_out_of_order() -> None:
     chunks = b"BDAT 1\r\naBDAT 1 LAST\r\nb"
     heard, codes = serve(HELLO + MAIL + chunks + MAIL[:17], refuse=Bdat(1))
     assert heard[4:] == [BodyChunk(b"a"), Bdat(1), Mail(b"a@x")]
@@ -227,7 +227,7 @@ def test_an_lmtp_server_owes_a_reply_for_each_recipient() -> None:
 
 
 @pytest.mark.parametrize("behind", [b"DATA\r\n", b"RCPT TO:<d@x>\r\n", b"MAIL FROM:<d@x>\r\n"])
-def test_behind_a_first_chunk_only_chunks_may_come(behind: bytes) -> None:
+def test_after_the_first_chunk_only_chunks_are_allowed(behind: bytes) -> None:
     _, codes = serve(HELLO + MAIL + b"BDAT 1\r\na" + behind + b"BDAT 0 LAST\r\n")
     assert codes == [250, 250, 250, 250, 503, 250]
 
@@ -243,7 +243,7 @@ def test_behind_a_first_chunk_only_chunks_may_come(behind: bytes) -> None:
     ],
 )
 def test_binary_needs_no_8bitmime(body: bytes, code: int) -> None:
-    """RFC 3030, 3: CHUNKING is all that it needs."""
+    """RFC 3030, 3: it needs only CHUNKING."""
     extensions = {b"CHUNKING": b"", b"BINARYMIME": b""}
     mail = b"MAIL FROM:<a@x> BODY=" + body + b"\r\n"
     assert serve(HELLO + mail, extensions=extensions)[1] == [code]

@@ -1,4 +1,4 @@
-"""SMTP to the octet: where a line is full, which limit counts, what exactly a trace shows."""
+"""Exact limits of SMTP lines, and the exact lines of a trace."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.command_lines import goes_along, parse_command
 from mailhaul.protocols.smtp.commands import Bdat, Ehlo, Mail, Malformed, Rcpt
 from mailhaul.protocols.smtp.events import Reply
-from mailhaul.protocols.smtp.server import SmtpServer, shown
+from mailhaul.protocols.smtp.server import SmtpServer, redacted_line
 
 
-def test_an_initial_response_goes_along_as_long_as_the_line_has_512_octets() -> None:
+def test_an_initial_response_is_sent_with_auth_up_to_512_octets() -> None:
     # AUTH, a blank, four letters, a blank, 500 octets of base64 and the line end are 512.
     assert goes_along(Authenticate(b"ABCD", Secret(b"x" * 375)))
     assert not goes_along(Authenticate(b"ABCDE", Secret(b"x" * 375)))
@@ -35,7 +35,7 @@ def authenticating(command: Authenticate) -> SmtpClient:
     return client
 
 
-def test_a_response_that_waited_is_said_once_and_a_second_challenge_is_heard() -> None:
+def test_the_initial_response_is_sent_once_and_a_second_challenge_is_returned() -> None:
     long = b"x" * 400
     client = authenticating(Authenticate(b"PLAIN", Secret(long)))
     client.receive_data(b"334 \r\n")
@@ -56,7 +56,7 @@ def test_blanks_around_a_challenge_do_not_matter_and_anything_else_does() -> Non
     assert client.data_to_send()[-1].endswith(b"*\r\n")
 
 
-def test_a_response_has_the_limit_of_its_own() -> None:
+def test_a_response_has_its_own_limit() -> None:
     server = SmtpServer(extensions={b"AUTH": b"LOGIN"}, limits=Limits(command_line=20, sasl=40))
     server.send(Reply(220))
     server.receive_data(b"EHLO a\r\nAUTH LOGIN\r\n")
@@ -82,8 +82,8 @@ def test_a_response_has_the_limit_of_its_own() -> None:
         (b"MAIL FROM:<a@x> SIZE=3", b"MAIL FROM:<a@x> SIZE=3"),
     ],
 )
-def test_what_a_trace_shows_of_a_command(line: bytes, trace: bytes) -> None:
-    assert shown(line) == trace
+def test_a_traced_command_is_redacted(line: bytes, trace: bytes) -> None:
+    assert redacted_line(line) == trace
 
 
 def test_binary_needs_both_extensions() -> None:
@@ -107,7 +107,7 @@ def test_a_size_has_as_many_digits_as_the_limit_says(last: bytes) -> None:
         assert isinstance(parse_command(line, {b"CHUNKING"}, limits, lmtp=False), Malformed)
 
 
-def test_all_occasions_but_never_may_stand_together() -> None:
+def test_all_values_of_notify_except_never_may_be_combined() -> None:
     line = b"RCPT TO:<a@x> NOTIFY=SUCCESS,FAILURE,DELAY"
     assert parse_command(line, {b"DSN"}, DEFAULT_LIMITS, lmtp=False) == Rcpt(
         b"a@x", (b"SUCCESS", b"FAILURE", b"DELAY")

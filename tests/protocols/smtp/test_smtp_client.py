@@ -1,4 +1,4 @@
-"""The SMTP client machine: what leaves, which reply belongs to what, and when it ends."""
+"""The SMTP client: what it sends, how it matches replies, and how it ends."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_ehlo_tells_the_extensions_in_upper_case() -> None:
     }
 
 
-def test_helo_follows_a_refused_ehlo_and_knows_no_extensions() -> None:
+def test_helo_follows_a_refused_ehlo_and_has_no_extensions() -> None:
     client = ready(b"502 what?\r\n")
     client.send(Helo(b"client"))
     assert sent(client) == b"HELO client\r\n"
@@ -172,7 +172,7 @@ def test_helo_follows_a_refused_ehlo_and_knows_no_extensions() -> None:
     assert (client.state, client.extensions) == ("ready", {})
 
 
-def test_an_lmtp_client_says_lhlo_and_stops_when_that_is_refused() -> None:
+def test_an_lmtp_client_sends_lhlo_and_stops_when_it_is_refused() -> None:
     client = SmtpClient(lmtp=True)
     hear(client, b"220 lmtp\r\n")
     client.send(Ehlo(b"client"))
@@ -197,7 +197,7 @@ def test_a_new_ehlo_forgets_the_extensions_of_the_last() -> None:
 # Pipelining
 
 
-def test_an_envelope_leaves_in_one_piece_and_each_reply_finds_its_command() -> None:
+def test_an_envelope_is_pipelined_and_each_reply_finds_its_command() -> None:
     client = ready()
     envelope(client, [b"a@x", b"b@x"])
     assert client.data_to_send() == [
@@ -214,7 +214,7 @@ def test_an_envelope_leaves_in_one_piece_and_each_reply_finds_its_command() -> N
     assert client.outstanding == ()
 
 
-def test_the_next_envelope_leaves_behind_the_final_dot() -> None:
+def test_the_next_envelope_is_sent_after_the_final_dot() -> None:
     client = in_body()
     client.send(BodyChunk(b"one\n"))
     client.send(EndOfData())
@@ -231,7 +231,7 @@ def test_the_next_envelope_leaves_behind_the_final_dot() -> None:
     assert client.state == "body"
 
 
-def test_a_refused_dot_does_not_disturb_the_envelope_behind_it() -> None:
+def test_a_refused_dot_does_not_affect_the_next_envelope() -> None:
     client = in_body()
     client.send(EndOfData())
     envelope(client)
@@ -240,7 +240,7 @@ def test_a_refused_dot_does_not_disturb_the_envelope_behind_it() -> None:
 
 
 @pytest.mark.parametrize("behind", [Quit(), Rset(), Noop()])
-def test_what_ends_a_session_may_go_behind_the_final_dot(behind: Command) -> None:
+def test_quit_may_be_sent_after_the_final_dot(behind: Command) -> None:
     client = in_body()
     client.send(EndOfData())
     client.send(behind)
@@ -253,7 +253,7 @@ def test_what_ends_a_session_may_go_behind_the_final_dot(behind: Command) -> Non
 def test_without_pipelining_every_command_waits() -> None:
     client = ready(b"250 mx\r\n")
     client.send(Mail(b"a@x"))
-    with pytest.raises(LocalProtocolError, match="RCPT has to wait for the reply to MAIL"):
+    with pytest.raises(LocalProtocolError, match="RCPT must wait for the reply to MAIL"):
         client.send(Rcpt(b"b@x"))
     assert sent(client) == b"MAIL FROM:<a@x>\r\n"
     hear(client, b"250 ok\r\n")
@@ -271,10 +271,10 @@ def test_nothing_follows_the_last_of_a_group(last: Command) -> None:
 
 
 @pytest.mark.parametrize("alone", [StartTls(), Ehlo(b"a")])
-def test_what_must_stand_alone_waits_for_what_is_unanswered(alone: Command) -> None:
+def test_an_exclusive_command_waits_for_all_replies(alone: Command) -> None:
     client = ready()
     client.send(Rset())
-    with pytest.raises(LocalProtocolError, match="has to wait"):
+    with pytest.raises(LocalProtocolError, match="must wait"):
         client.send(alone)
 
 
@@ -318,7 +318,7 @@ def test_a_command_that_was_refused_here_leaves_no_trace() -> None:
 )
 @pytest.mark.parametrize("verdict", [b"250 queued", b"554 no recipients"])
 @pytest.mark.parametrize("lmtp", [False, True])
-def test_a_354_for_nobody_takes_a_lone_dot_that_accepts_nothing(
+def test_a_354_without_recipients_takes_a_lone_dot_that_accepts_nothing(
     replies: bytes, verdict: bytes, lmtp: bool
 ) -> None:
     client = ready(lmtp=lmtp)
@@ -381,7 +381,7 @@ def test_a_recipient_beyond_ascii_needs_smtputf8_at_mail() -> None:
 
 
 @pytest.mark.parametrize("code", [250, 299, 450, 552])
-def test_only_2xx_behind_the_final_dot_accepts(code: int) -> None:
+def test_only_2xx_after_the_final_dot_accepts(code: int) -> None:
     client = in_body()
     client.send(EndOfData())
     [(_, heard, _, accepts)] = answers(hear(client, b"%d so\r\n" % code))
@@ -446,7 +446,7 @@ def test_a_refusal_inside_the_text_cuts_it_short(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [250, 354])
-def test_no_acceptance_comes_before_the_final_dot(code: int) -> None:
+def test_there_is_no_acceptance_before_the_final_dot(code: int) -> None:
     client = in_body()
     with pytest.raises(RemoteProtocolError, match="no command was waiting"):
         hear(client, b"%d ok\r\n" % code)
@@ -455,7 +455,7 @@ def test_no_acceptance_comes_before_the_final_dot(code: int) -> None:
 # Good-byes, ends and faults
 
 
-def test_an_unasked_421_is_a_goodbye_and_then_an_orderly_end() -> None:
+def test_an_unsolicited_421_is_a_goodbye_and_then_an_orderly_end() -> None:
     client = ready()
     assert hear(client, b"421 4.3.2 shutting down\r\n") == [
         SaidGoodbye(Reply(421, (b"4.3.2 shutting down",), b"4.3.2"))
@@ -477,7 +477,7 @@ def test_a_421_that_answers_a_command_is_an_answer() -> None:
     assert events_of(client) == [Closed()]
 
 
-def test_a_354_behind_a_421_is_a_fault() -> None:
+def test_a_354_after_a_421_is_an_error() -> None:
     client = ready()
     envelope(client)
     with pytest.raises(RemoteProtocolError, match="out of place"):
@@ -499,7 +499,7 @@ def test_a_reply_to_nothing_is_a_fault_for_good(reply: bytes) -> None:
         client.send(Noop())
 
 
-def test_the_end_behind_quit_is_quiet() -> None:
+def test_the_end_after_quit_is_not_an_error() -> None:
     client = ready()
     client.send(Quit())
     assert answers(hear(client, b"221 bye\r\n")) == [(Quit, 221, None, False)]
@@ -514,7 +514,7 @@ def test_a_server_that_hangs_up_on_quit_has_understood_it() -> None:
     assert events_of(client) == [Closed()]
 
 
-def test_the_end_says_what_was_unanswered() -> None:
+def test_a_lost_connection_names_the_unanswered_commands() -> None:
     client = in_body()
     client.send(EndOfData())
     client.send(Mail(b"a@x"))
@@ -523,7 +523,7 @@ def test_the_end_says_what_was_unanswered() -> None:
         client.next_event()
 
 
-def test_replies_that_came_before_the_end_are_handed_out_first() -> None:
+def test_replies_before_the_end_are_returned_first() -> None:
     client = in_body()
     client.send(EndOfData())
     client.send(Mail(b"a@x"))
@@ -566,7 +566,7 @@ def start_tls() -> SmtpClient:
     return client
 
 
-def test_tls_forgets_what_was_announced() -> None:
+def test_starting_tls_drops_the_capabilities() -> None:
     client = start_tls()
     assert hear(client, b"220 go\r\n") == [TlsReady(Reply(220, (b"go",)))]
     with pytest.raises(LocalProtocolError):
@@ -577,7 +577,7 @@ def test_tls_forgets_what_was_announced() -> None:
         client.send(Mail(b"a@x"))
     client.send(Ehlo(b"a"))
     hear(client, HELLO)
-    with pytest.raises(LocalProtocolError, match="inside TLS"):
+    with pytest.raises(LocalProtocolError, match="already active"):
         client.send(StartTls())
 
 
@@ -592,16 +592,16 @@ def test_refused_tls_leaves_everything_as_it_was() -> None:
 @pytest.mark.parametrize("split", [whole, bytewise])
 def test_not_one_byte_may_follow_the_220_to_starttls(split: Splitter) -> None:
     client = start_tls()
-    with pytest.raises(RemoteProtocolError, match="in the clear"):
+    with pytest.raises(RemoteProtocolError, match="unencrypted data"):
         hear(client, b"220 go\r\n2", split)
 
 
-def test_what_came_before_the_handshake_was_over_is_found_at_its_end() -> None:
+def test_data_received_before_the_handshake_ended_is_an_error() -> None:
     client = start_tls()
     hear(client, b"220 go\r\n")
     client.receive_data(b"250 injected\r\n")
     client.tls_started()
-    with pytest.raises(RemoteProtocolError, match="in the clear"):
+    with pytest.raises(RemoteProtocolError, match="unencrypted data"):
         client.next_event()
 
 
@@ -653,7 +653,7 @@ def converse(split: Splitter) -> list[Event]:
     return events + hear(client, TRANSCRIPT[2], split)
 
 
-def test_bytes_that_come_one_by_one_say_the_same() -> None:
+def test_byte_by_byte_input_gives_the_same_events() -> None:
     assert converse(bytewise) == converse(whole)
 
 
@@ -690,7 +690,7 @@ COMMANDS: list[Command] = [
     st.lists(st.one_of(st.sampled_from(COMMANDS), LINES.map(b"".join), st.binary(max_size=9))),
     st.booleans(),
 )
-def test_whatever_comes_gives_events_or_a_fault(
+def test_any_data_gives_events_or_an_error(
     lmtp: bool, steps: list[Command | bytes], eof: bool
 ) -> None:
     client = SmtpClient(lmtp)

@@ -1,4 +1,4 @@
-"""Command lines: what a client will not say, and what a server understands."""
+"""Command lines: what a client refuses to send, and what a server parses."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_only_announced_parameters_are_sent(
     assert encode(command, extensions) == line
 
 
-def test_lmtp_says_lhlo_and_never_helo() -> None:
+def test_lmtp_sends_lhlo_and_never_helo() -> None:
     assert encode(Ehlo(b"host"), lmtp=True) == b"LHLO host"
     with pytest.raises(LocalProtocolError, match="HELO"):
         encode(Helo(b"host"), lmtp=True)
@@ -110,7 +110,7 @@ def test_an_address_cannot_become_a_command_or_a_parameter(address: bytes) -> No
 
 
 @given(st.binary(max_size=20))
-def test_whatever_an_address_is_the_server_hears_just_that(address: bytes) -> None:
+def test_any_address_arrives_unchanged_at_the_server(address: bytes) -> None:
     try:
         line = encode(Rcpt(address))
     except LocalProtocolError:
@@ -128,7 +128,7 @@ def test_whatever_an_address_is_the_server_hears_just_that(address: bytes) -> No
         *(Etrn(b"a b"), Etrn(b""), Vrfy(b"a\r\nDATA"), Help(b"\0")),
     ],
 )
-def test_what_breaks_the_grammar_is_not_said(command: Command) -> None:
+def test_invalid_arguments_are_not_sent(command: Command) -> None:
     with pytest.raises(LocalProtocolError):
         encode(command)
 
@@ -140,7 +140,7 @@ def test_what_breaks_the_grammar_is_not_said(command: Command) -> None:
         *(Rcpt(b"a@x", (), b"rfc822 x;b@x"), Rcpt(b"a@x", (), b";b@x")),
     ],
 )
-def test_what_an_extension_does_not_allow_is_not_said(command: Command) -> None:
+def test_parameters_of_missing_extensions_are_not_sent(command: Command) -> None:
     with pytest.raises(LocalProtocolError):
         encode(command, MORE)
 
@@ -164,7 +164,7 @@ def test_any_octets_go_through_a_parameter(octets: bytes) -> None:
         (b"RCPT TO:<a@x> notify=never", Rcpt(b"a@x", (b"NEVER",))),
     ],
 )
-def test_what_is_announced_is_understood(line: bytes, heard: Heard) -> None:
+def test_announced_parameters_are_understood(line: bytes, heard: Heard) -> None:
     assert parse(line, MORE) == heard
     verb = line.split(b" ")[0]
     if verb in {b"MAIL", b"RCPT"}:
@@ -183,9 +183,7 @@ def test_what_is_announced_is_understood(line: bytes, heard: Heard) -> None:
         (b"RCPT TO:<a@x> ORCPT=rfc822;+1", 501),
     ],
 )
-def test_what_breaks_the_grammar_of_an_extension_names_the_reply_due(
-    line: bytes, code: int
-) -> None:
+def test_a_malformed_parameter_has_a_reply_code(line: bytes, code: int) -> None:
     heard = parse(line, MORE)
     assert isinstance(heard, Malformed)
     assert heard.code == code
@@ -252,7 +250,7 @@ def test_an_lmtp_server_knows_neither_ehlo_nor_helo() -> None:
         (b"NOOP \0", 500),
     ],
 )
-def test_what_is_malformed_names_the_reply_due(line: bytes, code: int) -> None:
+def test_a_malformed_command_has_a_reply_code(line: bytes, code: int) -> None:
     heard = parse(line)
     assert isinstance(heard, Malformed)
     assert heard.code == code

@@ -1,4 +1,4 @@
-"""Text between DATA and the final dot: safe line ends, dots stuffed and taken off again."""
+"""Text between DATA and the final dot: line endings and dot-stuffing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HARD = st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\r\n", b"\0"]), max
 
 @st.composite
 def cut(draw: st.DrawFn, texts: st.SearchStrategy[bytes]) -> list[bytes]:
-    """A text, cut anywhere."""
+    """A text, split anywhere."""
     text = draw(texts)
     places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
     return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
@@ -30,7 +30,7 @@ def write(*chunks: bytes) -> bytes:
 
 
 def read(*chunks: bytes) -> tuple[bytes, bytes | None]:
-    """Return the text, and what came behind its end, or None when there was no end."""
+    """Return the text, and the bytes after its end, or None if there was no end."""
     reader = DotReader()
     text = b""
     for place, chunk in enumerate(chunks):
@@ -41,7 +41,7 @@ def read(*chunks: bytes) -> tuple[bytes, bytes | None]:
 
 
 def normal(text: bytes) -> bytes:
-    """The model: one line end at a time."""
+    """The model: one line ending at a time."""
     return re.sub(rb"\r?\r?\n|\r", b"\r\n", text)
 
 
@@ -109,7 +109,7 @@ def test_only_crlf_dot_crlf_ends_a_text(lookalike: bytes) -> None:
     assert text.endswith(b"b\r\n")
 
 
-def test_a_dot_at_once_is_an_empty_text() -> None:
+def test_an_immediate_dot_is_an_empty_text() -> None:
     assert read(b".\r\nRSET\r\n") == (b"", b"RSET\r\n")
 
 
@@ -133,7 +133,7 @@ def test_reading_is_what_a_line_by_line_reader_does(chunks: list[bytes]) -> None
 
 
 @given(cut(HARD), st.integers(1, 7))
-def test_what_was_written_reads_back(chunks: list[bytes], size: int) -> None:
+def test_a_written_text_reads_back(chunks: list[bytes], size: int) -> None:
     wire = write(*chunks) + b"QUIT"
     pieces = [wire[place : place + size] for place in range(0, len(wire), size)]
     text = normal(b"".join(chunks))

@@ -1,4 +1,4 @@
-"""Replies too few or too many: what cannot be for its command ends the connection at once."""
+"""Missing and extra replies: a reply that cannot belong to its command is an error."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def test_a_reply_of_another_command_is_a_fault(command: Command, code: int) -> N
 
 
 @pytest.mark.parametrize("what", [b"250 SIZE\r\n", b"250 SI", b"2"])
-def test_nothing_is_sent_while_something_unasked_is_there(what: bytes) -> None:
+def test_nothing_is_sent_while_unsolicited_data_is_unread(what: bytes) -> None:
     client = SmtpClient()
     hear(client, b"220 mx\r\n")
     client.send(Ehlo(b"client"))
     client.receive_data(b"250 mx\r\n" + what)
     assert isinstance(client.next_event(), Answered)
-    with pytest.raises(LocalProtocolError, match="unsolicited"):
+    with pytest.raises(LocalProtocolError, match="unsolicited data"):
         client.send(Mail(b"a@x"))
     assert client.data_to_send() == [b"EHLO client\r\n"]
 
@@ -107,7 +107,7 @@ def test_nothing_is_sent_while_something_unasked_is_there(what: bytes) -> None:
 def test_a_goodbye_that_is_there_is_heard_before_the_next_command() -> None:
     client = introduced()
     client.receive_data(b"421 4.3.2 closing\r\n")
-    with pytest.raises(LocalProtocolError, match="unsolicited"):
+    with pytest.raises(LocalProtocolError, match="unsolicited data"):
         client.send(Mail(b"a@x"))
     assert isinstance(client.next_event(), SaidGoodbye)
 

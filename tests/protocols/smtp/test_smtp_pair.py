@@ -1,4 +1,4 @@
-"""Client and server talk in memory: each is the other's test."""
+"""The SMTP client and the SMTP server, connected in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Message = tuple[bytes, Sequence[bytes], Sequence[bytes]]
 
 
 class Pair:
-    """A client and a server, and what the server took. Recipients at ``no`` are refused."""
+    """A client, a server, and the accepted messages. Recipients at ``no`` are refused."""
 
     def __init__(self, extensions: Mapping[bytes, bytes], lmtp: bool, seed: int) -> None:
         self.client = SmtpClient(lmtp)
@@ -51,7 +51,7 @@ class Pair:
         self.turn()
 
     def turn(self) -> None:
-        """Carry what each has to say to the other, in pieces, until both are silent."""
+        """Transfer bytes in both directions, in pieces, until there are no more."""
         while self.client.unsent or self.server.unsent:
             self.turns += bool(self.client.unsent)
             for piece in self._pieces(b"".join(self.client.data_to_send())):
@@ -63,7 +63,7 @@ class Pair:
                     self.events.append(event)
 
     def say(self, *commands: Command) -> None:
-        """Send commands together where that is allowed, otherwise one by one."""
+        """Send commands pipelined if that is allowed, otherwise one by one."""
         for command in commands:
             if self.client.outstanding and b"PIPELINING" not in self.client.extensions:
                 self.turn()
@@ -108,7 +108,7 @@ class Pair:
 
 
 def carry(pair: Pair, messages: Sequence[Message]) -> None:
-    """Deliver messages, each envelope behind the dot of the message before."""
+    """Deliver messages; each envelope is pipelined after the dot of the previous message."""
     for sender, recipients, chunks in messages:
         pair.say(Mail(sender, body=b"8BITMIME"), *map(Rcpt, recipients), Data())
         pair.turn()
@@ -127,7 +127,7 @@ def carry(pair: Pair, messages: Sequence[Message]) -> None:
 
 
 def carry_in_chunks(pair: Pair, messages: Sequence[Message]) -> None:
-    """Deliver messages as they are; chunks wait for nothing."""
+    """Deliver messages unchanged with BDAT; chunks are pipelined."""
     for sender, recipients, chunks in messages:
         pair.say(Mail(sender, body=b"BINARYMIME"), *map(Rcpt, recipients))
         for chunk in filter(None, chunks):
@@ -179,7 +179,7 @@ MESSAGES = st.lists(
 
 
 @given(MESSAGES, st.sampled_from([PIPELINING, SERIAL]), st.booleans(), st.integers(0, 999))
-def test_what_was_sent_arrives_once_and_whole(
+def test_sent_data_arrives_once_and_completely(
     messages: list[Message], extensions: dict[bytes, bytes], lmtp: bool, seed: int
 ) -> None:
     pair = introduced(extensions, lmtp, seed)

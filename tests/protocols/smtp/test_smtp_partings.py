@@ -1,4 +1,4 @@
-"""How an SMTP connection ends: what is said of it, and from which reply on a text is cut short."""
+"""How an SMTP connection ends: error messages, and replies that cut a text short."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ REFUSED = b"250 ok\r\n550 no\r\n354 go\r\n"
 
 @pytest.mark.parametrize("replies", [TAKEN, REFUSED])
 @pytest.mark.parametrize("code", [400, 421, 599])
-def test_a_refusal_inside_a_text_answers_its_end(replies: bytes, code: int) -> None:
+def test_a_refusal_inside_a_text_is_the_reply_to_the_final_dot(replies: bytes, code: int) -> None:
     client = in_text(replies)
     assert hear(client, b"%d no more\r\n" % code) == [
         Answered(EndOfData(), Reply(code, (b"no more",)))
@@ -67,7 +67,7 @@ def lost(client: SmtpClient) -> str:
     return caught.value.problem
 
 
-def test_the_end_says_what_was_owed() -> None:
+def test_a_lost_connection_names_the_missing_reply() -> None:
     assert lost(SmtpClient()) == "connection closed before the greeting"
     assert lost(in_text(TAKEN)) == "connection closed in state body"
     client = in_text(TAKEN)
@@ -76,20 +76,20 @@ def test_the_end_says_what_was_owed() -> None:
 
 
 @pytest.mark.parametrize(("lmtp", "verb"), [(False, "EHLO"), (True, "LHLO")])
-def test_the_end_calls_a_command_by_its_name(lmtp: bool, verb: str) -> None:
+def test_a_lost_connection_names_the_command(lmtp: bool, verb: str) -> None:
     client = SmtpClient(lmtp)
     hear(client, b"220 mx\r\n")
     client.send(Ehlo(b"client.example"))
     assert lost(client) == f"connection closed while {verb} was unanswered"
 
 
-def test_a_handshake_that_nobody_asked_for_is_refused() -> None:
+def test_a_handshake_without_starttls_is_refused() -> None:
     client = ready()
     with pytest.raises(LocalProtocolError, match="the handshake is not allowed in state ready"):
         client.tls_started()
 
 
-def test_what_is_injected_behind_starttls_is_a_fault_where_it_stands() -> None:
+def test_data_injected_after_starttls_is_an_error_at_its_position() -> None:
     client = ready()
     client.send(StartTls())
     hear(client, b"220 go\r\n")

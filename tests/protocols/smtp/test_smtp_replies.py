@@ -1,4 +1,4 @@
-"""Replies out of lines: several lines, tolerated forms, limits and enhanced codes."""
+"""Parsing of replies: several lines, tolerated forms, limits and enhanced codes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_enhanced_code_is_recognised_and_stays_in_the_text(text: bytes, enhan
 @pytest.mark.parametrize(
     "line", [b"", b"25", b"2x0 a", b"250x", b"050 a", b"650 a", b"hello", b"+OK", b"\xb2\xb3\xb4 a"]
 )
-def test_what_is_no_reply_is_a_fault(line: bytes) -> None:
+def test_an_invalid_reply_is_an_error(line: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         read(b"220 hi\r\n" + line + b"\r\n")
 

@@ -1,4 +1,4 @@
-"""What is said about a server's replies when they are none, and where the bounds are."""
+"""Error messages about malformed replies, and limits."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def fault(data: bytes, limits: Limits = DEFAULT_LIMITS) -> RemoteProtocolError:
     ("data", "problem"),
     [
         (b"* OK ready\r\n", "greeting is not SMTP but looks like IMAP"),
-        (b"220 hi\r\n* OK ready\r\n", "a line that is no reply"),
-        (b"220-hi\r\n+OK\r\n", "a line that is no reply"),
+        (b"220 hi\r\n* OK ready\r\n", "malformed reply"),
+        (b"220-hi\r\n+OK\r\n", "malformed reply"),
         (b"\x15\x03\x01", "greeting is not SMTP but looks like TLS"),
         (b"\x16\x03\x01", "greeting is not SMTP but looks like TLS"),
-        (b"220-a\r\n221 b\r\n", "one reply with two codes"),
+        (b"220-a\r\n221 b\r\n", "multiline reply with two codes"),
     ],
 )
-def test_the_fault_says_what_is_wrong(data: bytes, problem: str) -> None:
+def test_the_error_says_what_is_wrong(data: bytes, problem: str) -> None:
     assert fault(data).problem == problem
 
 
@@ -43,7 +43,7 @@ def test_the_fault_says_what_is_wrong(data: bytes, problem: str) -> None:
     ("data", "line"),
     [(b"220 hi\r\nwhat?\r\n", b"what?"), (b"220-a\r\n221 b\r\n", b"221 b")],
 )
-def test_the_fault_shows_what_came(data: bytes, line: bytes) -> None:
+def test_the_error_shows_the_received_line(data: bytes, line: bytes) -> None:
     assert fault(data).line == line
 
 
@@ -60,7 +60,7 @@ def test_the_fault_names_the_limit(data: bytes, name: str, limit: int) -> None:
     assert (found.name, found.limit) == (name, limit)
 
 
-def test_a_tls_record_is_told_by_its_first_two_octets() -> None:
+def test_a_tls_record_is_recognized_by_its_first_two_octets() -> None:
     reader = ReplyReader(InputBuffer(), DEFAULT_LIMITS, None)
     reader.input.append(b"\x15")
     assert reader.read() is None
@@ -69,8 +69,8 @@ def test_a_tls_record_is_told_by_its_first_two_octets() -> None:
         reader.read()
 
 
-def test_behind_the_greeting_nothing_is_taken_for_tls() -> None:
-    assert fault(b"220 hi\r\n\x15\x03\r\n").problem == "a line that is no reply"
+def test_after_the_greeting_nothing_is_taken_for_tls() -> None:
+    assert fault(b"220 hi\r\n\x15\x03\r\n").problem == "malformed reply"
 
 
 def test_text_is_handed_out_as_it_comes() -> None:

@@ -1,4 +1,4 @@
-"""The SMTP server machine: order, pauses, what it answers by itself, and what it drops."""
+"""The SMTP server: order of commands, its own replies, and what it drops."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def greeted(
 
 
 def serve(server: SmtpServer, data: bytes, answer: Answer = usual) -> list[Heard | Closed]:
-    """Feed the server and answer all that is heard; text comes joined."""
+    """Feed the server and reply to all commands; return what it received, with text joined."""
     server.receive_data(data)
     heard: list[Heard | Closed] = []
     while not isinstance(event := server.next_event(), NeedData):
@@ -159,7 +159,7 @@ def test_text_is_a_command_when_data_was_refused() -> None:
         (b"NOOP a\nRSET", 500),
     ],
 )
-def test_what_cannot_be_had_is_answered_by_the_machine(line: bytes, code: int) -> None:
+def test_unavailable_commands_are_refused_by_the_machine(line: bytes, code: int) -> None:
     server = ready()
     assert serve(server, line + b"\r\nNOOP\r\n")[1:] == []
     assert codes(server) == [code, 250]
@@ -182,7 +182,7 @@ def test_refusals_have_enhanced_codes_where_these_are_announced(line: bytes, rep
     assert b"".join(server.data_to_send()) == reply + b"\r\n"
 
 
-def test_a_recipient_beyond_ascii_needs_a_transaction_of_its_kind() -> None:
+def test_a_non_ascii_recipient_needs_smtputf8() -> None:
     server = ready(extensions={b"SMTPUTF8": b"", b"8BITMIME": b""})
     rcpt = "RCPT TO:<ä@x>\r\n".encode()
     serve(server, b"MAIL FROM:<a@x>\r\n" + rcpt + b"RSET\r\n")
@@ -198,7 +198,7 @@ def test_a_fault_says_in_which_state_it_happened() -> None:
         serve(server, b"x" * 101)
 
 
-def test_who_authenticated_before_tls_may_do_so_after_it() -> None:
+def test_a_client_may_authenticate_again_after_starttls() -> None:
     server = ready(extensions={b"AUTH": b"PLAIN", b"STARTTLS": b""})
     good = lambda heard: Reply(235 if isinstance(heard, Authenticate) else 220, (b"ok",))  # noqa: E731
     serve(server, b"AUTH PLAIN AGEAYg==\r\nSTARTTLS\r\n", good)
@@ -250,13 +250,13 @@ def test_lmtp_owes_an_answer_for_each_recipient_that_was_taken() -> None:
     assert server.next_event() is not NEED_DATA
 
 
-def test_an_lmtp_server_is_no_smtp_server() -> None:
+def test_an_lmtp_server_is_not_an_smtp_server() -> None:
     server = greeted(lmtp=True)
     assert serve(server, HELLO + b"HELO a\r\nMAIL FROM:<a@x>\r\n") == []
     assert codes(server) == [500, 500, 503]
 
 
-def test_what_is_behind_starttls_is_dropped_and_not_obeyed() -> None:
+def test_commands_after_starttls_are_dropped_and_not_obeyed() -> None:
     server = ready(extensions={b"STARTTLS": b""})
     tls = lambda heard: Reply(220, (b"go",)) if isinstance(heard, StartTls) else OK  # noqa: E731
     assert serve(server, b"STARTTLS\r\nRSET\r\nEHLO evil\r\n", tls) == [StartTls()]
@@ -269,13 +269,13 @@ def test_what_is_behind_starttls_is_dropped_and_not_obeyed() -> None:
     assert serve(server, b"STARTTLS\r\n") == []
 
 
-def test_what_is_behind_a_refused_starttls_is_obeyed() -> None:
+def test_commands_after_a_refused_starttls_are_obeyed() -> None:
     server = ready(extensions={b"STARTTLS": b""})
     no_tls = lambda heard: Reply(454) if isinstance(heard, StartTls) else OK  # noqa: E731
     assert serve(server, b"STARTTLS\r\nRSET\r\n", no_tls) == [StartTls(), Rset()]
 
 
-def test_the_end_comes_behind_all_that_was_sent() -> None:
+def test_the_end_is_reported_after_all_received_data() -> None:
     server = ready()
     server.receive_eof()
     assert serve(server, b"RSET\r\nQUIT\r\n") == [Rset(), Quit(), Closed()]
@@ -295,12 +295,12 @@ def test_a_reply_cannot_carry_a_second_one() -> None:
     server.receive_data(b"NOOP\r\n")
     server.next_event()
     for text in (b"ok\r\n250 ok", b"ok\n250 ok"):
-        with pytest.raises(LocalProtocolError, match="line end"):
+        with pytest.raises(LocalProtocolError, match="line ending"):
             server.send(Reply(250, (text,)))
     assert codes(server) == []
 
 
-def test_only_421_may_be_said_unasked() -> None:
+def test_only_421_may_be_sent_unsolicited() -> None:
     server = ready()
     with pytest.raises(LocalProtocolError):
         server.send(OK)
@@ -351,7 +351,7 @@ PIECES = st.lists(
 
 
 @given(st.booleans(), PIECES, st.sampled_from([200, 220, 250, 354, 421, 450, 550]), st.booleans())
-def test_whatever_comes_is_heard_or_a_fault(
+def test_any_data_gives_commands_or_an_error(
     lmtp: bool, pieces: list[bytes], code: int, eof: bool
 ) -> None:
     server = greeted(lmtp, Limits(command_line=60), {b"STARTTLS": b"", b"SIZE": b""})

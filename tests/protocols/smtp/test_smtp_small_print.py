@@ -1,4 +1,4 @@
-"""Small print of the SMTP machines: statuses, ends, traces, good-byes at odd moments."""
+"""Details of the SMTP machines: statuses, ends, traces, 421 in unusual states."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_enhanced_status_is_three_numbers() -> None:
     assert Reply(550, (b"who?",)).status is None
 
 
-def test_to_a_server_that_has_closed_nothing_is_said() -> None:
+def test_nothing_is_sent_to_a_server_that_has_closed() -> None:
     client = ready()
     client.receive_eof()
     with pytest.raises(LocalProtocolError, match="closed"):
@@ -68,7 +68,7 @@ def test_a_trace_shows_both_directions() -> None:
     assert shown[-2:] == [b"NOOP", b"250 fine"]
 
 
-def test_a_server_cannot_say_what_its_dialogue_does_not_know() -> None:
+def test_a_server_cannot_send_what_its_state_does_not_allow() -> None:
     server = SmtpServer()
     with pytest.raises(LocalProtocolError, match="not allowed"):
         server.tls_started()

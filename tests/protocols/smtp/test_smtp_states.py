@@ -1,4 +1,4 @@
-"""Both dialogues as tables: each pair that is listed leads on, every other one is refused."""
+"""The state tables of both sides: every listed pair is allowed, and every other is not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ chunk: chunk_over chunking, last_chunk_over ready
 chunking: bdat_sent chunk, rset_sent ready, noop_sent chunking, quit_sent quitting
 chunking: going_away parting
 envelope: noop_sent envelope, quit_sent quitting, going_away parting
-data-pending: mail_refused data-pending, text_granted body, text_in_vain lone-dot
+data-pending: mail_refused data-pending, text_granted body, empty_text_granted lone-dot
 data-pending: data_refused envelope, all_refused ready, going_away parting
 body: dot_sent ready, text_cut_short cut-short
 lone-dot: dot_sent lone-dot-pending, text_cut_short cut-short
