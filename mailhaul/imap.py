@@ -124,14 +124,12 @@ else:
         "imap.commands",
         "imap.events",
         "imap.values",
-        "imap.structure",
-        "imap.mailbox_names",
         "imap.uid_sets",
+        "imap.mailbox_names",
         "machine",
-        "imap.client",
-        "imap.server",
-        Client="ImapClient",
-        Server="ImapServer",
+        "imap.structure",
+        Client="imap.client.ImapClient",
+        Server="imap.server.ImapServer",
     )
 
 __all__ = [

@@ -82,10 +82,8 @@ else:
         "pop3.commands",
         "pop3.events",
         "machine",
-        "pop3.client",
-        "pop3.server",
-        Client="Pop3Client",
-        Server="Pop3Server",
+        Client="pop3.client.Pop3Client",
+        Server="pop3.server.Pop3Server",
     )
 
 __all__ = [

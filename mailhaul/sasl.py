@@ -55,8 +55,9 @@ else:
         "limits",
         "errors",
         "sasl.exchange",
-        "sasl.choose",
+        "sasl.errors",
         "sasl.credentials",
+        "sasl.choose",
         "sasl.client_mechanisms",
         "sasl.client_oauth",
         "sasl.client_scram",
@@ -65,7 +66,6 @@ else:
         "sasl.server_oauth",
         "sasl.server_scram",
         "sasl.scram",
-        "sasl.errors",
     )
 
 __all__ = [

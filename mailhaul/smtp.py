@@ -78,10 +78,9 @@ else:
         "smtp.events",
         "smtp.replies",
         "machine",
-        "smtp.client",
         "smtp.server",
-        Client="SmtpClient",
-        Server="SmtpServer",
+        Client="smtp.client.SmtpClient",
+        Server="smtp.server.SmtpServer",
     )
 
 __all__ = [
