@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from ..protocols.sasl.client_mechanisms import ClientMechanism
-from ..protocols.sasl.errors import SaslError
-from ..protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
+from .. import sasl
 from .channel import Channel
 from .requests import Call
 
@@ -23,11 +21,11 @@ class AuthenticatingMachine(Protocol):
 
 async def authenticate(
     channel: Channel[Any],
-    mechanism: ClientMechanism,
+    mechanism: sasl.ClientMechanism,
     next_event: Callable[[], Awaitable[Any]],
     *,
     at_once: bool = True,
-) -> tuple[Any, SaslError | None]:
+) -> tuple[Any, sasl.SaslError | None]:
     """Run one SASL exchange (RFC 4422) to its end.
 
     ``next_event`` waits for a Challenge or for the server's decision. Return the decision, and
@@ -36,15 +34,15 @@ async def authenticate(
     is not sent before the server asks for it.
     """
     machine: AuthenticatingMachine = channel.machine
-    machine.send(Authenticate(mechanism.name, mechanism.initial_response(), at_once))
-    fault: SaslError | None = None
-    while isinstance(event := await next_event(), Challenge):
+    machine.send(sasl.Authenticate(mechanism.name, mechanism.initial_response(), at_once))
+    fault: sasl.SaslError | None = None
+    while isinstance(event := await next_event(), sasl.Challenge):
         try:
             # The hashing of SCRAM may take a second.
             response = await Call(partial(mechanism.respond, event.data))
-        except SaslError as error:
+        except sasl.SaslError as error:
             fault = error
-            machine.send(CancelAuthentication())
+            machine.send(sasl.CancelAuthentication())
         else:
-            machine.send(Respond(response))
+            machine.send(sasl.Respond(response))
     return event, fault
