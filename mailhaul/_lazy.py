@@ -14,8 +14,8 @@ def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> Non
     """Give a module what finds the names of its ``__all__`` when they are used.
 
     They are looked for in ``modules`` of mailhaul.protocols, in this order; the first ones are
-    those that are cheap to load. ``renamed`` tells where a name is to be found that has another
-    name there: "imap.client.ImapClient".
+    those that are cheap to load. ``renamed`` gives the place of a name that is called otherwise
+    there: "imap.client.ImapClient".
     """
 
     def find(name: str) -> object:
