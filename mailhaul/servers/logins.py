@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from .. import sasl
 from ..flows.channel import Channel, next_event
 from ..protocols.errors import ConnectionLost
+from ..protocols.machine import Machine, TlsDialogue
 from ..protocols.secret import Secret
 
 MECHANISMS = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256")
@@ -41,7 +41,10 @@ class Logins:
         return self._users.get(user)
 
     async def exchange(
-        self, channel: Channel[Any], command: sasl.Authenticate, timeout: float
+        self,
+        channel: Channel[Machine[sasl.Challenge, object, TlsDialogue]],
+        command: sasl.Authenticate,
+        timeout: float,
     ) -> sasl.Accepted | sasl.Refused | None:
         """Carry out an authentication; return the verdict, or None for an unknown mechanism.
 

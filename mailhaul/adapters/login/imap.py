@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ... import __version__, imap
 from ...flows.channel import Channel, next_event
@@ -100,23 +99,32 @@ def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
     return PollFailed(code, f"{access.peer}: the server refuses the connection: {shown(text)}")
 
 
-async def ask(channel: Channel[imap.Client], command: imap.Command, access: Access) -> Any:
-    """Send a command; return the event that ends it (Completed or TlsReady)."""
+async def ask(
+    channel: Channel[imap.Client], command: imap.Command, access: Access
+) -> imap.Completed:
+    """Send a command other than STARTTLS; return its completion."""
     channel.machine.send(command)
-    return await decision(channel, access)
+    while not isinstance(event := await hear(channel, access), imap.Completed):
+        pass
+    return event
 
 
-async def decision(channel: Channel[imap.Client], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge."""
-    while True:
-        match await next_event(channel, access.timeout):
-            case imap.Completed() | imap.TlsReady() | imap.Challenge() as end:
-                return end
-            case imap.SaidBye() as bye:
-                problem = f"{access.peer}: the server sent BYE: {shown(bye.text)}"
-                raise PollFailed(code_of_bye(bye), problem)
-            case _:
-                pass
+async def decision(
+    channel: Channel[imap.Client], access: Access
+) -> imap.Completed | imap.Challenge:
+    """Wait for the completion of AUTHENTICATE, or for a challenge."""
+    while not isinstance(event := await hear(channel, access), imap.Completed | imap.Challenge):
+        pass
+    return event
+
+
+async def hear(channel: Channel[imap.Client], access: Access) -> imap.Event:
+    """Return the next event. Raises PollFailed if the server sends BYE."""
+    event = await next_event(channel, access.timeout)
+    if isinstance(event, imap.SaidBye):
+        problem = f"{access.peer}: the server sent BYE: {shown(event.text)}"
+        raise PollFailed(code_of_bye(event), problem)
+    return event
 
 
 def accept_preauth(channel: Channel[imap.Client], access: Access) -> None:
@@ -145,8 +153,10 @@ async def secure(channel: Channel[imap.Client], access: Access) -> None:
         return
     if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
         return
-    granted = await ask(channel, imap.StartTls(), access)
-    if not isinstance(granted, imap.TlsReady):
+    channel.machine.send(imap.StartTls())
+    while not isinstance(granted := await hear(channel, access), imap.TlsReady | imap.Completed):
+        pass
+    if isinstance(granted, imap.Completed):
         if access.tls is TlsMode.OFFERED:
             return
         raise PollFailed(

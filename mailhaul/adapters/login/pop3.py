@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from ... import pop3
 from ...flows.channel import Channel, next_event
@@ -63,7 +62,10 @@ async def greet(
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
-    greeting: pop3.Greeted | pop3.TurnedAway = await next_event(channel, access.timeout)
+    while not isinstance(
+        greeting := await next_event(channel, access.timeout), pop3.Greeted | pop3.TurnedAway
+    ):
+        pass
     if isinstance(greeting, pop3.TurnedAway):
         raise turned_away(access, greeting)
     await secure(channel, access, avoided)
@@ -82,24 +84,29 @@ def differs_between_users(channel: Channel[pop3.Client]) -> bool:
 async def ask_capabilities(channel: Channel[pop3.Client], access: Access, avoided: Avoided) -> None:
     """Send CAPA, unless the server closes the connection at it."""
     if CAPA not in avoided.names:
-        reply: pop3.Completed = await ask(channel, pop3.Capa(), access)
+        reply = await ask(channel, pop3.Capa(), access)
         avoided.last = None if reply.positive else CAPA
 
 
-async def ask(channel: Channel[pop3.Client], command: pop3.Command, access: Access) -> Any:
-    """Send a command; return the event that ends it (Completed or TlsReady)."""
+async def ask(
+    channel: Channel[pop3.Client], command: pop3.Command, access: Access
+) -> pop3.Completed:
+    """Send a command other than STLS; return its completion."""
     channel.machine.send(command)
-    return await decision(channel, access)
+    while not isinstance(event := await next_event(channel, access.timeout), pop3.Completed):
+        pass
+    return event
 
 
-async def decision(channel: Channel[pop3.Client], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge."""
-    while True:
-        match await next_event(channel, access.timeout):
-            case pop3.Completed() | pop3.TlsReady() | pop3.Challenge() as end:
-                return end
-            case _:
-                pass
+async def decision(
+    channel: Channel[pop3.Client], access: Access
+) -> pop3.Completed | pop3.Challenge:
+    """Wait for the completion of AUTH, or for a challenge."""
+    while not isinstance(
+        event := await next_event(channel, access.timeout), pop3.Completed | pop3.Challenge
+    ):
+        pass
+    return event
 
 
 def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
@@ -136,7 +143,11 @@ async def secure(channel: Channel[pop3.Client], access: Access, avoided: Avoided
         return
     if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
         return
-    granted = await ask(channel, pop3.StartTls(), access)
+    channel.machine.send(pop3.StartTls())
+    while not isinstance(
+        granted := await next_event(channel, access.timeout), pop3.TlsReady | pop3.Completed
+    ):
+        pass
     if isinstance(granted, pop3.TlsReady):
         await UpgradeToTls(channel, access.trust, access.timeout)
         channel.machine.tls_started()
@@ -218,11 +229,10 @@ async def try_method(
     """Try one login method; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
     if access.password is not None and method == COMMAND:
-        named: pop3.Completed = await ask(channel, pop3.User(user), access)
+        named = await ask(channel, pop3.User(user), access)
         if not named.positive:
             return named
-        decided: pop3.Completed = await ask(channel, pop3.Pass(access.password), access)
-        return decided
+        return await ask(channel, pop3.Pass(access.password), access)
     if access.password is not None and method == APOP:
         return await log_in_by_apop(channel, pop3.Apop(user, access.password), access)
     return await exchange(channel, access, method)
@@ -233,7 +243,7 @@ async def log_in_by_apop(
 ) -> pop3.Completed:
     """Log in by APOP. Raises PollFailed (AUTHFAIL) if the server does not support it."""
     try:
-        reply: pop3.Completed = await ask(channel, command, access)
+        reply = await ask(channel, command, access)
     except LocalProtocolError as error:
         if channel.machine.timestamp:
             # The server closed the connection after its greeting; the password is not the reason.
@@ -262,8 +272,7 @@ async def exchange(channel: Channel[pop3.Client], access: Access, method: bytes)
             ExitCode.AUTHFAIL,
             f"{access.peer}: {method.decode('ascii')} with this server failed: {fault.problem}",
         )
-    decided: pop3.Completed = reply
-    return decided
+    return reply
 
 
 def mechanisms_of(channel: Channel[pop3.Client]) -> list[bytes]:

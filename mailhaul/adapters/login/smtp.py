@@ -108,7 +108,9 @@ async def log_in(
             continue
         nonce = os.urandom(18).hex().encode("ascii")
         mechanism = sasl.make_client(method, held, nonce=nonce, announced=announced)
-        answer, fault = await authenticate(channel, mechanism, lambda: decision(channel, timeout))
+        answer, fault = await authenticate(
+            channel, mechanism, lambda: answer_to_auth(channel, timeout)
+        )
         accepted = answer.reply.positive
         try:
             if accepted:
@@ -183,8 +185,18 @@ async def decision(channel: Channel[smtp.Client], timeout: float) -> Decision:
             case smtp.Closed():
                 raise ConnectionLost("connection closed before the reply")
             case event:
-                decided: Decision = event
-                return decided
+                return event
+
+
+async def answer_to_auth(
+    channel: Channel[smtp.Client], timeout: float
+) -> smtp.Answered | smtp.Challenge:
+    """Wait for the reply to AUTH, or for a challenge."""
+    match await decision(channel, timeout):
+        case smtp.Answered() | smtp.Challenge() as answer:
+            return answer
+        case _:
+            raise AssertionError("an event that is not the reply to AUTH")
 
 
 def reply_text(reply: smtp.Reply) -> str:

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from ... import imap
-from ...flows.channel import Channel, Program, describe
+from ...flows.channel import Channel, Endpoint, Program, describe
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.pace import Pace
 from ...flows.requests import Call, Close, RuntimeFault, Wait
@@ -106,7 +105,7 @@ class ImapAppendSink:
         if APPENDLIMIT not in machine.capabilities:
             return
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             if isinstance(event, imap.MailboxStatus):
                 found = dict(event.items).get(APPENDLIMIT)
                 self.limit = found if isinstance(found, int) else None
@@ -123,7 +122,7 @@ class ImapAppendSink:
             return Declined(too_large_outcome(fault))
         return AppendDelivery(self, parcel, spool)
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return the channel while a reply is expected."""
         machine = self.channel.machine
         due = self.channel.open and machine.outstanding and not machine.failed

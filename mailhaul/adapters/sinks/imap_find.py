@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ... import imap
 from ...flows.channel import Channel, next_event
@@ -60,12 +59,12 @@ class Finder:
         total = 0
         uids: list[int] = []
 
-        def count(event: Any) -> None:
+        def count(event: imap.Event) -> None:
             nonlocal total
             if isinstance(event, imap.Exists):
                 total = max(total, event.count)
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             if isinstance(event, imap.Found):
                 uids.extend(event.uids)
                 # If our message is there, it is among the latest.
@@ -89,7 +88,7 @@ class Finder:
         command = imap.UidFetch(b"1:*", b"(UID RFC822.SIZE)")
         uids: list[int] = []
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             if isinstance(event, imap.Fetched) and event.uid and event.size == self._size:
                 uids.append(event.uid)
                 del uids[:-MAX_FOUND]
@@ -113,7 +112,7 @@ async def execute(
     channel: Channel[imap.Client],
     command: imap.Command,
     timeout: float,
-    collect: Callable[[Any], None] = lambda event: None,
+    collect: Callable[[imap.Event], None] = lambda event: None,
 ) -> imap.Completed:
     """Send a command; return its tagged response. ``collect`` gets the events before that."""
     channel.machine.send(command)

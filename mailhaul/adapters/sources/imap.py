@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ... import imap
 from ...flows.account import Action
@@ -30,6 +29,7 @@ from .imap_listing import (
     OLD,
     UNDELETED,
     UNSEEN,
+    Collect,
     NotSearched,
     Wanted,
     describe,
@@ -151,7 +151,7 @@ class ImapSource:
         names: list[str] = []
         octets = 0
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             nonlocal octets
             if not isinstance(event, imap.Listed):
                 return
@@ -239,7 +239,7 @@ class ImapSource:
         asked = {int(uid) for uid in uids}
         refused = False
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             if isinstance(event, imap.Fetched) and event.uid in asked and event.size is not None:
                 sizes[event.uid] = event.size
 
@@ -256,7 +256,7 @@ class ImapSource:
         text = bytearray()
         octets = 0
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             nonlocal octets
             if isinstance(event, imap.BodyStart):
                 text.clear()
@@ -283,7 +283,7 @@ class ImapSource:
                 f"{self.channel.peer}: search for mail failed: {shown(failure.reply.text)}",
             ) from None
 
-    async def _ask(self, command: imap.Command, collect: Any = None) -> imap.Completed:
+    async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
         """Send one command and wait for its end; call ``collect`` with every event before it."""
         self.channel.machine.send(command)
         while True:
@@ -294,7 +294,9 @@ class ImapSource:
             if collect:
                 collect(event)
 
-    async def _ask_known(self, command: imap.Command, collect: Any = None) -> imap.Completed:
+    async def _ask_known(
+        self, command: imap.Command, collect: Collect | None = None
+    ) -> imap.Completed:
         """Send a command that some servers refuse until the client has sent ID (RFC 2971)."""
         done = await self._ask(command, collect)
         knows = b"ID" in self.channel.machine.capabilities or UNSAFE_LOGIN in done.text.lower()
@@ -305,7 +307,7 @@ class ImapSource:
         await self._ask(identify())
         return await self._ask(command, collect)
 
-    def _keep_count(self, event: Any) -> None:
+    def _keep_count(self, event: imap.Event) -> None:
         match event:
             case imap.Exists(count):
                 self.total = count
@@ -338,7 +340,7 @@ class ImapSource:
             self._handle(event)
         return part
 
-    def _handle(self, event: Any) -> None:
+    def _handle(self, event: imap.Event) -> None:
         match event:
             case imap.BodyChunk():
                 self._texts.add(event)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import overload
 
 from ... import imap
 from ...flows.source import Listed
@@ -30,7 +30,8 @@ MESSAGES_PER_REPLY = 10_000
 """The maximum messages covered by one reply."""
 SEEN, DELETED = rb"\seen", rb"\deleted"
 
-Ask = Callable[[imap.Command, Callable[[Any], None]], Awaitable[imap.Completed]]
+Collect = Callable[[imap.Event], None]
+Ask = Callable[[imap.Command, Collect], Awaitable[imap.Completed]]
 """Sends a command, calls the function with every event before its end, and returns the end."""
 
 
@@ -100,7 +101,7 @@ class Listing(Sequence[Listed]):
         """The UIDs, ascending."""
         return self._uids
 
-    def update(self, event: Any) -> None:
+    def update(self, event: imap.Event) -> None:
         """Store the values of a FETCH response."""
         if not isinstance(event, imap.Fetched) or event.uid is None:
             return
@@ -157,7 +158,7 @@ async def search(ask: Ask, criteria: bytes) -> tuple[imap.Completed, array[int]]
     """Send UID SEARCH; return the reply, and the UIDs found, ascending and without duplicates."""
     found = array("I")
 
-    def collect(event: Any) -> None:
+    def collect(event: imap.Event) -> None:
         if isinstance(event, imap.Found):
             if max(event.uids, default=0) > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
@@ -174,7 +175,7 @@ async def by_flags(
     """Fetch flags; return the UIDs of the wanted messages. Raises NotSearched with ``refusal``."""
     found = array("I")
 
-    def collect(event: Any) -> None:
+    def collect(event: imap.Event) -> None:
         if isinstance(event, imap.Fetched) and event.uid:
             if event.uid > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")

@@ -10,7 +10,6 @@ has open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ... import imap
 from ...flows.report import Report
@@ -141,7 +140,7 @@ class NotifiedSource(WatchedSource):
             raise NotWatched(f"the server does not watch so many mailboxes: {shown(done.text)}")
         return set(self._folders.values()) - self._reported
 
-    def _keep_count(self, event: Any) -> None:
+    def _keep_count(self, event: imap.Event) -> None:
         match event:
             case imap.MailboxStatus(mailbox, items) if folder := self._folder_of(mailbox):
                 self._reported.add(folder)

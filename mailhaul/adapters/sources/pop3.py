@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from ... import pop3
 from ...flows.account import Action
@@ -172,7 +171,7 @@ class Pop3Source(Pop3Maildrop):
                 self._parts.append(part)
         return self._parts.popleft()
 
-    def _handle(self, event: Any) -> Part | None:
+    def _handle(self, event: pop3.Event) -> Part | None:
         match event:
             case pop3.BodyStart(number):
                 return self._begin_text(self._listing.numbered(number))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ... import pop3
 from ...flows.channel import Channel
@@ -151,12 +150,12 @@ class Pop3Maildrop:
             self._report_missing_ids(listing)
         self.in_sessions = not (listing.without_id or self._login_delay)
 
-    def _count(self, event: Any) -> None:
+    def _count(self, event: pop3.Event) -> None:
         if isinstance(event, pop3.Counted):
             self.total = event.count
             self.octets = event.size
 
-    def _add(self, event: Any) -> None:
+    def _add(self, event: pop3.Event) -> None:
         match event:
             case pop3.UniqueId(number, uid):
                 self._listing.add_id(number, uid)
@@ -197,7 +196,7 @@ class Pop3Maildrop:
         self._known.update(found)
         headers: dict[Uid, bytearray] = {}
 
-        def take(event: Any) -> None:
+        def take(event: pop3.Event) -> None:
             match event:
                 case pop3.BodyStart(number):
                     headers[self._listing.numbered(number).uid] = bytearray()
@@ -210,7 +209,7 @@ class Pop3Maildrop:
         await self._ask_all(take, *[pop3.Top(message.number, 0) for message in found.values()])
         return {uid: bytes(header) for uid, header in headers.items() if header}
 
-    async def _ask_all(self, take: Callable[[Any], None], *commands: pop3.Command) -> None:
+    async def _ask_all(self, take: Callable[[pop3.Event], None], *commands: pop3.Command) -> None:
         """Send commands, pipelined if possible; call ``take`` with each event before a reply."""
         self._waiting.extend(commands)
         machine = self.channel.machine

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Never
 
 from ... import imap, pop3, sasl, smtp
-from ...flows.channel import Channel
+from ...flows.channel import Channel, Endpoint
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.hidden import SHORTEST, secret_forms
-from ...protocols.machine import Tap
+from ...protocols.machine import Tap, TlsDialogue
 from ...protocols.record import Record, fields_of
 from ...protocols.roles import Client
 from ...protocols.sasl.exchange import decode_base64
@@ -51,12 +51,12 @@ class Tape:
         """Mask this secret from now on, in all encodings in which it may occur."""
         self.mask.add(*secret_forms(secret), *within_base64(secret))
 
-    def watch(self, channel: Channel[Any]) -> None:
+    def watch(self, channel: Channel[Endpoint]) -> None:
         """Record the channel's machine from now on."""
-        kind = kind_of(channel.machine)
-        if kind:
+        machine = channel.machine
+        if isinstance(machine, imap.Client | pop3.Client | smtp.Client):
             self._connections += 1
-            Recorder(self, self._connections, channel.machine).start(kind, channel.peer)
+            Recorder(self, self._connections, machine).start(kind_of(machine), channel.peer)
 
     def note(self, connection: int, kind: str, about: str) -> None:
         """Write one line."""
@@ -76,8 +76,8 @@ def within_base64(secret: bytes) -> Iterator[bytes]:
             yield core
 
 
-def kind_of(machine: object) -> str:
-    """Return the protocol of a client machine, "" for other machines."""
+def kind_of(machine: imap.Client | pop3.Client | smtp.Client) -> str:
+    """Return the protocol of a client machine."""
     match machine:
         case imap.Client():
             return "imap"
@@ -85,8 +85,6 @@ def kind_of(machine: object) -> str:
             return "pop3"
         case smtp.Client():
             return "lmtp" if machine.lmtp else "smtp"
-        case _:
-            return ""
 
 
 def reader_for(kind: str) -> Lines:
@@ -97,7 +95,9 @@ def reader_for(kind: str) -> Lines:
 class Recorder(Tap):
     """Writes down one machine."""
 
-    def __init__(self, tape: Tape, connection: int, machine: Client[Any, Any, Any]) -> None:
+    def __init__(
+        self, tape: Tape, connection: int, machine: Client[Never, object, TlsDialogue]
+    ) -> None:
         self._tape = tape
         self._connection = connection
         self._machine = machine
