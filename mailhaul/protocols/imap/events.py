@@ -264,7 +264,7 @@ class TlsReady(Record):
 
 
 class Closed(Record):
-    """The peer has closed in good order."""
+    """The peer has closed in good order. Then ``next_event`` returns NEED_DATA."""
 
 
 Event = (

@@ -202,9 +202,17 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
     # Saying
 
     def _send(self, reply: Reply | Challenge) -> None:
-        if isinstance(reply, Challenge):
-            self._challenge(self._due[0] if self._due else None, b"334", reply.data)
-            return
+        match reply:
+            case Challenge(data):
+                self._challenge(self._due[0] if self._due else None, b"334", data)
+            case Reply():
+                self._send_reply(reply)
+            case _:
+                raise LocalProtocolError(f"{type(reply).__name__} is no reply of SMTP")
+
+    def _send_reply(self, reply: Reply) -> None:
+        if not reply.lines:
+            raise LocalProtocolError("a reply without any line")
         if any(b"\r" in line or b"\n" in line for line in reply.lines):
             raise LocalProtocolError("a line of a reply contains a line end")
         if self._at(states.greeting):
