@@ -45,7 +45,7 @@ APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"poll
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
     *("functools", "hashlib", "hmac", "itertools", "re", "string", "stringprep", "struct"),
-    *("typing", "unicodedata", "zlib"),
+    *("types", "typing", "unicodedata", "zlib"),
 }
 """What the sans-IO floors may take from the standard library."""
 

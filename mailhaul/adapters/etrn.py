@@ -80,7 +80,7 @@ class EtrnPoll:
         except RefusedByServer as refusal:
             problem = f"the server refuses the connection: {refusal}"
             raise self._refusal(ExitCode.PROTOCOL, problem) from None
-        if b"ETRN" not in channel.machine.extensions:
+        if b"ETRN" not in channel.machine.capabilities:
             raise self._refusal(ExitCode.PROTOCOL, "the server does not support ETRN")
 
     async def _secure(self) -> None:
@@ -91,7 +91,7 @@ class EtrnPoll:
         """
         access, channel = self._access, self._channel
         required = access.tls is TlsMode.REQUIRED and access.tls_asked
-        offered = b"STARTTLS" in channel.machine.extensions
+        offered = b"STARTTLS" in channel.machine.capabilities
         if channel.tls or not (required or (access.tls is TlsMode.OFFERED and offered)):
             return
         if not offered:

@@ -236,7 +236,7 @@ def methods_left(
     from .mechanisms import other_methods
 
     return other_methods(
-        mechanisms_of(channel.machine.capabilities),
+        mechanisms_of(channel),
         access.credentials,
         access.auth,
         tried,
@@ -257,8 +257,7 @@ def not_now(done: imap.Completed) -> ExitCode | None:
 
 def login_methods(channel: Channel[imap.Client], access: Access) -> list[bytes]:
     """Return the login methods to try. Raises PollFailed if there is none."""
-    capabilities = channel.machine.capabilities
-    disabled = b"LOGINDISABLED" in capabilities
+    disabled = b"LOGINDISABLED" in channel.machine.capabilities
     protected = channel.tls
     certificate = access.trust.certificate is not None
     if not access.may_show_password and not protected:
@@ -270,7 +269,7 @@ def login_methods(channel: Channel[imap.Client], access: Access) -> list[bytes]:
     from .mechanisms import allowed_methods  # most polls need no more than LOGIN
 
     found = allowed_methods(
-        mechanisms_of(capabilities),
+        mechanisms_of(channel),
         access.credentials,
         access.auth,
         protected=protected,
@@ -281,7 +280,7 @@ def login_methods(channel: Channel[imap.Client], access: Access) -> list[bytes]:
         return found
     if disabled:
         offered = ", ".join(
-            sorted(name.decode("ascii", "replace") for name in mechanisms_of(capabilities))
+            sorted(name.decode("ascii", "replace") for name in mechanisms_of(channel))
         )
         wanted = f"it offers {offered or 'nothing else'}" if protected else "it may require TLS"
         raise PollFailed(
@@ -310,7 +309,7 @@ async def try_method(
 
 def takes_initial(channel: Channel[imap.Client]) -> bool:
     """Whether the initial response is sent along with AUTHENTICATE."""
-    return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities)
+    return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities.keys())
 
 
 async def exchange(
@@ -321,7 +320,7 @@ async def exchange(
     from ...protocols.sasl.errors import SaslError, ScramRefused
     from .mechanisms import mechanism_for
 
-    announced = mechanisms_of(channel.machine.capabilities)
+    announced = mechanisms_of(channel)
     mechanism = mechanism_for(method, access.credentials, announced, access.peer)
     done, fault = await authenticate(
         channel, mechanism, lambda: decision(channel, access), at_once=at_once
@@ -335,6 +334,6 @@ async def exchange(
     return done, "" if fault is None or isinstance(fault, ScramRefused) else fault.problem
 
 
-def mechanisms_of(capabilities: frozenset[bytes]) -> list[bytes]:
+def mechanisms_of(channel: Channel[imap.Client]) -> list[bytes]:
     """Return the SASL mechanisms among the capabilities."""
-    return [name[5:] for name in capabilities if name.startswith(b"AUTH=")]
+    return [name.upper() for name in channel.machine.capabilities.get(b"AUTH", ())]

@@ -78,7 +78,8 @@ async def greet(
 def differs_between_users(channel: Channel[pop3.Client]) -> bool:
     """Whether the capabilities depend on the user (RFC 2449, 6.5 and 6.7)."""
     known = channel.machine.capabilities
-    return any(b"USER" in known.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
+    words = (*known.get(b"EXPIRE", ()), *known.get(b"LOGIN-DELAY", ()))
+    return b"USER" in {word.upper() for word in words}
 
 
 async def ask_capabilities(channel: Channel[pop3.Client], access: Access, avoided: Avoided) -> None:
@@ -277,4 +278,4 @@ async def exchange(channel: Channel[pop3.Client], access: Access, method: bytes)
 
 def mechanisms_of(channel: Channel[pop3.Client]) -> list[bytes]:
     """Return the SASL mechanisms among the capabilities."""
-    return channel.machine.capabilities.get(b"SASL", b"").upper().split()
+    return [name.upper() for name in channel.machine.capabilities.get(b"SASL", ())]

@@ -134,7 +134,7 @@ SHOWS_PASSWORD = frozenset({b"PLAIN", b"LOGIN"})
 
 def mechanisms_of(channel: Channel[smtp.Client]) -> list[bytes]:
     """Return the SASL mechanisms that the server announced."""
-    return channel.machine.extensions.get(b"AUTH", b"").upper().split()
+    return [name.upper() for name in channel.machine.capabilities.get(b"AUTH", ())]
 
 
 def allowed_methods(

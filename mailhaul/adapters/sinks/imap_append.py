@@ -96,13 +96,12 @@ class ImapAppendSink:
     async def _read_limit(self) -> None:
         """Read APPENDLIMIT; ask for the limit of the mailbox if mailboxes have different ones."""
         self.limit = None
-        machine = self.channel.machine
-        for name in machine.capabilities:
-            word, _, value = name.partition(b"=")
+        announced = self.channel.machine.capabilities.get(APPENDLIMIT)
+        for value in announced or ():
             # A size has 63 bits at most (RFC 9051, 9: number64).
-            if word == APPENDLIMIT and value.isdigit() and len(value) < 20:
+            if value.isdigit() and len(value) < 20:
                 self.limit = int(value)
-        if APPENDLIMIT not in machine.capabilities:
+        if announced != ():
             return
 
         def collect(event: imap.Event) -> None:

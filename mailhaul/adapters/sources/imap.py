@@ -146,7 +146,7 @@ class ImapSource:
         extended = {
             b"SPECIAL-USE",
             b"LIST-EXTENDED",
-        } <= self.channel.machine.capabilities
+        } <= self.channel.machine.capabilities.keys()
         asked = (b"SPECIAL-USE",) if special and extended else ()
         names: list[str] = []
         octets = 0

@@ -63,7 +63,7 @@ class NotifiedSource(WatchedSource):
     @property
     def can_notify(self) -> bool:
         """Whether the server supports IDLE and NOTIFY."""
-        return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities
+        return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities.keys()
 
     @property
     def pushes_news(self) -> bool:

@@ -97,11 +97,11 @@ class Pop3Maildrop:
         capabilities = self.channel.machine.capabilities
         self._has_top = not capabilities or b"TOP" in capabilities
         # With EXPIRE 0 every message requested by RETR is removed at QUIT (RFC 2449, 6.7).
-        self._deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
+        self._deletes = capabilities.get(b"EXPIRE", ())[:1] == (b"0",)
         wanted = self._wants_retrieve and not self._deletes
         self._retrieve = wanted or not self._has_top or MAILLENNIUM in greeting
         # "900", or "900 USER" if it differs between users (RFC 2449, 6.5).
-        delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
+        delay, *_ = (*capabilities.get(b"LOGIN-DELAY", ()), b"")
         self._login_delay = float(delay) if delay.isdigit() else 0.0
         if self._report_login_delay:
             self._report_login_delay(self._login_delay)

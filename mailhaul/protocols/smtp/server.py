@@ -55,8 +55,9 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     ``send`` takes replies: the first is the greeting, each other one answers the command that
     ``next_event`` gave last; in LMTP the end of a text takes one for each recipient. A 2xx to
-    Ehlo announces ``extensions`` by itself. A Bdat comes out after its octets, which come as
-    BodyChunk; an Authenticate may be answered with a Challenge before its reply.
+    Ehlo announces ``extensions`` by itself; that dict of keywords and arguments is a setting, and
+    may be changed at any time. A Bdat comes out after its octets, which come as BodyChunk; an
+    Authenticate may be answered with a Challenge before its reply.
     """
 
     DEAF = (states.greeting, states.tls_handover)
@@ -70,7 +71,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         limits: Limits = DEFAULT_LIMITS,
         trace: Trace | None = None,
     ) -> None:
-        self.lmtp = lmtp
+        self._lmtp = lmtp
         self.extensions = dict(extensions)
         super().__init__(states.table, limits, trace)
         self._due: deque[Heard] = deque()
@@ -80,6 +81,11 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         self._chunk: Chunk | None = None
         self._mail: Mail | None = None
         self._authenticated = False
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether it speaks LMTP."""
+        return self._lmtp
 
     @property
     def outstanding(self) -> Sequence[Heard]:
@@ -119,7 +125,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             line = self._input.take_strict_line(self._limits.command_line, "command line")
             if line is None:
                 return None
-            command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
+            command = parse_command(line, self.extensions, self._limits, lmtp=self._lmtp)
             if self._trace:
                 self._trace("<", shown(line))
             if isinstance(command, Bdat):
@@ -152,7 +158,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         if isinstance(command, Data) and self._mail and self._mail.body == b"BINARYMIME":
             return self._refuse(503, b"BINARYMIME goes by BDAT (RFC 3030)")
         if not self._moves(states.HEARD[type(command)]):
-            what = verb_of(command, lmtp=self.lmtp)
+            what = verb_of(command, lmtp=self._lmtp)
             return self._refuse(503, f"{what} is out of order".encode("ascii"))
         return True
 
@@ -170,7 +176,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         command = chunk.command
         if command.last:
             self._advance(Dialogue.text_over)
-        self._due.extend([command] * (self._recipients if command.last and self.lmtp else 1))
+        self._due.extend([command] * (self._recipients if command.last and self._lmtp else 1))
         return command
 
     def _read_response(self) -> Heard | None:
@@ -196,7 +202,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         part = self._parts.popleft()
         if isinstance(part, EndOfData):
             self._advance(Dialogue.text_over)
-            self._due.extend([part] * (self._recipients if self.lmtp else 1))
+            self._due.extend([part] * (self._recipients if self._lmtp else 1))
         return part
 
     # Saying

@@ -231,19 +231,19 @@ def test_a_challenge_is_as_long_as_its_own_limit_and_no_longer() -> None:
 
 def test_tls_makes_us_forget_what_was_said_before() -> None:
     client = greeted(b"PIPELINING", b"STLS")
-    assert client.capabilities == {b"PIPELINING": b"", b"STLS": b""}
+    assert client.capabilities == {b"PIPELINING": (), b"STLS": ()}
     assert ask(client, StartTls(), b"+OK begin") == [TlsReady(StartTls())]
     assert (client.state, client.capabilities) == ("tls-handover", {})
     client.tls_started()
     assert client.state == "authorization"
     ask(client, Capa(), b"+OK", b"UIDL", b".")
-    assert client.capabilities == {b"UIDL": b""}
+    assert client.capabilities == {b"UIDL": ()}
 
 
 def test_what_was_said_while_the_handshake_was_due_is_forgotten_too() -> None:
     client = greeted(b"STLS")
     ask(client, StartTls(), b"+OK")
-    client.capabilities = {b"PIPELINING": b""}
+    client._announced = {b"PIPELINING": ()}
     client.tls_started()
     assert client.capabilities == {}
 
