@@ -10,12 +10,12 @@ import sys
 from typing import Any
 
 
-def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> None:
+def load_lazily(namespace: dict[str, Any], folder: str, *modules: str, **places: str) -> None:
     """Give a module what finds the names of its ``__all__`` when they are used.
 
-    They are looked for in ``modules`` of mailhaul.protocols, in this order; the first ones are
-    those that are cheap to load. ``renamed`` gives the place of a name that is called otherwise
-    there: "imap.client.ImapClient".
+    They are looked for in these ``modules`` of a folder of mailhaul, in this order; the first ones
+    are those that are cheap to load. ``places`` are names that are elsewhere, or have another name
+    there: "protocols.imap.client.ImapClient".
     """
 
     def find(name: str) -> object:
@@ -25,9 +25,9 @@ def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> Non
             raise AttributeError(problem, name=name, obj=sys.modules[here])
         from importlib import import_module
 
-        place, _, own = renamed.get(name, "").rpartition(".")
-        for module in [place] if place else modules:
-            values = vars(import_module(f"mailhaul.protocols.{module}"))
+        place, _, own = places.get(name, "").rpartition(".")
+        for module in [place] if place else (f"{folder}.{module}" for module in modules):
+            values = vars(import_module(f"mailhaul.{module}"))
             if (own or name) in values:
                 # From now on the name is found without us.
                 namespace[name] = values[own or name]

@@ -117,6 +117,7 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
@@ -128,8 +129,8 @@ else:
         "imap.mailbox_names",
         "machine",
         "imap.structure",
-        Client="imap.client.ImapClient",
-        Server="imap.server.ImapServer",
+        Client="protocols.imap.client.ImapClient",
+        Server="protocols.imap.server.ImapServer",
     )
 
 __all__ = [

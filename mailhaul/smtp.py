@@ -70,6 +70,7 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
@@ -79,8 +80,8 @@ else:
         "smtp.replies",
         "machine",
         "smtp.server",
-        Client="smtp.client.SmtpClient",
-        Server="smtp.server.SmtpServer",
+        Client="protocols.smtp.client.SmtpClient",
+        Server="protocols.smtp.server.SmtpServer",
     )
 
 __all__ = [
