@@ -36,7 +36,7 @@ FLOOR_OF = dict.fromkeys((*NAMESPACES, "_lazy"), "protocols")
 FEW_NAMES = 3
 """Above this number of names of one protocol a module imports the namespace instead."""
 
-BY_NAME = {Path("adapters/sinks/smtp.py"), Path("adapters/sinks/smtp_delivery.py")}
+BY_NAME = {Path(f"adapters/sinks/{name}.py") for name in ("smtp_connection", "smtp_delivery")}
 """Modules that still import more of them one by one."""
 
 APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"polls", "daemon"}}
