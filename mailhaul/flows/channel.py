@@ -45,8 +45,7 @@ RELIEVED = CONGESTED // 2
 class Channel(Generic[M]):
     """One open stream and its machine. The runtime keeps the fields up to date.
 
-    A channel has the same machine all the time, so that one with an ImapClient is also a channel
-    with an Endpoint.
+    The machine is never replaced, so a Channel[ImapClient] is also a Channel[Endpoint].
 
     ``peer`` is the name of the other end in messages for the user. ``unwritten`` counts the bytes
     that the runtime has not yet written. ``failure`` is the reason why the stream broke.
