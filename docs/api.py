@@ -24,7 +24,9 @@ from mailhaul.protocols.record import Record, annotations_of
 from mailhaul.protocols.smtp.command_lines import verb_of
 
 FOLDER = Path(__file__).parent / "api"
-NAMESPACES = ("imap", "pop3", "smtp", "sasl")
+NAMESPACES = ("imap", "pop3", "smtp", "sasl", "servers")
+MACHINES = ("imap", "pop3", "smtp")
+"""Those that have a client and a server, commands and events."""
 DATA = "`BodyStart` `BodyChunk` `BodyEnd` `NoText` `Fetched`"
 CHALLENGED = "`Challenge`, to be answered with `Respond` or `CancelAuthentication`"
 IMAP_REPLIES = {
@@ -82,12 +84,22 @@ CONTINUATIONS = {
 }
 """What is said inside a command, and how it looks on the wire."""
 CONSTANTS = {
+    "ALL_IMAP_CAPABILITIES": "All capabilities that `serve_imap` can announce.",
     "DEFAULT_EXTENSIONS": (
         "What a server announces by default: PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES."
     ),
     "Trace": (
         "A `Callable[[str, bytes], None]`: called with `<` or `>` and one line of the dialogue, "
         "without secrets and message text."
+    ),
+    "Nonces": "A `Callable[[], bytes]` that returns a random, printable and unique nonce.",
+    "Policy": (
+        "A `Callable[[smtp.Heard], smtp.Reply | HangUp | Stall | None]`: returns the reply to a "
+        "command or a chunk of text; `None` means the default reply. Text has no reply of its own: "
+        "a 421 for a chunk is sent at once and ends the connection."
+    ),
+    "Secure": (
+        "A `Callable[[], Awaitable[None]]` that performs the server side of the TLS handshake."
     ),
 }
 """What has no docstring of its own."""
@@ -133,7 +145,7 @@ def smtp_verb(kind: type[Any]) -> str:
 def groups(name: str, module: ModuleType) -> Iterator[tuple[str, list[str]]]:
     """Yield titles and the names below each: every exported name once, in the order of its code."""
     left = dict.fromkeys(module.__all__)
-    if name != "sasl":
+    if name in MACHINES:
         unions = ("Command", "Continuation", "Heard", "Event")
         commands = [kind.__name__ for kind in get_args(module.Heard)]
         events = [kind.__name__ for kind in get_args(module.Event)]
@@ -146,9 +158,10 @@ def groups(name: str, module: ModuleType) -> Iterator[tuple[str, list[str]]]:
     errors = [n for n in left if is_error(getattr(module, n))]
     records = [n for n in left if isinstance(getattr(module, n), type) and n not in errors]
     others = [n for n in left if n not in errors and n not in records]
-    yield "Other classes" if name != "sasl" else "Classes", records
+    yield "Other classes" if name in MACHINES else "Classes", records
     yield "Functions and constants", others
-    yield "Errors", errors
+    if errors:
+        yield "Errors", errors
 
 
 def is_error(value: object) -> bool:
@@ -220,8 +233,8 @@ def signature(name: str, what: Any, *, joined: bool = False) -> Iterable[str]:
     for p in parameters:
         if p.kind is p.KEYWORD_ONLY and not keyword_only:
             words.append("*")
-            keyword_only = True
-        word = p.name
+        keyword_only = keyword_only or p.kind in {p.KEYWORD_ONLY, p.VAR_POSITIONAL}
+        word = f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name
         written = types.get(p.name) or (p.annotation if isinstance(p.annotation, str) else "")
         word += f": {written}" if written else ""
         word += "" if p.default is p.empty else f" = {value_text(p.default)}"
@@ -286,7 +299,7 @@ def page(name: str) -> str:
     lines = [f"# mailhaul.{name}", "", first, ""]
     lines += ["```python", *"\n".join(example).strip("\n").split("\n"), "```", ""]
     lines += ["Printed from the code by `docs/api.py`; [core.md](../core.md) is the guide.", ""]
-    if name != "sasl":
+    if name in MACHINES:
         lines += ["A client sends commands and hears events; a server hears commands and sends"]
         lines += [
             "`Reply`, and `Challenge` during `Authenticate`." if name == "smtp" else "events."

@@ -66,7 +66,7 @@ def send(
     """Send what comes on standard input. One refused recipient, and nobody gets the message."""
     commands: list[smtp.Command] = [smtp.Mail(sender.encode())]
     commands += [smtp.Rcpt(each.encode()) for each in recipients]
-    ahead = b"PIPELINING" in client.extensions
+    ahead = b"PIPELINING" in client.capabilities
     for command in (*commands, smtp.Data()):
         client.send(command)
         if not ahead:

@@ -4,7 +4,7 @@
     python examples/test_server.py PORT
 
 The server and its mailboxes live in this process, so that a test can look at both ends. What is
-imported from mailhaul.flows, runtimes and servers is not public yet: it may change its place.
+imported from mailhaul.runtimes is not public yet: it may change its place.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from mailhaul import imap
-from mailhaul.flows.channel import Channel
 from mailhaul.runtimes import blocking
 from mailhaul.runtimes.engine import Engine
-from mailhaul.servers.imap import serve_imap
-from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from mailhaul.servers import Channel, Mailbox, Mailboxes, serve_imap
 
 USERS = {b"joe": b"sesame"}
 

@@ -6,6 +6,7 @@ public part of it:
 * ``mailhaul.imap``, ``mailhaul.pop3``, ``mailhaul.smtp`` (with LMTP): a client and a server each,
   their commands, events and errors;
 * ``mailhaul.sasl``: the mechanisms for logging in;
+* ``mailhaul.servers``: in-memory servers for tests;
 * ``mailhaul.__version__``.
 
 What these namespaces export is in their ``__all__``. All other modules are private, whatever their

@@ -10,11 +10,12 @@ import sys
 from typing import Any
 
 
-def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> None:
+def load_lazily(namespace: dict[str, Any], folder: str, *modules: str, **places: str) -> None:
     """Give a module what finds the names of its ``__all__`` when they are used.
 
-    They are looked for in ``modules`` of mailhaul.protocols, in this order; the first ones are
-    those that are cheap to load. ``renamed`` tells what a name is called there.
+    They are looked for in these ``modules`` of a folder of mailhaul, in this order; the first ones
+    are those that are cheap to load. ``places`` are names that are elsewhere, or have another name
+    there: "protocols.imap.client.ImapClient".
     """
 
     def find(name: str) -> object:
@@ -24,11 +25,12 @@ def load_lazily(namespace: dict[str, Any], *modules: str, **renamed: str) -> Non
             raise AttributeError(problem, name=name, obj=sys.modules[here])
         from importlib import import_module
 
-        for module in modules:
-            place = vars(import_module(f"mailhaul.protocols.{module}"))
-            if (wanted := renamed.get(name, name)) in place:
+        place, _, own = places.get(name, "").rpartition(".")
+        for module in [place] if place else (f"{folder}.{module}" for module in modules):
+            values = vars(import_module(f"mailhaul.{module}"))
+            if (own or name) in values:
                 # From now on the name is found without us.
-                namespace[name] = place[wanted]
+                namespace[name] = values[own or name]
                 return namespace[name]
         raise AssertionError(f"{name} is in __all__ and nowhere else")
 

@@ -117,6 +117,7 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
@@ -124,14 +125,12 @@ else:
         "imap.commands",
         "imap.events",
         "imap.values",
-        "imap.structure",
-        "imap.mailbox_names",
         "imap.uid_sets",
+        "imap.mailbox_names",
         "machine",
-        "imap.client",
-        "imap.server",
-        Client="ImapClient",
-        Server="ImapServer",
+        "imap.structure",
+        Client="protocols.imap.client.ImapClient",
+        Server="protocols.imap.server.ImapServer",
     )
 
 __all__ = [

@@ -75,6 +75,7 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
@@ -82,10 +83,8 @@ else:
         "pop3.commands",
         "pop3.events",
         "machine",
-        "pop3.client",
-        "pop3.server",
-        Client="Pop3Client",
-        Server="Pop3Server",
+        Client="protocols.pop3.client.Pop3Client",
+        Server="protocols.pop3.server.Pop3Server",
     )
 
 __all__ = [

@@ -51,12 +51,14 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
         "sasl.exchange",
-        "sasl.choose",
+        "sasl.errors",
         "sasl.credentials",
+        "sasl.choose",
         "sasl.client_mechanisms",
         "sasl.client_oauth",
         "sasl.client_scram",
@@ -65,7 +67,6 @@ else:
         "sasl.server_oauth",
         "sasl.server_scram",
         "sasl.scram",
-        "sasl.errors",
     )
 
 __all__ = [

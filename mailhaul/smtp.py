@@ -70,6 +70,7 @@ else:
 
     load_lazily(
         globals(),
+        "protocols",
         "secret",
         "limits",
         "errors",
@@ -78,10 +79,9 @@ else:
         "smtp.events",
         "smtp.replies",
         "machine",
-        "smtp.client",
         "smtp.server",
-        Client="SmtpClient",
-        Server="SmtpServer",
+        Client="protocols.smtp.client.SmtpClient",
+        Server="protocols.smtp.server.SmtpServer",
     )
 
 __all__ = [

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,17 @@ MAY_IMPORT = {
     },
 }
 
-DOORS = {"imap.py", "pop3.py", "smtp.py", "sasl.py", "_lazy.py"}
-"""The public face of the protocols: on no floor, and nothing inside imports them."""
+NAMESPACES = ("imap", "pop3", "smtp", "sasl")
+"""The public face of the protocols, and how the other floors use them: a part of that floor."""
+
+FLOOR_OF = dict.fromkeys((*NAMESPACES, "_lazy"), "protocols")
+"""The floor of a module that is not in the folder of its floor."""
+
+FEW_NAMES = 3
+"""Above this number of names of one protocol a module imports the namespace instead."""
+
+BY_NAME = {Path(f"adapters/sinks/{name}.py") for name in ("smtp_connection", "smtp_delivery")}
+"""Modules that still import more of them one by one."""
 
 APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"polls", "daemon"}}
 """Programs do not use each other: what they share is in ``apps/polls``."""
@@ -35,7 +45,7 @@ APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"poll
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
     *("functools", "hashlib", "hmac", "itertools", "re", "string", "stringprep", "struct"),
-    *("typing", "unicodedata", "zlib"),
+    *("types", "typing", "unicodedata", "zlib"),
 }
 """What the sans-IO floors may take from the standard library."""
 
@@ -67,23 +77,57 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
+            if node.module:
+                yield ".".join([*base, node.module])
+            else:
+                yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def names_imported(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what a module imports from others by name: the absolute module, and the name."""
+    package = ["mailhaul", *path.parent.parts]
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield from ((".".join([*base, node.module]), alias.name) for alias in node.names)
+
+
+def floor_of(name: str) -> str:
+    """Return the floor of a module or a folder directly under ``mailhaul``."""
+    return FLOOR_OF.get(name, name)
 
 
 @pytest.mark.parametrize("path", modules(), ids=str)
 def test_imports_only_point_down(path: Path) -> None:
-    floor = path.parts[0]
-    if floor in DOORS:
-        ours = {name for name in imports(path) if name.startswith("mailhaul.")}
-        assert all(name.startswith("mailhaul.protocols.") for name in ours - {"mailhaul._lazy"})
-        return
+    floor = floor_of(path.parts[0].removesuffix(".py"))
     if floor not in MAY_IMPORT:
         assert path.name == "__init__.py" or path.name == "__main__.py"
         return
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "mailhaul" and len(parts) > 1:
-            assert parts[1] in MAY_IMPORT[floor], f"{path} imports {name}"
+        if parts[0] == "mailhaul" and len(parts) > 1 and name != "mailhaul.__version__":
+            assert floor_of(parts[1]) in MAY_IMPORT[floor], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.parts[0] == "protocols"], ids=str)
+def test_the_protocols_themselves_do_not_use_the_namespaces(path: Path) -> None:
+    """A namespace loads the protocols: this would be a circle."""
+    assert not {f"mailhaul.{name}" for name in FLOOR_OF} & {*imports(path)}
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_many_names_of_a_protocol_come_through_its_namespace(path: Path) -> None:
+    if floor_of(path.parts[0].removesuffix(".py")) == "protocols" or path in BY_NAME:
+        return
+    for protocol in NAMESPACES:
+        inside = f"mailhaul.protocols.{protocol}."
+        exported = import_module(f"mailhaul.{protocol}").__all__
+        found = [
+            name
+            for module, name in names_imported(path)
+            if module.startswith(inside) and name in exported
+        ]
+        assert len(found) <= FEW_NAMES, f"{path} imports {found}"
 
 
 @pytest.mark.parametrize("path", [p for p in modules() if p.parts[0] == "apps"], ids=str)
@@ -148,3 +192,17 @@ def test_the_command_line_starts_without_what_only_some_polls_need() -> None:
         "idna",
     }
     assert not loaded & heavy
+
+
+SERVER_SIDE = ("server", "server_states", "server_lines")
+
+
+def test_a_source_loads_the_client_of_its_protocol_alone() -> None:
+    source = "from mailhaul.adapters.sources.{0} import {1} as Source; from mailhaul import {0}"
+    for protocol, name in (("imap", "ImapSource"), ("pop3", "Pop3Source")):
+        loaded = loaded_by(f"{source.format(protocol, name)}; {protocol}.Client()")
+        inside = {one for one in loaded if one.startswith("mailhaul.protocols.")}
+        assert f"mailhaul.protocols.{protocol}.client" in inside
+        assert not {one for one in inside if one.rpartition(".")[2] in SERVER_SIDE}
+        others = {"imap", "pop3", "smtp"} - {protocol}
+        assert not {one for one in inside if one.split(".")[2] in others}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import smtp
 from ..flows.channel import Channel, describe
 from ..flows.host_names import ascii_host
 from ..flows.outcome import ExitCode, PollFailed, code_of
@@ -11,9 +12,6 @@ from ..flows.pace import Pace
 from ..flows.report import Remark, Report
 from ..flows.requests import Close, RuntimeFault
 from ..protocols.errors import ProtocolError
-from ..protocols.smtp.client import SmtpClient
-from ..protocols.smtp.commands import Command, Etrn, Quit
-from ..protocols.smtp.events import Reply
 from .login.access import Access, TlsMode
 from .login.smtp import RefusedByServer, ask, connect, introduce, start_tls
 
@@ -44,16 +42,16 @@ class EtrnPoll:
         self._domains = domains
         self._helo_name = helo_name.encode("ascii", "replace")
         self._report = report
-        machine = SmtpClient(trace=access.trace)
+        machine = smtp.Client(trace=access.trace)
         pace = Pace(machine, access.timeout)
-        self._channel: Channel[SmtpClient] = Channel(access.peer, machine, pace=pace)
+        self._channel: Channel[smtp.Client] = Channel(access.peer, machine, pace=pace)
 
     async def run(self) -> ExitCode:
         """Send ETRN for every domain. Raises PollFailed if the server refuses."""
         failure: PollFailed | None = None
         try:
             failure = await self._run_session()
-            await self._send(Quit())
+            await self._send(smtp.Quit())
         except (ProtocolError, RuntimeFault) as error:
             failure = failure or PollFailed(code_of(error), describe(self._channel, error))
         await Close(self._channel)
@@ -82,7 +80,7 @@ class EtrnPoll:
         except RefusedByServer as refusal:
             problem = f"the server refuses the connection: {refusal}"
             raise self._refusal(ExitCode.PROTOCOL, problem) from None
-        if b"ETRN" not in channel.machine.extensions:
+        if b"ETRN" not in channel.machine.capabilities:
             raise self._refusal(ExitCode.PROTOCOL, "the server does not support ETRN")
 
     async def _secure(self) -> None:
@@ -93,7 +91,7 @@ class EtrnPoll:
         """
         access, channel = self._access, self._channel
         required = access.tls is TlsMode.REQUIRED and access.tls_asked
-        offered = b"STARTTLS" in channel.machine.extensions
+        offered = b"STARTTLS" in channel.machine.capabilities
         if channel.tls or not (required or (access.tls is TlsMode.OFFERED and offered)):
             return
         if not offered:
@@ -110,7 +108,7 @@ class EtrnPoll:
 
     async def _ask_for(self, domain: str) -> bool:
         """Send ETRN for one domain; return whether to continue with the next one."""
-        reply = await self._send(Etrn(ascii_host(domain).encode("ascii")))
+        reply = await self._send(smtp.Etrn(ascii_host(domain).encode("ascii")))
         if reply.code in SUCCESSES:
             self._report(Remark(SUCCESSES[reply.code].format(domain), error=False))
             return reply.code != NOTHING_WAITS
@@ -121,5 +119,5 @@ class EtrnPoll:
     def _refusal(self, code: ExitCode, problem: str) -> PollFailed:
         return PollFailed(code, f"{self._access.peer}: {problem}")
 
-    async def _send(self, command: Command) -> Reply:
+    async def _send(self, command: smtp.Command) -> smtp.Reply:
         return await ask(self._channel, command, self._access.timeout)

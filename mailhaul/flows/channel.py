@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeVar
 
-from ..protocols.machine import NeedData
+from ..protocols.machine import HeardT, Machine, NeedData, TlsDialogue
 from .requests import Wait
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Endpoint(Protocol):
         ...
 
 
-M = TypeVar("M", bound=Endpoint)
+M = TypeVar("M", bound=Endpoint, covariant=True)
 
 CONGESTED = 256 * 1024
 """Unwritten bytes above which a flow should wait before it adds more."""
@@ -44,6 +44,8 @@ RELIEVED = CONGESTED // 2
 @dataclass(eq=False)
 class Channel(Generic[M]):
     """One open stream and its machine. The runtime keeps the fields up to date.
+
+    The machine is never replaced, so a Channel[ImapClient] is also a Channel[Endpoint].
 
     ``peer`` is the name of the other end in messages for the user. ``unwritten`` counts the bytes
     that the runtime has not yet written. ``failure`` is the reason why the stream broke.
@@ -64,7 +66,7 @@ class Channel(Generic[M]):
     tls: bool = False
     open: bool = False
     pace: Pace | None = None
-    stream: Any = field(default=None, repr=False)
+    stream: object = field(default=None, repr=False)
 
     @property
     def congested(self) -> bool:
@@ -89,10 +91,11 @@ class Program:
     name: str
     status: int | None = None
     output: bytes = b""
-    process: Any = field(default=None, repr=False)
 
 
-async def next_event(channel: Channel[Any], timeout: float) -> Any:
+async def next_event(
+    channel: Channel[Machine[Never, HeardT, TlsDialogue]], timeout: float
+) -> HeardT:
     """Return the machine's next event. Each wait for more data takes at most ``timeout`` seconds.
 
     Raises TimedOut, and the errors of the machine's ``next_event``.
@@ -102,7 +105,7 @@ async def next_event(channel: Channel[Any], timeout: float) -> Any:
     return event
 
 
-def describe(channel: Channel[Any], error: Exception) -> str:
+def describe(channel: Channel[Endpoint], error: Exception) -> str:
     """Describe a channel's error in one sentence, with the last error output of its child."""
     parts = [f"{channel.peer}: {error}"]
     if channel.failure and channel.failure not in parts[0]:

@@ -12,22 +12,27 @@ of this contract are in ``tests/runtimes/test_contract.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ..protocols.record import Record
 
 if TYPE_CHECKING:
-    from .channel import Channel, Program
+    from .channel import Channel, Endpoint, Program
 
 T = TypeVar("T")
+AnswerT = TypeVar("AnswerT", covariant=True)
 
 
-class Request(Record, Generic[T]):
-    """A request to the runtime whose answer is a T."""
+class Request(Record, Generic[AnswerT]):
+    """A request to the runtime whose answer is an AnswerT."""
 
-    def __await__(self) -> Generator[Request[Any], Any, T]:
-        return cast(T, (yield self))
+    def __await__(self) -> Generator[Request[object], object, AnswerT]:
+        return cast(AnswerT, (yield self))
+
+
+Flow = Coroutine[Request[object], object, T]
+"""What a runtime runs: a coroutine that awaits requests, with a T in the end."""
 
 
 class Tcp(Record):
@@ -77,7 +82,7 @@ class Open(Request[None]):
     concerns only Tcp and UnixSocket.
     """
 
-    channel: Channel[Any]
+    channel: Channel[Endpoint]
     address: Address
     timeout: float
 
@@ -89,7 +94,7 @@ class UpgradeToTls(Request[None]):
     channel can only be closed.
     """
 
-    channel: Channel[Any]
+    channel: Channel[Endpoint]
     trust: Trust
     timeout: float
 
@@ -110,7 +115,7 @@ class Wait(Request[None]):
       start: there can never be any news.
     """
 
-    waitables: Sequence[Channel[Any] | Program]
+    waitables: Sequence[Channel[Endpoint] | Program]
     timeout: float
 
 
@@ -135,10 +140,10 @@ class Close(Request[None]):
     channel if it has not ended by itself after 2 seconds; what is left 2 seconds later is killed.
     """
 
-    target: Channel[Any] | Program
+    target: Channel[Endpoint] | Program
 
 
-class Call(Request[T]):
+class Call(Request[AnswerT]):
     """Do blocking work (disk, name service) where it delays no other flow; return its result.
 
     Output that is pending is sent first, as far as the peer accepts it at once, and no more until
@@ -146,10 +151,10 @@ class Call(Request[T]):
     of the work, but only for a short time (2 seconds).
     """
 
-    work: Callable[[], T]
+    work: Callable[[], AnswerT]
 
 
-class LedgerCall(Call[T]):
+class LedgerCall(Call[AnswerT]):
     """Do a short piece of blocking work on something that many flows share (the ledger).
 
     A runtime may run what several flows have requested in one batch, in the order of the requests.

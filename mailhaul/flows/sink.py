@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..protocols.record import Record
-from .channel import Channel, Program
+from .channel import Channel, Endpoint, Program
 from .outcome import Outcome
 from .source import CompletionProof
 
@@ -118,7 +118,7 @@ class Sink(Protocol):
         """Begin a delivery; the previous one may still be waiting for its verdict."""
         ...
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return the channels or programs to wait for until the last verdict arrives."""
         ...
 

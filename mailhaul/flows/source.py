@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..protocols.record import Record
 from .account import Action
-from .channel import Channel
+from .channel import Channel, Endpoint
 
 Uid = int | bytes
 """The server's unique identifier of a message: a number in IMAP, a string of bytes in POP3."""
@@ -109,7 +109,6 @@ class Source(Protocol):
     command.
     """
 
-    channel: Channel[Any]
     timeout: float
     total: int
     """The number of messages in the open mailbox, as last reported by the server."""
@@ -123,6 +122,11 @@ class Source(Protocol):
     in_sessions: bool
     """Whether deletions take effect only at the end of a session, and the remaining messages can
     be identified by their UIDs after it: POP3 with UIDL."""
+
+    @property
+    def channel(self) -> Channel[Endpoint]:
+        """The connection to the server."""
+        ...
 
     @property
     def expunges_all(self) -> bool:

@@ -20,9 +20,9 @@ from .limits import Limits
 from .outbox import Outbox
 from .transitions import State, Table
 
-SaidT = TypeVar("SaidT")
-HeardT = TypeVar("HeardT")
-DialogueT = TypeVar("DialogueT", bound="TlsDialogue")
+SaidT = TypeVar("SaidT", contravariant=True)
+HeardT = TypeVar("HeardT", covariant=True)
+DialogueT = TypeVar("DialogueT", bound="TlsDialogue", covariant=True)
 
 ERROR: Final = State("error")
 """The state of a machine whose peer broke the rules."""

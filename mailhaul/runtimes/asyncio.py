@@ -6,12 +6,12 @@ The loop must be able to watch descriptors (``add_reader``), as the selector loo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ..flows.requests import Request
+from ..flows.requests import Flow
 from .drive import await_steps, steps_of
 from .engine import Engine
 from .parking import NextRequest, Park, Step, Work
@@ -25,7 +25,7 @@ MAX_REQUESTS_IN_A_ROW = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
 
-async def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> T:
+async def run(flow: Flow[T], engine: Engine | None = None) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
     All its streams are closed and its children ended when it is over or cancelled.
@@ -40,7 +40,7 @@ class Driver:
     def __init__(self) -> None:
         self._requests = 0
 
-    async def take(self, step: Step) -> Any:
+    async def take(self, step: Step) -> object:
         """Wait, run a call, or let other tasks run."""
         match step:
             case Park():
@@ -76,7 +76,7 @@ async def park(step: Park) -> None:
             timer.cancel()
 
 
-async def run_in_thread(call: Callable[[], Any]) -> Any:
+async def run_in_thread(call: Callable[[], object]) -> object:
     """Return the result of a call, or raise what it raises.
 
     A cancellation waits until the call has ended, since nobody may write a message again while it
@@ -84,7 +84,7 @@ async def run_in_thread(call: Callable[[], Any]) -> Any:
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    result: Any = None
+    result: object = None
     error: BaseException | None = None
 
     def work() -> None:

@@ -6,7 +6,6 @@ A thread for each row that goes into the ledger costs more than the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import trio
 
@@ -19,11 +18,11 @@ class Job:
 
     __slots__ = ("call", "done", "error", "result", "wake")
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[[], object]) -> None:
         self.call = call
         self.wake = trio.Event()
         self.done = False
-        self.result: Any = None
+        self.result: object = None
         self.error: Exception | None = None
 
 
@@ -36,7 +35,7 @@ class BatchWorker:
         # Calls that hang may use up all the threads of trio's default limiter.
         self._limiter = trio.CapacityLimiter(1)
 
-    async def run(self, call: Callable[[], Any]) -> Any:
+    async def run(self, call: Callable[[], object]) -> object:
         """Return the result of a call, or raise what it raises. A cancellation waits for that."""
         job = Job(call)
         self._queued.append(job)
@@ -69,7 +68,7 @@ class BatchWorker:
 
 def run_all(jobs: Sequence[Job]) -> None:
     """Run all jobs in order; equal calls run once, at the place of the last of them."""
-    groups: dict[Callable[[], Any], list[Job]] = {}
+    groups: dict[Callable[[], object], list[Job]] = {}
     for job in jobs:
         group = groups.pop(job.call, [])
         groups[job.call] = [*group, job]
@@ -77,9 +76,9 @@ def run_all(jobs: Sequence[Job]) -> None:
         run_once(call, group)
 
 
-def run_once(call: Callable[[], Any], jobs: Sequence[Job]) -> None:
+def run_once(call: Callable[[], object], jobs: Sequence[Job]) -> None:
     """Call once and give the result to all these jobs."""
-    result: Any = None
+    result: object = None
     error: Exception | None = None
     try:
         result = call()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ..flows.requests import Request
+from ..flows.requests import Flow
 from .drive import steps_of, take_steps
 from .engine import Engine
 from .parking import Park, Step, Work
@@ -18,7 +17,7 @@ MAX_WAIT = 2_000_000.0
 """Seconds that one poll(2) call can wait, 23 days: milliseconds in 31 bits."""
 
 
-def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> T:
+def run(flow: Flow[T], engine: Engine | None = None) -> T:
     """Run a flow and return its result; what it raises is raised here.
 
     All its streams are closed and its children ended when it is over, however it ends.
@@ -26,7 +25,7 @@ def run(flow: Coroutine[Request[Any], Any, T], engine: Engine | None = None) -> 
     return take_steps(steps_of(flow, engine or Engine(time.monotonic)), take)
 
 
-def take(step: Step) -> Any:
+def take(step: Step) -> object:
     """Wait, or run blocking work."""
     if isinstance(step, Park):
         park(step)

@@ -7,14 +7,14 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..flows.host_names import BadHostName, ascii_host
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
-from .parking import Park, Step
+from .parking import Park, Steps
 
 ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried as well (RFC 8305, section 8)."""
@@ -24,10 +24,14 @@ MAX_LOOKUPS = 32
 KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 """Seconds of silence, seconds between probes, and their number: four minutes at most."""
 
+SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Found = list[tuple[int, SocketAddress]]
+"""Address families and addresses, in the resolver's order."""
+
 
 def dial(
     host: str, port: int | str, deadline: float, clock: Callable[[], float]
-) -> Generator[Step, Any, tuple[socket.socket, str]]:
+) -> Steps[tuple[socket.socket, str]]:
     """Return a connected, non-blocking socket and the peer's IP address.
 
     Addresses are tried in the resolver's order. The next one is tried when one fails, or after
@@ -58,7 +62,7 @@ def dial(
 
 def resolve(
     host: str, port: int | str, deadline: float, clock: Callable[[], float]
-) -> Generator[Step, Any, list[tuple[int, Any]]]:
+) -> Steps[Found]:
     """Return (family, socket address) pairs. Raises NameNotFound, OpenFailed, TimedOut."""
 
     try:
@@ -67,15 +71,16 @@ def resolve(
     except BadHostName as fault:
         raise NameNotFound(f"{host!r} is no host name: {fault}") from None
 
-    def ask(flags: int = 0) -> list[Any]:
-        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
+    def ask(flags: int = 0) -> Found:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
+        return [(family, address) for family, _, _, _, address in found]
 
-    found: list[Any] = []
+    found: Found = []
     # A literal address needs no name service, and so no thread.
     with suppress(OSError, UnicodeError, OverflowError):
         found = ask(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
     try:
-        found = found or (yield from Lookup.result_of((host, port), ask, deadline, clock))
+        return found or (yield from Lookup.result_of((host, port), ask, deadline, clock))
     except socket.gaierror as error:
         if error.errno == socket.EAI_SERVICE:
             raise OpenFailed(f'unknown service "{port}"; give a port number') from None
@@ -85,7 +90,6 @@ def resolve(
     except (OSError, RuntimeError) as error:
         # There was no descriptor or no thread for the lookup.
         raise OpenFailed(f"cannot look up the address of {host}: {error}") from None
-    return [(family, address) for family, _, _, _, address in found]
 
 
 class Lookup:
@@ -101,16 +105,16 @@ class Lookup:
     _running: ClassVar[dict[object, Lookup]] = {}
     _lock = _thread.allocate_lock()
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[[], Found]) -> None:
         self._call = call
-        self._outcome: list[Any] = []
+        self._outcome: list[Found] = []
         self._fault: Exception | None = None
         self._wakers: list[socket.socket] = []
 
     @classmethod
     def result_of(
-        cls, key: object, call: Callable[[], Any], deadline: float, clock: Callable[[], float]
-    ) -> Generator[Step, Any, Any]:
+        cls, key: object, call: Callable[[], Found], deadline: float, clock: Callable[[], float]
+    ) -> Steps[Found]:
         """Return what the call returns, or raise what it raises; TimedOut when time is up."""
         began = clock()
         while (lookup := cls._of(key, call)) is None:
@@ -122,7 +126,7 @@ class Lookup:
         return (yield from lookup._answer(deadline, clock))
 
     @classmethod
-    def _of(cls, key: object, call: Callable[[], Any]) -> Lookup | None:
+    def _of(cls, key: object, call: Callable[[], Found]) -> Lookup | None:
         """Return the running lookup of this key, or start one; None while there are too many."""
         with cls._lock:
             lookup = cls._running.get(key)
@@ -133,7 +137,7 @@ class Lookup:
             cls._running[key] = lookup
             return lookup
 
-    def _answer(self, deadline: float, clock: Callable[[], float]) -> Generator[Step, Any, Any]:
+    def _answer(self, deadline: float, clock: Callable[[], float]) -> Steps[Found]:
         """Wait for the answer."""
         began = clock()
         ours, theirs = socket.socketpair()
@@ -158,7 +162,7 @@ class Lookup:
     def _work(self, key: object) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            outcome: list[Any] = [self._call()]
+            outcome: list[Found] = [self._call()]
             fault = None
         except Exception as error:
             outcome, fault = [], error
@@ -172,7 +176,10 @@ class Lookup:
 
 
 def start_connecting(
-    family: int, address: Any, trying: list[tuple[socket.socket, str]], failures: list[str]
+    family: int,
+    address: SocketAddress,
+    trying: list[tuple[socket.socket, str]],
+    failures: list[str],
 ) -> None:
     """Start to connect to one address."""
     try:
@@ -225,9 +232,7 @@ def is_connected(sock: socket.socket) -> bool:
     return True
 
 
-def dial_unix(
-    path: str, deadline: float, clock: Callable[[], float]
-) -> Generator[Step, Any, socket.socket]:
+def dial_unix(path: str, deadline: float, clock: Callable[[], float]) -> Steps[socket.socket]:
     """Return a connected, non-blocking UNIX stream socket. Raises OpenFailed, TimedOut."""
     began = clock()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

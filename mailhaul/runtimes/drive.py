@@ -5,17 +5,17 @@ A driver adds only how a step is taken: what it waits with, and where it runs bl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from ..flows.requests import Request
+from ..flows.requests import Flow
 from .engine import Engine
-from .parking import NextRequest, Step
+from .parking import NextRequest, Step, Steps
 
 T = TypeVar("T")
 
 
-def steps_of(flow: Coroutine[Request[Any], Any, T], engine: Engine) -> Generator[Step, Any, T]:
+def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
     """Run a flow and yield each step that it needs; return its result, raise what it raises.
 
     All its streams are closed and its children ended when it is over or this generator is closed.
@@ -40,7 +40,7 @@ def steps_of(flow: Coroutine[Request[Any], Any, T], engine: Engine) -> Generator
             engine.abandon()
 
 
-def take_steps(steps: Generator[Step, Any, T], take: Callable[[Step], Any]) -> T:
+def take_steps(steps: Steps[T], take: Callable[[Step], object]) -> T:
     """Take all steps in the calling thread; return the result of the flow."""
     try:
         step = next(steps)
@@ -58,7 +58,7 @@ def take_steps(steps: Generator[Step, Any, T], take: Callable[[Step], Any]) -> T
         steps.close()
 
 
-async def await_steps(steps: Generator[Step, Any, T], take: Callable[[Step], Awaitable[Any]]) -> T:
+async def await_steps(steps: Steps[T], take: Callable[[Step], Awaitable[object]]) -> T:
     """Take all steps as part of a task; return the result of the flow."""
     try:
         step = next(steps)

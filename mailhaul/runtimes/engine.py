@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from ..flows.channel import RELIEVED, Channel, Program
+from ..flows.channel import RELIEVED, Channel, Endpoint, Program
 from ..flows.requests import (
     Address,
     Call,
@@ -31,7 +31,7 @@ from ..flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from .parking import Park, Step, Work
+from .parking import Park, Steps, Work
 from .stream import (
     Output,
     Process,
@@ -41,8 +41,10 @@ from .stream import (
     report_missing_descriptors,
 )
 
-Steps = Generator[Step, Any, Any]
-Witness = Callable[[Channel[Any]], None]
+if TYPE_CHECKING:
+    from socket import socket
+
+Witness = Callable[[Channel[Endpoint]], None]
 
 CLOSE_TIMEOUT = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
@@ -83,7 +85,7 @@ class Engine:
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
-    def perform(self, request: Request[Any]) -> Steps:
+    def perform(self, request: Request[object]) -> Steps[object]:
         """Return the steps that perform this request; their return value is the answer."""
         match request:
             case Wait():
@@ -119,14 +121,14 @@ class Engine:
         self._streams.clear()
         self._programs.clear()
 
-    def adopt(self, channel: Channel[Any], sock: Any) -> None:
+    def adopt(self, channel: Channel[Endpoint], sock: socket) -> None:
         """Use a connected socket as the channel's stream (the serving side does)."""
         sock.setblocking(False)
         self._attach(Stream(channel, sock, None, None))
 
     # Waiting
 
-    def _wait(self, request: Wait) -> Steps:
+    def _wait(self, request: Wait) -> Steps[None]:
         began = self._clock()
         paces = [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
         for pace in paces:
@@ -135,7 +137,7 @@ class Engine:
         for pace in paces:
             pace.waited(self._clock() - began)
 
-    def _listen(self, request: Wait) -> Steps:
+    def _listen(self, request: Wait) -> Steps[None]:
         deadline = self._clock() + request.timeout
         streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
@@ -187,7 +189,7 @@ class Engine:
         for stream in self._streams:
             stream.flush()
 
-    def _sleep(self, seconds: float) -> Steps:
+    def _sleep(self, seconds: float) -> Steps[None]:
         deadline = self._clock() + seconds
         left = max(0.0, seconds)
         while True:
@@ -197,18 +199,18 @@ class Engine:
             if left <= 0:
                 return
 
-    def _now(self) -> Steps:
+    def _now(self) -> Steps[float]:
         return self._clock()
         yield
 
-    def _call(self, work: Callable[[], Any], shared: bool) -> Steps:
+    def _call(self, work: Callable[[], object], shared: bool) -> Steps[object]:
         # Data that is ready to be sent should travel while the disk is busy.
         self._flush()
         return (yield Work(work, shared))
 
     # Opening
 
-    def _open(self, request: Open) -> Steps:
+    def _open(self, request: Open) -> Steps[None]:
         try:
             yield from self._connect(request.channel, request.address, request.timeout)
         except TimedOut:
@@ -217,7 +219,7 @@ class Engine:
         if self._witness:
             self._witness(request.channel)
 
-    def _connect(self, channel: Channel[Any], address: Address, timeout: float) -> Steps:
+    def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         deadline = self._clock() + timeout
         match address:
             case Tcp(host, port):
@@ -234,17 +236,17 @@ class Engine:
         stream.channel.open = True
         self._streams.append(stream)
 
-    def _dial(self, host: str, port: int | str, deadline: float) -> Generator[Step, Any, Any]:
+    def _dial(self, host: str, port: int | str, deadline: float) -> Steps[tuple[socket, str]]:
         from .dialling import dial
 
         return (yield from dial(host, port, deadline, self._clock))
 
-    def _dial_unix(self, path: str, deadline: float) -> Generator[Step, Any, Any]:
+    def _dial_unix(self, path: str, deadline: float) -> Steps[socket]:
         from .dialling import dial_unix
 
         return (yield from dial_unix(path, deadline, self._clock))
 
-    def _spawn(self, channel: Channel[Any], argv: tuple[str, ...]) -> None:
+    def _spawn(self, channel: Channel[Endpoint], argv: tuple[str, ...]) -> None:
         from .children import Tail, signals_blocked, start
 
         with report_missing_descriptors():
@@ -264,7 +266,7 @@ class Engine:
 
     # TLS
 
-    def _upgrade(self, request: UpgradeToTls) -> Steps:
+    def _upgrade(self, request: UpgradeToTls) -> Steps[None]:
         from .tls import client_layer
 
         deadline = self._clock() + request.timeout
@@ -290,7 +292,7 @@ class Engine:
 
     # Programs
 
-    def _start(self, request: Start) -> Steps:
+    def _start(self, request: Start) -> Steps[Program]:
         from .children import Tail, signals_blocked, start
 
         argv = (
@@ -320,13 +322,13 @@ class Engine:
 
     # Closing
 
-    def _close(self, target: Channel[Any] | Program) -> Steps:
+    def _close(self, target: Channel[Endpoint] | Program) -> Steps[None]:
         if isinstance(target, Program):
             yield from self._close_program(target)
         elif target.open:
             yield from self._close_stream(self._stream(target))
 
-    def _close_stream(self, stream: Stream) -> Steps:
+    def _close_stream(self, stream: Stream) -> Steps[None]:
         if stream.tls and not stream.ended:
             stream.flush()
             stream.tls.close()
@@ -343,7 +345,7 @@ class Engine:
             stream.channel.exit_status = stream.child.status
             stream.errors.close()
 
-    def _close_program(self, program: Program) -> Steps:
+    def _close_program(self, program: Program) -> Steps[None]:
         if program.status is not None:
             return
         running = self._running(program)
@@ -354,7 +356,7 @@ class Engine:
         program.output = running.output.kept
         running.output.close()
 
-    def _end_child(self, child: Process, output: Output) -> Steps:
+    def _end_child(self, child: Process, output: Output) -> Steps[None]:
         """Let a child end by itself, else terminate it, else kill it; and read its last output."""
         yield from self._await_exit(child, output, CLOSE_TIMEOUT)
         if child.status is None:
@@ -367,7 +369,7 @@ class Engine:
             yield Park((output.fd,), (), left)
             output.drain()
 
-    def _await_exit(self, child: Process, output: Output, seconds: float) -> Steps:
+    def _await_exit(self, child: Process, output: Output, seconds: float) -> Steps[None]:
         deadline = self._clock() + seconds
         while child.poll() is None and (left := deadline - self._clock()) > 0:
             output.drain()
@@ -380,10 +382,11 @@ class Engine:
 
     # Looking things up
 
-    def _stream(self, channel: Channel[Any]) -> Stream:
-        if not channel.open:
+    def _stream(self, channel: Channel[Endpoint]) -> Stream:
+        stream = channel.stream
+        if not (channel.open and isinstance(stream, Stream)):
             raise OpenFailed(f"{channel.peer}: no stream is open")
-        return cast(Stream, channel.stream)
+        return stream
 
     def _running(self, program: Program) -> Running:
         for running in self._programs:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from ..flows.requests import Request
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class Work:
     ``shared`` says that it may run in one batch with the calls of other flows.
     """
 
-    call: Callable[[], Any]
+    call: Callable[[], object]
     shared: bool = False
 
 
@@ -33,7 +35,10 @@ class Work:
 class NextRequest:
     """The engine is about to perform this request. A driver may first let other flows run."""
 
-    request: Request[Any]
+    request: Request[object]
 
 
 Step = Park | Work | NextRequest
+
+Steps = Generator[Step, object, T]
+"""Yields steps, is sent the result of each, and returns a T."""

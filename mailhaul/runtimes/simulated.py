@@ -13,30 +13,31 @@ import heapq
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from ..flows.channel import Channel, Endpoint, Program
 from ..flows.requests import (
     Address,
+    Flow,
     OpenFailed,
     Pipe,
-    Request,
     Start,
     Tcp,
     TimedOut,
     UpgradeToTls,
 )
 from .drive import steps_of
-from .engine import Engine, Running, Steps, Witness
-from .parking import Park, Step, Work
+from .engine import Engine, Running, Witness
+from .parking import Park, Steps, Work
 from .stream import Stream
 
 T = TypeVar("T")
-Flow = Coroutine[Request[Any], Any, Any]
+MachineT = TypeVar("MachineT", bound=Endpoint)
+ResultT = TypeVar("ResultT", covariant=True)
 
 WINDOW = 1024 * 1024
 """Bytes that one direction of a link holds before its sender has to wait."""
@@ -57,13 +58,18 @@ class Ran:
     seconds: float = 0.0
 
 
-class Task:
-    """One flow and its engine. ``parked`` is what it waits for, if it waits."""
+class Task(Generic[ResultT]):
+    """One flow and its engine. ``parked`` is what it waits for, if it waits.
 
-    def __init__(self, flow: Flow, engine: SimulatedEngine) -> None:
+    It has a ``result`` when the flow has returned.
+    """
+
+    result: ResultT
+
+    def __init__(self, flow: Flow[ResultT], engine: SimulatedEngine) -> None:
         self.flow = flow
         self.engine = engine
-        self.steps: Generator[Step, Any, Any] = steps_of(flow, engine)
+        self.steps = steps_of(flow, engine)
         self.parked: Park | None = None
         self.times_parked = 0
 
@@ -188,7 +194,7 @@ class SimulatedEngine(Engine):
         super().__init__(lambda: simulation.now, witness)
         self._simulation = simulation
 
-    def _connect(self, channel: Channel[Any], address: Address, timeout: float) -> Steps:
+    def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         seconds = 0.0 if isinstance(address, Pipe) else self._simulation.round_trip
         if seconds > timeout:
             yield Park(timeout=timeout)
@@ -196,11 +202,11 @@ class SimulatedEngine(Engine):
         self.use(channel, self._simulation.connect(channel, address))
         yield Park(timeout=seconds)
 
-    def use(self, channel: Channel[Any], end: End) -> None:
+    def use(self, channel: Channel[Endpoint], end: End) -> None:
         """Use one end of a link as the channel's stream."""
         self._attach(Stream(channel, end, None, None))
 
-    def _upgrade(self, request: UpgradeToTls) -> Steps:
+    def _upgrade(self, request: UpgradeToTls) -> Steps[None]:
         stream = self._stream(request.channel)
         stream.flush()
         seconds = self._simulation.round_trip
@@ -209,7 +215,7 @@ class SimulatedEngine(Engine):
             raise TimedOut(request.timeout)
         request.channel.tls = True
 
-    def _start(self, request: Start) -> Steps:
+    def _start(self, request: Start) -> Steps[Program]:
         process = self._simulation.start_program(request)
         program = Program(request.argv[0])
         self._programs.append(Running(program, process, process))
@@ -242,33 +248,35 @@ class Simulation:
         self._kill_at = kill_at
         self._run_program = run_program
         self._witness = witness
-        self._listeners: dict[
-            Address, tuple[Callable[[], Endpoint], Callable[[Channel[Any]], Flow]]
-        ] = {}
-        self._ready: deque[Task] = deque()
+        self._listeners: dict[Address, Callable[[], tuple[Channel[Endpoint], Flow[object]]]] = {}
+        self._ready: deque[Task[object]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._numbers = count(1)
         self._registered: dict[int, End | SimulatedProcess] = {}
-        self._waiting: dict[int, Task] = {}
-        self._main: Task | None = None
-        self._tasks: list[Task] = []
-        self._result: Any = None
+        self._waiting: dict[int, Task[object]] = {}
+        self._main: Task[object] | None = None
+        self._tasks: list[Task[object]] = []
         self._failure: BaseException | None = None
         self._over = False
 
     def listen(
         self,
         address: Address,
-        machine: Callable[[], Endpoint],
-        serve: Callable[[Channel[Any]], Flow],
+        machine: Callable[[], MachineT],
+        serve: Callable[[Channel[MachineT]], Flow[object]],
     ) -> None:
         """Let ``serve`` be the peer of every channel that is opened to ``address``."""
-        self._listeners[address] = (machine, serve)
 
-    def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
+        def accept() -> tuple[Channel[Endpoint], Flow[object]]:
+            channel = Channel("client", machine())
+            return channel, serve(channel)
+
+        self._listeners[address] = accept
+
+    def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end; what it raises is raised here. Its peers end with it."""
-        self._main = Task(flow, SimulatedEngine(self, self._witness))
+        self._main = main = Task(flow, SimulatedEngine(self, self._witness))
         self._over = False
         self._failure = None
         self._tasks = [self._main]
@@ -287,8 +295,7 @@ class Simulation:
             self._timers.clear()
         if self._failure:
             raise self._failure
-        result: T = self._result
-        return result
+        return main.result
 
     def _step(self) -> None:
         self.steps += 1
@@ -314,7 +321,7 @@ class Simulation:
 
     # Tasks
 
-    def _resume(self, task: Task) -> None:
+    def _resume(self, task: Task[object]) -> None:
         """Take the steps of a flow until it waits, or is about to make its next request."""
         try:
             step = next(task.steps)
@@ -326,24 +333,25 @@ class Simulation:
                 else:
                     step = task.steps.send(result)
         except StopIteration as end:
-            self._finish(task, end.value, None)
+            task.result = end.value
+            self._finish(task, None)
         except Exception as failure:
-            self._finish(task, None, failure)
+            self._finish(task, failure)
         else:
             if isinstance(step, Park):
                 self._park(task, step)
             else:
                 self._ready.append(task)
 
-    def _finish(self, task: Task, value: Any, failure: BaseException | None) -> None:
+    def _finish(self, task: Task[object], failure: BaseException | None) -> None:
         if task is self._main:
-            self._result, self._failure, self._over = value, failure, True
+            self._failure, self._over = failure, True
         elif failure:
             raise failure
 
     # Waiting
 
-    def _park(self, task: Task, step: Park) -> None:
+    def _park(self, task: Task[object], step: Park) -> None:
         task.parked = step
         task.times_parked += 1
         if self._unpark(task):
@@ -354,12 +362,12 @@ class Simulation:
             times = task.times_parked
             self._at(self.now + step.timeout, lambda: self._time_out(task, times))
 
-    def _time_out(self, task: Task, times_parked: int) -> None:
+    def _time_out(self, task: Task[object], times_parked: int) -> None:
         if task.parked and task.times_parked == times_parked:
             task.parked = None
             self._ready.append(task)
 
-    def _unpark(self, task: Task) -> bool:
+    def _unpark(self, task: Task[object]) -> bool:
         """Resume a task if what it waits for is there."""
         if task.parked is None or not self._is_ready(task.parked):
             return False
@@ -391,16 +399,15 @@ class Simulation:
 
     # Links
 
-    def connect(self, channel: Channel[Any], address: Address) -> End:
+    def connect(self, channel: Channel[Endpoint], address: Address) -> End:
         """Return our end of a new link, and start the peer. Raises OpenFailed."""
         listener = self._listeners.get(address)
         if listener is None:
             raise refused(address)
-        make_machine, serve = listener
         ours, theirs = End(self), End(self)
         ours.peer, theirs.peer = theirs, ours
-        server = Channel("client", make_machine())
-        peer = Task(serve(server), SimulatedEngine(self, None))
+        server, flow = listener()
+        peer = Task(flow, SimulatedEngine(self, None))
         peer.engine.use(server, theirs)
         self._tasks.append(peer)
         delay = 0.0 if isinstance(address, Pipe) else self.round_trip / 2

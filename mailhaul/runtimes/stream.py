@@ -7,9 +7,9 @@ import socket
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..flows.channel import Channel
+from ..flows.channel import Channel, Endpoint
 from ..flows.requests import OpenFailed
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Stream:
     """
 
     def __init__(
-        self, channel: Channel[Any], sock: Socket, child: Process | None, errors: Output | None
+        self, channel: Channel[Endpoint], sock: Socket, child: Process | None, errors: Output | None
     ) -> None:
         self.channel = channel
         self.sock = sock

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import trio
 
-from ..flows.requests import Address, Close, Open, Request
+from ..flows.requests import Address, Close, Flow, Open, Request
 from .batch_worker import BatchWorker
 from .drive import await_steps, steps_of
 from .engine import Engine
@@ -27,11 +27,11 @@ MAX_REQUESTS_IN_A_ROW = 16
 class Gate(Protocol):
     """Limits connections, as a trio.CapacityLimiter does."""
 
-    async def acquire_on_behalf_of(self, borrower: Any) -> None:
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
         """Wait for a slot."""
         ...
 
-    def release_on_behalf_of(self, borrower: Any) -> None:
+    def release_on_behalf_of(self, borrower: object) -> None:
         """Give the slot back."""
         ...
 
@@ -41,7 +41,7 @@ GateOf = Callable[[Address], Gate | None]
 
 
 async def run(
-    flow: Coroutine[Request[Any], Any, T],
+    flow: Flow[T],
     engine: Engine | None = None,
     gate: GateOf | None = None,
     batch_worker: BatchWorker | None = None,
@@ -71,7 +71,7 @@ class Driver:
         self._threads = threads
         self._requests = 0
 
-    async def take(self, step: Step) -> Any:
+    async def take(self, step: Step) -> object:
         """Wait, run a call, or let other tasks run."""
         match step:
             case Park():
@@ -134,9 +134,9 @@ class ConnectionSlots:
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
-        self._held: dict[Any, Gate] = {}
+        self._held: dict[object, Gate] = {}
 
-    async def before(self, request: Request[Any]) -> None:
+    async def before(self, request: Request[object]) -> None:
         """Wait for a slot before a connection is opened; release it when one is closed."""
         if self._gate is None:
             return

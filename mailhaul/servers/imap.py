@@ -5,72 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .. import imap
 from ..flows.channel import Channel, next_event
 from ..flows.requests import Close, RuntimeFault, TimedOut, Wait
 from ..protocols.errors import RemoteProtocolError
 from ..protocols.imap.arguments import BadSyntax
-from ..protocols.imap.commands import (
-    Append,
-    AppendChunk,
-    AppendEnd,
-    AskStatus,
-    Capability,
-    CloseMailbox,
-    Command,
-    Compress,
-    Copy,
-    CreateMailbox,
-    Done,
-    Enable,
-    Expunge,
-    Fetch,
-    Heard,
-    Id,
-    Idle,
-    ListMailboxes,
-    Login,
-    Logout,
-    Move,
-    Namespace,
-    Noop,
-    Notify,
-    Resync,
-    Search,
-    Select,
-    StartTls,
-    Store,
-    UidCopy,
-    UidExpunge,
-    UidFetch,
-    UidMove,
-    UidSearch,
-    UidStore,
-    Unselect,
-)
-from ..protocols.imap.events import (
-    BodyChunk,
-    Capabilities,
-    Closed,
-    Code,
-    Completed,
-    Condition,
-    Enabled,
-    Exists,
-    Expunged,
-    Fetched,
-    Greeted,
-    Identified,
-    Idling,
-    ReadyForText,
-    Recent,
-    SaidBye,
-    Status,
-    TlsReady,
-    Vanished,
-)
-from ..protocols.imap.server import ImapServer
-from ..protocols.imap.uid_sets import uid_set
-from ..protocols.sasl.exchange import Authenticate
 from ..protocols.sasl.server_mechanisms import Accepted
 from .imap_mailboxes import MailboxCommands, OnMailboxes
 from .imap_messages import OpenMailbox
@@ -93,16 +32,16 @@ ALL_CAPABILITIES = (
 )
 """All capabilities of this server. A capability that is not announced is also not available."""
 REQUIRED_CAPABILITY: dict[type, bytes] = {
-    Id: b"ID",
-    Idle: b"IDLE",
-    Enable: b"ENABLE",
-    Namespace: b"NAMESPACE",
-    Unselect: b"UNSELECT",
-    Move: b"MOVE",
-    UidMove: b"MOVE",
-    UidExpunge: b"UIDPLUS",
-    Compress: b"COMPRESS=DEFLATE",
-    Notify: b"NOTIFY",
+    imap.Id: b"ID",
+    imap.Idle: b"IDLE",
+    imap.Enable: b"ENABLE",
+    imap.Namespace: b"NAMESPACE",
+    imap.Unselect: b"UNSELECT",
+    imap.Move: b"MOVE",
+    imap.UidMove: b"MOVE",
+    imap.UidExpunge: b"UIDPLUS",
+    imap.Compress: b"COMPRESS=DEFLATE",
+    imap.Notify: b"NOTIFY",
 }
 """The capability that each command requires; without it the command is unknown."""
 STATUS_CAPABILITIES = {b"HIGHESTMODSEQ": b"CONDSTORE", b"SIZE": b"STATUS=SIZE"}
@@ -143,7 +82,7 @@ class ImapService:
 
     def __init__(
         self,
-        channel: Channel[ImapServer],
+        channel: Channel[imap.Server],
         mailboxes: Mailboxes,
         users: Mapping[bytes, bytes] | None = None,
         capabilities: Iterable[bytes] = CAPABILITIES,
@@ -165,37 +104,37 @@ class ImapService:
 
     async def run(self) -> None:
         """Send the greeting (PREAUTH if no users are given), then process commands."""
-        announced = Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
-        self._machine.send(Greeted(self._logins is None, announced, b"ready"))
+        announced = imap.Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
+        self._machine.send(imap.Greeted(self._logins is None, announced, b"ready"))
         try:
-            while not isinstance(command := await self._next(), Closed):
+            while not isinstance(command := await self._next(), imap.Closed):
                 await self._answer(command)
-                if isinstance(command, Logout):
+                if isinstance(command, imap.Logout):
                     break
         except Hangup:
             pass
         except TimedOut:
-            self._machine.send(SaidBye(None, b"no command for too long"))
+            self._machine.send(imap.SaidBye(None, b"no command for too long"))
         except RemoteProtocolError as error:
-            self._machine.send(SaidBye(None, error.problem.encode("ascii", "replace")))
+            self._machine.send(imap.SaidBye(None, error.problem.encode("ascii", "replace")))
         await Close(self._channel)
 
-    async def _next(self) -> Command | Closed:
+    async def _next(self) -> imap.Command | imap.Closed:
         """Return the next command; skip input that is not part of a command."""
         while True:
             if self._news.enabled:
                 event = await self._listen(expunged=self._news.reports_removals)
             else:
                 event = await next_event(self._channel, INACTIVITY_TIMEOUT)
-            if isinstance(event, Command | Closed):
+            if isinstance(event, imap.Command | imap.Closed):
                 return event
 
-    async def _listen(self, *, expunged: bool) -> Heard | Closed:
+    async def _listen(self, *, expunged: bool) -> imap.Heard | imap.Closed:
         """Return the next input, and send updates while waiting. Raises TimedOut."""
         waited = 0.0
         while waited < INACTIVITY_TIMEOUT:
             try:
-                event: Heard | Closed = await next_event(self._channel, UPDATE_INTERVAL)
+                event: imap.Heard | imap.Closed = await next_event(self._channel, UPDATE_INTERVAL)
             except TimedOut:
                 waited += UPDATE_INTERVAL
                 self._send_updates(expunged=expunged)
@@ -209,7 +148,7 @@ class ImapService:
             extra |= {b"AUTH=" + name for name in self._logins.mechanisms}
         return self._capabilities | extra
 
-    async def _answer(self, command: Command) -> None:
+    async def _answer(self, command: imap.Command) -> None:
         wrong = self._misbehaviour
         if isinstance(command, tuple(wrong.hang_up)):
             raise Hangup
@@ -221,42 +160,44 @@ class ImapService:
             code = await self._do(command)
         except Refused as refusal:
             text = str(refusal).encode("ascii")
-            self._machine.send(Completed(command, Condition.NO, refusal.code, text))
+            self._machine.send(imap.Completed(command, imap.Condition.NO, refusal.code, text))
         except (BadSyntax, ValueError) as problem:
             text = str(problem).encode("ascii", "replace")
-            self._machine.send(Completed(command, Condition.BAD, None, text))
+            self._machine.send(imap.Completed(command, imap.Condition.BAD, None, text))
         else:
-            if not isinstance(command, StartTls):
-                self._send_updates(expunged=not isinstance(command, Fetch | Store | Search))
-                self._machine.send(Completed(command, Condition.OK, code, b"done"))
+            if not isinstance(command, imap.StartTls):
+                self._send_updates(
+                    expunged=not isinstance(command, imap.Fetch | imap.Store | imap.Search)
+                )
+                self._machine.send(imap.Completed(command, imap.Condition.OK, code, b"done"))
 
-    async def _do(self, command: Command) -> Code | None:
+    async def _do(self, command: imap.Command) -> imap.Code | None:
         """Execute a command; return the code for its OK. Raises Refused and BadSyntax."""
         if set(needs(command)) - self._capabilities:
             raise BadSyntax("this is not offered here")
         machine = self._machine
         match command:
-            case Capability():
-                machine.send(Capabilities(self._announced()))
-            case Noop() | Compress():
+            case imap.Capability():
+                machine.send(imap.Capabilities(self._announced()))
+            case imap.Noop() | imap.Compress():
                 pass
-            case Id():
-                machine.send(Identified(((b"name", b"mailhaul"),)))
-            case Logout():
-                machine.send(SaidBye(None, b"good-bye"))
-            case StartTls():
+            case imap.Id():
+                machine.send(imap.Identified(((b"name", b"mailhaul"),)))
+            case imap.Logout():
+                machine.send(imap.SaidBye(None, b"good-bye"))
+            case imap.StartTls():
                 await self._start_tls(command)
-            case Login() | Authenticate():
+            case imap.Login() | imap.Authenticate():
                 return await self._log_in(command)
-            case Enable(names):
+            case imap.Enable(names):
                 self._enable(names)
-            case Idle():
+            case imap.Idle():
                 await self._idle(command)
-            case Notify():
+            case imap.Notify():
                 self._news.set_groups(command, self._opened)
-            case Append():
+            case imap.Append():
                 return await self._append(command)
-            case Select():
+            case imap.Select():
                 return self._select(command)
             case _ if isinstance(command, OnMailboxes):
                 self._mailboxes.do(command)
@@ -264,56 +205,58 @@ class ImapService:
                 return await self._do_in_mailbox(self._open, command)
         return None
 
-    async def _do_in_mailbox(self, box: OpenMailbox | None, command: Command) -> Code | None:
+    async def _do_in_mailbox(
+        self, box: OpenMailbox | None, command: imap.Command
+    ) -> imap.Code | None:
         if box is None:
             raise Refused("this is not offered here")
         match command:
-            case CloseMailbox():
+            case imap.CloseMailbox():
                 if not box.read_only:
                     box.expunge()
                 self._open = None
-            case Unselect():
+            case imap.Unselect():
                 self._open = None
-            case Expunge():
+            case imap.Expunge():
                 return self._expunge(box, None)
-            case UidExpunge(uids):
+            case imap.UidExpunge(uids):
                 return self._expunge(box, uids)
-            case Search() | UidSearch():
+            case imap.Search() | imap.UidSearch():
                 box.search(command)
-            case Fetch() | UidFetch():
+            case imap.Fetch() | imap.UidFetch():
                 await box.fetch(command)
-            case Store() | UidStore():
+            case imap.Store() | imap.UidStore():
                 return box.store(command)
-            case Copy() | UidCopy() | Move() | UidMove():
+            case imap.Copy() | imap.UidCopy() | imap.Move() | imap.UidMove():
                 return box.copy(command, self._mailboxes.target(command.mailbox))
             case _:
                 raise Refused("this is not offered here")
         return None
 
-    def _expunge(self, box: OpenMailbox, uids: bytes | None) -> Code | None:
+    def _expunge(self, box: OpenMailbox, uids: bytes | None) -> imap.Code | None:
         """Expunge messages; return a code for clients with QRESYNC (RFC 7162, 3.2.10)."""
         if box.expunge(uids) and box.resyncs:
-            return Code(b"HIGHESTMODSEQ", b"%d" % box.mailbox.modseq)
+            return imap.Code(b"HIGHESTMODSEQ", b"%d" % box.mailbox.modseq)
         return None
 
     # Logging in
 
-    async def _start_tls(self, command: StartTls) -> None:
+    async def _start_tls(self, command: imap.StartTls) -> None:
         if self._secure is None or self._channel.tls:
             raise BadSyntax("STARTTLS is not offered here")
-        self._machine.send(TlsReady(command))
+        self._machine.send(imap.TlsReady(command))
         try:
             await self._secure()
         except RuntimeFault:
             raise Hangup from None
         self._machine.tls_started()
 
-    async def _log_in(self, command: Login | Authenticate) -> Code:
+    async def _log_in(self, command: imap.Login | imap.Authenticate) -> imap.Code:
         logins = self._logins
         match command:
-            case Login(user, password):
+            case imap.Login(user, password):
                 accepted = logins is not None and logins.is_password(user, password.reveal())
-            case Authenticate():
+            case imap.Authenticate():
                 verdict = logins and await logins.exchange(
                     self._channel, command, INACTIVITY_TIMEOUT
                 )
@@ -324,22 +267,24 @@ class ImapService:
                     # A cancelled authentication is also answered with BAD (6.2.2).
                     raise BadSyntax("authentication cancelled or malformed")
         if not accepted:
-            raise Refused("wrong user or password", Code(b"AUTHENTICATIONFAILED"))
-        return Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
+            raise Refused("wrong user or password", imap.Code(b"AUTHENTICATIONFAILED"))
+        return imap.Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
 
     def _enable(self, names: Iterable[bytes]) -> None:
         enabled = ENABLE_CAPABILITIES & self._capabilities & set(names)
         self._enabled |= enabled | ({b"CONDSTORE"} if enabled else set[bytes]())
-        self._machine.send(Enabled(frozenset(enabled)))
+        self._machine.send(imap.Enabled(frozenset(enabled)))
 
     # Mailboxes
 
-    def _select(self, command: Select) -> Code:
+    def _select(self, command: imap.Select) -> imap.Code:
         previous, self._open = self._open, None
         if command.resync and b"QRESYNC" not in self._enabled:
             raise BadSyntax("QRESYNC has not been enabled")
         if previous and self._enabled:
-            self._machine.send(Status(Condition.OK, Code(b"CLOSED"), b"previous mailbox closed"))
+            self._machine.send(
+                imap.Status(imap.Condition.OK, imap.Code(b"CLOSED"), b"previous mailbox closed")
+            )
         mailbox = self._mailboxes.existing(command.mailbox)
         box = OpenMailbox(mailbox, command.read_only, self._machine.send, self._stream)
         box.counts_changes = b"CONDSTORE" in self._capabilities
@@ -348,8 +293,8 @@ class ImapService:
         self._open = box
         send = self._machine.send
         box.send_flags()
-        send(Exists(len(mailbox.messages)))
-        send(Recent(len(box.view.recent)))
+        send(imap.Exists(len(mailbox.messages)))
+        send(imap.Recent(len(box.view.recent)))
         codes = [(b"UIDVALIDITY", mailbox.uidvalidity), (b"UIDNEXT", mailbox.uidnext)]
         numbered = enumerate(mailbox.messages, 1)
         if unseen := next((number for number, m in numbered if rb"\Seen" not in m.flags), 0):
@@ -357,16 +302,16 @@ class ImapService:
         if box.counts_changes:
             codes.append((b"HIGHESTMODSEQ", mailbox.modseq))
         for name, value in codes:
-            send(Status(Condition.OK, Code(name, b"%d" % value), b"mailbox state"))
+            send(imap.Status(imap.Condition.OK, imap.Code(name, b"%d" % value), b"mailbox state"))
         if command.resync:
             self._resync(box, command.resync)
-        return Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
+        return imap.Code(b"READ-ONLY" if command.read_only else b"READ-WRITE")
 
     @property
     def _opened(self) -> Mailbox | None:
         return self._open.mailbox if self._open else None
 
-    def _resync(self, box: OpenMailbox, resync: Resync) -> None:
+    def _resync(self, box: OpenMailbox, resync: imap.Resync) -> None:
         """Send the changes since the client's last session (RFC 7162, 3.2.5.1)."""
         if resync.uid_validity != box.mailbox.uidvalidity:
             return
@@ -378,28 +323,28 @@ class ImapService:
             if message.modseq > resync.modseq and message.uid in known_uids:
                 self._machine.send(changed(number, message, box))
 
-    async def _append(self, command: Append) -> Code:
+    async def _append(self, command: imap.Append) -> imap.Code:
         mailbox = self._mailboxes.target(command.mailbox)
         flags = flags_to_store(command.flags)
-        self._machine.send(ReadyForText(command))
+        self._machine.send(imap.ReadyForText(command))
         pieces: list[bytes] = []
-        while not isinstance(event := await self._continuation(), AppendEnd):
-            if isinstance(event, AppendChunk):
+        while not isinstance(event := await self._continuation(), imap.AppendEnd):
+            if isinstance(event, imap.AppendChunk):
                 pieces.append(event.data)
         if event.malformed:
             raise BadSyntax("unexpected text after the message")
         message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
-        return Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
+        return imap.Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
 
-    async def _idle(self, command: Idle) -> None:
-        self._machine.send(Idling(command))
-        if not isinstance(await self._listen(expunged=True), Done):
+    async def _idle(self, command: imap.Idle) -> None:
+        self._machine.send(imap.Idling(command))
+        if not isinstance(await self._listen(expunged=True), imap.Done):
             raise Hangup
 
-    async def _continuation(self) -> Heard:
+    async def _continuation(self) -> imap.Heard:
         """Return the next part of a command. Raises Hangup if the client has disconnected."""
-        event: Heard | Closed = await next_event(self._channel, INACTIVITY_TIMEOUT)
-        if isinstance(event, Closed):
+        event: imap.Heard | imap.Closed = await next_event(self._channel, INACTIVITY_TIMEOUT)
+        if isinstance(event, imap.Closed):
             raise Hangup
         return event
 
@@ -417,13 +362,13 @@ class ImapService:
             return
         news = box.view.catch_up(expunged=expunged)
         if news.removed and b"QRESYNC" in self._enabled:
-            send(Vanished(uid_set(uid for _, uid in news.removed)))
+            send(imap.Vanished(imap.uid_set(uid for _, uid in news.removed)))
         else:
             for number, _ in news.removed:
-                send(Expunged(number))
+                send(imap.Expunged(number))
         if news.grew:
-            send(Exists(len(box.view.messages)))
-            send(Recent(len(box.view.recent)))
+            send(imap.Exists(len(box.view.messages)))
+            send(imap.Recent(len(box.view.recent)))
         box.send_new_keywords(message for _, message in news.changed)
         for number, message in news.changed:
             send(changed(number, message, box))
@@ -433,10 +378,10 @@ class ImapService:
         left = self._octets_until_cut.get(message.uid)
         if left is not None:
             if len(chunk) >= left:
-                self._machine.send(BodyChunk(chunk[:left]))
+                self._machine.send(imap.BodyChunk(chunk[:left]))
                 raise Hangup
             self._octets_until_cut[message.uid] = left - len(chunk)
-        self._machine.send(BodyChunk(chunk))
+        self._machine.send(imap.BodyChunk(chunk))
         while self._channel.congested:
             try:
                 await Wait([self._channel], INACTIVITY_TIMEOUT)
@@ -444,40 +389,40 @@ class ImapService:
                 raise Hangup from None
 
 
-def changed(number: int, message: Message, box: OpenMailbox) -> Fetched:
+def changed(number: int, message: Message, box: OpenMailbox) -> imap.Fetched:
     """Return the FETCH response for a message with changed flags."""
     uid, modseq = (message.uid, message.modseq) if box.with_modseq else (None, None)
-    return Fetched(number, uid, None, box.flags_of(message), None, modseq)
+    return imap.Fetched(number, uid, None, box.flags_of(message), None, modseq)
 
 
-def needs(command: Command) -> Iterator[bytes]:
+def needs(command: imap.Command) -> Iterator[bytes]:
     """Yield the capabilities that a command requires."""
     if type(command) in REQUIRED_CAPABILITY:
         yield REQUIRED_CAPABILITY[type(command)]
     match command:
-        case Select():
+        case imap.Select():
             yield from [b"CONDSTORE"] * command.condstore
             yield from [b"QRESYNC"] * (command.resync is not None)
-        case CreateMailbox(_, special_use) if special_use:
+        case imap.CreateMailbox(_, special_use) if special_use:
             yield b"CREATE-SPECIAL-USE"
-        case Search() | UidSearch() if command.returning is not None:
+        case imap.Search() | imap.UidSearch() if command.returning is not None:
             yield b"ESEARCH"
-        case AskStatus(_, items):
+        case imap.AskStatus(_, items):
             yield from (STATUS_CAPABILITIES[item] for item in items if item in STATUS_CAPABILITIES)
-        case ListMailboxes():
+        case imap.ListMailboxes():
             options = (*command.selecting, *command.returning)
             if options or len(command.patterns) != 1:
                 yield b"LIST-EXTENDED"
             yield from [b"SPECIAL-USE"] * (b"SPECIAL-USE" in options)
             if command.status:
                 yield b"LIST-STATUS"
-                yield from needs(AskStatus(b"", command.status))
+                yield from needs(imap.AskStatus(b"", command.status))
         case _:
             pass
 
 
 async def serve_imap(
-    channel: Channel[ImapServer],
+    channel: Channel[imap.Server],
     mailboxes: Mailboxes,
     users: Mapping[bytes, bytes] | None = None,
     misbehaviour: Misbehaviour | None = None,

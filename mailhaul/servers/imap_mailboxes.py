@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .. import imap
 from ..protocols.imap.arguments import BadSyntax
-from ..protocols.imap.commands import (
-    AskStatus,
-    CreateMailbox,
-    DeleteMailbox,
-    ListMailboxes,
-    ListSubscribed,
-    Namespace,
-    Rename,
-    Subscribe,
-    Unsubscribe,
-)
-from ..protocols.imap.events import Code, Event, Listed, MailboxStatus, NamespaceEntry, Namespaces
-from ..protocols.imap.mailbox_names import decode_mailbox, encode_name
-from ..protocols.imap.values import Text, Value
+from ..protocols.imap.mailbox_names import encode_name
 from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name, matches, with_parents
 
@@ -42,22 +30,22 @@ CRITERIA = (b"SUBSCRIBED", b"SPECIAL-USE")
 """The selection options that filter mailboxes. No mailbox here is remote."""
 
 OnMailboxes = (
-    Namespace
-    | CreateMailbox
-    | DeleteMailbox
-    | Rename
-    | Subscribe
-    | Unsubscribe
-    | ListMailboxes
-    | ListSubscribed
-    | AskStatus
+    imap.Namespace
+    | imap.CreateMailbox
+    | imap.DeleteMailbox
+    | imap.Rename
+    | imap.Subscribe
+    | imap.Unsubscribe
+    | imap.ListMailboxes
+    | imap.ListSubscribed
+    | imap.AskStatus
 )
 
 
 class MailboxCommands:
     """Executes commands on mailboxes; ``send`` is called with each response."""
 
-    def __init__(self, mailboxes: Mailboxes, send: Callable[[Event], None]) -> None:
+    def __init__(self, mailboxes: Mailboxes, send: Callable[[imap.Event], None]) -> None:
         self._mailboxes = mailboxes
         self._send = send
 
@@ -65,56 +53,56 @@ class MailboxCommands:
         """Return a mailbox. Raises Refused if it does not exist."""
         mailbox = self._mailboxes.find(name)
         if mailbox is None:
-            raise Refused("no such mailbox", Code(b"NONEXISTENT"))
+            raise Refused("no such mailbox", imap.Code(b"NONEXISTENT"))
         return mailbox
 
     def target(self, name: bytes) -> Mailbox:
         """Return the target mailbox for messages. Raises Refused (RFC 3501, 6.3.11)."""
         mailbox = self._mailboxes.find(name)
         if mailbox is None:
-            raise Refused("no such mailbox", Code(b"TRYCREATE"))
+            raise Refused("no such mailbox", imap.Code(b"TRYCREATE"))
         return mailbox
 
     def do(self, command: OnMailboxes) -> None:
         """Execute a command. Raises Refused and BadSyntax."""
         names = self._mailboxes
         match command:
-            case Namespace():
-                self._send(Namespaces((NamespaceEntry(b"", DELIMITER),)))
-            case CreateMailbox(name, special_use):
+            case imap.Namespace():
+                self._send(imap.Namespaces((imap.NamespaceEntry(b"", DELIMITER),)))
+            case imap.CreateMailbox(name, special_use):
                 name = name.removesuffix(DELIMITER)
                 self._refuse_new(name)
                 if {use.lower() for use in special_use} - SPECIAL_USES:
-                    raise Refused("there is no such special use", Code(b"USEATTR"))
+                    raise Refused("there is no such special use", imap.Code(b"USEATTR"))
                 names.create(name, special_use)
-            case DeleteMailbox(name):
+            case imap.DeleteMailbox(name):
                 self.existing(name)
                 if canonical_name(name) == b"INBOX":
-                    raise Refused("INBOX cannot be deleted", Code(b"CANNOT"))
+                    raise Refused("INBOX cannot be deleted", imap.Code(b"CANNOT"))
                 names.delete(name)
-            case Rename(name, new_name):
+            case imap.Rename(name, new_name):
                 self._rename(canonical_name(name), canonical_name(new_name))
-            case Subscribe(name):
+            case imap.Subscribe(name):
                 self.existing(name)
                 names.subscribed.add(canonical_name(name))
-            case Unsubscribe(name):
+            case imap.Unsubscribe(name):
                 names.subscribed.discard(canonical_name(name))
-            case ListMailboxes():
+            case imap.ListMailboxes():
                 self._list(command)
-            case ListSubscribed(reference, pattern):
+            case imap.ListSubscribed(reference, pattern):
                 self._list_subscribed(reference + pattern)
-            case AskStatus(name, items):
+            case imap.AskStatus(name, items):
                 self._send(self._status(name, items))
 
     def _refuse_new(self, name: bytes) -> None:
         """Raise Refused if a name is not valid for a new mailbox."""
         if self._mailboxes.find(name) is not None:
-            raise Refused("the mailbox already exists", Code(b"ALREADYEXISTS"))
+            raise Refused("the mailbox already exists", imap.Code(b"ALREADYEXISTS"))
         if b"" in name.split(DELIMITER):
-            raise Refused("a level of the name is empty", Code(b"CANNOT"))
+            raise Refused("a level of the name is empty", imap.Code(b"CANNOT"))
         # Names are in modified UTF-7 (5.1.3), which has only one valid encoding of a name.
-        if not name.isascii() or encode_name(decode_mailbox(name)) != name:
-            raise Refused("the name is not valid modified UTF-7", Code(b"CANNOT"))
+        if not name.isascii() or encode_name(imap.decode_mailbox(name)) != name:
+            raise Refused("the name is not valid modified UTF-7", imap.Code(b"CANNOT"))
 
     def _rename(self, name: bytes, new_name: bytes) -> None:
         names = self._mailboxes
@@ -122,9 +110,9 @@ class MailboxCommands:
             self.existing(name)
         self._refuse_new(new_name)
         if new_name.startswith(name + DELIMITER) and name != b"INBOX":
-            raise Refused("a mailbox cannot be moved below itself", Code(b"CANNOT"))
+            raise Refused("a mailbox cannot be moved below itself", imap.Code(b"CANNOT"))
         if names.with_children(new_name):
-            raise Refused("there are mailboxes below the new name", Code(b"ALREADYEXISTS"))
+            raise Refused("there are mailboxes below the new name", imap.Code(b"ALREADYEXISTS"))
         names.rename(name, new_name)
 
     def _list_subscribed(self, pattern: bytes) -> None:
@@ -142,30 +130,30 @@ class MailboxCommands:
                 levels.update((level, level in subscribed) for level in above)
         for name in sorted(levels):
             attributes = () if levels[name] else (rb"\Noselect",)
-            self._send(Listed(name, DELIMITER, attributes, lsub=True))
+            self._send(imap.Listed(name, DELIMITER, attributes, lsub=True))
 
-    def _list(self, command: ListMailboxes) -> None:
+    def _list(self, command: imap.ListMailboxes) -> None:
         selecting, returning = set(command.selecting), set(command.returning)
         if unknown := (selecting - SELECTING) | (returning - RETURNING):
             raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported option")
         if b"RECURSIVEMATCH" in selecting and selecting.isdisjoint(CRITERIA):
             raise BadSyntax("RECURSIVEMATCH needs another option (RFC 5258, section 3.1)")
         if command.patterns == (b"",) and not selecting:
-            self._send(Listed(b"", DELIMITER, (rb"\Noselect",)))
+            self._send(imap.Listed(b"", DELIMITER, (rb"\Noselect",)))
             return
         criteria = [word for word in CRITERIA if word in selecting]
         for name in sorted(self._names_for(command)):
             chosen = all(self._fulfils(name, word) for word in criteria)
-            below: tuple[tuple[bytes, Value], ...] = ()
+            below: tuple[tuple[bytes, imap.Value], ...] = ()
             if b"RECURSIVEMATCH" in selecting and self._is_above(name, criteria):
-                below = ((b"CHILDINFO", [Text(word) for word in criteria]),)
+                below = ((b"CHILDINFO", [imap.Text(word) for word in criteria]),)
             if chosen or below:
                 attributes = self._attributes(name, command)
-                self._send(Listed(name, DELIMITER, attributes, extended=below))
+                self._send(imap.Listed(name, DELIMITER, attributes, extended=below))
                 if command.status and name in self._mailboxes:
                     self._send(self._status(name, command.status))
 
-    def _names_for(self, command: ListMailboxes) -> set[bytes]:
+    def _names_for(self, command: imap.ListMailboxes) -> set[bytes]:
         """Return all names that match the patterns of a LIST."""
         names = {level for name in self._mailboxes for level in with_parents(name)}
         if b"SUBSCRIBED" in command.selecting:
@@ -187,7 +175,7 @@ class MailboxCommands:
             for each in below
         )
 
-    def _attributes(self, name: bytes, command: ListMailboxes) -> tuple[bytes, ...]:
+    def _attributes(self, name: bytes, command: imap.ListMailboxes) -> tuple[bytes, ...]:
         mailbox = self._mailboxes.get(name)
         found = [] if mailbox is not None else [rb"\NonExistent", rb"\Noselect"]
         children = self._mailboxes.has_children(name)
@@ -197,8 +185,10 @@ class MailboxCommands:
             found.append(rb"\Subscribed")
         return (*found, *(mailbox.special_use if mailbox is not None else ()))
 
-    def _status(self, name: bytes, items: tuple[bytes, ...]) -> MailboxStatus:
+    def _status(self, name: bytes, items: tuple[bytes, ...]) -> imap.MailboxStatus:
         if unknown := set(items) - STATUS_ITEMS.keys():
             raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported item")
         mailbox = self.existing(name)
-        return MailboxStatus(name, tuple((item, STATUS_ITEMS[item](mailbox)) for item in items))
+        return imap.MailboxStatus(
+            name, tuple((item, STATUS_ITEMS[item](mailbox)) for item in items)
+        )

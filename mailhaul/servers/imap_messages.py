@@ -4,35 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+from .. import imap
 from ..protocols.imap.arguments import BadSyntax
 from ..protocols.imap.command_lines import read_flags
-from ..protocols.imap.commands import (
-    Copy,
-    Fetch,
-    Move,
-    Search,
-    Store,
-    UidCopy,
-    UidFetch,
-    UidMove,
-    UidSearch,
-    UidStore,
-)
-from ..protocols.imap.events import (
-    BodyEnd,
-    BodyStart,
-    Code,
-    Condition,
-    Event,
-    Fetched,
-    Flags,
-    Found,
-    FoundInShort,
-    Status,
-    Vanished,
-)
-from ..protocols.imap.uid_sets import uid_set
-from ..protocols.imap.values import Value
 from .imap_queries import (
     STRUCTURE_ITEMS,
     SYSTEM_FLAGS,
@@ -53,7 +27,16 @@ CHANGES: dict[bytes, Callable[[set[bytes], set[bytes]], set[bytes]]] = {
 }
 """The new flags for each operation of STORE, from the old flags and the named ones."""
 
-OnMessages = Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove
+OnMessages = (
+    imap.Fetch
+    | imap.Store
+    | imap.Copy
+    | imap.Move
+    | imap.UidFetch
+    | imap.UidStore
+    | imap.UidCopy
+    | imap.UidMove
+)
 Stream = Callable[[Message, bytes], Awaitable[None]]
 """Sends a piece of message text, at the speed at which the client reads."""
 
@@ -66,7 +49,7 @@ class OpenMailbox:
     """
 
     def __init__(
-        self, mailbox: Mailbox, read_only: bool, send: Callable[[Event], None], stream: Stream
+        self, mailbox: Mailbox, read_only: bool, send: Callable[[imap.Event], None], stream: Stream
     ) -> None:
         self.mailbox = mailbox
         self.view = View(mailbox, read_only=read_only)
@@ -82,9 +65,13 @@ class OpenMailbox:
         found = {flag for message in self.view.messages for flag in message.flags}
         self._keywords |= found.difference(SYSTEM_FLAGS)
         known = (*SYSTEM_FLAGS, *sorted(self._keywords))
-        self._send(Flags(known))
+        self._send(imap.Flags(known))
         permanent = b"()" if self.read_only else b"(%b \\*)" % b" ".join(known)
-        self._send(Status(Condition.OK, Code(b"PERMANENTFLAGS", permanent), b"permanent flags"))
+        self._send(
+            imap.Status(
+                imap.Condition.OK, imap.Code(b"PERMANENTFLAGS", permanent), b"permanent flags"
+            )
+        )
 
     def send_new_keywords(self, messages: Iterable[Message]) -> None:
         """Send the flags again if these messages have new keywords, before sending the messages."""
@@ -99,7 +86,7 @@ class OpenMailbox:
     def find(self, command: OnMessages) -> Numbered:
         """Return the messages that a command names. Raises ValueError for an invalid set."""
         match command:
-            case Fetch() | Store() | Copy() | Move():
+            case imap.Fetch() | imap.Store() | imap.Copy() | imap.Move():
                 return self.view.numbered(command.numbers)
             case _:
                 return self.view.with_uids(command.uids)
@@ -117,9 +104,9 @@ class OpenMailbox:
 
     # Searching
 
-    def search(self, command: Search | UidSearch) -> None:
+    def search(self, command: imap.Search | imap.UidSearch) -> None:
         """Send the result of a search. Raises Refused and BadSyntax."""
-        by_uid = isinstance(command, UidSearch)
+        by_uid = isinstance(command, imap.UidSearch)
         query = read_query(command.criteria, self.view)
         returning = None if command.returning is None else command.returning or (b"ALL",)
         if unknown := set(returning or ()) - {b"MIN", b"MAX", b"COUNT", b"ALL"}:
@@ -134,16 +121,16 @@ class OpenMailbox:
             modseqs = [message.modseq for _, message in found]
             modseq = max(reported_modseqs(modseqs, returning), default=None)
         if returning is None:
-            self._send(Found(tuple(numbers), modseq))
+            self._send(imap.Found(tuple(numbers), modseq))
         else:
             self._send(esearch_result(numbers, returning, by_uid, modseq))
 
     # Fetching
 
-    async def fetch(self, command: Fetch | UidFetch) -> None:
+    async def fetch(self, command: imap.Fetch | imap.UidFetch) -> None:
         """Send the requested data. Raises Refused before any response is sent."""
         texts, data_items = read_items(command.items)
-        by_uid = isinstance(command, UidFetch)
+        by_uid = isinstance(command, imap.UidFetch)
         found = self.find(command)
         if by_uid:
             data_items |= {b"UID"}
@@ -167,13 +154,13 @@ class OpenMailbox:
             seen = {b"FLAGS"} if self._mark(message, texts) else set[bytes]()
             self._send(self._fetched(number, examined, data_items | seen, missing))
 
-    def _changed(self, command: Fetch | UidFetch, found: Numbered) -> Numbered:
+    def _changed(self, command: imap.Fetch | imap.UidFetch, found: Numbered) -> Numbered:
         """Return the changed messages, and send VANISHED (RFC 7162, 3.1.4.1 and 3.2.6)."""
         match command.modifiers.upper().split(b" "):
             case [b"CHANGEDSINCE", since] if is_modseq(since):
                 pass
             case [b"CHANGEDSINCE", since, b"VANISHED"] if is_modseq(since) and self.resyncs:
-                if not isinstance(command, UidFetch):
+                if not isinstance(command, imap.UidFetch):
                     raise BadSyntax("VANISHED requires UID FETCH")
                 self.send_vanished(int(since), command.uids)
             case _:
@@ -185,7 +172,7 @@ class OpenMailbox:
         if vanished := uids_in_set(
             self.mailbox.expunged_since(since), uids, self.mailbox.uidnext - 1
         ):
-            self._send(Vanished(uid_set(vanished), earlier=True))
+            self._send(imap.Vanished(imap.uid_set(vanished), earlier=True))
 
     def _fetched(
         self,
@@ -193,13 +180,13 @@ class OpenMailbox:
         examined: ParsedMessage,
         data_items: frozenset[bytes],
         missing: Sequence[bytes] = (),
-    ) -> Fetched:
+    ) -> imap.Fetched:
         """Return the FETCH response of a message without its text; ``missing`` items are NIL."""
-        others: list[tuple[bytes, Value]] = [(name, None) for name in missing]
+        others: list[tuple[bytes, imap.Value]] = [(name, None) for name in missing]
         if data_items & STRUCTURE_ITEMS:
             others += structure_items(examined, data_items)
         message = examined.message
-        return Fetched(
+        return imap.Fetched(
             number,
             message.uid if b"UID" in data_items else None,
             message.size if b"RFC822.SIZE" in data_items else None,
@@ -229,17 +216,17 @@ class OpenMailbox:
             origin, count = item.partial
             chunks = between(chunks, origin, origin + count)
             size = max(0, min(size - origin, count))
-        self._send(BodyStart(number, uid, item.section, size, item.old_name, origin))
+        self._send(imap.BodyStart(number, uid, item.section, size, item.old_name, origin))
         for chunk in chunks:
             await self._stream(message, chunk)
-        self._send(BodyEnd())
+        self._send(imap.BodyEnd())
 
     # Changing
 
-    def store(self, command: Store | UidStore) -> Code | None:
+    def store(self, command: imap.Store | imap.UidStore) -> imap.Code | None:
         """Change flags; return the code with the unchanged messages. Raises Refused, BadSyntax."""
         self.refuse_changes()
-        by_uid = isinstance(command, UidStore)
+        by_uid = isinstance(command, imap.UidStore)
         found = self.find(command)
         named = flags_to_store(read_flags(command.flags))
         change, _, silent = command.operation.upper().partition(b".")
@@ -258,7 +245,7 @@ class OpenMailbox:
             self.send_new_keywords([message])
             if data_items - {b"UID"}:
                 self._send(self._fetched(number, ParsedMessage(message), frozenset(data_items)))
-        return Code(b"MODIFIED", uid_set(unchanged)) if unchanged else None
+        return imap.Code(b"MODIFIED", imap.uid_set(unchanged)) if unchanged else None
 
     def _change(self, message: Message, flags: set[bytes]) -> None:
         if flags != message.flags:
@@ -277,17 +264,19 @@ class OpenMailbox:
             among = frozenset(message.uid for _, message in self.view.with_uids(uids))
         return bool(self.mailbox.expunge(among))
 
-    def copy(self, command: Copy | UidCopy | Move | UidMove, target: Mailbox) -> Code | None:
+    def copy(
+        self, command: imap.Copy | imap.UidCopy | imap.Move | imap.UidMove, target: Mailbox
+    ) -> imap.Code | None:
         """Copy or move messages; return the COPYUID code for a copy (RFC 4315). Raises Refused."""
-        moves = isinstance(command, Move | UidMove)
+        moves = isinstance(command, imap.Move | imap.UidMove)
         if moves:
             self.refuse_changes()
         found = [message for _, message in self.find(command)]
         there = {message.uid for message in self.mailbox.messages}
         if any(message.uid not in there for message in found):
             # All or nothing (6.4.7); with UIDs, expunged messages are skipped (6.4.8).
-            if isinstance(command, Copy | Move):
-                raise Refused("some of the messages are expunged", Code(b"EXPUNGEISSUED"))
+            if isinstance(command, imap.Copy | imap.Move):
+                raise Refused("some of the messages are expunged", imap.Code(b"EXPUNGEISSUED"))
             found = [message for message in found if message.uid in there]
         if not found:
             return None
@@ -296,12 +285,12 @@ class OpenMailbox:
             copied = target.append_chunks(message.size, message.chunks, *message.flags)
             copied.date, copied.known_pop3_size = message.date, message.known_pop3_size
             copies.append(copied)
-        source, destination = (uid_set(m.uid for m in each) for each in (found, copies))
-        code = Code(b"COPYUID", b"%d %b %b" % (target.uidvalidity, source, destination))
+        source, destination = (imap.uid_set(m.uid for m in each) for each in (found, copies))
+        code = imap.Code(b"COPYUID", b"%d %b %b" % (target.uidvalidity, source, destination))
         if not moves:
             return code
         # COPYUID is sent before the EXPUNGE responses (RFC 6851, 4.3).
-        self._send(Status(Condition.OK, code, b"moved"))
+        self._send(imap.Status(imap.Condition.OK, code, b"moved"))
         self.mailbox.remove({message.uid for message in found})
         return None
 
@@ -332,21 +321,21 @@ def reported_modseqs(modseqs: list[int], returning: tuple[bytes, ...] | None) ->
 
 def esearch_result(
     numbers: list[int], returning: tuple[bytes, ...], by_uid: bool, modseq: int | None
-) -> FoundInShort:
+) -> imap.FoundInShort:
     """Return the ESEARCH response to a search with result options (RFC 4731)."""
-    return FoundInShort(
+    return imap.FoundInShort(
         uid=by_uid,
         lowest=numbers[0] if numbers and b"MIN" in returning else None,
         highest=numbers[-1] if numbers and b"MAX" in returning else None,
         count=len(numbers) if b"COUNT" in returning else None,
-        every=uid_set(numbers) if numbers and b"ALL" in returning else None,
+        every=imap.uid_set(numbers) if numbers and b"ALL" in returning else None,
         modseq=modseq,
     )
 
 
 def structure_items(
     examined: ParsedMessage, data_items: frozenset[bytes]
-) -> Iterator[tuple[bytes, Value]]:
+) -> Iterator[tuple[bytes, imap.Value]]:
     """Yield the data items that require the message to be parsed."""
     part = examined.part
     if b"ENVELOPE" in data_items:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..protocols.imap.commands import EventGroup, Notify
-from ..protocols.imap.events import Code, Condition, Event, MailboxStatus, Status
+from .. import imap
 from .imap_queries import Refused
 from .mailboxes import DELIMITER, Mailbox, Mailboxes, canonical_name
 
@@ -20,11 +19,11 @@ SUPPORTED_EVENTS = frozenset(EVENTS[1:-1].upper().split())
 class MailboxNews:
     """Remembers the last reported status of each mailbox; ``send`` is called with each response."""
 
-    def __init__(self, mailboxes: Mailboxes, send: Callable[[Event], None]) -> None:
+    def __init__(self, mailboxes: Mailboxes, send: Callable[[imap.Event], None]) -> None:
         self._mailboxes = mailboxes
         self._send = send
-        self._groups: tuple[EventGroup, ...] = ()
-        self._reported: dict[bytes, MailboxStatus] = {}
+        self._groups: tuple[imap.EventGroup, ...] = ()
+        self._reported: dict[bytes, imap.MailboxStatus] = {}
 
     @property
     def enabled(self) -> bool:
@@ -36,14 +35,14 @@ class MailboxNews:
         """Whether EXPUNGE of the selected mailbox may be sent at any time (section 6.1)."""
         return any(group.which == b"SELECTED" for group in self._groups)
 
-    def set_groups(self, command: Notify, opened: Mailbox | None) -> None:
+    def set_groups(self, command: imap.Notify, opened: Mailbox | None) -> None:
         """Set the notifications to send from now on. Raises Refused for unsupported events.
 
         ``opened`` is the selected mailbox.
         """
         for group in command.groups:
             if {event.upper() for event in group.events} - SUPPORTED_EVENTS:
-                raise Refused("unsupported events", Code(b"BADEVENT", EVENTS))
+                raise Refused("unsupported events", imap.Code(b"BADEVENT", EVENTS))
             if group.fetch:
                 raise Refused("FETCH attributes for new messages are not supported")
         self._groups = command.groups
@@ -64,8 +63,8 @@ class MailboxNews:
     def report_overflow(self) -> None:
         """Send NOTIFICATIONOVERFLOW, and stop all notifications (section 5.8)."""
         self._groups = ()
-        code = Code(b"NOTIFICATIONOVERFLOW")
-        self._send(Status(Condition.OK, code, b"too many pending events"))
+        code = imap.Code(b"NOTIFICATIONOVERFLOW")
+        self._send(imap.Status(imap.Condition.OK, code, b"too many pending events"))
 
     def _watched(self) -> Iterator[tuple[bytes, Mailbox]]:
         """Yield the mailboxes to report: the first group that covers a mailbox decides."""
@@ -74,7 +73,7 @@ class MailboxNews:
             if (group := next(fitting, None)) and group.events:
                 yield name, mailbox
 
-    def _covers(self, group: EventGroup, name: bytes) -> bool:
+    def _covers(self, group: imap.EventGroup, name: bytes) -> bool:
         names = [canonical_name(one) for one in group.names]
         match group.which:
             case b"MAILBOXES":
@@ -91,9 +90,9 @@ class MailboxNews:
                 return False
 
 
-def status_of(name: bytes, mailbox: Mailbox) -> MailboxStatus:
+def status_of(name: bytes, mailbox: Mailbox) -> imap.MailboxStatus:
     """Return the STATUS response for a mailbox (section 5.2)."""
-    return MailboxStatus(
+    return imap.MailboxStatus(
         name,
         (
             (b"MESSAGES", len(mailbox.messages)),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
+from .. import sasl
 from ..flows.channel import Channel, next_event
 from ..protocols.errors import ConnectionLost
-from ..protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
-from ..protocols.sasl.scram import ScramKeys, scram_keys
-from ..protocols.sasl.server_mechanisms import Accepted, Accounts, Refused, make_server
+from ..protocols.machine import Machine, TlsDialogue
 from ..protocols.secret import Secret
 
 MECHANISMS = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-1", b"SCRAM-SHA-256")
@@ -27,7 +25,7 @@ class Logins:
     def __init__(self, users: Mapping[bytes, bytes], nonces: Nonces | None = None) -> None:
         self._users = users
         self._nonces = nonces
-        self._accounts = Accounts(password=self._secret, scram=self._keys)
+        self._accounts = sasl.Accounts(password=self._secret, scram=self._keys)
 
     @property
     def mechanisms(self) -> tuple[bytes, ...]:
@@ -43,8 +41,11 @@ class Logins:
         return self._users.get(user)
 
     async def exchange(
-        self, channel: Channel[Any], command: Authenticate, timeout: float
-    ) -> Accepted | Refused | None:
+        self,
+        channel: Channel[Machine[sasl.Challenge, object, TlsDialogue]],
+        command: sasl.Authenticate,
+        timeout: float,
+    ) -> sasl.Accepted | sasl.Refused | None:
         """Carry out an authentication; return the verdict, or None for an unknown mechanism.
 
         ``timeout`` is in seconds for each response. Raises ConnectionLost if the client
@@ -52,18 +53,18 @@ class Logins:
         """
         nonce = self._nonces() if self._nonces else b""
         known = command.mechanism in self.mechanisms
-        server = make_server(command.mechanism, self._accounts, nonce=nonce) if known else None
+        server = sasl.make_server(command.mechanism, self._accounts, nonce=nonce) if known else None
         if server is None:
             return None
         verdict = server.start(command.initial_response)
-        while isinstance(verdict, Challenge):
+        while isinstance(verdict, sasl.Challenge):
             channel.machine.send(verdict)
             match await next_event(channel, timeout):
-                case Respond(response):
+                case sasl.Respond(response):
                     verdict = server.respond(response)
-                case CancelAuthentication():
+                case sasl.CancelAuthentication():
                     # The machines also report invalid base64 as a cancellation.
-                    verdict = Refused("cancelled", malformed=True)
+                    verdict = sasl.Refused("cancelled", malformed=True)
                 case _:
                     raise ConnectionLost("connection closed during an authentication")
         return verdict
@@ -72,12 +73,12 @@ class Logins:
         password = self._users.get(name)
         return None if password is None else Secret(password)
 
-    def _keys(self, name: bytes, mechanism: bytes) -> ScramKeys | None:
+    def _keys(self, name: bytes, mechanism: bytes) -> sasl.ScramKeys | None:
         password = self._users.get(name)
         return None if password is None else stored_keys(mechanism, password)
 
 
 @lru_cache(maxsize=64)
-def stored_keys(mechanism: bytes, password: bytes) -> ScramKeys:
+def stored_keys(mechanism: bytes, password: bytes) -> sasl.ScramKeys:
     """Return the keys that SCRAM stores for a password."""
-    return scram_keys(mechanism, Secret(password), SALT, ITERATIONS)
+    return sasl.scram_keys(mechanism, Secret(password), SALT, ITERATIONS)

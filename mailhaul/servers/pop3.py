@@ -5,46 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from .. import pop3, sasl
 from ..flows.channel import Channel, next_event
 from ..flows.requests import Close, RuntimeFault, TimedOut, Wait
 from ..protocols.errors import RemoteProtocolError
-from ..protocols.pop3.commands import (
-    Apop,
-    Capa,
-    Command,
-    Delete,
-    Lang,
-    Last,
-    List,
-    Noop,
-    Pass,
-    Quit,
-    Reset,
-    Retrieve,
-    StartTls,
-    Stat,
-    Top,
-    Uidl,
-    User,
-    Utf8,
-)
-from ..protocols.pop3.events import (
-    BodyChunk,
-    BodyStart,
-    Capabilities,
-    Closed,
-    Completed,
-    Counted,
-    Greeted,
-    LastRead,
-    Listed,
-    ResponseCode,
-    TlsReady,
-    UniqueId,
-)
-from ..protocols.pop3.server import Pop3Server
-from ..protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
-from ..protocols.sasl.server_mechanisms import Accepted
 from .logins import Logins
 from .mailboxes import Mailbox, Message, with_line_ends
 
@@ -53,11 +17,11 @@ INACTIVITY_TIMEOUT = 600.0
 
 EXTENSIONS = (b"TOP", b"UIDL", b"PIPELINING", b"RESP-CODES", b"AUTH-RESP-CODE", b"USER")
 REQUIRED_CAPABILITY: dict[type, bytes] = {
-    StartTls: b"STLS",
-    User: b"USER",
-    Authenticate: b"SASL",
-    Top: b"TOP",
-    Uidl: b"UIDL",
+    pop3.StartTls: b"STLS",
+    pop3.User: b"USER",
+    pop3.Authenticate: b"SASL",
+    pop3.Top: b"TOP",
+    pop3.Uidl: b"UIDL",
 }
 """The capability that each command requires."""
 
@@ -97,7 +61,7 @@ class Hangup(Exception):
 class Refusal(Exception):
     """The command is answered with -ERR."""
 
-    def __init__(self, text: bytes, code: ResponseCode | None = None) -> None:
+    def __init__(self, text: bytes, code: pop3.ResponseCode | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.code = code
@@ -108,7 +72,7 @@ class Pop3Service:
 
     def __init__(
         self,
-        channel: Channel[Pop3Server],
+        channel: Channel[pop3.Server],
         maildrop: Maildrop,
         logins: Logins,
         secure: Secure | None = None,
@@ -130,15 +94,15 @@ class Pop3Service:
 
     async def run(self) -> None:
         """Send the greeting, then process commands."""
-        self._machine.send(Greeted(self._timestamp, b"ready"))
+        self._machine.send(pop3.Greeted(self._timestamp, b"ready"))
         try:
             while not isinstance(
-                event := await next_event(self._channel, INACTIVITY_TIMEOUT), Closed
+                event := await next_event(self._channel, INACTIVITY_TIMEOUT), pop3.Closed
             ):
-                if isinstance(event, Respond | CancelAuthentication):
+                if isinstance(event, pop3.Respond | pop3.CancelAuthentication):
                     continue
                 await self._answer(event)
-                if isinstance(event, Quit):
+                if isinstance(event, pop3.Quit):
                     break
         except (Hangup, RemoteProtocolError, TimedOut):
             pass
@@ -147,7 +111,7 @@ class Pop3Service:
                 self._maildrop.busy = False
         await Close(self._channel)
 
-    async def _answer(self, command: Command) -> None:
+    async def _answer(self, command: pop3.Command) -> None:
         if isinstance(command, tuple(self._misbehaviour.hang_up)):
             raise Hangup
         if isinstance(command, tuple(self._misbehaviour.silent)):
@@ -155,54 +119,56 @@ class Pop3Service:
         try:
             text = await self._do(command)
         except Refusal as refusal:
-            self._machine.send(Completed(command, False, refusal.text, refusal.code))
+            self._machine.send(pop3.Completed(command, False, refusal.text, refusal.code))
         else:
-            if not isinstance(command, StartTls):
-                self._machine.send(Completed(command, True, text))
+            if not isinstance(command, pop3.StartTls):
+                self._machine.send(pop3.Completed(command, True, text))
 
-    async def _do(self, command: Command) -> bytes:
+    async def _do(self, command: pop3.Command) -> bytes:
         """Execute a command; return the text of its +OK. Raises Refusal."""
         if REQUIRED_CAPABILITY.get(type(command)) in self._misbehaviour.without:
             raise Refusal(b"unknown command")
         match command:
-            case Capa():
-                self._machine.send(Capabilities(self._announced()))
-            case StartTls():
+            case pop3.Capa():
+                self._machine.send(pop3.Capabilities(self._announced()))
+            case pop3.StartTls():
                 await self._start_tls(command)
-            case User(name):
+            case pop3.User(name):
                 self._user = name
-            case Pass() | Apop() | Authenticate():
+            case pop3.Pass() | pop3.Apop() | pop3.Authenticate():
                 return await self._log_in(command)
-            case Noop():
+            case pop3.Noop():
                 pass
-            case Quit():
+            case pop3.Quit():
                 self._update()
-            case Utf8() | Lang():
+            case pop3.Utf8() | pop3.Lang():
                 raise Refusal(b"not here")
             case _:
                 await self._do_in_maildrop(command)
         return b""
 
-    async def _do_in_maildrop(self, command: Command) -> None:
+    async def _do_in_maildrop(self, command: pop3.Command) -> None:
         match command:
-            case Stat():
+            case pop3.Stat():
                 undeleted = [message for _, message in self._undeleted()]
-                self._machine.send(Counted(len(undeleted), sum(m.pop3_size for m in undeleted)))
-            case List(number):
+                self._machine.send(
+                    pop3.Counted(len(undeleted), sum(m.pop3_size for m in undeleted))
+                )
+            case pop3.List(number):
                 for place, message in self._selected(number):
-                    self._machine.send(Listed(place, message.pop3_size))
-            case Uidl(number):
+                    self._machine.send(pop3.Listed(place, message.pop3_size))
+            case pop3.Uidl(number):
                 for place, message in self._selected(number):
-                    self._machine.send(UniqueId(place, self._uid(message)))
-            case Retrieve(number) | Top(number):
+                    self._machine.send(pop3.UniqueId(place, self._uid(message)))
+            case pop3.Retrieve(number) | pop3.Top(number):
                 await self._send_text(command, number)
-            case Delete(number):
+            case pop3.Delete(number):
                 self._find(number)
                 self._deleted.add(number)
-            case Reset():
+            case pop3.Reset():
                 self._deleted.clear()
-            case Last():
-                self._machine.send(LastRead(self._last))
+            case pop3.Last():
+                self._machine.send(pop3.LastRead(self._last))
             case _:
                 raise Refusal(b"not here")
 
@@ -215,36 +181,36 @@ class Pop3Service:
         names.append((b"SASL", b" ".join(self._logins.mechanisms)))
         return tuple(pair for pair in names if pair[0] not in self._misbehaviour.without)
 
-    async def _start_tls(self, command: StartTls) -> None:
+    async def _start_tls(self, command: pop3.StartTls) -> None:
         if self._secure is None or self._channel.tls:
             raise Refusal(b"no TLS here")
-        self._machine.send(TlsReady(command))
+        self._machine.send(pop3.TlsReady(command))
         try:
             await self._secure()
         except RuntimeFault:
             raise Hangup from None
         self._machine.tls_started()
 
-    async def _log_in(self, command: Pass | Apop | Authenticate) -> bytes:
+    async def _log_in(self, command: pop3.Pass | pop3.Apop | pop3.Authenticate) -> bytes:
         match command:
-            case Pass(password):
+            case pop3.Pass(password):
                 accepted = self._logins.is_password(self._user, password.reveal())
-            case Apop(user, digest):
+            case pop3.Apop(user, digest):
                 if self._timestamp is None:
                     raise Refusal(b"APOP is not offered here")
                 accepted = self._digest_of(user) == digest.reveal()
-            case Authenticate():
+            case pop3.Authenticate():
                 verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
-                accepted = isinstance(verdict, Accepted)
+                accepted = isinstance(verdict, sasl.Accepted)
                 # The code [AUTH] is only for wrong credentials (RFC 3206, section 4).
                 if verdict is None:
                     raise Refusal(b"unknown authentication mechanism")
-                if not isinstance(verdict, Accepted) and verdict.malformed:
+                if not isinstance(verdict, sasl.Accepted) and verdict.malformed:
                     raise Refusal(b"authentication cancelled or malformed")
         if not accepted:
-            raise Refusal(b"wrong user or password", ResponseCode.AUTH)
+            raise Refusal(b"wrong user or password", pop3.ResponseCode.AUTH)
         if self._maildrop.busy:
-            raise Refusal(b"the maildrop is in use by another session", ResponseCode.IN_USE)
+            raise Refusal(b"the maildrop is in use by another session", pop3.ResponseCode.IN_USE)
         self._maildrop.busy = self._open = True
         self._messages = list(self._maildrop.mailbox.messages)
         return b"%d messages" % len(self._messages)
@@ -275,24 +241,24 @@ class Pop3Service:
     def _uid(self, message: Message) -> bytes:
         return b"%d.%d" % (self._maildrop.mailbox.uidvalidity, message.uid)
 
-    async def _send_text(self, command: Retrieve | Top, number: int) -> None:
+    async def _send_text(self, command: pop3.Retrieve | pop3.Top, number: int) -> None:
         message = self._find(number)
         if number in self._misbehaviour.refuse:
             raise Refusal(b"this message cannot be read")
         chunks = with_line_ends(message.chunks())
-        if isinstance(command, Top):
+        if isinstance(command, pop3.Top):
             chunks = first_lines(chunks, command.lines)
         else:
             self._last = max(self._last, number)
-        self._machine.send(BodyStart(number))
+        self._machine.send(pop3.BodyStart(number))
         left = self._misbehaviour.cut.get(number)
         for chunk in chunks:
             if left is not None:
                 if len(chunk) >= left:
-                    self._machine.send(BodyChunk(chunk[:left]))
+                    self._machine.send(pop3.BodyChunk(chunk[:left]))
                     raise Hangup
                 left -= len(chunk)
-            self._machine.send(BodyChunk(chunk))
+            self._machine.send(pop3.BodyChunk(chunk))
             await self._wait_until_sent()
 
     def _update(self) -> None:
@@ -337,7 +303,7 @@ def first_lines(chunks: Iterable[bytes], lines: int) -> Iterator[bytes]:
 
 
 async def serve_pop3(
-    channel: Channel[Pop3Server],
+    channel: Channel[pop3.Server],
     maildrop: Maildrop,
     logins: Logins,
     misbehaviour: Misbehaviour | None = None,

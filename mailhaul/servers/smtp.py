@@ -6,29 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from .. import smtp
 from ..flows.channel import Channel, next_event
 from ..flows.requests import Close, Sleep, TimedOut, TlsFailed
 from ..protocols.errors import LimitExceeded, RemoteProtocolError
-from ..protocols.sasl.exchange import Authenticate
 from ..protocols.sasl.server_mechanisms import Accepted
-from ..protocols.smtp.commands import (
-    Bdat,
-    BodyChunk,
-    Data,
-    Ehlo,
-    EndOfData,
-    Expn,
-    Heard,
-    Helo,
-    Help,
-    Mail,
-    Quit,
-    Rcpt,
-    StartTls,
-    Vrfy,
-)
-from ..protocols.smtp.events import Closed, Reply
-from ..protocols.smtp.server import SmtpServer
 from .logins import Logins
 
 INACTIVITY_TIMEOUT = 300.0
@@ -58,30 +40,30 @@ class Stall:
     seconds: float
 
 
-Policy = Callable[[Heard], Reply | HangUp | Stall | None]
+Policy = Callable[[smtp.Heard], smtp.Reply | HangUp | Stall | None]
 """Returns the reply to a command or a chunk of text; None means the default reply.
 
 Text has no reply of its own: a 421 for a chunk is sent at once and ends the connection.
 """
 
-DEFAULT_REPLIES: dict[type, Reply] = {
-    Mail: Reply(250, (b"2.1.0 sender ok",)),
-    Rcpt: Reply(250, (b"2.1.5 recipient ok",)),
-    Data: Reply(354, (b"go ahead",)),
-    EndOfData: Reply(250, (b"2.0.0 accepted",)),
-    Bdat: Reply(250, (b"2.0.0 accepted",)),
-    Vrfy: Reply(252, (b"2.1.5 cannot verify, but will try delivery",)),
-    Expn: Reply(502, (b"5.7.2 mailing lists are not expanded",)),
-    Help: Reply(214, (b"2.0.0 RFC 5321",)),
-    Quit: Reply(221, (b"2.0.0 bye",)),
+DEFAULT_REPLIES: dict[type, smtp.Reply] = {
+    smtp.Mail: smtp.Reply(250, (b"2.1.0 sender ok",)),
+    smtp.Rcpt: smtp.Reply(250, (b"2.1.5 recipient ok",)),
+    smtp.Data: smtp.Reply(354, (b"go ahead",)),
+    smtp.EndOfData: smtp.Reply(250, (b"2.0.0 accepted",)),
+    smtp.Bdat: smtp.Reply(250, (b"2.0.0 accepted",)),
+    smtp.Vrfy: smtp.Reply(252, (b"2.1.5 cannot verify, but will try delivery",)),
+    smtp.Expn: smtp.Reply(502, (b"5.7.2 mailing lists are not expanded",)),
+    smtp.Help: smtp.Reply(214, (b"2.0.0 RFC 5321",)),
+    smtp.Quit: smtp.Reply(221, (b"2.0.0 bye",)),
 }
-TOO_LARGE = Reply(552, (b"5.3.4 the message is too large",))
+TOO_LARGE = smtp.Reply(552, (b"5.3.4 the message is too large",))
 Secure = Callable[[], Awaitable[None]]
 """Performs the server side of the TLS handshake; raises RuntimeFault."""
-AUTHENTICATED = Reply(235, (b"2.7.0 welcome",))
-NOT_AUTHENTICATED = Reply(535, (b"5.7.8 wrong user or password",))
-CANCELLED = Reply(501, (b"5.5.2 authentication cancelled or malformed",))
-UNKNOWN_MECHANISM = Reply(504, (b"5.5.4 unknown authentication mechanism",))
+AUTHENTICATED = smtp.Reply(235, (b"2.7.0 welcome",))
+NOT_AUTHENTICATED = smtp.Reply(535, (b"5.7.8 wrong user or password",))
+CANCELLED = smtp.Reply(501, (b"5.5.2 authentication cancelled or malformed",))
+UNKNOWN_MECHANISM = smtp.Reply(504, (b"5.5.4 unknown authentication mechanism",))
 
 
 @dataclass(slots=True)
@@ -93,7 +75,7 @@ class MemorySink:
     """
 
     policy: Policy | None = None
-    verdict: Callable[[bytes], Reply] | None = None
+    verdict: Callable[[bytes], smtp.Reply] | None = None
     keep_text: bool = True
     messages: list[Received] = field(default_factory=list[Received])
 
@@ -103,7 +85,7 @@ class SmtpService:
 
     def __init__(
         self,
-        channel: Channel[SmtpServer],
+        channel: Channel[smtp.Server],
         sink: MemorySink,
         logins: Logins | None = None,
         secure: Secure | None = None,
@@ -128,26 +110,26 @@ class SmtpService:
             machine.extensions[b"AUTH"] = b" ".join(self._logins.mechanisms)
         if self._secure and not self._channel.tls:
             machine.extensions[b"STARTTLS"] = b""
-        machine.send(Reply(220, (b"mail.example.org ready",)))
+        machine.send(smtp.Reply(220, (b"mail.example.org ready",)))
         try:
             while not isinstance(
-                event := await next_event(self._channel, INACTIVITY_TIMEOUT), Closed
+                event := await next_event(self._channel, INACTIVITY_TIMEOUT), smtp.Closed
             ):
                 if not await self._serve(event):
                     break
         except TlsFailed:
             pass
         except TimedOut:
-            machine.send(Reply(421, (b"4.4.2 no command for too long, closing",)))
+            machine.send(smtp.Reply(421, (b"4.4.2 no command for too long, closing",)))
         except LimitExceeded as error:
-            machine.send(Reply(421, (b"4.7.0 %b is too long, closing" % error.name.encode(),)))
+            machine.send(smtp.Reply(421, (b"4.7.0 %b is too long, closing" % error.name.encode(),)))
         except RemoteProtocolError:
-            machine.send(Reply(421, (b"4.7.0 SMTP protocol error, closing",)))
+            machine.send(smtp.Reply(421, (b"4.7.0 SMTP protocol error, closing",)))
         # The last reply is written before the connection is closed.
         await Sleep(0)
         await Close(self._channel)
 
-    async def _serve(self, event: Heard) -> bool:
+    async def _serve(self, event: smtp.Heard) -> bool:
         """Process one command; return False if the connection ends."""
         override = self._sink.policy(event) if self._sink.policy else None
         match override:
@@ -158,22 +140,22 @@ class SmtpService:
                 return False
             case _:
                 pass
-        if isinstance(event, BodyChunk) and override is None:
+        if isinstance(event, smtp.BodyChunk) and override is None:
             self._add_text(event.data)
             return True
-        if isinstance(event, Authenticate) and override is None:
+        if isinstance(event, smtp.Authenticate) and override is None:
             override = await self._log_in(event)
-        if isinstance(event, StartTls) and override is None and self._secure:
-            self._channel.machine.send(Reply(220, (b"2.0.0 go ahead",)))
+        if isinstance(event, smtp.StartTls) and override is None and self._secure:
+            self._channel.machine.send(smtp.Reply(220, (b"2.0.0 go ahead",)))
             await self._secure()
             self._channel.machine.tls_started()
             return True
         replies = self._replies(event, override)
         for reply in replies:
             self._channel.machine.send(reply)
-        return not (isinstance(event, Quit) or replies[0].code == 421)
+        return not (isinstance(event, smtp.Quit) or replies[0].code == 421)
 
-    async def _log_in(self, command: Authenticate) -> Reply:
+    async def _log_in(self, command: smtp.Authenticate) -> smtp.Reply:
         verdict = None
         if self._logins:
             verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
@@ -192,26 +174,26 @@ class SmtpService:
         if self._sink.keep_text:
             self._chunks.append(data)
 
-    def _replies(self, event: Heard, override: Reply | None) -> list[Reply]:
+    def _replies(self, event: smtp.Heard, override: smtp.Reply | None) -> list[smtp.Reply]:
         """Return the replies to a command, and update the envelope and the text."""
-        reply = override or DEFAULT_REPLIES.get(type(event), Reply(250, (b"2.0.0 ok",)))
+        reply = override or DEFAULT_REPLIES.get(type(event), smtp.Reply(250, (b"2.0.0 ok",)))
         match event:
-            case Mail(sender) if reply.positive:
+            case smtp.Mail(sender) if reply.positive:
                 self._sender, self._recipients = sender, []
                 self._begin_text()
-            case Rcpt(recipient) if reply.positive:
+            case smtp.Rcpt(recipient) if reply.positive:
                 self._recipients.append(recipient)
-            case EndOfData() | Bdat(last=True):
+            case smtp.EndOfData() | smtp.Bdat(last=True):
                 replies = self._final_replies(reply)
                 self._begin_text()
                 return replies
-            case Ehlo() | Helo() if override is None:
-                return [Reply(250, (b"mail.example.org",))]
+            case smtp.Ehlo() | smtp.Helo() if override is None:
+                return [smtp.Reply(250, (b"mail.example.org",))]
             case _:
                 pass
         return [reply]
 
-    def _final_replies(self, reply: Reply) -> list[Reply]:
+    def _final_replies(self, reply: smtp.Reply) -> list[smtp.Reply]:
         """Store the message for the accepted recipients; return the replies after the text."""
         due = len(self._channel.machine.outstanding)
         limit = self._channel.machine.extensions.get(b"SIZE", b"")
@@ -241,7 +223,7 @@ class SmtpService:
 
 
 async def serve_smtp(
-    channel: Channel[SmtpServer],
+    channel: Channel[smtp.Server],
     sink: MemorySink,
     logins: Logins | None = None,
     secure: Secure | None = None,

@@ -56,6 +56,7 @@ from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 from mailhaul.runtimes.simulated import Ran, Simulation
+from mailhaul.runtimes.stream import Stream
 
 Flow = Coroutine[Request[Any], Any, Any]
 Run = Callable[[Flow], Any]
@@ -565,8 +566,8 @@ def test_a_peer_that_vanishes_is_noticed_within_four_minutes(
         channel = new_channel()
         await Open(channel, address, SOON)
         options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
-        sock = channel.stream.sock
-        sock = getattr(sock, "sock", sock)
+        assert isinstance(channel.stream, Stream)
+        sock: Any = getattr(channel.stream.sock, "sock", channel.stream.sock)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         return [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options]
 

@@ -8,45 +8,10 @@ from typing import Any
 
 import pytest
 
+from mailhaul import imap
 from mailhaul.flows.channel import CONGESTED, Channel, next_event
 from mailhaul.flows.requests import Close, Open, Request, Tcp, TlsFailed, Wait
 from mailhaul.protocols.errors import ConnectionLost
-from mailhaul.protocols.imap.client import ImapClient
-from mailhaul.protocols.imap.commands import (
-    Capability,
-    CloseMailbox,
-    Command,
-    Expunge,
-    Idle,
-    Login,
-    Logout,
-    Move,
-    Namespace,
-    Noop,
-    Notify,
-    Search,
-    Select,
-    StartTls,
-    UidExpunge,
-    UidFetch,
-    UidStore,
-    Unselect,
-)
-from mailhaul.protocols.imap.events import (
-    BodyChunk,
-    BodyEnd,
-    BodyStart,
-    Closed,
-    Completed,
-    Condition,
-    Exists,
-    Expunged,
-    Fetched,
-    Greeted,
-    SaidBye,
-    TlsReady,
-)
-from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import Misbehaviour, serve_imap
@@ -54,7 +19,7 @@ from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("mail.example.org", 143)
 USERS = {b"joe": b"sesame"}
-LOGIN = Login(b"joe", Secret(b"sesame"))
+LOGIN = imap.Login(b"joe", Secret(b"sesame"))
 SEEN, DELETED, RECENT = rb"\Seen", rb"\Deleted", rb"\Recent"
 Session = Coroutine[Request[Any], Any, Any]
 
@@ -67,28 +32,28 @@ def inbox(count: int = 3) -> Mailboxes:
     return Mailboxes({b"INBOX": Mailbox([text(n) for n in range(1, count + 1)], uidvalidity=7)})
 
 
-async def ask(channel: Channel[ImapClient], command: Command) -> list[Any]:
+async def ask(channel: Channel[imap.Client], command: imap.Command) -> list[Any]:
     """Send a command; return all events up to its completion."""
     channel.machine.send(command)
     events: list[Any] = []
-    while not events or not isinstance(events[-1], Completed | TlsReady):
+    while not events or not isinstance(events[-1], imap.Completed | imap.TlsReady):
         events.append(await next_event(channel, 60))
     return events
 
 
 def talk(
     mailboxes: Mailboxes,
-    *commands: Command,
+    *commands: imap.Command,
     users: dict[bytes, bytes] | None = None,
     **options: Any,
 ) -> list[list[Any]]:
     """Send commands one by one to a server; return the events of each, the greeting first."""
 
     async def story() -> list[list[Any]]:
-        channel = Channel("server", ImapClient())
+        channel = Channel("server", imap.Client())
         await Open(channel, HERE, 60)
         heard: list[list[Any]] = [[await next_event(channel, 60)]]
-        while not isinstance(heard[0][-1], Greeted):
+        while not isinstance(heard[0][-1], imap.Greeted):
             heard[0].append(await next_event(channel, 60))
         for command in commands:
             heard.append(await ask(channel, command))
@@ -96,12 +61,14 @@ def talk(
         return heard
 
     world = Simulation(cut=True)
-    world.listen(HERE, ImapServer, lambda channel: serve_imap(channel, mailboxes, users, **options))
+    world.listen(
+        HERE, imap.Server, lambda channel: serve_imap(channel, mailboxes, users, **options)
+    )
     return world.run(story())
 
 
-def condition(events: list[Any]) -> Condition:
-    assert isinstance(events[-1], Completed)
+def condition(events: list[Any]) -> imap.Condition:
+    assert isinstance(events[-1], imap.Completed)
     return events[-1].condition
 
 
@@ -111,15 +78,15 @@ def test_without_users_the_client_is_already_logged_in() -> None:
 
 
 def test_a_login_needs_the_correct_password() -> None:
-    wrong, right = Login(b"joe", Secret(b"x")), LOGIN
-    unknown = Login(b"ann", Secret(b"sesame"))
+    wrong, right = imap.Login(b"joe", Secret(b"x")), LOGIN
+    unknown = imap.Login(b"ann", Secret(b"sesame"))
     _, *ends = talk(inbox(), wrong, unknown, right, users=USERS)
-    assert [condition(e) for e in ends] == [Condition.NO, Condition.NO, Condition.OK]
+    assert [condition(e) for e in ends] == [imap.Condition.NO, imap.Condition.NO, imap.Condition.OK]
 
 
 def test_select_reports_the_content_of_a_mailbox() -> None:
-    _, events = talk(inbox(), Select(b"inbox"))
-    assert Exists(3) in events
+    _, events = talk(inbox(), imap.Select(b"inbox"))
+    assert imap.Exists(3) in events
     codes = {e.code.name: e.code.arguments for e in events if getattr(e, "code", None)}
     assert codes[b"UIDVALIDITY"] == b"7"
     assert codes[b"UIDNEXT"] == b"4"
@@ -127,24 +94,24 @@ def test_select_reports_the_content_of_a_mailbox() -> None:
 
 
 def test_a_mailbox_that_does_not_exist_is_refused() -> None:
-    _, events = talk(inbox(), Select(b"Spam"))
-    assert condition(events) is Condition.NO
+    _, events = talk(inbox(), imap.Select(b"Spam"))
+    assert condition(events) is imap.Condition.NO
 
 
 def test_fetching_marks_a_message_unless_it_only_peeks() -> None:
     mailboxes = inbox()
     _, _, peeked, read = talk(
         mailboxes,
-        Select(b"INBOX"),
-        UidFetch(b"1", b"(UID RFC822.SIZE BODY.PEEK[])"),
-        UidFetch(b"2", b"BODY[TEXT]"),
+        imap.Select(b"INBOX"),
+        imap.UidFetch(b"1", b"(UID RFC822.SIZE BODY.PEEK[])"),
+        imap.UidFetch(b"2", b"BODY[TEXT]"),
     )
     size = len(text(1))
-    assert peeked[0] == BodyStart(1, 1, b"", size)
-    assert b"".join(e.data for e in peeked if isinstance(e, BodyChunk)) == text(1)
-    assert peeked[-3:-1] == [BodyEnd(), Fetched(1, 1, size)]
-    assert b"".join(e.data for e in read if isinstance(e, BodyChunk)) == b"hello 2\r\n"
-    assert read[-2] == Fetched(2, 2, None, (RECENT, SEEN))
+    assert peeked[0] == imap.BodyStart(1, 1, b"", size)
+    assert b"".join(e.data for e in peeked if isinstance(e, imap.BodyChunk)) == text(1)
+    assert peeked[-3:-1] == [imap.BodyEnd(), imap.Fetched(1, 1, size)]
+    assert b"".join(e.data for e in read if isinstance(e, imap.BodyChunk)) == b"hello 2\r\n"
+    assert read[-2] == imap.Fetched(2, 2, None, (RECENT, SEEN))
     assert [m.flags for m in mailboxes[b"INBOX"].messages] == [set(), {SEEN}, set()]
 
 
@@ -152,13 +119,13 @@ def test_a_mailbox_opened_read_only_does_not_change() -> None:
     mailboxes = inbox()
     _, *ends = talk(
         mailboxes,
-        Select(b"INBOX", read_only=True),
-        UidFetch(b"1", b"BODY[]"),
-        UidStore(b"1", b"+FLAGS", b"(\\Deleted)"),
-        Expunge(),
-        CloseMailbox(),
+        imap.Select(b"INBOX", read_only=True),
+        imap.UidFetch(b"1", b"BODY[]"),
+        imap.UidStore(b"1", b"+FLAGS", b"(\\Deleted)"),
+        imap.Expunge(),
+        imap.CloseMailbox(),
     )
-    ok, no = Condition.OK, Condition.NO
+    ok, no = imap.Condition.OK, imap.Condition.NO
     assert [condition(e) for e in ends] == [ok, ok, no, no, ok]
     assert [m.flags for m in mailboxes[b"INBOX"].messages] == [set()] * 3
 
@@ -167,31 +134,31 @@ def test_flags_are_added_removed_and_replaced() -> None:
     mailboxes = inbox(1)
     _, _, added, silent, taken, replaced, odd = talk(
         mailboxes,
-        Select(b"INBOX"),
-        UidStore(b"1", b"+FLAGS", b"(\\seen \\Flagged)"),
-        UidStore(b"1", b"+flags.silent", b"\\DELETED"),
-        UidStore(b"1", b"-FLAGS", b"(\\Flagged)"),
-        UidStore(b"1", b"FLAGS", b"(Junk)"),
-        UidStore(b"1", b"*FLAGS", b"(Junk)"),
+        imap.Select(b"INBOX"),
+        imap.UidStore(b"1", b"+FLAGS", b"(\\seen \\Flagged)"),
+        imap.UidStore(b"1", b"+flags.silent", b"\\DELETED"),
+        imap.UidStore(b"1", b"-FLAGS", b"(\\Flagged)"),
+        imap.UidStore(b"1", b"FLAGS", b"(Junk)"),
+        imap.UidStore(b"1", b"*FLAGS", b"(Junk)"),
     )
-    assert added[0] == Fetched(1, 1, None, (rb"\Flagged", RECENT, SEEN))
+    assert added[0] == imap.Fetched(1, 1, None, (rb"\Flagged", RECENT, SEEN))
     assert len(silent) == 1
-    assert taken[0] == Fetched(1, 1, None, (DELETED, RECENT, SEEN))
-    assert replaced[2] == Fetched(1, 1, None, (b"Junk", RECENT))
-    assert condition(odd) is Condition.BAD
+    assert taken[0] == imap.Fetched(1, 1, None, (DELETED, RECENT, SEEN))
+    assert replaced[2] == imap.Fetched(1, 1, None, (b"Junk", RECENT))
+    assert condition(odd) is imap.Condition.BAD
 
 
 def test_uid_expunge_removes_only_the_named_messages() -> None:
     mailboxes = inbox(4)
     _, _, _, expunged, rest = talk(
         mailboxes,
-        Select(b"INBOX"),
-        UidStore(b"1,2,4", b"+FLAGS.SILENT", b"(\\Deleted)"),
-        UidExpunge(b"1:2"),
-        Expunge(),
+        imap.Select(b"INBOX"),
+        imap.UidStore(b"1,2,4", b"+FLAGS.SILENT", b"(\\Deleted)"),
+        imap.UidExpunge(b"1:2"),
+        imap.Expunge(),
     )
-    assert expunged[:-1] == [Expunged(1), Expunged(1)]
-    assert rest[:-1] == [Expunged(2)]
+    assert expunged[:-1] == [imap.Expunged(1), imap.Expunged(1)]
+    assert rest[:-1] == [imap.Expunged(2)]
     assert [m.uid for m in mailboxes[b"INBOX"].messages] == [3]
 
 
@@ -199,9 +166,9 @@ def test_close_expunges_without_responses() -> None:
     mailboxes = inbox(2)
     _, _, _, closed = talk(
         mailboxes,
-        Select(b"INBOX"),
-        UidStore(b"1", b"+FLAGS.SILENT", b"(\\Deleted)"),
-        CloseMailbox(),
+        imap.Select(b"INBOX"),
+        imap.UidStore(b"1", b"+FLAGS.SILENT", b"(\\Deleted)"),
+        imap.CloseMailbox(),
     )
     assert len(closed) == 1
     assert [m.uid for m in mailboxes[b"INBOX"].messages] == [2]
@@ -215,63 +182,70 @@ def test_new_mail_is_announced_with_the_next_response() -> None:
         yield text(1)
 
     mailboxes[b"INBOX"].messages[0].chunks = chunks
-    _, _, fetched, quiet = talk(mailboxes, Select(b"INBOX"), UidFetch(b"1", b"BODY[]"), Noop())
-    assert Exists(2) in fetched
+    _, _, fetched, quiet = talk(
+        mailboxes, imap.Select(b"INBOX"), imap.UidFetch(b"1", b"BODY[]"), imap.Noop()
+    )
+    assert imap.Exists(2) in fetched
     assert len(quiet) == 1
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        UidFetch(b"1", b"BINARY[1]"),
-        UidFetch(b"1", b"(UID BODY[MIME])"),
-        UidFetch(b"1", b"FLAGS", b"PARTIAL 1:5"),
-        Search(b"ALL", (b"SAVE",)),
-        *(Move(b"1", b"INBOX"), Idle(), Notify(), Namespace(), Unselect()),
+        imap.UidFetch(b"1", b"BINARY[1]"),
+        imap.UidFetch(b"1", b"(UID BODY[MIME])"),
+        imap.UidFetch(b"1", b"FLAGS", b"PARTIAL 1:5"),
+        imap.Search(b"ALL", (b"SAVE",)),
+        *(imap.Move(b"1", b"INBOX"), imap.Idle(), imap.Notify(), imap.Namespace(), imap.Unselect()),
     ],
 )
-def test_an_unsupported_command_is_refused_without_other_responses(command: Command) -> None:
-    _, _, events = talk(inbox(), Select(b"INBOX"), command)
+def test_an_unsupported_command_is_refused_without_other_responses(command: imap.Command) -> None:
+    _, _, events = talk(inbox(), imap.Select(b"INBOX"), command)
     assert len(events) == 1
-    assert condition(events) is Condition.BAD
+    assert condition(events) is imap.Condition.BAD
 
 
 @pytest.mark.parametrize("octets", [0, 1, 10, len(text(2)) - 1, len(text(2))])
 def test_it_can_close_the_connection_inside_or_right_after_a_text(octets: int) -> None:
     fault = Misbehaviour({2: octets})
     with pytest.raises(ConnectionLost) as lost:
-        talk(inbox(), Select(b"INBOX"), UidFetch(b"1:3", b"BODY.PEEK[]"), misbehaviour=fault)
+        talk(
+            inbox(),
+            imap.Select(b"INBOX"),
+            imap.UidFetch(b"1:3", b"BODY.PEEK[]"),
+            misbehaviour=fault,
+        )
     missing = len(text(2)) - octets
     expected = f"{missing} octets" if missing else "UID FETCH 1:3 was unanswered"
     assert expected in str(lost.value)
 
 
 def test_tls_is_offered_once_and_not_inside_itself() -> None:
-    channels: list[Channel[ImapServer]] = []
+    channels: list[Channel[imap.Server]] = []
 
     async def secure() -> None:
         channels[0].tls = True
 
-    def serve(channel: Channel[ImapServer]) -> Session:
+    def serve(channel: Channel[imap.Server]) -> Session:
         channels.append(channel)
         return serve_imap(channel, inbox(), USERS, secure=secure)
 
     async def story() -> list[Any]:
-        channel = Channel("server", ImapClient())
+        channel = Channel("server", imap.Client())
         await Open(channel, HERE, 60)
         await next_event(channel, 60)
         offered = b"STARTTLS" in channel.machine.capabilities
         await next_event(channel, 60)
-        granted = (await ask(channel, StartTls()))[-1]
+        granted = (await ask(channel, imap.StartTls()))[-1]
         channel.machine.tls_started()
-        await ask(channel, Capability())
+        await ask(channel, imap.Capability())
         still = b"STARTTLS" in channel.machine.capabilities
         ended = (await ask(channel, LOGIN))[-1]
         return [offered, granted, still, ended.condition]
 
     world = Simulation()
-    world.listen(HERE, ImapServer, serve)
-    assert world.run(story()) == [True, TlsReady(StartTls()), False, Condition.OK]
+    world.listen(HERE, imap.Server, serve)
+    assert world.run(story()) == [True, imap.TlsReady(imap.StartTls()), False, imap.Condition.OK]
 
 
 def test_a_failed_handshake_ends_the_session() -> None:
@@ -279,34 +253,34 @@ def test_a_failed_handshake_ends_the_session() -> None:
         raise TlsFailed("no")
 
     async def story() -> Any:
-        channel = Channel("server", ImapClient())
+        channel = Channel("server", imap.Client())
         await Open(channel, HERE, 60)
-        while not isinstance(await next_event(channel, 60), Greeted):
+        while not isinstance(await next_event(channel, 60), imap.Greeted):
             pass
-        await ask(channel, StartTls())
+        await ask(channel, imap.StartTls())
         return await next_event(channel, 60)
 
     world = Simulation()
-    world.listen(HERE, ImapServer, lambda c: serve_imap(c, inbox(), USERS, secure=secure))
-    assert isinstance(world.run(story()), Closed)
+    world.listen(HERE, imap.Server, lambda c: serve_imap(c, inbox(), USERS, secure=secure))
+    assert isinstance(world.run(story()), imap.Closed)
 
 
 def test_starttls_without_a_certificate_is_refused() -> None:
-    _, events = talk(inbox(), StartTls(), users=USERS)
-    assert condition(events) is Condition.BAD
+    _, events = talk(inbox(), imap.StartTls(), users=USERS)
+    assert condition(events) is imap.Condition.BAD
 
 
 def test_an_inactive_client_is_logged_out() -> None:
     async def story() -> list[Any]:
-        channel = Channel("server", ImapClient())
+        channel = Channel("server", imap.Client())
         await Open(channel, HERE, 60)
         return [await next_event(channel, 100_000) for _ in range(4)]
 
     world = Simulation()
-    world.listen(HERE, ImapServer, lambda channel: serve_imap(channel, inbox()))
+    world.listen(HERE, imap.Server, lambda channel: serve_imap(channel, inbox()))
     *_, bye, closed = world.run(story())
-    assert isinstance(bye, SaidBye)
-    assert closed == Closed()
+    assert isinstance(bye, imap.SaidBye)
+    assert closed == imap.Closed()
 
 
 # A session without a runtime
@@ -315,8 +289,8 @@ def test_an_inactive_client_is_logged_out() -> None:
 class Loopback:
     """A session without a runtime: bytes in, bytes out, and the maximum of pending bytes."""
 
-    def __init__(self, serve: Callable[[Channel[ImapServer]], Session]) -> None:
-        self.channel = Channel("client", ImapServer())
+    def __init__(self, serve: Callable[[Channel[imap.Server]], Session]) -> None:
+        self.channel = Channel("client", imap.Server())
         self.output = bytearray()
         self.most_held = 0
         self.waits = 0
@@ -358,7 +332,7 @@ def test_a_huge_message_is_generated_while_it_is_sent() -> None:
     size, chunk = 200_000_000, b"x" * 100_000
     mailboxes = inbox(0)
     mailboxes[b"INBOX"].append_chunks(size, lambda: (chunk for _ in range(size // len(chunk))))
-    channel = Channel("client", ImapServer())
+    channel = Channel("client", imap.Server())
     flow = serve_imap(channel, mailboxes)
     channel.machine.receive_data(b"a SELECT INBOX\r\nb UID FETCH 1 (UID BODY.PEEK[])\r\n")
     sent = most = 0
@@ -461,6 +435,6 @@ def test_the_commands_of_fetchmail_get_the_expected_responses() -> None:
 
 def test_logging_out_ends_the_session() -> None:
     mailboxes = inbox()
-    _, events = talk(mailboxes, Logout())
-    assert isinstance(events[0], SaidBye)
-    assert condition(events) is Condition.OK
+    _, events = talk(mailboxes, imap.Logout())
+    assert isinstance(events[0], imap.SaidBye)
+    assert condition(events) is imap.Condition.OK

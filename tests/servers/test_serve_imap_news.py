@@ -7,41 +7,20 @@ from typing import Any
 
 import pytest
 
+from mailhaul import imap
 from mailhaul.flows.channel import Channel, next_event
 from mailhaul.flows.requests import Close, Open, Tcp, TimedOut
-from mailhaul.protocols.imap.client import ImapClient
-from mailhaul.protocols.imap.commands import (
-    Command,
-    CreateMailbox,
-    Done,
-    EventGroup,
-    Fetch,
-    Idle,
-    Noop,
-    Notify,
-    Select,
-    Unselect,
-)
-from mailhaul.protocols.imap.events import (
-    Code,
-    Completed,
-    Condition,
-    Exists,
-    Expunged,
-    Greeted,
-    Idling,
-    MailboxStatus,
-)
-from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import ALL_CAPABILITIES, Misbehaviour, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 HERE = Tcp("mail.example.org", 143)
 BOTH = (b"MessageNew", b"MessageExpunge")
-OTHERS = Notify((EventGroup(b"SELECTED-DELAYED", BOTH), EventGroup(b"PERSONAL", BOTH)))
+OTHERS = imap.Notify(
+    (imap.EventGroup(b"SELECTED-DELAYED", BOTH), imap.EventGroup(b"PERSONAL", BOTH))
+)
 LONG = 5.0
-Session = Channel[ImapClient]
+Session = Channel[imap.Client]
 Story = Callable[[Session, Mailboxes], Awaitable[Any]]
 
 
@@ -50,24 +29,24 @@ def talk(story: Story, **options: Any) -> Any:
     boxes = Mailboxes({name: Mailbox([b"one"]) for name in (b"INBOX", b"a", b"a/b", b"c")})
 
     async def whole() -> Any:
-        channel: Session = Channel("server", ImapClient())
+        channel: Session = Channel("server", imap.Client())
         await Open(channel, HERE, 60)
-        await until(channel, Greeted)
-        await ask(channel, Select(b"INBOX"))
+        await until(channel, imap.Greeted)
+        await ask(channel, imap.Select(b"INBOX"))
         result = await story(channel, boxes)
         await Close(channel)
         return result
 
     world = Simulation()
     options.setdefault("capabilities", ALL_CAPABILITIES)
-    world.listen(HERE, ImapServer, lambda channel: serve_imap(channel, boxes, **options))
+    world.listen(HERE, imap.Server, lambda channel: serve_imap(channel, boxes, **options))
     return world.run(whole())
 
 
-async def ask(channel: Session, command: Command) -> list[Any]:
+async def ask(channel: Session, command: imap.Command) -> list[Any]:
     """Send a command; return all events up to and including its completion."""
     channel.machine.send(command)
-    return await until(channel, Completed)
+    return await until(channel, imap.Completed)
 
 
 async def until(channel: Session, kind: type) -> list[Any]:
@@ -89,7 +68,7 @@ async def unasked(channel: Session) -> list[Any]:
 
 def reported(events: list[Any]) -> dict[bytes, tuple[int | bytes, ...]]:
     """Return MESSAGES, UIDNEXT and UIDVALIDITY of each reported mailbox."""
-    statuses = [event for event in events if isinstance(event, MailboxStatus)]
+    statuses = [event for event in events if isinstance(event, imap.MailboxStatus)]
     return {status.mailbox: tuple(value for _, value in status.items) for status in statuses}
 
 
@@ -104,26 +83,26 @@ def test_changes_of_other_mailboxes_are_reported_without_a_command() -> None:
     quiet, events = talk(story)
     assert quiet == []
     assert reported(events) == {b"c": (2, 3, 1)}
-    assert Exists(2) in events
+    assert imap.Exists(2) in events
 
 
 def test_changes_are_also_reported_while_idle_and_after_a_response() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
-        channel.machine.send(Idle())
-        await until(channel, Idling)
+        channel.machine.send(imap.Idle())
+        await until(channel, imap.Idling)
         boxes[b"a"].append(b"two")
         idle = await unasked(channel)
-        channel.machine.send(Done())
+        channel.machine.send(imap.Done())
         boxes[b"a"].remove({1})
-        return reported(idle), reported(await until(channel, Completed))
+        return reported(idle), reported(await until(channel, imap.Completed))
 
     assert talk(story) == ({b"a": (2, 3, 1)}, {b"a": (1, 3, 1)})
 
 
 def test_status_reports_all_other_mailboxes_at_once() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
-        return await ask(channel, Notify(OTHERS.groups, status=True))
+        return await ask(channel, imap.Notify(OTHERS.groups, status=True))
 
     assert [*reported(talk(story))] == [b"a", b"a/b", b"c"]
 
@@ -131,28 +110,30 @@ def test_status_reports_all_other_mailboxes_at_once() -> None:
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        (EventGroup(b"PERSONAL", BOTH), {b"INBOX", b"a", b"a/b", b"c"}),
-        (EventGroup(b"INBOXES", BOTH), {b"INBOX"}),
-        (EventGroup(b"SUBSCRIBED", BOTH), {b"c"}),
-        (EventGroup(b"SUBTREE", BOTH, (b"a",)), {b"a", b"a/b"}),
-        (EventGroup(b"MAILBOXES", BOTH, (b"a", b"inbox")), {b"a", b"INBOX"}),
-        (EventGroup(b"PERSONAL"), set[bytes]()),
+        (imap.EventGroup(b"PERSONAL", BOTH), {b"INBOX", b"a", b"a/b", b"c"}),
+        (imap.EventGroup(b"INBOXES", BOTH), {b"INBOX"}),
+        (imap.EventGroup(b"SUBSCRIBED", BOTH), {b"c"}),
+        (imap.EventGroup(b"SUBTREE", BOTH, (b"a",)), {b"a", b"a/b"}),
+        (imap.EventGroup(b"MAILBOXES", BOTH, (b"a", b"inbox")), {b"a", b"INBOX"}),
+        (imap.EventGroup(b"PERSONAL"), set[bytes]()),
     ],
 )
-def test_the_mailboxes_of_a_group(group: EventGroup, names: set[bytes]) -> None:
+def test_the_mailboxes_of_a_group(group: imap.EventGroup, names: set[bytes]) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         boxes.subscribed.add(b"c")
-        await ask(channel, Unselect())
-        return await ask(channel, Notify((group,), status=True))
+        await ask(channel, imap.Unselect())
+        return await ask(channel, imap.Notify((group,), status=True))
 
     assert reported(talk(story)).keys() == names
 
 
 def test_the_first_matching_group_decides() -> None:
-    mute = EventGroup(b"MAILBOXES", (), (b"c",))
+    mute = imap.EventGroup(b"MAILBOXES", (), (b"c",))
 
     async def story(channel: Session, boxes: Mailboxes) -> Any:
-        return await ask(channel, Notify((mute, EventGroup(b"PERSONAL", BOTH)), status=True))
+        return await ask(
+            channel, imap.Notify((mute, imap.EventGroup(b"PERSONAL", BOTH)), status=True)
+        )
 
     assert reported(talk(story)).keys() == {b"a", b"a/b"}
 
@@ -161,7 +142,7 @@ def test_mail_that_arrives_in_a_just_closed_mailbox_is_reported() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
         boxes[b"INBOX"].append(b"two")
-        return await ask(channel, Select(b"c"))
+        return await ask(channel, imap.Select(b"c"))
 
     assert reported(talk(story)) == {b"INBOX": (2, 3, 1)}
 
@@ -169,7 +150,7 @@ def test_mail_that_arrives_in_a_just_closed_mailbox_is_reported() -> None:
 def test_a_new_mailbox_and_a_changed_uidvalidity_are_reported() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
-        made = await ask(channel, CreateMailbox(b"d"))
+        made = await ask(channel, imap.CreateMailbox(b"d"))
         boxes[b"c"] = Mailbox([b"other"], uidvalidity=9)
         return reported(made), reported(await unasked(channel))
 
@@ -181,21 +162,21 @@ def test_removals_from_the_selected_mailbox_wait_for_a_command_unless_requested(
     which: bytes, gone: bool
 ) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
-        await ask(channel, Notify((EventGroup(which, BOTH),)))
+        await ask(channel, imap.Notify((imap.EventGroup(which, BOTH),)))
         boxes[b"INBOX"].remove({1})
-        return await unasked(channel), await ask(channel, Noop())
+        return await unasked(channel), await ask(channel, imap.Noop())
 
     at_once, later = talk(story)
-    assert (Expunged(1) in at_once) is gone
-    assert (Expunged(1) in later) is not gone
+    assert (imap.Expunged(1) in at_once) is gone
+    assert (imap.Expunged(1) in later) is not gone
 
 
 def test_notify_none_stops_the_notifications() -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
-        await ask(channel, Notify())
+        await ask(channel, imap.Notify())
         boxes[b"c"].append(b"two")
-        return await unasked(channel), await ask(channel, Fetch(b"1", b"UID"))
+        return await unasked(channel), await ask(channel, imap.Fetch(b"1", b"UID"))
 
     quiet, fetched = talk(story)
     assert (quiet, reported(fetched)) == ([], {})
@@ -205,23 +186,23 @@ def test_notify_none_stops_the_notifications() -> None:
     ("group", "code"),
     [
         (
-            EventGroup(b"PERSONAL", (b"MailboxName",)),
-            Code(b"BADEVENT", b"(MessageNew MessageExpunge)"),
+            imap.EventGroup(b"PERSONAL", (b"MailboxName",)),
+            imap.Code(b"BADEVENT", b"(MessageNew MessageExpunge)"),
         ),
-        (EventGroup(b"SELECTED", BOTH, (), (b"UID",)), None),
+        (imap.EventGroup(b"SELECTED", BOTH, (), (b"UID",)), None),
     ],
 )
 def test_unsupported_events_are_refused_and_the_previous_ones_stay(
-    group: EventGroup, code: Code | None
+    group: imap.EventGroup, code: imap.Code | None
 ) -> None:
     async def story(channel: Session, boxes: Mailboxes) -> Any:
         await ask(channel, OTHERS)
-        refused = (await ask(channel, Notify((group,))))[-1]
+        refused = (await ask(channel, imap.Notify((group,))))[-1]
         boxes[b"c"].append(b"two")
         return refused, reported(await unasked(channel))
 
     refused, news = talk(story)
-    assert (refused.condition, refused.code) == (Condition.NO, code)
+    assert (refused.condition, refused.code) == (imap.Condition.NO, code)
     assert news.keys() == {b"c"}
 
 
@@ -230,10 +211,14 @@ def test_it_can_report_an_overflow_once() -> None:
         [first, _] = await ask(channel, OTHERS)
         boxes[b"c"].append(b"two")
         quiet = await unasked(channel)
-        return first, quiet, reported(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
+        return (
+            first,
+            quiet,
+            reported(await ask(channel, imap.Notify(OTHERS.groups, status=True)))[b"c"],
+        )
 
     first, quiet, now = talk(story, misbehaviour=Misbehaviour(overflow=True))
-    assert first.code == Code(b"NOTIFICATIONOVERFLOW")
+    assert first.code == imap.Code(b"NOTIFICATIONOVERFLOW")
     assert (quiet, now) == ([], (2, 3, 1))
 
 
@@ -242,6 +227,6 @@ def test_it_can_send_no_notifications() -> None:
         await ask(channel, OTHERS)
         boxes[b"c"].append(b"two")
         quiet = reported(await unasked(channel))
-        return quiet, reported(await ask(channel, Notify(OTHERS.groups, status=True)))[b"c"]
+        return quiet, reported(await ask(channel, imap.Notify(OTHERS.groups, status=True)))[b"c"]
 
     assert talk(story, misbehaviour=Misbehaviour(blind=True)) == ({}, (2, 3, 1))

@@ -8,45 +8,11 @@ from typing import Any
 
 import pytest
 
+from mailhaul import pop3
 from mailhaul.flows.channel import CONGESTED, Channel, next_event
 from mailhaul.flows.requests import Close, Now, Open, Request, Tcp, TimedOut, TlsFailed, Wait
 from mailhaul.protocols.dots import DotReader
 from mailhaul.protocols.errors import ConnectionLost
-from mailhaul.protocols.pop3.client import Pop3Client
-from mailhaul.protocols.pop3.commands import (
-    Apop,
-    Capa,
-    Command,
-    Delete,
-    Envelope,
-    Lang,
-    Last,
-    List,
-    Noop,
-    Pass,
-    Quit,
-    Reset,
-    Retrieve,
-    StartTls,
-    Stat,
-    Top,
-    Uidl,
-    User,
-    Utf8,
-)
-from mailhaul.protocols.pop3.events import (
-    BodyChunk,
-    Closed,
-    Completed,
-    Counted,
-    LastRead,
-    Listed,
-    ResponseCode,
-    TlsReady,
-    UniqueId,
-)
-from mailhaul.protocols.pop3.server import Pop3Server
-from mailhaul.protocols.sasl.exchange import Authenticate
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
@@ -61,7 +27,7 @@ from mailhaul.servers.pop3 import (
 
 HERE = Tcp("mail.example.org", 110)
 LOGINS = Logins({b"joe": b"sesame"})
-LOGIN: tuple[Command, ...] = (User(b"joe"), Pass(Secret(b"sesame")))
+LOGIN: tuple[pop3.Command, ...] = (pop3.User(b"joe"), pop3.Pass(Secret(b"sesame")))
 TIMESTAMP = b"<1.2@mail.example.org>"
 Session = Coroutine[Request[Any], Any, Any]
 
@@ -78,20 +44,20 @@ def uids(drop: Maildrop) -> list[int]:
     return [message.uid for message in drop.mailbox.messages]
 
 
-async def ask(channel: Channel[Pop3Client], command: Command) -> list[Any]:
+async def ask(channel: Channel[pop3.Client], command: pop3.Command) -> list[Any]:
     """Send a command; return all events up to its completion."""
     channel.machine.send(command)
     events: list[Any] = []
-    while not events or not isinstance(events[-1], Completed | TlsReady):
+    while not events or not isinstance(events[-1], pop3.Completed | pop3.TlsReady):
         events.append(await next_event(channel, 60))
     return events
 
 
-def talk(drop: Maildrop, *commands: Command, **options: Any) -> list[list[Any]]:
+def talk(drop: Maildrop, *commands: pop3.Command, **options: Any) -> list[list[Any]]:
     """Send commands one by one to a server; return the events of each."""
 
     async def story() -> list[list[Any]]:
-        channel = Channel("server", Pop3Client())
+        channel = Channel("server", pop3.Client())
         await Open(channel, HERE, 60)
         await next_event(channel, 60)
         found = [await ask(channel, command) for command in commands]
@@ -100,23 +66,23 @@ def talk(drop: Maildrop, *commands: Command, **options: Any) -> list[list[Any]]:
 
     world = Simulation(cut=True)
     logins = options.pop("logins", LOGINS)
-    world.listen(HERE, Pop3Server, lambda channel: serve_pop3(channel, drop, logins, **options))
+    world.listen(HERE, pop3.Server, lambda channel: serve_pop3(channel, drop, logins, **options))
     return world.run(story())
 
 
-def served(drop: Maildrop, *commands: Command, **options: Any) -> list[list[Any]]:
+def served(drop: Maildrop, *commands: pop3.Command, **options: Any) -> list[list[Any]]:
     """Log in, and then send commands; return the events of these."""
     return talk(drop, *LOGIN, *commands, **options)[2:]
 
 
-def one(events: list[Any]) -> Completed:
+def one(events: list[Any]) -> pop3.Completed:
     [event] = events
-    assert isinstance(event, Completed)
+    assert isinstance(event, pop3.Completed)
     return event
 
 
 def body(events: list[Any]) -> bytes:
-    return b"".join(event.data for event in events if isinstance(event, BodyChunk))
+    return b"".join(event.data for event in events if isinstance(event, pop3.BodyChunk))
 
 
 # Logging in
@@ -126,36 +92,36 @@ def body(events: list[Any]) -> bytes:
     ("login", "options"),
     [
         (LOGIN, {}),
-        ((Authenticate(b"PLAIN", Secret(b"\0joe\0sesame")),), {}),
-        ((Apop(b"joe", Secret(b"sesame")),), {"timestamp": TIMESTAMP}),
+        ((pop3.Authenticate(b"PLAIN", Secret(b"\0joe\0sesame")),), {}),
+        ((pop3.Apop(b"joe", Secret(b"sesame")),), {"timestamp": TIMESTAMP}),
     ],
 )
 def test_every_login_method_opens_the_maildrop(
-    login: tuple[Command, ...], options: dict[str, Any]
+    login: tuple[pop3.Command, ...], options: dict[str, Any]
 ) -> None:
-    *_, entered, stat = talk(maildrop(), *login, Stat(), **options)
+    *_, entered, stat = talk(maildrop(), *login, pop3.Stat(), **options)
     assert one(entered).text == b"3 messages"
-    assert stat[0] == Counted(3, 3 * len(text(1)))
+    assert stat[0] == pop3.Counted(3, 3 * len(text(1)))
 
 
 @pytest.mark.parametrize(
     "login",
     [
-        (User(b"joe"), Pass(Secret(b"wrong"))),
-        (User(b"eve"), Pass(Secret(b"sesame"))),
-        (Authenticate(b"PLAIN", Secret(b"\0joe\0wrong")),),
-        (Apop(b"joe", Secret(b"wrong")),),
-        (Apop(b"eve", Secret(b"sesame")),),
+        (pop3.User(b"joe"), pop3.Pass(Secret(b"wrong"))),
+        (pop3.User(b"eve"), pop3.Pass(Secret(b"sesame"))),
+        (pop3.Authenticate(b"PLAIN", Secret(b"\0joe\0wrong")),),
+        (pop3.Apop(b"joe", Secret(b"wrong")),),
+        (pop3.Apop(b"eve", Secret(b"sesame")),),
     ],
 )
-def test_a_wrong_password_is_refused(login: tuple[Command, ...]) -> None:
-    *_, refused, again = talk(maildrop(), *login, User(b"joe"), timestamp=TIMESTAMP)
-    assert (one(refused).positive, one(refused).code) == (False, ResponseCode.AUTH)
+def test_a_wrong_password_is_refused(login: tuple[pop3.Command, ...]) -> None:
+    *_, refused, again = talk(maildrop(), *login, pop3.User(b"joe"), timestamp=TIMESTAMP)
+    assert (one(refused).positive, one(refused).code) == (False, pop3.ResponseCode.AUTH)
     assert one(again).positive
 
 
 def test_the_server_does_not_reveal_which_users_exist() -> None:
-    known, unknown = (talk(maildrop(), User(name)) for name in (b"joe", b"eve"))
+    known, unknown = (talk(maildrop(), pop3.User(name)) for name in (b"joe", b"eve"))
     assert one(known[0]).text == one(unknown[0]).text
     assert one(known[0]).positive
     assert one(unknown[0]).positive
@@ -260,29 +226,37 @@ def test_one_session_at_a_time_can_open_the_maildrop() -> None:
 
 def test_sizes_and_unique_ids_of_all_messages_and_of_one() -> None:
     drop = maildrop()
-    sizes, size, names, name, none = served(drop, List(), List(2), Uidl(), Uidl(3), List(4))
-    assert sizes[:-1] == [Listed(number, len(text(number))) for number in (1, 2, 3)]
-    assert size[0] == Listed(2, len(text(2)))
-    assert names[:-1] == [UniqueId(1, b"7.1"), UniqueId(2, b"7.2"), UniqueId(3, b"7.3")]
-    assert name[0] == UniqueId(3, b"7.3")
+    sizes, size, names, name, none = served(
+        drop, pop3.List(), pop3.List(2), pop3.Uidl(), pop3.Uidl(3), pop3.List(4)
+    )
+    assert sizes[:-1] == [pop3.Listed(number, len(text(number))) for number in (1, 2, 3)]
+    assert size[0] == pop3.Listed(2, len(text(2)))
+    assert names[:-1] == [
+        pop3.UniqueId(1, b"7.1"),
+        pop3.UniqueId(2, b"7.2"),
+        pop3.UniqueId(3, b"7.3"),
+    ]
+    assert name[0] == pop3.UniqueId(3, b"7.3")
     assert one(none).text == b"no such message"
 
 
 def test_an_empty_maildrop_has_empty_listings() -> None:
-    stat, sizes, names, last = served(maildrop(0), Stat(), List(), Uidl(), Last())
-    assert stat[0] == Counted(0, 0)
+    stat, sizes, names, last = served(
+        maildrop(0), pop3.Stat(), pop3.List(), pop3.Uidl(), pop3.Last()
+    )
+    assert stat[0] == pop3.Counted(0, 0)
     assert one(sizes).positive
     assert one(names).positive
-    assert last[0] == LastRead(0)
+    assert last[0] == pop3.LastRead(0)
 
 
 def test_messages_are_sent_as_stored() -> None:
-    texts = served(maildrop(), Retrieve(1), Retrieve(3), Retrieve(1))
+    texts = served(maildrop(), pop3.Retrieve(1), pop3.Retrieve(3), pop3.Retrieve(1))
     assert [body(events) for events in texts] == [text(1), text(3), text(1)]
 
 
 def test_top_sends_the_header_and_the_requested_lines() -> None:
-    answers = served(maildrop(), *(Top(1, lines) for lines in (0, 1, 2, 3, 99)), Last())
+    answers = served(maildrop(), *(pop3.Top(1, lines) for lines in (0, 1, 2, 3, 99)), pop3.Last())
     header = b"Subject: 1\r\n\r\n"
     assert [body(events) for events in answers[:-1]] == [
         header,
@@ -292,7 +266,7 @@ def test_top_sends_the_header_and_the_requested_lines() -> None:
         text(1),
     ]
     # TOP does not count as reading.
-    assert answers[-1][0] == LastRead(0)
+    assert answers[-1][0] == pop3.LastRead(0)
 
 
 @pytest.mark.parametrize(
@@ -313,16 +287,25 @@ def test_the_first_lines_of_a_short_message_are_all_its_lines(
 
 
 def test_the_last_message_read_is_the_highest() -> None:
-    *_, last = served(maildrop(), Retrieve(2), Retrieve(1), Last())
-    assert last[0] == LastRead(2)
+    *_, last = served(maildrop(), pop3.Retrieve(2), pop3.Retrieve(1), pop3.Last())
+    assert last[0] == pop3.LastRead(2)
 
 
 def test_a_deleted_message_is_not_listed_and_cannot_be_read() -> None:
     drop = maildrop()
     _, stat, sizes, names, *refused = served(
-        drop, Delete(2), Stat(), List(), Uidl(), Retrieve(2), Top(2, 0), List(2), Uidl(2), Delete(2)
+        drop,
+        pop3.Delete(2),
+        pop3.Stat(),
+        pop3.List(),
+        pop3.Uidl(),
+        pop3.Retrieve(2),
+        pop3.Top(2, 0),
+        pop3.List(2),
+        pop3.Uidl(2),
+        pop3.Delete(2),
     )
-    assert stat[0] == Counted(2, 2 * len(text(1)))
+    assert stat[0] == pop3.Counted(2, 2 * len(text(1)))
     assert [listed.number for listed in sizes[:-1]] == [1, 3]
     assert [unique.number for unique in names[:-1]] == [1, 3]
     assert [one(events).text for events in refused] == [b"no such message"] * 5
@@ -330,9 +313,9 @@ def test_a_deleted_message_is_not_listed_and_cannot_be_read() -> None:
 
 def test_only_quit_deletes() -> None:
     drop = maildrop()
-    served(drop, Delete(1), Delete(3))
+    served(drop, pop3.Delete(1), pop3.Delete(3))
     assert uids(drop) == [1, 2, 3]
-    served(drop, Delete(1), Delete(3), Quit())
+    served(drop, pop3.Delete(1), pop3.Delete(3), pop3.Quit())
     assert uids(drop) == [2]
     assert not drop.busy
 
@@ -348,8 +331,8 @@ def test_the_server_closes_the_connection_after_quit() -> None:
 
 def test_reset_undeletes_the_messages() -> None:
     drop = maildrop()
-    _, _, stat, _ = served(drop, Delete(1), Reset(), Stat(), Quit())
-    assert stat[0] == Counted(3, 3 * len(text(1)))
+    _, _, stat, _ = served(drop, pop3.Delete(1), pop3.Reset(), pop3.Stat(), pop3.Quit())
+    assert stat[0] == pop3.Counted(3, 3 * len(text(1)))
     assert uids(drop) == [1, 2, 3]
 
 
@@ -369,25 +352,25 @@ def test_only_the_named_message_of_several_with_the_same_unique_id_is_deleted() 
         Message(1, len(text(number)), lambda number=number: (text(number),))  # type: ignore[misc]  # each its own
         for number in (1, 2)
     ]
-    names, *_ = served(drop, Uidl(), Delete(1), Quit())
-    assert names[:-1] == [UniqueId(1, b"7.1"), UniqueId(2, b"7.1")]
+    names, *_ = served(drop, pop3.Uidl(), pop3.Delete(1), pop3.Quit())
+    assert names[:-1] == [pop3.UniqueId(1, b"7.1"), pop3.UniqueId(2, b"7.1")]
     assert [message.text for message in drop.mailbox.messages] == [text(2)]
 
 
-@pytest.mark.parametrize("command", [Lang(), Lang(b"de"), Envelope(1)])
-def test_unsupported_commands_are_refused(command: Command) -> None:
+@pytest.mark.parametrize("command", [pop3.Lang(), pop3.Lang(b"de"), pop3.Envelope(1)])
+def test_unsupported_commands_are_refused(command: pop3.Command) -> None:
     [events] = served(maildrop(), command)
     assert not one(events).positive
 
 
 def test_utf8_is_refused() -> None:
-    [events] = talk(maildrop(), Utf8())
+    [events] = talk(maildrop(), pop3.Utf8())
     assert not one(events).positive
 
 
 def test_quit_before_the_login_changes_nothing() -> None:
     drop = maildrop()
-    [events] = talk(drop, Quit())
+    [events] = talk(drop, pop3.Quit())
     assert one(events).positive
     assert uids(drop) == [1, 2, 3]
 
@@ -408,7 +391,7 @@ def capabilities(events: list[Any]) -> dict[bytes, bytes]:
 
 
 def test_every_announced_capability_is_available() -> None:
-    [events] = talk(maildrop(), Capa(), logins=Logins({}, lambda: b"nonce"))
+    [events] = talk(maildrop(), pop3.Capa(), logins=Logins({}, lambda: b"nonce"))
     announced = capabilities(events)
     assert announced.pop(b"SASL") == b"PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
     assert announced.keys() == {
@@ -417,29 +400,29 @@ def test_every_announced_capability_is_available() -> None:
 
 
 def test_tls_is_offered_once_and_not_inside_itself() -> None:
-    channels: list[Channel[Pop3Server]] = []
+    channels: list[Channel[pop3.Server]] = []
 
     async def secure() -> None:
         channels[0].tls = True
 
-    def serve(channel: Channel[Pop3Server]) -> Session:
+    def serve(channel: Channel[pop3.Server]) -> Session:
         channels.append(channel)
         return serve_pop3(channel, maildrop(), LOGINS, secure=secure)
 
     async def story() -> list[Any]:
-        channel = Channel("server", Pop3Client())
+        channel = Channel("server", pop3.Client())
         await Open(channel, HERE, 60)
         await next_event(channel, 60)
-        offered = b"STLS" in capabilities(await ask(channel, Capa()))
-        granted = await ask(channel, StartTls())
+        offered = b"STLS" in capabilities(await ask(channel, pop3.Capa()))
+        granted = await ask(channel, pop3.StartTls())
         channel.machine.tls_started()
-        still = b"STLS" in capabilities(await ask(channel, Capa()))
+        still = b"STLS" in capabilities(await ask(channel, pop3.Capa()))
         ended = [(await ask(channel, command))[-1].positive for command in LOGIN]
         return [offered, *granted, still, *ended]
 
     world = Simulation()
-    world.listen(HERE, Pop3Server, serve)
-    assert world.run(story()) == [True, TlsReady(StartTls()), False, True, True]
+    world.listen(HERE, pop3.Server, serve)
+    assert world.run(story()) == [True, pop3.TlsReady(pop3.StartTls()), False, True, True]
     inside = Loopback(lambda channel: serve_pop3(channel, maildrop(), LOGINS, secure=secure))
     inside.channel.tls = True
     inside.feed(b"STLS\r\n")
@@ -457,7 +440,7 @@ def test_a_failed_handshake_ends_the_session() -> None:
 
 
 def test_stls_without_a_certificate_is_refused() -> None:
-    [events] = talk(maildrop(), StartTls())
+    [events] = talk(maildrop(), pop3.StartTls())
     assert one(events).text == b"no TLS here"
 
 
@@ -469,7 +452,7 @@ def test_it_can_close_the_connection_inside_or_right_after_a_text(octets: int) -
     drop = maildrop()
     wrong = Misbehaviour(cut={2: octets})
     with pytest.raises(ConnectionLost, match="inside message RETR 2"):
-        served(drop, Delete(1), Retrieve(3), Retrieve(2), misbehaviour=wrong)
+        served(drop, pop3.Delete(1), pop3.Retrieve(3), pop3.Retrieve(2), misbehaviour=wrong)
     assert uids(drop) == [1, 2, 3]
     assert not drop.busy
 
@@ -486,31 +469,33 @@ def test_a_cut_counts_through_the_chunks_of_a_text() -> None:
 
 def test_it_can_refuse_to_send_a_message() -> None:
     wrong = Misbehaviour(refuse={2})
-    good, bad, top = served(maildrop(), Retrieve(1), Retrieve(2), Top(2, 0), misbehaviour=wrong)
+    good, bad, top = served(
+        maildrop(), pop3.Retrieve(1), pop3.Retrieve(2), pop3.Top(2, 0), misbehaviour=wrong
+    )
     assert body(good) == text(1)
     assert one(bad).text == one(top).text == b"this message cannot be read"
 
 
 def test_it_can_fall_silent() -> None:
     with pytest.raises(TimedOut):
-        served(maildrop(), Noop(), List(), misbehaviour=Misbehaviour(silent={List}))
+        served(maildrop(), pop3.Noop(), pop3.List(), misbehaviour=Misbehaviour(silent={pop3.List}))
 
 
 def test_it_can_hang_up_at_a_command() -> None:
     drop = maildrop()
-    wrong = Misbehaviour(hang_up={Quit})
+    wrong = Misbehaviour(hang_up={pop3.Quit})
     with pytest.raises(ConnectionLost, match="QUIT was unanswered"):
-        served(drop, Delete(1), Quit(), misbehaviour=wrong)
+        served(drop, pop3.Delete(1), pop3.Quit(), misbehaviour=wrong)
     assert uids(drop) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("capability", "command"),
-    [(b"UIDL", Uidl()), (b"UIDL", Uidl(1)), (b"TOP", Top(1, 0))],
+    [(b"UIDL", pop3.Uidl()), (b"UIDL", pop3.Uidl(1)), (b"TOP", pop3.Top(1, 0))],
 )
-def test_it_can_omit_a_capability(capability: bytes, command: Command) -> None:
+def test_it_can_omit_a_capability(capability: bytes, command: pop3.Command) -> None:
     wrong = Misbehaviour(without={capability})
-    capa, events = served(maildrop(), Capa(), command, misbehaviour=wrong)
+    capa, events = served(maildrop(), pop3.Capa(), command, misbehaviour=wrong)
     assert capability not in capabilities(capa)
     assert not one(events).positive
 
@@ -518,17 +503,17 @@ def test_it_can_omit_a_capability(capability: bytes, command: Command) -> None:
 @pytest.mark.parametrize(
     ("capability", "command"),
     [
-        (b"USER", User(b"joe")),
-        (b"SASL", Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"))),
-        (b"STLS", StartTls()),
+        (b"USER", pop3.User(b"joe")),
+        (b"SASL", pop3.Authenticate(b"PLAIN", Secret(b"\0joe\0sesame"))),
+        (b"STLS", pop3.StartTls()),
     ],
 )
-def test_it_can_omit_a_login_method(capability: bytes, command: Command) -> None:
+def test_it_can_omit_a_login_method(capability: bytes, command: pop3.Command) -> None:
     async def secure() -> None:
         raise AssertionError("a handshake for nothing")
 
     wrong = Misbehaviour(without={capability})
-    capa, events = talk(maildrop(), Capa(), command, misbehaviour=wrong, secure=secure)
+    capa, events = talk(maildrop(), pop3.Capa(), command, misbehaviour=wrong, secure=secure)
     assert capability not in capabilities(capa)
     assert not one(events).positive
 
@@ -538,16 +523,16 @@ def test_it_can_omit_a_login_method(capability: bytes, command: Command) -> None
 
 def test_an_inactive_client_is_disconnected() -> None:
     async def story() -> tuple[Any, float]:
-        channel = Channel("server", Pop3Client())
+        channel = Channel("server", pop3.Client())
         await Open(channel, HERE, 60)
         await next_event(channel, 60)
         began = await Now()
         return await next_event(channel, 2 * INACTIVITY_TIMEOUT), await Now() - began
 
     world = Simulation()
-    world.listen(HERE, Pop3Server, lambda channel: serve_pop3(channel, maildrop(), LOGINS))
+    world.listen(HERE, pop3.Server, lambda channel: serve_pop3(channel, maildrop(), LOGINS))
     event, seconds = world.run(story())
-    assert event == Closed()
+    assert event == pop3.Closed()
     assert INACTIVITY_TIMEOUT - 1 < seconds < INACTIVITY_TIMEOUT + 1
 
 
@@ -563,7 +548,7 @@ def test_a_client_that_sends_too_much_is_disconnected_and_nothing_is_deleted() -
 def test_a_client_that_does_not_read_is_disconnected() -> None:
     drop = maildrop(0)
     drop.mailbox.append_chunks(10**9, lambda: (b"x" * 100_000 for _ in range(10_000)))
-    channel = Channel("client", Pop3Server())
+    channel = Channel("client", pop3.Server())
     flow = serve_pop3(channel, drop, LOGINS)
     channel.machine.receive_data(b"USER joe\r\nPASS sesame\r\nRETR 1\r\n")
     request = flow.send(None)
@@ -592,8 +577,8 @@ def test_a_huge_message_is_generated_while_it_is_sent(command: bytes) -> None:
 class Loopback:
     """A session without a runtime: the test feeds its input."""
 
-    def __init__(self, serve: Callable[[Channel[Pop3Server]], Session]) -> None:
-        self.channel = Channel("client", Pop3Server())
+    def __init__(self, serve: Callable[[Channel[pop3.Server]], Session]) -> None:
+        self.channel = Channel("client", pop3.Server())
         self.output = bytearray()
         self.keep = True
         self.said = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.requests import Address, OpenFailed, Request
-from mailhaul.runtimes.simulated import End, Flow, Killed, SimulatedEngine, Simulation, Task
+from mailhaul.flows.requests import Address, Flow, OpenFailed
+from mailhaul.runtimes.simulated import End, Killed, SimulatedEngine, Simulation, Task
 
 from .faults import ALL_AGAIN, Fault, Kind
 
@@ -41,7 +41,7 @@ class FaultySimulation(Simulation):
         self._peers_go_on = peers
         self._dead = False
         self._troubles: dict[End, Trouble] = {}
-        self._beside: list[Flow] = []
+        self._beside: list[Flow[object]] = []
 
     def _step(self) -> None:
         if self.steps + 1 == self._dies_at:
@@ -59,7 +59,7 @@ class FaultySimulation(Simulation):
         while self._ready or self._timers:
             super()._step()
 
-    def _resume(self, task: Task) -> None:
+    def _resume(self, task: Task[object]) -> None:
         # A dead process receives nothing, whatever still arrives for it.
         if not (self._dead and task is self._main):
             super()._resume(task)
@@ -69,11 +69,11 @@ class FaultySimulation(Simulation):
         """Whether the process is to be killed."""
         return self._dies_at is not None
 
-    def go_along(self, flow: Flow) -> None:
+    def go_along(self, flow: Flow[object]) -> None:
         """Run another flow beside the one that ``run`` is given."""
         self._beside.append(flow)
 
-    def run(self, flow: Coroutine[Request[Any], Any, T]) -> T:
+    def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end, and what goes along with it."""
         for one in self._beside:
             self._ready.append(Task(one, SimulatedEngine(self, None)))

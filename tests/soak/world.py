@@ -30,7 +30,7 @@ from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading
-from mailhaul.flows.requests import Address, Pipe, RuntimeFault, Sleep, Tcp, Trust
+from mailhaul.flows.requests import Address, Flow, Pipe, RuntimeFault, Sleep, Tcp, Trust
 from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
 from mailhaul.protocols.errors import ProtocolError
@@ -41,7 +41,7 @@ from mailhaul.protocols.message.recipients import LocalNames
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
-from mailhaul.runtimes.simulated import Flow, Killed
+from mailhaul.runtimes.simulated import Killed
 from mailhaul.servers.mailboxes import Mailbox, Message
 from mailhaul.servers.pop3 import Maildrop
 from mailhaul.servers.smtp import MemorySink, Received
@@ -361,11 +361,11 @@ class World:
             simulation.listen(SINK, self._smtp_server, lambda link: FaultySmtp(link, self).run())
         return simulation
 
-    def _serve_imap(self, channel: Channel[Any]) -> Flow:
+    def _serve_imap(self, channel: Channel[Any]) -> Flow[object]:
         capabilities = (*self.scenario.capabilities, b"IDLE")
         return FaultyImap(channel, self, "imap", self.inbox, capabilities).run()
 
-    def _serve_target(self, channel: Channel[Any]) -> Flow:
+    def _serve_target(self, channel: Channel[Any]) -> Flow[object]:
         return FaultyImap(channel, self, "append", self.target, (b"LITERAL+",)).run()
 
     def _smtp_server(self) -> SmtpServer:

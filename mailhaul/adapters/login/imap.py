@@ -7,19 +7,14 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from ... import __version__
+from ... import __version__, imap
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.greetings import is_busy, turns_away
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Capability, Command, Id, Login, Logout, StartTls
-from ...protocols.imap.events import Completed, Condition, Greeted, SaidBye, TlsReady
-from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
 
 NOT_NOW = {
@@ -36,7 +31,7 @@ LOGOUT_SECONDS = 10.0
 """Seconds to wait for the reply to LOGOUT: nothing else depends on it."""
 
 
-async def greet(channel: Channel[ImapClient], access: Access) -> None:
+async def greet(channel: Channel[imap.Client], access: Access) -> None:
     """Open the connection, start TLS and log in, so that a mailbox can be selected.
 
     Raises PollFailed if the server refuses, and the errors of the machine and the runtime.
@@ -46,7 +41,7 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
         await UpgradeToTls(channel, access.trust, access.timeout)
     greeting = await hear_greeting(channel, access)
     if not channel.machine.capabilities:
-        await ask(channel, Capability(), access)
+        await ask(channel, imap.Capability(), access)
     if greeting.preauthenticated:
         accept_preauth(channel, access)
         return
@@ -54,20 +49,20 @@ async def greet(channel: Channel[ImapClient], access: Access) -> None:
     await log_in(channel, access)
 
 
-def identify() -> Id:
+def identify() -> imap.Id:
     """Return the ID command with name and version of this program (RFC 2971)."""
-    return Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
+    return imap.Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
 
 
-async def log_out(channel: Channel[ImapClient]) -> None:
+async def log_out(channel: Channel[imap.Client]) -> None:
     """Log out if the connection is still usable, and close it."""
     if not channel.open:
         return
     try:
         if not (channel.machine.outstanding or channel.machine.failed):
-            channel.machine.send(Logout())
+            channel.machine.send(imap.Logout())
             channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
-            while not isinstance(await next_event(channel, LOGOUT_SECONDS), Completed):
+            while not isinstance(await next_event(channel, LOGOUT_SECONDS), imap.Completed):
                 pass
     except (ProtocolError, RuntimeFault):
         # Every action was confirmed before, so an error at LOGOUT does not matter.
@@ -75,7 +70,7 @@ async def log_out(channel: Channel[ImapClient]) -> None:
     await Close(channel)
 
 
-async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted:
+async def hear_greeting(channel: Channel[imap.Client], access: Access) -> imap.Greeted:
     """Wait for the server's greeting."""
     while True:
         try:
@@ -85,15 +80,15 @@ async def hear_greeting(channel: Channel[ImapClient], access: Access) -> Greeted
                 raise
             raise turned_away(access, fault.line, ExitCode.SERVBUSY) from None
         match event:
-            case Greeted() as greeting:
+            case imap.Greeted() as greeting:
                 return greeting
-            case SaidBye() as bye:
+            case imap.SaidBye() as bye:
                 raise turned_away(access, bye.text, code_of_bye(bye))
             case _:
                 pass
 
 
-def code_of_bye(bye: SaidBye) -> ExitCode:
+def code_of_bye(bye: imap.SaidBye) -> ExitCode:
     """Return the exit code for a BYE: SERVBUSY or LOCKBUSY if it says so, otherwise SOCKET."""
     later = NOT_NOW.get(bye.code.name) if bye.code else None
     return later or (ExitCode.SERVBUSY if is_busy(bye.text) else ExitCode.SOCKET)
@@ -104,26 +99,35 @@ def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
     return PollFailed(code, f"{access.peer}: the server refuses the connection: {shown(text)}")
 
 
-async def ask(channel: Channel[ImapClient], command: Command, access: Access) -> Any:
-    """Send a command; return the event that ends it (Completed or TlsReady)."""
+async def ask(
+    channel: Channel[imap.Client], command: imap.Command, access: Access
+) -> imap.Completed:
+    """Send a command other than STARTTLS; return its completion."""
     channel.machine.send(command)
-    return await decision(channel, access)
+    while not isinstance(event := await hear(channel, access), imap.Completed):
+        pass
+    return event
 
 
-async def decision(channel: Channel[ImapClient], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge."""
-    while True:
-        match await next_event(channel, access.timeout):
-            case Completed() | TlsReady() | Challenge() as end:
-                return end
-            case SaidBye() as bye:
-                problem = f"{access.peer}: the server sent BYE: {shown(bye.text)}"
-                raise PollFailed(code_of_bye(bye), problem)
-            case _:
-                pass
+async def decision(
+    channel: Channel[imap.Client], access: Access
+) -> imap.Completed | imap.Challenge:
+    """Wait for the completion of AUTHENTICATE, or for a challenge."""
+    while not isinstance(event := await hear(channel, access), imap.Completed | imap.Challenge):
+        pass
+    return event
 
 
-def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
+async def hear(channel: Channel[imap.Client], access: Access) -> imap.Event:
+    """Return the next event. Raises PollFailed if the server sends BYE."""
+    event = await next_event(channel, access.timeout)
+    if isinstance(event, imap.SaidBye):
+        problem = f"{access.peer}: the server sent BYE: {shown(event.text)}"
+        raise PollFailed(code_of_bye(event), problem)
+    return event
+
+
+def accept_preauth(channel: Channel[imap.Client], access: Access) -> None:
     """Continue without a login if PREAUTH cannot be an attack to avoid TLS (CVE-2021-39272).
 
     STARTTLS is not possible after PREAUTH. Over a plugin's pipe the plugin provides the security;
@@ -140,7 +144,7 @@ def accept_preauth(channel: Channel[ImapClient], access: Access) -> None:
     )
 
 
-async def secure(channel: Channel[ImapClient], access: Access) -> None:
+async def secure(channel: Channel[imap.Client], access: Access) -> None:
     """Start TLS as the user's rules require, and request the capabilities again inside TLS."""
     offered = b"STARTTLS" in channel.machine.capabilities
     if channel.tls or access.tls is TlsMode.NEVER:
@@ -149,8 +153,10 @@ async def secure(channel: Channel[ImapClient], access: Access) -> None:
         return
     if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
         return
-    granted = await ask(channel, StartTls(), access)
-    if not isinstance(granted, TlsReady):
+    channel.machine.send(imap.StartTls())
+    while not isinstance(granted := await hear(channel, access), imap.TlsReady | imap.Completed):
+        pass
+    if isinstance(granted, imap.Completed):
         if access.tls is TlsMode.OFFERED:
             return
         raise PollFailed(
@@ -160,7 +166,7 @@ async def secure(channel: Channel[ImapClient], access: Access) -> None:
         )
     await UpgradeToTls(channel, access.trust, access.timeout)
     channel.machine.tls_started()
-    await ask(channel, Capability(), access)
+    await ask(channel, imap.Capability(), access)
 
 
 def needs_no_tls(access: Access) -> bool:
@@ -168,7 +174,7 @@ def needs_no_tls(access: Access) -> bool:
     return access.preauth and not access.tls_asked
 
 
-async def log_in(channel: Channel[ImapClient], access: Access) -> None:
+async def log_in(channel: Channel[imap.Client], access: Access) -> None:
     """Log in with the password. Raises PollFailed (AUTHFAIL)."""
     if access.preauth:
         # As in fetchmail, SELECT follows at once: the user states that ssh has logged in.
@@ -179,16 +185,16 @@ async def log_in(channel: Channel[ImapClient], access: Access) -> None:
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
     done = await find_method(channel, access)
-    if done.condition is not Condition.OK:
+    if done.condition is not imap.Condition.OK:
         raise PollFailed(
             ExitCode.AUTHFAIL,
             f"Authorization failure on {access.user}@{access.peer}: {shown(done.text)}",
         )
     if not channel.machine.capabilities:
-        await ask(channel, Capability(), access)
+        await ask(channel, imap.Capability(), access)
 
 
-async def find_method(channel: Channel[ImapClient], access: Access) -> Completed:
+async def find_method(channel: Channel[imap.Client], access: Access) -> imap.Completed:
     """Try the login methods; return the last decision. Raises PollFailed.
 
     If the server does not support a method (BAD), the password may still be right, so the other
@@ -198,22 +204,22 @@ async def find_method(channel: Channel[ImapClient], access: Access) -> Completed
     methods = login_methods(channel, access)
     tried: list[bytes] = []
     failure = ""
-    done: Completed | None = None
+    done: imap.Completed | None = None
     for method in methods:
         if failure and method in SHOW_PASSWORD:
             continue
         tried.append(method)
         done, fault = await try_method(channel, access, method)
-        if done.condition is Condition.OK and not fault:
+        if done.condition is imap.Condition.OK and not fault:
             return done
         if fault and method not in SHOW_PASSWORD:
             failure = f"{method.decode('ascii')} with this server failed: {fault}"
-        if done.condition is Condition.OK:
+        if done.condition is imap.Condition.OK:
             break
         if code := not_now(done):
             problem = f"{access.peer}: the server refuses the login now: {shown(done.text)}"
             raise PollFailed(code, problem)
-        if done.condition is Condition.BAD:
+        if done.condition is imap.Condition.BAD:
             left = methods_left(channel, access, tried)
             methods += [method for method in left if method not in methods]
     if failure or done is None:
@@ -224,13 +230,13 @@ async def find_method(channel: Channel[ImapClient], access: Access) -> Completed
 
 
 def methods_left(
-    channel: Channel[ImapClient], access: Access, tried: Sequence[bytes]
+    channel: Channel[imap.Client], access: Access, tried: Sequence[bytes]
 ) -> Sequence[bytes]:
     """Return the mechanisms that have not been tried."""
     from .mechanisms import other_methods
 
     return other_methods(
-        mechanisms_of(channel.machine.capabilities),
+        mechanisms_of(channel),
         access.credentials,
         access.auth,
         tried,
@@ -239,7 +245,7 @@ def methods_left(
     )
 
 
-def not_now(done: Completed) -> ExitCode | None:
+def not_now(done: imap.Completed) -> ExitCode | None:
     """Return the exit code if a refusal has another reason than the password, otherwise None."""
     name = done.code.name if done.code else b""
     if name not in NO_REASONS:
@@ -249,10 +255,9 @@ def not_now(done: Completed) -> ExitCode | None:
     return ExitCode.SERVBUSY if is_throttled(done.text) else None
 
 
-def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
+def login_methods(channel: Channel[imap.Client], access: Access) -> list[bytes]:
     """Return the login methods to try. Raises PollFailed if there is none."""
-    capabilities = channel.machine.capabilities
-    disabled = b"LOGINDISABLED" in capabilities
+    disabled = b"LOGINDISABLED" in channel.machine.capabilities
     protected = channel.tls
     certificate = access.trust.certificate is not None
     if not access.may_show_password and not protected:
@@ -264,7 +269,7 @@ def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
     from .mechanisms import allowed_methods  # most polls need no more than LOGIN
 
     found = allowed_methods(
-        mechanisms_of(capabilities),
+        mechanisms_of(channel),
         access.credentials,
         access.auth,
         protected=protected,
@@ -275,7 +280,7 @@ def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
         return found
     if disabled:
         offered = ", ".join(
-            sorted(name.decode("ascii", "replace") for name in mechanisms_of(capabilities))
+            sorted(name.decode("ascii", "replace") for name in mechanisms_of(channel))
         )
         wanted = f"it offers {offered or 'nothing else'}" if protected else "it may require TLS"
         raise PollFailed(
@@ -289,39 +294,39 @@ def login_methods(channel: Channel[ImapClient], access: Access) -> list[bytes]:
 
 
 async def try_method(
-    channel: Channel[ImapClient], access: Access, method: bytes
-) -> tuple[Completed, str]:
+    channel: Channel[imap.Client], access: Access, method: bytes
+) -> tuple[imap.Completed, str]:
     """Try one login method; return the server's decision, and its protocol error or ""."""
     if method == COMMAND and access.password is not None:
         user = access.user.encode("utf-8", "surrogateescape")
-        return await ask(channel, Login(user, access.password), access), ""
+        return await ask(channel, imap.Login(user, access.password), access), ""
     done, fault = await exchange(channel, access, method)
-    if done.condition is Condition.BAD and not fault and takes_initial(channel):
+    if done.condition is imap.Condition.BAD and not fault and takes_initial(channel):
         # Some servers announce SASL-IR (RFC 4959) but do not support it.
         done, fault = await exchange(channel, access, method, at_once=False)
     return done, fault
 
 
-def takes_initial(channel: Channel[ImapClient]) -> bool:
+def takes_initial(channel: Channel[imap.Client]) -> bool:
     """Whether the initial response is sent along with AUTHENTICATE."""
-    return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities)
+    return bool({b"SASL-IR", b"IMAP4REV2"} & channel.machine.capabilities.keys())
 
 
 async def exchange(
-    channel: Channel[ImapClient], access: Access, method: bytes, *, at_once: bool = True
-) -> tuple[Completed, str]:
+    channel: Channel[imap.Client], access: Access, method: bytes, *, at_once: bool = True
+) -> tuple[imap.Completed, str]:
     """Log in by SASL; return the server's decision, and its protocol error or ""."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError, ScramRefused
     from .mechanisms import mechanism_for
 
-    announced = mechanisms_of(channel.machine.capabilities)
+    announced = mechanisms_of(channel)
     mechanism = mechanism_for(method, access.credentials, announced, access.peer)
     done, fault = await authenticate(
         channel, mechanism, lambda: decision(channel, access), at_once=at_once
     )
     try:
-        if done.condition is Condition.OK:
+        if done.condition is imap.Condition.OK:
             mechanism.finish()
     except SaslError as error:
         fault = error
@@ -329,6 +334,6 @@ async def exchange(
     return done, "" if fault is None or isinstance(fault, ScramRefused) else fault.problem
 
 
-def mechanisms_of(capabilities: frozenset[bytes]) -> list[bytes]:
+def mechanisms_of(channel: Channel[imap.Client]) -> list[bytes]:
     """Return the SASL mechanisms among the capabilities."""
-    return [name[5:] for name in capabilities if name.startswith(b"AUTH=")]
+    return [name.upper() for name in channel.machine.capabilities.get(b"AUTH", ())]

@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from ...protocols.sasl.choose import choose, make_client
-from ...protocols.sasl.client_mechanisms import ClientMechanism
-from ...protocols.sasl.credentials import Credentials
+from ... import sasl
 from .access import COMMAND
 
 EXTERNAL = b"EXTERNAL"
@@ -22,7 +20,7 @@ PLAIN = (b"PLAIN", b"LOGIN")
 
 def allowed_methods(
     announced: Collection[bytes],
-    held: Credentials,
+    held: sasl.Credentials,
     preference: str,
     *,
     protected: bool,
@@ -38,7 +36,7 @@ def allowed_methods(
     if preference == "external" and not held.certificate:
         # A plugin or a socket may have authenticated the user; only the server knows.
         return [EXTERNAL] if EXTERNAL in {name.upper() for name in announced} else []
-    mechanisms = choose(
+    mechanisms = sasl.choose(
         announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
     )
     if preference not in {"any", "password"}:
@@ -54,7 +52,7 @@ def allowed_methods(
 
 def other_methods(
     announced: Collection[bytes],
-    held: Credentials,
+    held: sasl.Credentials,
     preference: str,
     tried: Collection[bytes],
     *,
@@ -62,17 +60,17 @@ def other_methods(
     in_clear: bool,
 ) -> list[bytes]:
     """Return the other mechanisms, to try if the server does not support ``allowed_methods``."""
-    found = choose(
+    found = sasl.choose(
         announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
     )
     return [name for name in found if name not in tried]
 
 
 def mechanism_for(
-    name: bytes, held: Credentials, announced: Collection[bytes], host: str
-) -> ClientMechanism:
+    name: bytes, held: sasl.Credentials, announced: Collection[bytes], host: str
+) -> sasl.ClientMechanism:
     """Return the client side of a mechanism. Raises LocalProtocolError if it cannot be used."""
     nonce = os.urandom(18).hex().encode("ascii")
-    return make_client(
+    return sasl.make_client(
         name, held, nonce=nonce, announced=announced, host=host.encode("utf-8", "surrogateescape")
     )

@@ -7,16 +7,12 @@ it.
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from ... import pop3
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
-from ...protocols.pop3.client import Pop3Client
-from ...protocols.pop3.commands import Apop, Capa, Command, Pass, StartTls, User
-from ...protocols.pop3.events import Completed, Greeted, ResponseCode, TlsReady, TurnedAway
-from ...protocols.sasl.exchange import Challenge
 from .access import COMMAND, Access, TlsMode, shown
 
 APOP = b"APOP"
@@ -24,7 +20,7 @@ APOP = b"APOP"
 
 _BUSY = re.compile(rb"lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]", re.IGNORECASE)
 _OUT_OF_SERVICE = re.compile(rb"service.*unavailable", re.IGNORECASE | re.DOTALL)
-_BUSY_CODES = {ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY, ResponseCode.SYS_TEMP}
+_BUSY_CODES = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY, pop3.ResponseCode.SYS_TEMP}
 CAPA, STLS = b"CAPA", b"STLS"
 
 
@@ -50,7 +46,7 @@ class Avoided:
 
 
 async def greet(
-    channel: Channel[Pop3Client],
+    channel: Channel[pop3.Client],
     access: Access,
     avoided: Avoided | None = None,
     *,
@@ -66,8 +62,11 @@ async def greet(
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
-    greeting: Greeted | TurnedAway = await next_event(channel, access.timeout)
-    if isinstance(greeting, TurnedAway):
+    while not isinstance(
+        greeting := await next_event(channel, access.timeout), pop3.Greeted | pop3.TurnedAway
+    ):
+        pass
+    if isinstance(greeting, pop3.TurnedAway):
         raise turned_away(access, greeting)
     await secure(channel, access, avoided)
     await log_in(channel, access, avoided, apop=apop)
@@ -76,41 +75,47 @@ async def greet(
     return greeting.text
 
 
-def differs_between_users(channel: Channel[Pop3Client]) -> bool:
+def differs_between_users(channel: Channel[pop3.Client]) -> bool:
     """Whether the capabilities depend on the user (RFC 2449, 6.5 and 6.7)."""
     known = channel.machine.capabilities
-    return any(b"USER" in known.get(n, b"").upper().split() for n in (b"EXPIRE", b"LOGIN-DELAY"))
+    words = (*known.get(b"EXPIRE", ()), *known.get(b"LOGIN-DELAY", ()))
+    return b"USER" in {word.upper() for word in words}
 
 
-async def ask_capabilities(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
+async def ask_capabilities(channel: Channel[pop3.Client], access: Access, avoided: Avoided) -> None:
     """Send CAPA, unless the server closes the connection at it."""
     if CAPA not in avoided.names:
-        reply: Completed = await ask(channel, Capa(), access)
+        reply = await ask(channel, pop3.Capa(), access)
         avoided.last = None if reply.positive else CAPA
 
 
-async def ask(channel: Channel[Pop3Client], command: Command, access: Access) -> Any:
-    """Send a command; return the event that ends it (Completed or TlsReady)."""
+async def ask(
+    channel: Channel[pop3.Client], command: pop3.Command, access: Access
+) -> pop3.Completed:
+    """Send a command other than STLS; return its completion."""
     channel.machine.send(command)
-    return await decision(channel, access)
+    while not isinstance(event := await next_event(channel, access.timeout), pop3.Completed):
+        pass
+    return event
 
 
-async def decision(channel: Channel[Pop3Client], access: Access) -> Any:
-    """Wait for the event that ends a command, or for a challenge."""
-    while True:
-        match await next_event(channel, access.timeout):
-            case Completed() | TlsReady() | Challenge() as end:
-                return end
-            case _:
-                pass
+async def decision(
+    channel: Channel[pop3.Client], access: Access
+) -> pop3.Completed | pop3.Challenge:
+    """Wait for the completion of AUTH, or for a challenge."""
+    while not isinstance(
+        event := await next_event(channel, access.timeout), pop3.Completed | pop3.Challenge
+    ):
+        pass
+    return event
 
 
-def refused(access: Access, reply: Completed, what: str) -> PollFailed:
+def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
     """Return the error for a refused login, with the exit codes that fetchmail uses."""
     from .throttled import is_throttled
 
     sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
-    if reply.code in {ResponseCode.AUTH, ResponseCode.SYS_PERM}:
+    if reply.code in {pop3.ResponseCode.AUTH, pop3.ResponseCode.SYS_PERM}:
         # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
     if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
@@ -120,16 +125,16 @@ def refused(access: Access, reply: Completed, what: str) -> PollFailed:
     return PollFailed(ExitCode.AUTHFAIL, sentence)
 
 
-def turned_away(access: Access, greeting: TurnedAway) -> PollFailed:
+def turned_away(access: Access, greeting: pop3.TurnedAway) -> PollFailed:
     """Return the error for a refusing greeting; the password is not the reason at this point."""
-    reply = Completed(Capa(), False, greeting.text, greeting.code)
+    reply = pop3.Completed(pop3.Capa(), False, greeting.text, greeting.code)
     failure = refused(access, reply, "refuses the connection")
-    if failure.code is ExitCode.AUTHFAIL and greeting.code is not ResponseCode.AUTH:
+    if failure.code is ExitCode.AUTHFAIL and greeting.code is not pop3.ResponseCode.AUTH:
         failure.code = ExitCode.SOCKET
     return failure
 
 
-async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided) -> None:
+async def secure(channel: Channel[pop3.Client], access: Access, avoided: Avoided) -> None:
     """Start TLS as the user's rules require."""
     if channel.tls or access.tls is TlsMode.NEVER:
         return
@@ -139,8 +144,12 @@ async def secure(channel: Channel[Pop3Client], access: Access, avoided: Avoided)
         return
     if not offered and isinstance(access.address, Pipe) and needs_no_tls(access):
         return
-    granted = await ask(channel, StartTls(), access)
-    if isinstance(granted, TlsReady):
+    channel.machine.send(pop3.StartTls())
+    while not isinstance(
+        granted := await next_event(channel, access.timeout), pop3.TlsReady | pop3.Completed
+    ):
+        pass
+    if isinstance(granted, pop3.TlsReady):
         await UpgradeToTls(channel, access.trust, access.timeout)
         channel.machine.tls_started()
     elif access.tls is not TlsMode.OFFERED:
@@ -159,7 +168,7 @@ def needs_no_tls(access: Access) -> bool:
 
 
 async def log_in(
-    channel: Channel[Pop3Client], access: Access, avoided: Avoided, *, apop: bool
+    channel: Channel[pop3.Client], access: Access, avoided: Avoided, *, apop: bool
 ) -> None:
     """Log in. Raises PollFailed (AUTHFAIL, LOCKBUSY, SERVBUSY, PROTOCOL)."""
     if access.preauth:
@@ -170,7 +179,7 @@ async def log_in(
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    reply = Completed(Capa(), False)
+    reply = pop3.Completed(pop3.Capa(), False)
     methods = [APOP] if apop else await login_methods(channel, access, avoided)
     for method in [name for name in methods if name not in avoided.names] or methods:
         reply = await try_method(channel, access, method)
@@ -180,12 +189,12 @@ async def log_in(
         if reply.code in _BUSY_CODES:
             break
         # A server may hang up at a mechanism that it announces; [AUTH] means a wrong password.
-        avoided.last = None if reply.code is ResponseCode.AUTH else method
+        avoided.last = None if reply.code is pop3.ResponseCode.AUTH else method
     raise refused(access, reply, f"refuses the login of {access.user}")
 
 
 async def login_methods(
-    channel: Channel[Pop3Client], access: Access, avoided: Avoided
+    channel: Channel[pop3.Client], access: Access, avoided: Avoided
 ) -> list[bytes]:
     """Return the login methods to try. Raises PollFailed if there is none."""
     if not access.may_show_password and not channel.tls:
@@ -215,24 +224,27 @@ async def login_methods(
     return found
 
 
-async def try_method(channel: Channel[Pop3Client], access: Access, method: bytes) -> Completed:
+async def try_method(
+    channel: Channel[pop3.Client], access: Access, method: bytes
+) -> pop3.Completed:
     """Try one login method; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
     if access.password is not None and method == COMMAND:
-        named: Completed = await ask(channel, User(user), access)
+        named = await ask(channel, pop3.User(user), access)
         if not named.positive:
             return named
-        decided: Completed = await ask(channel, Pass(access.password), access)
-        return decided
+        return await ask(channel, pop3.Pass(access.password), access)
     if access.password is not None and method == APOP:
-        return await log_in_by_apop(channel, Apop(user, access.password), access)
+        return await log_in_by_apop(channel, pop3.Apop(user, access.password), access)
     return await exchange(channel, access, method)
 
 
-async def log_in_by_apop(channel: Channel[Pop3Client], command: Apop, access: Access) -> Completed:
+async def log_in_by_apop(
+    channel: Channel[pop3.Client], command: pop3.Apop, access: Access
+) -> pop3.Completed:
     """Log in by APOP. Raises PollFailed (AUTHFAIL) if the server does not support it."""
     try:
-        reply: Completed = await ask(channel, command, access)
+        reply = await ask(channel, command, access)
     except LocalProtocolError as error:
         if channel.machine.timestamp:
             # The server closed the connection after its greeting; the password is not the reason.
@@ -243,7 +255,7 @@ async def log_in_by_apop(channel: Channel[Pop3Client], command: Apop, access: Ac
     return reply
 
 
-async def exchange(channel: Channel[Pop3Client], access: Access, method: bytes) -> Completed:
+async def exchange(channel: Channel[pop3.Client], access: Access, method: bytes) -> pop3.Completed:
     """Log in by SASL. Raises PollFailed (AUTHFAIL) if the server's side of it is not valid."""
     from ...flows.authenticate import authenticate
     from ...protocols.sasl.errors import SaslError
@@ -261,10 +273,9 @@ async def exchange(channel: Channel[Pop3Client], access: Access, method: bytes) 
             ExitCode.AUTHFAIL,
             f"{access.peer}: {method.decode('ascii')} with this server failed: {fault.problem}",
         )
-    decided: Completed = reply
-    return decided
+    return reply
 
 
-def mechanisms_of(channel: Channel[Pop3Client]) -> list[bytes]:
+def mechanisms_of(channel: Channel[pop3.Client]) -> list[bytes]:
     """Return the SASL mechanisms among the capabilities."""
-    return channel.machine.capabilities.get(b"SASL", b"").upper().split()
+    return [name.upper() for name in channel.machine.capabilities.get(b"SASL", ())]

@@ -8,30 +8,23 @@ caught.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from ... import sasl, smtp
 from ...flows.channel import Channel, next_event
 from ...flows.requests import Address, Open, Tcp, Trust, UpgradeToTls
 from ...protocols.errors import ConnectionLost, ProtocolError
 from ...protocols.machine import NeedData
-from ...protocols.sasl.exchange import Challenge
-from ...protocols.smtp.client import SmtpClient
-from ...protocols.smtp.commands import Command, Ehlo, Helo, StartTls
-from ...protocols.smtp.events import Answered, Closed, Greeted, Reply, SaidGoodbye, TlsReady
-
-if TYPE_CHECKING:
-    from ...protocols.sasl.credentials import Credentials
 
 READY = 220
 GOING_AWAY = 421
 
-Decision = Greeted | Answered | Challenge | TlsReady
+Decision = smtp.Greeted | smtp.Answered | smtp.Challenge | smtp.TlsReady
 
 
 class RefusedByServer(ProtocolError):
     """The server refuses the connection, a command or the login; ``reply`` is its reply."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: smtp.Reply) -> None:
         super().__init__(reply_text(reply))
         self.reply = reply
 
@@ -41,7 +34,7 @@ class NotLoggedIn(ProtocolError):
 
 
 async def connect(
-    channel: Channel[SmtpClient], address: Address, timeout: float, wrapped: Trust | None = None
+    channel: Channel[smtp.Client], address: Address, timeout: float, wrapped: Trust | None = None
 ) -> None:
     """Open a connection and wait for the greeting; ``wrapped`` is for TLS from the first byte.
 
@@ -51,28 +44,28 @@ async def connect(
     if wrapped:
         await UpgradeToTls(channel, wrapped, timeout)
     match await decision(channel, timeout):
-        case Greeted(reply) if reply.code == READY:
+        case smtp.Greeted(reply) if reply.code == READY:
             return
-        case Greeted(reply):
+        case smtp.Greeted(reply):
             raise RefusedByServer(reply)
         case _:
             raise AssertionError("a reply before the greeting")
 
 
 async def introduce(
-    channel: Channel[SmtpClient], name: bytes, timeout: float, *, plain: bool = False
+    channel: Channel[smtp.Client], name: bytes, timeout: float, *, plain: bool = False
 ) -> None:
     """Send EHLO or LHLO, and HELO if EHLO is refused; with ``plain`` only HELO."""
-    refusal = await _hello(channel, Helo(name) if plain else Ehlo(name), timeout)
+    refusal = await _hello(channel, smtp.Helo(name) if plain else smtp.Ehlo(name), timeout)
     if refusal and not (channel.machine.lmtp or plain or refusal.code == GOING_AWAY):
-        refusal = await _hello(channel, Helo(name), timeout)
+        refusal = await _hello(channel, smtp.Helo(name), timeout)
     if refusal:
         raise RefusedByServer(refusal)
 
 
 async def _hello(
-    channel: Channel[SmtpClient], command: Ehlo | Helo, timeout: float
-) -> Reply | None:
+    channel: Channel[smtp.Client], command: smtp.Ehlo | smtp.Helo, timeout: float
+) -> smtp.Reply | None:
     """Send a greeting command; return the reply if it is a refusal."""
     reply = await ask(channel, command, timeout)
     # Some servers omit the dashes of a multiline reply (RFC 5321, 4.2): the lines received with
@@ -80,19 +73,19 @@ async def _hello(
     match channel.machine.next_event():
         case NeedData():
             return None if reply.positive else reply
-        case SaidGoodbye(goodbye):
+        case smtp.SaidGoodbye(goodbye):
             raise RefusedByServer(goodbye)
         case _:
             raise ConnectionLost("connection closed after the reply to EHLO")
 
 
 async def start_tls(
-    channel: Channel[SmtpClient], trust: Trust, name: bytes, timeout: float
+    channel: Channel[smtp.Client], trust: Trust, name: bytes, timeout: float
 ) -> None:
     """Start TLS, and send EHLO again."""
-    channel.machine.send(StartTls())
+    channel.machine.send(smtp.StartTls())
     match await decision(channel, timeout):
-        case Answered(_, reply):
+        case smtp.Answered(_, reply):
             raise RefusedByServer(reply)
         case _:
             pass
@@ -102,12 +95,10 @@ async def start_tls(
 
 
 async def log_in(
-    channel: Channel[SmtpClient], held: Credentials, timeout: float, *, may_show: bool
+    channel: Channel[smtp.Client], held: sasl.Credentials, timeout: float, *, may_show: bool
 ) -> None:
     """Log in by the best mechanism that works. ``may_show`` is true for a local connection."""
     from ...flows.authenticate import authenticate
-    from ...protocols.sasl.choose import make_client
-    from ...protocols.sasl.errors import SaslError
 
     announced = mechanisms_of(channel)
     problem: ProtocolError = NotLoggedIn(why_no_method(channel, held))
@@ -116,13 +107,15 @@ async def log_in(
         if distrusted and method in SHOWS_PASSWORD:
             continue
         nonce = os.urandom(18).hex().encode("ascii")
-        mechanism = make_client(method, held, nonce=nonce, announced=announced)
-        answer, fault = await authenticate(channel, mechanism, lambda: decision(channel, timeout))
+        mechanism = sasl.make_client(method, held, nonce=nonce, announced=announced)
+        answer, fault = await authenticate(
+            channel, mechanism, lambda: answer_to_auth(channel, timeout)
+        )
         accepted = answer.reply.positive
         try:
             if accepted:
                 mechanism.finish()
-        except SaslError as error:
+        except sasl.SaslError as error:
             fault = error
         if accepted and fault is None:
             return
@@ -139,28 +132,27 @@ async def log_in(
 SHOWS_PASSWORD = frozenset({b"PLAIN", b"LOGIN"})
 
 
-def mechanisms_of(channel: Channel[SmtpClient]) -> list[bytes]:
+def mechanisms_of(channel: Channel[smtp.Client]) -> list[bytes]:
     """Return the SASL mechanisms that the server announced."""
-    return channel.machine.extensions.get(b"AUTH", b"").upper().split()
+    return [name.upper() for name in channel.machine.capabilities.get(b"AUTH", ())]
 
 
 def allowed_methods(
-    channel: Channel[SmtpClient], held: Credentials, *, may_show: bool
+    channel: Channel[smtp.Client], held: sasl.Credentials, *, may_show: bool
 ) -> list[bytes]:
     """Return the mechanisms to try, the best first."""
-    from ...protocols.sasl.choose import choose
 
-    return choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
+    return sasl.choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
 
 
-def why_no_method(channel: Channel[SmtpClient], held: Credentials) -> str:
+def why_no_method(channel: Channel[smtp.Client], held: sasl.Credentials) -> str:
     """Return why no login method is possible."""
     if allowed_methods(channel, held, may_show=True):
         return "the listener offers no TLS, and the password is not sent without it"
     return "the listener offers no usable login method (AUTH)"
 
 
-def is_local(channel: Channel[SmtpClient], address: Address) -> bool:
+def is_local(channel: Channel[smtp.Client], address: Address) -> bool:
     """Whether an open connection stays on this host: a UNIX socket, a pipe or loopback."""
     if not isinstance(address, Tcp):
         return True
@@ -174,30 +166,40 @@ def is_local(channel: Channel[SmtpClient], address: Address) -> bool:
     return bool((mapped or found).is_loopback)
 
 
-async def ask(channel: Channel[SmtpClient], command: Command, timeout: float) -> Reply:
+async def ask(channel: Channel[smtp.Client], command: smtp.Command, timeout: float) -> smtp.Reply:
     """Send a command; return the reply to it."""
     channel.machine.send(command)
     match await decision(channel, timeout):
-        case Answered(_, reply):
+        case smtp.Answered(_, reply):
             return reply
         case _:
             raise AssertionError("an event that is not the reply to the command")
 
 
-async def decision(channel: Channel[SmtpClient], timeout: float) -> Decision:
+async def decision(channel: Channel[smtp.Client], timeout: float) -> Decision:
     """Wait for the event that answers the last command, or for the greeting."""
     while True:
         match await next_event(channel, timeout):
-            case SaidGoodbye(reply):
+            case smtp.SaidGoodbye(reply):
                 raise RefusedByServer(reply)
-            case Closed():
+            case smtp.Closed():
                 raise ConnectionLost("connection closed before the reply")
             case event:
-                decided: Decision = event
-                return decided
+                return event
 
 
-def reply_text(reply: Reply) -> str:
+async def answer_to_auth(
+    channel: Channel[smtp.Client], timeout: float
+) -> smtp.Answered | smtp.Challenge:
+    """Wait for the reply to AUTH, or for a challenge."""
+    match await decision(channel, timeout):
+        case smtp.Answered() | smtp.Challenge() as answer:
+            return answer
+        case _:
+            raise AssertionError("an event that is not the reply to AUTH")
+
+
+def reply_text(reply: smtp.Reply) -> str:
     """Return a reply as one line of text."""
     text = b" ".join(line.strip() for line in reply.lines)
     return f"{reply.code} {shown(text)}".strip()

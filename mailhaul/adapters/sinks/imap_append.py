@@ -15,18 +15,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-from ...flows.channel import Channel, Program, describe
+from ... import imap
+from ...flows.channel import Channel, Endpoint, Program, describe
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.pace import Pace
 from ...flows.requests import Call, Close, RuntimeFault, Wait
 from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import CompletionProof, MessageMetadata
 from ...protocols.errors import ProtocolError
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Append, AppendChunk, AskStatus, CreateMailbox
-from ...protocols.imap.events import Completed, Condition, MailboxStatus, ReadyForText, SaidBye
 from ...protocols.machine import NeedData
 from ...protocols.message.line_ends import Canonical
 from ...protocols.message.received_date import is_date_time, received_date
@@ -75,8 +72,8 @@ class ImapAppendSink:
         if len(self._failures) >= MAX_FAILURES_IN_A_ROW:
             raise SinkUnavailable(f"append: {self._failures[-1]}")
 
-    def _new_channel(self) -> Channel[ImapClient]:
-        machine = ImapClient(trace=self.access.trace)
+    def _new_channel(self) -> Channel[imap.Client]:
+        machine = imap.Client(trace=self.access.trace)
         return Channel(self.access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def open(self) -> None:
@@ -99,21 +96,22 @@ class ImapAppendSink:
     async def _read_limit(self) -> None:
         """Read APPENDLIMIT; ask for the limit of the mailbox if mailboxes have different ones."""
         self.limit = None
-        machine = self.channel.machine
-        for name in machine.capabilities:
-            word, _, value = name.partition(b"=")
+        announced = self.channel.machine.capabilities.get(APPENDLIMIT)
+        for value in announced or ():
             # A size has 63 bits at most (RFC 9051, 9: number64).
-            if word == APPENDLIMIT and value.isdigit() and len(value) < 20:
+            if value.isdigit() and len(value) < 20:
                 self.limit = int(value)
-        if APPENDLIMIT not in machine.capabilities:
+        if announced != ():
             return
 
-        def collect(event: Any) -> None:
-            if isinstance(event, MailboxStatus):
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.MailboxStatus):
                 found = dict(event.items).get(APPENDLIMIT)
                 self.limit = found if isinstance(found, int) else None
 
-        await execute(self.channel, AskStatus(self.mailbox, (APPENDLIMIT,)), self.timeout, collect)
+        await execute(
+            self.channel, imap.AskStatus(self.mailbox, (APPENDLIMIT,)), self.timeout, collect
+        )
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
@@ -123,19 +121,19 @@ class ImapAppendSink:
             return Declined(too_large_outcome(fault))
         return AppendDelivery(self, parcel, spool)
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return the channel while a reply is expected."""
         machine = self.channel.machine
         due = self.channel.open and machine.outstanding and not machine.failed
         return [self.channel] if due else []
 
-    def receive_reply(self) -> Completed | ReadyForText | None:
+    def receive_reply(self) -> imap.Completed | imap.ReadyForText | None:
         """Return the server's reply to a command, or None until it comes. Raises ProtocolError."""
         while not isinstance(event := self.channel.machine.next_event(), NeedData):
             match event:
-                case Completed() | ReadyForText():
+                case imap.Completed() | imap.ReadyForText():
                     return event
-                case SaidBye(_, text):
+                case imap.SaidBye(_, text):
                     # The connection ends after BYE, and the outstanding commands fail.
                     self.channel.failure = f"the server sent BYE: {shown(text)}"
                 case _:
@@ -249,22 +247,22 @@ class AppendDelivery:
         """Send the command and, after the continuation request, the text."""
         sink, metadata = self._sink, self._metadata
         flags, date = metadata.flags, metadata.date
-        command = Append(sink.mailbox, self._size, flags, date, binary=self._binary)
+        command = imap.Append(sink.mailbox, self._size, flags, date, binary=self._binary)
         sink.channel.machine.send(command)
-        while not isinstance(early := sink.receive_reply(), ReadyForText):
+        while not isinstance(early := sink.receive_reply(), imap.ReadyForText):
             if early:
                 self._handle_result(early)
                 return
             await Wait([sink.channel], sink.timeout)
-        reply: Completed | ReadyForText | None = None
+        reply: imap.Completed | imap.ReadyForText | None = None
         for offset in range(0, self._size, BLOCK):
-            sink.channel.machine.send(AppendChunk(await self._read(offset, BLOCK)))
+            sink.channel.machine.send(imap.AppendChunk(await self._read(offset, BLOCK)))
             while sink.channel.congested:
                 await Wait([sink.channel], sink.timeout)
                 # A refusal may come early. The announced octets must still be sent,
                 # since the server takes anything that follows as text.
                 reply = sink.receive_reply() or reply
-        if isinstance(reply, Completed):
+        if isinstance(reply, imap.Completed):
             self._handle_result(reply)
 
     # Verdict
@@ -301,24 +299,24 @@ class AppendDelivery:
             except ProtocolError as error:
                 self._record_error(error)
             else:
-                if isinstance(reply, Completed):
+                if isinstance(reply, imap.Completed):
                     self._handle_result(reply)
         return self._verdict
 
-    def _handle_result(self, result: Completed) -> None:
+    def _handle_result(self, result: imap.Completed) -> None:
         """Handle the response to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
         code = result.code.name if result.code else b""
         peer, text = self._sink.access.peer, shown(result.text)
-        no_room = result.condition is Condition.NO and code == b"OVERQUOTA"
+        no_room = result.condition is imap.Condition.NO and code == b"OVERQUOTA"
         self._sink.count_failure(f"{peer}: {text}" if no_room else "")
         match result.condition:
-            case Condition.OK:
+            case imap.Condition.OK:
                 self._conclude(Verdict.ACCEPTED)
-            case Condition.NO if code == b"TRYCREATE" and not self._mailbox_created:
+            case imap.Condition.NO if code == b"TRYCREATE" and not self._mailbox_created:
                 self._next_step = self._create
-            case Condition.NO if code != b"TOOBIG":
+            case imap.Condition.NO if code != b"TOOBIG":
                 self._conclude(Verdict.POSTPONED, f"{peer}: {text}")
-            case Condition.BAD if any(map(is_keyword, self._metadata.flags)):
+            case imap.Condition.BAD if any(map(is_keyword, self._metadata.flags)):
                 # Exchange answers BAD to flags that it does not support.
                 flags = tuple(flag for flag in self._metadata.flags if not is_keyword(flag))
                 self._metadata = MessageMetadata(flags, self._metadata.date)
@@ -330,8 +328,8 @@ class AppendDelivery:
         """Create the mailbox, as the server suggests, and append again (RFC 3501, 6.3.11)."""
         sink = self._sink
         self._mailbox_created = True
-        result = await execute(sink.channel, CreateMailbox(sink.mailbox), sink.timeout)
-        if result.condition is Condition.OK:
+        result = await execute(sink.channel, imap.CreateMailbox(sink.mailbox), sink.timeout)
+        if result.condition is imap.Condition.OK:
             await self._append()
         else:
             reason = f"{sink.access.peer}: cannot create the mailbox: {shown(result.text)}"

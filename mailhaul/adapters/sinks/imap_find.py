@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+from ... import imap
 from ...flows.channel import Channel, next_event
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Command, Select, UidFetch, UidSearch
-from ...protocols.imap.events import BodyChunk, Completed, Condition, Exists, Fetched, Found
 from ...protocols.imap.strings import quoted
 from ...protocols.message.header import split_fields
 from ...protocols.message.received_date import MONTHS
@@ -39,7 +36,7 @@ class Finder:
 
     def __init__(
         self,
-        channel: Channel[ImapClient],
+        channel: Channel[imap.Client],
         timeout: float,
         header: bytes,
         size: int,
@@ -62,22 +59,24 @@ class Finder:
         total = 0
         uids: list[int] = []
 
-        def count(event: Any) -> None:
+        def count(event: imap.Event) -> None:
             nonlocal total
-            if isinstance(event, Exists):
+            if isinstance(event, imap.Exists):
                 total = max(total, event.count)
 
-        def collect(event: Any) -> None:
-            if isinstance(event, Found):
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.Found):
                 uids.extend(event.uids)
                 # If our message is there, it is among the latest.
                 uids[:] = sorted(uids)[-MAX_FOUND:]
 
-        opened = await execute(self._channel, Select(mailbox, read_only=True), self._timeout, count)
-        if opened.condition is not Condition.OK:
+        opened = await execute(
+            self._channel, imap.Select(mailbox, read_only=True), self._timeout, count
+        )
+        if opened.condition is not imap.Condition.OK:
             return False
-        done = await execute(self._channel, UidSearch(self._criteria), self._timeout, collect)
-        if done.condition is not Condition.OK and total <= MAX_SIZES_TO_FETCH:
+        done = await execute(self._channel, imap.UidSearch(self._criteria), self._timeout, collect)
+        if done.condition is not imap.Condition.OK and total <= MAX_SIZES_TO_FETCH:
             uids = await self._find_by_size()
         for uid in sorted(uids, reverse=True):
             if await self._is_same(uid):
@@ -86,11 +85,11 @@ class Finder:
 
     async def _find_by_size(self) -> list[int]:
         """Return the UIDs of messages with the same size, if the server cannot search."""
-        command = UidFetch(b"1:*", b"(UID RFC822.SIZE)")
+        command = imap.UidFetch(b"1:*", b"(UID RFC822.SIZE)")
         uids: list[int] = []
 
-        def collect(event: Any) -> None:
-            if isinstance(event, Fetched) and event.uid and event.size == self._size:
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.Fetched) and event.uid and event.size == self._size:
                 uids.append(event.uid)
                 del uids[:-MAX_FOUND]
 
@@ -98,24 +97,26 @@ class Finder:
         return uids
 
     async def _is_same(self, uid: int) -> bool:
-        self._channel.machine.send(UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))
+        self._channel.machine.send(imap.UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))
         offset, same = 0, True
-        while not isinstance(event := await next_event(self._channel, self._timeout), Completed):
-            if isinstance(event, BodyChunk):
+        while not isinstance(
+            event := await next_event(self._channel, self._timeout), imap.Completed
+        ):
+            if isinstance(event, imap.BodyChunk):
                 same = same and event.data == await self._read(offset, len(event.data))
                 offset += len(event.data)
         return same and offset == self._size
 
 
 async def execute(
-    channel: Channel[ImapClient],
-    command: Command,
+    channel: Channel[imap.Client],
+    command: imap.Command,
     timeout: float,
-    collect: Callable[[Any], None] = lambda event: None,
-) -> Completed:
+    collect: Callable[[imap.Event], None] = lambda event: None,
+) -> imap.Completed:
     """Send a command; return its tagged response. ``collect`` gets the events before that."""
     channel.machine.send(command)
-    while not isinstance(event := await next_event(channel, timeout), Completed):
+    while not isinstance(event := await next_event(channel, timeout), imap.Completed):
         collect(event)
     return event
 

@@ -15,9 +15,8 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
-from ...flows.channel import Channel, Program
+from ...flows.channel import Channel, Endpoint, Program
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel, Sink
@@ -95,7 +94,7 @@ class MaildirSink:
         await opened(delivery.begin, lambda _: delivery.remove())
         return delivery
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return nothing: a disk needs no waiting."""
         return ()
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from ...flows.channel import STATUS_UNKNOWN, Channel, Program
+from ...flows.channel import STATUS_UNKNOWN, Channel, Endpoint, Program
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
 from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, TimedOut, Wait
 from ...flows.sink import Declined, Delivery, Parcel, Sink
@@ -203,7 +202,7 @@ class MdaSink:
             return Declined(too_large_outcome(fault))
         return MdaDelivery(self, parcel, spool)
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return the running process, if there is one."""
         return [self._running] if self._running else []
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from ...flows.channel import Channel, Program
+from ...flows.channel import Channel, Endpoint, Program
 from ...flows.outcome import Outcome, Verdict
 from ...flows.requests import Call, Sleep
 from ...flows.sink import Parcel
@@ -49,7 +48,7 @@ class FileSink:
         self._wait_left -= seconds
         return True
 
-    def listening(self) -> Sequence[Channel[Any] | Program]:
+    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return nothing: a file needs no waiting."""
         return ()
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ... import imap
 from ...flows.account import Action
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
@@ -18,30 +18,6 @@ from ...flows.pace import Pace
 from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import LimitExceeded, RemoteProtocolError
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import (
-    Command,
-    ListMailboxes,
-    Select,
-    UidExpunge,
-    UidFetch,
-    UidStore,
-)
-from ...protocols.imap.events import (
-    BodyChunk,
-    BodyEnd,
-    BodyStart,
-    Completed,
-    Condition,
-    Exists,
-    Expunged,
-    Fetched,
-    NoText,
-    SaidBye,
-    Status,
-)
-from ...protocols.imap.events import Listed as MailboxListed
-from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ...protocols.machine import NeedData
 from ..login.access import Access, shown
 from ..login.imap import greet, identify, log_out
@@ -53,6 +29,7 @@ from .imap_listing import (
     OLD,
     UNDELETED,
     UNSEEN,
+    Collect,
     NotSearched,
     Wanted,
     describe,
@@ -132,7 +109,7 @@ class ImapSource:
         self._forget_mailbox()
         await greet(self.channel, self._access)
 
-    def _new_channel(self) -> Channel[ImapClient]:
+    def _new_channel(self) -> Channel[imap.Client]:
         machine = self._server_texts.client(self._access.trace)
         channel = Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
         self._server_texts.attach(channel)
@@ -164,19 +141,19 @@ class ImapSource:
 
     async def _matching(self, pattern: str) -> list[str]:
         """Return the matching mailboxes that can be selected; report if there are none."""
-        wire = encode_mailbox(pattern)
+        wire = imap.encode_mailbox(pattern)
         special = pattern.startswith(SPECIAL_USE_PREFIX)
         extended = {
             b"SPECIAL-USE",
             b"LIST-EXTENDED",
-        } <= self.channel.machine.capabilities
+        } <= self.channel.machine.capabilities.keys()
         asked = (b"SPECIAL-USE",) if special and extended else ()
         names: list[str] = []
         octets = 0
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             nonlocal octets
-            if not isinstance(event, MailboxListed):
+            if not isinstance(event, imap.Listed):
                 return
             octets += len(event.mailbox)
             if len(names) >= MAX_MAILBOXES:
@@ -188,25 +165,25 @@ class ImapSource:
             if fits and not attributes & NOT_SELECTABLE:
                 names.append(self._name_of(event.mailbox))
 
-        command = ListMailboxes(b"", (b"*" if special else wire,), (), asked)
+        command = imap.ListMailboxes(b"", (b"*" if special else wire,), (), asked)
         done = await self._ask_known(command, collect)
         if not names:
-            why = "" if done.condition is Condition.OK else f": {shown(done.text)}"
+            why = "" if done.condition is imap.Condition.OK else f": {shown(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
             self._report(Remark(text, error=True))
         return names
 
     def _name_of(self, wire: bytes) -> str:
         """Return the decoded name of a listed mailbox, and remember the encoded one."""
-        name = decode_mailbox(wire)
-        if encode_mailbox(name) != wire:
+        name = imap.decode_mailbox(wire)
+        if imap.encode_mailbox(name) != wire:
             # Encoding the name again gives another mailbox ("Tom &- Jerry" and "Tom & Jerry").
             name = wire.decode("utf-8", "surrogateescape")
         self._on_the_wire[name] = wire
         return name
 
     def _wire_name(self, mailbox: str) -> bytes:
-        return self._on_the_wire.get(mailbox) or encode_mailbox(mailbox)
+        return self._on_the_wire.get(mailbox) or imap.encode_mailbox(mailbox)
 
     async def select(self, mailbox: str, *, read_only: bool) -> Opened:
         """Select a mailbox, or with ``read_only`` examine it.
@@ -218,9 +195,9 @@ class ImapSource:
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
         self._counted = False
-        command = Select(self._wire_name(mailbox), read_only)
+        command = imap.Select(self._wire_name(mailbox), read_only)
         done = await self._ask_known(command)
-        if done.condition is not Condition.OK:
+        if done.condition is not imap.Condition.OK:
             raise PollFailed(
                 ExitCode.ERROR,
                 f"{self.channel.peer}: mailbox selection failed for {mailbox!r}: "
@@ -262,13 +239,13 @@ class ImapSource:
         asked = {int(uid) for uid in uids}
         refused = False
 
-        def collect(event: Any) -> None:
-            if isinstance(event, Fetched) and event.uid in asked and event.size is not None:
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.Fetched) and event.uid in asked and event.size is not None:
                 sizes[event.uid] = event.size
 
         for some in sets_of(sorted(asked)):
-            done = await self._ask(UidFetch(some, b"(UID RFC822.SIZE)"), collect)
-            refused = refused or done.condition is not Condition.OK
+            done = await self._ask(imap.UidFetch(some, b"(UID RFC822.SIZE)"), collect)
+            refused = refused or done.condition is not imap.Condition.OK
         # After a refusal it is unknown which messages exist.
         return dict.fromkeys(uids, 0) | sizes if refused else sizes
 
@@ -279,22 +256,22 @@ class ImapSource:
         text = bytearray()
         octets = 0
 
-        def collect(event: Any) -> None:
+        def collect(event: imap.Event) -> None:
             nonlocal octets
-            if isinstance(event, BodyStart):
+            if isinstance(event, imap.BodyStart):
                 text.clear()
-            elif isinstance(event, BodyChunk):
+            elif isinstance(event, imap.BodyChunk):
                 # Unrequested text counts as well, so that it cannot grow without limit.
                 octets += len(event.data)
                 if octets > MAX_HEADERS:
                     raise LimitExceeded("headers of messages", MAX_HEADERS)
                 text.extend(event.data[: MAX_HEADER - len(text)])
-            elif isinstance(event, Fetched) and event.uid in asked:
+            elif isinstance(event, imap.Fetched) and event.uid in asked:
                 headers[event.uid] = bytes(text)
                 text.clear()
 
         for some in sets_of(sorted(asked)):
-            await self._ask(UidFetch(some, FINGERPRINT_ITEMS), collect)
+            await self._ask(imap.UidFetch(some, FINGERPRINT_ITEMS), collect)
         return headers
 
     async def _find(self, wanted: Wanted) -> array[int]:
@@ -306,39 +283,41 @@ class ImapSource:
                 f"{self.channel.peer}: search for mail failed: {shown(failure.reply.text)}",
             ) from None
 
-    async def _ask(self, command: Command, collect: Any = None) -> Completed:
+    async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
         """Send one command and wait for its end; call ``collect`` with every event before it."""
         self.channel.machine.send(command)
         while True:
             event = await next_event(self.channel, self.timeout)
             self._keep_count(event)
-            if isinstance(event, Completed) and event.command is command:
+            if isinstance(event, imap.Completed) and event.command is command:
                 return event
             if collect:
                 collect(event)
 
-    async def _ask_known(self, command: Command, collect: Any = None) -> Completed:
+    async def _ask_known(
+        self, command: imap.Command, collect: Collect | None = None
+    ) -> imap.Completed:
         """Send a command that some servers refuse until the client has sent ID (RFC 2971)."""
         done = await self._ask(command, collect)
         knows = b"ID" in self.channel.machine.capabilities or UNSAFE_LOGIN in done.text.lower()
-        if done.condition is Condition.OK or self._identified or not knows:
+        if done.condition is imap.Condition.OK or self._identified or not knows:
             return done
         self._identified = True
         # The reply to ID does not matter.
         await self._ask(identify())
         return await self._ask(command, collect)
 
-    def _keep_count(self, event: Any) -> None:
+    def _keep_count(self, event: imap.Event) -> None:
         match event:
-            case Exists(count):
+            case imap.Exists(count):
                 self.total = count
                 self._counted = True
-            case Expunged():
+            case imap.Expunged():
                 self.total = max(0, self.total - 1)
                 self._expunged += 1
-            case Status(_, code) if code and code.name == b"UIDVALIDITY":
+            case imap.Status(_, code) if code and code.name == b"UIDVALIDITY":
                 self._uidvalidity = uidvalidity(code.arguments)
-            case SaidBye(_, text):
+            case imap.SaidBye(_, text):
                 # The connection ends next, and outstanding commands fail.
                 self.channel.failure = f"the server sent BYE: {shown(text)}"
             case _:
@@ -350,7 +329,7 @@ class ImapSource:
         """Request a message without marking it; section by section after a doubtful text."""
         uid = int(message.uid)
         for items in self._texts.ask(uid, message.size):
-            self.channel.machine.send(UidFetch(b"%d" % uid, items))
+            self.channel.machine.send(imap.UidFetch(b"%d" % uid, items))
 
     def pull(self) -> Part | None:
         """Return the next part of the requested messages, or None until more data has arrived."""
@@ -361,21 +340,21 @@ class ImapSource:
             self._handle(event)
         return part
 
-    def _handle(self, event: Any) -> None:
+    def _handle(self, event: imap.Event) -> None:
         match event:
-            case BodyChunk():
+            case imap.BodyChunk():
                 self._texts.add(event)
-            case BodyStart():
+            case imap.BodyStart():
                 self._texts.begin_text(event, self._expunged)
-            case BodyEnd():
+            case imap.BodyEnd():
                 self._texts.end_text()
-            case NoText():
+            case imap.NoText():
                 self._texts.no_text(event)
-            case Fetched():
+            case imap.Fetched():
                 self._texts.end_response(event)
-            case Completed(UidFetch(uids), condition, _, text):
+            case imap.Completed(imap.UidFetch(uids), condition, _, text):
                 self._texts.end_command(int(uids), condition, shown(text))
-            case Completed(UidStore() | UidExpunge()):
+            case imap.Completed(imap.UidStore() | imap.UidExpunge()):
                 self._actions.answered(event)
             case _:
                 self._keep_count(event)

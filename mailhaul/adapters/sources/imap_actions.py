@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from ... import imap
 from ...flows.account import Action
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
 from ...protocols.errors import RemoteProtocolError
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Command, Expunge, UidExpunge, UidStore
-from ...protocols.imap.events import Completed, Condition
-from ...protocols.imap.uid_sets import uid_set
 from ..login.access import shown
 
 ACTION_SIZE = 500
@@ -40,9 +37,9 @@ class Actions:
     If the mailbox is ``read_only``, marking is not possible and counts as done at once.
     """
 
-    def __init__(self, channel: Channel[ImapClient], report: Report, refusals: Refusals) -> None:
+    def __init__(self, channel: Channel[imap.Client], report: Report, refusals: Refusals) -> None:
         self.read_only = False
-        self.under_way: deque[tuple[Command, tuple[int, ...]]] = deque()
+        self.under_way: deque[tuple[imap.Command, tuple[int, ...]]] = deque()
         self._channel = channel
         self._report = report
         self._refusals = refusals
@@ -68,22 +65,22 @@ class Actions:
             flags, silent = FEWER_FLAGS[action], b""
         for start in range(0, len(uids), ACTION_SIZE):
             some = uids[start : start + ACTION_SIZE]
-            self._send(UidStore(uid_set(some), b"+FLAGS" + silent, flags), some)
+            self._send(imap.UidStore(imap.uid_set(some), b"+FLAGS" + silent, flags), some)
             if deletes and not self.expunges_all:
-                self._send(UidExpunge(uid_set(some)), some)
+                self._send(imap.UidExpunge(imap.uid_set(some)), some)
             elif deletes:
                 self._flagged.update(some)
 
-    def _send(self, command: Command, uids: Sequence[int]) -> None:
+    def _send(self, command: imap.Command, uids: Sequence[int]) -> None:
         self._channel.machine.send(command)
         self.under_way.append((command, tuple(uids)))
 
-    def answered(self, done: Completed) -> None:
+    def answered(self, done: imap.Completed) -> None:
         """Take the reply to the oldest command."""
         command, uids = self.under_way.popleft()
         if done.command is not command:
             raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
-        if done.condition is not Condition.OK:
+        if done.condition is not imap.Condition.OK:
             self._refused(command, uids, done)
         last = not any(set(uids) == set(others) for _, others in self.under_way)
         if last:
@@ -91,21 +88,21 @@ class Actions:
             unsure = self._failed | self._flagged
             self._confirmed += [uid for uid in uids if uid not in unsure]
 
-    def _refused(self, command: Command, uids: tuple[int, ...], done: Completed) -> None:
+    def _refused(self, command: imap.Command, uids: tuple[int, ...], done: imap.Completed) -> None:
         """Record a refusal; ``retry_refused`` tries another form if there is one."""
-        if isinstance(command, UidExpunge):
+        if isinstance(command, imap.UidExpunge):
             # Some servers announce UIDPLUS but do not support it.
             self._refusals.uid_expunge = True
             self._flagged.update(uids)
             return
         self._failed.update(uids)
-        if isinstance(command, UidStore) and command.operation.endswith(SILENT):
+        if isinstance(command, imap.UidStore) and command.operation.endswith(SILENT):
             action = Action.DELETE if rb"\Deleted" in command.flags else Action.MARK
             self._again.append((action, uids))
         else:
             self._report_error(len(uids), done)
 
-    def _report_error(self, count: int, done: Completed) -> None:
+    def _report_error(self, count: int, done: imap.Completed) -> None:
         text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
         self._report(Remark(f"{self._channel.peer}: {text}", error=True))
 
@@ -125,7 +122,7 @@ class Actions:
 
     async def expunge(
         self,
-        ask: Callable[[Command], Awaitable[Completed]],
+        ask: Callable[[imap.Command], Awaitable[imap.Completed]],
         deleted: Callable[[], Awaitable[Sequence[int]]],
     ) -> None:
         """Expunge without UIDs, if no other message is flagged as deleted.
@@ -145,8 +142,8 @@ class Actions:
                 )
             )
             return
-        done = await ask(Expunge())
-        if done.condition is Condition.OK:
+        done = await ask(imap.Expunge())
+        if done.condition is imap.Condition.OK:
             self._confirmed += sorted(flagged)
         else:
             self._report_error(len(flagged), done)

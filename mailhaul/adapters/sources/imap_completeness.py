@@ -10,10 +10,8 @@ BODYSTRUCTURE agrees with it.
 
 from __future__ import annotations
 
+from ... import imap
 from ...protocols.errors import RemoteProtocolError
-from ...protocols.imap.events import Fetched
-from ...protocols.imap.structure import BodyPart, read_body
-from ...protocols.imap.values import Value
 
 TAIL = 2
 """Octets kept because the end of a header may begin in them: LF CR LF without its last octet."""
@@ -65,7 +63,7 @@ class Evidence:
         self.body = self._in_body and min(ends) < len(text)
         self._tail = text[-TAIL:]
 
-    def add_response(self, event: Fetched, *, again: bool) -> None:
+    def add_response(self, event: imap.Fetched, *, again: bool) -> None:
         """Add the other items of a FETCH response."""
         self.has_response = True
         self.size = self.size if event.size is None else event.size
@@ -112,14 +110,14 @@ def doubt(now: Evidence) -> str:
     return now.strange
 
 
-def structure_octets(value: Value) -> int | None:
+def structure_octets(value: imap.Value) -> int | None:
     """Return the size of all parts in a BODYSTRUCTURE, in octets; None if it cannot be parsed."""
     try:
-        return octets_of(read_body(value))
+        return octets_of(imap.read_body(value))
     except RemoteProtocolError:
         return None
 
 
-def octets_of(part: BodyPart) -> int:
+def octets_of(part: imap.BodyPart) -> int:
     """Return the octets of a part: the sum of its own parts if it has any."""
     return sum(map(octets_of, part.parts)) if part.parts else part.size or 0

@@ -12,13 +12,11 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import overload
 
+from ... import imap
 from ...flows.source import Listed
 from ...protocols.errors import LimitExceeded, RemoteProtocolError
-from ...protocols.imap.commands import Command, Fetch, UidFetch, UidSearch
-from ...protocols.imap.events import Completed, Condition, Fetched, Found
-from ...protocols.imap.uid_sets import split_uid_sets
 from ...protocols.record import Record
 
 MAX_NUMBER = 2**32 - 1
@@ -32,7 +30,8 @@ MESSAGES_PER_REPLY = 10_000
 """The maximum messages covered by one reply."""
 SEEN, DELETED = rb"\seen", rb"\deleted"
 
-Ask = Callable[[Command, Callable[[Any], None]], Awaitable[Completed]]
+Collect = Callable[[imap.Event], None]
+Ask = Callable[[imap.Command, Collect], Awaitable[imap.Completed]]
 """Sends a command, calls the function with every event before its end, and returns the end."""
 
 
@@ -63,7 +62,7 @@ FLAGGED_DELETED = Wanted((b"DELETED",), deleted=True)
 class NotSearched(Exception):
     """The server refuses to list the mailbox; ``reply`` is its reply."""
 
-    def __init__(self, reply: Completed) -> None:
+    def __init__(self, reply: imap.Completed) -> None:
         super().__init__(reply.text)
         self.reply = reply
 
@@ -102,9 +101,9 @@ class Listing(Sequence[Listed]):
         """The UIDs, ascending."""
         return self._uids
 
-    def update(self, event: Any) -> None:
+    def update(self, event: imap.Event) -> None:
         """Store the values of a FETCH response."""
-        if not isinstance(event, Fetched) or event.uid is None:
+        if not isinstance(event, imap.Fetched) or event.uid is None:
             return
         place = bisect_left(self._uids, event.uid)
         if place == len(self._uids) or self._uids[place] != event.uid:
@@ -132,10 +131,10 @@ async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:
 
     ``total`` is the number of messages in the mailbox. Raises NotSearched.
     """
-    refusal: Completed | None = None
+    refusal: imap.Completed | None = None
     for criteria in wanted.criteria:
         done, found = await search(ask, criteria)
-        if done.condition is Condition.OK:
+        if done.condition is imap.Condition.OK:
             exact = criteria == wanted.criteria[0]
             return found if exact else await by_flags(ask, pieces(found), wanted, done)
         refusal = refusal or done
@@ -143,39 +142,41 @@ async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:
         raise ValueError("nothing to search for")
     if total > MAX_MESSAGES:
         raise LimitExceeded("messages of a mailbox", MAX_MESSAGES)
-    everything: list[Command] = [UidFetch(b"1:*", b"(UID FLAGS)")]
+    everything: list[imap.Command] = [imap.UidFetch(b"1:*", b"(UID FLAGS)")]
     if total > MESSAGES_PER_REPLY:
         # Sequence numbers do not change here: no EXPUNGE may arrive during FETCH (7.4.1).
         everything = [
-            Fetch(b"%d:%d" % (first, min(first + MESSAGES_PER_REPLY - 1, total)), b"(UID FLAGS)")
+            imap.Fetch(
+                b"%d:%d" % (first, min(first + MESSAGES_PER_REPLY - 1, total)), b"(UID FLAGS)"
+            )
             for first in range(1, total + 1, MESSAGES_PER_REPLY)
         ]
     return await by_flags(ask, everything, wanted, refusal)
 
 
-async def search(ask: Ask, criteria: bytes) -> tuple[Completed, array[int]]:
+async def search(ask: Ask, criteria: bytes) -> tuple[imap.Completed, array[int]]:
     """Send UID SEARCH; return the reply, and the UIDs found, ascending and without duplicates."""
     found = array("I")
 
-    def collect(event: Any) -> None:
-        if isinstance(event, Found):
+    def collect(event: imap.Event) -> None:
+        if isinstance(event, imap.Found):
             if max(event.uids, default=0) > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
             found.extend(event.uids)
             check_count(found)
 
-    done = await ask(UidSearch(criteria), collect)
+    done = await ask(imap.UidSearch(criteria), collect)
     return done, ascending(found)
 
 
 async def by_flags(
-    ask: Ask, commands: Sequence[Command], wanted: Wanted, refusal: Completed
+    ask: Ask, commands: Sequence[imap.Command], wanted: Wanted, refusal: imap.Completed
 ) -> array[int]:
     """Fetch flags; return the UIDs of the wanted messages. Raises NotSearched with ``refusal``."""
     found = array("I")
 
-    def collect(event: Any) -> None:
-        if isinstance(event, Fetched) and event.uid:
+    def collect(event: imap.Event) -> None:
+        if isinstance(event, imap.Fetched) and event.uid:
             if event.uid > MAX_NUMBER:
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
             # A response without FLAGS means that the message has no flags.
@@ -185,20 +186,20 @@ async def by_flags(
 
     for command in commands:
         done = await ask(command, collect)
-        if done.condition is not Condition.OK:
+        if done.condition is not imap.Condition.OK:
             raise NotSearched(refusal)
     return ascending(found)
 
 
-def pieces(uids: Sequence[int]) -> list[Command]:
+def pieces(uids: Sequence[int]) -> list[imap.Command]:
     """Return the commands that fetch the flags of these messages."""
-    return [UidFetch(some, b"(UID FLAGS)") for some in sets_of(uids)]
+    return [imap.UidFetch(some, b"(UID FLAGS)") for some in sets_of(uids)]
 
 
 def sets_of(uids: Sequence[int]) -> Iterator[bytes]:
     """Yield UID sets for one command each, of limited length and with a limited number of UIDs."""
     for start in range(0, len(uids), MESSAGES_PER_REPLY):
-        yield from split_uid_sets(uids[start : start + MESSAGES_PER_REPLY])
+        yield from imap.split_uid_sets(uids[start : start + MESSAGES_PER_REPLY])
 
 
 def ascending(uids: array[int]) -> array[int]:
@@ -235,5 +236,5 @@ async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> L
     listing = Listing(uids)
     items = b"(UID FLAGS RFC822.SIZE)" if with_flags else b"(UID RFC822.SIZE)"
     for some in sets_of(uids):
-        await ask(UidFetch(some, items), listing.update)
+        await ask(imap.UidFetch(some, items), listing.update)
     return listing

@@ -10,15 +10,12 @@ has open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ... import imap
 from ...flows.report import Report
 from ...flows.requests import Now
 from ...flows.source import Opened
 from ...protocols.imap.codes import number_in
-from ...protocols.imap.commands import EventGroup, Notify
-from ...protocols.imap.events import Condition, MailboxStatus, Status
-from ...protocols.imap.mailbox_names import decode_mailbox, encode_mailbox
 from ..login.access import Access, shown
 from .imap_watch import MAX_IDLE_SECONDS, WatchedSource
 
@@ -54,7 +51,7 @@ class NotifiedSource(WatchedSource):
         keeps: bool = False,
     ) -> None:
         super().__init__(access, report, with_marks=with_marks, keeps=keeps)
-        self._folders = {canonical_name(encode_mailbox(folder)): folder for folder in folders}
+        self._folders = {canonical_name(imap.encode_mailbox(folder)): folder for folder in folders}
         self._positions: dict[str, Position] = {}
         self._changed: set[str] = set()
         self._reported: set[str] = set()
@@ -66,7 +63,7 @@ class NotifiedSource(WatchedSource):
     @property
     def can_notify(self) -> bool:
         """Whether the server supports IDLE and NOTIFY."""
-        return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities
+        return {b"IDLE", b"NOTIFY"} <= self.channel.machine.capabilities.keys()
 
     @property
     def pushes_news(self) -> bool:
@@ -134,26 +131,26 @@ class NotifiedSource(WatchedSource):
         self._reported = {self.mailbox}
         self._overflowed = False
         # Dovecot 2.3.19 sends no notifications after a second NOTIFY SET without NONE between.
-        self.channel.machine.send(Notify())
+        self.channel.machine.send(imap.Notify())
         # Expunges in the open mailbox are delayed, so that sequence numbers stay valid (6.1).
         opened, others = b"SELECTED-DELAYED", b"MAILBOXES"
-        groups = (EventGroup(opened, EVENTS), EventGroup(others, EVENTS, names))
-        done = await self._ask(Notify(groups, status=True))
-        if done.condition is not Condition.OK or self._overflowed:
+        groups = (imap.EventGroup(opened, EVENTS), imap.EventGroup(others, EVENTS, names))
+        done = await self._ask(imap.Notify(groups, status=True))
+        if done.condition is not imap.Condition.OK or self._overflowed:
             raise NotWatched(f"the server does not watch so many mailboxes: {shown(done.text)}")
         return set(self._folders.values()) - self._reported
 
-    def _keep_count(self, event: Any) -> None:
+    def _keep_count(self, event: imap.Event) -> None:
         match event:
-            case MailboxStatus(mailbox, items) if folder := self._folder_of(mailbox):
+            case imap.MailboxStatus(mailbox, items) if folder := self._folder_of(mailbox):
                 self._reported.add(folder)
                 told = dict(items)
                 position = (as_number(told, b"UIDVALIDITY"), as_number(told, b"UIDNEXT"))
                 if self._advance(folder, position):
                     self._changed.add(folder)
-            case Status(_, code) if code and code.name == b"NOTIFICATIONOVERFLOW":
+            case imap.Status(_, code) if code and code.name == b"NOTIFICATIONOVERFLOW":
                 self._overflowed = True
-            case Status(_, code) if number := number_in(code, b"UIDNEXT"):
+            case imap.Status(_, code) if number := number_in(code, b"UIDNEXT"):
                 self._uidnext = number
             case _:
                 super()._keep_count(event)
@@ -173,7 +170,7 @@ class NotifiedSource(WatchedSource):
 
 def canonical_name(wire: bytes) -> str:
     """Return one name for both encodings of a mailbox (modified UTF-7, UTF-8), and for INBOX."""
-    name = decode_mailbox(wire)
+    name = imap.decode_mailbox(wire)
     return "INBOX" if name.upper() == "INBOX" else name
 
 

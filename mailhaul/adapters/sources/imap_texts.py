@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from ... import imap
 from ...flows.source import (
     CompletionProof,
     MessageChunk,
@@ -24,7 +25,6 @@ from ...flows.source import (
     Unavailable,
 )
 from ...protocols.errors import RemoteProtocolError
-from ...protocols.imap.events import BodyChunk, BodyStart, Condition, Fetched, NoText
 from .imap_completeness import Evidence, is_gone, objection
 
 MAX_HELD = 16 * 1024 * 1024
@@ -98,7 +98,7 @@ class Texts:
             return part
         return None
 
-    def begin_text(self, start: BodyStart, expunged: int) -> None:
+    def begin_text(self, start: imap.BodyStart, expunged: int) -> None:
         """Take the beginning of a text; ignore the text of a message that was not requested.
 
         ``expunged`` messages were expunged since the mailbox was opened.
@@ -136,12 +136,12 @@ class Texts:
             if text.next_section is not None and not text.is_over
         )
 
-    def no_text(self, missing: NoText) -> None:
+    def no_text(self, missing: imap.NoText) -> None:
         """Take NIL in place of a text."""
         if text := self._expected(missing.uid, missing.section):
             text.evidence.fault = "the server has no text for it now (NIL)"
 
-    def add(self, chunk: BodyChunk) -> None:
+    def add(self, chunk: imap.BodyChunk) -> None:
         """Take some octets of the current text. Raises RemoteProtocolError."""
         text = self._open
         if text is None:
@@ -167,7 +167,7 @@ class Texts:
         if self._open:
             self._open.complete += 1
 
-    def end_response(self, event: Fetched) -> None:
+    def end_response(self, event: imap.Fetched) -> None:
         """Take the end of the FETCH response with the text. Raises RemoteProtocolError."""
         text, self._open = self._open, None
         if text and event.uid is not None and event.uid != text.uid:
@@ -181,14 +181,14 @@ class Texts:
         text.evidence.add_response(event, again=text.sections is TWO_PIECES)
         text.marks = marks_of(event) or text.marks
 
-    def end_command(self, uid: int, condition: Condition, why: str) -> None:
+    def end_command(self, uid: int, condition: imap.Condition, why: str) -> None:
         """Take the tagged reply: only now the message is complete, or unavailable."""
         text = self._asked.get(uid)
         if text is None or text.is_over:
             return
         text.answered += 1
-        text.is_over = condition is not Condition.OK or text.answered == len(text.sections)
-        if condition is not Condition.OK:
+        text.is_over = condition is not imap.Condition.OK or text.answered == len(text.sections)
+        if condition is not imap.Condition.OK:
             self._doubted.pop(uid, None)
             text.parts.append(Unavailable(uid, why))
         elif text.is_over:
@@ -219,7 +219,7 @@ class Texts:
         )
 
 
-def marks_of(event: Fetched) -> MessageMetadata | None:
+def marks_of(event: imap.Fetched) -> MessageMetadata | None:
     """Return flags and date from a FETCH response, None if it has neither.
 
     Keywords are included; \\Deleted and \\Recent are not, since they apply to this mailbox only.

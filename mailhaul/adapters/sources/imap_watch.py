@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ... import imap
 from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
 from ...flows.source import Opened
 from ...protocols.imap import client_states
-from ...protocols.imap.commands import Done, Idle
-from ...protocols.imap.events import Completed, Condition, Idling
 from .imap import ImapSource
 
 MAX_IDLE_SECONDS = 28 * 60.0
@@ -85,13 +84,13 @@ class WatchedSource(ImapSource):
     async def _idle(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Run IDLE until ``condition`` is true or time is up; False if the server ended it."""
         self._idle_started = self._idle_ended = False
-        self.channel.machine.send(Idle())
+        self.channel.machine.send(imap.Idle())
         # DONE is not allowed before the server's continuation request.
         await self._expect(lambda: self._idle_started)
         await self._until(condition, seconds)
         if self._idle_ended:
             return False
-        self.channel.machine.send(Done())
+        self.channel.machine.send(imap.Done())
         await self._expect(lambda: False)
         return True
 
@@ -112,8 +111,8 @@ class WatchedSource(ImapSource):
             except TimedOut:
                 return False
             self._keep_count(event)
-            self._idle_started = self._idle_started or isinstance(event, Idling)
-            self._idle_ended = isinstance(event, Completed)
-            if isinstance(event, Completed) and not self._idle_started:
-                self._idle_refused = self._idle_refused or event.condition is not Condition.OK
+            self._idle_started = self._idle_started or isinstance(event, imap.Idling)
+            self._idle_ended = isinstance(event, imap.Completed)
+            if isinstance(event, imap.Completed) and not self._idle_started:
+                self._idle_refused = self._idle_refused or event.condition is not imap.Condition.OK
         return True

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ... import imap
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import Logout
-from ...protocols.imap.events import Completed, Condition, Event, Greeted, SaidBye, Status
 from ...protocols.machine import NeedData, Trace
 from ..login.access import shown
 
@@ -21,17 +19,17 @@ MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
 
 
-class ObservedClient(ImapClient):
+class ObservedClient(imap.Client):
     """A client that passes its events with texts for the user to ``note`` as well."""
 
-    def __init__(self, trace: Trace | None, note: Callable[[Event], None]) -> None:
+    def __init__(self, trace: Trace | None, note: Callable[[imap.Event], None]) -> None:
         super().__init__(trace=trace)
         self._note = note
 
-    def next_event(self) -> Event | NeedData:
+    def next_event(self) -> imap.Event | NeedData:
         """Return the next event, or NEED_DATA."""
         event = super().next_event()
-        if isinstance(event, Status | Completed | Greeted | SaidBye):
+        if isinstance(event, imap.Status | imap.Completed | imap.Greeted | imap.SaidBye):
             self._note(event)
         return event
 
@@ -43,13 +41,13 @@ class ServerTexts:
         self._peer = peer
         self._report = report
         self._alerts: set[str] = set()
-        self._channel: Channel[ImapClient] | None = None
+        self._channel: Channel[imap.Client] | None = None
 
-    def client(self, trace: Trace | None) -> ImapClient:
+    def client(self, trace: Trace | None) -> imap.Client:
         """Return a client whose events are observed."""
         return ObservedClient(trace, self.observe)
 
-    def attach(self, channel: Channel[ImapClient]) -> None:
+    def attach(self, channel: Channel[imap.Client]) -> None:
         """Set the channel whose ``remark`` gets the last error text."""
         self._channel = channel
 
@@ -57,24 +55,26 @@ class ServerTexts:
         """Begin a new poll: alerts are reported again."""
         self._alerts.clear()
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: imap.Event) -> None:
         """Handle an event with a text for the user."""
         match event:
-            case Completed(Logout()) | SaidBye():
+            case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.
                 self._alert(event)
-            case Completed(_, Condition.OK, code, _) if code is None or code.name != ALERT:
+            case imap.Completed(_, imap.Condition.OK, code, _) if (
+                code is None or code.name != ALERT
+            ):
                 self._set_remark("")
-            case Completed() | Status() | Greeted():
+            case imap.Completed() | imap.Status() | imap.Greeted():
                 alert = self._alert(event)
                 if alert or (
-                    not isinstance(event, Greeted) and event.condition is not Condition.OK
+                    not isinstance(event, imap.Greeted) and event.condition is not imap.Condition.OK
                 ):
                     self._set_remark(shown(event.text))
             case _:
                 pass
 
-    def _alert(self, event: Completed | Status | Greeted | SaidBye) -> bool:
+    def _alert(self, event: imap.Completed | imap.Status | imap.Greeted | imap.SaidBye) -> bool:
         """Report an alert if it is new; return whether the event is an alert."""
         if event.code is None or event.code.name != ALERT:
             return False

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
+from ... import pop3
 from ...flows.account import Action
 from ...flows.channel import next_event
 from ...flows.outcome import ExitCode, PollFailed
@@ -35,21 +35,6 @@ from ...protocols.errors import (
 from ...protocols.machine import NeedData
 from ...protocols.pop3 import client_states
 from ...protocols.pop3.client_lines import describe
-from ...protocols.pop3.commands import (
-    Command,
-    Delete,
-    Envelope,
-    Quit,
-    Retrieve,
-    Stat,
-    Top,
-)
-from ...protocols.pop3.events import (
-    BodyChunk,
-    BodyStart,
-    Completed,
-    Line,
-)
 from ..login.access import shown
 from .pop3_maildrop import Pop3Maildrop
 from .pop3_texts import MAX_TRIES, DoubtfulTexts, Measure
@@ -83,7 +68,7 @@ class Pop3Source(Pop3Maildrop):
         self._envelope: list[bytes] = []
         self._envelope_problem: str | None = None
         self._measure = Measure()
-        self._held: tuple[Listed, Command, Measure] | None = None
+        self._held: tuple[Listed, pop3.Command, Measure] | None = None
         self._doubtful = DoubtfulTexts()
         self._marked: list[Uid] = []
         self._deleted: list[Uid] = []
@@ -105,7 +90,7 @@ class Pop3Source(Pop3Maildrop):
             if machine.state is client_states.transaction and (
                 machine.in_doubt or not machine.outstanding
             ):
-                reply = await self._ask(Quit())
+                reply = await self._ask(pop3.Quit())
                 if reply.positive and not reply.doubtful:
                     self._marked += deleted
                 elif deleted:
@@ -146,12 +131,12 @@ class Pop3Source(Pop3Maildrop):
         await self.close()
         self._marked = [*marked, *self._marked]
 
-    async def _ask(self, command: Command) -> Completed:
+    async def _ask(self, command: pop3.Command) -> pop3.Completed:
         self.channel.machine.send(command)
         while True:
             event = await next_event(self.channel, QUIT_SECONDS)
             # After a failure of the sink, the end of a text may still be unread.
-            if isinstance(event, Completed) and event.command is command:
+            if isinstance(event, pop3.Completed) and event.command is command:
                 return event
 
     # Reading
@@ -160,8 +145,10 @@ class Pop3Source(Pop3Maildrop):
         """Request a message."""
         self._known[message.uid] = message
         if self._sdps:
-            self._waiting.append(Envelope(message.number))
-        command = Retrieve if self._retrieve or message.number in self._top_refused else top_all
+            self._waiting.append(pop3.Envelope(message.number))
+        command = (
+            pop3.Retrieve if self._retrieve or message.number in self._top_refused else top_all
+        )
         self._waiting.append(command(message.number))
         self._send_waiting()
 
@@ -184,23 +171,23 @@ class Pop3Source(Pop3Maildrop):
                 self._parts.append(part)
         return self._parts.popleft()
 
-    def _handle(self, event: Any) -> Part | None:
+    def _handle(self, event: pop3.Event) -> Part | None:
         match event:
-            case BodyStart(number):
+            case pop3.BodyStart(number):
                 return self._begin_text(self._listing.numbered(number))
-            case BodyChunk(data):
+            case pop3.BodyChunk(data):
                 self._measure.feed(data)
                 if self._envelope_problem is None:
                     return MessageChunk(data)
-            case Line(text):
+            case pop3.Line(text):
                 self._envelope.append(text)
-            case Completed(Envelope()):
+            case pop3.Completed(pop3.Envelope()):
                 self._end_envelope(event)
-            case Completed(Retrieve(number) | Top(number)):
+            case pop3.Completed(pop3.Retrieve(number) | pop3.Top(number)):
                 return self._end_text(self._listing.numbered(number), event)
-            case Completed(Delete(number)):
+            case pop3.Completed(pop3.Delete(number)):
                 self._end_delete(number, event)
-            case Completed(Stat()):
+            case pop3.Completed(pop3.Stat()):
                 self._send_waiting()
             case _:
                 pass
@@ -215,7 +202,7 @@ class Pop3Source(Pop3Maildrop):
             return MessageStart(message.uid, message.number, message.size)
         return None
 
-    def _end_envelope(self, reply: Completed) -> None:
+    def _end_envelope(self, reply: pop3.Completed) -> None:
         """Take the envelope from the reply to ``*ENV``; without one the message is unavailable."""
         lines, self._envelope = self._envelope, []
         self._envelope_problem = None
@@ -227,7 +214,7 @@ class Pop3Source(Pop3Maildrop):
             self._envelope_problem = shown(reply.text) or "an envelope without sender"
         self._send_waiting()
 
-    def _end_text(self, message: Listed, reply: Completed) -> Part | None:
+    def _end_text(self, message: Listed, reply: pop3.Completed) -> Part | None:
         why, self._envelope_problem = self._envelope_problem, None
         part: Part | None
         if reply.doubtful:
@@ -244,27 +231,27 @@ class Pop3Source(Pop3Maildrop):
             self._held = message, reply.command, self._measure
         machine = self.channel.machine
         if self._held and not (machine.outstanding or machine.failed):
-            machine.send(Stat())
+            machine.send(pop3.Stat())
         self._send_waiting()
         return part
 
-    def _end_refused(self, message: Listed, reply: Completed) -> Part | None:
+    def _end_refused(self, message: Listed, reply: pop3.Completed) -> Part | None:
         """Retry with RETR, which every server supports; if RETR is refused, give up the message."""
         self._at_risk.discard(message.number)
-        if isinstance(reply.command, Retrieve):
+        if isinstance(reply.command, pop3.Retrieve):
             return Unavailable(message.uid, shown(reply.text))
         self._top_refused.add(message.number)
         if self.channel.machine.outstanding:
             # The replies to other commands would arrive before this message.
             return Unavailable(message.uid, shown(reply.text), again=True)
-        self._waiting.appendleft(Retrieve(message.number))
+        self._waiting.appendleft(pop3.Retrieve(message.number))
         return None
 
     def _switch_to_retr(self) -> None:
         """Use RETR from now on, also for the commands that are not sent yet."""
         self._retrieve = True
         self._waiting = deque(
-            Retrieve(c.number) if isinstance(c, Top) else c for c in self._waiting
+            pop3.Retrieve(c.number) if isinstance(c, pop3.Top) else c for c in self._waiting
         )
 
     # Checking for completeness
@@ -286,12 +273,12 @@ class Pop3Source(Pop3Maildrop):
             "(RFC 1939, section 3)",
         )
 
-    def _held_text_ended(self, message: Listed, command: Command, measure: Measure) -> Part:
+    def _held_text_ended(self, message: Listed, command: pop3.Command, measure: Measure) -> Part:
         """Return the part for a held text that a valid reply followed."""
         why = measure.doubt(message.size)
         if not why or self._doubtful.record(message.uid, measure.octets):
             return MessageEnd(CompletionProof(message.uid, measure.octets), message.size)
-        if isinstance(command, Top):
+        if isinstance(command, pop3.Top):
             self._switch_to_retr()
         elif not measure.octets:
             return Unavailable(message.uid, why)
@@ -312,10 +299,10 @@ class Pop3Source(Pop3Maildrop):
         unknown = [uid for uid in uids if uid not in self._known]
         self._known.update(self._listing.find(unknown))
         there = [self._known.pop(uid) for uid in uids if uid in self._known]
-        self._waiting += [Delete(message.number) for message in there]
+        self._waiting += [pop3.Delete(message.number) for message in there]
         self._send_waiting()
 
-    def _end_delete(self, number: int, reply: Completed) -> None:
+    def _end_delete(self, number: int, reply: pop3.Completed) -> None:
         self._send_waiting()
         if reply.doubtful:
             return
@@ -350,6 +337,6 @@ class Pop3Source(Pop3Maildrop):
                 ) from None
 
 
-def top_all(number: int) -> Top:
+def top_all(number: int) -> pop3.Top:
     """Return the TOP command for a complete message."""
-    return Top(number, ALL_LINES)
+    return pop3.Top(number, ALL_LINES)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
+from ... import pop3
 from ...flows.channel import Channel
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
@@ -24,23 +24,6 @@ from ...protocols.errors import (
     LocalProtocolError,
 )
 from ...protocols.machine import NeedData
-from ...protocols.pop3.client import Pop3Client
-from ...protocols.pop3.commands import (
-    Command,
-    List,
-    Retrieve,
-    Stat,
-    Top,
-    Uidl,
-)
-from ...protocols.pop3.events import (
-    BodyChunk,
-    BodyStart,
-    Completed,
-    Counted,
-    UniqueId,
-)
-from ...protocols.pop3.events import Listed as SizeListed
 from ..login.access import Access, shown
 from ..login.pop3 import Avoided, greet
 from .pop3_listing import Listing
@@ -92,12 +75,12 @@ class Pop3Maildrop:
         self._begin()
 
     def _begin(self) -> None:
-        machine = Pop3Client(trace=self._access.trace)
+        machine = pop3.Client(trace=self._access.trace)
         pace = Pace(machine, self.timeout)
-        self.channel: Channel[Pop3Client] = Channel(self._access.peer, machine, pace=pace)
+        self.channel: Channel[pop3.Client] = Channel(self._access.peer, machine, pace=pace)
         self._listing = Listing(0)
         self._known: dict[Uid, Listed] = {}
-        self._waiting: deque[Command] = deque()
+        self._waiting: deque[pop3.Command] = deque()
         self._top_refused: set[int] = set()
         self._retrieve = self._wants_retrieve
         self._has_top = True
@@ -114,11 +97,11 @@ class Pop3Maildrop:
         capabilities = self.channel.machine.capabilities
         self._has_top = not capabilities or b"TOP" in capabilities
         # With EXPIRE 0 every message requested by RETR is removed at QUIT (RFC 2449, 6.7).
-        self._deletes = capabilities.get(b"EXPIRE", b"").split(b" ")[0] == b"0"
+        self._deletes = capabilities.get(b"EXPIRE", ())[:1] == (b"0",)
         wanted = self._wants_retrieve and not self._deletes
         self._retrieve = wanted or not self._has_top or MAILLENNIUM in greeting
         # "900", or "900 USER" if it differs between users (RFC 2449, 6.5).
-        delay = capabilities.get(b"LOGIN-DELAY", b"").split(b" ")[0]
+        delay, *_ = (*capabilities.get(b"LOGIN-DELAY", ()), b"")
         self._login_delay = float(delay) if delay.isdigit() else 0.0
         if self._report_login_delay:
             self._report_login_delay(self._login_delay)
@@ -156,27 +139,27 @@ class Pop3Maildrop:
     async def _list(self) -> None:
         """List the messages by STAT, UIDL and LIST."""
         self.octets = 0
-        await self._ask_all(self._count, Stat())
+        await self._ask_all(self._count, pop3.Stat())
         self._listing = listing = Listing(self.total, named_only=self._remember)
         if self.total:
             # GNU pop3d writes the ids into the messages at UIDL, which changes their sizes.
-            commands = [List()] if UIDL in self._avoided.names else [Uidl(), List()]
+            commands = [pop3.List()] if UIDL in self._avoided.names else [pop3.Uidl(), pop3.List()]
             await self._ask_all(self._add, *commands)
         listing.close()
         if self._remember and listing.without_id:
             self._report_missing_ids(listing)
         self.in_sessions = not (listing.without_id or self._login_delay)
 
-    def _count(self, event: Any) -> None:
-        if isinstance(event, Counted):
+    def _count(self, event: pop3.Event) -> None:
+        if isinstance(event, pop3.Counted):
             self.total = event.count
             self.octets = event.size
 
-    def _add(self, event: Any) -> None:
+    def _add(self, event: pop3.Event) -> None:
         match event:
-            case UniqueId(number, uid):
+            case pop3.UniqueId(number, uid):
                 self._listing.add_id(number, uid)
-            case SizeListed(number, size):
+            case pop3.Listed(number, size):
                 self._listing.add_size(number, size)
             case _:
                 pass
@@ -213,38 +196,38 @@ class Pop3Maildrop:
         self._known.update(found)
         headers: dict[Uid, bytearray] = {}
 
-        def take(event: Any) -> None:
+        def take(event: pop3.Event) -> None:
             match event:
-                case BodyStart(number):
+                case pop3.BodyStart(number):
                     headers[self._listing.numbered(number).uid] = bytearray()
-                case BodyChunk(data):
+                case pop3.BodyChunk(data):
                     header = headers[next(reversed(headers))]
                     header += data[: MAX_HEADER - len(header)]
                 case _:
                     pass
 
-        await self._ask_all(take, *[Top(message.number, 0) for message in found.values()])
+        await self._ask_all(take, *[pop3.Top(message.number, 0) for message in found.values()])
         return {uid: bytes(header) for uid, header in headers.items() if header}
 
-    async def _ask_all(self, take: Callable[[Any], None], *commands: Command) -> None:
+    async def _ask_all(self, take: Callable[[pop3.Event], None], *commands: pop3.Command) -> None:
         """Send commands, pipelined if possible; call ``take`` with each event before a reply."""
         self._waiting.extend(commands)
         machine = self.channel.machine
         for _ in commands:
             self._send_waiting()
-            while not isinstance(event := machine.next_event(), Completed):
+            while not isinstance(event := machine.next_event(), pop3.Completed):
                 if isinstance(event, NeedData):
                     await Wait([self.channel], self.timeout)
                 else:
                     take(event)
             self._check(event)
 
-    def _check(self, reply: Completed) -> None:
+    def _check(self, reply: pop3.Completed) -> None:
         """Raise PollFailed if the server refuses an essential command."""
-        asked_for_ids = isinstance(reply.command, Uidl)
+        asked_for_ids = isinstance(reply.command, pop3.Uidl)
         # If a server supports UIDL but refuses it now, messages would be read again.
         has_ids = b"UIDL" in self.channel.machine.capabilities
-        if reply.positive or isinstance(reply.command, Top):
+        if reply.positive or isinstance(reply.command, pop3.Top):
             self._avoided.last = None
             return
         if asked_for_ids and not self._remember and not has_ids:
@@ -263,7 +246,7 @@ class Pop3Maildrop:
         limit = MAX_OUTSTANDING if ahead and not (self._deletes and self._retrieve) else 1
         while self._waiting and not machine.failed and len(machine.outstanding) < limit:
             command = self._waiting.popleft()
-            if self._deletes and isinstance(command, Retrieve):
+            if self._deletes and isinstance(command, pop3.Retrieve):
                 self._at_risk.add(command.number)
             machine.send(command)
 

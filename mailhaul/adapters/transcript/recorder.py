@@ -10,28 +10,22 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Never
 
-from ...flows.channel import Channel
+from ... import imap, pop3, sasl, smtp
+from ...flows.channel import Channel, Endpoint
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.hidden import MIN_LENGTH, secret_forms
-from ...protocols.imap.client import ImapClient
-from ...protocols.imap.commands import AppendChunk, Compress
-from ...protocols.imap.events import BodyChunk as ImapText
-from ...protocols.machine import Tap
-from ...protocols.pop3.client import Pop3Client
-from ...protocols.pop3.events import BodyChunk as Pop3Text
+from ...protocols.machine import Tap, TlsDialogue
 from ...protocols.record import Record, fields_of
 from ...protocols.roles import Client
-from ...protocols.sasl.exchange import CancelAuthentication, Challenge, Respond, decode_base64
+from ...protocols.sasl.exchange import decode_base64
 from ...protocols.secret import Secret
-from ...protocols.smtp.client import SmtpClient
-from ...protocols.smtp.commands import BodyChunk
 from . import lines
 from .lines import Line, Mask, escaped, format_record
 from .texts import ImapTexts, Lines, Pop3Texts
 
-TEXTS = (ImapText, Pop3Text)
+TEXTS = (imap.BodyChunk, pop3.BodyChunk)
 """Events that are some of a message's text."""
 CHALLENGE = re.compile(rb"\A((?:\+|334)[ -])([^\r\n]*)(.*)", re.DOTALL)
 
@@ -57,12 +51,12 @@ class Tape:
         """Mask this secret from now on, in all encodings in which it may occur."""
         self.mask.add(*secret_forms(secret), *within_base64(secret))
 
-    def watch(self, channel: Channel[Any]) -> None:
+    def watch(self, channel: Channel[Endpoint]) -> None:
         """Record the channel's machine from now on."""
-        kind = kind_of(channel.machine)
-        if kind:
+        machine = channel.machine
+        if isinstance(machine, imap.Client | pop3.Client | smtp.Client):
             self._connections += 1
-            Recorder(self, self._connections, channel.machine).start(kind, channel.peer)
+            Recorder(self, self._connections, machine).start(kind_of(machine), channel.peer)
 
     def note(self, connection: int, kind: str, about: str) -> None:
         """Write one line."""
@@ -82,17 +76,15 @@ def within_base64(secret: bytes) -> Iterator[bytes]:
             yield core
 
 
-def kind_of(machine: object) -> str:
-    """Return the protocol of a client machine, "" for other machines."""
+def kind_of(machine: imap.Client | pop3.Client | smtp.Client) -> str:
+    """Return the protocol of a client machine."""
     match machine:
-        case ImapClient():
+        case imap.Client():
             return "imap"
-        case Pop3Client():
+        case pop3.Client():
             return "pop3"
-        case SmtpClient():
+        case smtp.Client():
             return "lmtp" if machine.lmtp else "smtp"
-        case _:
-            return ""
 
 
 def reader_for(kind: str) -> Lines:
@@ -103,7 +95,9 @@ def reader_for(kind: str) -> Lines:
 class Recorder(Tap):
     """Writes down one machine."""
 
-    def __init__(self, tape: Tape, connection: int, machine: Client[Any, Any, Any]) -> None:
+    def __init__(
+        self, tape: Tape, connection: int, machine: Client[Never, object, TlsDialogue]
+    ) -> None:
         self._tape = tape
         self._connection = connection
         self._machine = machine
@@ -145,13 +139,13 @@ class Recorder(Tap):
         if not isinstance(command, Record):
             return
         self._hide_secrets(command)
-        if isinstance(command, BodyChunk | AppendChunk):
+        if isinstance(command, smtp.BodyChunk | imap.AppendChunk):
             self._send_text(command.data)
             return
-        if not isinstance(command, Respond | CancelAuthentication):
+        if not isinstance(command, sasl.Respond | sasl.CancelAuthentication):
             self._reader.sent(command)
         self._note(lines.SENT, format_record(command, self._tape.mask))
-        if isinstance(command, Compress):
+        if isinstance(command, imap.Compress):
             # From now on all data is compressed, so texts cannot be separated (RFC 4978).
             self._note(lines.INPUT, "compressed")
             self._finished = True
@@ -224,7 +218,7 @@ def masked_challenge(found: re.Match[bytes]) -> bytes:
 
 def about_event(event: object, mask: Mask) -> str:
     """Return an event in the form used in a transcript."""
-    return "Challenge()" if isinstance(event, Challenge) else format_record(event, mask)
+    return "Challenge()" if isinstance(event, sasl.Challenge) else format_record(event, mask)
 
 
 def about_fault(fault: RemoteProtocolError, mask: Mask) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...protocols.errors import ProtocolError, RemoteProtocolError
-from ...protocols.machine import NeedData
+from ...protocols.machine import NeedData, TlsDialogue
 from ...protocols.record import Record
+from ...protocols.roles import Client
 from ...protocols.secret import Secret
 from . import lines
 from .lines import Line, Mask, parse, unescaped
@@ -26,6 +27,10 @@ FILLER = b"x"
 MASKED = re.compile(r"\*+")
 BLOCK = 256 * 1024
 LEFT_OUT = b"left-out-of-the-transcript"
+
+
+Makers = Mapping[str, Callable[..., Record]]
+"""The classes of commands, by their names."""
 
 
 class Replayed(Record):
@@ -92,7 +97,7 @@ class Session:
             return f"the command cannot be sent now: {error}"
         return None
 
-    def _commands_of(self, line: Line) -> Iterator[Any]:
+    def _commands_of(self, line: Line) -> Iterator[object]:
         if line.kind == lines.SENT:
             yield command_from(line.about, self._commands)
             return
@@ -124,7 +129,7 @@ class Session:
         return None
 
 
-def machine_for(kind: str) -> tuple[Any, dict[str, Any]]:
+def machine_for(kind: str) -> tuple[Client[Any, Any, TlsDialogue], Makers]:
     """Return a new machine of a protocol, and the classes of its commands by name."""
     if kind == "imap":
         from ...protocols.imap import client as imap
@@ -144,7 +149,7 @@ def machine_for(kind: str) -> tuple[Any, dict[str, Any]]:
     raise ValueError(f"{kind!r} is not a protocol")
 
 
-def names_of(module: object) -> dict[str, Any]:
+def names_of(module: object) -> Makers:
     """Return the records of a module, and those shared by all protocols, by name."""
     from ...protocols.sasl import exchange
 
@@ -152,12 +157,12 @@ def names_of(module: object) -> dict[str, Any]:
     return {n: v for n, v in found.items() if isinstance(v, type) and issubclass(v, Record)}
 
 
-def command_from(text: str, names: dict[str, Any]) -> Any:
+def command_from(text: str, names: Makers) -> object:
     """Return the command written in a line. Raises ValueError for anything else."""
     return value_from(ast.parse(text, mode="eval").body, names)
 
 
-def value_from(node: ast.expr, names: dict[str, Any]) -> Any:
+def value_from(node: ast.expr, names: Makers) -> object:
     """Return the value of an expression: a literal, or a record of such values.
 
     Only records are ever called. Raises ValueError for anything else.

@@ -10,8 +10,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+from ... import pop3
 from ...protocols.dots import DotReader
-from ...protocols.pop3.commands import Capa, Envelope, List, Retrieve, Top, Uidl
 
 MAX_OCTETS = 128 * 1024
 """The maximum octets of an incomplete line; a longer one is divided."""
@@ -116,7 +116,7 @@ class Pop3Texts(Lines):
         elif not line.startswith(b"+ ") and self._commands:
             command = self._commands.popleft()
             positive = line[:3].upper() == b"+OK"
-            if positive and isinstance(command, Retrieve | Top):
+            if positive and isinstance(command, pop3.Retrieve | pop3.Top):
                 self._reader = DotReader(self._line_end)
             self._listing = positive and is_list(command)
         return line
@@ -138,7 +138,7 @@ class Pop3Texts(Lines):
 def is_list(command: object) -> bool:
     """Whether the reply to a POP3 command has several lines."""
     match command:
-        case Capa() | Envelope() | List(None) | Uidl(None):
+        case pop3.Capa() | pop3.Envelope() | pop3.List(None) | pop3.Uidl(None):
             return True
         case _:
             return False

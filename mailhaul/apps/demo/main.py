@@ -11,13 +11,12 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from ...flows.channel import Channel
-from ...flows.requests import Request
+from ...flows.channel import Channel, Endpoint
+from ...flows.requests import Flow
 from ...protocols.imap.server import ImapServer
 from ...protocols.smtp.server import SmtpServer
 from ...runtimes import blocking
@@ -28,7 +27,7 @@ from ...servers.smtp import MemorySink, serve_smtp
 from ..main import main as mailhaul
 from .messages import INBOX, TICKETS
 
-Serve = Callable[[], tuple[Channel[Any], Coroutine[Request[Any], Any, Any]]]
+Serve = Callable[[], tuple[Channel[Endpoint], Flow[None]]]
 USERS = {b"you": b"some-pass-word"}
 
 
@@ -63,13 +62,13 @@ def main() -> int:
     return 0 if good else 1
 
 
-def imap_session(mailboxes: Mailboxes) -> tuple[Channel[Any], Coroutine[Request[Any], Any, Any]]:
+def imap_session(mailboxes: Mailboxes) -> tuple[Channel[Endpoint], Flow[None]]:
     """Return a new session with the IMAP server."""
     channel = Channel("client", ImapServer())
     return channel, serve_imap(channel, mailboxes, USERS)
 
 
-def smtp_session(sink: MemorySink) -> tuple[Channel[Any], Coroutine[Request[Any], Any, Any]]:
+def smtp_session(sink: MemorySink) -> tuple[Channel[Endpoint], Flow[None]]:
     """Return a new session with the SMTP server."""
     channel = Channel("client", SmtpServer())
     return channel, serve_smtp(channel, sink)

@@ -7,7 +7,6 @@ takes the last places: some are left for servers that have none yet.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import trio
 
@@ -67,12 +66,12 @@ class Share:
         self._places = places
         self._server = server
 
-    async def acquire_on_behalf_of(self, borrower: Any) -> None:
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
         """Wait for a place."""
         del borrower
         await self._places.take(self._server)
 
-    def release_on_behalf_of(self, borrower: Any) -> None:
+    def release_on_behalf_of(self, borrower: object) -> None:
         """Give it back."""
         del borrower
         self._places.give_back(self._server)

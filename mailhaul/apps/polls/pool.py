@@ -5,10 +5,10 @@ Accounts do not disturb each other: a server that stalls holds only its own plac
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -16,7 +16,7 @@ from ...adapters.config.passwords import PasswordReader
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Address, Request
+from ...flows.requests import Address, Flow
 from ...runtimes import trio as runtime
 from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
@@ -142,7 +142,7 @@ class PollPool:
         context = self._context_for(lines, NO_HOOKS)
         return await self._run(login_notice(settings, context, refused=refused), settings)
 
-    async def _run(self, flow: Coroutine[Request[Any], Any, T], settings: AccountSettings) -> T:
+    async def _run(self, flow: Flow[T], settings: AccountSettings) -> T:
         engine = Engine(trio.current_time, self.context.witness)
         gate = self._gate(settings)
         return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..announced import NOTHING, Announced, by_keyword
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
@@ -92,15 +93,20 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._pending: dict[bytes, Command] = {}
         self._untagged_events: Iterator[Event] = iter(())
         self._abilities = Abilities()
+        self._announced = NOTHING
         self._open: OpenCommand | None = None
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         self._tags = 0
 
     @property
-    def capabilities(self) -> frozenset[bytes]:
-        """The capabilities announced last, in upper case. If empty, send Capability."""
-        return self._abilities.capabilities
+    def capabilities(self) -> Announced:
+        """The capabilities announced last. If empty, send Capability.
+
+        Keywords are in upper case, with their arguments as sent: ``AUTH=PLAIN AUTH=LOGIN`` is
+        ``AUTH`` with ``PLAIN`` and ``LOGIN``, and ``IDLE`` has none.
+        """
+        return self._announced
 
     @property
     def utf8(self) -> bool:
@@ -130,6 +136,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _forget_announced(self) -> None:
         self._abilities = Abilities()
+        self._announced = NOTHING
 
     def _may_echo_secret(self) -> bool:
         return any(isinstance(c, Login | Authenticate) for c in self._pending.values())
@@ -228,7 +235,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _learn_enabled(self, event: Event) -> None:
         if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
-            self._abilities = Abilities(self.capabilities, utf8=True)
+            self._abilities = Abilities(self._abilities.capabilities, utf8=True)
 
     def _look_ahead(self) -> None:
         """Check received bytes before they form a line. Raises RemoteProtocolError."""
@@ -407,8 +414,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _learn(self, code: Code | None) -> None:
         if code is None or code.name != b"CAPABILITY":
             return
-        names = code.arguments.upper().split()
+        names = code.arguments.split()
         if len(names) > self._limits.capabilities:
             raise LimitExceeded("capabilities", self._limits.capabilities)
-        self._abilities = Abilities(frozenset(names), self.utf8)
-        self._events.append(Capabilities(self.capabilities))
+        self._announced = by_keyword(names)
+        self._abilities = Abilities(frozenset(name.upper() for name in names), self.utf8)
+        self._events.append(Capabilities(self._abilities.capabilities))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from ..announced import NOTHING, Announced, by_words
 from ..dots import CRLF, DotReader
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
@@ -108,9 +109,24 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._empty_lines = 0
         self._may_be_shifted = False
         self._status = Completed(Stat(), True)
-        self.capabilities: dict[bytes, bytes] = {}
-        self.timestamp: bytes | None = None
-        self.in_doubt = False
+        self._announced = NOTHING
+        self._timestamp: bytes | None = None
+        self._in_doubt = False
+
+    @property
+    def capabilities(self) -> Announced:
+        """What CAPA said last: keywords in upper case, with the words after each as sent."""
+        return self._announced
+
+    @property
+    def timestamp(self) -> bytes | None:
+        """The timestamp in the greeting, for APOP; None if there was none."""
+        return self._timestamp
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an empty line has come in place of a reply that is due."""
+        return self._in_doubt
 
     @property
     def outstanding(self) -> Sequence[Command]:
@@ -124,7 +140,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
     def _forget_announced(self) -> None:
-        self.capabilities = {}
+        self._announced = NOTHING
 
     def _may_echo_secret(self) -> bool:
         return any(isinstance(c, Pass | Apop | Authenticate) for c in self._pending)
@@ -156,13 +172,13 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 self._send_command(command)
 
     def _send_command(self, command: Command) -> None:
-        line, redacted = encode(command, self.timestamp)
+        line, redacted = encode(command, self._timestamp)
         self._check_turn(command)
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("TLS is already active (RFC 2595, section 4)")
         if not self._moves(states.SENT.get(type(command), Dialogue.maildrop_command_sent)):
             raise self._not_allowed(describe(command))
-        self._may_be_shifted = self._may_be_shifted or (self.in_doubt and bool(self._pending))
+        self._may_be_shifted = self._may_be_shifted or (self._in_doubt and bool(self._pending))
         self._pending.append(command)
         match command:
             case Pass(password) | Apop(_, password):
@@ -180,12 +196,12 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         last = self._pending[-1]
-        if self.in_doubt and isinstance(command, Quit):
+        if self._in_doubt and isinstance(command, Quit):
             return
-        ahead = b"PIPELINING" in self.capabilities
+        ahead = b"PIPELINING" in self._announced
         if (
             not ahead
-            or self.in_doubt
+            or self._in_doubt
             or isinstance(last, (*NO_PIPELINING, Quit))
             or isinstance(command, NO_PIPELINING)
         ):
@@ -265,7 +281,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             if self._empty_lines > EMPTY_LINES:
                 raise LimitExceeded("empty lines between replies", EMPTY_LINES)
             if self._pending:
-                self.in_doubt = True
+                self._in_doubt = True
                 self._may_be_shifted = self._may_be_shifted or len(self._pending) > 1
 
     def _hear(self, line: bytes) -> None:
@@ -308,8 +324,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         positive, text = status
         if positive:
             self._dialogue.welcomed()
-            self.timestamp = timestamp_of(text)
-            self._events.append(Greeted(self.timestamp, text))
+            self._timestamp = timestamp_of(text)
+            self._events.append(Greeted(self._timestamp, text))
         else:
             self._dialogue.turned_away()
             code, text = split_code(text)
@@ -371,8 +387,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _end_listing(self, listing: Listing) -> None:
         if isinstance(listing.command, Capa):
-            self.capabilities = listing.capabilities
-            self._events.append(Capabilities(tuple(self.capabilities.items())))
+            self._announced = by_words(listing.capabilities)
+            self._events.append(Capabilities(tuple(listing.capabilities.items())))
         self._listing = None
         self._conclude()
 
@@ -397,7 +413,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         command = self._pending.popleft()
         if not self._pending:
             # The number of replies matches the number of commands.
-            self.in_doubt = self._may_be_shifted = False
+            self._in_doubt = self._may_be_shifted = False
         good = self._status.positive
         match command:
             case StartTls():

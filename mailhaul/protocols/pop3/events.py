@@ -116,7 +116,7 @@ class TlsReady(Record):
 
 
 class Closed(Record):
-    """The peer closed the connection, and no reply was missing."""
+    """The peer closed the connection, and no reply was missing. Then only NEED_DATA follows."""
 
 
 Event = (

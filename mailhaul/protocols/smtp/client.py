@@ -26,8 +26,10 @@ Rules for the caller:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from ..announced import NOTHING, Announced, by_words
 from ..dots import DotWriter
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -65,6 +67,7 @@ from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsRea
 from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
+NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
 LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
 """Commands after which nothing is sent until their reply arrives (RFC 2920, 3.1)."""
 OPEN = (states.envelope, states.data_pending)
@@ -108,10 +111,7 @@ class Pending:
 
 
 class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
-    """An SMTP client without a socket, or an LMTP client if ``lmtp`` is true.
-
-    ``extensions`` maps the keywords of the last EHLO reply, in upper case, to their arguments.
-    """
+    """An SMTP client without a socket, or an LMTP client if ``lmtp`` is true."""
 
     GREETING = states.greeting
     INJECTED = "unencrypted data followed the 220 to STARTTLS (RFC 3207, section 4)"
@@ -119,7 +119,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def __init__(
         self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
     ) -> None:
-        self.lmtp = lmtp
+        self._lmtp = lmtp
         super().__init__(states.table, limits, trace)
         self._reader = ReplyReader(self._input, limits, self._trace_heard if trace else None)
         self._pending: deque[Pending] = deque()
@@ -128,7 +128,23 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._chunk_left = 0
         self._last_of_chunks = False
         self._authenticated = False
-        self.extensions: dict[bytes, bytes] = {}
+        self._extensions: Mapping[bytes, bytes] = NO_EXTENSIONS
+        self._announced = NOTHING
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether it speaks LMTP."""
+        return self._lmtp
+
+    @property
+    def capabilities(self) -> Announced:
+        """What EHLO was answered with last: keywords in upper case, with the words after each."""
+        return self._announced
+
+    @property
+    def extensions(self) -> Mapping[bytes, bytes]:
+        """The same, with what follows each keyword as one text."""
+        return self._extensions
 
     @property
     def outstanding(self) -> Sequence[Command]:
@@ -137,7 +153,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _forget_announced(self) -> None:
         # RFC 3207, 4.2: EHLO must be sent again.
-        self.extensions = {}
+        self._extensions, self._announced = NO_EXTENSIONS, NOTHING
 
     def _may_echo_secret(self) -> bool:
         return self._at(states.authenticating)
@@ -161,10 +177,10 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._advance(Dialogue.dot_sent, "the final dot")
             self._send_dot(command)
             return
-        line = encode_command(command, self.extensions, lmtp=self.lmtp)
+        line = encode_command(command, self._extensions, lmtp=self._lmtp)
         self._check_facts(command)
         if not self._moves(states.SENT[type(command)]):
-            raise self._not_allowed(verb_of(command, lmtp=self.lmtp))
+            raise self._not_allowed(verb_of(command, lmtp=self._lmtp))
         if isinstance(command, Mail):
             self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
@@ -186,13 +202,13 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         last = self._pending[-1].command
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
-        ahead = b"PIPELINING" in self.extensions
+        ahead = b"PIPELINING" in self._extensions
         if not ahead or isinstance(last, LAST_IN_GROUP) or isinstance(command, FIRST_IN_GROUP):
-            what = verb_of(command, lmtp=self.lmtp)
-            before = verb_of(last, lmtp=self.lmtp)
+            what = verb_of(command, lmtp=self._lmtp)
+            before = verb_of(last, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the reply to {before}")
         if not self._may_follow(command):
-            what = verb_of(command, lmtp=self.lmtp)
+            what = verb_of(command, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the replies to the text")
 
     def _may_follow(self, command: Command) -> bool:
@@ -200,7 +216,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         texts = [pending.command for pending in self._pending if ends_text(pending.command)]
         if not texts:
             return True
-        if self.lmtp and (len(texts) > 1 or isinstance(texts[0], Bdat)):
+        if self._lmtp and (len(texts) > 1 or isinstance(texts[0], Bdat)):
             return False
         return isinstance(command, Rset) or not isinstance(texts[0], Bdat)
 
@@ -247,7 +263,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_dot(self, command: EndOfData) -> None:
         transaction = self._transaction
-        if self.lmtp and transaction.wanted:
+        if self._lmtp and transaction.wanted:
             for recipient in transaction.taken:
                 self._pending.append(Pending(command, transaction, recipient))
         else:
@@ -311,7 +327,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         pending = self._pending.popleft()
         command, transaction = pending.command, pending.transaction
         last = isinstance(command, Bdat) and command.last
-        if not (last and self.lmtp and transaction.wanted and pending.recipient is None):
+        if not (last and self._lmtp and transaction.wanted and pending.recipient is None):
             return pending
         first, *others = (Pending(command, transaction, who) for who in transaction.taken)
         self._pending.extendleft(reversed(others))
@@ -336,7 +352,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _hand_over_to_tls(self, reply: Reply) -> Event:
         self._check_clear()
         self._dialogue.tls_granted()
-        self.extensions = {}
+        self._forget_announced()
         return TlsReady(reply)
 
     def _answer(self, pending: Pending, reply: Reply) -> Answered:
@@ -398,16 +414,18 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._dialogue.all_refused()
 
     def _learn(self, command: Ehlo | Helo, reply: Reply) -> None:
-        self.extensions = {}
+        self._forget_announced()
         if not reply.positive:
             self._dialogue.not_introduced()
             return
         if isinstance(command, Ehlo):
             if len(reply.lines) - 1 > self._limits.capabilities:
                 raise LimitExceeded("extensions", self._limits.capabilities)
+            found: dict[bytes, bytes] = {}
             for line in reply.lines[1:]:
                 keyword, _, argument = line.strip().partition(b" ")
-                self.extensions[keyword.upper()] = argument
+                found[keyword.upper()] = argument
+            self._extensions, self._announced = MappingProxyType(found), by_words(found)
         self._dialogue.introduced()
 
     def _at_end(self) -> Event | NeedData:
@@ -429,7 +447,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _called(self, command: Command) -> str:
         """Return the name of a command in messages."""
         return (
-            "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self.lmtp)
+            "the final dot" if isinstance(command, EndOfData) else verb_of(command, lmtp=self._lmtp)
         )
 
 

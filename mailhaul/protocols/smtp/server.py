@@ -55,9 +55,9 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
 
     ``send`` takes replies. The first is the greeting; each other one is for the command that
     ``next_event`` returned last. In LMTP, the end of a text takes one reply for each recipient. A
-    2xx reply to Ehlo gets a line for each of ``extensions`` (keyword and arguments). A Bdat is
-    returned after its octets, which are returned as BodyChunk. Before the reply to Authenticate,
-    Challenge may be sent.
+    2xx reply to Ehlo gets a line for each of ``extensions`` (keyword and arguments), a setting that
+    may be changed at any time. A Bdat is returned after its octets, which are returned as
+    BodyChunk. Before the reply to Authenticate, Challenge may be sent.
     """
 
     DEAF = (states.greeting, states.tls_handover)
@@ -71,7 +71,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         limits: Limits = DEFAULT_LIMITS,
         trace: Trace | None = None,
     ) -> None:
-        self.lmtp = lmtp
+        self._lmtp = lmtp
         self.extensions = dict(extensions)
         super().__init__(states.table, limits, trace)
         self._due: deque[Heard] = deque()
@@ -81,6 +81,11 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         self._chunk: Chunk | None = None
         self._mail: Mail | None = None
         self._authenticated = False
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether it speaks LMTP."""
+        return self._lmtp
 
     @property
     def outstanding(self) -> Sequence[Heard]:
@@ -120,7 +125,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             line = self._input.take_strict_line(self._limits.command_line, "command line")
             if line is None:
                 return None
-            command = parse_command(line, self.extensions, self._limits, lmtp=self.lmtp)
+            command = parse_command(line, self.extensions, self._limits, lmtp=self._lmtp)
             if self._trace:
                 self._trace("<", redacted_line(line))
             if isinstance(command, Bdat):
@@ -153,7 +158,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         if isinstance(command, Data) and self._mail and self._mail.body == b"BINARYMIME":
             return self._refuse(503, b"BINARYMIME requires BDAT (RFC 3030)")
         if not self._moves(states.HEARD[type(command)]):
-            what = verb_of(command, lmtp=self.lmtp)
+            what = verb_of(command, lmtp=self._lmtp)
             return self._refuse(503, f"{what} is out of order".encode("ascii"))
         return True
 
@@ -174,7 +179,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         command = chunk.command
         if command.last:
             self._advance(Dialogue.text_over)
-        self._due.extend([command] * (self._recipients if command.last and self.lmtp else 1))
+        self._due.extend([command] * (self._recipients if command.last and self._lmtp else 1))
         return command
 
     def _read_response(self) -> Heard | None:
@@ -200,15 +205,23 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         part = self._parts.popleft()
         if isinstance(part, EndOfData):
             self._advance(Dialogue.text_over)
-            self._due.extend([part] * (self._recipients if self.lmtp else 1))
+            self._due.extend([part] * (self._recipients if self._lmtp else 1))
         return part
 
     # Sending
 
     def _send(self, reply: Reply | Challenge) -> None:
-        if isinstance(reply, Challenge):
-            self._challenge(self._due[0] if self._due else None, b"334", reply.data)
-            return
+        match reply:
+            case Challenge(data):
+                self._challenge(self._due[0] if self._due else None, b"334", data)
+            case Reply():
+                self._send_reply(reply)
+            case _:
+                raise LocalProtocolError(f"{type(reply).__name__} is no reply of SMTP")
+
+    def _send_reply(self, reply: Reply) -> None:
+        if not reply.lines:
+            raise LocalProtocolError("a reply without any line")
         if any(b"\r" in line or b"\n" in line for line in reply.lines):
             raise LocalProtocolError("a line of the reply contains a line ending")
         if self._at(states.greeting):

@@ -54,7 +54,7 @@ def test_an_initial_response_is_sent_with_the_command_if_the_server_supports_it(
     assert sent(client) == b"A0001 AUTHENTICATE PLAIN %b\r\n" % PLAIN_BASE64
     assert hear(client, b"A0001 OK welcome") == [Completed(PLAIN, OK, None, b"welcome")]
     assert client.state == "authenticated"
-    assert client.capabilities == frozenset()
+    assert client.capabilities == {}
 
 
 @pytest.mark.parametrize("plus", [b"+ ", b"+", b"+ go ahead"])

@@ -188,7 +188,7 @@ def test_tls_is_agreed_on_and_announced_anew() -> None:
     assert pair.ask(StartTls(), TlsReady(StartTls())) == [TlsReady(StartTls())]
     pair.client.tls_started()
     pair.server.tls_started()
-    assert pair.client.capabilities == frozenset()
+    assert pair.client.capabilities == {}
     names = Capabilities(frozenset({b"IMAP4REV1"}))
     done = Completed(Capability(), OK, None, b"done")
     assert pair.ask(Capability(), names, done) == [names, done]

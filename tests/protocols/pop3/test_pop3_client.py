@@ -281,7 +281,7 @@ def test_a_command_is_sent_only_in_its_states(state: str, command: Command) -> N
     if state == "leaving":
         hear(client, b"-ERR")
     if state in {"greeting", "leaving"}:
-        client.timestamp = b"<1@x>"
+        client._timestamp = b"<1@x>"
     here = {"authorization": EARLY, "named": NAMED, "transaction": LATE | {"CAPA", "LANG", "QUIT"}}
     verb = command_name(command)
     if verb in here.get(state, ()):

@@ -231,19 +231,19 @@ def test_a_challenge_has_its_own_length_limit() -> None:
 
 def test_starting_tls_drops_everything_announced_before() -> None:
     client = greeted(b"PIPELINING", b"STLS")
-    assert client.capabilities == {b"PIPELINING": b"", b"STLS": b""}
+    assert client.capabilities == {b"PIPELINING": (), b"STLS": ()}
     assert ask(client, StartTls(), b"+OK begin") == [TlsReady(StartTls())]
     assert (client.state, client.capabilities) == ("tls-handover", {})
     client.tls_started()
     assert client.state == "authorization"
     ask(client, Capa(), b"+OK", b"UIDL", b".")
-    assert client.capabilities == {b"UIDL": b""}
+    assert client.capabilities == {b"UIDL": ()}
 
 
 def test_capabilities_announced_before_the_handshake_are_dropped_too() -> None:
     client = greeted(b"STLS")
     ask(client, StartTls(), b"+OK")
-    client.capabilities = {b"PIPELINING": b""}
+    client._announced = {b"PIPELINING": ()}
     client.tls_started()
     assert client.capabilities == {}
 

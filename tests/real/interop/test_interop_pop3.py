@@ -231,7 +231,7 @@ def test_every_mechanism_opens_the_maildrop(server: DovecotServices, mechanism: 
     user = filled(server, simple())
     exchange = make_client(mechanism, credentials(server, user), nonce=NONCE)
     with connected(server) as wire:
-        assert mechanism in wire.client.capabilities[b"SASL"].split()
+        assert mechanism in wire.client.capabilities[b"SASL"]
         done = authenticate(wire, exchange, Completed)
         assert done.positive
         exchange.finish()

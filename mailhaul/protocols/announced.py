@@ -1,0 +1,28 @@
+"""What a server announced that it can do, in the one shape in which all clients show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+Announced = Mapping[bytes, tuple[bytes, ...]]
+"""Keywords in upper case; their arguments word by word, as the server sent them."""
+
+NOTHING: Final[Announced] = MappingProxyType({})
+
+
+def by_words(announced: Mapping[bytes, bytes]) -> Announced:
+    """Return keywords with the words of their arguments: ``AUTH PLAIN LOGIN``."""
+    return MappingProxyType({name: tuple(text.split()) for name, text in announced.items()})
+
+
+def by_keyword(names: Iterable[bytes]) -> Announced:
+    """Return IMAP's capabilities by what is before the equals sign: ``AUTH=PLAIN AUTH=LOGIN``."""
+    found: dict[bytes, tuple[bytes, ...]] = {}
+    for name in names:
+        keyword, _, argument = name.partition(b"=")
+        before = found.setdefault(keyword.upper(), ())
+        if argument and argument not in before:
+            found[keyword.upper()] = (*before, argument)
+    return MappingProxyType(found)
