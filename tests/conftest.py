@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def transcript(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let a tape be the witness of all that is opened; compare it with its replay."""
+    """Let a tape be the observer of all that is opened; compare it with its replay."""
     taken: list[str] = []
     tape = Tape(taken.append, lambda: 0.0)
 
@@ -38,7 +38,7 @@ def transcript(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
         def begin_watched(self: Any, *args: Any, **options: Any) -> None:
             given = signature.bind(*args, **options)
-            given.arguments["witness"] = given.arguments.get("witness") or tape.watch
+            given.arguments["observer"] = given.arguments.get("observer") or tape.watch
             begin(self, *given.args, **given.kwargs)
 
         monkeypatch.setattr(kind, "__init__", begin_watched)

@@ -171,7 +171,7 @@ class Ferry:
         finally:
             if self._unanswered:
                 # Only a cancelled poll has not received the verdict.
-                self._unanswered.delivery.let_go()
+                self._unanswered.delivery.release()
 
     async def _ask_ahead(self) -> None:
         """Request the next messages when half of those requested have arrived.
@@ -226,7 +226,7 @@ class Ferry:
                     raise
                 # The sink is too slow. Waiting for the sink alone raises the right error.
                 await self._hear_verdict()
-            if self._unanswered and self._unanswered.delivery.settled():
+            if self._unanswered and self._unanswered.delivery.known_outcome():
                 await self._hear_verdict()
         return part
 
@@ -276,12 +276,12 @@ class Ferry:
             await delivery.abandon()
             raise
         except BaseException:
-            delivery.let_go()
+            delivery.release()
             raise
         try:
             await self._hand_over(message, delivery, packer, arrived)
         except BaseException:
-            delivery.let_go()
+            delivery.release()
             raise
 
     async def _hand_over(
@@ -296,7 +296,7 @@ class Ferry:
             await delivery.abandon()
             await self._give_up(arrived)
             return
-        if delivery.settled() is None:
+        if delivery.known_outcome() is None:
             await delivery.feed(packer.end())
             # The promise: the sink takes its last step only for a complete message.
             await delivery.complete(arrived.proof)
@@ -352,7 +352,7 @@ class Ferry:
                     octets += len(data)
                     if octets > limit:
                         raise LimitExceeded("message text", limit)
-                    if delivery.settled() is None:
+                    if delivery.known_outcome() is None:
                         await delivery.feed(packer.convert(data))
                 case MessageEnd() | Unavailable() as end:
                     return end
@@ -368,7 +368,7 @@ class Ferry:
         try:
             outcome = await last.delivery.outcome()
         except BaseException:
-            last.delivery.let_go()
+            last.delivery.release()
             raise
         await self._record(last, outcome)
         if len(self._accepted) >= self._batch:

@@ -53,7 +53,7 @@ class Delivery(Protocol):
         """Wait for the verdict."""
         ...
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict, or None while it is not known."""
         ...
 
@@ -61,7 +61,7 @@ class Delivery(Protocol):
         """Make sure that the text fed so far is never accepted."""
         ...
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release resources without waiting, after the poll was cancelled."""
         ...
 
@@ -86,14 +86,14 @@ class Declined:
         """Return the verdict."""
         return self._outcome
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict."""
         return self._outcome
 
     async def abandon(self) -> None:
         """Do nothing."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Do nothing."""
 
 

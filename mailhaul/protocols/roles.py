@@ -104,14 +104,14 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 class Server(Machine[SaidT, HeardT, DialogueT]):
     """The side that hears commands, and answers them one at a time."""
 
-    DEAF: Sequence[State]
+    NOT_READING: Sequence[State]
     """States in which nothing is heard."""
     HANDOVER: State
     """The state in which what comes is dropped, for it came in the clear."""
     END: HeardT
     """The event of a client that has closed."""
 
-    _told_end = False
+    _end_returned = False
     _challenged = False
 
     def _take(self, data: bytes) -> None:
@@ -121,8 +121,8 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     def _challenge(self, command: object, start: bytes, data: bytes) -> None:
         """Challenge the client that sent Authenticate: the next line is its response."""
-        deaf = self._challenged or self._at(*self.DEAF)
-        if deaf or not isinstance(command, Authenticate):
+        not_reading = self._challenged or self._at(*self.NOT_READING)
+        if not_reading or not isinstance(command, Authenticate):
             raise LocalProtocolError("Challenge: there is nobody to challenge")
         self._say(b"%b %b" % (start, encode_base64(data)), start + b" *")
         self._challenged = True
@@ -134,9 +134,9 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
         return read_response(line)
 
     def _at_end(self) -> HeardT | NeedData:
-        if self._told_end or self._owes_answer():
+        if self._end_returned or self._owes_answer():
             return NEED_DATA
-        self._told_end = True
+        self._end_returned = True
         return self.END
 
     @abstractmethod

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..flows.requests import Flow
 from .drive import await_steps, steps_of
 from .engine import Engine
-from .parking import NextRequest, Park, Step, Work
+from .steps import NextRequest, Step, Suspend, Work
 
 T = TypeVar("T")
 
@@ -43,8 +43,8 @@ class Driver:
     async def take(self, step: Step) -> object:
         """Wait, run a call, or let other tasks run."""
         match step:
-            case Park():
-                await park(step)
+            case Suspend():
+                await suspend(step)
             case Work(call):
                 return await run_in_thread(call)
             case NextRequest():
@@ -56,7 +56,7 @@ class Driver:
         return None
 
 
-async def park(step: Park) -> None:
+async def suspend(step: Suspend) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()

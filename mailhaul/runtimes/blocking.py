@@ -9,7 +9,7 @@ from typing import TypeVar
 from ..flows.requests import Flow
 from .drive import steps_of, take_steps
 from .engine import Engine
-from .parking import Park, Step, Work
+from .steps import Step, Suspend, Work
 
 T = TypeVar("T")
 
@@ -27,14 +27,14 @@ def run(flow: Flow[T], engine: Engine | None = None) -> T:
 
 def take(step: Step) -> object:
     """Wait, or run blocking work."""
-    if isinstance(step, Park):
-        park(step)
+    if isinstance(step, Suspend):
+        suspend(step)
     elif isinstance(step, Work):
         return step.call()
     return None
 
 
-def park(step: Park) -> None:
+def suspend(step: Suspend) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
     timeout = None if step.timeout is None else min(step.timeout, MAX_WAIT)
     if not step.reads and not step.writes:

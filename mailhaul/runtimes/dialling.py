@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ..flows.host_names import BadHostName, ascii_host
 from ..flows.requests import NameNotFound, OpenFailed, TimedOut
-from .parking import Park, Steps
+from .steps import Steps, Suspend
 
 ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried as well (RFC 8305, section 8)."""
@@ -51,7 +51,7 @@ def dial(
                 raise TimedOut(deadline - started)
             if trying:
                 pause = min(left, ATTEMPT_DELAY) if waiting else left
-                yield Park((), tuple(sock.fileno() for sock, _ in trying), pause)
+                yield Suspend((), tuple(sock.fileno() for sock, _ in trying), pause)
                 if (winner := first_connected(trying, failures)) is not None:
                     return winner
     finally:
@@ -122,7 +122,7 @@ class Lookup:
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - began)
-            yield Park(timeout=min(left, ATTEMPT_DELAY))
+            yield Suspend(timeout=min(left, ATTEMPT_DELAY))
         return (yield from lookup._answer(deadline, clock))
 
     @classmethod
@@ -149,7 +149,7 @@ class Lookup:
                 while not self._outcome and self._fault is None:
                     if left <= 0:
                         raise TimedOut(deadline - began)
-                    yield Park((ours.fileno(),), (), left)
+                    yield Suspend((ours.fileno(),), (), left)
                     left = deadline - clock()
             finally:
                 with self._lock:
@@ -243,7 +243,7 @@ def dial_unix(path: str, deadline: float, clock: Callable[[], float]) -> Steps[s
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - began)
-            yield Park(timeout=min(left, ATTEMPT_DELAY))
+            yield Suspend(timeout=min(left, ATTEMPT_DELAY))
     except BaseException:
         sock.close()
         raise

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ..flows.requests import Flow
 from .engine import Engine
-from .parking import NextRequest, Step, Steps
+from .steps import NextRequest, Step, Steps
 
 T = TypeVar("T")
 

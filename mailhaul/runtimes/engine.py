@@ -1,6 +1,6 @@
 """Performs a flow's requests with non-blocking calls, and leaves all waiting to a driver.
 
-Each request is performed by a generator. Where it has to wait it yields a Park, where a call may
+Each request is performed by a generator. Where it has to wait it yields a Suspend, where a call may
 block it yields a Work; the driver (blocking, trio, asyncio, simulated) does that and resumes it.
 So connecting, TLS, backpressure, children and deadlines are written once.
 """
@@ -31,7 +31,7 @@ from ..flows.requests import (
     UpgradeToTls,
     Wait,
 )
-from .parking import Park, Steps, Work
+from .steps import Steps, Suspend, Work
 from .stream import (
     Output,
     Process,
@@ -44,7 +44,7 @@ from .stream import (
 if TYPE_CHECKING:
     from socket import socket
 
-Witness = Callable[[Channel[Endpoint]], None]
+ChannelObserver = Callable[[Channel[Endpoint]], None]
 
 CLOSE_TIMEOUT = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
@@ -76,12 +76,12 @@ class Running:
 class Engine:
     """All streams and programs of one flow. ``clock`` gives seconds and never jumps.
 
-    ``witness`` is called with each channel that the flow opens, before anything is sent on it.
+    ``observer`` is called with each channel that the flow opens, before anything is sent on it.
     """
 
-    def __init__(self, clock: Callable[[], float], witness: Witness | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], observer: ChannelObserver | None = None) -> None:
         self._clock = clock
-        self._witness = witness
+        self._observer = observer
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
@@ -150,7 +150,7 @@ class Engine:
                 for stream in streams:
                     stream.note_last_words()
                 raise TimedOut(request.timeout)
-            yield self._park(streams, programs, left)
+            yield self._suspend(streams, programs, left)
 
     def _exchange(
         self, streams: list[Stream], programs: list[Running], congested: list[Stream]
@@ -167,7 +167,9 @@ class Engine:
             self._programs = [r for r in self._programs if r.program.status is None]
         return any(news) or any(ended) or relieved
 
-    def _park(self, streams: Iterable[Stream], programs: Iterable[Running], left: float) -> Park:
+    def _suspend(
+        self, streams: Iterable[Stream], programs: Iterable[Running], left: float
+    ) -> Suspend:
         """Wait for input of these, for output of every stream, and for errors of every child."""
         reads = [stream.fileno() for stream in streams if not stream.ended]
         for stream in self._streams:
@@ -183,7 +185,7 @@ class Engine:
             else:
                 reads.append(running.child.exit_fd)
         writes = tuple(stream.fileno() for stream in self._streams if stream.wants_to_write)
-        return Park(tuple(reads), writes, left)
+        return Suspend(tuple(reads), writes, left)
 
     def _flush(self) -> None:
         for stream in self._streams:
@@ -194,7 +196,7 @@ class Engine:
         left = max(0.0, seconds)
         while True:
             self._flush()
-            yield self._park((), (), left)
+            yield self._suspend((), (), left)
             left = deadline - self._clock()
             if left <= 0:
                 return
@@ -216,8 +218,8 @@ class Engine:
         except TimedOut:
             # Some of the time went by before the part that timed out.
             raise TimedOut(request.timeout) from None
-        if self._witness:
-            self._witness(request.channel)
+        if self._observer:
+            self._observer(request.channel)
 
     def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         deadline = self._clock() + timeout
@@ -279,7 +281,7 @@ class Engine:
             if left <= 0:
                 raise TimedOut(request.timeout)
             writes = (stream.fileno(),) if stream.wants_to_write else ()
-            yield Park((stream.fileno(),), writes, left)
+            yield Suspend((stream.fileno(),), writes, left)
             try:
                 layer.receive(stream.sock.recv(65536))
             except BlockingIOError:
@@ -335,7 +337,7 @@ class Engine:
         stream.flush()
         deadline = self._clock() + CLOSE_TIMEOUT
         while stream.wants_to_write and (left := deadline - self._clock()) > 0:
-            yield Park((), (stream.fileno(),), left)
+            yield Suspend((), (stream.fileno(),), left)
             stream.flush_raw()
         stream.close()
         self._streams.remove(stream)
@@ -366,7 +368,7 @@ class Engine:
         deadline = self._clock() + STDERR_TIMEOUT
         output.drain()
         while output.open and (left := deadline - self._clock()) > 0:
-            yield Park((output.fd,), (), left)
+            yield Suspend((output.fd,), (), left)
             output.drain()
 
     def _await_exit(self, child: Process, output: Output, seconds: float) -> Steps[None]:
@@ -378,7 +380,7 @@ class Engine:
                 left = min(left, CHILD_POLL_INTERVAL)
             else:
                 reads.append(child.exit_fd)
-            yield Park(tuple(reads), (), left)
+            yield Suspend(tuple(reads), (), left)
 
     # Looking things up
 

@@ -31,8 +31,8 @@ from ..flows.requests import (
     UpgradeToTls,
 )
 from .drive import steps_of
-from .engine import Engine, Running, Witness
-from .parking import Park, Steps, Work
+from .engine import ChannelObserver, Engine, Running
+from .steps import Steps, Suspend, Work
 from .stream import Stream
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Ran:
 
 
 class Task(Generic[ResultT]):
-    """One flow and its engine. ``parked`` is what it waits for, if it waits.
+    """One flow and its engine. ``suspended`` is what it waits for, if it waits.
 
     It has a ``result`` when the flow has returned.
     """
@@ -70,8 +70,8 @@ class Task(Generic[ResultT]):
         self.flow = flow
         self.engine = engine
         self.steps = steps_of(flow, engine)
-        self.parked: Park | None = None
-        self.times_parked = 0
+        self.suspended: Suspend | None = None
+        self.times_suspended = 0
 
 
 class End:
@@ -190,17 +190,17 @@ class SimulatedProcess:
 class SimulatedEngine(Engine):
     """An engine whose streams and programs are simulated; the rest is as on every runtime."""
 
-    def __init__(self, simulation: Simulation, witness: Witness | None) -> None:
-        super().__init__(lambda: simulation.now, witness)
+    def __init__(self, simulation: Simulation, observer: ChannelObserver | None) -> None:
+        super().__init__(lambda: simulation.now, observer)
         self._simulation = simulation
 
     def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         seconds = 0.0 if isinstance(address, Pipe) else self._simulation.round_trip
         if seconds > timeout:
-            yield Park(timeout=timeout)
+            yield Suspend(timeout=timeout)
             raise TimedOut(timeout)
         self.use(channel, self._simulation.connect(channel, address))
-        yield Park(timeout=seconds)
+        yield Suspend(timeout=seconds)
 
     def use(self, channel: Channel[Endpoint], end: End) -> None:
         """Use one end of a link as the channel's stream."""
@@ -210,7 +210,7 @@ class SimulatedEngine(Engine):
         stream = self._stream(request.channel)
         stream.flush()
         seconds = self._simulation.round_trip
-        yield Park(timeout=min(seconds, request.timeout))
+        yield Suspend(timeout=min(seconds, request.timeout))
         if seconds > request.timeout:
             raise TimedOut(request.timeout)
         request.channel.tls = True
@@ -238,7 +238,7 @@ class Simulation:
         cut: bool = False,
         kill_at: int | None = None,
         run_program: Callable[[tuple[str, ...], bytes], Ran] | None = None,
-        witness: Witness | None = None,
+        observer: ChannelObserver | None = None,
     ) -> None:
         self.now = 0.0
         self.steps = 0
@@ -247,7 +247,7 @@ class Simulation:
         self._cut = cut
         self._kill_at = kill_at
         self._run_program = run_program
-        self._witness = witness
+        self._observer = observer
         self._listeners: dict[Address, Callable[[], tuple[Channel[Endpoint], Flow[object]]]] = {}
         self._ready: deque[Task[object]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -276,7 +276,7 @@ class Simulation:
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end; what it raises is raised here. Its peers end with it."""
-        self._main = main = Task(flow, SimulatedEngine(self, self._witness))
+        self._main = main = Task(flow, SimulatedEngine(self, self._observer))
         self._over = False
         self._failure = None
         self._tasks = [self._main]
@@ -338,8 +338,8 @@ class Simulation:
         except Exception as failure:
             self._finish(task, failure)
         else:
-            if isinstance(step, Park):
-                self._park(task, step)
+            if isinstance(step, Suspend):
+                self._suspend(task, step)
             else:
                 self._ready.append(task)
 
@@ -351,31 +351,31 @@ class Simulation:
 
     # Waiting
 
-    def _park(self, task: Task[object], step: Park) -> None:
-        task.parked = step
-        task.times_parked += 1
+    def _suspend(self, task: Task[object], step: Suspend) -> None:
+        task.suspended = step
+        task.times_suspended += 1
         if self._unpark(task):
             return
         for number in (*step.reads, *step.writes):
             self._waiting[number] = task
         if step.timeout is not None:
-            times = task.times_parked
+            times = task.times_suspended
             self._at(self.now + step.timeout, lambda: self._time_out(task, times))
 
-    def _time_out(self, task: Task[object], times_parked: int) -> None:
-        if task.parked and task.times_parked == times_parked:
-            task.parked = None
+    def _time_out(self, task: Task[object], times_suspended: int) -> None:
+        if task.suspended and task.times_suspended == times_suspended:
+            task.suspended = None
             self._ready.append(task)
 
     def _unpark(self, task: Task[object]) -> bool:
         """Resume a task if what it waits for is there."""
-        if task.parked is None or not self._is_ready(task.parked):
+        if task.suspended is None or not self._is_ready(task.suspended):
             return False
-        task.parked = None
+        task.suspended = None
         self._ready.append(task)
         return True
 
-    def _is_ready(self, step: Park) -> bool:
+    def _is_ready(self, step: Suspend) -> bool:
         known = self._registered
         return any(known[number].readable for number in step.reads) or any(
             known[number].writable for number in step.writes

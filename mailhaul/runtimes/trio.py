@@ -11,7 +11,7 @@ from ..flows.requests import Address, Close, Flow, Open, Request
 from .batch_worker import BatchWorker
 from .drive import await_steps, steps_of
 from .engine import Engine
-from .parking import NextRequest, Park, Step, Work
+from .steps import NextRequest, Step, Suspend, Work
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ class Driver:
     async def take(self, step: Step) -> object:
         """Wait, run a call, or let other tasks run."""
         match step:
-            case Park():
-                await park(step)
+            case Suspend():
+                await suspend(step)
             case Work(call, shared):
                 return await (self._batch_worker if shared else self._threads).run(call)
             case NextRequest(request):
@@ -158,7 +158,7 @@ class ConnectionSlots:
             limiter.release_on_behalf_of(channel)
 
 
-async def park(step: Park) -> None:
+async def suspend(step: Suspend) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
     timeout = float("inf") if step.timeout is None else step.timeout
     with trio.move_on_after(timeout):

@@ -63,7 +63,7 @@ class ToyDelivery:
         sys.stdout.write(f"{self._line}: {self._octets} octets\n")
         self._outcome = Outcome(Verdict.ACCEPTED)
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict, or None."""
         return self._outcome
 
@@ -74,7 +74,7 @@ class ToyDelivery:
     async def abandon(self) -> None:
         """Forget the message."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release nothing."""
 
 

@@ -191,13 +191,13 @@ class Shelved:
         assert self.verdict is not None
         return self.verdict
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         return self.verdict
 
     async def abandon(self) -> None:
         self.shelf.world.log.append(("abandon", self.number))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.shelf.world.log.append(("let go", self.number))
 
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from mailhaul.runtimes.blocking import park
-from mailhaul.runtimes.parking import Park
+from mailhaul.runtimes.blocking import suspend
+from mailhaul.runtimes.steps import Suspend
 
 
 @pytest.mark.parametrize("seconds", [2_147_483_647.0, 1e18])
@@ -15,8 +15,8 @@ def test_no_number_of_seconds_is_too_large(seconds: float) -> None:
     reading, writing = os.pipe()
     try:
         os.write(writing, b"x")
-        park(Park((reading,), (), seconds))
-        park(Park((), (writing,), seconds))
+        suspend(Suspend((reading,), (), seconds))
+        suspend(Suspend((), (writing,), seconds))
     finally:
         os.close(reading)
         os.close(writing)

@@ -71,6 +71,6 @@ class Access(Record):
         return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
 
 
-def shown(text: bytes) -> str:
+def excerpt(text: bytes) -> str:
     """Return a server's text decoded as UTF-8, truncated to 200 octets."""
     return text[:200].decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.greetings import is_busy, turns_away
-from .access import COMMAND, Access, TlsMode, shown
+from .access import COMMAND, Access, TlsMode, excerpt
 
 NOT_NOW = {
     b"UNAVAILABLE": ExitCode.SERVBUSY,
@@ -96,7 +96,7 @@ def code_of_bye(bye: imap.SaidBye) -> ExitCode:
 
 def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
     """Return the error for a server that refuses the connection in its greeting."""
-    return PollFailed(code, f"{access.peer}: the server refuses the connection: {shown(text)}")
+    return PollFailed(code, f"{access.peer}: the server refuses the connection: {excerpt(text)}")
 
 
 async def ask(
@@ -122,7 +122,7 @@ async def hear(channel: Channel[imap.Client], access: Access) -> imap.Event:
     """Return the next event. Raises PollFailed if the server sends BYE."""
     event = await next_event(channel, access.timeout)
     if isinstance(event, imap.SaidBye):
-        problem = f"{access.peer}: the server sent BYE: {shown(event.text)}"
+        problem = f"{access.peer}: the server sent BYE: {excerpt(event.text)}"
         raise PollFailed(code_of_bye(event), problem)
     return event
 
@@ -161,7 +161,7 @@ async def secure(channel: Channel[imap.Client], access: Access) -> None:
             return
         raise PollFailed(
             ExitCode.SOCKET,
-            f"{access.peer}: the server refuses STARTTLS ({shown(granted.text)}), which your "
+            f"{access.peer}: the server refuses STARTTLS ({excerpt(granted.text)}), which your "
             f"configuration requires; {access.hint} to go without TLS",
         )
     await UpgradeToTls(channel, access.trust, access.timeout)
@@ -188,7 +188,7 @@ async def log_in(channel: Channel[imap.Client], access: Access) -> None:
     if done.condition is not imap.Condition.OK:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"Authorization failure on {access.user}@{access.peer}: {shown(done.text)}",
+            f"Authorization failure on {access.user}@{access.peer}: {excerpt(done.text)}",
         )
     if not channel.machine.capabilities:
         await ask(channel, imap.Capability(), access)
@@ -217,7 +217,7 @@ async def find_method(channel: Channel[imap.Client], access: Access) -> imap.Com
         if done.condition is imap.Condition.OK:
             break
         if code := not_now(done):
-            problem = f"{access.peer}: the server refuses the login now: {shown(done.text)}"
+            problem = f"{access.peer}: the server refuses the login now: {excerpt(done.text)}"
             raise PollFailed(code, problem)
         if done.condition is imap.Condition.BAD:
             left = methods_left(channel, access, tried)

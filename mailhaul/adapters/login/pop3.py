@@ -13,7 +13,7 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
-from .access import COMMAND, Access, TlsMode, shown
+from .access import COMMAND, Access, TlsMode, excerpt
 
 APOP = b"APOP"
 """The entry in a list of mechanisms for APOP, which is a command and not a SASL mechanism."""
@@ -114,7 +114,7 @@ def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
     """Return the error for a refused login, with the exit codes that fetchmail uses."""
     from .throttled import is_throttled
 
-    sentence = f"{access.peer}: the server {what}: {shown(reply.text)}"
+    sentence = f"{access.peer}: the server {what}: {excerpt(reply.text)}"
     if reply.code in {pop3.ResponseCode.AUTH, pop3.ResponseCode.SYS_PERM}:
         # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
@@ -155,7 +155,7 @@ async def secure(channel: Channel[pop3.Client], access: Access, avoided: Avoided
     elif access.tls is not TlsMode.OFFERED:
         raise PollFailed(
             ExitCode.SOCKET,
-            f"{access.peer}: the server refuses STLS ({shown(granted.text)}), which your "
+            f"{access.peer}: the server refuses STLS ({excerpt(granted.text)}), which your "
             'configuration requires; use "ssl", or "sslproto \'\'" to go without TLS',
         )
     else:

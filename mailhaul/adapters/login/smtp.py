@@ -202,9 +202,9 @@ async def answer_to_auth(
 def reply_text(reply: smtp.Reply) -> str:
     """Return a reply as one line of text."""
     text = b" ".join(line.strip() for line in reply.lines)
-    return f"{reply.code} {shown(text)}".strip()
+    return f"{reply.code} {excerpt(text)}".strip()
 
 
-def shown(text: bytes) -> str:
+def excerpt(text: bytes) -> str:
     """Return a server's text decoded as UTF-8, truncated to 300 octets."""
     return text[:300].decode("utf-8", "replace")

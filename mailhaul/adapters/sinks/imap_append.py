@@ -27,7 +27,7 @@ from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData
 from ...protocols.message.line_ends import Canonical
 from ...protocols.message.received_date import is_date_time, received_date
-from ..login.access import Access, shown
+from ..login.access import Access, excerpt
 from ..login.imap import greet, log_out
 from .imap_find import Finder, execute
 from .spool import SpoolTooSmall, new_spool, read_spool, too_large_outcome, write_spool
@@ -135,7 +135,7 @@ class ImapAppendSink:
                     return event
                 case imap.SaidBye(_, text):
                     # The connection ends after BYE, and the outstanding commands fail.
-                    self.channel.failure = f"the server sent BYE: {shown(text)}"
+                    self.channel.failure = f"the server sent BYE: {excerpt(text)}"
                 case _:
                     pass
         return None
@@ -275,7 +275,7 @@ class AppendDelivery:
             self._close_spool()
 
     async def _wait_for_verdict(self) -> Outcome:
-        while (verdict := self.settled()) is None:
+        while (verdict := self.known_outcome()) is None:
             if not self._sending:
                 return Outcome(Verdict.POSTPONED, "the delivery was abandoned")
             if self._connection_error:
@@ -291,7 +291,7 @@ class AppendDelivery:
                 self._record_error(error)
         return verdict
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict if it is already known."""
         if self._sending and not (self._verdict or self._connection_error or self._next_step):
             try:
@@ -306,7 +306,7 @@ class AppendDelivery:
     def _handle_result(self, result: imap.Completed) -> None:
         """Handle the response to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
         code = result.code.name if result.code else b""
-        peer, text = self._sink.access.peer, shown(result.text)
+        peer, text = self._sink.access.peer, excerpt(result.text)
         no_room = result.condition is imap.Condition.NO and code == b"OVERQUOTA"
         self._sink.count_failure(f"{peer}: {text}" if no_room else "")
         match result.condition:
@@ -332,7 +332,7 @@ class AppendDelivery:
         if result.condition is imap.Condition.OK:
             await self._append()
         else:
-            reason = f"{sink.access.peer}: cannot create the mailbox: {shown(result.text)}"
+            reason = f"{sink.access.peer}: cannot create the mailbox: {excerpt(result.text)}"
             self._conclude(Verdict.POSTPONED, reason)
 
     def _record_error(self, error: Exception) -> None:
@@ -375,7 +375,7 @@ class AppendDelivery:
             results = tuple((r.decode("utf-8", "surrogateescape"), verdict) for r in accepted)
             self._verdict = Outcome(verdict, reason, results)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the spool without waiting."""
         self._close_spool()
 

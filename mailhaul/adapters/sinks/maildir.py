@@ -212,7 +212,7 @@ class MaildirDelivery:
         """Return the verdict."""
         return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict if there is one."""
         return self._verdict
 
@@ -222,7 +222,7 @@ class MaildirDelivery:
             await Call(self.remove)
             self._verdict = Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the file without waiting."""
         self._close()
 

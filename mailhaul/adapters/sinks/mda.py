@@ -277,7 +277,7 @@ class MdaDelivery:
         It is unknown whether a terminated MDA has delivered the message. So this counts as a
         refusal: otherwise the message would be delivered again without end.
         """
-        while (verdict := self.settled()) is None:
+        while (verdict := self.known_outcome()) is None:
             if self._program is None:
                 return Outcome(Verdict.POSTPONED, "MDA was not started")
             try:
@@ -289,7 +289,7 @@ class MdaDelivery:
                 self._conclude(Outcome(Verdict.REFUSED, reason))
         return verdict
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict if it is already known."""
         program = self._program
         if self._verdict is None and program is not None and program.status is not None:
@@ -326,7 +326,7 @@ class MdaDelivery:
         """Discard the spool: no process has read it."""
         self._conclude(Outcome(Verdict.POSTPONED, "the delivery was abandoned"))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the spool without waiting."""
         self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
 

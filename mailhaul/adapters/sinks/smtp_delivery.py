@@ -18,7 +18,7 @@ from ...protocols.message.hosts import domain_part
 from ...protocols.smtp.command_lines import encode_command, offers_binary
 from ...protocols.smtp.commands import Bdat, BodyChunk, Data, EndOfData, Mail, Rcpt, Rset
 from ...protocols.smtp.events import Answered, Reply
-from ..login.smtp import reply_text, shown
+from ..login.smtp import excerpt, reply_text
 from .smtp_connection import DOT_SECONDS, Mismatch, SmtpConnection
 
 COMMAND_SECONDS = 300.0
@@ -237,7 +237,7 @@ class SmtpDelivery:
             await self._wait_until(lambda: False)
         return self._verdict
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict if it is already known."""
         self._connection.process_replies()
         return self._verdict
@@ -247,7 +247,7 @@ class SmtpDelivery:
         if self._verdict is None or self._connection.in_text:
             await self._connection.drop("the delivery was abandoned")
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Do nothing: only the connection is open, and the runtime closes it."""
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
@@ -322,7 +322,7 @@ class SmtpDelivery:
         verdict = verdict_of(reply)
         self._results.append((self._ledger_name(recipient), verdict))
         self._add_refusal(reply, recipient)
-        self._refuse(verdict, f"RCPT TO:<{shown(recipient)}>: {reply_text(reply)}")
+        self._refuse(verdict, f"RCPT TO:<{excerpt(recipient)}>: {reply_text(reply)}")
 
     def _handle_data_reply(self, reply: Reply) -> None:
         if reply.code == 354 and self._connection.in_text:

@@ -121,7 +121,7 @@ class SpooledDelivery:
         """Return the verdict."""
         return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
-    def settled(self) -> Outcome | None:
+    def known_outcome(self) -> Outcome | None:
         """Return the verdict if there is one."""
         return self._verdict
 
@@ -129,7 +129,7 @@ class SpooledDelivery:
         """Discard the spool: nothing has been delivered."""
         self._conclude(Outcome(Verdict.POSTPONED, "the delivery was abandoned"))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the spool without waiting."""
         self._conclude(Outcome(Verdict.POSTPONED, "the poll was cancelled"))
 

@@ -19,7 +19,7 @@ from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import LimitExceeded, RemoteProtocolError
 from ...protocols.machine import NeedData
-from ..login.access import Access, shown
+from ..login.access import Access, excerpt
 from ..login.imap import greet, identify, log_out
 from .imap_actions import Actions, Refusals
 from .imap_listing import (
@@ -168,7 +168,7 @@ class ImapSource:
         command = imap.ListMailboxes(b"", (b"*" if special else wire,), (), asked)
         done = await self._ask_known(command, collect)
         if not names:
-            why = "" if done.condition is imap.Condition.OK else f": {shown(done.text)}"
+            why = "" if done.condition is imap.Condition.OK else f": {excerpt(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
             self._report(Remark(text, error=True))
         return names
@@ -201,7 +201,7 @@ class ImapSource:
             raise PollFailed(
                 ExitCode.ERROR,
                 f"{self.channel.peer}: mailbox selection failed for {mailbox!r}: "
-                f"{shown(done.text)}",
+                f"{excerpt(done.text)}",
             )
         closed = done.code is not None and done.code.name == b"READ-ONLY"
         # No message can be marked as \\Seen there, so the server will not record it.
@@ -280,7 +280,7 @@ class ImapSource:
         except NotSearched as failure:
             raise PollFailed(
                 ExitCode.ERROR,
-                f"{self.channel.peer}: search for mail failed: {shown(failure.reply.text)}",
+                f"{self.channel.peer}: search for mail failed: {excerpt(failure.reply.text)}",
             ) from None
 
     async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
@@ -319,7 +319,7 @@ class ImapSource:
                 self._uidvalidity = uidvalidity(code.arguments)
             case imap.SaidBye(_, text):
                 # The connection ends next, and outstanding commands fail.
-                self.channel.failure = f"the server sent BYE: {shown(text)}"
+                self.channel.failure = f"the server sent BYE: {excerpt(text)}"
             case _:
                 pass
 
@@ -353,7 +353,7 @@ class ImapSource:
             case imap.Fetched():
                 self._texts.end_response(event)
             case imap.Completed(imap.UidFetch(uids), condition, _, text):
-                self._texts.end_command(int(uids), condition, shown(text))
+                self._texts.end_command(int(uids), condition, excerpt(text))
             case imap.Completed(imap.UidStore() | imap.UidExpunge()):
                 self._actions.answered(event)
             case _:

@@ -14,7 +14,7 @@ from ...flows.account import Action
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
 from ...protocols.errors import RemoteProtocolError
-from ..login.access import shown
+from ..login.access import excerpt
 
 ACTION_SIZE = 500
 """The maximum messages deleted or marked by one command: any UIDs of them fit into a line."""
@@ -103,7 +103,7 @@ class Actions:
             self._report_error(len(uids), done)
 
     def _report_error(self, count: int, done: imap.Completed) -> None:
-        text = f"the server does not delete or mark {count} message(s): {shown(done.text)}"
+        text = f"the server does not delete or mark {count} message(s): {excerpt(done.text)}"
         self._report(Remark(f"{self._channel.peer}: {text}", error=True))
 
     def retry_refused(self) -> None:

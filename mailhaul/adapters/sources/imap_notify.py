@@ -16,7 +16,7 @@ from ...flows.report import Report
 from ...flows.requests import Now
 from ...flows.source import Opened
 from ...protocols.imap.codes import number_in
-from ..login.access import Access, shown
+from ..login.access import Access, excerpt
 from .imap_watch import MAX_IDLE_SECONDS, WatchedSource
 
 CHECK_SECONDS = 300.0
@@ -137,7 +137,7 @@ class NotifiedSource(WatchedSource):
         groups = (imap.EventGroup(opened, EVENTS), imap.EventGroup(others, EVENTS, names))
         done = await self._ask(imap.Notify(groups, status=True))
         if done.condition is not imap.Condition.OK or self._overflowed:
-            raise NotWatched(f"the server does not watch so many mailboxes: {shown(done.text)}")
+            raise NotWatched(f"the server does not watch so many mailboxes: {excerpt(done.text)}")
         return set(self._folders.values()) - self._reported
 
     def _keep_count(self, event: imap.Event) -> None:

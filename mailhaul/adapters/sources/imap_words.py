@@ -12,7 +12,7 @@ from ... import imap
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
 from ...protocols.machine import NeedData, Trace
-from ..login.access import shown
+from ..login.access import excerpt
 
 ALERT = b"ALERT"
 MAX_ALERTS = 10
@@ -70,7 +70,7 @@ class ServerTexts:
                 if alert or (
                     not isinstance(event, imap.Greeted) and event.condition is not imap.Condition.OK
                 ):
-                    self._set_remark(shown(event.text))
+                    self._set_remark(excerpt(event.text))
             case _:
                 pass
 
@@ -78,7 +78,7 @@ class ServerTexts:
         """Report an alert if it is new; return whether the event is an alert."""
         if event.code is None or event.code.name != ALERT:
             return False
-        text = shown(event.text)
+        text = excerpt(event.text)
         if text not in self._alerts and len(self._alerts) < MAX_ALERTS:
             self._alerts.add(text)
             self._report(Remark(f"{self._peer}: the server says: {text}", error=True))

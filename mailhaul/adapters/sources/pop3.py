@@ -35,7 +35,7 @@ from ...protocols.errors import (
 from ...protocols.machine import NeedData
 from ...protocols.pop3 import client_states
 from ...protocols.pop3.client_lines import describe
-from ..login.access import shown
+from ..login.access import excerpt
 from .pop3_maildrop import Pop3Maildrop
 from .pop3_texts import MAX_TRIES, DoubtfulTexts, Measure
 
@@ -95,7 +95,7 @@ class Pop3Source(Pop3Maildrop):
                     self._marked += deleted
                 elif deleted:
                     self._report_error(
-                        f"the server did not remove all messages: {shown(reply.text)}"
+                        f"the server did not remove all messages: {excerpt(reply.text)}"
                     )
         except (ProtocolError, RuntimeFault) as error:
             # Deletions that were not confirmed stay pending for the next poll.
@@ -211,7 +211,7 @@ class Pop3Source(Pop3Maildrop):
             recipient = lines[SENDER_LINE:RECIPIENT_LINE]
             self.envelope_recipient = recipient[0].strip().strip(b"<>") if recipient else None
         else:
-            self._envelope_problem = shown(reply.text) or "an envelope without sender"
+            self._envelope_problem = excerpt(reply.text) or "an envelope without sender"
         self._send_waiting()
 
     def _end_text(self, message: Listed, reply: pop3.Completed) -> Part | None:
@@ -239,11 +239,11 @@ class Pop3Source(Pop3Maildrop):
         """Retry with RETR, which every server supports; if RETR is refused, give up the message."""
         self._at_risk.discard(message.number)
         if isinstance(reply.command, pop3.Retrieve):
-            return Unavailable(message.uid, shown(reply.text))
+            return Unavailable(message.uid, excerpt(reply.text))
         self._top_refused.add(message.number)
         if self.channel.machine.outstanding:
             # The replies to other commands would arrive before this message.
-            return Unavailable(message.uid, shown(reply.text), again=True)
+            return Unavailable(message.uid, excerpt(reply.text), again=True)
         self._waiting.appendleft(pop3.Retrieve(message.number))
         return None
 
@@ -310,7 +310,7 @@ class Pop3Source(Pop3Maildrop):
             self._deleted.append(self._listing.numbered(number).uid)
             self._at_risk.discard(number)
         else:
-            self._report_error(f"the server does not delete a message: {shown(reply.text)}")
+            self._report_error(f"the server does not delete a message: {excerpt(reply.text)}")
 
     def confirmed(self) -> Sequence[Uid]:
         """Return the UIDs that are settled, each once: deletions only after a successful QUIT."""

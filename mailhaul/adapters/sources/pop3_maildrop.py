@@ -24,7 +24,7 @@ from ...protocols.errors import (
     LocalProtocolError,
 )
 from ...protocols.machine import NeedData
-from ..login.access import Access, shown
+from ..login.access import Access, excerpt
 from ..login.pop3 import Avoided, greet
 from .pop3_listing import Listing
 
@@ -233,7 +233,7 @@ class Pop3Maildrop:
         if asked_for_ids and not self._remember and not has_ids:
             self._avoided.last = UIDL
             return
-        what = f"{type(reply.command).__name__.upper()} failed: {shown(reply.text)}"
+        what = f"{type(reply.command).__name__.upper()} failed: {excerpt(reply.text)}"
         if asked_for_ids and self._remember:
             what += f"; {NO_KEEP}"
         raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: {what}")

@@ -74,7 +74,7 @@ def note_successes(
 
 def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
     """Poll one account on the blocking runtime."""
-    engine = Engine(time.monotonic, context.witness)
+    engine = Engine(time.monotonic, context.observer)
     lines = lines.of(user_at_server(settings))
     context = context_for(context, lines)
     return blocking.run(poll_account(settings, context, lines), engine)

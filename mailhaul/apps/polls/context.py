@@ -20,7 +20,7 @@ from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 if TYPE_CHECKING:
     from ...adapters.transcript.recorder import Tape
     from ...flows.reminders import Reminders
-    from ...runtimes.engine import Witness
+    from ...runtimes.engine import ChannelObserver
 
 
 TracerFor = Callable[[str], Trace | None]
@@ -50,7 +50,7 @@ class PollContext:
     """The transcript, if the user wants one."""
 
     @property
-    def witness(self) -> Witness | None:
+    def observer(self) -> ChannelObserver | None:
         """The observer of every connection, if there is a transcript."""
         return self.tape.watch if self.tape else None
 

@@ -143,7 +143,7 @@ class PollPool:
         return await self._run(login_notice(settings, context, refused=refused), settings)
 
     async def _run(self, flow: Flow[T], settings: AccountSettings) -> T:
-        engine = Engine(trio.current_time, self.context.witness)
+        engine = Engine(trio.current_time, self.context.observer)
         gate = self._gate(settings)
         return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 

@@ -80,7 +80,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
     then Fetched.
     """
 
-    DEAF = (states.start, states.leaving, states.tls_handover)
+    NOT_READING = (states.start, states.leaving, states.tls_handover)
     HANDOVER = states.tls_handover
     END = Closed()
 
@@ -141,7 +141,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
     @property
     def _listens(self) -> bool:
         """Whether data may be read now: no command waits for its reply."""
-        if self._at(*self.DEAF):
+        if self._at(*self.NOT_READING):
             return False
         return self._command is None or self._in_conversation
 
@@ -382,7 +382,7 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _complete(self, condition: Condition, code: Code | None, text: bytes) -> None:
         command = self._command
-        if command is None or (self._in_conversation and not self._at(*self.DEAF)):
+        if command is None or (self._in_conversation and not self._at(*self.NOT_READING)):
             raise LocalProtocolError("no command is waiting for a reply")
         line = b"%b %b %b%b" % (self._tag, condition.value, bracketed(code), text or b"done")
         checked(line)

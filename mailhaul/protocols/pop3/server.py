@@ -67,7 +67,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     the +OK line.
     """
 
-    DEAF = (states.start, states.tls_handover, states.leaving)
+    NOT_READING = (states.start, states.tls_handover, states.leaving)
     HANDOVER = states.tls_handover
     END = Closed()
 
@@ -102,7 +102,7 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     @property
     def _listens(self) -> bool:
         """Whether a line may be read now: no command waits for its reply."""
-        return not self._at(*self.DEAF) and not self._owes_answer()
+        return not self._at(*self.NOT_READING) and not self._owes_answer()
 
     def _hear(self, line: bytes) -> Command | None:
         if self._trace:

@@ -60,7 +60,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
     BodyChunk. Before the reply to Authenticate, Challenge may be sent.
     """
 
-    DEAF = (states.greeting, states.tls_handover)
+    NOT_READING = (states.greeting, states.tls_handover)
     HANDOVER = states.tls_handover
     END = Closed()
 
@@ -115,7 +115,7 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         while not self._due:
             if self._parts:
                 return self._next_part()
-            if self._text or self._at(*self.DEAF):
+            if self._text or self._at(*self.NOT_READING):
                 return None
             if self._chunk:
                 part = self._read_chunk(self._chunk)

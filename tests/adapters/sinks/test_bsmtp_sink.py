@@ -42,7 +42,7 @@ def deliver(
             else:
                 await delivery.abandon()
         verdict = await delivery.outcome()
-        assert delivery.settled() == verdict
+        assert delivery.known_outcome() == verdict
         assert not sink.listening()
         await sink.close()
         return verdict.verdict

@@ -545,7 +545,7 @@ def test_an_abandoned_message_is_never_sent(tmp_path: Path, abandoned: bool) -> 
         assert await delivery.ready()
         await delivery.feed(b"Subject: x\r\n\r\n")
         assert not sink.listening()
-        assert delivery.settled() is None
+        assert delivery.known_outcome() is None
         if abandoned:
             await delivery.abandon()
         verdict = (await delivery.outcome()).verdict

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Park:
+class Suspend:
     """Wait until a descriptor is ready or ``timeout`` seconds have passed (None: for ever)."""
 
     reads: tuple[int, ...] = ()
@@ -38,7 +38,7 @@ class NextRequest:
     request: Request[object]
 
 
-Step = Park | Work | NextRequest
+Step = Suspend | Work | NextRequest
 
 Steps = Generator[Step, object, T]
 """Yields steps, is sent the result of each, and returns a T."""
