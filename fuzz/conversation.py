@@ -5,7 +5,7 @@
 * How the bytes are cut makes no difference to the events.
 * There are no more events than octets could make, and what a machine holds is bounded by its
   limits, not by what it was fed.
-* No secret stands in a trace line or in an error.
+* No secret stands in a line that the tap is shown, or in an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from mailhaul.protocols.errors import LocalProtocolError, RemoteProtocolError
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import NEED_DATA, Trace
+from mailhaul.protocols.machine import NEED_DATA, Tap
 from mailhaul.protocols.sasl.exchange import encode_base64
 from mailhaul.protocols.secret import Secret
 
@@ -56,6 +56,17 @@ FREE_EVENTS = 40
 """Events that need no octet of their own: the end, and answers to what we say."""
 
 
+class Lines(Tap):
+    """Hands each line of the dialogue to a function."""
+
+    def __init__(self, show: Callable[[str, bytes], None]) -> None:
+        self._show = show
+
+    def line(self, direction: str, line: bytes) -> None:
+        """Hand it over."""
+        self._show(direction, line)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One machine, and what the letters of a turn mean to it.
@@ -64,7 +75,7 @@ class Setting:
     be sent, as with every client; a server may still say why it closes.
     """
 
-    make: Callable[[Limits, Trace], Any]
+    make: Callable[[Limits, Tap], Any]
     letters: Mapping[int, Callable[[Any], object]]
     hear: Callable[[Any, Any], object] = lambda machine, event: None
     one_way: bool = True
@@ -84,7 +95,7 @@ class Conversation:
     _deflater: Any = None
 
     def __post_init__(self) -> None:
-        self.machine = self.setting.make(TIGHT, self._trace)
+        self.machine = self.setting.make(TIGHT, Lines(self._show))
 
     def hold(self, conversation: Iterable[Turn], cut: Callable[[bytes], Iterator[bytes]]) -> None:
         """Go through all turns, and on to the end of the connection."""
@@ -167,8 +178,8 @@ class Conversation:
                 promise(self.fault is None, "a fault was forgotten")
                 promise(event is NEED_DATA, "an event behind the end")
 
-    def _trace(self, direction: str, line: bytes) -> None:
-        promise(direction in {"<", ">"}, "a trace without direction")
+    def _show(self, direction: str, line: bytes) -> None:
+        promise(direction in {"<", ">"}, "a line without direction")
         self._check_secret(line)
 
     def _check_secret(self, shown: bytes) -> None:

@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     from .protocols.imap.uid_sets import read_set, split_uid_sets, uid_set
     from .protocols.imap.values import STREAMED, Atom, Streamed, Text, Value
     from .protocols.limits import DEFAULT_LIMITS, Limits
-    from .protocols.machine import NEED_DATA, NeedData, Trace
+    from .protocols.machine import NEED_DATA, NeedData, Tap, Taps
     from .protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
     from .protocols.secret import Secret
 else:
@@ -219,9 +219,10 @@ __all__ = [
     "Store",
     "Streamed",
     "Subscribe",
+    "Tap",
+    "Taps",
     "Text",
     "TlsReady",
-    "Trace",
     "UidCopy",
     "UidExpunge",
     "UidFetch",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         RemoteProtocolError,
     )
     from .protocols.limits import DEFAULT_LIMITS, Limits
-    from .protocols.machine import NEED_DATA, NeedData, Trace
+    from .protocols.machine import NEED_DATA, NeedData, Tap, Taps
     from .protocols.pop3.client import Pop3Client as Client
     from .protocols.pop3.commands import (
         Apop,
@@ -133,9 +133,10 @@ __all__ = [
     "Server",
     "StartTls",
     "Stat",
+    "Tap",
+    "Taps",
     "TlsReady",
     "Top",
-    "Trace",
     "TurnedAway",
     "Uidl",
     "UniqueId",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         RemoteProtocolError,
     )
     from .protocols.limits import DEFAULT_LIMITS, Limits
-    from .protocols.machine import NEED_DATA, NeedData, Trace
+    from .protocols.machine import NEED_DATA, NeedData, Tap, Taps
     from .protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
     from .protocols.secret import Secret
     from .protocols.smtp.client import SmtpClient as Client
@@ -128,8 +128,9 @@ __all__ = [
     "Secret",
     "Server",
     "StartTls",
+    "Tap",
+    "Taps",
     "TlsReady",
-    "Trace",
     "Unrecognized",
     "Vrfy",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailhaul.protocols.imap.client import ImapClient
+from mailhaul.protocols.machine import Tap
 
 from ..conversation import TIGHT
 from ..pair import Pairing, talk
@@ -10,14 +11,9 @@ from .imap_client import LETTERS as SAID
 from .imap_server import LETTERS as ANSWERED
 from .imap_server import AnsweredServer, answer
 
-
-def untraced(direction: str, line: bytes) -> None:
-    """Look at nothing: what a trace shows is another target's business."""
-
-
 PAIRING = Pairing(
-    lambda: ImapClient(TIGHT, untraced),
-    lambda: AnsweredServer(TIGHT, untraced),
+    lambda: ImapClient(TIGHT, Tap()),
+    lambda: AnsweredServer(TIGHT, Tap()),
     SAID,
     ANSWERED,
     answer,

@@ -38,7 +38,7 @@ from mailhaul.protocols.imap.events import (
 )
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge
 
 from ..conversation import Setting, converse
@@ -84,8 +84,8 @@ ANSWERS: dict[str, Answer] = {
 class AnsweredServer(ImapServer):
     """A server, and how its user is going to answer."""
 
-    def __init__(self, limits: Limits, trace: Trace) -> None:
-        super().__init__(limits, trace)
+    def __init__(self, limits: Limits, tap: Tap) -> None:
+        super().__init__(limits, tap)
         self.answers: deque[Answer] = deque()
         self.send(Greeted(False))
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.smtp.client import SmtpClient
 
 from ..conversation import Setting, converse
 from .smtp_client import LETTERS
 
 
-def lmtp(limits: Limits, trace: Trace) -> SmtpClient:
+def lmtp(limits: Limits, tap: Tap) -> SmtpClient:
     """Return an LMTP client."""
-    return SmtpClient(True, limits, trace)
+    return SmtpClient(True, limits, tap)
 
 
 SETTING = Setting(lmtp, LETTERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.pop3.client import Pop3Client
 
 from ..conversation import TIGHT
@@ -10,14 +11,9 @@ from .pop3_client import LETTERS as SAID
 from .pop3_server import LETTERS as ANSWERED
 from .pop3_server import AnsweredServer, answer
 
-
-def untraced(direction: str, line: bytes) -> None:
-    """Look at nothing: what a trace shows is another target's business."""
-
-
 PAIRING = Pairing(
-    lambda: Pop3Client(TIGHT, untraced),
-    lambda: AnsweredServer(TIGHT, untraced),
+    lambda: Pop3Client(TIGHT, Tap()),
+    lambda: AnsweredServer(TIGHT, Tap()),
     SAID,
     ANSWERED,
     answer,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.pop3.commands import (
     Capa,
     Command,
@@ -94,8 +94,8 @@ ANSWERS: dict[str, Answer] = {
 class AnsweredServer(Pop3Server):
     """A server, and how its user is going to answer."""
 
-    def __init__(self, limits: Limits, trace: Trace) -> None:
-        super().__init__(limits, trace)
+    def __init__(self, limits: Limits, tap: Tap) -> None:
+        super().__init__(limits, tap)
         self.answers: deque[Answer] = deque()
         self.send(Greeted(b"<1.2@mail.example>", b"ready"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Respond
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
@@ -67,9 +67,9 @@ def sends(command: Command | Continuation) -> Callable[[SmtpClient], None]:
 LETTERS = {ord(letter): sends(command) for letter, command in COMMANDS.items()}
 
 
-def smtp(limits: Limits, trace: Trace) -> SmtpClient:
+def smtp(limits: Limits, tap: Tap) -> SmtpClient:
     """Return an SMTP client."""
-    return SmtpClient(limits=limits, trace=trace)
+    return SmtpClient(limits=limits, tap=tap)
 
 
 SETTING = Setting(smtp, LETTERS)

@@ -5,6 +5,7 @@ An input of odd length is for LMTP. The server's user gives the answers that fit
 
 from __future__ import annotations
 
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.smtp.client import SmtpClient
 
 from ..conversation import TIGHT
@@ -15,15 +16,11 @@ from .smtp_server import LETTERS, AnsweredServer, answer
 ANSWERED = {letter: LETTERS[letter] for letter in b"nl"}
 
 
-def untraced(direction: str, line: bytes) -> None:
-    """Look at nothing: what a trace shows is another target's business."""
-
-
 def pairing(lmtp: bool) -> Pairing:
     """Return the two machines."""
     return Pairing(
-        lambda: SmtpClient(lmtp, TIGHT, untraced),
-        lambda: AnsweredServer(lmtp, TIGHT, untraced),
+        lambda: SmtpClient(lmtp, TIGHT, Tap()),
+        lambda: AnsweredServer(lmtp, TIGHT, Tap()),
         SAID,
         ANSWERED,
         answer,

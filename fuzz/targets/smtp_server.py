@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mailhaul.protocols.errors import LocalProtocolError
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import Trace
+from mailhaul.protocols.machine import Tap
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
 from mailhaul.protocols.smtp.commands import BodyChunk, Data, Heard, Quit, StartTls
 from mailhaul.protocols.smtp.events import Closed, Reply
@@ -38,8 +38,8 @@ REPLIES = {
 class AnsweredServer(SmtpServer):
     """A server, and how its user is going to answer."""
 
-    def __init__(self, lmtp: bool, limits: Limits, trace: Trace) -> None:
-        super().__init__(lmtp, EXTENSIONS, limits, trace)
+    def __init__(self, lmtp: bool, limits: Limits, tap: Tap) -> None:
+        super().__init__(lmtp, EXTENSIONS, limits, tap)
         self.answers: deque[Reply] = deque()
         self.send(Reply(220, (b"mx.example",)))
 
@@ -88,7 +88,7 @@ LETTERS = {ord(letter): will(reply) for letter, reply in REPLIES.items()}
 def server(lmtp: bool) -> Setting:
     """Return the setting of one of the two servers."""
     return Setting(
-        lambda limits, trace: AnsweredServer(lmtp, limits, trace), LETTERS, answer, one_way=False
+        lambda limits, tap: AnsweredServer(lmtp, limits, tap), LETTERS, answer, one_way=False
     )
 
 

@@ -42,7 +42,7 @@ class EtrnPoll:
         self._domains = domains
         self._helo_name = helo_name.encode("ascii", "replace")
         self._report = report
-        machine = smtp.Client(trace=access.trace)
+        machine = smtp.Client(tap=access.tap)
         pace = Pace(machine, access.timeout)
         self._channel: Channel[smtp.Client] = Channel(access.peer, machine, pace=pace)
 

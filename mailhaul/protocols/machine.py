@@ -39,9 +39,6 @@ class NeedData:
 
 NEED_DATA: Final = NeedData()
 
-Trace = Callable[[str, bytes], None]
-"""Called with ">" or "<" and one line of the dialogue, without secrets and message text."""
-
 
 class TlsDialogue(Protocol):
     """An input that all dialogues have."""
@@ -51,10 +48,14 @@ class TlsDialogue(Protocol):
 
 
 class Tap:
-    """Is told what a machine is given and what it gives, in order. Override what is of interest.
+    """Observes a machine: its inputs and outputs, in order. Override what is of interest.
 
-    Commands and bytes are what they are, secrets and all: a tap has to leave those out itself.
+    ``line`` gets the dialogue as a log may show it. All other methods get commands, events and
+    bytes as they are, secrets included: a tap that stores them has to mask the secrets itself.
     """
+
+    def line(self, direction: str, line: bytes) -> None:
+        """One line was sent (">") or received ("<"): without secrets, message text and line end."""
 
     def received(self, data: bytes) -> None:
         """Bytes came from the peer; the machine takes them next."""
@@ -75,16 +76,57 @@ class Tap:
         """The machine raised a fault, for the first time or again."""
 
 
+class Taps(Tap):
+    """Several taps on one machine."""
+
+    def __init__(self, *taps: Tap) -> None:
+        self._taps = taps
+
+    def line(self, direction: str, line: bytes) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.line(direction, line)
+
+    def received(self, data: bytes) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.received(data)
+
+    def handed_over(self, pieces: Sequence[bytes]) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.handed_over(pieces)
+
+    def said(self, command: object) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.said(command)
+
+    def told(self, news: str) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.told(news)
+
+    def returned(self, event: object) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.returned(event)
+
+    def failed(self, fault: RemoteProtocolError) -> None:
+        """Pass it on."""
+        for tap in self._taps:
+            tap.failed(fault)
+
+
 class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     """A protocol without a socket: bytes in, events out; commands in, bytes out.
 
     ``tap`` may be set at any time.
     """
 
-    def __init__(self, table: Table[DialogueT], limits: Limits, trace: Trace | None) -> None:
-        self.tap: Tap | None = None
+    def __init__(self, table: Table[DialogueT], limits: Limits, tap: Tap | None) -> None:
+        self.tap = tap
         self._limits = limits
-        self._trace = trace
         self._place = table.begin()
         self._dialogue = table.dialogue(self._place)
         self._input = InputBuffer()
@@ -220,10 +262,10 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def _not_allowed(self, what: str) -> LocalProtocolError:
         return LocalProtocolError(f"{what} is not allowed in state {self.state}")
 
-    def _say(self, line: bytes, shown: bytes | None = None) -> None:
-        """Send a line; ``shown`` is what a trace may show of it."""
-        if self._trace:
-            self._trace(">", line if shown is None else shown)
+    def _say(self, line: bytes, redacted: bytes | None = None) -> None:
+        """Send a line; ``redacted`` is the line without its secrets, if it has any."""
+        if self.tap:
+            self.tap.line(">", line if redacted is None else redacted)
         self._outbox.put(line + b"\r\n")
 
     def _tell_tap(self, news: str) -> None:

@@ -91,6 +91,11 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
         self._say(answer, b"*")
         return None
 
+    def _show_received(self, line: bytes) -> None:
+        """Show the tap a line of the server, which may echo a secret."""
+        if self.tap:
+            self.tap.line("<", self._hidden.clean(line))
+
     def _check_clear(self) -> None:
         """Refuse what has come in the clear before the handshake."""
         if len(self._input):
@@ -129,8 +134,8 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     def _hear_response(self, line: bytes) -> ResponseCommand:
         self._challenged = False
-        if self._trace:
-            self._trace("<", b"*")
+        if self.tap:
+            self.tap.line("<", b"*")
         return read_response(line)
 
     def _at_end(self) -> HeardT | NeedData:

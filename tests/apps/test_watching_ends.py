@@ -37,7 +37,7 @@ class Ending:
     def stopping(self) -> bool:
         return True
 
-    def tracer(self, protocol: str) -> None:
+    def tap_for(self, protocol: str) -> None:
         return None
 
 

@@ -16,6 +16,7 @@ from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, Misbehaviour, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
+from tests.shown_lines import ShownLines
 
 HERE = Tcp("imap", 143)
 NAMES = {
@@ -46,7 +47,7 @@ def expand(
         Secret(b"sesame"),
         TlsMode.NEVER,
         Trust("server"),
-        trace=lambda way, line: lines.append(line),
+        tap=ShownLines(lambda way, line: lines.append(line)),
     )
     source = ImapSource(access, events.append)
     world = Simulation()

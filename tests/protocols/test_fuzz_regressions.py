@@ -18,7 +18,7 @@ from fuzz.targets import NAMES, load
 from fuzz.turns import turns, written
 from mailhaul.protocols.errors import RemoteProtocolError
 from mailhaul.protocols.limits import Limits
-from mailhaul.protocols.machine import NEED_DATA, Trace
+from mailhaul.protocols.machine import NEED_DATA, Tap
 
 HERE = Path(fuzz.__file__).parent
 
@@ -68,8 +68,8 @@ class Echo:
 
     state = "open"
 
-    def __init__(self, limits: Limits, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, limits: Limits, tap: Tap) -> None:
+        self.tap = tap
         self.heard = b""
         self.ready: deque[bytes] = deque()
         self.fault: RemoteProtocolError | None = None

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...flows.requests import Address, Trust
-from ...protocols.machine import Trace
+from ...protocols.machine import Tap
 from ...protocols.record import Record
 from ...protocols.secret import Secret
 
@@ -48,7 +48,7 @@ class Access(Record):
     preauth: bool = False
     tls_asked: bool = False
     timeout: float = 300.0
-    trace: Trace | None = None
+    tap: Tap | None = None
     auth: str = "any"
     hint: str = 'use "ssl", or "sslproto \'\'"'
 

@@ -6,7 +6,7 @@ import os
 
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
-from ...protocols.machine import Trace
+from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
@@ -101,7 +101,7 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
     return tuple(words)
 
 
-def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
+def access_of(settings: AccountSettings, tap: Tap | None) -> Access:
     """Return what is needed to log in to an account. Raises PollFailed (SOCKET)."""
     address: Address = Tcp(settings.host, settings.port)
     if settings.plugin is not None:
@@ -118,7 +118,7 @@ def access_of(settings: AccountSettings, trace: Trace | None) -> Access:
         preauth=settings.auth == "ssh",
         tls_asked=settings.ssl or bool(settings.sslproto) or tls_in_one_word(settings),
         timeout=float(settings.timeout),
-        trace=trace,
+        tap=tap,
         auth=settings.auth,
     )
 

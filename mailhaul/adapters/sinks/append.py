@@ -42,7 +42,7 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
             ca_path=settings.sslcertpath,
         ),
         timeout=float(settings.timeout),
-        trace=order.tracer("APPEND"),
+        tap=order.tap_for("APPEND"),
         hint='write "imaps://", or use "plugout"',
     )
 

@@ -24,12 +24,12 @@ def make(order: SinkOrder) -> Sink:
         Listener(host, *listener_address(settings, host), domain_of(host))
         for host in order.value.split()
     ]
-    trace = order.tracer("LMTP" if listeners[0].lmtp else "SMTP")
+    tap = order.tap_for("LMTP" if listeners[0].lmtp else "SMTP")
     return SmtpSink(
         listeners,
         name_in_mail(settings.host) if order.invisible else order.hostname,
         float(settings.timeout),
-        trace,
+        tap,
         credentials_of(settings),
         settings.batchlimit,
     )

@@ -73,7 +73,7 @@ class ImapAppendSink:
             raise SinkUnavailable(f"append: {self._failures[-1]}")
 
     def _new_channel(self) -> Channel[imap.Client]:
-        machine = imap.Client(trace=self.access.trace)
+        machine = imap.Client(tap=self.access.tap)
         return Channel(self.access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def open(self) -> None:

@@ -14,7 +14,7 @@ from ...protocols.record import Record
 
 if TYPE_CHECKING:
     from ...flows.sink import Sink
-    from ...protocols.machine import Trace
+    from ...protocols.machine import Tap
     from ..config.settings import AccountSettings
 
 
@@ -22,8 +22,8 @@ class SinkOrder(Record):
     """The arguments for a new sink.
 
     ``value`` is the value of the option that chooses the sink. Messages that are too large for
-    memory are spooled in ``spool_folder``. ``tracer`` takes the name of a protocol and returns its
-    trace, or None if the dialogue is not shown.
+    memory are spooled in ``spool_folder``. ``tap_for`` takes the name of a protocol and returns its
+    tap, or None if the dialogue is not shown.
     """
 
     value: str
@@ -32,7 +32,7 @@ class SinkOrder(Record):
     spool_folder: str
     postmaster: str
     invisible: bool
-    tracer: Callable[[str], Trace | None]
+    tap_for: Callable[[str], Tap | None]
 
 
 class SinkKind:

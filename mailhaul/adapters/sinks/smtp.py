@@ -15,7 +15,7 @@ from ...flows.pace import Pace
 from ...flows.requests import Close, RuntimeFault, Tcp, Trust
 from ...flows.sink import Delivery, Parcel
 from ...protocols.errors import ProtocolError
-from ...protocols.machine import Trace
+from ...protocols.machine import Tap
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.commands import Quit
 from ...protocols.smtp.events import Answered, Closed
@@ -53,7 +53,7 @@ class SmtpSink:
         listeners: Sequence[Listener],
         helo_name: str,
         timeout: float,
-        trace: Trace | None = None,
+        tap: Tap | None = None,
         credentials: Credentials | None = None,
         batch_limit: int = 0,
     ) -> None:
@@ -63,7 +63,7 @@ class SmtpSink:
         self._listeners = listeners
         self._helo_name = helo_name.encode("ascii", "replace")
         self._timeout = timeout
-        self._trace = trace
+        self._tap = tap
         self._without_ehlo: set[Listener] = set()
         self._connection = self._new_connection(listeners[0])
 
@@ -106,7 +106,7 @@ class SmtpSink:
         raise SinkUnavailable(f"{kind} connect to {'; '.join(problems)}")
 
     def _new_connection(self, listener: Listener) -> SmtpConnection:
-        machine = SmtpClient(lmtp=listener.lmtp, trace=self._trace)
+        machine = SmtpClient(lmtp=listener.lmtp, tap=self._tap)
         pace = Pace(machine, max(self._timeout, DOT_SECONDS))
         channel = Channel(listener.name, machine, pace=pace)
         return SmtpConnection(listener, channel, self._timeout)

@@ -110,7 +110,7 @@ class ImapSource:
         await greet(self.channel, self._access)
 
     def _new_channel(self) -> Channel[imap.Client]:
-        machine = self._server_texts.client(self._access.trace)
+        machine = self._server_texts.client(self._access.tap)
         channel = Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
         self._server_texts.attach(channel)
         return channel

@@ -6,12 +6,9 @@ explains why a server does not answer later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ... import imap
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
-from ...protocols.machine import NeedData, Trace
 from ..login.access import excerpt
 
 ALERT = b"ALERT"
@@ -19,22 +16,7 @@ MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
 
 
-class ObservedClient(imap.Client):
-    """A client that passes its events with texts for the user to ``note`` as well."""
-
-    def __init__(self, trace: Trace | None, note: Callable[[imap.Event], None]) -> None:
-        super().__init__(trace=trace)
-        self._note = note
-
-    def next_event(self) -> imap.Event | NeedData:
-        """Return the next event, or NEED_DATA."""
-        event = super().next_event()
-        if isinstance(event, imap.Status | imap.Completed | imap.Greeted | imap.SaidBye):
-            self._note(event)
-        return event
-
-
-class ServerTexts:
+class ServerTexts(imap.Tap):
     """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
     def __init__(self, peer: str, report: Report) -> None:
@@ -43,9 +25,9 @@ class ServerTexts:
         self._alerts: set[str] = set()
         self._channel: Channel[imap.Client] | None = None
 
-    def client(self, trace: Trace | None) -> imap.Client:
-        """Return a client whose events are observed."""
-        return ObservedClient(trace, self.observe)
+    def client(self, tap: imap.Tap | None) -> imap.Client:
+        """Return a client whose events are observed, by ``tap`` as well."""
+        return imap.Client(tap=imap.Taps(tap, self) if tap else self)
 
     def attach(self, channel: Channel[imap.Client]) -> None:
         """Set the channel whose ``remark`` gets the last error text."""
@@ -55,8 +37,8 @@ class ServerTexts:
         """Begin a new poll: alerts are reported again."""
         self._alerts.clear()
 
-    def observe(self, event: imap.Event) -> None:
-        """Handle an event with a text for the user."""
+    def returned(self, event: object) -> None:
+        """Handle an event of the client; only those with a text for the user matter."""
         match event:
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.

@@ -75,7 +75,7 @@ class Pop3Maildrop:
         self._begin()
 
     def _begin(self) -> None:
-        machine = pop3.Client(trace=self._access.trace)
+        machine = pop3.Client(tap=self._access.tap)
         pace = Pace(machine, self.timeout)
         self.channel: Channel[pop3.Client] = Channel(self._access.peer, machine, pace=pace)
         self._listing = Listing(0)

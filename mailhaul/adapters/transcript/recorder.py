@@ -16,7 +16,7 @@ from ... import imap, pop3, sasl, smtp
 from ...flows.channel import Channel, Endpoint
 from ...protocols.errors import RemoteProtocolError
 from ...protocols.hidden import MIN_LENGTH, secret_forms
-from ...protocols.machine import Tap, TlsDialogue
+from ...protocols.machine import Tap, Taps, TlsDialogue
 from ...protocols.record import Record, fields_of
 from ...protocols.roles import Client
 from ...protocols.sasl.exchange import decode_base64
@@ -114,7 +114,8 @@ class Recorder(Tap):
             lines.OPENED,
             f"{kind} {escaped(self._tape.mask(peer.encode('utf-8', 'surrogateescape')))}",
         )
-        self._machine.tap = self
+        other = self._machine.tap
+        self._machine.tap = Taps(other, self) if other else self
 
     # Inputs of the machine
 

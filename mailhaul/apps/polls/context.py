@@ -13,7 +13,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import GlobalSettings, RunSettings
 from ...adapters.ledger.store import SqliteLedger
-from ...protocols.machine import Trace
+from ...protocols.machine import Tap
 from .lines import Lines
 from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ...runtimes.engine import ChannelObserver
 
 
-TracerFor = Callable[[str], Trace | None]
-"""Returns the trace of a protocol ("IMAP", "SMTP", "LMTP"), or None if none is shown."""
+TapFor = Callable[[str], Tap | None]
+"""Takes the name of a protocol ("IMAP", "SMTP", "LMTP"); returns its tap, or None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PollContext:
     ledger: SqliteLedger
     locks: str
     hostname: str
-    tracer: TracerFor
+    tap_for: TapFor
     stopping: Callable[[], bool] = lambda: False
     """Whether the program ends: then no further message is begun."""
     login_delay: Callable[[float], None] = lambda seconds: None
@@ -81,7 +81,7 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
         ledger=SqliteLedger(os.path.join(folder, LEDGER)),
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
-        tracer=lambda protocol: tracer(lines, protocol),
+        tap_for=lambda protocol: tap_for(lines, protocol),
         tape=tape_for(configuration.run, lines),
     )
 
@@ -89,7 +89,7 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
 def context_for(context: PollContext, lines: Lines) -> PollContext:
     """Return the context of one poll, whose lines go to ``lines``."""
     dots = lines.progress if context.globals.showdots else None
-    return replace(context, tracer=partial(tracer, lines), dots=dots)
+    return replace(context, tap_for=partial(tap_for, lines), dots=dots)
 
 
 def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
@@ -101,8 +101,18 @@ def tape_for(run: RunSettings, lines: Lines) -> Tape | None:
     return open_tape(run.trace, lines.complain, bodies=run.trace_bodies)
 
 
-def tracer(lines: Lines, protocol: str) -> Trace | None:
-    """Return a function that prints the dialogue of a protocol, or None if it is not shown."""
-    if lines.verbosity < 2:
-        return None
-    return lambda way, line: lines.detail(f"{protocol}{way} {line.decode('utf-8', 'replace')}")
+class DialogueLines(Tap):
+    """Prints the dialogue of one protocol."""
+
+    def __init__(self, lines: Lines, protocol: str) -> None:
+        self._lines = lines
+        self._protocol = protocol
+
+    def line(self, direction: str, line: bytes) -> None:
+        """Print one line."""
+        self._lines.detail(f"{self._protocol}{direction} {line.decode('utf-8', 'replace')}")
+
+
+def tap_for(lines: Lines, protocol: str) -> Tap | None:
+    """Return the tap that prints the dialogue of a protocol, or None if it is not shown."""
+    return DialogueLines(lines, protocol) if lines.verbosity >= 2 else None

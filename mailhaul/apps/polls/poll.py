@@ -44,7 +44,7 @@ def make_poll(
         return make_mail_poll(settings, context, report, source)
     from ...adapters.etrn import EtrnPoll
 
-    access = access_of(settings, context.tracer("ETRN"))
+    access = access_of(settings, context.tap_for("ETRN"))
     domains = settings.fetchdomains or (context.hostname,)
     return EtrnPoll(access, domains, context.hostname, report)
 

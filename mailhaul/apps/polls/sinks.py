@@ -31,7 +31,7 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         spool_folder(),
         context.globals.postmaster,
         context.globals.invisible,
-        context.tracer,
+        context.tap_for,
     )
     return name_of_sink(kind, settings), lambda: kind.make(order)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
-    access = access_of(settings, context.tracer(settings.kind.family.upper()))
+    access = access_of(settings, context.tap_for(settings.kind.family.upper()))
     if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 

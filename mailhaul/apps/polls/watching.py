@@ -60,7 +60,7 @@ async def watch(
 def source_for(settings: AccountSettings, context: PollContext, lines: Lines) -> WatchedSource:
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
-    access = access_of(settings, context.tracer("IMAP"))
+    access = access_of(settings, context.tap_for("IMAP"))
     with_marks = settings.append is not None
     if len(settings.folders) > 1:
         return NotifiedSource(

@@ -15,7 +15,7 @@ from ..announced import NOTHING, Announced, by_keyword
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Trace
+from ..machine import NEED_DATA, NeedData, Tap
 from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
@@ -87,9 +87,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     UNSOLICITED = (states.idling, states.idling_selected)
     INJECTED = "unencrypted data followed the OK to STARTTLS (RFC 3501, 6.2.1)"
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        super().__init__(states.table, limits, trace)
-        self._reader = ResponseReader(self._input, self._hidden, limits, trace)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+        super().__init__(states.table, limits, tap)
+        self._reader = ResponseReader(self._input, limits, self._show_received)
         self._pending: dict[bytes, Command] = {}
         self._untagged_events: Iterator[Event] = iter(())
         self._abilities = Abilities()
@@ -168,8 +168,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._tags += 1
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
-        if self._trace:
-            self._trace(">", b"%b %b" % (tag, wire.redacted))
+        if self.tap:
+            self.tap.line(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if isinstance(command, Authenticate):

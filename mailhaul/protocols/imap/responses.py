@@ -9,13 +9,12 @@ they are passed on as they arrive.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from ..errors import LimitExceeded, RemoteProtocolError
-from ..hidden import Hidden
 from ..input import InputBuffer
 from ..limits import Limits
-from ..machine import Trace
 from ..record import Record
 from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched, NoText
 from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
@@ -57,16 +56,15 @@ Read = Response | TextEvent
 class ResponseReader:
     """Splits received data into responses. Call ``read`` until it returns None.
 
-    ``hidden`` are the secrets that a trace must not show, because a server may echo them.
+    ``show`` is called with each line, which may echo a secret.
     """
 
     def __init__(
-        self, source: InputBuffer, hidden: Hidden, limits: Limits, trace: Trace | None
+        self, source: InputBuffer, limits: Limits, show: Callable[[bytes], None] | None = None
     ) -> None:
         self.input = source
-        self._hidden = hidden
         self._limits = limits
-        self._trace = trace
+        self._show_line = show
         self._line: bytes | None = None
         self._values: Values | None = None
         self._literals = 0
@@ -208,8 +206,8 @@ class ResponseReader:
         return None
 
     def _show(self, line: bytes) -> None:
-        if self._trace:
-            self._trace("<", self._hidden.clean(line))
+        if self._show_line:
+            self._show_line(line)
 
     def _collect(self, literal: bytearray) -> bool:
         block = self.input.take(self._left)

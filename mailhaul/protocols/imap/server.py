@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import Trace
+from ..machine import Tap
 from ..roles import Server
 from ..sasl.exchange import (
     Challenge,
@@ -84,8 +84,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
     HANDOVER = states.tls_handover
     END = Closed()
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        super().__init__(states.table, limits, trace)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+        super().__init__(states.table, limits, tap)
         self._writer = ResponseWriter()
         self._tag = b""
         self._command: Command | None = None
@@ -167,8 +167,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
             return None
-        if self._trace:
-            self._trace("<", line)
+        if self.tap:
+            self.tap.line("<", line)
         if line.upper() != b"DONE":
             raise RemoteProtocolError("DONE is expected during IDLE (RFC 2177)")
         self._dialogue.done_heard()
@@ -237,8 +237,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _begin_append(self, tag: bytes, append: Append, *, waits: bool) -> list[Heard]:
         self._parts.forget()
-        if self._trace:
-            self._trace("<", b"%b APPEND {%d}" % (tag, append.size))
+        if self.tap:
+            self.tap.line("<", b"%b APPEND {%d}" % (tag, append.size))
         message = IncomingMessage(append.size, self._limits, waits=waits)
         if self._is_in_order(tag, append, Dialogue.mailbox_command_heard):
             self._message = message
@@ -248,8 +248,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _interpret(self, parts: list[Part]) -> list[Heard]:
         tag, verb, rest = split_command(parts)
-        if self._trace:
-            self._trace("<", redacted_line(parts[0]))
+        if self.tap:
+            self.tap.line("<", redacted_line(parts[0]))
         if not is_tag(tag):
             self._say(b"* BAD a command has a tag and a name")
             return []

@@ -15,7 +15,7 @@ from ..dots import CRLF, DotReader
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Trace
+from ..machine import NEED_DATA, NeedData, Tap
 from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
@@ -100,8 +100,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     GREETING = states.greeting
     INJECTED = "unencrypted data followed the +OK to STLS (RFC 2595, section 4)"
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        super().__init__(states.table, limits, trace)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+        super().__init__(states.table, limits, tap)
         self._pending: deque[Command] = deque()
         self._line_end = CRLF
         self._text: DotReader | None = None
@@ -287,9 +287,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None
         challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
-        if self._trace:
+        if self.tap:
             # A challenge may contain data derived from a secret.
-            self._trace("<", b"+ *" if challenge else self._hidden.clean(line))
+            self.tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
         if challenge and self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..dots import DotWriter
 from ..errors import LocalProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import Trace
+from ..machine import Tap
 from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
@@ -71,8 +71,8 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
     HANDOVER = states.tls_handover
     END = Closed()
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None) -> None:
-        super().__init__(states.table, limits, trace)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+        super().__init__(states.table, limits, tap)
         self._command: Command | None = None
         self._facts_said = b""
         self._listing = False
@@ -105,8 +105,8 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         return not self._at(*self.NOT_READING) and not self._owes_answer()
 
     def _hear(self, line: bytes) -> Command | None:
-        if self._trace:
-            self._trace("<", redacted_line(line))
+        if self.tap:
+            self.tap.line("<", redacted_line(line))
         try:
             command = read_command(line)
         except BadSyntax as problem:

@@ -33,7 +33,7 @@ from ..announced import NOTHING, Announced, by_words
 from ..dots import DotWriter
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import NEED_DATA, NeedData, Trace
+from ..machine import NEED_DATA, NeedData, Tap
 from ..roles import Client
 from ..sasl.exchange import (
     Authenticate,
@@ -117,11 +117,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     INJECTED = "unencrypted data followed the 220 to STARTTLS (RFC 3207, section 4)"
 
     def __init__(
-        self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+        self, lmtp: bool = False, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None
     ) -> None:
         self._lmtp = lmtp
-        super().__init__(states.table, limits, trace)
-        self._reader = ReplyReader(self._input, limits, self._trace_heard if trace else None)
+        super().__init__(states.table, limits, tap)
+        self._reader = ReplyReader(self._input, limits, self._show_received)
         self._pending: deque[Pending] = deque()
         self._transaction = Transaction()
         self._text = DotWriter()
@@ -270,8 +270,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._pending.append(Pending(command, transaction))
         self._outbox.put(self._text.finish())
         self._text = DotWriter()
-        if self._trace:
-            self._trace(">", b". (EOM)")
+        if self.tap:
+            self.tap.line(">", b". (EOM)")
 
     # Receiving
 
@@ -313,11 +313,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         lines = tuple(self._hidden.clean(line) for line in reply.lines)
         return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
 
-    def _trace_heard(self, way: str, line: bytes) -> None:
-        if self._trace:
+    def _show_received(self, line: bytes) -> None:
+        if self.tap:
             # A challenge may contain data derived from a secret.
             challenge = self._at(states.authenticating) and line.startswith(b"334")
-            self._trace(way, b"334 *" if challenge else self._hidden.clean(line))
+            super()._show_received(b"334 *" if challenge else line)
 
     def _next_pending(self) -> Pending:
         """Remove and return the command to which a reply belongs.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..greetings import looks_like
 from ..input import InputBuffer
 from ..limits import Limits
-from ..machine import Trace
 from .events import Reply
 
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
@@ -29,10 +30,12 @@ class OutOfStep(RemoteProtocolError):
 class ReplyReader:
     """Splits received data into replies. Call ``read`` until it returns None."""
 
-    def __init__(self, source: InputBuffer, limits: Limits, trace: Trace | None) -> None:
+    def __init__(
+        self, source: InputBuffer, limits: Limits, show: Callable[[bytes], None] | None = None
+    ) -> None:
         self.input = source
         self._limits = limits
-        self._trace = trace
+        self._show_line = show
         self._code = 0
         self._lines: list[bytes] = []
         self._first = True
@@ -55,8 +58,8 @@ class ReplyReader:
             line = self.input.take_line(self._limits.reply_line, "reply line")
             if line is None:
                 return None
-            if self._trace:
-                self._trace("<", line)
+            if self._show_line:
+                self._show_line(line)
             last = self._take_line(line)
             if last:
                 lines, self._lines = self._lines, []

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from ..dots import DotReader
 from ..errors import LocalProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
-from ..machine import Trace
+from ..machine import Tap
 from ..roles import Server
 from ..sasl.exchange import (
     Authenticate,
@@ -69,11 +69,11 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         lmtp: bool = False,
         extensions: Mapping[bytes, bytes] = DEFAULT_EXTENSIONS,
         limits: Limits = DEFAULT_LIMITS,
-        trace: Trace | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._lmtp = lmtp
         self.extensions = dict(extensions)
-        super().__init__(states.table, limits, trace)
+        super().__init__(states.table, limits, tap)
         self._due: deque[Heard] = deque()
         self._recipients = 0
         self._text: DotReader | None = None
@@ -126,8 +126,8 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             if line is None:
                 return None
             command = parse_command(line, self.extensions, self._limits, lmtp=self._lmtp)
-            if self._trace:
-                self._trace("<", redacted_line(line))
+            if self.tap:
+                self.tap.line("<", redacted_line(line))
             if isinstance(command, Bdat):
                 # If it is out of order, its octets must be read too, and are dropped.
                 self._chunk = Chunk(command, wanted=self._moves(Dialogue.bdat_heard))

@@ -43,6 +43,7 @@ from mailhaul.servers.imap import CAPABILITIES, Hangup, ImapService, Misbehaviou
 from mailhaul.servers.logins import Logins
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from mailhaul.servers.pop3 import Maildrop, serve_pop3
+from tests.shown_lines import ShownLines
 
 IMAP, POP3, TARGET = Tcp("imap", 143), Tcp("pop3", 110), Tcp("target", 143)
 USERS = {b"joe": b"sesame"}
@@ -214,12 +215,13 @@ def test_flags_and_date_come_from_the_source_with_the_fetch_it_makes_anyway(tmp_
 def noting(kind: type[ImapSource], asked: list[bytes], world: World) -> ImapSource:
     """Return a source that records the items it fetches."""
 
-    def trace(way: str, line: bytes) -> None:
+    def show(way: str, line: bytes) -> None:
         if way == ">" and b" UID FETCH " in line:
             asked.append(line.split(b" ", 4)[4])
 
+    tap = ShownLines(show)
     access = Access(
-        "server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), trace=trace
+        "server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), tap=tap
     )
     return kind(access, world.events.append, with_marks=True)
 

@@ -26,6 +26,7 @@ from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
 from mailhaul.servers.smtp import MemorySink, serve_smtp
+from tests.shown_lines import ShownLines
 
 from .scripted_listener import Answer, Line, Script
 
@@ -47,7 +48,7 @@ def deliver(
         [Listener(place.host, place, False, place.host) for place in servers],
         "client",
         20.0,
-        lambda way, line: lines.append(f"{way} {line.decode()}"),
+        ShownLines(lambda way, line: lines.append(f"{way} {line.decode()}")),
         Credentials(b"joe", Secret(password)),
     )
 

@@ -22,6 +22,7 @@ from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import Misbehaviour, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 from tests.adapters.sources.raw import Raw
+from tests.shown_lines import ShownLines
 
 IMAP = Tcp("server", 143)
 MESSAGE = b"From: a@example.org\r\n\r\nHello.\r\n"
@@ -49,7 +50,7 @@ class World:
         access = Access(
             *("server", IMAP, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
             timeout=TIMEOUT,
-            trace=lambda way, line: self.sent.append(line) if way == ">" else None,
+            tap=ShownLines(lambda way, line: self.sent.append(line) if way == ">" else None),
         )
         self.source = NotifiedSource(access, lambda event: None, self.folders)
         self.between: Callable[[], object] = lambda: None

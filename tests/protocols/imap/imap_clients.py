@@ -8,7 +8,7 @@ from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.commands import Enable, Select
 from mailhaul.protocols.imap.events import BodyChunk, Completed, Event
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
-from mailhaul.protocols.machine import NeedData, Trace
+from mailhaul.protocols.machine import NeedData, Tap
 
 
 def events_of(client: ImapClient) -> Iterator[Event]:
@@ -41,19 +41,19 @@ def sent(client: ImapClient) -> bytes:
 
 
 def greeted(
-    capabilities: bytes = b"IMAP4REV1", limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+    capabilities: bytes = b"IMAP4REV1", limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None
 ) -> ImapClient:
     """Return a client that is connected."""
-    client = ImapClient(limits, trace)
+    client = ImapClient(limits, tap)
     hear(client, b"* OK [CAPABILITY %b] ready" % capabilities)
     return client
 
 
 def authenticated(
-    capabilities: bytes = b"IMAP4REV1", limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+    capabilities: bytes = b"IMAP4REV1", limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None
 ) -> ImapClient:
     """Return a client that is logged in."""
-    client = ImapClient(limits, trace)
+    client = ImapClient(limits, tap)
     hear(client, b"* PREAUTH [CAPABILITY %b] ready" % capabilities)
     return client
 

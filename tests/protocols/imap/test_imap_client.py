@@ -60,6 +60,7 @@ from mailhaul.protocols.imap.values import Atom, Text
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA, NeedData
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 OK = Condition.OK
 FETCH = b"(UID RFC822.SIZE BODY.PEEK[])"
@@ -447,7 +448,7 @@ def test_a_text_is_never_held() -> None:
 
 def test_message_text_is_in_no_repr_and_in_no_trace() -> None:
     lines: list[bytes] = []
-    client = ImapClient(trace=lambda way, line: lines.append(line))
+    client = ImapClient(tap=ShownLines(lambda way, line: lines.append(line)))
     feed(client, [b"* PREAUTH x\r\n"])
     client.send(Select(b"INBOX"))
     feed(client, [b"A0001 OK x\r\n"])
@@ -522,7 +523,7 @@ def test_logindisabled_keeps_the_password_here() -> None:
 def test_the_password_is_in_no_trace() -> None:
     lines: list[bytes] = []
     for password in (b"sesame", b"s\xc3\xa9same"):
-        client = ImapClient(trace=lambda way, line: lines.append(line))
+        client = ImapClient(tap=ShownLines(lambda way, line: lines.append(line)))
         feed(client, [b"* OK x\r\n"])
         client.send(Login(b"joe", Secret(password)))
     assert b'A0001 LOGIN "joe" *' in lines

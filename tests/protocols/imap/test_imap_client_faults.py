@@ -32,8 +32,9 @@ from mailhaul.protocols.imap.events import (
     Status,
     TlsReady,
 )
-from mailhaul.protocols.machine import NEED_DATA, NeedData, Trace
+from mailhaul.protocols.machine import NEED_DATA, NeedData, Tap
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 
 def hear(client: ImapClient, data: bytes) -> list[Event]:
@@ -44,8 +45,8 @@ def hear(client: ImapClient, data: bytes) -> list[Event]:
     return events
 
 
-def greeted(line: bytes = b"* OK hi", trace: Trace | None = None) -> ImapClient:
-    client = ImapClient(trace=trace)
+def greeted(line: bytes = b"* OK hi", tap: Tap | None = None) -> ImapClient:
+    client = ImapClient(tap=tap)
     hear(client, line + b"\r\n")
     return client
 
@@ -158,7 +159,7 @@ def test_a_server_that_repeats_the_password_does_not_get_it_into_texts_or_traces
     password: bytes,
 ) -> None:
     lines: list[bytes] = []
-    client = greeted(trace=lambda way, line: lines.append(line))
+    client = greeted(tap=ShownLines(lambda way, line: lines.append(line)))
     command = Login(b"joe", Secret(password))
     client.send(command)
     echo = b"".join(client.data_to_send())[6:-2]
@@ -188,7 +189,7 @@ def test_an_empty_password_hides_nothing() -> None:
 def test_a_literal_is_a_note_in_the_trace(announced: bytes, note: bytes) -> None:
     lines: list[bytes] = []
     greeting = b"* OK [CAPABILITY %b] hi" % announced
-    client = greeted(greeting, trace=lambda way, line: lines.append(line))
+    client = greeted(greeting, tap=ShownLines(lambda way, line: lines.append(line)))
     client.send(Login("jörg".encode(), Secret(b"sesame")))
     assert lines[-1] == b"A0001 LOGIN %b *" % note
 

@@ -37,6 +37,7 @@ from mailhaul.protocols.imap.events import (
 )
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 from .imap_clients import authenticated, events_of, feed, greeted, hear, selected, sent, with_utf8
 
@@ -148,7 +149,7 @@ def test_a_second_challenge_before_the_first_is_answered_is_a_fault() -> None:
 
 def test_nothing_a_server_repeats_of_a_response_is_shown() -> None:
     shown: list[bytes] = []
-    client = greeted(trace=lambda _, line: shown.append(line))
+    client = greeted(tap=ShownLines(lambda _, line: shown.append(line)))
     client.send(PLAIN)
     hear(client, b"+ ")
     hear(client, b"* OK you said %b" % PLAIN_BASE64)

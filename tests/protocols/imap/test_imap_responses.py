@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.protocols.errors import LimitExceeded, RemoteProtocolError
-from mailhaul.protocols.hidden import Hidden
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.events import BodyChunk, BodyEnd, BodyStart
 from mailhaul.protocols.imap.responses import (
@@ -18,12 +17,13 @@ from mailhaul.protocols.imap.responses import (
 )
 from mailhaul.protocols.input import InputBuffer
 from mailhaul.protocols.limits import Limits
+from tests.shown_lines import ShownLines
 
 TEXT = b"do not show this"
 
 
 def read(data: bytes, limits: Limits | None = None) -> list[Read]:
-    reader = ResponseReader(InputBuffer(), Hidden(), limits or Limits(), None)
+    reader = ResponseReader(InputBuffer(), limits or Limits())
     reader.input.append(data)
     found: list[Read] = []
     while (one := reader.read()) is not None:
@@ -81,7 +81,7 @@ def test_a_search_in_a_big_mailbox_fits_a_line() -> None:
 
 
 def test_even_a_search_has_a_limit() -> None:
-    reader = ResponseReader(InputBuffer(), Hidden(), Limits(response_line=100, untagged=1000), None)
+    reader = ResponseReader(InputBuffer(), Limits(response_line=100, untagged=1000))
     reader.input.append(b"* SEARCH " + b"1 " * 600)
     with pytest.raises(LimitExceeded, match="1000"):
         reader.read()
@@ -116,7 +116,7 @@ def test_a_literal_of_another_item_is_not_message_text(data: bytes) -> None:
 
 def test_data_after_a_text_with_a_wrong_size_is_an_error_that_shows_no_text() -> None:
     shown: list[bytes] = []
-    reader = ResponseReader(InputBuffer(), Hidden(), Limits(), lambda way, line: shown.append(line))
+    reader = ResponseReader(InputBuffer(), Limits(), shown.append)
     reader.input.append(b"* 1 FETCH (UID 1 BODY[] {2}\r\nab" + TEXT + b"\r\nA0001 OK x\r\n")
     assert [reader.read() for _ in range(3)][1:] == [BodyChunk(b"ab"), BodyEnd()]
     with pytest.raises(RemoteProtocolError, match="longer than its announced size") as fault:
@@ -137,7 +137,7 @@ def test_data_after_a_text_with_a_wrong_size_is_an_error_that_shows_no_text() ->
 )
 def test_no_fault_quotes_message_text(response: bytes) -> None:
     shown: list[bytes] = []
-    client = ImapClient(trace=lambda way, line: shown.append(line))
+    client = ImapClient(tap=ShownLines(lambda way, line: shown.append(line)))
     client.receive_data(b"* PREAUTH hi\r\n")
     client.next_event()
     client.receive_data(b"* 1 FETCH " + response + b"\r\n")

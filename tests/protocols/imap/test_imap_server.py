@@ -54,6 +54,7 @@ from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA, NeedData
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 OK, NO = Condition.OK, Condition.NO
 
@@ -343,7 +344,7 @@ def test_an_event_that_is_not_allowed_now_is_not_sent(before: list[Event], event
 
 def test_the_password_is_in_no_trace() -> None:
     lines: list[bytes] = []
-    server = ImapServer(trace=lambda way, line: lines.append(line))
+    server = ImapServer(tap=ShownLines(lambda way, line: lines.append(line)))
     server.send(Greeted(False))
     for line in (
         b"a LOGIN joe sesame",

@@ -21,6 +21,7 @@ from mailhaul.protocols.imap.events import (
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA, NeedData
+from tests.shown_lines import ShownLines
 
 TIGHT = Limits(response_line=30, literal=10)
 
@@ -152,7 +153,7 @@ def test_a_text_of_a_message_without_uid_opens_the_response() -> None:
 
 def test_no_password_is_traced() -> None:
     shown: list[bytes] = []
-    server = ImapServer(trace=lambda direction, line: shown.append(line))
+    server = ImapServer(tap=ShownLines(lambda direction, line: shown.append(line)))
     server.send(Greeted(False))
     heard(server, b"a LOGIN joe LOGIN-secret\r\n")
     assert shown[-1] == b"a LOGIN *"

@@ -37,6 +37,7 @@ from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NeedData
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
+from tests.shown_lines import ShownLines
 
 OK, NO = Condition.OK, Condition.NO
 Cut = Callable[[bytes], Iterator[bytes]]
@@ -265,7 +266,7 @@ def test_a_challenge_without_authentication_is_not_allowed() -> None:
 
 def test_no_secret_is_in_a_trace() -> None:
     lines: list[bytes] = []
-    server = ImapServer(trace=lambda way, line: lines.append(line))
+    server = ImapServer(tap=ShownLines(lambda way, line: lines.append(line)))
     server.send(Greeted(False))
     hear(server, b"a AUTHENTICATE PLAIN AGEAYg==\r\n")
     server.send(Challenge(b"secret question"))
@@ -320,7 +321,7 @@ def test_a_server_may_leave_an_idle_client() -> None:
 
 def test_a_trace_shows_the_dialogue_without_message_text() -> None:
     lines: list[bytes] = []
-    server = ImapServer(trace=lambda way, line: lines.append(line))
+    server = ImapServer(tap=ShownLines(lambda way, line: lines.append(line)))
     server.send(Greeted(True))
     [append] = hear(server, b"a APPEND x {3+}\r\nabc\r\n")
     server.send(ReadyForText(append))

@@ -35,6 +35,7 @@ from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 from .imap_clients import authenticated, greeted, hear, sent
 
@@ -65,7 +66,7 @@ def test_an_initial_response_is_sent_with_the_command_if_rev2_is_announced() -> 
 
 def test_a_first_secret_stays_hidden_when_a_second_is_sent() -> None:
     shown: list[bytes] = []
-    client = greeted(trace=lambda direction, line: shown.append(line))
+    client = greeted(tap=ShownLines(lambda direction, line: shown.append(line)))
     client.send(Authenticate(b"X"))
     hear(client, b"+")
     client.send(Respond(Secret(b"sesame")))
@@ -207,7 +208,7 @@ def test_an_initial_response_is_sent_for_the_first_challenge_only() -> None:
 
 def test_a_trace_shows_an_exchange_without_its_data() -> None:
     shown: list[tuple[str, bytes]] = []
-    client = greeted(trace=lambda direction, line: shown.append((direction, line)))
+    client = greeted(tap=ShownLines(lambda direction, line: shown.append((direction, line))))
     client.send(Authenticate(b"X"))
     hear(client, b"+")
     client.send(Respond(Secret(b"sesame")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mailhaul.protocols.limits import DEFAULT_LIMITS, Limits
-from mailhaul.protocols.machine import NeedData, Trace
+from mailhaul.protocols.machine import NeedData, Tap
 from mailhaul.protocols.pop3.client import Pop3Client
 from mailhaul.protocols.pop3.commands import Capa, Command
 from mailhaul.protocols.pop3.events import BodyChunk, Event
@@ -55,10 +55,10 @@ def greeted(
     *capabilities: bytes,
     text: bytes = b"ready",
     limits: Limits = DEFAULT_LIMITS,
-    trace: Trace | None = None,
+    tap: Tap | None = None,
 ) -> Pop3Client:
     """Return a client before the login that knows these capabilities."""
-    client = Pop3Client(limits, trace)
+    client = Pop3Client(limits, tap)
     hear(client, b"+OK " + text)
     if capabilities:
         ask(client, Capa(), b"+OK", *capabilities, b".")
@@ -67,9 +67,9 @@ def greeted(
 
 
 def in_transaction(
-    *capabilities: bytes, limits: Limits = DEFAULT_LIMITS, trace: Trace | None = None
+    *capabilities: bytes, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None
 ) -> Pop3Client:
     """Return a client in the transaction state."""
-    client = greeted(*capabilities, limits=limits, trace=trace)
+    client = greeted(*capabilities, limits=limits, tap=tap)
     client.assume_authenticated()
     return client

@@ -33,6 +33,7 @@ from mailhaul.protocols.pop3.events import (
 )
 from mailhaul.protocols.sasl.exchange import Authenticate, Challenge, Respond, encode_base64
 from mailhaul.protocols.secret import Secret
+from tests.shown_lines import ShownLines
 
 from .pop3_clients import ask, hear, sent
 
@@ -53,7 +54,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.traced: list[tuple[str, bytes]] = []
-        self.client = Pop3Client(trace=lambda way, line: self.traced.append((way, line)))
+        self.client = Pop3Client(tap=ShownLines(lambda way, line: self.traced.append((way, line))))
         hear(self.client, b"+OK <1@x>")
 
     def log_in(self, command: Command) -> Pop3Client:

@@ -50,6 +50,7 @@ from mailhaul.protocols.pop3.events import (
 )
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
+from tests.shown_lines import ShownLines
 
 
 def said(server: Pop3Server) -> bytes:
@@ -430,7 +431,7 @@ def test_the_answer_to_a_challenge_has_its_own_limit() -> None:
 
 def test_a_trace_shows_both_sides_and_no_secret() -> None:
     traced: list[tuple[str, bytes]] = []
-    server = Pop3Server(trace=lambda way, line: traced.append((way, line)))
+    server = Pop3Server(tap=ShownLines(lambda way, line: traced.append((way, line))))
     server.send(Greeted(b"<1@x>"))
     good(server, b"USER joe")
     heard_by(server, b"AUTH LOGIN\r\n")
@@ -469,7 +470,7 @@ def test_a_trace_shows_both_sides_and_no_secret() -> None:
 )
 def test_a_traced_line_hides_anything_that_may_be_a_secret(line: bytes, shown: bytes) -> None:
     traced: list[bytes] = []
-    server = Pop3Server(trace=lambda way, line: traced.append(line))
+    server = Pop3Server(tap=ShownLines(lambda way, line: traced.append(line)))
     server.send(Greeted())
     heard_by(server, line + b"\r\n")
     assert traced[1] == shown

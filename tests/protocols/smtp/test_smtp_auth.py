@@ -12,6 +12,7 @@ from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import Ehlo, Mail, Noop, Quit
 from mailhaul.protocols.smtp.events import Answered, Closed, Event, Reply, SaidGoodbye
 from mailhaul.protocols.smtp.server import SmtpServer
+from tests.shown_lines import ShownLines
 
 SECRET = b"\0joe\0sesame-street"
 ENCODED = b"AGpvZQBzZXNhbWUtc3RyZWV0"
@@ -25,7 +26,7 @@ class Wire:
 
     def __init__(self, limits: int = 0) -> None:
         self.shown: list[bytes] = []
-        self.client = SmtpClient(trace=lambda way, line: self.shown.append(line))
+        self.client = SmtpClient(tap=ShownLines(lambda way, line: self.shown.append(line)))
         self.hear(b"220 mx\r\n")
         self.client.send(Ehlo(b"client"))
         self.hear(b"250-mx\r\n250-PIPELINING\r\n250 AUTH PLAIN LOGIN\r\n")
@@ -168,8 +169,8 @@ class Desk:
     def __init__(self, lmtp: bool = False) -> None:
         self.shown: list[bytes] = []
         extensions = {b"AUTH": b"PLAIN LOGIN"}
-        trace = lambda way, line: self.shown.append(line)  # noqa: E731
-        self.server = SmtpServer(lmtp, extensions, trace=trace)
+        tap = ShownLines(lambda way, line: self.shown.append(line))
+        self.server = SmtpServer(lmtp, extensions, tap=tap)
         self.server.send(Reply(220))
         self.server.receive_data(b"LHLO a\r\n" if lmtp else b"EHLO a\r\n")
         assert self.server.next_event() == Ehlo(b"a")

@@ -40,6 +40,7 @@ from mailhaul.protocols.smtp.events import (
     SaidGoodbye,
     TlsReady,
 )
+from tests.shown_lines import ShownLines
 
 Splitter = Callable[[bytes], list[bytes]]
 HELLO = b"250-mx.example.org\r\n250-PIPELINING\r\n250-size 1000\r\n250-STARTTLS\r\n250 SMTPUTF8\r\n"
@@ -610,7 +611,7 @@ def test_data_received_before_the_handshake_ended_is_an_error() -> None:
 
 def test_the_trace_has_every_line_and_no_text() -> None:
     seen: list[tuple[str, bytes]] = []
-    client = SmtpClient(trace=lambda way, line: seen.append((way, line)))
+    client = SmtpClient(tap=ShownLines(lambda way, line: seen.append((way, line))))
     hear(client, b"220 hi\r\n")
     client.send(Ehlo(b"a"))
     hear(client, b"250 mx\r\n")

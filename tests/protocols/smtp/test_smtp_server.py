@@ -26,6 +26,7 @@ from mailhaul.protocols.smtp.commands import (
 )
 from mailhaul.protocols.smtp.events import Closed, Reply
 from mailhaul.protocols.smtp.server import DEFAULT_EXTENSIONS, SmtpServer
+from tests.shown_lines import ShownLines
 
 OK = Reply(250, (b"ok",))
 GO = Reply(354, (b"go",))
@@ -320,7 +321,7 @@ def test_a_command_line_has_a_limit() -> None:
 
 def test_the_trace_has_every_line_and_no_text() -> None:
     seen: list[tuple[str, bytes]] = []
-    server = SmtpServer(extensions={}, trace=lambda way, line: seen.append((way, line)))
+    server = SmtpServer(extensions={}, tap=ShownLines(lambda way, line: seen.append((way, line))))
     server.send(Reply(220, (b"mx",)))
     serve(server, HELLO + ENVELOPE + b"secret\r\n.\r\n")
     assert (">", b"354 go") in seen

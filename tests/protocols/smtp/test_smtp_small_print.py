@@ -10,11 +10,12 @@ from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import Bdat, BodyChunk, Ehlo, Mail, Noop, Rcpt, Rset, StartTls
 from mailhaul.protocols.smtp.events import Answered, Reply
 from mailhaul.protocols.smtp.server import SmtpServer
+from tests.shown_lines import ShownLines
 
 
 def ready(shown: list[bytes] | None = None) -> SmtpClient:
-    trace = None if shown is None else lambda way, line: shown.append(line)
-    client = SmtpClient(trace=trace)
+    tap = None if shown is None else ShownLines(lambda way, line: shown.append(line))
+    client = SmtpClient(tap=tap)
     client.receive_data(b"220 mx\r\n")
     client.next_event()
     client.send(Ehlo(b"client"))

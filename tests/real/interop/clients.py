@@ -13,6 +13,7 @@ from mailhaul.protocols.pop3.client import Pop3Client
 from mailhaul.protocols.smtp import commands as smtp
 from mailhaul.protocols.smtp import events as smtp_events
 from mailhaul.protocols.smtp.client import SmtpClient
+from tests.shown_lines import ShownLines
 
 from .wire import Wire, said
 
@@ -21,7 +22,7 @@ class Pop3Wire(Wire[pop3.Command | pop3.Continuation, pop3_events.Event]):
     """A connection to a POP3 server."""
 
     def __init__(self, stream: socket.socket) -> None:
-        self.client = Pop3Client(trace=said)
+        self.client = Pop3Client(tap=ShownLines(said))
         super().__init__(self.client, stream)
 
     def ask(self, command: pop3.Command) -> tuple[list[pop3_events.Event], pop3_events.Completed]:
@@ -38,7 +39,7 @@ class ImapWire(Wire[imap.Command | imap.Continuation, imap_events.Event]):
     """A connection to an IMAP server."""
 
     def __init__(self, stream: socket.socket) -> None:
-        self.client = ImapClient(trace=said)
+        self.client = ImapClient(tap=ShownLines(said))
         super().__init__(self.client, stream)
 
     def ask(self, command: imap.Command) -> tuple[list[imap_events.Event], imap_events.Completed]:
@@ -61,7 +62,7 @@ class SmtpWire(Wire[smtp.Command | smtp.Continuation, smtp_events.Event]):
     """A connection to an SMTP or LMTP server."""
 
     def __init__(self, stream: socket.socket, *, lmtp: bool = False) -> None:
-        self.client = SmtpClient(lmtp=lmtp, trace=said)
+        self.client = SmtpClient(lmtp=lmtp, tap=ShownLines(said))
         super().__init__(self.client, stream)
 
     def ask(self, command: smtp.Command) -> smtp_events.Answered:
