@@ -94,6 +94,6 @@ def result_of(name: str, mutant: Mutant | None = None, *, cut: bool = False) -> 
     world = Pop3World(chosen)
     simulation = Simulation(round_trip=0.01, cut=cut)
     simulation.listen(PLACE, lambda: Interposed(chosen.machine(), chosen.faults), world.serve)
-    fields = {"other_user": ANN, "store": world, **chosen.target}
+    fields: dict[str, Any] = {"other_user": ANN, "store": world, **chosen.target}
     target = Target("pop.example.org", PLACE, JOE, TRUST, **fields)
     return simulation.run(judge(load_suite("pop3").cases[name], Pop3Environment(target)))

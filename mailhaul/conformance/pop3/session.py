@@ -59,6 +59,7 @@ class Pop3Session(Session):
     """A connection to a POP3 server."""
 
     greeting: Reply
+    timeout: float
 
     async def command(self, line: bytes, *, many: bool = False) -> Reply:
         """Send one command; return its reply. ``many`` says that +OK is followed by lines."""
