@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailhaul.conformance.pop3.session import credentials
 from mailhaul.conformance.suites import load_suite
 from mailhaul.conformance.verdicts import Verdict
 
@@ -12,7 +13,7 @@ from .pop3_extended import ClosesAfterRefusal, Delaying, RefusesSlowly
 from .pop3_faulty import SharesMaildrop
 from .pop3_mutants import CLEAN
 from .pop3_mutants_dialogue import ERR
-from .pop3_server import Mutant, result_of, said
+from .pop3_server import JOE, Mutant, result_of, said
 
 CASES = load_suite("pop3").cases
 FINE = {Verdict.PASS, Verdict.INFO, Verdict.SKIP}
@@ -81,3 +82,12 @@ OTHERS = [name for name in CASES if CASES[name].topic not in ABOUT_LOGINS and na
 @pytest.mark.parametrize("name", OTHERS)
 def test_trouble_before_the_case_is_not_blamed(name: str, kind: str) -> None:
     assert result_of(name, TROUBLE[kind]).verdict in FINE | {Verdict.ERROR}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_transcript_shows_a_password(name: str) -> None:
+    """Not even in base64, spoilt or cut as it may be."""
+    entries = result_of(name, CLEAN.get(name)).transcript.entries
+    sent = b"\n".join(entry.octets for entry in entries if entry.who == "C")
+    assert JOE.password not in sent
+    assert credentials(JOE)[8:] not in sent
