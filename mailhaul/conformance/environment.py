@@ -54,6 +54,7 @@ class Target:
     trust: Trust
     wrapped: bool = False
     starttls: bool = False
+    plain: Address | None = None
     other_user: User | None = None
     store: Store | None = None
     timeout: float = 5.0
@@ -90,12 +91,31 @@ class Environment(Generic[SessionT]):
     async def open(self) -> SessionT:
         """Return a new session, from which nothing has been read. Raises SetUpFailed."""
         target = self.target
+        session = self._new_session()
+        tls = target.trust if target.wrapped else None
+        await session.open(target.address, self._began, tls)
+        return session
+
+    async def open_plain(self, address: Address | None = None) -> SessionT:
+        """Return a new session in the clear, from which nothing has been read.
+
+        Without ``address`` it leads to where the target speaks in the clear. Raises Skipped if
+        there is no such place, and SetUpFailed.
+        """
+        target = self.target
+        place = address or (target.plain if target.wrapped else target.address)
+        if place is None:
+            raise Skipped("needs an address that does not begin with TLS")
+        session = self._new_session()
+        await session.open(place, self._began)
+        return session
+
+    def _new_session(self) -> SessionT:
+        target = self.target
         session = self.session_type(
             next(self._numbers), target.name, target.timeout, self.transcript
         )
         self._sessions.append(session)
-        tls = target.trust if target.wrapped else None
-        await session.open(target.address, self._began, tls)
         return session
 
     async def close(self) -> None:

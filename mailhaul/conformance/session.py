@@ -18,7 +18,7 @@ from ..flows.requests import (
 )
 from ..protocols.outbox import Outbox
 from .transcript import CLIENT, REMARK, SERVER, Transcript
-from .verdicts import Broken, SetUpFailed
+from .verdicts import Broken, SetUpFailed, set_up
 
 MAX_LINE = 1024 * 1024
 """Octets of a line after which it is taken to have no end."""
@@ -91,7 +91,8 @@ class Session:
             raise SetUpFailed(f"cannot connect to {self.channel.peer}: {fault}") from None
         await self._note(REMARK, b"connected")
         if tls:
-            await self.start_tls(tls)
+            with set_up(f"no TLS with {self.channel.peer}"):
+                await self.start_tls(tls)
 
     async def start_tls(self, trust: Trust) -> None:
         """Perform the handshake. Raises Broken."""

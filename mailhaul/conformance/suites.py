@@ -9,7 +9,10 @@ from .cases import Suite
 
 MODULES = {
     "imap": ("suite", "selecting"),
-    "pop3": ("suite", "transaction"),
+    "pop3": (
+        *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),
+        *("unique_ids", "capabilities", "pipelining", "sasl", "starttls", "utf8"),
+    ),
 }
 """By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""
 

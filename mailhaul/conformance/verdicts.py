@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
@@ -54,6 +56,15 @@ class Skipped(Exception):
 
 class SetUpFailed(Exception):
     """What the case needs could not be prepared; ``str()`` is the reason."""
+
+
+@contextmanager
+def set_up(what: str) -> Generator[None]:
+    """Turn Broken into SetUpFailed: ``what`` is not the requirement that the case checks."""
+    try:
+        yield
+    except Broken as broken:
+        raise SetUpFailed(f"{what}: {broken.got}") from None
 
 
 @dataclass(frozen=True)

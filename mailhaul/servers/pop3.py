@@ -68,7 +68,12 @@ class Refusal(Exception):
 
 
 class Pop3Service:
-    """One session. ``run`` serves it until the client disconnects."""
+    """One session. ``run`` serves it until the client disconnects.
+
+    ``inactivity_timeout`` is in seconds, and RFC 1939 allows no less than the 600 that it is.
+    """
+
+    inactivity_timeout = INACTIVITY_TIMEOUT
 
     def __init__(
         self,
@@ -97,7 +102,7 @@ class Pop3Service:
         self._machine.send(pop3.Greeted(self._timestamp, b"ready"))
         try:
             while not isinstance(
-                event := await next_event(self._channel, INACTIVITY_TIMEOUT), pop3.Closed
+                event := await next_event(self._channel, self.inactivity_timeout), pop3.Closed
             ):
                 if isinstance(event, pop3.Respond | pop3.CancelAuthentication):
                     continue
@@ -115,7 +120,7 @@ class Pop3Service:
         if isinstance(command, tuple(self._misbehaviour.hang_up)):
             raise Hangup
         if isinstance(command, tuple(self._misbehaviour.silent)):
-            await Wait([], INACTIVITY_TIMEOUT)
+            await Wait([], self.inactivity_timeout)
         try:
             text = await self._do(command)
         except Refusal as refusal:
@@ -176,7 +181,8 @@ class Pop3Service:
 
     def _announced(self) -> tuple[tuple[bytes, bytes], ...]:
         names = [(name, b"") for name in EXTENSIONS]
-        if self._secure and not self._channel.tls:
+        # Only where it is permitted (RFC 2595, section 4).
+        if self._secure and not self._channel.tls and not self._open:
             names.append((b"STLS", b""))
         names.append((b"SASL", b" ".join(self._logins.mechanisms)))
         return tuple(pair for pair in names if pair[0] not in self._misbehaviour.without)
@@ -200,9 +206,10 @@ class Pop3Service:
                     raise Refusal(b"APOP is not offered here")
                 accepted = self._digest_of(user) == digest.reveal()
             case pop3.Authenticate():
-                verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
+                timeout = self.inactivity_timeout
+                verdict = await self._logins.exchange(self._channel, command, timeout)
                 accepted = isinstance(verdict, sasl.Accepted)
-                # The code [AUTH] is only for wrong credentials (RFC 3206, section 4).
+                # The code [AUTH] is only for wrong credentials (RFC 3206, section 5).
                 if verdict is None:
                     raise Refusal(b"unknown authentication mechanism")
                 if not isinstance(verdict, sasl.Accepted) and verdict.malformed:
@@ -270,7 +277,7 @@ class Pop3Service:
         """Wait until pending data has been written. Raises Hangup."""
         while self._channel.congested:
             try:
-                await Wait([self._channel], INACTIVITY_TIMEOUT)
+                await Wait([self._channel], self.inactivity_timeout)
             except TimedOut:
                 raise Hangup from None
 

@@ -1,12 +1,15 @@
-"""For every POP3 case a server that breaks just its requirement."""
+"""For every POP3 case a server that breaks just its requirement.
+
+After the name of a case there may be a blank and which of several faults it is. CLEAN are the
+servers without a fault for cases about what our own server does not have.
+"""
 
 from __future__ import annotations
 
-from .interposed import Answer, Change
-from .pop3_server import Mutant, said
+from . import pop3_mutants_dialogue as dialogue
+from . import pop3_mutants_extensions as extensions
+from . import pop3_mutants_mail as mail
+from .pop3_server import Mutant
 
-MUTANTS: dict[str, Mutant] = {
-    "pop3/dele/1": said(Answer(rb"DELE 1", b"+OK again\r\n", after=1)),
-    "pop3/dele/2": said(Change(rb"OK\r\n2 (\d+)\r\n3 (\d+)\r\n\.", rb"OK\r\n1 \1\r\n2 \2\r\n.")),
-    "pop3/stat/1": said(Change(rb"\+OK 3 (\d)(\d*)\r\n$", rb"+OK 3 9\1\2\r\n")),
-}
+CLEAN: dict[str, Mutant] = {**dialogue.CLEAN, **extensions.CLEAN}
+MUTANTS: dict[str, Mutant] = {**dialogue.MUTANTS, **mail.MUTANTS, **extensions.MUTANTS}

@@ -8,11 +8,12 @@ from typing import Any
 
 from mailhaul.conformance.environment import Target, User
 from mailhaul.conformance.judge import judge
+from mailhaul.conformance.pop3.greeting import SEEN_AT_ONCE
 from mailhaul.conformance.pop3.session import Pop3Environment
 from mailhaul.conformance.suites import load_suite
 from mailhaul.conformance.verdicts import Result
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.requests import Tcp, Trust, UpgradeToTls
+from mailhaul.flows.requests import Sleep, Tcp, Trust, UpgradeToTls
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
@@ -29,12 +30,19 @@ Factory = Callable[..., Pop3Service]
 
 @dataclass(frozen=True)
 class Mutant:
-    """What breaks one requirement: faults on the wire, or another service or machine."""
+    """What breaks one requirement: faults on the wire, or another service or machine.
+
+    ``timestamp`` returns that of a connection by its number. ``wrapped`` is a server that waits for
+    the handshake, and ``target`` are fields of the target.
+    """
 
     faults: Sequence[Answer | Change] = ()
     service: Factory = Pop3Service
     machine: Callable[[], Pop3Server] = Pop3Server
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    timestamp: Callable[[int], bytes] | None = None
+    wrapped: bool = False
+    target: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def said(*faults: Answer | Change) -> Mutant:
@@ -48,7 +56,9 @@ class Pop3World:
     def __init__(self, mutant: Mutant) -> None:
         self.maildrops = {user: Maildrop(Mailbox([], uidvalidity=1)) for user in (JOE, ANN)}
         self._mutant = mutant
-        self._logins = Logins({user.name: user.password for user in (JOE, ANN)})
+        passwords = {user.name: user.password for user in (JOE, ANN)}
+        self._logins = Logins(passwords, nonces=lambda: b"nonce")
+        self._connections = 0
 
     async def fill(self, user: User, messages: list[bytes]) -> None:
         mailbox = self.maildrops[user].mailbox
@@ -63,17 +73,27 @@ class Pop3World:
         async def secure() -> None:
             await UpgradeToTls(channel, TRUST, 5.0)
 
-        service = self._mutant.service(
-            channel, self.maildrops[JOE], self._logins, secure, **self._mutant.options
-        )
+        mutant, options = self._mutant, dict(self._mutant.options)
+        self._connections += 1
+        if mutant.timestamp:
+            options["timestamp"] = mutant.timestamp(self._connections)
+        if mutant.wrapped:
+            # A simulated handshake does not wait for the client.
+            await Sleep(2 * SEEN_AT_ONCE)
+            await secure()
+        service = mutant.service(channel, self.maildrops[JOE], self._logins, secure, **options)
         await service.run()
 
 
-def result_of(name: str, mutant: Mutant | None = None) -> Result:
-    """Return the result of a case against our server, or a mutant of it."""
+def result_of(name: str, mutant: Mutant | None = None, *, cut: bool = False) -> Result:
+    """Return the result of a case against our server, or a mutant of it.
+
+    ``cut`` is a network that hands over random pieces.
+    """
     chosen = mutant or Mutant()
     world = Pop3World(chosen)
-    simulation = Simulation(round_trip=0.01)
+    simulation = Simulation(round_trip=0.01, cut=cut)
     simulation.listen(PLACE, lambda: Interposed(chosen.machine(), chosen.faults), world.serve)
-    target = Target("pop.example.org", PLACE, JOE, TRUST, other_user=ANN, store=world)
+    fields: dict[str, Any] = {"other_user": ANN, "store": world, **chosen.target}
+    target = Target("pop.example.org", PLACE, JOE, TRUST, **fields)
     return simulation.run(judge(load_suite("pop3").cases[name], Pop3Environment(target)))

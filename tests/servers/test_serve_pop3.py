@@ -429,6 +429,15 @@ def test_tls_is_offered_once_and_not_inside_itself() -> None:
     assert inside.output.endswith(b"-ERR no TLS here\r\n")
 
 
+def test_tls_is_offered_only_before_the_login() -> None:
+    async def secure() -> None:
+        raise TlsFailed("no")
+
+    [before] = talk(maildrop(), pop3.Capa(), secure=secure)
+    [after] = served(maildrop(), pop3.Capa(), secure=secure)
+    assert capabilities(before).keys() - capabilities(after).keys() == {b"STLS"}
+
+
 def test_a_failed_handshake_ends_the_session() -> None:
     async def secure() -> None:
         raise TlsFailed("no")
