@@ -10,6 +10,11 @@ from .cases import Suite
 MODULES = {
     "imap": ("suite", "selecting"),
     "pop3": ("suite", "transaction"),
+    "smtp": (
+        *("suite", "greeting", "introduction", "syntax", "envelope", "limits", "data", "smuggling"),
+        *("commands", "pipelining", "size", "chunking", "tls", "authentication", "dsn", "utf8"),
+    ),
+    "lmtp": ("suite", "hello", "transaction"),
 }
 """By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""
 
