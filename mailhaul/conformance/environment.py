@@ -103,14 +103,17 @@ class Environment(Generic[SessionT]):
         """Start the clock of the transcript."""
         self._began = await Now()
 
-    async def open(self) -> SessionT:
-        """Return a new session, from which nothing has been read. Raises SetUpFailed."""
+    async def open(self, *, in_clear: bool = False) -> SessionT:
+        """Return a new session, from which nothing has been read. Raises SetUpFailed.
+
+        With ``in_clear`` there is no handshake even where one is due.
+        """
         target = self.target
         session = self.session_type(
             next(self._numbers), target.name, target.timeout, self.transcript
         )
         self._sessions.append(session)
-        tls = target.trust if target.wrapped else None
+        tls = target.trust if target.wrapped and not in_clear else None
         await session.open(target.address, self._began, tls)
         return session
 

@@ -12,7 +12,16 @@ MODULES = {
     "pop3": ("suite", "transaction"),
     "smtp": (
         *("suite", "greeting", "introduction", "syntax", "envelope", "limits", "data", "smuggling"),
-        *("commands", "pipelining", "size", "chunking", "tls", "authentication", "dsn", "utf8"),
+        *(
+            "commands",
+            "pipelining",
+            "size",
+            "chunking",
+            "tls",
+            "authentication",
+            "dsn",
+            "eight_bit",
+        ),
     ),
     "lmtp": ("suite", "hello", "transaction"),
 }

@@ -82,7 +82,7 @@ class SmtpEnvironment(Environment[SmtpSession]):
 
     async def connect(self) -> SmtpSession:
         """Return a session that has been greeted, and is inside TLS if the target wants that."""
-        session = await self._welcomed()
+        session = await self.welcomed()
         if self.target.starttls:
             await self.introduce(session)
             await self.start_tls(session)
@@ -109,9 +109,10 @@ class SmtpEnvironment(Environment[SmtpSession]):
         """Return a session after EHLO without TLS. Raises Skipped where there can be none."""
         if self.target.wrapped:
             raise Skipped("needs a port where TLS is started by STARTTLS")
-        return await self._introduced(await self._welcomed(), extensions)
+        return await self._introduced(await self.welcomed(), extensions)
 
-    async def _welcomed(self) -> SmtpSession:
+    async def welcomed(self) -> SmtpSession:
+        """Return a session after the greeting. Raises SetUpFailed unless that is 220."""
         session = await self.open()
         session.greeting = await session.reply(b"the connection")
         if session.greeting.code != 220:
@@ -175,9 +176,7 @@ class SmtpEnvironment(Environment[SmtpSession]):
         await self.transact(session, *recipients, parameters=parameters)
         await self.prepare(session, b"DATA", 354)
 
-    async def submit(
-        self, session: SmtpSession, text: bytes, *, parameters: bytes = b""
-    ) -> Reply:
+    async def submit(self, session: SmtpSession, text: bytes, *, parameters: bytes = b"") -> Reply:
         """Submit a text for the first recipient by DATA; return the reply to the text."""
         await self.begin_data(session, parameters=parameters)
         await session.send(stuffed(text) + b".\r\n")
@@ -188,6 +187,10 @@ class SmtpEnvironment(Environment[SmtpSession]):
         return message(self.token, body, fields)
 
     # The store
+
+    def need_store(self) -> None:
+        """Raise Skipped if there is no way to the stored mail."""
+        _ = self.store
 
     async def stored(
         self, count: int = 1, *, user: User | None = None, token: bytes | None = None
@@ -239,5 +242,3 @@ def offers(session: SmtpSession, mechanism: bytes) -> bool:
 def plain(user: User) -> bytes:
     """Return the message of PLAIN for a user, in base64 (RFC 4616)."""
     return b64encode(b"\0%b\0%b" % (user.name, user.password))
-
-
