@@ -25,7 +25,7 @@ from mailhaul.flows.requests import (
     Wait,
 )
 from mailhaul.protocols.sasl.exchange import Authenticate
-from mailhaul.protocols.smtp.commands import Data, Heard, Help, Mail, Rcpt
+from mailhaul.protocols.smtp.commands import Heard, Help, Mail, Rcpt
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
@@ -213,7 +213,7 @@ def verdict(recipient: bytes) -> Reply:
 
 def result_of(name: str, mutant: Mutant | None = None) -> Result:
     """Return the result of a case against our server, or a mutant of it."""
-    protocol = name.split("/")[0]
+    protocol = name.split("/", maxsplit=1)[0]
     chosen = mutant or SETTINGS.get(name, WHOLE)
     lmtp = protocol == "lmtp"
     world = SmtpWorld(chosen, lmtp=lmtp)

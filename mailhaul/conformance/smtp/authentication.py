@@ -65,8 +65,8 @@ async def a_session_has_one_login(env: SmtpEnvironment) -> None:
 @SMTP.case("smtp/auth/3", rfc=4954, section="4", level=MUST)
 async def a_cancelled_exchange_gets_501(env: SmtpEnvironment) -> None:
     """The response "*", and responses that are not base64, get 501."""
-    session = await with_plain(env)
     for response in (b"*", b"not base64!", b"=AAA", b"AAA=BBB="):
+        session = await with_plain(env)
         await challenged(session)
         reply = await session.command(response)
         expected = f"501 as the reply to the response {response.decode('ascii')}"

@@ -54,8 +54,10 @@ async def some_commands_need_no_ehlo(env: SmtpEnvironment) -> None:
 async def noop_does_not_change_the_transaction(env: SmtpEnvironment) -> None:
     """NOOP between MAIL, RCPT and DATA gets 250, and the transaction goes on."""
     session = await env.ready()
+    await env.transact(session)
+    await env.prepare(session, b"RSET")
     for line in (env.mail, env.rcpt):
-        await env.prepare(session, line)
+        await session.positive(line)
         reply = await session.command(b"NOOP")
         require(reply.code == 250, "250 as the reply to NOOP", reply)
     reply = await session.command(b"DATA")

@@ -69,7 +69,7 @@ async def addresses_beyond_ascii_need_the_parameter(env: SmtpEnvironment) -> Non
 async def smtputf8_comes_with_8bitmime(env: SmtpEnvironment) -> None:
     """A server that announces SMTPUTF8 announces 8BITMIME too, and SMTPUTF8 without parameters."""
     session = await env.greeted(b"SMTPUTF8")
-    listed = sorted(session.extensions)
+    listed = b", ".join(sorted(session.extensions))
     require(b"8BITMIME" in session.extensions, "8BITMIME in the list", listed)
     value = session.extensions[b"SMTPUTF8"]
     require(not value, "no parameter after SMTPUTF8", value)

@@ -49,9 +49,10 @@ async def conversation(env: SmtpEnvironment) -> tuple[SmtpSession, list[Reply]]:
     replies = [session.greeting, await env.introduce(session)]
     if env.target.login_first:
         await env.log_in(session)
+    # With more than three errors some servers take the client for an attacker.
     for line in (
-        *(b"NOOP", b"HELP", b"VRFY postmaster", b"X" + b"MHTEST" * 60, b"DATA", env.rcpt),
-        *(env.mail, env.rcpt, b"RCPT TO:<unclosed", b"RSET", b"MAIL FRM:<>", b"QUIT"),
+        *(b"NOOP", b"HELP", b"VRFY postmaster", b"X" + b"MHTEST" * 60, b"DATA"),
+        *(env.mail, env.rcpt, b"RCPT TO:<unclosed", b"RSET", b"QUIT"),
     ):
         replies.append(await session.command(line))
     return session, replies
@@ -61,7 +62,9 @@ async def conversation(env: SmtpEnvironment) -> tuple[SmtpSession, list[Reply]]:
 async def every_command_gets_one_reply(env: SmtpEnvironment) -> None:
     """Every command gets exactly one reply, and all lines of a reply have the same code."""
     session, replies = await conversation(env)
-    require(replies[-1].code == 221, "221 as the reply to QUIT, after one to each command", replies)
+    require(
+        replies[-1].code == 221, "221 as the reply to QUIT, after one to each command", replies[-1]
+    )
     await session.is_closed()
     require(not session.unread, "nothing after the reply to QUIT", session.unread)
 

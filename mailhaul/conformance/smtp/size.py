@@ -10,7 +10,7 @@ from .messages import body_of
 from .session import SmtpSession
 from .suite import SMTP
 
-LARGEST = 32 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 """Octets that a case is ready to send."""
 
 
@@ -74,7 +74,8 @@ async def a_text_above_the_limit_is_read_to_its_end(env: SmtpEnvironment) -> Non
         raise Skipped(f"the limit of {limit} octets is too large to be tried")
     await env.begin_data(session)
     line = b"x" * 70 + b"\r\n"
-    await session.send(env.message(line * (limit // len(line) + 1)) + b".\r\n")
+    text = env.message(line * (limit // len(line) + 1)) + b".\r\n"
+    await session.send(text, shown=b"(a text of %d octets)" % len(text))
     reply = await session.reply(b"the text")
     following = await session.command(b"QUIT")
     require(following.code == 221, f"221 to QUIT after {reply}", following)

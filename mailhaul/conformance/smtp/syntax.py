@@ -31,11 +31,11 @@ async def an_unknown_verb_gets_500(env: SmtpEnvironment) -> None:
 @SMTP.case("smtp/syntax/3", rfc=5321, section="4.1.4", level=MUST)
 async def a_wrong_argument_gets_501(env: SmtpEnvironment) -> None:
     """MAIL with a wrong argument gets 501, and no transaction begins."""
-    session = await env.ready()
     for line in (b"MAIL", b"MAIL TO:<%b>" % env.sender, b"MAIL FROM:<%b" % env.sender):
+        session = await env.ready()
         await session.refused(line, 501)
         await session.out_of_order(env.rcpt)
-    await session.positive(env.mail)
+        await session.positive(env.mail)
 
 
 @SMTP.case("smtp/syntax/4", rfc=5321, section="4.1.4", level=MUST)
