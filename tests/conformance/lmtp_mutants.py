@@ -27,6 +27,7 @@ MUTANTS: dict[str, Mutant] = {
     "lmtp/bdat/1": changed(TWO_STORED, rb"\1"),
     "lmtp/bdat/2": Mutant(machine=faults.ForgetsWhatFollowsAChunk),
     "lmtp/bdat/3": changed(TWO_STORED, rb"\1"),
+    "lmtp/bdat/4": Mutant(machine=faults.RefusesChunksForNobody),
 }
 MORE_MUTANTS: list[tuple[str, Mutant]] = [
     ("lmtp/data/1", changed(rb"552 5\.2\.2 [^\r]*\r\n", b"")),

@@ -206,6 +206,15 @@ class ForgetsWhatFollowsAChunk(SmtpServer):
         return heard
 
 
+class RefusesChunksForNobody(SmtpServer):
+    def _read_chunk(self, chunk: Any) -> BodyChunk | Bdat | None:
+        before = self._chunk
+        heard = super()._read_chunk(chunk)
+        if before and self._chunk is None and not chunk.wanted:
+            self._refuse(503, b"BDAT is out of order")
+        return heard
+
+
 # TLS
 
 
@@ -232,10 +241,10 @@ class KeepsLogin(SmtpServer):
 class ObeysWhatCameInTheClear(SmtpServer):
     _early = b""
 
-    def _follow(self, command: Heard, reply: Reply) -> None:
+    def _update_state(self, command: Heard, reply: Reply) -> None:
         if isinstance(command, StartTls):
             self._early = self._input.take(len(self._input))
-        super()._follow(command, reply)
+        super()._update_state(command, reply)
 
     def _start_tls(self) -> None:
         super()._start_tls()

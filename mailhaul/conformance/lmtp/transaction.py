@@ -138,3 +138,14 @@ async def chunks_for_the_same_recipient_twice(env: LmtpEnvironment) -> None:
     await replies_for(session, twice)
     following = await session.command(b"QUIT")
     require(following.code == 221, "two replies to BDAT, then 221 to QUIT", following)
+
+
+@LMTP.case("lmtp/bdat/4", rfc=2033, section="4.3", level=MUST, implied=True)
+async def the_last_chunk_for_nobody_has_no_reply(env: LmtpEnvironment) -> None:
+    """BDAT LAST after MAIL gets no reply if no RCPT was accepted."""
+    session = await env.ready(b"CHUNKING")
+    await env.prepare(session, env.mail)
+    await session.send(bdat(env.message(), last=True))
+    reply = await session.command(b"QUIT")
+    # Many servers refuse it as SMTP servers do, and clients have to be ready for that.
+    require(reply.code == 221, "no reply to BDAT LAST, then 221 to QUIT", reply, lenient=True)
