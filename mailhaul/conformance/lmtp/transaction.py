@@ -72,9 +72,10 @@ async def commands_after_a_text_are_not_lost(env: LmtpEnvironment) -> None:
     following = (env.mail, env.rcpt, b"RSET", b"QUIT")
     lines = b"".join(line + b"\r\n" for line in following)
     await session.send(stuffed(env.message()) + b".\r\n" + lines)
-    for reply in [*await replies_for(session, both), *await session.replies(*following)]:
+    replies = [*await replies_for(session, both), *await session.replies(*following)]
+    for reply in replies:
         require(reply.positive, "2yz for each recipient and each command", reply)
-    require(reply.code == 221, "221 as the last reply", reply)
+    require(replies[-1].code == 221, "221 as the last reply", replies[-1])
 
 
 @LMTP.case("lmtp/data/6", rfc=2033, section="4.2", level=MUST, implied=True)
