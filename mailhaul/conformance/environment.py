@@ -46,6 +46,14 @@ class Target:
     with STARTTLS. ``plain`` is the address to use for cases that need a connection in the clear, if
     there is one. ``timeout`` is in seconds for each wait. ``without`` are capabilities that the
     cases ignore.
+
+    What follows is for servers that take mail. ``recipients`` are addresses that the server accepts
+    from ``sender``; mail for the first one goes to the mailbox of ``user``, and for the second one
+    to that of ``other_user``. ``unknown_recipient`` is refused after RCPT; ``failing_recipient`` is
+    accepted then, and refused by an LMTP server after the text (a mailbox over quota).
+    ``login_first`` says that mail is accepted only after AUTH, ``port25`` that the port is that of
+    SMTP between servers. ``delivery`` is how many seconds accepted mail may take to be stored, and
+    ``client_name`` is what the client calls itself.
     """
 
     name: str
@@ -59,6 +67,14 @@ class Target:
     store: Store | None = None
     timeout: float = 5.0
     without: frozenset[bytes] = frozenset()
+    sender: bytes = b""
+    recipients: list[bytes] = field(default_factory=list[bytes])
+    unknown_recipient: bytes | None = None
+    failing_recipient: bytes | None = None
+    login_first: bool = False
+    port25: bool = False
+    delivery: float = 10.0
+    client_name: bytes = b"client.example.org"
 
     @property
     def secrets(self) -> list[bytes]:
@@ -88,11 +104,14 @@ class Environment(Generic[SessionT]):
         """Start the clock of the transcript."""
         self._began = await Now()
 
-    async def open(self) -> SessionT:
-        """Return a new session, from which nothing has been read. Raises SetUpFailed."""
+    async def open(self, *, in_clear: bool = False) -> SessionT:
+        """Return a new session, from which nothing has been read. Raises SetUpFailed.
+
+        With ``in_clear`` there is no handshake even where one is due.
+        """
         target = self.target
         session = self._new_session()
-        tls = target.trust if target.wrapped else None
+        tls = target.trust if target.wrapped and not in_clear else None
         await session.open(target.address, self._began, tls)
         return session
 

@@ -118,9 +118,12 @@ class Session:
 
     # Octets
 
-    async def send(self, octets: bytes) -> None:
-        """Send these octets, without a line end of our own."""
-        await self._note(CLIENT, octets)
+    async def send(self, octets: bytes, *, shown: bytes | None = None) -> None:
+        """Send these octets, without a line end of our own.
+
+        ``shown`` is what the transcript has in place of very many octets.
+        """
+        await self._note(CLIENT, octets if shown is None else shown)
         self.channel.machine.put(octets)
         # Pending output is written at every request.
         await Sleep(0)

@@ -13,6 +13,12 @@ MODULES = {
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),
         *("unique_ids", "capabilities", "pipelining", "sasl", "starttls", "utf8"),
     ),
+    "smtp": (
+        *("suite", "greeting", "introduction", "syntax", "envelope", "limits", "data"),
+        *("smuggling", "commands", "pipelining", "size", "chunking", "tls", "authentication"),
+        *("dsn", "eight_bit"),
+    ),
+    "lmtp": ("suite", "hello", "transaction"),
 }
 """By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""
 

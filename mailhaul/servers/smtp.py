@@ -81,7 +81,10 @@ class MemorySink:
 
 
 class SmtpService:
-    """One session. It offers AUTH if ``logins`` is given, and STARTTLS if ``secure`` is given."""
+    """One session. It offers AUTH if ``logins`` is given, and STARTTLS if ``secure`` is given.
+
+    It closes after ``patience`` seconds without a command.
+    """
 
     def __init__(
         self,
@@ -89,8 +92,10 @@ class SmtpService:
         sink: MemorySink,
         logins: Logins | None = None,
         secure: Secure | None = None,
+        patience: float = INACTIVITY_TIMEOUT,
     ) -> None:
         self._channel = channel
+        self._patience = patience
         self._sink = sink
         self._logins = logins
         self._secure = secure
@@ -113,7 +118,7 @@ class SmtpService:
         machine.send(smtp.Reply(220, (b"mail.example.org ready",)))
         try:
             while not isinstance(
-                event := await next_event(self._channel, INACTIVITY_TIMEOUT), smtp.Closed
+                event := await next_event(self._channel, self._patience), smtp.Closed
             ):
                 if not await self._serve(event):
                     break
@@ -158,7 +163,7 @@ class SmtpService:
     async def _log_in(self, command: smtp.Authenticate) -> smtp.Reply:
         verdict = None
         if self._logins:
-            verdict = await self._logins.exchange(self._channel, command, INACTIVITY_TIMEOUT)
+            verdict = await self._logins.exchange(self._channel, command, self._patience)
         match verdict:
             case None:
                 return UNKNOWN_MECHANISM

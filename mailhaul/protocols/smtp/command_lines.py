@@ -389,7 +389,8 @@ def _parse_mail(argument: bytes, extensions: Container[bytes], limits: Limits) -
             case _:
                 raise _Broken("MAIL takes no such parameter", 555)
     if not sender.isascii() and not utf8:
-        raise _Broken("the address needs SMTPUTF8", 553)
+        # For a sender 550, for a recipient 553 (RFC 6531, 3.5).
+        raise _Broken("the address needs SMTPUTF8", 550)
     return Mail(sender, size, body, utf8, ret, envid, auth)
 
 

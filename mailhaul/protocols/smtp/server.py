@@ -39,7 +39,14 @@ from .commands import (
 from .events import Closed, Reply
 from .server_states import Dialogue
 
-ENHANCED = {500: b"5.5.2", 502: b"5.5.1", 503: b"5.5.1", 552: b"5.3.4", 553: b"5.6.7"}
+ENHANCED = {
+    500: b"5.5.2",
+    502: b"5.5.1",
+    503: b"5.5.1",
+    550: b"5.6.7",
+    552: b"5.3.4",
+    553: b"5.6.7",
+}
 """Enhanced status codes by reply code. The default is 5.5.4, invalid arguments (RFC 3463, 3.6)."""
 
 DEFAULT_EXTENSIONS: Mapping[bytes, bytes] = {
@@ -173,10 +180,14 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
         if octets is None:
             return None
         self._chunk = None
-        if not chunk.wanted:
-            self._refuse(503, b"BDAT is out of order")
-            return None
         command = chunk.command
+        if not chunk.wanted:
+            if self._lmtp and command.last and self._at(states.sender):
+                # One reply for each recipient taken is no reply at all (RFC 2033, 4.3).
+                self._advance(Dialogue.rset_heard)
+            else:
+                self._refuse(503, b"BDAT is out of order")
+            return None
         if command.last:
             self._advance(Dialogue.text_over)
         self._due.extend([command] * (self._recipients if command.last and self._lmtp else 1))

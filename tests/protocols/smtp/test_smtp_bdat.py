@@ -226,6 +226,14 @@ def test_an_lmtp_server_owes_a_reply_for_each_recipient() -> None:
     assert codes == [250] * 7
 
 
+def test_an_lmtp_server_owes_no_reply_to_the_last_chunk_for_nobody() -> None:
+    hello = HELLO.replace(b"EH", b"LH")
+    chunks = b"BDAT 1\r\naBDAT 1 LAST\r\nb"
+    heard, codes = serve(hello + MAIL[:17] + chunks + MAIL[:17] + b"NOOP\r\n", lmtp=True)
+    assert heard[1:] == [Mail(b"a@x"), Mail(b"a@x"), Noop()]
+    assert codes == [250, 503, 250, 250]
+
+
 @pytest.mark.parametrize("behind", [b"DATA\r\n", b"RCPT TO:<d@x>\r\n", b"MAIL FROM:<d@x>\r\n"])
 def test_after_the_first_chunk_only_chunks_are_allowed(behind: bytes) -> None:
     _, codes = serve(HELLO + MAIL + b"BDAT 1\r\na" + behind + b"BDAT 0 LAST\r\n")

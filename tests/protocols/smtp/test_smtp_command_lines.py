@@ -238,7 +238,7 @@ def test_an_lmtp_server_knows_neither_ehlo_nor_helo() -> None:
         (b"MAIL FROM:<a@x> SIZE=" + b"9" * 21, 501),
         (b"MAIL FROM:<a@x> BODY=9BIT", 501),
         (b"MAIL FROM:<a@x> XMF=1", 555),
-        (b"MAIL FROM:<\xc3\xa4@x>", 553),
+        (b"MAIL FROM:<\xc3\xa4@x>", 550),
         (b"RCPT TO:<>", 501),
         (b"RCPT TO:<a b@x>", 501),
         (b"RCPT TO:<@a>", 501),

@@ -1,0 +1,1 @@
+"""LMTP servers under test (RFC 2033)."""

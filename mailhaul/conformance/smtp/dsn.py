@@ -1,0 +1,56 @@
+"""The parameters of delivery status notifications (RFC 3461)."""
+
+from __future__ import annotations
+
+from ..verdicts import MUST
+from .environment import SmtpEnvironment
+from .suite import SMTP
+
+
+@SMTP.case("smtp/dsn/1", rfc=3461, section="4", level=MUST, implied=True)
+async def parameters_of_a_recipient_are_taken(env: SmtpEnvironment) -> None:
+    """RCPT with NOTIFY, in each of its forms, and with ORCPT is accepted."""
+    session = await env.ready(b"DSN")
+    await env.transact(session)
+    for parameter in (
+        *(b"NOTIFY=NEVER", b"NOTIFY=SUCCESS,FAILURE,DELAY", b"notify=failure"),
+        *(b"ORCPT=rfc822;Joe+2Bx@example.org", b"ORCPT=rfc822;joe@example.org NOTIFY=DELAY"),
+    ):
+        await session.positive(env.rcpt + b" " + parameter)
+
+
+@SMTP.case("smtp/dsn/2", rfc=3461, section="4.1", level=MUST)
+async def never_stands_alone(env: SmtpEnvironment) -> None:
+    """NOTIFY with NEVER and something else, or with an unknown word, gets 501."""
+    session = await env.ready(b"DSN")
+    await env.transact(session)
+    for value in (b"NEVER,SUCCESS", b"SOMETIMES"):
+        await session.refused(env.rcpt + b" NOTIFY=" + value, 501)
+
+
+@SMTP.case("smtp/dsn/3", rfc=3461, section="4.3", level=MUST, implied=True)
+async def parameters_of_a_sender_are_taken(env: SmtpEnvironment) -> None:
+    """MAIL with RET=FULL, RET=HDRS and ENVID is accepted."""
+    session = await env.ready(b"DSN")
+    await env.transact(session)
+    for parameter in (b"RET=FULL", b"RET=HDRS ENVID=QQ314159", b"ret=hdrs", b"ENVID=a+2Bb+3Dc"):
+        await session.positive(b"RSET")
+        await session.positive(env.mail + b" " + parameter)
+
+
+@SMTP.case("smtp/dsn/4", rfc=3461, section="4.3", level=MUST, implied=True)
+async def ret_has_two_values(env: SmtpEnvironment) -> None:
+    """MAIL with another value of RET gets 501."""
+    session = await env.ready(b"DSN")
+    await session.refused(env.mail + b" RET=SOME", 501)
+
+
+@SMTP.case("smtp/dsn/5", rfc=3461, section="4.2", level=MUST, implied=True)
+async def a_long_original_recipient_is_taken(env: SmtpEnvironment) -> None:
+    """RCPT with an ORCPT of 500 octets is accepted, and MAIL with an ENVID of 100."""
+    session = await env.ready(b"DSN")
+    await env.transact(session)
+    original = b"rfc822;" + b"x" * (500 - len(b"rfc822;@example.org")) + b"@example.org"
+    await session.positive(env.rcpt + b" ORCPT=" + original)
+    await session.positive(b"RSET")
+    await session.positive(env.mail + b" ENVID=" + b"x" * 100)
