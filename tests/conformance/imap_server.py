@@ -30,8 +30,8 @@ Factory = Callable[..., ImapService]
 class Mutant:
     """What breaks one requirement: faults on the wire, or another service or machine.
 
-    ``preauth`` says that the server greets with PREAUTH, and ``options`` are more arguments of the
-    service.
+    ``preauth`` says that the server greets with PREAUTH, and ``wrapped`` that it begins with TLS.
+    ``options`` are more arguments of the service, and ``target`` more of the target.
     """
 
     faults: Sequence[Answer | Change] = ()
@@ -39,7 +39,9 @@ class Mutant:
     machine: Callable[[], ImapServer] = ImapServer
     capabilities: tuple[bytes, ...] = ALL_CAPABILITIES
     preauth: bool = False
+    wrapped: bool = False
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    target: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def said(*faults: Answer | Change) -> Mutant:
@@ -60,6 +62,8 @@ class ImapWorld:
             await UpgradeToTls(channel, TRUST, 5.0)
 
         mutant = self._mutant
+        if mutant.wrapped:
+            await secure()
         service = mutant.service(
             channel,
             self.mailboxes,
@@ -77,5 +81,5 @@ def result_of(name: str, mutant: Mutant | None = None) -> Result:
     world = ImapWorld(chosen)
     simulation = Simulation(round_trip=0.01)
     simulation.listen(PLACE, lambda: Interposed(chosen.machine(), chosen.faults), world.serve)
-    target = Target("imap.example.org", PLACE, JOE, TRUST, other_user=ANN)
+    target = Target("imap.example.org", PLACE, JOE, TRUST, other_user=ANN, **chosen.target)
     return simulation.run(judge(load_suite("imap").cases[name], ImapEnvironment(target)))

@@ -122,6 +122,12 @@ class Answer:
         return found
 
 
+def ends_with_text(line: bytes) -> bool:
+    """Whether a response ends with text for people, which may look as if a literal followed."""
+    tag, _, rest = line.partition(b" ")
+    return tag == b"+" or rest.partition(b" ")[0].upper() in CONDITIONS
+
+
 def read_response(parts: Sequence[Part]) -> Response:
     """Return a response from its parts. Raises Broken."""
     line = bytes(parts[0]) if isinstance(parts[0], bytes) else b""

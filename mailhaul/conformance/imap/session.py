@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...protocols.imap.values import Part, Text
 from ..session import Session
 from ..verdicts import fail, require
-from .responses import Answer, Response, read_response
+from .responses import Answer, Response, ends_with_text, read_response
 
 _LITERAL = re.compile(rb"~?\{(\d+)\}\Z")
 
@@ -39,6 +39,8 @@ class ImapSession(Session):
         """Return the next response, literals and all. Raises Broken."""
         parts: list[Part] = []
         line = await self.line(expected)
+        if ends_with_text(line):
+            return read_response([line])
         while found := _LITERAL.search(line):
             size = int(found[1])
             parts += [line[: found.start()], Text(await self.octets(size, f"{size} octets"))]
@@ -56,7 +58,7 @@ class ImapSession(Session):
         for part in parts[1:]:
             if isinstance(part, Literal):
                 await self.send(part.head + b"\r\n")
-                if not part.plus and (ended := await self._continued(tag, untagged)):
+                if not part.plus and (ended := await self.continued(tag, untagged)):
                     return ended
                 await self.send(part.octets)
             else:
@@ -72,8 +74,9 @@ class ImapSession(Session):
         await self.send(tag + b" " + text)
         return tag
 
-    async def _continued(self, tag: bytes, untagged: list[Response]) -> Answer | None:
+    async def continued(self, tag: bytes, before: list[Response] | None = None) -> Answer | None:
         """Wait for the continuation; return the answer if that comes instead."""
+        untagged = [] if before is None else before
         while True:
             response = await self.response("a continuation (+)")
             if response.tag == b"+":
