@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from ..flows.requests import Address, Now, Trust
 from .session import Session
 from .transcript import Transcript
-from .verdicts import Skipped
+from .verdicts import Broken, SetUpFailed, Skipped
 
 SessionT = TypeVar("SessionT", bound=Session)
 
@@ -87,15 +87,22 @@ class Environment(Generic[SessionT]):
         """Start the clock of the transcript."""
         self._began = await Now()
 
-    async def open(self) -> SessionT:
-        """Return a new session, from which nothing has been read. Raises SetUpFailed."""
+    async def open(self, *, wrapped: bool | None = None) -> SessionT:
+        """Return a new session, from which nothing has been read. Raises SetUpFailed.
+
+        It begins with TLS if the target does; ``wrapped`` overrides that.
+        """
         target = self.target
         session = self.session_type(
             next(self._numbers), target.name, target.timeout, self.transcript
         )
         self._sessions.append(session)
-        tls = target.trust if target.wrapped else None
-        await session.open(target.address, self._began, tls)
+        begins_with_tls = target.wrapped if wrapped is None else wrapped
+        tls = target.trust if begins_with_tls else None
+        try:
+            await session.open(target.address, self._began, tls)
+        except Broken as broken:
+            raise SetUpFailed(f"no TLS: {broken.got}") from None
         return session
 
     async def close(self) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 from .cases import Suite
 
 MODULES = {
-    "imap": ("suite", "selecting"),
+    "imap": (
+        *("suite", "greeting", "states", "authenticating", "securing"),
+        *("selecting",),
+    ),
     "pop3": ("suite", "transaction"),
 }
 """By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""

@@ -12,7 +12,7 @@ from mailhaul.conformance.judge import judge
 from mailhaul.conformance.suites import load_suite
 from mailhaul.conformance.verdicts import Result
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.requests import Tcp, Trust, UpgradeToTls
+from mailhaul.flows.requests import Sleep, Tcp, Trust, UpgradeToTls
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import ALL_CAPABILITIES, ImapService
@@ -23,6 +23,8 @@ from .interposed import Answer, Change, Interposed
 PLACE = Tcp("imap.example.org", 143)
 TRUST = Trust("imap.example.org", verify=False)
 JOE, ANN = User(b"joe", b"open sesame"), User(b"ann", b"abracadabra")
+HANDSHAKE = 2.0
+"""Seconds until the client begins with TLS."""
 Factory = Callable[..., ImapService]
 
 
@@ -63,6 +65,8 @@ class ImapWorld:
 
         mutant = self._mutant
         if mutant.wrapped:
+            # A simulated handshake has no octets that a server could wait for.
+            await Sleep(HANDSHAKE)
             await secure()
         service = mutant.service(
             channel,

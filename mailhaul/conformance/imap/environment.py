@@ -66,10 +66,11 @@ class ImapEnvironment(Environment[ImapSession]):
 
     async def start_tls(self, session: ImapSession) -> None:
         """Start TLS by STARTTLS. Raises SetUpFailed if the server refuses."""
-        answer = await session.command(b"STARTTLS")
-        if not answer.ok:
-            raise SetUpFailed(f"the server refuses STARTTLS: {answer.tagged.line!r}")
-        await session.start_tls(self.target.trust)
+        with prepared("STARTTLS"):
+            answer = await session.command(b"STARTTLS")
+            if not answer.ok:
+                raise SetUpFailed(f"the server refuses STARTTLS: {answer.tagged.line!r}")
+            await session.start_tls(self.target.trust)
 
     async def log_in(self, user: User | None = None) -> ImapSession:
         """Return a session that is logged in. After PREAUTH no login is needed."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...protocols.imap.values import Part, Text
-from ..session import Session
+from ..session import Hangup, Session, Silence
 from ..verdicts import fail, require
 from .responses import Answer, Response, ends_with_text, read_response
 
@@ -108,6 +108,17 @@ class ImapSession(Session):
             if response.tag != b"*":
                 fail(f"an untagged response, or the tagged one to {shown}", response.line)
             untagged.append(response)
+
+    async def last_responses(self) -> list[Response] | None:
+        """Wait for the end of the connection; return what came before it, or None if it stays."""
+        responses: list[Response] = []
+        try:
+            while True:
+                responses.append(await self.response("the end of the connection"))
+        except Hangup:
+            return responses
+        except Silence:
+            return None
 
     async def ok(self, *parts: bytes | Literal) -> Answer:
         """Send a command and require OK."""
