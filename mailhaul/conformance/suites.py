@@ -10,6 +10,8 @@ from .cases import Suite
 MODULES = {
     "imap": (
         *("suite", "greeting", "states", "authenticating", "securing"),
+        *("opening", "mailboxes", "listing", "extended_listing", "utf8"),
+        *("appending", "literals"),
         *("selecting",),
     ),
     "pop3": ("suite", "transaction"),

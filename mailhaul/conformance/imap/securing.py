@@ -54,7 +54,7 @@ async def nothing_is_carried_into_tls(env: ImapEnvironment) -> None:
 
 @IMAP.case("imap/tls/3", rfc=8314, section="3.2", level=MUST, implied=True)
 async def implicit_tls_comes_first(env: ImapEnvironment) -> None:
-    """On a port for TLS nothing is said in the clear, and the greeting comes after the handshake."""
+    """On a port for TLS nothing is said in the clear; the greeting comes after the handshake."""
     if not env.target.wrapped:
         raise Skipped("needs a port for TLS (tls://)")
     session = await env.open(wrapped=False)
