@@ -80,6 +80,9 @@ class Interposed:
             else:
                 self._machine.receive_data(line)
 
+    def receive_eof(self) -> None:
+        self._machine.receive_eof()
+
     def data_to_send(self) -> list[bytes]:
         output = b"".join([*self._replies, *self._machine.data_to_send()])
         self._replies = []

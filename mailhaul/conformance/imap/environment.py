@@ -107,6 +107,15 @@ class ImapEnvironment(Environment[ImapSession]):
             raise Skipped(f"the server does not announce {shown}")
         return announced
 
+    async def require_feature(self, session: ImapSession, name: bytes) -> None:
+        """Raise Skipped unless the server announces an extension that is part of IMAP4rev2.
+
+        Where the server has IMAP4rev1 too, a session begins with that, and the extension counts.
+        """
+        announced = await self.capabilities(session)
+        if b"IMAP4REV1" in announced or b"IMAP4REV2" not in announced:
+            await self.require_capability(session, name)
+
     # Mailboxes
 
     async def name(self, session: ImapSession, last: bytes = b"box") -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocols.imap.values import Atom, Text
-from ..verdicts import MUST, SHOULD, Skipped, require
+from ..verdicts import MUST, SHOULD, Skipped, printable, require
 from .environment import ImapEnvironment
 from .messages import ONE
 from .names import ListedName, below, is_there, listed_names
@@ -20,7 +20,7 @@ NO_SPECIAL_USE = frozenset(
 async def extended(env: ImapEnvironment, *names: bytes) -> ImapSession:
     """Return a session of a server with LIST-EXTENDED and these too. Raises Skipped."""
     session = await env.log_in()
-    await env.require_capability(session, b"LIST-EXTENDED", b"IMAP4REV2")
+    await env.require_feature(session, b"LIST-EXTENDED")
     for name in names:
         await env.require_capability(session, name)
     return session
@@ -38,7 +38,7 @@ async def a_name_is_listed_once(env: ImapEnvironment) -> None:
     name = await env.mailbox(session)
     patterns = quoted(name) + b" " + quoted(name[:-1] + b"%")
     found = [each.name for each in listed_names(await session.ok(b'LIST "" (%b)' % patterns))]
-    require(found == [name], f"{name!r} once", found)
+    require(found == [name], f"{printable(name)} once", found)
 
 
 @IMAP.case("imap/list/5", rfc=5258, section="3.1", level=MUST)
@@ -52,7 +52,7 @@ async def subscribed_names_are_listed(env: ImapEnvironment) -> None:
     await session.ok(b"DELETE " + quoted(name))
     later = await found_by(session, b'LIST (SUBSCRIBED) "" ' + quoted(name))
     await session.ok(b"UNSUBSCRIBE " + quoted(name))
-    require(set(found) == {name}, f"{name!r}", sorted(found))
+    require(set(found) == {name}, printable(name), sorted(found))
     attributes = found[name].attributes
     require(rb"\SUBSCRIBED" in attributes, r"\Subscribed", sorted(attributes))
     if name in later:
@@ -68,7 +68,7 @@ async def children_are_shown(env: ImapEnvironment) -> None:
     session = await extended(env)
     name, inner = await below(env, session, b"a", b"b")
     found = await found_by(session, b'LIST "" ' + quoted(name + b"*") + b" RETURN (CHILDREN)")
-    require(set(found) == {name, inner}, f"{name!r} and {inner!r}", sorted(found))
+    require(set(found) == {name, inner}, f"{printable(name)} and {printable(inner)}", sorted(found))
     require_children(found[name], {rb"\HASCHILDREN"})
     # \NoInferiors says more than \HasNoChildren (section 3.4).
     require_children(found[inner], {rb"\HASNOCHILDREN", rb"\NOINFERIORS"})
@@ -78,7 +78,11 @@ def require_children(listed: ListedName, wanted: set[bytes]) -> None:
     """Require one of these attributes, and none that contradicts it."""
     found = listed.attributes & {rb"\HASCHILDREN", rb"\HASNOCHILDREN", rb"\NOINFERIORS"}
     shown = " or ".join(sorted(word.decode("ascii") for word in wanted))
-    require(found and found <= wanted, f"{shown} for {listed.name!r}", sorted(listed.attributes))
+    require(
+        found and found <= wanted,
+        f"{shown} for {printable(listed.name)}",
+        sorted(listed.attributes),
+    )
 
 
 @IMAP.case("imap/list/7", rfc=5258, section="3.1", level=MUST)
@@ -105,7 +109,7 @@ async def recursivematch_shows_parents(env: ImapEnvironment) -> None:
     await session.ok(b"SUBSCRIBE " + quoted(inner))
     found = await found_by(session, b'LIST (SUBSCRIBED RECURSIVEMATCH) "" ' + quoted(name))
     await session.ok(b"UNSUBSCRIBE " + quoted(inner))
-    require(set(found) == {name}, f"{name!r}", sorted(found))
+    require(set(found) == {name}, printable(name), sorted(found))
     criteria = found[name].extended.get(b"CHILDINFO")
     words = criteria if isinstance(criteria, list) else []
     named = {bytes(word).upper() for word in words if isinstance(word, Atom | Text)}
@@ -116,7 +120,7 @@ async def recursivematch_shows_parents(env: ImapEnvironment) -> None:
 async def list_may_return_the_status(env: ImapEnvironment) -> None:
     """LIST with RETURN (STATUS ...) gives LIST and then STATUS for each mailbox."""
     session = await env.log_in()
-    await env.require_capability(session, b"LIST-STATUS", b"IMAP4REV2")
+    await env.require_feature(session, b"LIST-STATUS")
     names = [await env.mailbox(session, *[ONE] * count) for count in (0, 1)]
     for count, name in enumerate(names):
         answer = await session.ok(b'LIST "" %b RETURN (STATUS (MESSAGES))' % quoted(name))
@@ -151,7 +155,9 @@ async def special_use_selects(env: ImapEnvironment) -> None:
     found = await found_by(session, b'LIST (SPECIAL-USE) "" "*"')
     require(ordinary not in found, "no mailbox without a special use", ordinary)
     for listed in found.values():
-        require(special_uses(listed), f"a special use of {listed.name!r}", listed.attributes)
+        require(
+            special_uses(listed), f"a special use of {printable(listed.name)}", listed.attributes
+        )
     if not found:
         raise Skipped("no mailbox has a special use")
 
@@ -181,8 +187,10 @@ async def special_use_is_returned(env: ImapEnvironment) -> None:
     answer = await env.create(session, name, rb"(USE (\Drafts))")
     if not answer.ok:
         # A use that another mailbox has may be refused.
-        raise Skipped(rf"the server does not create a mailbox for \Drafts: {answer.tagged.line!r}")
+        raise Skipped(
+            rf"the server does not create a mailbox for \Drafts: {printable(answer.tagged.line)}"
+        )
     found = await found_by(session, b'LIST "" ' + quoted(name) + b" RETURN (SPECIAL-USE)")
-    require(name in found, f"{name!r}", sorted(found))
+    require(name in found, printable(name), sorted(found))
     uses = special_uses(found[name])
     require(rb"\DRAFTS" in uses, r"\Drafts", sorted(uses))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocols.imap.values import Atom, Text, Value
-from ..verdicts import MUST, SHOULD, Skipped, fail, require
+from ..verdicts import MUST, SHOULD, Skipped, fail, printable, require
 from .environment import ImapEnvironment
 from .names import below, listed_names, names_for
 from .session import quoted
@@ -34,7 +34,10 @@ async def names_match_the_pattern(env: ImapEnvironment) -> None:
         (bottom + b"x", set[bytes]()),
     ):
         found = {each.name for each in await names_for(session, pattern)}
-        require(found == wanted, f"{sorted(wanted)} for {pattern!r}", sorted(found))
+        shown = f"{sorted(wanted)} for {printable(pattern)}"
+        require(found <= wanted, shown, sorted(found))
+        # A server may hide names from wildcards.
+        require(found == wanted, shown, sorted(found), lenient=True)
 
 
 @IMAP.case("imap/list/3", rfc=3501, section="6.3.8", level=MUST, implied=True)
@@ -46,22 +49,27 @@ async def inbox_is_listed(env: ImapEnvironment) -> None:
     for pattern in (b"INBOX", b"%"):
         found = [each.name for each in await names_for(session, pattern)]
         there = any(name.upper() == b"INBOX" for name in found)
-        require(there, f"INBOX for the pattern {pattern.decode('ascii')}", found)
+        lenient = pattern == b"%"
+        require(there, f"INBOX for {pattern.decode('ascii')}", found, lenient=lenient)
 
 
 @IMAP.case("imap/utf7/1", rfc=3501, section="5.1.3", level=MUST)
 async def encoded_names_stay_as_they_are(env: ImapEnvironment) -> None:
     """Mailbox names in modified UTF-7 come back octet for octet."""
     session = await env.log_in()
+    tried = 0
     for last in (b"&AOQ-rger", b"&U,BTFw-", b"a&-b", b"&2D3cqQ-"):
         name = await env.name(session, last)
-        answer = await env.create(session, name)
-        if not answer.ok:
-            raise Skipped(f"the server does not create {name!r}: {answer.tagged.line!r}")
+        if not (await env.create(session, name)).ok:
+            # A server may allow fewer characters in names.
+            continue
+        tried += 1
         found = [each.name for each in await names_for(session, name)]
-        require(found == [name], f"{name!r}", found)
+        require(found == [name], printable(name), found)
         response = (await session.ok(b"STATUS " + quoted(name) + b" (MESSAGES)")).one(b"STATUS")
-        require(response.names[0] == name, f"{name!r}", response.line)
+        require(response.names[:1] == [name], printable(name), response.line)
+    if not tried:
+        raise Skipped("the server creates no mailbox with such a name")
 
 
 @IMAP.case("imap/utf7/2", rfc=3501, section="5.1.3", level=SHOULD)
@@ -78,7 +86,7 @@ async def wrong_encodings_are_refused(env: ImapEnvironment) -> None:
 async def namespace_has_three_kinds(env: ImapEnvironment) -> None:
     """NAMESPACE gives personal, other users' and shared namespaces, each a list or NIL."""
     session = await env.log_in()
-    await env.require_capability(session, b"NAMESPACE", b"IMAP4REV2")
+    await env.require_feature(session, b"NAMESPACE")
     response = (await session.ok(b"NAMESPACE")).one(b"NAMESPACE")
     require(len(response.values) == 3, "three namespaces", response.line)
     for kind in response.values:

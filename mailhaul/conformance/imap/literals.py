@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...protocols.imap.arguments import ASTRING
 from ..session import Hangup
-from ..verdicts import MUST, Skipped, require
+from ..verdicts import MUST, Skipped, printable, require
 from .environment import ImapEnvironment
 from .messages import ONE
 from .names import listed_names, names_for, status
@@ -25,7 +25,7 @@ async def a_literal_is_waited_for(env: ImapEnvironment) -> None:
     name = await env.name(session)
     env.delete_later(name)
     await require_asked(session, b"CREATE ", name, b"")
-    require((await names_for(session, name)), f"{name!r} in the list", "no such name")
+    require((await names_for(session, name)), f"{printable(name)} in the list", "no such name")
     answer = await require_asked(session, b"LIST ", b"", b" INBOX")
     require(listed_names(answer), "INBOX in the list", answer.tagged.line)
 
@@ -42,11 +42,17 @@ async def require_asked(session: ImapSession, head: bytes, octets: bytes, rest: 
     return answer
 
 
+async def require_literals_at_once(env: ImapEnvironment, session: ImapSession) -> None:
+    """Raise Skipped unless small literals {n+} may be sent."""
+    if b"LITERAL+" not in await env.capabilities(session):
+        await env.require_feature(session, b"LITERAL-")
+
+
 @IMAP.case("imap/literal/2", rfc=7888, section="3", level=MUST)
 async def literal_plus_is_not_waited_for(env: ImapEnvironment) -> None:
     """With LITERAL+ or LITERAL- a literal {n+} is taken, and no continuation is sent for it."""
     session = await env.log_in()
-    await env.require_capability(session, b"LITERAL+", b"LITERAL-", b"IMAP4REV2")
+    await require_literals_at_once(env, session)
     name = await env.name(session)
     env.delete_later(name)
     await session.ok(b"CREATE ", Literal(name, plus=True))
@@ -95,7 +101,7 @@ async def literal_minus_has_a_limit(env: ImapEnvironment) -> None:
 async def a_refused_literal_is_read(env: ImapEnvironment) -> None:
     """The octets of a literal {n+} that is refused are never taken for commands."""
     session = await env.log_in()
-    await env.require_capability(session, b"LITERAL+", b"LITERAL-", b"IMAP4REV2")
+    await require_literals_at_once(env, session)
     # A mailbox that does not exist lets the server refuse before it reads the literal.
     missing = await env.name(session, b"missing")
     tag = await session.begin(b"APPEND " + quoted(missing) + b" ")
@@ -167,7 +173,7 @@ async def quoted_characters_are_the_characters(env: ImapEnvironment) -> None:
         for part in (quoted(name), Literal(name)):
             answer = await session.ok(b'LIST "" ', part)
             found = [each.name for each in listed_names(answer)]
-            require(found == [name], f"{name!r}", found)
+            require(found == [name], printable(name), found)
             await session.ok(b"STATUS ", part, b" (MESSAGES)")
     if not tried:
         raise Skipped("the server creates no mailbox with such a name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocols.imap.values import Atom
-from ..verdicts import MUST, SHOULD, SetUpFailed, require
+from ..verdicts import MUST, SHOULD, SetUpFailed, printable, require
 from .environment import ImapEnvironment
 from .messages import ONE, THREE, TWO
 from .names import below, is_there, listed_names, names_for, status
@@ -19,17 +19,17 @@ async def create_makes_the_levels_above(env: ImapEnvironment) -> None:
     session = await env.log_in()
     top, middle, *_ = names = await below(env, session, b"a", b"b", b"c")
     for name in reversed(names):
-        await session.ok(b"DELETE " + quoted(name))
+        await session.command(b"DELETE " + quoted(name))
     await session.ok(b"CREATE " + quoted(names[-1]))
     for name in (top, middle):
         # A level that is no mailbox may be shown as such.
         found = {each.name for each in await names_for(session, name + b"%")}
-        require(name in found, f"{name!r} in the list", found)
+        require(name in found, f"{printable(name)} in the list", found)
     name = await env.name(session)
     env.delete_later(name)
     await session.ok(b"CREATE " + quoted(name + env.separator))
     found = {each.name for each in await names_for(session, name + b"%")}
-    require(found == {name}, f"{name!r} in the list", found)
+    require(found == {name}, f"{printable(name)} in the list", found)
 
 
 @IMAP.case("imap/create/2", rfc=3501, section="6.3.3", level=MUST, implied=True)
@@ -61,7 +61,7 @@ async def delete_keeps_what_is_below(env: ImapEnvironment) -> None:
         raise SetUpFailed("APPEND to a new mailbox fails")
     # A server may refuse this, as long as nothing is lost.
     await session.command(b"DELETE " + quoted(name))
-    require(await is_there(session, inner), f"{inner!r} in the list", "no such name")
+    require(await is_there(session, inner), f"{printable(inner)} in the list", "no such name")
     found = await status(session, inner, b"MESSAGES")
     require(found[b"MESSAGES"] == 1, "1 message in it", found)
 
@@ -111,7 +111,7 @@ async def rename_takes_what_is_below(env: ImapEnvironment) -> None:
     for gone in (name, inner):
         require(not await is_there(session, gone), "the old names gone", gone)
     for there in (new, new + env.separator + b"b"):
-        require(await is_there(session, there), f"{there!r} in the list", "no such name")
+        require(await is_there(session, there), f"{printable(there)} in the list", "no such name")
 
 
 @IMAP.case("imap/rename/2", rfc=3501, section="6.3.5", level=MUST, implied=True, alone=True)
@@ -159,7 +159,7 @@ async def subscriptions_outlive_mailboxes(env: ImapEnvironment) -> None:
     await session.ok(b"DELETE " + quoted(name))
     there = await is_subscribed(env, session, name)
     await session.ok(b"UNSUBSCRIBE " + quoted(name))
-    require(there, f"{name!r} still subscribed", "no such name")
+    require(there, f"{printable(name)} still subscribed", "no such name")
     there = await is_subscribed(env, session, name)
     require(not there, "no such name after UNSUBSCRIBE", name)
 
@@ -181,12 +181,12 @@ async def status_gives_what_is_asked(env: ImapEnvironment) -> None:
     name = await env.mailbox(session, ONE, TWO)
     items = b"MESSAGES UIDNEXT UIDVALIDITY UNSEEN" + (b" RECENT" if rev1 else b"")
     first = await status(session, name, items)
-    require(set(first) == set(items.split()), f"the items {items.decode('ascii')}", first)
+    require(set(first) >= set(items.split()), f"the items {items.decode('ascii')}", first)
     require((first[b"MESSAGES"], first[b"UNSEEN"]) == (2, 2), "2 messages, 2 unseen", first)
     if rev1:
         answer = await session.ok(b"SELECT " + quoted(name))
-        recent = answer.one(b"RECENT").number
-        require(recent == first[b"RECENT"], f"{first[b'RECENT']} RECENT as before", recent)
+        recent = answer.one(b"RECENT").number or 0
+        require(recent >= first[b"RECENT"], f"{first[b'RECENT']} RECENT as before", recent)
 
 
 @IMAP.case("imap/status/2", rfc=3501, section="6.3.10", level=MUST, implied=True)
@@ -200,7 +200,7 @@ async def no_status_of_a_missing_mailbox(env: ImapEnvironment) -> None:
 async def the_size_covers_all_messages(env: ImapEnvironment) -> None:
     """The SIZE of a mailbox is not less than the sum of the RFC822.SIZE of its messages."""
     session = await env.log_in()
-    await env.require_capability(session, b"STATUS=SIZE", b"IMAP4REV2")
+    await env.require_feature(session, b"STATUS=SIZE")
     name = await env.mailbox(session, ONE, TWO)
     size = (await status(session, name, b"SIZE"))[b"SIZE"]
     await session.ok(b"EXAMINE " + quoted(name))
