@@ -53,24 +53,29 @@ class ImapSession(Session):
         Before each literal without ``plus`` the continuation is awaited; if the server answers the
         command instead, the rest is not sent.
         """
-        tag = await self.begin(parts[0] if isinstance(parts[0], bytes) else b"")
+        tag = self._next_tag()
+        pending = tag + b" "
         untagged: list[Response] = []
-        for part in parts[1:]:
-            if isinstance(part, Literal):
-                await self.send(part.head + b"\r\n")
-                if not part.plus and (ended := await self.continued(tag, untagged)):
-                    return ended
-                await self.send(part.octets)
+        for part in parts:
+            if not isinstance(part, Literal):
+                pending += part
+            elif part.plus:
+                pending += part.head + b"\r\n" + part.octets
             else:
-                await self.send(part)
-        await self.send(b"\r\n")
+                await self.send(pending + part.head + b"\r\n")
+                if ended := await self.continued(tag, untagged):
+                    return ended
+                pending = part.octets
+        await self.send(pending + b"\r\n")
         return await self.answer(tag, untagged)
+
+    def _next_tag(self) -> bytes:
+        self._tags += 1
+        return b"A%d" % self._tags
 
     async def begin(self, text: bytes, *, tag: bytes = b"") -> bytes:
         """Send a tag and the beginning of a command; return the tag."""
-        if not tag:
-            self._tags += 1
-            tag = b"A%d" % self._tags
+        tag = tag or self._next_tag()
         await self.send(tag + b" " + text)
         return tag
 

@@ -15,11 +15,14 @@ LONG_LINE = 8000
 """Octets of a command that a server should take (RFC 2683, 3.2.1.5)."""
 
 
-async def require_same_tag(session: ImapSession, tag: bytes) -> None:
+async def require_same_tag(session: ImapSession, tag: bytes, *, lenient: bool = False) -> None:
     """Send NOOP with a tag; require OK with that tag."""
     await session.begin(b"NOOP\r\n", tag=tag)
-    answer = await session.answer(tag)
-    require(answer.ok, f"OK as the answer to {tag.decode('ascii')} NOOP", answer.tagged.line)
+    expected = f"OK with the tag {tag.decode('ascii')}"
+    while (response := await session.response(expected)).tag == b"*":
+        require(response.name != b"BAD", expected, response.line, lenient=lenient)
+    same = response.tag == tag and response.name == b"OK"
+    require(same, expected, response.line, lenient=lenient)
 
 
 @IMAP.case("imap/tag/1", rfc=3501, section="2.2.1", level=MUST, implied=True)
@@ -34,8 +37,10 @@ async def the_tag_comes_back(env: ImapEnvironment) -> None:
 async def a_tag_may_have_punctuation(env: ImapEnvironment) -> None:
     """A tag may have every character of an astring but the plus sign."""
     session = await env.connect()
-    for tag in (b"!#$&',-./:;", b"<=>?@[]^_`|}~"):
+    for tag in (b"!#$&',-./:;", b"<=>?@[^_`|}~"):
         await require_same_tag(session, tag)
+    # RFC 2060 did not have this one, and deployed servers refuse it.
+    await require_same_tag(session, b"a]", lenient=True)
 
 
 @IMAP.case("imap/case/1", rfc=3501, section="9", level=MUST, implied=True)
