@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from ...protocols.imap.values import Text
@@ -14,7 +14,7 @@ from .session import ImapSession, Literal, quoted
 
 
 @contextmanager
-def prepared(what: str) -> Iterator[None]:
+def prepared(what: str) -> Generator[None, None, None]:
     """Let what breaks here be a fault of the set-up, and not of the requirement under test."""
     try:
         yield
