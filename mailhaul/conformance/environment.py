@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from ..flows.requests import Address, Now, Trust
 from .session import Session
 from .transcript import Transcript
-from .verdicts import Skipped
+from .verdicts import Broken, SetUpFailed, Skipped
 
 SessionT = TypeVar("SessionT", bound=Session)
 
@@ -104,15 +104,19 @@ class Environment(Generic[SessionT]):
         """Start the clock of the transcript."""
         self._began = await Now()
 
-    async def open(self, *, in_clear: bool = False) -> SessionT:
+    async def open(self, *, wrapped: bool | None = None) -> SessionT:
         """Return a new session, from which nothing has been read. Raises SetUpFailed.
 
-        With ``in_clear`` there is no handshake even where one is due.
+        It begins with TLS if the target does; ``wrapped`` overrides that.
         """
         target = self.target
         session = self._new_session()
-        tls = target.trust if target.wrapped and not in_clear else None
-        await session.open(target.address, self._began, tls)
+        begins_with_tls = target.wrapped if wrapped is None else wrapped
+        tls = target.trust if begins_with_tls else None
+        try:
+            await session.open(target.address, self._began, tls)
+        except Broken as broken:
+            raise SetUpFailed(f"no TLS: {broken.got}") from None
         return session
 
     async def open_plain(self, address: Address | None = None) -> SessionT:

@@ -8,7 +8,10 @@ from typing import Any
 from .cases import Suite
 
 MODULES = {
-    "imap": ("suite", "selecting"),
+    "imap": (
+        *("suite", "greeting", "states", "authenticating", "securing", "opening", "mailboxes"),
+        *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
+    ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),
         *("unique_ids", "capabilities", "pipelining", "sasl", "starttls", "utf8"),

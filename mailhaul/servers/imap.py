@@ -99,6 +99,7 @@ class ImapService:
         self._mailboxes = MailboxCommands(mailboxes, self._machine.send)
         self._news = MailboxNews(mailboxes, self._machine.send)
         self._open: OpenMailbox | None = None
+        self._logged_in = False
         self._enabled: set[bytes] = set()
         self._octets_until_cut = dict(self._misbehaviour.cut)
 
@@ -143,7 +144,9 @@ class ImapService:
         raise TimedOut(INACTIVITY_TIMEOUT)
 
     def _announced(self) -> frozenset[bytes]:
-        extra = {b"STARTTLS"} if self._secure and not self._channel.tls else set[bytes]()
+        # After a login and after PREAUTH it is too late for STARTTLS (6.2).
+        may_secure = self._secure and self._logins and not self._logged_in
+        extra = {b"STARTTLS"} if may_secure and not self._channel.tls else set[bytes]()
         if b"SASL-IR" in self._capabilities and self._logins:
             extra |= {b"AUTH=" + name for name in self._logins.mechanisms}
         return self._capabilities | extra
@@ -268,6 +271,7 @@ class ImapService:
                     raise BadSyntax("authentication cancelled or malformed")
         if not accepted:
             raise Refused("wrong user or password", imap.Code(b"AUTHENTICATIONFAILED"))
+        self._logged_in = True
         return imap.Code(b"CAPABILITY", b" ".join(sorted(self._announced())))
 
     def _enable(self, names: Iterable[bytes]) -> None:

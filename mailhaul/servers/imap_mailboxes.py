@@ -138,7 +138,8 @@ class MailboxCommands:
             raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported option")
         if b"RECURSIVEMATCH" in selecting and selecting.isdisjoint(CRITERIA):
             raise BadSyntax("RECURSIVEMATCH needs another option (RFC 5258, section 3.1)")
-        if command.patterns == (b"",) and not selecting:
+        # With options an empty name is a name like any other (RFC 5258, section 3).
+        if command.patterns == (b"",) and not (selecting or returning or command.status):
             self._send(imap.Listed(b"", DELIMITER, (rb"\Noselect",)))
             return
         criteria = [word for word in CRITERIA if word in selecting]

@@ -12,7 +12,7 @@ from mailhaul.conformance.judge import judge
 from mailhaul.conformance.suites import load_suite
 from mailhaul.conformance.verdicts import Result
 from mailhaul.flows.channel import Channel
-from mailhaul.flows.requests import Tcp, Trust, UpgradeToTls
+from mailhaul.flows.requests import Sleep, Tcp, Trust, UpgradeToTls
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import ALL_CAPABILITIES, ImapService
@@ -23,6 +23,8 @@ from .interposed import Answer, Change, Interposed
 PLACE = Tcp("imap.example.org", 143)
 TRUST = Trust("imap.example.org", verify=False)
 JOE, ANN = User(b"joe", b"open sesame"), User(b"ann", b"abracadabra")
+HANDSHAKE = 2.0
+"""Seconds until the client begins with TLS."""
 Factory = Callable[..., ImapService]
 
 
@@ -30,8 +32,8 @@ Factory = Callable[..., ImapService]
 class Mutant:
     """What breaks one requirement: faults on the wire, or another service or machine.
 
-    ``preauth`` says that the server greets with PREAUTH, and ``options`` are more arguments of the
-    service.
+    ``preauth`` says that the server greets with PREAUTH, and ``wrapped`` that it begins with TLS.
+    ``options`` are more arguments of the service, and ``target`` more of the target.
     """
 
     faults: Sequence[Answer | Change] = ()
@@ -39,7 +41,9 @@ class Mutant:
     machine: Callable[[], ImapServer] = ImapServer
     capabilities: tuple[bytes, ...] = ALL_CAPABILITIES
     preauth: bool = False
+    wrapped: bool = False
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    target: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def said(*faults: Answer | Change) -> Mutant:
@@ -60,6 +64,10 @@ class ImapWorld:
             await UpgradeToTls(channel, TRUST, 5.0)
 
         mutant = self._mutant
+        if mutant.wrapped:
+            # A simulated handshake has no octets that a server could wait for.
+            await Sleep(HANDSHAKE)
+            await secure()
         service = mutant.service(
             channel,
             self.mailboxes,
@@ -77,5 +85,5 @@ def result_of(name: str, mutant: Mutant | None = None) -> Result:
     world = ImapWorld(chosen)
     simulation = Simulation(round_trip=0.01)
     simulation.listen(PLACE, lambda: Interposed(chosen.machine(), chosen.faults), world.serve)
-    target = Target("imap.example.org", PLACE, JOE, TRUST, other_user=ANN)
+    target = Target("imap.example.org", PLACE, JOE, TRUST, other_user=ANN, **chosen.target)
     return simulation.run(judge(load_suite("imap").cases[name], ImapEnvironment(target)))

@@ -14,7 +14,8 @@ class Answer:
 
     ``line`` is a regular expression for the whole line, in any case. The first ``after`` lines that
     match are left to the server, and with ``once`` all those after the next one too. With
-    ``replace`` the server gets that line instead, and answers itself.
+    ``replace`` the server gets that line instead, and answers itself. In both ``<tag>`` stands for
+    the first word of the line.
     """
 
     line: bytes
@@ -30,6 +31,11 @@ class Answer:
             return False
         self.seen += 1
         return self.seen == self.after + 1 if self.once else self.seen > self.after
+
+    @staticmethod
+    def filled(text: bytes, line: bytes) -> bytes:
+        """Return a reply or another line with the tag of the client's line in it."""
+        return text.replace(b"<tag>", line.partition(b" ")[0])
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,10 @@ class Interposed:
             for answer in self._answers:
                 if answer.takes(line):
                     if answer.replace is None:
-                        self._replies += [*self._machine.data_to_send(), answer.reply]
+                        reply = answer.filled(answer.reply, line)
+                        self._replies += [*self._machine.data_to_send(), reply]
                     else:
-                        self._machine.receive_data(answer.replace + b"\r\n")
+                        self._machine.receive_data(answer.filled(answer.replace, line) + b"\r\n")
                     break
             else:
                 self._machine.receive_data(line)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailhaul.flows.channel import Channel
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, serve_imap
+from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, Secure, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 USERS = {b"joe": b"sesame"}
@@ -24,9 +24,12 @@ class Talk:
         mailboxes: Mailboxes,
         capabilities: Iterable[bytes] = ALL_CAPABILITIES,
         users: dict[bytes, bytes] | None = None,
+        secure: Secure | None = None,
     ) -> None:
         self._channel = Channel("client", ImapServer())
-        self._flow = serve_imap(self._channel, mailboxes, users, capabilities=capabilities)
+        self._flow = serve_imap(
+            self._channel, mailboxes, users, capabilities=capabilities, secure=secure
+        )
         self._number = 0
         self._run()
 
@@ -255,6 +258,26 @@ def test_a_capability_that_is_not_announced_is_not_available(line: bytes) -> Non
     talk = selected(capabilities=CAPABILITIES)
     assert talk.condition(line) == "BAD"
     assert selected().condition(b"SELECT INBOX (CONDSTORE)") == "OK"
+
+
+def test_an_empty_name_is_special_only_without_options() -> None:
+    talk = Talk(Mailboxes({b"INBOX": Mailbox()}))
+    assert talk.say(b'LIST "" ""') == [rb'* LIST (\Noselect) "/" ""', b"OK done"]
+    # RFC 5258, section 3
+    assert talk.say(b'LIST "" "" RETURN (CHILDREN)') == [b"OK done"]
+    assert talk.say(b'LIST "" "" RETURN (STATUS (MESSAGES))') == [b"OK done"]
+
+
+def test_starttls_is_announced_until_the_login() -> None:
+    async def secure() -> None:
+        raise AssertionError("STARTTLS was not sent")
+
+    talk = Talk(Mailboxes({b"INBOX": Mailbox()}), users=USERS, secure=secure)
+    assert b"STARTTLS" in talk.say(b"CAPABILITY")[0].split()
+    assert b"STARTTLS" not in talk.say(b"LOGIN joe sesame")[-1].split()
+    assert b"STARTTLS" not in talk.say(b"CAPABILITY")[0].split()
+    talk = Talk(Mailboxes({b"INBOX": Mailbox()}), secure=secure)
+    assert b"STARTTLS" not in talk.say(b"CAPABILITY")[0].split()
 
 
 def test_the_cost_of_a_pattern_is_at_most_its_length_times_that_of_the_name() -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 
 from ...protocols.imap.values import Text
 from ..environment import Environment, Target, User
 from ..verdicts import Broken, SetUpFailed, Skipped
 from .responses import Answer, octets_of
 from .session import ImapSession, Literal, quoted
+
+
+@contextmanager
+def prepared(what: str) -> Generator[None, None, None]:
+    """Let what breaks here be a fault of the set-up, and not of the requirement under test."""
+    try:
+        yield
+    except Broken as broken:
+        raise SetUpFailed(f"{what} fails: {broken}") from None
 
 
 class ImapEnvironment(Environment[ImapSession]):
@@ -27,26 +37,47 @@ class ImapEnvironment(Environment[ImapSession]):
 
     async def connect(self) -> ImapSession:
         """Return a session that has been greeted, and is inside TLS if the target wants that."""
-        session = await self.open()
-        session.greeting = await session.response("a greeting")
-        if session.greeting.name not in {b"OK", b"PREAUTH"}:
-            raise SetUpFailed(f"the server does not greet with OK: {session.greeting.line!r}")
+        session = await self.greeted()
         if self.target.starttls:
             await self.start_tls(session)
         return session
 
+    async def greeted(self) -> ImapSession:
+        """Return a session that has been greeted and has sent nothing, not even STARTTLS."""
+        session = await self.open()
+        with prepared("the greeting"):
+            session.greeting = await session.response("a greeting")
+        if session.greeting.name not in {b"OK", b"PREAUTH"}:
+            raise SetUpFailed(f"the server does not greet with OK: {session.greeting.line!r}")
+        return session
+
+    async def in_the_clear(self) -> ImapSession:
+        """Return a session without TLS that has been greeted. Raises Skipped without one."""
+        if self.target.wrapped:
+            raise Skipped("needs a connection in the clear")
+        return await self.greeted()
+
+    async def before_login(self) -> ImapSession:
+        """Return a session that is not logged in. Raises Skipped after PREAUTH."""
+        session = await self.connect()
+        if session.greeting.name == b"PREAUTH":
+            raise Skipped("the server greets with PREAUTH")
+        return session
+
     async def start_tls(self, session: ImapSession) -> None:
         """Start TLS by STARTTLS. Raises SetUpFailed if the server refuses."""
-        answer = await session.command(b"STARTTLS")
-        if not answer.ok:
-            raise SetUpFailed(f"the server refuses STARTTLS: {answer.tagged.line!r}")
-        await session.start_tls(self.target.trust)
+        with prepared("STARTTLS"):
+            answer = await session.command(b"STARTTLS")
+            if not answer.ok:
+                raise SetUpFailed(f"the server refuses STARTTLS: {answer.tagged.line!r}")
+            await session.start_tls(self.target.trust)
 
     async def log_in(self, user: User | None = None) -> ImapSession:
         """Return a session that is logged in. After PREAUTH no login is needed."""
         session = await self.connect()
         if session.greeting.name != b"PREAUTH":
-            await self.authenticated(session, user or self.user)
+            with prepared("the login"):
+                await self.authenticated(session, user or self.user)
         return session
 
     async def authenticated(self, session: ImapSession, user: User) -> None:
@@ -56,10 +87,7 @@ class ImapEnvironment(Environment[ImapSession]):
             from base64 import b64encode
 
             tag = await session.begin(b"AUTHENTICATE PLAIN\r\n")
-            try:
-                await session.continuation()
-            except Broken as broken:
-                raise SetUpFailed(f"the login of {user.name!r} fails: {broken.got}") from None
+            await session.continuation()
             await session.send(b64encode(b"\0%b\0%b" % (user.name, user.password)) + b"\r\n")
             answer = await session.answer(tag)
         if not answer.ok:
@@ -78,6 +106,15 @@ class ImapEnvironment(Environment[ImapSession]):
             shown = " or ".join(name.decode("ascii") for name in names)
             raise Skipped(f"the server does not announce {shown}")
         return announced
+
+    async def require_feature(self, session: ImapSession, name: bytes) -> None:
+        """Raise Skipped unless the server announces an extension that is part of IMAP4rev2.
+
+        Where the server has IMAP4rev1 too, a session begins with that, and the extension counts.
+        """
+        announced = await self.capabilities(session)
+        if b"IMAP4REV1" in announced or b"IMAP4REV2" not in announced:
+            await self.require_capability(session, name)
 
     # Mailboxes
 
@@ -108,15 +145,26 @@ class ImapEnvironment(Environment[ImapSession]):
         self, session: ImapSession, *messages: bytes, flags: bytes = b"", last: bytes = b"box"
     ) -> bytes:
         """Create a mailbox with these messages, in order; return its name. Raises SetUpFailed."""
-        name = await self.name(session, last)
-        answers: list[Answer] = [await session.command(b"CREATE " + quoted(name))]
-        self._created.append(name)
-        for message in messages:
-            answers.append(await self.append(session, name, message, flags))
+        with prepared("a mailbox for the case"):
+            name = await self.name(session, last)
+            answers = [await self.create(session, name)]
+            for message in messages:
+                answers.append(await self.append(session, name, message, flags))
         for answer in answers:
             if not answer.ok:
                 raise SetUpFailed(f"no mailbox for the case: {answer.tagged.line!r}")
         return name
+
+    async def create(self, session: ImapSession, name: bytes, parameters: bytes = b"") -> Answer:
+        """Create a mailbox, which is deleted in the end; ``parameters`` stand after the name."""
+        self.delete_later(name)
+        blank = b" " if parameters else b""
+        return await session.command(b"CREATE " + quoted(name) + blank + parameters)
+
+    def delete_later(self, name: bytes) -> None:
+        """Remember a name, which is deleted in the end if it is a mailbox then."""
+        if name not in self._created:
+            self._created.append(name)
 
     async def append(
         self, session: ImapSession, name: bytes, message: bytes, flags: bytes = b""

@@ -121,6 +121,22 @@ class Answer:
             found.setdefault(response.number or 0, {}).update(response.items)
         return found
 
+    def message(self, number: int, *names: bytes) -> dict[bytes, Value]:
+        """Return the items of one message; those named must be among them. Raises Broken."""
+        items = self.fetched().get(number)
+        shown = [response.line for response in self.all(b"FETCH")]
+        require(items is not None, f"a FETCH response for message {number}", shown)
+        found = items or {}
+        for name in names:
+            require(name in found, f"{name.decode('ascii')} of message {number}", shown)
+        return found
+
+
+def ends_with_text(line: bytes) -> bool:
+    """Whether a response ends with text for people, which may look as if a literal followed."""
+    tag, _, rest = line.partition(b" ")
+    return tag == b"+" or rest.partition(b" ")[0].upper() in CONDITIONS
+
 
 def read_response(parts: Sequence[Part]) -> Response:
     """Return a response from its parts. Raises Broken."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...protocols.imap.values import Part, Text
-from ..session import Session
+from ..session import Hangup, Session, Silence
 from ..verdicts import fail, require
-from .responses import Answer, Response, read_response
+from .responses import Answer, Response, ends_with_text, read_response
 
 _LITERAL = re.compile(rb"~?\{(\d+)\}\Z")
 
@@ -39,6 +39,8 @@ class ImapSession(Session):
         """Return the next response, literals and all. Raises Broken."""
         parts: list[Part] = []
         line = await self.line(expected)
+        if ends_with_text(line):
+            return read_response([line])
         while found := _LITERAL.search(line):
             size = int(found[1])
             parts += [line[: found.start()], Text(await self.octets(size, f"{size} octets"))]
@@ -51,29 +53,35 @@ class ImapSession(Session):
         Before each literal without ``plus`` the continuation is awaited; if the server answers the
         command instead, the rest is not sent.
         """
-        tag = await self.begin(parts[0] if isinstance(parts[0], bytes) else b"")
+        tag = self._next_tag()
+        pending = tag + b" "
         untagged: list[Response] = []
-        for part in parts[1:]:
-            if isinstance(part, Literal):
-                await self.send(part.head + b"\r\n")
-                if not part.plus and (ended := await self._continued(tag, untagged)):
-                    return ended
-                await self.send(part.octets)
+        for part in parts:
+            if not isinstance(part, Literal):
+                pending += part
+            elif part.plus:
+                pending += part.head + b"\r\n" + part.octets
             else:
-                await self.send(part)
-        await self.send(b"\r\n")
+                await self.send(pending + part.head + b"\r\n")
+                if ended := await self.continued(tag, untagged):
+                    return ended
+                pending = part.octets
+        await self.send(pending + b"\r\n")
         return await self.answer(tag, untagged)
+
+    def _next_tag(self) -> bytes:
+        self._tags += 1
+        return b"A%d" % self._tags
 
     async def begin(self, text: bytes, *, tag: bytes = b"") -> bytes:
         """Send a tag and the beginning of a command; return the tag."""
-        if not tag:
-            self._tags += 1
-            tag = b"A%d" % self._tags
+        tag = tag or self._next_tag()
         await self.send(tag + b" " + text)
         return tag
 
-    async def _continued(self, tag: bytes, untagged: list[Response]) -> Answer | None:
+    async def continued(self, tag: bytes, before: list[Response] | None = None) -> Answer | None:
         """Wait for the continuation; return the answer if that comes instead."""
+        untagged = [] if before is None else before
         while True:
             response = await self.response("a continuation (+)")
             if response.tag == b"+":
@@ -105,6 +113,17 @@ class ImapSession(Session):
             if response.tag != b"*":
                 fail(f"an untagged response, or the tagged one to {shown}", response.line)
             untagged.append(response)
+
+    async def last_responses(self) -> list[Response] | None:
+        """Wait for the end of the connection; return what came before it, or None if it stays."""
+        responses: list[Response] = []
+        try:
+            while True:
+                responses.append(await self.response("the end of the connection"))
+        except Hangup:
+            return responses
+        except Silence:
+            return None
 
     async def ok(self, *parts: bytes | Literal) -> Answer:
         """Send a command and require OK."""

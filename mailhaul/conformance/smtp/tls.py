@@ -89,7 +89,7 @@ async def the_handshake_comes_first(env: SmtpEnvironment) -> None:
     if not env.target.wrapped:
         raise Skipped("needs a port where the handshake comes first (tls://)")
     await env.greeted()
-    await require_no_dialogue(await env.open(in_clear=True), env.introduction)
+    await require_no_dialogue(await env.open(wrapped=False), env.introduction)
 
 
 @SMTP.case("smtp/tls/6", rfc=3207, section="4", level=MUST, implied=True)
