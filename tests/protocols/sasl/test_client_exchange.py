@@ -20,6 +20,7 @@ from mailhaul.protocols.sasl.exchange import (
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import Ehlo
+from tests.shown_lines import ShownLines
 
 YES = Respond(Secret(b"yes"))
 
@@ -70,10 +71,10 @@ def test_a_challenge_out_of_turn_is_a_fault(begin: Any, answers: list[Any], word
 
 
 @pytest.mark.parametrize("begin", [imap, pop3, smtp])
-def test_the_initial_response_that_was_kept_is_shown_to_no_trace(begin: Any) -> None:
+def test_the_initial_response_that_was_kept_is_shown_to_no_tap(begin: Any) -> None:
     client, form = begin()
     shown: list[bytes] = []
-    client._trace = lambda way, line: shown.append(line)
+    client.tap = ShownLines(lambda way, line: shown.append(line))
     client.send(Authenticate(b"X" * 600, Secret(b"sesame")))
     client.data_to_send()
     client.receive_data(form % b"")
