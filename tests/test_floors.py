@@ -36,9 +36,6 @@ FLOOR_OF = dict.fromkeys((*NAMESPACES, "_lazy"), "protocols")
 FEW_NAMES = 3
 """Above this number of names of one protocol a module imports the namespace instead."""
 
-BY_NAME = {Path(f"adapters/sinks/{name}.py") for name in ("smtp_connection", "smtp_delivery")}
-"""Modules that still import more of them one by one."""
-
 APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"polls", "daemon"}}
 """Programs do not use each other: what they share is in ``apps/polls``."""
 
@@ -117,7 +114,7 @@ def test_the_protocols_themselves_do_not_use_the_namespaces(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=str)
 def test_many_names_of_a_protocol_come_through_its_namespace(path: Path) -> None:
-    if floor_of(path.parts[0].removesuffix(".py")) == "protocols" or path in BY_NAME:
+    if floor_of(path.parts[0].removesuffix(".py")) == "protocols":
         return
     for protocol in NAMESPACES:
         inside = f"mailhaul.protocols.{protocol}."

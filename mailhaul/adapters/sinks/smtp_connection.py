@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from ... import smtp
 from ...flows.channel import Channel, describe
 from ...flows.requests import Address, Close, RuntimeFault, TimedOut, Wait
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData
-from ...protocols.smtp.client import SmtpClient, ends_text
+from ...protocols.smtp.client import ends_text
 from ...protocols.smtp.client_states import body
-from ...protocols.smtp.commands import Bdat
-from ...protocols.smtp.events import Answered, Closed, SaidGoodbye
 from ...protocols.smtp.replies import OutOfStep
 from ...protocols.smtp.reply_codes import is_positive
 from ..login.smtp import reply_text
@@ -51,7 +50,7 @@ class Mismatch(Enum):
 class Transaction(Protocol):
     """What a connection tells a mail transaction."""
 
-    def handle_reply(self, answer: Answered) -> None:
+    def handle_reply(self, answer: smtp.Answered) -> None:
         """The listener replied to one of this transaction's commands."""
 
     def release_verdict(self) -> None:
@@ -68,7 +67,7 @@ class SmtpConnection:
     longer one.
     """
 
-    def __init__(self, listener: Listener, channel: Channel[SmtpClient], timeout: float) -> None:
+    def __init__(self, listener: Listener, channel: Channel[smtp.Client], timeout: float) -> None:
         self.listener = listener
         self.channel = channel
         self._timeout = timeout
@@ -84,7 +83,7 @@ class SmtpConnection:
         """Whether a reply came that no server gives to the command in question."""
 
     @property
-    def machine(self) -> SmtpClient:
+    def machine(self) -> smtp.Client:
         """The protocol machine of the channel."""
         return self.channel.machine
 
@@ -100,7 +99,7 @@ class SmtpConnection:
         It may not if a reply to it could be taken for the answer to that text.
         """
         texts = [command for command in self.machine.outstanding if ends_text(command)]
-        return not texts or not (self.machine.lmtp or isinstance(texts[0], Bdat))
+        return not texts or not (self.machine.lmtp or isinstance(texts[0], smtp.Bdat))
 
     @property
     def in_text(self) -> bool:
@@ -134,11 +133,11 @@ class SmtpConnection:
         try:
             while not isinstance(event := self.machine.next_event(), NeedData):
                 match event:
-                    case Answered() if self._transactions:
+                    case smtp.Answered() if self._transactions:
                         self._transactions[0].handle_reply(event)
-                    case SaidGoodbye(reply):
+                    case smtp.SaidGoodbye(reply):
                         self.lose(reply_text(reply))
-                    case Closed():
+                    case smtp.Closed():
                         self.lose("the connection was closed")
                     case _:
                         pass

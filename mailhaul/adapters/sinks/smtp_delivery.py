@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ... import smtp
 from ...flows.outcome import Outcome, Refusal, Verdict
 from ...flows.sink import Parcel
 from ...flows.source import CompletionProof
@@ -16,8 +17,6 @@ from ...protocols.dots import normalized
 from ...protocols.errors import LocalProtocolError
 from ...protocols.message.hosts import domain_part
 from ...protocols.smtp.command_lines import encode_command, offers_binary
-from ...protocols.smtp.commands import Bdat, BodyChunk, Data, EndOfData, Mail, Rcpt, Rset
-from ...protocols.smtp.events import Answered, Reply
 from ..login.smtp import excerpt, reply_text
 from .smtp_connection import DOT_SECONDS, Mismatch, SmtpConnection
 
@@ -111,18 +110,18 @@ class SmtpDelivery:
             self._conclude()
         return self._verdict is None
 
-    def _envelope_commands(self) -> list[Rset | Mail | Rcpt | Data]:
+    def _envelope_commands(self) -> list[smtp.Rset | smtp.Mail | smtp.Rcpt | smtp.Data]:
         parcel = self._parcel
-        reset = [Rset()] if self._connection.transaction_open else []
+        reset = [smtp.Rset()] if self._connection.transaction_open else []
         offered = b"SMTPUTF8" in self._connection.machine.extensions
         utf8 = offered and not all(recipient.isascii() for recipient in self._recipients)
         size = None if parcel.recoded else parcel.size or None
         body = b"BINARYMIME" if self._uses_chunks else b"8BITMIME"
-        mail = Mail(parcel.sender or b"", size, body, utf8)
-        recipients = [Rcpt(recipient) for recipient in self._recipients]
-        return [*reset, mail, *recipients, *([] if self._uses_chunks else [Data()])]
+        mail = smtp.Mail(parcel.sender or b"", size, body, utf8)
+        recipients = [smtp.Rcpt(recipient) for recipient in self._recipients]
+        return [*reset, mail, *recipients, *([] if self._uses_chunks else [smtp.Data()])]
 
-    def _send(self, command: Rset | Mail | Rcpt | Data | Bdat | BodyChunk | EndOfData) -> None:
+    def _send(self, command: smtp.Command | smtp.Continuation) -> None:
         """Send a command; if the connection does not allow it now, give up the connection."""
         try:
             self._connection.machine.send(command)
@@ -132,12 +131,12 @@ class SmtpDelivery:
             self._connection.lose(str(error))
             self.connection_lost(str(error))
             return
-        if isinstance(command, EndOfData | Bdat) and self._completed:
+        if isinstance(command, smtp.EndOfData | smtp.Bdat) and self._completed:
             # The text ends the transaction, whatever the reply: a MAIL may follow at once.
             self._connection.transaction_open = False
-        elif isinstance(command, Mail):
+        elif isinstance(command, smtp.Mail):
             self._connection.transaction_open = True
-        elif isinstance(command, Rset):
+        elif isinstance(command, smtp.Rset):
             self._connection.transaction_open = False
 
     async def ready(self) -> bool:
@@ -163,13 +162,13 @@ class SmtpDelivery:
         if not self._begin_transaction():
             return
         for command in self._envelope_commands():
-            if isinstance(command, Data) and not self._accepted_recipients:
+            if isinstance(command, smtp.Data) and not self._accepted_recipients:
                 self._conclude()
             if self._verdict:
                 return
             self._send(command)
             await self._wait_until(lambda: not self._connection.machine.outstanding)
-            if isinstance(command, Mail) and self._refusal:
+            if isinstance(command, smtp.Mail) and self._refusal:
                 self._conclude()
 
     async def _wait_for_previous(self) -> bool:
@@ -192,7 +191,7 @@ class SmtpDelivery:
             while len(self._buffer) >= CHUNK_SIZE:
                 await self._send_chunk(CHUNK_SIZE)
         elif self._verdict is None and data:
-            self._send(BodyChunk(data))
+            self._send(smtp.BodyChunk(data))
         while self._verdict is None and self._connection.channel.congested:
             await self._connection.wait(COMMAND_SECONDS)
             self._connection.process_replies()
@@ -207,7 +206,7 @@ class SmtpDelivery:
             self._connection.process_replies()
             if self._verdict is None:
                 self._completed = True
-                self._send(EndOfData())
+                self._send(smtp.EndOfData())
         machine = self._connection.machine
         several = machine.lmtp and (self._uses_chunks or len(self._accepted_recipients) > 1)
         if self._connection.pipelining and not several:
@@ -217,7 +216,7 @@ class SmtpDelivery:
         """Send RSET after the text: its reply proves that the verdict was for this text."""
         if self._verdict is None and self._completed and not self._rset_sent:
             self._rset_sent = True
-            self._send(Rset())
+            self._send(smtp.Rset())
 
     async def _send_chunk(self, size: int, *, last: bool = False) -> None:
         """Send some octets from the buffer as a chunk, as soon as enough chunks are answered."""
@@ -226,9 +225,9 @@ class SmtpDelivery:
         await self._wait_until(lambda: len(machine.outstanding) < ahead)
         if self._verdict is None:
             self._completed = last
-            self._send(Bdat(size, last))
+            self._send(smtp.Bdat(size, last))
         if self._verdict is None and size:
-            self._send(BodyChunk(bytes(self._buffer[:size])))
+            self._send(smtp.BodyChunk(bytes(self._buffer[:size])))
         del self._buffer[:size]
 
     async def outcome(self) -> Outcome:
@@ -259,35 +258,35 @@ class SmtpDelivery:
 
     # Replies
 
-    def handle_reply(self, answer: Answered) -> None:
+    def handle_reply(self, answer: smtp.Answered) -> None:
         """Handle the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
-            case Mail() if reply.code == 421 and self._connection.has_accepted:
+            case smtp.Mail() if reply.code == 421 and self._connection.has_accepted:
                 # Some listeners limit the messages per connection: ready() opens the next one.
                 pass
-            case Mail() if not reply.positive:
+            case smtp.Mail() if not reply.positive:
                 # The replies to the rest of the envelope only follow from this refusal.
                 self._sender_refused = True
                 self._add_refusal(reply)
                 self._refuse(verdict_of(reply), f"MAIL FROM: {reply_text(reply)}")
-            case Rcpt(recipient):
+            case smtp.Rcpt(recipient):
                 self._handle_recipient_reply(recipient, reply)
-            case Data():
+            case smtp.Data():
                 self._handle_data_reply(reply)
-            case Bdat(last=False) if not reply.positive:
+            case smtp.Bdat(last=False) if not reply.positive:
                 self._add_refusal(reply)
                 self._handle_early_reply(reply)
-            case EndOfData() | Bdat(last=True):
+            case smtp.EndOfData() | smtp.Bdat(last=True):
                 self._handle_final_reply(answer)
-            case Rset():
+            case smtp.Rset():
                 self._handle_reset_reply(reply)
             case _:
                 pass
         if reply.code == 421:
             self._connection.lose(reply_text(reply))
 
-    def _handle_reset_reply(self, reply: Reply) -> None:
+    def _handle_reset_reply(self, reply: smtp.Reply) -> None:
         """Handle the reply to RSET: it is a refusal only if it was meant for the text.
 
         Some listeners do not know the command, and 421 can come at any time. If the RSET before
@@ -305,7 +304,7 @@ class SmtpDelivery:
             Mismatch.EXTRA_REFUSAL,
         )
 
-    def _handle_recipient_reply(self, recipient: bytes, reply: Reply) -> None:
+    def _handle_recipient_reply(self, recipient: bytes, reply: smtp.Reply) -> None:
         self._recipient_replies += 1
         if not self._sender_refused:
             self._record_recipient_reply(recipient, reply)
@@ -315,7 +314,7 @@ class SmtpDelivery:
             if not self._accepted_recipients:
                 self._conclude()
 
-    def _record_recipient_reply(self, recipient: bytes, reply: Reply) -> None:
+    def _record_recipient_reply(self, recipient: bytes, reply: smtp.Reply) -> None:
         if reply.positive:
             self._accepted_recipients.append(recipient)
             return
@@ -324,14 +323,14 @@ class SmtpDelivery:
         self._add_refusal(reply, recipient)
         self._refuse(verdict, f"RCPT TO:<{excerpt(recipient)}>: {reply_text(reply)}")
 
-    def _handle_data_reply(self, reply: Reply) -> None:
+    def _handle_data_reply(self, reply: smtp.Reply) -> None:
         if reply.code == 354 and self._connection.in_text:
             self._may_feed = True
             return
         if reply.code == 354:
             # There is no recipient: an empty text ends this, and no reply to it is acceptance.
             self._accepted_recipients.clear()
-            self._send(EndOfData())
+            self._send(smtp.EndOfData())
             return
         # Only 354 permits the text, not even 250 does; and no text was sent.
         if self._accepted_recipients:
@@ -341,7 +340,7 @@ class SmtpDelivery:
             )
         self._conclude()
 
-    def _handle_final_reply(self, answer: Answered) -> None:
+    def _handle_final_reply(self, answer: smtp.Answered) -> None:
         if not self._accepted_recipients:
             self._conclude()
             return
@@ -372,14 +371,14 @@ class SmtpDelivery:
         names = self._parcel.names or self._recipients
         return decoded(dict(zip(self._recipients, names, strict=True)).get(recipient, recipient))
 
-    def _handle_early_reply(self, reply: Reply) -> None:
+    def _handle_early_reply(self, reply: smtp.Reply) -> None:
         """Handle a reply before the end of the text: it is never acceptance."""
         self._refuse(Verdict.REFUSED if reply.code >= 500 else Verdict.POSTPONED, reply_text(reply))
         self._conclude()
         # A command now could be taken for text, so a new connection is needed.
         self._connection.lose("the listener replied before the end of the text")
 
-    def _add_refusal(self, reply: Reply, recipient: bytes | None = None) -> None:
+    def _add_refusal(self, reply: smtp.Reply, recipient: bytes | None = None) -> None:
         words = b" ".join((b"%d" % reply.code, *reply.lines))
         self._refusals.append(Refusal(reply.code, words, reply.enhanced, recipient))
 
@@ -421,7 +420,7 @@ class SmtpDelivery:
         self._verdict = Outcome(Verdict.POSTPONED, reason, known)
 
 
-def verdict_of(reply: Reply) -> Verdict:
+def verdict_of(reply: smtp.Reply) -> Verdict:
     """Return the verdict of a reply: 2xx is acceptance, 5xx is refusal, all others postpone."""
     if reply.positive:
         return Verdict.ACCEPTED
