@@ -11,6 +11,7 @@ MODULES = {
     "imap": (
         *("suite", "greeting", "states", "authenticating", "securing", "opening", "mailboxes"),
         *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
+        *("expunging", "searching", "extended_search"),
     ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),
