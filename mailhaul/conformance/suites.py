@@ -11,7 +11,8 @@ MODULES = {
     "imap": (
         *("suite", "greeting", "states", "authenticating", "securing", "opening", "mailboxes"),
         *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
-        *("expunging", "searching", "extended_search"),
+        *("expunging", "searching", "extended_search", "fetching", "sections"),
+        *("storing", "copying", "identifying"),
     ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),

@@ -241,17 +241,20 @@ class OpenMailbox:
             if since is not None and message.modseq > since:
                 unchanged.append(message.uid if by_uid else number)
                 continue
-            self._change(message, CHANGES[change](message.flags, named))
+            self._change(message, CHANGES[change](message.flags, named), silent=bool(silent))
             self.send_new_keywords([message])
             if data_items - {b"UID"}:
                 self._send(self._fetched(number, ParsedMessage(message), frozenset(data_items)))
         return imap.Code(b"MODIFIED", imap.uid_set(unchanged)) if unchanged else None
 
-    def _change(self, message: Message, flags: set[bytes]) -> None:
+    def _change(self, message: Message, flags: set[bytes], *, silent: bool = False) -> None:
+        """Change the flags. What others have changed is reported later if ``silent`` (6.4.6)."""
+        reported = not silent or self.view.is_reported(message)
         if flags != message.flags:
             message.flags = flags
             self.mailbox.touch(message)
-        self.view.mark_reported(message)
+        if reported:
+            self.view.mark_reported(message)
 
     def expunge(self, uids: bytes | None = None) -> bool:
         """Remove the messages flagged as deleted, only those in ``uids`` if given.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     imap_mutants_append,
+    imap_mutants_fetching,
     imap_mutants_mailboxes,
     imap_mutants_messages,
     imap_mutants_searching,
@@ -14,6 +15,7 @@ from .interposed import Change
 
 MODULES = (
     imap_mutants_append,
+    imap_mutants_fetching,
     imap_mutants_mailboxes,
     imap_mutants_messages,
     imap_mutants_searching,

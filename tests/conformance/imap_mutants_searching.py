@@ -24,9 +24,7 @@ def fetching(numbers: bytes) -> Answer:
 
 OK = b"<tag> OK done\r\n"
 SAVE = Answer(rb"\S+ SEARCH RETURN \(SAVE\) .*", OK)
-SAVE_MIN = Answer(
-    rb"\S+ SEARCH RETURN \(SAVE MIN\) .*", b'* ESEARCH (TAG "<tag>") MIN 2\r\n' + OK
-)
+SAVE_MIN = Answer(rb"\S+ SEARCH RETURN \(SAVE MIN\) .*", b'* ESEARCH (TAG "<tag>") MIN 2\r\n' + OK)
 CLEAN: dict[str, Mutant] = {
     "imap/searchres/1": saving(SAVE, fetching(b"2:3")),
     "imap/searchres/2": saving(SAVE_MIN, fetching(b"2")),

@@ -21,7 +21,8 @@ ALPHA = (
 BETA = (
     b"From: Bob <bob@example.com>\r\nTo: joe@example.net\r\nBcc: dave@example.net\r\n"
     b"Date: Thu, 15 Jan 2026 12:00:00 +0000\r\nSubject: beta\r\nX-Colour: green\r\n\r\n"
-    + b"Line after line of text.\r\n" * 80
+    + b"Line after line of text.\r\n"
+    * 80
 )
 GAMMA = message("gamma", b"The word is hazelnut.\r\n")
 DAYS = (b"10-Jan-2026", b"20-Jan-2026", b"30-Jan-2026")
@@ -87,11 +88,11 @@ class Known:
 async def with_known_mail(env: ImapEnvironment) -> ImapSession:
     """Return a session with three messages of different dates and flags."""
     session = await env.selected()
-    for number, (text, day, flags) in enumerate(zip((ALPHA, BETA, GAMMA), DAYS, FLAGS), 1):
+    for number, (text, day, flags) in enumerate(
+        zip((ALPHA, BETA, GAMMA), DAYS, FLAGS, strict=True), 1
+    ):
         date = b' "%b 12:00:00 +0000" ' % day
-        answer = await session.command(
-            b"APPEND " + quoted(session.mailbox) + date, Literal(text)
-        )
+        answer = await session.command(b"APPEND " + quoted(session.mailbox) + date, Literal(text))
         if not answer.ok:
             raise SetUpFailed(f"APPEND fails: {answer.tagged.line!r}")
         await set_up(session, b"NOOP")
