@@ -12,7 +12,7 @@ MODULES = {
         *("suite", "greeting", "states", "authenticating", "securing", "opening", "mailboxes"),
         *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
         *("expunging", "searching", "extended_search", "fetching", "sections"),
-        *("storing", "copying", "identifying"),
+        *("storing", "copying", "identifying", "sharing", "idling", "enabling"),
     ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),

@@ -9,6 +9,7 @@ from . import (
     imap_mutants_messages,
     imap_mutants_searching,
     imap_mutants_session,
+    imap_mutants_sharing,
 )
 from .imap_server import Mutant, said
 from .interposed import Change
@@ -20,6 +21,7 @@ MODULES = (
     imap_mutants_messages,
     imap_mutants_searching,
     imap_mutants_session,
+    imap_mutants_sharing,
 )
 CLEAN: dict[str, Mutant] = {}
 """The server that a case agrees with, where it is not our server as it is."""

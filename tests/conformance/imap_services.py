@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from mailhaul.flows.channel import next_event
 from mailhaul.protocols.imap.commands import (
     CloseMailbox,
     Command,
     Copy,
+    Done,
+    Fetch,
+    Heard,
+    Idle,
     Move,
     Store,
     UidMove,
     UidStore,
 )
-from mailhaul.protocols.imap.events import Code
+from mailhaul.protocols.imap.events import Closed, Code, Idling
+from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.servers.imap import ImapService
 from mailhaul.servers.imap_messages import OpenMailbox
 from mailhaul.servers.imap_queries import Refused
@@ -50,6 +58,70 @@ class ReportsNothing(ImapService):
 
     def _send_updates(self, *, expunged: bool) -> None:
         pass
+
+
+class ForgetsNumbers(ImapService):
+    """Message numbers change although no EXPUNGE was sent."""
+
+    async def _do_in_mailbox(self, box: OpenMailbox | None, command: Command) -> Code | None:
+        if box and isinstance(command, Fetch):
+            box.view.catch_up(expunged=True)
+        return await super()._do_in_mailbox(box, command)
+
+
+class ReportsLate(ImapService):
+    """FETCH shows new messages that no EXISTS has announced."""
+
+    async def _do_in_mailbox(self, box: OpenMailbox | None, command: Command) -> Code | None:
+        if box and isinstance(command, Fetch):
+            box.view.catch_up(expunged=False)
+        return await super()._do_in_mailbox(box, command)
+
+
+class IdlesSilently(ImapService):
+    """IDLE reports nothing before DONE."""
+
+    async def _idle(self, command: Idle) -> None:
+        self._machine.send(Idling(command))
+        while not isinstance(await self._continuation(), Done):
+            pass
+
+
+class HastyExpunge(ImapService):
+    """EXPUNGE responses come while no command is in progress."""
+
+    async def _listen(self, *, expunged: bool) -> Heard | Closed:
+        return await super()._listen(expunged=True)
+
+    async def _next(self) -> Command | Closed:
+        while not isinstance(event := await self._listen(expunged=True), Command | Closed):
+            pass
+        return event
+
+
+class LogsOutEarly(ImapService):
+    """A session ends after ten quiet minutes."""
+
+    async def _next(self) -> Command | Closed:
+        while True:
+            event = await next_event(self._channel, 600.0)
+            if isinstance(event, Command | Closed):
+                return event
+
+
+class EnableTakesAway(ImapService):
+    """ENABLE changes what CAPABILITY lists."""
+
+    def _enable(self, names: Iterable[bytes]) -> None:
+        super()._enable(names)
+        self._capabilities -= {b"IDLE"}
+
+
+class CompressesTwice(ImapServer):
+    """A second COMPRESS gets OK."""
+
+    def _say(self, line: bytes, shown: bytes | None = None) -> None:
+        super()._say(line.replace(b"NO [COMPRESSIONACTIVE]", b"OK"), shown)
 
 
 class HidesOtherChanges(ImapService):

@@ -74,7 +74,7 @@ def item(answer: Answer, number: int, beginning: bytes) -> Value:
         if name.startswith(beginning.upper()):
             return value
     expected = f"{beginning.decode('ascii', 'replace')} of message {number}"
-    return fail(expected, [response.line for response in answer.untagged])
+    return fail(expected, answer.lines)
 
 
 def flags_in(value: Value) -> frozenset[bytes]:

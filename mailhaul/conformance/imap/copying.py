@@ -141,9 +141,8 @@ async def a_moved_message_is_in_one_place(env: ImapEnvironment) -> None:
     if b"UIDPLUS" in announced_here:
         removal = next(place for place, name in enumerate(names) if name in REMOVALS)
         early = [r for r in answer.untagged[:removal] if r.code and r.code.name == b"COPYUID"]
-        lines = [response.line for response in [*answer.untagged, answer.tagged]]
         # RFC 6851, 4.3 only advises it.
-        require(early, "COPYUID before EXPUNGE", lines, lenient=True)
+        require(early, "COPYUID before EXPUNGE", answer.lines, lenient=True)
 
 
 @IMAP.case("imap/move/2", rfc=6851, section="3.3", level=MUST, implied=True)

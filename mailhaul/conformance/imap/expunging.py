@@ -13,7 +13,7 @@ from .session import ImapSession, quoted
 from .suite import IMAP
 
 REMOVALS = frozenset({b"EXPUNGE", b"VANISHED"})
-WATCHED = 1.0
+WATCHED = 1.5
 """Seconds in which nothing may be said of removed messages while no command is in progress."""
 
 

@@ -57,7 +57,7 @@ async def result_options_are_answered(env: ImapEnvironment) -> None:
     """
     session = await with_two_flagged(env)
     answer = await session.ok(b"SEARCH RETURN (MIN MAX COUNT ALL) FLAGGED")
-    require(not answer.all(b"SEARCH"), "no SEARCH response", answer.untagged)
+    require(not answer.all(b"SEARCH"), "no SEARCH response", answer.lines)
     items = extended(answer)
     tag = octets_of(items.get(b"TAG"))
     require(tag == answer.tagged.tag, f"the tag {answer.tagged.tag!r}", tag)
@@ -114,7 +114,7 @@ async def with_saved(env: ImapEnvironment, options: bytes) -> ImapSession:
         raise Skipped("the server refuses to save a result, which RFC 5182, 2.5 allows")
     require(answer.ok, "OK as the answer to SEARCH", answer.tagged.line)
     if options == b"SAVE":
-        require(not answer.all(b"ESEARCH"), "no ESEARCH response", answer.untagged)
+        require(not answer.all(b"ESEARCH"), "no ESEARCH response", answer.lines)
     return session
 
 

@@ -20,7 +20,7 @@ async def answers_to_uid_commands_have_the_uid(env: ImapEnvironment) -> None:
     for command in (b"UID FETCH %d (FLAGS)", rb"UID STORE %d +FLAGS (\Flagged)"):
         answer = await session.ok(command % uid)
         items = answer.fetched().get(1, {})
-        require(b"UID" in items, f"UID in the answer to {command % uid!r}", answer.untagged)
+        require(b"UID" in items, f"UID in the answer to {command % uid!r}", answer.lines)
         got = number_of(items[b"UID"])
         require(got == uid, f"UID {uid}", got)
 
@@ -34,7 +34,7 @@ async def missing_uids_are_ignored(env: ImapEnvironment) -> None:
     session = await env.selected(ONE, TWO)
     top = (await uids(session))[-1]
     answer = await session.ok(b"UID FETCH %d:%d (UID)" % (top + 1000, top + 2000))
-    require(not answer.fetched(), "no FETCH response", answer.untagged)
+    require(not answer.fetched(), "no FETCH response", answer.lines)
     answer = await session.ok(b"UID FETCH %d:* (UID)" % (top + 1000))
     got = sorted(answer.fetched())
     require(got == [2], "a FETCH response for the last message", got)

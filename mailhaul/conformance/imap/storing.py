@@ -20,7 +20,7 @@ def reported(answer: Answer, number: int) -> frozenset[bytes] | None:
 
 @IMAP.case("imap/store/1", rfc=3501, section="6.4.6", level=MUST, implied=True)
 async def store_reports_the_new_flags(env: ImapEnvironment) -> None:
-    """FLAGS, +FLAGS and -FLAGS change the flags and report them; with .SILENT they do not report."""
+    """FLAGS, +FLAGS and -FLAGS change the flags and report them; with .SILENT they are silent."""
     session = await env.selected(ONE)
     for command, wanted in (
         (rb"STORE 1 FLAGS (\Seen \Flagged)", {SEEN, FLAGGED}),
@@ -63,9 +63,9 @@ async def recent_cannot_be_changed(env: ImapEnvironment) -> None:
     if await has_recent(await other.ok(b"FETCH 1 (FLAGS)")):
         raise Skipped("the server shows \\Recent to a second session too")
     answer = await other.command(rb"STORE 1 +FLAGS (\Recent)")
-    require(not await has_recent(answer), "no \\Recent in a FETCH response", answer.untagged)
+    require(not await has_recent(answer), "no \\Recent in a FETCH response", answer.lines)
     answer = await other.ok(b"FETCH 1 (FLAGS)")
-    require(not await has_recent(answer), "no \\Recent after it was stored", answer.untagged)
+    require(not await has_recent(answer), "no \\Recent after it was stored", answer.lines)
 
 
 async def has_recent(answer: Answer) -> bool:
