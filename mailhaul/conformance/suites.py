@@ -13,6 +13,7 @@ MODULES = {
         *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
         *("expunging", "searching", "extended_search", "fetching", "sections"),
         *("storing", "copying", "identifying", "sharing", "idling", "enabling"),
+        *("condstore", "qresync"),
     ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),
