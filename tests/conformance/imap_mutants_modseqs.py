@@ -62,5 +62,6 @@ MUTANTS: dict[str, Mutant] = {
     "imap/qresync/11": said(NO_CLOSED),
     "imap/qresync/12": said(NO_HIGHEST),
     "imap/qresync/13": Mutant(service=ReportsEverything),
+    "imap/qresync/15": said(Change(rb" FLAGS (\([^)]*\)) MODSEQ \(\d+\)", rb" FLAGS \1")),
     "imap/qresync/14": said(NO_CLOSED),
 }

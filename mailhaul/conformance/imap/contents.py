@@ -6,7 +6,7 @@ import re
 
 from ...flows.requests import Now, Sleep
 from ...protocols.imap.values import Atom, Value
-from ..verdicts import SetUpFailed, fail
+from ..verdicts import Broken, SetUpFailed, fail
 from .responses import Answer, Response, octets_of
 from .session import ImapSession
 
@@ -26,6 +26,17 @@ async def announced(session: ImapSession, name: bytes) -> Response:
             fail(f"{name.decode('ascii')} in the answer to NOOP", "no such response")
         await Sleep(PAUSE)
     return found[-1]
+
+
+async def observed(session: ImapSession, name: bytes) -> Response | None:
+    """Return what ``announced`` returns, or None where the server does not report the change.
+
+    A server must report only what it observes (RFC 3501, 5.2).
+    """
+    try:
+        return await announced(session, name)
+    except Broken:
+        return None
 
 
 async def uids(session: ImapSession) -> list[int]:

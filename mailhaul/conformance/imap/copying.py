@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...protocols.imap.values import Value
 from ..verdicts import MUST, SHOULD, SetUpFailed, Skipped, require
-from .contents import announced, flags, flags_in, set_up, text, uids
+from .contents import flags, flags_in, observed, set_up, text, uids
 from .environment import ImapEnvironment
 from .expunging import REMOVALS
 from .messages import ONE, THREE, TWO
@@ -49,7 +49,7 @@ async def copies_keep_flags_and_date(env: ImapEnvironment) -> None:
     head = b"APPEND " + quoted(session.mailbox) + b' "%b" ' % DATE
     if not (await session.command(head, Literal(ONE))).ok:
         raise SetUpFailed("no message for the case")
-    await set_up(session, b"NOOP")
+    await env.select(session)
     await set_up(session, rb"STORE 1 FLAGS.SILENT (\Flagged \Answered)")
     before = await described(session)
     await session.ok(b"COPY 1 " + quoted(target))
@@ -91,11 +91,12 @@ async def a_message_can_be_copied_to_its_own_mailbox(env: ImapEnvironment) -> No
     answer = await session.command(b"COPY 1 " + quoted(session.mailbox))
     if not answer.ok:
         raise Skipped("the server refuses to copy a message to its own mailbox")
-    known = [response.number for response in answer.all(b"EXISTS")]
-    count = known[-1] if known else (await announced(session, b"EXISTS")).number
-    require(count == 3, "3 EXISTS", count)
-    first, copy = await text(session, 1), await text(session, 3)
-    require(copy == first, "the text of message 1 in message 3", copy)
+    there = await contents(env, session.mailbox)
+    require(there[2:] == there[:1], "the text of message 1 in message 3", there[2:])
+    exists = answer.all(b"EXISTS") or [await observed(session, b"EXISTS")]
+    count = exists[-1].number if exists[-1] else None
+    # That new messages are announced at once is said of APPEND only (6.3.11).
+    require(count == 3, "3 EXISTS", f"{count or 'no'} EXISTS", lenient=True)
 
 
 @IMAP.case("imap/copy/4", rfc=3501, section="6.4.8", level=MUST, implied=True)
@@ -205,7 +206,8 @@ async def nothing_is_moved_after_examine(env: ImapEnvironment) -> None:
     session, target = await with_move(env, ONE, TWO)
     before = await uids(session)
     await set_up(session, b"EXAMINE " + quoted(session.mailbox))
-    await session.refused(b"MOVE 1 " + quoted(target))
+    answer = await session.command(b"MOVE 1 " + quoted(target))
     await env.select(session)
     after = await uids(session)
     require(after == before, f"the UIDs {before} in the source", after)
+    require(not answer.ok, "NO or BAD as the answer to MOVE", answer.tagged.line, lenient=True)

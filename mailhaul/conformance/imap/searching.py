@@ -95,7 +95,7 @@ async def with_known_mail(env: ImapEnvironment) -> ImapSession:
         answer = await session.command(b"APPEND " + quoted(session.mailbox) + date, Literal(text))
         if not answer.ok:
             raise SetUpFailed(f"APPEND fails: {answer.tagged.line!r}")
-        await set_up(session, b"NOOP")
+        await env.select(session)
         await set_up(session, b"STORE %d FLAGS.SILENT %b" % (number, flags))
     return session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..verdicts import MUST, SetUpFailed, require
-from .contents import announced, flags_in, set_up, uids
+from .contents import flags_in, observed, set_up, uids
 from .environment import ImapEnvironment
 from .messages import ONE, THREE, TWO
 from .responses import Response
@@ -26,7 +26,10 @@ async def new_mail_is_announced(env: ImapEnvironment) -> None:
     """A message that another session appends is announced by EXISTS while a command runs."""
     session = await env.selected(ONE, TWO)
     await deliver(env, session)
-    count = (await announced(session, b"EXISTS")).number
+    exists = await observed(session, b"EXISTS")
+    # Only what a server observes must be announced, so one that looks rarely is only warned about.
+    require(exists, "EXISTS in the answer to NOOP", "no such response", lenient=True)
+    count = exists.number if exists else None
     require(count == 3, "3 EXISTS", count)
 
 
@@ -86,9 +89,9 @@ async def numbers_stay_until_expunge_is_reported(env: ImapEnvironment) -> None:
         if answer.ok:
             wanted = b"%d" % before[number - 1]
             require(got == wanted, f"UID {before[number - 1]} for message {number}", got)
-    await announced(session, b"EXPUNGE")
-    after = await uids(session)
-    require(after == before[1:], f"the UIDs {before[1:]} after EXPUNGE", after)
+    if await observed(session, b"EXPUNGE"):
+        after = await uids(session)
+        require(after == before[1:], f"the UIDs {before[1:]} after EXPUNGE", after)
 
 
 @IMAP.case("imap/multi/4", rfc=3501, section="5.2", level=MUST, implied=True)
