@@ -95,7 +95,7 @@ async def a_changed_message_is_left_alone(env: ImapEnvironment) -> None:
     require(answer.condition != b"BAD", "OK or NO as the answer to STORE", answer.tagged.line)
     require(modified(answer) == [1], "the code MODIFIED 1", answer.tagged.line)
     after = await flags(session)
-    require(after == {rb"\flagged"}, "the flags as the other session left them", after)
+    require(after == frozenset({rb"\flagged"}), "the flags as the other session left them", after)
 
 
 @IMAP.case("imap/condstore/3", rfc=7162, section="3.1.4.1", level=MUST, implied=True)

@@ -59,7 +59,7 @@ async def enable_does_not_change_the_capabilities(env: ImapEnvironment) -> None:
 
 
 def inflater() -> Callable[[bytes], bytes]:
-    """Return what inflates a stream; what is no such stream comes out as it is."""
+    """Return what inflates a stream; anything else comes out as it is."""
     stream = zlib.decompressobj(RAW)
 
     def inflate(data: bytes) -> bytes:

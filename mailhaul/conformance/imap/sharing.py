@@ -60,7 +60,7 @@ async def pipelined_commands_are_all_answered(env: ImapEnvironment) -> None:
         end = next(n for n, response in enumerate(responses) if response.tag == tags[place])
         shown = [r for r in responses[:end] if r.name == b"FETCH" and b"FLAGS" in r.items]
         got = flags_in(shown[-1].items[b"FLAGS"]) if shown else frozenset[bytes]()
-        require(got == {wanted}, f"the flag {wanted!r} in the answer to FETCH", got)
+        require(got == frozenset({wanted}), f"the flag {wanted!r} in the answer to FETCH", got)
 
 
 async def responses_until(session: ImapSession, tags: set[bytes]) -> list[Response]:

@@ -11,6 +11,19 @@ from .suite import IMAP
 
 SEEN, FLAGGED, ANSWERED = rb"\seen", rb"\flagged", rb"\answered"
 
+LOUD = (
+    (rb"STORE 1 FLAGS (\Seen \Flagged)", frozenset({SEEN, FLAGGED})),
+    (rb"STORE 1 +FLAGS (\Answered)", frozenset({SEEN, FLAGGED, ANSWERED})),
+    (rb"STORE 1 -FLAGS (\Seen \Draft)", frozenset({FLAGGED, ANSWERED})),
+    (rb"STORE 1 FLAGS ()", frozenset[bytes]()),
+)
+SILENT = (
+    (rb"STORE 1 FLAGS.SILENT (\Seen)", frozenset({SEEN})),
+    (rb"STORE 1 +FLAGS.SILENT (\Flagged)", frozenset({SEEN, FLAGGED})),
+    (rb"STORE 1 -FLAGS.SILENT (\Seen)", frozenset({FLAGGED})),
+)
+"""Commands, one after the other, and the flags after each."""
+
 
 def reported(answer: Answer, number: int) -> frozenset[bytes] | None:
     """Return the flags that an answer reports of a message, None where it reports none."""
@@ -22,19 +35,10 @@ def reported(answer: Answer, number: int) -> frozenset[bytes] | None:
 async def store_reports_the_new_flags(env: ImapEnvironment) -> None:
     """FLAGS, +FLAGS and -FLAGS change the flags and report them; with .SILENT they are silent."""
     session = await env.selected(ONE)
-    for command, wanted in (
-        (rb"STORE 1 FLAGS (\Seen \Flagged)", {SEEN, FLAGGED}),
-        (rb"STORE 1 +FLAGS (\Answered)", {SEEN, FLAGGED, ANSWERED}),
-        (rb"STORE 1 -FLAGS (\Seen \Draft)", {FLAGGED, ANSWERED}),
-        (rb"STORE 1 FLAGS ()", set[bytes]()),
-    ):
+    for command, wanted in LOUD:
         got = reported(await session.ok(command), 1)
         require(got == wanted, f"the flags {sorted(wanted)} after {command!r}", got)
-    for command, wanted in (
-        (rb"STORE 1 FLAGS.SILENT (\Seen)", {SEEN}),
-        (rb"STORE 1 +FLAGS.SILENT (\Flagged)", {SEEN, FLAGGED}),
-        (rb"STORE 1 -FLAGS.SILENT (\Seen)", {FLAGGED}),
-    ):
+    for command, wanted in SILENT:
         got = reported(await session.ok(command), 1)
         require(got is None, f"no flags in the answer to {command!r}", got)
         now = await flags(session)
