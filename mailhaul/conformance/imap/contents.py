@@ -41,19 +41,19 @@ async def observed(session: ImapSession, name: bytes) -> Response | None:
 
 async def uids(session: ImapSession) -> list[int]:
     """Return the UIDs in the order of the message numbers."""
-    found = (await session.ok(b"UID FETCH 1:* (UID)")).fetched()
+    found = (await set_up(session, b"UID FETCH 1:* (UID)")).fetched()
     return [number_of(found[number].get(b"UID")) for number in sorted(found)]
 
 
 async def uid_next(session: ImapSession, mailbox: bytes) -> int:
     """Return the UIDNEXT of a mailbox that is not selected."""
-    answer = await session.ok(b'STATUS "%b" (UIDNEXT)' % mailbox)
+    answer = await set_up(session, b'STATUS "%b" (UIDNEXT)' % mailbox)
     return number_of(answer.one(b"STATUS").items.get(b"UIDNEXT"))
 
 
 async def flags(session: ImapSession, number: int = 1) -> frozenset[bytes]:
     """Return the flags of a message, as ``flags_in`` does."""
-    answer = await session.ok(b"FETCH %d (FLAGS)" % number)
+    answer = await set_up(session, b"FETCH %d (FLAGS)" % number)
     items = answer.fetched().get(number, {})
     return flags_in(items.get(b"FLAGS", []))
 
@@ -65,7 +65,7 @@ async def text(session: ImapSession, number: int = 1, section: bytes = b"") -> b
 
 
 async def set_up(session: ImapSession, command: bytes) -> Answer:
-    """Send a command that only prepares the case. Raises SetUpFailed unless it gets OK."""
+    """Send a command that is not under test itself. Raises SetUpFailed unless it gets OK."""
     answer = await session.command(command)
     if not answer.ok:
         shown = command[:60].decode("ascii", "replace")
