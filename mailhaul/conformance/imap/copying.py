@@ -147,7 +147,7 @@ async def a_moved_message_is_in_one_place(env: ImapEnvironment) -> None:
         require(early, "COPYUID before EXPUNGE", answer.lines, lenient=True)
 
 
-@IMAP.case("imap/move/2", rfc=6851, section="3.3", level=MUST, implied=True)
+@IMAP.case("imap/move/2", rfc=6851, section="3.1", level=MUST, implied=True)
 async def move_leaves_other_deleted_messages(env: ImapEnvironment) -> None:
     """UID MOVE of one message leaves other messages with \\Deleted in the source."""
     session, target = await with_move(env, ONE, TWO, THREE)

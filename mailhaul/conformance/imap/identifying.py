@@ -40,7 +40,7 @@ async def missing_uids_are_ignored(env: ImapEnvironment) -> None:
     require(got == [2], "a FETCH response for the last message", got)
 
 
-@IMAP.case("imap/uid/3", rfc=3501, section="2.3.1.1", level=MUST)
+@IMAP.case("imap/uid/3", rfc=3501, section="2.3.1", level=MUST)
 async def uids_ascend_and_stay(env: ImapEnvironment) -> None:
     """UIDs ascend strictly, UIDNEXT is above them and grows, and UIDs stay for other sessions."""
     session = await env.selected(ONE, TWO, THREE)

@@ -110,7 +110,7 @@ async def the_parameter_needs_enable(env: ImapEnvironment) -> None:
     await session.bad(b"SELECT " + quoted(session.mailbox) + b" (QRESYNC (1 1))")
 
 
-@IMAP.case("imap/qresync/3", rfc=7162, section="3.2.5.1", level=MUST)
+@IMAP.case("imap/qresync/3", rfc=7162, section="3.2.5", level=MUST)
 async def select_reports_what_has_changed(env: ImapEnvironment) -> None:
     """SELECT with QRESYNC reports changed flags with UIDs, and removals by VANISHED (EARLIER)."""
     later, kept = await changed_mailbox(env)
