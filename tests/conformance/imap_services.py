@@ -120,8 +120,8 @@ class EnableTakesAway(ImapService):
 class CompressesTwice(ImapServer):
     """A second COMPRESS gets OK."""
 
-    def _say(self, line: bytes, shown: bytes | None = None) -> None:
-        super()._say(line.replace(b"NO [COMPRESSIONACTIVE]", b"OK"), shown)
+    def _say(self, line: bytes, redacted: bytes | None = None) -> None:
+        super()._say(line.replace(b"NO [COMPRESSIONACTIVE]", b"OK"), redacted)
 
 
 class HidesOtherChanges(ImapService):
