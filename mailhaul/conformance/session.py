@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..flows.channel import Channel
 from ..flows.requests import (
     Address,
@@ -22,6 +24,8 @@ from .verdicts import Broken, SetUpFailed, set_up
 
 MAX_LINE = 1024 * 1024
 """Octets of a line after which it is taken to have no end."""
+Codec = Callable[[bytes], bytes]
+"""What turns the octets of one direction into others, such as a compressor."""
 
 
 class Silence(Broken):
@@ -45,10 +49,17 @@ class Probe:
         self.received = bytearray()
         self.ended = False
         self._outbox = Outbox()
+        self._incoming: Codec | None = None
+        self._outgoing: Codec | None = None
+
+    def translate(self, incoming: Codec, outgoing: Codec) -> None:
+        """Pass through these what comes from here on, with what is not read yet, and what goes."""
+        self._incoming, self._outgoing = incoming, outgoing
+        self.received[:] = incoming(bytes(self.received))
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes that the peer sent."""
-        self.received += data
+        self.received += self._incoming(data) if self._incoming else data
 
     def receive_eof(self) -> None:
         """Take note that the peer will send no more."""
@@ -56,7 +67,7 @@ class Probe:
 
     def put(self, data: bytes) -> None:
         """Queue bytes for the peer."""
-        self._outbox.put(data)
+        self._outbox.put(self._outgoing(data) if self._outgoing else data)
 
     def data_to_send(self) -> list[bytes]:
         """Hand over, once, the bytes that are due to the peer."""

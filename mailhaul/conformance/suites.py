@@ -11,6 +11,9 @@ MODULES = {
     "imap": (
         *("suite", "greeting", "states", "authenticating", "securing", "opening", "mailboxes"),
         *("listing", "extended_listing", "utf8", "appending", "literals", "selecting"),
+        *("expunging", "searching", "extended_search", "fetching", "sections"),
+        *("storing", "copying", "identifying", "sharing", "idling", "enabling"),
+        *("condstore", "qresync"),
     ),
     "pop3": (
         *("suite", "greeting", "commands", "login", "closing", "transaction", "retrieval"),

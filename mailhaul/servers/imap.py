@@ -204,6 +204,8 @@ class ImapService:
                 return self._select(command)
             case _ if isinstance(command, OnMailboxes):
                 self._mailboxes.do(command)
+                if isinstance(command, imap.AskStatus) and b"HIGHESTMODSEQ" in command.items:
+                    self._use_condstore()
             case _:
                 return await self._do_in_mailbox(self._open, command)
         return None
@@ -276,8 +278,19 @@ class ImapService:
 
     def _enable(self, names: Iterable[bytes]) -> None:
         enabled = ENABLE_CAPABILITIES & self._capabilities & set(names)
-        self._enabled |= enabled | ({b"CONDSTORE"} if enabled else set[bytes]())
         self._machine.send(imap.Enabled(frozenset(enabled)))
+        self._enabled |= enabled
+        if enabled:
+            self._use_condstore()
+
+    def _use_condstore(self) -> None:
+        """Send mod-sequences until the session ends (RFC 7162, 3.1)."""
+        self._enabled.add(b"CONDSTORE")
+        box = self._open
+        if box and not box.with_modseq:
+            box.with_modseq = True
+            code = imap.Code(b"HIGHESTMODSEQ", b"%d" % box.mailbox.modseq)
+            self._machine.send(imap.Status(imap.Condition.OK, code, b"mailbox state"))
 
     # Mailboxes
 
@@ -285,14 +298,18 @@ class ImapService:
         previous, self._open = self._open, None
         if command.resync and b"QRESYNC" not in self._enabled:
             raise BadSyntax("QRESYNC has not been enabled")
-        if previous and self._enabled:
+        if previous and self._capabilities & {b"CONDSTORE", b"QRESYNC"}:
+            # Whether or not the client uses them (RFC 7162, 3.2.11).
             self._machine.send(
                 imap.Status(imap.Condition.OK, imap.Code(b"CLOSED"), b"previous mailbox closed")
             )
         mailbox = self._mailboxes.existing(command.mailbox)
         box = OpenMailbox(mailbox, command.read_only, self._machine.send, self._stream)
         box.counts_changes = b"CONDSTORE" in self._capabilities
-        box.with_modseq = bool(self._enabled) or command.condstore
+        if command.condstore:
+            self._enabled.add(b"CONDSTORE")
+        box.with_modseq = b"CONDSTORE" in self._enabled
+        box.use_condstore = self._use_condstore
         box.resyncs = b"QRESYNC" in self._enabled
         self._open = box
         send = self._machine.send

@@ -45,7 +45,8 @@ class OpenMailbox:
     """The selected mailbox of one session; ``send`` is called with each response.
 
     ``counts_changes`` is true if CONDSTORE is available (RFC 7162, 3.1), ``with_modseq`` if the
-    session uses it, and ``resyncs`` if QRESYNC is enabled.
+    session uses it, and ``resyncs`` if QRESYNC is enabled. ``use_condstore`` is called by commands
+    with which the session begins to use it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class OpenMailbox:
         self.read_only = read_only
         self.with_modseq = self.resyncs = False
         self.counts_changes = True
+        self.use_condstore: Callable[[], None] = lambda: None
         self._send = send
         self._stream = stream
         self._keywords: set[bytes] = set()
@@ -100,7 +102,7 @@ class OpenMailbox:
         """Send mod-sequences from now on. Raises BadSyntax if CONDSTORE is not available."""
         if not self.counts_changes:
             raise BadSyntax("CONDSTORE is not available")
-        self.with_modseq = True
+        self.use_condstore()
 
     # Searching
 
@@ -151,7 +153,7 @@ class OpenMailbox:
                     await self._send_text(
                         number, message, item, text, with_uid=b"UID" in data_items
                     )
-            seen = {b"FLAGS"} if self._mark(message, texts) else set[bytes]()
+            seen = self._identified({b"FLAGS"}) if self._mark(message, texts) else set[bytes]()
             self._send(self._fetched(number, examined, data_items | seen, missing))
 
     def _changed(self, command: imap.Fetch | imap.UidFetch, found: Numbered) -> Numbered:
@@ -234,24 +236,30 @@ class OpenMailbox:
         if since is not None:
             self._count_changes()
         data_items = {b"UID"} if by_uid else set[bytes]()
-        data_items |= set[bytes]() if silent else {b"FLAGS"}
-        data_items |= {b"MODSEQ"} if self.with_modseq else set[bytes]()
+        data_items |= self._identified(set[bytes]() if silent else {b"FLAGS"})
         unchanged: list[int] = []
         for number, message in found:
             if since is not None and message.modseq > since:
                 unchanged.append(message.uid if by_uid else number)
                 continue
-            self._change(message, CHANGES[change](message.flags, named))
+            self._change(message, CHANGES[change](message.flags, named), silent=bool(silent))
             self.send_new_keywords([message])
             if data_items - {b"UID"}:
                 self._send(self._fetched(number, ParsedMessage(message), frozenset(data_items)))
         return imap.Code(b"MODIFIED", imap.uid_set(unchanged)) if unchanged else None
 
-    def _change(self, message: Message, flags: set[bytes]) -> None:
+    def _identified(self, data_items: set[bytes]) -> set[bytes]:
+        """Return the data items of a change, with UID and MODSEQ if needed (RFC 7162, 3.2.4)."""
+        return data_items | {b"UID", b"MODSEQ"} if self.with_modseq else data_items
+
+    def _change(self, message: Message, flags: set[bytes], *, silent: bool = False) -> None:
+        """Change the flags. What others have changed is reported later if ``silent`` (6.4.6)."""
+        reported = not silent or self.view.is_reported(message)
         if flags != message.flags:
             message.flags = flags
             self.mailbox.touch(message)
-        self.view.mark_reported(message)
+        if reported:
+            self.view.mark_reported(message)
 
     def expunge(self, uids: bytes | None = None) -> bool:
         """Remove the messages flagged as deleted, only those in ``uids`` if given.
@@ -292,7 +300,8 @@ class OpenMailbox:
         # COPYUID is sent before the EXPUNGE responses (RFC 6851, 4.3).
         self._send(imap.Status(imap.Condition.OK, code, b"moved"))
         self.mailbox.remove({message.uid for message in found})
-        return None
+        highest = imap.Code(b"HIGHESTMODSEQ", b"%d" % self.mailbox.modseq)
+        return highest if self.counts_changes else None  # RFC 6851, 4.4
 
 
 def is_modseq(word: bytes) -> bool:

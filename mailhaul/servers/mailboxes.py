@@ -234,6 +234,10 @@ class View(Messages):
         """Record that the current state of a message has been reported."""
         self._reported[message.uid] = message.modseq
 
+    def is_reported(self, message: Message) -> bool:
+        """Whether the current state of a message has been reported."""
+        return self._reported.get(message.uid) == message.modseq
+
     def catch_up(self, *, expunged: bool) -> News:
         """Return the unreported changes; removals only if ``expunged`` is true (7.4.1)."""
         news = News()

@@ -180,10 +180,26 @@ class ImapEnvironment(Environment[ImapSession]):
         """
         session = await self.log_in()
         session.mailbox = await self.mailbox(session, *messages, flags=flags)
-        answer = await session.command(b"SELECT " + quoted(session.mailbox))
+        await self.select(session)
+        return session
+
+    async def another(self, session: ImapSession) -> ImapSession:
+        """Return another session of the same user, with the mailbox of this one selected."""
+        other = await self.log_in()
+        other.mailbox = session.mailbox
+        await self.select(other)
+        return other
+
+    async def select(self, session: ImapSession, parameters: bytes = b"") -> Answer:
+        """Select the mailbox of a session; parameters such as ``(CONDSTORE)`` stand after it.
+
+        Raises SetUpFailed.
+        """
+        blank = b" " if parameters else b""
+        answer = await session.command(b"SELECT " + quoted(session.mailbox) + blank + parameters)
         if not answer.ok:
             raise SetUpFailed(f"SELECT of a new mailbox fails: {answer.tagged.line!r}")
-        return session
+        return answer
 
     async def close(self) -> None:
         """Delete the mailboxes of the case, as far as that is possible, and close all sessions."""

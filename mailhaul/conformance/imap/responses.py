@@ -98,6 +98,11 @@ class Answer:
         """The response code of the tagged response."""
         return self.tagged.code
 
+    @property
+    def lines(self) -> list[bytes]:
+        """The text of every response, the tagged one last."""
+        return [response.line for response in [*self.untagged, self.tagged]]
+
     def all(self, name: bytes) -> list[Response]:
         """Return the untagged responses of this name, in order."""
         return [response for response in self.untagged if response.name == name]
