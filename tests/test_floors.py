@@ -203,3 +203,13 @@ def test_a_source_loads_the_client_of_its_protocol_alone() -> None:
         assert not {one for one in inside if one.rpartition(".")[2] in SERVER_SIDE}
         others = {"imap", "pop3", "smtp"} - {protocol}
         assert not {one for one in inside if one.split(".")[2] in others}
+
+
+MAX_LINES = 450
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_a_long_file_says_why_it_is_long(path: Path) -> None:
+    text = (ROOT / path).read_text()
+    if text.count("\n") > MAX_LINES:
+        assert "This file is long because" in (ast.get_docstring(ast.parse(text)) or "")

@@ -9,6 +9,9 @@ At most two messages overlap: after the final dot of one message the envelope of
 sent immediately, so a message costs one round trip to the sink. The text of a message is sent only
 after the verdict on the previous one is in the ledger, so a kill leaves at most one message with an
 unknown verdict.
+
+This file is long because it is the one order of steps that keeps mail safe, to be read from top to
+bottom.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 New mail comes first. The actions still pending for earlier mail follow, then the deletions for
 ``flush``; so neither of them delays new mail.
+
+This file is long because the decisions about one mailbox share its listing, its ledger page and its
+counts; cut apart, each part would pass all of them on.
 """
 
 from __future__ import annotations

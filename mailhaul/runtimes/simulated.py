@@ -4,6 +4,8 @@ A simulation holds any number of flows, each with an engine as on every other ru
 are simulated: links with a round-trip time and a window, as a network has. Where one flow opens an
 address, the flow that was registered for it is started as its peer. One seed decides how bytes are
 cut into pieces, so a run can be repeated exactly.
+
+This file is long because everything that a kernel does for the other runtimes is here.
 """
 
 from __future__ import annotations

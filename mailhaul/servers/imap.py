@@ -1,4 +1,7 @@
-"""A small but correct IMAP server for mailboxes in memory."""
+"""A small but correct IMAP server for mailboxes in memory.
+
+This file is long because IMAP has 36 commands, each with its own short answer.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The parser of the rc file, the command line, the defaults and the documentation use this table; the
 spelling and the default of an option are defined only here.
+
+This file is long because the table is: one entry for each of some hundred options.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One mailbox in the SQLite ledger, for one sink; see ``mailhaul.flows.ledger.Page``.
 
 The states of a row and their transitions are in ``mailhaul.flows.row_states``.
+
+This file is long because each transition of a row is one statement, and all of them are here.
 """
 
 from __future__ import annotations

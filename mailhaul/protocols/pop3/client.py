@@ -3,6 +3,9 @@
 client_states.py says which command is allowed in which state, client_lines.py writes commands, and
 replies.py parses lines. This module matches replies to commands and passes message text on as it
 arrives.
+
+This file is long because of servers that send replies too many or too few: all replies go through
+one queue, which decides whom to believe.
 """
 
 from __future__ import annotations

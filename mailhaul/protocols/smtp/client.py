@@ -21,6 +21,8 @@ Rules for the caller:
 * A reply code that the command cannot have (354 to MAIL, 250 to DATA) raises OutOfStep, and so does
   a reply for which no command is waiting. Some reply was omitted or sent twice, and it is unknown
   which one. ``send`` raises LocalProtocolError while unsolicited data has not been read.
+
+This file is long because all these rules are about one queue of commands without a reply.
 """
 
 from __future__ import annotations
