@@ -70,7 +70,7 @@ class ImapEnvironment(Environment[ImapSession]):
         try:
             found = await self.capabilities(session)
         except Broken:
-            found = frozenset()
+            found = frozenset[bytes]()
         return Description(session.greeting.line, tuple(sorted(found)))
 
     async def start_tls(self, session: ImapSession) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ... import __version__
 from ..cases import Case
@@ -100,16 +100,17 @@ def read_run(path: str) -> dict[str, Any]:
     """Read a document and check it. Raises WrongUse."""
     try:
         with open(path, "rb") as file:
-            document = json.loads(file.read(MAX_FILE))
+            document: Any = json.loads(file.read(MAX_FILE))
     except OSError as error:
         raise WrongUse(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError):
         raise WrongUse(f'{path} is no JSON; give a file that "--json FILE" has written') from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    found = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    if found.get("format") != FORMAT:
         raise WrongUse(f'{path} is no result; give a file that "--json FILE" has written')
-    if document.get("version") != VERSION:
-        words = f"has version {document.get('version')}, and this mailhaul reads {VERSION}"
+    if found.get("version") != VERSION:
+        words = f"has version {found.get('version')}, and this mailhaul reads {VERSION}"
         raise WrongUse(f"{path} {words}: run the cases again")
-    if fault := next(faults_of(document, json.loads(SCHEMA.read_text())), None):
+    if fault := next(faults_of(found, json.loads(SCHEMA.read_text())), None):
         raise WrongUse(f"{path}: {fault}")
-    return document
+    return found

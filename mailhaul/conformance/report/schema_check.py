@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -49,9 +49,9 @@ def _faults(
     if "minimum" in schema and isinstance(value, int | float) and value < schema["minimum"]:
         yield f"{here} is less than {schema['minimum']}"
     if isinstance(value, dict):
-        yield from _object_faults(value, schema, root, place)
+        yield from _object_faults(cast("dict[str, Any]", value), schema, root, place)
     if isinstance(value, list):
-        for number, item in enumerate(value):
+        for number, item in enumerate(cast("list[Any]", value)):
             yield from _faults(item, schema.get("items", {}), root, f"{place}[{number}]")
 
 
