@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +65,7 @@ class Authority:
 @contextmanager
 def pop3_on_loopback(
     world: Pop3World, authority: Authority, mutant: Mutant | None = None, *, tls: bool = False
-) -> Iterator[int]:
+) -> Generator[int]:
     """Serve POP3, with TLS first or without any; yield the port."""
     chosen = mutant or Mutant()
 

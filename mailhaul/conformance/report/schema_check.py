@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -50,8 +50,8 @@ def _faults(
         yield f"{here} is less than {schema['minimum']}"
     if isinstance(value, dict):
         yield from _object_faults(cast("dict[str, Any]", value), schema, root, place)
-    if isinstance(value, list):
-        for number, item in enumerate(cast("list[Any]", value)):
+    if _is_list(value):
+        for number, item in enumerate(value):
             yield from _faults(item, schema.get("items", {}), root, f"{place}[{number}]")
 
 
@@ -68,6 +68,10 @@ def _object_faults(
             yield from _faults(item, properties[name], root, inner)
         elif schema.get("additionalProperties") is False:
             yield f"{inner} is not known"
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _is_a(value: Any, names: str | list[str]) -> bool:
