@@ -36,7 +36,12 @@ FLOOR_OF = dict.fromkeys((*NAMESPACES, "_lazy"), "protocols")
 FEW_NAMES = 3
 """Above this number of names of one protocol a module imports the namespace instead."""
 
-APPS_MAY_IMPORT = {"polls": {"polls"}, "cli": {"polls", "cli"}, "daemon": {"polls", "daemon"}}
+APPS_MAY_IMPORT = {
+    "polls": {"polls"},
+    "cli": {"polls", "cli"},
+    "daemon": {"polls", "daemon"},
+    "conformance": {"polls", "conformance"},
+}
 """Programs do not use each other: what they share is in ``apps/polls``."""
 
 PURE = {

@@ -20,7 +20,9 @@ from .polls.interrupted import Interrupted, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
 
-COMMANDS = frozenset({"ledger", "quarantine", "replay", "status", "poll", "pause", "resume"})
+COMMANDS = frozenset(
+    {"ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"}
+)
 """The subcommands. As the first argument, they are not names of servers."""
 
 
@@ -31,8 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     program = program_name(sys.argv)
     lines = Lines(1, program=program)
     try:
-        caller = find_caller(os.environ, os.geteuid(), current_folder())
         arguments = sys.argv[1:] if argv is None else argv
+        if arguments and arguments[0] == "conformance":
+            from .conformance.main import conformance
+
+            return conformance(arguments[1:], lines)
+        caller = find_caller(os.environ, os.geteuid(), current_folder())
         if arguments and arguments[0] in COMMANDS:
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)

@@ -57,10 +57,14 @@ class Case(Generic[EnvironmentT]):
 
 
 class Suite(Generic[EnvironmentT]):
-    """All cases for one kind of target, in the order in which they are listed."""
+    """All cases for one kind of target, in the order in which they are listed.
 
-    def __init__(self, name: str) -> None:
+    ``alone`` says that no two of its cases may run at the same time.
+    """
+
+    def __init__(self, name: str, *, alone: bool = False) -> None:
         self.name = name
+        self.alone = alone
         self.cases: dict[str, Case[EnvironmentT]] = {}
 
     def case(

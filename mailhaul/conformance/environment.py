@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from ..flows.requests import Address, Now, Trust
 from .session import Session
 from .transcript import Transcript
-from .verdicts import Broken, SetUpFailed, Skipped
+from .verdicts import Broken, Skipped
 
 SessionT = TypeVar("SessionT", bound=Session)
 
@@ -21,6 +21,14 @@ class User:
 
     name: bytes
     password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a server says of itself, for the head of a report."""
+
+    greeting: bytes = b""
+    capabilities: tuple[bytes, ...] = ()
 
 
 class Store(Protocol):
@@ -58,7 +66,7 @@ class Target:
 
     name: str
     address: Address
-    user: User
+    user: User | None
     trust: Trust
     wrapped: bool = False
     starttls: bool = False
@@ -113,10 +121,7 @@ class Environment(Generic[SessionT]):
         session = self._new_session()
         begins_with_tls = target.wrapped if wrapped is None else wrapped
         tls = target.trust if begins_with_tls else None
-        try:
-            await session.open(target.address, self._began, tls)
-        except Broken as broken:
-            raise SetUpFailed(f"no TLS: {broken.got}") from None
+        await session.open(target.address, self._began, tls)
         return session
 
     async def open_plain(self, address: Address | None = None) -> SessionT:
@@ -141,6 +146,14 @@ class Environment(Generic[SessionT]):
         self._sessions.append(session)
         return session
 
+    async def describe(self) -> Description:
+        """Return what the target says of itself. Raises SetUpFailed if it cannot be reached."""
+        session = await self.open()
+        try:
+            return Description(await session.line("a greeting"))
+        except Broken:
+            return Description()
+
     async def close(self) -> None:
         """Close all sessions."""
         sessions, self._sessions = self._sessions, []
@@ -149,7 +162,9 @@ class Environment(Generic[SessionT]):
 
     @property
     def user(self) -> User:
-        """The account that most cases use."""
+        """The account that most cases use. Raises Skipped if the target has none."""
+        if self.target.user is None:
+            raise Skipped("needs a user (--user)")
         return self.target.user
 
     @property

@@ -34,8 +34,10 @@ async def judge(case: Case[E], environment: E) -> Result:
         result.verdict, result.reason = Verdict.ERROR, str(failure)
     except Exception as fault:
         # A fault of the harness must never look like one of the server.
-        result.verdict = Verdict.ERROR
+        result.verdict, result.internal = Verdict.ERROR, True
         result.reason = f"internal error in {case.check.__name__}: {fault!r}"
+    for name in ("reason", "expected", "got"):
+        setattr(result, name, environment.transcript.masked(getattr(result, name)))
     with suppress(RuntimeFault):
         await environment.close()
     result.seconds = await Now() - began

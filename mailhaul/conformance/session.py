@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..flows.channel import Channel
 from ..flows.requests import (
@@ -126,6 +127,23 @@ class Session:
         if self.channel.open:
             await self._note(REMARK, b"closed by the client")
             await Close(self.channel)
+
+    async def leave(self, farewell: bytes, seconds: float) -> None:
+        """Send a farewell, and give the server this time to close the connection.
+
+        This comes after the end of the case, and is not in the transcript.
+        """
+        machine = self.channel.machine
+        if not self.channel.open or self.channel.failure:
+            return
+        if machine.received:
+            await self._note(SERVER, bytes(machine.received))
+        machine.put(farewell)
+        end = await Now() + seconds
+        with suppress(RuntimeFault):
+            while not machine.ended and (left := end - await Now()) > 0:
+                await Wait([self.channel], left)
+        machine.received.clear()
 
     # Octets
 

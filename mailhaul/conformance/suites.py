@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from .cases import Suite
+from .environment import Environment
+from .session import Session
 
 MODULES = {
     "imap": (
@@ -35,3 +37,13 @@ def load_suite(name: str) -> Suite[Any]:
     del others
     suite: Suite[Any] = getattr(first, name.upper())
     return suite
+
+
+def environment_of(name: str) -> type[Environment[Session]]:
+    """Return the environment of a suite's cases: what its module ``suite`` has as NameEnvironment.
+
+    Raises KeyError for an unknown name.
+    """
+    module = import_module(f".{name}.{MODULES[name][0]}", __package__)
+    found: type[Environment[Session]] = getattr(module, f"{name.capitalize()}Environment")
+    return found

@@ -40,3 +40,10 @@ class Transcript:
         for secret in self.secrets:
             octets = octets.replace(secret, MASK)
         self.entries.append(Entry(seconds, session, who, octets))
+
+    def masked(self, text: str) -> str:
+        """Return text without the secrets, in the forms in which responses are quoted."""
+        for secret in self.secrets:
+            for form in {secret.decode("utf-8", "replace"), repr(secret)[2:-1]}:
+                text = text.replace(form, MASK.decode("ascii"))
+        return text

@@ -77,7 +77,11 @@ class Finding:
 
 @dataclass
 class Result:
-    """The result of one case. ``seconds`` is how long it took."""
+    """The result of one case. ``seconds`` is how long it took.
+
+    ``unstable`` says that a second run of the case had another verdict. ``internal`` says that the
+    harness broke, and not the set-up. ``finished`` is False if the case was stopped.
+    """
 
     case: str
     verdict: Verdict
@@ -86,6 +90,8 @@ class Result:
     got: str = ""
     seconds: float = 0.0
     unstable: bool = False
+    internal: bool = False
+    finished: bool = True
     transcript: Transcript = field(default_factory=Transcript, repr=False)
 
 

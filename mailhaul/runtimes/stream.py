@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from ..flows.channel import Channel, Endpoint
-from ..flows.requests import OpenFailed
+from ..flows.requests import OpenFailed, TlsFailed
 
 if TYPE_CHECKING:
     from .tls import TlsLayer
@@ -107,10 +107,16 @@ class Stream:
         """Take the machine's output and write as much as the socket accepts."""
         for piece in self.channel.machine.data_to_send():
             if self.tls:
-                self.tls.write(piece)
+                self._encrypt(self.tls, piece)
             else:
                 self._put(piece)
         self.flush_raw()
+
+    def _encrypt(self, tls: TlsLayer, piece: bytes) -> None:
+        try:
+            tls.write(piece)
+        except TlsFailed as fault:
+            self._fail(str(fault))
 
     def flush_raw(self) -> None:
         """Write what is queued, and the output of the TLS layer."""

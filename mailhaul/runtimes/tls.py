@@ -98,6 +98,11 @@ def is_truncated(error: Exception) -> bool:
     return by_name or isinstance(error, ssl.SSLEOFError)
 
 
+def break_of(error: Exception) -> str:
+    """Return why a stream that was encrypted is so no longer."""
+    return "TLS was cut without close_notify" if is_truncated(error) else reason(error)
+
+
 class TlsLayer:
     """TLS on one stream: ciphertext in and out on one side, plain text on the other.
 
@@ -139,19 +144,20 @@ class TlsLayer:
             return b""
         except (ssl.SSLError, OSError) as error:
             self.ended = True
-            self.failure = (
-                "TLS was cut without close_notify" if is_truncated(error) else reason(error)
-            )
+            self.failure = break_of(error)
             return b""
         if not data:
             self.ended = True
         return data
 
     def write(self, data: bytes) -> None:
-        """Encrypt."""
+        """Encrypt. Raises TlsFailed once the stream has been cut."""
         view = memoryview(data)
-        while view:
-            view = view[self._tls.write(view) :]
+        try:
+            while view:
+                view = view[self._tls.write(view) :]
+        except (ssl.SSLError, OSError) as error:
+            raise TlsFailed(break_of(error)) from None
 
     def close(self) -> None:
         """Send close_notify: no more data will follow."""

@@ -22,6 +22,9 @@ want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
 want /usr/bin/curl curl
+# The reports of conformance runs are looked at in a browser, and checked against a schema.
+want /usr/bin/chromium chromium
+want /usr/bin/xmllint libxml2-utils
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
 # Postfix and OpenSMTPD would push Exim out, for each is the one mail-transport-agent. Their

@@ -17,6 +17,8 @@ from tests.apps.bad.scripted_imap import ScriptedImap, message
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = (".py", ".css", ".js", ".json", "py.typed")
+"""The ends of the names of files that are part of the package."""
 PATIENCE = 120.0
 """Seconds for each step; all of them take about half a minute."""
 
@@ -39,9 +41,9 @@ def run(*words: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def ours(names: list[str]) -> set[str]:
-    """Return the modules of the package among the files of an archive."""
+    """Return the files of the package among the files of an archive."""
     found = {name[name.index("mailhaul/") :] for name in names if "mailhaul/" in name}
-    return {name for name in found if name.endswith((".py", "py.typed"))}
+    return {name for name in found if name.endswith(SHIPPED)}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_both_archives_hold_the_whole_package(built: Path) -> None:
     here = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "mailhaul").rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.name.endswith(SHIPPED)
     }
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
         assert ours(["/".join(name.split("/")[1:]) for name in sdist.getnames()]) == here

@@ -105,6 +105,7 @@ NOT_SIMULATED = {
     "a_handshake_that_never_ends_is_given_up": NO_TLS,
     "a_peer_that_hangs_up_in_the_handshake_fails_it": NO_TLS,
     "tls_that_is_cut_off_is_told_from_an_orderly_end": NO_TLS,
+    "output_after_tls_was_cut_off_is_dropped": NO_TLS,
     "waiting_for_a_channel_that_was_closed_fails_at_once": NO_CHILDREN,
 }
 """The tests that do not run on the simulated runtime, and why not."""
@@ -944,6 +945,25 @@ def test_tls_that_is_cut_off_is_told_from_an_orderly_end(
         return await hear_end(channel), channel.failure
 
     assert run(flow()) == (b"half a mess", "TLS was cut without close_notify")
+
+
+def test_output_after_tls_was_cut_off_is_dropped(
+    run: Run, serve: Callable[..., Tcp], certificates: Certificates
+) -> None:
+    def cut(connection: socket.socket) -> None:
+        os.close(connection.detach())
+
+    address = serve(certificates.server("mail.example.org", cut))
+
+    async def flow() -> str:
+        channel = await secured(address, Trust("mail.example.org", ca_file=certificates.file))
+        await hear_end(channel)
+        for request in (Sleep(0), Close(channel)):
+            channel.machine.say(b"QUIT\r\n")
+            await request
+        return channel.failure
+
+    assert run(flow()) == "TLS was cut without close_notify"
 
 
 # Waiting

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from ...protocols.imap.values import Text
-from ..environment import Environment, Target, User
+from ..environment import Description, Environment, Target, User
 from ..verdicts import Broken, SetUpFailed, Skipped
 from .responses import Answer, octets_of
 from .session import ImapSession, Literal, quoted
@@ -63,6 +63,15 @@ class ImapEnvironment(Environment[ImapSession]):
         if session.greeting.name == b"PREAUTH":
             raise Skipped("the server greets with PREAUTH")
         return session
+
+    async def describe(self) -> Description:
+        """Return the greeting, and what CAPABILITY lists."""
+        session = await self.connect()
+        try:
+            found = await self.capabilities(session)
+        except Broken:
+            found = frozenset[bytes]()
+        return Description(session.greeting.line, tuple(sorted(found)))
 
     async def start_tls(self, session: ImapSession) -> None:
         """Start TLS by STARTTLS. Raises SetUpFailed if the server refuses."""

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...flows.requests import Sleep
-from ..environment import Environment, User
+from ..environment import Description, Environment, User
 from ..session import Session
-from ..verdicts import SetUpFailed, Skipped, fail, require, set_up
+from ..verdicts import Broken, SetUpFailed, Skipped, fail, require, set_up
 
 OK, ERR = b"+OK", b"-ERR"
+LEAVE_SECONDS = 1.0
+"""Seconds that a server may take for QUIT at the end of a case."""
 
 LOGIN_TIMEOUT = 20.0
 """Seconds that the reply to a login may take at least: many servers delay a refusal."""
@@ -160,6 +162,26 @@ class Pop3Environment(Environment[Pop3Session]):
             line = session.greeting.line
             raise SetUpFailed(f"the server does not greet with +OK: {line!r}")
         return session
+
+    async def describe(self) -> Description:
+        """Return the greeting, and what CAPA lists."""
+        session = await self.connect()
+        try:
+            found = await session.capabilities()
+        except Broken:
+            found = None
+        listed = ((name + b" " + about).rstrip() for name, about in (found or {}).items())
+        return Description(session.greeting.line, tuple(listed))
+
+    async def close(self) -> None:
+        """End all sessions by QUIT, so that none has the maildrop when the next case begins.
+
+        A session whose connection merely breaks may keep it for a moment. RSET comes first: what
+        the case did not delete by its own QUIT stays.
+        """
+        for session in self._sessions:
+            await session.leave(b"RSET\r\nQUIT\r\n", LEAVE_SECONDS)
+        await super().close()
 
     async def start_tls(self, session: Pop3Session) -> None:
         """Start TLS by STLS. Raises SetUpFailed if the server refuses."""

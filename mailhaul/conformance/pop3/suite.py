@@ -5,4 +5,5 @@ from __future__ import annotations
 from ..cases import Suite
 from .session import Pop3Environment
 
-POP3: Suite[Pop3Environment] = Suite("pop3")
+POP3: Suite[Pop3Environment] = Suite("pop3", alone=True)
+"""All its cases share one maildrop."""

@@ -6,8 +6,8 @@ from base64 import b64encode
 from secrets import token_hex
 
 from ...flows.requests import Now, Sleep
-from ..environment import Environment, Target, User
-from ..verdicts import SetUpFailed, Skipped, require
+from ..environment import Description, Environment, Target, User
+from ..verdicts import SetUpFailed, Skipped, require, set_up
 from .messages import message, stuffed
 from .session import Reply, SmtpSession, named
 
@@ -31,7 +31,7 @@ class SmtpEnvironment(Environment[SmtpSession]):
     def recipients(self) -> list[bytes]:
         """The addresses that the server accepts. Raises Skipped if none is given."""
         if not self.target.recipients:
-            raise Skipped("needs a recipient (--recipient)")
+            raise Skipped("needs a recipient (--to)")
         return self.target.recipients
 
     @property
@@ -43,7 +43,7 @@ class SmtpEnvironment(Environment[SmtpSession]):
     def two_recipients(self) -> list[bytes]:
         """Two different addresses that the server accepts. Raises Skipped."""
         if len(self.recipients) < 2:
-            raise Skipped("needs a second recipient (--recipient)")
+            raise Skipped("needs a second recipient (--to)")
         return self.recipients[:2]
 
     @property
@@ -84,9 +84,17 @@ class SmtpEnvironment(Environment[SmtpSession]):
         """Return a session that has been greeted, and is inside TLS if the target wants that."""
         session = await self.welcomed()
         if self.target.starttls:
-            await self.introduce(session)
-            await self.start_tls(session)
+            with set_up(f"no TLS with {self.target.name}"):
+                await self.introduce(session)
+                await self.start_tls(session)
         return session
+
+    async def describe(self) -> Description:
+        """Return the greeting, and what the reply to EHLO announces."""
+        session = await self.greeted()
+        pairs = session.extensions.items()
+        listed = ((name + b" " + parameters).rstrip() for name, parameters in pairs)
+        return Description(session.greeting.lines[0], tuple(listed))
 
     async def greeted(self, *extensions: bytes) -> SmtpSession:
         """Return a session after EHLO. Raises Skipped unless it announces these extensions."""

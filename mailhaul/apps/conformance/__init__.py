@@ -1,0 +1,1 @@
+"""``mailhaul conformance``: judges mail servers and clients (docs/conformance.md)."""
