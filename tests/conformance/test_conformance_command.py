@@ -387,3 +387,24 @@ def test_a_poll_loads_nothing_of_the_harness() -> None:
     )
     assert done.stdout.splitlines()[-1].strip() == "end"
     assert "\n2\n" in done.stdout
+
+
+def test_random_sessions_agree_with_our_server(bench: Bench) -> None:
+    code, out, _ = bench.pop3("--random", "60", "--seed", "3")
+    assert code == 0
+    assert "60 random steps, seed 3: every answer agrees with the model" in out
+
+
+def test_random_sessions_find_a_fault_and_show_a_short_script(bench: Bench) -> None:
+    code, out, _ = bench.pop3("--random", "60", mutant=said(Answer(rb"RSET", b"-ERR no\r\n")))
+    assert code == 1
+    assert out.endswith(
+        "The shortest script found that fails, with all its steps:\n  1. session 1: rset\n"
+        "  expected  +OK as the reply to RSET\n  got       -ERR no\n"
+    )
+
+
+def test_a_protocol_without_a_model_is_refused_in_words(bench: Bench) -> None:
+    code, _, err = bench.run("lmtp", "localhost:2400", "--random", "5")
+    assert code == 2
+    assert "--random is for imap, pop3 and smtp" in err

@@ -45,6 +45,12 @@ def run(protocol: str, arguments: Sequence[str], lines: Lines) -> int:
     place, names = split_words(options.words, suite, command=bool(options.command))
     chosen = choose(suite.cases.values(), names, options)
     target = make_target(protocol, target_words(place, options))
+    if options.random:
+        from .random_mode import run_random
+
+        with stopping_at_signals() as (stop, received):
+            code = run_random(protocol, target, options, stop, lines)
+        return signal_code(received) or code
     for option, path in (("--json", options.json), ("--junit", options.junit)):
         if path:
             refuse_unwritable(option, path)

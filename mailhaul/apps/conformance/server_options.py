@@ -137,6 +137,20 @@ def add_run(parser: Parser) -> None:
     """Add the options about the course of the run."""
     add = parser.add_argument_group("run").add_argument
     add("--seed", metavar="N", type=positive, help="the order of an earlier run")
+    add(
+        "--random",
+        metavar="N",
+        type=positive,
+        default=0,
+        help="instead of cases: N random steps, drawn from --seed, compared with a model",
+    )
+    add(
+        "--connections",
+        metavar="K",
+        type=positive,
+        default=3,
+        help="sessions at a time with --random (IMAP; default 3)",
+    )
     add("--in-order", action="store_true", help="start the cases in the order of the list")
     add("--jobs", metavar="N", type=positive, default=4, help="cases side by side (default 4)")
     add(

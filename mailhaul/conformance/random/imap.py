@@ -245,9 +245,3 @@ def after_store(flags: set[bytes], sign: bytes, named: set[bytes]) -> set[bytes]
     if sign == b"+":
         return flags | named
     return flags - named if sign == b"-" else set(named)
-
-
-def described(failure: Failure) -> str:
-    """Return a failing script for people."""
-    lines = [str(step) for step in failure.steps]
-    return "\n".join([*lines, f"expected {failure.broken.expected}, got {failure.broken.got}"])
