@@ -92,6 +92,8 @@ def expunge(world: World, fault: Fault) -> None:
 
 def number_anew(world: World, fault: Fault) -> None:
     """Give all messages new UIDs, which were those of others before (RFC 3501, 2.3.1.1)."""
+    if not world.compared:
+        change_identity(world)
     inbox = world.inbox
     inbox.uidvalidity += 1
     world.uidls.clear()
@@ -110,6 +112,8 @@ def reuse_uidl(world: World, fault: Fault) -> None:
     before = list(world.uidls.items())
     if not before:
         return
+    if not world.compared:
+        change_identity(world)
     uid, uidl = before[fault.amount % len(before)]
     there = {message.uid for message in world.inbox.messages}
     if uid in there:
@@ -121,6 +125,14 @@ def reuse_uidl(world: World, fault: Fault) -> None:
         world.others.hidden.add(message.text)
 
 
+def change_identity(world: World) -> None:
+    """Allow all copies: not all that an account of another name knows is listed as it was.
+
+    That may be another mailbox, whose mail must not be taken for read.
+    """
+    world.copies_allowed += ALL_AGAIN
+
+
 def rename_sink(world: World, fault: Fault) -> None:
     """Let the user write down the same sink in another way."""
     world.sink_name = f"sink {fault.amount % 3}"
@@ -128,11 +140,10 @@ def rename_sink(world: World, fault: Fault) -> None:
 
 def rename_account(world: World, fault: Fault) -> None:
     """Let the user write down the same account in another way."""
-    world.renamed = True
+    world.renamed, world.compared = True, False
     names = {*world.struck, *(other.name for other in world.faults.drawn)}
     if names & {"UIDL used again", "new UIDVALIDITY"}:
-        # Not all that is known is listed as it was: that may be another mailbox.
-        world.copies_allowed += ALL_AGAIN
+        change_identity(world)
     world.account_name = f"{world.scenario.source} joe@server{fault.amount % 3}"
 
 

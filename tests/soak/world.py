@@ -163,6 +163,8 @@ class World:
         self.sink_name = "sink"
         self.account_name = f"{scenario.source} joe@server"
         self.renamed = False
+        self.compared = True
+        """Whether a poll has ended well since the account got its name."""
         self.quirk = QUIRKS[scenario.source].get(scenario.quirk)
         self.others = Others(self)
         self.inbox = WatchedMailbox(scenario.texts, self.check_gone)
@@ -272,6 +274,7 @@ class World:
             self.complaint = str(failure)
         except Killed:
             self._die(death)
+        self.compared |= code in GOOD
         self.steps += simulation.steps
         if self.disk.left_open:
             raise Broken(f"{self.disk.left_open} file(s) were left open")
