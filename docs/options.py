@@ -153,7 +153,7 @@ def manual() -> str:
         "0: mail was delivered. 1: there was no mail. 2: connection or TLS failed. 3: login",
         "failed. 4: protocol error. 5: error in rc file or option. 6: permissions or disk. 7: no",
         "message could be read, or a mailbox was left for the next poll. 8: already running. 9:",
-        "mailbox in use. 10: the sink accepts no mail. 11: host name not found. 13: more mail is",
+        "mailbox in use. 10: the sink accepts no mail. 11: host name not found. 12: the bsmtp file cannot be written. 13: more mail is",
         "left (fetchlimit). 14: server busy.",
         "23: internal error.",
         ".SH FILES",

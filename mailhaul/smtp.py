@@ -8,6 +8,11 @@ r"""SMTP and LMTP without a socket: a client and a server, bytes in and events o
     client.send(smtp.Ehlo(b"client.example.org"))
     client.data_to_send()  # [b'EHLO client.example.org\r\n']
 
+A message is Mail, one Rcpt for each recipient and Data. The good reply to Data is 354, which is not
+``positive``; after it BodyChunk is sent as often as needed, with any line ends, and then EndOfData,
+which ends the text. ``Answered.accepts`` of its reply says that the server has taken the message.
+Without ``b"PIPELINING"`` in ``client.capabilities``, wait for each reply before the next command.
+
 ``Client(lmtp=True)`` and ``Server(lmtp=True)`` speak LMTP. Commands are what a client sends and a
 server hears. A client hears events; a server sends ``Reply``. docs/core.md is the guide,
 docs/api/smtp.md lists all names.

@@ -170,6 +170,7 @@ def test_octets_that_are_not_utf8_are_shown(
         ('append "imaps://u@h/m"', "Messages will be stored in imaps://u@h/m."),
         ("mda 'cat %T'", 'Messages will be delivered with "cat %T".'),
         ("smtphost a b lmtp", "Messages will be LMTP-forwarded to: a b."),
+        ('smtphost "/run/lmtp"', "Messages will be LMTP-forwarded to: /run/lmtp."),
     ],
 )
 def test_version_names_where_mail_goes(tmp_path: Path, options: str, sentence: str) -> None:

@@ -129,7 +129,9 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
                 problem = f"LMTP cannot use the SMTP port of {quoted(host)}"
                 hint = 'write "smtphost HOST/PORT", or the path of a UNIX socket'
                 yield ConfigError(account.place("lmtp"), problem, hint=hint)
+    # As in fetchmail, bsmtp wins over mda; mailhaul's own sinks go with no other one.
     chosen = [name for name in _SINKS if getattr(account, name)]
+    chosen.sort(key=lambda name: name not in _OWN_SINKS)
     if len(chosen) > 1 and chosen[0] in _OWN_SINKS:
         problem = f"{quoted(chosen[0])} together with {' and '.join(map(quoted, chosen[1:]))}"
         hint = "mail can go to one destination only"

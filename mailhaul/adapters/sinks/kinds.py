@@ -41,10 +41,10 @@ class SinkKind:
     ``title`` is shown in the status lines and ``sentence`` by ``-V``; ``{}`` in it is the value of
     the option. ``module`` has the function ``make``, which takes a SinkOrder and returns a Sink; it
     is imported when the first message arrives. ``help`` is None if the option table has its own row
-    for the option. ``argument`` is the kind of the option's argument, and ``on`` its spelling on
-    the command line. ``own`` means that fetchmail does not have the option. ``password`` names the
-    option with the password, which is required unless ``plugout`` is set. ``strips_cr`` makes
-    ``stripcr`` the default.
+    for the option. ``argument`` is the kind of the option's argument, which every sink needs, and
+    ``on`` the spelling on the command line, with a word for the argument: ``--bsmtp FILE``. ``own``
+    means that fetchmail does not have the option. ``password`` names the option with the password,
+    which is required unless ``plugout`` is set. ``strips_cr`` makes ``stripcr`` the default.
     """
 
     __slots__ = (
@@ -66,6 +66,8 @@ class SinkKind:
         password: str = "",
         strips_cr: bool = False,
     ) -> None:
+        if on and " " not in on:
+            raise ValueError(f"{on}: the option of a sink needs an argument")
         self.option = option
         self.title = title
         self.sentence = sentence
@@ -120,8 +122,13 @@ DIRECT_SINKS = SINKS[:-2]
 
 
 def chosen_sink(settings: AccountSettings) -> SinkKind:
-    """Return the kind of sink for an account: SMTP unless the user chose another."""
-    return next((kind for kind in SINKS if kind.is_chosen(settings)), SINKS[-1])
+    """Return the kind of sink for an account: SMTP unless the user chose another.
+
+    A listener that is the path of a UNIX socket speaks LMTP.
+    """
+    kind = next((kind for kind in SINKS if kind.is_chosen(settings)), SINKS[-1])
+    on_socket = kind is SINKS[-1] and sink_value(kind, settings).startswith("/")
+    return SINKS[-2] if on_socket else kind
 
 
 def sink_value(kind: SinkKind, settings: AccountSettings) -> str:
@@ -133,7 +140,9 @@ def sink_value(kind: SinkKind, settings: AccountSettings) -> str:
 
 def name_of_sink(kind: SinkKind, settings: AccountSettings) -> str:
     """Return the name of this sink for the ledger, as the user wrote it."""
-    word = kind.title.lower() if kind in LISTENERS else kind.option
+    word = kind.option
+    if kind in LISTENERS:
+        word = "lmtp" if settings.lmtp else "smtp"
     connects = kind in LISTENERS or kind.password
     # With and without a plugout, the same name may mean different hosts.
     through = f" through {settings.plugout}" if settings.plugout and connects else ""

@@ -1,7 +1,10 @@
 """The states of a POP3 client, and the commands allowed in each (RFC 1939, section 3).
 
 The inputs are commands sent and replies received. Only replies to commands that change the state
-are inputs. Those commands are never pipelined, so the state is always known.
+are inputs. Those commands are never pipelined, except QUIT, which comes last, so the state is
+always known. ``SENT`` lists the commands of each input. Rules that depend on more than the state
+are in client.py: what may be pipelined, and STLS, which is allowed once. During AUTH (state
+``authenticating``), Respond and CancelAuthentication answer each challenge.
 """
 
 from __future__ import annotations

@@ -60,7 +60,10 @@ class Rcpt(CheckedRecord):
 
 
 class Data(CheckedRecord):
-    """Request to send the message text: DATA (4.1.1.4)."""
+    """Request to send the message text: DATA (4.1.1.4).
+
+    Wait for the reply 354. Then send BodyChunk as often as needed, and EndOfData.
+    """
 
 
 class Bdat(CheckedRecord):

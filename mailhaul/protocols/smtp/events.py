@@ -28,7 +28,7 @@ class Reply(Record):
 
     @property
     def positive(self) -> bool:
-        """Whether the reply code is 2xx."""
+        """Whether the reply code is 2xx. The permission to send text, 354, is not."""
         return 200 <= self.code <= 299
 
 

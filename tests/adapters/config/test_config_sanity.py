@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailhaul.adapters.config import sanity
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.command_line import parse_command_line
 from mailhaul.adapters.config.grammar import parse
@@ -20,6 +21,15 @@ def findings(text: str, *arguments: str) -> tuple[list[str], list[str]]:
     found = account_settings(rc, select(rc, line.servers), line, caller)
     errors, warnings = check(global_settings(rc, line, caller), found)
     return [str(error) for error in errors], [str(warning) for warning in warnings]
+
+
+@pytest.mark.parametrize("order", [("mda", "maildir"), ("maildir", "mda")])
+def test_an_own_sink_goes_with_no_other_wherever_it_stands_in_the_table(
+    monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(sanity, "_SINKS", order)
+    errors, _ = findings("poll h protocol imap user u password p maildir d mda cat")
+    assert '"maildir" together with "mda"; mail can go to one destination only' in errors[0]
 
 
 @pytest.mark.parametrize(
