@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-
-from ...servers.smtp import MemorySink
 
 PROGRAM = """#!/bin/sh
 # Stores the message on standard input, or refuses it for now.
@@ -28,7 +27,7 @@ class Delivered:
         self.program = home / "deliver"
         self._folder = home / "delivered"
         self._kind = kind
-        self._received: MemorySink | None = None
+        self._received: Callable[[], list[bytes]] | None = None
         self._known = 0
         for folder in (self._folder, *(self.maildir / name for name in ("new", "cur", "tmp"))):
             folder.mkdir(parents=True, exist_ok=True)
@@ -37,14 +36,14 @@ class Delivered:
         self.program.write_text(PROGRAM.format(folder=self._folder, limit=limit))
         self.program.chmod(0o700)
 
-    def follow(self, received: MemorySink) -> None:
-        """Take deliveries from a server."""
-        self._received, self._known = received, len(received.messages)
+    def follow(self, received: Callable[[], list[bytes]]) -> None:
+        """Take deliveries from a server; ``received`` returns all that it has."""
+        self._received, self._known = received, len(received())
 
     def take(self, output: bytes) -> list[bytes]:
         """Return the messages that were delivered since the start, in order."""
         if self._received is not None:
-            return [message.text for message in self._received.messages[self._known :]]
+            return self._received()[self._known :]
         if self._kind == "stdout":
             return [output] if output else []
         return [path.read_bytes() for path in self._files() if path not in self._before]

@@ -33,6 +33,9 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 DELIVERIES = ("smtp", "lmtp", "program", "maildir", "stdout")
 """Where fetched mail goes if it does not matter to a case, the best first."""
 
+Sink = PlayedSmtp | PlayedImap
+"""A server that a client delivers mail to."""
+
 
 @dataclass
 class ClientTarget:
@@ -150,7 +153,7 @@ class ClientEnvironment(Environment[Session]):
     async def fetch(
         self,
         source: Source,
-        sink: PlayedSmtp | None = None,
+        sink: Sink | None = None,
         *,
         deliver: str = "",
         refuse_after: int | None = None,
@@ -166,14 +169,15 @@ class ClientEnvironment(Environment[Session]):
         if self.sends:
             raise Skipped("this client fetches no mail")
         if not deliver:
-            if sink:
-                deliver = "lmtp" if sink.lmtp else "smtp"
-            else:
-                deliver = self.client.delivery()
+            deliver = delivery_to(sink) if sink else self.client.delivery()
         if sink is None and deliver in {"smtp", "lmtp"}:
             sink = clean_sink(deliver)
         if sink:
             choices["sink_tls"] = sink.tls
+        if isinstance(sink, PlayedSmtp) and sink.login:
+            choices["login"] = "password"
+        if "keep" not in choices and not self.client.template.can("keep", "no"):
+            choices["keep"] = "yes"
         choices |= {"protocol": source.protocol, "tls": source.tls, "deliver": deliver}
         self.require(**choices)
         await self._try_first(choices, source)
@@ -204,7 +208,7 @@ class ClientEnvironment(Environment[Session]):
 
     async def _try_first(self, choices: Mapping[str, str], like: Played) -> None:
         """See once that the client works with servers without a fault. Raises SetUpFailed."""
-        wanted = {name: value for name, value in choices.items() if name not in {"keep", "idle"}}
+        wanted = {name: value for name, value in choices.items() if name != "idle"}
         if self.client.trusted:
             return
         key = frozenset(wanted.items())
@@ -216,9 +220,12 @@ class ClientEnvironment(Environment[Session]):
             else:
                 server = replace(clean_source(like.protocol, ONE), tls=like.tls)
             deliver = choices.get("deliver")
-            sink = None
+            sink: Sink | None = None
             if deliver in {"smtp", "lmtp"}:
-                sink = clean_sink(deliver, tls=choices["sink_tls"])
+                login = choices.get("login") == "password"
+                sink = clean_sink(deliver, tls=choices["sink_tls"], login=login)
+            elif deliver == "append":
+                sink = PlayedImap(tls=choices["sink_tls"])
             run = await environment._run(wanted, server, sink, message=ONE, note=no_note)
             await environment.close()
             works = id_of(ONE) in run.delivered_ids
@@ -232,7 +239,7 @@ class ClientEnvironment(Environment[Session]):
         self,
         choices: Mapping[str, str],
         server: Played,
-        sink: PlayedSmtp | None,
+        sink: Sink | None,
         refuse_after: int | None = None,
         until: Callable[[], bool] | None = None,
         seconds: float | None = None,
@@ -242,9 +249,13 @@ class ClientEnvironment(Environment[Session]):
     ) -> Run:
         home = Path(self._home.name)
         delivered = Delivered(home, choices.get("deliver", ""), refuse_after)
-        received = sink or (server if isinstance(server, PlayedSmtp) else None)
-        if received:
-            delivered.follow(received.received)
+        receiver = sink or server
+        if isinstance(receiver, PlayedSmtp):
+            received = receiver.received
+            delivered.follow(lambda: [message.text for message in received.messages])
+        elif isinstance(sink, PlayedImap):
+            mailbox = sink.mailbox
+            delivered.follow(lambda: [message.text for message in mailbox.messages])
         with ExitStack() as cleanup:
             port = self._play(cleanup, server, note)
             sink_port = self._play(cleanup, sink, note) if sink else 0
@@ -312,6 +323,13 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w") as file:
         file.write(text)
+
+
+def delivery_to(sink: Sink) -> str:
+    """Return how the client delivers to a sink: a value of the choice ``deliver``."""
+    if isinstance(sink, PlayedImap):
+        return "append"
+    return "lmtp" if sink.lmtp else "smtp"
 
 
 def clean_source(protocol: str, *texts: bytes) -> Source:

@@ -16,8 +16,8 @@ A template is a TOML file:
 
 ``words`` has a table for each choice that the harness makes (CHOICES), and in it the text for each
 value that the client can do; the text replaces the name of the table in braces. A value that is
-missing means that the client cannot do it: cases that need it are skipped. The first value of a
-choice needs no words. ``files`` are written before each start, and their names in braces are
+missing means that the client cannot do it: cases that need it are skipped. Without a table the
+first value of a choice needs no words. ``files`` are written before each start, and their names in braces are
 replaced by their paths.
 """
 
@@ -80,8 +80,8 @@ class Template:
 
     def can(self, choice: str, value: str) -> bool:
         """Whether the client has words for a value of a choice."""
-        if value in self.words.get(choice, {}):
-            return True
+        if choice in self.words:
+            return value in self.words[choice]
         return choice not in REQUIRED and value == CHOICES[choice][0]
 
     @property

@@ -1,0 +1,156 @@
+"""POP3 clients before the maildrop is open: capabilities, logins, TLS, and commands sent ahead."""
+
+from __future__ import annotations
+
+from ...servers.mailboxes import Mailbox
+from ..certificates import OTHER_NAME
+from ..verdicts import MUST, SHOULD, fail, require
+from ..wire_faults import Answer, Change
+from .environment import ClientEnvironment
+from .messages import ONE, THREE, TWO, id_of
+from .playing import PASSWORD, PlayedPop3
+from .requirements import (
+    require_connection,
+    require_delivered,
+    require_end,
+    require_no_login,
+    require_no_loss,
+    require_patience,
+)
+from .suite import CLIENT
+
+HOLD = 0.15
+"""Seconds that an answer is held back, to see whether the client waits for it."""
+MAILDROP = frozenset({b"STAT", b"LIST", b"UIDL", b"RETR", b"TOP", b"DELE"})
+
+
+@CLIENT.case("client/pop3/1", rfc=2449, section="5", level=MUST)
+async def capa_may_be_missing(env: ClientEnvironment) -> None:
+    """Works with a server that answers CAPA with -ERR."""
+    old = Answer(rb"CAPA", b"-ERR unknown command\r\n")
+    run = await env.fetch(PlayedPop3(mailbox=Mailbox([ONE]), rules=[old]))
+    require_delivered(run, ONE)
+
+
+@CLIENT.case("client/pop3/4", rfc=2449, section="8", level=MUST)
+async def response_codes_of_refused_logins(env: ClientEnvironment) -> None:
+    """After "-ERR [IN-USE]" or an unknown code no command for the maildrop follows.
+
+    The refusal is for now: the next start of the client logs in again.
+    """
+    source = PlayedPop3(mailbox=Mailbox([ONE]))
+    for code in (b"[IN-USE] ", b"[LOGIN-DELAY] ", b"[X-MHTEST/A] "):
+        refusal = rb"-ERR " + code + rb"not now\r\n"
+        source.rules = [Answer(rb"PASS .*|APOP .*|AUTH \S+.*", refusal)]
+        run = await env.fetch(source)
+        require_end(run)
+        for connection in run.connections:
+            for verb in connection.verbs:
+                require(verb not in MAILDROP, f"no {verb.decode()} without a login", verb)
+    source.rules = []
+    require_delivered(await env.fetch(source), ONE)
+
+
+@CLIENT.case("client/pop3/5", rfc=5034, section="3", level=SHOULD)
+async def only_announced_mechanisms_are_tried(env: ClientEnvironment) -> None:
+    """AUTH is not sent where CAPA lists no SASL, and no password in clear where only CRAM-MD5 is.
+
+    In the second part CAPA has no USER either.
+    """
+    without = PlayedPop3(mailbox=Mailbox([ONE]), without=(b"SASL", b"PIPELINING"))
+    run = await env.fetch(without)
+    for connection in run.connections:
+        if b"CAPA" in connection.verbs:
+            require(b"AUTH" not in connection.verbs, "no AUTH without SASL in CAPA", b"AUTH")
+    only = [
+        Change(rb"SASL [^\r]*\r\n", b"SASL CRAM-MD5\r\n"),
+        Answer(rb"(USER|PASS|APOP) .*", b"-ERR not here\r\n"),
+        Answer(rb"AUTH (?!CRAM-MD5).*", b"-ERR not here\r\n"),
+    ]
+    source = PlayedPop3(
+        mailbox=Mailbox([ONE]), rules=only, without=(b"USER", b"PIPELINING"), challenges=True
+    )
+    run = await env.fetch(source)
+    for connection in run.connections:
+        if b"CAPA" in connection.verbs:
+            plain = [verb for verb in connection.verbs if verb in {b"PASS", b"APOP"}]
+            plain += [
+                b"AUTH " + line.words[1]
+                for line in connection.commands
+                if line.verb == b"AUTH" and line.words[1:2] in ([b"PLAIN"], [b"LOGIN"])
+            ]
+            require(not plain and PASSWORD not in connection.raw, "only AUTH CRAM-MD5", plain)
+
+
+@CLIENT.case("client/pop3/6", rfc=2595, section="2.4", level=MUST)
+async def the_certificate_must_be_for_the_host(env: ClientEnvironment) -> None:
+    """The name in the certificate is checked after STLS; with another name there is no login."""
+    source = PlayedPop3(mailbox=Mailbox([ONE]), tls="starttls", certificate=OTHER_NAME)
+    run = await env.fetch(source)
+    require_end(run)
+    require_no_login(run, "to a server with a certificate for another name")
+
+
+@CLIENT.case("client/pop3/7", rfc=2595, section="4", level=MUST, implied=True)
+async def nothing_from_before_tls_counts(env: ClientEnvironment) -> None:
+    """What CAPA listed before STLS is forgotten, and text injected before the handshake not used.
+
+    A client that gives up is right, too.
+    """
+    only_before = [
+        Change(rb"USER\r\nSASL [^\r]*\r\n\.\r\n", b"USER\r\n.\r\n"),
+        Answer(rb"AUTH .*", b"-ERR not offered\r\n"),
+    ]
+    source = PlayedPop3(mailbox=Mailbox([ONE]), rules=only_before, tls="starttls")
+    run = await env.fetch(source)
+    for connection in run.connections:
+        inside = [line.verb for line in connection.commands if line.tls]
+        if b"AUTH" in inside:
+            fail("no AUTH inside TLS, where CAPA does not list SASL", "AUTH was sent")
+    injection = Change(rb"(begin TLS now\r\n)$", rb"\1+OK injected\r\n")
+    source = PlayedPop3(mailbox=Mailbox([ONE]), rules=[injection], tls="starttls", hold=HOLD)
+    run = await env.fetch(source)
+    require_end(run)
+    for connection in run.connections:
+        for line in connection.commands:
+            if line.tls and line.early:
+                fail("text injected before the handshake not used", "it was taken for a reply")
+
+
+@CLIENT.case("client/pop3/8", rfc=2449, section="6.6", level=MUST)
+async def commands_are_sent_ahead_only_where_that_is_allowed(env: ClientEnvironment) -> None:
+    """No command is sent ahead without PIPELINING, and with it each reply goes to its command.
+
+    In the second part the server refuses the second of three messages.
+    """
+    run = await env.fetch(PlayedPop3(mailbox=Mailbox([ONE, TWO]), hold=HOLD))
+    require_patience(run)
+    require_delivered(run, ONE, TWO)
+    refused = Answer(rb"(RETR|TOP) 2( \d+)?", rb"-ERR cannot read this message now\r\n")
+    source = PlayedPop3(mailbox=Mailbox([ONE, TWO, THREE]), rules=[refused], without=())
+    run = await env.fetch(source)
+    require_end(run)
+    require_no_loss(run, source, [ONE, TWO, THREE])
+    require(id_of(TWO) not in run.delivered_ids, "no delivery of the refused message", "one")
+
+
+@CLIENT.case("client/pop3/15", rfc=1939, section="3", level=MUST, implied=True)
+async def the_greeting_comes_first(env: ClientEnvironment) -> None:
+    """No command is sent before the greeting has come."""
+    run = await env.fetch(PlayedPop3(mailbox=Mailbox([ONE]), hold=HOLD))
+    first = require_connection(run).commands[0]
+    require(not first.early, "the first command after the greeting", "one before it")
+
+
+@CLIENT.case("client/pop3/16", rfc=1939, section="4", level=MUST, implied=True)
+async def a_refused_connection_is_no_login(env: ClientEnvironment) -> None:
+    """After a greeting with -ERR nothing is sent, except QUIT, and the next start tries again."""
+    refusal = Change(rb"^\+OK ready\r\n", b"-ERR come back later\r\n")
+    source = PlayedPop3(mailbox=Mailbox([ONE]), rules=[refusal])
+    run = await env.fetch(source)
+    require_end(run)
+    for connection in run.connections:
+        sent = [verb for verb in connection.verbs if verb != b"QUIT"]
+        require(not sent, "no command after a greeting with -ERR", b", ".join(sent))
+    source.rules = []
+    require_delivered(await env.fetch(source), ONE)
