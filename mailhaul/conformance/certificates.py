@@ -14,10 +14,11 @@ from .verdicts import Skipped
 
 RIGHT, OTHER_NAME, UNKNOWN_AUTHORITY = "right", "other-name", "unknown-authority"
 NAMES = {
-    RIGHT: "DNS:localhost,IP:127.0.0.1",
-    OTHER_NAME: "DNS:other.example.org",
-    UNKNOWN_AUTHORITY: "DNS:localhost,IP:127.0.0.1",
+    RIGHT: ("localhost", "DNS:localhost,IP:127.0.0.1"),
+    OTHER_NAME: ("other.example.org", "DNS:other.example.org"),
+    UNKNOWN_AUTHORITY: ("localhost", "DNS:localhost,IP:127.0.0.1"),
 }
+"""The common name and the alternative names of each kind."""
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -39,10 +40,11 @@ class Certificates:
             signer = "stranger" if kind == UNKNOWN_AUTHORITY else "authority"
             authority = self._authority(signer)
             path = self._folder / f"{kind}.pem"
+            common, others = NAMES[kind]
             self._run(
-                *("req", "-x509", *KEY, "-days", "1", "-subj", "/CN=localhost"),
+                *("req", "-x509", *KEY, "-days", "1", "-subj", f"/CN={common}"),
                 *("-CA", str(authority), "-CAkey", str(authority.with_suffix(".key"))),
-                *("-addext", f"subjectAltName={NAMES[kind]}"),
+                *("-addext", f"subjectAltName={others}"),
                 *("-addext", "basicConstraints=critical,CA:FALSE"),
                 *("-keyout", str(path.with_suffix(".key")), "-out", str(path)),
             )

@@ -27,7 +27,7 @@ from .playing import PASSWORD, USER, Played, PlayedImap, PlayedPop3, PlayedSmtp,
 from .starting import ClientProcess, Ended, Plan, Start, wait_for
 from .template import CHOICES, Template, replaced
 
-HOST = "localhost"
+HOST, SINK_HOST = "localhost", "127.0.0.1"
 PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """Variables of our environment that a client gets."""
 DELIVERIES = ("smtp", "lmtp", "program", "maildir", "stdout")
@@ -69,6 +69,11 @@ class ClientTarget:
             self._certificates = Certificates(Path(self._folder.name))
         return self._certificates
 
+    def share_certificates(self, other: ClientTarget) -> None:
+        """Use the certificates of another target."""
+        self._certificates = other.certificates
+        self._folder = other._folder
+
     def delivery(self) -> str:
         """Return where fetched mail goes. Raises Skipped."""
         for value in self.deliveries:
@@ -83,13 +88,14 @@ class Run:
 
     ``connections`` are those to the server of the client's own protocol, ``sink_connections``
     those of its deliveries, which a client that sends mail does not have. ``delivered`` are the
-    messages that it delivered, as they arrived.
+    messages that it delivered, as they arrived. ``only_first`` says that it fetches one message.
     """
 
     ended: Ended
     connections: list[Connection]
     sink_connections: list[Connection]
     delivered: list[bytes]
+    only_first: bool = False
 
     @property
     def said(self) -> str:
@@ -118,7 +124,7 @@ class ClientEnvironment(Environment[Session]):
         super().__init__(target)
         self.client = client
         self.transcript.hide(secrets())
-        self._home = TemporaryDirectory(prefix="mailhaul-client-", ignore_cleanup_errors=True)
+        self._home = new_home()
         self._started = monotonic()
 
     async def begin(self) -> None:
@@ -156,6 +162,7 @@ class ClientEnvironment(Environment[Session]):
         sink: Sink | None = None,
         *,
         deliver: str = "",
+        again: bool = False,
         refuse_after: int | None = None,
         until: Callable[[], bool] | None = None,
         seconds: float | None = None,
@@ -163,8 +170,10 @@ class ClientEnvironment(Environment[Session]):
     ) -> Run:
         """Let the client fetch the mail of a source, to a sink or wherever it can.
 
-        ``refuse_after`` lets the delivery of all messages after so many fail for now. Raises
-        Skipped and SetUpFailed.
+        The client has a new home, or with ``again`` the one of the last start, and all that it
+        remembers there. ``refuse_after`` lets the delivery of all messages after so many fail for
+        now. ``until`` and ``seconds`` say when a client is ended that does not end by itself.
+        Raises Skipped and SetUpFailed.
         """
         if self.sends:
             raise Skipped("this client fetches no mail")
@@ -181,6 +190,8 @@ class ClientEnvironment(Environment[Session]):
         choices |= {"protocol": source.protocol, "tls": source.tls, "deliver": deliver}
         self.require(**choices)
         await self._try_first(choices, source)
+        if not again:
+            self._move()
         return await self._run(choices, source, sink, refuse_after, until, seconds)
 
     async def send(self, server: PlayedSmtp, text: bytes) -> Run:
@@ -191,6 +202,7 @@ class ClientEnvironment(Environment[Session]):
         choices["login"] = "password" if server.login else "none"
         self.require(**choices)
         await self._try_first(choices, server)
+        self._move()
         return await self._run(choices, server, None, message=text)
 
     async def deliver(self, sink: PlayedSmtp, *texts: bytes, **choices: str) -> Run:
@@ -205,6 +217,11 @@ class ClientEnvironment(Environment[Session]):
             if self.client.template.can("protocol", protocol):
                 return clean_source(protocol, *texts)
         raise Skipped("the template has no words for a protocol to fetch mail by")
+
+    def _move(self) -> None:
+        """Give the client a new home: it has never run before."""
+        self._home.cleanup()
+        self._home = new_home()
 
     async def _try_first(self, choices: Mapping[str, str], like: Played) -> None:
         """See once that the client works with servers without a fault. Raises SetUpFailed."""
@@ -267,7 +284,9 @@ class ClientEnvironment(Environment[Session]):
             if connection.fault:
                 raise SetUpFailed(f"internal error in a server that was played: {connection.fault}")
         sink_connections = sink.connections if sink else []
-        return Run(ended, server.connections, sink_connections, delivered.take(ended.output))
+        arrived = delivered.take(ended.output)
+        only_first = self.client.template.only_first
+        return Run(ended, server.connections, sink_connections, arrived, only_first)
 
     def _play(self, cleanup: ExitStack, played: Played, note: Note | None) -> int:
         context = None
@@ -296,7 +315,12 @@ class ClientEnvironment(Environment[Session]):
         text = message.replace(b"\r\n", b"\n")
         (home / "message.eml").write_bytes(text)
         places = {
-            **{"host": HOST, "port": str(port), "sink_host": HOST, "sink_port": str(sink_port)},
+            **{
+                "host": HOST,
+                "port": str(port),
+                "sink_host": SINK_HOST,
+                "sink_port": str(sink_port),
+            },
             **{"user": user.decode(), "password": password.decode()},
             **{"maildir": str(delivered.maildir), "program": str(delivered.program)},
             **{"home": str(home), "python": sys.executable, "message": str(home / "message.eml")},
@@ -315,6 +339,11 @@ class ClientEnvironment(Environment[Session]):
         command = tuple(replaced(word, values) for word in template.command)
         given = text if template.reads_message else b""
         return Plan(command, values, choices, home, environment, given)
+
+
+def new_home() -> TemporaryDirectory[str]:
+    """Return a new home for a client."""
+    return TemporaryDirectory(prefix="mailhaul-client-", ignore_cleanup_errors=True)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -340,7 +369,7 @@ def clean_source(protocol: str, *texts: bytes) -> Source:
 
 def clean_sink(protocol: str, *, tls: str = "clear", login: bool = False) -> PlayedSmtp:
     """Return a sink without a fault."""
-    sink = PlayedSmtp(lmtp=protocol == "lmtp", tls=tls, login=login)
+    sink = PlayedSmtp(lmtp=protocol == "lmtp", tls=tls, login=login, challenges=login)
     if sink.lmtp:
         sink.extensions = {**sink.extensions, b"PIPELINING": b""}
     return sink

@@ -117,7 +117,7 @@ async def bye_as_a_greeting_refuses_the_connection(env: ClientEnvironment) -> No
         sent = [name for name in connection.imap_commands if name in IMAP_LOGINS]
         require(not sent, "no login after BYE", b", ".join(sent))
     source.rules = []
-    require_delivered(await env.fetch(source), ONE)
+    require_delivered(await env.fetch(source, again=True), ONE)
 
 
 @CLIENT.case("client/imap/14", rfc=3501, section="6.3.1", level=MUST, implied=True)

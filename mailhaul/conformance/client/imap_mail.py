@@ -66,10 +66,11 @@ async def numbers_follow_removals_by_others(env: ClientEnvironment) -> None:
         mailbox.remove({mailbox.messages[0].uid})
         mailbox.append(FOUR)
 
-    source = PlayedImap(mailbox=mailbox, rules=[Trigger(READS, change, after=1)])
+    second = Trigger(READS, change, after=1)
+    source = PlayedImap(mailbox=mailbox, rules=[second])
     run = await env.fetch(source)
     require_end(run)
-    require_no_loss(run, source, [TWO, THREE, FOUR])
+    require_no_loss(run, source, [TWO, THREE, *([FOUR] if second.seen > second.after else [])])
 
 
 @CLIENT.case("client/imap/9", rfc=3501, section="2.3.1", level=MUST, implied=True)
@@ -81,7 +82,7 @@ async def a_new_uidvalidity_makes_all_uids_new(env: ClientEnvironment) -> None:
     source = PlayedImap(mailbox=Mailbox([ONE, TWO], uidvalidity=11))
     await env.fetch(source, keep="yes")
     source.mailbox = Mailbox([THREE, FOUR], uidvalidity=12)
-    run = await env.fetch(source, keep="yes")
+    run = await env.fetch(source, keep="yes", again=True)
     require(len(source.left) == 2, "both new messages at the server", f"{len(source.left)} of 2")
     if run.ended.status and not run.delivered:
         return

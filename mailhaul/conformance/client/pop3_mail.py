@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...servers.mailboxes import Mailbox
 from ..verdicts import MUST, require
 from ..wire_faults import Answer, Change, Cut
@@ -49,7 +47,7 @@ async def strange_unique_ids_cost_no_mail(env: ClientEnvironment) -> None:
     source = PlayedPop3(mailbox=Mailbox([ONE, TWO]))
     await env.fetch(source, keep="yes")
     source.mailbox = Mailbox([THREE, FOUR], uidvalidity=2)
-    run = await env.fetch(source, keep="yes")
+    run = await env.fetch(source, keep="yes", again=True)
     require(len(source.left) == 2, "both new messages at the server", f"{len(source.left)} of 2")
     require_delivered(run, THREE, FOUR)
 
@@ -58,17 +56,17 @@ async def strange_unique_ids_cost_no_mail(env: ClientEnvironment) -> None:
 async def half_a_message_is_no_message(env: ClientEnvironment) -> None:
     """A message whose text ends without the final dot is not deleted, and comes whole later.
 
-    The connection is closed in the middle of the text; then the server works again.
+    The connection is closed in the middle of the text; then the server works again. Half a
+    message that is delivered, too, gets a warning: no program can take back what it has passed on.
     """
     cut = Cut(rb"line 200 of", b"line 2", times=1)
     source = PlayedPop3(mailbox=Mailbox([LONG]), rules=[cut])
     first = await env.fetch(source)
     require(source.left, "the message still at the server", "it was deleted")
-    half = [text for text in first.delivered if b"line 399" not in text]
-    require(not half, "no delivery of half a message as if it were whole", f"{len(half)}")
     source.rules = []
-    if not first.delivered:
-        require_delivered(await env.fetch(source), LONG)
+    require_delivered(await env.fetch(source, again=True), LONG)
+    half = [text for text in first.delivered if b"line 399" not in text]
+    require(not half, "no delivery of half a message", f"{len(half)} of it", lenient=True)
 
 
 @CLIENT.case("client/pop3/11", rfc=1939, section="5", level=MUST, implied=True)
@@ -113,9 +111,10 @@ async def a_lost_update_brings_no_loss(env: ClientEnvironment) -> None:
     source = PlayedPop3(mailbox=Mailbox([ONE, TWO]), rules=[Answer(rb"QUIT", b"", close=True)])
     run = await env.fetch(source)
     require_no_loss(run, source, [ONE, TWO])
-    again = replace(source, rules=[])
-    run_2 = await env.fetch(again)
-    require_end(run_2)
-    known = run.delivered_ids | run_2.delivered_ids
-    missing = {id_of(ONE), id_of(TWO)} - known
+    source.rules = []
+    second = await env.fetch(source, again=True)
+    require_end(second)
+    known = run.delivered_ids | second.delivered_ids
+    wanted = {id_of(ONE)} if run.only_first else {id_of(ONE), id_of(TWO)}
+    missing = wanted - known
     require(not missing, "both messages delivered", f"no delivery of {sorted(missing)}")

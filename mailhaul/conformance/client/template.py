@@ -67,7 +67,8 @@ class BadTemplate(Exception):
 class Template:
     """What is known about one client.
 
-    ``reads_message`` says that the message to send comes on standard input.
+    ``reads_message`` says that the message to send comes on standard input, and ``only_first`` that
+    the client fetches no message but the first.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Template:
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     reads_message: bool = False
+    only_first: bool = False
 
     def can(self, choice: str, value: str) -> bool:
         """Whether the client has words for a value of a choice."""
@@ -115,6 +117,7 @@ def read_template(path: Path) -> Template:
 def make_template(place: str, table: dict[str, Any]) -> Template:
     """Return the template that a table describes. Raises BadTemplate."""
     known = {"name", "command", "files", "folders", "words", "environment", "reads_message"}
+    known |= {"only_first"}
     if unknown := sorted(table.keys() - known):
         raise BadTemplate(f"{place}: unknown key {unknown[0]!r}; known are {sorted(known)}")
     command = table.get("command")
@@ -136,6 +139,7 @@ def make_template(place: str, table: dict[str, Any]) -> Template:
         words,
         table.get("environment", {}),
         bool(table.get("reads_message", False)),
+        bool(table.get("only_first", False)),
     )
 
 
