@@ -49,7 +49,8 @@ class Line:
 class Connection:
     """One connection of a client.
 
-    ``texts`` are the message texts as they came, dots and all. ``raw`` is all that came.
+    ``texts`` are the message texts as they came, dots and all; ``early_texts`` says of each whether
+    it began before the answer to its command had been sent. ``raw`` is all that came.
     ``left_early`` says that the client closed while a reply was due to it. ``handshake`` is empty
     as long as TLS was not tried, then "done" or the reason of a failure. ``injected`` are lines
     that came in the clear after STARTTLS. ``fault`` is a fault of the harness.
@@ -60,6 +61,7 @@ class Connection:
     note: Note = no_note
     lines: list[Line] = field(default_factory=list[Line])
     texts: list[bytearray] = field(default_factory=list[bytearray])
+    early_texts: list[bool] = field(default_factory=list[bool])
     raw: bytearray = field(default_factory=bytearray)
     injected: list[bytes] = field(default_factory=list[bytes])
     tls: bool = False

@@ -74,18 +74,19 @@ class Change:
 
     The output is seen in the pieces in which it is sent, which end after whole replies. Only
     ``times`` pieces are changed, after the first ``after`` ones that match. ``replacement`` may
-    also be a function of the match.
+    also be a function of the match. ``inside`` says whether this is for inside TLS or outside.
     """
 
     pattern: bytes
     replacement: bytes | Callable[[re.Match[bytes]], bytes]
     after: int = 0
     times: int = 1_000_000
+    inside: bool | None = None
     seen: int = field(default=0, init=False)
 
-    def apply(self, output: bytes) -> bytes:
+    def apply(self, output: bytes, *, tls: bool = False) -> bytes:
         """Return the output as the client gets it."""
-        if not re.search(self.pattern, output, re.DOTALL):
+        if self.inside not in {None, tls} or not re.search(self.pattern, output, re.DOTALL):
             return output
         self.seen += 1
         if not self.after < self.seen <= self.after + self.times:
@@ -206,7 +207,7 @@ class FaultyMachine:
             return
         for rule in self.rules:
             if isinstance(rule, Change):
-                output = rule.apply(output)
+                output = rule.apply(output, tls=self.connection.tls)
             elif isinstance(rule, Cut) and (place := rule.place(output)):
                 output = output[: place.start()] + place.expand(rule.replacement)
                 self.closing = True
@@ -242,6 +243,7 @@ class FaultyMachine:
         if is_text:
             if not self._was_text:
                 self.connection.texts.append(bytearray())
+                self.connection.early_texts.append(early)
             self.connection.texts[-1] += line
         self._was_text = is_text
         if self._dropping:

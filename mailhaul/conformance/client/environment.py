@@ -21,6 +21,7 @@ from ..environment import Environment, Target, User
 from ..listening import Listener
 from ..session import Session
 from ..verdicts import SetUpFailed, Skipped
+from ..wire_faults import Answer
 from .delivered import Delivered
 from .messages import ONE, RECIPIENT, SENDER, id_of
 from .playing import PASSWORD, USER, Played, PlayedImap, PlayedPop3, PlayedSmtp, Source
@@ -181,6 +182,8 @@ class ClientEnvironment(Environment[Session]):
             deliver = delivery_to(sink) if sink else self.client.delivery()
         if sink is None and deliver in {"smtp", "lmtp"}:
             sink = clean_sink(deliver)
+            if refuse_after is not None:
+                sink.rules = [Answer(rb"MAIL .*", b"451 4.3.0 not now\r\n", after=refuse_after)]
         if sink:
             choices["sink_tls"] = sink.tls
         if isinstance(sink, PlayedSmtp) and sink.login:

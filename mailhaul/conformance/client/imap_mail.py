@@ -25,13 +25,15 @@ async def untagged_data_may_come_at_any_time(env: ClientEnvironment) -> None:
 
     In the second part the server says BYE in the middle; then nothing is lost.
     """
-    data = (
-        rb"* OK [ALERT] maintenance tonight\r\n* NO a warning\r\n* X-MHTEST (1 \"two\" NIL)\r\n"
-        rb'* LIST () "/" elsewhere\r\n* FLAGS (\\Seen \\Deleted)\r\n\1 OK'
-    )
+    anywhere = rb'* OK [ALERT] maintenance\r\n* NO a warning\r\n* X-MHTEST (1 "two" NIL)\r\n'
+    in_mailbox = rb'* LIST () "/" elsewhere\r\n* FLAGS (\\Seen \\Deleted)\r\n'
     mailbox = Mailbox([ONE, TWO])
     news = Trigger(READS, lambda: mailbox.append(THREE) and None)
-    rules = [Change(rb"(?<!\S)(?<!\* )([^\s*+]\S*) OK(?= )", data), news]
+    rules = [
+        Change(rb"(?<!\S)([^\s*+]\S*) OK(?= )", anywhere + rb"\1 OK"),
+        Change(rb"(\* (?:\d+ FETCH|SEARCH) .*\r\n)(?=[^\s*+]\S* OK )", rb"\1" + in_mailbox),
+        news,
+    ]
     run = await env.fetch(PlayedImap(mailbox=mailbox, rules=rules))
     require_delivered(run, ONE, TWO)
     bye = Answer(rb"(\S+) (UID )?FETCH .*", b"* BYE going down\r\n", after=1, close=True)

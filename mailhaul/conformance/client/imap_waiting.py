@@ -56,7 +56,10 @@ def literals(connection: Connection) -> list[tuple[bytes, bool]]:
     found: list[tuple[bytes, bool]] = []
     for line, following in zip(connection.lines, connection.lines[1:], strict=False):
         if announced := re.search(rb"\{\d+\+?\}$", line.octets):
-            found.append((announced[0], following.early))
+            is_text = line.imap == b"APPEND"
+            found.append(
+                (announced[0], any(connection.early_texts) if is_text else following.early)
+            )
     return found
 
 

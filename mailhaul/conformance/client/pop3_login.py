@@ -99,14 +99,14 @@ async def nothing_from_before_tls_counts(env: ClientEnvironment) -> None:
     client does where no list has it is not judged.
     """
     refusal = Answer(rb"AUTH .*", b"-ERR not offered\r\n")
-    nowhere = [Change(rb"SASL [^\r]*\r\n\.\r\n", b".\r\n"), refusal]
-    only_before = [Change(rb"USER\r\nSASL [^\r]*\r\n\.\r\n", b"USER\r\n.\r\n"), refusal]
+    nowhere = [Change(rb"SASL [^\r]*\r\n", b""), refusal]
+    only_before = [Change(rb"SASL [^\r]*\r\n", b"", inside=True), refusal]
     source = PlayedPop3(mailbox=Mailbox([ONE]), rules=nowhere, tls="starttls")
     ignores_the_list = authenticates_inside(await env.fetch(source))
     source.rules = only_before
     if authenticates_inside(await env.fetch(source)) and not ignores_the_list:
         fail("no AUTH inside TLS, where CAPA does not list SASL", "AUTH was sent")
-    injection = Change(rb"(begin TLS now\r\n)$", rb"\1+OK injected\r\n")
+    injection = Change(rb"(begin TLS now\r\n)$", rb"\1+OK\r\nUSER\r\nX-MHTEST\r\n.\r\n")
     source = PlayedPop3(mailbox=Mailbox([ONE]), rules=[injection], tls="starttls", hold=HOLD)
     run = await env.fetch(source)
     require_end(run)

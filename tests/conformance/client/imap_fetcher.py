@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +13,16 @@ from mailhaul.conformance.client.starting import Plan
 from .senders import Sender
 from .wire import GaveUp, Wire
 
-Opened = Callable[[socket.socket], None]
+Opened = Callable[[Wire], None]
 
 
 class ImapFetcher:
     def __init__(self, plan: Plan, faults: frozenset[str], opened: Opened, sender: Sender) -> None:
         self._plan, self._faults, self._sender = plan, faults, sender
         values = plan.values
-        self._wire = Wire(values["host"], int(values["port"]), opened)
+        self._wire = Wire(
+            values["host"], int(values["port"]), opened, hasty="one segment" in faults
+        )
         self._user, self._password = values["user"].encode(), values["password"].encode()
         self._keep = plan.choices.get("keep") == "yes"
         self._state = Path(plan.home) / "seen"
@@ -120,7 +121,7 @@ class ImapFetcher:
     def _fetch(self) -> None:
         by_uid = "uses numbers" not in self._faults
         prefix = b"UID " if by_uid else b""
-        self._command(prefix + b"SEARCH ALL")
+        self._command(prefix + b"SEARCH UNDELETED")
         found = [line for line in self._untagged if line.startswith(b"* SEARCH")]
         names = [name for line in found for name in line.split()[2:]]
         for name in names:
@@ -135,11 +136,11 @@ class ImapFetcher:
                 self._failed = True
                 continue
             self._seen.add(key)
+            if "uses numbers" in self._faults:
+                self._command(b"NOOP")
             if not self._keep:
                 self._deleted = True
                 self._command(prefix + b"STORE %b +FLAGS.SILENT (\\Deleted)" % name)
-            if "uses numbers" in self._faults:
-                self._command(b"NOOP")
         self._state.write_bytes(b"\n".join(sorted(self._seen)))
         if self._deleted:
             uids = b"UID EXPUNGE " + b",".join(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +12,23 @@ from mailhaul.conformance.client.starting import Plan
 from .senders import Sender
 from .wire import GaveUp, Wire
 
-Opened = Callable[[socket.socket], None]
+Opened = Callable[[Wire], None]
 
 
 class Pop3Fetcher:
     def __init__(self, plan: Plan, faults: frozenset[str], opened: Opened, sender: Sender) -> None:
         self._plan, self._faults, self._sender = plan, faults, sender
         values = plan.values
-        self._wire = Wire(values["host"], int(values["port"]), opened)
+        self._wire = Wire(
+            values["host"], int(values["port"]), opened, hasty="one segment" in faults
+        )
         self._user, self._password = values["user"].encode(), values["password"].encode()
         self._keep = plan.choices.get("keep") == "yes"
         self._state = Path(plan.home) / "seen"
         self._seen = set(self._state.read_bytes().split()) if self._state.exists() else set[bytes]()
         self._capabilities: dict[bytes, bytes] | None = None
         self._failed = False
+        self._late: list[bytes] = []
 
     def run(self) -> int:
         self._greet()
@@ -46,6 +48,8 @@ class Pop3Fetcher:
             self._state.write_bytes(b"\n".join(sorted(self._seen)))
         if "no QUIT" not in self._faults:
             self._quit()
+        for text in self._late:
+            self._sender.send(text)
         self._sender.close()
         return int(self._failed)
 
@@ -137,6 +141,8 @@ class Pop3Fetcher:
         if "keeps stuffed dots" not in self._faults:
             lines = [line.removeprefix(b".") for line in lines]
         text = b"".join(line + b"\r\n" for line in lines)
+        if "bare LF" in self._faults:
+            text = text.replace(b"second\r\n", b"second\n")
         if "believes sizes" in self._faults:
             text = text[: min(map(int, sizes.values()))]
         return text
@@ -144,6 +150,12 @@ class Pop3Fetcher:
     def _deal_with(self, number: int, uid: bytes, text: bytes | None) -> None:
         if text is None:
             self._failed = True
+            return
+        if "delivers at the end" in self._faults:
+            self._late.append(text)
+            self._seen.add(uid)
+            self._state.write_bytes(b"\n".join(sorted(self._seen)))
+            self._command(b"DELE %d" % number)
             return
         good = self._sender.send(text)
         if not good and "deletes anyway" not in self._faults:
@@ -153,14 +165,13 @@ class Pop3Fetcher:
             self._seen.add(uid)
         else:
             self._command(b"DELE %d" % number)
-            if "remembers deletions" in self._faults:
-                self._seen.add(uid)
 
     def _quit(self) -> None:
         try:
             self._command(b"QUIT")
         except GaveUp:
             self._failed = True
+            self._late.clear()
 
     # Replies
 

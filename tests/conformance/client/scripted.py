@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import traceback
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from mailhaul.conformance.client.starting import Ended, Plan
@@ -18,7 +16,7 @@ from mailhaul.conformance.client.template import CHOICES, Template
 from .imap_fetcher import ImapFetcher
 from .pop3_fetcher import Pop3Fetcher
 from .senders import ImapAppender, Sender, SmtpSender
-from .wire import GaveUp
+from .wire import GaveUp, Wire
 
 FETCHER = Template(
     "scripted fetcher",
@@ -45,7 +43,7 @@ class Scripted:
     def __init__(self, plan: Plan, faults: Collection[str]) -> None:
         self._plan = plan
         self._faults = frozenset(faults)
-        self._sockets: list[socket.socket] = []
+        self._wires: list[Wire] = []
         self._ended: Ended | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -55,12 +53,12 @@ class Scripted:
 
     def stop(self, hard: bool) -> None:
         del hard
-        for sock in self._sockets:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if self._ended is None:
+            for wire in self._wires:
+                wire.break_off()
         self._thread.join(5)
-        for sock in self._sockets:
-            sock.close()
+        for wire in self._wires:
+            wire.close()
 
     def _run(self) -> None:
         try:
@@ -77,19 +75,19 @@ class Scripted:
         plan, faults = self._plan, self._faults
         protocol = plan.choices["protocol"]
         if protocol in {"smtp", "lmtp"}:
-            sender = SmtpSender(plan, faults, self._sockets.append, own=True)
+            sender = SmtpSender(plan, faults, self._wires.append, own=True)
             good = sender.send(plan.message.replace(b"\n", b"\r\n"))
             sender.close()
             return 0 if good or "says nothing" in faults else 1
         fetcher = Pop3Fetcher if protocol == "pop3" else ImapFetcher
-        return fetcher(plan, faults, self._sockets.append, self._sender()).run()
+        return fetcher(plan, faults, self._wires.append, self._sender()).run()
 
     def _sender(self) -> Sender:
         match self._plan.choices["deliver"]:
             case "append":
-                return ImapAppender(self._plan, self._faults, self._sockets.append)
+                return ImapAppender(self._plan, self._faults, self._wires.append)
             case "smtp" | "lmtp":
-                return SmtpSender(self._plan, self._faults, self._sockets.append)
+                return SmtpSender(self._plan, self._faults, self._wires.append)
             case _:
                 return FolderSender(self._plan)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Protocol
@@ -13,7 +12,7 @@ from mailhaul.conformance.client.starting import Plan
 
 from .wire import GaveUp, Wire
 
-Opened = Callable[[socket.socket], None]
+Opened = Callable[[Wire], None]
 Reply = tuple[int, list[bytes]]
 
 
@@ -38,6 +37,7 @@ class SmtpSender:
         self._plan, self._faults, self._opened, self._own = plan, faults, opened, own
         self._wire: Wire | None = None
         self._extensions: dict[bytes, bytes] = {}
+        self._left = b""
         self._lmtp = plan.choices["protocol" if own else "deliver"] == "lmtp"
 
     def send(self, text: bytes) -> bool:
@@ -175,11 +175,11 @@ class SmtpSender:
                 self._command(b"RSET")
                 return self._refused(max(codes), sender, text)
             go_on = self._command(b"DATA")[0]
+        if go_on != 354 and "mixes texts" in self._faults:
+            self._left = text
         if go_on != 354 and "text without 354" not in self._faults:
             self._command(b"RSET")
             return self._refused(go_on, sender, text)
-        if go_on != 354 and "mixes texts" in self._faults:
-            return False
         self._wire.send(self._stuffed(text))
         count = len(accepted) if self._lmtp and "one reply" not in self._faults else 1
         if "a reply for each" in self._faults:
@@ -225,6 +225,7 @@ class SmtpSender:
         return found
 
     def _stuffed(self, text: bytes) -> bytes:
+        text = self._left + text
         if "bare LF" not in self._faults:
             text = re.sub(
                 rb"\r\n|\n" if "bare CR" in self._faults else rb"\r\n|\r|\n", b"\r\n", text

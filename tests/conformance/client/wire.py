@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 TIMEOUT = 5.0
 
@@ -14,12 +15,17 @@ class GaveUp(Exception):
 
 
 class Wire:
-    """Lines out, lines and octets in."""
+    """Lines out, lines and octets in.
 
-    def __init__(self, host: str, port: int, opened: Callable[[socket.socket], None]) -> None:
+    ``hasty`` is a fault: what comes in one segment is taken for a whole line."""
+
+    def __init__(
+        self, host: str, port: int, opened: Callable[[Wire], None], *, hasty: bool = False
+    ) -> None:
+        self._hasty = hasty
         self._socket = socket.create_connection((host, port), TIMEOUT)
         self._received = bytearray()
-        opened(self._socket)
+        opened(self)
 
     def start_tls(self, authority: str, host: str, *, check: bool, keep: bool = False) -> None:
         """Shake hands; with ``keep`` what came before is used afterwards, which is a fault."""
@@ -32,6 +38,7 @@ class Wire:
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=host)
         except (ssl.SSLError, OSError) as fault:
+            self._socket.close()
             raise GaveUp(f"handshake: {fault}") from None
 
     def send(self, octets: bytes) -> None:
@@ -41,12 +48,19 @@ class Wire:
         """Return a line with its end."""
         while (end := self._received.find(b"\n")) < 0:
             self._read()
+            if self._hasty and b"\n" not in self._received:
+                return self._take(len(self._received))
         return self._take(end + 1)
 
     def octets(self, count: int) -> bytes:
         while len(self._received) < count:
             self._read()
         return self._take(count)
+
+    def break_off(self) -> None:
+        """End the connection from another thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()
