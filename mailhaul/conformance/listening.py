@@ -40,14 +40,13 @@ Flow = Coroutine[Request[Any], Any, Any]
 class Session:
     """What serves one connection.
 
-    ``hold`` is for how many seconds each output waits for what comes too early. ``slices`` is the
-    number of octets in one segment, or 0. ``wrapped`` says that TLS comes before the greeting.
+    ``hold`` is for how many seconds each output waits for what comes too early. ``wrapped`` says
+    that TLS comes before the greeting.
     """
 
     channel: Channel[Any]
     flow: Flow
     hold: float = 0.0
-    slices: int = 0
     context: ssl.SSLContext | None = None
     wrapped: bool = False
 
@@ -64,11 +63,11 @@ class Session:
 
 
 class SlicedSocket:
-    """A socket that sends a few octets at a time, each time in a segment of its own."""
+    """A socket that sends as many octets in a segment as the machine says."""
 
-    def __init__(self, sock: socket.socket, slices: int) -> None:
+    def __init__(self, sock: socket.socket, machine: FaultyMachine) -> None:
         self._sock = sock
-        self._slices = slices
+        self._machine = machine
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __getattr__(self, name: str) -> Any:
@@ -76,15 +75,14 @@ class SlicedSocket:
 
     def sendmsg(self, buffers: Sequence[memoryview], /) -> int:
         """Send the next slice, after the client had some time to read the last one."""
+        if not self._machine.slices:
+            return self._sock.sendmsg(buffers)
         time.sleep(0.0005)
-        return self._sock.send(buffers[0][: self._slices])
+        return self._sock.send(buffers[0][: self._machine.slices])
 
 
 class Listener:
-    """A server on one address. ``open_session`` is called with the number of each connection.
-
-    ``number`` gives a connection its number, so that several listeners can share the numbers.
-    """
+    """A server on one address. ``open_session`` is called for each connection."""
 
     def __init__(
         self,
@@ -134,6 +132,7 @@ class Listener:
     def _begin(self, sock: socket.socket) -> None:
         session = self._open_session()
         thread = threading.Thread(target=serve, args=(session, sock), daemon=True)
+        self._sessions = [pair for pair in self._sessions if pair[0].is_alive()]
         self._sessions.append((thread, sock))
         thread.start()
 
@@ -142,7 +141,7 @@ def serve(session: Session, sock: socket.socket) -> None:
     """Serve a connection until it ends. A fault of ours is kept in its record."""
     connection = session.connection
     engine = Engine(time.monotonic, tls=lambda trust: layer_of(session))
-    engine.adopt(session.channel, SlicedSocket(sock, session.slices) if session.slices else sock)
+    engine.adopt(session.channel, SlicedSocket(sock, session.machine))
     connection.remark("connected")
     try:
         blocking.run(with_rules(session), engine)

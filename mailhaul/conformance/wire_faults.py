@@ -125,6 +125,7 @@ class FaultyMachine:
 
     While ``held`` is true nothing is sent: what comes in that time was sent by a client that did
     not wait. ``closing`` says that the connection ends once the output has been written.
+    ``slices`` is the number of octets in one segment, or 0.
     """
 
     def __init__(self, machine: Any, rules: Sequence[Rule], connection: Connection) -> None:
@@ -132,6 +133,7 @@ class FaultyMachine:
         self.connection = connection
         self.held = False
         self.closing = False
+        self.slices = 0
         self._machine = machine
         self._partial = b""
         self._queue: deque[tuple[bytes, int]] = deque()

@@ -8,7 +8,6 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -318,16 +317,19 @@ class ClientEnvironment(Environment[Session]):
         text = message.replace(b"\r\n", b"\n")
         (home / "message.eml").write_bytes(text)
         places = {
-            **{
-                "host": HOST,
-                "port": str(port),
-                "sink_host": SINK_HOST,
-                "sink_port": str(sink_port),
-            },
-            **{"user": user.decode(), "password": password.decode()},
-            **{"maildir": str(delivered.maildir), "program": str(delivered.program)},
-            **{"home": str(home), "python": sys.executable, "message": str(home / "message.eml")},
-            **{"sender": SENDER.decode(), "recipient": RECIPIENT.decode()},
+            "host": HOST,
+            "port": str(port),
+            "sink_host": SINK_HOST,
+            "sink_port": str(sink_port),
+            "user": user.decode(),
+            "password": password.decode(),
+            "maildir": str(delivered.maildir),
+            "program": str(delivered.program),
+            "home": str(home),
+            "python": sys.executable,
+            "message": str(home / "message.eml"),
+            "sender": SENDER.decode(),
+            "recipient": RECIPIENT.decode(),
             "authority": str(self.client.certificates.authority) if encrypted else "",
             **{name: str(home / name) for name in template.files},
         }

@@ -19,14 +19,17 @@ from .requirements import (
 )
 from .suite import CLIENT
 
-HOLD = 0.15
-"""Seconds that an answer is held back, to see whether the client waits for it."""
 ANYWHERE = frozenset({b"CAPABILITY", b"NOOP", b"LOGOUT", b"STARTTLS", b"ID"})
 """Commands that touch no mail."""
 NEEDED = {
-    **{b"ID": b"ID", b"ENABLE": b"ENABLE", b"NAMESPACE": b"NAMESPACE", b"IDLE": b"IDLE"},
-    **{b"UNSELECT": b"UNSELECT", b"MOVE": b"MOVE", b"UID MOVE": b"MOVE"},
-    **{b"UID EXPUNGE": b"UIDPLUS"},
+    b"ID": b"ID",
+    b"ENABLE": b"ENABLE",
+    b"NAMESPACE": b"NAMESPACE",
+    b"IDLE": b"IDLE",
+    b"UNSELECT": b"UNSELECT",
+    b"MOVE": b"MOVE",
+    b"UID MOVE": b"MOVE",
+    b"UID EXPUNGE": b"UIDPLUS",
 }
 """The capability that each command needs."""
 

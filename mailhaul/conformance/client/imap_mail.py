@@ -9,7 +9,7 @@ from ..verdicts import MAY, MUST, SHOULD, Finding, require
 from ..wire_faults import Answer, Change, Trigger
 from .environment import ClientEnvironment
 from .messages import DOTS, FOUR, ONE, THREE, TWO, id_of
-from .playing import PlayedImap
+from .playing import HOLD, PlayedImap
 from .requirements import require_delivered, require_end, require_no_loss
 from .suite import CLIENT
 
@@ -94,8 +94,7 @@ async def a_new_uidvalidity_makes_all_uids_new(env: ClientEnvironment) -> None:
 @CLIENT.case("client/imap/11", rfc=3501, section="3.4", level=SHOULD)
 async def the_session_ends_with_logout(env: ClientEnvironment) -> None:
     """The session ends with LOGOUT, and the answer is read before the connection is closed."""
-    source = PlayedImap(mailbox=Mailbox([ONE]))
-    source.hold = 0.1
+    source = PlayedImap(mailbox=Mailbox([ONE]), hold=HOLD)
     run = await env.fetch(source)
     require_delivered(run, ONE)
     for connection in run.connections:

@@ -11,12 +11,10 @@ from ..verdicts import MUST, Skipped, fail, require
 from ..wire_faults import Answer, Change, Trigger
 from .environment import ClientEnvironment
 from .messages import ONE, TWO
-from .playing import IDLE_CAPABILITIES, IMAP_CAPABILITIES, USER, PlayedImap
+from .playing import HOLD, IDLE_CAPABILITIES, IMAP_CAPABILITIES, USER, PlayedImap
 from .requirements import require_delivered
 from .suite import CLIENT
 
-HOLD = 0.15
-"""Seconds that an answer is held back, to see whether the client waits for it."""
 EIGHT_BIT_PASSWORD = "grüße-4711".encode()
 """A password that LOGIN can send only as a literal."""
 IDLE_LIMIT = 25.0

@@ -23,6 +23,8 @@ from ..listening import Flow, Listener, Session, secure
 from ..wire_faults import FaultyMachine, Rule
 
 USER, PASSWORD = b"joe", b"open-sesame-4711"
+HOLD = 0.1
+"""Seconds that an answer is held back, to see whether the client waits for it."""
 IMAP_CAPABILITIES = (
     *CAPABILITIES,
     *(b"SASL-IR", b"ID", b"ENABLE", b"NAMESPACE", b"CHILDREN", b"UNSELECT", b"MOVE"),
@@ -62,16 +64,22 @@ class Played:
         def open_session() -> Session:
             connection = Connection(next(numbers), self.protocol, note)
             self.connections.append(connection)
-            channel = Channel[Any]("client", FaultyMachine(self.machine(), self.rules, connection))
-            wrapped = self.tls == "implicit"
-
-            async def start_tls() -> None:
-                await secure(channel)
-
-            flow = self.flow(channel, start_tls if self.tls == "starttls" else None)
-            return Session(channel, flow, self.hold, self.slices, context, wrapped)
+            machine = FaultyMachine(self.machine(), self.rules, connection)
+            machine.slices = self.slices
+            return self.session(machine, context)
 
         return Listener(open_session, self.address)
+
+    def session(self, machine: FaultyMachine, context: ssl.SSLContext | None) -> Session:
+        """Return what serves a new connection."""
+        channel = Channel[Any]("client", machine)
+        wrapped = self.tls == "implicit"
+
+        async def start_tls() -> None:
+            await secure(channel)
+
+        flow = self.flow(channel, start_tls if self.tls == "starttls" else None)
+        return Session(channel, flow, self.hold, context, wrapped)
 
     def machine(self) -> Any:
         """Return the machine of a new connection."""
@@ -124,10 +132,14 @@ class PlayedPop3(Source):
 
 @dataclass
 class PlayedImap(Source):
-    """An IMAP server with one mailbox, INBOX. ``preauth`` says that it wants no login."""
+    """An IMAP server with one mailbox, INBOX, or all of ``others``.
+
+    ``preauth`` says that it wants no login.
+    """
 
     capabilities: tuple[bytes, ...] = IMAP_CAPABILITIES
     preauth: bool = False
+    others: Mailboxes | None = None
 
     protocol = "imap"
 
@@ -137,7 +149,7 @@ class PlayedImap(Source):
 
     def flow(self, channel: Channel[Any], start_tls: Callable[[], Awaitable[None]] | None) -> Flow:
         """Return what serves a new connection."""
-        mailboxes = Mailboxes({b"INBOX": self.mailbox})
+        mailboxes = self.others or Mailboxes({b"INBOX": self.mailbox})
         users = None if self.preauth else self.users
         return ImapService(channel, mailboxes, users, self.capabilities, start_tls).run()
 

@@ -8,7 +8,7 @@ from ..verdicts import MUST, SHOULD, fail, require
 from ..wire_faults import Answer, Change
 from .environment import ClientEnvironment, Run
 from .messages import ONE, THREE, TWO, id_of
-from .playing import PASSWORD, PlayedPop3
+from .playing import HOLD, PASSWORD, PlayedPop3
 from .requirements import (
     require_connection,
     require_delivered,
@@ -19,8 +19,6 @@ from .requirements import (
 )
 from .suite import CLIENT
 
-HOLD = 0.15
-"""Seconds that an answer is held back, to see whether the client waits for it."""
 MAILDROP = frozenset({b"STAT", b"LIST", b"UIDL", b"RETR", b"TOP", b"DELE"})
 
 

@@ -10,15 +10,19 @@ from ..verdicts import MUST, SHOULD, Skipped, fail, require
 from ..wire_faults import Answer, Change
 from .environment import ClientEnvironment, Run
 from .messages import EIGHT_BIT, ONE
-from .playing import PlayedSmtp
+from .playing import HOLD, PlayedSmtp
 from .requirements import require_delivered, require_end
 from .suite import CLIENT
 
-HOLD = 0.15
-"""Seconds that an answer is held back, to see whether the client waits for it."""
 EXTENSION_OF = {
-    **{b"SIZE": b"SIZE", b"BODY": b"8BITMIME", b"SMTPUTF8": b"SMTPUTF8", b"AUTH": b"AUTH"},
-    **{b"RET": b"DSN", b"ENVID": b"DSN", b"NOTIFY": b"DSN", b"ORCPT": b"DSN"},
+    b"SIZE": b"SIZE",
+    b"BODY": b"8BITMIME",
+    b"SMTPUTF8": b"SMTPUTF8",
+    b"AUTH": b"AUTH",
+    b"RET": b"DSN",
+    b"ENVID": b"DSN",
+    b"NOTIFY": b"DSN",
+    b"ORCPT": b"DSN",
 }
 """The extension to which each parameter of MAIL and RCPT belongs."""
 
