@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+
+from .messages import SENDER, id_of
 
 PROGRAM = """#!/bin/sh
 # Stores the message on standard input, or refuses it for now.
@@ -17,6 +20,7 @@ fi
 cat > "$(printf %05d "$number").eml"
 """
 MANY = 1_000_000
+FIRST_FIELD = re.compile(rb"(?m)^(?=Return-Path: <%b>\r?$)" % re.escape(SENDER))
 
 
 class Delivered:
@@ -45,7 +49,8 @@ class Delivered:
         if self._received is not None:
             return self._received()[self._known :]
         if self._kind == "stdout":
-            return [output] if output else []
+            # The messages follow each other; all of ours begin with the same field.
+            return [text for text in re.split(FIRST_FIELD, output) if id_of(text)]
         return [path.read_bytes() for path in self._files() if path not in self._before]
 
     def _files(self) -> list[Path]:

@@ -74,6 +74,12 @@ class ClientTarget:
         self._certificates = other.certificates
         self._folder = other._folder
 
+    def close(self) -> None:
+        """Remove the certificates."""
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = self._certificates = None
+
     def delivery(self) -> str:
         """Return where fetched mail goes. Raises Skipped."""
         for value in self.deliveries:

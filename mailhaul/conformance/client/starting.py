@@ -31,7 +31,6 @@ class Plan:
     home: Path
     environment: Mapping[str, str]
     message: bytes = b""
-    password: str = ""
     """What is written on standard input."""
 
 
@@ -68,13 +67,17 @@ class ClientProcess:
         self._errors = plan.home / "client.err"
         message = plan.home / "client.in"
         message.write_bytes(plan.message)
-        with message.open("rb") as given, self._output.open("wb") as out:
+        with (
+            message.open("rb") as given,
+            self._output.open("wb") as out,
+            self._errors.open("wb") as errors,
+        ):
             try:
                 self._process = subprocess.Popen(
                     plan.command,
                     stdin=given,
                     stdout=out,
-                    stderr=self._errors.open("wb"),
+                    stderr=errors,
                     cwd=plan.home,
                     env=dict(plan.environment),
                     start_new_session=True,

@@ -17,8 +17,8 @@ A template is a TOML file:
 ``words`` has a table for each choice that the harness makes (CHOICES), and in it the text for each
 value that the client can do; the text replaces the name of the table in braces. A value that is
 missing means that the client cannot do it: cases that need it are skipped. Without a table the
-first value of a choice needs no words. ``files`` are written before each start, and their names in braces are
-replaced by their paths.
+first value of a choice needs no words. ``files`` are written before each start, and their names
+in braces are replaced by their paths.
 """
 
 from __future__ import annotations

@@ -88,10 +88,10 @@ class Pop3Fetcher:
     def _log_in(self) -> bool:
         announced = self._capabilities
         mechanisms = (announced or {}).get(b"SASL", b"").split()
-        if "tries AUTH anyway" in self._faults or (
-            "trusts the old list" in self._faults and b"PLAIN" in mechanisms
-        ):
-            if self._command(b"AUTH PLAIN " + self._initial()).startswith(b"+OK"):
+        stale = "trusts the old list" in self._faults and b"PLAIN" in mechanisms
+        if stale or "tries AUTH anyway" in self._faults:
+            good = self._command(b"AUTH PLAIN " + self._initial()).startswith(b"+OK")
+            if good:
                 return True
         plain = announced is None or b"USER" in announced or not mechanisms
         if not plain and b"CRAM-MD5" in mechanisms and "password in clear" not in self._faults:
