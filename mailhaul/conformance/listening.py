@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..flows.channel import Channel
 from ..flows.requests import Close, Request, RuntimeFault, TimedOut, Trust, UpgradeToTls, Wait
@@ -141,7 +141,8 @@ def serve(session: Session, sock: socket.socket) -> None:
     """Serve a connection until it ends. A fault of ours is kept in its record."""
     connection = session.connection
     engine = Engine(time.monotonic, tls=lambda trust: layer_of(session))
-    engine.adopt(session.channel, SlicedSocket(sock, session.machine))
+    sliced = SlicedSocket(sock, session.machine)
+    engine.adopt(session.channel, cast(socket.socket, sliced))
     connection.remark("connected")
     try:
         blocking.run(with_rules(session), engine)

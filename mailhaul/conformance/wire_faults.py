@@ -56,7 +56,7 @@ class Trigger:
     """Call a function when a line of the client matches, before the server sees the line."""
 
     line: bytes
-    call: Callable[[], None]
+    call: Callable[[], object]
     after: int = 0
     seen: int = field(default=0, init=False)
 

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from ...conformance.certificates import RIGHT, Certificates
 from ...conformance.connections import Note, no_note
 from ...conformance.faults import WrongUse
-from ...conformance.report.run import ExitCode
 from ...conformance.server_faults import all_faults, fault_tables
 from ...conformance.serving import MESSAGES, FaultyServer
 from ...conformance.verdicts import Skipped, printable
@@ -30,7 +29,7 @@ Any user can log in, with the password of --password.
 
 A name chooses the fault: for POP3 the user, for IMAP the user or the mailbox, for SMTP and LMTP the
 local part of the sender or of a recipient. "joe+drop-in-text" is a name, too. "--fault NAME" gives
-a fault to all sessions. "mailhaul conformance serve --list" shows the faults.
+a fault to all sessions. "mailhaul conformance list --faults" shows them.
 
 Example: mailhaul conformance serve --imap localhost:1143 --smtp localhost:1025
 """
@@ -48,7 +47,6 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     for protocol in PROTOCOLS:
         add(f"--{protocol}", metavar="ADDRESS", type=address, help=f"serve {protocol.upper()} here")
-    add("--list", action="store_true", help="show the faults, and serve nothing")
     add("--fault", metavar="NAME", action="append", default=[], help="a fault of all sessions")
     add("--password", metavar="WORD", default="secret", help="of all users (default: secret)")
     add(
@@ -65,11 +63,8 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
 
 
 def run_serve(options: Namespace, lines: Lines) -> int:
-    """Serve until a signal comes, or list the faults. Raises WrongUse."""
+    """Serve until a signal comes; return the exit code. Raises WrongUse."""
     del lines
-    if options.list:
-        write(sys.stdout, fault_list())
-        return ExitCode.PASSED
     servers = make_servers(options)
     with ExitStack() as cleanup:
         if options.tls != "clear":
@@ -115,7 +110,8 @@ def make_servers(options: Namespace) -> list[FaultyServer]:
         raise WrongUse("no address: give --pop3, --imap, --smtp or --lmtp; see --help")
     for name in options.fault:
         if not any(name in server.faults for server in found):
-            raise WrongUse(f"--fault {name}: no server here has it; see --list")
+            hint = 'see "mailhaul conformance list --faults"'
+            raise WrongUse(f"--fault {name}: no server here has it; {hint}")
     return found
 
 

@@ -146,7 +146,7 @@ class ClientEnvironment(Environment[Session]):
     # What a case asks first
 
     def require(self, **choices: str) -> None:
-        """Raise Skipped unless the client can do all this and is to be tested for it."""
+        """Raise Skipped unless the client can do all this and should be tested for it."""
         client = self.client
         for choice, value in choices.items():
             if not client.template.can(choice, value):
@@ -213,11 +213,11 @@ class ClientEnvironment(Environment[Session]):
         self._move()
         return await self._run(choices, server, None, message=text)
 
-    async def deliver(self, sink: PlayedSmtp, *texts: bytes, **choices: str) -> Run:
+    async def deliver(self, sink: PlayedSmtp, *texts: bytes) -> Run:
         """Let the client bring messages to a sink: fetched from a source, or sent."""
         if self.sends:
             return await self.send(sink, texts[0])
-        return await self.fetch(self.clean_source(*texts), sink, **choices)
+        return await self.fetch(self.clean_source(*texts), sink)
 
     def clean_source(self, *texts: bytes) -> Source:
         """Return a source without a fault, of a protocol that the client fetches by."""

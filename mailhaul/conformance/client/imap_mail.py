@@ -6,7 +6,7 @@ import re
 
 from ...servers.mailboxes import Mailbox
 from ..verdicts import MAY, MUST, SHOULD, Finding, require
-from ..wire_faults import Answer, Change, Trigger
+from ..wire_faults import Answer, Change, Rule, Trigger
 from .environment import ClientEnvironment
 from .messages import DOTS, FOUR, ONE, THREE, TWO, id_of
 from .playing import HOLD, PlayedImap
@@ -28,8 +28,8 @@ async def untagged_data_may_come_at_any_time(env: ClientEnvironment) -> None:
     anywhere = rb'* OK [ALERT] maintenance\r\n* NO a warning\r\n* X-MHTEST (1 "two" NIL)\r\n'
     in_mailbox = rb'* LIST () "/" elsewhere\r\n* FLAGS (\\Seen \\Deleted)\r\n'
     mailbox = Mailbox([ONE, TWO])
-    news = Trigger(READS, lambda: mailbox.append(THREE) and None)
-    rules = [
+    news = Trigger(READS, lambda: mailbox.append(THREE))
+    rules: list[Rule] = [
         Change(rb"(?<!\S)([^\s*+]\S*) OK(?= )", anywhere + rb"\1 OK"),
         Change(rb"(\* (?:\d+ FETCH|SEARCH) .*\r\n)(?=[^\s*+]\S* OK )", rb"\1" + in_mailbox),
         news,

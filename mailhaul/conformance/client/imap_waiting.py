@@ -8,7 +8,7 @@ from time import monotonic
 from ...servers.mailboxes import Mailbox
 from ..connections import Connection
 from ..verdicts import MUST, Skipped, fail, require
-from ..wire_faults import Answer, Change, Trigger
+from ..wire_faults import Answer, Change, Rule, Trigger
 from .environment import ClientEnvironment
 from .messages import ONE, TWO
 from .playing import HOLD, IDLE_CAPABILITIES, IMAP_CAPABILITIES, USER, PlayedImap
@@ -69,7 +69,7 @@ async def idle_ends_with_done(env: ClientEnvironment) -> None:
     """
     env.require(protocol="imap", idle="yes")
     mailbox = Mailbox([ONE])
-    news = Trigger(rb"\S+ IDLE", lambda: mailbox.append(TWO) and None)
+    news = Trigger(rb"\S+ IDLE", lambda: mailbox.append(TWO))
     source = PlayedImap(mailbox=mailbox, capabilities=IDLE_CAPABILITIES, rules=[news])
     run = await env.fetch(
         source,
@@ -111,7 +111,7 @@ async def the_greeting_comes_first(env: ClientEnvironment) -> None:
 async def a_refused_login_opens_nothing(env: ClientEnvironment) -> None:
     """After a refused login, with an unknown response code too, no mailbox is opened."""
     for code in (b"[AUTHENTICATIONFAILED] ", b"[UNAVAILABLE] ", b"[X-MHTEST] "):
-        rules = [
+        rules: list[Rule] = [
             Answer(rb"(\S+) (LOGIN|AUTHENTICATE) .*", rb"\1 NO " + code + rb"not now\r\n"),
             Change(rb"AUTH=(PLAIN|LOGIN) ", b""),
         ]

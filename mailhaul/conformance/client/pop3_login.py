@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...servers.mailboxes import Mailbox
 from ..certificates import OTHER_NAME
 from ..verdicts import MUST, SHOULD, fail, require
-from ..wire_faults import Answer, Change
+from ..wire_faults import Answer, Change, Rule
 from .environment import ClientEnvironment, Run
 from .messages import ONE, THREE, TWO, id_of
 from .playing import HOLD, PASSWORD, PlayedPop3
@@ -60,7 +60,7 @@ async def only_announced_mechanisms_are_tried(env: ClientEnvironment) -> None:
     for connection in run.connections:
         if b"CAPA" in connection.verbs:
             require(b"AUTH" not in connection.verbs, "no AUTH without SASL in CAPA", b"AUTH")
-    only = [
+    only: list[Rule] = [
         Change(rb"SASL [^\r]*\r\n", b"SASL CRAM-MD5\r\n"),
         Answer(rb"(USER|PASS|APOP) .*", b"-ERR not here\r\n"),
         Answer(rb"AUTH (?!CRAM-MD5).*", b"-ERR not here\r\n"),
@@ -97,8 +97,8 @@ async def nothing_from_before_tls_counts(env: ClientEnvironment) -> None:
     client does where no list has it is not judged.
     """
     refusal = Answer(rb"AUTH .*", b"-ERR not offered\r\n")
-    nowhere = [Change(rb"SASL [^\r]*\r\n", b""), refusal]
-    only_before = [Change(rb"SASL [^\r]*\r\n", b"", inside=True), refusal]
+    nowhere: list[Rule] = [Change(rb"SASL [^\r]*\r\n", b""), refusal]
+    only_before: list[Rule] = [Change(rb"SASL [^\r]*\r\n", b"", inside=True), refusal]
     source = PlayedPop3(mailbox=Mailbox([ONE]), rules=nowhere, tls="starttls")
     ignores_the_list = authenticates_inside(await env.fetch(source))
     source.rules = only_before

@@ -110,7 +110,7 @@ async def commands_are_sent_ahead_only_where_that_is_allowed(env: ClientEnvironm
     await expect_no_delivery(env, sink)
     for connection in sink.connections:
         for text in connection.texts:
-            require(text == b".\r\n", "a dot alone: no recipient was accepted", bytes(text))
+            require(bytes(text) == b".\r\n", "a dot alone: no recipient was accepted", bytes(text))
 
 
 async def expect_no_delivery(env: ClientEnvironment, sink: PlayedSmtp) -> Run:

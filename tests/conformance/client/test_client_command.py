@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mailhaul.apps.conformance import client, serve
+from mailhaul.apps.conformance import client, listing, serve
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.conformance.faults import WrongUse
 
@@ -97,7 +97,7 @@ def test_wrong_use_is_explained(words: list[str], problem: str) -> None:
 
 
 def test_the_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert serve.run("serve", ["--list"], Lines(1)) == 0
+    assert listing.run("list", ["--faults"], Lines(1)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 60
     assert any("smtp,lmtp" in line and "RFC 5321" in line for line in lines)

@@ -159,6 +159,7 @@ def test_a_fault_ends_with_its_transaction() -> None:
 
 def test_mail_comes_back_unless_it_is_kept() -> None:
     for keeps, count in ((False, b"+OK 5 "), (True, b"+OK 4 ")):
+        counted = b""
         listener = FaultyServer("pop3", keeps=keeps).listen()
         for _ in range(2):
             peer = Peer(listener.port)
