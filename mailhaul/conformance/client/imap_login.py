@@ -44,10 +44,8 @@ async def a_preauthenticated_session_needs_no_login(env: ClientEnvironment) -> N
 
 @CLIENT.case("client/imap/2", rfc=3501, section="6.2.1", level=MUST, implied=True)
 async def preauth_cannot_replace_tls(env: ClientEnvironment) -> None:
-    """Where TLS is demanded a client gives up after PREAUTH, before any command for mail.
-
-    STARTTLS is possible only before the login, so that the session would stay in the clear.
-    """
+    """Where TLS is demanded a client gives up after PREAUTH, before any command for mail."""
+    # STARTTLS is possible only before the login, so that the session would stay in the clear.
     source = PlayedImap(mailbox=Mailbox([ONE]), preauth=True, tls="starttls")
     run = await env.fetch(source)
     require_end(run)
@@ -74,10 +72,8 @@ async def login_may_be_disabled(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/imap/4", rfc=3501, section="6.2.1", level=MUST)
 async def capabilities_from_before_tls_are_forgotten(env: ClientEnvironment) -> None:
-    """After STARTTLS nothing is used that was announced only before the handshake.
-
-    In the second part a list of capabilities is injected before the handshake.
-    """
+    """After STARTTLS nothing is used that was announced only before the handshake."""
+    # In the second part a list of capabilities is injected before the handshake.
     everything = b" ".join(sorted(IMAP_CAPABILITIES)) + b" AUTH=PLAIN AUTH=LOGIN"
     injected = rb"* CAPABILITY IMAP4REV1 " + everything + rb"\r\n"
     bare = [

@@ -21,10 +21,8 @@ READS = rb"\S+ (UID )?FETCH .*(BODY(\.PEEK)?\[(?!HEADER\.FIELDS)|RFC822(\.PEEK|\
 
 @CLIENT.case("client/imap/5", rfc=3501, section="2.2.2", level=MUST)
 async def untagged_data_may_come_at_any_time(env: ClientEnvironment) -> None:
-    """Untagged data is accepted at any time, also of unknown kinds, and mail that has just come.
-
-    In the second part the server says BYE in the middle; then nothing is lost.
-    """
+    """Untagged data is accepted at any time, also of unknown kinds, and mail that has just come."""
+    # In the second part the server says BYE in the middle; then nothing is lost.
     anywhere = rb'* OK [ALERT] maintenance\r\n* NO a warning\r\n* X-MHTEST (1 "two" NIL)\r\n'
     in_mailbox = rb'* LIST () "/" elsewhere\r\n* FLAGS (\\Seen \\Deleted)\r\n'
     mailbox = Mailbox([ONE, TWO])
@@ -58,10 +56,8 @@ async def unknown_response_codes_are_ignored(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/imap/8", rfc=3501, section="5.2", level=MUST)
 async def numbers_follow_removals_by_others(env: ClientEnvironment) -> None:
-    """Where another session removes a message during the poll, only delivered mail is deleted.
-
-    New mail arrives at the same time, so that a stale number would hit a message not yet fetched.
-    """
+    """Where another session removes a message during the poll, only delivered mail is deleted."""
+    # New mail arrives at the same time, so that a stale number would hit a message not yet fetched.
     mailbox = Mailbox([ONE, TWO, THREE])
 
     def change() -> None:
@@ -77,10 +73,8 @@ async def numbers_follow_removals_by_others(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/imap/9", rfc=3501, section="2.3.1", level=MUST, implied=True)
 async def a_new_uidvalidity_makes_all_uids_new(env: ClientEnvironment) -> None:
-    """After a change of UIDVALIDITY no mail is skipped, and none deleted by a stale UID.
-
-    A client that gives up and says so by its exit status skips nothing.
-    """
+    """After a change of UIDVALIDITY no mail is skipped, and none deleted by a stale UID."""
+    # A client that gives up and says so by its exit status skips nothing.
     source = PlayedImap(mailbox=Mailbox([ONE, TWO], uidvalidity=11))
     await env.fetch(source, keep="yes")
     source.mailbox = Mailbox([THREE, FOUR], uidvalidity=12)

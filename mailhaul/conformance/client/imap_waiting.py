@@ -24,11 +24,9 @@ IDLE_PAUSE = 2.0
 
 @CLIENT.case("client/imap/6", rfc=3501, section="4.3", level=MUST)
 async def literals_wait_for_the_server(env: ClientEnvironment) -> None:
-    """The octets of a literal wait for "+", except for {n+} where LITERAL+ or LITERAL- is listed.
-
-    A client that can do so appends a message. Else its password has 8 bit characters, so that
-    LOGIN needs a literal.
-    """
+    """The octets of a literal wait for "+", except for {n+} where LITERAL+ or - is listed."""
+    # A client that can do so appends a message. Else its password has 8 bit characters, so that
+    # LOGIN needs a literal.
     capabilities = tuple(
         name for name in IMAP_CAPABILITIES if name not in {b"LITERAL+", b"SASL-IR"}
     )
@@ -63,10 +61,8 @@ def literals(connection: Connection) -> list[tuple[bytes, bool]]:
 
 @CLIENT.case("client/imap/10", rfc=2177, section="3", level=MUST)
 async def idle_ends_with_done(env: ClientEnvironment) -> None:
-    """While IDLE is open only DONE is sent, and IDLE is not sent where it is not listed.
-
-    New mail arrives while the client is idle, so that it has something to do.
-    """
+    """While IDLE is open only DONE is sent, and IDLE is not sent where it is not listed."""
+    # New mail arrives while the client is idle, so that it has something to do.
     env.require(protocol="imap", idle="yes")
     mailbox = Mailbox([ONE])
     news = Trigger(rb"\S+ IDLE", lambda: mailbox.append(TWO))

@@ -26,10 +26,8 @@ def lmtp_sink() -> PlayedSmtp:
 
 @CLIENT.case("client/lmtp/1", rfc=2033, section="4.2", level=MUST)
 async def every_recipient_has_its_reply(env: ClientEnvironment) -> None:
-    """One reply for each accepted recipient is read; only when all are settled is mail deleted.
-
-    The last recipient is refused for now after the text, so that the mail has to stay.
-    """
+    """One reply for each accepted recipient is read; only when all are settled is mail deleted."""
+    # The last recipient is refused for now after the text, so that the mail has to stay.
     two = not env.sends and env.client.template.can("recipients", "two")
     sink = lmtp_sink()
     last = b"eva" if two else b"joe"
@@ -52,10 +50,8 @@ async def every_recipient_has_its_reply(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/lmtp/2", rfc=2033, section="5", level=MUST)
 async def lhlo_is_the_greeting_of_lmtp(env: ClientEnvironment) -> None:
-    """LHLO is sent, never EHLO or HELO, and LMTP is not spoken on port 25.
-
-    The port is tried only where we may listen on it.
-    """
+    """LHLO is sent, never EHLO or HELO, and LMTP is not spoken on port 25."""
+    # The port is tried only where we may listen on it.
     run = await env.deliver(lmtp_sink(), ONE)
     for connection in to_sink(run):
         wrong = {b"EHLO", b"HELO"} & set(connection.verbs)
@@ -84,10 +80,8 @@ async def a_missing_reply_is_no_delivery(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/lmtp/4", rfc=2033, section="4.2", level=MUST, implied=True)
 async def refused_recipients_get_no_reply_to_the_text(env: ClientEnvironment) -> None:
-    """A recipient that was refused at RCPT has no reply after the text, and mail flows on.
-
-    Two messages are sent on one connection: with a reply too many awaited, the second would hang.
-    """
+    """A recipient that was refused at RCPT has no reply after the text, and mail flows on."""
+    # Two messages are sent on one connection: with a reply too many awaited, the second would hang.
     env.require(recipients="two")
     sink = lmtp_sink()
     sink.rules = [Answer(rb"RCPT TO: ?<eva@.*", b"550 5.1.1 no such user\r\n")]

@@ -32,10 +32,8 @@ async def capa_may_be_missing(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/pop3/4", rfc=2449, section="8", level=MUST)
 async def response_codes_of_refused_logins(env: ClientEnvironment) -> None:
-    """After "-ERR [IN-USE]" or an unknown code no command for the maildrop follows.
-
-    The refusal is for now: the next start of the client logs in again.
-    """
+    """After "-ERR [IN-USE]" or an unknown code no command for the maildrop follows."""
+    # The refusal is for now: the next start of the client logs in again.
     source = PlayedPop3(mailbox=Mailbox([ONE]))
     for code in (b"[IN-USE] ", b"[LOGIN-DELAY] ", b"[X-MHTEST/A] "):
         refusal = rb"-ERR " + code + rb"not now\r\n"
@@ -51,10 +49,8 @@ async def response_codes_of_refused_logins(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/pop3/5", rfc=5034, section="3", level=SHOULD)
 async def only_announced_mechanisms_are_tried(env: ClientEnvironment) -> None:
-    """AUTH is not sent where CAPA lists no SASL, and no password in clear where only CRAM-MD5 is.
-
-    In the second part CAPA has no USER either.
-    """
+    """AUTH is not sent where CAPA lists no SASL, and no password in clear if it has only CRAM."""
+    # In the second part CAPA has no USER either.
     without = PlayedPop3(mailbox=Mailbox([ONE]), without=(b"SASL", b"PIPELINING"))
     run = await env.fetch(without)
     for connection in run.connections:
@@ -91,11 +87,9 @@ async def the_certificate_must_be_for_the_host(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/pop3/7", rfc=2595, section="4", level=MUST, implied=True)
 async def nothing_from_before_tls_counts(env: ClientEnvironment) -> None:
-    """What CAPA listed before STLS is forgotten, and text injected before the handshake not used.
-
-    A client that gives up is right, too. The first list has SASL, the second has none; what a
-    client does where no list has it is not judged.
-    """
+    """What CAPA listed before STLS is forgotten; text injected before the handshake is not used."""
+    # A client that gives up is right, too. The first list has SASL, the second has none; what a
+    # client does where no list has it is not judged.
     refusal = Answer(rb"AUTH .*", b"-ERR not offered\r\n")
     nowhere: list[Rule] = [Change(rb"SASL [^\r]*\r\n", b""), refusal]
     only_before: list[Rule] = [Change(rb"SASL [^\r]*\r\n", b"", inside=True), refusal]
@@ -122,10 +116,8 @@ def authenticates_inside(run: Run) -> bool:
 
 @CLIENT.case("client/pop3/8", rfc=2449, section="6.6", level=MUST)
 async def commands_are_sent_ahead_only_where_that_is_allowed(env: ClientEnvironment) -> None:
-    """No command is sent ahead without PIPELINING, and with it each reply goes to its command.
-
-    In the second part the server refuses the second of three messages.
-    """
+    """No command is sent ahead without PIPELINING, and with it each reply goes to its command."""
+    # In the second part the server refuses the second of three messages.
     run = await env.fetch(PlayedPop3(mailbox=Mailbox([ONE, TWO]), hold=HOLD))
     require_patience(run)
     require_delivered(run, ONE, TWO)

@@ -34,10 +34,8 @@ async def deletions_are_confirmed_and_only_for_delivered_mail(env: ClientEnviron
 
 @CLIENT.case("client/pop3/9", rfc=1939, section="7", level=MUST, implied=True)
 async def strange_unique_ids_cost_no_mail(env: ClientEnvironment) -> None:
-    """Unique-ids that occur twice or have changed do not make it delete mail that it did not see.
-
-    New ids are new mail, also where the messages have the numbers of old ones.
-    """
+    """Unique-ids that occur twice or change do not make it delete mail that it did not see."""
+    # New ids are new mail, also where the messages have the numbers of old ones.
     twice = Change(rb"\+OK\r\n1 1\.1\r\n2 1\.2\r\n", rb"+OK\r\n1 1.1\r\n2 1.1\r\n")
     source = PlayedPop3(mailbox=Mailbox([ONE, TWO]), rules=[twice])
     run = await env.fetch(source)
@@ -54,11 +52,9 @@ async def strange_unique_ids_cost_no_mail(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/pop3/10", rfc=1939, section="3", level=MUST, implied=True)
 async def half_a_message_is_no_message(env: ClientEnvironment) -> None:
-    """A message whose text ends without the final dot is not deleted, and comes whole later.
-
-    The connection is closed in the middle of the text; then the server works again. Half a
-    message that is delivered, too, gets a warning: no program can take back what it has passed on.
-    """
+    """A message whose text ends without the final dot is not deleted, and comes whole later."""
+    # The connection is closed in the middle of the text; then the server works again. Half a
+    # message that is delivered, too, gets a warning: no program can take that back.
     cut = Cut(rb"line 200 of", b"line 2", times=1)
     source = PlayedPop3(mailbox=Mailbox([LONG]), rules=[cut])
     first = await env.fetch(source)
@@ -104,10 +100,8 @@ async def a_refused_message_is_not_deleted(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/pop3/14", rfc=1939, section="6", level=MUST, implied=True)
 async def a_lost_update_brings_no_loss(env: ClientEnvironment) -> None:
-    """Where the connection is lost before the reply to QUIT, mail may come twice, but none is lost.
-
-    The server deletes nothing without QUIT; the next session starts from what is there.
-    """
+    """If the connection is lost before the reply to QUIT, mail may come twice, but none is lost."""
+    # The server deletes nothing without QUIT; the next session starts from what is there.
     source = PlayedPop3(mailbox=Mailbox([ONE, TWO]), rules=[Answer(rb"QUIT", b"", close=True)])
     run = await env.fetch(source)
     require_no_loss(run, source, [ONE, TWO])

@@ -22,10 +22,8 @@ EIGHT_BITS = re.compile(rb"[\x80-\xff]")
 
 @CLIENT.case("client/smtp/2", rfc=5321, section="4.1.1.4", level=MUST, implied=True)
 async def the_text_is_stuffed_and_ended(env: ClientEnvironment) -> None:
-    """Each line that begins with a dot gets another one; the text ends with CRLF, dot, CRLF.
-
-    No empty line is added before the final dot.
-    """
+    """Each line that begins with a dot gets another one; the text ends with CRLF, dot, CRLF."""
+    # No empty line is added before the final dot.
     run = await env.deliver(PlayedSmtp(), DOTS)
     require_delivered(run, DOTS)
     for connection in to_sink(run):
@@ -64,12 +62,10 @@ def require_line_ends(connection: Connection) -> None:
         fail("CRLF as the end of every line", found[0])
 
 
-@CLIENT.case("client/smtp/5", rfc=5321, section="3.3", level=MUST, implied=True)
+@CLIENT.case("client/smtp/5", rfc=5321, section="3.3", level=MUST)
 async def no_text_without_354(env: ClientEnvironment) -> None:
-    """No text is sent after a reply to DATA other than 354.
-
-    No known server says 250, so that a client that takes it for 354 gets a warning.
-    """
+    """No text is sent after a reply to DATA other than 354."""
+    # No known server says 250, so that a client that takes it for 354 gets a warning.
     for reply in (b"451 4.3.0 not now\r\n", b"554 5.0.0 never\r\n", b"250 2.0.0 strange\r\n"):
         run = await env.deliver(PlayedSmtp(rules=[Answer(rb"DATA", reply)]), ONE)
         require_end(run)
@@ -101,10 +97,8 @@ def refusing_sink() -> PlayedSmtp:
 
 @CLIENT.case("client/smtp/10", rfc=5321, section="4.2.1", level=MUST, implied=True)
 async def refused_mail_is_not_lost(env: ClientEnvironment) -> None:
-    """After 4yz the mail stays for the next time; after 5yz it stays, is bounced, or reported.
-
-    A client that sends mail reports both by its exit status.
-    """
+    """After 4yz the mail stays for the next time; after 5yz it stays, is bounced, or reported."""
+    # A client that sends mail reports both by its exit status.
     for rule in (
         Answer(rb"RCPT .*", b"451 4.3.0 not now\r\n"),
         Change(rb"^250 2\.0\.0 accepted\r\n", b"451 4.3.0 not now\r\n"),
@@ -125,10 +119,8 @@ async def refused_mail_is_not_lost(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/smtp/12", rfc=6152, section="3", level=MUST, implied=True)
 async def eight_bit_text_needs_8bitmime(env: ClientEnvironment) -> None:
-    """8 bit text goes with BODY=8BITMIME where that is listed, and converted or not at all else.
-
-    Many clients send it as it is to servers that do not list 8BITMIME: a warning.
-    """
+    """8 bit text goes with BODY=8BITMIME where that is listed, and converted or not at all else."""
+    # Many clients send it as it is to servers that do not list 8BITMIME: a warning.
     run = await env.deliver(PlayedSmtp(extensions={b"8BITMIME": b""}), EIGHT_BIT)
     require_end(run)
     for connection in to_sink(run):

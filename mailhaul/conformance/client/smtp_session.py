@@ -35,10 +35,8 @@ def to_sink(run: Run) -> list[Connection]:
 
 @CLIENT.case("client/smtp/1", rfc=5321, section="2.2.1", level=SHOULD)
 async def ehlo_comes_first(env: ClientEnvironment) -> None:
-    """A session begins with EHLO, and HELO comes only after that was refused.
-
-    After a refusal a client may begin again on a new connection, with HELO.
-    """
+    """A session begins with EHLO, and HELO comes only after that was refused."""
+    # After a refusal a client may begin again on a new connection, with HELO.
     run = await env.deliver(PlayedSmtp(), ONE)
     require_delivered(run, ONE)
     for connection in to_sink(run):
@@ -89,11 +87,9 @@ async def quit_ends_the_session(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/smtp/8", rfc=2920, section="3.1", level=MUST)
 async def commands_are_sent_ahead_only_where_that_is_allowed(env: ClientEnvironment) -> None:
-    """Commands are sent ahead only with PIPELINING, and each reply is checked.
-
-    In the second part all recipients are refused, and DATA gets 354 nevertheless: then only the
-    final dot may follow, and the mail must not be taken for delivered.
-    """
+    """Commands are sent ahead only with PIPELINING, and each reply is checked."""
+    # In the second part all recipients are refused, and DATA gets 354 nevertheless: then only the
+    # final dot may follow, and the mail must not be taken for delivered.
     run = await env.deliver(PlayedSmtp(hold=HOLD), ONE)
     for connection in to_sink(run):
         for line in connection.commands:
@@ -129,10 +125,8 @@ async def expect_no_delivery(env: ClientEnvironment, sink: PlayedSmtp) -> Run:
 
 @CLIENT.case("client/smtp/9", rfc=3207, section="4.2", level=MUST)
 async def starttls_begins_again(env: ClientEnvironment) -> None:
-    """After STARTTLS a new EHLO comes, its list counts alone, and STARTTLS is not sent again.
-
-    The server announces SIZE and 8BITMIME before TLS, and only STARTTLS inside.
-    """
+    """After STARTTLS a new EHLO comes, its list counts alone, and STARTTLS is not sent again."""
+    # The server announces SIZE and 8BITMIME before TLS, and only STARTTLS inside.
     reply = b"250-mail.example.org\r\n250 STARTTLS\r\n"
     inside = Change(rb"^250-mail\.example\.org\r\n.*$", reply, inside=True)
     run = await env.deliver(PlayedSmtp(tls="starttls", rules=[inside]), ONE)
@@ -153,10 +147,8 @@ async def starttls_begins_again(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/smtp/11", rfc=4954, section="4", level=MUST)
 async def a_challenge_that_is_no_base64_is_cancelled(env: ClientEnvironment) -> None:
-    """A challenge that cannot be decoded gets "*", and nothing follows AUTH before its reply.
-
-    A client that closes the connection in place of "*" gets a warning.
-    """
+    """A challenge that cannot be decoded gets "*", and nothing follows AUTH before its reply."""
+    # A client that closes the connection in place of "*" gets a warning.
     sink = PlayedSmtp(
         login=True,
         challenges=True,

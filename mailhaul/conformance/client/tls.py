@@ -40,11 +40,9 @@ def servers(env: ClientEnvironment, tls: str) -> list[Played]:
 
 @CLIENT.case("client/tls/1", rfc=8314, section="5.3", level=MUST)
 async def certificates_are_checked(env: ClientEnvironment) -> None:
-    """With implicit TLS the chain and the name are checked, and nothing goes in the clear.
-
-    A right certificate is accepted; one for another name, one of an unknown authority, and a
-    server without TLS get no login.
-    """
+    """With implicit TLS the chain and the name are checked, and nothing goes in the clear."""
+    # A right certificate is accepted; one for another name, one of an unknown authority, and a
+    # server without TLS get no login.
     for server in servers(env, "implicit"):
         for certificate in (OTHER_NAME, UNKNOWN_AUTHORITY):
             server.certificate = certificate
