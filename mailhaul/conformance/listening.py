@@ -17,7 +17,16 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from ..flows.channel import Channel
-from ..flows.requests import Close, Request, RuntimeFault, TimedOut, Trust, UpgradeToTls, Wait
+from ..flows.requests import (
+    Close,
+    Request,
+    RuntimeFault,
+    Sleep,
+    TimedOut,
+    Trust,
+    UpgradeToTls,
+    Wait,
+)
 from ..runtimes import blocking
 from ..runtimes.engine import Engine
 from .connections import Connection
@@ -200,6 +209,9 @@ def requests_of(session: Session) -> Generator[Request[Any], Any, None]:
                 session.flow.close()
                 yield Close(session.channel)
                 return
+            # What came while the output was held back is no news to the runtime.
+            if isinstance(request, Wait) and machine.has_input:
+                request = Sleep(0)
             try:
                 answer = yield request
             except Exception as fault:

@@ -185,6 +185,11 @@ class FaultyMachine:
         """Whether something waits for the client."""
         return bool(self._pending)
 
+    @property
+    def has_input(self) -> bool:
+        """Whether something came that the service has not seen."""
+        return bool(self._queue) or (self._ended and not self._told_end)
+
     # What a service calls
 
     def next_event(self) -> Any:
