@@ -27,6 +27,10 @@ MODULES = {
         *("dsn", "eight_bit"),
     ),
     "lmtp": ("suite", "hello", "transaction"),
+    "client": (
+        *("suite", "pop3_login", "pop3_mail", "imap_login", "imap_mail", "imap_waiting"),
+        *("smtp_session", "smtp_mail", "lmtp", "tls"),
+    ),
 }
 """By the name of a suite, which is also its folder: ``suite`` and the modules with its cases."""
 

@@ -27,6 +27,7 @@ from ..flows.requests import (
     Start,
     Tcp,
     TimedOut,
+    Trust,
     UnixSocket,
     UpgradeToTls,
     Wait,
@@ -43,6 +44,8 @@ from .stream import (
 
 if TYPE_CHECKING:
     from socket import socket
+
+    from .tls import TlsLayer
 
 ChannelObserver = Callable[[Channel[Endpoint]], None]
 
@@ -77,11 +80,18 @@ class Engine:
     """All streams and programs of one flow. ``clock`` gives seconds and never jumps.
 
     ``observer`` is called with each channel that the flow opens, before anything is sent on it.
+    ``tls`` makes the TLS layer of a stream, which a serving side needs; by default it is a client.
     """
 
-    def __init__(self, clock: Callable[[], float], observer: ChannelObserver | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        observer: ChannelObserver | None = None,
+        tls: Callable[[Trust], TlsLayer] | None = None,
+    ) -> None:
         self._clock = clock
         self._observer = observer
+        self._tls = tls
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
@@ -269,12 +279,10 @@ class Engine:
     # TLS
 
     def _upgrade(self, request: UpgradeToTls) -> Steps[None]:
-        from .tls import client_layer
-
         deadline = self._clock() + request.timeout
         stream = self._stream(request.channel)
         stream.flush()
-        stream.tls = layer = client_layer(request.trust)
+        stream.tls = layer = self._layer(request.trust)
         while not layer.handshake():
             stream.flush_raw()
             left = deadline - self._clock()
@@ -291,6 +299,13 @@ class Engine:
         if request.trust.fingerprint:
             layer.check_fingerprint(request.trust.fingerprint)
         request.channel.tls = True
+
+    def _layer(self, trust: Trust) -> TlsLayer:
+        if self._tls:
+            return self._tls(trust)
+        from .tls import client_layer
+
+        return client_layer(trust)
 
     # Programs
 

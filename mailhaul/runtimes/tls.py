@@ -220,3 +220,10 @@ def client_layer(trust: Trust) -> TlsLayer:
     except ValueError as error:
         raise TlsFailed(f"{trust.hostname!r} cannot be a TLS server name: {error}") from None
     return TlsLayer(tls, incoming, outgoing)
+
+
+def server_layer(context: ssl.SSLContext) -> TlsLayer:
+    """Return a layer that will shake hands as the server."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    return TlsLayer(tls, incoming, outgoing)

@@ -14,6 +14,7 @@ from ...conformance.report.run import ExitCode
 from ...conformance.suites import MODULES, load_suite
 from ..polls.lines import Lines, write
 from .options import Parser, choose
+from .serve import fault_list
 
 EPILOG = """\
 A CASE is an id (pop3/dele/1) or a beginning of ids (pop3/dele, pop3); without one all are shown.
@@ -28,10 +29,14 @@ def run(word: str, arguments: Sequence[str], lines: Lines) -> int:
     parser = Parser(word, "[CASE ...]", "Show the cases.", EPILOG)
     parser.add_argument("cases", metavar="CASE", nargs="*", help=SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--faults", action="store_true", help="show the faults of serve instead")
     parser.add_choice(slow=False)
     # Here a slow case is not run, and shown like any other.
     parser.set_defaults(slow=True)
     options = parser.parse(arguments)
+    if options.faults:
+        write(sys.stdout, fault_list())
+        return ExitCode.PASSED
     known = [case for name in MODULES for case in load_suite(name).cases.values()]
     chosen = choose(known, options.cases, options)
     if options.json:

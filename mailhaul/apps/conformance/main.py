@@ -17,6 +17,8 @@ COMMANDS = {
     "pop3": "server",
     "smtp": "server",
     "lmtp": "server",
+    "client": "client",
+    "serve": "serve",
     "list": "listing",
     "matrix": "comparison",
 }
@@ -24,12 +26,16 @@ COMMANDS = {
 
 USAGE = """\
 usage: mailhaul conformance imap|pop3|smtp|lmtp TARGET [CASE ...] [options]
+       mailhaul conformance client [CASE ...] [options] [-- COMMAND ...]
+       mailhaul conformance serve --PROTOCOL ADDRESS ... [options]
        mailhaul conformance list [CASE ...] [options]
        mailhaul conformance matrix RESULT.json ... -o FILE.html
 
-Judges a mail server by the RFCs, one case for each requirement.
+Judges mail servers and mail clients by the RFCs, one case for each requirement.
 imap, pop3, smtp, lmtp  run the cases against a server; nothing else uses its mailboxes meanwhile
-list                    shows the cases
+client                  plays servers for a client that it starts, and judges what the client does
+serve                   serves with faults, for the tests of other programs
+list                    shows the cases, or with --faults the faults that serve knows
 matrix                  makes a page that compares the results of several runs
 
 "mailhaul conformance pop3 --help" shows the options, and docs/conformance.md is the guide.
