@@ -234,7 +234,7 @@ def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Days:
 
 
 def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days) -> None:
-    hours = 24 if SOAK else 6
+    hours = 24 if SOAK else 5
 
     async def story(scheduler: Scheduler) -> None:
         everybody = list(days.boxes.values())

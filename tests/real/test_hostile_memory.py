@@ -288,6 +288,7 @@ SLOW = {
     *(f"IMAP: SEARCH of {what}" for what in ("millions", "millions in disorder", "one message")),
     *(f"IMAP: {name}" for name in ("EXPUNGE", "NAMESPACE", "STATUS", "FETCH of flags")),
     *(f"to: APPEND: {what} after a cut" for what in ("search", "sizes")),
+    *("IMAP: texts of one octet", "IMAP: other texts"),
     *("program: passwordeval", "program: MDA that talks", "program: MDA that complains"),
 }
 """Cases that are left out of a short run: a million lines, or a minute of patience."""

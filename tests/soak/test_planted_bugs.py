@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -36,14 +37,25 @@ from .scenario import Scenario, draw_scenario
 LOSS = re.compile("lost: |never accepted|not delivered in the end")
 
 
+SOAK = bool(os.environ.get("MAILHAUL_SOAK"))
+NEAR = 300
+"""Seeds before the one that is known to fail, from which a short run begins."""
+
+
 def complaint_within(
-    seeds: int, sink: str = "", where: Callable[[Scenario], bool] = lambda scenario: True
+    seeds: int,
+    sink: str = "",
+    where: Callable[[Scenario], bool] = lambda scenario: True,
+    *,
+    known: int = 1,
 ) -> str:
     """Run seeds until one fails, those of one sink only if asked; return what it says.
 
-    Of rare troubles ``where`` picks the scenarios that have them.
+    Of rare troubles ``where`` picks the scenarios that have them. ``known`` is a seed that is known
+    to fail; only a long run (MAILHAUL_SOAK) begins with the first seed all the same.
     """
-    for seed in range(1, seeds + 1):
+    first = 1 if SOAK else max(1, known - NEAR)
+    for seed in range(first, seeds + 1):
         scenario = draw_scenario(seed, possible)
         if (sink and scenario.sink != sink) or not where(scenario):
             continue
@@ -182,7 +194,7 @@ def test_a_batch_that_is_added_to_behind_half_a_message_shows_within_6000_seeds(
     monkeypatch.setattr(
         bsmtp, "whole_size", lambda path, file: vars(bsmtp)["os"].fstat(file).st_size
     )
-    assert re.search("lost: |too many|never accepted", complaint_within(6000, "bsmtp"))
+    assert re.search("lost: |too many|never accepted", complaint_within(6000, "bsmtp", known=4538))
 
 
 def test_a_mailbox_file_that_is_not_cut_back_shows_within_3000_seeds(
@@ -235,7 +247,7 @@ def test_a_deletion_from_memory_alone_shows(
 ) -> None:
     """UID and size are enough, whatever the header says."""
     monkeypatch.setattr(visit, "match", without_headers)
-    assert LOSS.search(complaint_within(200_000, where=has("UIDL used again")))
+    assert LOSS.search(complaint_within(200_000, where=has("UIDL used again"), known=43_338))
 
 
 def without_headers(
