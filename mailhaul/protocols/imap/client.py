@@ -145,6 +145,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _send(self, command: Command | Continuation) -> None:
         self._check_usable()
+        if type(command) in NAMES:
+            self._send_command(command)  # type: ignore[arg-type]  # the keys are its types
+            return
         match command:
             case Respond() | CancelAuthentication():
                 self._respond(command)
@@ -153,11 +156,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             case Done():
                 self._send_done()
             case _:
-                self._send_command(command)
+                raise LocalProtocolError(f"{type(command).__name__} is not an IMAP command")
 
     def _send_command(self, command: Command) -> None:
-        if type(command) not in NAMES:
-            raise LocalProtocolError(f"{type(command).__name__} is not an IMAP command")
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("TLS is already active (RFC 3501, 6.2.1)")
         refuse(command, self._abilities)
@@ -172,15 +173,23 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self.tap.line(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
-        if isinstance(command, Authenticate):
-            self._begin_exchange(command, at_once=goes_along(command, self._abilities))
         if rest or isinstance(command, MULTI_STEP):
             self._open = OpenCommand(command, rest)
-        if isinstance(command, Append) and self._abilities.takes_at_once(command.size):
-            self._go_on(b"+")
-        if isinstance(command, Login):
-            password = command.password.reveal()
-            self._hidden.add(password, quoted(password)[1:-1])
+        if isinstance(command, Authenticate | Append | Login):
+            self._begin_steps(command)
+
+    def _begin_steps(self, command: Authenticate | Append | Login) -> None:
+        """Prepare for what follows the first line of a command, or keep its secret."""
+        match command:
+            case Authenticate():
+                self._begin_exchange(command, at_once=goes_along(command, self._abilities))
+            case Append(size=size) if self._abilities.takes_at_once(size):
+                self._go_on(b"+")
+            case Login(password=password):
+                text = password.reveal()
+                self._hidden.add(text, quoted(text)[1:-1])
+            case _:
+                pass
 
     def _send_text(self, data: bytes) -> None:
         if self._open is None:
