@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..protocols.message.fingerprint import fingerprint
+from ..protocols.record import Record
 from .account import Account, Action
 from .choose import Choice, Chooser
 from .debts import SINGLE_COUNT, Match, is_more, match, shares
@@ -58,6 +59,22 @@ class Progress:
         """UIDs of messages that were handled in this poll, by mailbox."""
         self.cleared: set[str] = set()
         """Mailboxes in which only messages are left that have failed more than once."""
+
+
+class Plan(Record):
+    """What is done with the messages of one mailbox in one session.
+
+    ``pending`` are rows whose action the server has not confirmed, ``old`` the messages that
+    ``flush`` deletes, and ``tried`` those handled in this poll. ``new`` counts the new messages,
+    and ``read_before`` those that the poll had read before.
+    """
+
+    choice: Choice
+    pending: Sequence[Pending]
+    old: Sequence[Listed]
+    tried: set[Uid]
+    new: int
+    read_before: int
 
 
 class Visit:
@@ -109,49 +126,61 @@ class Visit:
         if known is None:
             return False
         page = self.page = known
-        undelivered = await self._undelivered(page, listed)
-        pending = await LedgerCall(page.pending)
-        tried = self._progress.tried.setdefault(self.mailbox, set())
-        old = await self._old(page, listed, tried)
-        excluded = tried | {row.uid for row in pending}
-        read = self._progress.tally.read
-        chooser = Chooser(account, excluded, read, undelivered, MAX_PER_SESSION)
-        new = await self._offer(page, listed, chooser, seen_elsewhere=opened.read_only)
-        choice = chooser.choice()
-        self._report(Counted(self.mailbox, total, max(0, total - new), source.octets))
+        plan = await self._plan(page, listed, seen_elsewhere=opened.read_only)
+        choice = plan.choice
+        self._report(Counted(self.mailbox, total, max(0, total - plan.new), source.octets))
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
             return False
         if page.is_new:
             await LedgerCall(page.mark_compared)
         await self._skip(page, choice)
+        if await self._carry_out(page, plan):
+            return True
+        if choice.left:
+            self._progress.left += choice.left
+            fetched = self._progress.tally.read - plan.read_before
+            self._report(LimitReached(account.fetchlimit, total - fetched))
+        return False
+
+    async def _plan(self, page: Page, listed: Sequence[Listed], *, seen_elsewhere: bool) -> Plan:
+        """Choose what to do with the listed messages."""
+        undelivered = await self._undelivered(page, listed)
+        pending = await LedgerCall(page.pending)
+        tried = self._progress.tried.setdefault(self.mailbox, set())
+        old = await self._old(page, listed, tried)
+        excluded = tried | {row.uid for row in pending}
+        read = self._progress.tally.read
+        chooser = Chooser(self._account, excluded, read, undelivered, MAX_PER_SESSION)
+        new = await self._offer(page, listed, chooser, seen_elsewhere=seen_elsewhere)
+        return Plan(chooser.choice(), pending, old, tried, new, read)
+
+    async def _carry_out(self, page: Page, plan: Plan) -> bool:
+        """Fetch, settle and delete; return whether another session is needed."""
+        choice, pending, old = plan.choice, plan.pending, plan.old
         fetch = self._for_this_session(choice.fetch)
         more = len(fetch) < len(choice.fetch) or choice.later > 0
         no_more = self._is_last and not more and not choice.last
         if fetch:
-            await self._carry(page, fetch, tried, last=no_more)
+            await self._carry(page, fetch, plan.tried, last=no_more)
         elif choice.oversized:
             # Wait for the reply to the deletions of ``limitflush`` before the connection may end.
-            await source.finish()
+            await self._source.finish()
         if more:
             return True
-        if pending or source.expunges_all:
+        if pending or self._source.expunges_all:
             more = await self._settle_pending(page, pending)
         if old:
             more |= await self._flush(page, old)
         if more:
             return True
-        in_doubt = source.in_sessions and (fetch or pending or old)
+        in_doubt = self._source.in_sessions and (fetch or pending or old)
         if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
             # If the session breaks at them, the deletions of this session must not be lost.
             self._progress.cleared.add(self.mailbox)
             return True
         if choice.last:
-            await self._carry(page, choice.last, tried, last=self._is_last)
-        if choice.left:
-            self._progress.left += choice.left
-            fetched = self._progress.tally.read - read
-            self._report(LimitReached(account.fetchlimit, total - fetched))
+            await self._carry(page, choice.last, plan.tried, last=self._is_last)
         return False
 
     async def leave(self) -> None:
