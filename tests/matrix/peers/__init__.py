@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 
 from ..trials import Trial
-from . import dovecot, exim, mailutils, opensmtpd, ours, postfix, python_smtp
+from . import dovecot, exim, mailutils, node, opensmtpd, ours, postfix, pymap, python_smtp
 from .place import Place
 
 Peer = Callable[[Place], AbstractContextManager[list[Trial]]]
@@ -19,6 +19,9 @@ PEERS: Mapping[str, Peer] = {
     "postfix": postfix.postfix,
     "opensmtpd": opensmtpd.opensmtpd,
     "aiosmtpd": python_smtp.aiosmtpd,
+    "smtp-server": node.smtp_server,
+    "pymap": pymap.pymap,
+    "hoodiecrow": node.hoodiecrow,
     "mailhaul": ours.mailhaul,
 }
 """By the word by which ``python -m tests.matrix WORD ...`` chooses them."""

@@ -58,5 +58,5 @@ def exim(place: Place) -> Generator[list[Trial]]:
     with server.running():
         yield [
             Trial("exim", label, "smtp", [f"localhost:{server.port}", *common, *place.trust]),
-            Trial("exim-bs", f"{label} -bs", "smtp", [*pipe, *common]),
+            Trial("exim-bs", f"{label} -bs", "smtp", [*pipe, *common, *place.trust]),
         ]

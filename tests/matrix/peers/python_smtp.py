@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -83,6 +84,9 @@ def aiosmtpd(place: Place) -> Generator[list[Trial]]:
     label = python_label("aiosmtpd", "aiosmtpd")
     common = [*accounts(place.folder), *addresses(), *place.trust]
     common += ["--mail", f"maildir:{folder}/%n"]
+    # It reports what the cases do to it.
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
     smtp.start()
     lmtp.start()
     try:
