@@ -5,7 +5,7 @@ set -eu
 
 missing=
 want() {
-    [ -x "$1" ] || missing="$missing $2"
+    [ -e "$1" ] || missing="$missing $2"
 }
 want /usr/lib/dovecot/imap dovecot-imapd
 want /usr/lib/dovecot/lmtp dovecot-lmtpd
@@ -32,6 +32,7 @@ want /usr/bin/node nodejs
 [ -x /usr/bin/npm ] || want /usr/bin/npm npm
 want /usr/bin/m4 m4
 want /usr/sbin/saslpasswd2 sasl2-bin
+want /usr/share/doc/libsasl2-modules/copyright libsasl2-modules
 # These would push Exim or Dovecot out, for each is the one mail-transport-agent, imap-server or
 # pop3-server. Their packages are only unpacked, into one folder for each product;
 # tests/real/servers/private_root.py runs what is in them.
@@ -39,7 +40,8 @@ cache=/var/cache/mailhaul-tests
 packages_of() {
     case $1 in
     cyrus) echo cyrus-common cyrus-imapd cyrus-pop3d ;;
-    courier) echo courier-base courier-imap courier-pop courier-authlib courier-authlib-userdb ;;
+    courier) echo courier-base courier-imap courier-pop courier-authlib \
+        courier-authdaemon courier-authlib-userdb ;;
     sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
     *) echo "$1" ;;
     esac

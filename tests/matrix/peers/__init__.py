@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 
 from ..trials import Trial
-from . import dovecot, exim, mailutils, node, opensmtpd, ours, postfix, pymap, python_smtp
+from . import dovecot, exim, mailutils, node, opensmtpd, ours, popa3d, postfix, pymap, python_smtp
 from .place import Place
 
 Peer = Callable[[Place], AbstractContextManager[list[Trial]]]
@@ -22,6 +22,7 @@ PEERS: Mapping[str, Peer] = {
     "smtp-server": node.smtp_server,
     "pymap": pymap.pymap,
     "hoodiecrow": node.hoodiecrow,
+    "popa3d": popa3d.popa3d,
     "mailhaul": ours.mailhaul,
 }
 """By the word by which ``python -m tests.matrix WORD ...`` chooses them."""

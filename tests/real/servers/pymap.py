@@ -25,8 +25,13 @@ class Pymap:
         self._folder = folder
         (self.port,) = free_ports(1)
         self._certificate = certificate
-        lines = [f"{user}:{{PLAIN}}{password}::::/nowhere/{user}:" for user in users]
-        (folder / "pymap-etc-passwd").write_text("\n".join(lines) + "\n")
+        hashed = printed(f"from pysasl.hashing import *; print(BuiltinHash().hash({password!r}))")
+        known = "".join(f"{user}::1:1::{folder}/mail/{user}:\n" for user in users)
+        (folder / "pymap-etc-passwd").write_text(known)
+        secrets = "".join(f"{user}:{hashed}:::::::\n" for user in users)
+        (folder / "pymap-etc-shadow").write_text(secrets)
+        for name in ("pymap-etc-group", "pymap-tokens"):
+            (folder / name).touch()
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -43,5 +48,10 @@ class Pymap:
 
 def pymap_version() -> str:
     """Return the version of pymap."""
-    words = [program(PYTHON), "-c", "from importlib.metadata import *; print(version('pymap'))"]
+    return printed("from importlib.metadata import *; print(version('pymap'))")
+
+
+def printed(code: str) -> str:
+    """Return what the Python of pymap prints."""
+    words = [program(PYTHON), "-c", code]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
