@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 
 from ..trials import Trial
-from . import dovecot, exim, mailutils, node, opensmtpd, ours, popa3d, postfix, pymap, python_smtp
+from . import courier, cyrus, dovecot, exim, mailutils, node, opensmtpd, ours, popa3d, postfix, pymap, python_smtp, sendmail
 from .place import Place
 
 Peer = Callable[[Place], AbstractContextManager[list[Trial]]]
@@ -23,6 +23,9 @@ PEERS: Mapping[str, Peer] = {
     "pymap": pymap.pymap,
     "hoodiecrow": node.hoodiecrow,
     "popa3d": popa3d.popa3d,
+    "cyrus": cyrus.cyrus,
+    "sendmail": sendmail.sendmail,
+    "courier": courier.courier,
     "mailhaul": ours.mailhaul,
 }
 """By the word by which ``python -m tests.matrix WORD ...`` chooses them."""

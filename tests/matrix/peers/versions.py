@@ -14,9 +14,13 @@ UPSTREAM = re.compile(r"(?:\d+:)?(\d[\d.]*\d)")
 CHANGELOGS = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian.amd64.gz")
 
 
-def package_label(product: str, package: str) -> str:
-    """Return the product with the version of an installed package, or of one that is unpacked."""
-    return f"{product} {upstream(unpacked(package) or installed(package))}"
+def package_label(product: str, folder: str, package: str = "") -> str:
+    """Return the product with the version of an installed package, or of one that is unpacked.
+
+    ``folder`` is where it is unpacked, and the name of the package if that is the same.
+    """
+    found = unpacked(folder, package or folder) or installed(package or folder)
+    return f"{product} {upstream(found)}"
 
 
 def python_label(product: str, distribution: str) -> str:
@@ -39,9 +43,9 @@ def installed(package: str) -> str:
     return done.stdout
 
 
-def unpacked(package: str) -> str:
+def unpacked(product: str, package: str) -> str:
     """Return the version of a package that is only unpacked: the first of its changelog."""
-    folder = UNPACKED / package / "usr" / "share" / "doc" / package
+    folder = UNPACKED / product / "usr" / "share" / "doc" / package
     for name in CHANGELOGS:
         if (folder / name).is_file():
             head = gzip.decompress((folder / name).read_bytes())[:200].decode()

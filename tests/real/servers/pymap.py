@@ -21,7 +21,7 @@ class Pymap:
     def __init__(
         self, folder: Path, certificate: Certificate, users: Sequence[str], password: str
     ) -> None:
-        folder.mkdir()
+        (folder / "mail").mkdir(parents=True)
         self._folder = folder
         (self.port,) = free_ports(1)
         self._certificate = certificate
