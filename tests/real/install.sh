@@ -41,7 +41,7 @@ packages_of() {
     case $1 in
     cyrus) echo cyrus-common cyrus-imapd cyrus-pop3d ;;
     courier) echo courier-base courier-imap courier-pop courier-authlib \
-        courier-authdaemon courier-authlib-userdb ;;
+        courier-authdaemon courier-authlib-userdb gamin ;;
     sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
     *) echo "$1" ;;
     esac

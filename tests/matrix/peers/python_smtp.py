@@ -13,6 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.conformance.smtp_server import TRACE
 from tests.real.servers.maildir import Maildir
 from tests.real.servers.process import free_ports
 
@@ -22,7 +23,10 @@ from .versions import python_label
 
 
 class Scheduler:
-    """What aiosmtpd calls: it delivers to a Maildir for each user, and knows no others."""
+    """What aiosmtpd calls: it delivers to a Maildir for each user, and knows no others.
+
+    The library leaves the trace fields to its handler.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,8 +44,10 @@ class Scheduler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Deliver a message."""
         assert isinstance(envelope.content, bytes)
+        trace = TRACE.replace(b"%b", (envelope.mail_from or "").encode())
         for address in envelope.rcpt_tos:
-            Maildir(self._folder / address.partition("@")[0]).deliver(envelope.content)
+            box = Maildir(self._folder / address.partition("@")[0].lower())
+            box.deliver(trace + envelope.content)
         return "\r\n".join("250 2.0.0 kept" for _ in envelope.rcpt_tos[: self._replies(server)])
 
     def _replies(self, server: SMTP) -> int:

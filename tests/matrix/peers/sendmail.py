@@ -18,7 +18,7 @@ def sendmail(place: Place) -> Generator[list[Trial]]:
     good, users = place.certificates.good, (*USERS, "postmaster")
     server = Sendmail(place.folder / "sendmail", good, users, DOMAIN)
     label = package_label("sendmail", "sendmail", "sendmail-bin")
-    common = [*accounts(place.folder), *addresses(), *place.trust]
+    common = [*accounts(place.folder), *addresses("stranger"), *place.trust]
     common += ["--mail", f"maildir:{server.mail}/%n"]
     with server.running():
         yield [Trial("sendmail", label, "smtp", [f"localhost:{server.port}", *common])]

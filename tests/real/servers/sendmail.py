@@ -33,7 +33,7 @@ define(`confSERVER_KEY', `/etc/mail/key.pem')dnl
 define(`confCACERT', `/etc/mail/chain.pem')dnl
 define(`confCACERT_PATH', `/etc/mail')dnl
 define(`STATUS_FILE', `/var/run/sendmail.st')dnl
-define(`ALIAS_FILE', `')dnl
+define(`ALIAS_FILE', `/etc/mail/aliases')dnl
 define(`LOCAL_MAILER_PATH', `/bin/deliver')dnl
 define(`LOCAL_MAILER_ARGS', `deliver $u')dnl
 FEATURE(`no_default_msa')dnl
@@ -78,6 +78,9 @@ class Sendmail:
         for user in users:
             for part in ("tmp", "new", "cur"):
                 self.root.make_folder(f"/var/mail/{user}/{part}", user, 0o777)
+        (etc / "aliases").write_text(f"root: {users[0]}\n")
+        argv = self.root.argv(SENDMAIL, "-C", "/etc/mail/sendmail.cf", "-bi")
+        subprocess.run([program(argv[0]), *argv[1:]], check=True, capture_output=True)
 
     def _make_configuration(self, etc: Path) -> None:
         words = [f"-D_CF_DIR_={MACROS}/", str(MACROS / "m4" / "cf.m4"), str(etc / "sendmail.mc")]

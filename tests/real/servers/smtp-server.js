@@ -46,7 +46,11 @@ const server = new SMTPServer({
       if (stream.sizeExceeded) {
         return done(refusal(552, "the message is too large"));
       }
-      const text = Buffer.concat(chunks);
+      // The library leaves the trace fields to its user.
+      const sender = session.envelope.mailFrom.address || "";
+      const trace = `Return-Path: <${sender}>\r\nReceived: from client.example.org\r\n` +
+        "\tby mail.example.org; Mon, 5 Jan 2026 10:00:01 +0000\r\n";
+      const text = Buffer.concat([Buffer.from(trace), ...chunks]);
       const recipients = session.envelope.rcptTo.map((recipient) => localPart(recipient.address));
       recipients.forEach((user) => deliver(user, text));
       return lmtp ? done(null, recipients.map(() => "kept")) : done(null, "kept");
