@@ -29,7 +29,8 @@ async def a_size_above_the_limit_gets_552(env: SmtpEnvironment) -> None:
     limit = limit_of(session)
     await session.positive(env.mail + b" SIZE=1000")
     await session.positive(b"RSET")
-    await session.refused(env.mail + b" SIZE=%d" % (limit + 1), 552)
+    # What a server does with the declared size is said without a capitalised word.
+    await session.refused(env.mail + b" SIZE=%d" % (limit + 1), 552, lenient=True)
 
 
 @SMTP.case("smtp/size/2", rfc=1870, section="4", level=MAY)
