@@ -7,6 +7,7 @@ reasons. The whole matrix is made by ``make matrix``.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.real
 
 EXPECTED = Path(__file__).parent / "conformance"
 IMAP_SECONDS = 20.0
+"""Of a whole run, on a machine that has nothing else to do."""
 OURS = ("mailhaul-imap", "mailhaul-pop3", "mailhaul-smtp", "mailhaul-lmtp")
 
 
@@ -56,7 +58,8 @@ def test_two_runs_against_dovecot_imap_agree_and_are_fast(
     first = verdicts(dovecot["dovecot-imap"], tmp_path)
     seconds = time.monotonic() - began
     assert verdicts(dovecot["dovecot-imap"], tmp_path) == first
-    assert seconds < IMAP_SECONDS
+    others = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert seconds < IMAP_SECONDS * max(1.0, others)
 
 
 def test_dovecot_pop3_is_as_known(dovecot: dict[str, Trial], tmp_path: Path) -> None:

@@ -15,9 +15,14 @@ from .versions import package_label
 
 FULL = 400
 """Messages that fill a mailbox: more than one run delivers."""
-MORE = f"""
+# The index of an earlier session may be as old as the second in which the mail was replaced, so POP3
+# has none.
+MORE = """
 plugin {{
-  quota_rule = *:messages={FULL}
+  quota_rule = *:messages={full}
+}}
+protocol pop3 {{
+  mail_location = maildir:{folder}/mail/%n:INDEX=MEMORY
 }}
 """
 
@@ -26,7 +31,9 @@ class DovecotPeer(DovecotServices):
     """A Dovecot that knows its users, for an unknown one has to be refused; ``full`` has no room."""
 
     def __init__(self, place: Place, relay_port: int) -> None:
-        super().__init__(place.folder / "dovecot", place.certificates.good, relay_port, MORE)
+        folder = place.folder / "dovecot"
+        more = MORE.format(full=FULL, folder=folder)
+        super().__init__(folder, place.certificates.good, relay_port, more)
         users = self.folder / "users"
         users.write_text("".join(f"{name}:{{PLAIN}}{PASSWORD}\n" for name in (*USERS, "full")))
         text = self.configuration.read_text()
