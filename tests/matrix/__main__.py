@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from mailhaul.conformance.report.json import read_run
 from mailhaul.conformance.report.matrix import page

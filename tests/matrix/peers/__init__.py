@@ -6,7 +6,21 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 
 from ..trials import Trial
-from . import courier, cyrus, dovecot, exim, mailutils, node, opensmtpd, ours, popa3d, postfix, pymap, python_smtp, sendmail
+from . import (
+    courier,
+    cyrus,
+    dovecot,
+    exim,
+    mailutils,
+    node,
+    opensmtpd,
+    ours,
+    popa3d,
+    postfix,
+    pymap,
+    python_smtp,
+    sendmail,
+)
 from .place import Place
 
 Peer = Callable[[Place], AbstractContextManager[list[Trial]]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,14 +10,16 @@ from pathlib import Path
 
 from .certificates import Certificate
 from .private_root import PrivateRoot
-from .process import ServerFailed, free_ports, program, running
+from .process import free_ports, program, running
 
 CRYPTED = "$5$mailhaultestsalt$vc07iVfUKgeXsCBOqpU6WW5krcbJfEyCUuEebcH.VC5"
 """The password of every user: correct-horse."""
 OWNER = 931
 NUMBERS = {"courier": 930, "vmail": OWNER}
 PROGRAMS = "/usr/lib/courier"
-TCPD = "/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=40 -maxperip=40 -nodnslookup -noidentlookup"
+TCPD = (
+    "/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=40 -maxperip=40 -nodnslookup -noidentlookup"
+)
 SETTINGS = """
 IMAP_CHECK_ALL_FOLDERS=0
 IMAP_ENHANCEDIDLE=0
@@ -53,7 +54,7 @@ class Courier:
     def _make_users(self, users: Sequence[str]) -> None:
         fields = f"uid={OWNER}|gid={OWNER}|home=/var/mail"
         self._make_table("userdb", {user: f"{fields}/{user}" for user in users})
-        self._make_table("userdbshadow", {user: f"systempw={CRYPTED}" for user in users})
+        self._make_table("userdbshadow", dict.fromkeys(users, f"systempw={CRYPTED}"))
 
     def _make_table(self, name: str, entries: Mapping[str, str]) -> None:
         path = f"/etc/courier/{name}"

@@ -17,7 +17,14 @@ BIN = "/usr/lib/cyrus/bin"
 USERS = {"cyrus": 941, "mail": 8}
 ADMIN = "cyrus"
 STATE, SPOOL, RUN = "/var/lib/cyrus", "/var/spool/cyrus/mail", "/run/cyrus"
-SYSTEM = ("usr/lib/*/sasl2/lib*.so", "usr/share/zoneinfo/*.tab", "usr/share/zoneinfo/Europe/*", "etc/services", "etc/protocols", "etc/nsswitch.conf")
+SYSTEM = (
+    "usr/lib/*/sasl2/lib*.so",
+    "usr/share/zoneinfo/*.tab",
+    "usr/share/zoneinfo/Europe/*",
+    "etc/services",
+    "etc/protocols",
+    "etc/nsswitch.conf",
+)
 SETTINGS = f"""\
 configdirectory: {STATE}
 partition-default: {SPOOL}
@@ -94,7 +101,9 @@ class Cyrus:
     def running(self) -> Generator[None]:
         """Serve until the block ends."""
         output = self.root.folder.with_suffix(".output")
-        argv = self.root.argv(f"{BIN}/master", "-D", "-C", "/etc/imapd.conf", "-M", "/etc/cyrus.conf")
+        argv = self.root.argv(
+            f"{BIN}/master", "-D", "-C", "/etc/imapd.conf", "-M", "/etc/cyrus.conf"
+        )
         with running(argv, output=output, ports=[self.imap_port, self.pop3_port]):
             self._make_mailboxes()
             yield
