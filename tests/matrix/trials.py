@@ -13,6 +13,8 @@ from tests.real.servers.process import ServerFailed
 
 SEED = 5321
 """Of the order of the cases, so that two runs differ as little as they can."""
+MOST_SECONDS = 300
+"""For a run. A server that is slower, or at a standstill, has cases that are not run."""
 HOME = Path(mailhaul.__file__).parent.parent
 PASSWORD = "correct-horse"
 USERS = ("joe", "ann")
@@ -36,7 +38,8 @@ class Trial:
         """Run the suite; write the result as JSON."""
         argv = [
             *(sys.executable, "-m", "mailhaul", "conformance", self.suite, *self.words),
-            *("--seed", str(SEED), "--name", self.label, "--json", str(result), *more),
+            *("--seed", str(SEED), "--name", self.label, "--json", str(result)),
+            *("--run-timeout", str(MOST_SECONDS), *more),
         ]
         done = subprocess.run(argv, cwd=HOME, capture_output=True, text=True, check=False)
         if not result.exists():

@@ -50,11 +50,9 @@ unpack=
 for product in postfix opensmtpd cyrus courier popa3d sendmail; do
     [ -d "$cache/$product" ] || unpack="$unpack $product"
 done
-# Servers for Node.js and Python get folders of their own too.
+# The servers for Node.js get a folder of their own too.
 fetch=
-for product in npm pymap; do
-    [ -d "$cache/$product" ] || fetch="$fetch $product"
-done
+[ -d "$cache/npm" ] || fetch=" npm"
 [ -n "$missing$unpack$fetch" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -96,19 +94,11 @@ for product in $unpack; do
     rm -rf "$fresh"
 done
 
-for product in $fetch; do
-    fresh=$cache/$product.new
+if [ -n "$fetch" ]; then
+    fresh=$cache/npm.new
     rm -rf "$fresh"
     mkdir -p "$fresh"
-    case $product in
-    npm)
-        npm install --silent --no-audit --no-fund --prefix "$fresh" \
-            smtp-server@3.21.6 hoodiecrow-imap@2.1.0
-        ;;
-    pymap)
-        ${PYTHON:-python3} -m venv "$fresh"
-        "$fresh/bin/pip" install --quiet pymap==0.36.7
-        ;;
-    esac
-    mv "$fresh" "$cache/$product"
-done
+    npm install --silent --no-audit --no-fund --prefix "$fresh" \
+        smtp-server@3.21.6 hoodiecrow-imap@2.1.0
+    mv "$fresh" "$cache/npm"
+fi

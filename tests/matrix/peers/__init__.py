@@ -17,7 +17,6 @@ from . import (
     ours,
     popa3d,
     postfix,
-    pymap,
     python_smtp,
     sendmail,
 )
@@ -34,7 +33,6 @@ PEERS: Mapping[str, Peer] = {
     "opensmtpd": opensmtpd.opensmtpd,
     "aiosmtpd": python_smtp.aiosmtpd,
     "smtp-server": node.smtp_server,
-    "pymap": pymap.pymap,
     "hoodiecrow": node.hoodiecrow,
     "popa3d": popa3d.popa3d,
     "cyrus": cyrus.cyrus,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.real.servers.cyrus import Cyrus
 
-from ..trials import PASSWORD, USERS, Trial, accounts
+from ..trials import HOME, PASSWORD, USERS, Trial, accounts
 from .place import Place
 from .versions import package_label
 
@@ -29,10 +31,5 @@ def cyrus(place: Place) -> Generator[list[Trial]]:
 
 def filler(folder: Path, port: int) -> str:
     """Return the command that fills a mailbox by IMAP."""
-    import shlex
-    import sys
-
-    from ..trials import HOME
-
     script = HOME / "tests" / "matrix" / "mail_by_imap.py"
     return shlex.join([sys.executable, str(script), str(port), str(folder / "password")])

@@ -15,8 +15,8 @@ from .versions import package_label
 
 FULL = 400
 """Messages that fill a mailbox: more than one run delivers."""
-# The index of an earlier session may be as old as the second in which the mail was replaced, so POP3
-# has none.
+# The index of an earlier session may be as old as the second in which the mail was replaced, so
+# POP3 has none.
 MORE = """
 plugin {{
   quota_rule = *:messages={full}
@@ -28,7 +28,7 @@ protocol pop3 {{
 
 
 class DovecotPeer(DovecotServices):
-    """A Dovecot that knows its users, for an unknown one has to be refused; ``full`` has no room."""
+    """A Dovecot that knows its users: an unknown one is refused, and ``full`` has no room."""
 
     def __init__(self, place: Place, relay_port: int) -> None:
         folder = place.folder / "dovecot"
