@@ -44,9 +44,11 @@ MAILER(`local')dnl
 LOCAL_CONFIG
 Cwlocalhost {domain}
 """
+# The user is the last word; before it may be -f and the sender.
 DELIVER = """\
 #!/bin/sh
-cat >/var/mail/$1/tmp/$$ && mv /var/mail/$1/tmp/$$ /var/mail/$1/new/$$.localhost
+for user do :; done
+cat >/var/mail/$user/tmp/$$ && mv /var/mail/$user/tmp/$$ /var/mail/$user/new/$$.localhost
 """
 SYSTEM = ("bin/cat", "bin/mv", "etc/services", "etc/protocols")
 
