@@ -11,7 +11,7 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
   $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 
-.PHONY: other-pythons demo test check states real-servers corpus soak fuzz bench mutate coverage clean
+.PHONY: other-pythons demo test check states real-servers corpus matrix soak fuzz bench mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -47,6 +47,11 @@ real-servers:
 # `make corpus DIR=...`; what may change is in docs/corpus.md.
 corpus: $(VENV)/.dev real-servers
 	$(BIN)/python -m tests.real.corpus_run $(DIR)
+
+# The conformance suites against every server that install.sh gets, into docs/conformance; half an
+# hour at most. `make matrix PEERS=dovecot` runs one.
+matrix: $(VENV)/.dev real-servers
+	$(BIN)/python -m tests.matrix $(PEERS)
 
 # The long figures: a million polls in virtual time (tests/soak), then every test at full length.
 soak: $(VENV)/.dev real-servers

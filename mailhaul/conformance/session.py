@@ -111,6 +111,9 @@ class Session:
         try:
             await UpgradeToTls(self.channel, trust, self.timeout)
         except RuntimeFault as fault:
+            reason, _, _ = str(fault).partition(";")
+            if reason.startswith("certificate refused"):
+                raise SetUpFailed(f"{reason}; give its CA with --ca FILE") from None
             raise Broken("a TLS handshake", str(fault)) from None
         await self._note(REMARK, b"TLS started")
 

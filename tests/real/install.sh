@@ -5,7 +5,7 @@ set -eu
 
 missing=
 want() {
-    [ -x "$1" ] || missing="$missing $2"
+    [ -e "$1" ] || missing="$missing $2"
 }
 want /usr/lib/dovecot/imap dovecot-imapd
 want /usr/lib/dovecot/lmtp dovecot-lmtpd
@@ -27,17 +27,36 @@ want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
-# Postfix and OpenSMTPD would push Exim out, for each is the one mail-transport-agent. Their
-# packages are only unpacked; tests/real/servers/private_root.py runs what is in them.
+# What is in the node_modules of the servers for Node.js.
+want /usr/bin/node nodejs
+[ -x /usr/bin/npm ] || want /usr/bin/npm npm
+want /usr/bin/m4 m4
+want /usr/sbin/saslpasswd2 sasl2-bin
+want /usr/share/doc/libsasl2-modules/copyright libsasl2-modules
+# These would push Exim or Dovecot out, for each is the one mail-transport-agent, imap-server or
+# pop3-server. Their packages are only unpacked, into one folder for each product;
+# tests/real/servers/private_root.py runs what is in them.
 cache=/var/cache/mailhaul-tests
+packages_of() {
+    case $1 in
+    cyrus) echo cyrus-common cyrus-imapd cyrus-pop3d ;;
+    courier) echo courier-base courier-imap courier-pop courier-authlib \
+        courier-authdaemon courier-authlib-userdb gamin ;;
+    sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
+    *) echo "$1" ;;
+    esac
+}
 unpack=
-for package in postfix opensmtpd; do
-    [ -d "$cache/$package" ] || unpack="$unpack $package"
+for product in postfix opensmtpd cyrus courier popa3d sendmail; do
+    [ -d "$cache/$product" ] || unpack="$unpack $product"
 done
-[ -n "$missing$unpack" ] || exit 0
+# The servers for Node.js get a folder of their own too.
+fetch=
+[ -d "$cache/npm" ] || fetch=" npm"
+[ -n "$missing$unpack$fetch" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "install.sh: root is needed to install:$missing$unpack" >&2
+    echo "install.sh: root is needed to install:$missing$unpack$fetch" >&2
     exit 1
 fi
 
@@ -54,19 +73,32 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 # shellcheck disable=SC2086 # one word for each package
-libraries=$([ -z "$unpack" ] || apt-cache depends $unpack |
+packages=$(for product in $unpack; do packages_of "$product"; done)
+# shellcheck disable=SC2086
+libraries=$([ -z "$packages" ] || apt-cache depends $packages |
     sed -n 's/^ *|*[A-Za-z]*Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
 # shellcheck disable=SC2086
 apt-get -q -y --no-remove --no-upgrade --no-install-recommends install $missing $libraries
 
-for package in $unpack; do
-    fresh=$cache/$package.new
+for product in $unpack; do
+    fresh=$cache/$product.new
     rm -rf "$fresh"
-    mkdir -p "$fresh"
+    mkdir -p "$fresh/root"
     chown _apt "$fresh"
-    (cd "$fresh" && apt-get -q download "$package")
-    mkdir "$fresh/root"
-    dpkg -x "$fresh/$package"_*.deb "$fresh/root"
-    mv "$fresh/root" "$cache/$package"
+    # shellcheck disable=SC2046 # one word for each package
+    (cd "$fresh" && apt-get -q download $(packages_of "$product"))
+    for file in "$fresh"/*.deb; do
+        dpkg -x "$file" "$fresh/root"
+    done
+    mv "$fresh/root" "$cache/$product"
     rm -rf "$fresh"
 done
+
+if [ -n "$fetch" ]; then
+    fresh=$cache/npm.new
+    rm -rf "$fresh"
+    mkdir -p "$fresh"
+    npm install --silent --no-audit --no-fund --prefix "$fresh" \
+        smtp-server@3.21.6 hoodiecrow-imap@2.1.0
+    mv "$fresh" "$cache/npm"
+fi

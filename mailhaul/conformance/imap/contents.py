@@ -82,7 +82,8 @@ def item(answer: Answer, number: int, beginning: bytes) -> Value:
     """Return the value of the item whose name begins so. Raises Broken where there is none."""
     items = answer.fetched().get(number, {})
     for name, value in items.items():
-        if name.startswith(beginning.upper()):
+        # The names of fields in a section may be quoted.
+        if name.replace(b'"', b"").startswith(beginning.upper()):
             return value
     expected = f"{beginning.decode('ascii', 'replace')} of message {number}"
     return fail(expected, answer.lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...protocols.imap.values import Atom
 from ..verdicts import MUST, SHOULD, SetUpFailed, printable, require
+from .contents import set_up
 from .environment import ImapEnvironment
 from .messages import ONE, THREE, TWO
 from .names import below, is_there, listed_names, names_for, status
@@ -82,8 +83,8 @@ async def a_new_mailbox_has_new_uids(env: ImapEnvironment) -> None:
     name = await env.mailbox(session, ONE)
     seen = [await identity(session, name)]
     for message in (TWO, THREE):
-        await session.ok(b"DELETE " + quoted(name))
-        await session.ok(b"CREATE " + quoted(name))
+        await set_up(session, b"DELETE " + quoted(name))
+        await set_up(session, b"CREATE " + quoted(name))
         await env.append(session, name, message)
         seen.append(await identity(session, name))
     require(len(set(seen)) == len(seen), "another UIDVALIDITY or UID each time", seen)

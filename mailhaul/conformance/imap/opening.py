@@ -11,7 +11,7 @@ from .responses import Answer, octets_of
 from .session import quoted
 from .suite import IMAP
 
-SELECT_CODES = (b"UIDVALIDITY", b"UIDNEXT", b"PERMANENTFLAGS")
+SELECT_CODES = (b"UIDVALIDITY", b"PERMANENTFLAGS", b"UIDNEXT")
 """What SELECT sends as codes of untagged OK responses; UNSEEN only where a message is unseen."""
 
 
@@ -42,7 +42,9 @@ async def select_describes_the_mailbox(env: ImapEnvironment) -> None:
         answer.one(b"RECENT")
     codes = untagged_codes(answer)
     for code in SELECT_CODES:
-        require(code in codes, f"the code {code.decode('ascii')}", sorted(codes))
+        # UIDNEXT is required, but clients are told what its absence means.
+        missing = f"the code {code.decode('ascii')}"
+        require(code in codes, missing, sorted(codes), lenient=code == b"UIDNEXT")
     for code in (b"UIDVALIDITY", b"UIDNEXT"):
         number = codes[code]
         valid = number.isdigit() and 0 < int(number) < 2**32

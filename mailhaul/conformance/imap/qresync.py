@@ -284,6 +284,8 @@ async def move_gives_the_new_highest(env: ImapEnvironment) -> None:
     # RFC 6851, 4.4 lets a client be ready for either response.
     gone = vanished(answer.untagged)[1]
     require(gone == known[:1], f"VANISHED {known[0]}", answer.lines, lenient=True)
+    # RFC 7162 demands it for EXPUNGE, and is read in both ways for MOVE.
+    require(b"HIGHESTMODSEQ" in answer.codes(), "HIGHESTMODSEQ", answer.lines, lenient=True)
     highest = highest_in(answer)
     require(highest > before, f"a HIGHESTMODSEQ above {before}", highest)
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from ..smtp.chunking import bdat
 from ..smtp.messages import stuffed
-from ..verdicts import MUST, require
+from ..smtp.session import Reply
+from ..verdicts import MUST, SetUpFailed, require
 from .session import LmtpEnvironment, replies_for
 from .suite import LMTP
+
+NO_SPACE = frozenset({452, 552})
+"""The codes of a mailbox that is full."""
+
+
+def require_delivery(reply: Reply) -> None:
+    """Require 2yz for a recipient. Raises SetUpFailed if its mailbox is full."""
+    if reply.code in NO_SPACE:
+        raise SetUpFailed(f"the server has no space for a message: {reply}")
+    require(reply.positive, "2yz for each recipient", reply)
 
 
 @LMTP.case("lmtp/data/1", rfc=2033, section="4.2", level=MUST)
@@ -72,9 +83,11 @@ async def commands_after_a_text_are_not_lost(env: LmtpEnvironment) -> None:
     following = (env.mail, env.rcpt, b"RSET", b"QUIT")
     lines = b"".join(line + b"\r\n" for line in following)
     await session.send(stuffed(env.message()) + b".\r\n" + lines)
-    replies = [*await replies_for(session, both), *await session.replies(*following)]
+    for reply in await replies_for(session, both):
+        require_delivery(reply)
+    replies = await session.replies(*following)
     for reply in replies:
-        require(reply.positive, "2yz for each recipient and each command", reply)
+        require(reply.positive, "2yz for each command", reply)
     require(replies[-1].code == 221, "221 as the last reply", replies[-1])
 
 
@@ -110,7 +123,7 @@ async def the_last_chunk_has_a_reply_for_each_recipient(env: LmtpEnvironment) ->
         require(reply.positive, "2yz as the reply to BDAT", reply)
     await session.send(bdat(b"", last=True))
     for reply in await replies_for(session, both):
-        require(reply.positive, "2yz for each recipient", reply)
+        require_delivery(reply)
     following = await session.command(b"QUIT")
     require(following.code == 221, "221 as the reply to QUIT after the last one", following)
 
@@ -124,9 +137,10 @@ async def chunks_go_in_one_segment(env: LmtpEnvironment) -> None:
     commands = (env.mail, *[b"RCPT TO:<%b>" % recipient for recipient in both])
     lines = b"".join(line + b"\r\n" for line in commands)
     await session.send(lines + bdat(text[:30]) + bdat(text[30:], last=True))
-    replies = await session.replies(*commands, b"BDAT")
-    for reply in [*replies, *await replies_for(session, both)]:
-        require(reply.positive, "2yz for each command and each recipient", reply)
+    for reply in await session.replies(*commands, b"BDAT"):
+        require(reply.positive, "2yz for each command", reply)
+    for reply in await replies_for(session, both):
+        require_delivery(reply)
 
 
 @LMTP.case("lmtp/bdat/3", rfc=2033, section="4.3", level=MUST, implied=True)

@@ -91,16 +91,21 @@ async def sizes_are_exact(env: Pop3Environment) -> None:
 async def sizes_are_exact_for_odd_line_ends(env: Pop3Environment) -> None:
     """Sizes are also exact where the store has a lone CR, a bare LF, or no last line end."""
     session = await env.log_in(ONE, ODD_LINES, UNENDED)
-    await require_exact_sizes(session)
+    await require_exact_sizes(session, unended=3)
 
 
-async def require_exact_sizes(session: Pop3Session) -> None:
-    """Require that LIST has the octets of each message as RETR sends it."""
+async def require_exact_sizes(session: Pop3Session, unended: int = 0) -> None:
+    """Require that LIST has the octets of each message as RETR sends it.
+
+    The last line of message ``unended`` has no end in the store. Some servers take the CRLF that
+    they have to add for a part of the termination, and not of the message.
+    """
     for number, rest in (await session.listed(b"LIST")).items():
         body = (await session.positive(b"RETR %d" % number, many=True)).body
         size = first_number(rest)
         expected = f"{len(body)} octets of message {number} in LIST, as RETR sends them"
-        require(size == len(body), expected, size)
+        lenient = number == unended and size == len(body) - 2
+        require(size == len(body), expected, size, lenient=lenient)
 
 
 @POP3.case("pop3/dele/1", rfc=1939, section="5", level=MUST, implied=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..verdicts import MUST, SHOULD, require
+from ..verdicts import MUST, SHOULD, SetUpFailed, require
 from .environment import SmtpEnvironment
 from .messages import FIELD, body_of, stuffed
 from .session import require_refusal
@@ -133,6 +133,8 @@ async def a_session_has_many_transactions(env: SmtpEnvironment) -> None:
         reply = await env.submit(session, env.message(body))
         require(reply.positive, "2yz as the reply to a text", reply)
     bodies = sorted(body_of(text) for text in await env.stored(2))
+    if not bodies:
+        raise SetUpFailed(f"mail for {env.recipient!r} does not arrive in the store")
     require(bodies == [b"first\r\n", b"second\r\n"], "two messages in the mailbox", bodies)
 
 

@@ -42,7 +42,8 @@ async def parameters_of_a_sender_are_taken(env: SmtpEnvironment) -> None:
 async def ret_has_two_values(env: SmtpEnvironment) -> None:
     """MAIL with another value of RET gets 501."""
     session = await env.ready(b"DSN")
-    await session.refused(env.mail + b" RET=SOME", 501)
+    # The grammar has two values; no sentence obliges a server to check it.
+    await session.refused(env.mail + b" RET=SOME", 501, lenient=True)
 
 
 @SMTP.case("smtp/dsn/5", rfc=3461, section="4.2", level=MUST, implied=True)
@@ -51,6 +52,7 @@ async def a_long_original_recipient_is_taken(env: SmtpEnvironment) -> None:
     session = await env.ready(b"DSN")
     await env.transact(session)
     original = b"rfc822;" + b"x" * (500 - len(b"rfc822;@example.org")) + b"@example.org"
-    await session.positive(env.rcpt + b" ORCPT=" + original)
+    # The parameter may be so long, but servers have limits for local parts.
+    await session.positive(env.rcpt + b" ORCPT=" + original, lenient=True)
     await session.positive(b"RSET")
     await session.positive(env.mail + b" ENVID=" + b"x" * 100)

@@ -108,10 +108,10 @@ class SmtpSession(Session):
         require(reply.positive, f"2yz as the reply to {named(line)}", reply, lenient=lenient)
         return reply
 
-    async def refused(self, line: bytes, *codes: int) -> Reply:
+    async def refused(self, line: bytes, *codes: int, lenient: bool = False) -> Reply:
         """Send a command and require a refusal; another code than these is only a warning."""
         reply = await self.command(line)
-        require_refusal(reply, named(line), *codes)
+        require_refusal(reply, named(line), *codes, lenient=lenient)
         return reply
 
     async def out_of_order(self, line: bytes) -> Reply:
@@ -130,10 +130,10 @@ class SmtpSession(Session):
         return bytes(self.channel.machine.received)
 
 
-def require_refusal(reply: Reply, what: str, *codes: int) -> None:
+def require_refusal(reply: Reply, what: str, *codes: int, lenient: bool = False) -> None:
     """Require 4yz or 5yz. Another code than these is a warning: few clients look at it."""
     wanted = " or ".join(map(str, codes)) or "4yz or 5yz"
-    require(reply.refused, f"{wanted} as the reply to {what}", reply)
+    require(reply.refused, f"{wanted} as the reply to {what}", reply, lenient=lenient)
     require(
         not codes or reply.code in codes, f"{wanted} as the reply to {what}", reply, lenient=True
     )

@@ -29,7 +29,8 @@ async def a_size_above_the_limit_gets_552(env: SmtpEnvironment) -> None:
     limit = limit_of(session)
     await session.positive(env.mail + b" SIZE=1000")
     await session.positive(b"RSET")
-    await session.refused(env.mail + b" SIZE=%d" % (limit + 1), 552)
+    # What a server does with the declared size is said without a capitalised word.
+    await session.refused(env.mail + b" SIZE=%d" % (limit + 1), 552, lenient=True)
 
 
 @SMTP.case("smtp/size/2", rfc=1870, section="4", level=MAY)
@@ -61,8 +62,9 @@ async def the_declared_size_does_not_end_the_text(env: SmtpEnvironment) -> None:
 async def a_size_is_a_number(env: SmtpEnvironment) -> None:
     """MAIL with a SIZE that is no number is refused."""
     session = await env.ready(b"SIZE")
+    # The grammar says so, but no sentence obliges a server to check it, and many do not.
     for value in (b"many", b"-1", b""):
-        await session.refused(env.mail + b" SIZE=" + value, 501)
+        await session.refused(env.mail + b" SIZE=" + value, 501, lenient=True)
 
 
 @SMTP.case("smtp/size/5", rfc=1870, section="6.3", level=MUST, implied=True)

@@ -80,6 +80,11 @@ class Mailutils:
         return self._inetd(POP3D)
 
     @property
+    def imap4d_argv(self) -> list[str]:
+        """The command that is an IMAP server on its standard input and output."""
+        return self._argv(IMAP4D)
+
+    @property
     def pop3d_argv(self) -> list[str]:
         """The command that is a POP3 server on its standard input and output."""
         return self._argv(POP3D)

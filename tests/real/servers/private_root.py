@@ -1,9 +1,10 @@
-"""A root folder of its own for a server that cannot be installed beside Exim.
+"""A root folder of its own for a server that cannot be installed beside Exim or Dovecot.
 
-Postfix, OpenSMTPD and Exim are each the one mail-transport-agent of a Debian system, and have
-their paths compiled in. install.sh unpacks the first two without installing them; here each
-gets a copy of that, the libraries that it loads, and users of its own. Nothing outside of
-the folder changes, and every path in it is what the program's manual says.
+Postfix, OpenSMTPD, sendmail and Exim are each the one mail-transport-agent of a Debian system, and
+Cyrus, Courier, popa3d and Dovecot its imap-server or pop3-server; they have their paths compiled
+in. install.sh unpacks the others without installing them; here each gets a copy of that, the
+libraries that it loads, and users of its own. Nothing outside of the folder changes, and every
+path in it is what the program's manual says.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ BASE_USERS = {"root": 0, "nobody": 65534}
 class PrivateRoot:
     """A folder that is ``/`` to the programs in it. Run as root."""
 
-    def __init__(self, folder: Path, package: str, users: Mapping[str, int]) -> None:
-        """Fill ``folder`` from ``package``; each user gets a group of the same name and number."""
+    def __init__(
+        self, folder: Path, package: str, users: Mapping[str, int], system: Sequence[str] = ()
+    ) -> None:
+        """Fill ``folder`` from ``package``; each user gets a group of the same name and number.
+
+        ``system`` are patterns of files that are taken from the system as well.
+        """
         unpacked = UNPACKED / package
         if not unpacked.is_dir():
             raise ServerFailed(f"{unpacked} is missing; run tests/real/install.sh as root")
@@ -41,6 +47,8 @@ class PrivateRoot:
         # Not every container lets root make devices, and an empty file does as well.
         (folder / "dev" / "null").touch()
         (folder / "dev" / "null").chmod(0o666)
+        for pattern in system:
+            self._copy_from_system(pattern)
         self._copy_libraries()
         self._write_accounts()
 
@@ -59,6 +67,12 @@ class PrivateRoot:
     def argv(self, *command: str) -> list[str]:
         """Return the words that run a command inside."""
         return [program("chroot"), str(self.folder), *command]
+
+    def _copy_from_system(self, pattern: str) -> None:
+        for source in sorted(Path("/").glob(pattern.removeprefix("/"))):
+            target = self.path(str(source))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
 
     def _copy_libraries(self) -> None:
         """Copy what the programs load from the system, under the same names."""

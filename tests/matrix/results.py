@@ -1,0 +1,95 @@
+"""Makes a result fit to be kept: what differs from run to run is taken out.
+
+Transcripts are kept only for what is not as it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+KEPT = {"fail", "warn", "error"}
+"""The verdicts whose transcripts are kept."""
+MOST_ENTRIES = 15
+MOST_OCTETS = 200
+DATE = "2026-01-05T10:00:00Z"
+"""In place of that of the run."""
+
+
+def own_names() -> set[str]:
+    """Return the names of this machine."""
+    return {"localhost.localdomain", socket.gethostname(), socket.getfqdn("127.0.0.1")}
+
+
+MOVING = (
+    (re.compile(r"conformance-[0-9a-f]{8}"), "conformance-00000000"),
+    (re.compile(r"\b[0-9a-f]{24}\b"), "0" * 24),
+    (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:port"),
+    (re.compile(r"/tmp/mh-\w+"), "/tmp/mh"),
+    (
+        re.compile(r"\b\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20\d\d"),
+        "5 Jan 2026",
+    ),
+    (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), "), "Mon, "),
+    (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?\b"), "10:00:00"),
+    (re.compile(r"\b[1-9]\d{9}\b"), "1767607200"),
+    (re.compile(r"<[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
+    (re.compile(r"\bid=?\s?[0-9A-Za-z-]{14,18}\b"), "id=1"),
+    (re.compile(r"(Nice to meet you), [\w.-]+"), r"\1, localhost"),
+    (re.compile(r"queued as \w+"), "queued as 1"),
+    (re.compile(r"\b334 [A-Za-z0-9+/]{16,}={0,2}"), "334 Y2hhbGxlbmdl"),
+    (re.compile(re.escape(platform.release())), "6.1.0"),
+    (re.compile(rf"\b(?<!/)({'|'.join(map(re.escape, own_names()))})\b"), "localhost"),
+)
+"""Names, times and numbers that a run or a server draws, or that this machine has."""
+
+
+def keep(source: Path, target: Path) -> dict[str, Any]:
+    """Write a result in the form that is kept; return it."""
+    document: dict[str, Any] = json.loads(source.read_text())
+    document |= {"date": DATE, "seconds": 0, "software": settled(document["software"])}
+    document["target"] = settled(document["target"])
+    for result in document["results"]:
+        for key in ("reason", "expected", "got"):
+            result[key] = settled(result[key])
+        result["seconds"] = 0
+        entries = result["transcript"] if result["verdict"] in KEPT else []
+        result["transcript"] = [entry_kept(entry) for entry in shortened(entries)]
+    target.write_text(in_lines(document))
+    return document
+
+
+def in_lines(document: dict[str, Any]) -> str:
+    """Return a document as JSON with a line for each result, so that changes are seen."""
+    about = {key: value for key, value in document.items() if key != "results"}
+    head = json.dumps(about, indent=1, ensure_ascii=False).removesuffix("\n}")
+    results = ",\n".join(json.dumps(each, ensure_ascii=False) for each in document["results"])
+    return f'{head},\n "results": [\n{results}\n]}}\n'
+
+
+def shortened(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first and the last entries, with a remark for those between."""
+    if len(entries) <= MOST_ENTRIES:
+        return entries
+    first, last = entries[: MOST_ENTRIES // 3], entries[-MOST_ENTRIES * 2 // 3 :]
+    text = f"{len(entries) - len(first) - len(last)} entries are left out here"
+    return [*first, {**first[0], "who": "*", "text": text, "length": len(text)}, *last]
+
+
+def entry_kept(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry without its time, and with no more than the beginning of its text."""
+    text = settled(entry["text"])
+    # Not in the middle of an escape.
+    text = text if len(text) <= MOST_OCTETS else text[:MOST_OCTETS].rpartition(" ")[0]
+    return {**{key: entry[key] for key in ("session", "who", "length")}, "seconds": 0, "text": text}
+
+
+def settled(text: str) -> str:
+    """Return a text with what was drawn replaced."""
+    for pattern, instead in MOVING:
+        text = pattern.sub(instead, text)
+    return text
