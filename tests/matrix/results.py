@@ -30,6 +30,7 @@ MOVING = (
     (re.compile(r"\b[0-9a-f]{24}\b"), "0" * 24),
     (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:port"),
     (re.compile(r"/tmp/mh-\w+"), "/tmp/mh"),
+    (re.compile(r"/mailhaul-client-\w+"), "/mailhaul-client"),
     (
         re.compile(r"\b\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20\d\d"),
         "5 Jan 2026",
@@ -37,7 +38,7 @@ MOVING = (
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), "), "Mon, "),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?\b"), "10:00:00"),
     (re.compile(r"\b[1-9]\d{9}\b"), "1767607200"),
-    (re.compile(r"<[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
+    (re.compile(r"<(?=[^@>]*\d)[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
     (re.compile(r"\bid=?\s?[0-9A-Za-z-]{14,18}\b"), "id=1"),
     (re.compile(r"(Nice to meet you), [\w.-]+"), r"\1, localhost"),
     (re.compile(r"queued as \w+"), "queued as 1"),
