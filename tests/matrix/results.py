@@ -31,6 +31,8 @@ MOVING = (
     (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:port"),
     (re.compile(r"/tmp/mh-\w+"), "/tmp/mh"),
     (re.compile(r"/mailhaul-client-\w+"), "/mailhaul-client"),
+    # The tags of Python's imaplib.
+    (re.compile(r"(?<![A-Z])[A-P]{4}(?=\d+ )"), "AAAA"),
     (
         re.compile(r"\b\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20\d\d"),
         "5 Jan 2026",
@@ -58,7 +60,7 @@ def keep(source: Path, target: Path) -> dict[str, Any]:
         for key in ("reason", "expected", "got"):
             result[key] = settled(result[key])
         result["seconds"] = 0
-        entries = result["transcript"] if result["verdict"] in KEPT else []
+        entries: list[dict[str, Any]] = result["transcript"] if result["verdict"] in KEPT else []
         result["transcript"] = [entry_kept(entry) for entry in shortened(entries)]
     target.write_text(in_lines(document))
     return document
