@@ -48,8 +48,9 @@ real-servers:
 corpus: $(VENV)/.dev real-servers
 	$(BIN)/python -m tests.real.corpus_run $(DIR)
 
-# The conformance suites against every server that install.sh gets, into docs/conformance; half an
-# hour at most. `make matrix PEERS=dovecot` runs one.
+# The conformance suites against every server and client that install.sh gets, into
+# docs/conformance; half an hour at most. `make matrix PEERS=dovecot` runs one, PEERS=client all
+# clients.
 matrix: $(VENV)/.dev real-servers
 	$(BIN)/python -m tests.matrix $(PEERS)
 

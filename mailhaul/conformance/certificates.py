@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 from pathlib import Path
+from threading import RLock
 
 from .verdicts import Skipped
 
@@ -28,30 +29,37 @@ class Certificates:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = RLock()
+        """Cases that run side by side share the certificates."""
 
     @property
     def authority(self) -> Path:
         """The file with the certificate of the authority. Raises Skipped without openssl."""
-        return self._authority("authority")
+        with self._lock:
+            return self._authority("authority")
 
     def context(self, kind: str) -> ssl.SSLContext:
         """Return the context of a server with a certificate of this kind. Raises Skipped."""
-        if kind not in self._contexts:
-            signer = "stranger" if kind == UNKNOWN_AUTHORITY else "authority"
-            authority = self._authority(signer)
-            path = self._folder / f"{kind}.pem"
-            common, others = NAMES[kind]
-            self._run(
-                *("req", "-x509", *KEY, "-days", "1", "-subj", f"/CN={common}"),
-                *("-CA", str(authority), "-CAkey", str(authority.with_suffix(".key"))),
-                *("-addext", f"subjectAltName={others}"),
-                *("-addext", "basicConstraints=critical,CA:FALSE"),
-                *("-keyout", str(path.with_suffix(".key")), "-out", str(path)),
-            )
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(path, path.with_suffix(".key"))
-            self._contexts[kind] = context
-        return self._contexts[kind]
+        with self._lock:
+            if kind not in self._contexts:
+                self._contexts[kind] = self._make_context(kind)
+            return self._contexts[kind]
+
+    def _make_context(self, kind: str) -> ssl.SSLContext:
+        signer = "stranger" if kind == UNKNOWN_AUTHORITY else "authority"
+        authority = self._authority(signer)
+        path = self._folder / f"{kind}.pem"
+        common, others = NAMES[kind]
+        self._run(
+            *("req", "-x509", *KEY, "-days", "1", "-subj", f"/CN={common}"),
+            *("-CA", str(authority), "-CAkey", str(authority.with_suffix(".key"))),
+            *("-addext", f"subjectAltName={others}"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-keyout", str(path.with_suffix(".key")), "-out", str(path)),
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path, path.with_suffix(".key"))
+        return context
 
     def _authority(self, name: str) -> Path:
         path = self._folder / f"{name}.pem"

@@ -1,4 +1,4 @@
-"""``python -m tests.matrix [--no-page] [PEER ...]``: run the suites, write results and the page."""
+"""``python -m tests.matrix [PEER ...]``: run the suites, write the results and the pages."""
 
 from __future__ import annotations
 
@@ -37,10 +37,14 @@ def run_peer(name: str, wanted: Sequence[str]) -> None:
             print(f"{trial.name:<20} {trial.label:<30} {counts} {seconds:6.0f} s", flush=True)
 
 
-def write_page() -> None:
-    """Make the page of all results that are there."""
+def write_pages() -> None:
+    """Make the pages of all results that are there: one for servers, one for clients."""
     runs = {path.name: read_run(str(path)) for path in sorted(RESULTS.glob("*.json"))}
-    (FOLDER / "matrix.html").write_text(page(runs), encoding="utf-8")
+    clients = {name: run for name, run in runs.items() if run["suite"] == "client"}
+    servers = {name: run for name, run in runs.items() if name not in clients}
+    for file, found in (("matrix.html", servers), ("clients.html", clients)):
+        if found:
+            (FOLDER / file).write_text(page(found), encoding="utf-8")
 
 
 def main(words: Sequence[str]) -> int:
@@ -61,7 +65,7 @@ def main(words: Sequence[str]) -> int:
         except ServerFailed as failure:
             print(f"{name}: {failure}", file=sys.stderr)
             failed = 1
-    write_page()
+    write_pages()
     return failed
 
 

@@ -30,6 +30,9 @@ MOVING = (
     (re.compile(r"\b[0-9a-f]{24}\b"), "0" * 24),
     (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:port"),
     (re.compile(r"/tmp/mh-\w+"), "/tmp/mh"),
+    (re.compile(r"/mailhaul-client-\w+"), "/mailhaul-client"),
+    # The tags of Python's imaplib.
+    (re.compile(r"(?<![A-Z])[A-P]{4}(?=\d+ )"), "AAAA"),
     (
         re.compile(r"\b\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20\d\d"),
         "5 Jan 2026",
@@ -37,7 +40,7 @@ MOVING = (
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), "), "Mon, "),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?\b"), "10:00:00"),
     (re.compile(r"\b[1-9]\d{9}\b"), "1767607200"),
-    (re.compile(r"<[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
+    (re.compile(r"<(?=[^@>]*\d)[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
     (re.compile(r"\bid=?\s?[0-9A-Za-z-]{14,18}\b"), "id=1"),
     (re.compile(r"(Nice to meet you), [\w.-]+"), r"\1, localhost"),
     (re.compile(r"queued as \w+"), "queued as 1"),
@@ -57,7 +60,7 @@ def keep(source: Path, target: Path) -> dict[str, Any]:
         for key in ("reason", "expected", "got"):
             result[key] = settled(result[key])
         result["seconds"] = 0
-        entries = result["transcript"] if result["verdict"] in KEPT else []
+        entries: list[dict[str, Any]] = result["transcript"] if result["verdict"] in KEPT else []
         result["transcript"] = [entry_kept(entry) for entry in shortened(entries)]
     target.write_text(in_lines(document))
     return document

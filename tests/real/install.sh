@@ -22,6 +22,10 @@ want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
 want /usr/bin/curl curl
+want /usr/bin/fdm fdm
+want /usr/bin/offlineimap offlineimap3
+want /usr/bin/swaks swaks
+want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
 # The reports of conformance runs are looked at in a browser, and checked against a schema.
 want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils

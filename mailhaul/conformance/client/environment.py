@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from time import monotonic
 
 from ...flows.requests import Now, Tcp, Trust
@@ -60,14 +61,19 @@ class ClientTarget:
     def __post_init__(self) -> None:
         self._folder: TemporaryDirectory[str] | None = None
         self._certificates: Certificates | None = None
+        self._lock = Lock()
 
     @property
     def certificates(self) -> Certificates:
         """The certificates of the servers that are played."""
-        if self._certificates is None:
-            self._folder = TemporaryDirectory(prefix="mailhaul-certificates-")
-            self._certificates = Certificates(Path(self._folder.name))
-        return self._certificates
+        with self._lock:
+            if self._certificates is None:
+                self._folder = TemporaryDirectory(prefix="mailhaul-certificates-")
+                folder = Path(self._folder.name)
+                # A client may fetch mail as another user, who has to read the authority.
+                folder.chmod(0o711)
+                self._certificates = Certificates(folder)
+            return self._certificates
 
     def share_certificates(self, other: ClientTarget) -> None:
         """Use the certificates of another target."""

@@ -37,8 +37,11 @@ NEEDED = {
 @CLIENT.case("client/imap/1", rfc=3501, section="7.1.4", level=MUST, implied=True)
 async def a_preauthenticated_session_needs_no_login(env: ClientEnvironment) -> None:
     """After a PREAUTH greeting no LOGIN is sent, and the mail is fetched."""
+    # A client that always wants to log in, and gives up here, gets a warning.
     run = await env.fetch(PlayedImap(mailbox=Mailbox([ONE]), preauth=True))
     require_no_login(run, "after PREAUTH")
+    if run.ended.status and not run.delivered:
+        fail("the delivery of the mail", f"none ({run.said})", lenient=True)
     require_delivered(run, ONE)
 
 

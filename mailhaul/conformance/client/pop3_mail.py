@@ -59,6 +59,7 @@ async def half_a_message_is_no_message(env: ClientEnvironment) -> None:
     source = PlayedPop3(mailbox=Mailbox([LONG]), rules=[cut])
     first = await env.fetch(source)
     require(source.left, "the message still at the server", "it was deleted")
+    require_end(first)
     source.rules = []
     require_delivered(await env.fetch(source, again=True), LONG)
     half = [text for text in first.delivered if b"line 399" not in text]

@@ -148,7 +148,7 @@ async def starttls_begins_again(env: ClientEnvironment) -> None:
 @CLIENT.case("client/smtp/11", rfc=4954, section="4", level=MUST)
 async def a_challenge_that_is_no_base64_is_cancelled(env: ClientEnvironment) -> None:
     """A challenge that cannot be decoded gets "*", and nothing follows AUTH before its reply."""
-    # A client that closes the connection in place of "*" gets a warning.
+    # The RFC has "*" for giving up, but no word on broken challenges: what else comes is a warning.
     sink = PlayedSmtp(
         login=True,
         challenges=True,
@@ -181,7 +181,8 @@ async def a_challenge_that_is_no_base64_is_cancelled(env: ClientEnvironment) -> 
                 continue
             if following is None:
                 fail('"*" after a challenge that is no base64', "the end", lenient=True)
-            require(following.octets == b"*", '"*" after a broken challenge', "a response")
+            cancelled = following.octets == b"*"
+            require(cancelled, '"*" after a broken challenge', "a response", lenient=True)
 
 
 @CLIENT.case("client/smtp/13", rfc=5321, section="3.1", level=MUST, implied=True)

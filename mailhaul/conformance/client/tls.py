@@ -8,7 +8,7 @@ from ..wire_faults import Answer, Change
 from .environment import ClientEnvironment, Run, clean_sink, clean_source
 from .messages import ONE
 from .playing import Played, PlayedSmtp, Source
-from .requirements import require_delivered, require_end, require_no_login
+from .requirements import logins_of, require_delivered, require_end, require_no_login
 from .suite import CLIENT
 
 
@@ -75,12 +75,17 @@ async def tls_is_not_given_up(env: ClientEnvironment) -> None:
 
 @CLIENT.case("client/tls/3", rfc=8314, section="5.2", level=MUST)
 async def a_failed_handshake_is_not_repeated_in_the_clear(env: ClientEnvironment) -> None:
-    """After a handshake that failed there is no login in the clear, on a new connection either."""
+    """With STARTTLS a wrong certificate is refused, and no login follows, in the clear either."""
+    # The default level of confidentiality demands a valid certificate. A client that refuses the
+    # handshake must not connect again and go on without TLS.
     for server in servers(env, "starttls"):
         server.certificate = UNKNOWN_AUTHORITY
         run = await run_with(env, server)
         require_end(run)
-        require_no_login(run, "after a failed handshake")
+        for connection in run.connections:
+            inside = any(line.tls for line in logins_of(connection))
+            require(not inside, "no login where nobody known signed the certificate", "a login")
+        require_no_login(run, "in the clear after a failed handshake")
         require_no_text(run)
 
 

@@ -73,6 +73,7 @@ MORE: list[tuple[str, tuple[str, ...]]] = [
     ("client/pop3/7", ("uses injected text",)),
     ("client/pop3/8", ("miscounts",)),
     ("client/pop3/9", ("numbers are names",)),
+    ("client/imap/1", ("wants to log in",)),
     ("client/imap/5", ("crashes",)),
     ("client/imap/6", ("always {n+}",)),
     ("client/imap/10", ("always IDLE",)),

@@ -79,6 +79,8 @@ class ImapFetcher:
             if "PREAUTH replaces TLS" in self._faults:
                 return True
             raise GaveUp("PREAUTH in the clear")
+        if preauth and "wants to log in" in self._faults:
+            raise GaveUp("PREAUTH")
         self._ask_capabilities()
         if tls == "starttls":
             if b"STARTTLS" in self._capabilities:

@@ -1,4 +1,4 @@
-"""The servers under test. Each starts private instances, and yields the trials for them."""
+"""The servers and clients under test. Each peer starts what it needs, and yields its trials."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from ..trials import Trial
 from . import (
+    clients,
     courier,
     cyrus,
     dovecot,
@@ -39,5 +40,6 @@ PEERS: Mapping[str, Peer] = {
     "sendmail": sendmail.sendmail,
     "courier": courier.courier,
     "mailhaul": ours.mailhaul,
+    "client": clients.clients,
 }
 """By the word by which ``python -m tests.matrix WORD ...`` chooses them."""
