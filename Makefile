@@ -51,7 +51,8 @@ corpus: $(VENV)/.dev real-servers
 # The conformance suites against every server and client that install.sh gets, into
 # docs/conformance; half an hour at most. `make matrix PEERS=dovecot` runs one, PEERS=client all
 # clients.
-matrix: $(VENV)/.dev real-servers
+matrix: $(VENV)/.dev
+	sh tests/real/install.sh matrix
 	$(BIN)/python -m tests.matrix $(PEERS)
 
 # The long figures: a million polls in virtual time (tests/soak), then every test at full length.

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Install the programs that tests/real starts, if one is missing (Debian, Ubuntu).
+# Install the programs that tests/real starts, if one is missing (Debian, Ubuntu); with the word
+# "matrix" also those that only tests/matrix starts.
 # No system service is started, and no other package is removed for them.
 set -eu
 
+matrix=${1:-}
 missing=
 want() {
     [ -e "$1" ] || missing="$missing $2"
@@ -22,21 +24,24 @@ want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
 want /usr/bin/curl curl
-want /usr/bin/fdm fdm
-want /usr/bin/offlineimap offlineimap3
-want /usr/bin/swaks swaks
-want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
 # The reports of conformance runs are looked at in a browser, and checked against a schema.
 want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
-# What is in the node_modules of the servers for Node.js.
-want /usr/bin/node nodejs
-[ -x /usr/bin/npm ] || want /usr/bin/npm npm
-want /usr/bin/m4 m4
-want /usr/sbin/saslpasswd2 sasl2-bin
-want /usr/share/doc/libsasl2-modules/copyright libsasl2-modules
+if [ "$matrix" ]; then
+    want /usr/bin/fdm fdm
+    want /usr/bin/offlineimap offlineimap3
+    want /usr/bin/swaks swaks
+    want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
+    # For the servers in node_modules, which are fetched below.
+    want /usr/bin/node nodejs
+    command -v npm >/dev/null || missing="$missing npm"
+    # For sendmail, and for Cyrus.
+    want /usr/bin/m4 m4
+    want /usr/sbin/saslpasswd2 sasl2-bin
+    want /usr/share/doc/libsasl2-modules/copyright libsasl2-modules
+fi
 # These would push Exim or Dovecot out, for each is the one mail-transport-agent, imap-server or
 # pop3-server. Their packages are only unpacked, into one folder for each product;
 # tests/real/servers/private_root.py runs what is in them.
@@ -51,12 +56,12 @@ packages_of() {
     esac
 }
 unpack=
-for product in postfix opensmtpd cyrus courier popa3d sendmail; do
+for product in postfix opensmtpd ${matrix:+cyrus courier popa3d sendmail}; do
     [ -d "$cache/$product" ] || unpack="$unpack $product"
 done
 # The servers for Node.js get a folder of their own too.
 fetch=
-[ -d "$cache/npm" ] || fetch=" npm"
+[ -z "$matrix" ] || [ -d "$cache/npm" ] || fetch=" npm"
 [ -n "$missing$unpack$fetch" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
