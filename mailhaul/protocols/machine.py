@@ -1,7 +1,7 @@
-"""What all protocol machines share: their face, their buffers, and what becomes of a fault.
+"""The base of all protocol machines: their interface, their buffers, and their errors.
 
-A machine of its own adds its states (a Table), its commands and events, and how its lines are read
-and written. ``Client`` and ``Server`` are what the machines of one role share beyond that.
+Each machine adds its states (a Table), its commands and events, and the parsing and writing of its
+lines. ``Client`` and ``Server`` (roles.py) hold the code that the machines of one role share.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HeardT = TypeVar("HeardT", covariant=True)
 DialogueT = TypeVar("DialogueT", bound="TlsDialogue", covariant=True)
 
 ERROR: Final = State("error")
-"""The state of a machine whose peer broke the rules."""
+"""The state of a machine after the peer violated the protocol."""
 
 
 class NeedData:
-    """The only instance, NEED_DATA, says: no event until more bytes come."""
+    """The type of NEED_DATA, its only instance: there is no event until more bytes arrive."""
 
     _instance: NeedData | None = None
 
@@ -41,10 +41,10 @@ NEED_DATA: Final = NeedData()
 
 
 class TlsDialogue(Protocol):
-    """An input that all dialogues have."""
+    """The input that all dialogues have."""
 
     def tls_started(self) -> None:
-        """The handshake is over."""
+        """The TLS handshake is complete."""
 
 
 class Tap:
@@ -58,22 +58,22 @@ class Tap:
         """One line was sent (">") or received ("<"): without secrets, message text and line end."""
 
     def received(self, data: bytes) -> None:
-        """Bytes came from the peer; the machine takes them next."""
+        """Bytes arrived from the peer; the machine processes them next."""
 
     def handed_over(self, pieces: Sequence[bytes]) -> None:
-        """The machine handed over these bytes for the peer."""
+        """The machine returned these bytes, to be sent to the peer."""
 
     def said(self, command: object) -> None:
-        """The machine took a command, or what a server says."""
+        """The machine accepted a command, or in a server an event or a reply."""
 
     def told(self, news: str) -> None:
-        """The machine is about to be told ``receive_eof``, ``tls_started`` or the like."""
+        """The method named ``news`` was called: ``receive_eof``, ``tls_started`` and so on."""
 
     def returned(self, event: object) -> None:
         """The machine returned an event."""
 
     def failed(self, fault: RemoteProtocolError) -> None:
-        """The machine raised a fault, for the first time or again."""
+        """The machine raised this error, for the first time or again."""
 
 
 class Taps(Tap):
@@ -132,54 +132,54 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         self._input = InputBuffer()
         self._outbox = Outbox()
         self._hidden = Hidden()
-        # Events that belong to bytes read already.
+        # Events of bytes that were already parsed.
         self._events: deque[HeardT] = deque()
         self._ended = False
         self._fault: RemoteProtocolError | None = None
 
     @property
     def state(self) -> State:
-        """Where the dialogue stands: a state of its table, or ``error``."""
+        """The current state: one of the state table, or ``error``."""
         return ERROR if self._fault else self._place.state
 
     @property
     def failed(self) -> bool:
-        """Whether the peer broke the rules: ``next_event`` raises from here on."""
+        """Whether the peer violated the protocol. Then ``next_event`` always raises the error."""
         return self._fault is not None
 
     @property
     @abstractmethod
     def outstanding(self) -> Sequence[object]:
-        """The commands that have no reply yet, oldest first."""
+        """The commands without a reply, oldest first."""
 
     @property
     def unsent(self) -> int:
-        """How many bytes ``data_to_send`` would hand over now."""
+        """The number of bytes that ``data_to_send`` would return now."""
         return self._outbox.size
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes that the peer sent. After a fault nothing is kept of them."""
+        """Process bytes from the peer. After an error they are dropped."""
         if self.tap:
             self.tap.received(data)
         if self._fault is None:
             self._take(data)
 
     def receive_eof(self) -> None:
-        """Take note that the peer will send no more."""
+        """Record that the peer will send no more data."""
         self._tell_tap("receive_eof")
         self._ended = True
 
     def data_to_send(self) -> list[bytes]:
-        """Hand over, once, the bytes that are due to the peer."""
+        """Return the bytes to send to the peer. Each call returns only new bytes."""
         pieces = self._hand_over()
         if self.tap and pieces:
             self.tap.handed_over(pieces)
         return pieces
 
     def send(self, command: SaidT) -> None:
-        """Send a command, or for a server what it says.
+        """Send a command, or in a server an event or a reply.
 
-        Raises LocalProtocolError when it is not allowed now; nothing has been sent then.
+        Raises LocalProtocolError if it is not allowed now; then nothing is sent.
         """
         self._send(command)
         if self.tap:
@@ -188,7 +188,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def next_event(self) -> HeardT | NeedData:
         """Return the next event, or NEED_DATA.
 
-        Raises RemoteProtocolError at the point of the fault, and again ever after.
+        Raises RemoteProtocolError at the point of the error, and at every later call.
         """
         event: HeardT | NeedData | None
         if self._events:
@@ -203,32 +203,34 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             except RemoteProtocolError as fault:
                 event = self._after(fault)
             except NoTransition:
-                event = self._after(RemoteProtocolError("a reply that is out of place"))
+                event = self._after(
+                    RemoteProtocolError("a reply that is not allowed in this state")
+                )
         if self.tap and event is not NEED_DATA:
             self.tap.returned(event)
         return event
 
     def tls_started(self) -> None:
-        """The handshake is over: what was said before no longer counts."""
+        """Call this when the TLS handshake is complete. Earlier announcements no longer apply."""
         self._tell_tap("tls_started")
         self._start_tls()
 
-    # What a machine adds
+    # Implemented by each machine
 
     @abstractmethod
     def _send(self, command: SaidT, /) -> None:
-        """Do what ``send`` promises."""
+        """Send a command; see ``send``."""
 
     @abstractmethod
     def _read(self) -> HeardT | None:
-        """Return the next event, or None until more has come.
+        """Return the next event, or None until more data arrives.
 
-        Those that follow from the same bytes go to ``_events``. Raises RemoteProtocolError.
+        Further events of the same bytes are added to ``_events``. Raises RemoteProtocolError.
         """
 
     @abstractmethod
     def _at_end(self) -> HeardT | NeedData:
-        """Return what the end of the input is, where nothing more can be read."""
+        """Return the event for the end of the input, once everything is parsed."""
 
     def _start_tls(self) -> None:
         self._advance(TlsDialogue.tls_started, "the handshake")
@@ -239,14 +241,14 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def _hand_over(self) -> list[bytes]:
         return self._outbox.take()
 
-    # What a machine uses
+    # Used by the machines
 
     def _at(self, *states: State) -> bool:
-        """Whether the dialogue is in one of these states."""
+        """Whether the current state is one of these."""
         return self._place.state in states
 
     def _moves(self, upon: Callable[[DialogueT], None]) -> bool:
-        """Tell the dialogue of an input; return whether it is possible in this state."""
+        """Apply an input to the dialogue; return whether it is allowed in this state."""
         step: Callable[[], None] = getattr(self._dialogue, upon.__name__)
         try:
             step()
@@ -255,7 +257,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         return True
 
     def _advance(self, upon: Callable[[DialogueT], None], what: str = "") -> None:
-        """Tell the dialogue what we do. What it does not list is our caller's fault."""
+        """Apply an input of our own. Raises LocalProtocolError if it is not allowed now."""
         if not self._moves(upon):
             raise self._not_allowed(what or upon.__name__)
 
@@ -272,10 +274,10 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         if self.tap:
             self.tap.told(news)
 
-    # Faults
+    # Errors
 
     def _after(self, fault: RemoteProtocolError) -> HeardT:
-        """Return what came before a fault that has just been found, or raise it."""
+        """Return the event before an error that was just found, or raise the error."""
         self._fail(fault)
         if self._events:
             return self._events.popleft()
@@ -287,16 +289,16 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         return fault
 
     def _fail(self, fault: RemoteProtocolError) -> None:
-        """Do what a fault in what came demands. A client also sends no more."""
+        """React to an error in the received data. A client also stops sending."""
         self._keep_fault(fault)
 
     def _keep_fault(self, fault: RemoteProtocolError) -> None:
-        """Stay in error permanently, and keep nothing of what comes."""
+        """Stay in the error state permanently, and drop all further data."""
         fault.state = fault.state or self.state
         fault.line = b"" if self._may_echo_secret() else self._hidden.clean_cut(fault.line)
         self._fault = fault
         self._input.clear()
 
     def _may_echo_secret(self) -> bool:
-        """Whether a secret has just been sent, so that what comes may be a part of its echo."""
+        """Whether a secret was just sent, so that received data may echo a part of it."""
         return False

@@ -1,4 +1,4 @@
-"""What the machines of one role share, whatever the protocol."""
+"""The base classes of clients and of servers, for all protocols."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .transitions import State
 
 
 class Client(Machine[SaidT, HeardT, DialogueT]):
-    """The side that sends commands and has secrets to keep."""
+    """The side that sends commands and holds secrets."""
 
     GREETING: State
     """The state in which the server's greeting is expected."""
     UNSOLICITED: Sequence[State] = ()
     """States in which no reply is expected, only unsolicited responses."""
     INJECTED: str
-    """What is said of bytes in the clear after the reply that grants TLS."""
+    """The error message for unencrypted data after the reply that grants TLS."""
 
     _secured = False
     _exchange: ClientExchange | None = None
 
     @property
     def authenticating(self) -> bool:
-        """Whether an exchange is under way, so that what comes may be a challenge."""
+        """Whether an authentication is in progress, so that received data may be a challenge."""
         return self._exchange is not None
 
     @property
     def expected(self) -> object:
-        """What the server owes: the reply to a command (that object), the greeting, or None."""
+        """What the server has to send next: the reply to this command, the greeting, or None."""
         if self._at(*self.UNSOLICITED):
             return None
         for command in self.outstanding:
@@ -66,10 +66,10 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
     @abstractmethod
     def _forget_announced(self) -> None:
-        """Forget what the server announced: what it can do may differ from here on."""
+        """Drop the announced capabilities, which may be different from now on."""
 
     def _begin_exchange(self, command: Authenticate, *, at_once: bool) -> None:
-        """Begin an authentication; ``at_once`` says that its initial response has gone along."""
+        """Begin an authentication; ``at_once`` means that its initial response was sent."""
         initial = command.initial_response
         plain = None if initial is None else initial.reveal()
         self._hidden.add(plain or b"")
@@ -84,7 +84,7 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
         self._say(line, b"*")
 
     def _hear_challenge(self, exchange: ClientExchange, words: bytes) -> Challenge | None:
-        """Return the event of a challenge, or None where it has been answered here."""
+        """Return the event of a challenge, or None if it was answered here."""
         answer = exchange.challenge(words)
         if isinstance(answer, Challenge):
             return answer
@@ -92,12 +92,12 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
         return None
 
     def _show_received(self, line: bytes) -> None:
-        """Show the tap a line of the server, which may echo a secret."""
+        """Pass a line of the server to the tap, without a secret that it may echo."""
         if self.tap:
             self.tap.line("<", self._hidden.clean(line))
 
     def _check_clear(self) -> None:
-        """Refuse what has come in the clear before the handshake."""
+        """Raise RemoteProtocolError for unencrypted data before the handshake."""
         if len(self._input):
             raise RemoteProtocolError(self.INJECTED)
 
@@ -107,28 +107,28 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
 
 class Server(Machine[SaidT, HeardT, DialogueT]):
-    """The side that hears commands, and answers them one at a time."""
+    """The side that receives commands, and answers them one at a time."""
 
     NOT_READING: Sequence[State]
-    """States in which nothing is heard."""
+    """States in which no command is read."""
     HANDOVER: State
-    """The state in which what comes is dropped, for it came in the clear."""
+    """The state in which received data is dropped, because it was not encrypted."""
     END: HeardT
-    """The event of a client that has closed."""
+    """The event that reports that the client has closed the connection."""
 
     _end_returned = False
     _challenged = False
 
     def _take(self, data: bytes) -> None:
-        # What follows STARTTLS in the clear is dropped, not obeyed.
+        # Unencrypted data after STARTTLS is dropped, and never executed.
         if self._place.state is not self.HANDOVER:
             self._input.append(data)
 
     def _challenge(self, command: object, start: bytes, data: bytes) -> None:
-        """Challenge the client that sent Authenticate: the next line is its response."""
+        """Send a challenge to the client that sent Authenticate; its next line is the response."""
         not_reading = self._challenged or self._at(*self.NOT_READING)
         if not_reading or not isinstance(command, Authenticate):
-            raise LocalProtocolError("Challenge: there is nobody to challenge")
+            raise LocalProtocolError("Challenge: no authentication is in progress")
         self._say(b"%b %b" % (start, encode_base64(data)), start + b" *")
         self._challenged = True
 
@@ -146,4 +146,4 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     @abstractmethod
     def _owes_answer(self) -> bool:
-        """Whether a command waits for our answer, and nothing of the client's."""
+        """Whether a command waits for our reply, and not for more data of the client."""

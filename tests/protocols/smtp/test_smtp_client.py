@@ -481,7 +481,7 @@ def test_a_421_that_answers_a_command_is_an_answer() -> None:
 def test_a_354_after_a_421_is_an_error() -> None:
     client = ready()
     envelope(client)
-    with pytest.raises(RemoteProtocolError, match="out of place"):
+    with pytest.raises(RemoteProtocolError, match="not allowed in this state"):
         hear(client, b"250 ok\r\n421 bye\r\n354 go\r\n")
     assert client.state == "error"
 
