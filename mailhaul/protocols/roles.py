@@ -128,7 +128,7 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
         """Send a challenge to the client that sent Authenticate; its next line is the response."""
         not_reading = self._challenged or self._at(*self.NOT_READING)
         if not_reading or not isinstance(command, Authenticate):
-            raise LocalProtocolError("Challenge: no authentication is in progress")
+            raise LocalProtocolError("a challenge needs an authentication in progress")
         self._say(b"%b %b" % (start, encode_base64(data)), start + b" *")
         self._challenged = True
 
