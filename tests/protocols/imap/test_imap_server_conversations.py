@@ -253,7 +253,7 @@ def test_a_response_has_a_limit() -> None:
 
 def test_a_challenge_without_authentication_is_not_allowed() -> None:
     server = greeted(preauth=False)
-    with pytest.raises(LocalProtocolError, match="Challenge"):
+    with pytest.raises(LocalProtocolError, match="challenge"):
         server.send(Challenge(b""))
     [command] = hear(server, b"a AUTHENTICATE LOGIN\r\n")
     assert isinstance(command, Authenticate)
