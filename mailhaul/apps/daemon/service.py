@@ -220,10 +220,13 @@ class Service:
 
     async def _watch_file(self) -> None:
         while True:
+            before = self._stamp
             stamp = await self._in_thread(self._rc_stamp)
-            if self._stamp not in (None, stamp):
-                self._reload_wanted.set()
-            self._stamp = stamp
+            # A reload that began meanwhile looks at the file itself.
+            if self._stamp == before:
+                if before not in (None, stamp):
+                    self._reload_wanted.set()
+                self._stamp = stamp
             await trio.sleep(TICK)
 
     def _rc_stamp(self) -> tuple[int, int]:
@@ -249,6 +252,7 @@ class Service:
             self._lines.complain("an rc file from standard input cannot be read again")
             return
         read = partial(load, self._arguments, self._caller, bytes)
+        self._stamp = None
         try:
             # A change from now on is another reload.
             self._stamp = await self._in_thread(self._rc_stamp)
