@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from typing import Any
+from typing import Protocol
 
 from ...conformance.case_thread import Driver, Stop, Stopped
-from ...conformance.environment import Environment, Target
+from ...conformance.environment import Target
 from ...conformance.faults import WrongUse
+from ...conformance.imap.environment import ImapEnvironment
+from ...conformance.pop3.session import Pop3Environment
+from ...conformance.random.imap import RandomImap
+from ...conformance.random.pop3 import RandomPop3
 from ...conformance.random.scripts import Failure
+from ...conformance.random.smtp import RandomSmtp
 from ...conformance.report.run import ExitCode
-from ...conformance.suites import environment_of
+from ...conformance.smtp.environment import SmtpEnvironment
 from ...conformance.verdicts import Broken, SetUpFailed, Skipped
 from ...flows.requests import RuntimeFault
 from ..polls.lines import Lines, write
@@ -24,7 +29,7 @@ def run_random(
 ) -> ExitCode:
     """Play the random script and say what came of it. Raises WrongUse."""
     seed = options.seed or DEFAULT_SEED
-    player = player_for(protocol, environment_of(protocol)(target), options.connections)
+    player = player_for(protocol, target, options.connections)
     try:
         failure = Driver(options.run_timeout, stop).run(player.run(seed, options.random))
     except (SetUpFailed, Skipped, Broken, RuntimeFault, Stopped) as fault:
@@ -38,21 +43,23 @@ def run_random(
     return ExitCode.FAILED
 
 
-def player_for(protocol: str, environment: Environment[Any], connections: int) -> Any:
+class Player(Protocol):
+    """Plays random sessions."""
+
+    async def run(self, seed: int, steps: int) -> Failure | None:
+        """Play a script; return the shortest one that fails, or None."""
+        ...
+
+
+def player_for(protocol: str, target: Target, connections: int) -> Player:
     """Return what plays random sessions of a protocol. Raises WrongUse."""
     match protocol:
         case "imap":
-            from ...conformance.random.imap import RandomImap
-
-            return RandomImap(environment, connections)  # type: ignore[arg-type]
+            return RandomImap(ImapEnvironment(target), connections)
         case "pop3":
-            from ...conformance.random.pop3 import RandomPop3
-
-            return RandomPop3(environment)  # type: ignore[arg-type]
+            return RandomPop3(Pop3Environment(target))
         case "smtp":
-            from ...conformance.random.smtp import RandomSmtp
-
-            return RandomSmtp(environment)  # type: ignore[arg-type]
+            return RandomSmtp(SmtpEnvironment(target))
         case _:
             raise WrongUse(f"--random is for imap, pop3 and smtp; {protocol} has no model yet")
 

@@ -71,7 +71,7 @@ class ClientTarget:
             if self._certificates is None:
                 self._folder = TemporaryDirectory(prefix="mailhaul-certificates-")
                 folder = Path(self._folder.name)
-                # A client may fetch mail as another user, who has to read the authority.
+                # A client may fetch mail as another user, and that user has to read the authority.
                 folder.chmod(0o711)
                 self._certificates = Certificates(folder)
             return self._certificates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,7 +34,7 @@ IDLE_CAPABILITIES = (*IMAP_CAPABILITIES, b"IDLE")
 
 
 @dataclass
-class Played:
+class Played(ABC):
     """A server that is played. It may be started several times; its mail stays.
 
     ``rules`` are the faults on the wire. ``hold`` is for how many seconds each output is held
@@ -81,13 +82,13 @@ class Played:
         flow = self.flow(channel, start_tls if self.tls == "starttls" else None)
         return Session(channel, flow, self.hold, context, wrapped)
 
+    @abstractmethod
     def machine(self) -> Any:
         """Return the machine of a new connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def flow(self, channel: Channel[Any], start_tls: Callable[[], Awaitable[None]] | None) -> Flow:
         """Return what serves a new connection."""
-        raise NotImplementedError
 
     @property
     def nonces(self) -> Callable[[], bytes]:

@@ -34,7 +34,7 @@ class Scheduler:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Refuse who is unknown."""
+        """Refuse recipients that are unknown."""
         if address.partition("@")[0].lower() not in (*USERS, "postmaster"):
             return "550 5.1.1 no such user"
         envelope.rcpt_tos.append(address)
