@@ -63,6 +63,19 @@ class Offer(Record):
     fingerprint: bytes = b""
 
 
+class Acceptance(Record):
+    """The acceptance of a message by the sink, and the action now pending at the server.
+
+    ``size`` is its size in the listing, in octets. ``fingerprint`` is b"" if it has none.
+    """
+
+    uid: Uid
+    size: int
+    action: Action
+    outcome: Outcome
+    fingerprint: bytes = b""
+
+
 class Seen(Record):
     """A message with the UID of a seen message, but with another size in the listing.
 
@@ -148,14 +161,12 @@ class Page(Protocol):
         """Record that this message is about to be sent to the sink; return its name."""
         ...
 
-    def accept(
-        self, uid: Uid, size: int, action: Action, outcome: Outcome, fingerprint: bytes
-    ) -> None:
-        """Record that the sink accepted the message, and the action now pending at the server."""
+    def accept(self, accepted: Sequence[Acceptance]) -> None:
+        """Record that the sink accepted these messages."""
         ...
 
-    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None:
-        """Record the fingerprint of a message that is being offered."""
+    def set_fingerprints(self, fingerprints: Mapping[Uid, bytes]) -> None:
+        """Record the fingerprints of messages that are being offered."""
         ...
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes) -> Failures:

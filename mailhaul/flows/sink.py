@@ -46,7 +46,7 @@ class Delivery(Protocol):
         ...
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Take the last step. The sink may accept only after this."""
+        """Take the last step, or permit it. The sink may accept only after this."""
         ...
 
     async def outcome(self) -> Outcome:
@@ -62,7 +62,7 @@ class Delivery(Protocol):
         ...
 
     def release(self) -> None:
-        """Release resources without waiting, after the poll was cancelled."""
+        """Release resources without waiting. A delivery with a verdict has released them."""
         ...
 
 
@@ -104,6 +104,12 @@ class Sink(Protocol):
     """Whether Return-Path stays in the header (for an MDA); otherwise only the envelope has it."""
     finds_offers: bool
     """Whether the sink can find, by the name of an offer, a message it accepted before a kill."""
+    lanes: int
+    """How many complete messages may wait for their verdicts. After a kill so many at most are
+    delivered twice, or none if the sink ``finds_offers``."""
+    gathers: bool
+    """Whether the last step is taken for several messages together, when the ``outcome`` of the
+    oldest is awaited, and not by ``complete``."""
 
     async def open(self) -> None:
         """Get ready to accept mail. Raises SinkUnavailable."""
@@ -115,11 +121,11 @@ class Sink(Protocol):
         ...
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin a delivery; the previous one may still be waiting for its verdict."""
+        """Begin a delivery; earlier ones may still be waiting for their verdicts."""
         ...
 
     def listening(self) -> Sequence[Channel[Endpoint] | Program]:
-        """Return the channels or programs to wait for until the last verdict arrives."""
+        """Return the channels or programs to wait for until all verdicts have arrived."""
         ...
 
     async def close(self) -> None:
@@ -130,7 +136,10 @@ class Sink(Protocol):
 async def post(sink: Sink, parcel: Parcel) -> Outcome:
     """Deliver a message that mailhaul wrote; ``parcel.header`` is its complete text."""
     delivery = await sink.offer(parcel)
-    if await delivery.ready():
-        await delivery.feed(parcel.header)
-        await delivery.complete(CompletionProof(0, parcel.size))
-    return await delivery.outcome()
+    try:
+        if await delivery.ready():
+            await delivery.feed(parcel.header)
+            await delivery.complete(CompletionProof(0, parcel.size))
+        return await delivery.outcome()
+    finally:
+        delivery.release()

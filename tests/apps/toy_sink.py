@@ -22,6 +22,8 @@ class ToySink:
     domain = "localhost"
     keeps_return_path = False
     finds_offers = False
+    lanes = 1
+    gathers = False
 
     def __init__(self, greeting: str) -> None:
         self._greeting = greeting

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from mailhaul.flows import verdicts
 from mailhaul.flows.account import Account, Action, OnRetrieveError
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.ferry import Ferry
-from mailhaul.flows.ledger import Compared, Offer, Pending, Undelivered
+from mailhaul.flows.ledger import Acceptance, Compared, Offer, Pending, Undelivered
 from mailhaul.flows.outcome import (
     CutOff,
+    ExitCode,
     Failures,
     Outcome,
     PollFailed,
@@ -23,7 +25,7 @@ from mailhaul.flows.outcome import (
     Verdict,
 )
 from mailhaul.flows.report import Event, Handled
-from mailhaul.flows.requests import Call, Sleep
+from mailhaul.flows.requests import Call, Sleep, TimedOut, Wait
 from mailhaul.flows.sink import Parcel
 from mailhaul.flows.source import (
     CompletionProof,
@@ -138,6 +140,8 @@ class Shelf:
 
     keeps_return_path = False
     finds_offers = False
+    lanes = 1
+    gathers = False
     domain = "localhost"
 
     def __init__(self, world: World) -> None:
@@ -201,6 +205,35 @@ class Shelved:
         self.shelf.world.log.append(("let go", self.number))
 
 
+class GatheringShelf(Shelf):
+    """A sink that accepts completed messages together, when the verdict on one is awaited."""
+
+    lanes = 50
+    gathers = True
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.complete: list[Gathered] = []
+
+    async def offer(self, parcel: Parcel) -> Shelved:
+        self.offers += 1
+        self.world.step("offer", self.offers)
+        return Gathered(self, self.offers)
+
+
+class Gathered(Shelved):
+    shelf: GatheringShelf
+
+    async def complete(self, proof: CompletionProof) -> None:
+        self.shelf.complete.append(self)
+
+    async def outcome(self) -> Outcome:
+        for one in self.shelf.complete:
+            await Shelved.complete(one, CompletionProof(0, 0))
+        self.shelf.complete.clear()
+        return await super().outcome()
+
+
 class Rows:
     """A ledger page whose rows survive a kill."""
 
@@ -247,16 +280,15 @@ class Rows:
         self.world.rows[uid] = "offered"
         return Offer(f"offer {uid!r}", False)
 
-    def accept(
-        self, uid: Uid, size: int, action: Action, outcome: Outcome, fingerprint: bytes = b""
-    ) -> None:
-        self.world.step("accepted", uid)
-        self.world.rows[uid] = "accepted"
+    def accept(self, accepted: Sequence[Acceptance]) -> None:
+        for one in accepted:
+            self.world.step("accepted", one.uid)
+            self.world.rows[one.uid] = "accepted"
 
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         raise AssertionError("a ferry deletes nothing that was not delivered")
 
-    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None: ...
+    def set_fingerprints(self, fingerprints: Mapping[Uid, bytes]) -> None: ...
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         self.world.step("rejected", uid)
@@ -315,13 +347,15 @@ class Passing:
 
 
 def drive(flow: Coroutine[Any, Any, None]) -> None:
-    """Answer the requests of a ferry at once; it never waits for a peer here."""
+    """Answer the requests of a ferry at once. Where it waits for a peer, nothing comes in time."""
     answer: Any = None
+    late: TimedOut | None = None
     while True:
         try:
-            request = flow.send(answer)
+            request = flow.throw(late) if late else flow.send(answer)
         except StopIteration:
             return
+        late = TimedOut(request.timeout) if isinstance(request, Wait) else None
         answer = request.work() if isinstance(request, Call) else None
 
 
@@ -393,11 +427,13 @@ def cut_points() -> int:
 
 @pytest.mark.parametrize("step", range(1, cut_points() + 1))
 @pytest.mark.parametrize("expunge", [0, 1, 2])
-def test_a_kill_at_any_step_loses_nothing_and_leaves_one_verdict_unknown(
-    step: int, expunge: int
+@pytest.mark.parametrize(("shelf", "lanes"), [(Shelf, 1), (GatheringShelf, 2), (GatheringShelf, 3)])
+def test_a_kill_at_any_step_loses_nothing_and_leaves_few_verdicts_unknown(
+    step: int, expunge: int, shelf: type[Shelf], lanes: int
 ) -> None:
     world = World(cut_at=step)
-    stage = Stage(world, Script(world), Shelf(world), [], Tally(), expunge=expunge)
+    stage = Stage(world, Script(world), shelf(world), [], Tally(), expunge=expunge)
+    stage.sink.lanes = lanes
     with pytest.raises(Cut):
         stage.run()
     for uid in (1, 2, 3):
@@ -405,7 +441,7 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_one_verdict_unknown(
         if uid not in world.server:
             assert uid in world.durable
     doubtful = [uid for uid in world.delivered if world.rows.get(uid) == "offered"]
-    assert len(doubtful) <= 1
+    assert len(doubtful) <= min(lanes, expunge or lanes)
 
 
 @pytest.mark.parametrize("where", range(5))
@@ -552,3 +588,113 @@ def test_a_fault_of_the_server_ends_the_mailbox_and_names_the_cause(stage: Stage
     with pytest.raises(CutOff, match="nonsense"):
         stage.run()
     assert stage.world.delivered == []
+
+
+@pytest.fixture
+def gathering(stage: Stage) -> Stage:
+    stage.sink = GatheringShelf(stage.world)
+    return stage
+
+
+def steps(stage: Stage, *names: str) -> list[tuple[str, Uid]]:
+    return [step for step in stage.world.log if step[0] in names]
+
+
+def test_gathered_messages_are_accepted_together_and_recorded_in_one_call(
+    gathering: Stage,
+) -> None:
+    gathering.run()
+    found = steps(gathering, "offer", "complete", "accepted", "durable", "delete")
+    each = [1, 2, 3]
+    assert found == [
+        *(("offer", n) for n in each),
+        *(("complete", n) for n in each),
+        *(("accepted", n) for n in each),
+        ("durable", 0),
+        *(("delete", n) for n in each),
+    ]
+
+
+def test_no_more_messages_are_gathered_than_the_sink_has_lanes(gathering: Stage) -> None:
+    gathering.sink.lanes = 2
+    gathering.run()
+    found = [number for _, number in steps(gathering, "offer", "complete")]
+    assert found == [1, 2, 3, 1, 2, 3]
+
+
+def test_no_more_messages_are_gathered_than_the_user_wants_expunged_together(
+    gathering: Stage,
+) -> None:
+    gathering.expunge = 2
+    gathering.run()
+    assert steps(gathering, "accepted", "durable") == [
+        ("accepted", 1),
+        ("accepted", 2),
+        ("durable", 0),
+        ("accepted", 3),
+        ("durable", 0),
+    ]
+
+
+def test_the_octets_that_wait_for_a_verdict_are_bounded(
+    gathering: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "MAX_WAITING_OCTETS", 15)
+    gathering.run()
+    found = [number for _, number in steps(gathering, "offer", "complete")]
+    assert found == [1, 2, 3, 1, 2, 3]
+
+
+def test_gathered_messages_are_stored_when_nothing_more_comes(gathering: Stage) -> None:
+    pull = gathering.source.pull
+    waited: list[int] = []
+
+    def pull_late() -> Part | None:
+        is_new = isinstance(next(iter(gathering.source.parts), None), MessageStart)
+        if is_new and len(gathering.world.delivered) < len(waited):
+            return None
+        if is_new:
+            waited.append(1)
+        return pull()
+
+    gathering.source.pull = pull_late  # type: ignore[method-assign]  # a slow source
+    gathering.run()
+    found = [number for _, number in steps(gathering, "offer", "complete")]
+    assert found == [1, 1, 2, 2, 3, 3]
+
+
+def test_verdicts_are_saved_when_the_source_fails_while_messages_are_gathered(
+    gathering: Stage,
+) -> None:
+    gathering.source.replace[3] = [ConnectionLost("gone")]
+    with pytest.raises(CutOff):
+        gathering.run()
+    assert gathering.world.durable == {1, 2}
+
+
+def test_after_a_failure_of_the_sink_the_gathered_messages_are_released(
+    gathering: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Gathered) -> Outcome:
+        raise PollFailed(ExitCode.IOERR, "disk full")
+
+    monkeypatch.setattr(Gathered, "outcome", fail)
+    with pytest.raises(PollFailed, match="disk full"):
+        gathering.run()
+    assert steps(gathering, "let go") == [("let go", 1), ("let go", 2), ("let go", 3)]
+    assert gathering.world.server == [1, 2, 3]
+
+
+def test_fingerprints_of_gathered_messages_are_recorded_before_the_sink_takes_them(
+    gathering: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(self: Rows, fingerprints: Mapping[Uid, bytes]) -> None:
+        for uid in fingerprints:
+            self.world.step("fingerprint", uid)
+
+    monkeypatch.setattr(Rows, "set_fingerprints", record)
+    monkeypatch.setattr(Passing, "fingerprint", b"fields")
+    gathering.source.reuses_uids = True
+    gathering.run()
+    found = steps(gathering, "fingerprint", "complete")
+    assert [what for what, _ in found] == ["fingerprint"] * 3 + ["complete"] * 3

@@ -17,12 +17,12 @@ from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import STUCK_SECONDS, STUCK_TRIES
-from mailhaul.flows.ferry import MAX_POSTPONED_IN_A_ROW
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Reading, Remark
 from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.verdicts import MAX_POSTPONED_IN_A_ROW
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret

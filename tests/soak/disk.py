@@ -24,6 +24,7 @@ from mailhaul.adapters.sinks import (
     bsmtp_mend,
     imap_append,
     maildir,
+    maildir_copies,
     mbox,
     mda,
     spool,
@@ -31,7 +32,7 @@ from mailhaul.adapters.sinks import (
 )
 from mailhaul.runtimes.simulated import Killed
 
-from .faults import Fault, Kind
+from .faults import ALL_AGAIN, Fault, Kind
 
 FIRST_DESCRIPTOR = 1_000_000
 ROOTS = {"/", "/tmp"}
@@ -146,7 +147,7 @@ class Disk:
         if self.killer:
             raise Killed
         fault = self._due(f"disk {call}")
-        if fault and fault.name == "kill in a call":
+        if fault and fault.name in DEATHS:
             self.killer = fault
             if call not in {"write", "spool"}:
                 raise Killed
@@ -291,7 +292,18 @@ def within(path: str, folder: str) -> bool:
 
 NO_LOCKS = SimpleNamespace(flock=lambda file, how: None, LOCK_EX=0, LOCK_NB=0)
 """A replacement for ``fcntl``: no other program uses the batch."""
-MODULES = (bsmtp, bsmtp_mend, folders, imap_append, maildir, mbox, mda, spool, spooled)
+MODULES = (
+    bsmtp,
+    bsmtp_mend,
+    folders,
+    imap_append,
+    maildir,
+    maildir_copies,
+    mbox,
+    mda,
+    spool,
+    spooled,
+)
 
 
 @contextmanager
@@ -312,6 +324,7 @@ ERRORS = {
     "permission denied": errno.EACCES,
     "read-only disk": errno.EROFS,
 }
+DEATHS = {"kill in a call", "power loss in a call"}
 WRITING = ("disk open", "disk write", "disk spool", "disk fsync", "disk memfd_create")
 FILES = ("open", "write", "read", "fsync", "pread", "ftruncate", "memfd_create", "spool")
 FOLDERS = ("mkdir", "scandir", "rename", "unlink")
@@ -325,5 +338,6 @@ FAULTS = {
     "read-only disk": Kind("the disk was mounted again for reading only", EVERY),
     "short write": Kind("the disk takes some octets at a time", ("disk write", "disk spool")),
     "kill in a call": Kind("the process is killed in a system call", EVERY, copies=1),
+    "power loss in a call": Kind("what was not synced may be gone", EVERY, copies=ALL_AGAIN),
     "renamed, and an error": Kind("the rename is done and fails", ("disk rename",)),
 }

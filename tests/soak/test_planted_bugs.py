@@ -21,10 +21,11 @@ from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.adapters.sources.pop3_texts import Measure
 from mailhaul.flows import debts, visit
 from mailhaul.flows.account import Action
-from mailhaul.flows.ferry import Ferry, Unanswered
+from mailhaul.flows.ferry import Ferry
 from mailhaul.flows.ledger import Page, Pending
 from mailhaul.flows.outcome import Failures, Outcome, Verdict
 from mailhaul.flows.source import CompletionProof, Listed, MessageEnd, MessageStart, Part, Uid
+from mailhaul.flows.verdicts import Verdicts, Waiting
 from mailhaul.flows.visit import Visit
 from mailhaul.protocols.errors import ProtocolError
 
@@ -88,19 +89,19 @@ def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     late: list[tuple[SqlitePage, Any]] = []
-    settle, accept = Ferry._settle, SqlitePage.accept
+    settle, accept = Verdicts.settle, SqlitePage.accept
 
     def remember(self: SqlitePage, *row: Any) -> None:
         late.append((self, row))
 
-    async def settle_and_write(self: Ferry) -> None:
+    async def settle_and_write(self: Verdicts) -> None:
         await settle(self)
         while late:
             page, row = late.pop()
             accept(page, *row)
 
     monkeypatch.setattr(SqlitePage, "accept", remember)
-    monkeypatch.setattr(Ferry, "_settle", settle_and_write)
+    monkeypatch.setattr(Verdicts, "settle", settle_and_write)
     assert "copies too many" in complaint_within(2000, "lmtp")
 
 
@@ -137,29 +138,37 @@ def test_a_verdict_that_nobody_gave_shows_within_100_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the sink says counts as acceptance."""
-    record = Ferry._record
+    record = Verdicts._record
 
-    async def accept(self: Ferry, last: Unanswered, outcome: Outcome) -> None:
-        await record(self, last, Outcome(Verdict.ACCEPTED, "", outcome.recipients))
+    async def accept(self: Verdicts, known: Sequence[tuple[Waiting, Outcome]]) -> None:
+        accepted = [(one, Outcome(Verdict.ACCEPTED, "", o.recipients)) for one, o in known]
+        await record(self, accepted)
 
-    monkeypatch.setattr(Ferry, "_record", accept)
+    monkeypatch.setattr(Verdicts, "_record", accept)
     assert LOSS.search(complaint_within(100))
 
 
 def test_a_text_that_breaks_off_and_counts_as_whole_shows_within_300_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    next_part = Ferry._next_part
+    next_part, carry = Ferry._next_part, Ferry._carry
+    arriving: list[MessageStart] = []
+
+    async def carry_and_note(self: Ferry, message: MessageStart) -> None:
+        arriving.append(message)
+        await carry(self, message)
+        arriving.clear()
 
     async def end_where_it_ends(self: Ferry) -> Part:
         try:
             return await next_part(self)
         except ProtocolError:
-            if self._arriving is None:
+            if not arriving:
                 raise
-            uid, size = self._arriving.uid, self._arriving.size
+            uid, size = arriving[0].uid, arriving[0].size
             return MessageEnd(CompletionProof(uid, size), size)
 
+    monkeypatch.setattr(Ferry, "_carry", carry_and_note)
     monkeypatch.setattr(Ferry, "_next_part", end_where_it_ends)
     assert "delivered and never sent" in complaint_within(300)
 
@@ -318,4 +327,4 @@ def test_names_of_offers_that_are_not_synced_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MaildirSink, "finds_offers", False)
-    assert "copies too many" in complaint_within(60_000, "maildir", has("power loss"))
+    assert "copies too many" in complaint_within(60_000, "maildir", has("power loss in a call"))

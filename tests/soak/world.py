@@ -70,6 +70,7 @@ SETTLING = 20
 
 TEXTS = frozenset({"imap UidFetch", "pop3 Top", "pop3 Retrieve"})
 """Where a message is read."""
+POWER_LOSS = {"power loss", "power loss in a call"}
 KILLED = Fault("kill", "process step", 1, 1, 0)
 """Stands for a death that another table has drawn."""
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
@@ -173,7 +174,7 @@ class World:
         self.received = MemorySink()
         self.disk = Disk(self.due)
         drawn = {fault.name for poll in scenario.faults for fault in poll}
-        self.ledger = MemoryLedger(lambda: self.now, self.due, "power loss" in drawn)
+        self.ledger = MemoryLedger(lambda: self.now, self.due, bool(drawn & POWER_LOSS))
         names = [b"joe", b"ann"] if scenario.several else [b"joe"]
         at = {"smtp": b"@here", "lmtp": b"@here", "bsmtp": b"@localhost"}.get(scenario.sink, b"")
         self.recipients = frozenset(name + at for name in names)
@@ -210,7 +211,7 @@ class World:
         if fault.at in TEXTS:
             # But a name is forgotten where the message could not be read once more.
             return copies + 1
-        return 0 if copies == 1 or fault.name == "power loss" else copies
+        return 0 if copies == 1 or fault.name in POWER_LOSS else copies
 
     def act(self, fault: Fault) -> Callable[..., Any]:
         """Return what does a fault."""
@@ -330,13 +331,13 @@ class World:
     def _die(self, death: Fault | None) -> None:
         killer = self.disk.killer
         self.disk.process_ends()
-        if killer is not KILLED:
-            return
-        assert death
-        self.note(death)
-        if death.name == "power loss":
+        if killer is KILLED:
+            assert death
+            self.note(death)
+            killer = death
+        if killer and killer.name in POWER_LOSS:
             self.disk.lose_power(self.random)
-            if death.amount % 2:
+            if killer.amount % 2:
                 self.ledger.lose_power()
 
     def _simulation(self, death: Fault | None) -> FaultySimulation:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...flows.account import Action
-from ...flows.ledger import Compared, Offer, Pending, Seen, Undelivered
+from ...flows.ledger import Acceptance, Compared, Offer, Pending, Seen, Undelivered
 from ...flows.outcome import Failures, Outcome, Verdict
 from ...flows.row_states import Life, accepted, after, before, offered, quarantined
 from ...flows.source import Listed, Uid
@@ -200,24 +200,47 @@ class SqlitePage:
 
         return self._ledger.write(record)
 
-    def accept(
-        self, uid: Uid, size: int, action: Action, outcome: Outcome, fingerprint: bytes = b""
-    ) -> None:
-        """Record that the sink accepted the message, and the action now pending at the server."""
+    def accept(self, accepted: Sequence[Acceptance]) -> None:
+        """Record that the sink accepted these messages, and the actions now pending."""
 
         def record(db: sqlite3.Connection) -> None:
-            row = self._row(db, uid, size)
-            db.execute(
-                "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, action,"
-                " recipients, name, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(self._mailbox, self._sink, uid, row.size),
-                    *(after(row.state, Life.accept), action.value),
-                    *(stored(recipient_states(row.recipients, outcome)), row.name, fingerprint),
-                ),
-            )
+            for one in accepted:
+                if not self._accept_offered(db, one):
+                    self._accept_any(db, one)
 
         self._ledger.write(record)
+
+    def _accept_offered(self, db: sqlite3.Connection, one: Acceptance) -> bool:
+        """Accept a message in the usual state: offered, and no recipient has received it before.
+
+        Return False if its row is in another state, or belongs to another message.
+        """
+        size = min(one.size, MAX_SIZE)
+        changed = db.execute(
+            "UPDATE message SET state = ?, action = ?, recipients = ?, fingerprint = ?,"
+            " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = ''"
+            " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
+            " AND (size = ? OR size = 0 OR ? = 0)",
+            (
+                *(after(offered, Life.accept), one.action.value),
+                *(stored(recipient_states("", one.outcome)), one.fingerprint, size),
+                *(self._mailbox, self._sink, one.uid, offered, size, size),
+            ),
+        )
+        return changed.rowcount == 1
+
+    def _accept_any(self, db: sqlite3.Connection, one: Acceptance) -> None:
+        row = self._row(db, one.uid, one.size)
+        db.execute(
+            "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, action,"
+            " recipients, name, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(self._mailbox, self._sink, one.uid, row.size),
+                *(after(row.state, Life.accept), one.action.value),
+                *(stored(recipient_states(row.recipients, one.outcome)), row.name),
+                one.fingerprint,
+            ),
+        )
 
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         """Record that the user wants these messages deleted without delivery."""
@@ -238,9 +261,14 @@ class SqlitePage:
 
         self._ledger.write(record)
 
-    def set_fingerprint(self, uid: Uid, fingerprint: bytes) -> None:
-        """Record the fingerprint of a message that is being offered."""
-        self._ledger.write(lambda db: self._set(db, [uid], "fingerprint = ?", fingerprint))
+    def set_fingerprints(self, fingerprints: Mapping[Uid, bytes]) -> None:
+        """Record the fingerprints of messages that are being offered."""
+
+        def record(db: sqlite3.Connection) -> None:
+            for uid, fingerprint in fingerprints.items():
+                self._set(db, [uid], "fingerprint = ?", fingerprint)
+
+        self._ledger.write(record)
 
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         """Record that the sink did not accept the message for all recipients, and who received it.

@@ -41,6 +41,8 @@ class BsmtpSink(FileSink):
 
     keeps_return_path = False
     finds_offers = False
+    lanes = 1
+    gathers = False
     domain = "localhost"
 
     async def offer(self, parcel: Parcel) -> Delivery:

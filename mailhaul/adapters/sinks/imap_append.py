@@ -51,6 +51,8 @@ class ImapAppendSink:
 
     keeps_return_path = True
     finds_offers = True
+    lanes = 1
+    gathers = False
     domain = ""
 
     def __init__(self, access: Access, mailbox: bytes, spool_folder: str) -> None:
@@ -204,7 +206,6 @@ class AppendDelivery:
         """Append the message: ``proof`` shows that it is complete. ``outcome`` awaits the reply."""
         await self._write(self._text.finish())
         if self._verdict is not None:
-            self._close_spool()
             return
         self._metadata = metadata_of(proof, self._parcel.header)
         self._sending = True
@@ -269,15 +270,10 @@ class AppendDelivery:
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict. Raises SinkUnavailable if it cannot be determined."""
-        try:
-            return await self._wait_for_verdict()
-        finally:
-            self._close_spool()
-
-    async def _wait_for_verdict(self) -> Outcome:
         while (verdict := self.known_outcome()) is None:
             if not self._sending:
-                return Outcome(Verdict.POSTPONED, "the delivery was abandoned")
+                self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
+                continue
             if self._connection_error:
                 await self._retry()
                 continue
@@ -367,19 +363,16 @@ class AppendDelivery:
         if self._sending and self._verdict is None:
             await self._sink.drop()
         self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
-        self._close_spool()
 
     def _conclude(self, verdict: Verdict, reason: str = "") -> None:
         if self._verdict is None:
             accepted = self._parcel.recipients if verdict is Verdict.ACCEPTED else ()
             results = tuple((r.decode("utf-8", "surrogateescape"), verdict) for r in accepted)
             self._verdict = Outcome(verdict, reason, results)
+        self.release()
 
     def release(self) -> None:
         """Close the spool without waiting."""
-        self._close_spool()
-
-    def _close_spool(self) -> None:
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1

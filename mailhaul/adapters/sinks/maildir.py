@@ -1,9 +1,12 @@
 """A Maildir as a sink: written in tmp, synced, renamed into new, and the folder synced.
 
 The layout is that of https://cr.yp.to/proto/maildir.html. A file has the name that the ledger gave
-to the offer. So a message that was delivered just before a kill is found again, and no second copy
-is made. The contents are compared as well, since a server may give a UID to another message. A
-message counts as accepted when its file and its folder have been synced to disk.
+to the offer. So a message that was delivered just before a kill is found again
+(maildir_copies.py), and no second copy is made.
+
+Syncing is what costs time, and a file system syncs many files nearly as fast as one. So messages
+are gathered: all are written, then all are synced, then all are renamed, then the folder is synced.
+Only then they are accepted.
 """
 
 from __future__ import annotations
@@ -11,9 +14,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ...flows.channel import Channel, Endpoint, Program
@@ -21,16 +23,18 @@ from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
 from ...flows.requests import Call
 from ...flows.sink import Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
-from ..calls import opened
 from ..folders import make_private_folder, sync_folder, sync_name
 from .kinds import SinkOrder
+from .maildir_copies import LEDGER_NAME, Stored, is_same_message
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
 STALE_SECONDS = 36 * 3600
 """Age in seconds at which a file in tmp is left over from a killed process."""
-LEDGER_NAME = re.compile(r"\d+\.R[0-9a-f]{16}\.")
-"""The beginning of the names that the ledger gives."""
+MAX_IN_MEMORY = 256 * 1024
+"""Octets of one message that are held before they are written."""
+MAX_GATHERED = 1024 * 1024
+"""Octets of all messages that are held before they are written."""
 
 
 def make(order: SinkOrder) -> Sink:
@@ -43,21 +47,25 @@ class MaildirSink:
 
     keeps_return_path = True
     finds_offers = True
+    lanes = 50
+    gathers = True
     domain = ""
 
     def __init__(self, folder: str, host: str) -> None:
         self.folder = folder
         # A part of a file name must not contain a separator.
-        self._host = re.sub(r"[/:]", lambda found: f"\\{ord(found[0]):03o}", host)
+        self.host = re.sub(r"[/:]", lambda found: f"\\{ord(found[0]):03o}", host)
+        self.held = 0
+        """Octets in memory."""
+        self._gathered: list[MaildirDelivery] = []
         self._prepared = False
 
     async def open(self) -> None:
         """Create the folders that are missing. Raises PollFailed (IOERR)."""
-        await Call(self._prepare)
+        if not self._prepared:
+            await Call(self._prepare)
 
     def _prepare(self) -> None:
-        if self._prepared:
-            return
         try:
             for name in FOLDERS:
                 make_private_folder(os.path.join(self.folder, name))
@@ -88,11 +96,18 @@ class MaildirSink:
                         os.unlink(entry.path)
 
     async def offer(self, parcel: Parcel) -> Delivery:
-        """Begin to write a message. Raises PollFailed (IOERR)."""
+        """Begin a message. Raises PollFailed (IOERR)."""
         await self.open()
-        delivery = MaildirDelivery(self.folder, self._host, parcel)
-        await opened(delivery.begin, lambda _: delivery.remove())
-        return delivery
+        return MaildirDelivery(self, parcel)
+
+    def gather(self, delivery: MaildirDelivery) -> None:
+        """Take the last steps of this complete message together with those of others."""
+        self._gathered.append(delivery)
+
+    async def store(self) -> None:
+        """Take the last steps of all gathered messages. Each has a verdict or a failure then."""
+        gathered, self._gathered = self._gathered, []
+        await Call(lambda: store(self.folder, gathered))
 
     def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return nothing: a disk needs no waiting."""
@@ -103,137 +118,200 @@ class MaildirSink:
 
 
 class MaildirDelivery:
-    """One message on its way into a Maildir. See ``mailhaul.flows.sink.Delivery``."""
+    """One message on its way into a Maildir. See ``mailhaul.flows.sink.Delivery``.
 
-    def __init__(self, folder: str, host: str, parcel: Parcel) -> None:
-        self._folder = folder
-        self._host = host
-        self._parcel = parcel
-        self._tmp = os.path.join(folder, "tmp", self._name(1))
+    A small one is held in memory until its last steps: ``write``, ``find_copy``, ``sync`` and
+    ``move``. They may run in another thread, and raise OSError.
+    """
+
+    def __init__(self, sink: MaildirSink, parcel: Parcel) -> None:
+        self._sink = sink
+        self.parcel = parcel
+        self.target = ""
+        """Where the message is stored in the end."""
+        self.verdict: Outcome | None = None
+        self.tmp = os.path.join(sink.folder, "tmp", self._name(1))
+        """Where it is written."""
+        self._has_copy = False
         self._file = -1
-        self._verdict: Outcome | None = None
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._is_complete = False
+        self._failure: PollFailed | None = None
+        self._working = False
+        self._released = False
 
     def _name(self, number: int) -> str:
         """Return the nth name for the file. The next is used if another message has this one."""
         part = "" if number == 1 else f"{number}."
-        return f"{self._parcel.name}.{part}{self._host}"
+        return f"{self.parcel.name}.{part}{self._sink.host}"
 
-    def begin(self) -> None:
-        """Open the file."""
-        try:
-            if self._parcel.again and os.path.lexists(self._tmp):
-                os.unlink(self._tmp)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._file = os.open(self._tmp, flags, 0o600)
-        except OSError as error:
-            raise io_failure(self._tmp, error) from None
-
-    def _find(self, name: str) -> str:
-        """Return the path of the file with this name in new, or in cur with any flags, or ""."""
-        new, cur = (os.path.join(self._folder, folder) for folder in ("new", "cur"))
-        if os.path.lexists(os.path.join(new, name)):
-            return os.path.join(new, name)
-        with os.scandir(cur) as entries:
-            found = [entry.path for entry in entries if entry.name.partition(":")[0] == name]
-        return found[0] if found else ""
+    # Text
 
     async def ready(self) -> bool:
         """Return True: if the message is already stored, the text is compared with it."""
         return True
 
     async def feed(self, data: bytes) -> None:
-        """Write some bytes. Raises PollFailed (IOERR)."""
-        if self._verdict is None and data:
-            await Call(lambda: self._write(data))
+        """Take some bytes. Raises PollFailed (IOERR)."""
+        if self.verdict is not None or not data:
+            return
+        self._pieces.append(data)
+        self._held += len(data)
+        self._sink.held += len(data)
+        if self._held > MAX_IN_MEMORY or self._sink.held > MAX_GATHERED:
+            await Call(self._write_early)
 
-    def _write(self, data: bytes) -> None:
+    def _write_early(self) -> None:
+        if not self.begin_work():
+            return
         try:
-            write_all(self._file, data)
-        except OSError as error:
-            if error.errno == errno.EFBIG:
-                # EFBIG concerns this message alone: smaller ones can still be written.
-                self.remove()
-                why = f"{self._tmp}: {error.strerror}"
-                self._verdict = Outcome(Verdict.REFUSED, why)
-                return
-            raise io_failure(self._tmp, error) from None
-
-    async def complete(self, proof: CompletionProof) -> None:
-        """Move the message to new: ``proof`` shows that it is complete."""
-        del proof
-        if self._verdict is None:
-            await Call(self._finish)
-
-    def _finish(self) -> None:
-        new = os.path.join(self._folder, "new")
-        path = os.path.join(new, self._name(1))
-        try:
-            name, copy = self._choose_name() if self._parcel.again else (self._name(1), "")
-            path = os.path.join(new, name)
-            if copy:
-                self.remove()
-                # The kill may have happened before the folder was synced.
-                sync_folder(os.path.dirname(copy))
-            else:
-                os.fsync(self._file)
-                self._close()
-                os.rename(self._tmp, path)
-                sync_folder(new)
+            self.write()
         except OSError as error:
             self.remove()
-            raise io_failure(path, error) from None
-        self._accept()
+            raise io_failure(self.tmp, error) from None
+        finally:
+            self.end_work()
 
-    def _choose_name(self) -> tuple[str, str]:
+    async def complete(self, proof: CompletionProof) -> None:
+        """Permit the last steps: ``proof`` shows that the message is complete."""
+        del proof
+        if self.verdict is None:
+            self._is_complete = True
+            self._sink.gather(self)
+
+    # Last steps
+
+    def write(self) -> None:
+        """Write what is in memory. A message that is too large for the file system is refused."""
+        if self._file < 0:
+            self._open()
+        text = b"".join(self._pieces)
+        self._drop_pieces()
+        try:
+            write_all(self._file, text)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            # EFBIG concerns this message alone: smaller ones can still be written.
+            self.remove()
+            self.verdict = Outcome(Verdict.REFUSED, f"{self.tmp}: {error.strerror}")
+
+    def _open(self) -> None:
+        if self.parcel.again and os.path.lexists(self.tmp):
+            os.unlink(self.tmp)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.open(self.tmp, flags, 0o600)
+
+    def find_copy(self, stored: Stored) -> None:
+        """Choose the name in new; remove the file if an earlier run has stored the message."""
+        name, copy = self._choose_name(stored) if self.parcel.again else (self._name(1), "")
+        if copy:
+            self.remove()
+        self._has_copy = bool(copy)
+        self.target = copy or os.path.join(self._sink.folder, "new", name)
+
+    def sync(self) -> None:
+        """Sync the file to disk, and close it."""
+        if not self._has_copy:
+            os.fsync(self._file)
+            self._close()
+
+    def move(self) -> None:
+        """Move the file to new."""
+        if not self._has_copy:
+            os.rename(self.tmp, self.target)
+
+    def _choose_name(self, stored: Stored) -> tuple[str, str]:
         """Return the name for this message, and the path of its copy or "" if there is none.
 
         The name is the first that is free or has a copy of this message. Raises OSError.
         """
         number = 1
-        while copy := self._find(self._name(number)):
+        while copy := stored.find(self._name(number)):
             try:
-                if is_same_message(self._tmp, copy):
+                if is_same_message(self.tmp, copy):
                     return self._name(number), copy
                 number += 1
             except FileNotFoundError:
                 # A mail reader has moved the file from new to cur meanwhile: search again.
-                if not os.path.lexists(self._tmp):
+                if not os.path.lexists(self.tmp):
                     raise
+                stored.forget()
         return self._name(number), ""
 
-    def _accept(self) -> None:
+    def accept(self) -> None:
+        """Set the verdict: file and folder have been synced to disk."""
         accepted = tuple(
             (recipient.decode("utf-8", "surrogateescape"), Verdict.ACCEPTED)
-            for recipient in self._parcel.recipients
+            for recipient in self.parcel.recipients
         )
-        self._verdict = Outcome(Verdict.ACCEPTED, "", accepted)
+        self.verdict = Outcome(Verdict.ACCEPTED, "", accepted)
+
+    def fail(self, failure: PollFailed) -> None:
+        """Let ``outcome`` raise this, and remove the file unless it has been moved to new."""
+        self._failure = failure
+        self.remove()
+
+    # Verdict
 
     async def outcome(self) -> Outcome:
-        """Return the verdict."""
-        return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
+        """Take the last steps of all gathered messages; return the verdict.
+
+        Raises PollFailed (IOERR).
+        """
+        if self._is_complete and not (self.verdict or self._failure):
+            await self._sink.store()
+        if self._failure:
+            raise self._failure
+        return self.verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def known_outcome(self) -> Outcome | None:
         """Return the verdict if there is one."""
-        return self._verdict
+        return self.verdict
 
     async def abandon(self) -> None:
         """Remove the file in tmp."""
-        if self._verdict is None:
-            await Call(self.remove)
-            self._verdict = Outcome(Verdict.POSTPONED, "the delivery was abandoned")
+        if self.verdict is None:
+            self._drop_pieces()
+            if self._file >= 0:
+                await Call(self.remove)
+            self.verdict = Outcome(Verdict.POSTPONED, "the delivery was abandoned")
+
+    # The file, which a thread may still be writing after the poll was cancelled
+
+    def begin_work(self) -> bool:
+        """Return whether a thread may begin to work with the file."""
+        self._working = not self._released
+        return self._working
+
+    def end_work(self) -> None:
+        """Close the file if the delivery was released meanwhile."""
+        self._working = False
+        if self._released:
+            self._close()
 
     def release(self) -> None:
-        """Close the file without waiting."""
-        self._close()
+        """Close the file without waiting, or let the thread do it that works with it."""
+        self._released = True
+        self._drop_pieces()
+        if not self._working:
+            self._close()
 
     def remove(self) -> None:
         """Close the file and remove it, unless it has been moved to new."""
+        self._drop_pieces()
         self._close()
         try:
-            os.unlink(self._tmp)
+            os.unlink(self.tmp)
         except OSError:
             # A later run removes it as stale; mail readers do not read tmp.
             return
+
+    def _drop_pieces(self) -> None:
+        self._sink.held -= self._held
+        self._held = 0
+        self._pieces.clear()
 
     def _close(self) -> None:
         if self._file >= 0:
@@ -241,52 +319,57 @@ class MaildirDelivery:
             os.close(file)
 
 
+def store(folder: str, gathered: Sequence[MaildirDelivery]) -> None:
+    """Take the last steps of these messages, each step for all of them.
+
+    After an error the messages before it are stored; it is the failure of all others.
+    """
+    stored = Stored(folder, (one.parcel.name for one in gathered if one.parcel.again))
+    working = [one for one in gathered if one.begin_work()]
+    try:
+        written = each(MaildirDelivery.write, working)
+        fitting = [one for one in written if one.verdict is None]
+        named = each(lambda one: one.find_copy(stored), fitting)
+        synced = each(MaildirDelivery.sync, named)
+        sync_folders(each(MaildirDelivery.move, synced))
+    finally:
+        for one in working:
+            one.end_work()
+
+
+def each(
+    step: Callable[[MaildirDelivery], None], several: Sequence[MaildirDelivery]
+) -> Sequence[MaildirDelivery]:
+    """Take one step for each message, up to the first error; return those before it."""
+    for position, one in enumerate(several):
+        try:
+            step(one)
+        except OSError as error:
+            failure = io_failure(one.target or one.tmp, error)
+            for other in several[position:]:
+                other.fail(failure)
+            return several[:position]
+    return several
+
+
+def sync_folders(moved: Sequence[MaildirDelivery]) -> None:
+    """Sync the folders with these files, and accept the messages."""
+    by_folder: dict[str, list[MaildirDelivery]] = {}
+    for one in moved:
+        by_folder.setdefault(os.path.dirname(one.target), []).append(one)
+    for folder, several in by_folder.items():
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            for one in several:
+                one.fail(io_failure(folder, error))
+        else:
+            for one in several:
+                one.accept()
+
+
 def io_failure(path: str, error: OSError) -> PollFailed:
     """Return the failure of a file operation; the message stays at the server."""
     return PollFailed(
         ExitCode.IOERR, f"{path}: {error.strerror or error}; mail stays at the server"
     )
-
-
-OUR_RECEIVED = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")
-HEADER_OCTETS = 64 * 1024
-"""Octets that are searched for the Received field of this program, which has a new date in every
-delivery.
-"""
-
-
-def is_same_message(one: str, other: str) -> bool:
-    """Whether two files contain the same message. Raises OSError.
-
-    The Received field that mailhaul adds is ignored.
-    """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    files = [os.open(one, flags)]
-    try:
-        files.append(os.open(other, flags))
-        statuses = [os.fstat(file) for file in files]
-        if not all(stat.S_ISREG(status.st_mode) for status in statuses):
-            return False
-        heads = [os.pread(file, HEADER_OCTETS, 0) for file in files]
-        spans = [our_received_span(head) for head in heads]
-        before = [head[:start] for head, (start, _) in zip(heads, spans, strict=True)]
-        rest = [s.st_size - end for s, (_, end) in zip(statuses, spans, strict=True)]
-        if before[0] != before[1] or rest[0] != rest[1]:
-            return False
-        ends = [end for _, end in spans]
-        for offset in range(0, rest[0], HEADER_OCTETS):
-            blocks = [
-                os.pread(f, HEADER_OCTETS, end + offset) for f, end in zip(files, ends, strict=True)
-            ]
-            if blocks[0] != blocks[1]:
-                return False
-        return True
-    finally:
-        for file in files:
-            os.close(file)
-
-
-def our_received_span(head: bytes) -> tuple[int, int]:
-    """Return the start and end of the Received field that mailhaul added, or (0, 0)."""
-    found = OUR_RECEIVED.search(head)
-    return found.span(1) if found and b"(mailhaul-" in found[1] else (0, 0)

@@ -38,6 +38,8 @@ class MboxSink(FileSink):
 
     keeps_return_path = True
     finds_offers = False
+    lanes = 1
+    gathers = False
     domain = ""
 
     def __init__(self, path: str, host: str, spool_folder: str) -> None:

@@ -167,6 +167,8 @@ class MdaSink:
 
     keeps_return_path = True
     finds_offers = False
+    lanes = 1
+    gathers = False
     domain = ""
 
     def __init__(

@@ -47,6 +47,8 @@ class SmtpSink:
 
     keeps_return_path = False
     finds_offers = False
+    lanes = 1
+    gathers = False
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ import pytest
 
 from mailhaul.adapters.ledger.store import GENERATIONS, LedgerFault, SqliteLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.ledger import Compared, Offer, Pending, Seen, Undelivered
+from mailhaul.flows.ledger import Acceptance, Compared, Offer, Pending, Seen, Undelivered
 from mailhaul.flows.outcome import ExitCode, Failures, Outcome, Verdict
 from mailhaul.flows.source import Listed
 
@@ -30,8 +30,8 @@ def test_an_accepted_message_is_pending_until_it_is_settled(path: str) -> None:
     page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 7)
     page.offer(1, 100)
     page.offer(2, 200)
-    page.accept(1, 101, Action.DELETE, TAKEN)
-    page.accept(2, 200, Action.MARK, TAKEN)
+    page.accept([Acceptance(1, 101, Action.DELETE, TAKEN)])
+    page.accept([Acceptance(2, 200, Action.MARK, TAKEN)])
     page.offer(3, 300)
     assert page.pending() == [Pending(1, 101, Action.DELETE), Pending(2, 200, Action.MARK)]
     page.forget([1])
@@ -44,9 +44,10 @@ def test_another_process_finds_what_this_one_committed(path: str) -> None:
         "import os, sys\n"
         "from mailhaul.adapters.ledger.store import SqliteLedger\n"
         "from mailhaul.flows.account import Action\n"
+        "from mailhaul.flows.ledger import Acceptance\n"
         "from mailhaul.flows.outcome import Outcome, Verdict\n"
         "page = SqliteLedger(sys.argv[1]).page('a', 's', 'INBOX', 7)\n"
-        "page.accept(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))\n"
+        "page.accept([Acceptance(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))])\n"
         "os.kill(os.getpid(), 9)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code, path], check=False)
@@ -64,7 +65,7 @@ def test_a_row_counts_for_its_account_mailbox_and_generation_only(
 ) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
-    page.accept(1, 10, Action.DELETE, TAKEN)
+    page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.mark_seen([Listed(2, 20)])
     assert ledger.page(*other).pending() == []
     assert ledger.page(*other).compare([Listed(2, 20)]).known == 0
@@ -74,7 +75,7 @@ def test_a_row_counts_for_its_account_mailbox_and_generation_only(
 def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "smtp here", "INBOX", 7)
-    page.accept(1, 10, Action.DELETE, TAKEN)
+    page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.mark_seen([Listed(2, 20)])
     page.reject(3, 30, NO)
     other = ledger.page("a", "maildir /there", "INBOX", 7)
@@ -102,7 +103,7 @@ def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
         for mailbox, last in (("INBOX", GENERATIONS), ("Spam", 1))
     }
     for page in (*pages["INBOX"], *pages["Spam"]):
-        page.accept(1, 10, Action.DELETE, TAKEN)
+        page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     assert all(page.pending() for page in pages["INBOX"])
     ledger.page("a", "s", "INBOX", GENERATIONS + 1)
     assert [len(page.pending()) for page in pages["INBOX"]] == [0, *[1] * (GENERATIONS - 1)]
@@ -124,7 +125,7 @@ def test_a_message_that_was_not_accepted_has_no_action_pending(path: str, verdic
 def test_a_message_offered_again_is_no_longer_pending(path: str) -> None:
     ledger = SqliteLedger(path)
     page = ledger.page("a", "s", "INBOX", 7)
-    page.accept(1, 10, Action.DELETE, TAKEN)
+    page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.offer(1, 10)
     assert page.pending() == []
     ledger.close()
@@ -148,11 +149,12 @@ def test_durable_means_that_the_log_was_synced(path: str, tmp_path: Path) -> Non
         "import os, sys\n"
         "from mailhaul.adapters.ledger.store import SqliteLedger\n"
         "from mailhaul.flows.account import Action\n"
+        "from mailhaul.flows.ledger import Acceptance\n"
         "from mailhaul.flows.outcome import Outcome, Verdict\n"
         "page = SqliteLedger(sys.argv[1]).page('a', 's', 'INBOX', 7)\n"
         "page.make_durable()\n"
         "os.write(2, b'ONE')\n"
-        "page.accept(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))\n"
+        "page.accept([Acceptance(5, 10, Action.DELETE, Outcome(Verdict.ACCEPTED))])\n"
         "os.write(2, b'TWO')\n"
         "page.make_durable()\n"
         "os.write(2, b'SIX')\n"
@@ -266,7 +268,7 @@ def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
     page.reject(1, 100, NO)
     page.reject(2, 200, LATER)
     page.reject(3, 300, NO)
-    page.accept(3, 300, Action.DELETE, TAKEN)
+    page.accept([Acceptance(3, 300, Action.DELETE, TAKEN)])
     assert page.undelivered() == [Undelivered(1, 100, 0, False), Undelivered(2, 200, 0, False)]
     clock.now = 2000
     page.reject(1, 100, NO)
@@ -290,7 +292,7 @@ def test_an_unreadable_message_keeps_the_name_of_its_offer(
 def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
     page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
     page.offer(b"a", 10)
-    page.accept(b"a", 10, Action.MARK, TAKEN, b"fields")
+    page.accept([Acceptance(b"a", 10, Action.MARK, TAKEN, b"fields")])
     page.mark_seen([Listed(b"a"), Listed(b"b"), Listed(b"c", 30)])
     assert page.pending() == []
     # A size of 0 is unknown.
@@ -341,7 +343,7 @@ def test_a_window_of_offers_touches_no_row_that_has_a_verdict(tmp_path: Path) ->
 def test_each_request_for_a_pending_action_is_counted(tmp_path: Path) -> None:
     clock = Clock()
     page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 0)
-    page.accept(1, 10, Action.DELETE, TAKEN, b"fields")
+    page.accept([Acceptance(1, 10, Action.DELETE, TAKEN, b"fields")])
     page.count_tries([1], 1)
     clock.now += 50
     assert page.pending() == [Pending(1, 10, Action.DELETE, b"fields", 1, 50)]

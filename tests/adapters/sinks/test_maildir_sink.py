@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +13,9 @@ import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
-from mailhaul.adapters.sinks import maildir
-from mailhaul.adapters.sinks.maildir import STALE_SECONDS, MaildirSink, is_same_message
+from mailhaul.adapters.sinks import maildir, spool
+from mailhaul.adapters.sinks.maildir import STALE_SECONDS, MaildirDelivery, MaildirSink
+from mailhaul.adapters.sinks.maildir_copies import is_same_message
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
@@ -274,6 +275,173 @@ def test_a_new_maildir_is_on_the_disk_before_anything_is_accepted_in_it(
     assert {str(folder.parent), str(folder)} <= set(synced[:-2])
     if not made_before:
         assert str(tmp_path) in synced[:-2]
+
+
+def numbered(number: int, *, again: bool = False) -> Parcel:
+    name = f"1763900000.R{number:016x}"
+    return Parcel(b"a@x", (b"joe",), HEADER, 20, name, again)
+
+
+def gather(sink: MaildirSink, texts: Sequence[bytes], *, again: bool = False) -> list[Any]:
+    """Complete some messages, then await their verdicts; return these, or failures."""
+
+    async def story() -> list[Any]:
+        deliveries = [await sink.offer(numbered(n, again=again)) for n in range(len(texts))]
+        for delivery, text in zip(deliveries, texts, strict=True):
+            assert await delivery.ready()
+            await delivery.feed(HEADER + text)
+            await delivery.complete(PROOF)
+            assert delivery.known_outcome() is None
+        found: list[Any] = []
+        for delivery in deliveries:
+            try:
+                found.append((await delivery.outcome()).verdict)
+            except PollFailed as failure:
+                found.append(str(failure))
+        return found
+
+    found: list[Any] = run(story())
+    return found
+
+
+def noting(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> list[str]:
+    """Return a list to which the names of these functions of ``os`` are added when called."""
+    steps: list[str] = []
+
+    def note(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            steps.append(name)
+            return function(*arguments)
+
+        return noted
+
+    for name in names:
+        monkeypatch.setattr(os, name, note(name, getattr(os, name)))
+    return steps
+
+
+def test_each_step_is_taken_for_all_messages_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    steps = noting(monkeypatch, ["write", "fsync", "rename"])
+    assert gather(sink, [b"one\r\n", b"two\r\n", b"three\r\n"]) == [Verdict.ACCEPTED] * 3
+    assert steps == ["write"] * 3 + ["fsync"] * 3 + ["rename"] * 3 + ["fsync"]
+    assert len(files(tmp_path)["new"]) == 3
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "rename"])
+def test_an_error_at_one_message_stores_those_before_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    function, calls = getattr(os, call), 0
+
+    def second_fails(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(28, "No space left on device")
+        return function(*arguments)
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, second_fails)
+        first, *others = gather(sink, [b"one\r\n", b"two\r\n", b"three\r\n"])
+    assert first is Verdict.ACCEPTED
+    assert all("No space left" in other for other in others)
+    assert files(tmp_path) == {"tmp": [], "new": [f"1763900000.R{0:016x}.h"], "cur": []}
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert sink.held == 0
+
+
+def test_a_folder_that_cannot_be_synced_accepts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+
+    def fail(path: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maildir, "sync_folder", fail)
+        found = gather(sink, [b"one\r\n", b"two\r\n"])
+    assert all("Input/output error" in each for each in found)
+    again = gather(sink, [b"one\r\n", b"two\r\n"], again=True)
+    assert again == [Verdict.ACCEPTED] * 2
+    assert len(files(tmp_path)["new"]) == 2
+
+
+def test_a_message_above_the_file_size_limit_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = spool.write_all
+
+    def limited(file: int, data: bytes) -> None:
+        if b"two" in data:
+            raise OSError(27, "File too large")
+        write(file, data)
+
+    monkeypatch.setattr(maildir, "write_all", limited)
+    found = gather(MaildirSink(str(tmp_path), "h"), [b"one\r\n", b"two\r\n", b"three\r\n"])
+    assert found == [Verdict.ACCEPTED, Verdict.REFUSED, Verdict.ACCEPTED]
+    assert len(files(tmp_path)["new"]) == 2
+    assert files(tmp_path)["tmp"] == []
+
+
+def test_the_folder_is_searched_once_for_all_messages_offered_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    texts = [b"%d\r\n" % n for n in range(9)]
+    gather(sink, texts)
+    for path in (tmp_path / "new").iterdir():
+        path.rename(tmp_path / "cur" / f"{path.name}:2,S")
+    steps = noting(monkeypatch, ["scandir"])
+    assert gather(sink, texts, again=True) == [Verdict.ACCEPTED] * 9
+    assert steps == ["scandir"]
+    assert files(tmp_path)["new"] == []
+
+
+def test_messages_are_held_in_memory_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maildir, "MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(maildir, "MAX_GATHERED", 3000)
+    sink = MaildirSink(str(tmp_path), "h")
+
+    async def story() -> list[int]:
+        held: list[int] = []
+        for number, size in enumerate([900, 1100, 900, 900, 900]):
+            delivery = await sink.offer(numbered(number))
+            await delivery.feed(bytes(size))
+            await delivery.complete(PROOF)
+            held.append(sink.held)
+        await delivery.outcome()
+        return [*held, sink.held]
+
+    assert run(story()) == [900, 900, 1800, 2700, 2700, 0]
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "new").iterdir())
+    assert sizes == [900, 900, 900, 900, 1100]
+
+
+def test_a_released_delivery_leaves_its_file_to_the_thread_that_writes_it(tmp_path: Path) -> None:
+    """A disk may hang longer than a cancelled poll waits."""
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    descriptors = len(os.listdir("/proc/self/fd"))
+    delivery = MaildirDelivery(sink, numbered(1))
+    run(delivery.feed(b"text"))
+    assert delivery.begin_work()
+    delivery.write()
+    delivery.release()
+    assert len(os.listdir("/proc/self/fd")) == descriptors + 1
+    delivery.end_work()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert not delivery.begin_work()
 
 
 HERE = Tcp("imap", 143)
