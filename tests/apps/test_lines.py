@@ -65,6 +65,44 @@ def test_a_message_is_one_line_of_progress() -> None:
     assert err == ""
 
 
+def test_each_message_has_its_own_line_if_several_are_stored_together() -> None:
+    begun = [Reading(number, 3, 10, number) for number in (1, 2, 3)]
+    ends = [Handled(1, TAKEN, True), Handled(2, REFUSED, False), Handled(3, TAKEN, True)]
+    out, err = printed(*begun, *ends)
+    assert out == "".join(
+        f"reading message kwm@true.example.org:{number} of 3 (10 header octets) "
+        f"({number} body octets) {fate}\n"
+        for number, fate in ((1, "flushed"), (2, "not flushed"), (3, "flushed"))
+    )
+    assert "550 no" in err
+
+
+def test_dots_belong_to_the_line_begun_last() -> None:
+    out = StringIO()
+    lines = Lines(1, out, out)
+    lines.begin("one")
+    lines.progress(".")
+    lines.begin("two")
+    lines.progress("..")
+    assert out.getvalue() == "one."
+    lines.end("one", " flushed")
+    lines.progress("#")
+    lines.end("two", " flushed")
+    lines.begin("three")
+    assert out.getvalue() == "one. flushed\ntwo..# flushed\nthree"
+
+
+def test_a_line_that_never_ends_does_not_hide_those_behind_it() -> None:
+    """A message that cannot be read has no verdict."""
+    out = StringIO()
+    lines = Lines(1, out, out)
+    lines.begin("one")
+    lines.begin("two")
+    lines.end("two", " flushed")
+    lines.begin("three")
+    assert out.getvalue() == "one\ntwo flushed\nthree"
+
+
 def test_a_refused_message_is_explained_on_standard_error() -> None:
     out, err = printed(Reading(1, 5, 2944, 31), Handled(1, REFUSED, False))
     assert out.endswith(" not flushed\n")

@@ -77,7 +77,11 @@ class Lines:
         self.trouble = ""
         """Why the last line could not be written; "" if it was written."""
         self._patient = True
-        self._unfinished = False
+        self._unfinished = ""
+        """The first part of the line that is being written; "" if there is none."""
+        self._later: dict[str, str] = {}
+        """Lines that were begun meanwhile, by their first parts, and their signs of progress."""
+        self._newest = ""
         self._hidden: set[str] = set()
 
     def hide(self, secret: str) -> None:
@@ -124,25 +128,41 @@ class Lines:
             self._print(self.out, text)
 
     def begin(self, text: str) -> None:
-        """Print the first part of a line, unless silent."""
-        if self.verbosity:
-            self._finish()
+        """Print the first part of a line, unless silent.
+
+        While another line is unfinished, the new one is printed as a whole when it ends: a sink may
+        take several messages together.
+        """
+        if not self.verbosity:
+            return
+        self._newest = text
+        if self._unfinished:
+            self._later[text] = ""
+        else:
             self._put(self.out, text)
-            self._unfinished = True
+            self._unfinished = text
 
     def progress(self, signs: str) -> None:
-        """Print signs of progress in a line that was begun. They are not shortened."""
-        if self.verbosity and self._unfinished:
+        """Print signs of progress in the line that was begun last. They are not shortened."""
+        if self._newest in self._later:
+            self._later[self._newest] += signs
+        elif self._unfinished and self._unfinished == self._newest:
             self._write(self.out, signs)
 
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line; ``begun`` is its first part."""
-        del begun
-        if self.verbosity and self._unfinished:
-            self._put(self.out, text, end="\n")
-            self._unfinished = False
-        else:
+        if not self.verbosity:
+            return
+        if begun in self._later:
+            self._finish()
+            self._put(self.out, begun)
+            self._write(self.out, self._later.pop(begun))
+        elif not begun or begun != self._unfinished:
+            # Another line has interrupted it.
             self.raw(text.strip())
+            return
+        self._put(self.out, text, end="\n")
+        self._unfinished = ""
 
     def pass_on(self, stream: TextIO, text: str) -> None:
         """Write finished lines of another object to one of the two streams."""
@@ -158,7 +178,7 @@ class Lines:
     def _finish(self) -> None:
         if self._unfinished:
             self._write(self.out, "\n")
-            self._unfinished = False
+            self._unfinished = ""
 
     def _print(self, stream: TextIO, text: str) -> None:
         self._finish()
@@ -308,7 +328,7 @@ class AccountLines:
         self._sink = what
         self._whose = f"{account.user}@{account.truename}"
         self._mailbox = ""
-        self._begun = ""
+        self._begun: dict[int, str] = {}
 
     def __call__(self, event: Event) -> None:
         """Print what a flow reports."""
@@ -316,16 +336,17 @@ class AccountLines:
         match event:
             case Counted():
                 self._mailbox = event.mailbox
+                self._begun.clear()
                 self._count(event)
-            case Reading(number, total, header, size):
-                # With POP3 fetchmail knows only the size of the whole message.
-                parts = f"({header} header octets) ({size} body octets)"
-                octets = parts if self._in_parts else f"({header + size} octets)"
-                self._begun = f"reading message {self._whose}:{number} of {total} {octets}"
-                lines.begin(self._begun)
-            case Handled(_, outcome, flushed, what_follows):
-                lines.end(self._begun, " flushed" if flushed else " not flushed")
-                lines.record(self._facts(event))
+            case Reading():
+                if lines.verbosity:
+                    self._begun[event.number] = self._beginning(event)
+                    lines.begin(self._begun[event.number])
+            case Handled(number, outcome, flushed, what_follows):
+                if lines.verbosity:
+                    begun = self._begun.pop(number, "")
+                    lines.end(begun, " flushed" if flushed else " not flushed")
+                    lines.record(self._facts(event))
                 if not outcome.accepted:
                     lines.complain(self._error(outcome, what_follows))
                 if outcome.warning:
@@ -364,6 +385,13 @@ class AccountLines:
         octets = "" if counted.octets is None else f" ({counted.octets} octets)"
         count = f"{counted.total} message{plural(counted.total)}"
         self._lines.raw(f"{count}{seen} for {where}{octets}.")
+
+    def _beginning(self, reading: Reading) -> str:
+        header, size = reading.header, reading.size
+        # With POP3 fetchmail knows only the size of the whole message.
+        parts = f"({header} header octets) ({size} body octets)"
+        octets = parts if self._in_parts else f"({header + size} octets)"
+        return f"reading message {self._whose}:{reading.number} of {reading.total} {octets}"
 
     def _facts(self, handled: Handled) -> dict[str, object]:
         """Return the record of a message. Names are as in RFC 3501, sizes in octets."""

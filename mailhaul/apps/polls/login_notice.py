@@ -10,7 +10,7 @@ from ...flows.notices import send_notice
 from ...flows.report import Event
 from .accounts import user_at_server
 from .context import PollContext
-from .packer import make_packer
+from .packer import Packing
 from .sinks import sink_of
 from .sources import source_of
 
@@ -21,7 +21,7 @@ async def login_notice(settings: AccountSettings, context: PollContext, *, refus
     source = source_of(settings, context, ignore_report)
     return await send_notice(
         make_sink,
-        lambda sink: make_packer(settings, context, source, sink, None),
+        Packing(settings, context, source, None),
         lambda packer: packer.login_notice(user_at_server(settings), refused=refused),
     )
 

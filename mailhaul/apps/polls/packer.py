@@ -27,31 +27,61 @@ def unicode_and_ascii(hosts: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys([*hosts, *map(ascii_host, hosts)]))
 
 
-def make_packer(
-    settings: AccountSettings,
-    context: PollContext,
-    source: MailSource,
-    sink: Sink,
-    multidrop: Multidrop | None,
-) -> Packer:
-    """Return the packer, which makes a parcel of each message."""
-    from ...flows.parcel import DeliveryRules
-    from ...protocols.message.outgoing import HeaderRules
+class Packing:
+    """Makes the packer of each message of a poll.
 
-    # A message that moves from one mailbox to another stays as it is.
-    moved = settings.append is not None
-    rules = HeaderRules(
-        truename=name_in_mail(settings.host),
-        user=settings.remote_user,
-        trace=None if moved or context.globals.invisible else trace_of(settings, context, source),
-        rewrite=settings.rewrite and not moved,
-        drop_status=settings.dropstatus,
-        drop_delivered=settings.dropdelivered,
-        keep_return_path=sink.keeps_return_path,
-        multidrop=multidrop is not None,
-    )
-    return packer_kind(context)(
-        DeliveryRules(
+    The rules for them are made again only when what they depend on has changed: the second in the
+    Received field, the sink's domain, the server, or an envelope address that the source reports.
+    """
+
+    def __init__(
+        self,
+        settings: AccountSettings,
+        context: PollContext,
+        source: MailSource,
+        multidrop: Multidrop | None,
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._source = source
+        self._multidrop = multidrop
+        self._kind: Callable[[DeliveryRules], Packer] | None = None
+        self._made_for: tuple[object, ...] = ()
+        self._rules: DeliveryRules | None = None
+
+    def __call__(self, sink: Sink) -> Packer:
+        """Return the packer of the next message."""
+        source = self._source
+        state = (
+            *(int(time.time()), sink.domain, source.channel.address, source.mailbox),
+            *(source.envelope_sender, source.envelope_recipient),
+        )
+        if self._kind is None:
+            self._kind = packer_kind(self._context)
+        if self._rules is None or state != self._made_for:
+            self._made_for = state
+            self._rules = self._make_rules(sink)
+        return self._kind(self._rules)
+
+    def _make_rules(self, sink: Sink) -> DeliveryRules:
+        from ...flows.parcel import DeliveryRules
+        from ...protocols.message.outgoing import HeaderRules
+
+        settings, context, source = self._settings, self._context, self._source
+        # A message that moves from one mailbox to another stays as it is.
+        moved = settings.append is not None
+        invisible = moved or context.globals.invisible
+        rules = HeaderRules(
+            truename=name_in_mail(settings.host),
+            user=settings.remote_user,
+            trace=None if invisible else trace_of(settings, context, source),
+            rewrite=settings.rewrite and not moved,
+            drop_status=settings.dropstatus,
+            drop_delivered=settings.dropdelivered,
+            keep_return_path=sink.keeps_return_path,
+            multidrop=self._multidrop is not None,
+        )
+        return DeliveryRules(
             recipient=settings.local_names[0][0] if settings.local_names else "",
             domain=sink.domain,
             rules=rules,
@@ -62,12 +92,11 @@ def make_packer(
             mime_decode=settings.mimedecode,
             sender=source.envelope_sender,
             server_recipient=source.envelope_recipient,
-            multidrop=multidrop,
+            multidrop=self._multidrop,
             postmaster=context.globals.postmaster,
             bounce_context=lambda: bounce_context(context.hostname),
             reject_bad_header=settings.chose("bad_header") and settings.bad_header == "reject",
         )
-    )
 
 
 def packer_kind(context: PollContext) -> Callable[[DeliveryRules], Packer]:

@@ -21,7 +21,7 @@ from ...flows.source import Listed
 from .accounts import account_of, policy_of, with_password
 from .context import PollContext
 from .lines import AccountLines, Lines, status_line
-from .packer import make_packer, multidrop_of
+from .packer import Packing, multidrop_of
 from .sinks import sink_of
 from .sources import source_of
 
@@ -56,7 +56,6 @@ def make_mail_poll(
     source = source or source_of(settings, context, report)
     name, sink = sink_of(settings, context)
     account = account_of(settings, context.check, policy_of(settings, context.globals))
-    multidrop = multidrop_of(settings, context)
     if settings.kind.family == "pop3":
         import_fetchids(settings, context, account, name)
     return Poll(
@@ -65,7 +64,7 @@ def make_mail_poll(
         sink_name(name),
         sink,
         context.ledger,
-        lambda sink: make_packer(settings, context, source, sink, multidrop),
+        Packing(settings, context, source, multidrop_of(settings, context)),
         report,
         context.stopping,
         context.reminders,
