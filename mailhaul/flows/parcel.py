@@ -62,6 +62,7 @@ class Packer:
     def __init__(self, options: DeliveryRules) -> None:
         self._options = options
         self._scanner = HeaderScanner()
+        self._fingerprint: bytes | None = None
         self._bounce_recipients: tuple[bytes, ...] = ()
         if options.strip_cr:
             self._line_ends: Identity | StripCr | ForceCr = StripCr()
@@ -86,8 +87,10 @@ class Packer:
 
     @property
     def fingerprint(self) -> bytes:
-        """The fingerprint of the header as received."""
-        return fingerprint(b"".join(field.raw for field in self._scanner.fields))
+        """The fingerprint of the header as received. It is made once, of the complete header."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(b"".join(field.raw for field in self._scanner.fields))
+        return self._fingerprint
 
     def scan(self, data: bytes) -> None:
         """Take some bytes of a message that is not ``ready``."""
@@ -127,7 +130,9 @@ class Packer:
         if isinstance(found, Outcome):
             return found
         recipients, warning = found
-        left = tuple(each for each in recipients if not self._is_served(each, offer))
+        left = recipients
+        if offer.served:
+            left = tuple(each for each in recipients if not self._is_served(each, offer))
         self.served_before = len(left) < len(recipients)
         if not left:
             return Outcome(Verdict.ACCEPTED, "all recipients have received it already")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..flows.requests import Flow
+from ..flows.requests import Call, Flow
 from .engine import Engine
 from .steps import NextRequest, Step, Steps
 
@@ -25,7 +25,11 @@ def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
         while True:
             try:
                 yield NextRequest(request)
-                answer = yield from engine.perform(request)
+                # A call is what a flow asks for most often, and one step.
+                if isinstance(request, Call):
+                    answer = yield engine.work_of(request)
+                else:
+                    answer = yield from engine.perform(request)
             except Exception as error:
                 request = flow.throw(error)
             else:

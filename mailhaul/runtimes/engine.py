@@ -95,13 +95,16 @@ class Engine:
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
+    def work_of(self, request: Call[object]) -> Work:
+        """Return the only step of a call. Data that is ready travels while the disk is busy."""
+        self._flush()
+        return Work(request.work, isinstance(request, LedgerCall))
+
     def perform(self, request: Request[object]) -> Steps[object]:
         """Return the steps that perform this request; their return value is the answer."""
         match request:
             case Wait():
                 return self._wait(request)
-            case Call(work):
-                return self._call(work, isinstance(request, LedgerCall))
             case Open():
                 return self._open(request)
             case Close(target):
@@ -199,7 +202,8 @@ class Engine:
 
     def _flush(self) -> None:
         for stream in self._streams:
-            stream.flush()
+            if stream.has_output:
+                stream.flush()
 
     def _sleep(self, seconds: float) -> Steps[None]:
         deadline = self._clock() + seconds
@@ -214,11 +218,6 @@ class Engine:
     def _now(self) -> Steps[float]:
         return self._clock()
         yield
-
-    def _call(self, work: Callable[[], object], shared: bool) -> Steps[object]:
-        # Data that is ready to be sent should travel while the disk is busy.
-        self._flush()
-        return (yield Work(work, shared))
 
     # Opening
 

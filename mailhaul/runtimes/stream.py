@@ -103,6 +103,11 @@ class Stream:
         """Whether something waits for room in the socket."""
         return bool(self._queue) and not self._broken
 
+    @property
+    def has_output(self) -> bool:
+        """Whether ``flush`` may have something to do."""
+        return bool(self._queue or self.tls or self.channel.machine.unsent)
+
     def flush(self) -> None:
         """Take the machine's output and write as much as the socket accepts."""
         for piece in self.channel.machine.data_to_send():
