@@ -89,7 +89,7 @@ class Packer:
     def fingerprint(self) -> bytes:
         """The fingerprint of the header as received. It is made once, of the complete header."""
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(b"".join(field.raw for field in self._scanner.fields))
+            self._fingerprint = fingerprint(b"".join([field.raw for field in self._scanner.fields]))
         return self._fingerprint
 
     def scan(self, data: bytes) -> None:
@@ -147,7 +147,7 @@ class Packer:
         self._bounce_recipients = left
         text = self._line_ends.feed(header)
         recoded = self._options.mime_decode
-        names = tuple(self._name_of(each) for each in left)
+        names = tuple([self._name_of(each) for each in left])
         return Parcel(self._sender(), left, text, size, offer.name, offer.again, recoded, names)
 
     def _is_served(self, recipient: bytes, offer: Offer) -> bool:

@@ -172,13 +172,15 @@ class Engine:
         self._flush()
         news = [stream.fill() for stream in streams]
         ended = [running.check() for running in programs]
-        # The input may have made TLS reply (a key update, a new session ticket).
-        self._flush()
-        # Last of all: a stream that this flush relieved would not wake us again.
-        relieved = any(stream.channel.unwritten <= RELIEVED for stream in congested)
-        if any(ended):
+        for stream in streams:
+            if stream.tls:
+                # The input may have made TLS reply (a key update, a new session ticket).
+                stream.flush()
+        if True in ended:
             self._programs = [r for r in self._programs if r.program.status is None]
-        return any(news) or any(ended) or relieved
+        # Last of all: a stream that the flush relieved would not wake us again.
+        relieved = any(stream.channel.unwritten <= RELIEVED for stream in congested)
+        return True in news or True in ended or relieved
 
     def _suspend(
         self, streams: Iterable[Stream], programs: Iterable[Running], left: float

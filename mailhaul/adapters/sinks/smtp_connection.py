@@ -70,6 +70,8 @@ class SmtpConnection:
     def __init__(self, listener: Listener, channel: Channel[smtp.Client], timeout: float) -> None:
         self.listener = listener
         self.channel = channel
+        self.machine = channel.machine
+        """The protocol machine of the channel."""
         self._timeout = timeout
         self._transactions: deque[Transaction] = deque()
         self._held: list[Transaction] = []
@@ -81,11 +83,6 @@ class SmtpConnection:
         """Whether the listener has accepted anything on this connection."""
         self.out_of_step = False
         """Whether a reply came that no server gives to the command in question."""
-
-    @property
-    def machine(self) -> smtp.Client:
-        """The protocol machine of the channel."""
-        return self.channel.machine
 
     @property
     def pipelining(self) -> bool:
@@ -130,8 +127,9 @@ class SmtpConnection:
 
     def process_replies(self) -> None:
         """Process the replies that have arrived; they come in the order of the commands."""
+        machine = self.machine
         try:
-            while not isinstance(event := self.machine.next_event(), NeedData):
+            while not isinstance(event := machine.next_event(), NeedData):
                 match event:
                     case smtp.Answered() if self._transactions:
                         self._transactions[0].handle_reply(event)
@@ -151,7 +149,7 @@ class SmtpConnection:
             self.lose(describe(self.channel, fault), mismatch)
         except ProtocolError as error:
             self.lose(describe(self.channel, error))
-        if self._held and not self.machine.outstanding:
+        if self._held and not machine.outstanding:
             held, self._held = self._held, []
             for transaction in held:
                 transaction.release_verdict()
