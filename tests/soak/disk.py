@@ -32,7 +32,7 @@ from mailhaul.adapters.sinks import (
 )
 from mailhaul.runtimes.simulated import Killed
 
-from .faults import ALL_AGAIN, Fault, Kind
+from .faults import ALL_AGAIN, DEATHS, Fault, Kind
 
 FIRST_DESCRIPTOR = 1_000_000
 ROOTS = {"/", "/tmp"}
@@ -324,7 +324,6 @@ ERRORS = {
     "permission denied": errno.EACCES,
     "read-only disk": errno.EROFS,
 }
-DEATHS = {"kill in a call", "power loss in a call"}
 WRITING = ("disk open", "disk write", "disk spool", "disk fsync", "disk memfd_create")
 FILES = ("open", "write", "read", "fsync", "pread", "ftruncate", "memfd_create", "spool")
 FOLDERS = ("mkdir", "scandir", "rename", "unlink")

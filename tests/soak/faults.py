@@ -86,8 +86,14 @@ class Faults:
         return found
 
 
+DEATHS = frozenset({"kill in a call", "power loss in a call"})
+"""Ends of the process that may happen at any of many calls."""
+
+
 def draw(random: Random, name: str, at: str) -> Fault:
     """Draw when a fault happens, how often, and its amount."""
     nth = random.choice((1, 1, 1, 1, 1, 2, 2, 3, 5))
+    if name in DEATHS:
+        nth = random.randrange(1, 10)
     times = random.choice((1, 1, 1, 1, 3, FOR_EVER))
     return Fault(name, at, nth, times, random.randrange(1000))
