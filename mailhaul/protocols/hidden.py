@@ -13,20 +13,22 @@ class Hidden:
     """The secrets sent on one connection, in every form in which they may appear."""
 
     def __init__(self) -> None:
-        self._words: set[bytes] = set()
+        # The longest first, because a shorter one may be a part of it.
+        self._words: tuple[bytes, ...] = ()
 
     def add(self, *secrets: bytes) -> None:
         """Hide these secrets, their NUL-separated parts, and their base64 forms."""
-        for secret in secrets:
-            self._words.update(secret_forms(secret))
+        words = {*self._words, *(form for secret in secrets for form in secret_forms(secret))}
+        self._words = tuple(sorted(words, key=len, reverse=True))
 
     def login_is_over(self) -> None:
         """Stop hiding secrets that are so short that ordinary words contain them."""
-        self._words = {word for word in self._words if len(word) >= MIN_LENGTH}
+        while self._words and len(self._words[-1]) < MIN_LENGTH:
+            self._words = self._words[:-1]
 
     def clean(self, line: bytes) -> bytes:
         """Return a line with every secret replaced by ``*``."""
-        for word in sorted(self._words, key=len, reverse=True):
+        for word in self._words:
             line = line.replace(word, b"*")
         return line
 

@@ -93,8 +93,8 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
     def _show_received(self, line: bytes) -> None:
         """Pass a line of the server to the tap, without a secret that it may echo."""
-        if self.tap:
-            self.tap.line("<", self._hidden.clean(line))
+        if self._tap:
+            self._tap.line("<", self._hidden.clean(line))
 
     def _check_clear(self) -> None:
         """Raise RemoteProtocolError for unencrypted data before the handshake."""
@@ -119,6 +119,11 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
     _end_returned = False
     _challenged = False
 
+    def send(self, command: SaidT) -> None:
+        """Send an event or a reply; see ``Machine.send``. It may let the next command be read."""
+        self._drained = False
+        super().send(command)
+
     def _take(self, data: bytes) -> None:
         # Unencrypted data after STARTTLS is dropped, and never executed.
         if self._place.state is not self.HANDOVER:
@@ -134,8 +139,8 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     def _hear_response(self, line: bytes) -> ResponseCommand:
         self._challenged = False
-        if self.tap:
-            self.tap.line("<", b"*")
+        if self._tap:
+            self._tap.line("<", b"*")
         return read_response(line)
 
     def _at_end(self) -> HeardT | NeedData:

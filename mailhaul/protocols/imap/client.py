@@ -120,7 +120,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def assume_authenticated(self) -> None:
         """Go to the authenticated state without a login: the caller knows it is not needed."""
-        self._tell_tap("assume_authenticated")
+        self._take_note("assume_authenticated")
         self._check_unharmed()
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
@@ -169,8 +169,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._tags += 1
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
-        if self.tap:
-            self.tap.line(">", b"%b %b" % (tag, wire.redacted))
+        if self._tap:
+            self._tap.line(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if rest or isinstance(command, MULTI_STEP):

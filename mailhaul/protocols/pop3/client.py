@@ -138,7 +138,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def assume_authenticated(self) -> None:
         """Go to the transaction state without a login: the caller knows it is not needed."""
-        self._tell_tap("assume_authenticated")
+        self._take_note("assume_authenticated")
         self._check_unharmed()
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
@@ -290,9 +290,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None
         challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
-        if self.tap:
+        if self._tap:
             # A challenge may contain data derived from a secret.
-            self.tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
+            self._tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
         if challenge and self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])

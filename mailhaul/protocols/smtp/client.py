@@ -272,8 +272,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._pending.append(Pending(command, transaction))
         self._outbox.put(self._text.finish())
         self._text = DotWriter()
-        if self.tap:
-            self.tap.line(">", b". (EOM)")
+        if self._tap:
+            self._tap.line(">", b". (EOM)")
 
     # Receiving
 
@@ -316,7 +316,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
 
     def _show_received(self, line: bytes) -> None:
-        if self.tap:
+        if self._tap:
             # A challenge may contain data derived from a secret.
             challenge = self._at(states.authenticating) and line.startswith(b"334")
             super()._show_received(b"334 *" if challenge else line)
