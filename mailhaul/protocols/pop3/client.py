@@ -151,7 +151,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     # Sending
 
     def _send(self, command: Command | Continuation) -> None:
-        self._check_usable()
+        if self._fault or self._ended:
+            self._refuse_to_send()
         if len(self._input) and not self._pending and self._at(*NO_UNSOLICITED):
             # After unsolicited data nothing is sent: the data would be taken for the reply.
             # ``next_event`` raises the error.
@@ -176,7 +177,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_command(self, command: Command) -> None:
         line, redacted = encode(command, self._timestamp)
-        self._check_turn(command)
+        if self._pending:
+            self._check_turn(command)
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("TLS is already active (RFC 2595, section 4)")
         if not self._moves(states.SENT.get(type(command), Dialogue.maildrop_command_sent)):
@@ -194,8 +196,6 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _check_turn(self, command: Command) -> None:
         """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
-        if not self._pending:
-            return
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         last = self._pending[-1]
@@ -222,7 +222,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 if not text.over:
                     return None
                 continue
-            if self._read_listing():
+            if self._listing and self._read_listing(self._listing):
                 continue
             self._look_ahead()
             line = self._take_line()
@@ -278,8 +278,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _skip_empty_lines(self) -> None:
         """Drop empty lines between replies. Raises LimitExceeded."""
-        while self._input.head(1) == b"\n" or self._input.head(2) == b"\r\n":
-            self._input.take_line(self._limits.reply_line)
+        while self._input.skip_line_end():
             self._empty_lines += 1
             if self._empty_lines > EMPTY_LINES:
                 raise LimitExceeded("empty lines between replies", EMPTY_LINES)
@@ -308,7 +307,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 f"reply to {describe(command)} is neither +OK nor -ERR", line=line
             )
         positive, text = status
-        code, text = split_code(text)
+        code = None
+        if text.startswith(b"["):
+            code, text = split_code(text)
         # Only the text for people is cleaned; numbers and unique ids are parsed unchanged.
         cleaned = self._hidden.clean(text)
         # If this is the reply to the last outstanding command, none was missing.
@@ -365,16 +366,17 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         elif event := listing.add(line.removeprefix(b".")):
             self._events.append(event)
 
-    def _read_listing(self) -> bool:
+    def _read_listing(self, listing: Listing) -> bool:
         """Process the received lines of a long listing, which may have a million lines.
 
         Return whether there were any lines.
         """
-        listing = self._listing
-        if listing is None or not listing.may_be_long:
+        if not listing.may_be_long:
             return False
         block = self._input.take_lines(LISTING_BLOCK)
-        lines = block.split(b"\n")
+        events, usual = listing.add_usual(block)
+        self._events.extend(events)
+        lines = block[usual:].split(b"\n")
         last = len(lines) - 1
         for place in range(last):
             line = lines[place].removesuffix(b"\r")
