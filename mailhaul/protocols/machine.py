@@ -182,8 +182,6 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def data_to_send(self) -> list[bytes]:
         """Return the bytes to send to the peer. Each call returns only new bytes."""
-        if not self.unsent:
-            return []
         pieces = self._hand_over()
         if self._tap and pieces:
             self._tap.handed_over(pieces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .errors import LocalProtocolError, RemoteProtocolError
 from .machine import NEED_DATA, DialogueT, HeardT, Machine, NeedData, SaidT
@@ -46,10 +47,9 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
             return command
         return self.GREETING if self._at(self.GREETING) else None
 
-    def _check_usable(self) -> None:
-        if self._fault or self._ended:
-            why = "" if self._fault else ": the server has closed"
-            raise LocalProtocolError(f"the connection is no longer usable{why}")
+    def _refuse_to_send(self) -> NoReturn:
+        why = "" if self._fault else ": the server has closed"
+        raise LocalProtocolError(f"the connection is no longer usable{why}")
 
     def _check_unharmed(self) -> None:
         if self._fault:
@@ -120,7 +120,11 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
     _challenged = False
 
     def send(self, command: SaidT) -> None:
-        """Send an event or a reply; see ``Machine.send``. It may let the next command be read."""
+        """Send an event or a reply.
+
+        Raises LocalProtocolError if it is not allowed now; then nothing is sent.
+        """
+        # The next command may have arrived already, and may be read after a reply.
         self._drained = False
         super().send(command)
 

@@ -17,8 +17,8 @@ from mailhaul.protocols.pop3.events import Closed, Completed, Greeted, Listed
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import Ehlo
-from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.events import Greeted as SmtpGreeted
+from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 
 CLIENTS: list[Any] = [ImapClient, Pop3Client, SmtpClient]
