@@ -23,7 +23,7 @@ from ..sasl.exchange import (
     Respond,
 )
 from . import client_states as states
-from .client_lines import NAMES, describe, encode, goes_along, refuse, unanswered
+from .client_lines import NAMES, NOT_ALWAYS, describe, encode, goes_along, refuse, unanswered
 from .client_states import Dialogue
 from .commands import (
     Append,
@@ -75,8 +75,6 @@ NO_PIPELINING = (
 """Commands that are not pipelined, because they change the state."""
 CHANGE_STATE = frozenset({*NO_PIPELINING, Idle})
 """Commands whose reply may change the state."""
-NOT_ALWAYS = (Login, Append)
-"""Commands that not every server supports in every form."""
 MULTI_STEP = (Append, Idle, Authenticate)
 """Commands that continue after a ``+`` response from the server."""
 
@@ -360,9 +358,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._end_conversation(self._open, condition)
         del self._pending[tag]
         self._reader.command_over()
-        code = None
-        if text.startswith(b"["):
-            code, text = split_code(text)
+        code, text = split_code(text) if text.startswith(b"[") else (None, text)
         text = self._hidden.clean(text)
         if condition is Condition.OK and self._hidden.has_short:
             # Later replies may still repeat the password, but short secrets are no longer hidden:

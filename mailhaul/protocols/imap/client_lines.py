@@ -321,6 +321,8 @@ ARGUMENTS: dict[type, Callable[[Wire, Any], None]] = {
     UidExpunge: _uid_expunge,
 }
 """The functions that write the arguments. The other commands have no arguments."""
+NOT_ALWAYS = (Login, Append)
+"""Commands that not every server supports in every form."""
 
 
 def refuse(command: Command, abilities: Abilities) -> None:
