@@ -69,11 +69,11 @@ LOOKED_AT = (states.greeting, states.tls_handover, states.logged_out)
 WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
 """Untagged responses that change the client's own state."""
 
-NO_PIPELINING = (
-    *(StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout),
+NO_PIPELINING = frozenset(
+    {StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout}
 )
 """Commands that are not pipelined, because they change the state."""
-CHANGE_STATE = frozenset({*NO_PIPELINING, Idle})
+CHANGE_STATE = NO_PIPELINING | {Idle}
 """Commands whose reply may change the state."""
 MULTI_STEP = (Append, Idle, Authenticate)
 """Commands that continue after a ``+`` response from the server."""
@@ -226,7 +226,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             raise LocalProtocolError("too many commands without a reply")
         # If a command that is not pipelined is outstanding, it is the only one.
         before = next(iter(self._pending.values()), None)
-        alone = before and (isinstance(before, NO_PIPELINING) or isinstance(command, NO_PIPELINING))
+        alone = before and (type(before) in NO_PIPELINING or type(command) in NO_PIPELINING)
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)
             raise LocalProtocolError(f"{describe(command)} must wait for the reply to {first}")

@@ -79,8 +79,11 @@ LISTING_BLOCK = 32 * 1024
 EMPTY_LINES = 8
 """Maximum number of empty lines skipped before a reply. Exchange Online sent some after DELE."""
 
-NO_PIPELINING = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
+NO_PIPELINING = frozenset({Capa, StartTls, User, Pass, Apop, Authenticate, Utf8})
 """Commands that are not pipelined, because they change the state or the capabilities."""
+WITH_SECRET = (Pass, Apop, Authenticate)
+CHANGE_STATE = frozenset({User, Pass, Apop, Authenticate, Quit})
+"""Commands whose reply changes the state, besides StartTls."""
 
 NO_UNSOLICITED = (states.authorization, states.transaction)
 """States in which a server must not send anything unsolicited."""
@@ -185,14 +188,16 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             raise self._not_allowed(describe(command))
         self._may_be_shifted = self._may_be_shifted or (self._in_doubt and bool(self._pending))
         self._pending.append(command)
-        match command:
-            case Pass(password) | Apop(_, password):
-                self._hidden.add(password.reveal())
-            case Authenticate():
-                self._begin_exchange(command, at_once=goes_along(command))
-            case _:
-                pass
+        if isinstance(command, WITH_SECRET):
+            self._keep_secret(command)
         self._say(line, redacted)
+
+    def _keep_secret(self, command: Pass | Apop | Authenticate) -> None:
+        """Prepare for the replies to a command with a secret, which must not be shown."""
+        if isinstance(command, Authenticate):
+            self._begin_exchange(command, at_once=goes_along(command))
+        else:
+            self._hidden.add(command.password.reveal())
 
     def _check_turn(self, command: Command) -> None:
         """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
@@ -205,8 +210,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if (
             not ahead
             or self._in_doubt
-            or isinstance(last, (*NO_PIPELINING, Quit))
-            or isinstance(command, NO_PIPELINING)
+            or isinstance(last, Quit)
+            or type(last) in NO_PIPELINING
+            or type(command) in NO_PIPELINING
         ):
             raise LocalProtocolError(
                 f"{describe(command)} must wait for the reply to {describe(last)}"
@@ -419,20 +425,21 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if not self._pending:
             # The number of replies matches the number of commands.
             self._in_doubt = self._may_be_shifted = False
-        good = self._status.positive
+        if isinstance(command, StartTls):
+            self._end_start_tls(command)
+            return
+        if type(command) in CHANGE_STATE:
+            self._change_state(command, good=self._status.positive)
+        self._events.append(self._status)
+
+    def _change_state(self, command: Command, *, good: bool) -> None:
         match command:
-            case StartTls():
-                self._end_start_tls(command)
-                return
             case User():
                 (self._dialogue.user_taken if good else self._dialogue.user_refused)()
-            case Pass() | Apop() | Authenticate():
-                self._end_login(good)
             case Quit():
                 self._dialogue.quit_answered()
             case _:
-                pass
-        self._events.append(self._status)
+                self._end_login(good)
 
     def _end_start_tls(self, command: StartTls) -> None:
         if not self._status.positive:

@@ -69,16 +69,18 @@ from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsRea
 from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
-CHECKED = (StartTls, Authenticate, Data, Bdat, Rcpt)
+CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
 """Commands that depend on more than the state."""
 CONTINUATIONS = (Respond, CancelAuthentication)
 TEXT_ENDS = (EndOfData, Bdat)
 NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
-LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
+LAST_IN_GROUP = frozenset(
+    {Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit}
+)
 """Commands after which nothing is sent until their reply arrives (RFC 2920, 3.1)."""
 OPEN = (states.envelope, states.data_pending)
 """States in which a refusal of MAIL ends the transaction."""
-FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
+FIRST_IN_GROUP = frozenset({Ehlo, Helo, StartTls, Authenticate})
 """Commands that are sent only when no reply is outstanding."""
 
 
@@ -205,7 +207,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             return
         _, line = self._checked.pop(id(command), (command, b""))
         line = line or encode_command(command, self._extensions, lmtp=self._lmtp)
-        if isinstance(command, CHECKED):
+        if type(command) in CHECKED:
             self._check_facts(command)
         if not self._moves(states.SENT[type(command)]):
             raise self._not_allowed(verb_of(command, lmtp=self._lmtp))
@@ -229,7 +231,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         ahead = b"PIPELINING" in self._extensions
-        if not ahead or isinstance(last, LAST_IN_GROUP) or isinstance(command, FIRST_IN_GROUP):
+        if not ahead or type(last) in LAST_IN_GROUP or type(command) in FIRST_IN_GROUP:
             what = verb_of(command, lmtp=self._lmtp)
             before = verb_of(last, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the reply to {before}")
@@ -395,10 +397,6 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         positive = reply.positive
         accepts = False
         match pending.command:
-            case Ehlo() | Helo():
-                self._learn(pending.command, reply)
-            case StartTls():
-                self._dialogue.tls_refused()
             case Mail():
                 transaction.sender_taken = positive
                 if not positive and current and self._at(*OPEN):
@@ -417,6 +415,10 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
                 accepts = positive and last and transaction.wanted
                 # Each LMTP reply to the last chunk is for one recipient only.
                 transaction.spoiled = transaction.spoiled or not (positive or last)
+            case Ehlo() | Helo():
+                self._learn(pending.command, reply)
+            case StartTls():
+                self._dialogue.tls_refused()
             case Authenticate():
                 self._end_authentication(reply)
             case Quit():

@@ -73,16 +73,16 @@ def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool
     Raises LocalProtocolError if an argument is invalid or a required extension is missing.
     """
     match command:
+        case Mail():
+            return _mail_line(command, extensions)
+        case Rcpt():
+            return _rcpt_line(command, extensions)
         case Ehlo(name):
             return (b"LHLO " if lmtp else b"EHLO ") + _checked_name(name)
         case Helo(name):
             if lmtp:
                 raise LocalProtocolError("LMTP has no HELO (RFC 2033, 4.1)")
             return b"HELO " + _checked_name(name)
-        case Mail():
-            return _mail_line(command, extensions)
-        case Rcpt():
-            return _rcpt_line(command, extensions)
         case Bdat(size, last):
             return _bdat_line(size, last, extensions)
         case Authenticate(mechanism, initial):
