@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from . import imap, pop3, rcfile, smtp, startup, transitions
+from . import calls, imap, pop3, rcfile, smtp, startup, transitions
 from .measure import Rate, copying
 
 RUNS = 5
@@ -45,6 +45,10 @@ def main() -> int:
         missed |= count > MOST_TRANSITIONS
         what = f"{name} client, transitions per message"
         print(f"{what:<46}{count:>10}       aim {MOST_TRANSITIONS}")
+    for what, (count, most) in calls.COUNTS.items():
+        made = count()
+        missed |= made > most
+        print(f"{what + ', calls':<46}{made:>10.1f}       aim {most}")
     costs = transitions.costs()
     for place, name in enumerate(PROTOCOLS):
         each = [cost[place] for cost in costs]

@@ -39,9 +39,10 @@ def pull(client: ImapClient) -> tuple[int, int]:
     return octets, completed
 
 
-def response(uid: int, tag: int, text: bytes) -> bytes:
-    """Return what a server says to one fetch."""
-    start = b"* %d FETCH (UID %d RFC822.SIZE %d BODY[] {%d}\r\n" % (uid, uid, len(text), len(text))
+def response(uid: int, tag: int, text: bytes, items: bytes = b"") -> bytes:
+    """Return what a server says to one fetch; ``items`` follow the UID."""
+    size = len(text)
+    start = b"* %d FETCH (UID %d%b RFC822.SIZE %d BODY[] {%d}\r\n" % (uid, uid, items, size, size)
     return b"%b%b)\r\nA%04d OK Fetch completed.\r\n" % (start, text, tag)
 
 

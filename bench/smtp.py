@@ -75,6 +75,16 @@ def one(size: int, runs: int, *, bare: bool) -> Rate:
     return Rate(name, octets, best(prepare, runs))
 
 
+def send_all(client: SmtpClient, text: bytes, messages: int) -> None:
+    """Send one message after the other, each with its envelope."""
+    taken = 0
+    for _ in range(messages):
+        begin(client)
+        client.send(BodyChunk(text))
+        taken += end(client)
+    assert taken == messages, taken
+
+
 def many(messages: int, size: int, runs: int) -> Rate:
     """Send many messages, each with its envelope."""
     text = message(size)
@@ -82,15 +92,7 @@ def many(messages: int, size: int, runs: int) -> Rate:
     def prepare() -> Callable[[], None]:
         client = ready()
 
-        def work() -> None:
-            taken = 0
-            for _ in range(messages):
-                begin(client)
-                client.send(BodyChunk(text))
-                taken += end(client)
-            assert taken == messages, taken
-
-        return work
+        return lambda: send_all(client, text, messages)
 
     name = f"SMTP client, {messages} messages of {size} octets"
     return Rate(name, messages * size, best(prepare, runs))

@@ -13,27 +13,32 @@ class Hidden:
     """The secrets sent on one connection, in every form in which they may appear."""
 
     def __init__(self) -> None:
-        self._words: set[bytes] = set()
+        self.words: tuple[bytes, ...] = ()
+        """All forms, the longest first, because a shorter one may be a part of it."""
+        self.has_short = False
+        """Whether ``login_is_over`` would drop any secret."""
 
     def add(self, *secrets: bytes) -> None:
         """Hide these secrets, their NUL-separated parts, and their base64 forms."""
-        for secret in secrets:
-            self._words.update(secret_forms(secret))
+        words = {*self.words, *(form for secret in secrets for form in secret_forms(secret))}
+        self.words = tuple(sorted(words, key=len, reverse=True))
+        self.has_short = bool(words) and len(self.words[-1]) < MIN_LENGTH
 
     def login_is_over(self) -> None:
         """Stop hiding secrets that are so short that ordinary words contain them."""
-        self._words = {word for word in self._words if len(word) >= MIN_LENGTH}
+        self.words = tuple(word for word in self.words if len(word) >= MIN_LENGTH)
+        self.has_short = False
 
     def clean(self, line: bytes) -> bytes:
         """Return a line with every secret replaced by ``*``."""
-        for word in sorted(self._words, key=len, reverse=True):
+        for word in self.words:
             line = line.replace(word, b"*")
         return line
 
     def clean_cut(self, line: bytes) -> bytes:
         """Return the same for a line that was cut off, perhaps inside a secret."""
         line = self.clean(line)
-        cut = max((partial_end(line, word) for word in self._words), default=0)
+        cut = max((partial_end(line, word) for word in self.words), default=0)
         return line[:-cut] + b"*" if cut >= MIN_LENGTH else line
 
 

@@ -85,6 +85,18 @@ class InputBuffer:
         self._searched = 0
         return block
 
+    def skip(self, start: bytes) -> bool:
+        """Remove these bytes from the front; return False if the data does not begin with them."""
+        if not self._data.startswith(start):
+            return False
+        del self._data[: len(start)]
+        self._searched = 0
+        return True
+
+    def skip_line_end(self) -> bool:
+        """Remove a line end from the front; return False if the data begins with anything else."""
+        return self.skip(b"\r\n") or self.skip(b"\n")
+
     def find(self, marker: bytes) -> int:
         """Return the position of the first occurrence of ``marker``, or -1."""
         return self._data.find(marker)

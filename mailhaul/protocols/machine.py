@@ -119,13 +119,10 @@ class Taps(Tap):
 
 
 class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
-    """A protocol without a socket: bytes in, events out; commands in, bytes out.
-
-    ``tap`` may be set at any time.
-    """
+    """A protocol without a socket: bytes in, events out; commands in, bytes out."""
 
     def __init__(self, table: Table[DialogueT], limits: Limits, tap: Tap | None) -> None:
-        self.tap = tap
+        self._tap = tap
         self._limits = limits
         self._place = table.begin()
         self._dialogue = table.dialogue(self._place)
@@ -135,7 +132,20 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         # Events of bytes that were already parsed.
         self._events: deque[HeardT] = deque()
         self._ended = False
+        # Whether everything received so far was parsed: until something new comes, there is no
+        # event, and callers ask several times for each reply.
+        self._drained = False
         self._fault: RemoteProtocolError | None = None
+
+    @property
+    def tap(self) -> Tap | None:
+        """The observer of this machine, if any. It may be set at any time."""
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self._tap = tap
+        self._tap_changed()
 
     @property
     def state(self) -> State:
@@ -159,21 +169,22 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def receive_data(self, data: bytes) -> None:
         """Process bytes from the peer. After an error they are dropped."""
-        if self.tap:
-            self.tap.received(data)
+        if self._tap:
+            self._tap.received(data)
+        self._drained = False
         if self._fault is None:
             self._take(data)
 
     def receive_eof(self) -> None:
         """Record that the peer will send no more data."""
-        self._tell_tap("receive_eof")
+        self._take_note("receive_eof")
         self._ended = True
 
     def data_to_send(self) -> list[bytes]:
         """Return the bytes to send to the peer. Each call returns only new bytes."""
         pieces = self._hand_over()
-        if self.tap and pieces:
-            self.tap.handed_over(pieces)
+        if self._tap and pieces:
+            self._tap.handed_over(pieces)
         return pieces
 
     def send(self, command: SaidT) -> None:
@@ -182,8 +193,8 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         Raises LocalProtocolError if it is not allowed now; then nothing is sent.
         """
         self._send(command)
-        if self.tap:
-            self.tap.said(command)
+        if self._tap:
+            self._tap.said(command)
 
     def next_event(self) -> HeardT | NeedData:
         """Return the next event, or NEED_DATA.
@@ -195,24 +206,27 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             event = self._events.popleft()
         elif self._fault:
             raise self._shown_to_tap(self._fault)
+        elif self._drained:
+            return NEED_DATA
         else:
             try:
                 event = self._read()
                 if event is None:
                     event = self._at_end() if self._ended else NEED_DATA
+                    self._drained = event is NEED_DATA
             except RemoteProtocolError as fault:
                 event = self._after(fault)
             except NoTransition:
                 event = self._after(
                     RemoteProtocolError("a reply that is not allowed in this state")
                 )
-        if self.tap and event is not NEED_DATA:
-            self.tap.returned(event)
+        if self._tap and event is not NEED_DATA:
+            self._tap.returned(event)
         return event
 
     def tls_started(self) -> None:
         """Call this when the TLS handshake is complete. Earlier announcements no longer apply."""
-        self._tell_tap("tls_started")
+        self._take_note("tls_started")
         self._start_tls()
 
     # Implemented by each machine
@@ -231,6 +245,9 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     @abstractmethod
     def _at_end(self) -> HeardT | NeedData:
         """Return the event for the end of the input, once everything is parsed."""
+
+    def _tap_changed(self) -> None:
+        """React to a new tap, or to none."""
 
     def _start_tls(self) -> None:
         self._advance(TlsDialogue.tls_started, "the handshake")
@@ -266,13 +283,15 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def _say(self, line: bytes, redacted: bytes | None = None) -> None:
         """Send a line; ``redacted`` is the line without its secrets, if it has any."""
-        if self.tap:
-            self.tap.line(">", line if redacted is None else redacted)
+        if self._tap:
+            self._tap.line(">", line if redacted is None else redacted)
         self._outbox.put(line + b"\r\n")
 
-    def _tell_tap(self, news: str) -> None:
-        if self.tap:
-            self.tap.told(news)
+    def _take_note(self, news: str) -> None:
+        """Record that the method named ``news`` was called, after which there may be an event."""
+        self._drained = False
+        if self._tap:
+            self._tap.told(news)
 
     # Errors
 
@@ -284,8 +303,8 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         raise self._shown_to_tap(fault) from None
 
     def _shown_to_tap(self, fault: RemoteProtocolError) -> RemoteProtocolError:
-        if self.tap:
-            self.tap.failed(fault)
+        if self._tap:
+            self._tap.failed(fault)
         return fault
 
     def _fail(self, fault: RemoteProtocolError) -> None:

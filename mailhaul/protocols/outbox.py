@@ -19,17 +19,20 @@ class Outbox:
         if len(data) < self.JOIN_BELOW:
             self._small += data
             return
-        self._seal()
+        if self._small:
+            self._seal()
         self._pieces.append(data)
 
     def take(self) -> list[bytes]:
         """Remove and return all queued bytes."""
-        self._seal()
+        if not self.size:
+            return []
+        if self._small:
+            self._seal()
         pieces, self._pieces = self._pieces, []
         self.size = 0
         return pieces
 
     def _seal(self) -> None:
-        if self._small:
-            self._pieces.append(bytes(self._small))
-            self._small = bytearray()
+        self._pieces.append(bytes(self._small))
+        self._small = bytearray()

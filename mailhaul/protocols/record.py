@@ -9,6 +9,7 @@ records for each message.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def check(name: str, annotation: str) -> str:
     kind, _, inner = wanted.partition("[")
     item = inner.removesuffix(", ...]")
     if item.isidentifier():
-        good = f"_all_are({item}, {name}, {kind})"
+        good = f"(isinstance({name}, {kind}) and (not {name} or _all_are({item}, {name})))"
     else:
         good = f"isinstance({name}, {kind})"
     return f"({name} is None or {good})" if optional else good
@@ -105,9 +106,9 @@ def scope_of(cls: type) -> dict[str, Any]:
     return {**vars(sys.modules[cls.__module__]), "_all_are": all_are}
 
 
-def all_are(item: type, values: Any, kind: type[Any]) -> bool:
-    """Whether ``values`` is of the class ``kind`` and all its items are of the class ``item``."""
-    return isinstance(values, kind) and all(isinstance(value, item) for value in values)
+def all_are(item: type, values: Iterable[object]) -> bool:
+    """Whether all these values are of the class ``item``."""
+    return all(isinstance(value, item) for value in values)
 
 
 def refuse(record: Record, *values: object) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .errors import LocalProtocolError, RemoteProtocolError
 from .machine import NEED_DATA, DialogueT, HeardT, Machine, NeedData, SaidT
@@ -46,10 +47,9 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
             return command
         return self.GREETING if self._at(self.GREETING) else None
 
-    def _check_usable(self) -> None:
-        if self._fault or self._ended:
-            why = "" if self._fault else ": the server has closed"
-            raise LocalProtocolError(f"the connection is no longer usable{why}")
+    def _refuse_to_send(self) -> NoReturn:
+        why = "" if self._fault else ": the server has closed"
+        raise LocalProtocolError(f"the connection is no longer usable{why}")
 
     def _check_unharmed(self) -> None:
         if self._fault:
@@ -93,8 +93,8 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
     def _show_received(self, line: bytes) -> None:
         """Pass a line of the server to the tap, without a secret that it may echo."""
-        if self.tap:
-            self.tap.line("<", self._hidden.clean(line))
+        if self._tap:
+            self._tap.line("<", self._hidden.clean(line))
 
     def _check_clear(self) -> None:
         """Raise RemoteProtocolError for unencrypted data before the handshake."""
@@ -119,6 +119,15 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
     _end_returned = False
     _challenged = False
 
+    def send(self, command: SaidT) -> None:
+        """Send an event or a reply.
+
+        Raises LocalProtocolError if it is not allowed now; then nothing is sent.
+        """
+        # The next command may have arrived already, and may be read after a reply.
+        self._drained = False
+        super().send(command)
+
     def _take(self, data: bytes) -> None:
         # Unencrypted data after STARTTLS is dropped, and never executed.
         if self._place.state is not self.HANDOVER:
@@ -134,8 +143,8 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     def _hear_response(self, line: bytes) -> ResponseCommand:
         self._challenged = False
-        if self.tap:
-            self.tap.line("<", b"*")
+        if self._tap:
+            self._tap.line("<", b"*")
         return read_response(line)
 
     def _at_end(self) -> HeardT | NeedData:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailhaul.protocols.errors import RemoteProtocolError
+from mailhaul.protocols.errors import ConnectionLost, RemoteProtocolError
 from mailhaul.protocols.imap.client import ImapClient
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.machine import NEED_DATA, Tap
@@ -16,6 +16,8 @@ from mailhaul.protocols.pop3.commands import Capa, List, Quit
 from mailhaul.protocols.pop3.events import Closed, Completed, Greeted, Listed
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.smtp.client import SmtpClient
+from mailhaul.protocols.smtp.commands import Ehlo
+from mailhaul.protocols.smtp.events import Greeted as SmtpGreeted
 from mailhaul.protocols.smtp.events import Reply
 from mailhaul.protocols.smtp.server import SmtpServer
 
@@ -121,3 +123,39 @@ def test_a_command_that_is_refused_is_not_heard() -> None:
     with pytest.raises(Exception, match="CAPA is not allowed in state greeting"):
         client.send(Capa())
     assert heard == []
+
+
+class Reads(SmtpClient):
+    """A client that counts how often it reads its input."""
+
+    reads = 0
+
+    def _read(self) -> Any:
+        self.reads += 1
+        return super()._read()
+
+
+def test_input_is_not_parsed_again_while_nothing_has_come() -> None:
+    client = Reads()
+    client.receive_data(b"220 mx\r\n")
+    assert client.next_event() == SmtpGreeted(Reply(220, (b"mx",)))
+    for _ in range(3):
+        assert client.next_event() is NEED_DATA
+    client.send(Ehlo(b"client.example.net"))
+    assert (client.next_event(), client.reads) == (NEED_DATA, 2)
+    client.receive_data(b"25")
+    assert [client.next_event(), client.next_event()] == [NEED_DATA, NEED_DATA]
+    assert client.reads == 3
+    client.receive_eof()
+    with pytest.raises(ConnectionLost):
+        client.next_event()
+
+
+def test_a_reply_lets_a_server_read_the_command_that_has_already_come() -> None:
+    server = Pop3Server()
+    server.send(Greeted())
+    server.receive_data(b"CAPA\r\nQUIT\r\n")
+    assert server.next_event() == Capa()
+    assert server.next_event() is NEED_DATA
+    server.send(Completed(Capa(), False))
+    assert server.next_event() == Quit()

@@ -16,7 +16,7 @@ from ...flows.source import CompletionProof
 from ...protocols.dots import normalized
 from ...protocols.errors import LocalProtocolError
 from ...protocols.message.hosts import domain_part
-from ...protocols.smtp.command_lines import encode_command, offers_binary
+from ...protocols.smtp.command_lines import offers_binary
 from ..login.smtp import excerpt, reply_text
 from .smtp_connection import DOT_SECONDS, Mismatch, SmtpConnection
 
@@ -64,6 +64,7 @@ class SmtpDelivery:
         self._recipient_replies = 0
         self._accepted_recipients: list[bytes] = []
         self._results: list[tuple[str, Verdict]] = []
+        self._envelope: list[smtp.Command] = []
         self._envelope_sent = False
         self._may_feed = False
         self._completed = False
@@ -81,7 +82,7 @@ class SmtpDelivery:
         if len(self._parcel.recipients) > MAX_PIPELINED_RECIPIENTS:
             return
         if self._begin_transaction():
-            for command in self._envelope_commands():
+            for command in self._envelope:
                 self._send(command)
 
     def _begin_transaction(self) -> bool:
@@ -101,16 +102,15 @@ class SmtpDelivery:
         This is checked before the first command, since the replies to an incomplete envelope would
         belong to no delivery.
         """
-        machine = self._connection.machine
+        self._envelope = self._envelope_commands()
         try:
-            for command in self._envelope_commands():
-                encode_command(command, machine.extensions, lmtp=machine.lmtp)
+            self._connection.machine.check(self._envelope)
         except LocalProtocolError as error:
             self._refuse(Verdict.REFUSED, str(error))
             self._conclude()
         return self._verdict is None
 
-    def _envelope_commands(self) -> list[smtp.Rset | smtp.Mail | smtp.Rcpt | smtp.Data]:
+    def _envelope_commands(self) -> list[smtp.Command]:
         parcel = self._parcel
         reset = [smtp.Rset()] if self._connection.transaction_open else []
         offered = b"SMTPUTF8" in self._connection.machine.extensions
@@ -161,7 +161,7 @@ class SmtpDelivery:
             return
         if not self._begin_transaction():
             return
-        for command in self._envelope_commands():
+        for command in self._envelope:
             if isinstance(command, smtp.Data) and not self._accepted_recipients:
                 self._conclude()
             if self._verdict:

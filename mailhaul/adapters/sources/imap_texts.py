@@ -41,12 +41,14 @@ TWO_PIECES = (b"HEADER", b"TEXT")
 class Text:
     """One requested message: its parts received so far.
 
-    ``marks`` is None unless a response contained flags or a date.
+    ``marks`` is None unless a response contained flags or a date. ``held`` counts the octets that
+    arrived while an earlier message was the oldest.
     """
 
     def __init__(self, uid: int, listed: int, sections: tuple[bytes, ...]) -> None:
         self.uid = uid
         self.parts: deque[Part] = deque()
+        self.held = 0
         self.sections = sections
         self.begun = 0
         self.complete = 0
@@ -94,7 +96,7 @@ class Texts:
             part = text.parts.popleft()
             if text.is_over and not text.parts:
                 del self._asked[uid]
-                self._count_held()
+                self._release_oldest()
             return part
         return None
 
@@ -154,6 +156,7 @@ class Texts:
         text.evidence.add_text(chunk.data, in_body=text.sections[text.begun - 1] == b"TEXT")
         text.parts.append(MessageChunk(chunk.data))
         if text is not next(iter(self._asked.values())):
+            text.held += len(chunk.data)
             self._held += len(chunk.data)
             if self._held > MAX_HELD:
                 raise RemoteProtocolError(
@@ -208,15 +211,11 @@ class Texts:
         size = evidence.octets if evidence.size is None else evidence.size
         return MessageEnd(CompletionProof(uid, evidence.octets, text.marks), size)
 
-    def _count_held(self) -> None:
-        """Count the octets held back for the message that is now the oldest."""
-        texts = list(self._asked.values())
-        self._held = sum(
-            len(part.data)
-            for text in texts[1:]
-            for part in text.parts
-            if isinstance(part, MessageChunk)
-        )
+    def _release_oldest(self) -> None:
+        """Hold back the message that is now the oldest no longer."""
+        oldest = next(iter(self._asked.values()), None)
+        if oldest is not None:
+            self._held -= oldest.held
 
 
 def marks_of(event: imap.Fetched) -> MessageMetadata | None:

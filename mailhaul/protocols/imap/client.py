@@ -23,7 +23,7 @@ from ..sasl.exchange import (
     Respond,
 )
 from . import client_states as states
-from .client_lines import NAMES, describe, encode, goes_along, refuse, unanswered
+from .client_lines import NAMES, NOT_ALWAYS, describe, encode, goes_along, refuse, unanswered
 from .client_states import Dialogue
 from .commands import (
     Append,
@@ -64,13 +64,17 @@ if TYPE_CHECKING:
 
 CONDITIONS = {condition.value: condition for condition in Condition}
 UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
+LOOKED_AT = (states.greeting, states.tls_handover, states.logged_out)
+"""States in which received bytes are checked before they form a line."""
 WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
 """Untagged responses that change the client's own state."""
 
-NO_PIPELINING = (
-    *(StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout),
+NO_PIPELINING = frozenset(
+    {StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout}
 )
 """Commands that are not pipelined, because they change the state."""
+CHANGE_STATE = NO_PIPELINING | {Idle}
+"""Commands whose reply may change the state."""
 MULTI_STEP = (Append, Idle, Authenticate)
 """Commands that continue after a ``+`` response from the server."""
 
@@ -89,9 +93,11 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
         super().__init__(states.table, limits, tap)
-        self._reader = ResponseReader(self._input, limits, self._show_received)
+        self._reader = ResponseReader(self._input, limits)
+        self._reader.more = self._events
+        self._tap_changed()
         self._pending: dict[bytes, Command] = {}
-        self._untagged_events: Iterator[Event] = iter(())
+        self._found: Iterator[Event] | None = None
         self._abilities = Abilities()
         self._announced = NOTHING
         self._open: OpenCommand | None = None
@@ -120,9 +126,12 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def assume_authenticated(self) -> None:
         """Go to the authenticated state without a login: the caller knows it is not needed."""
-        self._tell_tap("assume_authenticated")
+        self._take_note("assume_authenticated")
         self._check_unharmed()
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
+
+    def _tap_changed(self) -> None:
+        self._reader.show = self._show_received if self._tap else None
 
     def _take(self, data: bytes) -> None:
         if self._inflater:
@@ -144,7 +153,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     # Sending
 
     def _send(self, command: Command | Continuation) -> None:
-        self._check_usable()
+        if self._fault or self._ended:
+            self._refuse_to_send()
         if type(command) in NAMES:
             self._send_command(command)  # type: ignore[arg-type]  # the keys are its types
             return
@@ -161,7 +171,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _send_command(self, command: Command) -> None:
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("TLS is already active (RFC 3501, 6.2.1)")
-        refuse(command, self._abilities)
+        if isinstance(command, NOT_ALWAYS):
+            refuse(command, self._abilities)
         wire = encode(command, self._abilities)
         self._check(command)
         if not self._moves(states.SENT.get(type(command), Dialogue.mailbox_command_sent)):
@@ -169,8 +180,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._tags += 1
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
-        if self.tap:
-            self.tap.line(">", b"%b %b" % (tag, wire.redacted))
+        if self._tap:
+            self._tap.line(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if rest or isinstance(command, MULTI_STEP):
@@ -215,7 +226,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             raise LocalProtocolError("too many commands without a reply")
         # If a command that is not pipelined is outstanding, it is the only one.
         before = next(iter(self._pending.values()), None)
-        alone = before and (isinstance(before, NO_PIPELINING) or isinstance(command, NO_PIPELINING))
+        alone = before and (type(before) in NO_PIPELINING or type(command) in NO_PIPELINING)
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)
             raise LocalProtocolError(f"{describe(command)} must wait for the reply to {first}")
@@ -226,10 +237,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _read(self) -> Event | None:
         while not self._events:
-            if event := next(self._untagged_events, None):
-                self._learn_enabled(event)
+            if self._found and (event := next(self._found, None)):
                 return event
-            self._look_ahead()
+            if self._place.state in LOOKED_AT:
+                self._look_ahead()
             read = self._reader.read()
             if read is None:
                 if self._inflater and (block := self._inflater.take(CHUNK)):
@@ -242,12 +253,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
                 return read
         return self._events.popleft()
 
-    def _learn_enabled(self, event: Event) -> None:
-        if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
-            self._abilities = Abilities(self._abilities.capabilities, utf8=True)
-
     def _look_ahead(self) -> None:
-        """Check received bytes before they form a line. Raises RemoteProtocolError."""
+        """Check received bytes in a state of LOOKED_AT. Raises RemoteProtocolError."""
         state = self._place.state
         if state is states.greeting:
             # A TLS alert has no line ending, so the client would wait until the timeout.
@@ -257,7 +264,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         elif len(self._input):
             if state is states.tls_handover:
                 self._check_clear()
-            if state is states.logged_out:
+            else:
                 raise RemoteProtocolError("unexpected data after the reply to LOGOUT")
 
     def _at_end(self) -> Event | NeedData:
@@ -302,6 +309,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._dialogue.preauthenticated()
         else:
             self._dialogue.greeted()
+        self._reader.takes_short_cuts = True
         self._learn(code)
         self._events.append(Greeted(word == b"PREAUTH", code, text))
 
@@ -318,8 +326,16 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._hear_bye(text)
         elif word == b"CAPABILITY":
             self._learn(Code(b"CAPABILITY", text))
+        elif word == b"SEARCH":
+            self._found = iter(events_of(response, self._limits))
         else:
-            self._untagged_events = iter(events_of(response, self._limits))
+            events = list(events_of(response, self._limits))
+            self._learn_enabled(events[-1])
+            self._events.extend(events)
+
+    def _learn_enabled(self, event: Event) -> None:
+        if isinstance(event, Enabled) and event.names & {b"UTF8=ACCEPT", b"IMAP4REV2"}:
+            self._abilities = Abilities(self._abilities.capabilities, utf8=True)
 
     def _hear_bye(self, text: bytes) -> None:
         code, text = split_code(text)
@@ -342,18 +358,20 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             self._end_conversation(self._open, condition)
         del self._pending[tag]
         self._reader.command_over()
-        code, text = split_code(text)
+        code, text = split_code(text) if text.startswith(b"[") else (None, text)
         text = self._hidden.clean(text)
-        if condition is Condition.OK:
+        if condition is Condition.OK and self._hidden.has_short:
             # Later replies may still repeat the password, but short secrets are no longer hidden:
             # ordinary words contain them.
             self._hidden.login_is_over()
-        self._conclude(command, condition)
+        if type(command) in CHANGE_STATE:
+            self._conclude(command, condition)
         if self._place.state is states.tls_handover:
             self._check_clear()
             self._events.append(TlsReady(command))
         else:
-            self._learn(code)
+            if code:
+                self._learn(code)
             self._events.append(Completed(command, condition, code, text))
 
     def _end_conversation(self, command: OpenCommand, condition: Condition) -> None:

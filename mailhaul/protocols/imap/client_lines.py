@@ -98,10 +98,11 @@ def encode(command: Command, abilities: Abilities) -> Wire:
 
     ``abilities`` decide how strings are written.
     """
-    wire = Wire(name_of(command).encode("ascii"), abilities)
     add_arguments = ARGUMENTS.get(type(command))
+    name = name_of(command).encode("ascii")
+    wire = Wire(name + b" " if add_arguments else name, abilities)
     if add_arguments:
-        add_arguments(wire.verbatim(b" "), command)
+        add_arguments(wire, command)
     return wire
 
 
@@ -258,11 +259,9 @@ def _search(wire: Wire, command: Search | UidSearch) -> None:
     wire.raw(command.criteria)
 
 
-def _set_of(
-    command: Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove,
-) -> bytes:
+def _set_of(command: Store | Copy | Move | UidStore | UidCopy | UidMove) -> bytes:
     match command:
-        case Fetch() | Store() | Copy() | Move():
+        case Store() | Copy() | Move():
             return command.numbers
         case _:
             return command.uids
@@ -270,7 +269,8 @@ def _set_of(
 
 def _fetch(wire: Wire, command: Fetch | UidFetch) -> None:
     modifiers = b" (%b)" % command.modifiers if command.modifiers else b""
-    wire.raw(b"%b %b%b" % (_set_of(command), command.items, modifiers))
+    which = command.uids if isinstance(command, UidFetch) else command.numbers
+    wire.raw(b"%b %b%b" % (which, command.items, modifiers))
 
 
 def _store(wire: Wire, command: Store | UidStore) -> None:
@@ -321,6 +321,8 @@ ARGUMENTS: dict[type, Callable[[Wire, Any], None]] = {
     UidExpunge: _uid_expunge,
 }
 """The functions that write the arguments. The other commands have no arguments."""
+NOT_ALWAYS = (Login, Append)
+"""Commands that not every server supports in every form."""
 
 
 def refuse(command: Command, abilities: Abilities) -> None:

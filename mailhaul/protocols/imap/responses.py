@@ -8,16 +8,17 @@ they are passed on as they arrive.
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..input import InputBuffer
 from ..limits import Limits
 from ..record import Record
-from .events import BodyChunk, BodyEnd, BodyStart, Code, Fetched, NoText
-from .values import STREAMED, Atom, Streamed, Text, Value, Values, number
+from .events import BodyChunk, BodyEnd, Code, Event, Fetched
+from .fetch_items import TextEvent, text_start
+from .usual_fetch import Facts, UsualFetch, fetched_events, usual_fetch
+from .values import STREAMED, Text, Value, Values
 
 CHUNK = 256 * 1024
 """Maximum number of octets of message text in one event."""
@@ -26,10 +27,6 @@ LITERALS = 1000
 EMPTY_LINES = 100
 """Maximum number of consecutive empty lines skipped between two responses."""
 BLANKS = b" \t"
-OLD_NAMES = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
-"""The old item names of message text, with their sections."""
-SECTION = re.compile(rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?")
-"""The item names of message text (RFC 3501, section 9; RFC 3516, section 4.2)."""
 WITH_FREE_TEXT = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 """Untagged responses that end with free text, which never contains a literal."""
 LONG = frozenset({b"SEARCH", b"ESEARCH", b"VANISHED", b"SORT"})
@@ -49,22 +46,32 @@ class Response(Record):
     values: list[Value] | None = None
 
 
-TextEvent = BodyStart | BodyChunk | BodyEnd | NoText
-Read = Response | TextEvent
+Read = Response | TextEvent | Fetched
+BODY_END = BodyEnd()
+LISTING_BLOCK = 32 * 1024
+"""Octets of a listing that are read at a time."""
 
 
 class ResponseReader:
     """Splits received data into responses. Call ``read`` until it returns None.
 
-    ``show`` is called with each line, which may echo a secret.
+    ``show`` is called with each line, which may echo a secret. If ``takes_short_cuts`` is true,
+    usual FETCH responses are parsed to the end, and Fetched takes the place of their Response;
+    ``more`` then receives the further events of the same bytes, which precede the next ``read``.
     """
 
     def __init__(
         self, source: InputBuffer, limits: Limits, show: Callable[[bytes], None] | None = None
     ) -> None:
         self.input = source
+        self.show = show
+        self.takes_short_cuts = False
+        self.more: deque[Event] = deque()
         self._limits = limits
-        self._show_line = show
+        self._usual: UsualFetch | None = None
+        # The items before the text of a usual response, as long as nothing unusual has followed.
+        self._facts: Facts | None = None
+        self._in_listing = False
         self._line: bytes | None = None
         self._values: Values | None = None
         self._literals = 0
@@ -96,15 +103,88 @@ class ResponseReader:
                 return self._stream()
             if self._literal is not None and not self._collect(self._literal):
                 return None
+            if self._in_listing and (first := self._read_listing()):
+                return first
             line = self._take_line()
             if line is None:
                 return None
-            if self._line is None and not (line := line.lstrip(BLANKS)):
+            if self._line is not None:
+                done = self._go_on(line)
+            elif line := line.lstrip(BLANKS):
+                done = self._begin(line)
+            else:
                 self._count_empty_line()
                 continue
-            done = self._begin(line) if self._line is None else self._go_on(line)
             if done is not None:
                 return done
+
+    # Short cuts for usual FETCH responses
+
+    def _begin_usual(self, line: bytes) -> Read | None:
+        """Process the first line of a FETCH response; return None if it is not a usual one."""
+        self._usual = self._usual or usual_fetch(self._limits)
+        if self._usual is None:
+            return None
+        if line.endswith(b")"):
+            event = self._usual.whole(line)
+            if event:
+                if self.show:
+                    self.show(before_quote(line))
+                self._in_listing = True
+                self._length = 0
+            return event
+        found = self._usual.text(line)
+        if found is None:
+            return None
+        if self.show:
+            self.show(before_quote(line))
+        start, self._facts = found
+        self._line, self._literals = line, 1
+        self._left, self._streaming = start.size, True
+        if 0 < start.size <= min(CHUNK, len(self.input)):
+            self.more.append(BodyChunk(self.input.take(start.size)))
+            self.more.append(self._end_text())
+            self._end_at_once()
+        return start
+
+    def _end_at_once(self) -> None:
+        """Process the end of a usual response if it has already arrived after the text."""
+        if self._held < self._limits.untagged and self.input.skip(b")\r\n"):
+            self._held += 1
+            self.more.append(self._end_usual())
+
+    def _end_usual(self) -> Fetched:
+        """Process the parenthesis after the text of a usual response."""
+        facts, self._facts = self._facts or (), None
+        self._line, self._after_text = None, False
+        self._length = self._literals = 0
+        if self.show:
+            self.show(b"...")
+        return fetched_events([facts])[0]
+
+    def _become_unusual(self) -> None:
+        """Parse the beginning of a response in full, because more than its end follows the text."""
+        self._facts = None
+        self._line, _ = split_literal(self._line or b"", self._limits.digits)
+        self._values = Values(self._limits.nesting)
+        self._values.add(self._line)
+        self._values.add(STREAMED)
+
+    def _read_listing(self) -> Fetched | None:
+        """Process all responses of a listing that have arrived, as long as they are usual."""
+        self._in_listing = False
+        # A trace shows each line before its event.
+        if self._usual is None or self.show:
+            return None
+        events, octets = self._usual.several(self.input.head(LISTING_BLOCK))
+        if not events or self._held + octets > self._limits.untagged:
+            return None
+        self.input.take(octets)
+        self._held += octets - len(b"\r\n") * len(events)
+        self._in_listing = True
+        first, *others = events
+        self.more.extend(others)
+        return first
 
     def _count_empty_line(self) -> None:
         """Count an empty line between responses. Raises LimitExceeded for too many in a row."""
@@ -127,7 +207,12 @@ class ResponseReader:
                 raise
             line = self.input.take_line(limit, "response line")
         if line is not None:
-            self._count(line, limit)
+            self._length += len(line)
+            self._held += len(line)
+            if self._length > limit:
+                raise LimitExceeded("response", limit)
+            if self._held > self._limits.untagged:
+                raise LimitExceeded("untagged data for one command", self._limits.untagged)
         return line
 
     def _may_be_long(self) -> bool:
@@ -137,17 +222,17 @@ class ResponseReader:
             case _:
                 return False
 
-    def _count(self, line: bytes, limit: int) -> None:
-        self._length += len(line)
-        self._held += len(line)
-        if self._length > limit:
-            raise LimitExceeded("response", limit)
-        if self._held > self._limits.untagged:
-            raise LimitExceeded("untagged data for one command", self._limits.untagged)
-
     def _begin(self, line: bytes) -> Read | None:
         """Process the first line of a response."""
         self._empty_lines = 0
+        self._in_listing = False
+        if not line.startswith(b"*"):
+            self._show(line)
+            self._length = 0
+            return Response(line)
+        may_be_usual = self.takes_short_cuts and line[2:3].isdigit() and b" FETCH (" in line
+        if may_be_usual and (usual := self._begin_usual(line)):
+            return usual
         star, *words = [*line[:80].split(None, 3), b""]
         words = [word.upper() for word in words]
         if star == b"*" and words[1:2] == [b"FETCH"]:
@@ -166,6 +251,10 @@ class ResponseReader:
 
     def _go_on(self, line: bytes) -> Read | None:
         """Process a line after a literal. If the size was wrong, it may be message text."""
+        if self._facts:
+            if line == b")":
+                return self._end_usual()
+            self._become_unusual()
         text, size = split_literal(line, self._limits.digits)
         if self._values is None:
             self._show(line)
@@ -206,8 +295,8 @@ class ResponseReader:
         return None
 
     def _show(self, line: bytes) -> None:
-        if self._show_line:
-            self._show_line(line)
+        if self.show:
+            self.show(line)
 
     def _collect(self, literal: bytearray) -> bool:
         block = self.input.take(self._left)
@@ -223,13 +312,16 @@ class ResponseReader:
 
     def _stream(self) -> Read | None:
         if not self._left:
-            self._streaming, self._after_text = False, True
-            return BodyEnd()
+            return self._end_text()
         block = self.input.take(min(self._left, CHUNK))
         if not block:
             return None
         self._left -= len(block)
         return BodyChunk(block)
+
+    def _end_text(self) -> BodyEnd:
+        self._left, self._streaming, self._after_text = 0, False, True
+        return BODY_END
 
 
 def before_quote(line: bytes) -> bytes:
@@ -253,109 +345,6 @@ def split_literal(line: bytes, digits: int) -> tuple[bytes, int | None]:
     if len(inside) > digits:
         raise RemoteProtocolError(f"literal size has more than {digits} digits")
     return line[:start].removesuffix(b"~"), int(inside)
-
-
-class TextItem(Record):
-    """The parsed name of a FETCH item that is message text; see BodyStart."""
-
-    section: bytes
-    old_name: bytes = b""
-    origin: int | None = None
-    binary: bool = False
-
-    def start(self, number: int, uid: int | None, size: int) -> BodyStart:
-        """Return the event that begins the text."""
-        return BodyStart(number, uid, self.section, size, self.old_name, self.origin, self.binary)
-
-
-@lru_cache(maxsize=64)
-def text_item(name: bytes) -> TextItem | None:
-    """Parse an item name in upper case; return None if the item is not message text."""
-    if name in OLD_NAMES:
-        return TextItem(OLD_NAMES[name], name)
-    found = SECTION.fullmatch(name)
-    if not found:
-        return None
-    kind, section, origin = found.groups()
-    return TextItem(section, b"", None if origin is None else int(origin), kind == b"BINARY")
-
-
-def text_start(values: Values, size: int, limits: Limits) -> BodyStart | None:
-    """Return the event that begins a literal with message text, or None for other literals."""
-    items = fetch_items(values.top)
-    if items is None or items is not values.innermost or len(items) % 2 == 0:
-        return None
-    name = items[-1]
-    item = text_item(name.upper()) if isinstance(name, Atom) else None
-    if item is None:
-        return None
-    known = dict(pairs(items[:-1]))
-    sequence = number(values.top[1], limits.digits) or 0
-    return item.start(sequence, number(known.get(b"UID"), limits.digits), size)
-
-
-def fetch_items(values: list[Value]) -> list[Value] | None:
-    """Return the values in the parentheses of ``* 7 FETCH (...)``, or None."""
-    if len(values) == 4 and isinstance(values[2], Atom) and values[2].upper() == b"FETCH":
-        items = values[3]
-        if isinstance(items, list):
-            return items
-    return None
-
-
-def pairs(items: list[Value]) -> list[tuple[bytes, Value]]:
-    """Return the names, in upper case, and the values of FETCH items."""
-    named: list[tuple[bytes, Value]] = []
-    for name, value in zip(items[::2], items[1::2], strict=True):
-        if not isinstance(name, Atom):
-            raise RemoteProtocolError("FETCH item name is not an atom", state="selected")
-        named.append((name.upper(), value))
-    return named
-
-
-def fetched(values: list[Value], limits: Limits) -> tuple[list[TextEvent], Fetched]:
-    """Return the events of a FETCH response: those of quoted message text, then Fetched."""
-    items = fetch_items(values)
-    sequence = number(values[1], limits.digits) if len(values) > 1 else None
-    if items is None or sequence is None or len(items) % 2:
-        raise RemoteProtocolError("malformed FETCH response", state="selected")
-    known: dict[bytes, Value] = {}
-    texts: list[tuple[TextItem, bytes | None]] = []
-    for name, value in pairs(items):
-        item = text_item(name)
-        if item is None:
-            known[name] = value
-        elif not isinstance(value, Streamed | list):
-            texts.append((item, value))
-    event = facts_of(sequence, known, limits.digits)
-    events: list[TextEvent] = []
-    for item, data in texts:
-        if data is None:
-            events.append(NoText(sequence, event.uid, item.section))
-            continue
-        events.append(item.start(sequence, event.uid, len(data)))
-        events += [BodyChunk(bytes(data))] if data else []
-        events.append(BodyEnd())
-    return events, event
-
-
-def facts_of(sequence: int, known: dict[bytes, Value], digits: int) -> Fetched:
-    """Return the event for the items except message text. Removes items from ``known``."""
-    uid = number(known.pop(b"UID", None), digits)
-    if not known:
-        return Fetched(sequence, uid)
-    flags = known.pop(b"FLAGS", None)
-    date = known.pop(b"INTERNALDATE", None)
-    modseq = known.pop(b"MODSEQ", None)
-    return Fetched(
-        sequence,
-        uid,
-        number(known.pop(b"RFC822.SIZE", None), digits),
-        tuple(bytes(f) for f in flags if isinstance(f, bytes)) if isinstance(flags, list) else None,
-        bytes(date) if isinstance(date, Text) else None,
-        number(modseq[0], digits) if isinstance(modseq, list) and modseq else None,
-        tuple(known.items()),
-    )
 
 
 def split_code(text: bytes) -> tuple[Code | None, bytes]:

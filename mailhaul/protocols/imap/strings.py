@@ -12,6 +12,8 @@ LITERAL_MINUS = 4096
 """Maximum octets of a non-synchronizing literal with LITERAL- (RFC 7888, section 5)."""
 _LINE_END = re.compile(rb"[\r\n\0]")
 _LITERAL_AHEAD = re.compile(rb"\{\d+\+?\}\Z")
+_UNSAFE = re.compile(rb"[\r\n\0]|\}\Z")
+"""What a line end, or the start of a literal at the end, contains."""
 
 
 class Abilities(Record):
@@ -55,10 +57,13 @@ class Wire:
 
     def raw(self, argument: bytes) -> Wire:
         """Add an argument unchanged. Raises LocalProtocolError if it would end the line."""
-        refuse_line_ends(argument)
-        if _LITERAL_AHEAD.search(argument):
-            raise LocalProtocolError("an argument must not end with the start of a literal")
-        return self._add([argument])
+        if _UNSAFE.search(argument):
+            refuse_line_ends(argument)
+            if _LITERAL_AHEAD.search(argument):
+                raise LocalProtocolError("an argument must not end with the start of a literal")
+        self._pieces[-1] += argument
+        self.redacted += argument
+        return self
 
     def listed(self, words: Iterable[bytes]) -> Wire:
         """Add a parenthesised list of words."""
@@ -70,7 +75,9 @@ class Wire:
 
     def verbatim(self, words: bytes) -> Wire:
         """Add text that is known to be safe, without checks."""
-        return self._add([words])
+        self._pieces[-1] += words
+        self.redacted += words
+        return self
 
     def secret(self, words: bytes) -> Wire:
         """Add text that a trace must not show."""

@@ -27,10 +27,12 @@ from .events import (
     Unknown,
     Vanished,
 )
-from .responses import Response, fetched
+from .fetch_items import fetched
+from .responses import Response
 from .values import Atom, Text, Value, is_nil, number
 
 Reader = Callable[[Sequence[Value], int], Event]
+NUMBERS = b"0123456789 "
 PART = 64 * 1024
 """Octets of a search result per event, so that a long result is never held as Python numbers."""
 
@@ -74,10 +76,12 @@ def _numbered(response: Response, first: bytes, text: bytes, limits: Limits) -> 
 
 def numbers(text: bytes, digits: int) -> tuple[int, ...]:
     """Return the numbers in a line; other words are ignored. Raises RemoteProtocolError."""
-    found = [word for word in text.split() if word.isdigit()]
-    if any(len(word) > digits for word in found):
+    found = text.split()
+    if text.translate(None, NUMBERS):
+        found = [word for word in found if word.isdigit()]
+    if max(map(len, found), default=0) > digits:
         raise RemoteProtocolError(f"number has more than {digits} digits", line=text)
-    return tuple(int(word) for word in found)
+    return tuple(map(int, found))
 
 
 # Responses of plain words

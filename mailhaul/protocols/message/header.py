@@ -9,7 +9,7 @@ envelope.py and outgoing.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from itertools import pairwise
 
 from ..dots import LINE_END, with_line_feeds, without_open_end
 from ..errors import LocalProtocolError
@@ -17,6 +17,9 @@ from ..limits import DEFAULT_LIMITS
 
 NAME_BYTES = bytes(byte for byte in range(33, 127) if byte != ord(":"))
 """The characters of a field name (RFC 5322, 3.6.8)."""
+FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:)?+[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+"""A field with its folded lines, if LF ends all lines. The group is its name, or None if only
+``field_name`` can tell."""
 FIELD_END = re.compile(rb"(?>\r?\r?\n|\r)(?![ \t])")
 """A line end that is not followed by a continuation line (RFC 5322, 2.2.3)."""
 TWO_CRS = re.compile(rb"\r\r(?!\n)")
@@ -29,19 +32,16 @@ class Field:
     ``raw`` is the unchanged field, with its folded lines and line ends. ``name`` is the text
     before the colon, in its original case, without trailing blanks (4.5.8) and without NULs.
     It is empty for a line that is not a field: a line without a colon, a From_ line, or a
-    continuation line with no field before it.
+    continuation line with no field before it. ``key`` is the name in lower case, because names are
+    case-insensitive (RFC 5322, 1.2.2).
     """
 
-    __slots__ = ("name", "raw")
+    __slots__ = ("key", "name", "raw")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, name: bytes | None = None) -> None:
         self.raw = raw
-        self.name = field_name(raw)
-
-    @property
-    def key(self) -> bytes:
-        """The name in lower case; names are case-insensitive (RFC 5322, 1.2.2)."""
-        return self.name.lower()
+        self.name = field_name(raw) if name is None else name
+        self.key = self.name.lower()
 
     @property
     def body(self) -> bytes:
@@ -79,6 +79,10 @@ class HeaderScanner:
         self.fields: list[Field] = []
         self.separator = b""
         self.rest = b""
+        self.size = 0
+        """The octets of the unchanged header with its blank line; 0 if it is opaque."""
+        self.has_nuls = False
+        """Whether any field contains a NUL, which is not allowed in a header."""
 
     def feed(self, chunk: bytes) -> None:
         """Process the next bytes. Raises LocalProtocolError if the header is already complete."""
@@ -110,11 +114,6 @@ class HeaderScanner:
             self._give_up()
 
     @property
-    def size(self) -> int:
-        """The size in octets of the unchanged header with its blank line; 0 if it is opaque."""
-        return sum(len(field.raw) for field in self.fields) + len(self.separator)
-
-    @property
     def line_end(self) -> bytes:
         """The line end for added lines: that of the first line, but never a bare CR.
 
@@ -126,10 +125,14 @@ class HeaderScanner:
 
     def _complete(self, header_end: int, body_start: int) -> None:
         header = bytes(self._data[:header_end])
-        if count_fields(header) > self._max_fields:
+        # Counting line ends is enough for a header with few.
+        many = header.count(b"\n") + header.count(b"\r") >= self._max_fields
+        if many and count_fields(header) > self._max_fields:
             self._give_up()
             return
         self.fields = split_fields(header)
+        self.size = body_start
+        self.has_nuls = b"\0" in header
         self.separator = bytes(self._data[header_end:body_start])
         self.rest = bytes(self._data[body_start:])
         self._done()
@@ -182,29 +185,17 @@ def count_fields(header: bytes) -> int:
 
 def split_fields(header: bytes) -> list[Field]:
     """Split a header before each line that is not a continuation line (RFC 5322, 2.2.3)."""
-    fields: list[Field] = []
-    start = 0
-    for end in field_ends(header):
-        fields.append(Field(header[start:end]))
-        start = end
-    return fields
-
-
-def field_ends(header: bytes) -> Iterator[int]:
-    """Yield the end offset of each field."""
-    end = 0
     if header.count(b"\r") == header.count(b"\r\n"):
-        # LF ends every line, as in nearly all mail; this branch is faster.
-        while end < len(header):
-            end = header.find(b"\n", end) + 1 or len(header)
-            if header[end : end + 1] not in (b" ", b"\t"):
-                yield end
-        return
-    for found in FIELD_END.finditer(header):
-        end = found.end()
-        yield end
-    if end < len(header):
-        yield len(header)
+        # LF ends every line, as in nearly all mail: this expression is a short cut.
+        return [Field(found[0], found[1]) for found in FIELD.finditer(header) if found[0]]
+    return split_at_any_line_end(header)
+
+
+def split_at_any_line_end(header: bytes) -> list[Field]:
+    """Split a header like ``split_fields``, also where a bare CR ends a line."""
+    ends = [found.end() for found in FIELD_END.finditer(header)]
+    places = pairwise(dict.fromkeys([0, *ends, len(header)]))
+    return [Field(header[start:end]) for start, end in places]
 
 
 def first_line(raw: bytes) -> bytes:

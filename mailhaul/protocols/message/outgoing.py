@@ -10,7 +10,7 @@ with ``From ``, or a Return-Path that contains more than a path, may be text of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import LocalProtocolError
@@ -18,11 +18,13 @@ from .envelope import local_part
 from .header import Field, HeaderScanner
 from .hosts import domain_part, host_bytes
 from .mailbox_line import without_mailbox_line
-from .rewrite import MAX_GROWTH, rewritten
+from .rewrite import MAX_GROWTH, REWRITTEN, rewritten
 from .trace import Received, plain_bytes, received_field
 
 STATUS = (b"status", b"x-mozilla-status")
 """Fields that mail readers add for their own folders; they have no meaning at the destination."""
+DROPPED = frozenset({b"return-path", b"delivered-to", *STATUS})
+"""Fields that the rules may remove."""
 BLANKS = (b" ", b"\t")
 LEADING_BLANK_WARNING = b"X-Fetchmail-Warning: the first line of the header begins with a blank"
 """Inserted before such a line, which then continues this field and not our Received field.
@@ -74,12 +76,15 @@ def outgoing_header(
             LEADING_BLANK_WARNING + line_end if trace and scanner.rest.startswith(BLANKS) else b""
         )
         return trace + warning + leading_warning
-    kept = list(kept_fields(without_nuls(without_mailbox_line(scanner.fields)), rules))
+    fields = without_mailbox_line(scanner.fields)
+    if scanner.has_nuls:
+        fields = without_nuls(fields)
+    kept = [field for field in fields if field.key not in DROPPED or is_kept(field, rules)]
     if not any(field.name for field in kept):
         header = trace + replacement_header(rules, line_end) + warning
         return header + headerless_text(scanner, kept)
     if rules.rewrite:
-        lines = list(with_hosts(kept, domain_part(rules.truename)))
+        lines = with_hosts(kept, domain_part(rules.truename))
     else:
         lines = [field.raw for field in kept]
     if warning:
@@ -102,27 +107,23 @@ def joined(lines: list[bytes], separator: bytes, line_end: bytes) -> bytes:
     return text + separator
 
 
-def without_nuls(fields: Iterable[Field]) -> Iterator[Field]:
-    """Yield the fields without NULs. A line of only NULs must not become the blank line."""
-    for field in fields:
-        if b"\0" not in field.raw:
-            yield field
-        elif raw := field.raw.replace(b"\0", b"").lstrip(b"\r\n"):
-            # Continuation lines after a line of NULs stay, without the line end before them.
-            yield Field(raw)
+def without_nuls(fields: Iterable[Field]) -> list[Field]:
+    """Return the fields without NULs. A line of only NULs must not become the blank line."""
+    # Continuation lines after a line of NULs stay, without the line end before them.
+    raws = (
+        field.raw.replace(b"\0", b"").lstrip(b"\r\n") if b"\0" in field.raw else field.raw
+        for field in fields
+    )
+    return [Field(raw) for raw in raws if raw]
 
 
-def kept_fields(fields: Iterator[Field], rules: HeaderRules) -> Iterator[Field]:
-    """Yield the fields that are kept."""
-    for field in fields:
-        key = field.key
-        if key == b"return-path" and not rules.keep_return_path and holds_only_a_path(field):
-            continue
-        if key in STATUS and (rules.drop_status or not field.body.strip()):
-            continue
-        if key == b"delivered-to" and rules.drop_delivered:
-            continue
-        yield field
+def is_kept(field: Field, rules: HeaderRules) -> bool:
+    """Whether a field with one of the names in DROPPED is kept."""
+    if field.key == b"return-path":
+        return rules.keep_return_path or not holds_only_a_path(field)
+    if field.key == b"delivered-to":
+        return not rules.drop_delivered
+    return not rules.drop_status and bool(field.body.strip())
 
 
 def holds_only_a_path(field: Field) -> bool:
@@ -130,12 +131,16 @@ def holds_only_a_path(field: Field) -> bool:
     return PATH.fullmatch(field.body.strip()) is not None
 
 
-def with_hosts(fields: list[Field], host: bytes, room: int = MAX_GROWTH) -> Iterator[bytes]:
-    """Yield the raw fields, with ``host`` added to addresses until ``room`` octets are used."""
+def with_hosts(fields: list[Field], host: bytes, room: int = MAX_GROWTH) -> list[bytes]:
+    """Return the raw fields, with ``host`` added to addresses until ``room`` octets are used."""
+    lines: list[bytes] = []
     for field in fields:
-        raw = rewritten(field, host, room)
-        room -= len(raw) - len(field.raw)
-        yield raw
+        raw = field.raw
+        if field.key in REWRITTEN:
+            raw = rewritten(field, host, room)
+            room -= len(raw) - len(field.raw)
+        lines.append(raw)
+    return lines
 
 
 def trace_position(fields: list[Field]) -> int:

@@ -7,6 +7,7 @@ octet that is not printable ASCII.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .hosts import host_bytes
 
@@ -33,6 +34,7 @@ class Received:
     details: str = ""
 
 
+@lru_cache(maxsize=64)
 def received_field(
     trace: Received, recipient: bytes | None, line_end: bytes, *, multidrop: bool = False
 ) -> bytes:
@@ -40,7 +42,8 @@ def received_field(
 
     A recipient without a domain (for an MDA) gets the domain ``localhost``. ``multidrop`` is
     true if the mailbox receives mail for several users, although this message has one
-    recipient. fetchmail omits the semicolon before the date if there are several recipients.
+    recipient. Messages that arrive in the same second often have the same field, so it is kept for
+    the next one. fetchmail omits the semicolon before the date if there are several recipients.
     """
     server = host_bytes(trace.truename)
     if trace.address:

@@ -79,8 +79,11 @@ LISTING_BLOCK = 32 * 1024
 EMPTY_LINES = 8
 """Maximum number of empty lines skipped before a reply. Exchange Online sent some after DELE."""
 
-NO_PIPELINING = (Capa, StartTls, User, Pass, Apop, Authenticate, Utf8)
+NO_PIPELINING = frozenset({Capa, StartTls, User, Pass, Apop, Authenticate, Utf8})
 """Commands that are not pipelined, because they change the state or the capabilities."""
+WITH_SECRET = (Pass, Apop, Authenticate)
+CHANGE_STATE = frozenset({User, Pass, Apop, Authenticate, Quit})
+"""Commands whose reply changes the state, besides StartTls."""
 
 NO_UNSOLICITED = (states.authorization, states.transaction)
 """States in which a server must not send anything unsolicited."""
@@ -138,7 +141,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def assume_authenticated(self) -> None:
         """Go to the transaction state without a login: the caller knows it is not needed."""
-        self._tell_tap("assume_authenticated")
+        self._take_note("assume_authenticated")
         self._check_unharmed()
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
@@ -151,7 +154,8 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     # Sending
 
     def _send(self, command: Command | Continuation) -> None:
-        self._check_usable()
+        if self._fault or self._ended:
+            self._refuse_to_send()
         if len(self._input) and not self._pending and self._at(*NO_UNSOLICITED):
             # After unsolicited data nothing is sent: the data would be taken for the reply.
             # ``next_event`` raises the error.
@@ -176,26 +180,27 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_command(self, command: Command) -> None:
         line, redacted = encode(command, self._timestamp)
-        self._check_turn(command)
+        if self._pending:
+            self._check_turn(command)
         if self._secured and isinstance(command, StartTls):
             raise LocalProtocolError("TLS is already active (RFC 2595, section 4)")
         if not self._moves(states.SENT.get(type(command), Dialogue.maildrop_command_sent)):
             raise self._not_allowed(describe(command))
         self._may_be_shifted = self._may_be_shifted or (self._in_doubt and bool(self._pending))
         self._pending.append(command)
-        match command:
-            case Pass(password) | Apop(_, password):
-                self._hidden.add(password.reveal())
-            case Authenticate():
-                self._begin_exchange(command, at_once=goes_along(command))
-            case _:
-                pass
+        if isinstance(command, WITH_SECRET):
+            self._keep_secret(command)
         self._say(line, redacted)
+
+    def _keep_secret(self, command: Pass | Apop | Authenticate) -> None:
+        """Prepare for the replies to a command with a secret, which must not be shown."""
+        if isinstance(command, Authenticate):
+            self._begin_exchange(command, at_once=goes_along(command))
+        else:
+            self._hidden.add(command.password.reveal())
 
     def _check_turn(self, command: Command) -> None:
         """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
-        if not self._pending:
-            return
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         last = self._pending[-1]
@@ -205,8 +210,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if (
             not ahead
             or self._in_doubt
-            or isinstance(last, (*NO_PIPELINING, Quit))
-            or isinstance(command, NO_PIPELINING)
+            or isinstance(last, Quit)
+            or type(last) in NO_PIPELINING
+            or type(command) in NO_PIPELINING
         ):
             raise LocalProtocolError(
                 f"{describe(command)} must wait for the reply to {describe(last)}"
@@ -222,7 +228,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 if not text.over:
                     return None
                 continue
-            if self._read_listing():
+            if self._listing and self._read_listing(self._listing):
                 continue
             self._look_ahead()
             line = self._take_line()
@@ -278,8 +284,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
 
     def _skip_empty_lines(self) -> None:
         """Drop empty lines between replies. Raises LimitExceeded."""
-        while self._input.head(1) == b"\n" or self._input.head(2) == b"\r\n":
-            self._input.take_line(self._limits.reply_line)
+        while self._input.skip_line_end():
             self._empty_lines += 1
             if self._empty_lines > EMPTY_LINES:
                 raise LimitExceeded("empty lines between replies", EMPTY_LINES)
@@ -290,9 +295,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None
         challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
-        if self.tap:
+        if self._tap:
             # A challenge may contain data derived from a secret.
-            self.tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
+            self._tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
         if challenge and self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])
@@ -308,7 +313,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 f"reply to {describe(command)} is neither +OK nor -ERR", line=line
             )
         positive, text = status
-        code, text = split_code(text)
+        code = None
+        if text.startswith(b"["):
+            code, text = split_code(text)
         # Only the text for people is cleaned; numbers and unique ids are parsed unchanged.
         cleaned = self._hidden.clean(text)
         # If this is the reply to the last outstanding command, none was missing.
@@ -365,16 +372,17 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         elif event := listing.add(line.removeprefix(b".")):
             self._events.append(event)
 
-    def _read_listing(self) -> bool:
+    def _read_listing(self, listing: Listing) -> bool:
         """Process the received lines of a long listing, which may have a million lines.
 
         Return whether there were any lines.
         """
-        listing = self._listing
-        if listing is None or not listing.may_be_long:
+        if not listing.may_be_long:
             return False
         block = self._input.take_lines(LISTING_BLOCK)
-        lines = block.split(b"\n")
+        events, usual = listing.add_usual(block)
+        self._events.extend(events)
+        lines = block[usual:].split(b"\n")
         last = len(lines) - 1
         for place in range(last):
             line = lines[place].removesuffix(b"\r")
@@ -417,20 +425,21 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if not self._pending:
             # The number of replies matches the number of commands.
             self._in_doubt = self._may_be_shifted = False
-        good = self._status.positive
+        if isinstance(command, StartTls):
+            self._end_start_tls(command)
+            return
+        if type(command) in CHANGE_STATE:
+            self._change_state(command, good=self._status.positive)
+        self._events.append(self._status)
+
+    def _change_state(self, command: Command, *, good: bool) -> None:
         match command:
-            case StartTls():
-                self._end_start_tls(command)
-                return
             case User():
                 (self._dialogue.user_taken if good else self._dialogue.user_refused)()
-            case Pass() | Apop() | Authenticate():
-                self._end_login(good)
             case Quit():
                 self._dialogue.quit_answered()
             case _:
-                pass
-        self._events.append(self._status)
+                self._end_login(good)
 
     def _end_start_tls(self, command: StartTls) -> None:
         if not self._status.positive:

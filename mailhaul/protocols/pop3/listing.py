@@ -1,13 +1,31 @@
-"""Parse multi-line replies: each line is an event or a capability (RFC 1939, section 3)."""
+"""Parse multi-line replies: each line is an event or a capability (RFC 1939, section 3).
+
+Nearly all lines of LIST and UIDL are two words separated by one space. Those are parsed by a short
+cut, a block of lines by one regular expression, and all other lines one by one. A test checks that
+both ways give the same events.
+"""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..limits import Limits
 from .client_lines import describe
 from .commands import Capa, Command, List, Uidl
 from .events import Line, Listed, UniqueId
-from .replies import listed_size, split_status, unique_id
+from .replies import UID_LENGTH, listed_size, split_status, unique_id
+
+LONGEST = UID_LENGTH + 100
+"""Octets. No usual line is longer."""
+
+
+@lru_cache(maxsize=4)
+def usual_lines(word: bytes, digits: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return expressions for a line with a number and such a word, and for several lines."""
+    line = rb"([0-9]{1,%d}) (%b)\r?\n" % (digits, word)
+    return re.compile(line), re.compile(rb"(?:%b)*+" % line)
 
 
 class Listing:
@@ -43,6 +61,32 @@ class Listing:
             case _:
                 self._check_count(self._limits.reply_lines, "lines of a reply")
                 return Line(line)
+
+    def add_usual(self, block: bytes) -> tuple[list[Listed] | list[UniqueId], int]:
+        """Process the usual lines at the beginning of a block of complete lines of LIST or UIDL.
+
+        Return their events, and how many octets they have. If a limit might be exceeded no line is
+        processed, so that ``add`` raises the error at the right line.
+        """
+        limits, digits = self._limits, self._limits.digits
+        sizes = isinstance(self.command, List)
+        word = rb"[0-9]{1,%d}" % digits if sizes else rb"[!-~]{1,%d}" % UID_LENGTH
+        line, lines = usual_lines(word, digits)
+        begun = lines.match(block)
+        end = begun.end() if begun else 0
+        found = line.findall(block, 0, end)
+        octets = end - block.count(b"\n", 0, end) - block.count(b"\r", 0, end)
+        if (
+            self._lines + len(found) > limits.listing_lines
+            or self._octets + octets > limits.listing_octets
+            or limits.reply_line < LONGEST
+        ):
+            return [], 0
+        self._lines += len(found)
+        self._octets += octets
+        if sizes:
+            return [Listed(int(number), int(size)) for number, size in found], end
+        return [UniqueId(int(number), uid) for number, uid in found], end
 
     def _entry(self, command: List | Uidl, line: bytes) -> Listed | UniqueId | None:
         """Return the event for one message, or None if the line is malformed."""

@@ -28,7 +28,7 @@ This file is long because all these rules are about one queue of commands withou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..announced import NOTHING, Announced, by_words
@@ -69,12 +69,18 @@ from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsRea
 from .replies import OutOfStep, ReplyReader
 from .reply_codes import fits
 
+CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
+"""Commands that depend on more than the state."""
+CONTINUATIONS = (Respond, CancelAuthentication)
+TEXT_ENDS = (EndOfData, Bdat)
 NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
-LAST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit)
+LAST_IN_GROUP = frozenset(
+    {Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit}
+)
 """Commands after which nothing is sent until their reply arrives (RFC 2920, 3.1)."""
 OPEN = (states.envelope, states.data_pending)
 """States in which a refusal of MAIL ends the transaction."""
-FIRST_IN_GROUP = (Ehlo, Helo, StartTls, Authenticate)
+FIRST_IN_GROUP = frozenset({Ehlo, Helo, StartTls, Authenticate})
 """Commands that are sent only when no reply is outstanding."""
 
 
@@ -123,7 +129,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     ) -> None:
         self._lmtp = lmtp
         super().__init__(states.table, limits, tap)
-        self._reader = ReplyReader(self._input, limits, self._show_received)
+        self._reader = ReplyReader(self._input, limits)
+        self._tap_changed()
         self._pending: deque[Pending] = deque()
         self._transaction = Transaction()
         self._text = DotWriter()
@@ -132,6 +139,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._authenticated = False
         self._extensions: Mapping[bytes, bytes] = NO_EXTENSIONS
         self._announced = NOTHING
+        # The lines of checked commands, by the identity of the command, which is kept along.
+        self._checked: dict[int, tuple[Command, bytes]] = {}
 
     @property
     def lmtp(self) -> bool:
@@ -156,31 +165,50 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _forget_announced(self) -> None:
         # RFC 3207, 4.2: EHLO must be sent again.
         self._extensions, self._announced = NO_EXTENSIONS, NOTHING
+        self._checked.clear()
+
+    def _tap_changed(self) -> None:
+        self._reader.show = self._show_received if self._tap else None
 
     def _may_echo_secret(self) -> bool:
         return self._at(states.authenticating)
 
     # Sending
 
+    def check(self, commands: Iterable[Command]) -> None:
+        """Check the arguments of commands, such as a whole envelope, before the first is sent.
+
+        Raises LocalProtocolError if one of them cannot be sent to this server, in any state.
+        ``send`` uses the lines that are made here, if it is called with the same objects.
+        """
+        self._checked = {
+            id(command): (command, encode_command(command, self._extensions, lmtp=self._lmtp))
+            for command in commands
+        }
+
     def _send(self, command: Command | Continuation) -> None:
         if isinstance(command, BodyChunk):
             self._send_text(command.data)
             return
-        self._check_usable()
+        if self._fault or self._ended:
+            self._refuse_to_send()
         if not (self._pending or self._reader.between_replies):
             raise LocalProtocolError("unsolicited data from the server: call next_event first")
-        if isinstance(command, Respond | CancelAuthentication):
+        if isinstance(command, CONTINUATIONS):
             self._respond(command)
             return
         if type(command) not in states.SENT:
             raise LocalProtocolError(f"{type(command).__name__} is not an SMTP command")
-        self._check_turn(command)
+        if self._pending:
+            self._check_turn(command)
         if isinstance(command, EndOfData):
             self._advance(Dialogue.dot_sent, "the final dot")
             self._send_dot(command)
             return
-        line = encode_command(command, self._extensions, lmtp=self._lmtp)
-        self._check_facts(command)
+        _, line = self._checked.pop(id(command), (command, b""))
+        line = line or encode_command(command, self._extensions, lmtp=self._lmtp)
+        if type(command) in CHECKED:
+            self._check_facts(command)
         if not self._moves(states.SENT[type(command)]):
             raise self._not_allowed(verb_of(command, lmtp=self._lmtp))
         if isinstance(command, Mail):
@@ -199,13 +227,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _check_turn(self, command: Command) -> None:
         """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
-        if not self._pending:
-            return
         last = self._pending[-1].command
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
         ahead = b"PIPELINING" in self._extensions
-        if not ahead or isinstance(last, LAST_IN_GROUP) or isinstance(command, FIRST_IN_GROUP):
+        if not ahead or type(last) in LAST_IN_GROUP or type(command) in FIRST_IN_GROUP:
             what = verb_of(command, lmtp=self._lmtp)
             before = verb_of(last, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the reply to {before}")
@@ -215,7 +241,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _may_follow(self, command: Command) -> bool:
         """Whether the reply to this command cannot be taken for a missing reply to a text."""
-        texts = [pending.command for pending in self._pending if ends_text(pending.command)]
+        texts = [
+            pending.command
+            for pending in self._pending
+            if isinstance(pending.command, TEXT_ENDS) and ends_text(pending.command)
+        ]
         if not texts:
             return True
         if self._lmtp and (len(texts) > 1 or isinstance(texts[0], Bdat)):
@@ -234,11 +264,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
                 raise LocalProtocolError("BINARYMIME requires BDAT (RFC 3030, section 3)")
             case Bdat() if transaction.spoiled:
                 raise LocalProtocolError("a chunk was refused: send RSET first")
+            case Rcpt(recipient) if not (recipient.isascii() or transaction.utf8):
+                what = "recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)"
+                raise LocalProtocolError(what)
             case _:
                 pass
-        plain = not isinstance(command, Rcpt) or command.recipient.isascii()
-        if not (plain or transaction.utf8):
-            raise LocalProtocolError("recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)")
 
     def _send_text(self, data: bytes) -> None:
         state = self._place.state
@@ -272,8 +302,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._pending.append(Pending(command, transaction))
         self._outbox.put(self._text.finish())
         self._text = DotWriter()
-        if self.tap:
-            self.tap.line(">", b". (EOM)")
+        if self._tap:
+            self._tap.line(">", b". (EOM)")
 
     # Receiving
 
@@ -282,7 +312,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._check_clear()
         while (reply := self._reader.read()) is not None:
             cut_short = self._place.state is states.cut_short
-            if not cut_short and (event := self._hear(self._cleaned(reply))):
+            if self._hidden.words:
+                reply = self._cleaned(reply)
+            if not cut_short and (event := self._hear(reply)):
                 return event
         return None
 
@@ -296,7 +328,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             if self._exchange.cancelled:
                 raise OutOfStep("334 after AUTH was cancelled", Reply(reply.code))
             return self._hear_challenge(self._exchange, reply.lines[-1])
-        pending = self._next_pending()
+        pending = self._pending.popleft()
+        if self._lmtp:
+            pending = self._of_recipient(pending)
         if not fits(pending.command, reply.code):
             what = self._called(pending.command)
             # A 2xx to DATA means one reply too many; a 354 to another command, one too few.
@@ -316,20 +350,19 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
 
     def _show_received(self, line: bytes) -> None:
-        if self.tap:
+        if self._tap:
             # A challenge may contain data derived from a secret.
             challenge = self._at(states.authenticating) and line.startswith(b"334")
             super()._show_received(b"334 *" if challenge else line)
 
-    def _next_pending(self) -> Pending:
-        """Remove and return the command to which a reply belongs.
+    def _of_recipient(self, pending: Pending) -> Pending:
+        """Return the command, for its first recipient if each one gets a reply (LMTP).
 
         The number of LMTP replies to the last chunk is known only after the replies to RCPT.
         """
-        pending = self._pending.popleft()
         command, transaction = pending.command, pending.transaction
         last = isinstance(command, Bdat) and command.last
-        if not (last and self._lmtp and transaction.wanted and pending.recipient is None):
+        if not (last and transaction.wanted and pending.recipient is None):
             return pending
         first, *others = (Pending(command, transaction, who) for who in transaction.taken)
         self._pending.extendleft(reversed(others))
@@ -361,30 +394,31 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         """Update the state and the transaction after the reply to a command."""
         transaction = pending.transaction
         current = transaction is self._transaction
+        positive = reply.positive
         accepts = False
         match pending.command:
-            case Ehlo() | Helo():
-                self._learn(pending.command, reply)
-            case StartTls():
-                self._dialogue.tls_refused()
             case Mail():
-                transaction.sender_taken = reply.positive
-                if not reply.positive and current and self._at(*OPEN):
+                transaction.sender_taken = positive
+                if not positive and current and self._at(*OPEN):
                     self._dialogue.mail_refused()
             case Rcpt(recipient):
-                if reply.positive:
+                if positive:
                     transaction.taken.append(recipient)
             case Data():
                 self._answer_data(transaction, reply)
             case EndOfData():
                 if self._at(states.lone_dot_pending):
                     self._dialogue.lone_dot_answered()
-                accepts = reply.positive and transaction.wanted
+                accepts = positive and transaction.wanted
             case Bdat(_, last):
                 self._check_chunk(reply, current=current)
-                accepts = reply.positive and last and transaction.wanted
+                accepts = positive and last and transaction.wanted
                 # Each LMTP reply to the last chunk is for one recipient only.
-                transaction.spoiled = transaction.spoiled or not (reply.positive or last)
+                transaction.spoiled = transaction.spoiled or not (positive or last)
+            case Ehlo() | Helo():
+                self._learn(pending.command, reply)
+            case StartTls():
+                self._dialogue.tls_refused()
             case Authenticate():
                 self._end_authentication(reply)
             case Quit():

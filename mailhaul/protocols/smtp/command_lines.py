@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 from ..errors import LocalProtocolError
@@ -45,6 +46,8 @@ _VERBS: dict[type, bytes] = {command: verb for verb, command in _PLAIN.items()}
 
 _UNSENDABLE = bytes([*range(0x20), 0x7F]) + b"<>"
 """Octets that an address must not contain: control characters and angle brackets."""
+_PLAIN_ADDRESS = re.compile(rb"[!#-;=?-\[\]-~]*+")
+"""Any visible ASCII without brackets, quotes and backslashes: a short cut for usual addresses."""
 _BODIES = {b"7BIT", b"8BITMIME", b"BINARYMIME"}
 _OCCASIONS = {b"NEVER", b"SUCCESS", b"FAILURE", b"DELAY"}
 _NAMES: dict[type, str] = {Authenticate: "AUTH"}
@@ -70,16 +73,16 @@ def encode_command(command: Command, extensions: Container[bytes], *, lmtp: bool
     Raises LocalProtocolError if an argument is invalid or a required extension is missing.
     """
     match command:
+        case Mail():
+            return _mail_line(command, extensions)
+        case Rcpt():
+            return _rcpt_line(command, extensions)
         case Ehlo(name):
             return (b"LHLO " if lmtp else b"EHLO ") + _checked_name(name)
         case Helo(name):
             if lmtp:
                 raise LocalProtocolError("LMTP has no HELO (RFC 2033, 4.1)")
             return b"HELO " + _checked_name(name)
-        case Mail():
-            return _mail_line(command, extensions)
-        case Rcpt():
-            return _rcpt_line(command, extensions)
         case Bdat(size, last):
             return _bdat_line(size, last, extensions)
         case Authenticate(mechanism, initial):
@@ -193,6 +196,13 @@ def _checked_name(name: bytes) -> bytes:
 
 def _checked_address(address: bytes) -> bytes:
     """Return an address, if no server can parse it as anything but one address."""
+    if _PLAIN_ADDRESS.fullmatch(address):
+        return address
+    return _checked_quoted_address(address)
+
+
+def _checked_quoted_address(address: bytes) -> bytes:
+    """Return an address that may have quotes, blanks or other octets, if it is safe to send."""
     if _contains_any(address, _UNSENDABLE):
         raise LocalProtocolError(f"address {address!r} contains a control character or bracket")
     if not address.isascii():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..errors import LimitExceeded, RemoteProtocolError
@@ -10,6 +11,10 @@ from ..input import InputBuffer
 from ..limits import Limits
 from .events import Reply
 
+SINGLE_LINE = re.compile(
+    rb"([1-5][0-9]{2}) ((?:([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![^ ]))?+.*)", re.DOTALL
+)
+"""A short cut for the usual reply, which has one line: reply code, text, enhanced code."""
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """The first bytes of a TLS alert and handshake (RFC 8446, 5.1), sent by a server on a TLS port."""
 
@@ -28,14 +33,17 @@ class OutOfStep(RemoteProtocolError):
 
 
 class ReplyReader:
-    """Splits received data into replies. Call ``read`` until it returns None."""
+    """Splits received data into replies. Call ``read`` until it returns None.
+
+    ``show`` is called with each line, which may echo a secret.
+    """
 
     def __init__(
         self, source: InputBuffer, limits: Limits, show: Callable[[bytes], None] | None = None
     ) -> None:
         self.input = source
         self._limits = limits
-        self._show_line = show
+        self.show = show
         self._code = 0
         self._lines: list[bytes] = []
         self._first = True
@@ -58,8 +66,11 @@ class ReplyReader:
             line = self.input.take_line(self._limits.reply_line, "reply line")
             if line is None:
                 return None
-            if self._show_line:
-                self._show_line(line)
+            if self.show:
+                self.show(line)
+            if not self._lines and (found := SINGLE_LINE.fullmatch(line)):
+                self._first = False
+                return Reply(int(found[1]), (found[2],), found[3] or b"")
             last = self._take_line(line)
             if last:
                 lines, self._lines = self._lines, []

@@ -15,6 +15,10 @@ AUTHENTICATED = 235
 
 OWNED = frozenset({211, 214, 220, 221, 235})
 """Positive codes of HELP, the greeting, STARTTLS, QUIT and AUTH; mail commands never have them."""
+WITHOUT_EFFECT = frozenset({Quit, Help, Vrfy, Expn})
+"""Commands to which any reply fits, because nothing depends on it."""
+ONLY: dict[type, int] = {Data: GO_AHEAD, StartTls: TLS_GRANTED}
+"""Commands with a single positive reply code."""
 
 
 def fits(command: Command, code: int) -> bool:
@@ -23,20 +27,14 @@ def fits(command: Command, code: int) -> bool:
     Every command can be refused with any code. An unknown positive code is accepted too, because
     the first digit decides (RFC 5321, 4.2.1).
     """
-    if code >= 400:
+    kind = type(command)
+    if code >= 400 or kind in WITHOUT_EFFECT:
         return True
-    match command:
-        case Quit() | Help() | Vrfy() | Expn():
-            # Nothing depends on these replies.
-            return True
-        case Data():
-            return code == GO_AHEAD
-        case StartTls():
-            return code == TLS_GRANTED
-        case Authenticate() if code == AUTHENTICATED:
-            return True
-        case _:
-            return is_positive(code) and code not in OWNED
+    if kind in ONLY:
+        return code == ONLY[kind]
+    if kind is Authenticate and code == AUTHENTICATED:
+        return True
+    return 200 <= code <= 299 and code not in OWNED
 
 
 def is_positive(code: int) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from mailhaul.protocols.errors import RemoteProtocolError
 from mailhaul.protocols.imap.events import Fetched
-from mailhaul.protocols.imap.responses import fetched
+from mailhaul.protocols.imap.fetch_items import fetched
 from mailhaul.protocols.imap.values import parse_values
 from mailhaul.protocols.limits import DEFAULT_LIMITS
 

@@ -1,0 +1,103 @@
+"""The short cut for the usual lines of LIST and UIDL gives the same events as the parser."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mailhaul.protocols.errors import RemoteProtocolError
+from mailhaul.protocols.limits import Limits
+from mailhaul.protocols.machine import NEED_DATA
+from mailhaul.protocols.pop3 import client as pop3_client
+from mailhaul.protocols.pop3.client import Pop3Client
+from mailhaul.protocols.pop3.commands import List, Uidl
+from mailhaul.protocols.pop3.events import Completed, Listed
+from mailhaul.protocols.pop3.listing import Listing
+from mailhaul.protocols.pop3.replies import UID_LENGTH
+
+WORDS = st.sampled_from(
+    [b"1", b"7", b"0042", b"4096", b"9" * 20, b"9" * 21, b"000a", b"!~", b"", b"\xe9", b"a\tb"]
+    + [b"x" * length for length in (70, 71, UID_LENGTH, UID_LENGTH + 1)]
+)
+BLANKS = st.sampled_from([b" ", b" ", b" ", b" ", b"", b"  ", b"\t"])
+ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b" \r\n", b"\r\r\n", b" 7\r\n"])
+LINES = st.one_of(
+    *[st.builds(lambda *parts: b"".join(parts), WORDS, BLANKS, WORDS, ENDS)] * 5,
+    st.sampled_from(
+        [b".\r\n", b"..\r\n", b".1 2\r\n", b"+OK\r\n", b"-ERR x\r\n", b"\r\n", b"\0\n"]
+    ),
+)
+LIMITS = st.sampled_from(
+    [
+        Limits(),
+        Limits(digits=3),
+        Limits(reply_line=100),
+        Limits(listing_lines=3),
+        Limits(listing_octets=50),
+    ]
+)
+
+
+def heard(
+    command: List | Uidl, data: bytes, sizes: list[int], limits: Limits, *, short_cut: bool
+) -> list[Any]:
+    """Return all events, and the error."""
+    client = Pop3Client(limits)
+    client.receive_data(b"+OK\r\n")
+    client.next_event()
+    client.assume_authenticated()
+    client.send(command)
+    found: list[Any] = []
+    stream = [b"+OK\r\n"]
+    for size in [*sizes, len(data)]:
+        stream.append(data[:size])
+        data = data[size:]
+    with patch.object(Listing, "add_usual", Listing.add_usual if short_cut else no_short_cut):
+        for block in stream:
+            client.receive_data(block)
+            try:
+                while (event := client.next_event()) is not NEED_DATA:
+                    found.append(event)
+            except RemoteProtocolError as error:
+                return [*found, str(error)]
+    return found
+
+
+def no_short_cut(listing: Listing, block: bytes) -> tuple[list[Any], int]:
+    return [], 0
+
+
+@given(
+    st.sampled_from([List(), Uidl()]),
+    st.lists(LINES, max_size=12).map(b"".join),
+    st.lists(st.integers(1, 50), max_size=5),
+    LIMITS,
+)
+@example(Uidl(), b"1 a\r\n2 b\n3 c\r\n4 d\r\n5 e\r\n.\r\n", [], Limits(listing_lines=3))
+@example(List(), b"1 10\r\n2 20 x\r\n3 30\r\n.\r\n", [], Limits())
+def test_the_short_cut_and_the_parser_agree(
+    command: List | Uidl, data: bytes, sizes: list[int], limits: Limits
+) -> None:
+    short = heard(command, data, sizes, limits, short_cut=True)
+    assert short == heard(command, data, sizes, limits, short_cut=False)
+
+
+def test_usual_lines_are_not_parsed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pop3_client, "LISTING_BLOCK", 100)
+    added: list[bytes] = []
+    add = Listing.add
+
+    def counted(listing: Listing, line: bytes) -> Any:
+        added.append(line)
+        return add(listing, line)
+
+    monkeypatch.setattr(Listing, "add", counted)
+    lines = b"".join(b"%d 4096\r\n" % each for each in range(1, 51)) + b"51 x\r\n.\r\n"
+    found = heard(List(), lines, [], Limits(), short_cut=True)
+    assert found[:-2] == [Listed(each, 4096) for each in range(1, 51)]
+    assert (found[-2], type(found[-1])) == (Listed(51, 0), Completed)
+    assert added == [b"51 x"]
