@@ -134,7 +134,7 @@ class Verdicts:
                 await self._record_fingerprints([first, *self._waiting])
             outcome = await first.delivery.outcome()
         except BaseException:
-            # If waiting for a verdict fails, neither it nor those behind it are tried again.
+            # If waiting for a verdict fails, neither it nor a later one is tried again.
             first.delivery.release()
             self.release()
             raise
