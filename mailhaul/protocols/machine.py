@@ -76,6 +76,11 @@ class Tap:
         """The machine raised this error, for the first time or again."""
 
 
+def tap_of_lines(tap: Tap | None) -> Tap | None:
+    """Return the tap if it overrides ``line``. Lines are made only for such a tap."""
+    return tap if tap is not None and type(tap).line is not Tap.line else None
+
+
 class Taps(Tap):
     """Several taps on one machine."""
 
@@ -123,6 +128,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def __init__(self, table: Table[DialogueT], limits: Limits, tap: Tap | None) -> None:
         self._tap = tap
+        self._line_tap = tap_of_lines(tap)
         self._limits = limits
         self._place = table.begin()
         self._dialogue = table.dialogue(self._place)
@@ -145,6 +151,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
+        self._line_tap = tap_of_lines(tap)
         self._tap_changed()
 
     @property
@@ -283,8 +290,8 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def _say(self, line: bytes, redacted: bytes | None = None) -> None:
         """Send a line; ``redacted`` is the line without its secrets, if it has any."""
-        if self._tap:
-            self._tap.line(">", line if redacted is None else redacted)
+        if self._line_tap:
+            self._line_tap.line(">", line if redacted is None else redacted)
         self._outbox.put(line + b"\r\n")
 
     def _take_note(self, news: str) -> None:

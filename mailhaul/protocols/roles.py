@@ -93,8 +93,8 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
     def _show_received(self, line: bytes) -> None:
         """Pass a line of the server to the tap, without a secret that it may echo."""
-        if self._tap:
-            self._tap.line("<", self._hidden.clean(line))
+        if self._line_tap:
+            self._line_tap.line("<", self._hidden.clean(line))
 
     def _check_clear(self) -> None:
         """Raise RemoteProtocolError for unencrypted data before the handshake."""
@@ -143,8 +143,8 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
 
     def _hear_response(self, line: bytes) -> ResponseCommand:
         self._challenged = False
-        if self._tap:
-            self._tap.line("<", b"*")
+        if self._line_tap:
+            self._line_tap.line("<", b"*")
         return read_response(line)
 
     def _at_end(self) -> HeardT | NeedData:

@@ -14,6 +14,8 @@ from ..login.access import excerpt
 ALERT = b"ALERT"
 MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
+WITH_TEXT = {imap.Completed, imap.Greeted, imap.SaidBye, imap.Status}
+"""The events with a text for the user; most others have message text."""
 
 
 class ServerTexts(imap.Tap):
@@ -39,6 +41,8 @@ class ServerTexts(imap.Tap):
 
     def returned(self, event: object) -> None:
         """Handle an event of the client; only those with a text for the user matter."""
+        if type(event) not in WITH_TEXT:
+            return
         match event:
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.

@@ -131,7 +131,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._advance(Dialogue.assumed_authenticated, "assume_authenticated()")
 
     def _tap_changed(self) -> None:
-        self._reader.show = self._show_received if self._tap else None
+        self._reader.show = self._show_received if self._line_tap else None
 
     def _take(self, data: bytes) -> None:
         if self._inflater:
@@ -180,8 +180,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         self._tags += 1
         tag = b"A%04d" % self._tags
         self._pending[tag] = command
-        if self._tap:
-            self._tap.line(">", b"%b %b" % (tag, wire.redacted))
+        if self._line_tap:
+            self._line_tap.line(">", b"%b %b" % (tag, wire.redacted))
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if rest or isinstance(command, MULTI_STEP):

@@ -167,8 +167,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
         line = self._input.take_line(self._limits.response_line, "command line")
         if line is None:
             return None
-        if self._tap:
-            self._tap.line("<", line)
+        if self._line_tap:
+            self._line_tap.line("<", line)
         if line.upper() != b"DONE":
             raise RemoteProtocolError("DONE is expected during IDLE (RFC 2177)")
         self._dialogue.done_heard()
@@ -237,8 +237,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _begin_append(self, tag: bytes, append: Append, *, waits: bool) -> list[Heard]:
         self._parts.forget()
-        if self._tap:
-            self._tap.line("<", b"%b APPEND {%d}" % (tag, append.size))
+        if self._line_tap:
+            self._line_tap.line("<", b"%b APPEND {%d}" % (tag, append.size))
         message = IncomingMessage(append.size, self._limits, waits=waits)
         if self._is_in_order(tag, append, Dialogue.mailbox_command_heard):
             self._message = message
@@ -248,8 +248,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
 
     def _interpret(self, parts: list[Part]) -> list[Heard]:
         tag, verb, rest = split_command(parts)
-        if self._tap:
-            self._tap.line("<", redacted_line(parts[0]))
+        if self._line_tap:
+            self._line_tap.line("<", redacted_line(parts[0]))
         if not is_tag(tag):
             self._say(b"* BAD a command has a tag and a name")
             return []

@@ -295,9 +295,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _hear(self, line: bytes) -> None:
         command = self._pending[0] if self._pending else None
         challenge = isinstance(command, Authenticate) and line[:2] in (b"+", b"+ ")
-        if self._tap:
+        if self._line_tap:
             # A challenge may contain data derived from a secret.
-            self._tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
+            self._line_tap.line("<", b"+ *" if challenge else self._hidden.clean(line))
         if challenge and self._exchange:
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])

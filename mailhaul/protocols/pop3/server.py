@@ -105,8 +105,8 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
         return not self._at(*self.NOT_READING) and not self._owes_answer()
 
     def _hear(self, line: bytes) -> Command | None:
-        if self._tap:
-            self._tap.line("<", redacted_line(line))
+        if self._line_tap:
+            self._line_tap.line("<", redacted_line(line))
         try:
             command = read_command(line)
         except BadSyntax as problem:

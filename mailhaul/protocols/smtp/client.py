@@ -168,7 +168,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._checked.clear()
 
     def _tap_changed(self) -> None:
-        self._reader.show = self._show_received if self._tap else None
+        self._reader.show = self._show_received if self._line_tap else None
 
     def _may_echo_secret(self) -> bool:
         return self._at(states.authenticating)
@@ -302,8 +302,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._pending.append(Pending(command, transaction))
         self._outbox.put(self._text.finish())
         self._text = DotWriter()
-        if self._tap:
-            self._tap.line(">", b". (EOM)")
+        if self._line_tap:
+            self._line_tap.line(">", b". (EOM)")
 
     # Receiving
 
@@ -350,7 +350,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         return reply if lines == reply.lines else Reply(reply.code, lines, reply.enhanced)
 
     def _show_received(self, line: bytes) -> None:
-        if self._tap:
+        if self._line_tap:
             # A challenge may contain data derived from a secret.
             challenge = self._at(states.authenticating) and line.startswith(b"334")
             super()._show_received(b"334 *" if challenge else line)

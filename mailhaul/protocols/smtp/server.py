@@ -133,8 +133,8 @@ class SmtpServer(Server[Reply | Challenge, Heard | Closed, Dialogue]):
             if line is None:
                 return None
             command = parse_command(line, self.extensions, self._limits, lmtp=self._lmtp)
-            if self._tap:
-                self._tap.line("<", redacted_line(line))
+            if self._line_tap:
+                self._line_tap.line("<", redacted_line(line))
             if isinstance(command, Bdat):
                 # If it is out of order, its octets must be read too, and are dropped.
                 self._chunk = Chunk(command, wanted=self._moves(Dialogue.bdat_heard))

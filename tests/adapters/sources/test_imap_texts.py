@@ -19,8 +19,8 @@ UIDS = (1, 2, 3, 4)
 
 def held(texts: Any) -> int:
     """Count the octets held back by looking at all of them."""
-    _, *later = [*texts._asked.values(), None, None]
-    parts = [part for text in later if text for part in text.parts]
+    later = list(texts._asked.values())[1:]
+    parts = [part for text in later for part in text.parts]
     return sum(len(part.data) for part in parts if isinstance(part, MessageChunk))
 
 
