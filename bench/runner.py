@@ -12,13 +12,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .mail import Key, difference, key, messages
 from .place import SSH_USER, Place, settled, stored
+from .results import Series, Usage
 from .scenarios import Scenario
-from .tools import FLOORS, MAILHAUL, PEERS, Job, Tool, environment
+from .tools import FLOORS, IDLE_FLOORS, MAILHAUL, PEERS, Job, Tool, environment
 
 PATIENCE = 900.0
 """Seconds after which a program is ended."""
@@ -26,24 +27,6 @@ PATIENCE = 900.0
 
 class RunFailed(Exception):
     """A run that does not count; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a run used: seconds of wall and CPU time, octets of its largest process."""
-
-    wall: float
-    cpu: float
-    memory: int
-
-
-@dataclass(slots=True)
-class Series:
-    """The runs of one tool in one scenario."""
-
-    tool: str
-    runs: list[Usage] = field(default_factory=list)
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +40,14 @@ class Stage:
 _serial = itertools.count(1)
 
 
-def tools_of(scenario: Scenario, *, peers: bool = True) -> Iterator[tuple[Tool, str]]:
+def tools_of(scenario: Scenario, *, peers: bool, floor: bool) -> Iterator[tuple[Tool, str]]:
     """Yield the tools of a scenario, each with the reason why it cannot run, or an empty text."""
     yield MAILHAUL, ""
     for name in scenario.peers if peers else ():
         tool = PEERS[name]
         yield tool, "" if shutil.which(tool.program) else "not installed"
-    yield FLOORS[scenario.floor], ""
+    if floor:
+        yield FLOORS[scenario.floor], ""
 
 
 class Runner:
@@ -73,10 +57,12 @@ class Runner:
         self._place = place
         self._say = say
 
-    def run(self, scenario: Scenario, rounds: int, *, peers: bool = True) -> list[Series]:
+    def run(
+        self, scenario: Scenario, rounds: int, *, peers: bool = True, floor: bool = True
+    ) -> list[Series]:
         """Return the figures of each tool. A tool that fails once is not started again."""
-        found = [*tools_of(scenario, peers=peers)]
-        series = [Series(tool.name, failure=reason) for tool, reason in found]
+        found = [*tools_of(scenario, peers=peers, floor=floor)]
+        series = [Series(tool.name, [], reason) for tool, reason in found]
         kept: dict[str, Stage] = {}
         for number in range(1, rounds + 1):
             for (tool, _), one in zip(found, series, strict=True):
@@ -112,7 +98,7 @@ class Runner:
         stage = self._stage(scenario)
         try:
             usage = self._start(tool, stage.job)
-            if scenario.messages and FLOORS["nothing"] is not tool:
+            if tool.name != "floor" or scenario.floor not in IDLE_FLOORS:
                 self._check(tool, stage)
         finally:
             self._clear(stage)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from .mail import MIXED, SMALL, Mix
 
 MEGABYTE = 1 << 20
+IDLE_CONNECTIONS = 5000
+IDLE_GOAL = 40
+"""KiB for each connection that waits (D1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,17 @@ def listing_floor(job: Job) -> Command:
     return floor("listing", job.scenario.protocol, str(job.port), job.password, *job.users)
 
 
+def append_floor(job: Job) -> Command:
+    """Prepare a bare relay to another IMAP server."""
+    users = (*job.users, job.target_user)
+    return floor("append", str(job.port), job.target, job.password, *users)
+
+
+def ssh_floor(job: Job) -> Command:
+    """Prepare ssh to greet the server, and leave."""
+    return Command(["sh", "-c", f"printf 'a LOGOUT\\r\\n' | {job.ssh}"])
+
+
 def bare_python(job: Job) -> Command:
     """Prepare Python to do nothing."""
     return Command([sys.executable, "-c", "pass"])
@@ -269,10 +280,15 @@ FLOORS = {
     for name, prepare in (
         ("relay", relay_floor),
         ("listing", listing_floor),
+        ("append", append_floor),
+        ("ssh", ssh_floor),
         ("nothing", bare_python),
     )
 }
 """By the name that a scenario gives."""
+
+IDLE_FLOORS = frozenset({"nothing", "ssh"})
+"""Floors that move no mail."""
 
 
 def environment(job: Job, command: Command) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Maildir:
     BATCH = 100
 
     def __init__(self, path: str) -> None:
-        self._drafts, self._new = f"{path}/tmp", f"{path}/new"
+        self._drafts, self._new = os.path.join(path, "tmp"), f"{path}/new"
         for folder in (self._drafts, self._new, f"{path}/cur"):
             os.makedirs(folder, exist_ok=True)
         self._batch: list[tuple[int, str]] = []

@@ -92,6 +92,21 @@ class Imap:
         self._line.until(b"e OK")
         self._line.until(b"f OK")
 
+    def append(self, text: bytes) -> None:
+        """Store a message in the inbox, without waiting for anything (LITERAL+, RFC 7888)."""
+        self._line.send(b"g APPEND INBOX {%d+}\r\n" % len(text) + text + b"\r\n")
+
+    def end_appending(self) -> None:
+        """Leave after what has been sent."""
+        self._line.send(b"f LOGOUT\r\n")
+
+    def count_appended(self) -> int:
+        """Read replies to the end; return how many messages were stored."""
+        count = 0
+        while not (line := self._line.line()).startswith(b"f "):
+            count += line.startswith(b"g OK")
+        return count
+
     def new(self) -> list[bytes]:
         """Return the UIDs of unseen messages, and leave."""
         self._line.send(b"b SELECT INBOX\r\nc UID SEARCH UNSEEN\r\n")
