@@ -18,7 +18,7 @@ from . import idle, plots, report
 from .growth import SERIES, GrowthSeries
 from .place import private_place
 from .results import Growth, Idle, Point, Result, Results, load, middle
-from .runner import Runner
+from .runner import Runner, tools_of
 from .scenarios import IDLE_CONNECTIONS, SCENARIOS, Scenario
 from .tools import MAILHAUL
 
@@ -97,7 +97,7 @@ class Bench:
         chosen = scenario.shortened() if options.quick else scenario
         if options.messages and chosen.messages:
             chosen = replace(chosen, messages=options.messages)
-        series = runner.run(chosen, self._rounds, peers=self._peers)
+        series = runner.run(chosen, self._rounds, tools_of(chosen, peers=self._peers))
         self._results.scenarios[scenario.name] = Result(self._date, self._machine, series)
         self.ran.append(scenario.name)
         self.failed |= any(one.failure for one in series if one.tool == MAILHAUL.name)
@@ -106,7 +106,7 @@ class Bench:
         points: list[Point] = []
         for amount in series.amounts:
             rounds = 1 if amount == series.amounts[-1] else self._rounds
-            (ours,) = runner.run(series.scenario(amount), rounds, peers=False, floor=False)
+            (ours,) = runner.run(series.scenario(amount), rounds, [(MAILHAUL, "")])
             if ours.failure:
                 self.failed = True
                 return

@@ -126,7 +126,7 @@ class Place:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self._stack = stack
-        self._lines: dict[tuple[int, int], int] = {}
+        self._lines: dict[tuple[int, int, int], int] = {}
 
     @cached_property
     def _certificates(self) -> Certificates:
@@ -157,15 +157,20 @@ class Place:
         self._stack.enter_context(server.running())
         return server
 
-    def port(self, port: int, milliseconds: int) -> int:
-        """Return the port of a line to a port with this round trip; 0 is no line."""
+    def port(self, port: int, milliseconds: int, hosts: int = 0) -> int:
+        """Return the port of a line to a port with this round trip; 0 is no line.
+
+        With ``hosts``, so many addresses have it; see ``host_of``.
+        """
         if not milliseconds:
             return port
-        if (port, milliseconds) not in self._lines:
-            process = self._child("bench.far", str(milliseconds), str(port))
+        wanted = port, milliseconds, hosts
+        if wanted not in self._lines:
+            addresses = ["127.0.0.1", *map(host_of, range(1, hosts + 1))]
+            process = self._child("bench.far", str(milliseconds), str(port), *addresses)
             assert process.stdout
-            self._lines[port, milliseconds] = int(process.stdout.readline())
-        return self._lines[port, milliseconds]
+            self._lines[wanted] = int(process.stdout.readline())
+        return self._lines[wanted]
 
     def built(self, name: str, *options: str) -> Path:
         """Return a program of ours, compiled."""
@@ -197,6 +202,11 @@ def private_place() -> Generator[Place, None, None]:
         yield Place(folder, stack)
 
 
+def host_of(number: int) -> str:
+    """Return an address of its own for each server, from 1 on: loopback has many."""
+    return f"127.0.1.{number}"
+
+
 def stored(folder: Path) -> list[Key]:
     """Return the keys of the files in a folder, or in the ``new`` and ``cur`` of a Maildir."""
     names = [folder / name for name in ("new", "cur") if (folder / name).is_dir()]
@@ -214,4 +224,5 @@ def settled(dovecot: BenchDovecot, users: Iterable[str], expected: int) -> int:
 
 def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.wait()
+    with process:
+        pass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from .results import FLOOR, Growth, Results, wall
-from .scenarios import SCENARIOS
+from .scenarios import MEBIBYTE, SCENARIOS
 
 OURS, LIMIT, GRID, INK = "#1f6fb4", "#c0392b", "#dddddd", "#222222"
 WIDTH, HEIGHT, MARGIN = 380, 260, 56
@@ -116,9 +116,9 @@ def panel(
 def growth(title: str, unit: str, found: Growth) -> str:
     """Return CPU time and memory over an amount. The dashed line is linear growth."""
     times = [(float(point.amount), max(point.cpu, 1e-3)) for point in found.points]
-    memory = [(float(point.amount), point.memory / 1e6) for point in found.points]
+    memory = [(float(point.amount), point.memory / MEBIBYTE) for point in found.points]
     content = panel(0, "CPU time, seconds", unit, times, log=True)
-    content += panel(WIDTH, "peak memory, MB", unit, memory, log=False)
+    content += panel(WIDTH, "peak memory, MiB", unit, memory, log=False)
     return drawing(2 * WIDTH, HEIGHT, title, content)
 
 

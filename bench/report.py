@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from .growth import SERIES
-from .results import FLOOR, MAILHAUL, Growth, Measure, Result, Results, Series, cpu, megabytes, wall
-from .scenarios import IDLE_GOAL, SCENARIOS, Scenario
+from .results import FLOOR, MAILHAUL, Growth, Measure, Result, Results, Series, cpu, mebibytes, wall
+from .scenarios import IDLE_GOAL, MEBIBYTE, SCENARIOS, Scenario
 
 NONE = "-"
 VERDICTS = {True: "yes", False: "**no**", None: NONE}
@@ -40,7 +40,7 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 
 def goals(scenario: Scenario, result: Result | None) -> tuple[str, str]:
     """Return what is to be reached, and whether it is."""
-    wanted = "; ".join(map(str, scenario.goals)) + f"; {scenario.most_megabytes} MB"
+    wanted = "; ".join(map(str, scenario.goals)) + f"; {scenario.most_mebibytes} MiB"
     if result is None:
         return wanted, NONE
     met = [result.met(goal) for goal in scenario.goals] + [result.within_memory(scenario)]
@@ -50,21 +50,21 @@ def goals(scenario: Scenario, result: Result | None) -> tuple[str, str]:
 
 def overview(results: Results, scenarios: Sequence[Scenario] = SCENARIOS) -> str:
     """Return the table of scenarios with ratios and goals."""
-    rows = [
+    rows: list[Sequence[str]] = [
         (
-            *("", "scenario", "mailhaul: wall s", "CPU s", "MB", "best peer", "wall", "CPU"),
+            *("", "scenario", "mailhaul: wall s", "CPU s", "MiB", "best peer", "wall", "CPU"),
             *("floor: wall", "CPU", "goal (wall, memory)", "reached"),
         )
     ]
     for one in scenarios:
         result = results.scenarios.get(one.name)
         wanted, verdict = goals(one, result)
-        figures = (NONE,) * 8
+        figures: tuple[str, ...] = (NONE,) * 8
         if result and (ours := result.of(MAILHAUL)):
             peer = result.of("best peer")
             figures = (
                 *(seconds(ours.median(wall)), seconds(ours.median(cpu))),
-                f"{ours.median(megabytes):.0f}",
+                f"{ours.median(mebibytes):.0f}",
                 peer.tool if peer else NONE,
                 *(ratio(result.ratio("best peer", measure)) for measure in (wall, cpu)),
                 *(ratio(result.ratio(FLOOR, measure)) for measure in (wall, cpu)),
@@ -75,12 +75,12 @@ def overview(results: Results, scenarios: Sequence[Scenario] = SCENARIOS) -> str
 
 def details(results: Results, scenarios: Sequence[Scenario] = SCENARIOS) -> str:
     """Return the table of all tools, with the spread of their figures."""
-    rows = [("scenario", "tool", "wall s", "CPU s", "MB", "runs")]
+    rows = [("scenario", "tool", "wall s", "CPU s", "MiB", "runs")]
     for one in scenarios:
         result = results.scenarios.get(one.name)
         for series in result.series if result else ():
             good = series if series.good else None
-            memory = f"{series.median(megabytes):.1f}" if good else NONE
+            memory = f"{series.median(mebibytes):.1f}" if good else NONE
             note = series.failure.split("\n")[0] or str(len(series.runs))
             figures = (spread(good, wall), spread(good, cpu), memory, note)
             rows.append((one.name, series.tool, *figures))
@@ -94,10 +94,15 @@ def growth(results: Results) -> str:
         found = results.growth.get(series.name)
         if found is None:
             continue
-        rows = [(series.unit, "wall s", "CPU s", f"CPU per {series.per}", "MB")]
+        rows = [(series.unit, "wall s", "CPU s", f"CPU per {series.per}", "MiB")]
         for point in found.points:
             each = f"{point.cpu / point.amount * series.scale:.3g} {series.scaled}"
-            figures = (seconds(point.wall), seconds(point.cpu), each, f"{point.memory / 1e6:.0f}")
+            figures = (
+                seconds(point.wall),
+                seconds(point.cpu),
+                each,
+                f"{point.memory / MEBIBYTE:.0f}",
+            )
             rows.append((f"{point.amount:,}", *figures))
         picture = f"![{series.title}](speed/growth-{series.name}.svg)\n"
         parts.append(f"### {series.title}\n\n{table(rows)}\n{picture}")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from .scenarios import Goal, Scenario
+from .scenarios import MEBIBYTE, Goal, Scenario
 from .tools import PEERS
 
 MAILHAUL = "mailhaul"
@@ -37,9 +37,9 @@ def cpu(usage: Usage) -> float:
     return usage.cpu
 
 
-def megabytes(usage: Usage) -> float:
+def mebibytes(usage: Usage) -> float:
     """Return the memory."""
-    return usage.memory / 1e6
+    return usage.memory / MEBIBYTE
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Result:
     def within_memory(self, scenario: Scenario) -> bool | None:
         """Tell whether mailhaul's memory stays below the scenario's bound."""
         ours = self.of(MAILHAUL)
-        return None if ours is None else ours.spread(megabytes)[1] <= scenario.most_megabytes
+        return None if ours is None else ours.spread(mebibytes)[1] <= scenario.most_mebibytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .mail import Key, difference, key, messages
 from .place import SSH_USER, Place, settled, stored
 from .results import Series, Usage
-from .scenarios import Scenario
+from .scenarios import MEBIBYTE, Scenario
 from .tools import FLOORS, IDLE_FLOORS, MAILHAUL, PEERS, Job, Tool, environment
 
 PATIENCE = 900.0
@@ -40,14 +40,13 @@ class Stage:
 _serial = itertools.count(1)
 
 
-def tools_of(scenario: Scenario, *, peers: bool, floor: bool) -> Iterator[tuple[Tool, str]]:
+def tools_of(scenario: Scenario, *, peers: bool) -> Iterator[tuple[Tool, str]]:
     """Yield the tools of a scenario, each with the reason why it cannot run, or an empty text."""
     yield MAILHAUL, ""
     for name in scenario.peers if peers else ():
         tool = PEERS[name]
         yield tool, "" if shutil.which(tool.program) else "not installed"
-    if floor:
-        yield FLOORS[scenario.floor], ""
+    yield FLOORS[scenario.floor], ""
 
 
 class Runner:
@@ -58,10 +57,10 @@ class Runner:
         self._say = say
 
     def run(
-        self, scenario: Scenario, rounds: int, *, peers: bool = True, floor: bool = True
+        self, scenario: Scenario, rounds: int, tools: Iterable[tuple[Tool, str]]
     ) -> list[Series]:
         """Return the figures of each tool. A tool that fails once is not started again."""
-        found = [*tools_of(scenario, peers=peers, floor=floor)]
+        found = [*tools]
         series = [Series(tool.name, [], reason) for tool, reason in found]
         kept: dict[str, Stage] = {}
         for number in range(1, rounds + 1):
@@ -77,7 +76,7 @@ class Runner:
                 one.runs.append(usage)
                 self._say(
                     f"{scenario.name} {number} {tool.name}: {usage.wall:.3f} s wall,"
-                    f" {usage.cpu:.3f} s CPU, {usage.memory / 1e6:.1f} MB"
+                    f" {usage.cpu:.3f} s CPU, {usage.memory / MEBIBYTE:.1f} MiB"
                 )
         for stage in kept.values():
             self._clear(stage)
@@ -145,7 +144,8 @@ class Runner:
         server = self._place.dovecot
         near = server.imaps_port if scenario.tls else server.imap_port
         near = server.pop3_port if scenario.protocol == "pop3" else near
-        return self._place.port(near, scenario.milliseconds)
+        hosts = scenario.accounts if scenario.own_hosts else 0
+        return self._place.port(near, scenario.milliseconds, hosts)
 
     def _target(self, scenario: Scenario, home: Path) -> str:
         place = self._place

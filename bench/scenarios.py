@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from .mail import MIXED, SMALL, Mix
 
-MEGABYTE = 1 << 20
+MEBIBYTE = 1 << 20
 IDLE_CONNECTIONS = 5000
 IDLE_GOAL = 40
 """KiB for each connection that waits (D1)."""
@@ -34,7 +34,8 @@ class Scenario:
     """So many messages from a server to a sink, by some tools.
 
     ``sink`` is smtp, maildir, mda or append. ``seen`` means that there is nothing new: every
-    message has been fetched, or read, before. ``most_megabytes`` bounds mailhaul's memory.
+    message has been fetched, or read, before. With ``own_hosts``, each account is at an address
+    of its own, as accounts at many providers are. ``most_mebibytes`` bounds mailhaul's memory.
     ``quick`` is the number of messages for daily use; None leaves the scenario out.
     """
 
@@ -52,8 +53,9 @@ class Scenario:
     tls: bool = False
     ssh: bool = False
     accounts: int = 1
+    own_hosts: bool = False
     seen: bool = False
-    most_megabytes: int = 40
+    most_mebibytes: int = 40
     quick: int | None = None
 
     def shortened(self) -> Scenario:
@@ -109,7 +111,7 @@ SCENARIOS = (
         "IMAP, 5 of 20 MB, to SMTP",
         *("imap", "smtp", 5, ("fdm", "fetchmail")),
         (Goal("best peer", 1.0),),
-        sizes=Mix((20 * MEGABYTE,)),
+        sizes=Mix((20 * MEBIBYTE,)),
     ),
     Scenario(
         "S5",
@@ -183,6 +185,15 @@ SCENARIOS = (
         accounts=200,
     ),
     Scenario(
+        "S9-hosts",
+        "IMAP, 200 accounts of 2 on 200 servers, round trip 50 ms, to an MDA",
+        *("imap", "mda", 2, ("fdm",)),
+        (Goal("fdm", 0.5),),
+        milliseconds=50,
+        accounts=200,
+        own_hosts=True,
+    ),
+    Scenario(
         "S10",
         "IMAPS, 1,000 of 4 KB, to SMTP",
         *("imap", "smtp", 1000, ("fetchmail", "fdm")),
@@ -194,7 +205,7 @@ SCENARIOS = (
         "IMAPS, 5 of 20 MB, to SMTP",
         *("imap", "smtp", 5, ("fdm", "fetchmail")),
         (Goal("best peer", 1.0),),
-        sizes=Mix((20 * MEGABYTE,)),
+        sizes=Mix((20 * MEBIBYTE,)),
         tls=True,
     ),
     Scenario(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.real.servers.process import OWNER
 
+from .place import host_of
 from .scenarios import Scenario
 
 HOST = "localhost"
@@ -50,6 +51,11 @@ class Job:
     def keep(self) -> bool:
         """Whether mail stays at the server."""
         return self.scenario.seen
+
+    def accounts(self) -> Iterator[tuple[str, str]]:
+        """Yield each user with the host where its mailbox is."""
+        for number, user in enumerate(self.users, 1):
+            yield user, host_of(number) if self.scenario.own_hosts else HOST
 
     def write(self, name: str, text: str) -> Path:
         """Write a file that only its owner may read."""
@@ -91,20 +97,24 @@ class Tool:
 
 
 def entry(job: Job, sink: str) -> str:
-    """Return an rc file that fetchmail and mailhaul both read."""
+    """Return an rc file that fetchmail and mailhaul both read: one entry for each host."""
     protocol = job.scenario.protocol.upper()
+    way = f"port {job.port} auth password"
     if job.ssh:
-        server = f'poll {HOST} no dns protocol {protocol} auth ssh plugin "{job.ssh}"\n'
-    else:
-        server = f"poll {HOST} no dns protocol {protocol} port {job.port} auth password"
-        server += " uidl\n" if job.scenario.protocol == "pop3" and job.keep else "\n"
+        way = f'auth ssh plugin "{job.ssh}"'
+    elif job.scenario.protocol == "pop3" and job.keep:
+        way += " uidl"
     security = f'ssl sslcertfile "{job.authority}"' if job.tls else "sslproto ''"
-    keep = " keep" if job.keep else ""
-    users = "".join(
-        f'  user {user} password "{job.password}" is bob here {security}{keep} {sink}\n'
-        for user in job.users
-    )
-    return server + users
+    lines: list[str] = []
+    for user, host in job.accounts():
+        server = f"poll {host} no dns protocol {protocol} {way}\n"
+        if server not in lines:
+            lines.append(server)
+        lines.append(
+            f'  user {user} password "{job.password}" is bob here {security}'
+            f"{' keep' if job.keep else ''} {sink}\n"
+        )
+    return "".join(lines)
 
 
 def mailhaul(job: Job) -> Command:
@@ -145,11 +155,10 @@ def fdm(job: Job) -> Command:
     protocol = job.scenario.protocol
     only = {"imap": "new-only", "pop3": f'new-only cache "{job.home}/cache"'}[protocol]
     more = (f" {only}" if job.keep else "") + (" no-cram-md5" if protocol == "imap" else "")
-    server = f'server "{HOST}" port {job.port}'
     accounts = "".join(
-        f'account "{user}" {protocol}{"s" if job.tls else ""} {server} user "{user}"'
-        f' pass "{job.password}"{more}{" keep" if job.keep else ""}\n'
-        for user in job.users
+        f'account "{user}" {protocol}{"s" if job.tls else ""} server "{host}" port {job.port}'
+        f' user "{user}" pass "{job.password}"{more}{" keep" if job.keep else ""}\n'
+        for user, host in job.accounts()
     )
     if job.ssh:
         accounts = f'account "ssh" imap pipe "{job.ssh}"\n'
