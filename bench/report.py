@@ -40,7 +40,10 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 
 def goals(scenario: Scenario, result: Result | None) -> tuple[str, str]:
     """Return what is to be reached, and whether it is."""
-    wanted = "; ".join(map(str, scenario.goals)) + f"; {scenario.most_mebibytes} MiB"
+    parts = [*map(str, scenario.goals)]
+    if scenario.most_mebibytes is not None:
+        parts.append(f"{scenario.most_mebibytes} MiB")
+    wanted = "; ".join(parts)
     if result is None:
         return wanted, NONE
     met = [result.met(goal) for goal in scenario.goals] + [result.within_memory(scenario)]
