@@ -27,6 +27,11 @@ PAGE = ROOT / "docs" / "speed.md"
 FOLDER = ROOT / "docs" / "speed"
 RESULTS = FOLDER / "results.json"
 ROUNDS = 3
+NAMES = (
+    *(scenario.name for scenario in SCENARIOS),
+    *(f"growth-{series.name}" for series in SERIES),
+    "D1",
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -54,7 +59,11 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--messages", type=int, help="so many in each; nothing is written")
     parser.add_argument("--alone", action="store_true", help="mailhaul and the floor only")
     parser.add_argument("name", nargs="*")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    for name in options.name:
+        if not any(wanted(one, [name]) for one in NAMES):
+            parser.error(f"unknown name {name}; there are {', '.join(NAMES)}")
+    return options
 
 
 def wanted(name: str, names: Sequence[str]) -> bool:

@@ -6,7 +6,19 @@ import re
 from collections.abc import Iterable, Sequence
 
 from .growth import SERIES
-from .results import FLOOR, MAILHAUL, Growth, Measure, Result, Results, Series, cpu, mebibytes, wall
+from .results import (
+    FLOOR,
+    MAILHAUL,
+    Growth,
+    Idle,
+    Measure,
+    Result,
+    Results,
+    Series,
+    cpu,
+    mebibytes,
+    wall,
+)
 from .scenarios import IDLE_GOAL, MEBIBYTE, SCENARIOS, Scenario
 
 NONE = "-"
@@ -130,7 +142,12 @@ def idle(results: Results) -> str:
 
 def conditions(results: Results) -> str:
     """Return on which machines and days the figures were taken."""
-    all_of: list[Result | Growth] = [*results.scenarios.values(), *results.growth.values()]
+    all_of: list[Result | Growth | Idle] = [
+        *results.scenarios.values(),
+        *results.growth.values(),
+    ]
+    if results.idle:
+        all_of.append(results.idle)
     found = sorted({(one.date, one.machine) for one in all_of})
     lines = [f"* {date}: {machine}\n" for date, machine in found]
     return "".join(lines) or "Not measured yet.\n"

@@ -60,8 +60,10 @@ class Scenario:
     quick: int | None = None
 
     def shortened(self) -> Scenario:
-        """Return the scenario for daily use."""
-        return replace(self, messages=self.quick or 0)
+        """Return the scenario for daily use: with fewer messages, and the peer of its goal."""
+        named = {goal.against for goal in self.goals} & {*self.peers}
+        peers = tuple(name for name in self.peers if name in named) or self.peers[:1]
+        return replace(self, messages=self.quick or 0, peers=peers)
 
 
 SCENARIOS = (

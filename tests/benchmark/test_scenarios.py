@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import arguments, wanted
 from bench.growth import SERIES
 from bench.scenarios import IDLE_GOAL, SCENARIOS, Scenario
 from bench.tools import FLOORS, MAILHAUL, PEERS, Job, environment
@@ -38,6 +39,36 @@ def job(scenario: Scenario, home: Path) -> Job:
 
 def test_every_scenario_is_there_once() -> None:
     assert tuple(one.name for one in SCENARIOS) == NAMES
+
+
+def test_daily_use_keeps_the_peers_of_the_goals() -> None:
+    by_name = {one.name: one for one in SCENARIOS}
+    quick = [one.shortened() for one in SCENARIOS if one.quick is not None]
+    assert {one.name for one in quick} >= {"S1", "S3a", "S3m", "S6", "S7-pop3", "S8-imap"}
+    assert by_name["S3m"].shortened().peers == ("mpop",)
+    assert by_name["S1"].shortened().peers == ("fetchmail",)
+    assert all(one.messages <= 1000 for one in quick)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ([], NAMES),
+        (["S6"], ("S6",)),
+        (["S7", "S2"], ("S2", "S7-pop3", "S7-imap")),
+        (["D1"], ()),
+    ],
+)
+def test_a_name_means_a_scenario_or_all_of_its_kind(
+    asked: list[str], found: tuple[str, ...]
+) -> None:
+    assert tuple(name for name in NAMES if wanted(name, asked)) == found
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["S99"])
+    assert "unknown name S99" in capsys.readouterr().err
 
 
 def test_growth_is_measured_over_its_whole_range() -> None:
