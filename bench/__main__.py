@@ -9,6 +9,7 @@ import argparse
 import datetime
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,6 +42,8 @@ def main(words: Sequence[str]) -> int:
         print("The servers change user and need root: use a container.", file=sys.stderr)
         return 2
     results = Results() if options.quick or options.messages else load(RESULTS)
+    # A run that is ended ends its servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(results, options.rounds, peers=not options.alone)
     with private_place() as place:
         bench.run(Runner(place, say), options)

@@ -126,6 +126,7 @@ class Place:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self._stack = stack
+        self._sinks: dict[tuple[str, ...], Sink] = {}
         self._lines: dict[tuple[int, int, int], int] = {}
 
     @cached_property
@@ -144,10 +145,11 @@ class Place:
         self._stack.enter_context(server.running())
         return server
 
-    @cached_property
-    def sink(self) -> Sink:
-        """The listener."""
-        return Sink(self._child("bench.sink", "PIPELINING"))
+    def sink(self, extensions: tuple[str, ...] = ("PIPELINING",)) -> Sink:
+        """Return the listener that announces these extensions."""
+        if extensions not in self._sinks:
+            self._sinks[extensions] = Sink(self._child("bench.sink", *extensions))
+        return self._sinks[extensions]
 
     @cached_property
     def sshd(self) -> Sshd:

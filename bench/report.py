@@ -53,12 +53,14 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 def goals(scenario: Scenario, result: Result | None) -> tuple[str, str]:
     """Return what is to be reached, and whether it is."""
     parts = [*map(str, scenario.goals)]
+    if scenario.most_seconds is not None:
+        parts.append(f"{scenario.most_seconds:g} s")
     if scenario.most_mebibytes is not None:
         parts.append(f"{scenario.most_mebibytes} MiB")
     wanted = "; ".join(parts)
     if result is None:
         return wanted, NONE
-    met = [result.met(goal) for goal in scenario.goals] + [result.within_memory(scenario)]
+    met = [result.met(goal) for goal in scenario.goals] + [result.within_bounds(scenario)]
     verdict = None if None in met and False not in met else all(met)
     return wanted, VERDICTS[verdict]
 

@@ -96,12 +96,14 @@ class Result:
         ratio = self.ratio(goal.against, wall)
         return None if ratio is None else ratio <= goal.at_most
 
-    def within_memory(self, scenario: Scenario) -> bool | None:
-        """Tell whether mailhaul's memory stays within the scenario's bound."""
+    def within_bounds(self, scenario: Scenario) -> bool | None:
+        """Tell whether mailhaul's memory and wall time stay within the scenario's bounds."""
         ours = self.of(MAILHAUL)
-        if scenario.most_mebibytes is None:
-            return True
-        return None if ours is None else ours.spread(mebibytes)[1] <= scenario.most_mebibytes
+        if ours is None:
+            return None
+        memory, seconds = scenario.most_mebibytes, scenario.most_seconds
+        small = memory is None or ours.spread(mebibytes)[1] <= memory
+        return small and (seconds is None or ours.median(wall) <= seconds)
 
 
 @dataclass(frozen=True, slots=True)

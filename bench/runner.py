@@ -151,8 +151,9 @@ class Runner:
         place = self._place
         match scenario.sink:
             case "smtp":
-                place.sink.taken()
-                return str(place.port(place.sink.port, scenario.sink_milliseconds))
+                sink = place.sink(scenario.extensions)
+                sink.taken()
+                return str(place.port(sink.port, scenario.sink_milliseconds))
             case "maildir":
                 return str(home / "Mail")
             case "mda":
@@ -178,9 +179,11 @@ class Runner:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             raise RunFailed(f"not finished after {PATIENCE:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         wall, cpu, kilobytes, code = map(int, report.read_text().split())
         if code not in tool.codes:
             raise RunFailed(f"code {code}: {said.read_text(errors='replace')[-500:].strip()}")
@@ -213,7 +216,7 @@ class Runner:
     def _arrived(self, job: Job) -> Sequence[Key]:
         match job.scenario.sink:
             case "smtp":
-                return self._place.sink.taken()
+                return self._place.sink(job.scenario.extensions).taken()
             case "maildir":
                 folder = Path(job.target)
                 inbox = folder / "INBOX"

@@ -35,9 +35,9 @@ class Scenario:
 
     ``sink`` is smtp, maildir, mda or append. ``seen`` means that there is nothing new: every
     message has been fetched, or read, before. With ``own_hosts``, each account is at an address
-    of its own, as accounts at many providers are. ``most_mebibytes`` bounds mailhaul's memory, if
-    there is a goal for that.
-    ``quick`` is the number of messages for daily use; None leaves the scenario out.
+    of its own, as accounts at many providers are. The listener announces ``extensions``.
+    ``most_mebibytes`` and ``most_seconds`` bound mailhaul's memory and wall time, if there is a
+    goal for that. ``quick`` is the number of messages for daily use; None leaves the scenario out.
     """
 
     name: str
@@ -56,7 +56,9 @@ class Scenario:
     accounts: int = 1
     own_hosts: bool = False
     seen: bool = False
+    extensions: tuple[str, ...] = ("PIPELINING",)
     most_mebibytes: int | None = 40
+    most_seconds: float | None = None
     quick: int | None = None
 
     def shortened(self) -> Scenario:
@@ -230,5 +232,14 @@ SCENARIOS = (
         floor="append",
         milliseconds=50,
         sink_milliseconds=50,
+    ),
+    Scenario(
+        "S13",
+        "IMAP, 100 of 4 KB, to SMTP with CHUNKING, round trip 50 ms to the listener",
+        *("imap", "smtp", 100, ("fdm",)),
+        (),
+        sink_milliseconds=50,
+        extensions=("PIPELINING", "CHUNKING"),
+        most_seconds=1.0,
     ),
 )

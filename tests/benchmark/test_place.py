@@ -28,16 +28,16 @@ def place() -> Iterator[Place]:
 
 def test_the_sink_reports_what_it_took_and_forgets_it(place: Place) -> None:
     texts = [message(number, 4096, "sink").replace(b"\n", b"\r\n") for number in (1, 2)]
-    with smtplib.SMTP("127.0.0.1", place.sink.port) as client:
+    with smtplib.SMTP("127.0.0.1", place.sink().port) as client:
         for text in texts:
             client.sendmail("ann@example.org", ["bob@localhost"], text)
-    assert place.sink.taken() == [key(text) for text in texts]
-    assert place.sink.taken() == []
+    assert place.sink().taken() == [key(text) for text in texts]
+    assert place.sink().taken() == []
 
 
 def test_the_sink_takes_chunks(place: Place) -> None:
     text = message(3, 4096, "sink").replace(b"\n", b"\r\n")
-    with smtplib.SMTP("127.0.0.1", place.sink.port) as client:
+    with smtplib.SMTP("127.0.0.1", place.sink().port) as client:
         client.ehlo()
         client.mail("ann@example.org")
         client.rcpt("bob@localhost")
@@ -45,7 +45,7 @@ def test_the_sink_takes_chunks(place: Place) -> None:
         assert client.getreply()[0] == 250
         client.send(b"BDAT %d LAST\r\n" % len(text[1000:]) + text[1000:])
         assert client.getreply()[0] == 250
-    assert place.sink.taken() == [key(text)]
+    assert place.sink().taken() == [key(text)]
 
 
 def test_a_distant_line_is_late_and_loses_nothing(place: Place) -> None:

@@ -47,9 +47,16 @@ def test_a_goal_is_met_up_to_its_bound(at_most: float, met: bool) -> None:
 
 def test_memory_is_judged_by_the_largest_run() -> None:
     found = results().scenarios["S1"]
-    assert found.within_memory(SCENARIOS[0]) is True
+    assert found.within_bounds(SCENARIOS[0]) is True
     found.series[0].runs[1] = found.series[0].runs[1].__class__(1.0, 1.0, 41 << 20)
-    assert found.within_memory(SCENARIOS[0]) is False
+    assert found.within_bounds(SCENARIOS[0]) is False
+
+
+def test_seconds_are_judged_by_the_median() -> None:
+    (scenario,) = (one for one in SCENARIOS if one.most_seconds)
+    assert result(series("mailhaul", 0.9, 1.0, 7.0)).within_bounds(scenario) is True
+    assert result(series("mailhaul", 0.9, 1.1, 7.0)).within_bounds(scenario) is False
+    assert result(series("fdm", 1.0)).within_bounds(scenario) is None
 
 
 def test_results_are_read_as_they_were_saved(tmp_path: Path) -> None:

@@ -15,7 +15,18 @@ from mailhaul.adapters.config.load import load
 
 NAMES = (
     *("S1", "S2", "S3a", "S3b", "S3m", "S3n", "S4", "S5", "S6", "S6b", "S7-pop3", "S7-imap"),
-    *("S8-imap", "S8-pop3", "S9-imap", "S9-pop3", "S9-hosts", "S10", "S10-large", "S11", "S12"),
+    *(
+        "S8-imap",
+        "S8-pop3",
+        "S9-imap",
+        "S9-pop3",
+        "S9-hosts",
+        "S10",
+        "S10-large",
+        "S11",
+        "S12",
+        "S13",
+    ),
 )
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 
@@ -79,7 +90,7 @@ def test_growth_is_measured_over_its_whole_range() -> None:
 
 @each_scenario
 def test_every_goal_compares_with_something_that_is_measured(scenario: Scenario) -> None:
-    assert scenario.goals
+    assert scenario.goals or scenario.most_seconds
     assert scenario.floor in FLOORS
     assert {*scenario.peers} <= {*PEERS}
     for goal in scenario.goals:
