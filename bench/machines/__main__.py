@@ -45,8 +45,8 @@ def main() -> int:
         missed |= count > MOST_TRANSITIONS
         what = f"{name} client, transitions per message"
         print(f"{what:<46}{count:>10}       aim {MOST_TRANSITIONS}")
-    for what, (count, most) in calls.COUNTS.items():
-        made = count()
+    for what, (calls_of, most) in calls.COUNTS.items():
+        made = calls_of()
         missed |= made > most
         print(f"{what + ', calls':<46}{made:>10.1f}       aim {most}")
     costs = transitions.costs()
