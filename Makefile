@@ -11,7 +11,7 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
   $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 
-.PHONY: other-pythons demo test check states real-servers corpus matrix soak fuzz bench mutate coverage clean
+.PHONY: other-pythons demo test check states real-servers corpus matrix soak fuzz bench bench-machines mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -65,9 +65,15 @@ soak: $(VENV)/.dev real-servers
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m fuzz $(TARGET) --seconds $(or $(SECONDS),60)
 
+# How fast mailhaul is beside other programs, into docs/speed.md: `make bench`, one scenario by
+# `make bench SCENARIO=S6`, and in two minutes, only printed, by `make bench QUICK=1`.
+bench: $(VENV)/.dev
+	sh tests/real/install.sh bench
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(SCENARIO)
+
 # How fast the protocol machines are (docs/speed.md).
-bench: $(VENV)/.base
-	$(BIN)/python -m bench
+bench-machines: $(VENV)/.base
+	$(BIN)/python -m bench.machines
 
 # Mutants of the protocol machines that no test notices; half an hour.
 mutate: $(VENV)/.mutate

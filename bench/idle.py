@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -238,28 +239,56 @@ def dovecot(folder: Path) -> Generator[tuple[int, Path, Deliver], None, None]:
         yield server.imaps_port, certificates.authority, deliver
 
 
-def measure(accounts: int, server: Callable[[Path], Any]) -> None:
-    """Print all figures for so many connections."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What waiting costs: octets for each connection, a share of one processor, seconds."""
+
+    memory: float
+    processor: float
+    middle: float
+    late: float
+
+
+def measure(accounts: int, server: Callable[[Path], Any]) -> Figures:
+    """Return the figures of a daemon with so many connections."""
+    allow_many_files()
     with tempfile.TemporaryDirectory() as home, server(Path(home)) as (port, authority, deliver):
         process = daemon(home, port, authority, accounts)
         try:
             until(lambda: watching(home) == accounts)
-            report(process.pid, home, deliver, accounts)
+            return figures(process.pid, home, deliver, accounts)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
 
 
-def report(pid: int, home: str, deliver: Deliver, count: int) -> None:
-    """Print the figures of a daemon whose connections all wait."""
+def allow_many_files() -> None:
+    """Let this process and its children open as many files as they may."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+def bare(connections: int) -> float:
+    """Return the octets for each connection of a program that does nothing but wait."""
+    allow_many_files()
+    code = "import sys; from bench.floor.idle import main; main(sys.argv[1:])"
+    with tempfile.TemporaryDirectory() as home, our_server(Path(home)) as (port, authority, _):
+        words = [sys.executable, "-c", code, str(connections), str(port), str(authority)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            process.stdout.readline()
+            found = resident(process.pid) / connections
+            process.kill()
+    return found
+
+
+def figures(pid: int, home: str, deliver: Deliver, count: int) -> Figures:
+    """Return the figures of a daemon whose connections all wait."""
     time.sleep(2)
-    print(f"{count} connections: {resident(pid) / count / 1024:.1f} KiB each, all in all")
+    memory = resident(pid) / count
     used, began = processor(pid), time.monotonic()
     time.sleep(20)
     share = (processor(pid) - used) / (time.monotonic() - began)
-    print(f"processor while nothing comes: {share:.2%}")
     new = Path(home) / "Mail" / "new"
     spans: list[float] = []
     for turn in range(ROUNDS):
@@ -275,12 +304,17 @@ def report(pid: int, home: str, deliver: Deliver, count: int) -> None:
             time.sleep(0.005)
         time.sleep(1)
     spans.sort()
-    middle, late = spans[len(spans) // 2], spans[int(len(spans) * 0.99)]
-    print(f"from arrival to delivery: {middle:.3f} s, 99th percentile {late:.3f} s")
+    return Figures(memory, share, spans[len(spans) // 2], spans[int(len(spans) * 0.99)])
+
+
+def main(words: list[str]) -> None:
+    """Print the figures."""
+    count = int(words[0]) if words else COUNT
+    found = measure(count, dovecot if words[1:] == ["dovecot"] else our_server)
+    print(f"{count} connections: {found.memory / 1024:.1f} KiB each, all in all")
+    print(f"processor while nothing comes: {found.processor:.2%}")
+    print(f"from arrival to delivery: {found.middle:.3f} s, 99th percentile {found.late:.3f} s")
 
 
 if __name__ == "__main__":
-    measure(
-        int(sys.argv[1]) if len(sys.argv) > 1 else COUNT,
-        dovecot if sys.argv[2:] == ["dovecot"] else our_server,
-    )
+    main(sys.argv[1:])

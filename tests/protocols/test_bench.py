@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import imap, pop3, rcfile, smtp, transitions
-from bench.__main__ import MOST_TRANSITIONS
-from bench.measure import READ, Rate, best, message, reads
+from bench.machines import imap, pop3, rcfile, smtp, transitions
+from bench.machines.__main__ import MOST_TRANSITIONS
+from bench.machines.measure import READ, Rate, best, message, reads
 
 
 @pytest.mark.parametrize("count", [transitions.of_imap, transitions.of_pop3, transitions.of_smtp])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.calls import COUNTS
+from bench.machines.calls import COUNTS
 
 
 @pytest.mark.parametrize("what", COUNTS)

@@ -1,10 +1,14 @@
 #!/bin/sh
 # Install the programs that tests/real starts, if one is missing (Debian, Ubuntu); with the word
-# "matrix" also those that only tests/matrix starts.
+# "matrix" also those that only tests/matrix starts, with "bench" those that bench starts.
 # No system service is started, and no other package is removed for them.
 set -eu
 
-matrix=${1:-}
+matrix= bench=
+case ${1:-} in
+matrix) matrix=yes ;;
+bench) bench=yes ;;
+esac
 missing=
 want() {
     [ -e "$1" ] || missing="$missing $2"
@@ -29,8 +33,13 @@ want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
-if [ "$matrix" ]; then
+# A benchmark's small programs are compiled.
+want /usr/bin/cc gcc
+want /usr/include/stdio.h libc6-dev
+if [ "$matrix$bench" ]; then
     want /usr/bin/fdm fdm
+fi
+if [ "$matrix" ]; then
     want /usr/bin/offlineimap offlineimap3
     want /usr/bin/swaks swaks
     want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
@@ -81,6 +90,8 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
+# Debian does not have it; others may.
+[ -z "$bench" ] || [ -z "$(apt-cache search --names-only '^imapsync$')" ] || missing="$missing imapsync"
 # shellcheck disable=SC2086 # one word for each package
 packages=$(for product in $unpack; do packages_of "$product"; done)
 # shellcheck disable=SC2086

@@ -112,7 +112,7 @@ def costs() -> list[list[float]]:
     found: list[list[float]] = []
     for seed in SEEDS:
         done = subprocess.run(
-            [sys.executable, "-m", "bench.transitions"],
+            [sys.executable, "-m", "bench.machines.transitions"],
             env={**os.environ, "PYTHONHASHSEED": str(seed)},
             check=True,
             capture_output=True,
