@@ -24,7 +24,7 @@ from .ledger import Offer, Page
 from .outcome import CutOff, ExitCode, Outcome, PollFailed, Tally
 from .pace import TooSlow
 from .report import Reading, Remark, Report
-from .requests import LedgerCall, RuntimeFault, TimedOut, Wait
+from .requests import LedgerCall, Now, RuntimeFault, TimedOut, Wait
 from .set_aside import set_aside_if_stuck
 from .sink import Declined, Delivery, Parcel, Sink
 from .source import (
@@ -50,8 +50,8 @@ MAX_AHEAD_OCTETS = 1024 * 1024
 MAX_GROWTH_OCTETS = 64 * 1024 * 1024
 MAX_GROWTH_FACTOR = 10
 """How much longer than announced a text may be before it is treated as endless."""
-HOLD_SECONDS = 0.1
-"""How long a sink that gathers messages may wait for the next one."""
+HOLD_SECONDS = 0.3
+"""How long a sink that gathers messages may hold the first of them while others arrive."""
 
 
 class Ferry:
@@ -92,6 +92,7 @@ class Ferry:
         self._asked: deque[Listed] = deque()
         self._given_up: Listed | None = None
         self._offers: dict[Uid, Offer] = {}
+        self._hold_until = 0.0
         self._tried = set[Uid]() if tried is None else tried
         self._verdicts = Verdicts(
             account, source, sink, page, report, tally, self._tried, by_ledger=by_ledger
@@ -167,6 +168,8 @@ class Ferry:
         uid, size = message.uid, message.size
         offer = self._offers.pop(uid, None)
         if offer is None:
+            # Another message with this UID may still wait for its verdict.
+            await self._verdicts.hear_all()
             offer = await LedgerCall(lambda: self._page.offer(uid, size))
         if offer.fingerprint and fingerprint and offer.fingerprint != fingerprint:
             await LedgerCall(lambda: self._page.forget([uid]))
@@ -184,9 +187,10 @@ class Ferry:
         return part
 
     async def _wait(self) -> None:
-        """Wait for the source or the sink. If nothing comes, the sink stores what it gathered."""
-        held = self._verdicts.held
-        timeout = min(HOLD_SECONDS, self._source.timeout) if held else self._source.timeout
+        """Wait for the source or the sink. A sink stores what it gathered if no more comes soon."""
+        timeout = self._source.timeout
+        if held := self._verdicts.held:
+            timeout = min(timeout, max(0.0, self._hold_until - await Now()))
         try:
             await Wait([self._source.channel, *self._sink.listening()], timeout)
         except TooSlow as late:
@@ -233,7 +237,8 @@ class Ferry:
         try:
             await self._verdicts.make_room()
             size = message.size - packer.header_octets
-            self._report(Reading(message.number, self._total, packer.header_octets, size))
+            header, uid = packer.header_octets, message.uid
+            self._report(Reading(message.number, self._total, header, size, uid))
             if isinstance(parcel, Parcel) and await delivery.ready():
                 await delivery.feed(parcel.header + packer.beginning())
             arrived = arrived or await self._pour(delivery, packer)
@@ -265,7 +270,9 @@ class Ferry:
             await delivery.feed(packer.end())
             # The promise: the sink takes its last step only for a complete message.
             await delivery.complete(arrived.proof)
-        octets = arrived.proof.octets
+        octets = arrived.proof.octets + packer.memory
+        if self._sink.gathers and not self._verdicts.held:
+            self._hold_until = await Now() + HOLD_SECONDS
         self._verdicts.add(Waiting(message, self._asked[0], delivery, packer, octets))
 
     async def _give_up(self, missing: Unavailable) -> None:

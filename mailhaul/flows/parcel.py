@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .fate import Policy
     from .multidrop import Multidrop
 
+FIELD_OCTETS = 300
+"""About how many octets a field of a header takes besides its text."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
@@ -84,6 +87,11 @@ class Packer:
     def header_octets(self) -> int:
         """The size of the header as received."""
         return self._scanner.size
+
+    @property
+    def memory(self) -> int:
+        """About how many octets the header takes in memory, as received and as delivered."""
+        return 3 * self._scanner.size + FIELD_OCTETS * len(self._scanner.fields)
 
     @property
     def fingerprint(self) -> bytes:
@@ -295,8 +303,9 @@ class Packer:
         return Parcel(b"", (who,), text, len(text), name, names=(self._name_of(who),))
 
     def beginning(self) -> bytes:
-        """Return the part of the body that arrived with the header."""
-        return self._line_ends.feed(self._beginning)
+        """Return, once, the part of the body that arrived with the header."""
+        beginning, self._beginning, self._scanner.rest = self._beginning, b"", b""
+        return self._line_ends.feed(beginning)
 
     def convert(self, data: bytes) -> bytes:
         """Convert some bytes of the body for the sink."""

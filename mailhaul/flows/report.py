@@ -29,6 +29,7 @@ class Reading(Record):
     total: int
     header: int
     size: int
+    uid: Uid = 0
 
 
 class Handled(Record):

@@ -129,6 +129,11 @@ class Source(Protocol):
         ...
 
     @property
+    def deletes_on_retrieval(self) -> bool:
+        """Whether the server may delete a message once it was sent: POP3 with EXPIRE 0."""
+        ...
+
+    @property
     def expunges_all(self) -> bool:
         """Whether messages can be expunged only together with all others that have the flag
         \\Deleted: IMAP without UIDPLUS (RFC 4315)."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .parcel import Packer
 
 MAX_WAITING_OCTETS = 4 * 1024 * 1024
-"""Octets of messages whose verdicts may be awaited together."""
+"""Octets of messages whose verdicts may be awaited together, their headers in memory included."""
 MAX_REFUSED = 10
 """Refused messages whose headers are held until their bounces are sent."""
 MAX_REFUSED_OCTETS = 512 * 1024
@@ -41,7 +41,7 @@ BATCH = 100
 class Waiting(Record):
     """A message that was handed to the sink, and whose verdict has not been recorded.
 
-    ``octets`` is the size of the text that the source sent.
+    ``octets`` is the size of the text that the source sent, and of what is kept in memory.
     """
 
     message: MessageStart
@@ -112,6 +112,9 @@ class Verdicts:
             await self._hear_first()
 
     def _has_room(self) -> bool:
+        if self._source.deletes_on_retrieval:
+            # Such a message is nowhere else until the sink has it.
+            return not self._waiting
         left_in_batch = self._batch - len(self._accepted)
         lanes = min(self._sink.lanes, left_in_batch)
         return len(self._waiting) < lanes and self._octets <= MAX_WAITING_OCTETS

@@ -6,7 +6,14 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from mailhaul.apps.polls.lines import MAX_OCTETS, AccountLines, Lines, escape, status_line
+from mailhaul.apps.polls.lines import (
+    MAX_BEGUN,
+    MAX_OCTETS,
+    AccountLines,
+    Lines,
+    escape,
+    status_line,
+)
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
@@ -101,6 +108,38 @@ def test_a_line_that_never_ends_does_not_hide_those_behind_it() -> None:
     lines.end("two", " flushed")
     lines.begin("three")
     assert out.getvalue() == "one\ntwo flushed\nthree"
+
+
+def test_a_message_that_is_read_again_is_one_line_again() -> None:
+    """The connection was lost in the second message, and its poll goes on with a new one."""
+    out, _ = printed(
+        Counted("INBOX", 2, 0),
+        Reading(1, 2, 5, 5),
+        Reading(2, 2, 5, 5),
+        Handled(1, TAKEN, True),
+        Counted("INBOX", 2, 1),
+        Reading(2, 2, 5, 5),
+        Handled(2, TAKEN, True),
+    )
+    assert out.count("reading message kwm@true.example.org:2 of 2") == 1
+
+
+def test_little_is_kept_of_lines_that_never_end() -> None:
+    lines = Lines(1, StringIO(), StringIO())
+    for number in range(1000):
+        lines.begin(f"reading {number}")
+    assert len(lines._later) == MAX_BEGUN
+
+
+def test_a_line_that_was_interrupted_while_others_began_is_printed_whole() -> None:
+    out = StringIO()
+    lines = Lines(2, out, out)
+    for name in ("one", "two", "three"):
+        lines.begin(name)
+        lines.detail("IMAP< * FETCH")
+    for name in ("one", "two", "three"):
+        lines.end(name, " flushed")
+    assert out.getvalue().splitlines()[-3:] == ["one flushed", "two flushed", "three flushed"]
 
 
 def test_a_refused_message_is_explained_on_standard_error() -> None:

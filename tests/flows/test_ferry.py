@@ -71,6 +71,7 @@ class Script:
     reuses_uids = False
     expunges_all = False
     in_sessions = False
+    deletes_on_retrieval = False
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -318,6 +319,7 @@ class Passing:
     """A packer that changes nothing."""
 
     header_octets = 6
+    memory = 0
     fingerprint = b""
     served_before = False
 
@@ -356,7 +358,7 @@ def drive(flow: Coroutine[Any, Any, None]) -> None:
         except StopIteration:
             return
         late = TimedOut(request.timeout) if isinstance(request, Wait) else None
-        answer = request.work() if isinstance(request, Call) else None
+        answer = request.work() if isinstance(request, Call) else 0.0
 
 
 @dataclass
@@ -698,3 +700,23 @@ def test_fingerprints_of_gathered_messages_are_recorded_before_the_sink_takes_th
     gathering.run()
     found = steps(gathering, "fingerprint", "complete")
     assert [what for what, _ in found] == ["fingerprint"] * 3 + ["complete"] * 3
+
+
+def test_a_message_that_its_server_has_deleted_waits_for_no_other(gathering: Stage) -> None:
+    gathering.source.deletes_on_retrieval = True
+    gathering.run()
+    found = [number for _, number in steps(gathering, "offer", "complete")]
+    assert found == [1, 2, 1, 3, 2, 3]
+
+
+def test_a_uid_that_is_listed_twice_is_offered_again_only_after_its_verdict(
+    gathering: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offer(self: Rows, uid: Uid, size: int) -> Offer:
+        assert self.world.rows[uid] == "accepted"
+        return self.named(uid)
+
+    monkeypatch.setattr(Rows, "offer", offer)
+    gathering.keep = True
+    gathering.run([1, 2, 1])
+    assert steps(gathering, "accepted") == [("accepted", 1), ("accepted", 2), ("accepted", 1)]

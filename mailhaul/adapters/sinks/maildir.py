@@ -25,16 +25,20 @@ from ...flows.sink import Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..folders import make_private_folder, sync_folder, sync_name
 from .kinds import SinkOrder
-from .maildir_copies import LEDGER_NAME, Stored, is_same_message
+from .maildir_copies import Stored, is_same_message
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
 STALE_SECONDS = 36 * 3600
 """Age in seconds at which a file in tmp is left over from a killed process."""
+LEDGER_NAME = re.compile(r"\d+\.R[0-9a-f]{16}\.")
+"""The beginning of the names that the ledger gives."""
 MAX_IN_MEMORY = 256 * 1024
 """Octets of one message that are held before they are written."""
 MAX_GATHERED = 1024 * 1024
 """Octets of all messages that are held before they are written."""
+MAX_OPEN = 10
+"""Files that are open at a time. A process has 1024 descriptors by default, for many polls."""
 
 
 def make(order: SinkOrder) -> Sink:
@@ -98,6 +102,9 @@ class MaildirSink:
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin a message. Raises PollFailed (IOERR)."""
         await self.open()
+        if parcel.again and any(one.parcel.name == parcel.name for one in self._gathered):
+            # A server gives one UID to two messages: each is compared with what is stored.
+            await self.store()
         return MaildirDelivery(self, parcel)
 
     def gather(self, delivery: MaildirDelivery) -> None:
@@ -137,9 +144,16 @@ class MaildirDelivery:
         self._pieces: list[bytes] = []
         self._held = 0
         self._is_complete = False
-        self._failure: PollFailed | None = None
+        self.failure: PollFailed | None = None
+        """What ``outcome`` raises."""
         self._working = False
-        self._released = False
+        self.released = False
+        """Whether no further step is taken."""
+
+    @property
+    def first_name(self) -> str:
+        """The name of the file, unless another message has it."""
+        return self._name(1)
 
     def _name(self, number: int) -> str:
         """Return the nth name for the file. The next is used if another message has this one."""
@@ -237,7 +251,6 @@ class MaildirDelivery:
                 # A mail reader has moved the file from new to cur meanwhile: search again.
                 if not os.path.lexists(self.tmp):
                     raise
-                stored.forget()
         return self._name(number), ""
 
     def accept(self) -> None:
@@ -250,7 +263,7 @@ class MaildirDelivery:
 
     def fail(self, failure: PollFailed) -> None:
         """Let ``outcome`` raise this, and remove the file unless it has been moved to new."""
-        self._failure = failure
+        self.failure = failure
         self.remove()
 
     # Verdict
@@ -260,10 +273,10 @@ class MaildirDelivery:
 
         Raises PollFailed (IOERR).
         """
-        if self._is_complete and not (self.verdict or self._failure):
+        if self._is_complete and not (self.verdict or self.failure):
             await self._sink.store()
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
         return self.verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def known_outcome(self) -> Outcome | None:
@@ -281,32 +294,39 @@ class MaildirDelivery:
     # The file, which a thread may still be writing after the poll was cancelled
 
     def begin_work(self) -> bool:
-        """Return whether a thread may begin to work with the file."""
-        self._working = not self._released
+        """Return whether a thread may begin to work with the file; call ``end_work`` if it may."""
+        self._working = True
+        if self.released:
+            # Until now the thread that releases it may have relied on this one to close it.
+            self.end_work()
         return self._working
 
     def end_work(self) -> None:
         """Close the file if the delivery was released meanwhile."""
         self._working = False
-        if self._released:
-            self._close()
+        if self.released:
+            self._let_go()
 
     def release(self) -> None:
-        """Close the file without waiting, or let the thread do it that works with it."""
-        self._released = True
-        self._drop_pieces()
+        """Close the file without waiting, or let the thread do it that works with it.
+
+        That thread takes no further step: another poll may be delivering the message already.
+        """
+        self.released = True
         if not self._working:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._drop_pieces()
+        with suppress(OSError):
             self._close()
 
     def remove(self) -> None:
         """Close the file and remove it, unless it has been moved to new."""
-        self._drop_pieces()
-        self._close()
-        try:
+        self._let_go()
+        # If this fails, a later run removes it as stale; mail readers do not read tmp.
+        with suppress(OSError):
             os.unlink(self.tmp)
-        except OSError:
-            # A later run removes it as stale; mail readers do not read tmp.
-            return
 
     def _drop_pieces(self) -> None:
         self._sink.held -= self._held
@@ -324,32 +344,59 @@ def store(folder: str, gathered: Sequence[MaildirDelivery]) -> None:
 
     After an error the messages before it are stored; it is the failure of all others.
     """
-    stored = Stored(folder, (one.parcel.name for one in gathered if one.parcel.again))
     working = [one for one in gathered if one.begin_work()]
     try:
-        written = each(MaildirDelivery.write, working)
-        fitting = [one for one in written if one.verdict is None]
-        named = each(lambda one: one.find_copy(stored), fitting)
-        synced = each(MaildirDelivery.sync, named)
-        sync_folders(each(MaildirDelivery.move, synced))
+        sync_folders(each(MaildirDelivery.move, written(folder, working)))
     finally:
         for one in working:
             one.end_work()
 
 
+def written(folder: str, several: Sequence[MaildirDelivery]) -> list[MaildirDelivery]:
+    """Write and sync these messages; return those that can be moved to new."""
+    try:
+        stored = Stored(folder, [one.first_name for one in several if one.parcel.again])
+    except OSError as error:
+        fail(several, io_failure(folder, error))
+        return []
+    done: list[MaildirDelivery] = []
+    for start in range(0, len(several), MAX_OPEN):
+        some = several[start : start + MAX_OPEN]
+        done += write_and_sync(some, stored)
+        if failure := next((one.failure for one in some if one.failure), None):
+            fail(several[start + MAX_OPEN :], failure)
+            break
+    return done
+
+
+def write_and_sync(several: Sequence[MaildirDelivery], stored: Stored) -> list[MaildirDelivery]:
+    """Write these messages, then sync them; return those that can be moved to new."""
+    fitting = [one for one in each(MaildirDelivery.write, several) if one.verdict is None]
+    named = each(lambda one: one.find_copy(stored), fitting)
+    return each(MaildirDelivery.sync, named)
+
+
 def each(
     step: Callable[[MaildirDelivery], None], several: Sequence[MaildirDelivery]
-) -> Sequence[MaildirDelivery]:
-    """Take one step for each message, up to the first error; return those before it."""
+) -> list[MaildirDelivery]:
+    """Take one step for each message, up to the first error; return those for which it was done."""
+    done: list[MaildirDelivery] = []
     for position, one in enumerate(several):
+        if one.released:
+            continue
         try:
             step(one)
         except OSError as error:
-            failure = io_failure(one.target or one.tmp, error)
-            for other in several[position:]:
-                other.fail(failure)
-            return several[:position]
-    return several
+            fail(several[position:], io_failure(one.target or one.tmp, error))
+            break
+        done.append(one)
+    return done
+
+
+def fail(several: Sequence[MaildirDelivery], failure: PollFailed) -> None:
+    """Let these messages fail, all for the same reason."""
+    for one in several:
+        one.fail(failure)
 
 
 def sync_folders(moved: Sequence[MaildirDelivery]) -> None:
@@ -361,8 +408,7 @@ def sync_folders(moved: Sequence[MaildirDelivery]) -> None:
         try:
             sync_folder(folder)
         except OSError as error:
-            for one in several:
-                one.fail(io_failure(folder, error))
+            fail(several, io_failure(folder, error))
         else:
             for one in several:
                 one.accept()

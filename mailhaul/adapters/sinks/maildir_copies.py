@@ -9,44 +9,41 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
-
-LEDGER_NAME = re.compile(r"\d+\.R[0-9a-f]{16}\.")
-"""The beginning of the names that the ledger gives."""
+from collections.abc import Sequence
 
 
 class Stored:
-    """The files of a Maildir whose names begin with one of these names from the ledger."""
+    """Finds files of a Maildir by these names. The folder cur is listed once for all of them.
 
-    def __init__(self, folder: str, names: Iterable[str]) -> None:
+    A mail reader moves files from new to cur. So a file that is in new no longer has to be in cur,
+    if cur is listed after that: the names are looked for in new first. Raises OSError.
+    """
+
+    def __init__(self, folder: str, names: Sequence[str]) -> None:
         self._folder = folder
-        self._names = {f"{name}." for name in names}
-        self._current: dict[str, str] | None = None
+        self._found: dict[str, str] = {}
+        if names:
+            new = [self._in_new(name) for name in names]
+            current = self._in_current(names)
+            for name, path in zip(names, new, strict=True):
+                self._found[name] = path or current.get(name, "")
 
     def find(self, name: str) -> str:
-        """Return the path of the file with this name in new, or in cur with any flags, or "".
-
-        Raises OSError.
-        """
-        path = os.path.join(self._folder, "new", name)
-        if os.path.lexists(path):
-            return path
-        if self._current is None:
-            self._current = self._list_current()
-        return self._current.get(name, "")
-
-    def forget(self) -> None:
-        """List the folder again at the next search: a mail reader has moved files."""
-        self._current = None
-
-    def _list_current(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        with os.scandir(os.path.join(self._folder, "cur")) as entries:
-            for entry in entries:
-                beginning = LEDGER_NAME.match(entry.name)
-                if beginning and beginning[0] in self._names:
-                    found[entry.name.partition(":")[0]] = entry.path
+        """Return the path of the file with this name in new, or in cur with any flags, or ""."""
+        found = self._found.pop(name, None)
+        if found is None:
+            found = self._in_new(name) or self._in_current([name]).get(name, "")
         return found
+
+    def _in_new(self, name: str) -> str:
+        path = os.path.join(self._folder, "new", name)
+        return path if os.path.lexists(path) else ""
+
+    def _in_current(self, names: Sequence[str]) -> dict[str, str]:
+        wanted = set(names)
+        with os.scandir(os.path.join(self._folder, "cur")) as entries:
+            found = ((entry.name.partition(":")[0], entry.path) for entry in entries)
+            return {name: path for name, path in found if name in wanted}
 
 
 OUR_RECEIVED = re.compile(rb"(?:\A|\n)(Received: [^\n]*\n(?:[ \t][^\n]*\n)*)")

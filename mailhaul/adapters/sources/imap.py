@@ -70,6 +70,7 @@ class ImapSource:
     remembers = True
     reuses_uids = False
     in_sessions = False
+    deletes_on_retrieval = False
     octets: int | None = None
     envelope_sender: bytes | None = None
     envelope_recipient: bytes | None = None

@@ -91,19 +91,19 @@ class Listing(Sequence[Listed]):
         self._numbers, self._sizes, self._places = numbers, octets, places
 
     def _disambiguate(self) -> None:
-        """Find messages that share their unique id, and make their ids unique."""
-        repeated = self._index()
-        if not repeated:
-            return
-        found: dict[int, bytes] = {}
-        octets = 0
-        for index, uid in enumerate(self._uids()):
-            if uid in repeated:
-                found[index] = uid
-                octets += len(uid)
-                check_repeated(len(found), octets)
-        self._disambiguated = disambiguated(found)
-        self._index()
+        """Find messages that share their unique id, and make their ids unique.
+
+        A server may have given such an id to another message already: then once more.
+        """
+        while repeated := self._index():
+            found: dict[int, bytes] = {}
+            octets = 0
+            for index, uid in enumerate(self._uids()):
+                if uid in repeated:
+                    found[index] = uid
+                    octets += len(uid)
+                    check_repeated(len(found), octets)
+            self._disambiguated |= disambiguated(found)
 
     def _index(self) -> set[bytes]:
         """Build a hash table from ids to indexes; return the ids that occur more than once.

@@ -172,6 +172,11 @@ class Pop3Maildrop:
             # Mail that arrived between UIDL and LIST will have its id in the next poll.
             self._report_error(f"{listing.without_id} message(s) are left: {NO_KEEP}")
 
+    @property
+    def deletes_on_retrieval(self) -> bool:
+        """Whether messages are read by RETR at a server that deletes them then (EXPIRE 0)."""
+        return self._deletes and self._retrieve
+
     # Listing
 
     async def new(self, *, everything: bool, with_flags: bool = False) -> Sequence[Listed]:
@@ -243,7 +248,7 @@ class Pop3Maildrop:
         machine = self.channel.machine
         self._one_by_one = self._one_by_one or machine.in_doubt
         ahead = b"PIPELINING" in machine.capabilities and not self._one_by_one
-        limit = MAX_OUTSTANDING if ahead and not (self._deletes and self._retrieve) else 1
+        limit = MAX_OUTSTANDING if ahead and not self.deletes_on_retrieval else 1
         while self._waiting and not machine.failed and len(machine.outstanding) < limit:
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, pop3.Retrieve):

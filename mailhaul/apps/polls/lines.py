@@ -33,6 +33,8 @@ PROGRAM = "mailhaul"
 GONE = "the reader is gone"
 MAX_OCTETS = 512
 """Characters of text from outside in one line."""
+MAX_BEGUN = 100
+"""Lines that were begun and have not ended, of which the first part is kept."""
 SHORTEST_HIDDEN = 4
 """Characters of the shortest password that is looked for in printed lines."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -136,11 +138,15 @@ class Lines:
         if not self.verbosity:
             return
         self._newest = text
-        if self._unfinished:
-            self._later[text] = ""
-        else:
+        # A message that was given up had no end.
+        self._later.pop(text, None)
+        if not self._unfinished:
             self._put(self.out, text)
             self._unfinished = text
+            return
+        self._later[text] = ""
+        if len(self._later) > MAX_BEGUN:
+            del self._later[next(iter(self._later))]
 
     def progress(self, signs: str) -> None:
         """Print signs of progress in the line that was begun last. They are not shortened."""
@@ -153,10 +159,12 @@ class Lines:
         """Print the last part of a line; ``begun`` is its first part."""
         if not self.verbosity:
             return
-        if begun in self._later:
+        if begun in self._later or begun not in {self._unfinished, self._newest}:
+            # Others were begun meanwhile: the whole line says which one this is.
             self._finish()
             self._put(self.out, begun)
-            self._write(self.out, self._later.pop(begun))
+            self._write(self.out, self._later.pop(begun, ""))
+            self._newest = ""
         elif not begun or begun != self._unfinished:
             # Another line has interrupted it.
             self.raw(text.strip())
@@ -328,7 +336,7 @@ class AccountLines:
         self._sink = what
         self._whose = f"{account.user}@{account.truename}"
         self._mailbox = ""
-        self._begun: dict[int, str] = {}
+        self._begun: dict[tuple[int, Uid], str] = {}
 
     def __call__(self, event: Event) -> None:
         """Print what a flow reports."""
@@ -340,11 +348,12 @@ class AccountLines:
                 self._count(event)
             case Reading():
                 if lines.verbosity:
-                    self._begun[event.number] = self._beginning(event)
-                    lines.begin(self._begun[event.number])
+                    begun = self._beginning(event)
+                    self._begun[event.number, event.uid] = begun
+                    lines.begin(begun)
             case Handled(number, outcome, flushed, what_follows):
                 if lines.verbosity:
-                    begun = self._begun.pop(number, "")
+                    begun = self._begun.pop((number, event.uid), "")
                     lines.end(begun, " flushed" if flushed else " not flushed")
                     lines.record(self._facts(event))
                 if not outcome.accepted:

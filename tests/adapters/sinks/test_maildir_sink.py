@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mailhaul.flows.outcome import ExitCode, PollFailed, Verdict
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.requests import Tcp, Trust
-from mailhaul.flows.sink import Parcel
+from mailhaul.flows.sink import Delivery, Parcel
 from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -442,6 +442,126 @@ def test_a_released_delivery_leaves_its_file_to_the_thread_that_writes_it(tmp_pa
     delivery.end_work()
     assert len(os.listdir("/proc/self/fd")) == descriptors
     assert not delivery.begin_work()
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "rename"])
+def test_a_released_batch_stores_no_mutilated_message_and_overwrites_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The poll is cancelled while the disk hangs, and another one delivers the same messages."""
+    texts = [b"%d\r\n" % n for n in range(5)]
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+
+    async def begin() -> list[MaildirDelivery]:
+        deliveries: list[MaildirDelivery] = []
+        for number, text in enumerate(texts):
+            delivery = MaildirDelivery(sink, numbered(number))
+            await delivery.feed(HEADER + text)
+            await delivery.complete(PROOF)
+            deliveries.append(delivery)
+        return deliveries
+
+    deliveries: list[MaildirDelivery] = run(begin())
+    function, hung = getattr(os, call), False
+
+    def hang(*arguments: Any) -> Any:
+        nonlocal hung
+        if not hung:
+            hung = True
+            for delivery in deliveries:
+                delivery.release()
+            other = MaildirSink(str(tmp_path), "h")
+            assert gather(other, texts, again=True) == [Verdict.ACCEPTED] * 5
+        return function(*arguments)
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, hang)
+        with suppress(PollFailed):
+            run(sink.store())
+    stored = sorted(path.read_bytes() for path in (tmp_path / "new").iterdir())
+    assert stored == [HEADER + text for text in texts]
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_copy_is_found_while_a_mail_reader_moves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [b"%d\r\n" % n for n in range(5)]
+    gather(MaildirSink(str(tmp_path), "h"), texts)
+    first, *rest = sorted((tmp_path / "new").iterdir())
+    first.rename(tmp_path / "cur" / f"{first.name}:2,S")
+    scan = os.scandir
+
+    def scan_and_move(path: str) -> Any:
+        entries = list(scan(path))
+        for file in rest:
+            if path.endswith("cur") and file.exists():
+                file.rename(tmp_path / "cur" / f"{file.name}:2,")
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", scan_and_move)
+    assert gather(MaildirSink(str(tmp_path), "h"), texts, again=True) == [Verdict.ACCEPTED] * 5
+    assert files(tmp_path)["new"] == []
+    assert len(files(tmp_path)["cur"]) == 5
+
+
+def test_two_messages_with_one_name_are_both_stored(tmp_path: Path) -> None:
+    """A server may give one unique id to two messages."""
+    sink = MaildirSink(str(tmp_path), "h")
+
+    async def story() -> list[Verdict]:
+        found: list[Delivery] = []
+        for text, again in ((b"one\r\n", False), (b"two\r\n", True)):
+            delivery = await sink.offer(numbered(1, again=again))
+            await delivery.feed(HEADER + text)
+            await delivery.complete(PROOF)
+            found.append(delivery)
+        return [(await delivery.outcome()).verdict for delivery in found]
+
+    assert run(story()) == [Verdict.ACCEPTED] * 2
+    stored = sorted(path.read_bytes() for path in (tmp_path / "new").iterdir())
+    assert stored == [HEADER + b"one\r\n", HEADER + b"two\r\n"]
+
+
+def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    before, most = len(os.listdir("/proc/self/fd")), 0
+    fsync = os.fsync
+
+    def count(file: int) -> None:
+        nonlocal most
+        most = max(most, len(os.listdir("/proc/self/fd")) - before)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", count)
+    texts = [b"%d\r\n" % n for n in range(45)]
+    assert gather(sink, texts) == [Verdict.ACCEPTED] * 45
+    assert most == maildir.MAX_OPEN
+
+
+def test_an_error_of_close_after_an_error_of_write_is_no_other_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system may report a full disk at close as well."""
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    close = os.close
+
+    def fail_to_write(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    def fail_to_close(file: int) -> None:
+        close(file)
+        raise OSError(122, "Disk quota exceeded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fail_to_write)
+        patch.setattr(os, "close", fail_to_close)
+        found = gather(sink, [b"one\r\n", b"two\r\n"])
+    assert all("No space left" in each for each in found)
 
 
 HERE = Tcp("imap", 143)
