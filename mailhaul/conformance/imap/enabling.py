@@ -26,7 +26,7 @@ def enabled(answer: Answer) -> set[bytes]:
     return {name for response in responses for name in response.text.upper().split()}
 
 
-@IMAP.case("imap/enable/1", rfc=9051, section="6.3.1", level=MUST, implied=True)
+@IMAP.case("imap/enable/1", rfc=5161, section="3.1", level=MUST)
 async def unknown_extensions_are_ignored(env: ImapEnvironment) -> None:
     """ENABLE of an unknown extension gets OK, and ENABLED names only what was switched on."""
     session = await env.log_in()

@@ -199,6 +199,11 @@ class ImapEnvironment(Environment[ImapSession]):
         await self.select(other)
         return other
 
+    async def later(self, session: ImapSession) -> ImapSession:
+        """Return a session like ``another``, after this one has ended by LOGOUT."""
+        await session.command(b"LOGOUT")
+        return await self.another(session)
+
     async def select(self, session: ImapSession, parameters: bytes = b"") -> Answer:
         """Select the mailbox of a session; parameters such as ``(CONDSTORE)`` stand after it.
 

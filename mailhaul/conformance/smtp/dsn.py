@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from ..verdicts import MUST
 from .environment import SmtpEnvironment
 from .suite import SMTP
 
 
-@SMTP.case("smtp/dsn/1", rfc=3461, section="4", level=MUST, implied=True)
+@SMTP.case("smtp/dsn/1", rfc=3461, section="4.1", level=MUST, implied=True)
 async def parameters_of_a_recipient_are_taken(env: SmtpEnvironment) -> None:
     """RCPT with NOTIFY, in each of its forms, and with ORCPT is accepted."""
     session = await env.ready(b"DSN")
-    await env.transact(session)
+    await env.prepare(session, env.mail)
+    # Each recipient has parameters of its own: two, so that nobody gets two that contradict.
+    recipients = cycle(env.recipients)
     for parameter in (
         *(b"NOTIFY=NEVER", b"NOTIFY=SUCCESS,FAILURE,DELAY", b"notify=failure"),
         *(b"ORCPT=rfc822;Joe+2Bx@example.org", b"ORCPT=rfc822;joe@example.org NOTIFY=DELAY"),
     ):
-        await session.positive(env.rcpt + b" " + parameter)
+        await session.positive(b"RCPT TO:<%b> %b" % (next(recipients), parameter))
 
 
 @SMTP.case("smtp/dsn/2", rfc=3461, section="4.1", level=MUST)
