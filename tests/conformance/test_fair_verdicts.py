@@ -61,3 +61,9 @@ def test_parameters_of_one_recipient_are_not_held_against_another() -> None:
     contradiction = Answer(rb"RCPT TO:<joe@\S+> NOTIFY=SUCCESS.*", b"553 5.5.4 no\r\n")
     result = smtp_server.result_of("smtp/dsn/1", smtp_server.said(contradiction))
     assert result.verdict is Verdict.PASS, result
+
+
+def test_a_lone_dot_without_a_recipient_may_get_any_reply() -> None:
+    replies = [Answer(rb"DATA", b"354 go ahead\r\n"), Answer(rb"\.", b"250 2.0.0 ok\r\n")]
+    result = smtp_server.result_of("smtp/data/1", smtp_server.said(*replies))
+    assert result.verdict is Verdict.WARN, result

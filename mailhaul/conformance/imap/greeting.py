@@ -72,7 +72,7 @@ async def capability_names_the_revision(env: ImapEnvironment) -> None:
     require(words & REVISIONS, "IMAP4rev1 or IMAP4rev2", response.line)
 
 
-@IMAP.case("imap/capa/2", rfc=3501, section="6.1.1", level=MUST)
+@IMAP.case("imap/capa/2", rfc=3501, section="7.1", level=MUST, implied=True)
 async def the_greeting_announces_the_same(env: ImapEnvironment) -> None:
     """The code CAPABILITY of the greeting lists what the command CAPABILITY lists."""
     session = await env.greeted()

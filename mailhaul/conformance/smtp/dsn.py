@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from ..verdicts import MUST
+from ..verdicts import MUST, SHOULD
 from .environment import SmtpEnvironment
 from .suite import SMTP
 
 
-@SMTP.case("smtp/dsn/1", rfc=3461, section="4.1", level=MUST, implied=True)
+@SMTP.case("smtp/dsn/1", rfc=3461, section="5.1", level=MUST)
 async def parameters_of_a_recipient_are_taken(env: SmtpEnvironment) -> None:
     """RCPT with NOTIFY, in each of its forms, and with ORCPT is accepted."""
     session = await env.ready(b"DSN")
@@ -23,7 +23,7 @@ async def parameters_of_a_recipient_are_taken(env: SmtpEnvironment) -> None:
         await session.positive(b"RCPT TO:<%b> %b" % (next(recipients), parameter))
 
 
-@SMTP.case("smtp/dsn/2", rfc=3461, section="4.1", level=MUST)
+@SMTP.case("smtp/dsn/2", rfc=3461, section="5.1", level=SHOULD)
 async def never_stands_alone(env: SmtpEnvironment) -> None:
     """NOTIFY with NEVER and something else, or with an unknown word, gets 501."""
     session = await env.ready(b"DSN")
@@ -32,7 +32,7 @@ async def never_stands_alone(env: SmtpEnvironment) -> None:
         await session.refused(env.rcpt + b" NOTIFY=" + value, 501)
 
 
-@SMTP.case("smtp/dsn/3", rfc=3461, section="4.3", level=MUST, implied=True)
+@SMTP.case("smtp/dsn/3", rfc=3461, section="5.1", level=MUST)
 async def parameters_of_a_sender_are_taken(env: SmtpEnvironment) -> None:
     """MAIL with RET=FULL, RET=HDRS and ENVID is accepted."""
     session = await env.ready(b"DSN")
@@ -42,11 +42,12 @@ async def parameters_of_a_sender_are_taken(env: SmtpEnvironment) -> None:
         await session.positive(env.mail + b" " + parameter)
 
 
-@SMTP.case("smtp/dsn/4", rfc=3461, section="4.3", level=MUST, implied=True)
+@SMTP.case("smtp/dsn/4", rfc=3461, section="5.1", level=MUST)
 async def ret_has_two_values(env: SmtpEnvironment) -> None:
     """MAIL with another value of RET gets 501."""
     session = await env.ready(b"DSN")
-    # The grammar has two values; no sentence obliges a server to check it.
+    # 501 MUST come for a value that "is not valid (i.e., contains illegal characters)": whether
+    # that means another word too is not clear.
     await session.refused(env.mail + b" RET=SOME", 501, lenient=True)
 
 
