@@ -54,7 +54,7 @@ REQUIRED = frozenset({"protocol", "deliver"})
 PLACES = frozenset(
     {
         *("host", "port", "user", "password", "sink_host", "sink_port", "maildir", "home"),
-        *("program", "authority", "message", "sender", "recipient", "python"),
+        *("program", "authority", "message", "sender", "recipient", "python", "scheme"),
     }
 )
 """The names that are replaced, besides those of choices and files."""
