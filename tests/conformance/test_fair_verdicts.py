@@ -18,7 +18,7 @@ SMTP = {
     "smtp/rcpt/7": (Answer(rb'RCPT TO:<".*', NO_SYNTAX), Verdict.WARN),
     "smtp/auth/12": (Answer(rb"(?-i:AUTH plain .*)", b"504 5.5.4 no\r\n"), Verdict.INFO),
 }
-IMAP = {
+IMAP: dict[str, tuple[Answer | Change, Verdict]] = {
     # The names of the fields as the client wrote them.
     "imap/fetch/5": (
         Change(rb"(HEADER\.FIELDS .*\n)To:(.*)Subject:", rb"\1TO:\2sUbJeCt:"),
