@@ -24,6 +24,8 @@ IMAP: dict[str, tuple[Answer | Change, Verdict]] = {
         Change(rb"(HEADER\.FIELDS .*\n)To:(.*)Subject:", rb"\1TO:\2sUbJeCt:"),
         Verdict.WARN,
     ),
+    # The response is optional.
+    "imap/id/2": (Answer(rb"\S+ ID .*", b"<tag> OK done\r\n"), Verdict.SKIP),
     "imap/move/3": (Change(rb"NO \[TRYCREATE\]", rb"NO"), Verdict.WARN),
     # The flags are written when the session ends.
     "imap/store/4": (

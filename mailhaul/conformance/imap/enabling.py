@@ -15,7 +15,8 @@ from .structured_messages import NESTED
 from .suite import IMAP
 
 UNKNOWN = b"X-UNKNOWN"
-CAN_BE_ENABLED = (b"CONDSTORE", b"QRESYNC", b"UTF8=ACCEPT", b"IMAP4REV2")
+# RFC 7162, 3.2.3 does not oblige servers with QRESYNC to take CONDSTORE by itself.
+CAN_BE_ENABLED = (b"QRESYNC", b"UTF8=ACCEPT", b"CONDSTORE", b"IMAP4REV2")
 RAW = -15
 """zlib's name for deflated data without a header, with the largest window."""
 
