@@ -82,7 +82,8 @@ async def quit_ends_the_session(env: ClientEnvironment) -> None:
     for connection in to_sink(run):
         last = connection.verbs[-1:]
         require(last == [b"QUIT"], "QUIT as the last command", b"".join(last) or "none")
-        require(not connection.left_early, "the reply to QUIT awaited", "the connection closed")
+        awaited = not connection.left_early  # A SHOULD in the same sentence.
+        require(awaited, "the reply to QUIT awaited", "the connection closed", lenient=True)
 
 
 @CLIENT.case("client/smtp/8", rfc=2920, section="3.1", level=MUST)
