@@ -92,6 +92,10 @@ CONSTANTS = {
         "A `Callable[[str, bytes], None]`: called with `<` or `>` and one line of the dialogue, "
         "without secrets and message text."
     ),
+    "Clock": (
+        "A `Callable[[], Sequence[int]]` that returns the current time in UTC from the year to the "
+        "second, such as `time.gmtime`."
+    ),
     "Nonces": "A `Callable[[], bytes]` that returns a random, printable and unique nonce.",
     "Policy": (
         "A `Callable[[smtp.Heard], smtp.Reply | HangUp | Stall | None]`: returns the reply to a "

@@ -93,9 +93,9 @@ both(
 )
 both(
     "unknown-codes",
-    "positive replies have the code 299",
+    "positive replies have the code 259",
     "",
-    Change(rb"(?m)^250 ", b"299 "),
+    Change(rb"(?m)^250 ", b"259 "),
 )
 both(
     "two-digits",

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..flows.channel import Channel
     from .imap import ALL_CAPABILITIES as ALL_IMAP_CAPABILITIES
+    from .imap import Clock, Secure, serve_imap
     from .imap import Misbehaviour as ImapMisbehaviour
-    from .imap import Secure, serve_imap
     from .logins import Logins, Nonces
     from .mailboxes import Mailbox, Mailboxes, Message
     from .pop3 import Maildrop, serve_pop3
@@ -35,6 +35,7 @@ else:
         "logins",
         ALL_IMAP_CAPABILITIES="servers.imap.ALL_CAPABILITIES",
         Channel="flows.channel.Channel",
+        Clock="servers.imap.Clock",
         HangUp="servers.smtp.HangUp",
         ImapMisbehaviour="servers.imap.Misbehaviour",
         Maildrop="servers.pop3.Maildrop",
@@ -52,6 +53,7 @@ else:
 __all__ = [
     "ALL_IMAP_CAPABILITIES",
     "Channel",
+    "Clock",
     "HangUp",
     "ImapMisbehaviour",
     "Logins",

@@ -5,7 +5,7 @@ This file is long because IMAP has 36 commands, each with its own short answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import imap
@@ -19,7 +19,7 @@ from .imap_messages import OpenMailbox
 from .imap_news import MailboxNews
 from .imap_queries import Refused, flags_to_store
 from .logins import Logins, Nonces
-from .mailboxes import Mailbox, Mailboxes, Message, uids_in_set
+from .mailboxes import Mailbox, Mailboxes, Message, internal_date, uids_in_set
 
 INACTIVITY_TIMEOUT = 1800.0
 """Seconds without a command after which the client is logged out (RFC 3501, 5.4)."""
@@ -53,6 +53,8 @@ ENABLE_CAPABILITIES = frozenset({b"CONDSTORE", b"QRESYNC"})
 
 Secure = Callable[[], Awaitable[None]]
 """Performs the server side of the TLS handshake; raises RuntimeFault."""
+Clock = Callable[[], Sequence[int]]
+"""Returns the current time in UTC from the year to the second, such as ``time.gmtime``."""
 
 
 @dataclass(slots=True)
@@ -92,12 +94,14 @@ class ImapService:
         secure: Secure | None = None,
         misbehaviour: Misbehaviour | None = None,
         nonces: Nonces | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._channel = channel
         self._machine = channel.machine
         self._logins = None if users is None else Logins(users, nonces)
         self._capabilities = frozenset({b"IMAP4REV1", *capabilities})
         self._secure = secure
+        self._clock = clock
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._mailboxes = MailboxCommands(mailboxes, self._machine.send)
         self._news = MailboxNews(mailboxes, self._machine.send)
@@ -357,7 +361,10 @@ class ImapService:
                 pieces.append(event.data)
         if event.malformed:
             raise BadSyntax("unexpected text after the message")
-        message = mailbox.append(b"".join(pieces), *flags, date=command.internal_date)
+        date = command.internal_date
+        if date is None and self._clock:
+            date = internal_date(self._clock())
+        message = mailbox.append(b"".join(pieces), *flags, date=date)
         return imap.Code(b"APPENDUID", b"%d %d" % (mailbox.uidvalidity, message.uid))
 
     async def _idle(self, command: imap.Idle) -> None:
@@ -435,7 +442,7 @@ def needs(command: imap.Command) -> Iterator[bytes]:
             yield from (STATUS_CAPABILITIES[item] for item in items if item in STATUS_CAPABILITIES)
         case imap.ListMailboxes():
             options = (*command.selecting, *command.returning)
-            if options or len(command.patterns) != 1:
+            if options or command.extended or len(command.patterns) != 1:
                 yield b"LIST-EXTENDED"
             yield from [b"SPECIAL-USE"] * (b"SPECIAL-USE" in options)
             if command.status:
@@ -453,11 +460,16 @@ async def serve_imap(
     capabilities: Iterable[bytes] = CAPABILITIES,
     secure: Secure | None = None,
     nonces: Nonces | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Serve one session; without ``users`` the client is already logged in (PREAUTH).
 
     STARTTLS is offered if ``secure`` is given, and CRAM-MD5 and SCRAM if ``nonces`` is given.
-    Several sessions may share mailboxes; each is notified of the changes by the others.
+    Several sessions may share mailboxes; each is notified of the changes by the others. ``clock``
+    gives the internal date of a message that is appended without one (RFC 3501, section 6.3.11);
+    without a clock it is always the same.
     """
-    service = ImapService(channel, mailboxes, users, capabilities, secure, misbehaviour, nonces)
+    service = ImapService(
+        channel, mailboxes, users, capabilities, secure, misbehaviour, nonces, clock
+    )
     await service.run()

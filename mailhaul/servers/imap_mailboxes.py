@@ -138,8 +138,9 @@ class MailboxCommands:
             raise BadSyntax(f"{min(unknown).decode('ascii', 'replace')} is not a supported option")
         if b"RECURSIVEMATCH" in selecting and selecting.isdisjoint(CRITERIA):
             raise BadSyntax("RECURSIVEMATCH needs another option (RFC 5258, section 3.1)")
-        # With options an empty name is a name like any other (RFC 5258, section 3).
-        if command.patterns == (b"",) and not (selecting or returning or command.status):
+        # Only the original LIST asks for the separator by an empty name (RFC 5258, section 3).
+        extended = selecting or returning or command.status or command.extended
+        if command.patterns == (b"",) and not extended:
             self._send(imap.Listed(b"", DELIMITER, (rb"\Noselect",)))
             return
         criteria = [word for word in CRITERIA if word in selecting]
@@ -155,11 +156,11 @@ class MailboxCommands:
                     self._send(self._status(name, command.status))
 
     def _names_for(self, command: imap.ListMailboxes) -> set[bytes]:
-        """Return all names that match the patterns of a LIST."""
+        """Return all names that match the patterns of a LIST. An empty one matches none."""
         names = {level for name in self._mailboxes for level in with_parents(name)}
         if b"SUBSCRIBED" in command.selecting:
             names |= self._mailboxes.subscribed
-        wanted = [command.reference + pattern for pattern in command.patterns]
+        wanted = [command.reference + pattern for pattern in command.patterns if pattern]
         return {name for name in names if any(matches(pattern, name) for pattern in wanted)}
 
     def _fulfils(self, name: bytes, word: bytes) -> bool:

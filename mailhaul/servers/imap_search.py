@@ -9,12 +9,11 @@ from typing import NamedTuple
 from ..protocols.imap.arguments import ATOM, SEQUENCE_SET, Arguments, BadSyntax
 from ..protocols.imap.events import Code
 from .imap_queries import SYSTEM_FLAGS, Refused, canonical
-from .mailboxes import Messages, Numbered
+from .mailboxes import MONTHS, Messages, Numbered
 from .parsed_message import ParsedMessage, folded, readable
 
 MAX_NESTING = 30
 """Maximum depth of nested lists, NOT and OR in a search."""
-MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
 CHARSETS = {b"UTF-8", b"US-ASCII"}
 CHARSET = re.compile(rb"CHARSET ", re.IGNORECASE)
 DATE = re.compile(rb"(\d{1,2})-([A-Za-z]{3})-(\d{4})")
@@ -261,9 +260,9 @@ def sent_day(message: ParsedMessage) -> Day | None:
 def read_day(text: bytes) -> Day | None:
     """Return the day of a date such as ``17-Jul-1996``, or None if it is invalid."""
     found = DATE.fullmatch(text)
-    if not found or found[2].lower() not in MONTHS or not 1 <= int(found[1]) <= 31:
+    if not found or found[2].title() not in MONTHS or not 1 <= int(found[1]) <= 31:
         return None
-    return int(found[3]), MONTHS.index(found[2].lower()) + 1, int(found[1])
+    return int(found[3]), MONTHS.index(found[2].title()) + 1, int(found[1])
 
 
 WITH_ARGUMENTS: dict[bytes, Callable[[Arguments], Test]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..protocols.dots import normalized
@@ -12,6 +12,7 @@ from ..protocols.imap.uid_sets import read_set
 
 DELIMITER = b"/"
 """The separator between the levels of a mailbox name."""
+MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +43,13 @@ class Message:
         if self.known_pop3_size is None:
             self.known_pop3_size = sum(map(len, with_line_ends(self.chunks())))
         return self.known_pop3_size
+
+
+def internal_date(moment: Sequence[int]) -> bytes:
+    """Return a time in UTC, year to second, as INTERNALDATE has it (RFC 3501, 9, date-time)."""
+    year, month, day, hour, minute, second = moment[:6]
+    date = b"%02d-%b-%04d" % (day, MONTHS[month - 1], year)
+    return date + b" %02d:%02d:%02d +0000" % (hour, minute, second)
 
 
 def uids_in_set(uids: Iterable[int], sequence_set: bytes, largest: int) -> list[int]:

@@ -84,7 +84,7 @@ MUTANTS: dict[str, Mutant] = {
     "pop3/sasl/6": Mutant(service=ForgetsSasl),
     "pop3/sasl/7": said(Answer(rb"AUTH XMHTEST", OK)),
     "pop3/sasl/8": said(Answer(rb"AUTH PLAIN =", b"+ \r\n")),
-    "pop3/sasl/9": said(Answer(rb"(?-i:auth pLaIn) .*", ERR)),
+    "pop3/sasl/9": said(Answer(rb"(?-i:aUtH) .*", ERR)),
     "pop3/sasl/10": said(Answer(rb"AUTH PLAIN .*", ERR, after=1)),
     "pop3/sasl/11": Mutant(machine=CutsLines),
     "pop3/sasl/12": said(Answer(rb"AUTH CRAM-MD5 .*", b"+ PG5vbmNlPg==\r\n")),

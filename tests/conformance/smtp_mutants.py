@@ -188,7 +188,7 @@ SECURITY = {
     "smtp/auth/9": answered(rb"AUTH PLAIN \S+", NO_ORDER, after=1),
     "smtp/auth/10": answered(rb"[A-Za-z0-9+/=]{5000,}", b"500 5.5.6 too long\r\n"),
     "smtp/auth/11": answered(rb"AUTH CRAM-MD5 .*", b"334 PDFAeD4=\r\n"),
-    "smtp/auth/12": answered(rb"(?-i:auth plain .*)", b"504 5.5.4 unknown mechanism\r\n"),
+    "smtp/auth/12": answered(rb"(?-i:AUTH plain .*)", b"504 5.5.4 unknown mechanism\r\n"),
 }
 
 MUTANTS: dict[str, Mutant] = {

@@ -1,6 +1,6 @@
 """Makes a result fit to be kept: what differs from run to run is taken out.
 
-Transcripts are kept only for what is not as it should be.
+Transcripts are kept only for what is not as it should be. Keeping a result twice changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 KEPT = {"fail", "warn", "error"}
 """The verdicts whose transcripts are kept."""
-MOST_ENTRIES = 15
+FIRST_ENTRIES, LAST_ENTRIES = 4, 24
+"""Entries that are kept of a long transcript. The last ones are what the verdict is about."""
 MOST_OCTETS = 200
 DATE = "2026-01-05T10:00:00Z"
 """In place of that of the run."""
@@ -39,7 +40,6 @@ MOVING = (
     ),
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), "), "Mon, "),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?\b"), "10:00:00"),
-    (re.compile(r"\b[1-9]\d{9}\b"), "1767607200"),
     (re.compile(r"<(?=[^@>]*\d)[0-9A-Fa-f.]+[\w.+/=]*@"), "<1.1@"),
     (re.compile(r"\bid=?\s?[0-9A-Za-z-]{14,18}\b"), "id=1"),
     (re.compile(r"(Nice to meet you), [\w.-]+"), r"\1, localhost"),
@@ -49,19 +49,23 @@ MOVING = (
     (re.compile(rf"\b(?<!/)({'|'.join(map(re.escape, own_names()))})\b"), "localhost"),
 )
 """Names, times and numbers that a run or a server draws, or that this machine has."""
+SECONDS = re.compile(r"\b1[6-9]\d{8}\b|(?:(?<=VALIDITY )|(?<=APPENDUID )|(?<=COPYUID ))\d{9,10}\b")
+"""Seconds since 1970, or since another time, as in UIDVALIDITY."""
+FIRST_SECOND = 1767607200
 
 
 def keep(source: Path, target: Path) -> dict[str, Any]:
     """Write a result in the form that is kept; return it."""
     document: dict[str, Any] = json.loads(source.read_text())
-    document |= {"date": DATE, "seconds": 0, "software": settled(document["software"])}
-    document["target"] = settled(document["target"])
+    document |= {"date": DATE, "seconds": 0, "software": Settled().text(document["software"])}
+    document["target"] = Settled().text(document["target"])
     for result in document["results"]:
+        settled = Settled()
         for key in ("reason", "expected", "got"):
-            result[key] = settled(result[key])
+            result[key] = settled.text(result[key])
         result["seconds"] = 0
         entries: list[dict[str, Any]] = result["transcript"] if result["verdict"] in KEPT else []
-        result["transcript"] = [entry_kept(entry) for entry in shortened(entries)]
+        result["transcript"] = [entry_kept(entry, settled) for entry in shortened(entries)]
     target.write_text(in_lines(document))
     return document
 
@@ -76,23 +80,36 @@ def in_lines(document: dict[str, Any]) -> str:
 
 def shortened(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the first and the last entries, with a remark for those between."""
-    if len(entries) <= MOST_ENTRIES:
+    # The remark counts too: what has been shortened before stays as it is.
+    if len(entries) <= FIRST_ENTRIES + LAST_ENTRIES + 1:
         return entries
-    first, last = entries[: MOST_ENTRIES // 3], entries[-MOST_ENTRIES * 2 // 3 :]
+    first, last = entries[:FIRST_ENTRIES], entries[-LAST_ENTRIES:]
     text = f"{len(entries) - len(first) - len(last)} entries are left out here"
     return [*first, {**first[0], "who": "*", "text": text, "length": len(text)}, *last]
 
 
-def entry_kept(entry: dict[str, Any]) -> dict[str, Any]:
+def entry_kept(entry: dict[str, Any], settled: Settled) -> dict[str, Any]:
     """Return an entry without its time, and with no more than the beginning of its text."""
-    text = settled(entry["text"])
+    text = settled.text(entry["text"])
     # Not in the middle of an escape.
     text = text if len(text) <= MOST_OCTETS else text[:MOST_OCTETS].rpartition(" ")[0]
     return {**{key: entry[key] for key in ("session", "who", "length")}, "seconds": 0, "text": text}
 
 
-def settled(text: str) -> str:
-    """Return a text with what was drawn replaced."""
-    for pattern, instead in MOVING:
-        text = pattern.sub(instead, text)
-    return text
+class Settled:
+    """Replaces what was drawn in the texts of one result.
+
+    Times that differ still differ afterwards, for a verdict may be about that.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """Return a text with what was drawn replaced."""
+        for pattern, instead in MOVING:
+            text = pattern.sub(instead, text)
+        return SECONDS.sub(self._time, text)
+
+    def _time(self, found: re.Match[str]) -> str:
+        return self._times.setdefault(found[0], str(FIRST_SECOND + len(self._times)))

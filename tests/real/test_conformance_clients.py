@@ -23,11 +23,11 @@ CASES = (
 )
 
 
-def verdicts(client: str, folder: Path) -> dict[str, str]:
+def verdicts(client: str, folder: Path, cases: tuple[str, ...] = CASES) -> dict[str, str]:
     """Run the cases; return the verdict of each. Everything is as in the file of the client."""
     result = folder / "result.json"
     expect = EXPECTED / f"client-{client}.expect"
-    options = [*CASES, "--strict", "--expect", str(expect)]
+    options = [*cases, "--strict", "--expect", str(expect)]
     done = trial(client, client).run(result, options)
     assert done.returncode == 0, done.stdout
     document = json.loads(result.read_text())
@@ -39,6 +39,13 @@ def test_fetchmail_is_as_known(tmp_path: Path) -> None:
     found = verdicts("fetchmail", tmp_path)
     assert found.keys() == set(CASES)
     assert found["client/pop3/2"] == "pass"
+
+
+def test_curl_fetches_with_each_kind_of_tls(tmp_path: Path) -> None:
+    cases = ("client/pop3/2", "client/pop3/10", "client/tls/1", "client/tls/2", "client/tls/3")
+    found = verdicts("curl", tmp_path, cases)
+    assert found.pop("client/pop3/10") == "warn"
+    assert set(found.values()) == {"pass"}
 
 
 def test_mailhaul_is_as_known(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import gmtime
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailhaul.flows.channel import Channel
 from mailhaul.protocols.imap.server import ImapServer
-from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, Secure, serve_imap
+from mailhaul.servers.imap import ALL_CAPABILITIES, CAPABILITIES, Clock, Secure, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 USERS = {b"joe": b"sesame"}
@@ -25,10 +26,14 @@ class Talk:
         capabilities: Iterable[bytes] = ALL_CAPABILITIES,
         users: dict[bytes, bytes] | None = None,
         secure: Secure | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._channel = Channel("client", ImapServer())
         self._flow = serve_imap(
-            self._channel, mailboxes, users, capabilities=capabilities, secure=secure
+            *(self._channel, mailboxes, users),
+            capabilities=capabilities,
+            secure=secure,
+            clock=clock,
         )
         self._number = 0
         self._run()
@@ -219,6 +224,16 @@ def test_a_parent_is_listed_for_the_mailboxes_below_it() -> None:
     assert len(talk.say(b'LIST (RECURSIVEMATCH SUBSCRIBED) "" *')) == 4
 
 
+def test_only_the_original_list_asks_for_the_separator_by_an_empty_name() -> None:
+    talk = Talk(boxes(0, a=Mailbox()))
+    assert talk.say(b'LIST "" ""')[0] == rb'* LIST (\Noselect) "/" ""'
+    for line in (b'LIST () "" ""', b'LIST "" ("")', b'LIST "" "" RETURN ()', b'LIST a ("" "")'):
+        [answer] = talk.say(line)
+        assert answer.startswith(b"OK"), line
+    [line, _] = talk.say(b'LIST "" ("" a)')
+    assert line.endswith(b' "/" "a"')
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -361,6 +376,19 @@ def test_text_after_the_message_of_an_append_is_an_error_and_nothing_is_stored()
     assert talk.condition(b"APPEND nothing {3+}\r\nabc {9+}\r\na NOOP\r\nx") == "NO"
     assert mailboxes[b"INBOX"].messages == []
     assert talk.condition(b"NOOP") == "OK"
+
+
+def test_a_message_without_a_date_has_the_time_of_its_arrival() -> None:
+    moments = iter([gmtime(1_770_091_506), (2027, 12, 31, 23, 59, 58)])
+    mailboxes = boxes(0)
+    talk = Talk(mailboxes, clock=lambda: next(moments))
+    for date in (b"", b'"17-Jul-1996 02:44:25 -0700" ', b""):
+        assert talk.condition(b"APPEND INBOX " + date + b"{1+}\r\nx") == "OK"
+    assert [message.date for message in mailboxes[b"INBOX"].messages] == [
+        b"03-Feb-2026 04:05:06 +0000",
+        b"17-Jul-1996 02:44:25 -0700",
+        b"31-Dec-2027 23:59:58 +0000",
+    ]
 
 
 # Responses about the selected mailbox

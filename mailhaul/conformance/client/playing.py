@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from time import gmtime
 from typing import Any
 
 from ...flows.channel import Channel
@@ -152,7 +153,9 @@ class PlayedImap(Source):
         """Return what serves a new connection."""
         mailboxes = self.others or Mailboxes({b"INBOX": self.mailbox})
         users = None if self.preauth else self.users
-        return ImapService(channel, mailboxes, users, self.capabilities, start_tls).run()
+        return ImapService(
+            channel, mailboxes, users, self.capabilities, start_tls, clock=gmtime
+        ).run()
 
 
 @dataclass

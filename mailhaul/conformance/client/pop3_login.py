@@ -22,7 +22,7 @@ from .suite import CLIENT
 MAILDROP = frozenset({b"STAT", b"LIST", b"UIDL", b"RETR", b"TOP", b"DELE"})
 
 
-@CLIENT.case("client/pop3/1", rfc=2449, section="5", level=MUST)
+@CLIENT.case("client/pop3/1", rfc=2449, section="7", level=MUST)
 async def capa_may_be_missing(env: ClientEnvironment) -> None:
     """Works with a server that answers CAPA with -ERR."""
     old = Answer(rb"CAPA", b"-ERR unknown command\r\n")

@@ -82,7 +82,8 @@ async def quit_ends_the_session(env: ClientEnvironment) -> None:
     for connection in to_sink(run):
         last = connection.verbs[-1:]
         require(last == [b"QUIT"], "QUIT as the last command", b"".join(last) or "none")
-        require(not connection.left_early, "the reply to QUIT awaited", "the connection closed")
+        awaited = not connection.left_early  # A SHOULD in the same sentence.
+        require(awaited, "the reply to QUIT awaited", "the connection closed", lenient=True)
 
 
 @CLIENT.case("client/smtp/8", rfc=2920, section="3.1", level=MUST)
@@ -209,10 +210,11 @@ async def replies_may_have_many_lines(env: ClientEnvironment) -> None:
 @CLIENT.case("client/smtp/15", rfc=5321, section="4.2", level=MUST)
 async def unknown_codes_count_by_their_first_digit(env: ClientEnvironment) -> None:
     """A reply code that the client does not know is understood by its first digit."""
+    # The second digit is 5 at most, by the grammar.
     rules = [
         Change(rb"^250 2\.1\.0 ", b"259 2.1.0 "),
-        Change(rb"^250 2\.1\.5 ", b"299 2.1.5 "),
-        Change(rb"^250 2\.0\.0 accepted", b"288 2.0.0 accepted"),
+        Change(rb"^250 2\.1\.5 ", b"258 2.1.5 "),
+        Change(rb"^250 2\.0\.0 accepted", b"257 2.0.0 accepted"),
     ]
     require_delivered(await env.deliver(PlayedSmtp(rules=rules), ONE), ONE)
-    await expect_no_delivery(env, PlayedSmtp(rules=[Answer(rb"RCPT .*", b"499 not now\r\n")]))
+    await expect_no_delivery(env, PlayedSmtp(rules=[Answer(rb"RCPT .*", b"459 not now\r\n")]))

@@ -17,8 +17,9 @@ A template is a TOML file:
 ``words`` has a table for each choice that the harness makes (CHOICES), and in it the text for each
 value that the client can do; the text replaces the name of the table in braces. A value that is
 missing means that the client cannot do it: cases that need it are skipped. Without a table the
-first value of a choice needs no words. ``files`` are written before each start, and their names
-in braces are replaced by their paths.
+first value of a choice needs no words. {scheme} is the scheme of a URL: "pop3", or "pop3s" where
+TLS is implicit. ``files`` are written before each start, and their names in braces are replaced by
+their paths.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ REQUIRED = frozenset({"protocol", "deliver"})
 PLACES = frozenset(
     {
         *("host", "port", "user", "password", "sink_host", "sink_port", "maildir", "home"),
-        *("program", "authority", "message", "sender", "recipient", "python"),
+        *("program", "authority", "message", "sender", "recipient", "python", "scheme"),
     }
 )
 """The names that are replaced, besides those of choices and files."""
@@ -93,7 +94,8 @@ class Template:
 
     def values(self, choices: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
         """Return the text for each name in braces."""
-        values = dict(places)
+        secure = "s" if choices.get("tls") == "implicit" else ""
+        values = {**places, "scheme": choices.get("protocol", "") + secure}
         for choice in CHOICES:
             value = choices.get(choice, CHOICES[choice][0])
             values[choice] = replaced(self.words.get(choice, {}).get(value, ""), places)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from ...protocols.imap.values import Text
 from ..environment import Description, Environment, Target, User
+from ..transcript import Transcript
 from ..verdicts import Broken, SetUpFailed, Skipped
 from .responses import Answer, octets_of
 from .session import ImapSession, Literal, quoted
@@ -199,6 +200,11 @@ class ImapEnvironment(Environment[ImapSession]):
         await self.select(other)
         return other
 
+    async def later(self, session: ImapSession) -> ImapSession:
+        """Return a session like ``another``, after this one has ended by LOGOUT."""
+        await session.command(b"LOGOUT")
+        return await self.another(session)
+
     async def select(self, session: ImapSession, parameters: bytes = b"") -> Answer:
         """Select the mailbox of a session; parameters such as ``(CONDSTORE)`` stand after it.
 
@@ -216,6 +222,8 @@ class ImapEnvironment(Environment[ImapSession]):
         if not self._created:
             return
         names, self._created = self._created, []
+        # The clean-up is no part of the case, nor of its transcript.
+        self.transcript = Transcript()
         # A mailbox that stays is no reason for another verdict.
         with suppress(Broken, SetUpFailed):
             session = await self.log_in()

@@ -133,9 +133,13 @@ async def list_may_return_the_status(env: ImapEnvironment) -> None:
 
 @IMAP.case("imap/list/11", rfc=5258, section="3", level=MUST)
 async def an_extended_list_has_no_special_name(env: ImapEnvironment) -> None:
-    """An empty name in a LIST with options is not the request for the separator."""
+    """An empty name in an extended LIST is not the request for the separator."""
     session = await extended(env)
-    for command in (b'LIST "" "" RETURN (CHILDREN)', b'LIST (SUBSCRIBED) "" ""'):
+    for command in (
+        *(b'LIST "" "" RETURN (CHILDREN)', b'LIST (SUBSCRIBED) "" ""'),
+        # It is extended too by a list that has no options, or a single name (section 1).
+        *(b'LIST () "" ""', b'LIST "" ("")'),
+    ):
         found = listed_names(await session.ok(command))
         require(not found, "no LIST response", found)
 

@@ -82,14 +82,14 @@ async def a_long_command_is_taken(env: ImapEnvironment) -> None:
     await session.ok(b"UID FETCH 1" + b",1" * count + b" (FLAGS)")
 
 
-@IMAP.case("imap/state/1", rfc=3501, section="3.1", level=MUST)
+@IMAP.case("imap/state/1", rfc=3501, section="3", level=MUST, implied=True)
 async def no_select_before_login(env: ImapEnvironment) -> None:
     """Before the login SELECT gets BAD or NO."""
     session = await env.before_login()
     await session.refused(b"SELECT INBOX")
 
 
-@IMAP.case("imap/state/2", rfc=3501, section="3.2", level=MUST)
+@IMAP.case("imap/state/2", rfc=3501, section="3", level=MUST, implied=True)
 async def no_fetch_without_a_mailbox(env: ImapEnvironment) -> None:
     """As long as no mailbox is selected FETCH gets BAD or NO."""
     session = await env.log_in()

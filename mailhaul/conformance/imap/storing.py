@@ -92,11 +92,15 @@ async def permanent_flags_stay(env: ImapEnvironment) -> None:
     if permanent is not None and FLAGGED not in permanent.lower():
         raise Skipped("the flag \\Flagged is not permanent")
     await session.ok(rb"STORE 1 +FLAGS (\Flagged)")
-    later = await env.another(session)
+    concurrent = FLAGGED in await flags(await env.another(session))
+    later = await env.later(session)
     require(FLAGGED in await flags(later), "\\Flagged in a later session", "no such flag")
-    await session.ok(rb"STORE 1 -FLAGS (\Flagged)")
-    later = await env.another(session)
+    await later.ok(rb"STORE 1 -FLAGS (\Flagged)")
+    later = await env.later(later)
     require(FLAGGED not in await flags(later), "no \\Flagged after it was removed", "\\Flagged")
+    # "Concurrent and subsequent sessions" see the change; some servers write when a session ends.
+    expected = "\\Flagged in a session at the same time"
+    require(concurrent, expected, "no such flag until the first session ends", lenient=True)
 
 
 @IMAP.case("imap/store/5", rfc=3501, section="7.1", level=MUST, implied=True)
@@ -109,7 +113,7 @@ async def new_keywords_can_be_stored(env: ImapEnvironment) -> None:
     keyword = b"conformance"
     await session.ok(b"STORE 1 +FLAGS (%b)" % keyword)
     require(keyword in await flags(session), "the keyword in FLAGS", "no such flag")
-    later = await env.another(session)
+    later = await env.later(session)
     require(keyword in await flags(later), "the keyword in a later session", "no such flag")
 
 

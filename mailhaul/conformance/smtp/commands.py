@@ -50,7 +50,7 @@ async def some_commands_need_no_ehlo(env: SmtpEnvironment) -> None:
         require(reply.code != 503, f"no 503 as the reply to {verb} before EHLO", reply)
 
 
-@SMTP.case("smtp/noop/3", rfc=5321, section="4.1.1.9", level=MUST)
+@SMTP.case("smtp/noop/3", rfc=5321, section="4.1.1.9", level=MUST, implied=True)
 async def noop_does_not_change_the_transaction(env: SmtpEnvironment) -> None:
     """NOOP between MAIL, RCPT and DATA gets 250, and the transaction goes on."""
     session = await env.ready()

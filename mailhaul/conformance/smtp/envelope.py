@@ -72,7 +72,8 @@ async def a_quoted_local_part_is_one_word(env: SmtpEnvironment) -> None:
     """A quoted local part with a blank is an address, not two words."""
     session = await env.ready()
     await env.prepare(session, env.mail)
-    await session.understood(b'RCPT TO:<"a b"@%b>' % env.domain)
+    # "A host SHOULD avoid" such mailboxes, and some servers refuse them all on purpose by 501.
+    await session.understood(b'RCPT TO:<"a b"@%b>' % env.domain, lenient=True)
 
 
 @SMTP.case("smtp/rcpt/7", rfc=5321, section="4.1.2", level=MUST, implied=True)
@@ -80,7 +81,7 @@ async def a_quoted_bracket_ends_no_address(env: SmtpEnvironment) -> None:
     """A quoted local part with ">" and an escaped quote is an address as a whole."""
     session = await env.ready()
     await env.prepare(session, env.mail)
-    await session.understood(b'RCPT TO:<"a>\\"b"@%b>' % env.domain)
+    await session.understood(b'RCPT TO:<"a>\\"b"@%b>' % env.domain, lenient=True)
 
 
 @SMTP.case("smtp/rcpt/8", rfc=5321, section="4.1.1.3", level=MUST, implied=True)

@@ -118,10 +118,10 @@ class SmtpSession(Session):
         """Send a command for which it is not the time, and require 503."""
         return await self.refused(line, OUT_OF_ORDER)
 
-    async def understood(self, line: bytes) -> Reply:
+    async def understood(self, line: bytes, *, lenient: bool = False) -> Reply:
         """Send a command that is right by the grammar; it may be refused, but not as syntax."""
         reply = await self.command(line)
-        require_understood(reply, line)
+        require_understood(reply, line, lenient=lenient)
         return reply
 
     @property
@@ -139,12 +139,13 @@ def require_refusal(reply: Reply, what: str, *codes: int, lenient: bool = False)
     )
 
 
-def require_understood(reply: Reply, line: bytes) -> None:
+def require_understood(reply: Reply, line: bytes, *, lenient: bool = False) -> None:
     """Require anything except a refusal that calls the command wrong."""
     require(
         reply.positive or (reply.refused and reply.code not in SYNTAX_REFUSALS),
         f"2yz, or a refusal that is not about syntax, as the reply to {named(line)}",
         reply,
+        lenient=lenient,
     )
 
 

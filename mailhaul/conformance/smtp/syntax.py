@@ -31,20 +31,23 @@ async def an_unknown_verb_gets_500(env: SmtpEnvironment) -> None:
 @SMTP.case("smtp/syntax/3", rfc=5321, section="4.1.4", level=MUST)
 async def a_wrong_argument_gets_501(env: SmtpEnvironment) -> None:
     """MAIL with a wrong argument gets 501, and no transaction begins."""
-    for line in (b"MAIL", b"MAIL TO:<%b>" % env.sender, b"MAIL FROM:<%b" % env.sender):
+    unclosed = b"MAIL FROM:<%b" % env.sender
+    for line in (b"MAIL", b"MAIL TO:<%b>" % env.sender, unclosed):
         session = await env.ready()
-        await session.refused(line, 501)
+        # A server may find a path without its last bracket acceptable: 501 is for what is not.
+        await session.refused(line, 501, lenient=line == unclosed)
         await session.out_of_order(env.rcpt)
         await session.positive(env.mail)
 
 
-@SMTP.case("smtp/syntax/4", rfc=5321, section="4.1.4", level=MUST)
+@SMTP.case("smtp/syntax/4", rfc=5321, section="4.1.1.3", level=MUST, implied=True)
 async def a_wrong_recipient_leaves_the_transaction(env: SmtpEnvironment) -> None:
     """RCPT with a wrong argument gets 501, and the transaction goes on as it was."""
     session = await env.ready()
     await env.transact(session)
-    for line in (b"RCPT", b"RCPT FROM:<%b>" % env.recipient, b"RCPT TO:<%b" % env.recipient):
-        await session.refused(line, 501)
+    unclosed = b"RCPT TO:<%b" % env.recipient
+    for line in (b"RCPT", b"RCPT FROM:<%b>" % env.recipient, unclosed):
+        await session.refused(line, 501, lenient=line == unclosed)
     await session.positive(env.rcpt)
 
 

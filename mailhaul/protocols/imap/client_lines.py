@@ -199,7 +199,7 @@ def _list(wire: Wire, command: ListMailboxes) -> None:
     if command.selecting:
         wire.listed(command.selecting).verbatim(b" ")
     wire.string(command.reference)
-    many = len(command.patterns) != 1
+    many = len(command.patterns) != 1 or command.extended
     wire.verbatim(b" (" if many else b" ")
     for place, pattern in enumerate(command.patterns):
         wire.verbatim(b" " if place else b"").string(pattern)

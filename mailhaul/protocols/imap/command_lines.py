@@ -215,17 +215,24 @@ def _rename(arguments: Arguments) -> Command:
 
 def _list(arguments: Arguments) -> Command:
     selecting: list[bytes] = []
-    if arguments.ahead(b"("):
+    extended = arguments.ahead(b"(")
+    if extended:
         selecting = arguments.listed(lambda: arguments.word("an option"), "options", empty=True)
         arguments.space()
     reference = arguments.astring("a reference")
     arguments.space()
     if arguments.ahead(b"("):
+        extended = True
         patterns = arguments.listed(arguments.pattern, "patterns")
     else:
         patterns = [arguments.pattern()]
+    extended = extended or not arguments.over
     returning, status = _return_options(arguments)
-    return ListMailboxes(reference, tuple(patterns), tuple(selecting), returning, status)
+    # Of options and several patterns the command has itself what they are.
+    shown = len(patterns) != 1 or bool(selecting or returning or status)
+    return ListMailboxes(
+        reference, tuple(patterns), tuple(selecting), returning, status, extended and not shown
+    )
 
 
 def _return_options(arguments: Arguments) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

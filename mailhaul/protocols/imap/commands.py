@@ -128,7 +128,9 @@ class ListMailboxes(CheckedRecord):
 
     With one pattern and no options, every server supports this command. ``selecting`` are selection
     options, such as b"SUBSCRIBED"; ``returning`` are return options, such as b"SPECIAL-USE";
-    ``status`` are the items of RETURN (STATUS (...)).
+    ``status`` are the items of RETURN (STATUS (...)). ``extended`` says that an empty pattern is
+    not the request for the hierarchy separator although there are no options, as in
+    ``LIST "" ("")`` (RFC 5258, section 3); with options or several patterns it never is.
     """
 
     reference: bytes = b""
@@ -136,6 +138,7 @@ class ListMailboxes(CheckedRecord):
     selecting: tuple[bytes, ...] = ()
     returning: tuple[bytes, ...] = ()
     status: tuple[bytes, ...] = ()
+    extended: bool = False
 
 
 class ListSubscribed(CheckedRecord):

@@ -18,6 +18,9 @@ Rules for the caller:
   ends the transaction (RFC 3030, section 2).
 * Nothing may be sent while several LMTP replies to one text are outstanding, and only Rset after
   the last Bdat. Otherwise, if a reply were missing, the next one could count as acceptance.
+* In LMTP the last Bdat must wait until a recipient has been accepted: for nobody it has no reply
+  (RFC 2033, section 4.3), but from some servers (Dovecot 2.3) it has one, so the client could only
+  wait without knowing for what.
 * A reply code that the command cannot have (354 to MAIL, 250 to DATA) raises OutOfStep, and so does
   a reply for which no command is waiting. Some reply was omitted or sent twice, and it is unknown
   which one. ``send`` raises LocalProtocolError while unsolicited data has not been read.
@@ -267,6 +270,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             case Rcpt(recipient) if not (recipient.isascii() or transaction.utf8):
                 what = "recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)"
                 raise LocalProtocolError(what)
+            case Bdat(last=True) if self._lmtp and not transaction.taken:
+                raise LocalProtocolError("no recipient is accepted yet (RFC 2033, section 4.3)")
             case _:
                 pass
 

@@ -135,6 +135,25 @@ def test_after_a_refusal_the_next_message_is_sent(
     assert world.texts == [HEADER + b"two\r\n"]
 
 
+@pytest.mark.parametrize("extensions", [BINARY, ONE_BY_ONE])
+@pytest.mark.parametrize("step", [Mail, Rcpt])
+def test_lmtp_gets_no_chunk_for_nobody(extensions: Mapping[bytes, bytes], step: type) -> None:
+    # BDAT LAST for nobody has no reply (RFC 2033, 4.3), or one from servers such as Dovecot.
+    left = [NO] * (2 if step is Rcpt else 1)
+    world = World(
+        extensions,
+        lambda heard: left.pop() if left and isinstance(heard, step) else None,
+        lmtp=True,
+        recipients=(b"joe@x", b"tom@x"),
+    )
+    first, second = world.hand_over(b"one\r\n", b"two\r\n")
+    assert first.verdict is Verdict.REFUSED
+    assert second.accepted
+    assert world.texts == [HEADER + b"two\r\n"]
+    assert world.heard.count(Bdat) == 1
+    assert world.simulation.now < 1.0
+
+
 @pytest.mark.parametrize("reply", [NO, LATER])
 def test_a_chunk_that_is_refused_ends_the_message_and_not_the_next_one(reply: Reply) -> None:
     left = [reply]

@@ -190,6 +190,8 @@ class Pop3Fetcher:
             while (line := self._wire.line().removesuffix(b"\n").removesuffix(b"\r")) != b".":
                 lines.append(line)
         except GaveUp:
+            if "waits for the rest" in self._faults:
+                self._wire.wait_for_break()
             if "half is whole" not in self._faults:
                 raise
             self._sender.send(b"".join(line + b"\r\n" for line in lines))

@@ -27,19 +27,21 @@ def start_with(faults: Collection[str]) -> Callable[[Plan], Running]:
 TARGETS: dict[tuple[str, frozenset[str]], ClientTarget] = {}
 
 
-def target_of(template: Template, faults: Collection[str]) -> ClientTarget:
+def target_of(template: Template, faults: Collection[str], seconds: float) -> ClientTarget:
     """Return a target; that of a client without a fault is made once, with its certificates."""
     key = (template.name, frozenset(faults))
     if key not in TARGETS:
         whole = next(iter(TARGETS.values()), None)
-        target = ClientTarget(template, SECONDS, start=start_with(faults), trusted=bool(faults))
+        target = ClientTarget(template, seconds, start=start_with(faults), trusted=bool(faults))
         if whole:
             target.share_certificates(whole)
         TARGETS[key] = target
     return TARGETS[key]
 
 
-def result_of(name: str, *faults: str, template: Template = FETCHER) -> Result:
-    """Return the result of a case against the scripted client."""
-    environment = ClientEnvironment(target_of(template, faults))
+def result_of(
+    name: str, *faults: str, template: Template = FETCHER, seconds: float = SECONDS
+) -> Result:
+    """Return the result of a case against the scripted client, which may run for so long."""
+    environment = ClientEnvironment(target_of(template, faults, seconds))
     return blocking.run(judge(load_suite("client").cases[name], environment))

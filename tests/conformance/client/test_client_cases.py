@@ -43,6 +43,12 @@ def test_a_client_that_breaks_the_requirement_is_seen(name: str, faults: tuple[s
         assert result.got
 
 
+def test_a_client_that_waits_for_the_rest_of_a_text_is_seen() -> None:
+    result = result_of("client/pop3/10", "waits for the rest", seconds=1.0)
+    assert result.verdict is Verdict.FAIL, result
+    assert result.expected == "the client to end"
+
+
 @pytest.mark.parametrize(("name", "faults"), OF_SENDERS)
 def test_a_sender_that_breaks_the_requirement_is_seen(name: str, faults: tuple[str, ...]) -> None:
     result = result_of(name, *faults, template=SENDER)

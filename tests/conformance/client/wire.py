@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ class Wire:
         self, host: str, port: int, opened: Callable[[Wire], None], *, hasty: bool = False
     ) -> None:
         self._hasty = hasty
+        self._broken = threading.Event()
         self._socket = socket.create_connection((host, port), TIMEOUT)
         self._received = bytearray()
         opened(self)
@@ -59,8 +61,13 @@ class Wire:
 
     def break_off(self) -> None:
         """End the connection from another thread."""
+        self._broken.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def wait_for_break(self) -> None:
+        """Do nothing until another thread ends the connection."""
+        self._broken.wait()
 
     def close(self) -> None:
         self._socket.close()

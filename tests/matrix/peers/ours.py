@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import gmtime
 from typing import Any
 
 from mailhaul import __version__
@@ -51,7 +52,8 @@ def imap() -> Serve:
     mailboxes = Mailboxes({b"INBOX": Mailbox([], uidvalidity=1)})
 
     async def serve(channel: Channel[Any], secure: Secure) -> None:
-        await ImapService(channel, mailboxes, PASSWORDS, ALL_CAPABILITIES, secure).run()
+        service = ImapService(channel, mailboxes, PASSWORDS, ALL_CAPABILITIES, secure, clock=gmtime)
+        await service.run()
 
     return serve
 

@@ -70,6 +70,7 @@ LINES: list[tuple[Command, bytes]] = [
     (Unsubscribe(b"x"), b'UNSUBSCRIBE "x"'),
     (ListMailboxes(), b'LIST "" "*"'),
     (ListMailboxes(b"", (b"a", b"b%")), b'LIST "" ("a" "b%")'),
+    (ListMailboxes(b"", (b"",), extended=True), b'LIST "" ("")'),
     (
         ListMailboxes(b"r", (b"*",), (b"SUBSCRIBED",), (b"CHILDREN",), (b"MESSAGES", b"UIDNEXT")),
         b'LIST (SUBSCRIBED) "r" "*" RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))',

@@ -118,6 +118,11 @@ def read(line: bytes, *more: Part) -> Command:
         (b'LIST "" *', ListMailboxes()),
         (b'LIST "" ""', ListMailboxes(b"", (b"",))),
         (b'LIST "" (a b)', ListMailboxes(b"", (b"a", b"b"))),
+        (b'LIST "" ("")', ListMailboxes(b"", (b"",), extended=True)),
+        (b'LIST () "" ""', ListMailboxes(b"", (b"",), extended=True)),
+        (b'LIST "" "" RETURN ()', ListMailboxes(b"", (b"",), extended=True)),
+        (b'LIST () "" ("" a)', ListMailboxes(b"", (b"", b"a"))),
+        (b'LIST (subscribed) "" ""', ListMailboxes(b"", (b"",), (b"SUBSCRIBED",))),
         (
             b'LIST (subscribed) "" % RETURN (children STATUS (messages))',
             ListMailboxes(b"", (b"%",), (b"SUBSCRIBED",), (b"CHILDREN",), (b"MESSAGES",)),

@@ -152,15 +152,23 @@ def test_a_chunk_that_is_refused_early_is_still_sent_whole() -> None:
 
 def test_lmtp_answers_the_last_chunk_for_each_recipient_taken() -> None:
     wire = Wire(lmtp=True)
-    wire.send(*ENVELOPE, Rcpt(b"d@x"), Bdat(1), BodyChunk(b"a"), Bdat(0, last=True))
-    answers = wire.answers(250, 250, 550, 250, 250, 452, 250)
-    assert answers[5:] == [(b"b@x", False), (b"d@x", True)]
+    wire.send(*ENVELOPE, Rcpt(b"d@x"), Bdat(1), BodyChunk(b"a"))
+    wire.answers(250, 250)
+    wire.send(Bdat(0, last=True))
+    answers = wire.answers(550, 250, 250, 452, 250)
+    assert answers[3:] == [(b"b@x", False), (b"d@x", True)]
 
 
-def test_lmtp_replies_once_without_accepted_recipients() -> None:
+def test_lmtp_has_no_last_chunk_before_a_recipient_is_accepted() -> None:
     wire = Wire(lmtp=True)
-    wire.send(*ENVELOPE, Bdat(1, last=True), BodyChunk(b"a"))
-    assert wire.answers(250, 550, 550, 503) == [(None, False)] * 4
+    wire.send(*ENVELOPE)
+    for codes in ((), (250,), (550, 550)):
+        wire.answers(*codes)
+        with pytest.raises(LocalProtocolError, match="no recipient is accepted yet"):
+            wire.client.send(Bdat(1, last=True))
+    wire.send(Rset(), Mail(b"a@x"), Rcpt(b"b@x"))
+    assert wire.sent().endswith(b"RCPT TO:<c@x>\r\nRSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n")
+    assert len(wire.answers(250, 250, 250)) == 3
 
 
 # The server

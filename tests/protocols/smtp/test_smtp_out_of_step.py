@@ -125,8 +125,11 @@ def test_nothing_follows_a_text_that_gets_several_answers(command: Command) -> N
 @pytest.mark.parametrize("lmtp", [False, True])
 def test_only_rset_follows_the_last_chunk_and_in_lmtp_nothing(lmtp: bool) -> None:
     client = introduced(lmtp)
-    for command in (Mail(b"a@x"), Rcpt(b"b@x"), Bdat(1, last=True), BodyChunk(b"x")):
-        client.send(command)
+    client.send(Mail(b"a@x"))
+    client.send(Rcpt(b"b@x"))
+    hear(client, b"250 ok\r\n" * 2)
+    client.send(Bdat(1, last=True))
+    client.send(BodyChunk(b"x"))
     with pytest.raises(LocalProtocolError, match="replies to the text"):
         client.send(Mail(b"b@x"))
     if lmtp:
@@ -136,7 +139,7 @@ def test_only_rset_follows_the_last_chunk_and_in_lmtp_nothing(lmtp: bool) -> Non
     client.send(Rset())
     with pytest.raises(LocalProtocolError, match="replies to the text"):
         client.send(Mail(b"b@x"))
-    hear(client, b"250 ok\r\n" * 3)
+    hear(client, b"250 ok\r\n")
     client.send(Mail(b"b@x"))
 
 
