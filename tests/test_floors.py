@@ -53,6 +53,8 @@ PURE = {
 
 ALSO = {
     "protocols": {"automat"},
+    # It imports a part of automat without the rest.
+    "protocols/transitions.py": {"importlib", "sys"},
     # A record finds the module of its class, and its signature when help() asks for it.
     "protocols/record.py": {"sys", "inspect"},
     "flows/host_names.py": {"idna"},

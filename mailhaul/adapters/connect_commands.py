@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..flows.channel import STATUS_UNKNOWN
 from ..flows.outcome import ExitCode, PollFailed
-from ..flows.requests import Close, Now, OpenFailed, Start, TimedOut, Wait
+from ..flows.requests import STATUS_UNKNOWN, Close, Now, OpenFailed, Start, TimedOut, Wait
 
 SECONDS = 600.0
 """How many seconds a command may take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -37,9 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] == "conformance":
             from .conformance.main import conformance
 
+            end_loading()
             return conformance(arguments[1:], lines)
         caller = find_caller(os.environ, os.geteuid(), current_folder())
         if arguments and arguments[0] in COMMANDS:
+            end_loading()
             return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
         progress = progress_stream(configuration)
@@ -99,6 +102,13 @@ def run(
     return run_once(configuration, caller, lines)
 
 
+def end_loading() -> None:
+    """Search for garbage from now on. What was loaded is left out: it stays to the end."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
     """Raise ConfigErrors for a word that is not a server in the rc file but resembles a subcommand.
 
@@ -120,9 +130,9 @@ def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[s
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     """Poll the accounts once and return the exit code."""
     from .cli.once import poll_all
-    from .polls.logs import logged
 
-    lines = logged(configuration, lines) or lines
+    end_loading()
+    lines = log_of(configuration, lines) or lines
     for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
         signal.signal(number, interrupt)
     code = poll_all(configuration, caller, lines)
@@ -139,13 +149,12 @@ def start_daemon(
 ) -> ExitCode:
     """Run the daemon, in the background unless ``nodetach`` is set; return its exit code."""
     from .polls.accounts import with_typed_password
-    from .polls.logs import logged
     from .polls.pidfile import PidFile, detach
 
     # In the background the user cannot be asked.
     accounts = [with_typed_password(settings) for settings in configuration.accounts]
     configuration = configuration.with_accounts(accounts)
-    log = logged(configuration, lines)
+    log = log_of(configuration, lines)
     # These signals may arrive while the daemon starts or ends. They can be ignored: the daemon
     # starts with a poll of all accounts, and the rc file has just been read.
     for number in (signal.SIGUSR1, signal.SIGHUP):
@@ -158,9 +167,20 @@ def start_daemon(
             pidfile.write(configuration.globals.daemon)
         from .daemon.service import serve
 
+        end_loading()
         return serve(configuration, caller, log or lines, arguments, pidfile)
     finally:
         pidfile.release()
+
+
+def log_of(configuration: Configuration, lines: Lines) -> Lines | None:
+    """Return the lines that the settings ask for, or None for plain lines on the terminal."""
+    settings = configuration.globals
+    if not (settings.logfile or settings.syslog or settings.jsonlog):
+        return None
+    from .polls.logs import logged
+
+    return logged(configuration, lines)
 
 
 def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeVar
 
 from ..protocols.machine import HeardT, Machine, NeedData, TlsDialogue
-from .requests import Wait
+from .requests import STATUS_UNKNOWN, Wait
 
 if TYPE_CHECKING:
     from .pace import Pace
@@ -41,7 +40,6 @@ RELIEVED = CONGESTED // 2
 """Unwritten bytes at or below which a channel that was full has room again."""
 
 
-@dataclass(eq=False)
 class Channel(Generic[M]):
     """One open stream and its machine. The runtime keeps the fields up to date.
 
@@ -55,42 +53,24 @@ class Channel(Generic[M]):
     encrypted. ``pace`` limits the time that the peer may take for a reply.
     """
 
-    peer: str
-    machine: M
-    unwritten: int = 0
-    failure: str = ""
-    last_words: bytes = b""
-    address: str = ""
-    exit_status: int | None = None
-    remark: str = ""
-    tls: bool = False
-    open: bool = False
-    pace: Pace | None = None
-    stream: object = field(default=None, repr=False)
+    def __init__(self, peer: str, machine: M, *, pace: Pace | None = None) -> None:
+        self.peer = peer
+        self.machine = machine
+        self.pace = pace
+        self.unwritten = 0
+        self.failure = ""
+        self.last_words = b""
+        self.address = ""
+        self.exit_status: int | None = None
+        self.remark = ""
+        self.tls = False
+        self.open = False
+        self.stream: object = None
 
     @property
     def congested(self) -> bool:
         """Whether a flow should wait for the pending output before it adds more."""
         return self.unwritten + self.machine.unsent > CONGESTED
-
-
-STATUS_UNKNOWN = 256
-"""The status of a program that has ended in an unknown way: SIGCHLD is ignored, or another part
-of the process has waited for the program. It does not count as success."""
-
-
-@dataclass(eq=False)
-class Program:
-    """A running program.
-
-    ``status`` is None until the program ends; then it is a value as returned by
-    os.waitstatus_to_exitcode, or STATUS_UNKNOWN. ``output`` is the end of what the program wrote
-    to standard output and standard error.
-    """
-
-    name: str
-    status: int | None = None
-    output: bytes = b""
 
 
 async def next_event(

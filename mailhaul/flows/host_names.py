@@ -7,8 +7,6 @@ is encoded here, and the rest of the program sees only ASCII names.
 
 from __future__ import annotations
 
-import unicodedata
-
 
 class BadHostName(ValueError):
     """The host name is not valid. ``str()`` is the reason, for the user."""
@@ -22,7 +20,9 @@ def ascii_host(host: str) -> str:
     """
     if host.isascii():
         return host
-    # Imported here because the import takes 12 ms and few configurations need it.
+    # Imported here because idna takes 12 ms to load and few configurations need it.
+    import unicodedata
+
     import idna
 
     normalized = unicodedata.normalize("NFC", host.lower())

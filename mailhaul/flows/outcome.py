@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,10 @@ class ExitCode(IntEnum):
     UNDEFINED = 23
 
 
+GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
+"""The codes of a poll after which the account is well."""
+
+
 class PollFailed(Exception):
     """Ends the poll of one account. ``str()`` is one sentence for the user."""
 
@@ -62,13 +65,15 @@ class CutOff(Exception):
         self.cause = cause
 
 
-@dataclass(slots=True)
 class Tally:
     """Counts the messages that were read, accepted by a sink, and unreadable."""
 
-    read: int = 0
-    accepted: int = 0
-    unreadable: int = 0
+    __slots__ = ("accepted", "read", "unreadable")
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.accepted = 0
+        self.unreadable = 0
 
 
 class Verdict(Enum):

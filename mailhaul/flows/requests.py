@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from ..protocols.record import Record
 
 if TYPE_CHECKING:
-    from .channel import Channel, Endpoint, Program
+    from .channel import Channel, Endpoint
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", covariant=True)
@@ -119,7 +119,26 @@ class Wait(Request[None]):
     timeout: float
 
 
-class Start(Request["Program"]):
+STATUS_UNKNOWN = 256
+"""The status of a program that has ended in an unknown way: SIGCHLD is ignored, or another part
+of the process has waited for the program. It does not count as success."""
+
+
+class Program:
+    """A running program.
+
+    ``status`` is None until the program ends; then it is a value as returned by
+    os.waitstatus_to_exitcode, or STATUS_UNKNOWN. ``output`` is the end of what the program wrote
+    to standard output and standard error.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.status: int | None = None
+        self.output = b""
+
+
+class Start(Request[Program]):
     """Run a program with ``stdin`` (a file descriptor) as its input. Raises OpenFailed.
 
     ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With

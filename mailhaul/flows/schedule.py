@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .outcome import ExitCode
+from .outcome import GOOD, ExitCode
 
-GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 NEUTRAL = frozenset({ExitCode.EXCLUDE})
 """Another mailhaul polls the account: this is neither a success nor a failure of the server."""
 MAX_SECONDS = 3600.0

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..protocols.record import Record
-from .channel import Channel, Endpoint, Program
+from .channel import Channel, Endpoint
 from .outcome import Outcome
+from .requests import Program
 from .source import CompletionProof
 
 

@@ -23,7 +23,6 @@ from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
 from .report import Counted, LimitReached, Remark, Report, Skipped
 from .requests import LedgerCall
-from .set_aside import set_aside_if_stuck
 from .settle import note_confirmed
 from .sink import Sink
 from .source import Listed, Source, Uid
@@ -192,6 +191,8 @@ class Visit:
         """Count a failure of this message: the session broke while it was requested or read."""
         page = self.page
         if page:
+            from .set_aside import set_aside_if_stuck  # few messages fail
+
             failures = await LedgerCall(lambda: page.unreadable(message.uid, message.size, why))
             tally = self._progress.tally
             await set_aside_if_stuck(page, self._report, tally, message.uid, failures)

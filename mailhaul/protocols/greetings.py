@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-BUSY = re.compile(rb"\b(?:busy|too many|try again|temporar|overload|unavailable)", re.IGNORECASE)
+BUSY = rb"\b(?:busy|too many|try again|temporar|overload|unavailable)"
 """Words of a server that is too busy, in any protocol."""
-REFUSED = re.compile(rb"\s*NO\s", re.IGNORECASE)
+REFUSED = rb"\s*NO\s"
 """The start of a line that some servers send instead of a greeting, to refuse the client."""
 
 KNOWN = (
@@ -37,9 +37,9 @@ def looks_like(line: bytes) -> str:
 
 def turns_away(line: bytes) -> bool:
     """Whether a first line that is not a greeting says that the server is too busy."""
-    return bool(REFUSED.match(line) or is_busy(line))
+    return bool(re.match(REFUSED, line, re.IGNORECASE) or is_busy(line))
 
 
 def is_busy(text: bytes) -> bool:
     """Whether the text of a reply says that the server is too busy."""
-    return BUSY.search(text) is not None
+    return re.search(BUSY, text, re.IGNORECASE) is not None

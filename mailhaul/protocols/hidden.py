@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .dots import partial_end
 from .sasl.exchange import encode_base64
 
 MIN_LENGTH = 4
@@ -37,6 +36,8 @@ class Hidden:
 
     def clean_cut(self, line: bytes) -> bytes:
         """Return the same for a line that was cut off, perhaps inside a secret."""
+        from .dots import partial_end  # only the line of an error is cut
+
         line = self.clean(line)
         cut = max((partial_end(line, word) for word in self.words), default=0)
         return line[:-cut] + b"*" if cut >= MIN_LENGTH else line

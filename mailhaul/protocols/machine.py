@@ -11,18 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from automat import NoTransition
-
 from .errors import LocalProtocolError, RemoteProtocolError
 from .hidden import Hidden
 from .input import InputBuffer
 from .limits import Limits
 from .outbox import Outbox
-from .transitions import State, Table
-
-SaidT = TypeVar("SaidT", contravariant=True)
-HeardT = TypeVar("HeardT", covariant=True)
-DialogueT = TypeVar("DialogueT", bound="TlsDialogue", covariant=True)
+from .transitions import NoTransition, State, Table
 
 ERROR: Final = State("error")
 """The state of a machine after the peer violated the protocol."""
@@ -45,6 +39,11 @@ class TlsDialogue(Protocol):
 
     def tls_started(self) -> None:
         """The TLS handshake is complete."""
+
+
+SaidT = TypeVar("SaidT", contravariant=True)
+HeardT = TypeVar("HeardT", covariant=True)
+DialogueT = TypeVar("DialogueT", bound=TlsDialogue, covariant=True)
 
 
 class Tap:

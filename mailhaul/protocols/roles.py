@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .errors import LocalProtocolError, RemoteProtocolError
 from .machine import NEED_DATA, DialogueT, HeardT, Machine, NeedData, SaidT
-from .sasl.client_exchange import NO_CHALLENGE, ClientExchange
 from .sasl.exchange import (
+    NO_CHALLENGE,
     Authenticate,
     Challenge,
     Respond,
@@ -18,6 +18,9 @@ from .sasl.exchange import (
     read_response,
 )
 from .transitions import State
+
+if TYPE_CHECKING:
+    from .sasl.client_exchange import ClientExchange
 
 
 class Client(Machine[SaidT, HeardT, DialogueT]):
@@ -73,6 +76,8 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
         initial = command.initial_response
         plain = None if initial is None else initial.reveal()
         self._hidden.add(plain or b"")
+        from .sasl.client_exchange import ClientExchange  # a login command needs none
+
         self._exchange = ClientExchange(None if at_once else plain)
 
     def _respond(self, command: ResponseCommand) -> None:

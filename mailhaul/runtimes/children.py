@@ -8,8 +8,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from ..flows.channel import STATUS_UNKNOWN
-from ..flows.requests import ArgumentsTooLong, OpenFailed
+from ..flows.requests import STATUS_UNKNOWN, ArgumentsTooLong, OpenFailed
 
 MAX_KEPT_OUTPUT = 8 * 1024
 """Bytes of a child's output that are kept: the last ones."""

@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from copy import copy
 from typing import ClassVar
 
 from ..flows.host_names import BadHostName, ascii_host
@@ -155,6 +154,8 @@ class Lookup:
                 with self._lock:
                     self._wakers.remove(theirs)
         if self._fault:
+            from copy import copy  # few names are not found
+
             # Each flow raises a copy of its own: a traceback grows with every raise.
             raise copy(self._fault)
         return self._outcome[0]

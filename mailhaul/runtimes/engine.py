@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..flows.channel import RELIEVED, Channel, Endpoint, Program
+from ..flows.channel import RELIEVED, Channel, Endpoint
 from ..flows.requests import (
     Address,
     Call,
@@ -22,6 +22,7 @@ from ..flows.requests import (
     Open,
     OpenFailed,
     Pipe,
+    Program,
     Request,
     Sleep,
     Start,

@@ -21,12 +21,13 @@ from itertools import count
 from random import Random
 from typing import Generic, TypeVar
 
-from ..flows.channel import Channel, Endpoint, Program
+from ..flows.channel import Channel, Endpoint
 from ..flows.requests import (
     Address,
     Flow,
     OpenFailed,
     Pipe,
+    Program,
     Start,
     Tcp,
     TimedOut,

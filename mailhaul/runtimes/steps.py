@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..flows.requests import Request
@@ -11,31 +10,44 @@ from ..flows.requests import Request
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
 class Suspend:
     """Wait until a descriptor is ready or ``timeout`` seconds have passed (None: for ever)."""
 
-    reads: tuple[int, ...] = ()
-    writes: tuple[int, ...] = ()
-    timeout: float | None = None
+    __slots__ = ("reads", "timeout", "writes")
+
+    def __init__(
+        self,
+        reads: tuple[int, ...] = (),
+        writes: tuple[int, ...] = (),
+        timeout: float | None = None,
+    ) -> None:
+        self.reads = reads
+        self.writes = writes
+        self.timeout = timeout
 
 
-@dataclass(slots=True)
 class Work:
     """Run this call, which may block; answer with its result or its exception.
 
     ``shared`` says that it may run in one batch with the calls of other flows.
     """
 
-    call: Callable[[], object]
-    shared: bool = False
+    __slots__ = ("call", "shared")
+    __match_args__ = ("call", "shared")
+
+    def __init__(self, call: Callable[[], object], shared: bool = False) -> None:
+        self.call = call
+        self.shared = shared
 
 
-@dataclass(slots=True)
 class NextRequest:
     """The engine is about to perform this request. A driver may first let other flows run."""
 
-    request: Request[object]
+    __slots__ = ("request",)
+    __match_args__ = ("request",)
+
+    def __init__(self, request: Request[object]) -> None:
+        self.request = request
 
 
 Step = Suspend | Work | NextRequest

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from mailhaul.protocols.imap.commands import Enable, Login, Select
 from mailhaul.protocols.pop3.commands import Retrieve
-from mailhaul.protocols.record import CheckedRecord, Record
+from mailhaul.protocols.record import FEW, CheckedRecord, Record, bind, replace
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.sasl.exchange import Respond
 from mailhaul.protocols.secret import Secret
@@ -43,6 +45,62 @@ class Confidential(Record):
 def test_fields_come_in_order_or_by_name_with_defaults() -> None:
     assert (Point(1).x, Point(1).y) == (1, 7)
     assert Point(y=2, x=1) == Point(1, 2)
+
+
+@pytest.mark.parametrize("earlier", [0, FEW, 2 * FEW])
+def test_the_first_instances_are_made_like_all_others(earlier: int) -> None:
+    class Pair(Record):
+        first: int
+        second: int = 7
+
+    for number in range(earlier):
+        assert Pair(number).first == number
+    pair: Any = Pair
+    made = [pair(1), pair(1, 2), pair(second=2, first=1), pair(1, second=3), pair(first=4)]
+    assert [(one.first, one.second) for one in made] == [(1, 7), (1, 2), (1, 2), (1, 3), (4, 7)]
+
+
+@pytest.mark.parametrize("earlier", [0, FEW])
+@pytest.mark.parametrize(
+    ("values", "named", "problem"),
+    [
+        ((), {}, "missing 1 required positional argument: 'first'"),
+        ((1, 2, 3), {}, "takes from 2 to 3 positional arguments but 4 were given"),
+        ((1,), {"first": 1}, "got multiple values for argument 'first'"),
+        ((1,), {"third": 1}, "got an unexpected keyword argument 'third'"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_the_first_instance_too(
+    earlier: int, values: tuple[int, ...], named: dict[str, int], problem: str
+) -> None:
+    class Pair(Record):
+        first: int
+        second: int = 7
+
+    for number in range(earlier):
+        Pair(number)
+    pair: Any = Pair
+    with pytest.raises(TypeError, match=re.escape(problem)):
+        pair(*values, **named)
+
+
+def test_a_class_with_few_instances_is_not_compiled() -> None:
+    class Single(Record):
+        value: int
+
+    for number in range(FEW):
+        Single(number)
+    assert Single.__init__ is bind
+    Single(FEW)
+    assert Single.__init__ is not bind
+
+
+def test_replace_returns_a_changed_copy() -> None:
+    point = Point(1, 2)
+    assert replace(point, y=3) == Point(1, 3)
+    assert point == Point(1, 2)
+    with pytest.raises(TypeError, match="z"):
+        replace(point, z=3)
 
 
 def test_equality_wants_the_same_class() -> None:

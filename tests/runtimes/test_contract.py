@@ -28,7 +28,7 @@ import trio
 import trio.testing
 import trustme
 
-from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel, Program
+from mailhaul.flows.channel import CONGESTED, RELIEVED, Channel
 from mailhaul.flows.requests import (
     Address,
     Call,
@@ -39,6 +39,7 @@ from mailhaul.flows.requests import (
     Open,
     OpenFailed,
     Pipe,
+    Program,
     Request,
     Sleep,
     Start,

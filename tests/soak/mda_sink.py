@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from mailhaul.flows.channel import STATUS_UNKNOWN
-from mailhaul.flows.requests import OpenFailed
+from mailhaul.flows.requests import STATUS_UNKNOWN, OpenFailed
 from mailhaul.runtimes.simulated import Ran
 from mailhaul.servers.smtp import Received
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ...protocols.record import Record
 from .errors import EXIT_ENVIRONMENT, ConfigRefused
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Record):
     """The invoking user. ``private_home`` is FETCHMAILHOME, ``folder`` the current folder.
 
     ``account_home`` is the home folder in the user database; the environment may name another.

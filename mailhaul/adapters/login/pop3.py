@@ -18,8 +18,8 @@ from .access import COMMAND, Access, TlsMode, excerpt
 APOP = b"APOP"
 """The entry in a list of mechanisms for APOP, which is a command and not a SASL mechanism."""
 
-_BUSY = re.compile(rb"lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]", re.IGNORECASE)
-_OUT_OF_SERVICE = re.compile(rb"service.*unavailable", re.IGNORECASE | re.DOTALL)
+_BUSY = rb"(?i)lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]"
+_OUT_OF_SERVICE = rb"(?is)service.*unavailable"
 _BUSY_CODES = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY, pop3.ResponseCode.SYS_TEMP}
 CAPA, STLS = b"CAPA", b"STLS"
 
@@ -118,9 +118,9 @@ def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
     if reply.code in {pop3.ResponseCode.AUTH, pop3.ResponseCode.SYS_PERM}:
         # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
-    if reply.code in _BUSY_CODES or _BUSY.search(reply.text):
+    if reply.code in _BUSY_CODES or re.search(_BUSY, reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
-    if _OUT_OF_SERVICE.search(reply.text) or is_throttled(reply.text):
+    if re.search(_OUT_OF_SERVICE, reply.text) or is_throttled(reply.text):
         return PollFailed(ExitCode.SERVBUSY, sentence)
     return PollFailed(ExitCode.AUTHFAIL, sentence)
 

@@ -17,10 +17,10 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 
 from ... import imap
-from ...flows.channel import Channel, Endpoint, Program, describe
+from ...flows.channel import Channel, Endpoint, describe
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.pace import Pace
-from ...flows.requests import Call, Close, RuntimeFault, Wait
+from ...flows.requests import Call, Close, Program, RuntimeFault, Wait
 from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import CompletionProof, MessageMetadata
 from ...protocols.errors import ProtocolError

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ...flows.channel import Channel, Endpoint, Program
+from ...flows.channel import Channel, Endpoint
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
-from ...flows.requests import Call
+from ...flows.requests import Call, Program
 from ...flows.sink import Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..folders import make_private_folder, sync_folder, sync_name

@@ -11,9 +11,19 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 
-from ...flows.channel import STATUS_UNKNOWN, Channel, Endpoint, Program
+from ...flows.channel import Channel, Endpoint
 from ...flows.outcome import Outcome, SinkUnavailable, Verdict
-from ...flows.requests import ArgumentsTooLong, Call, Close, OpenFailed, Start, TimedOut, Wait
+from ...flows.requests import (
+    STATUS_UNKNOWN,
+    ArgumentsTooLong,
+    Call,
+    Close,
+    OpenFailed,
+    Program,
+    Start,
+    TimedOut,
+    Wait,
+)
 from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell

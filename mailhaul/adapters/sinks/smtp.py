@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...flows.channel import Channel, Program, describe, next_event
+from ...flows.channel import Channel, describe, next_event
 from ...flows.outcome import SinkUnavailable
 from ...flows.pace import Pace
-from ...flows.requests import Close, RuntimeFault, Tcp, Trust
+from ...flows.requests import Close, Program, RuntimeFault, Tcp, Trust
 from ...flows.sink import Delivery, Parcel
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import Tap

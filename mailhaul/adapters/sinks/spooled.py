@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from ...flows.channel import Channel, Endpoint, Program
+from ...flows.channel import Channel, Endpoint
 from ...flows.outcome import Outcome, Verdict
-from ...flows.requests import Call, Sleep
+from ...flows.requests import Call, Program, Sleep
 from ...flows.sink import Parcel
 from ...flows.source import CompletionProof
 from ..folders import sync_name

@@ -10,7 +10,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
-from ...flows.outcome import ExitCode
+from ...flows.outcome import GOOD, ExitCode
 from ...runtimes import blocking
 from ...runtimes.engine import Engine
 from ..polls.accounts import keys_for, user_at_server, with_typed_password
@@ -59,8 +59,6 @@ def note_successes(
     lines: Lines,
 ) -> None:
     """Record the last successful poll of each account, for a daemon and for ``mailhaul status``."""
-    from ...flows.schedule import GOOD
-
     now = time.time()
     times = {key: now for key, code in zip(keys_for(accounts), codes, strict=True) if code in GOOD}
     if not times or context.check:

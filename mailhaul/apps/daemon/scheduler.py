@@ -15,8 +15,7 @@ import trio
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
-from ...flows.outcome import ExitCode
-from ...flows.schedule import GOOD
+from ...flows.outcome import GOOD, ExitCode
 from ..polls.accounts import keys_for
 from ..polls.interrupted import place_of
 from ..polls.jobs import WATCHED, Job, JobState, jobs_for

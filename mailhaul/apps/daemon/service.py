@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
+from ...protocols.record import replace
 from ..polls.context import local_hostname, make_context
 from ..polls.interrupted import Deadline
 from ..polls.lines import Lines

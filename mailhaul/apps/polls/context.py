@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from ...adapters.config.load import Configuration
 from ...adapters.config.settings import GlobalSettings, RunSettings
 from ...adapters.ledger.store import SqliteLedger
 from ...protocols.machine import Tap
+from ...protocols.record import Record, replace
 from .lines import Lines
 from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 
@@ -27,8 +27,7 @@ TapFor = Callable[[str], Tap | None]
 """Takes the name of a protocol ("IMAP", "SMTP", "LMTP"); returns its tap, or None for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollContext:
+class PollContext(Record):
     """What is the same for every account of a run."""
 
     caller: Caller

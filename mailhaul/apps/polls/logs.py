@@ -156,11 +156,8 @@ def lines_for(
 
 
 def logged(configuration: Configuration, lines: Lines) -> Lines | None:
-    """Return the lines that the settings ask for; None for plain lines on the terminal."""
+    """Return the lines of the log that the settings ask for; None if its file does not exist."""
     settings = configuration.globals
-    if not (settings.logfile or settings.syslog or settings.jsonlog):
-        return None
-
     if settings.logfile and not os.path.exists(settings.logfile):
         problem = f'Logfile "{settings.logfile}" does not exist, ignoring logfile option.'
         lines.complain(problem)

@@ -12,9 +12,8 @@ from ...adapters.login.reach import access_of
 from ...adapters.sources.imap_notify import NotifiedSource, NotWatched
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
-from ...flows.outcome import ExitCode
+from ...flows.outcome import GOOD, ExitCode
 from ...flows.requests import Now, RuntimeFault, Sleep
-from ...flows.schedule import GOOD
 from ...protocols.errors import ProtocolError
 from .accounts import account_of
 from .context import PollContext

@@ -23,7 +23,18 @@ from ..sasl.exchange import (
     Respond,
 )
 from . import client_states as states
-from .client_lines import NAMES, NOT_ALWAYS, describe, encode, goes_along, refuse, unanswered
+from .client_lines import (
+    NAMES,
+    NOT_ALWAYS,
+    NOT_IDLE,
+    NOT_READY,
+    NOTHING_TO_SEND,
+    describe,
+    encode,
+    goes_along,
+    refuse,
+    unanswered,
+)
 from .client_states import Dialogue
 from .commands import (
     Append,
@@ -54,13 +65,13 @@ from .events import (
     Status,
     TlsReady,
 )
-from .open_command import NOT_IDLE, NOT_READY, NOTHING_TO_SEND, OpenCommand
 from .responses import CHUNK, Response, ResponseReader, split_code
 from .strings import Abilities, quoted
 from .untagged import events_of
 
 if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
+    from .open_command import OpenCommand
 
 CONDITIONS = {condition.value: condition for condition in Condition}
 UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
@@ -185,6 +196,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         first, *rest = wire.pieces
         self._outbox.put(b"%b %b" % (tag, first))
         if rest or isinstance(command, MULTI_STEP):
+            from .open_command import OpenCommand  # most polls send none
+
             self._open = OpenCommand(command, rest)
         if isinstance(command, Authenticate | Append | Login):
             self._begin_steps(command)

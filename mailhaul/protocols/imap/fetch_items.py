@@ -13,7 +13,7 @@ from .values import Atom, Streamed, Text, Value, Values, number
 
 OLD_NAMES = {b"RFC822": b"", b"RFC822.HEADER": b"HEADER", b"RFC822.TEXT": b"TEXT"}
 """The old item names of message text, with their sections."""
-SECTION = re.compile(rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?")
+SECTION = rb"(BODY|BINARY)\[([^\]]*)\](?:<(\d{1,20})>)?"
 """The item names of message text (RFC 3501, section 9; RFC 3516, section 4.2)."""
 TextEvent = BodyStart | BodyChunk | BodyEnd | NoText
 
@@ -36,7 +36,7 @@ def text_item(name: bytes) -> TextItem | None:
     """Parse an item name in upper case; return None if the item is not message text."""
     if name in OLD_NAMES:
         return TextItem(OLD_NAMES[name], name)
-    found = SECTION.fullmatch(name)
+    found = re.fullmatch(SECTION, name)
     if not found:
         return None
     kind, section, origin = found.groups()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from . import open_command_states as states
+from .client_lines import NOT_IDLE, NOT_READY, NOTHING_TO_SEND
 from .commands import Append, Command, Idle
 from .events import Idling, ReadyForText
 
@@ -85,8 +86,3 @@ class OpenCommand:
         """Raise LocalProtocolError if DONE is not allowed now."""
         if not isinstance(self.command, Idle) or self._place.state is not states.invited:
             raise LocalProtocolError(NOT_IDLE)
-
-
-NOTHING_TO_SEND = "unexpected continuation request (+): no command has more to send"
-NOT_READY = "the server has not asked for a message"
-NOT_IDLE = "DONE without an active IDLE"

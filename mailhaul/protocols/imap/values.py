@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Final
 
 from ..errors import LimitExceeded, RemoteProtocolError
@@ -33,26 +34,29 @@ Part = bytes | Text | Streamed
 
 (_QUOTE,) = b'"'
 _SECTION = rb"(?:BODY|BINARY)(?:\.PEEK|\.SIZE)?\["
-_WORDS = re.compile(
-    rb"""[()]                       # a list begins or ends
+_WORDS = rb"""(?xsi)
+      [()]                        # a list begins or ends
     | "(?:[^"\\]|\\.)*+"          # a quoted string
     | %b[^\]]*\][^ ()]*           # the name of a FETCH item with its section, including spaces
     | %b.*                        # the same without its end
     | [^ ()"][^ ()]*              # any other atom
-    | ".*                         # a quoted string without its end"""
-    % (_SECTION, _SECTION),
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
-)
+    | ".*                         # a quoted string without its end""" % (_SECTION, _SECTION)
 """The words of a FETCH response, in linear time. A word without its end extends to the end."""
-_ASTRINGS = re.compile(rb"""[()]|"(?:[^"\\]|\\.)*+"|[^ ()"][^ ()]*|".*""", re.DOTALL)
+_ASTRINGS = rb"""(?s)[()]|"(?:[^"\\]|\\.)*+"|[^ ()"][^ ()]*|".*"""
 """The words of any other response, in which brackets have no special meaning."""
-_UNCLOSED = re.compile(_SECTION + rb"[^\]]*\Z", re.IGNORECASE)
+_UNCLOSED = b"(?i)" + _SECTION + rb"[^\]]*\Z"
 MAX_WORDS = 256 * 1024
 """Maximum number of words in one piece of a line. A long search result has few words."""
 NIL = b"NIL"
 _LISTS_OF_ATOMS = frozenset({b"FLAGS", b"X-GM-LABELS"})
 """FETCH items whose value is a list of names, in which NIL is an ordinary name."""
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_QUOTED = rb'(?s)"(?:[^"\\]|\\.)*+"'
+
+
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Compile a pattern at its first use: a poll that finds no mail needs none of these."""
+    return re.compile(pattern)
 
 
 class Values:
@@ -69,7 +73,7 @@ class Values:
     def __init__(self, nesting: int, *, astrings: bool = False) -> None:
         self.top: list[Value] = []
         self._astrings = astrings
-        self._words = _ASTRINGS if astrings else _WORDS
+        self._words = _compiled(_ASTRINGS if astrings else _WORDS)
         self._stack = [self.top]
         self._nesting = nesting
 
@@ -107,7 +111,7 @@ class Values:
             inner: list[Value] = []
             self._stack[-1].append(inner)
             self._stack.append(inner)
-        elif not self._astrings and b"[" in word and _UNCLOSED.match(word):
+        elif not self._astrings and b"[" in word and _compiled(_UNCLOSED).match(word):
             raise RemoteProtocolError("[ without ]")
         elif word == b")":
             if len(self._stack) == 1:
@@ -147,7 +151,7 @@ def parse_values(parts: Sequence[Part], nesting: int, *, astrings: bool = False)
 
 
 def _unquoted(word: bytes) -> Text:
-    if not _QUOTED.fullmatch(word):
+    if not _compiled(_QUOTED).fullmatch(word):
         raise RemoteProtocolError("quoted string without closing quote")
     raw = word[1:-1]
     if b"\\" not in raw:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 
-FIELDS = re.compile(
-    rb"^(message-id|date|from)[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE
-)
+FIELDS = rb"(?im)^(message-id|date|from)[ \t]*:(.*(?:\n[ \t].*)*)"
 DIGEST_OCTETS = 8
 MAX_FIELD = 8192
 """Maximum number of octets of a field that count; the rest of a longer field is ignored."""
@@ -28,7 +26,7 @@ def fingerprint(header: bytes) -> bytes:
 
     lines = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0]
     found: dict[bytes, bytes] = {}
-    for name, body in FIELDS.findall(lines):
+    for name, body in re.findall(FIELDS, lines):
         found.setdefault(name.lower(), b" ".join(body[:MAX_FIELD].split()))
     if not found:
         return b""

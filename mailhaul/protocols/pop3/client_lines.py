@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ..errors import LocalProtocolError
 from ..sasl.exchange import Authenticate, encode_initial
 from .commands import (
@@ -30,7 +28,6 @@ from .commands import (
 
 MAX_LINE = 255
 """Maximum length of a command line in octets, with its CRLF (RFC 2449, section 4)."""
-_UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 VERBS: dict[type, str] = {
     Capa: "CAPA",
@@ -125,7 +122,7 @@ def sendable(value: bytes) -> bytes:
 
     Raises LocalProtocolError if it is empty or contains CR, LF or NUL.
     """
-    if not value or _UNSENDABLE.search(value):
+    if not value or b"\r" in value or b"\n" in value or b"\0" in value:
         raise LocalProtocolError("an argument is empty or contains CR, LF or NUL")
     return value
 

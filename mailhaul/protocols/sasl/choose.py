@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import LocalProtocolError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -11,7 +11,9 @@ from ..record import Record
 from ..secret import Secret
 from .client_mechanisms import ClientMechanism, CramMd5, External, Login, Plain
 from .credentials import ChannelBinding, Credentials
-from .gssapi import Gssapi, SecurityContext
+
+if TYPE_CHECKING:
+    from .gssapi import SecurityContext
 
 
 class Mechanism(Record):
@@ -175,6 +177,8 @@ def _gssapi(
 ) -> ClientMechanism:
     if context is None:
         raise LocalProtocolError("GSSAPI needs a security context from a Kerberos library")
+    from .gssapi import Gssapi
+
     return Gssapi(context, credentials.act_as, limits)
 
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from . import client_states as states
-from .exchange import Challenge, Respond, ResponseCommand, decode_base64, encode_base64
+from .exchange import (
+    NO_CHALLENGE,
+    Challenge,
+    Respond,
+    ResponseCommand,
+    decode_base64,
+    encode_base64,
+)
 
 CANCEL = b"*"
 
@@ -62,6 +69,3 @@ class ClientExchange:
             return line
         self._dialogue.cancelled()
         return CANCEL
-
-
-NO_CHALLENGE = "there is no challenge to respond to"

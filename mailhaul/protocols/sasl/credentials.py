@@ -8,8 +8,8 @@ from ..errors import LocalProtocolError
 from ..record import CheckedRecord
 from ..secret import Secret
 
-_UNSAFE = re.compile(rb"[\r\n\0]")
-_BINDING_KIND = re.compile(rb"[A-Za-z0-9.-]+")
+_UNSAFE = frozenset(b"\r\n\0")
+_BINDING_KIND = rb"[A-Za-z0-9.-]+"
 
 
 class ChannelBinding(CheckedRecord):
@@ -45,7 +45,7 @@ def check_identity(name: bytes) -> bytes:
 
     Raises LocalProtocolError if it contains CR, LF or NUL.
     """
-    if _UNSAFE.search(name):
+    if not _UNSAFE.isdisjoint(name):
         raise LocalProtocolError("a user name with CR, LF or NUL cannot be sent")
     return name
 
@@ -62,13 +62,13 @@ def check_password(password: Secret) -> bytes:
     value = password.reveal()
     if not value:
         raise LocalProtocolError("an empty password cannot be sent")
-    if _UNSAFE.search(value):
+    if not _UNSAFE.isdisjoint(value):
         raise LocalProtocolError("a password with CR, LF or NUL cannot be sent")
     return value
 
 
 def check_binding(binding: ChannelBinding) -> ChannelBinding:
     """Return a channel binding. Raises LocalProtocolError if its kind or data is invalid."""
-    if not _BINDING_KIND.fullmatch(binding.kind) or not binding.data:
+    if not re.fullmatch(_BINDING_KIND, binding.kind) or not binding.data:
         raise LocalProtocolError("a channel binding needs a name and data (RFC 5801, section 4)")
     return binding

@@ -15,6 +15,8 @@ from binascii import a2b_base64, b2a_base64
 from ..record import CheckedRecord
 from ..secret import Secret
 
+NO_CHALLENGE = "there is no challenge to respond to"
+
 
 class Authenticate(CheckedRecord):
     """Begin an authentication: AUTH or AUTHENTICATE with the name of a mechanism.

@@ -1,0 +1,1 @@
+"""What the programs share: the poll of one account, and the lines that they print."""
