@@ -79,7 +79,7 @@ def bind(self: object, *values: Any, **named: Any) -> None:
     cls.instances_made += 1
     each_once = len(values) <= len(names) and named.keys().isdisjoint(names[: len(values)])
     complete = each_once and fields.keys() == {*names}
-    if not complete or cls.instances_made > FEW or issubclass(cls, CheckedRecord):
+    if not complete or cls.instances_made > FEW or CheckedRecord in cls.__mro__:
         make_init(cls)
         cls.__init__(self, *values, **named)
         return
