@@ -17,24 +17,9 @@ from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
 from ..machine import NEED_DATA, NeedData, Tap
 from ..roles import Client
-from ..sasl.exchange import (
-    Authenticate,
-    CancelAuthentication,
-    Respond,
-)
+from ..sasl.exchange import Authenticate, CancelAuthentication, Respond
 from . import client_states as states
-from .client_lines import (
-    NAMES,
-    NOT_ALWAYS,
-    NOT_IDLE,
-    NOT_READY,
-    NOTHING_TO_SEND,
-    describe,
-    encode,
-    goes_along,
-    refuse,
-    unanswered,
-)
+from .client_lines import NAMES, NOT_ALWAYS, describe, encode, goes_along, refuse, unanswered
 from .client_states import Dialogue
 from .commands import (
     Append,
@@ -217,7 +202,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_text(self, data: bytes) -> None:
         if self._open is None:
-            raise LocalProtocolError(NOT_READY)
+            raise LocalProtocolError(states.NOT_READY)
         end = self._open.add_text(data)
         self._outbox.put(data)
         self._outbox.put(end)
@@ -226,7 +211,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _send_done(self) -> None:
         if self._open is None:
-            raise LocalProtocolError(NOT_IDLE)
+            raise LocalProtocolError(states.NOT_IDLE)
         self._open.check_done()
         self._advance(Dialogue.done_sent)
         self._open = None
@@ -438,7 +423,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             event = self._hear_challenge(self._exchange, line[1:])
             self._events.extend([event] if event else [])
         elif self._open is None:
-            raise RemoteProtocolError(NOTHING_TO_SEND, line=line)
+            raise RemoteProtocolError(states.NOTHING_TO_SEND, line=line)
         elif literal := self._open.next_literal():
             self._outbox.put(literal)
         else:

@@ -48,10 +48,6 @@ from .commands import (
 )
 from .strings import Abilities, Wire
 
-NOTHING_TO_SEND = "unexpected continuation request (+): no command has more to send"
-NOT_READY = "the server has not asked for a message"
-NOT_IDLE = "DONE without an active IDLE"
-
 OnMessages = Fetch | Store | Copy | Move | UidFetch | UidStore | UidCopy | UidMove
 
 MESSAGE_NEW = b"MESSAGENEW"

@@ -27,6 +27,11 @@ from .commands import (
     Unselect,
 )
 
+# What is not allowed outside a command of several steps (open_command.py).
+NOTHING_TO_SEND = "unexpected continuation request (+): no command has more to send"
+NOT_READY = "the server has not asked for a message"
+NOT_IDLE = "DONE without an active IDLE"
+
 
 class Dialogue(Protocol):
     """The inputs of an IMAP client."""

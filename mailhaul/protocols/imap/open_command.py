@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from . import open_command_states as states
-from .client_lines import NOT_IDLE, NOT_READY, NOTHING_TO_SEND
+from .client_states import NOT_IDLE, NOT_READY, NOTHING_TO_SEND
 from .commands import Append, Command, Idle
 from .events import Idling, ReadyForText
 
