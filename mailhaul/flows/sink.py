@@ -129,6 +129,13 @@ class Sink(Protocol):
         """Return the channels or programs to wait for until all verdicts have arrived."""
         ...
 
+    async def hear_any(self) -> bool:
+        """Wait until any verdict is known; return False if they come in the order of the offers.
+
+        In that order the ``outcome`` of the oldest delivery is the one to await.
+        """
+        ...
+
     async def close(self) -> None:
         """End the session properly, if it is still open."""
         ...

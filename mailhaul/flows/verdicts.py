@@ -109,6 +109,13 @@ class Verdicts:
     async def make_room(self) -> None:
         """Wait until another message may be handed to the sink."""
         while self._waiting and not self._has_room():
+            await self._hear_next()
+
+    async def _hear_next(self) -> None:
+        """Wait for the next verdict, which need not be that on the oldest message; record it."""
+        if len(self._waiting) > 1 and await self._sink.hear_any():
+            await self.record_known()
+        else:
             await self._hear_first()
 
     def _has_room(self) -> bool:
@@ -122,7 +129,7 @@ class Verdicts:
     async def hear_all(self) -> None:
         """Wait for all verdicts, and record them."""
         while self._waiting:
-            await self._hear_first()
+            await self._hear_next()
 
     async def record_known(self) -> None:
         """Record the verdicts that are known already."""

@@ -38,6 +38,10 @@ class ToySink:
         """Wait for nothing."""
         return ()
 
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
     async def offer(self, parcel: Parcel) -> ToyDelivery:
         """Accept a message."""
         return ToyDelivery(f"{self._greeting}, {parcel.recipients[0].decode()}")

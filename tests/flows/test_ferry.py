@@ -164,6 +164,9 @@ class Shelf:
     def listening(self) -> Sequence[Channel[Any]]:
         return []
 
+    async def hear_any(self) -> bool:
+        return False
+
     async def close(self) -> None: ...
 
 

@@ -44,7 +44,8 @@ def run_mda(world: World, argv: tuple[str, ...], data: bytes) -> Ran:
         case "MDA not found":
             raise OpenFailed(f'program "{argv[0]}" not found')
         case None:
-            return Ran(0)
+            # The first to start need not be the first to end.
+            return Ran(0, seconds=len(data) % 4 if world.scenario.lanes > 1 else 0.0)
         case name:
             return Ran(STATUSES[str(name)], b"so it is\n")
 

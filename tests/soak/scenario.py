@@ -41,6 +41,8 @@ class Scenario:
     plugin: bool
     watched: bool
     second: bool
+    lanes: int
+    literals: str
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -52,7 +54,8 @@ class Scenario:
             f"{f', unique ids: {self.uids}' if self.source == 'pop3' else ''}"
             f"{f', quirk: {self.quirk}' * bool(self.quirk)}{', TLS' * self.tls}"
             f"{', by a plugin' * self.plugin}{', watched' * self.watched}"
-            f"{', by two entries' * self.second}",
+            f"{', by two entries' * self.second}{f', {self.lanes} commands' * (self.lanes > 1)}"
+            f"{f', {self.literals}' * (self.sink == 'append')}",
         ]
         for number, poll in enumerate(self.faults, 1):
             lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
@@ -62,6 +65,8 @@ class Scenario:
 def draw_scenario(seed: int, possible: Possible) -> Scenario:
     """Draw a scenario; the same seed gives the same one."""
     random = Random(seed)
+    # What was added later is drawn apart: seeds known to fail stay as they are.
+    others = Random(f"{seed} others")
     source = random.choice(("imap", "imap", "pop3"))
     sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append", "bsmtp", "mbox"))
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
@@ -93,6 +98,8 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         random.random() < 0.2,
         source == "imap" and random.random() < 0.2,
         random.random() < 0.15,
+        others.choice((1, 1, 2, 3, 8)) if sink == "mda" else 1,
+        others.choice(("LITERAL+", "LITERAL+", "LITERAL-", "no literals")),
         faults,
     )
 

@@ -65,11 +65,15 @@ SOURCE, SINK = Tcp("source", 1), Tcp("sink", 2)
 PLUGIN = Pipe(("plugin",))
 HOURS = 6
 """Of virtual time, behind which a poll is taken to hang."""
+LITERALS = {"LITERAL+": (b"LITERAL+",), "LITERAL-": (b"LITERAL-",), "no literals": ()}
+"""What the server of ``append`` announces (RFC 7888)."""
 SETTLING = 20
 """Polls without faults after which nothing may be new any more."""
 
 TEXTS = frozenset({"imap UidFetch", "pop3 Top", "pop3 Retrieve"})
 """Where a message is read."""
+LEAVES_LANES = {"kill", "blackout", "kill in a call", "ledger full"}
+"""What leaves verdicts unknown: of one message, or of as many as the sink has lanes."""
 POWER_LOSS = {"power loss", "power loss in a call"}
 KILLED = Fault("kill", "process step", 1, 1, 0)
 """Stands for a death that another table has drawn."""
@@ -201,6 +205,9 @@ class World:
         copies = KINDS[fault.name].excuses(fault.at)
         if self.scenario.sink == "maildir":
             copies = self._excused_by_maildir(fault, copies)
+        elif self.scenario.sink == "mda" and fault.name in LEAVES_LANES:
+            # As many commands as were running may have delivered.
+            copies *= self.scenario.lanes
         self.copies_allowed += copies
 
     def _excused_by_maildir(self, fault: Fault, copies: int) -> int:
@@ -370,7 +377,9 @@ class World:
         return FaultyImap(channel, self, "imap", self.inbox, capabilities).run()
 
     def _serve_target(self, channel: Channel[Any]) -> Flow[object]:
-        return FaultyImap(channel, self, "append", self.target, (b"LITERAL+",)).run()
+        return FaultyImap(
+            channel, self, "append", self.target, LITERALS[self.scenario.literals]
+        ).run()
 
     def _smtp_server(self) -> SmtpServer:
         return SmtpServer(extensions=self.scenario.extensions, lmtp=self.scenario.sink == "lmtp")
@@ -440,7 +449,7 @@ class World:
             case "mbox":
                 return MboxSink(MAILBOX, "here", "/tmp")
             case "mda":
-                return MdaSink("mda %T", 20.0, "/tmp", split=True)
+                return MdaSink("mda %T", 20.0, "/tmp", split=True, lanes=self.scenario.lanes)
             case kind:
                 listeners = [Listener("sink", SINK, kind == "lmtp", "here")]
                 batch_limit = self.scenario.batch_limit

@@ -368,6 +368,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "mdasplit", FLAG, False, "pass each recipient to the mda as a separate argument",
         negation=GLUED, own=True,
     ),
+    Option(
+        USER, "mdaparallel", NUMBER, 1, "mda commands that may run at a time",
+        on="--mdaparallel", argument="COUNT", own=True,
+    ),
     Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(

@@ -149,6 +149,7 @@ class AccountSettings(_Settings):
     mda: str | None
     bsmtp: str | None
     mdasplit: bool
+    mdaparallel: int
     maildir: str | None
     append: str | None
     appendpassword: Secret | None

@@ -146,6 +146,10 @@ class ImapAppendSink:
         """Close the connection at once: an incomplete message is never stored."""
         await Close(self.channel)
 
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
     async def close(self) -> None:
         """Log out, if the connection still works."""
         await log_out(self.channel)

@@ -120,6 +120,10 @@ class MaildirSink:
         """Return nothing: a disk needs no waiting."""
         return ()
 
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
     async def close(self) -> None:
         """Nothing to do: each delivery closes its own file."""
 

@@ -18,6 +18,7 @@ from ...flows.requests import (
     ArgumentsTooLong,
     Call,
     Close,
+    Now,
     OpenFailed,
     Program,
     Start,
@@ -65,7 +66,14 @@ def make(order: SinkOrder) -> Sink:
     local = (name for pair in settings.local_names for name in pair)
     trusted = frozenset(filter(None, (*local, settings.smtpname, order.postmaster)))
     timeout, split = float(settings.timeout), settings.mdasplit
-    return MdaSink(order.value, timeout, order.spool_folder, split=split, trusted=trusted)
+    return MdaSink(
+        order.value,
+        timeout,
+        order.spool_folder,
+        split=split,
+        trusted=trusted,
+        lanes=max(1, settings.mdaparallel),
+    )
 
 
 class Template:
@@ -173,11 +181,10 @@ def shell_script(command: str, *, split: bool = False) -> str:
 
 
 class MdaSink:
-    """An MDA command. See ``mailhaul.flows.sink.Sink``."""
+    """An MDA command, of which ``lanes`` may run at a time. See ``mailhaul.flows.sink.Sink``."""
 
     keeps_return_path = True
     finds_offers = False
-    lanes = 1
     gathers = False
     domain = ""
 
@@ -189,7 +196,9 @@ class MdaSink:
         *,
         split: bool = False,
         trusted: Collection[str] = (),
+        lanes: int = 1,
     ) -> None:
+        self.lanes = lanes
         self.template = Template(command, split=split)
         self.trusted = frozenset(trusted)
         """Recipients that the user configured."""
@@ -198,7 +207,7 @@ class MdaSink:
         """How many commands in a row have been terminated."""
         self.timeout = max(timeout, SECONDS)
         self.spool_folder = spool_folder
-        self._running: Program | None = None
+        self._running: list[MdaDelivery] = []
 
     async def open(self) -> None:
         """Nothing to do: each message starts its own process."""
@@ -215,12 +224,23 @@ class MdaSink:
         return MdaDelivery(self, parcel, spool)
 
     def listening(self) -> Sequence[Channel[Endpoint] | Program]:
-        """Return the running process, if there is one."""
-        return [self._running] if self._running else []
+        """Return the running processes, oldest first."""
+        return [one.program for one in self._running if one.program]
 
-    def set_running(self, program: Program | None) -> None:
-        """Set the running process."""
-        self._running = program
+    def add_running(self, delivery: MdaDelivery) -> None:
+        """Add a delivery whose process is running."""
+        self._running.append(delivery)
+
+    def remove_running(self, delivery: MdaDelivery) -> None:
+        """Remove a delivery whose process has ended, or whose verdict nobody awaits."""
+        self._running = [one for one in self._running if one is not delivery]
+
+    async def hear_any(self) -> bool:
+        """Wait until a process ends, or until the time of the oldest is over."""
+        if not self._running:
+            return False
+        await self._running[0].wait_for(self.listening())
+        return True
 
     async def close(self) -> None:
         """Nothing to do: a process has ended when its verdict is known."""
@@ -233,7 +253,8 @@ class MdaDelivery:
         self._sink = sink
         self._parcel = parcel
         self._spool = spool
-        self._program: Program | None = None
+        self.program: Program | None = None
+        self._deadline = 0.0
         self._verdict: Outcome | None = None
 
     async def ready(self) -> bool:
@@ -273,7 +294,7 @@ class MdaDelivery:
         template = self._sink.template
         argv = template.argv(template.sender(self._parcel.sender), self._recipients())
         try:
-            self._program = await Start(argv, self._spool, shell=template.shell)
+            self.program = await Start(argv, self._spool, shell=template.shell)
         except ArgumentsTooLong as error:
             # This is due to the message: others have fewer recipients.
             self._conclude(Outcome(Verdict.REFUSED, f"MDA: {error}"))
@@ -281,7 +302,8 @@ class MdaDelivery:
         except OpenFailed as error:
             self._conclude(Outcome(Verdict.POSTPONED, f"MDA: {error}"))
             raise SinkUnavailable(f"MDA: {error}") from None
-        self._sink.set_running(self._program)
+        self._deadline = await Now() + self._sink.timeout
+        self._sink.add_running(self)
 
     async def outcome(self) -> Outcome:
         """Wait until the MDA ends, but not longer than the timeout; then terminate it.
@@ -290,20 +312,29 @@ class MdaDelivery:
         refusal: otherwise the message would be delivered again without end.
         """
         while (verdict := self.known_outcome()) is None:
-            if self._program is None:
+            if self.program is None:
                 return Outcome(Verdict.POSTPONED, "MDA was not started")
-            try:
-                await Wait([self._program], self._sink.timeout)
-            except TimedOut as error:
-                await Close(self._program)
-                self._sink.timeouts_in_a_row += 1
-                reason = f"MDA: {error}, terminated{output_suffix(self._program)}"
-                self._conclude(Outcome(Verdict.REFUSED, reason))
+            await self.wait_for([self.program])
         return verdict
+
+    async def wait_for(self, programs: Sequence[Channel[Endpoint] | Program]) -> None:
+        """Wait until one of these ends. Terminate our own one when its time is over."""
+        try:
+            await Wait(programs, self._deadline - await Now())
+        except TimedOut:
+            if self.program:
+                await self._terminate(self.program)
+
+    async def _terminate(self, program: Program) -> None:
+        await Close(program)
+        self._sink.timeouts_in_a_row += 1
+        late = TimedOut(self._sink.timeout)
+        reason = f"MDA: {late}, terminated{output_suffix(program)}"
+        self._conclude(Outcome(Verdict.REFUSED, reason))
 
     def known_outcome(self) -> Outcome | None:
         """Return the verdict if it is already known."""
-        program = self._program
+        program = self.program
         if self._verdict is None and program is not None and program.status is not None:
             self._sink.timeouts_in_a_row = 0
             self._conclude(self._judge(program, program.status))
@@ -347,7 +378,8 @@ class MdaDelivery:
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1
-        self._sink.set_running(None)
+        if self.program is not None:
+            self._sink.remove_running(self)
 
 
 def output_suffix(program: Program) -> str:

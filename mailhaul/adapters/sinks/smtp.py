@@ -156,6 +156,10 @@ class SmtpSink:
         """Seconds to wait for each reply before the first message."""
         return max(self._timeout, COMMAND_SECONDS)
 
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
     async def close(self) -> None:
         """End the session with QUIT, if the connection still works."""
         channel = self.channel

@@ -52,6 +52,10 @@ class FileSink:
         """Return nothing: a file needs no waiting."""
         return ()
 
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
     async def close(self) -> None:
         """Nothing to do: each delivery closes its own file."""
 

@@ -72,4 +72,6 @@ def where_mail_goes(account: AccountSettings) -> list[str]:
     sentences = [f"Messages will be {kind.sentence.format(value)}."]
     if kind in LISTENERS and account.plugout is not None:
         sentences.append(f"Listener connections will be made via plugout {account.plugout}.")
+    if account.mdaparallel > 1 and kind.option == "mda":
+        sentences.append(f"Up to {account.mdaparallel} of these commands will run at a time.")
     return sentences
