@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..protocols.record import Record
@@ -299,6 +300,9 @@ class Verdicts:
         await note_confirmed(self._source, self._page, action, by_ledger=self._by_ledger)
 
     async def save(self) -> None:
-        """Wait for the verdicts and sync the ledger: the source failed, the sink may accept."""
-        await self.hear_all()
+        """Wait for the verdicts and sync the ledger: the poll failed, the sink may still accept."""
+        while self._waiting:
+            # It is known already, or ends the poll anyway.
+            with suppress(SinkUnavailable):
+                await self._hear_next()
         await LedgerCall(self._page.make_durable)

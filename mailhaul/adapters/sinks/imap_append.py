@@ -5,8 +5,15 @@ stored as it arrived, except for line ends, which follow SMTP: CRLF stays, a bar
 each become CRLF. Flags and date are stored too if the source knows them; otherwise the date is that
 of the topmost Received field.
 
+Several messages may be under way: each APPEND is sent without waiting for the reply to the one
+before, and with LITERAL+ or LITERAL- (RFC 7888) its text without waiting for the server's request.
+MULTIAPPEND (RFC 3502) would need as few round trips, but stores all messages or none: one that the
+server refuses would have to be found by appending all of them again, one by one.
+
 A message counts as accepted only after the tagged OK. If that reply is lost, the mailbox is
 searched for the message before it is appended again, in this run or in a later one (imap_find.py).
+After a lost connection or a refusal that need not be final the messages are finished one by one,
+oldest first, so that they keep their order.
 If the search is not possible, there is no verdict: the poll ends, and the ledger keeps the message
 as one that was offered.
 """
@@ -51,7 +58,7 @@ class ImapAppendSink:
 
     keeps_return_path = True
     finds_offers = True
-    lanes = 1
+    lanes = 50
     gathers = False
     domain = ""
 
@@ -63,7 +70,16 @@ class ImapAppendSink:
         self.channel = self._new_channel()
         self.limit: int | None = None
         """The maximum size of a message in octets, if the server announces it (RFC 7889)."""
+        self.stores = False
+        """Whether the server has stored a message in this mailbox."""
+        self.stores_keywords = False
+        """Whether it has stored one with keywords."""
+        self._unfinished: list[AppendDelivery] = []
+        self._finder: Finder | None = None
+        self._broken = False
         self._failures: list[str] = []
+
+    # Failures in a row
 
     def count_failure(self, problem: str) -> None:
         """Count a failure that may affect the next message too; "" resets the count."""
@@ -74,15 +90,20 @@ class ImapAppendSink:
         if len(self._failures) >= MAX_FAILURES_IN_A_ROW:
             raise SinkUnavailable(f"append: {self._failures[-1]}")
 
+    # The connection
+
     def _new_channel(self) -> Channel[imap.Client]:
         machine = imap.Client(tap=self.access.tap)
         return Channel(self.access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def open(self) -> None:
         """Connect and log in, unless the connection is open. Raises SinkUnavailable."""
+        if self._broken:
+            await Close(self.channel)
         if self.channel.open:
             return
         self.channel = self._new_channel()
+        self._finder, self._broken = None, False
         try:
             await greet(self.channel, self.access)
             await self._read_limit()
@@ -115,6 +136,36 @@ class ImapAppendSink:
             self.channel, imap.AskStatus(self.mailbox, (APPENDLIMIT,)), self.timeout, collect
         )
 
+    @property
+    def finder(self) -> Finder:
+        """The search on this connection. Nothing else may be outstanding while it is used."""
+        if self._finder is None:
+            self._finder = Finder(self.channel, self.timeout, self.mailbox)
+        return self._finder
+
+    async def drop(self) -> None:
+        """Close the connection at once: an incomplete message is never stored."""
+        self._lose("the connection was closed")
+        await Close(self.channel)
+
+    def fail(self, error: Exception) -> str:
+        """Note that the connection failed; return why."""
+        reason = describe(self.channel, error)
+        self._lose(reason)
+        return reason
+
+    def _lose(self, reason: str) -> None:
+        """Note for all messages without a reply that it is unknown whether they were stored."""
+        self._broken = True
+        for delivery in self._unfinished:
+            delivery.lose(reason)
+
+    async def close(self) -> None:
+        """Log out, if the connection still works."""
+        await log_out(self.channel)
+
+    # Messages without a verdict, oldest first
+
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         try:
@@ -129,12 +180,32 @@ class ImapAppendSink:
         due = self.channel.open and machine.outstanding and not machine.failed
         return [self.channel] if due else []
 
-    def receive_reply(self) -> imap.Completed | imap.ReadyForText | None:
-        """Return the server's reply to a command, or None until it comes. Raises ProtocolError."""
+    async def hear_any(self) -> bool:
+        """Return False: verdicts come in the order of the offers."""
+        return False
+
+    def begin(self, delivery: AppendDelivery) -> None:
+        """Add a message that is about to be appended."""
+        self._unfinished.append(delivery)
+
+    def finish(self, delivery: AppendDelivery) -> None:
+        """Remove a message that has its verdict, or whose verdict nobody awaits."""
+        self._unfinished = [one for one in self._unfinished if one is not delivery]
+
+    def hear(self) -> imap.ReadyForText | None:
+        """Give the replies that have arrived to their messages. Raises ProtocolError.
+
+        Return the request for the text of a message, if it came, before any later reply.
+        """
         while not isinstance(event := self.channel.machine.next_event(), NeedData):
             match event:
-                case imap.Completed() | imap.ReadyForText():
+                case imap.ReadyForText():
                     return event
+                case imap.Completed(command):
+                    for delivery in self._unfinished:
+                        # Messages may be alike in size, date and flags.
+                        if delivery.command is command:
+                            delivery.hear(event)
                 case imap.SaidBye(_, text):
                     # The connection ends after BYE, and the outstanding commands fail.
                     self.channel.failure = f"the server sent BYE: {excerpt(text)}"
@@ -142,23 +213,57 @@ class ImapAppendSink:
                     pass
         return None
 
-    async def drop(self) -> None:
-        """Close the connection at once: an incomplete message is never stored."""
-        await Close(self.channel)
+    def hear_known(self) -> None:
+        """Do so, and note an error of the connection."""
+        try:
+            self.hear()
+        except ProtocolError as error:
+            self.fail(error)
 
-    async def hear_any(self) -> bool:
-        """Return False: verdicts come in the order of the offers."""
-        return False
+    async def proceed(self) -> None:
+        """Wait for the next replies. After the last one, take the next step of the oldest message.
 
-    async def close(self) -> None:
-        """Log out, if the connection still works."""
-        await log_out(self.channel)
+        Such a step follows a lost connection or a refusal that need not be final. Since nothing is
+        outstanding then, messages keep their order. Raises PollFailed.
+        """
+        if not any(one.awaits_reply for one in self._unfinished):
+            for oldest in self._unfinished[:1]:
+                await oldest.repair()
+            return
+        try:
+            await Wait([self.channel], self.timeout)
+            self.hear()
+        except (ProtocolError, RuntimeFault) as error:
+            self.fail(error)
+
+    async def repair(self) -> None:
+        """Get the verdicts on all messages, if something went wrong with one. Raises PollFailed."""
+        while not all(one.awaits_reply for one in self._unfinished):
+            await self.proceed()
+
+    async def make_way(self, *, alone: bool) -> None:
+        """Wait until the next message may be appended without a change of order.
+
+        The first one shows that the mailbox exists, and the first with keywords that the server
+        accepts them: nothing follows either before its reply, nor after a failure. A message that
+        is to be searched for goes ``alone``. Raises PollFailed.
+        """
+        await self.repair()
+        unsure = not self.stores_keywords and any(one.keywords for one in self._unfinished)
+        if alone or unsure or self._failures or not self.stores:
+            while self._unfinished:
+                await self.proceed()
+        self.check_failures()
 
 
 class AppendDelivery:
     """One message for the mailbox. See ``mailhaul.flows.sink.Delivery``."""
 
     def __init__(self, sink: ImapAppendSink, parcel: Parcel, spool: int) -> None:
+        self.command: imap.Append | None = None
+        """The last command sent."""
+        self.awaits_reply = False
+        """Whether its reply is outstanding."""
         self._sink = sink
         self._parcel = parcel
         self._spool = spool
@@ -167,19 +272,27 @@ class AppendDelivery:
         self._binary = False
         self._metadata = MessageMetadata()
         self._verdict: Outcome | None = None
-        self._sending = False
+        self._begun = False
+        self._sending_text = False
+        self._early: imap.Completed | None = None
         self._connection_error = ""
         self._retried = False
         self._next_step: Callable[[], Awaitable[None]] | None = None
         self._mailbox_created = False
+
+    @property
+    def keywords(self) -> bool:
+        """Whether the message has keywords, which a server need not support (RFC 3501, 2.3.2)."""
+        return any(map(is_keyword, self._metadata.flags))
 
     # Text
 
     async def ready(self) -> bool:
         """Connect and log in, so that no text is read if the mailbox is not available.
 
-        Raises SinkUnavailable. The verdict on the previous message is already known.
+        Raises SinkUnavailable.
         """
+        await self._sink.repair()
         self._sink.check_failures()
         await self._sink.open()
         return True
@@ -212,12 +325,15 @@ class AppendDelivery:
         if self._verdict is not None:
             return
         self._metadata = metadata_of(proof, self._parcel.header)
-        self._sending = True
-        if reason := self._reason_to_refuse():
-            self._conclude(Verdict.REFUSED, reason)
-            return
+        sink, again = self._sink, self._parcel.again
         try:
-            await self._send(look_first=self._parcel.again)
+            await sink.make_way(alone=again)
+            if reason := self._reason_to_refuse():
+                self._conclude(Verdict.REFUSED, reason)
+                return
+            self._begun = True
+            sink.begin(self)
+            await self._send(look_first=again)
         except PollFailed:
             await self.abandon()
             raise
@@ -232,11 +348,8 @@ class AppendDelivery:
         return "" if self._size else "the message is empty"
 
     async def _is_stored(self) -> bool:
-        sink, header = self._sink, self._parcel.header
-        finder = Finder(
-            sink.channel, sink.timeout, header, self._size, self._metadata.date, self._read
-        )
-        return await finder.is_in(sink.mailbox)
+        finder, header = self._sink.finder, self._parcel.header
+        return await finder.finds(header, self._size, self._metadata.date, self._read)
 
     async def _send(self, *, look_first: bool = False) -> None:
         """Append the message, unless it is already stored; record a connection error."""
@@ -246,62 +359,74 @@ class AppendDelivery:
             else:
                 await self._append()
         except (ProtocolError, RuntimeFault) as error:
-            self._record_error(error)
+            self._connection_error = self._sink.fail(error)
 
     async def _append(self) -> None:
-        """Send the command and, after the continuation request, the text."""
+        """Send the command and, as soon as the server takes it, the text."""
         sink, metadata = self._sink, self._metadata
         flags, date = metadata.flags, metadata.date
-        command = imap.Append(sink.mailbox, self._size, flags, date, binary=self._binary)
-        sink.channel.machine.send(command)
-        while not isinstance(early := sink.receive_reply(), imap.ReadyForText):
-            if early:
-                self._handle_result(early)
+        self.command = imap.Append(sink.mailbox, self._size, flags, date, binary=self._binary)
+        sink.channel.machine.send(self.command)
+        self.awaits_reply = True
+        # With LITERAL+ the machine itself permits the text (RFC 7888).
+        while sink.hear() is None:
+            if not self.awaits_reply:
                 return
             await Wait([sink.channel], sink.timeout)
-        reply: imap.Completed | imap.ReadyForText | None = None
+        self._sending_text, self._early = True, None
+        try:
+            await self._send_text()
+        except PollFailed:
+            await sink.drop()
+            raise
+        finally:
+            self._sending_text = False
+        early, self._early = self._early, None
+        if early:
+            self._handle_result(early)
+
+    async def _send_text(self) -> None:
+        """Send the text. A refusal may come early, and waits for the end of the text.
+
+        The server takes the announced octets as text, whatever they are.
+        """
+        sink = self._sink
         for offset in range(0, self._size, BLOCK):
             sink.channel.machine.send(imap.AppendChunk(await self._read(offset, BLOCK)))
             while sink.channel.congested:
                 await Wait([sink.channel], sink.timeout)
-                # A refusal may come early. The announced octets must still be sent,
-                # since the server takes anything that follows as text.
-                reply = sink.receive_reply() or reply
-        if isinstance(reply, imap.Completed):
-            self._handle_result(reply)
+                sink.hear()
 
     # Verdict
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict. Raises SinkUnavailable if it cannot be determined."""
         while (verdict := self.known_outcome()) is None:
-            if not self._sending:
+            if self._begun:
+                await self._sink.proceed()
+            else:
                 self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
-                continue
-            if self._connection_error:
-                await self._retry()
-                continue
-            try:
-                if next_step := self._next_step:
-                    self._next_step = None
-                    await next_step()
-                else:
-                    await Wait([self._sink.channel], self._sink.timeout)
-            except (ProtocolError, RuntimeFault) as error:
-                self._record_error(error)
         return verdict
 
     def known_outcome(self) -> Outcome | None:
         """Return the verdict if it is already known."""
-        if self._sending and not (self._verdict or self._connection_error or self._next_step):
-            try:
-                reply = self._sink.receive_reply()
-            except ProtocolError as error:
-                self._record_error(error)
-            else:
-                if isinstance(reply, imap.Completed):
-                    self._handle_result(reply)
+        if self.awaits_reply and self._verdict is None:
+            self._sink.hear_known()
         return self._verdict
+
+    def hear(self, reply: imap.Completed) -> None:
+        """Take the reply to ``command``."""
+        self.awaits_reply = False
+        if self._sending_text:
+            self._early = reply
+        else:
+            self._handle_result(reply)
+
+    def lose(self, reason: str) -> None:
+        """Note that the connection was lost; a reply that is outstanding will not come."""
+        if self.awaits_reply:
+            self.awaits_reply = False
+            self._connection_error = reason
 
     def _handle_result(self, result: imap.Completed) -> None:
         """Handle the response to APPEND (RFC 3501, 7.1; RFC 5530, 3; RFC 7889, 4)."""
@@ -311,12 +436,15 @@ class AppendDelivery:
         self._sink.count_failure(f"{peer}: {text}" if no_room else "")
         match result.condition:
             case imap.Condition.OK:
+                self._sink.stores = True
+                self._sink.stores_keywords |= self.keywords
                 self._conclude(Verdict.ACCEPTED)
             case imap.Condition.NO if code == b"TRYCREATE" and not self._mailbox_created:
+                self._sink.stores = False
                 self._next_step = self._create
             case imap.Condition.NO if code != b"TOOBIG":
                 self._conclude(Verdict.POSTPONED, f"{peer}: {text}")
-            case imap.Condition.BAD if any(map(is_keyword, self._metadata.flags)):
+            case imap.Condition.BAD if self.keywords:
                 # Exchange answers BAD to flags that it does not support.
                 flags = tuple(flag for flag in self._metadata.flags if not is_keyword(flag))
                 self._metadata = MessageMetadata(flags, self._metadata.date)
@@ -328,6 +456,10 @@ class AppendDelivery:
         """Create the mailbox, as the server suggests, and append again (RFC 3501, 6.3.11)."""
         sink = self._sink
         self._mailbox_created = True
+        if sink.stores:
+            # It was created for the message in front of this one.
+            await self._append()
+            return
         result = await execute(sink.channel, imap.CreateMailbox(sink.mailbox), sink.timeout)
         if result.condition is imap.Condition.OK:
             await self._append()
@@ -335,8 +467,16 @@ class AppendDelivery:
             reason = f"{sink.access.peer}: cannot create the mailbox: {excerpt(result.text)}"
             self._conclude(Verdict.POSTPONED, reason)
 
-    def _record_error(self, error: Exception) -> None:
-        self._connection_error = describe(self._sink.channel, error)
+    async def repair(self) -> None:
+        """Take the next step, after a lost connection or a refusal. Raises PollFailed."""
+        step, self._next_step = self._next_step, None
+        try:
+            if step and not self._connection_error:
+                await step()
+            else:
+                await self._retry()
+        except (ProtocolError, RuntimeFault) as error:
+            self._connection_error = self._sink.fail(error)
 
     async def _retry(self) -> None:
         """Reconnect and check whether the message was stored; if not, append it once more.
@@ -345,12 +485,11 @@ class AppendDelivery:
         """
         sink = self._sink
         error_text = self._connection_error
-        await sink.drop()
         await sink.open()
         try:
             stored = await self._is_stored()
         except (ProtocolError, RuntimeFault) as error:
-            self._record_error(error)
+            self._connection_error = sink.fail(error)
             raise SinkUnavailable(f"append: {self._connection_error}") from error
         if stored:
             self._conclude(Verdict.ACCEPTED)
@@ -364,9 +503,10 @@ class AppendDelivery:
 
     async def abandon(self) -> None:
         """Discard the spool; the server has not received the end of the message."""
-        if self._sending and self._verdict is None:
-            await self._sink.drop()
+        sent = self._begun and self._verdict is None
         self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
+        if sent:
+            await self._sink.drop()
 
     def _conclude(self, verdict: Verdict, reason: str = "") -> None:
         if self._verdict is None:
@@ -377,6 +517,7 @@ class AppendDelivery:
 
     def release(self) -> None:
         """Close the spool without waiting."""
+        self._sink.finish(self)
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1

@@ -18,7 +18,7 @@ from ...protocols.message.header import split_fields
 from ...protocols.message.received_date import MONTHS
 
 MAX_SIZES_TO_FETCH = 10_000
-"""Messages in a mailbox up to which all sizes are fetched if the server cannot search."""
+"""Messages in a mailbox up to which all sizes are fetched; a larger one is only searched."""
 MAX_FOUND = 1000
 """The maximum number of messages that are compared with ours: the latest ones."""
 MESSAGE_ID = re.compile(rb"<[!-;=?-~]+>")
@@ -29,83 +29,92 @@ Reader = Callable[[int, int], Awaitable[bytes]]
 
 
 class Finder:
-    """Searches for one message of ``size`` octets, which ``read`` returns.
+    """Searches a mailbox for copies of messages, on one connection.
 
-    ``header`` is the header of the message, and ``date`` its internal date in APPEND.
+    The mailbox is opened with EXAMINE, which does not change it, and stays open: APPEND is still
+    allowed (RFC 3501, 6.3.2 and 6.3.11). The sizes of its messages are listed once: the server is
+    asked about a message only if another one has its size.
     """
 
-    def __init__(
-        self,
-        channel: Channel[imap.Client],
-        timeout: float,
-        header: bytes,
-        size: int,
-        date: bytes | None,
-        read: Reader,
-    ) -> None:
+    def __init__(self, channel: Channel[imap.Client], timeout: float, mailbox: bytes) -> None:
         self._channel = channel
         self._timeout = timeout
-        self._criteria = search_criteria(header, size, date)
-        self._size = size
-        self._read = read
+        self._mailbox = mailbox
+        self._total = 0
+        self._opened: bool | None = None
+        self._by_size: dict[int, list[int]] | None = None
 
-    async def is_in(self, mailbox: bytes) -> bool:
-        """Search for the message. Raises the errors of the machine and the runtime.
+    async def finds(self, header: bytes, size: int, date: bytes | None, read: Reader) -> bool:
+        """Search for the message of ``size`` octets, which ``read`` returns.
 
-        The mailbox is opened with EXAMINE, which does not change it, and stays open: APPEND is
-        still allowed (RFC 3501, 6.3.2 and 6.3.11). If it cannot be opened or searched, the message
-        counts as missing, since a second copy is better than none.
+        ``header`` is its header, and ``date`` its internal date in APPEND. If the mailbox cannot be
+        opened or searched, the message counts as missing, since a second copy is better than none.
+        Raises the errors of the machine and the runtime.
         """
-        total = 0
-        uids: list[int] = []
+        if self._opened is None:
+            await self._open()
+        if not self._opened:
+            return False
+        alike = None if self._by_size is None else self._by_size.get(size, [])
+        if alike == []:
+            return False
+        found = await self._search(search_criteria(header, size, date))
+        for uid in sorted(alike or () if found is None else found, reverse=True):
+            if await self._is_same(uid, size, read):
+                return True
+        return False
+
+    async def _open(self) -> None:
+        """Open the mailbox, and list the sizes if it is not too large."""
 
         def count(event: imap.Event) -> None:
-            nonlocal total
             if isinstance(event, imap.Exists):
-                total = max(total, event.count)
+                self._total = max(self._total, event.count)
+
+        opened = await self._execute(imap.Select(self._mailbox, read_only=True), count)
+        self._opened = opened.condition is imap.Condition.OK
+        if not self._opened or self._total > MAX_SIZES_TO_FETCH:
+            return
+        by_size: dict[int, list[int]] = {}
+
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.Fetched) and event.uid and event.size is not None:
+                uids = by_size.setdefault(event.size, [])
+                uids.append(event.uid)
+                # If our message is there, it is among the latest.
+                del uids[:-MAX_FOUND]
+
+        done = await self._execute(imap.UidFetch(b"1:*", b"(UID RFC822.SIZE)"), collect)
+        if done.condition is imap.Condition.OK:
+            self._by_size = by_size
+
+    async def _search(self, criteria: bytes) -> list[int] | None:
+        """Return the UIDs of the latest messages found, or None if the server cannot search."""
+        uids: list[int] = []
 
         def collect(event: imap.Event) -> None:
             if isinstance(event, imap.Found):
                 uids.extend(event.uids)
-                # If our message is there, it is among the latest.
                 uids[:] = sorted(uids)[-MAX_FOUND:]
 
-        opened = await execute(
-            self._channel, imap.Select(mailbox, read_only=True), self._timeout, count
-        )
-        if opened.condition is not imap.Condition.OK:
-            return False
-        done = await execute(self._channel, imap.UidSearch(self._criteria), self._timeout, collect)
-        if done.condition is not imap.Condition.OK and total <= MAX_SIZES_TO_FETCH:
-            uids = await self._find_by_size()
-        for uid in sorted(uids, reverse=True):
-            if await self._is_same(uid):
-                return True
-        return False
+        done = await self._execute(imap.UidSearch(criteria), collect)
+        return uids if done.condition is imap.Condition.OK else None
 
-    async def _find_by_size(self) -> list[int]:
-        """Return the UIDs of messages with the same size, if the server cannot search."""
-        command = imap.UidFetch(b"1:*", b"(UID RFC822.SIZE)")
-        uids: list[int] = []
+    async def _execute(
+        self, command: imap.Command, collect: Callable[[imap.Event], None]
+    ) -> imap.Completed:
+        return await execute(self._channel, command, self._timeout, collect)
 
-        def collect(event: imap.Event) -> None:
-            if isinstance(event, imap.Fetched) and event.uid and event.size == self._size:
-                uids.append(event.uid)
-                del uids[:-MAX_FOUND]
-
-        await execute(self._channel, command, self._timeout, collect)
-        return uids
-
-    async def _is_same(self, uid: int) -> bool:
+    async def _is_same(self, uid: int, size: int, read: Reader) -> bool:
         self._channel.machine.send(imap.UidFetch(b"%d" % uid, b"(UID BODY.PEEK[])"))
         offset, same = 0, True
         while not isinstance(
             event := await next_event(self._channel, self._timeout), imap.Completed
         ):
             if isinstance(event, imap.BodyChunk):
-                same = same and event.data == await self._read(offset, len(event.data))
+                same = same and event.data == await read(offset, len(event.data))
                 offset += len(event.data)
-        return same and offset == self._size
+        return same and offset == size
 
 
 async def execute(

@@ -206,7 +206,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         end = self._open.add_text(data)
         self._outbox.put(data)
         self._outbox.put(end)
-        if end and self._open.command not in self._pending.values():
+        if end:
+            # Only the reply is missing, so that further commands may follow (RFC 3501, 5.5).
             self._open = None
 
     def _send_done(self) -> None:

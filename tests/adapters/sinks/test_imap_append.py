@@ -591,7 +591,9 @@ def test_a_message_stored_by_an_earlier_run_is_found(
     assert world.run() is ExitCode.SUCCESS
     assert world.stored() == [text(1, b"a\r\nb\r\n", named=named)]
     assert world.asked(Append) == []
-    assert len(world.asked(UidSearch)) == len(world.asked(UidFetch)) == 1
+    fetched = [command.items for command in world.asked(UidFetch)]
+    assert fetched == [b"(UID RFC822.SIZE)", b"(UID BODY.PEEK[])"]
+    assert len(world.asked(UidSearch)) == 1
     assert world.inbox.messages == []
 
 
