@@ -125,7 +125,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                os.environ,
+                os.environb,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
@@ -135,7 +135,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                os.environ,
+                os.environb,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
