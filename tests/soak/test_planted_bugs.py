@@ -72,6 +72,9 @@ def has(name: str) -> Callable[[Scenario], bool]:
     return lambda scenario: any(fault.name == name for poll in scenario.faults for fault in poll)
 
 
+KILL = has("kill")
+
+
 def test_a_delete_before_the_sink_accepts_shows_within_20_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -219,6 +222,16 @@ def test_a_status_that_nobody_knows_and_counts_as_0_shows_within_3000_seeds(
     monkeypatch.setattr(mda, "STATUS_UNKNOWN", 0)
     monkeypatch.setitem(mda_sink.STATUSES, "nobody knows", 0)
     assert LOSS.search(complaint_within(3000, "mda"))
+
+
+def test_more_commands_at_a_time_than_the_user_allows_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Verdicts, "_has_room", lambda self: len(self._waiting) < 8)
+    found = complaint_within(
+        200_000, "mda", lambda scenario: scenario.lanes == 2 and KILL(scenario), known=89_983
+    )
+    assert "copies too many" in found
 
 
 def test_nothing_that_counts_as_a_text_shows_within_1000_seeds(
