@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..protocols.record import Record
@@ -302,7 +301,9 @@ class Verdicts:
     async def save(self) -> None:
         """Wait for the verdicts and sync the ledger: the poll failed, the sink may still accept."""
         while self._waiting:
-            # It is known already, or ends the poll anyway.
-            with suppress(SinkUnavailable):
+            try:
                 await self._hear_next()
+            except SinkUnavailable:
+                # The poll ends anyway; other verdicts may still be heard.
+                continue
         await LedgerCall(self._page.make_durable)

@@ -16,6 +16,8 @@ After a lost connection or a refusal that need not be final the messages are fin
 oldest first, so that they keep their order.
 If the search is not possible, there is no verdict: the poll ends, and the ledger keeps the message
 as one that was offered.
+
+This file is long because the sink decides the order of the messages by the state of each of them.
 """
 
 from __future__ import annotations
@@ -246,7 +248,7 @@ class ImapAppendSink:
 
         The first one shows that the mailbox exists, and the first with keywords that the server
         accepts them: nothing follows either before its reply, nor after a failure. A message that
-        is to be searched for goes ``alone``. Raises PollFailed.
+        must be searched for goes ``alone``. Raises PollFailed.
         """
         await self.repair()
         unsure = not self.stores_keywords and any(one.keywords for one in self._unfinished)
