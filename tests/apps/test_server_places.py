@@ -20,8 +20,8 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
-from mailhaul.apps.polls.server_places import RETRIES, ServerPlaces, ServerSlot
-from mailhaul.flows.admission import START, Admission
+from mailhaul.apps.polls.server_places import ServerPlaces, ServerSlot
+from mailhaul.flows.admission import START
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, ServerRefused
 from mailhaul.protocols.imap.server import ImapServer
@@ -242,26 +242,19 @@ def test_after_a_refusal_the_connection_is_kept_until_it_is_closed() -> None:
     run(story)
 
 
-def test_a_poll_is_repeated_twice_at_most() -> None:
+def test_a_poll_is_repeated_as_often_as_it_may() -> None:
     async def story() -> None:
         places = ServerPlaces(8)
-        slot = ServerSlot(places, "a", RETRIES)
-        await slot.begin()
-        repeated = 0
-        while True:
-            other = ServerSlot(places, "b")
-            await other.begin()
-            slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+        slot, *others = (ServerSlot(places, user, 1) for user in "abcd")
+        for one in (slot, *others):
+            await one.begin()
+        slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+        assert slot.is_repeated()
+        for other in others[1:]:
             other.logged_in()
             other.end()
-            if not slot.is_repeated():
-                break
-            repeated += 1
-            assert await slot.begin_again()
-            # Room for the other connection: the refusal left one.
-            places.admission = Admission(8)
-            slot._attempt = None
-            await slot.begin()
-        assert repeated == RETRIES
+        assert await slot.begin_again()
+        slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+        assert not slot.is_repeated()
 
     run(story)
