@@ -109,7 +109,7 @@ class PollPool:
     async def _poll_in(
         self, slot: ServerSlot, settings: AccountSettings, lines: Lines, hooks: PollHooks
     ) -> ExitCode:
-        """Poll once. Raises PollFailed if the poll is to be repeated."""
+        """Poll once. Raises PollFailed if the poll will be repeated."""
         await slot.begin()
         alone = bool(settings.preconnect or settings.postconnect)
         async with self._total, self._exclusive.turn(alone=alone):
