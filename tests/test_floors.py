@@ -64,6 +64,7 @@ ALSO = {
     "apps/cli/side_by_side.py": {"trio"},
     "apps/polls/jobs.py": {"trio"},
     "apps/polls/places.py": {"trio"},
+    "apps/polls/server_places.py": {"trio"},
     "apps/polls/pool.py": {"trio"},
 }
 """What they may take from elsewhere."""

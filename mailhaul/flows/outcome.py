@@ -46,6 +46,14 @@ class PollFailed(Exception):
         self.code = code
 
 
+class ServerRefused(PollFailed):
+    """The server refuses the connection or the login now, for another reason than the password.
+
+    A maildrop that is locked, or logins that are too frequent (POP3's IN-USE and LOGIN-DELAY),
+    concern one user only and are an ordinary PollFailed.
+    """
+
+
 class SinkUnavailable(PollFailed):
     """No sink of this account can be reached. Messages not yet accepted stay on the server."""
 

@@ -18,6 +18,7 @@ from .ledger import Ledger, Lock, Unlocked
 from .outcome import CutOff, ExitCode, PollFailed, code_of
 from .report import Remark, Report
 from .requests import Call, Now, RuntimeFault, Sleep
+from .session import SessionObserver
 from .sink import Sink, post
 from .source import Source
 from .visit import Progress, Visit
@@ -56,6 +57,7 @@ class Poll:
         stopping: Callable[[], bool] = lambda: False,
         reminders: Reminders | None = None,
         lock: Callable[[str], Lock] = Unlocked,
+        session: SessionObserver | None = None,
     ) -> None:
         self._stopping = stopping
         self._reminders = reminders
@@ -68,6 +70,7 @@ class Poll:
         self._packer = packer
         self._report = report
         self._make_lock = lock
+        self._session = session or SessionObserver()
         self._lock: Lock | None = None
         self._locked = ""
         self._progress = Progress()
@@ -136,7 +139,7 @@ class Poll:
         if len(account.mailboxes) == 1:
             # While another poll holds the mailbox, no connection is needed.
             await self._take_lock(account.mailboxes[0])
-        await source.open()
+        await self._open()
         mailboxes = await source.mailboxes(account.mailboxes, account.elsewhere)
         for mailbox in mailboxes:
             if mailbox in self._done or self._stopping():
@@ -148,6 +151,15 @@ class Poll:
                 return True
             self._done.add(mailbox)
         return False
+
+    async def _open(self) -> None:
+        """Connect and log in."""
+        try:
+            await self._source.open()
+        except (PollFailed, ProtocolError, RuntimeFault) as error:
+            self._session.failed(error)
+            raise
+        self._session.logged_in()
 
     def _visit_of(self, mailbox: str, *, is_last: bool) -> Visit:
         return Visit(
@@ -204,6 +216,8 @@ class Poll:
 
     async def _leave(self) -> None:
         """Close the connection; some servers confirm their actions only then."""
+        if not self._source.settles_at_close:
+            self._session.ending()
         await self._source.close()
         visit = self._open_visit
         if visit:

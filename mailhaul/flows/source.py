@@ -123,6 +123,10 @@ class Source(Protocol):
     """Whether deletions take effect only at the end of a session, and the remaining messages can
     be identified by their UIDs after it: POP3 with UIDL."""
 
+    settles_at_close: bool
+    """Whether the server acts on deletions at the end of the session only, and confirms them by its
+    last reply: POP3. The last reply of other servers does not matter."""
+
     @property
     def channel(self) -> Channel[Endpoint]:
         """The connection to the server."""

@@ -30,7 +30,8 @@ from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account
-from mailhaul.apps.polls.pool import PER_SERVER, PollPool
+from mailhaul.apps.polls.pool import PollPool
+from mailhaul.flows.admission import MOST
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import REST_SECONDS
 from mailhaul.flows.outcome import ExitCode
@@ -204,7 +205,7 @@ class Days:
         delivered = self.delivered()
         assert len(delivered) == self.sent
         assert delivered.total() == self.sent
-        assert max(self.most_running.values()) <= PER_SERVER
+        assert max(self.most_running.values()) <= MOST
 
 
 def no_trace(protocol: str) -> None:

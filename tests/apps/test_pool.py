@@ -21,8 +21,9 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls import pool as crew_module
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.pool import OPEN_SECONDS, PER_SERVER, ExclusiveGate, PollPool
+from mailhaul.apps.polls.pool import OPEN_SECONDS, ExclusiveGate, PollPool
 from mailhaul.apps.polls.watching import PollEnded
+from mailhaul.flows.admission import START
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
@@ -207,7 +208,7 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
     run(story)
     # A server that does not answer holds up its own accounts, and nobody else's.
     assert len(waiting) == 200
-    assert PER_SERVER < max(together) <= 3 * PER_SERVER
+    assert START < max(together) <= 3 * START
 
 
 class World:

@@ -137,6 +137,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "softbounce": ("set no bouncemail set spambounce set no softbounce", bounces),
     "invisible": ("set invisible", of_polls("invisible", True)),
     "showdots": ("set showdots", of_polls("showdots", True)),
+    "maxconnections": ("set maxconnections 5", of_polls("maxconnections", 5)),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

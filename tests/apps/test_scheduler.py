@@ -278,7 +278,7 @@ def test_one_connection_watches_all_folders_but_those_that_the_server_has_to_nam
         assert world.pool.boxes["u0"].most_open == 1
         whole, rest = world.scheduler.jobs
         assert (whole.name, whole.watched, state_of(whole)) == (
-            "u0@h0 (15 folders)",
+            f"u0@h0 ({WATCHED + 5} folders)",
             True,
             "watching",
         )

@@ -55,6 +55,7 @@ def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
 
     class Settings:
         append = None
+        fetchall = fetchread = False
         keep = False
         folders = ("INBOX",)
 

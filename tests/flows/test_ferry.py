@@ -72,6 +72,7 @@ class Script:
     expunges_all = False
     in_sessions = False
     deletes_on_retrieval = False
+    settles_at_close = False
 
     def __init__(self, world: World) -> None:
         self.world = world

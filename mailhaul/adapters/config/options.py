@@ -246,6 +246,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         GLOBAL, "showdots", FLAG, False, "show progress dots while fetching", negation=WORD,
         on="--showdots",
     ),
+    Option(
+        GLOBAL, "maxconnections", NUMBER, 128, "most connections to one server at a time",
+        on="--maxconnections", argument="NUMBER", own=True,
+    ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.
     Option(SERVER, "via", TEXT, None, "the host to connect to, if not the poll name"),

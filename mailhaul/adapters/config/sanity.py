@@ -63,6 +63,9 @@ def check(
     errors: list[ConfigError] = []
     warnings: list[ConfigWarning] = []
     daemon = settings.daemon > 0
+    if settings.maxconnections < 1:
+        place = settings.place("maxconnections")
+        errors.append(ConfigError(place, "maxconnections must be at least 1"))
     for account in accounts:
         unknown = list(_unknown_words(account))
         errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))

@@ -78,6 +78,7 @@ class GlobalSettings(_Settings):
     jsonlog: bool
     invisible: bool
     showdots: bool
+    maxconnections: int
     properties: str | None
 
     _source: Source

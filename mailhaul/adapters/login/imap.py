@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ... import __version__, imap
 from ...flows.channel import Channel, next_event
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError, RemoteProtocolError
@@ -96,7 +96,13 @@ def code_of_bye(bye: imap.SaidBye) -> ExitCode:
 
 def turned_away(access: Access, text: bytes, code: ExitCode) -> PollFailed:
     """Return the error for a server that refuses the connection in its greeting."""
-    return PollFailed(code, f"{access.peer}: the server refuses the connection: {excerpt(text)}")
+    return refusal(code, f"{access.peer}: the server refuses the connection: {excerpt(text)}")
+
+
+def refusal(code: ExitCode, problem: str) -> PollFailed:
+    """Return the error for a refusal whose reason is not the password."""
+    # A locked mailbox concerns one user only.
+    return (PollFailed if code is ExitCode.LOCKBUSY else ServerRefused)(code, problem)
 
 
 async def ask(
@@ -123,7 +129,7 @@ async def hear(channel: Channel[imap.Client], access: Access) -> imap.Event:
     event = await next_event(channel, access.timeout)
     if isinstance(event, imap.SaidBye):
         problem = f"{access.peer}: the server sent BYE: {excerpt(event.text)}"
-        raise PollFailed(code_of_bye(event), problem)
+        raise refusal(code_of_bye(event), problem)
     return event
 
 
@@ -218,7 +224,7 @@ async def find_method(channel: Channel[imap.Client], access: Access) -> imap.Com
             break
         if code := not_now(done):
             problem = f"{access.peer}: the server refuses the login now: {excerpt(done.text)}"
-            raise PollFailed(code, problem)
+            raise refusal(code, problem)
         if done.condition is imap.Condition.BAD:
             left = methods_left(channel, access, tried)
             methods += [method for method in left if method not in methods]

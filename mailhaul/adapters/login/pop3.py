@@ -10,7 +10,7 @@ import re
 
 from ... import pop3
 from ...flows.channel import Channel, next_event
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
 from .access import COMMAND, Access, TlsMode, excerpt
@@ -20,7 +20,8 @@ APOP = b"APOP"
 
 _BUSY = rb"(?i)lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]"
 _OUT_OF_SERVICE = rb"(?is)service.*unavailable"
-_BUSY_CODES = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY, pop3.ResponseCode.SYS_TEMP}
+_ONE_USER = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY}
+_BUSY_CODES = {*_ONE_USER, pop3.ResponseCode.SYS_TEMP}
 CAPA, STLS = b"CAPA", b"STLS"
 
 
@@ -118,10 +119,12 @@ def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
     if reply.code in {pop3.ResponseCode.AUTH, pop3.ResponseCode.SYS_PERM}:
         # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
-    if reply.code in _BUSY_CODES or re.search(_BUSY, reply.text):
+    if reply.code is pop3.ResponseCode.SYS_TEMP:
+        return ServerRefused(ExitCode.LOCKBUSY, sentence)
+    if reply.code in _ONE_USER or re.search(_BUSY, reply.text):
         return PollFailed(ExitCode.LOCKBUSY, sentence)
     if re.search(_OUT_OF_SERVICE, reply.text) or is_throttled(reply.text):
-        return PollFailed(ExitCode.SERVBUSY, sentence)
+        return ServerRefused(ExitCode.SERVBUSY, sentence)
     return PollFailed(ExitCode.AUTHFAIL, sentence)
 
 
@@ -130,7 +133,7 @@ def turned_away(access: Access, greeting: pop3.TurnedAway) -> PollFailed:
     reply = pop3.Completed(pop3.Capa(), False, greeting.text, greeting.code)
     failure = refused(access, reply, "refuses the connection")
     if failure.code is ExitCode.AUTHFAIL and greeting.code is not pop3.ResponseCode.AUTH:
-        failure.code = ExitCode.SOCKET
+        return ServerRefused(ExitCode.SOCKET, str(failure))
     return failure
 
 

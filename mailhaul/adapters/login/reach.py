@@ -101,16 +101,19 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
     return tuple(words)
 
 
+def address_of(settings: AccountSettings) -> Address:
+    """Return the address of the server of an account. Raises PollFailed (SOCKET)."""
+    if settings.plugin is None:
+        return Tcp(settings.host, settings.port)
+    service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
+    return Pipe(command_words(settings.plugin, settings.host, str(service), "plugin"))
+
+
 def access_of(settings: AccountSettings, tap: Tap | None) -> Access:
     """Return what is needed to log in to an account. Raises PollFailed (SOCKET)."""
-    address: Address = Tcp(settings.host, settings.port)
-    if settings.plugin is not None:
-        service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
-        words = command_words(settings.plugin, settings.host, str(service), "plugin")
-        address = Pipe(words)
     return Access(
         peer=settings.host,
-        address=address,
+        address=address_of(settings),
         user=settings.remote_user,
         password=settings.password,
         tls=tls_mode(settings),

@@ -8,7 +8,8 @@ messages of a mailbox, and imap_actions.py deletes and marks them.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from ... import imap
 from ...flows.account import Action
@@ -17,7 +18,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import LimitExceeded, RemoteProtocolError
+from ...protocols.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ...protocols.machine import NeedData
 from ..login.access import Access, excerpt
 from ..login.imap import greet, identify, log_out
@@ -34,6 +35,7 @@ from .imap_listing import (
     Wanted,
     describe,
     find,
+    search,
     sets_of,
 )
 from .imap_texts import Texts
@@ -62,22 +64,32 @@ MAX_NAMES = 2 * 1024 * 1024
 class ImapSource:
     """One IMAP account. See ``mailhaul.flows.source.Source`` for the methods.
 
-    With ``with_marks`` flags and date are fetched along with each text, for a sink that stores
-    them. With ``keeps`` no message is deleted: a mailbox may then be read-only, and the ledger has
-    to record which messages were read.
+    With ``everything`` the first listing of a mailbox is expected to contain all messages; it is
+    requested along with SELECT, and again if another one is needed. With ``with_marks`` flags and
+    date are fetched along with each text, for a sink that stores them. With ``keeps`` no message
+    is deleted: a mailbox may then be read-only, and the ledger has to record which messages were
+    read.
     """
 
     remembers = True
     reuses_uids = False
     in_sessions = False
     deletes_on_retrieval = False
+    settles_at_close = False
     octets: int | None = None
     envelope_sender: bytes | None = None
     envelope_recipient: bytes | None = None
 
     def __init__(
-        self, access: Access, report: Report, *, with_marks: bool = False, keeps: bool = False
+        self,
+        access: Access,
+        report: Report,
+        *,
+        with_marks: bool = False,
+        keeps: bool = False,
+        everything: bool = False,
     ) -> None:
+        self._expected = UNDELETED if everything else UNSEEN
         self._keeps = keeps
         self._with_marks = with_marks
         self._access = access
@@ -96,6 +108,8 @@ class ImapSource:
 
     def _forget_mailbox(self) -> None:
         self._expunged = 0
+        self._total_at_select = 0
+        self._found: array[int] | None = None
         self._texts = Texts(with_marks=self._with_marks)
         self._actions = Actions(self.channel, self._report, self._refusals)
 
@@ -167,7 +181,7 @@ class ImapSource:
                 names.append(self._name_of(event.mailbox))
 
         command = imap.ListMailboxes(b"", (b"*" if special else wire,), (), asked)
-        done = await self._ask_known(command, collect)
+        done = await self._ask_known(lambda: self._ask(command, collect))
         if not names:
             why = "" if done.condition is imap.Condition.OK else f": {excerpt(done.text)}"
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
@@ -197,7 +211,7 @@ class ImapSource:
         self.total = self._uidvalidity = 0
         self._counted = False
         command = imap.Select(self._wire_name(mailbox), read_only)
-        done = await self._ask_known(command)
+        done = await self._ask_known(lambda: self._select_and_search(command))
         if done.condition is not imap.Condition.OK:
             raise PollFailed(
                 ExitCode.ERROR,
@@ -216,8 +230,30 @@ class ImapSource:
             )
         if not self._counted:
             # Without a valid EXISTS response the mailbox is not necessarily empty.
-            self.total = len(await self._find(ALL))
+            self.total = self._total_at_select = len(await self._find(ALL))
         return Opened(self._uidvalidity, closed)
+
+    async def _select_and_search(self, command: imap.Select) -> imap.Completed:
+        """Send SELECT, and in the same write the search that is expected to come next.
+
+        The result of the search is used only if the reply to SELECT came before it: the UIDVALIDITY
+        is known then, and no other mailbox can have been searched.
+        """
+        machine = self.channel.machine
+        search_command = imap.UidSearch(self._expected.criteria[0])
+        machine.send(command)
+        # A mailbox name that is sent as a literal has to wait for the server first.
+        with suppress(LocalProtocolError):
+            machine.send(search_command)
+        done = await self._completion(command)
+        self._total_at_select = self.total
+        if search_command in machine.outstanding:
+            reply, found = await search(
+                lambda _, collect: self._completion(search_command, collect), b""
+            )
+            if imap.Condition.OK is done.condition is reply.condition:
+                self._found = found
+        return done
 
     # Listing
 
@@ -226,7 +262,10 @@ class ImapSource:
 
         With ``with_flags`` the listing also contains which of them have \\Seen.
         """
-        uids = await self._find(UNDELETED if everything else UNSEEN)
+        wanted = UNDELETED if everything else UNSEEN
+        uids, self._found = self._found, None
+        if uids is None or wanted is not self._expected:
+            uids = await self._find(wanted)
         return await describe(self._ask, uids, with_flags=with_flags)
 
     async def old(self) -> Sequence[Listed]:
@@ -287,6 +326,12 @@ class ImapSource:
     async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
         """Send one command and wait for its end; call ``collect`` with every event before it."""
         self.channel.machine.send(command)
+        return await self._completion(command, collect)
+
+    async def _completion(
+        self, command: imap.Command, collect: Collect | None = None
+    ) -> imap.Completed:
+        """Wait for the end of a command; call ``collect`` with every event before it."""
         while True:
             event = await next_event(self.channel, self.timeout)
             self._keep_count(event)
@@ -295,18 +340,16 @@ class ImapSource:
             if collect:
                 collect(event)
 
-    async def _ask_known(
-        self, command: imap.Command, collect: Collect | None = None
-    ) -> imap.Completed:
+    async def _ask_known(self, ask: Callable[[], Awaitable[imap.Completed]]) -> imap.Completed:
         """Send a command that some servers refuse until the client has sent ID (RFC 2971)."""
-        done = await self._ask(command, collect)
+        done = await ask()
         knows = b"ID" in self.channel.machine.capabilities or UNSAFE_LOGIN in done.text.lower()
         if done.condition is imap.Condition.OK or self._identified or not knows:
             return done
         self._identified = True
         # The reply to ID does not matter.
         await self._ask(identify())
-        return await self._ask(command, collect)
+        return await ask()
 
     def _keep_count(self, event: imap.Event) -> None:
         match event:

@@ -49,8 +49,9 @@ class NotifiedSource(WatchedSource):
         *,
         with_marks: bool = False,
         keeps: bool = False,
+        everything: bool = False,
     ) -> None:
-        super().__init__(access, report, with_marks=with_marks, keeps=keeps)
+        super().__init__(access, report, with_marks=with_marks, keeps=keeps, everything=everything)
         self._folders = {canonical_name(imap.encode_mailbox(folder)): folder for folder in folders}
         self._positions: dict[str, Position] = {}
         self._changed: set[str] = set()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from ... import imap
 from ...flows.channel import next_event
 from ...flows.requests import Now, TimedOut
-from ...flows.source import Opened
 from ...protocols.imap import client_states
 from .imap import ImapSource
 
@@ -21,7 +20,6 @@ MAX_IDLE_SECONDS = 28 * 60.0
 class WatchedSource(ImapSource):
     """One IMAP account whose connection is kept open. ``leave`` ends it."""
 
-    _total_at_select = 0
     _idle_started = False
     _idle_ended = False
     _idle_refused = False
@@ -49,15 +47,12 @@ class WatchedSource(ImapSource):
         fit = self.channel.open and not self.channel.failure
         return fit and machine.state is client_states.selected and not machine.outstanding
 
-    async def select(self, mailbox: str, *, read_only: bool) -> Opened:
-        """Open a mailbox, and remember how many messages a search that follows covers."""
-        opened = await super().select(mailbox, read_only=read_only)
-        self._total_at_select = self.total
-        return opened
-
     @property
     def _known_total(self) -> int:
-        """How many messages there would be without those that arrived since the select."""
+        """How many messages there would be without those that arrived since the select.
+
+        A search that was sent along with SELECT may not cover them.
+        """
         return max(0, self._total_at_select - self._expunged)
 
     @property

@@ -45,6 +45,7 @@ class Pop3Maildrop:
     remembers = False
     reuses_uids = True
     expunges_all = False
+    settles_at_close = True
 
     def __init__(
         self,
@@ -137,26 +138,29 @@ class Pop3Maildrop:
         return Opened(0, False)
 
     async def _list(self) -> None:
-        """List the messages by STAT, UIDL and LIST."""
+        """List the messages by STAT, UIDL and LIST, in one write if the server has PIPELINING."""
         self.octets = 0
-        await self._ask_all(self._count, pop3.Stat())
-        self._listing = listing = Listing(self.total, named_only=self._remember)
-        if self.total:
-            # GNU pop3d writes the ids into the messages at UIDL, which changes their sizes.
-            commands = [pop3.List()] if UIDL in self._avoided.names else [pop3.Uidl(), pop3.List()]
-            await self._ask_all(self._add, *commands)
+        # GNU pop3d writes the ids into the messages at UIDL, which changes their sizes.
+        commands = [pop3.List()] if UIDL in self._avoided.names else [pop3.Uidl(), pop3.List()]
+        together = self._most_outstanding > 1
+        if not together or await self._ask_all(self._add, pop3.Stat(), *commands):
+            # A doubtful reply may be that to another command, so it is asked again, one by one.
+            self._one_by_one = self._one_by_one or together
+            await self._ask_all(self._add, pop3.Stat())
+            if self.total:
+                await self._ask_all(self._add, *commands)
+        listing = self._listing
         listing.close()
         if self._remember and listing.without_id:
             self._report_missing_ids(listing)
         self.in_sessions = not (listing.without_id or self._login_delay)
 
-    def _count(self, event: pop3.Event) -> None:
-        if isinstance(event, pop3.Counted):
-            self.total = event.count
-            self.octets = event.size
-
     def _add(self, event: pop3.Event) -> None:
         match event:
+            case pop3.Counted(count, size):
+                self.total = count
+                self.octets = size
+                self._listing = Listing(count, named_only=self._remember)
             case pop3.UniqueId(number, uid):
                 self._listing.add_id(number, uid)
             case pop3.Listed(number, size):
@@ -214,8 +218,12 @@ class Pop3Maildrop:
         await self._ask_all(take, *[pop3.Top(message.number, 0) for message in found.values()])
         return {uid: bytes(header) for uid, header in headers.items() if header}
 
-    async def _ask_all(self, take: Callable[[pop3.Event], None], *commands: pop3.Command) -> None:
-        """Send commands, pipelined if possible; call ``take`` with each event before a reply."""
+    async def _ask_all(self, take: Callable[[pop3.Event], None], *commands: pop3.Command) -> bool:
+        """Send commands, pipelined if possible; call ``take`` with each event before a reply.
+
+        Return whether a reply was doubtful.
+        """
+        doubtful = False
         self._waiting.extend(commands)
         machine = self.channel.machine
         for _ in commands:
@@ -225,7 +233,10 @@ class Pop3Maildrop:
                     await Wait([self.channel], self.timeout)
                 else:
                     take(event)
-            self._check(event)
+            doubtful = doubtful or event.doubtful
+            if not event.doubtful:
+                self._check(event)
+        return doubtful
 
     def _check(self, reply: pop3.Completed) -> None:
         """Raise PollFailed if the server refuses an essential command."""
@@ -235,6 +246,9 @@ class Pop3Maildrop:
         if reply.positive or isinstance(reply.command, pop3.Top):
             self._avoided.last = None
             return
+        if not self.total and isinstance(reply.command, pop3.Uidl | pop3.List):
+            # Some servers refuse to list an empty maildrop.
+            return
         if asked_for_ids and not self._remember and not has_ids:
             self._avoided.last = UIDL
             return
@@ -243,12 +257,17 @@ class Pop3Maildrop:
             what += f"; {NO_KEEP}"
         raise PollFailed(ExitCode.PROTOCOL, f"{self._access.peer}: {what}")
 
+    @property
+    def _most_outstanding(self) -> int:
+        """How many commands may be sent before the reply to the first."""
+        ahead = b"PIPELINING" in self.channel.machine.capabilities and not self._one_by_one
+        return MAX_OUTSTANDING if ahead and not self.deletes_on_retrieval else 1
+
     def _send_waiting(self) -> None:
         """Send as many waiting commands as allowed now; none after a protocol error."""
         machine = self.channel.machine
         self._one_by_one = self._one_by_one or machine.in_doubt
-        ahead = b"PIPELINING" in machine.capabilities and not self._one_by_one
-        limit = MAX_OUTSTANDING if ahead and not self.deletes_on_retrieval else 1
+        limit = self._most_outstanding
         while self._waiting and not machine.failed and len(machine.outstanding) < limit:
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, pop3.Retrieve):

@@ -47,7 +47,9 @@ ASLEEP = 10.0
 
 LAST_NOTES = 5.0
 """Seconds that the ledger may take to store the last success of each account at the end."""
-PROCESS = frozenset({"daemon", "logfile", "syslog", "jsonlog", "pidfile", "properties"})
+PROCESS = frozenset(
+    {"daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"}
+)
 """Words after ``set`` that are about the process; all others are about polls."""
 
 

@@ -12,6 +12,7 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import GlobalSettings, RunSettings
 from ...adapters.ledger.store import SqliteLedger
+from ...flows.session import SessionObserver
 from ...protocols.machine import Tap
 from ...protocols.record import Record, replace
 from .lines import Lines
@@ -45,6 +46,8 @@ class PollContext(Record):
     """When the user got mails about oversized messages; None in a single run, which prints them."""
     dots: Callable[[str], None] | None = None
     """Called with the signs of progress (``showdots``)."""
+    session: SessionObserver = SessionObserver()
+    """Gets to know of the logins and logouts of a poll."""
     tape: Tape | None = None
     """The transcript, if the user wants one."""
 

@@ -10,6 +10,7 @@ import trio
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
+from ...flows.admission import PER_USER
 from ...flows.outcome import ExitCode
 from ...flows.schedule import Schedule
 from .accounts import user_at_server
@@ -18,8 +19,8 @@ from .pool import PollHooks
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
 
-WATCHED = 10
-"""Connections of one user that may wait for new mail; Gmail allows 15 in all."""
+WATCHED = PER_USER - 1
+"""Connections of one user that may wait for new mail; one more polls all other mailboxes."""
 
 
 class JobState(StrEnum):

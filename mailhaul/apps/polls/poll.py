@@ -71,6 +71,7 @@ def make_mail_poll(
         lambda mailbox: MailboxLock(
             context.locks, account.name, mailbox_name(account.name, mailbox)
         ),
+        context.session,
     )
 
 
@@ -112,7 +113,8 @@ async def poll_account(
 ) -> ExitCode:
     """Poll one account. A failure is printed, and its code is returned.
 
-    This is a flow, for a runtime to run.
+    A failure after which the poll is repeated (``context.session``) is raised instead. This is a
+    flow, for a runtime to run.
     """
     lines.detail(f"{introduction(settings)}: poll started")
     try:
@@ -124,6 +126,9 @@ async def poll_account(
                     context.tape.hide(secret.reveal())
         code = await poll_once(settings, context, lines, source)
     except PollFailed as failure:
+        if context.session.is_repeated():
+            lines.detail(f"{failure}; the poll is repeated after others of this server")
+            raise
         return report_failure(failure, settings, lines)
     return report_end(code, settings, lines)
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import trio
 
 from ...adapters.config.passwords import PasswordReader
 from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import address_of
 from ...adapters.sinks.hunt_list import listener_address
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Flow
+from ...flows.session import SessionObserver
+from ...protocols.record import replace
 from ...runtimes import trio as runtime
 from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
@@ -26,13 +29,12 @@ from .lines import Lines
 from .login_notice import login_notice
 from .places import ListenerPlaces, Share
 from .poll import poll_account, report_failure
+from .server_places import RETRIES, ServerPlaces, ServerSlot
 from .watching import PollEnded, watch
 
 T = TypeVar("T")
 TOTAL = 200
 """Polls at a time."""
-PER_SERVER = 32
-"""Polls at a time of one server. Providers limit the connections of a user, which are fewer."""
 PER_LISTENER = 15
 """Connections at a time to one listener. Exim accepts 20 by default, from all clients."""
 
@@ -58,6 +60,7 @@ class PollHooks:
 
 
 NO_HOOKS = PollHooks()
+NO_OBSERVER = SessionObserver()
 
 
 class PollPool:
@@ -66,7 +69,7 @@ class PollPool:
     def __init__(self, context: PollContext, total: int = TOTAL) -> None:
         self.context = context
         self._total = trio.CapacityLimiter(total)
-        self._servers: dict[str, trio.CapacityLimiter] = {}
+        self._servers: dict[str, ServerPlaces] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], trio.Lock] = {}
         self._passwords = trio.CapacityLimiter(PASSWORDS)
@@ -80,9 +83,10 @@ class PollPool:
     ) -> ExitCode:
         """Poll one account when there is room; its lines go to ``lines``.
 
-        A poll with preconnect or postconnect runs alone: they may change routes or tunnels.
+        A poll with preconnect or postconnect runs alone: they may change routes or tunnels. A poll
+        whose login the server refuses while others of it are under way is repeated after some of
+        them, as the reason may be their number.
         """
-        alone = bool(settings.preconnect or settings.postconnect)
         lines = lines.of(user_at_server(settings))
         self._register(settings)
         key = (settings.host, settings.remote_user)
@@ -91,14 +95,27 @@ class PollPool:
                 settings = await self._with_password(settings)
             except PollFailed as failure:
                 return report_failure(failure, settings, lines)
-            async with (
-                self._servers[settings.host],
-                self._total,
-                self._exclusive.turn(alone=alone),
-            ):
-                hooks.begun()
-                flow = poll_account(settings, self._context_for(lines, hooks), lines)
-                return await self._run(flow, settings)
+            slot = self._slot(settings, RETRIES)
+            try:
+                while True:
+                    try:
+                        return await self._poll_in(slot, settings, lines, hooks)
+                    except PollFailed as failure:
+                        if self.context.stopping() or not await slot.begin_again():
+                            return report_failure(failure, settings, lines)
+            finally:
+                slot.end()
+
+    async def _poll_in(
+        self, slot: ServerSlot, settings: AccountSettings, lines: Lines, hooks: PollHooks
+    ) -> ExitCode:
+        """Poll once. Raises PollFailed if the poll will be repeated."""
+        await slot.begin()
+        alone = bool(settings.preconnect or settings.postconnect)
+        async with self._total, self._exclusive.turn(alone=alone):
+            hooks.begun()
+            context = self._context_for(lines, hooks, slot)
+            return await self._run(poll_account(settings, context, lines), settings, slot)
 
     async def watch(
         self,
@@ -113,10 +130,11 @@ class PollPool:
         """
         lines = lines.of(user_at_server(settings))
         self._register(settings)
-        turn = Slot(self._servers[settings.host], self._total)
+        slot, total = self._slot(settings), Slot(self._total)
 
         def arrived(code: ExitCode, pushes_news: bool) -> None:
-            turn.end()
+            slot.end()
+            total.end()
             on_poll_end(code, pushes_news)
 
         try:
@@ -126,12 +144,14 @@ class PollPool:
             on_poll_end(code, False)
             return code
         try:
-            await turn.begin()
-            context = self._context_for(lines, hooks)
+            await slot.begin()
+            await total.begin()
+            context = self._context_for(lines, hooks, slot)
             flow = watch(settings, context, lines, arrived, hooks.begun)
-            return await self._run(flow, settings)
+            return await self._run(flow, settings, slot)
         finally:
-            turn.end()
+            slot.end()
+            total.end()
 
     async def send_login_notice(
         self, settings: AccountSettings, lines: Lines, *, refused: bool
@@ -142,17 +162,22 @@ class PollPool:
         context = self._context_for(lines, NO_HOOKS)
         return await self._run(login_notice(settings, context, refused=refused), settings)
 
-    async def _run(self, flow: Flow[T], settings: AccountSettings) -> T:
+    async def _run(
+        self, flow: Flow[T], settings: AccountSettings, slot: ServerSlot | None = None
+    ) -> T:
         engine = Engine(trio.current_time, self.context.observer)
-        gate = self._gate(settings)
+        gate = self._gate(settings, slot)
         return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 
-    def _context_for(self, lines: Lines, hooks: PollHooks) -> PollContext:
+    def _context_for(
+        self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
+    ) -> PollContext:
         """Return the context of a poll that starts now."""
         context = self.context
         return replace(
             context_for(context, lines),
             login_delay=hooks.login_delay,
+            session=session,
             stopping=lambda: context.stopping() or hooks.stopping(),
         )
 
@@ -176,7 +201,8 @@ class PollPool:
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
-        self._servers.setdefault(settings.host, trio.CapacityLimiter(PER_SERVER))
+        most = self.context.globals.maxconnections
+        self._servers.setdefault(settings.host, ServerPlaces(most)).admission.most = most
         for host in settings.smtphosts or ("localhost",):
             # The poll itself reports settings that cannot work.
             with suppress(PollFailed):
@@ -185,10 +211,19 @@ class PollPool:
                     settings.host
                 )
 
-    def _gate(self, settings: AccountSettings) -> runtime.GateOf:
-        """Return the limiters that the connections of an account wait for."""
+    def _slot(self, settings: AccountSettings, retries: int = 0) -> ServerSlot:
+        return ServerSlot(self._servers[settings.host], settings.remote_user, retries)
 
-        def gate(address: Address) -> Share | None:
+    def _gate(self, settings: AccountSettings, slot: ServerSlot | None) -> runtime.GateOf:
+        """Return the limiters that the connections of an account wait for."""
+        server: Address | None = None
+        # The poll itself reports settings that cannot work.
+        with suppress(PollFailed):
+            server = address_of(settings)
+
+        def gate(address: Address) -> Share | ServerSlot | None:
+            if slot and address == server:
+                return slot
             places = self._listeners.get(address)
             return places.share(settings.host) if places else None
 

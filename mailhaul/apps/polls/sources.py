@@ -24,7 +24,13 @@ def source_of(settings: AccountSettings, context: PollContext, report: Report) -
         from ...adapters.sources.imap import ImapSource
 
         with_marks = settings.append is not None
-        return ImapSource(access, report, with_marks=with_marks, keeps=settings.keep)
+        return ImapSource(
+            access,
+            report,
+            with_marks=with_marks,
+            keeps=settings.keep,
+            everything=settings.fetchall or settings.fetchread,
+        )
     from ...adapters.sources.pop3 import Pop3Source
 
     return Pop3Source(

@@ -60,12 +60,19 @@ def source_for(settings: AccountSettings, context: PollContext, lines: Lines) ->
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
     access = access_of(settings, context.tap_for("IMAP"))
-    with_marks = settings.append is not None
+    with_marks, everything = settings.append is not None, settings.fetchall or settings.fetchread
     if len(settings.folders) > 1:
         return NotifiedSource(
-            access, report, settings.folders, with_marks=with_marks, keeps=settings.keep
+            access,
+            report,
+            settings.folders,
+            with_marks=with_marks,
+            keeps=settings.keep,
+            everything=everything,
         )
-    return WatchedSource(access, report, with_marks=with_marks, keeps=settings.keep)
+    return WatchedSource(
+        access, report, with_marks=with_marks, keeps=settings.keep, everything=everything
+    )
 
 
 async def keep_watching(

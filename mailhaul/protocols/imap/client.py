@@ -33,8 +33,10 @@ from .commands import (
     Idle,
     Login,
     Logout,
+    Search,
     Select,
     StartTls,
+    UidSearch,
     Unselect,
 )
 from .events import (
@@ -79,7 +81,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     """An IMAP client without a socket.
 
     Tags are A0001, A0002 and so on. Commands can be pipelined, except around a command whose reply
-    changes the state: there ``send`` raises LocalProtocolError. Send Respond or
+    changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch may
+    follow Select at once; they are refused if Select is. Send Respond or
     CancelAuthentication after Challenge, AppendChunk after ReadyForText, and Done after Idling.
     """
 
@@ -223,9 +226,11 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             raise LocalProtocolError("compression is already active (RFC 4978, section 3)")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
-        # If a command that is not pipelined is outstanding, it is the only one.
+        # If a command that is not pipelined is outstanding, only searches may have followed it.
         before = next(iter(self._pending.values()), None)
         alone = before and (type(before) in NO_PIPELINING or type(command) in NO_PIPELINING)
+        if isinstance(before, Select) and isinstance(command, Search | UidSearch):
+            alone = False
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)
             raise LocalProtocolError(f"{describe(command)} must wait for the reply to {first}")

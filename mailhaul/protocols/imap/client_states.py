@@ -22,8 +22,10 @@ from .commands import (
     Login,
     Logout,
     Noop,
+    Search,
     Select,
     StartTls,
+    UidSearch,
     Unselect,
 )
 
@@ -96,8 +98,11 @@ class Dialogue(Protocol):
     def select_refused(self) -> None:
         """The server replied NO or BAD to SELECT or EXAMINE."""
 
+    def search_sent(self) -> None:
+        """The client sent SEARCH, which may follow SELECT before its reply."""
+
     def message_command_sent(self) -> None:
-        """The client sent a command on messages: SEARCH, FETCH, STORE, COPY, MOVE or EXPUNGE."""
+        """The client sent another command on messages: FETCH, STORE, COPY, MOVE or EXPUNGE."""
 
     def close_sent(self) -> None:
         """The client sent CLOSE or UNSELECT."""
@@ -179,10 +184,13 @@ table.move(idling, Dialogue.closed, closed)
 table.move(selecting, Dialogue.select_granted, selected)
 # A failed SELECT leaves no mailbox selected (6.3.1).
 table.move(selecting, Dialogue.select_refused, authenticated)
+# If SELECT fails, the search is refused as well; it changes nothing in any mailbox.
+table.move(selecting, Dialogue.search_sent, selecting)
 table.move(selecting, Dialogue.bye, leaving)
 
 table.move(selected, Dialogue.question_sent, selected)
 table.move(selected, Dialogue.mailbox_command_sent, selected)
+table.move(selected, Dialogue.search_sent, selected)
 table.move(selected, Dialogue.message_command_sent, selected)
 table.move(selected, Dialogue.idle_sent, idling_selected)
 table.move(selected, Dialogue.select_sent, selecting)
@@ -215,6 +223,7 @@ SENT: dict[type, Callable[[Dialogue], None]] = {
     **dict.fromkeys((Login, Authenticate), Dialogue.login_sent),
     **dict.fromkeys((CloseMailbox, Unselect), Dialogue.close_sent),
     **dict.fromkeys(ON_MESSAGES, Dialogue.message_command_sent),
+    **dict.fromkeys((Search, UidSearch), Dialogue.search_sent),
     StartTls: Dialogue.start_tls_sent,
     Enable: Dialogue.enable_sent,
     Select: Dialogue.select_sent,

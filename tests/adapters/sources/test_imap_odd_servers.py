@@ -133,7 +133,7 @@ def test_the_number_of_alerts_shown_is_limited(world: World) -> None:
 def test_an_error_text_before_a_silence_is_reported(
     world: World, words: bytes, quoted: bool
 ) -> None:
-    world.script.answers["SELECT"] = words
+    world.script.answers |= {"SELECT": words, "UID SEARCH": b""}
     failed = str(world.fails())
     assert "timeout" in failed
     assert ("the server said before: enable IMAP access in your settings" in failed) is quoted

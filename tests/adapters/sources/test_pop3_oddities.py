@@ -52,7 +52,7 @@ def test_an_empty_line_before_a_reply_is_ignored(
 
 
 @WAYS
-@pytest.mark.parametrize("verb", [b"TOP", b"DELE", b"LIST", b"UIDL"])
+@pytest.mark.parametrize("verb", [b"TOP", b"DELE", b"STAT", b"LIST", b"UIDL"])
 def test_an_empty_line_in_place_of_a_reply_loses_nothing(
     tmp_path: Path, capabilities: Sequence[bytes], verb: bytes
 ) -> None:
@@ -61,7 +61,7 @@ def test_an_empty_line_in_place_of_a_reply_loses_nothing(
 
     def once(server: Server, rest: bytes) -> bytes | None:
         served.append(rest)
-        return b"\r\n" if len(served) == 2 or verb in {b"LIST", b"UIDL"} else None
+        return b"\r\n" if len(served) == 2 or verb in {b"STAT", b"LIST", b"UIDL"} else None
 
     sizes = [letter(n, b"text %d\r\n" % n + b"x\r\n" * (n % 2)) for n in range(1, 7)]
     world = World(tmp_path, Server(list(sizes), {verb: once}, capabilities))
@@ -75,6 +75,18 @@ def test_an_empty_line_in_place_of_a_reply_loses_nothing(
     for one in world.received.messages:
         number = one.text.split(b"Subject: ")[1].split(b"\r\n")[0]
         assert b"text %b\r\n" % number in one.text
+
+
+@WAYS
+def test_an_empty_maildrop_whose_listing_is_refused_has_no_mail(
+    tmp_path: Path, capabilities: Sequence[bytes]
+) -> None:
+    def refuse(server: Server, rest: bytes) -> bytes:
+        return b"-ERR no messages\r\n"
+
+    world = World(tmp_path, Server([], {b"UIDL": refuse, b"LIST": refuse}, capabilities))
+    assert world.poll() is ExitCode.NOMAIL
+    assert world.server.heard[-1] == b"QUIT"
 
 
 def test_a_session_with_an_unanswered_command_ends_with_quit(tmp_path: Path) -> None:

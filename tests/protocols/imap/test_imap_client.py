@@ -247,6 +247,29 @@ def test_a_failed_select_leaves_nothing_selected() -> None:
     assert client.state == "authenticated"
 
 
+def test_only_a_search_may_follow_select_at_once() -> None:
+    client = selected()
+    client.send(Select(b"Spam"))
+    refused = (UidFetch(b"1", b"FLAGS"), Expunge(), Noop(), Logout())
+    for _ in range(2):
+        for command in refused:
+            with pytest.raises(LocalProtocolError, match="must wait for the reply to SELECT"):
+                client.send(command)
+        client.send(UidSearch(b"UNSEEN"))
+    assert sent(client).count(b"\r\n") == 3
+    assert client.state == "selecting"
+
+
+def test_a_search_after_a_refused_select_is_refused_as_well() -> None:
+    client = selected()
+    client.send(Select(b"Spam"))
+    client.send(search := UidSearch(b"UNSEEN"))
+    events = feed(client, [b"A0002 NO no such mailbox\r\nA0003 BAD no mailbox selected\r\n"])
+    assert isinstance(events[-1], Completed)
+    assert (events[-1].command, events[-1].condition) == (search, Condition.BAD)
+    assert (client.state, client.outstanding) == ("authenticated", ())
+
+
 # Greetings
 
 
