@@ -107,5 +107,10 @@ def test_a_file_in_a_maildir_has_its_text_and_its_offer_on_the_disk_before_its_n
     assert events[: events.index("mail written")].count("ledger synced") == 2
     names = [at for at, event in enumerate(events) if event == "named"]
     assert len(names) == MESSAGES
-    for at in names:
-        assert (events[at - 1], events[at + 1]) == ("mail synced", "folder synced")
+    first, last = names[0], names[-1]
+    # The messages of a batch are renamed together, and none before all are on the disk.
+    assert events[first - MESSAGES : last + 2] == [
+        *["mail synced"] * MESSAGES,
+        *["named"] * MESSAGES,
+        "folder synced",
+    ]

@@ -17,7 +17,7 @@ from .run import SeedFailed, Summary, run_seed, run_seeds
 from .scenario import draw_scenario
 from .world import World
 
-ENOUGH = 5000
+ENOUGH = 6000
 POLLS = int(os.environ.get("MAILHAUL_SIM_POLLS", ENOUGH))
 SEED = os.environ.get("MAILHAUL_SIM_SEED")
 

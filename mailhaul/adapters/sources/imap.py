@@ -253,6 +253,9 @@ class ImapSource:
             )
             if imap.Condition.OK is done.condition is reply.condition:
                 self._found = found
+                if self._total_at_select:
+                    # A server may report more messages as expunged than there were.
+                    self.total = max(self.total, len(found))
         return done
 
     # Listing

@@ -1,8 +1,7 @@
 """An IMAP client without I/O: bytes in, events out (RFC 3501).
 
-client_states.py says which command is allowed in which state, client_lines.py writes commands, and
-responses.py parses responses. This module matches tagged responses to commands and makes an event
-for each response.
+client_states.py says which command is allowed when, client_lines.py writes commands, responses.py
+parses responses. This module matches tagged ones to commands, and makes an event of each response.
 """
 
 from __future__ import annotations
@@ -60,13 +59,12 @@ if TYPE_CHECKING:
     from .deflate import Deflater, Inflater
     from .open_command import OpenCommand
 
-CONDITIONS = {condition.value: condition for condition in Condition}
 UNTAGGED = re.compile(rb"\*[ \t]+([^ \t]+)[ \t]*")
+CONDITIONS = {condition.value: condition for condition in Condition}
 LOOKED_AT = (states.greeting, states.tls_handover, states.logged_out)
 """States in which received bytes are checked before they form a line."""
 WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
 """Untagged responses that change the client's own state."""
-
 NO_PIPELINING = frozenset(
     {StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout}
 )
@@ -74,7 +72,6 @@ NO_PIPELINING = frozenset(
 CHANGE_STATE = NO_PIPELINING | {Idle}
 """Commands whose reply may change the state."""
 MULTI_STEP = (Append, Idle, Authenticate)
-"""Commands that continue after a ``+`` response from the server."""
 
 
 class ImapClient(Client[Command | Continuation, Event, Dialogue]):
@@ -82,8 +79,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     Tags are A0001, A0002 and so on. Commands can be pipelined, except around a command whose reply
     changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch may
-    follow Select at once; they are refused if Select is. Send Respond or
-    CancelAuthentication after Challenge, AppendChunk after ReadyForText, and Done after Idling.
+    follow Select at once; they are refused if Select is. Send Respond or CancelAuthentication after
+    Challenge, AppendChunk after ReadyForText, and Done after Idling.
     """
 
     GREETING = states.greeting
@@ -392,9 +389,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
 
     def _conclude(self, command: Command, condition: Condition) -> None:
         """Update the state after the reply to a command that changes it."""
-        good = condition is Condition.OK
         if self._place.state is states.leaving:
             return
+        good = condition is Condition.OK
         match command:
             case StartTls() if good:
                 self._forget_announced()

@@ -166,15 +166,24 @@ def test_a_refused_command_ends_the_poll_with_the_servers_words(
     assert SHOWN in run.complaint
 
 
-@pytest.mark.parametrize("command", ["CAPABILITY", "LOGIN", "SELECT", "UID SEARCH"])
+@pytest.mark.parametrize(
+    ("command", "unanswered"),
+    [
+        ("CAPABILITY", "CAPABILITY was"),
+        ("LOGIN", "LOGIN was"),
+        # The search is sent along with it.
+        ("SELECT", "SELECT and 1 more were"),
+        ("UID SEARCH", "UID SEARCH was"),
+    ],
+)
 def test_a_server_that_closes_in_place_of_an_answer_is_named_with_the_question(
-    tmp_path: Path, command: str
+    tmp_path: Path, command: str, unanswered: str
 ) -> None:
     with ScriptedImap(message(1), answers={command: HANG_UP}) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"))
         assert (server.kept, server.changes) == ([1], [])
     assert run.code == 2
-    assert run.complaint.startswith(f"localhost: connection closed while {command} was unanswered")
+    assert run.complaint.startswith(f"localhost: connection closed while {unanswered} unanswered")
 
 
 @pytest.mark.parametrize("verbose", [[], ["-v"]], ids=["quiet", "verbose"])

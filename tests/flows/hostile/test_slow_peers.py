@@ -190,7 +190,8 @@ def test_responses_during_idle_do_not_count_as_a_slow_reply(world: World) -> Non
                 await hear_line(channel)
                 channel.machine.say(tag + b" OK\r\n")
             else:
-                channel.machine.say(SELECTED.get(rest.split(b" ")[0], b"").replace(b"TAG", tag))
+                answer = LISTED.get(rest.split(b" ")[0], b"TAG OK\r\n")
+                channel.machine.say(answer.replace(b"TAG", tag))
 
     world.simulation.listen(SOURCE, Speaker, serve)
     access = Access("server", SOURCE, "joe", world.password, TlsMode.NEVER, Trust("server"))
