@@ -121,11 +121,12 @@ class Disk:
 
     def lose_power(self, random: Random) -> None:
         """Keep what was synced, and of the rest what chance has brought to the disk."""
-        for path in self._names.keys() | self._durable.keys():
+        # In the same order in each run: a seed has to replay exactly.
+        for path in sorted(self._names.keys() | self._durable.keys()):
             if random.random() < 0.5:
                 self._sync_name(path)
         self._names = {name: file for name, file in self._durable.items() if self._is_held(name)}
-        for file in set(self._names.values()):
+        for file in dict.fromkeys(self._names.values()):
             if file.synced is not None or random.random() < 0.5:
                 synced = file.synced or b""
                 more = bytes(file.data[len(synced) :])
@@ -244,7 +245,8 @@ class Disk:
         if isinstance(target, File):
             target.synced = bytes(target.data)
             return
-        for path in self._names.keys() | self._durable.keys():
+        # In the same order in each run: a seed has to replay exactly.
+        for path in sorted(self._names.keys() | self._durable.keys()):
             if within(path, target):
                 self._sync_name(path)
 
