@@ -44,7 +44,12 @@ class Maildir:
 
     def messages(self) -> list[bytes]:
         """Return the messages as they are stored, oldest first."""
-        return [path.read_bytes() for path in self.files()]
+        while True:
+            try:
+                return [path.read_bytes() for path in self.files()]
+            except FileNotFoundError:
+                # The server of a client that was killed may still be removing some.
+                continue
 
     def flags(self) -> list[str]:
         """Return the flag letters of each message, in the order of messages()."""
