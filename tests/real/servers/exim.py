@@ -42,6 +42,7 @@ exim_user = {owner}
 exim_group = {owner}
 deliver_drop_privilege
 primary_hostname = localhost
+helo_lookup_domains =
 qualify_domain = localhost
 spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
