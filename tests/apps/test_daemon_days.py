@@ -273,7 +273,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
 
 
 def test_a_year_of_ten_accounts(days: Days) -> None:
-    each_day = 365 if SOAK else 60
+    each_day = 365 if SOAK else 41
 
     async def story(scheduler: Scheduler) -> None:
         boxes = list(days.boxes.values())
