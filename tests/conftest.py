@@ -1,11 +1,13 @@
 """Every flow that a test here runs is taken down and gone through again, with the same events.
 
 Programs that tests start have the signals of a shell, whoever started the tests (``nohup``, ``&``).
+A name server that does not answer costs a second per name, not ten.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +21,7 @@ from mailhaul.runtimes.simulated import Simulation
 
 
 def pytest_configure() -> None:
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGQUIT, signal.SIGHUP):
