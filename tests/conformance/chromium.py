@@ -98,10 +98,25 @@ class Browser:
 
     def load(self, path: Path) -> None:
         """Load a file and wait until it is complete."""
+        self.visit(path.as_uri())
+
+    def visit(self, url: str) -> None:
+        """Load what is at a URL and wait until it is complete."""
         self._events.clear()
-        self.call("Page.navigate", url=path.as_uri())
-        while "Page.loadEventFired" not in self._events:
+        self.call("Page.navigate", url=url)
+        self.await_load()
+
+    def await_load(self) -> None:
+        """Wait until the next page is complete."""
+        while not self._loaded():
             self._next()
+        self._events.clear()
+
+    def _loaded(self) -> bool:
+        """Tell whether a page has come and is complete; the first, empty one may end late."""
+        if "Page.frameNavigated" not in self._events:
+            return False
+        return "Page.loadEventFired" in self._events[self._events.index("Page.frameNavigated") :]
 
     def value(self, expression: str) -> Any:
         """Return the value of an expression."""
@@ -121,14 +136,14 @@ class Browser:
 
 
 @contextmanager
-def chromium(folder: Path) -> Generator[Browser]:
-    """Start a browser whose files are in a folder of ours."""
+def chromium(folder: Path, *options: str) -> Generator[Browser]:
+    """Start a browser whose files are in a folder of ours. Later options win."""
     path = program("/usr/bin/chromium")
     their_input, our_output = os.pipe()
     our_input, their_output = os.pipe()
     # Numbers that are not those of the two pipes in the child.
     theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (their_input, their_output)]
-    argv = [path, *OPTIONS, f"--user-data-dir={folder}/profile", "about:blank"]
+    argv = [path, *OPTIONS, *options, f"--user-data-dir={folder}/profile", "about:blank"]
     log = os.open(folder / "chromium.log", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     actions = [
         (os.POSIX_SPAWN_DUP2, theirs[0], 3),

@@ -33,6 +33,8 @@ want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
+# The issuer of OAuth tokens runs on it.
+want /usr/bin/node nodejs
 # A benchmark's small programs are compiled.
 want /usr/bin/cc gcc
 want /usr/include/stdio.h libc6-dev
@@ -43,9 +45,6 @@ if [ "$matrix" ]; then
     want /usr/bin/offlineimap offlineimap3
     want /usr/bin/swaks swaks
     want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
-    # For the servers in node_modules, which are fetched below.
-    want /usr/bin/node nodejs
-    command -v npm >/dev/null || missing="$missing npm"
     # For sendmail, and for Cyrus.
     want /usr/bin/m4 m4
     want /usr/sbin/saslpasswd2 sasl2-bin
@@ -71,6 +70,10 @@ done
 # The servers for Node.js get a folder of their own too.
 fetch=
 [ -z "$matrix" ] || [ -d "$cache/npm" ] || fetch=" npm"
+# The issuer is what its lock file says, with everything that it needs, by checksum.
+pinned=$(dirname "$0")/servers/npm
+cmp -s "$pinned/package-lock.json" "$cache/issuer/package-lock.json" || fetch="$fetch issuer"
+[ -z "$fetch" ] || command -v npm >/dev/null || missing="$missing npm"
 [ -n "$missing$unpack$fetch" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -89,7 +92,7 @@ if [ ! -e "$policy" ]; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-apt-get -q update
+[ -z "$missing$unpack$bench" ] || apt-get -q update
 # Debian does not have it; others may.
 [ -z "$bench" ] || [ -z "$(apt-cache search --names-only '^imapsync$')" ] || missing="$missing imapsync"
 # shellcheck disable=SC2086 # one word for each package
@@ -98,7 +101,8 @@ packages=$(for product in $unpack; do packages_of "$product"; done)
 libraries=$([ -z "$packages" ] || apt-cache depends $packages |
     sed -n 's/^ *|*[A-Za-z]*Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
 # shellcheck disable=SC2086
-apt-get -q -y --no-remove --no-upgrade --no-install-recommends install $missing $libraries
+[ -z "$missing$libraries" ] ||
+    apt-get -q -y --no-remove --no-upgrade --no-install-recommends install $missing $libraries
 
 for product in $unpack; do
     fresh=$cache/$product.new
@@ -114,11 +118,20 @@ for product in $unpack; do
     rm -rf "$fresh"
 done
 
-if [ -n "$fetch" ]; then
-    fresh=$cache/npm.new
+for name in $fetch; do
+    fresh=$cache/$name.new
     rm -rf "$fresh"
     mkdir -p "$fresh"
-    npm install --silent --no-audit --no-fund --prefix "$fresh" \
-        smtp-server@3.21.6 hoodiecrow-imap@2.1.0
-    mv "$fresh" "$cache/npm"
-fi
+    case $name in
+    npm)
+        npm install --silent --no-audit --no-fund --prefix "$fresh" \
+            smtp-server@3.21.6 hoodiecrow-imap@2.1.0
+        ;;
+    issuer)
+        cp "$pinned/package.json" "$pinned/package-lock.json" "$fresh"
+        npm ci --silent --no-audit --no-fund --prefix "$fresh"
+        ;;
+    esac
+    rm -rf "${cache:?}/$name"
+    mv "$fresh" "$cache/$name"
+done

@@ -49,6 +49,7 @@ namespace inbox {{
 }}
 passdb {{
   driver = static
+  mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256
   args = password={password}
 }}
 userdb {{

@@ -13,6 +13,7 @@ from .process import ServerFailed, free_ports, running
 
 NODE = "/usr/bin/node"
 MODULES = UNPACKED / "npm" / "node_modules"
+ISSUER_MODULES = UNPACKED / "issuer" / "node_modules"
 SCRIPTS = Path(__file__).parent
 
 
@@ -53,9 +54,11 @@ class Hoodiecrow:
             yield
 
 
-def script_argv(script: str, port: int, *words: str) -> list[str]:
-    """Return the command for a script."""
-    return [NODE, str(SCRIPTS / script), str(MODULES), str(port), *words]
+def script_argv(script: str, port: int, *words: str, modules: Path = MODULES) -> list[str]:
+    """Return the command for a script. Raises ServerFailed if the modules are not installed."""
+    if not modules.is_dir():
+        raise ServerFailed(f"{modules} is missing; run tests/real/install.sh as root")
+    return [NODE, str(SCRIPTS / script), str(modules), str(port), *words]
 
 
 def version_of(module: str) -> str:
