@@ -2,6 +2,7 @@
 
 Dovecot asks the issuer about each token (RFC 7662) over TLS. It trusts what is in the file given
 as ``tls_ca_cert_file`` in its file for this passdb: ``ssl_client_ca_file`` has no effect there.
+A refusal of OAUTHBEARER names the issuer's metadata (RFC 7628, 3.2.2).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ active_attribute = active
 active_value = true
 scope = mail
 tls_ca_cert_file = {authority}
+openid_configuration_url = {metadata}
 """
 
 
@@ -47,5 +49,6 @@ class DovecotOAuth(DovecotServices):
                 secret=secret_of(INTROSPECTOR),
                 port=issuer.port,
                 authority=certificates.authority,
+                metadata=issuer.metadata,
             )
         )

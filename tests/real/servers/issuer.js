@@ -190,7 +190,7 @@ async function serve(provider, ctx, next) {
     return;
   }
   await (ctx.path.startsWith("/interaction/") ? interact(provider, ctx) : next());
-  if (endpoint === "device_authorization" && ctx.status === 200) {
+  if (endpoint === "device_authorization" && ctx.status === 200 && settings.interval) {
     ctx.body.interval = settings.interval;
   }
   if (endpoint === "introspection" && ctx.body?.active) {

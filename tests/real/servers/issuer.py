@@ -68,7 +68,10 @@ CLIENTS = [
 
 
 class Issuer:
-    """Where the issuer listens, and its controls. ``url`` is its name, as discovery wants it."""
+    """Where the issuer listens, and its controls.
+
+    ``url`` is its name; ``metadata`` is where it describes itself (OpenID Connect Discovery, 4).
+    """
 
     password = PASSWORD
 
@@ -76,6 +79,7 @@ class Issuer:
         folder.mkdir()
         self.port, self._control_port = free_ports(2)
         self.url = f"https://localhost:{self.port}"
+        self.metadata = f"{self.url}/.well-known/openid-configuration"
         self.log_file = folder / "log"
         self._configuration = folder / "issuer.json"
         self._configuration.write_text(
@@ -126,8 +130,9 @@ class Issuer:
     ) -> None:
         """Let the next requests to an endpoint fail; faults of one endpoint come one by one.
 
-        ``status`` answers in place of the issuer; ``delay`` is in seconds before anything is
-        done; with ``lost`` the request is obeyed and the connection is closed unanswered.
+        ``status`` with ``headers`` and ``body`` is the answer in place of the issuer's, a good one
+        too; ``delay`` is in seconds before anything is done; with ``lost`` the request is obeyed
+        and the connection is closed unanswered.
         """
         fault = {"endpoint": endpoint, "times": times, "status": status, "body": body}
         fault |= {"headers": dict(headers or {}), "delay": delay, "lost": lost}
@@ -135,7 +140,7 @@ class Issuer:
 
     def set(self, **settings: float) -> None:
         """Change lifetimes in seconds (``access``, ``code``, ``device``, ``refresh``), the device
-        flow's ``interval``, and whether refresh tokens ``rotate``.
+        flow's ``interval`` (0: the issuer names none), and whether refresh tokens ``rotate``.
         """
         self._control("POST", "/settings", settings)
 

@@ -43,10 +43,9 @@ class IssuerClient:
         self._endpoints: Mapping[str, Any] = {}
 
     def endpoint(self, name: str) -> str:
-        """Return an endpoint's URL from the issuer's metadata (OpenID Connect Discovery, 4)."""
+        """Return an endpoint's URL from the issuer's metadata."""
         if not self._endpoints:
-            url = f"{self._issuer.url}/.well-known/openid-configuration"
-            self._endpoints = self.request("GET", url).values
+            self._endpoints = self.request("GET", self._issuer.metadata).values
         return str(self._endpoints[f"{name}_endpoint"])
 
     def request(
@@ -79,6 +78,8 @@ class IssuerClient:
     def token(self, grant: str, client: str = DESKTOP, **fields: str) -> Answer:
         """Ask the token endpoint."""
         given = {"grant_type": grant, "client_id": client, **fields}
+        if client != DESKTOP:
+            given["client_secret"] = secret_of(client)
         return self.request("POST", self.endpoint("token"), given)
 
     def code_url(self, verifier: str, client: str = DESKTOP, redirect: str = REDIRECT) -> str:
@@ -95,14 +96,15 @@ class IssuerClient:
         }
         return f"{self.endpoint('authorization')}?{urlencode(query)}"
 
-    def by_code(self, user: str) -> Answer:
+    def by_code(self, user: str, client: str = DESKTOP) -> Answer:
         """Let a user sign in and consent, and exchange the code."""
         verifier = secrets.token_urlsafe(32)
         web = WebUser(self._authority)
-        page = web.sign_in(self.code_url(verifier), user, self._issuer.password)
+        page = web.sign_in(self.code_url(verifier, client), user, self._issuer.password)
         answer = dict(parse_qsl(urlsplit(page.url).query))
         assert answer["state"] == "of-the-test"
-        return self.token(CODE, code=answer["code"], redirect_uri=REDIRECT, code_verifier=verifier)
+        fields = {"redirect_uri": REDIRECT, "code_verifier": verifier}
+        return self.token(CODE, client, code=answer["code"], **fields)
 
     def begin_device(self) -> Answer:
         """Ask for a device code (RFC 8628, 3.1)."""
@@ -122,9 +124,9 @@ class IssuerClient:
         basic = (SERVICE, secret_of(SERVICE))
         return self.request("POST", self.endpoint("token"), fields, basic)
 
-    def refresh(self, token: str) -> Answer:
+    def refresh(self, token: str, client: str = DESKTOP) -> Answer:
         """Exchange a refresh token."""
-        return self.token(REFRESH, refresh_token=token)
+        return self.token(REFRESH, client, refresh_token=token)
 
     def revoke(self, token: str) -> Answer:
         """Revoke a token (RFC 7009)."""
