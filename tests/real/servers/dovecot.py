@@ -18,7 +18,8 @@ LMTPD = "/usr/lib/dovecot/lmtp"
 # Any user name exists, all with one password. A mailbox belongs to the local part alone, so
 # that LMTP for ann@example.org and a login as ann mean the same one. The two auth settings
 # and the anvil block switch off the growing wait after a wrong password. LMTP adds nothing but a
-# Return-Path, so that what is stored can be compared with what was sent.
+# Return-Path, so that what is stored can be compared with what was sent. No token
+# is compared with the password: the mechanism "none" is the look-up of a recipient.
 _CONFIGURATION = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -49,7 +50,7 @@ namespace inbox {{
 }}
 passdb {{
   driver = static
-  mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256
+  mechanisms = none plain login cram-md5 apop scram-sha-1 scram-sha-256
   args = password={password}
 }}
 userdb {{
