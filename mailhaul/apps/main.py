@@ -152,7 +152,7 @@ def start_daemon(
     from .polls.pidfile import PidFile, detach
 
     # In the background the user cannot be asked.
-    accounts = [with_typed_password(settings) for settings in configuration.accounts]
+    accounts = [with_typed_password(settings, caller.home) for settings in configuration.accounts]
     configuration = configuration.with_accounts(accounts)
     log = log_of(configuration, lines)
     # These signals may arrive while the daemon starts or ends. They can be ignored: the daemon

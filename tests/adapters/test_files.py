@@ -11,8 +11,8 @@ import pytest
 from mailhaul.adapters import files
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
-from mailhaul.adapters.config.passwords import password_from
 from mailhaul.adapters.config.rcfile import RcFileRefused, read_rcfile
+from mailhaul.adapters.config.secrets import SecretReader
 from mailhaul.adapters.files import read_file, refuse_special_files
 from mailhaul.adapters.login.reach import refuse_odd_certificates
 from mailhaul.flows.outcome import ExitCode, PollFailed
@@ -88,10 +88,13 @@ def test_an_odd_netrc_is_told_of_and_the_rest_goes_on(tmp_path: Path, make: Make
     make(tmp_path / ".netrc")
     caller = Caller("joe", os.geteuid(), str(tmp_path))
     text = b"poll h proto imap user u poll i proto imap user v password p"
-    configuration = load(["-f", "-"], caller, lambda: text)
-    (warning,) = configuration.warnings
-    assert str(warning).startswith(f"{tmp_path}/.netrc: warning: it cannot be read: ")
-    assert len(configuration.accounts) == 2
+    account, _ = load(["-f", "-"], caller, lambda: text).accounts
+    warnings: list[str] = []
+    for _ in range(2):
+        reader = SecretReader(account, "password", str(tmp_path), warn=warnings.append)
+        assert reader.read() is None
+    (warning,) = warnings
+    assert warning.startswith(f"{tmp_path}/.netrc: warning: it cannot be read: ")
 
 
 @pytest.mark.parametrize("make", ODD)
@@ -101,7 +104,7 @@ def test_no_odd_file_of_a_password(tmp_path: Path, make: Make) -> None:
     text = f'poll h proto imap user u passwordfile "{tmp_path}/secret"'.encode()
     (account,) = load(["-f", "-"], caller, lambda: text).accounts
     with pytest.raises(PollFailed, match=r"not a regular file|more than"):
-        password_from(account)
+        SecretReader(account, "password", str(tmp_path)).read()
 
 
 @pytest.mark.parametrize("make", [pipe, device, terminal, folder, large])

@@ -19,6 +19,7 @@ from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.sinks import sink_of
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Pipe, Tcp
+from mailhaul.runtimes.blocking import run
 
 URL = "imaps://joe%40x.example@imap.x.example/Old%20mail"
 
@@ -95,8 +96,10 @@ def test_a_mailbox_name_is_utf_8_in_the_url_and_encoded_on_the_wire(tmp_path: Pa
 def test_netrc_has_the_password_of_that_host_and_user(tmp_path: Path) -> None:
     netrc = "machine h login u password a machine t login u password b machine t login j password c"
     _, made = sink(tmp_path, "append 'imaps://j@t'", netrc)
-    assert made.access.password
-    assert made.access.password.reveal() == b"c"
+    assert made.access.read_password
+    password = run(made.access.read_password())
+    assert password
+    assert password.reveal() == b"c"
 
 
 def test_without_a_password_the_place_and_the_remedy_are_named(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from .options import (
     SERVICE,
     TEXT,
 )
+from .secret_table import SECRET_WORDS
 
 STRING: Final = "string"
 KEYWORD: Final = "keyword"
@@ -69,7 +70,7 @@ _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys([*PROTOCOLS, *(name.upper() for name in PROTOCOLS)], 0),
     **dict.fromkeys([*AUTHS, *POLICIES], 0),
     **dict.fromkeys(["user", "username", "is", "to"], _NAME),
-    **dict.fromkeys(["pass", "password", "appendpassword"], _PASSWORD),
+    **dict.fromkeys(SECRET_WORDS, _PASSWORD),
     # Unlike after "password", a word that looks like a keyword or a number is one here.
     "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),

@@ -1,10 +1,10 @@
-"""Load the settings of this run from the command line, the rc file and .netrc."""
+"""Load the settings of this run from the command line and the rc file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
-from ..files import SMALL, read_file
 from .caller import Caller
 from .command_line import parse_command_line
 from .errors import (
@@ -14,15 +14,15 @@ from .errors import (
     ConfigErrors,
     ConfigRefused,
     ConfigWarning,
-    Place,
 )
 from .grammar import parse
 from .merge import account_settings, global_settings
-from .netrc import find_password, needs_password, password_from_netrc
 from .rcfile import folder_of, read_rcfile
 from .sanity import PATH_HINT, check, fault_of_path
+from .secret_table import SECRET_VARIABLES
 from .selection import all_entries, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
+from .statements import RcFile
 from .values import at_home
 
 
@@ -58,12 +58,12 @@ class Configuration:
 def load(
     arguments: Sequence[str], caller: Caller, read_stdin: Callable[[], bytes]
 ) -> Configuration:
-    """Read the command line, the rc file and, if a password is missing, .netrc.
+    """Read the command line and the rc file.
 
     With ``--help`` no file is read. With ``--version`` the permissions of the rc file are not
     checked, and settings that cannot work are no error. With ``--configdump`` the accounts are all
-    of the file. Accounts may still have no password. Raises ConfigErrors, or ConfigRefused with its
-    exit code.
+    of the file. Passwords that are not in the file are read when they are needed (``secrets``), but
+    environment variables are taken now. Raises ConfigErrors, or ConfigRefused with its exit code.
     """
     line = parse_command_line(arguments, caller.folder)
     path = line.run.rcfile or caller.rcfile
@@ -91,37 +91,22 @@ def load(
         if errors:
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
-        accounts = accounts if dump else _with_passwords(accounts, caller, warnings)
+        if not dump:
+            _take_variables(rc)
     return Configuration(line.run, settings, accounts, warnings, path)
 
 
-def _with_passwords(
-    accounts: list[AccountSettings], caller: Caller, warnings: list[ConfigWarning]
-) -> list[AccountSettings]:
-    """Add passwords from .netrc; the file is read only if a password is missing."""
-    if not any(needs_password(account) or account.append for account in accounts):
-        return accounts
-    path = f"{caller.home}/.netrc"
-    try:
-        data = read_file(path, SMALL)
-    except FileNotFoundError:
-        return accounts
-    except OSError as fault:
-        warnings.append(ConfigWarning(Place(path), f"it cannot be read: {fault.strerror}"))
-        return accounts
-    filled: list[AccountSettings] = []
-    for account in accounts:
-        password = password_from_netrc(account, data) if needs_password(account) else None
-        filled.append(account if password is None else account.with_password(password))
-    return [_with_append_password(account, data) for account in filled]
+def _take_variables(rc: RcFile) -> None:
+    """Remove the variables with secrets from the environment, before another program is started."""
+    entries = [*rc.entries, rc.defaults] if rc.defaults else rc.entries
+    names = [
+        cast(str, choices.values[option])
+        for entry in entries
+        for choices in (entry.server, *entry.users)
+        for option in SECRET_VARIABLES
+        if option in choices.values
+    ]
+    if names:
+        from .secrets import take_variables  # few rc files name one
 
-
-def _with_append_password(account: AccountSettings, data: bytes) -> AccountSettings:
-    """Add the password for the mailbox of ``append``, if it is missing."""
-    if account.append is None or account.appendpassword is not None:
-        return account
-    from .imap_url import read_url  # few rc files contain one
-
-    url = read_url(account.append)
-    password = find_password(data, url.user, url.host)
-    return account if password is None else account.with_append_password(password)
+        take_variables(names)

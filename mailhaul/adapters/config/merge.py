@@ -15,6 +15,7 @@ from ..sinks.kinds import DIRECT_SINKS
 from .caller import Caller
 from .command_line import CommandLine
 from .options import OWN_PATHS
+from .secret_table import SECRETS
 from .settings import AccountSettings, GlobalSettings
 from .statements import Choices, Entry, RcFile
 from .values import at_home
@@ -57,7 +58,7 @@ def account_settings(
     for entry in entries:
         for user in entry.users:
             values = {
-                **default_values,
+                **_without_replaced_secrets(default_values, entry.server, user),
                 **entry.server.values,
                 **user.values,
                 **command_line.options,
@@ -79,6 +80,22 @@ def account_settings(
                 if (path := values.get(name)) is not None:
                     values[name] = at_home(cast(str, path), caller.home)
             yield AccountSettings(values)
+
+
+def _without_replaced_secrets(
+    default_values: Mapping[str, object], *chosen: Choices
+) -> Mapping[str, object]:
+    """Return the defaults without those for a secret that an entry keeps in another place."""
+    replaced = {
+        name
+        for kind in SECRETS.values()
+        if not default_values.keys().isdisjoint(kind.options)
+        and any(not one.values.keys().isdisjoint(kind.options) for one in chosen)
+        for name in kind.options
+    }
+    if not replaced:
+        return default_values
+    return {name: value for name, value in default_values.items() if name not in replaced}
 
 
 def _first_names(rc: RcFile, default_values: Mapping[str, object]) -> Mapping[Route, str]:

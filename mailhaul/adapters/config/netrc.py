@@ -5,44 +5,33 @@ The standard library's parser interprets escapes and reports errors where fetchm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ...protocols.secret import Secret
-from .settings import AccountSettings
 
-NO_PASSWORD: Final = frozenset({"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external"})
 _LOGIN: Final = frozenset({b"login", b"user"})
 _PASSWORD: Final = frozenset({b"password", b"passwd"})
 
 
-def needs_password(account: AccountSettings) -> bool:
-    """Whether this account needs a password to log in and has none."""
-    if account.password is not None or not account.kind.needs_password:
-        return False
-    if account.keeps_password_elsewhere:
-        return False
-    return account.auth not in NO_PASSWORD
+class Netrc:
+    """The passwords of a .netrc file, by machine and login.
 
-
-def password_from_netrc(account: AccountSettings, data: bytes) -> Secret | None:
-    """Look up the account's password: under its poll name, then under its ``via`` name.
-
-    The entry must name the account's login. As in fetchmail, ``default`` entries are ignored, so
-    that no password is sent to a server that it was not meant for.
+    As in fetchmail, ``default`` entries are ignored, so that no password is sent to a server that
+    it was not meant for.
     """
-    return find_password(data, account.remote_user, account.pollname, account.via)
 
+    def __init__(self, data: bytes) -> None:
+        self._passwords: dict[tuple[bytes, bytes | None], Secret] = {}
+        for machine, login, password in _entries(data):
+            if password is not None:
+                self._passwords.setdefault((machine, login), password)
 
-def find_password(data: bytes, user: str, *hosts: str | None) -> Secret | None:
-    """Return the user's password for the first of these hosts that has one in the file."""
-    login = _bytes(user)
-    entries = [entry for entry in _entries(data) if entry[1] == login]
-    for host in hosts:
-        for machine, _, password in entries:
-            if host is not None and machine == _bytes(host) and password is not None:
-                return password
-    return None
+    def password(self, user: str, hosts: Iterable[str | None]) -> Secret | None:
+        """Return the user's password for the first of these hosts that has one in the file."""
+        login = _bytes(user)
+        found = (self._passwords.get((_bytes(host), login)) for host in hosts if host is not None)
+        return next((password for password in found if password is not None), None)
 
 
 def _bytes(text: str) -> bytes:

@@ -8,9 +8,11 @@ This file is long because the table is: one entry for each of some hundred optio
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ..sinks.kinds import DIRECT_SINKS, SINKS
+from .secret_table import SECRET_FILES, SECRETS, WAYS, SecretKind
 
 GLOBAL: Final = "global"
 SERVER: Final = "server"
@@ -85,7 +87,7 @@ DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and negative values mean this too."""
 
 OWN_PATHS: Final = (
-    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), "passwordfile", "trace",
+    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), *SECRET_FILES, "trace",
 )  # fmt: skip
 """Options with paths in which a leading ``~/`` means the caller's home folder. ``$`` in them is an
 error, since no shell expands it.
@@ -162,6 +164,15 @@ class Option:
         """
         folded = value.lower() if self.fallback else value
         return folded if folded in self.choices else None
+
+
+def _options_of(secret: SecretKind) -> Iterator[Option]:
+    """Yield the options for a secret: itself, and each way to keep it outside the rc file."""
+    level, name = secret.level, secret.name
+    yield Option(level, name, HIDDEN, None, secret.help, keywords=secret.keywords, own=secret.own)
+    for way in WAYS:
+        help = way.help.format(secret.help)
+        yield Option(level, name + way.suffix, way.argument, None, help, own=True)
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -313,7 +324,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--principal", argument="NAME",
     ),
     Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
-    Option(SERVER, "esmtppassword", HIDDEN, None, "password at the listener"),
     Option(
         SERVER, "tracepolls", FLAG, False, "name poll and account in the Received line",
         negation=WORD, on="--tracepolls",
@@ -331,10 +341,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "remote_user", LOGIN, None, "login at the server",
         keywords="user username", on="-u --user --username", argument="NAME",
     ),
-    Option(USER, "password", HIDDEN, None, "password at the server", keywords="password pass"),
-    Option(USER, "passwordfile", PATH, None, "file whose first line is the password", own=True),
-    Option(USER, "passwordeval", TEXT, None, "command that prints the password", own=True),
-    Option(USER, "passwordfd", NUMBER, None, "file descriptor to read the password from", own=True),
+    *(option for kind in SECRETS.values() for option in _options_of(kind)),
     Option(USER, "local_names", NAMES, (), "local recipients", keywords="is to"),
     Option(
         USER, "folders", LIST, ("INBOX",), "mailboxes to fetch from",
@@ -376,7 +383,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "mdaparallel", NUMBER, 1, "mda commands that may run at a time",
         on="--mdaparallel", argument="COUNT", own=True,
     ),
-    Option(USER, "appendpassword", HIDDEN, None, "password for append", own=True),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..sinks.kinds import DIRECT_SINKS
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, OWN_PATHS, SUPPORTED_AUTHS
+from .secret_table import KEYRING, SECRETS, VARIABLE
 from .settings import AccountSettings, GlobalSettings
 from .values import service
+
+if TYPE_CHECKING:
+    from .secret_table import SecretKind
 
 _OBSOLETE_PROTOCOLS: Final = {
     "pop2": "no server supports it any more",
@@ -141,6 +145,9 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place(chosen[0]), problem, hint=hint)
     if account.append is not None:
         yield from _append_faults(account, account.append)
+    for kind in SECRETS.values():
+        if not vars(account).keys().isdisjoint(kind.options):
+            yield from _secret_faults(account, kind)
     for name in OWN_PATHS:
         path = getattr(account, name, None)
         if problem := fault_of_path(path or ""):
@@ -149,6 +156,30 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
         yield ConfigError(account.place("mda"), "%F and %T must not be quoted", hint=hint)
+
+
+def _secret_faults(account: AccountSettings, kind: SecretKind) -> Iterator[ConfigError]:
+    """Yield an error for a secret that is kept in two places, or in one that cannot exist.
+
+    The text never contains the argument: it may be the secret, written after the wrong option.
+    """
+    chosen = [name for name in kind.options if getattr(account, name) is not None]
+    if len(chosen) > 1:
+        places = {name: account.place(name) for name in chosen}
+        chosen.sort(key=lambda name: (places[name].line, places[name].column))
+        problem = f"{quoted(chosen[-1])} together with {' and '.join(map(quoted, chosen[:-1]))}"
+        hint = f"keep the {kind.help} in one place only"
+        yield ConfigError(places[chosen[-1]], problem, hint=hint)
+    variable, entry = kind.name + VARIABLE, kind.name + KEYRING
+    name = getattr(account, variable)
+    if name is not None and not (name.isascii() and name.isidentifier()):
+        problem = f"the value of {variable} is not the name of an environment variable"
+        hint = f'write the name without "$" or the secret itself with "{kind.name}"'
+        yield ConfigError(account.place(variable), problem, hint=hint)
+    if (getattr(account, entry) or "x").startswith("/"):
+        problem = f"the value of {entry} names no service"
+        hint = 'write "SERVICE" or "SERVICE/USER"'
+        yield ConfigError(account.place(entry), problem, hint=hint)
 
 
 def _host_faults(account: AccountSettings) -> Iterator[ConfigError]:

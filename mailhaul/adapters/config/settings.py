@@ -136,9 +136,6 @@ class AccountSettings(_Settings):
 
     remote_user: str
     password: Secret | None
-    passwordfile: str | None
-    passwordeval: str | None
-    passwordfd: int | None
     local_names: tuple[tuple[str, str], ...]
     wildcard: bool = False
     folders: tuple[str, ...]
@@ -196,6 +193,7 @@ class AccountSettings(_Settings):
     _entry: int = -1
     _layers: Sequence[Layer] = ()
     _overridden: frozenset[str] = frozenset()
+    _typed: bool = False
 
     @property
     def host(self) -> str:
@@ -220,12 +218,6 @@ class AccountSettings(_Settings):
         return self.ssl if self.sslmode is None else self.sslmode == "wrapped"
 
     @property
-    def keeps_password_elsewhere(self) -> bool:
-        """Whether the password comes from a file, a command or a descriptor."""
-        elsewhere = (self.passwordfile, self.passwordeval, self.passwordfd)
-        return any(place is not None for place in elsewhere)
-
-    @property
     def multidrop(self) -> bool:
         """Whether the recipients of each message must be found in its header."""
         return self.wildcard or len(self.local_names) > 1
@@ -248,13 +240,14 @@ class AccountSettings(_Settings):
                 return self._source.place(layer[name])
         return COMMAND_LINE if self._entry < 0 else self._source.place(self._entry)
 
-    def with_password(self, password: Secret) -> AccountSettings:
-        """Return the same settings with a password."""
-        return AccountSettings({**vars(self), "password": password})
+    def with_password(self, password: Secret, *, typed: bool = False) -> AccountSettings:
+        """Return the same settings with a password, which the user may have ``typed``."""
+        return AccountSettings({**vars(self), "password": password, "_typed": typed})
 
-    def with_append_password(self, password: Secret) -> AccountSettings:
-        """Return the same settings with a password for ``append``."""
-        return AccountSettings({**vars(self), "appendpassword": password})
+    @property
+    def typed(self) -> bool:
+        """Whether the user typed the password at the terminal: it is in no file."""
+        return self._typed
 
     def with_folders(
         self, folders: Sequence[str], elsewhere: Sequence[str] = ()

@@ -12,6 +12,7 @@ from typing import Final
 from .errors import ConfigError, Source, did_you_mean, quoted
 from .lexer import END, EQUALS, HIDDEN, KEYWORD, NUMBER, STATEMENTS, STRING, Tokens
 from .options import ENTRY_KEYWORDS, GLOBAL_KEYWORDS
+from .secret_table import SECRET_WORDS
 
 _REPLACEMENTS: Final = {
     "nossl": 'write "no ssl"',
@@ -38,7 +39,6 @@ GLOBAL_OPTION: Final = "a global option"
 ENTRY_OPTIONS: Final = ("a server or user option", "a user option")
 """What is expected in place of an option: before the user options, and after the first of them."""
 
-_PASSWORDS: Final = ("pass", "password", "esmtppassword", "appendpassword")
 _QUOTES: Final = ("'", '"')
 _HIDDEN_WORD: Final = "a word that is not shown here"
 
@@ -59,9 +59,9 @@ class TokenErrors:
         kind, text, offset = self._tokens.list[at]
         hint = self._quote_hint(at)
         # In "auth password secret", "password" is a login method, but the next word is a secret.
-        follows = at > 0 and self._tokens.list[at - 1][1] in _PASSWORDS
+        follows = at > 0 and self._tokens.list[at - 1][1] in SECRET_WORDS
         # An extra quote can turn an option and its password into one value.
-        swallowed = "\n" in text or (" " in text and "pass" in text)
+        swallowed = "\n" in text or (" " in text and _names_secret(text))
         hidden = (bool(hint) or follows or swallowed) and kind in (STRING, NUMBER, HIDDEN)
         if kind == END:
             found = "the end of the file"
@@ -90,7 +90,7 @@ class TokenErrors:
             if "\n" in before[1]:
                 start = self._source.place(before[2])
                 return f"the value from {start} on spans several lines; is a quote missing?"
-            if self._text[offset - 1] in _QUOTES or "pass" in before[1]:
+            if self._text[offset - 1] in _QUOTES or _names_secret(before[1]):
                 return "a quote inside a value ends it; use the other kind of quote around it"
         # A bare word that contains a quote is probably a mistake.
         bare = text[:1] == self._text[offset] or self._text[offset] not in _QUOTES
@@ -123,3 +123,8 @@ class TokenErrors:
         if kind == KEYWORD and text not in STATEMENTS:
             return "a value that is spelled like a keyword needs quotes"
         return "a value that consists of digits needs quotes" if kind == NUMBER else ""
+
+
+def _names_secret(text: str) -> bool:
+    """Whether a text contains an option for a secret, so that the secret may be part of it."""
+    return any(word in text for word in SECRET_WORDS)

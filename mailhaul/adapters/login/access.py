@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...flows.requests import Address, Trust
 from ...protocols.machine import Tap
-from ...protocols.record import Record
+from ...protocols.record import Record, replace
 from ...protocols.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Access(Record):
     ``peer`` is the server's name in messages for the user. ``preauth`` is true if no login is
     needed (``auth ssh``). ``tls_asked`` is true if the user has requested TLS, so that it is not
     only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
-    how to configure TLS from the first byte, or no TLS.
+    how to configure TLS from the first byte, or no TLS. ``read_password`` reads the password
+    if the rc file does not have it; see ``with_password``.
     """
 
     peer: str
@@ -51,6 +53,7 @@ class Access(Record):
     tap: Tap | None = None
     auth: str = "any"
     hint: str = 'use "ssl", or "sslproto \'\'"'
+    read_password: Callable[[], Awaitable[Secret | None]] | None = None
 
     @property
     def credentials(self) -> Credentials:
@@ -64,6 +67,12 @@ class Access(Record):
             token,
             certificate=self.trust.certificate is not None,
         )
+
+    async def with_password(self) -> Access:
+        """Return the same with a password, which is read now. Raises PollFailed (IOERR)."""
+        if self.password is not None or self.read_password is None:
+            return self
+        return replace(self, password=await self.read_password())
 
     @property
     def may_show_password(self) -> bool:

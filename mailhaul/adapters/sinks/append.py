@@ -34,6 +34,7 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
         address=address,
         user=url.user,
         password=settings.appendpassword,
+        read_password=lambda: order.read_secret("appendpassword", url.host),
         tls=tls_mode_of(url, piped=settings.plugout is not None),
         trust=Trust(
             hostname=url.host,

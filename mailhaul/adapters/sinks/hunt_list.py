@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from ...flows.host_names import ascii_host, name_in_mail
 from ...flows.requests import Address, Pipe, Tcp, UnixSocket
 from ...flows.sink import Sink
 from ...protocols.sasl.credentials import Credentials
+from ..config.secret_table import way_of
 from ..config.settings import SMTP_PORT, AccountSettings
 from ..config.values import service
 from ..login.reach import command_words
@@ -30,17 +33,27 @@ def make(order: SinkOrder) -> Sink:
         name_in_mail(settings.host) if order.invisible else order.hostname,
         float(settings.timeout),
         tap,
-        credentials_of(settings),
+        credentials_of(order),
         settings.batchlimit,
     )
 
 
-def credentials_of(settings: AccountSettings) -> Credentials | None:
-    """Return the credentials for the listener, or None if the user set no ``esmtppassword``."""
-    if settings.esmtppassword is None:
-        return None
+def credentials_of(order: SinkOrder) -> Callable[[str], Awaitable[Credentials | None]] | None:
+    """Return a function that reads the credentials for a listener; None for no login.
+
+    Without a password in the rc file, .netrc may have it if the user chose an ``esmtpname``.
+    """
+    settings = order.settings
     name = settings.esmtpname.encode("utf-8", "surrogateescape")
-    return Credentials(name, settings.esmtppassword)
+
+    async def credentials_for(listener: str) -> Credentials | None:
+        password = settings.esmtppassword
+        if password is None:
+            password = await order.read_secret("esmtppassword", listener.partition("/")[0])
+        return None if password is None else Credentials(name, password)
+
+    chosen = settings.esmtppassword is not None or settings.chose("esmtpname")
+    return credentials_for if chosen or way_of(settings, "esmtppassword") else None
 
 
 def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:

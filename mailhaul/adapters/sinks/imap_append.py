@@ -99,15 +99,20 @@ class ImapAppendSink:
         return Channel(self.access.peer, machine, pace=Pace(machine, self.timeout))
 
     async def open(self) -> None:
-        """Connect and log in, unless the connection is open. Raises SinkUnavailable."""
+        """Connect and log in, unless the connection is open.
+
+        Raises SinkUnavailable, and PollFailed (IOERR) if the password cannot be read.
+        """
         if self._broken:
             await Close(self.channel)
         if self.channel.open:
             return
         self.channel = self._new_channel()
         self._finder, self._broken = None, False
+        # Before the connection: a command may take a minute, or wait for the user.
+        access = await self.access.with_password()
         try:
-            await greet(self.channel, self.access)
+            await greet(self.channel, access)
             await self._read_limit()
         except PollFailed as failure:
             problem = str(failure)

@@ -6,7 +6,7 @@ kind of sink is one file with a function ``make`` and one row here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +15,7 @@ from ...protocols.record import Record
 if TYPE_CHECKING:
     from ...flows.sink import Sink
     from ...protocols.machine import Tap
+    from ...protocols.secret import Secret
     from ..config.settings import AccountSettings
 
 
@@ -23,7 +24,8 @@ class SinkOrder(Record):
 
     ``value`` is the value of the option that chooses the sink. Messages that are too large for
     memory are spooled in ``spool_folder``. ``tap_for`` takes the name of a protocol and returns its
-    tap, or None if the dialogue is not shown.
+    tap, or None if the dialogue is not shown. ``read_secret`` takes the name of a secret and a
+    host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
     """
 
     value: str
@@ -33,6 +35,7 @@ class SinkOrder(Record):
     postmaster: str
     invisible: bool
     tap_for: Callable[[str], Tap | None]
+    read_secret: Callable[[str, str], Awaitable[Secret | None]]
 
 
 class SinkKind:

@@ -6,7 +6,7 @@ RCPT and DATA of a message are sent right after the final dot of the previous on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, describe, next_event
@@ -34,6 +34,8 @@ from .smtp_delivery import COMMAND_SECONDS, SmtpDelivery
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
 
+    CredentialsFor = Callable[[str], Awaitable[Credentials | None]]
+
 QUIT_SECONDS = 10.0
 """Seconds to wait for the reply to QUIT."""
 
@@ -41,7 +43,8 @@ QUIT_SECONDS = 10.0
 class SmtpSink:
     """A hunt list of SMTP or LMTP listeners. See ``mailhaul.flows.sink.Sink``.
 
-    With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954).
+    With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954). They
+    may be a function that reads them for a listener before each connection; None means no login.
     After ``batch_limit`` messages a new connection is opened; 0 means no limit.
     """
 
@@ -56,7 +59,7 @@ class SmtpSink:
         helo_name: str,
         timeout: float,
         tap: Tap | None = None,
-        credentials: Credentials | None = None,
+        credentials: Credentials | CredentialsFor | None = None,
         batch_limit: int = 0,
     ) -> None:
         self._credentials = credentials
@@ -82,7 +85,10 @@ class SmtpSink:
     # Connection
 
     async def open(self) -> None:
-        """Connect to the first listener that accepts mail. Raises SinkUnavailable."""
+        """Connect to the first listener that accepts mail.
+
+        Raises SinkUnavailable, and PollFailed (IOERR) if the password cannot be read.
+        """
         await self._usable_connection()
 
     async def _usable_connection(self) -> SmtpConnection:
@@ -116,6 +122,9 @@ class SmtpSink:
     async def _start_session(self, listener: Listener) -> None:
         """Connect to one listener, send EHLO (or HELO if EHLO fails), and log in."""
         plain = listener in self._without_ehlo
+        # Before the connection: a command may take a minute, or wait for the user.
+        held = self._credentials
+        credentials = await held(listener.name) if callable(held) else held
         await self._connect(listener)
         try:
             await introduce(self.channel, self._helo_name, self._reply_timeout, plain=plain)
@@ -129,8 +138,8 @@ class SmtpSink:
             await Close(self.channel)
             await self._connect(listener)
             await introduce(self.channel, self._helo_name, self._reply_timeout, plain=True)
-        if self._credentials:
-            await self._log_in(listener, self._credentials)
+        if credentials:
+            await self._log_in(listener, credentials)
 
     async def _log_in(self, listener: Listener, credentials: Credentials) -> None:
         """Log in, or fail: if a password is configured, mail is not sent without a login.

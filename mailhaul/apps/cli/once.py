@@ -42,7 +42,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
             from .side_by_side import poll_side_by_side
 
             # All passwords are asked for first, so that prompts and output do not mix.
-            accounts = tuple(with_typed_password(settings) for settings in accounts)
+            accounts = tuple(with_typed_password(settings, caller.home) for settings in accounts)
             codes, number = poll_side_by_side(accounts, context, lines)
         note_successes(accounts, codes, context, lines)
     finally:

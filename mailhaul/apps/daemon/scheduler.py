@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
+from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import GOOD, ExitCode
@@ -289,5 +290,5 @@ class Scheduler:
 
 def secrets_of(settings: AccountSettings) -> tuple[bytes, ...]:
     """Return the passwords, which no repr shows: a new password is a change too."""
-    secrets = (settings.password, settings.esmtppassword, settings.appendpassword)
+    secrets = [getattr(settings, name) for name in SECRETS]
     return tuple(b"" if secret is None else secret.reveal() for secret in secrets)

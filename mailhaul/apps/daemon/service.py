@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -16,8 +16,9 @@ from ... import __version__
 from ...adapters.config.caller import Caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
-from ...adapters.config.netrc import needs_password
 from ...adapters.config.options import GLOBAL, OPTIONS
+from ...adapters.config.secret_table import needs_password
+from ...adapters.config.secrets import have_changed
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
@@ -25,6 +26,7 @@ from ...flows.reminders import Reminders
 from ...protocols.record import replace
 from ..polls.context import local_hostname, make_context
 from ..polls.interrupted import Deadline
+from ..polls.jobs import Job, JobState
 from ..polls.lines import Lines
 from ..polls.logs import LogLines, logged
 from ..polls.pidfile import PidFile, default_pidfile
@@ -47,6 +49,11 @@ ASLEEP = 10.0
 
 LAST_NOTES = 5.0
 """Seconds that the ledger may take to store the last success of each account at the end."""
+CALM = 30.0
+"""Seconds after a failed poll before a changed file leads to the next one: a file that is written
+again and again must not cause one refused login after the other."""
+MAY_BE_PASSWORD = frozenset({ExitCode.AUTHFAIL, ExitCode.IOERR})
+"""Codes of polls that may succeed with another password."""
 PROCESS = frozenset(
     {"daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"}
 )
@@ -128,6 +135,7 @@ class Service:
             "signals": self._hear_signals,
             "reload": self._reload_when_wanted,
             "rc file": self._watch_file,
+            "files with passwords": self._watch_secrets,
             "clocks": self._watch_clocks,
             "status": self._note_status,
             "watchdog": self._feed_watchdog,
@@ -231,6 +239,15 @@ class Service:
                 self._stamp = stamp
             await trio.sleep(TICK)
 
+    async def _watch_secrets(self) -> None:
+        """Poll an account at once when the file with its password has changed after a failure."""
+        while True:
+            await trio.sleep(TICK)
+            for job in await self._in_thread(partial(with_changed_files, self.scheduler.jobs)):
+                if job in self.scheduler.jobs and job.state is JobState.WAITING:
+                    self._lines.say(f"{job.name}: the file with its password has changed")
+                    self.scheduler.wake_one(job)
+
     def _rc_stamp(self) -> tuple[int, int]:
         try:
             there = os.stat(self._configuration.rcfile)
@@ -320,6 +337,13 @@ class Service:
             self._lines.complain(f"{failure}; the pidfile stays where it is")
 
 
+def with_changed_files(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs that have failed and may succeed now: the file with the password changed."""
+    since = time.time() - CALM
+    failed = [job for job in jobs if job.last_code in MAY_BE_PASSWORD and job.last_poll < since]
+    return [job for job in failed if have_changed(job.secret_files)]
+
+
 def rules_of(settings: GlobalSettings) -> Mapping[str, object]:
     """Return the values of the words after ``set`` that are about polls."""
     names = {option.name for option in OPTIONS if option.level == GLOBAL}
@@ -334,8 +358,8 @@ def with_known_password(
         return settings
     for other in known:
         same = (other.host, other.remote_user) == (settings.host, settings.remote_user)
-        if same and other.password is not None:
-            return settings.with_password(other.password)
+        if same and other.password is not None and other.typed:
+            return settings.with_password(other.password, typed=True)
     return settings
 
 

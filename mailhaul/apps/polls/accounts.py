@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ...adapters.config.netrc import needs_password
+from ...adapters.config.secret_table import needs_password, way_of
 from ...adapters.config.settings import AccountSettings, GlobalSettings
 from ...adapters.ledger.names import account_name, is_loopback, same_user
 from ...flows.account import Account, OnRetrieveError
@@ -15,6 +16,10 @@ from ...flows.host_names import BadHostName, ascii_host
 from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.secret import Secret
 from .lines import escape
+
+if TYPE_CHECKING:
+    from ...adapters.config.secrets import SecretReader
+    from .context import PollContext
 
 KEEP_ALL = Policy()
 
@@ -104,31 +109,54 @@ def service_of(settings: AccountSettings) -> str:
     return f" {settings.protocol}{port}"
 
 
-def with_password(settings: AccountSettings) -> AccountSettings:
+def with_password(settings: AccountSettings, context: PollContext) -> AccountSettings:
     """Return the settings with a password: from where it is kept, or typed at the terminal.
 
     Raises PollFailed: AUTHFAIL without a terminal, IOERR if the file or command fails.
     """
-    if settings.password is None and settings.keeps_password_elsewhere:
-        from ...adapters.config.passwords import password_from
-
-        return settings.with_password(password_from(settings))
-    if not needs_password(settings):
+    if not reads_password(settings):
         return settings
+    password = password_reader(settings, context).read()
+    if password is not None:
+        return settings.with_password(password)
     if not os.isatty(0):
         raise PollFailed(
             ExitCode.AUTHFAIL,
             f"can't find a password for {user_at_server(settings)}. "
             "Give one in the rc file or in ~/.netrc",
         )
+    return ask_password(settings)
+
+
+def reads_password(settings: AccountSettings) -> bool:
+    """Whether the password has to be read from another place than the rc file."""
+    if settings.password is not None:
+        return False
+    return way_of(settings, "password") is not None or needs_password(settings)
+
+
+def password_reader(settings: AccountSettings, context: PollContext) -> SecretReader:
+    """Return a reader of the password at the server."""
+    from ...adapters.config.secrets import SecretReader  # not needed if the rc file has it
+
+    return SecretReader(settings, "password", context.caller.home, warn=context.warn)
+
+
+def with_typed_password(settings: AccountSettings, home: str) -> AccountSettings:
+    """Ask for a password at the terminal, if there is one and it is kept nowhere else."""
+    if not needs_password(settings) or not os.isatty(0):
+        return settings
+    from ...adapters.config.secrets import SecretReader
+
+    if SecretReader(settings, "password", home).read() is not None:
+        return settings
+    return ask_password(settings)
+
+
+def ask_password(settings: AccountSettings) -> AccountSettings:
+    """Return the settings with a password that the user types."""
     from getpass import getpass
 
     typed = getpass(f"Enter password for {escape(user_at_server(settings))}: ")
-    return settings.with_password(Secret(typed.encode("utf-8", "surrogateescape")))
-
-
-def with_typed_password(settings: AccountSettings) -> AccountSettings:
-    """Ask for a password at the terminal, if there is one and it is kept nowhere else."""
-    if settings.keeps_password_elsewhere or not needs_password(settings) or not os.isatty(0):
-        return settings
-    return with_password(settings)
+    password = Secret(typed.encode("utf-8", "surrogateescape"))
+    return settings.with_password(password, typed=True)

@@ -21,6 +21,7 @@ from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 if TYPE_CHECKING:
     from ...adapters.transcript.recorder import Tape
     from ...flows.reminders import Reminders
+    from ...protocols.secret import Secret
     from ...runtimes.engine import ChannelObserver
 
 
@@ -50,6 +51,10 @@ class PollContext(Record):
     """Gets to know of the logins and logouts of a poll."""
     tape: Tape | None = None
     """The transcript, if the user wants one."""
+    warn: Callable[[str], None] = lambda text: None
+    """Called with warnings about files with secrets."""
+    hide: Callable[[Secret], None] = lambda secret: None
+    """Called with each secret that is read: no line of the poll shows it."""
 
     @property
     def observer(self) -> ChannelObserver | None:
@@ -91,7 +96,20 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
 def context_for(context: PollContext, lines: Lines) -> PollContext:
     """Return the context of one poll, whose lines go to ``lines``."""
     dots = lines.progress if context.globals.showdots else None
-    return replace(context, tap_for=partial(tap_for, lines), dots=dots)
+    return replace(
+        context,
+        tap_for=partial(tap_for, lines),
+        dots=dots,
+        warn=lines.complain,
+        hide=partial(hide_secret, lines, context.tape),
+    )
+
+
+def hide_secret(lines: Lines, tape: Tape | None, secret: Secret) -> None:
+    """Show ``*`` for this secret in lines and in the transcript."""
+    lines.hide(secret.reveal().decode("utf-8", "replace"))
+    if tape:
+        tape.hide(secret.reveal())
 
 
 def tape_for(run: RunSettings, lines: Lines) -> Tape | None:

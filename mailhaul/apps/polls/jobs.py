@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import trio
 
+from ...adapters.config.secrets import Stamp
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
 from ...flows.admission import PER_USER
@@ -56,6 +57,8 @@ class Job:
     """Whether the job was removed: then its poll begins no further message."""
     outdated: bool = False
     """Whether a reload changed the rules of its poll: then the poll starts again."""
+    secret_files: Mapping[str, Stamp] = field(default_factory=dict[str, Stamp])
+    """The files that its password was last looked for in, and their state at that time."""
     over: trio.Event = field(default_factory=trio.Event)
     """Set after the job was removed and its last poll has ended."""
     woken: trio.Event = field(default_factory=trio.Event)
@@ -98,8 +101,14 @@ class Job:
     def hooks(self) -> PollHooks:
         """Return the hooks for a poll of it."""
         return PollHooks(
-            self.schedule.wait_between, lambda: self.unwanted or self.outdated, self._begun
+            self.schedule.wait_between,
+            lambda: self.unwanted or self.outdated,
+            self._begun,
+            self._note_files,
         )
+
+    def _note_files(self, files: Mapping[str, Stamp]) -> None:
+        self.secret_files = files
 
     def _begun(self) -> None:
         self.state = JobState.POLLING

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import __version__
+from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
@@ -19,7 +20,7 @@ from ...flows.poll import Poll
 from ...flows.report import Report
 from ...flows.source import Listed
 from .accounts import account_of, policy_of, with_password
-from .context import PollContext
+from .context import PollContext, hide_secret
 from .lines import AccountLines, Lines, status_line
 from .packer import Packing, multidrop_of
 from .sinks import sink_of
@@ -118,12 +119,11 @@ async def poll_account(
     """
     lines.detail(f"{introduction(settings)}: poll started")
     try:
-        settings = with_password(settings)
-        for secret in (settings.password, settings.appendpassword, settings.esmtppassword):
+        settings = with_password(settings, context)
+        for name in SECRETS:
+            secret = getattr(settings, name)
             if secret is not None:
-                lines.hide(secret.reveal().decode("utf-8", "replace"))
-                if context.tape:
-                    context.tape.hide(secret.reveal())
+                hide_secret(lines, context.tape, secret)
         code = await poll_once(settings, context, lines, source)
     except PollFailed as failure:
         if context.session.is_repeated():

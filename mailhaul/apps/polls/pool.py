@@ -5,14 +5,14 @@ Accounts do not disturb each other: a server that stalls holds only its own plac
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 import trio
 
-from ...adapters.config.passwords import PasswordReader
+from ...adapters.config.secrets import Stamp
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import address_of
 from ...adapters.sinks.hunt_list import listener_address
@@ -23,7 +23,7 @@ from ...protocols.record import replace
 from ...runtimes import trio as runtime
 from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
-from .accounts import user_at_server
+from .accounts import password_reader, reads_password, user_at_server
 from .context import PollContext, context_for
 from .lines import Lines
 from .login_notice import login_notice
@@ -57,6 +57,8 @@ class PollHooks:
     """Returns whether no further message is begun."""
     begun: Callable[[], None] = lambda: None
     """Called when the poll starts; before that it may be cancelled without loss."""
+    secret_files: Callable[[Mapping[str, Stamp]], None] = lambda files: None
+    """Called with the files that the password was looked for in, and their state at that time."""
 
 
 NO_HOOKS = PollHooks()
@@ -92,7 +94,7 @@ class PollPool:
         key = (settings.host, settings.remote_user)
         async with self._accounts.setdefault(key, trio.Lock()):
             try:
-                settings = await self._with_password(settings)
+                settings = await self._with_password(settings, lines, hooks)
             except PollFailed as failure:
                 return report_failure(failure, settings, lines)
             slot = self._slot(settings, RETRIES)
@@ -138,7 +140,7 @@ class PollPool:
             on_poll_end(code, pushes_news)
 
         try:
-            settings = await self._with_password(settings)
+            settings = await self._with_password(settings, lines, hooks)
         except PollFailed as failure:
             code = report_failure(failure, settings, lines)
             on_poll_end(code, False)
@@ -181,23 +183,27 @@ class PollPool:
             stopping=lambda: context.stopping() or hooks.stopping(),
         )
 
-    async def _with_password(self, settings: AccountSettings) -> AccountSettings:
-        """Get a password that a file or a command has. Raises PollFailed.
+    async def _with_password(
+        self, settings: AccountSettings, lines: Lines, hooks: PollHooks
+    ) -> AccountSettings:
+        """Read a password that is not in the rc file, before a connection is opened.
 
         A command may take a minute, or wait until the user unlocks a key. It runs in a thread, and
-        is ended if the poll is cancelled.
+        is ended if the poll is cancelled. Raises PollFailed (IOERR).
         """
-        if settings.password is not None or not settings.keeps_password_elsewhere:
+        if not reads_password(settings):
             return settings
-        reader = PasswordReader(settings)
+        reader = password_reader(settings, context_for(self.context, lines))
         try:
             password = await trio.to_thread.run_sync(
-                reader.password, abandon_on_cancel=True, limiter=self._passwords
+                reader.read, abandon_on_cancel=True, limiter=self._passwords
             )
         except trio.Cancelled:
             reader.cancel()
             raise
-        return settings.with_password(password)
+        finally:
+            hooks.secret_files(reader.files)
+        return settings if password is None else settings.with_password(password)
 
     def _register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
-from ...adapters.sinks.kinds import SinkOrder, chosen_sink, name_of_sink, sink_value
+from ...adapters.sinks.kinds import (
+    SinkKind,
+    SinkOrder,
+    chosen_sink,
+    name_of_sink,
+    sink_value,
+)
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.sink import Sink
+from ...protocols.secret import Secret
 from .context import PollContext
 
 
@@ -19,11 +27,22 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
     """
     kind = chosen_sink(settings)
     value = sink_value(kind, settings)
-    if kind.password and getattr(settings, kind.password) is None and settings.plugout is None:
+    if lacks_password(kind, settings, context):
         place = settings.place(kind.option)
         problem = f"{place}: can't find a password for {value}. "
         hint = f'Give one with "{kind.password}" or in ~/.netrc'
         raise PollFailed(ExitCode.AUTHFAIL, problem + hint)
+
+    async def read_secret(name: str, host: str) -> Secret | None:
+        from ...adapters.config.secrets import SecretReader, read_in_flow
+
+        home, warn = context.caller.home, context.warn
+        reader = SecretReader(settings, name, home, hosts=(host,), warn=warn)
+        secret = await read_in_flow(reader)
+        if secret is not None:
+            context.hide(secret)
+        return secret
+
     order = SinkOrder(
         value,
         settings,
@@ -32,8 +51,20 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         context.globals.postmaster,
         context.globals.invisible,
         context.tap_for,
+        read_secret,
     )
     return name_of_sink(kind, settings), lambda: kind.make(order)
+
+
+def lacks_password(kind: SinkKind, settings: AccountSettings, context: PollContext) -> bool:
+    """Whether a sink needs a password that no option names and .netrc does not have."""
+    if not kind.password or settings.plugout is not None:
+        return False
+    if getattr(settings, kind.password) is not None or way_of(settings, kind.password):
+        return False
+    from ...adapters.config.secrets import SecretReader
+
+    return SecretReader(settings, kind.password, context.caller.home).read() is None
 
 
 def spool_folder() -> str:

@@ -274,7 +274,7 @@ def test_fetchread_is_set_in_the_file_or_on_the_command_line(
     assert account.fetchread is on
 
 
-OWN_PATHS = ("maildir", "mbox", "bsmtp", "passwordfile")
+OWN_PATHS = ("maildir", "mbox", "bsmtp", "passwordfile", "appendpasswordfile")
 
 
 @pytest.mark.parametrize("option", OWN_PATHS)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailhaul.adapters.config.netrc import needs_password, password_from_netrc
+from mailhaul.adapters.config.netrc import Netrc
+from mailhaul.adapters.config.secret_table import needs_password
 from mailhaul.adapters.config.settings import AccountSettings
 
 Accounts = Callable[..., list[AccountSettings]]
-ACCOUNT = AccountSettings({"pollname": "h", "via": "v", "remote_user": "joe"})
+HOSTS = ("h", "v")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ ACCOUNT = AccountSettings({"pollname": "h", "via": "v", "remote_user": "joe"})
     ],
 )
 def test_the_password_is_that_of_machine_and_login(text: str, expected: str | None) -> None:
-    secret = password_from_netrc(ACCOUNT, text.encode())
+    secret = Netrc(text.encode()).password("joe", HOSTS)
     assert (None if secret is None else secret.reveal().decode()) == expected
 
 
@@ -76,6 +77,6 @@ def test_not_every_account_needs_a_password(
 @given(st.binary(max_size=100))
 def test_any_file_can_be_searched(data: bytes) -> None:
     before = b"machine h login joe password p\n"
-    found = password_from_netrc(ACCOUNT, before + b"default\n" + data)
+    found = Netrc(before + b"default\n" + data).password("joe", HOSTS)
     assert found is not None
     assert found.reveal() == b"p"
