@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import __version__
 from ...adapters.config.load import Configuration
+from ...adapters.config.secret_table import SECRETS, way_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TlsMode
 from ...adapters.login.reach import tls_mode
@@ -47,6 +48,9 @@ def sentences(account: AccountSettings) -> list[str]:
         said.append("End-to-end encryption assumed.")
     if account.password is not None:
         said.append("Password is set.")
+    for name in SECRETS:
+        if found := way_of(account, name):
+            said.append(f"{name.capitalize()} is read from its place ({name}{found[0].suffix}).")
     said.append(f"Server nonresponse timeout is {account.timeout} seconds.")
     said.append(f"Selected mailboxes are: {', '.join(account.folders)}.")
     said.append(

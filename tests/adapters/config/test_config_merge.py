@@ -12,6 +12,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.command_line import parse_command_line
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import global_settings
+from mailhaul.adapters.config.secret_table import SECRETS, WAYS
 from mailhaul.adapters.config.settings import AccountSettings, GlobalSettings, RunSettings
 from mailhaul.protocols.secret import Secret
 

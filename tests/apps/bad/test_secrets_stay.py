@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailhaul.adapters.config.secret_table import SECRETS, WAYS
 from mailhaul.apps import main
 
 from .peer import NASTY
@@ -85,6 +86,150 @@ def test_the_password_for_the_listener_is_not_quoted(tmp_path: Path) -> None:
     assert OTHER not in said
     for form in (OTHER, f"joe\0{OTHER}", f"\0joe\0{OTHER}"):
         assert base64.b64encode(form.encode()).decode() not in said
+
+
+KINDS = tuple(SECRETS)
+PLACES = (*(way.suffix for way in WAYS), "netrc")
+KEYRING = f"""
+def get_password(service, user):
+    return "{OTHER}" if (service, user) == ("Mail", "joe") else None
+"""
+
+
+def placed(home: Path, kind: str, place: str) -> tuple[str, list[str], dict[str, str]]:
+    """Put the secret OTHER into a place; return the option, a starter and the environment."""
+    (home / "secret").write_text(f"{OTHER}\n")
+    (home / "secret").chmod(0o600)
+    match place:
+        case "file":
+            return f'{kind}file "{home}/secret"', [], {}
+        case "eval":
+            return f'{kind}eval "cat {home}/secret; echo {OTHER} >&2"', [], {}
+        case "fd":
+            return f"{kind}fd 7", ["sh", "-c", f'exec "$@" 7<{home}/secret', "sh"], {}
+        case "env":
+            return f"{kind}env MAIL_SECRET", [], {"MAIL_SECRET": OTHER}
+        case "keyring":
+            (home / "keyring.py").write_text(KEYRING)
+            return f"{kind}keyring Mail", [], {"PYTHONPATH": str(home)}
+        case _:
+            (home / ".netrc").write_text(f"machine localhost login joe password {OTHER}\n")
+            (home / ".netrc").chmod(0o600)
+            return "", [], {}
+
+
+def shows(text: str, secret: str) -> bool:
+    """Whether a text contains a secret, as it is or as SASL sends it."""
+    forms = [base64.b64encode(f"{before}{secret}".encode()).decode() for before in LOGINS]
+    return any(form in text for form in (secret, *forms))
+
+
+LOGINS = ("", "joe\0", "\0joe\0")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_secret_from_any_place_is_sent_and_not_shown(
+    tmp_path: Path, kind: str, place: str
+) -> None:
+    option, starter, environment = placed(tmp_path, kind, place)
+    echo = b" no user joe with password " + OTHER.encode() + NASTY
+    refused = {"LOGIN": b"NO" + echo}
+    login = f'password "{SECRET}"'
+    with (
+        ScriptedImap(message(1), answers=refused if kind == "password" else None) as server,
+        ScriptedImap(answers=refused) as target,
+        ScriptedSmtp({"AUTH": [b"535" + echo] * 2}, (b"AUTH PLAIN LOGIN",)) as listener,
+    ):
+        at_server, at_source, sink, code = {
+            "password": ("", option, "mda cat", 3),
+            "appendpassword": (
+                "", login, f'append "imap://joe@localhost:{target.port}/Old" {option}', 10
+            ),
+            "esmtppassword": (
+                f"esmtpname joe {option}", login, f"smtphost localhost/{listener.port}", 10
+            ),
+        }[kind]  # fmt: skip
+        rc = (
+            f"poll localhost port {server.port} protocol imap timeout 2 {at_server}\n"
+            f"  user joe {at_source} is joe here sslproto '' {sink}\n"
+        )
+        trace = tmp_path / "transcript"
+        run = mailhaul(
+            *(tmp_path, rc, "-v", "-v", f"--transcript={trace}"),
+            environment=environment,
+            starter=starter,
+        )
+    assert run.code == code
+    # The server heard the secret: it repeats it.
+    assert "with password *" in run.err
+    assert not shows(run.out + run.err, OTHER)
+    assert "joe" in trace.read_text()
+    assert not shows(trace.read_text(), OTHER)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_variable_with_a_secret_is_in_no_environment(tmp_path: Path, kind: str) -> None:
+    seen = tmp_path / "seen"
+    mda = script(tmp_path / "deliver", f"cat >/dev/null; ({LOOK}) >{seen}")
+    option, _, environment = placed(tmp_path, kind, "env")
+    login = "" if kind == "password" else f'password "{SECRET}"'
+    at_server, at_source = (option, "") if kind == "esmtppassword" else ("", option)
+    with ScriptedImap(message(1)) as server:
+        rc = (
+            f"poll localhost port {server.port} protocol imap timeout 2 {at_server}\n"
+            f"  user joe {login} {at_source} is joe here sslproto '' mda \"{mda}\"\n"
+        )
+        assert mailhaul(tmp_path, rc, environment=environment).code == 0
+    assert "HOME=" in seen.read_text()
+    assert not shows(seen.read_text(), OTHER)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_that_fails_is_no_refused_login(tmp_path: Path, kind: str) -> None:
+    option = f'{kind}eval "echo {OTHER}; echo agent: locked, {OTHER} >&2; exit 2"'
+    login = "" if kind == "password" else f'password "{SECRET}"'
+    with ScriptedImap(message(1)) as server, ScriptedSmtp() as listener:
+        at_server, rest = (option, "") if kind == "esmtppassword" else ("", option)
+        sink = f"smtphost localhost/{listener.port}"
+        if kind == "appendpassword":
+            sink = f'append "imap://joe@localhost:{server.port}/Other"'
+        rc = (
+            f"poll localhost port {server.port} protocol imap timeout 2 {at_server}\n"
+            f"  user joe {login} is joe here sslproto '' {sink} {rest}\n"
+        )
+        run = mailhaul(tmp_path, rc)
+        assert list(server.mailbox) == [1]
+        assert listener.verbs == []
+    assert run.code == 6
+    before = rc[: rc.index(f"{kind}eval")]
+    place = f"{tmp_path}/rc:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+    assert run.complaint == (
+        f"{place}: {kind}eval: the command ended with status 2: agent: locked, *; "
+        "run the command in a shell to find out why"
+    )
+
+
+def test_an_empty_poll_asks_for_no_password_of_the_sink(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    with ScriptedImap() as server:
+        option = f'appendpasswordeval "touch {asked}; echo x"'
+        rc = account(server.port, f'append "imap://joe@localhost:{server.port}/Other" {option}')
+        assert mailhaul(tmp_path, rc).code == 1
+    assert not asked.exists()
+
+
+@pytest.mark.parametrize("option", ["-V", "--configdump=json,passwords"])
+@pytest.mark.parametrize("place", PLACES)
+def test_no_dump_reads_a_secret_from_its_place(tmp_path: Path, place: str, option: str) -> None:
+    named, starter, environment = placed(tmp_path, "password", place)
+    named = named.replace(f"; echo {OTHER} >&2", "")
+    rc = f"poll localhost protocol imap user joe {named}\n"
+    run = mailhaul(tmp_path, rc, option, environment=environment, starter=starter)
+    assert (run.code, run.err) == (0, "")
+    assert OTHER not in run.out
+    if named:
+        assert f"password{place}" in run.out
 
 
 @pytest.mark.parametrize("fault", [ValueError(SECRET), RuntimeError(f"b'{SECRET}'")])

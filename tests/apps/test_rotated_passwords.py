@@ -1,0 +1,167 @@
+"""A daemon uses a password that was changed in its file, in .netrc or by its command."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.load import load
+from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.apps.daemon import service as service_module
+from mailhaul.apps.daemon.service import Service, with_known_password
+from mailhaul.apps.polls import pool as pool_module
+from mailhaul.apps.polls.context import PollContext
+from mailhaul.apps.polls.lines import Lines
+from mailhaul.flows.outcome import ExitCode, PollFailed
+from mailhaul.protocols.secret import Secret
+
+ENTRY = "set daemon 3600 poll h protocol imap user joe"
+
+
+@dataclass
+class Daemon:
+    """A daemon whose server accepts one password."""
+
+    home: Path
+    accepted: bytes = b"new"
+    passwords: list[bytes] = field(default_factory=list[bytes])
+    out: StringIO = field(default_factory=StringIO)
+    service: Any = None
+
+    async def poll(self, settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+        if settings.password is None:
+            raise PollFailed(ExitCode.AUTHFAIL, "no password")
+        self.passwords.append(settings.password.reveal())
+        right = self.passwords[-1] == self.accepted
+        return ExitCode.NOMAIL if right else ExitCode.AUTHFAIL
+
+    def live(self, text: str, story: Callable[[], Awaitable[None]]) -> None:
+        """Run a daemon with this rc file until the end of the story."""
+        (self.home / "rc").write_text(text)
+        (self.home / "rc").chmod(0o600)
+        caller = Caller("me", os.getuid(), str(self.home), str(self.home), str(self.home))
+        arguments = ["-f", str(self.home / "rc")]
+        configuration = load(arguments, caller, bytes)
+        self.service = Service(configuration, caller, Lines(1, self.out, self.out), arguments)
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.service.run)
+                await self.until(lambda: self.service.scheduler.jobs)
+                await story()
+                self.service.scheduler.stop()
+
+        trio.run(main)
+
+    async def until(self, met: Callable[[], object]) -> None:
+        with trio.fail_after(20):
+            while not met():
+                await trio.sleep(0.005)
+
+    @property
+    def job(self) -> Any:
+        """The job of the only account."""
+        [job] = self.service.scheduler.jobs
+        return job
+
+    def write(self, name: str, text: str) -> None:
+        """Replace a file as a rotation does."""
+        (self.home / "next").write_text(text)
+        (self.home / "next").chmod(0o600)
+        (self.home / "next").rename(self.home / name)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    daemon = Daemon(tmp_path)
+    monkeypatch.setattr(pool_module, "poll_account", daemon.poll)
+    monkeypatch.setattr(service_module, "TICK", 0.02)
+    monkeypatch.setattr(service_module, "CALM", 0.0)
+    return daemon
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "content"),
+    [
+        ("secret", "passwordfile secret", "{}\n"),
+        (".netrc", "", "machine h login joe password {}\n"),
+    ],
+)
+def test_a_corrected_file_ends_the_wait_after_a_refused_login(
+    daemon: Daemon, name: str, option: str, content: str
+) -> None:
+    async def story() -> None:
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.AUTHFAIL)
+        await trio.sleep(0.3)
+        # The schedule waits for minutes, and then for a day.
+        assert daemon.passwords == [b"old"]
+        daemon.write(name, content.format("new"))
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.NOMAIL)
+        daemon.write(name, content.format("newer"))
+        await trio.sleep(0.3)
+
+    daemon.write(name, content.format("old"))
+    daemon.live(f"{ENTRY} {option}\n", story)
+    # After a success the next poll has time.
+    assert daemon.passwords == [b"old", b"new"]
+    assert "joe@h: the file with its password has changed" in daemon.out.getvalue()
+
+
+def test_a_file_that_appears_ends_the_wait_too(daemon: Daemon) -> None:
+    async def story() -> None:
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.IOERR)
+        daemon.write("secret", "new\n")
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.NOMAIL)
+
+    daemon.live(f"{ENTRY} passwordfile secret\n", story)
+    assert daemon.passwords == [b"new"]
+
+
+def test_a_file_that_is_written_again_and_again_causes_no_series_of_refusals(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "CALM", 30.0)
+
+    async def story() -> None:
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.AUTHFAIL)
+        for number in range(10):
+            daemon.write("secret", f"wrong {number}\n")
+            await trio.sleep(0.03)
+        assert len(daemon.passwords) == 1
+        daemon.job.last_poll = time.time() - 31.0
+        await daemon.until(lambda: len(daemon.passwords) == 2)
+
+    daemon.write("secret", "old\n")
+    daemon.live(f"{ENTRY} passwordfile secret\n", story)
+
+
+def test_each_poll_asks_the_command_again(daemon: Daemon) -> None:
+    async def story() -> None:
+        for count in (1, 2):
+            await daemon.until(lambda count=count: len(daemon.passwords) == count)
+            daemon.write("secret", "new\n")
+            daemon.service.scheduler.wake()
+
+    daemon.write("secret", "old\n")
+    daemon.live(f'{ENTRY} passwordeval "cat {daemon.home}/secret"\n', story)
+    assert daemon.passwords[:2] == [b"old", b"new"]
+
+
+def test_only_a_typed_password_outlives_a_reload() -> None:
+    before = AccountSettings({"pollname": "h", "remote_user": "joe", "protocol": "imap"})
+    in_file = before.with_password(Secret(b"removed from the file"))
+    typed = before.with_password(Secret(b"typed"), typed=True)
+    assert with_known_password(before, [in_file]).password is None
+    kept = with_known_password(before, [in_file, typed])
+    assert kept.password
+    assert kept.password.reveal() == b"typed"
+    assert with_known_password(before, [kept]).password
