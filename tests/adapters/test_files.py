@@ -91,8 +91,9 @@ def test_an_odd_netrc_is_told_of_and_the_rest_goes_on(tmp_path: Path, make: Make
     account, _ = load(["-f", "-"], caller, lambda: text).accounts
     warnings: list[str] = []
     for _ in range(2):
-        reader = SecretReader(account, "password", str(tmp_path), warn=warnings.append)
+        reader = SecretReader(account, "password", str(tmp_path))
         assert reader.read() is None
+        warnings += reader.warnings
     (warning,) = warnings
     assert warning.startswith(f"{tmp_path}/.netrc: warning: it cannot be read: ")
 

@@ -96,10 +96,9 @@ def test_a_mailbox_name_is_utf_8_in_the_url_and_encoded_on_the_wire(tmp_path: Pa
 def test_netrc_has_the_password_of_that_host_and_user(tmp_path: Path) -> None:
     netrc = "machine h login u password a machine t login u password b machine t login j password c"
     _, made = sink(tmp_path, "append 'imaps://j@t'", netrc)
-    assert made.access.read_password
-    password = run(made.access.read_password())
-    assert password
-    assert password.reveal() == b"c"
+    access = run(made.access.with_password())
+    assert access.password
+    assert access.password.reveal() == b"c"
 
 
 def test_without_a_password_the_place_and_the_remedy_are_named(tmp_path: Path) -> None:

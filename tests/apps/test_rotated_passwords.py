@@ -146,14 +146,14 @@ def test_a_file_that_is_written_again_and_again_causes_no_series_of_refusals(
 
 def test_each_poll_asks_the_command_again(daemon: Daemon) -> None:
     async def story() -> None:
-        for count in (1, 2):
-            await daemon.until(lambda count=count: len(daemon.passwords) == count)
-            daemon.write("secret", "new\n")
-            daemon.service.scheduler.wake()
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.AUTHFAIL)
+        daemon.write("secret", "new\n")
+        daemon.service.scheduler.wake()
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.NOMAIL)
 
     daemon.write("secret", "old\n")
     daemon.live(f'{ENTRY} passwordeval "cat {daemon.home}/secret"\n', story)
-    assert daemon.passwords[:2] == [b"old", b"new"]
+    assert daemon.passwords == [b"old", b"new"]
 
 
 def test_only_a_typed_password_outlives_a_reload() -> None:

@@ -57,7 +57,7 @@ class SecretReader:
     """Reads one secret of one account. ``read`` may block; another thread may ``cancel``.
 
     ``name`` is a key of ``secret_table.SECRETS``, ``home`` the folder of .netrc. ``hosts`` replace
-    those of the account in the search there. ``warn`` is called with a warning, once per run.
+    those of the account in the search there.
     """
 
     def __init__(
@@ -67,14 +67,12 @@ class SecretReader:
         home: str,
         *,
         hosts: Iterable[str | None] | None = None,
-        warn: Callable[[str], object] = lambda text: None,
         seconds: float = SECONDS,
     ) -> None:
         self._settings = settings
         self._kind = SECRETS[name]
         self._home = home
         self._hosts = hosts
-        self._warn = warn
         self.seconds = seconds
         """The time that a command, a pipe or the keyring has."""
         self._deadline = 0.0
@@ -83,6 +81,8 @@ class SecretReader:
         self._option = ""
         self.files: dict[str, Stamp] = {}
         """The files that were looked at, and their state at that time."""
+        self.warnings: list[str] = []
+        """Warnings for the user; each appears once in a run of the program."""
 
     def read(self) -> Secret | None:
         """Return the secret; None if the rc file names no place for it and .netrc has none.
@@ -118,7 +118,7 @@ class SecretReader:
         warning = str(ConfigWarning(Place(path), problem, hint=hint))
         if warning not in _told:
             _told.add(warning)
-            self._warn(warning)
+            self.warnings.append(warning)
 
     def _check_mode(self, path: str, status: os.stat_result) -> None:
         if stat.S_ISREG(status.st_mode) and status.st_mode & OPEN_TO_OTHERS:

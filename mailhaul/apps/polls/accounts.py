@@ -116,7 +116,11 @@ def with_password(settings: AccountSettings, context: PollContext) -> AccountSet
     """
     if not reads_password(settings):
         return settings
-    password = password_reader(settings, context).read()
+    reader = password_reader(settings, context)
+    try:
+        password = reader.read()
+    finally:
+        context.tell_all(reader.warnings)
     if password is not None:
         return settings.with_password(password)
     if not os.isatty(0):
@@ -139,7 +143,7 @@ def password_reader(settings: AccountSettings, context: PollContext) -> SecretRe
     """Return a reader of the password at the server."""
     from ...adapters.config.secrets import SecretReader  # not needed if the rc file has it
 
-    return SecretReader(settings, "password", context.caller.home, warn=context.warn)
+    return SecretReader(settings, "password", context.caller.home)
 
 
 def with_typed_password(settings: AccountSettings, home: str) -> AccountSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,11 @@ class PollContext(Record):
     """Called with warnings about files with secrets."""
     hide: Callable[[Secret], None] = lambda secret: None
     """Called with each secret that is read: no line of the poll shows it."""
+
+    def tell_all(self, warnings: Iterable[str]) -> None:
+        """Print warnings about files with secrets."""
+        for warning in warnings:
+            self.warn(warning)
 
     @property
     def observer(self) -> ChannelObserver | None:

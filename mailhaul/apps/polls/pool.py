@@ -193,7 +193,7 @@ class PollPool:
         """
         if not reads_password(settings):
             return settings
-        reader = password_reader(settings, context_for(self.context, lines))
+        reader = password_reader(settings, self.context)
         try:
             password = await trio.to_thread.run_sync(
                 reader.read, abandon_on_cancel=True, limiter=self._passwords
@@ -203,6 +203,8 @@ class PollPool:
             raise
         finally:
             hooks.secret_files(reader.files)
+            for warning in reader.warnings:
+                lines.complain(warning)
         return settings if password is None else settings.with_password(password)
 
     def _register(self, settings: AccountSettings) -> None:

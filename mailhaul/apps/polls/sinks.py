@@ -33,15 +33,14 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         hint = f'Give one with "{kind.password}" or in ~/.netrc'
         raise PollFailed(ExitCode.AUTHFAIL, problem + hint)
 
-    async def read_secret(name: str, host: str) -> Secret | None:
-        from ...adapters.config.secrets import SecretReader, read_in_flow
+    known: dict[tuple[str, str], Secret | None] = {}
 
-        home, warn = context.caller.home, context.warn
-        reader = SecretReader(settings, name, home, hosts=(host,), warn=warn)
-        secret = await read_in_flow(reader)
-        if secret is not None:
-            context.hide(secret)
-        return secret
+    async def read_secret(name: str, host: str) -> Secret | None:
+        # In .netrc each host has its own one. It is read once for all connections of the poll.
+        key = (name, "" if way_of(settings, name) else host)
+        if key not in known:
+            known[key] = await read_secret_of_sink(settings, context, name, host)
+        return known[key]
 
     order = SinkOrder(
         value,
@@ -54,6 +53,22 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         read_secret,
     )
     return name_of_sink(kind, settings), lambda: kind.make(order)
+
+
+async def read_secret_of_sink(
+    settings: AccountSettings, context: PollContext, name: str, host: str
+) -> Secret | None:
+    """Read a secret for a host, and hide it in all lines. Raises PollFailed (IOERR)."""
+    from ...adapters.config.secrets import SecretReader, read_in_flow
+
+    reader = SecretReader(settings, name, context.caller.home, hosts=(host,))
+    try:
+        secret = await read_in_flow(reader)
+    finally:
+        context.tell_all(reader.warnings)
+    if secret is not None:
+        context.hide(secret)
+    return secret
 
 
 def lacks_password(kind: SinkKind, settings: AccountSettings, context: PollContext) -> bool:

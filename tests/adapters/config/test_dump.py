@@ -14,6 +14,7 @@ from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.grammar import parse
 from mailhaul.adapters.config.merge import account_settings, global_settings
 from mailhaul.adapters.config.options import DUMP_FORMS, GLOBAL, OPTIONS, SERVER, USER
+from mailhaul.adapters.config.secret_table import SECRETS
 from mailhaul.adapters.config.selection import all_entries
 from mailhaul.adapters.config.settings import AccountSettings, GlobalSettings
 
@@ -71,6 +72,18 @@ def test_json_holds_every_option_and_no_password(caller: Caller) -> None:
     assert {o.name for o in OPTIONS if o.level == USER} < set(user)
     assert (user["password"], server["users"][1]["password"]) == (True, None)
     assert "listener" not in json.dumps(dump)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_json_hides_every_kind_of_secret(kind: str, caller: Caller) -> None:
+    rc = parse(f"poll h {kind} sesame".encode(), "rc", caller.folder)
+    line = parse_command_line([], caller.folder)
+    found = list(account_settings(rc, rc.entries, line, caller))
+    settings = global_settings(rc, line, caller)
+    hidden = json_dump(settings, found, with_secrets=False)
+    assert "sesame" not in hidden
+    assert f'"{kind}": true' in hidden
+    assert f'"{kind}": "sesame"' in json_dump(settings, found, with_secrets=True)
 
 
 def test_json_shows_passwords_when_asked(caller: Caller) -> None:

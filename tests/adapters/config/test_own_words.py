@@ -92,7 +92,7 @@ def test_our_keywords_are_options_if_an_option_is_expected(accounts: Accounts) -
 
 
 @pytest.mark.parametrize(
-    "word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "jsonlog"]
+    "word", ["maildir", "mbox", "append", "passwordfile", "passwordfd", "passwordenv", "jsonlog"]
 )
 @pytest.mark.parametrize("after", ["", "keep", "here keep", "poll i", "no keep"])
 def test_a_keyword_without_its_argument_is_a_further_name(

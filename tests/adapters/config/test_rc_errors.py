@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.grammar import MAX_ERRORS, parse
 from mailhaul.adapters.config.options import ENTRY_KEYWORDS
+from mailhaul.adapters.config.secret_table import SECRET_WORDS
 from mailhaul.adapters.config.statements import RcFile
 
 
@@ -194,7 +195,7 @@ def outcome(data: bytes) -> RcFile | ConfigErrors:
     before=st.lists(WORDS, max_size=6),
     password=PASSWORDS,
     after=st.lists(WORDS, max_size=4),
-    option=st.sampled_from(["pass", "password", "esmtppassword", "appendpassword"]),
+    option=st.sampled_from(SECRET_WORDS),
 )
 def test_no_error_near_a_password_shows_it(
     before: list[str], password: str, after: list[str], option: str

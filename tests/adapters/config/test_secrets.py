@@ -7,6 +7,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 from types import ModuleType
@@ -118,6 +119,13 @@ def with_keyring(monkeypatch: pytest.MonkeyPatch, entries: dict[tuple[str, str],
     monkeypatch.setitem(sys.modules, "keyring", module)
 
 
+def told(settings: AccountSettings, caller: Caller) -> list[str]:
+    """Return the warnings of a reader."""
+    reader = SecretReader(settings, "password", caller.home)
+    reader.read()
+    return reader.warnings
+
+
 # Every kind in every way
 
 
@@ -221,7 +229,7 @@ def test_a_file_that_others_can_read_is_reported_once(tmp_path: Path, caller: Ca
     settings = account(f"poll h protocol imap user joe passwordfile {tmp_path}/secret", caller)
     for mode, count in ((0o600, 0), (0o640, 1), (0o604, 1)):
         secret.chmod(mode)
-        SecretReader(settings, "password", caller.home, warn=warnings.append).read()
+        warnings += told(settings, caller)
         assert len(warnings) == count
     assert warnings[0] == (
         f"{secret}: warning: other users can read or change this file; "
@@ -234,9 +242,7 @@ def test_a_netrc_that_others_can_read_is_reported_if_it_is_used(caller: Caller) 
     path.write_text("machine h login joe password sesame")
     path.chmod(0o644)
     for text, count in (("poll i protocol imap user joe", 0), ("poll h protocol imap user joe", 1)):
-        warnings: list[str] = []
-        SecretReader(account(text, caller), "password", caller.home, warn=warnings.append).read()
-        assert len(warnings) == count
+        assert len(told(account(text, caller), caller)) == count
 
 
 def test_a_credential_of_systemd_has_the_mode_that_systemd_gave_it(
@@ -247,10 +253,8 @@ def test_a_credential_of_systemd_has_the_mode_that_systemd_gave_it(
     (tmp_path / "credentials" / "gmail").write_text("sesame")
     (tmp_path / "credentials" / "gmail").chmod(stat.S_IRUSR | stat.S_IRGRP)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", f"{tmp_path}/credentials/")
-    warnings: list[str] = []
     settings = account("poll h protocol imap user joe passwordfile gmail", caller)
-    assert SecretReader(settings, "password", caller.home, warn=warnings.append).read()
-    assert warnings == []
+    assert told(settings, caller) == []
     missing = account("poll h protocol imap user joe passwordfile other", caller)
     with pytest.raises(PollFailed, match="LoadCredential=other:FILE"):
         SecretReader(missing, "password", caller.home).read()
@@ -420,10 +424,8 @@ def test_a_keyring_that_waits_for_the_user_has_a_deadline_and_one_thread(
 
 def test_the_package_that_is_installed_has_this_function() -> None:
     keyring = pytest.importorskip("keyring")
-    from keyring.backends.fail import Keyring
-
     before = keyring.get_keyring()
-    keyring.set_keyring(Keyring())
+    keyring.set_keyring(import_module("keyring.backends.fail").Keyring())
     try:
         with pytest.raises(secret_keyring.KeyringFailed, match="no keyring that can be used"):
             secret_keyring.ask_keyring("s", "u", Patient())

@@ -169,6 +169,45 @@ def test_a_secret_from_any_place_is_sent_and_not_shown(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_command_runs_once_for_a_poll_with_mail(tmp_path: Path, kind: str) -> None:
+    asked = tmp_path / "asked"
+    option = f"{kind}eval \"echo x >>{asked}; echo '{OTHER}'\" batchlimit 1"
+    with (
+        ScriptedImap(message(1), message(2), message(3)) as server,
+        ScriptedSmtp({}, (b"AUTH PLAIN",)) as listener,
+        ScriptedImap(answers={"LOGIN": b"NO"}) as target,
+    ):
+        at_server, login = "", f'password "{SECRET}"'
+        sink, code = f"smtphost localhost/{listener.port}", 0
+        if kind == "appendpassword":
+            sink, code = f'append "imap://joe@localhost:{target.port}/Old"', 10
+        elif kind == "password":
+            login, option = option, ""
+        elif kind == "esmtppassword":
+            at_server, option = option.replace(" batchlimit 1", ""), "batchlimit 1"
+        rc = (
+            f"poll localhost port {server.port} protocol imap timeout 2 {at_server}\n"
+            f"  user joe {login} is joe here sslproto '' {sink} {option}\n"
+        )
+        assert mailhaul(tmp_path, rc).code == code
+        assert listener.verbs.count("AUTH") == (3 if kind == "esmtppassword" else 0)
+    assert asked.read_text() == "x\n"
+
+
+def test_a_file_that_others_can_read_is_reported_by_the_program(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "secret").chmod(0o644)
+    with ScriptedImap() as server:
+        rc = account(server.port, "mda cat")
+        rc = rc.replace(f'password "{SECRET}"', f'passwordfile "{tmp_path}/secret"')
+        run = mailhaul(tmp_path, rc, "-s")
+        assert run.code == 1
+        assert run.complaint.startswith(f"{tmp_path}/secret: warning: other users can read")
+        both = mailhaul(tmp_path, rc + rc.replace("user joe", "user ann"), "-s")
+    assert both.complaints == run.complaints
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_variable_with_a_secret_is_in_no_environment(tmp_path: Path, kind: str) -> None:
     seen = tmp_path / "seen"
     mda = script(tmp_path / "deliver", f"cat >/dev/null; ({LOOK}) >{seen}")
