@@ -319,6 +319,14 @@ def test_the_words_of_a_successful_command_are_not_shown(
     assert "".join(capfd.readouterr()) == ""
 
 
+def test_at_a_terminal_a_command_can_ask_the_user(
+    caller: Caller, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 2)
+    assert revealed("passwordeval \"printf 'Passphrase: ' >&2; echo sesame\"", caller) == b"sesame"
+    assert capfd.readouterr() == ("", "Passphrase: ")
+
+
 def test_much_on_standard_error_does_not_block_a_command(caller: Caller) -> None:
     command = "head -c 300000 /dev/zero >&2; echo sesame"
     assert revealed(f'passwordeval "{command}"', caller) == b"sesame"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import getpass
 import os
 import resource
 from pathlib import Path
@@ -192,6 +193,31 @@ def test_a_command_runs_once_for_a_poll_with_mail(tmp_path: Path, kind: str) -> 
         assert mailhaul(tmp_path, rc).code == code
         assert listener.verbs.count("AUTH") == (3 if kind == "esmtppassword" else 0)
     assert asked.read_text() == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "login", "logs_in"),
+    [
+        ("esmtpname joe", "localhost", "joe", True),
+        ("esmtpname joe", "elsewhere", "joe", False),
+        ("esmtpname joe", "localhost", "ann", False),
+        ("", "localhost", getpass.getuser(), False),
+    ],
+)
+def test_netrc_is_for_a_listener_only_with_a_name_and_an_entry(
+    tmp_path: Path, name: str, machine: str, login: str, logs_in: bool
+) -> None:
+    (tmp_path / ".netrc").write_text(f"machine {machine} login {login} password {OTHER}")
+    (tmp_path / ".netrc").chmod(0o600)
+    with (
+        ScriptedImap(message(1)) as server,
+        ScriptedSmtp({"AUTH": [b"235 go on"]}, (b"AUTH PLAIN",)) as listener,
+    ):
+        sink = f"smtphost localhost/{listener.port}"
+        run = mailhaul(tmp_path, account(server.port, sink, server=f"timeout 2 {name}"))
+        assert (run.code, run.err) == (0, "")
+        assert ("AUTH" in listener.verbs) == logs_in
+        assert len(listener.accepted) == 1
 
 
 def test_a_file_that_others_can_read_is_reported_by_the_program(tmp_path: Path) -> None:
