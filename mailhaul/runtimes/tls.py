@@ -103,51 +103,94 @@ def break_of(error: Exception) -> str:
     return "TLS was cut without close_notify" if is_truncated(error) else reason(error)
 
 
+PIECES = 8
+"""Pieces in which ciphertext that arrived together is passed on, within these limits of octets.
+
+A piece takes 3 microseconds, so that many small ones would take longer than decrypting.
+"""
+SMALLEST_PIECE, LARGEST_PIECE = 1024, 16 * 1024
+EMPTY = memoryview(b"")
+
+
 class TlsLayer:
     """TLS on one stream: ciphertext in and out on one side, plain text on the other.
 
+    OpenSSL gets ciphertext in pieces, since its buffer never shrinks: after a large message, a
+    connection that waits for news would keep a buffer of a third of a megabyte.
+
     Raises TlsFailed. Plain text that has been decrypted is returned before any fault.
     """
+
+    __slots__ = (
+        "_arrived",
+        "_at_end",
+        "_incoming",
+        "_outgoing",
+        "_piece",
+        "_tls",
+        "ended",
+        "failure",
+    )
 
     def __init__(self, handshaker: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO):
         self._tls = handshaker
         self._incoming = incoming
         self._outgoing = outgoing
+        self._arrived = EMPTY
+        self._piece = SMALLEST_PIECE
+        self._at_end = False
         self.ended = False
         self.failure = ""
 
     def handshake(self) -> bool:
         """Continue the handshake; return True when it is done."""
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        except (ssl.SSLError, ssl.CertificateError, OSError) as error:
-            raise TlsFailed(reason(error)) from None
-        return True
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                if not self._pass_on():
+                    return False
+            except (ssl.SSLError, ssl.CertificateError, OSError) as error:
+                raise TlsFailed(reason(error)) from None
+            else:
+                return True
 
     def receive(self, ciphertext: bytes) -> None:
         """Take bytes from the stream; b"" is its end."""
-        if ciphertext:
-            self._incoming.write(ciphertext)
-        else:
+        if not ciphertext:
+            self._at_end = True
+            return
+        # What came with the end of the handshake may not have been read yet.
+        self._arrived = memoryview(bytes(self._arrived) + ciphertext)
+        self._piece = min(max(len(self._arrived) // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
+
+    def _pass_on(self) -> bool:
+        """Give OpenSSL the next piece of what has arrived; return False if there is none."""
+        if self._arrived:
+            self._incoming.write(self._arrived[: self._piece])
+            self._arrived = self._arrived[self._piece :] or EMPTY
+            return True
+        at_end, self._at_end = self._at_end, False
+        if at_end:
             self._incoming.write_eof()
+        return at_end
 
     def read(self) -> bytes:
         """Return decrypted plain text; b"" when there is none now (see ``ended``)."""
-        try:
-            data = self._tls.read(256 * 1024)
-        except ssl.SSLWantReadError:
-            return b""
-        except ssl.SSLZeroReturnError:
-            self.ended = True
-            return b""
-        except (ssl.SSLError, OSError) as error:
-            self.ended = True
-            self.failure = break_of(error)
-            return b""
-        if not data:
-            self.ended = True
+        data = None
+        while data is None:
+            try:
+                # A record has no more plain text than this.
+                data = self._tls.read(16 * 1024)
+            except ssl.SSLWantReadError:
+                if not self._pass_on():
+                    return b""
+            except ssl.SSLZeroReturnError:
+                data = b""
+            except (ssl.SSLError, OSError) as error:
+                self.failure = break_of(error)
+                data = b""
+        self.ended = not data
         return data
 
     def write(self, data: bytes) -> None:
