@@ -62,8 +62,15 @@ def take_steps(steps: Steps[T], take: Callable[[Step], object]) -> T:
         steps.close()
 
 
-async def await_steps(steps: Steps[T], take: Callable[[Step], Awaitable[object]]) -> T:
-    """Take all steps as part of a task; return the result of the flow."""
+async def await_steps(
+    steps: Steps[T],
+    take: Callable[[Step], Awaitable[object]],
+    at_end: Callable[[], None] = lambda: None,
+) -> T:
+    """Take all steps as part of a task; return the result of the flow.
+
+    ``at_end`` is called when the flow is over, however it ends.
+    """
     try:
         step = next(steps)
         while True:
@@ -77,4 +84,7 @@ async def await_steps(steps: Steps[T], take: Callable[[Step], Awaitable[object]]
         result: T = end.value
         return result
     finally:
-        steps.close()
+        try:
+            steps.close()
+        finally:
+            at_end()

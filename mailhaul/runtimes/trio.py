@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -40,14 +40,14 @@ GateOf = Callable[[Address], Gate | None]
 """Returns what limits the connections to an address, or None."""
 
 
-async def run(
+def run(
     flow: Flow[T],
     engine: Engine | None = None,
     gate: GateOf | None = None,
     batch_worker: BatchWorker | None = None,
     threads: Threads | None = None,
-) -> T:
-    """Run a flow and return its result; what it raises is raised here.
+) -> Coroutine[Any, Any, T]:
+    """Run a flow and return its result; what it raises is raised here. To be awaited.
 
     All its streams are closed and its children ended when it is over or cancelled. Where ``gate``
     names a limiter for an address, a connection to it waits for a slot; that time does not count
@@ -56,14 +56,15 @@ async def run(
     """
     slots = ConnectionSlots(gate)
     driver = Driver(slots, batch_worker or BatchWorker(), threads or Threads())
-    try:
-        return await await_steps(steps_of(flow, engine or Engine(trio.current_time)), driver.take)
-    finally:
-        slots.release_all()
+    # Not a coroutine itself, which each flow that waits would keep.
+    steps = steps_of(flow, engine or Engine(trio.current_time))
+    return await_steps(steps, driver.take, slots.release_all)
 
 
 class Driver:
     """Takes the steps of one flow."""
+
+    __slots__ = ("_batch_worker", "_requests", "_slots", "_threads")
 
     def __init__(self, slots: ConnectionSlots, batch_worker: BatchWorker, threads: Threads) -> None:
         self._slots = slots
@@ -71,17 +72,20 @@ class Driver:
         self._threads = threads
         self._requests = 0
 
-    async def take(self, step: Step) -> object:
-        """Wait, run a call, or let other tasks run."""
+    def take(self, step: Step) -> Coroutine[Any, Any, object]:
+        """Return what waits, runs a call, or lets other tasks run."""
+        # Not a coroutine itself, which each flow that waits would keep.
         match step:
             case Suspend():
-                await suspend(step)
+                return suspend(step)
             case Work(call, shared):
-                return await (self._batch_worker if shared else self._threads).run(call)
+                return (self._batch_worker if shared else self._threads).run(call)
             case NextRequest(request):
-                await self._checkpoint()
-                await self._slots.before(request)
-        return None
+                return self._before(request)
+
+    async def _before(self, request: Request[object]) -> None:
+        await self._checkpoint()
+        await self._slots.before(request)
 
     async def _checkpoint(self) -> None:
         # A request that is answered at once is no checkpoint: other tasks would never run, and
@@ -131,6 +135,8 @@ class Threads:
 
 class ConnectionSlots:
     """The slots that the connections of one flow hold in the limiters of their addresses."""
+
+    __slots__ = ("_gate", "_held")
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate

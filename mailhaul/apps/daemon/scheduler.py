@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import trio
 
@@ -28,6 +29,9 @@ LAST_SECONDS = 20.0
 
 TOLD_AFTER = 3
 """Refused logins in a row after which the user gets a mail, as from fetchmail."""
+
+TASK = "job"
+"""The name of all tasks that run a job: by default, trio would make a string for each."""
 
 SOON = 5.0
 """Seconds before a connection is opened again that broke while it waited for new mail."""
@@ -68,7 +72,7 @@ class Scheduler:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for job in self.jobs:
-                nursery.start_soon(self._run_job, job)
+                nursery.start_soon(self._run_job, job, name=TASK)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
                 while any(job.state is JobState.POLLING for job in [*self.jobs, *self._leaving]):
@@ -88,16 +92,21 @@ class Scheduler:
         wanted = list(self._jobs_for(accounts))
         there = {self._identity(job): job for job in self.jobs}
         kept = [self._update(there.pop(self._identity(job), job), job) for job in wanted]
-        for job in there.values():
+        before_now, from_now = set(self.jobs), set(kept)
+        gone = [job for job in self.jobs if job not in from_now]
+        for job in gone:
             job.unwanted = True
             job.cut_short()
-        leaving = [job for job in self._leaving if not job.over.is_set()]
-        self._leaving = [*leaving, *there.values()]
+        leaving = [job for job in self._leaving if job.state is not JobState.OVER]
+        self._leaving = [*leaving, *gone]
         if self._nursery:
+            leaving_by_user = defaultdict[tuple[str, str], list[Job]](list)
+            for old in self._leaving:
+                leaving_by_user[old.user].append(old)
             for job in kept:
-                if job not in self.jobs:
-                    before = [old for old in self._leaving if old.user == job.user]
-                    self._nursery.start_soon(self._run_job, job, before)
+                if job not in before_now:
+                    before = leaving_by_user[job.user]
+                    self._nursery.start_soon(self._run_job, job, before, name=TASK)
         self.jobs = kept
 
     @staticmethod
@@ -143,7 +152,7 @@ class Scheduler:
         """Return the jobs of one account, as its server allows them."""
         every = self._interval * max(1, settings.interval)
         jobs = list(jobs_for(settings, every, self._chance, room=room))
-        if any(self._identity(job) in self._apart for job in jobs):
+        if self._apart and any(self._identity(job) in self._apart for job in jobs):
             return list(jobs_for(settings, every, self._chance, apart=True, room=room))
         return jobs
 
@@ -171,7 +180,7 @@ class Scheduler:
     def pause(self, job: Job, *, paused: bool) -> None:
         """Pause a job, or resume it. A poll under way is finished first."""
         job.paused = paused
-        job.woken.set()
+        job.rouse()
         if job.state in {JobState.WATCHING, JobState.WAITING, JobState.PAUSED}:
             job.scope.cancel()
 
@@ -189,36 +198,34 @@ class Scheduler:
         """
         try:
             for old in before:
-                await old.over.wait()
-            while not self.stopping and job in self.jobs:
+                await old.ended()
+            before = ()
+            while not (self.stopping or job.unwanted):
                 # A reload cancels this scope to end the job, a wake-up to end the waiting.
                 with trio.CancelScope() as job.scope:
                     await self._until_due(job)
                     if not job.paused:
-                        await self._poll_safely(job)
+                        # Not in a method of its own: each job that waits would keep its frame.
+                        try:
+                            await self._poll(job)
+                        except Exception as fault:
+                            self._note_fault(job, fault)
                 job.under_way = False
                 if job.outdated:
                     job.outdated = False
                     job.schedule.due = trio.current_time()
         finally:
-            job.state = JobState.OVER
-            job.over.set()
+            job.end()
 
     async def _until_due(self, job: Job) -> None:
         job.state = JobState.PAUSED if job.paused else JobState.WAITING
         deadline = float("inf") if job.paused else job.schedule.due
-        with trio.move_on_at(deadline):
-            await job.woken.wait()
-        job.woken = trio.Event()
+        await job.pause_until(deadline)
 
-    async def _poll_safely(self, job: Job) -> None:
-        """Poll. An unexpected exception is one line of the log and fails this job only."""
-        try:
-            await self._poll(job)
-        except Exception as fault:
-            text = f"{job.name}: internal error, please report it: {place_of(fault)}"
-            self._lines.complain(text)
-            self._note(job, ExitCode.UNDEFINED)
+    def _note_fault(self, job: Job, fault: Exception) -> None:
+        """Log an unexpected exception of a poll in one line: it fails this job only."""
+        self._lines.complain(f"{job.name}: internal error, please report it: {place_of(fault)}")
+        self._note(job, ExitCode.UNDEFINED)
 
     async def _poll(self, job: Job) -> None:
         job.state = JobState.POLLING
@@ -227,16 +234,10 @@ class Scheduler:
             self._note(job, code)
             return
 
-        def told(code: ExitCode, pushes_news: bool) -> None:
-            self._note(job, code)
-            job.state = JobState.WATCHING if pushes_news and not self.stopping else JobState.POLLING
-            job.under_way = not job.is_watching
-            if self.stopping or job not in self.jobs or job.paused:
-                job.scope.cancel()
-
         began = trio.current_time()
         try:
-            await self._pool.watch(job.settings, self._lines, told, job.hooks())
+            on_poll_end = partial(self._note_watched, job)
+            await self._pool.watch(job.settings, self._lines, on_poll_end, job.hooks())
         except NotWatched:
             self._apart.add(self._identity(job))
             self.set_accounts(self._accounts, self._interval)
@@ -245,6 +246,14 @@ class Scheduler:
         if job.is_watching:
             lasted = trio.current_time() - began
             job.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
+
+    def _note_watched(self, job: Job, code: ExitCode, pushes_news: bool) -> None:
+        """Note the end of a poll, after which the connection is kept if it pushes news."""
+        self._note(job, code)
+        job.state = JobState.WATCHING if pushes_news and not self.stopping else JobState.POLLING
+        job.under_way = not job.is_watching
+        if self.stopping or job.unwanted or job.paused:
+            job.scope.cancel()
 
     def _note(self, job: Job, code: ExitCode) -> None:
         job.polls += 1

@@ -101,9 +101,10 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
 def context_for(context: PollContext, lines: Lines) -> PollContext:
     """Return the context of one poll, whose lines go to ``lines``."""
     dots = lines.progress if context.globals.showdots else None
+    taps = partial(tap_for, lines) if lines.verbosity >= 2 else no_tap
     return replace(
         context,
-        tap_for=partial(tap_for, lines),
+        tap_for=taps,
         dots=dots,
         warn=lines.complain,
         hide=partial(hide_secret, lines, context.tape),
@@ -136,6 +137,11 @@ class DialogueLines(Tap):
     def line(self, direction: str, line: bytes) -> None:
         """Print one line."""
         self._lines.detail(f"{self._protocol}{direction} {line.decode('utf-8', 'replace')}")
+
+
+def no_tap(protocol: str) -> None:
+    """Show no dialogue of this protocol."""
+    del protocol
 
 
 def tap_for(lines: Lines, protocol: str) -> Tap | None:

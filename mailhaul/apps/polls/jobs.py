@@ -34,7 +34,7 @@ class JobState(StrEnum):
     OVER = "over"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """One job. ``last_poll`` and ``last_success`` are Unix time, 0 for never."""
 
@@ -59,10 +59,11 @@ class Job:
     """Whether a reload changed the rules of its poll: then the poll starts again."""
     secret_files: Mapping[str, Stamp] = field(default_factory=dict[str, Stamp])
     """The files that its password was last looked for in, and their state at that time."""
-    over: trio.Event = field(default_factory=trio.Event)
-    """Set after the job was removed and its last poll has ended."""
-    woken: trio.Event = field(default_factory=trio.Event)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    _woken: bool = False
+    # Events exist only while something waits for them: jobs are many, and each takes 270 octets.
+    _bell: trio.Event | None = None
+    _end: trio.Event | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +92,37 @@ class Job:
     def wake(self) -> None:
         """Poll at once."""
         self.schedule.wake()
-        self.woken.set()
+        self.rouse()
+
+    def rouse(self) -> None:
+        """End the pause before the next poll."""
+        self._woken = True
+        if self._bell is not None:
+            self._bell.set()
+
+    async def pause_until(self, deadline: float) -> None:
+        """Wait until this time (of trio's clock), or until ``rouse`` is called or was called."""
+        self._bell = trio.Event()
+        if self._woken:
+            self._bell.set()
+        try:
+            with trio.move_on_at(deadline):
+                await self._bell.wait()
+        finally:
+            self._bell = None
+        self._woken = False
+
+    def end(self) -> None:
+        """Note that the job was removed and its last poll has ended."""
+        self.state = JobState.OVER
+        if self._end is not None:
+            self._end.set()
+
+    async def ended(self) -> None:
+        """Wait for ``end``."""
+        if self.state is not JobState.OVER:
+            self._end = trio.Event() if self._end is None else self._end
+            await self._end.wait()
 
     def cut_short(self) -> None:
         """Cancel what it does, unless mail is under way: that is finished first."""
@@ -101,11 +132,11 @@ class Job:
     def hooks(self) -> PollHooks:
         """Return the hooks for a poll of it."""
         return PollHooks(
-            self.schedule.wait_between,
-            lambda: self.unwanted or self.outdated,
-            self._begun,
-            self._note_files,
+            self.schedule.wait_between, self._should_stop, self._begun, self._note_files
         )
+
+    def _should_stop(self) -> bool:
+        return self.unwanted or self.outdated
 
     def _note_files(self, files: Mapping[str, Stamp]) -> None:
         self.secret_files = files

@@ -5,10 +5,11 @@ Accounts do not disturb each other: a server that stalls holds only its own plac
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import trio
 
@@ -134,11 +135,6 @@ class PollPool:
         self._register(settings)
         slot, total = self._slot(settings), Slot(self._total)
 
-        def arrived(code: ExitCode, pushes_news: bool) -> None:
-            slot.end()
-            total.end()
-            on_poll_end(code, pushes_news)
-
         try:
             settings = await self._with_password(settings, lines, hooks)
         except PollFailed as failure:
@@ -149,6 +145,7 @@ class PollPool:
             await slot.begin()
             await total.begin()
             context = self._context_for(lines, hooks, slot)
+            arrived = partial(give_back, slot, total, on_poll_end)
             flow = watch(settings, context, lines, arrived, hooks.begun)
             return await self._run(flow, settings, slot)
         finally:
@@ -164,12 +161,13 @@ class PollPool:
         context = self._context_for(lines, NO_HOOKS)
         return await self._run(login_notice(settings, context, refused=refused), settings)
 
-    async def _run(
+    def _run(
         self, flow: Flow[T], settings: AccountSettings, slot: ServerSlot | None = None
-    ) -> T:
+    ) -> Coroutine[Any, Any, T]:
+        """Return what runs a flow."""
         engine = Engine(trio.current_time, self.context.observer)
         gate = self._gate(settings, slot)
-        return await runtime.run(flow, engine, gate, self._batch_worker, self._threads)
+        return runtime.run(flow, engine, gate, self._batch_worker, self._threads)
 
     def _context_for(
         self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
@@ -180,7 +178,7 @@ class PollPool:
             context_for(context, lines),
             login_delay=hooks.login_delay,
             session=session,
-            stopping=lambda: context.stopping() or hooks.stopping(),
+            stopping=partial(is_stopping, context, hooks),
         )
 
     async def _with_password(
@@ -229,17 +227,52 @@ class PollPool:
         with suppress(PollFailed):
             server = address_of(settings)
 
-        def gate(address: Address) -> Share | ServerSlot | None:
-            if slot and address == server:
-                return slot
-            places = self._listeners.get(address)
-            return places.share(settings.host) if places else None
+        return AccountGates(self._listeners, settings.host, server, slot)
 
-        return gate
+
+def give_back(
+    slot: ServerSlot, total: Slot, on_poll_end: PollEnded, code: ExitCode, pushes_news: bool
+) -> None:
+    """Give back the places of a poll that has ended, and report its end."""
+    slot.end()
+    total.end()
+    on_poll_end(code, pushes_news)
+
+
+def is_stopping(context: PollContext, hooks: PollHooks) -> bool:
+    """Whether no further message is begun."""
+    return context.stopping() or hooks.stopping()
+
+
+class AccountGates:
+    """The limiters that the connections of one account wait for."""
+
+    __slots__ = ("_host", "_listeners", "_server", "_slot")
+
+    def __init__(
+        self,
+        listeners: Mapping[Address, ListenerPlaces],
+        host: str,
+        server: Address | None,
+        slot: ServerSlot | None,
+    ) -> None:
+        self._listeners = listeners
+        self._host = host
+        self._server = server
+        self._slot = slot
+
+    def __call__(self, address: Address) -> Share | ServerSlot | None:
+        """Return the limiter of the connections to an address."""
+        if self._slot and address == self._server:
+            return self._slot
+        places = self._listeners.get(address)
+        return places.share(self._host) if places else None
 
 
 class Slot:
     """A place in each of some limiters."""
+
+    __slots__ = ("_held", "_limiters")
 
     def __init__(self, *limiters: trio.CapacityLimiter) -> None:
         self._limiters = limiters

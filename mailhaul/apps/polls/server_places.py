@@ -43,13 +43,16 @@ class ServerPlaces:
 
     def let_in(self) -> None:
         """Let in those that are allowed now."""
-        for waiter in list(self._waiting):
-            if not self.admission.has_room:
-                return
+        # Called at each login and logout, when thousands may wait: the list is not copied.
+        place = 0
+        while place < len(self._waiting) and self.admission.has_room:
+            waiter = self._waiting[place]
             if self.admission.may_start(waiter.user):
                 waiter.attempt = self.admission.start(waiter.user)
-                self._waiting.remove(waiter)
+                del self._waiting[place]
                 waiter.admitted.set()
+            else:
+                place += 1
 
     def give_back(self, attempt: Attempt) -> None:
         """Note that a connection is closed."""
@@ -69,6 +72,8 @@ class ServerSlot(SessionObserver):
     It is also the runtime's gate to the server (``mailhaul.runtimes.trio.Gate``): a poll that
     connects again after LOGOUT waits again.
     """
+
+    __slots__ = ("_attempt", "_contended", "_places", "_retries", "_user")
 
     def __init__(self, places: ServerPlaces, user: str, retries: int = 0) -> None:
         self._places = places
