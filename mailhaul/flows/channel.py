@@ -53,6 +53,21 @@ class Channel(Generic[M]):
     encrypted. ``pace`` limits the time that the peer may take for a reply.
     """
 
+    __slots__ = (
+        "address",
+        "exit_status",
+        "failure",
+        "last_words",
+        "machine",
+        "open",
+        "pace",
+        "peer",
+        "remark",
+        "stream",
+        "tls",
+        "unwritten",
+    )
+
     def __init__(self, peer: str, machine: M, *, pace: Pace | None = None) -> None:
         self.peer = peer
         self.machine = machine

@@ -43,6 +43,8 @@ class Pace:
     ``timeout`` is the channel's timeout in seconds.
     """
 
+    __slots__ = ("_expected", "_machine", "_max_seconds", "_spent")
+
     def __init__(self, machine: Dialogue, timeout: float) -> None:
         self._machine = machine
         self._max_seconds = timeout * MAX_TIMEOUTS

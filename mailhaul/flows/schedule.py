@@ -36,6 +36,16 @@ class Schedule:
     ``chance`` returns random numbers from 0 to 1.
     """
 
+    __slots__ = (
+        "_chance",
+        "_login_delay",
+        "_max_seconds",
+        "due",
+        "failures",
+        "interval",
+        "refusals",
+    )
+
     def __init__(self, interval: float, chance: Callable[[], float]) -> None:
         self.interval = max(interval, MIN_SECONDS)
         self.due = float("-inf")

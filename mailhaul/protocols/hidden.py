@@ -11,6 +11,8 @@ MIN_LENGTH = 4
 class Hidden:
     """The secrets sent on one connection, in every form in which they may appear."""
 
+    __slots__ = ("has_short", "words")
+
     def __init__(self) -> None:
         self.words: tuple[bytes, ...] = ()
         """All forms, the longest first, because a shorter one may be a part of it."""

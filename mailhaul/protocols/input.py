@@ -15,6 +15,8 @@ class InputBuffer:
     byte costs no more than one that arrives whole.
     """
 
+    __slots__ = ("_data", "_searched")
+
     def __init__(self) -> None:
         self._data = bytearray()
         self._searched = 0

@@ -7,7 +7,6 @@ lines. ``Client`` and ``Server`` (roles.py) hold the code that the machines of o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -53,6 +52,8 @@ class Tap:
     bytes as they are, secrets included: a tap that stores them has to mask the secrets itself.
     """
 
+    __slots__ = ()
+
     def line(self, direction: str, line: bytes) -> None:
         """One line was sent (">") or received ("<"): without secrets, message text and line end."""
 
@@ -82,6 +83,8 @@ def tap_of_lines(tap: Tap | None) -> Tap | None:
 
 class Taps(Tap):
     """Several taps on one machine."""
+
+    __slots__ = ("_taps",)
 
     def __init__(self, *taps: Tap) -> None:
         self._taps = taps
@@ -134,8 +137,9 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         self._input = InputBuffer()
         self._outbox = Outbox()
         self._hidden = Hidden()
-        # Events of bytes that were already parsed.
-        self._events: deque[HeardT] = deque()
+        # Events of bytes that were already parsed: few at a time. An empty deque would take 760
+        # octets on every connection that waits.
+        self._events: list[HeardT] = []
         self._ended = False
         # Whether everything received so far was parsed: until something new comes, there is no
         # event, and callers ask several times for each reply.
@@ -209,7 +213,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         """
         event: HeardT | NeedData | None
         if self._events:
-            event = self._events.popleft()
+            event = self._events.pop(0)
         elif self._fault:
             raise self._shown_to_tap(self._fault)
         elif self._drained:
@@ -305,7 +309,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         """Return the event before an error that was just found, or raise the error."""
         self._fail(fault)
         if self._events:
-            return self._events.popleft()
+            return self._events.pop(0)
         raise self._shown_to_tap(fault) from None
 
     def _shown_to_tap(self, fault: RemoteProtocolError) -> RemoteProtocolError:

@@ -6,6 +6,8 @@ from __future__ import annotations
 class Outbox:
     """Bytes to send. Small pieces are joined; large ones are not copied."""
 
+    __slots__ = ("_pieces", "_small", "size")
+
     JOIN_BELOW = 16 * 1024
 
     def __init__(self) -> None:

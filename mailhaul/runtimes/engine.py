@@ -84,6 +84,8 @@ class Engine:
     ``tls`` makes the TLS layer of a stream, which a serving side needs; by default it is a client.
     """
 
+    __slots__ = ("_clock", "_observer", "_programs", "_streams", "_tls")
+
     def __init__(
         self,
         clock: Callable[[], float],
@@ -147,24 +149,20 @@ class Engine:
         paces = [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
         for pace in paces:
             pace.check()
-        yield from self._listen(request)
-        for pace in paces:
-            pace.waited(self._clock() - began)
-
-    def _listen(self, request: Wait) -> Steps[None]:
-        deadline = self._clock() + request.timeout
         streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
         programs = [self._running(program) for program in named if program.status is None]
         has_ended = len(programs) < len(named)
         congested = [stream for stream in streams if stream.channel.congested]
         while not self._exchange(streams, programs, congested) and not has_ended:
-            left = deadline - self._clock()
+            left = began + request.timeout - self._clock()
             if left <= 0:
                 for stream in streams:
                     stream.note_last_words()
                 raise TimedOut(request.timeout)
             yield self._suspend(streams, programs, left)
+        for pace in paces:
+            pace.waited(self._clock() - began)
 
     def _exchange(
         self, streams: list[Stream], programs: list[Running], congested: list[Stream]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -82,6 +81,8 @@ class Stream:
     of input, after all that came before it; ``channel.failure`` gives the reason.
     """
 
+    __slots__ = ("_broken", "_queue", "channel", "child", "ended", "errors", "sock", "tls")
+
     def __init__(
         self, channel: Channel[Endpoint], sock: Socket, child: Process | None, errors: Output | None
     ) -> None:
@@ -92,7 +93,8 @@ class Stream:
         self.tls: TlsLayer | None = None
         self.ended = False
         self._broken = False
-        self._queue: deque[memoryview] = deque()
+        # Not a deque: an empty one takes 760 octets, and most connections wait for news.
+        self._queue: list[memoryview] = []
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -129,9 +131,7 @@ class Stream:
             self._put(ciphertext)
         while self._queue and not self._broken:
             try:
-                sent = self.sock.sendmsg(
-                    [self._queue[i] for i in range(min(len(self._queue), VECTOR))]
-                )
+                sent = self.sock.sendmsg(self._queue[:VECTOR])
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -191,13 +191,15 @@ class Stream:
         self.channel.unwritten -= sent
         if self.channel.pace:
             self.channel.pace.moved(sent)
-        while sent:
-            first = self._queue[0]
-            if sent < len(first):
-                self._queue[0] = first[sent:]
-                return
-            sent -= len(first)
-            self._queue.popleft()
+        complete = 0
+        for piece in self._queue:
+            if sent < len(piece):
+                break
+            sent -= len(piece)
+            complete += 1
+        del self._queue[:complete]
+        if sent:
+            self._queue[0] = self._queue[0][sent:]
 
     def _fail(self, why: str) -> None:
         self.channel.failure = self.channel.failure or why

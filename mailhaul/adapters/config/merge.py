@@ -7,6 +7,7 @@ is added to that of the file.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
@@ -47,16 +48,19 @@ def account_settings(
 ) -> Iterator[AccountSettings]:
     """Yield the settings of every user of these entries, in their order."""
     default_values = _default_values(rc, caller)
-    places = (
-        [*(user.places for user in rc.defaults.users[:1]), rc.defaults.server.places]
-        if (rc.defaults)
-        else []
-    )
+    default_places: dict[str, int] = {}
+    if rc.defaults:
+        default_places |= rc.defaults.server.places
+        for user in rc.defaults.users[:1]:
+            default_places |= user.places
     names = _first_names(rc, default_values)
+    chosen: dict[tuple[str, ...], tuple[str, ...]] = {}
     appended = command_line.appended
     overridden = frozenset({*command_line.options, *appended})
     for entry in entries:
         for user in entry.users:
+            # Entries that choose the same options share their names.
+            offsets = {**default_places, **entry.server.places, **user.places}
             values = {
                 **_without_replaced_secrets(default_values, entry.server, user),
                 **entry.server.values,
@@ -67,7 +71,8 @@ def account_settings(
                 "skip": entry.skip,
                 "_source": rc.source,
                 "_entry": entry.offset,
-                "_layers": (user.places, entry.server.places, *places),
+                "_chosen": chosen.setdefault(tuple(offsets), tuple(offsets)),
+                "_offsets": array("I", offsets.values()),
                 "_overridden": overridden,
             }
             for name, more in appended.items():

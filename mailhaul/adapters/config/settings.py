@@ -191,7 +191,8 @@ class AccountSettings(_Settings):
 
     _source: Source | None = None
     _entry: int = -1
-    _layers: Sequence[Layer] = ()
+    _chosen: tuple[str, ...] = ()
+    _offsets: Sequence[int] = ()
     _overridden: frozenset[str] = frozenset()
     _typed: bool = False
 
@@ -229,15 +230,14 @@ class AccountSettings(_Settings):
 
     def chose(self, name: str) -> bool:
         """Return whether the user chose this option, in the file or on the command line."""
-        return name in self._overridden or any(name in layer for layer in self._layers)
+        return name in self._overridden or name in self._chosen
 
     def place(self, name: str) -> Place:
         """Return the place where this option was chosen; by default, that of the entry."""
         if name in self._overridden or self._source is None:
             return COMMAND_LINE
-        for layer in self._layers:
-            if name in layer:
-                return self._source.place(layer[name])
+        if name in self._chosen:
+            return self._source.place(self._offsets[self._chosen.index(name)])
         return COMMAND_LINE if self._entry < 0 else self._source.place(self._entry)
 
     def with_password(self, password: Secret, *, typed: bool = False) -> AccountSettings:
@@ -257,6 +257,8 @@ class AccountSettings(_Settings):
         Patterns among them do not include ``elsewhere``, which are mailboxes of other polls.
         """
         names = {"folders": tuple(folders), "elsewhere": tuple(elsewhere)}
+        if names == {"folders": self.folders, "elsewhere": self.elsewhere}:
+            return self
         return AccountSettings({**vars(self), **names})
 
     def with_protocol(self, protocol: str) -> AccountSettings:

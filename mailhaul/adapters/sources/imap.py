@@ -18,7 +18,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ...protocols.errors import LimitExceeded, LocalProtocolError
 from ...protocols.machine import NeedData
 from ..login.access import Access, excerpt
 from ..login.imap import greet, identify, log_out
@@ -26,7 +26,6 @@ from .imap_actions import Actions, Refusals
 from .imap_listing import (
     ALL,
     FLAGGED_DELETED,
-    MAX_NUMBER,
     OLD,
     UNDELETED,
     UNSEEN,
@@ -37,6 +36,7 @@ from .imap_listing import (
     find,
     search,
     sets_of,
+    uidvalidity,
 )
 from .imap_texts import Texts
 from .imap_words import ServerTexts
@@ -45,8 +45,6 @@ INBOX = b"INBOX"
 NOT_SELECTABLE = {rb"\noselect", rb"\nonexistent"}
 SPECIAL_USE_PREFIX = "\\"
 """The first character of a special use."""
-MAX_DIGITS = 10
-"""The maximum digits of a number in IMAP (RFC 3501, 9)."""
 UNSAFE_LOGIN = b"unsafe"
 """Part of the reply of NetEase's servers (163.com, 126.com, yeah.net) to a client without ID."""
 FINGERPRINT_ITEMS = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
@@ -71,7 +69,14 @@ class ImapSource:
     read.
     """
 
-    remembers = True
+    # A daemon keeps thousands of them; a dictionary with so many names takes 1,500 octets.
+    __slots__ = (
+        "_access", "_actions", "_counted", "_expected", "_expunged", "_found", "_identified",
+        "_keeps", "_on_the_wire", "_refusals", "_report", "_server_texts", "_texts",
+        "_total_at_select", "_uidvalidity", "_with_marks",
+        "channel", "mailbox", "remembers", "timeout", "total",
+    )  # fmt: skip
+
     reuses_uids = False
     in_sessions = False
     deletes_on_retrieval = False
@@ -96,6 +101,7 @@ class ImapSource:
         self._report = report
         self.timeout = access.timeout
         self.total = 0
+        self.remembers = True
         self._server_texts = ServerTexts(access.peer, report)
         self.channel = self._new_channel()
         self._refusals = Refusals()
@@ -428,15 +434,6 @@ class ImapSource:
             if not self._actions.under_way:
                 self._actions.retry_refused()
         await self._actions.expunge(self._ask, lambda: self._find(FLAGGED_DELETED))
-
-
-def uidvalidity(argument: bytes) -> int:
-    """Return the UIDVALIDITY of a mailbox, 0 if it is not a number. Raises RemoteProtocolError."""
-    if not argument.isdigit():
-        return 0
-    if len(argument) > MAX_DIGITS or (number := int(argument)) > MAX_NUMBER:
-        raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
-    return number
 
 
 def canonical(wire: bytes) -> bytes:

@@ -6,7 +6,6 @@ refuses UID EXPUNGE, EXPUNGE is sent only if every message flagged as deleted is
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from ... import imap
@@ -19,6 +18,7 @@ from ..login.access import excerpt
 ACTION_SIZE = 500
 """The maximum messages deleted or marked by one command: any UIDs of them fit into a line."""
 SILENT = b".SILENT"
+NO_UIDS = frozenset[int]()
 FLAGS = {Action.DELETE: rb"(\Seen \Deleted)", Action.MARK: rb"(\Seen)"}
 FEWER_FLAGS = {Action.DELETE: rb"(\Deleted)", Action.MARK: rb"(\Seen)"}
 """The flags to set after the server refused FLAGS: some servers do not allow to set \\Seen."""
@@ -27,8 +27,11 @@ FEWER_FLAGS = {Action.DELETE: rb"(\Deleted)", Action.MARK: rb"(\Seen)"}
 class Refusals:
     """The commands that this server has refused although it should support them."""
 
-    uid_expunge = False
-    store = False
+    __slots__ = ("store", "uid_expunge")
+
+    def __init__(self) -> None:
+        self.uid_expunge = False
+        self.store = False
 
 
 class Actions:
@@ -37,15 +40,28 @@ class Actions:
     If the mailbox is ``read_only``, marking is not possible and counts as done at once.
     """
 
+    __slots__ = (
+        "_again",
+        "_channel",
+        "_confirmed",
+        "_failed",
+        "_flagged",
+        "_refusals",
+        "_report",
+        "read_only",
+        "under_way",
+    )
+
     def __init__(self, channel: Channel[imap.Client], report: Report, refusals: Refusals) -> None:
         self.read_only = False
-        self.under_way: deque[tuple[imap.Command, tuple[int, ...]]] = deque()
+        self.under_way: list[tuple[imap.Command, tuple[int, ...]]] = []
         self._channel = channel
         self._report = report
         self._refusals = refusals
-        self._flagged: set[int] = set()
+        # Empty on most connections of a daemon, where a set of its own would take 216 octets.
+        self._flagged: frozenset[int] = NO_UIDS
         self._confirmed: list[int] = []
-        self._failed: set[int] = set()
+        self._failed: frozenset[int] = NO_UIDS
         self._again: list[tuple[Action, tuple[int, ...]]] = []
 
     @property
@@ -69,7 +85,7 @@ class Actions:
             if deletes and not self.expunges_all:
                 self._send(imap.UidExpunge(imap.uid_set(some)), some)
             elif deletes:
-                self._flagged.update(some)
+                self._flagged |= {*some}
 
     def _send(self, command: imap.Command, uids: Sequence[int]) -> None:
         self._channel.machine.send(command)
@@ -77,7 +93,7 @@ class Actions:
 
     def answered(self, done: imap.Completed) -> None:
         """Take the reply to the oldest command."""
-        command, uids = self.under_way.popleft()
+        command, uids = self.under_way.pop(0)
         if done.command is not command:
             raise RemoteProtocolError("replies to UID STORE out of order", state="selected")
         if done.condition is not imap.Condition.OK:
@@ -93,9 +109,9 @@ class Actions:
         if isinstance(command, imap.UidExpunge):
             # Some servers announce UIDPLUS but do not support it.
             self._refusals.uid_expunge = True
-            self._flagged.update(uids)
+            self._flagged |= {*uids}
             return
-        self._failed.update(uids)
+        self._failed |= {*uids}
         if isinstance(command, imap.UidStore) and command.operation.endswith(SILENT):
             action = Action.DELETE if rb"\Deleted" in command.flags else Action.MARK
             self._again.append((action, uids))
@@ -111,8 +127,8 @@ class Actions:
         again, self._again = self._again, []
         for action, uids in again:
             self._refusals.store = True
-            self._failed.difference_update(uids)
-            self._flagged.difference_update(uids)
+            self._failed -= {*uids}
+            self._flagged -= {*uids}
             self.perform(action, uids)
 
     def confirmed(self) -> Sequence[int]:
@@ -129,7 +145,7 @@ class Actions:
 
         ``ask`` sends a command; ``deleted`` returns the UIDs of all messages flagged as deleted.
         """
-        ours, self._flagged = self._flagged, set()
+        ours, self._flagged = self._flagged, NO_UIDS
         flagged = ours - self._failed
         if not flagged:
             return

@@ -21,6 +21,8 @@ from ...protocols.record import Record
 
 MAX_NUMBER = 2**32 - 1
 """The largest number in IMAP (RFC 3501, 9)."""
+MAX_DIGITS = 10
+"""The maximum digits of a number in IMAP (RFC 3501, 9)."""
 MAX_SIZE = 2**63 - 1
 MAX_MESSAGES = 2_000_000
 """The maximum messages of a listing: more than any mailbox has."""
@@ -238,3 +240,12 @@ async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> L
     for some in sets_of(uids):
         await ask(imap.UidFetch(some, items), listing.update)
     return listing
+
+
+def uidvalidity(argument: bytes) -> int:
+    """Return the UIDVALIDITY of a mailbox, 0 if it is not a number. Raises RemoteProtocolError."""
+    if not argument.isdigit():
+        return 0
+    if len(argument) > MAX_DIGITS or (number := int(argument)) > MAX_NUMBER:
+        raise RemoteProtocolError("UIDVALIDITY has more than 32 bits", line=argument)
+    return number

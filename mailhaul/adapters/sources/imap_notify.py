@@ -41,6 +41,17 @@ class NotifiedSource(WatchedSource):
     reported again.
     """
 
+    __slots__ = (
+        "_changed",
+        "_folders",
+        "_in_utf8",
+        "_missed",
+        "_overflowed",
+        "_positions",
+        "_reported",
+        "_uidnext",
+    )
+
     def __init__(
         self,
         access: Access,
@@ -88,7 +99,7 @@ class NotifiedSource(WatchedSource):
         deadline = await Now() + seconds
         await self._request_all()
         while not self._changed_mailboxes and (left := deadline - await Now()) > 0:
-            waited = await self._idle(self._should_return, min(left, CHECK_SECONDS))
+            waited = await self._idle(min(left, CHECK_SECONDS))
             if self._overflowed or not waited:
                 break
             if self._changed_mailboxes:

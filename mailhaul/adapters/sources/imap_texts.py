@@ -67,6 +67,8 @@ class Text:
 class Texts:
     """The requested messages, oldest first. ``pull`` returns their parts in that order."""
 
+    __slots__ = ("_asked", "_doubted", "_held", "_marks", "_open", "_unasked")
+
     def __init__(self, *, with_marks: bool = False) -> None:
         self._marks = MARK_ITEMS if with_marks else b""
         self._asked: dict[int, Text] = {}

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ... import imap
-from ...flows.channel import next_event
-from ...flows.requests import Now, TimedOut
+from ...flows.report import Report
+from ...flows.requests import Now, TimedOut, Wait
 from ...protocols.imap import client_states
+from ...protocols.machine import NeedData
+from ..login.access import Access
 from .imap import ImapSource
 
 MAX_IDLE_SECONDS = 28 * 60.0
@@ -20,10 +22,21 @@ MAX_IDLE_SECONDS = 28 * 60.0
 class WatchedSource(ImapSource):
     """One IMAP account whose connection is kept open. ``leave`` ends it."""
 
-    _idle_started = False
-    _idle_ended = False
-    _idle_refused = False
-    """Whether the server announces IDLE but refuses it: then it must be polled."""
+    __slots__ = ("_idle_ended", "_idle_refused", "_idle_started")
+
+    def __init__(
+        self,
+        access: Access,
+        report: Report,
+        *,
+        with_marks: bool = False,
+        keeps: bool = False,
+        everything: bool = False,
+    ) -> None:
+        super().__init__(access, report, with_marks=with_marks, keeps=keeps, everything=everything)
+        self._idle_started = self._idle_ended = False
+        # Whether the server announces IDLE but refuses it: then it must be polled.
+        self._idle_refused = False
 
     async def open(self) -> None:
         """Log in, unless the last poll left a usable connection."""
@@ -73,16 +86,20 @@ class WatchedSource(ImapSource):
         """
         # Mail that arrived during the poll is new too.
         if not self._has_new_mail:
-            await self._idle(lambda: self._has_new_mail, seconds)
+            await self._idle(seconds)
         return (self.mailbox,) if self._has_new_mail else ()
 
-    async def _idle(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Run IDLE until ``condition`` is true or time is up; False if the server ended it."""
+    def _should_return(self) -> bool:
+        """Whether IDLE has served its purpose."""
+        return self._has_new_mail
+
+    async def _idle(self, seconds: float) -> bool:
+        """Run IDLE until it should return or time is up; False if the server ended it."""
         self._idle_started = self._idle_ended = False
         self.channel.machine.send(imap.Idle())
         # DONE is not allowed before the server's continuation request.
         await self._expect(lambda: self._idle_started)
-        await self._until(condition, seconds)
+        await self._until(self._should_return, seconds)
         if self._idle_ended:
             return False
         self.channel.machine.send(imap.Done())
@@ -101,10 +118,13 @@ class WatchedSource(ImapSource):
             left = deadline - await Now()
             if left <= 0:
                 return False
-            try:
-                event = await next_event(self.channel, left)
-            except TimedOut:
-                return False
+            event = self.channel.machine.next_event()
+            if isinstance(event, NeedData):
+                try:
+                    await Wait([self.channel], left)
+                except TimedOut:
+                    return False
+                continue
             self._keep_count(event)
             self._idle_started = self._idle_started or isinstance(event, imap.Idling)
             self._idle_ended = isinstance(event, imap.Completed)

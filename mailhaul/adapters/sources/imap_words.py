@@ -21,10 +21,12 @@ WITH_TEXT = {imap.Completed, imap.Greeted, imap.SaidBye, imap.Status}
 class ServerTexts(imap.Tap):
     """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
+    __slots__ = ("_alerts", "_channel", "_peer", "_report")
+
     def __init__(self, peer: str, report: Report) -> None:
         self._peer = peer
         self._report = report
-        self._alerts: set[str] = set()
+        self._alerts: list[str] = []
         self._channel: Channel[imap.Client] | None = None
 
     def client(self, tap: imap.Tap | None) -> imap.Client:
@@ -66,7 +68,7 @@ class ServerTexts(imap.Tap):
             return False
         text = excerpt(event.text)
         if text not in self._alerts and len(self._alerts) < MAX_ALERTS:
-            self._alerts.add(text)
+            self._alerts.append(text)
             self._report(Remark(f"{self._peer}: the server says: {text}", error=True))
         return True
 

@@ -84,15 +84,15 @@ class Lines:
         self._later: dict[str, str] = {}
         """Lines that were begun meanwhile, by their first parts, and their signs of progress."""
         self._newest = ""
-        self._hidden: set[str] = set()
+        self._hidden: tuple[str, ...] = ()
 
     def hide(self, secret: str) -> None:
         """Print ``*`` for this secret wherever text from a server contains it.
 
         Very short secrets are not replaced: they are part of many words.
         """
-        if len(secret) >= SHORTEST_HIDDEN:
-            self._hidden.add(secret)
+        if len(secret) >= SHORTEST_HIDDEN and secret not in self._hidden:
+            self._hidden = (*self._hidden, secret)
 
     def of(self, account: str) -> Lines:
         """Return the lines of one poll, which has secrets of its own."""

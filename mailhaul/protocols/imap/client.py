@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..announced import NOTHING, Announced, by_keyword
+from ..announced import NOTHING, Announced, capabilities_in
 from ..errors import ConnectionLost, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..greetings import looks_like
 from ..limits import DEFAULT_LIMITS, Limits
@@ -240,6 +240,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         while not self._events:
             if self._found and (event := next(self._found, None)):
                 return event
+            self._found = None
             if self._place.state in LOOKED_AT:
                 self._look_ahead()
             read = self._reader.read()
@@ -252,7 +253,7 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
                 self._hear(read)
             else:
                 return read
-        return self._events.popleft()
+        return self._events.pop(0)
 
     def _look_ahead(self) -> None:
         """Check received bytes in a state of LOOKED_AT. Raises RemoteProtocolError."""
@@ -442,9 +443,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _learn(self, code: Code | None) -> None:
         if code is None or code.name != b"CAPABILITY":
             return
-        names = code.arguments.split()
-        if len(names) > self._limits.capabilities:
+        if len(code.arguments.split()) > self._limits.capabilities:
             raise LimitExceeded("capabilities", self._limits.capabilities)
-        self._announced = by_keyword(names)
-        self._abilities = Abilities(frozenset(name.upper() for name in names), self.utf8)
-        self._events.append(Capabilities(self._abilities.capabilities))
+        self._announced, names = capabilities_in(code.arguments)
+        self._abilities = Abilities(names, self.utf8)
+        self._events.append(Capabilities(names))

@@ -5,7 +5,6 @@ open_command_states.py says which steps are allowed; ../sasl/client_exchange.py 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -22,9 +21,11 @@ class OpenCommand:
     ``literals`` are the parts that are sent only after a ``+``.
     """
 
+    __slots__ = ("_dialogue", "_literals", "_place", "_text_left", "command")
+
     def __init__(self, command: Command, literals: Sequence[bytes] = ()) -> None:
         self.command = command
-        self._literals = deque(literals)
+        self._literals = list(literals)
         self._text_left = command.size if isinstance(command, Append) else 0
         self._place = states.table.begin()
         self._dialogue = states.table.dialogue(self._place)
@@ -45,7 +46,7 @@ class OpenCommand:
         """Return the next literal to send after a ``+``, or None if all were sent."""
         if self._place.state is not states.literals:
             return None
-        literal = self._literals.popleft()
+        literal = self._literals.pop(0)
         if not self._literals:
             self._dialogue.last_literal_sent()
         return literal

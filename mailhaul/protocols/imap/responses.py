@@ -8,7 +8,6 @@ they are passed on as they arrive.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from ..errors import LimitExceeded, RemoteProtocolError
@@ -60,13 +59,34 @@ class ResponseReader:
     ``more`` then receives the further events of the same bytes, which precede the next ``read``.
     """
 
+    __slots__ = (
+        "_after_text",
+        "_empty_lines",
+        "_facts",
+        "_held",
+        "_in_listing",
+        "_left",
+        "_length",
+        "_limits",
+        "_line",
+        "_literal",
+        "_literals",
+        "_streaming",
+        "_usual",
+        "_values",
+        "input",
+        "more",
+        "show",
+        "takes_short_cuts",
+    )
+
     def __init__(
         self, source: InputBuffer, limits: Limits, show: Callable[[bytes], None] | None = None
     ) -> None:
         self.input = source
         self.show = show
         self.takes_short_cuts = False
-        self.more: deque[Event] = deque()
+        self.more: list[Event] = []
         self._limits = limits
         self._usual: UsualFetch | None = None
         # The items before the text of a usual response, as long as nothing unusual has followed.

@@ -74,7 +74,7 @@ from .replies import (
 
 CHUNK = 256 * 1024
 """Maximum number of octets of message text in one event."""
-LISTING_BLOCK = 32 * 1024
+LISTING_BLOCK = 8 * 1024
 """Octets of a LIST or UIDL listing that are read at a time."""
 EMPTY_LINES = 8
 """Maximum number of empty lines skipped before a reply. Exchange Online sent some after DELE."""
@@ -238,7 +238,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
                 self._hear_listed(self._listing, line)
             else:
                 self._hear(line)
-        return self._events.popleft()
+        return self._events.pop(0)
 
     def _take_line(self) -> bytes | None:
         if self._pending and isinstance(self._pending[0], Authenticate):
