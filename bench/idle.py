@@ -174,8 +174,8 @@ def watching(home: str) -> int:
     return answer.count(b'"watching"')
 
 
-def daemon(home: str, port: int, authority: Path, count: int) -> subprocess.Popen[bytes]:
-    """Start a daemon with so many accounts."""
+def rc_file(home: str, port: int, authority: Path, count: int) -> Path:
+    """Write an rc file with so many accounts."""
     rc = Path(home) / "fetchmailrc"
     rc.write_text(
         "set daemon 3600\n"
@@ -186,6 +186,12 @@ def daemon(home: str, port: int, authority: Path, count: int) -> subprocess.Pope
         )
     )
     rc.chmod(0o600)
+    return rc
+
+
+def daemon(home: str, port: int, authority: Path, count: int) -> subprocess.Popen[bytes]:
+    """Start a daemon with so many accounts."""
+    rc_file(home, port, authority, count)
     return subprocess.Popen(
         [sys.executable, "-m", "mailhaul", "-N", "-s"],
         env={**os.environ, "HOME": home, "FETCHMAILHOME": home},

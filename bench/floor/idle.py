@@ -18,6 +18,9 @@ async def wait(port: int, context: ssl.SSLContext, gate: trio.Semaphore, opened:
     async with gate:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         tls = trio.SSLStream(stream, context, server_hostname="localhost")
+        # The first read takes the session tickets, after which OpenSSL keeps a buffer of 16 KiB
+        # until the next write.
+        await tls.receive_some(4096)
         await tls.send_all(b"a IDLE\r\n")
         while not (await tls.receive_some(4096)).endswith(b"+ idling\r\n"):
             pass
