@@ -43,7 +43,7 @@ from .verdicts import Verdicts, Waiting
 if TYPE_CHECKING:
     from .parcel import Packer
 
-MAX_AHEAD = 64
+MAX_AHEAD = 128
 """Messages requested before the first of them has been delivered."""
 MAX_AHEAD_OCTETS = 1024 * 1024
 """Octets requested ahead, by the announced sizes. A single message may be larger."""

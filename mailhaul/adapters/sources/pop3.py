@@ -10,7 +10,7 @@ is mistaken for another one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ... import pop3
 from ...flows.account import Action
@@ -80,30 +80,31 @@ class Pop3Source(Pop3Maildrop):
         channel = self.channel
         if not channel.open:
             return
-        deleted, self._deleted = self._deleted, []
         if self._at_risk:
+            deleted, self._deleted = self._deleted, []
             await self._leave_without_quit(deleted)
             return
         machine = channel.machine
         try:
             # QUIT may be sent after an empty line in place of a reply.
             if machine.state is client_states.transaction and (
-                machine.in_doubt or not machine.outstanding
+                machine.in_doubt or self._owes_only_deletions
             ):
-                reply = await self._ask(pop3.Quit())
+                reply = await self._quit()
                 if reply.positive and not reply.doubtful:
-                    self._marked += deleted
-                elif deleted:
+                    self._marked += self._deleted
+                elif self._deleted:
                     self._report_error(
                         f"the server did not remove all messages: {excerpt(reply.text)}"
                     )
         except (ProtocolError, RuntimeFault) as error:
             # Deletions that were not confirmed stay pending for the next poll.
-            if deleted:
+            if missing := len(self._deleted) + sum(map(is_deletion, machine.outstanding)):
                 self._report_error(
-                    f"{len(deleted)} deletion(s) were not confirmed at QUIT ({error}); "
+                    f"{missing} deletion(s) were not confirmed at QUIT ({error}); "
                     "the next poll repeats them"
                 )
+        self._deleted = []
         await Close(channel)
 
     async def _leave_without_quit(self, deleted: list[Uid]) -> None:
@@ -131,13 +132,27 @@ class Pop3Source(Pop3Maildrop):
         await self.close()
         self._marked = [*marked, *self._marked]
 
-    async def _ask(self, command: pop3.Command) -> pop3.Completed:
-        self.channel.machine.send(command)
+    @property
+    def _owes_only_deletions(self) -> bool:
+        """Whether no reply is due but those to DELE, which QUIT may follow in the same write."""
+        return all(map(is_deletion, self.channel.machine.outstanding))
+
+    async def _quit(self) -> pop3.Completed:
+        """Send QUIT; return its reply, after those to the deletions."""
+        machine = self.channel.machine
+        self._waiting.clear()
+        machine.send(pop3.Quit())
         while True:
-            event = await next_event(self.channel, QUIT_SECONDS)
+            seconds = QUIT_SECONDS if len(machine.outstanding) == 1 else self.timeout
+            event = await next_event(self.channel, seconds)
             # After a failure of the sink, the end of a text may still be unread.
-            if isinstance(event, pop3.Completed) and event.command is command:
-                return event
+            match event:
+                case pop3.Completed(pop3.Quit()):
+                    return event
+                case pop3.Completed(pop3.Delete(number)):
+                    self._end_delete(number, event)
+                case _:
+                    pass
 
     # Reading
 
@@ -287,6 +302,11 @@ class Pop3Source(Pop3Maildrop):
     def _retry(self, message: Listed, why: str) -> Part:
         return Unavailable(message.uid, why, again=self._doubtful.tried(message.uid) < MAX_TRIES)
 
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers of existing messages, after the replies to deletions."""
+        await self._hear_all()
+        return await super().headers(uids)
+
     # Settling
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
@@ -318,7 +338,17 @@ class Pop3Source(Pop3Maildrop):
         return confirmed
 
     async def finish(self) -> None:
-        """Wait for all replies. Raises PollFailed (PROTOCOL) for an empty line in place of one."""
+        """Wait for all replies, except those to the last deletions: QUIT confirms them anyway.
+
+        Raises PollFailed (PROTOCOL) for an empty line in place of a reply.
+        """
+        self._send_waiting()
+        at_once = self._most_outstanding > 1 and not (self._deletes or self._waiting)
+        if not (at_once and self._owes_only_deletions):
+            await self._hear_all()
+
+    async def _hear_all(self) -> None:
+        """Wait for all replies. Raises PollFailed (PROTOCOL)."""
         machine = self.channel.machine
         while machine.outstanding or self._waiting:
             self._send_waiting()
@@ -335,6 +365,11 @@ class Pop3Source(Pop3Maildrop):
                     ExitCode.PROTOCOL,
                     f"{self._access.peer}: an empty line came in place of the reply to {command}",
                 ) from None
+
+
+def is_deletion(command: pop3.Command) -> bool:
+    """Whether a command is DELE."""
+    return isinstance(command, pop3.Delete)
 
 
 def top_all(number: int) -> pop3.Top:
