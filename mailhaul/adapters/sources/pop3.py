@@ -88,7 +88,7 @@ class Pop3Source(Pop3Maildrop):
         try:
             # QUIT may be sent after an empty line in place of a reply.
             if machine.state is client_states.transaction and (
-                machine.in_doubt or self._owes_only_deletions
+                machine.in_doubt or not machine.outstanding or self._quits_along
             ):
                 reply = await self._quit()
                 if reply.positive and not reply.doubtful:
@@ -133,9 +133,10 @@ class Pop3Source(Pop3Maildrop):
         self._marked = [*marked, *self._marked]
 
     @property
-    def _owes_only_deletions(self) -> bool:
-        """Whether no reply is due but those to DELE, which QUIT may follow in the same write."""
-        return all(map(is_deletion, self.channel.machine.outstanding))
+    def _quits_along(self) -> bool:
+        """Whether QUIT may go in one write with the DELEs before it, or after them at once."""
+        one_by_one = self._most_outstanding == 1 or self._deletes
+        return not one_by_one and all(map(is_deletion, self.channel.machine.outstanding))
 
     async def _quit(self) -> pop3.Completed:
         """Send QUIT; return its reply, after those to the deletions."""
@@ -169,7 +170,9 @@ class Pop3Source(Pop3Maildrop):
 
     def pull(self) -> Part | None:
         """Return the next part of the requested messages, or None until more data has arrived."""
-        while not self._parts:
+        if self._parts:
+            return self._parts.popleft()
+        while True:
             try:
                 event = self.channel.machine.next_event()
             except RemoteProtocolError as fault:
@@ -181,10 +184,12 @@ class Pop3Source(Pop3Maildrop):
                 return None
             if self._held:
                 held, self._held = self._held, None
-                self._parts.append(self._held_text_ended(*held))
+                ended = self._held_text_ended(*held)
+                if part := self._handle(event):
+                    self._parts.append(part)
+                return ended
             if part := self._handle(event):
-                self._parts.append(part)
-        return self._parts.popleft()
+                return part
 
     def _handle(self, event: pop3.Event) -> Part | None:
         match event:
@@ -304,7 +309,7 @@ class Pop3Source(Pop3Maildrop):
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the headers of existing messages, after the replies to deletions."""
-        await self._hear_all()
+        await self.finish()
         return await super().headers(uids)
 
     # Settling
@@ -337,18 +342,14 @@ class Pop3Source(Pop3Maildrop):
         confirmed, self._marked = self._marked, []
         return confirmed
 
-    async def finish(self) -> None:
-        """Wait for all replies, except those to the last deletions: QUIT confirms them anyway.
+    async def finish(self, *, may_close: bool = False) -> None:
+        """Wait for all replies; with ``may_close`` those to deletions may wait for ``close``.
 
         Raises PollFailed (PROTOCOL) for an empty line in place of a reply.
         """
         self._send_waiting()
-        at_once = self._most_outstanding > 1 and not (self._deletes or self._waiting)
-        if not (at_once and self._owes_only_deletions):
-            await self._hear_all()
-
-    async def _hear_all(self) -> None:
-        """Wait for all replies. Raises PollFailed (PROTOCOL)."""
+        if may_close and self._quits_along and not self._waiting:
+            return
         machine = self.channel.machine
         while machine.outstanding or self._waiting:
             self._send_waiting()

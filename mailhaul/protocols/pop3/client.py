@@ -210,12 +210,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         ahead = b"PIPELINING" in self._announced
         changes = type(last) in NO_PIPELINING or type(command) in NO_PIPELINING
         logs_in = isinstance(last, User) and isinstance(command, Pass)
-        if (
-            not ahead
-            or self._in_doubt
-            or isinstance(last, Quit)
-            or (changes and not logs_in)
-        ):
+        if not ahead or self._in_doubt or isinstance(last, Quit) or (changes and not logs_in):
             raise LocalProtocolError(
                 f"{describe(command)} must wait for the reply to {describe(last)}"
             )

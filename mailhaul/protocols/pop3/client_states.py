@@ -2,9 +2,10 @@
 
 The inputs are commands sent and replies received. Only replies to commands that change the state
 are inputs. Those commands are never pipelined, except QUIT, which comes last, and PASS right after
-USER (state ``logging-in``), so the state is always known. ``SENT`` lists the commands of each input. Rules that depend on more than the state
-are in client.py: what may be pipelined, and STLS, which is allowed once. During AUTH (state
-``authenticating``), Respond and CancelAuthentication answer each challenge.
+USER (state ``logging-in``), so the state is always known. ``SENT`` lists the commands of each
+input. Rules that depend on more than the state are in client.py: what may be pipelined, and STLS,
+which is allowed once. During AUTH (state ``authenticating``), Respond and CancelAuthentication
+answer each challenge.
 """
 
 from __future__ import annotations
