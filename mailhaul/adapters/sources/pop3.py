@@ -67,6 +67,7 @@ class Pop3Source(Pop3Maildrop):
         self.envelope_recipient: bytes | None = None
         self._envelope: list[bytes] = []
         self._envelope_problem: str | None = None
+        self._begun: Listed | None = None
         self._measure = Measure()
         self._held: tuple[Listed, pop3.Command, Measure] | None = None
         self._doubtful = DoubtfulTexts()
@@ -204,7 +205,10 @@ class Pop3Source(Pop3Maildrop):
             case pop3.Completed(pop3.Envelope()):
                 self._end_envelope(event)
             case pop3.Completed(pop3.Retrieve(number) | pop3.Top(number)):
-                return self._end_text(self._listing.numbered(number), event)
+                begun = self._begun
+                if begun is None or begun.number != number:
+                    begun = self._listing.numbered(number)
+                return self._end_text(begun, event)
             case pop3.Completed(pop3.Delete(number)):
                 self._end_delete(number, event)
             case pop3.Completed(pop3.Stat()):
@@ -214,6 +218,7 @@ class Pop3Source(Pop3Maildrop):
         return None
 
     def _begin_text(self, message: Listed) -> Part | None:
+        self._begun = message
         self._measure = Measure()
         if message.number in self._top_refused and not self._retrieve:
             # RETR works after TOP was refused, so the server refuses TOP and not the message.

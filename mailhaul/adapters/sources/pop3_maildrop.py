@@ -275,8 +275,9 @@ class Pop3Maildrop:
         self._one_by_one = self._one_by_one or machine.in_doubt
         if not self._waiting:
             return
-        limit = self._most_outstanding
-        while self._waiting and not machine.failed and len(machine.outstanding) < limit:
+        room = self._most_outstanding - len(machine.outstanding)
+        while self._waiting and room > 0 and not machine.failed:
+            room -= 1
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, pop3.Retrieve):
                 self._at_risk.add(command.number)
