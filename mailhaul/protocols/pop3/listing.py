@@ -71,6 +71,9 @@ class Listing:
         Return their events, and how many octets they have. If a limit might be exceeded no line is
         processed, so that ``add`` raises the error at the right line.
         """
+        if not block[:1].isdigit():
+            # An empty listing needs no expression.
+            return (), 0
         limits, digits = self._limits, self._limits.digits
         sizes = isinstance(self.command, List)
         word = rb"[0-9]{1,%d}" % digits if sizes else rb"[!-~]{1,%d}" % UID_LENGTH
