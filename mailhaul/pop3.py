@@ -62,10 +62,12 @@ if TYPE_CHECKING:
         LastRead,
         Line,
         Listed,
+        ListedBlock,
         ResponseCode,
         TlsReady,
         TurnedAway,
         UniqueId,
+        UniqueIdBlock,
     )
     from .protocols.pop3.server import Pop3Server as Server
     from .protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
@@ -118,6 +120,7 @@ __all__ = [
     "Line",
     "List",
     "Listed",
+    "ListedBlock",
     "LocalProtocolError",
     "NeedData",
     "Noop",
@@ -140,6 +143,7 @@ __all__ = [
     "TurnedAway",
     "Uidl",
     "UniqueId",
+    "UniqueIdBlock",
     "User",
     "Utf8",
 ]

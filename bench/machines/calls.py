@@ -151,7 +151,7 @@ def of_imap_listing() -> float:
     return counted(prepare) / LISTED
 
 
-def of_pop3_listing() -> float:
+def of_pop3_listing(*, in_blocks: bool = False) -> float:
     """Return the calls of UIDL and LIST, for each message."""
     ids = b"".join(b"%d 00000a%08x\r\n" % (each, each) for each in range(1, LISTED + 1))
     sizes = b"".join(b"%d 4096\r\n" % each for each in range(1, LISTED + 1))
@@ -160,8 +160,8 @@ def of_pop3_listing() -> float:
         client = pop3.logged_in()
 
         def work() -> None:
-            client.send(Uidl())
-            client.send(List())
+            client.send(Uidl(in_blocks=in_blocks))
+            client.send(List(in_blocks=in_blocks))
             for block in reads(b"+OK\r\n%b.\r\n+OK\r\n%b.\r\n" % (ids, sizes)):
                 client.receive_data(block)
                 pop3.pull(client)
@@ -175,8 +175,12 @@ def of_pop3_listing() -> float:
 COUNTS: dict[str, tuple[Callable[[], float], float]] = {
     "IMAP client, fetch of a message": (of_imap_fetch, 66),
     "IMAP client, message of a listing": (of_imap_listing, 3),
-    "POP3 client, retrieval of a message": (of_pop3_retrieve, 47),
+    "POP3 client, retrieval of a message": (of_pop3_retrieve, 43),
     "POP3 client, message of two listings": (of_pop3_listing, 5),
+    "POP3 client, message of two listings in blocks": (
+        lambda: of_pop3_listing(in_blocks=True),
+        0.1,
+    ),
     "SMTP client, delivery of a message": (of_smtp_delivery, 158),
     "header of a message, read and made": (of_header, 78),
 }

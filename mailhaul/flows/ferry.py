@@ -43,7 +43,7 @@ from .verdicts import Verdicts, Waiting
 if TYPE_CHECKING:
     from .parcel import Packer
 
-MAX_AHEAD = 64
+MAX_AHEAD = 128
 """Messages requested before the first of them has been delivered."""
 MAX_AHEAD_OCTETS = 1024 * 1024
 """Octets requested ahead, by the announced sizes. A single message may be larger."""
@@ -118,7 +118,7 @@ class Ferry:
             await self._verdicts.settle()
             if self._last:
                 await self._sink.close()
-            await self._source.finish()
+            await self._source.finish(may_close=True)
             await self._verdicts.note_confirmed()
         except (ProtocolError, RuntimeFault) as error:
             await self._verdicts.save()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, overload
 
 from ..protocols.record import Record
 from .account import Action
@@ -29,6 +29,42 @@ class Listed(Record):
     size: int = 0
     number: int = 0
     seen: bool = False
+
+
+class ListedPart(Sequence[Listed]):
+    """A part of a listing as columns, which are compared faster than records. None is seen.
+
+    Its items are made on access.
+    """
+
+    __slots__ = ("numbers", "sizes", "uids")
+
+    def __init__(self, uids: Sequence[Uid], sizes: Sequence[int], numbers: Sequence[int]) -> None:
+        self.uids = uids
+        self.sizes = sizes
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @overload
+    def __getitem__(self, place: int) -> Listed: ...
+    @overload
+    def __getitem__(self, place: slice) -> ListedPart: ...
+    def __getitem__(self, place: int | slice) -> Listed | ListedPart:
+        if isinstance(place, slice):
+            return ListedPart(self.uids[place], self.sizes[place], self.numbers[place])
+        return Listed(self.uids[place], self.sizes[place], self.numbers[place])
+
+    def __iter__(self) -> Iterator[Listed]:
+        return map(Listed, self.uids, self.sizes, self.numbers)
+
+
+def columns(listed: Sequence[Listed]) -> tuple[Sequence[Uid], Sequence[int]]:
+    """Return the UIDs and the sizes of these messages."""
+    if isinstance(listed, ListedPart):
+        return listed.uids, listed.sizes
+    return [one.uid for one in listed], [one.size for one in listed]
 
 
 class Opened(Record):
@@ -203,8 +239,12 @@ class Source(Protocol):
         """
         ...
 
-    async def finish(self) -> None:
-        """Wait until the server has answered everything that ``perform`` requested."""
+    async def finish(self, *, may_close: bool = False) -> None:
+        """Wait until the server has answered everything that ``perform`` requested.
+
+        With ``may_close`` a source that ``settles_at_close`` may leave these replies to ``close``
+        or to the next request, which saves a round trip.
+        """
         ...
 
     async def close(self) -> None:

@@ -538,9 +538,8 @@ def same_size(one: int, other: int) -> bool:
 
 def in_parts(listed: Sequence[Listed], size: int) -> Iterator[Sequence[Listed]]:
     """Yield a listing in parts of at most ``size``, so that only one is in memory at a time."""
-    iterator = iter(listed)
-    while part := tuple(islice(iterator, size)):
-        yield part
+    for start in range(0, len(listed), size):
+        yield listed[start : start + size]
 
 
 def _ignore(new: Sequence[Listed]) -> None:

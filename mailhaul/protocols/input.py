@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import LimitExceeded
 
+LINE_ENDS = b"\r\n", b"\n"
 LARGE = 64 * 1024
 """Octets. A line of this length or more is copied only once, which takes more steps."""
 
@@ -97,6 +98,8 @@ class InputBuffer:
 
     def skip_line_end(self) -> bool:
         """Remove a line end from the front; return False if the data begins with anything else."""
+        if not self._data.startswith(LINE_ENDS):
+            return False
         return self.skip(b"\r\n") or self.skip(b"\n")
 
     def find(self, marker: bytes) -> int:

@@ -112,7 +112,7 @@ class Script:
         done, self.done = self.done, []
         return done
 
-    async def finish(self) -> None:
+    async def finish(self, *, may_close: bool = False) -> None:
         self.world.step("finish")
 
     async def open(self) -> None: ...

@@ -15,7 +15,7 @@ from ...flows.account import Action
 from ...flows.ledger import Acceptance, Compared, Offer, Pending, Seen, Undelivered
 from ...flows.outcome import Failures, Outcome, Verdict
 from ...flows.row_states import Life, accepted, after, before, offered, quarantined
-from ...flows.source import Listed, Uid
+from ...flows.source import Listed, Uid, columns
 from .names import as_text, stored
 from .schema import new_name
 
@@ -66,27 +66,50 @@ class SqlitePage:
 
     def compare(self, listed: Sequence[Listed]) -> Compared:
         """Compare a part of a listing with the seen messages. Memory is bounded by that part."""
-        found: dict[Uid, tuple[int, bytes]] = {}
-
-        def look(db: sqlite3.Connection) -> None:
-            for some in in_parts([one.uid for one in listed]):
-                rows = db.execute(
-                    "SELECT uid, size, fingerprint FROM seen"  # noqa: S608
-                    f" WHERE mailbox = ? AND uid IN ({marks(some)})",
-                    (self._mailbox, *some),
-                )
-                found.update({uid: (size, fingerprint) for uid, size, fingerprint in rows})
-
-        self._ledger.write(look)
-        if not found:
+        uids, sizes = columns(listed)
+        recorded = self._recorded_sizes(uids)
+        if not recorded:
             return Compared(tuple(listed), (), 0)
-        new = tuple(one for one in listed if one.uid not in found)
-        changed = tuple(
-            Seen(one, *found[one.uid])
-            for one in listed
-            if one.uid in found and is_in_doubt(*found[one.uid], one.size)
-        )
-        return Compared(new, changed, len(listed) - len(new))
+        found = [*map(recorded.get, uids)]
+        if found == [*sizes]:
+            return Compared((), (), len(found))
+        new = tuple(listed[place] for place, size in enumerate(found) if size is None)
+        changed: list[Seen] = []
+        others = [p for p, size in enumerate(found) if size is not None and size != sizes[p]]
+        known = self.fingerprints([uids[place] for place in others])
+        for place in others:
+            one, size = listed[place], recorded[uids[place]]
+            fingerprint = known.get(one.uid, b"")
+            if is_in_doubt(size, fingerprint, one.size):
+                changed.append(Seen(one, size, fingerprint))
+        return Compared(new, tuple(changed), len(found) - len(new))
+
+    def _recorded_sizes(self, uids: Sequence[Uid]) -> dict[Uid, int]:
+        """Return the recorded sizes of the seen messages among these, and maybe of others.
+
+        The UIDs of a part are usually near each other: then one range of rows has them all.
+        """
+
+        def look(db: sqlite3.Connection) -> dict[Uid, int]:
+            if len({*map(type, uids)}) == 1:
+                # In a range there may be any number of others.
+                most = 2 * len(uids)
+                rows = db.execute(
+                    "SELECT uid, size FROM seen WHERE mailbox = ? AND uid BETWEEN ? AND ? LIMIT ?",
+                    (self._mailbox, min(uids), max(uids), most + 1),
+                ).fetchall()
+                if len(rows) <= most:
+                    return dict(rows)
+            found: dict[Uid, int] = {}
+            for some in in_parts(uids):
+                rows = db.execute(
+                    f"SELECT uid, size FROM seen WHERE mailbox = ? AND uid IN ({marks(some)})",  # noqa: S608
+                    (self._mailbox, *some),
+                ).fetchall()
+                found.update(rows)
+            return found
+
+        return self._ledger.write(look)
 
     def fingerprints(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the recorded fingerprints of seen messages with these UIDs, where there is one."""

@@ -13,6 +13,7 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
+from ...protocols.secret import Secret
 from .access import COMMAND, Access, TlsMode, excerpt
 
 APOP = b"APOP"
@@ -22,7 +23,7 @@ _BUSY = rb"(?i)lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]"
 _OUT_OF_SERVICE = rb"(?is)service.*unavailable"
 _ONE_USER = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY}
 _BUSY_CODES = {*_ONE_USER, pop3.ResponseCode.SYS_TEMP}
-CAPA, STLS = b"CAPA", b"STLS"
+CAPA, STLS, PIPELINING = b"CAPA", b"STLS", b"PIPELINING"
 
 
 class Avoided:
@@ -95,6 +96,11 @@ async def ask(
 ) -> pop3.Completed:
     """Send a command other than STLS; return its completion."""
     channel.machine.send(command)
+    return await completion(channel, access)
+
+
+async def completion(channel: Channel[pop3.Client], access: Access) -> pop3.Completed:
+    """Wait for the completion of the oldest command; return it."""
     while not isinstance(event := await next_event(channel, access.timeout), pop3.Completed):
         pass
     return event
@@ -204,11 +210,12 @@ async def login_methods(
         raise PollFailed(
             ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
         )
+    # Asked before the login, so that USER and PASS can be pipelined.
+    if not channel.machine.capabilities:
+        await ask_capabilities(channel, access, avoided)
     certificate = access.trust.certificate is not None
     if access.auth == "password" or (channel.tls and access.auth == "any" and not certificate):
         return [COMMAND]
-    if not channel.machine.capabilities:
-        await ask_capabilities(channel, access, avoided)
     from .mechanisms import allowed_methods  # most polls need no more than USER and PASS
 
     found = allowed_methods(
@@ -233,13 +240,28 @@ async def try_method(
     """Try one login method; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
     if access.password is not None and method == COMMAND:
-        named = await ask(channel, pop3.User(user), access)
-        if not named.positive:
-            return named
-        return await ask(channel, pop3.Pass(access.password), access)
+        return await log_in_by_password(channel, pop3.User(user), access, access.password)
     if access.password is not None and method == APOP:
         return await log_in_by_apop(channel, pop3.Apop(user, access.password), access)
     return await exchange(channel, access, method)
+
+
+async def log_in_by_password(
+    channel: Channel[pop3.Client], user: pop3.User, access: Access, password: Secret
+) -> pop3.Completed:
+    """Log in by USER and PASS, in one write if the server has PIPELINING (RFC 2449, 6.6)."""
+    together = PIPELINING in channel.machine.capabilities
+    channel.machine.send(user)
+    if together:
+        channel.machine.send(pop3.Pass(password))
+    named = await completion(channel, access)
+    if together:
+        granted = await completion(channel, access)
+    elif named.positive:
+        granted = await ask(channel, pop3.Pass(password), access)
+    else:
+        return named
+    return granted if granted.positive or named.positive else named
 
 
 async def log_in_by_apop(

@@ -427,8 +427,9 @@ class ImapSource:
         """Return the UIDs for which the server has done the action. Each is returned once."""
         return self._actions.confirmed()
 
-    async def finish(self) -> None:
+    async def finish(self, *, may_close: bool = False) -> None:
         """Wait for all replies; then retry refused actions in another form, and expunge."""
+        del may_close
         while self._actions.under_way:
             self._handle(await next_event(self.channel, self.timeout))
             if not self._actions.under_way:

@@ -10,7 +10,7 @@ is mistaken for another one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ... import pop3
 from ...flows.account import Action
@@ -67,6 +67,7 @@ class Pop3Source(Pop3Maildrop):
         self.envelope_recipient: bytes | None = None
         self._envelope: list[bytes] = []
         self._envelope_problem: str | None = None
+        self._begun: Listed | None = None
         self._measure = Measure()
         self._held: tuple[Listed, pop3.Command, Measure] | None = None
         self._doubtful = DoubtfulTexts()
@@ -80,30 +81,31 @@ class Pop3Source(Pop3Maildrop):
         channel = self.channel
         if not channel.open:
             return
-        deleted, self._deleted = self._deleted, []
         if self._at_risk:
+            deleted, self._deleted = self._deleted, []
             await self._leave_without_quit(deleted)
             return
         machine = channel.machine
         try:
             # QUIT may be sent after an empty line in place of a reply.
             if machine.state is client_states.transaction and (
-                machine.in_doubt or not machine.outstanding
+                machine.in_doubt or not machine.outstanding or self._quits_along
             ):
-                reply = await self._ask(pop3.Quit())
+                reply = await self._quit()
                 if reply.positive and not reply.doubtful:
-                    self._marked += deleted
-                elif deleted:
+                    self._marked += self._deleted
+                elif self._deleted:
                     self._report_error(
                         f"the server did not remove all messages: {excerpt(reply.text)}"
                     )
         except (ProtocolError, RuntimeFault) as error:
             # Deletions that were not confirmed stay pending for the next poll.
-            if deleted:
+            if missing := len(self._deleted) + sum(map(is_deletion, machine.outstanding)):
                 self._report_error(
-                    f"{len(deleted)} deletion(s) were not confirmed at QUIT ({error}); "
+                    f"{missing} deletion(s) were not confirmed at QUIT ({error}); "
                     "the next poll repeats them"
                 )
+        self._deleted = []
         await Close(channel)
 
     async def _leave_without_quit(self, deleted: list[Uid]) -> None:
@@ -131,13 +133,28 @@ class Pop3Source(Pop3Maildrop):
         await self.close()
         self._marked = [*marked, *self._marked]
 
-    async def _ask(self, command: pop3.Command) -> pop3.Completed:
-        self.channel.machine.send(command)
+    @property
+    def _quits_along(self) -> bool:
+        """Whether QUIT may go in one write with the DELEs before it, or after them at once."""
+        one_by_one = self._most_outstanding == 1 or self._deletes
+        return not one_by_one and all(map(is_deletion, self.channel.machine.outstanding))
+
+    async def _quit(self) -> pop3.Completed:
+        """Send QUIT; return its reply, after those to the deletions."""
+        machine = self.channel.machine
+        self._waiting.clear()
+        machine.send(pop3.Quit())
         while True:
-            event = await next_event(self.channel, QUIT_SECONDS)
+            seconds = QUIT_SECONDS if len(machine.outstanding) == 1 else self.timeout
+            event = await next_event(self.channel, seconds)
             # After a failure of the sink, the end of a text may still be unread.
-            if isinstance(event, pop3.Completed) and event.command is command:
-                return event
+            match event:
+                case pop3.Completed(pop3.Quit()):
+                    return event
+                case pop3.Completed(pop3.Delete(number)):
+                    self._end_delete(number, event)
+                case _:
+                    pass
 
     # Reading
 
@@ -154,7 +171,9 @@ class Pop3Source(Pop3Maildrop):
 
     def pull(self) -> Part | None:
         """Return the next part of the requested messages, or None until more data has arrived."""
-        while not self._parts:
+        if self._parts:
+            return self._parts.popleft()
+        while True:
             try:
                 event = self.channel.machine.next_event()
             except RemoteProtocolError as fault:
@@ -166,10 +185,12 @@ class Pop3Source(Pop3Maildrop):
                 return None
             if self._held:
                 held, self._held = self._held, None
-                self._parts.append(self._held_text_ended(*held))
+                ended = self._held_text_ended(*held)
+                if part := self._handle(event):
+                    self._parts.append(part)
+                return ended
             if part := self._handle(event):
-                self._parts.append(part)
-        return self._parts.popleft()
+                return part
 
     def _handle(self, event: pop3.Event) -> Part | None:
         match event:
@@ -184,7 +205,10 @@ class Pop3Source(Pop3Maildrop):
             case pop3.Completed(pop3.Envelope()):
                 self._end_envelope(event)
             case pop3.Completed(pop3.Retrieve(number) | pop3.Top(number)):
-                return self._end_text(self._listing.numbered(number), event)
+                begun = self._begun
+                if begun is None or begun.number != number:
+                    begun = self._listing.numbered(number)
+                return self._end_text(begun, event)
             case pop3.Completed(pop3.Delete(number)):
                 self._end_delete(number, event)
             case pop3.Completed(pop3.Stat()):
@@ -194,6 +218,7 @@ class Pop3Source(Pop3Maildrop):
         return None
 
     def _begin_text(self, message: Listed) -> Part | None:
+        self._begun = message
         self._measure = Measure()
         if message.number in self._top_refused and not self._retrieve:
             # RETR works after TOP was refused, so the server refuses TOP and not the message.
@@ -287,6 +312,11 @@ class Pop3Source(Pop3Maildrop):
     def _retry(self, message: Listed, why: str) -> Part:
         return Unavailable(message.uid, why, again=self._doubtful.tried(message.uid) < MAX_TRIES)
 
+    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the headers of existing messages, after the replies to deletions."""
+        await self.finish()
+        return await super().headers(uids)
+
     # Settling
 
     def perform(self, action: Action, uids: Sequence[Uid]) -> None:
@@ -317,8 +347,14 @@ class Pop3Source(Pop3Maildrop):
         confirmed, self._marked = self._marked, []
         return confirmed
 
-    async def finish(self) -> None:
-        """Wait for all replies. Raises PollFailed (PROTOCOL) for an empty line in place of one."""
+    async def finish(self, *, may_close: bool = False) -> None:
+        """Wait for all replies; with ``may_close`` those to deletions may wait for ``close``.
+
+        Raises PollFailed (PROTOCOL) for an empty line in place of a reply.
+        """
+        self._send_waiting()
+        if may_close and self._quits_along and not self._waiting:
+            return
         machine = self.channel.machine
         while machine.outstanding or self._waiting:
             self._send_waiting()
@@ -335,6 +371,11 @@ class Pop3Source(Pop3Maildrop):
                     ExitCode.PROTOCOL,
                     f"{self._access.peer}: an empty line came in place of the reply to {command}",
                 ) from None
+
+
+def is_deletion(command: pop3.Command) -> bool:
+    """Whether a command is DELE."""
+    return isinstance(command, pop3.Delete)
 
 
 def top_all(number: int) -> pop3.Top:

@@ -2,7 +2,7 @@
 
 A dict of records needs some 300 octets for each message; this class needs some 20 octets and the
 unique id: numbers and sizes are stored in arrays, the ids one after another in one bytearray.
-Records are made on access only.
+Records are made on access only. A small listing has a dict of its ids as well, which is faster.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, islice, pairwise
 from typing import overload
 
-from ...flows.source import Listed, Uid
+from ...flows.source import Listed, ListedPart, Uid
 from ...protocols.errors import LimitExceeded
 
 MAX_IDS = 2**32 - 1
 """The highest message number, and the largest size, that is stored."""
+MAX_IN_DICT = 20_000
+"""The maximum messages whose ids are in a dict; it needs some 150 octets for each."""
 MAX_OUT_OF_ORDER = 100_000
 """The maximum lines of a listing that is not in ascending order and has to be sorted."""
 MAX_REPEATED = 150_000
@@ -43,6 +46,7 @@ class Listing(Sequence[Listed]):
         self._numbers = array("I")
         self._sizes = array("I")
         self._places: Sequence[int] = ()
+        self._by_id: dict[Uid, int] | None = {}
         self._table = array("i", [-1])
         self._disambiguated: dict[int, bytes] = {}
         self.without_id = 0
@@ -50,18 +54,23 @@ class Listing(Sequence[Listed]):
         self.latest_without_id = True
         """Whether these are the last messages: they may have arrived between UIDL and LIST."""
 
-    def add_id(self, number: int, uid: bytes) -> None:
-        """Add a line of UIDL."""
-        if 1 <= number <= MAX_IDS:
-            self._id_numbers.append(number)
-            self._ids += uid
-            self._ends.append(len(self._ids))
+    def add_ids(self, numbers: Sequence[int], uids: Sequence[bytes]) -> None:
+        """Add lines of UIDL."""
+        if not (min(numbers) >= 1 and max(numbers) <= MAX_IDS):
+            uids = [uid for number, uid in zip(numbers, uids, strict=True) if is_valid(number)]
+            numbers = [*filter(is_valid, numbers)]
+        ends = accumulate(map(len, uids), initial=len(self._ids))
+        self._id_numbers.extend(numbers)
+        self._ids += b"".join(uids)
+        self._ends.extend(islice(ends, 1, None))
 
-    def add_size(self, number: int, size: int) -> None:
-        """Add a line of LIST."""
-        if 1 <= number <= MAX_IDS:
-            self._numbers.append(number)
-            self._sizes.append(min(size, MAX_IDS))
+    def add_sizes(self, numbers: Sequence[int], sizes: Sequence[int]) -> None:
+        """Add lines of LIST."""
+        if not (min(numbers) >= 1 and max(numbers) <= MAX_IDS):
+            sizes = [size for number, size in zip(numbers, sizes, strict=True) if is_valid(number)]
+            numbers = [*filter(is_valid, numbers)]
+        self._numbers.extend(numbers)
+        self._sizes.extend([min(size, MAX_IDS) for size in sizes])
 
     def close(self) -> None:
         """Merge ids and sizes. Raises LimitExceeded if the listing needs too much memory."""
@@ -106,6 +115,18 @@ class Listing(Sequence[Listed]):
             self._disambiguated |= disambiguated(found)
 
     def _index(self) -> set[bytes]:
+        """Index the messages by id; return the ids that occur more than once."""
+        if len(self) > MAX_IN_DICT:
+            self._by_id = None
+            return self._build_table()
+        self._by_id = {uid: index for index, uid in enumerate(self._uids())}
+        if len(self._by_id) == len(self):
+            return set()
+        repeated = {uid for uid, count in Counter(self._uids()).items() if count > 1}
+        check_repeated(len(repeated), sum(map(len, repeated)))
+        return repeated
+
+    def _build_table(self) -> set[bytes]:
         """Build a hash table from ids to indexes; return the ids that occur more than once.
 
         It uses open addressing in an array: a dict would keep each id as a separate object.
@@ -130,6 +151,8 @@ class Listing(Sequence[Listed]):
 
     def _place_of(self, uid: Uid) -> int:
         """Return the index of this message, or -1."""
+        if self._by_id is not None:
+            return self._by_id.get(uid, -1)
         mask = len(self._table) - 1
         slot = hash(uid) & mask
         while (there := self._table[slot]) >= 0 and self._uid_at(there) != uid:
@@ -137,7 +160,10 @@ class Listing(Sequence[Listed]):
         return there
 
     def _uids(self) -> Iterator[bytes]:
-        return (self._uid_at(index) for index in range(len(self._numbers)))
+        if self._disambiguated or not isinstance(self._places, range):
+            return map(self._uid_at, range(len(self)))
+        # Each message has the id at its own place.
+        return (bytes(self._ids[start:end]) for start, end in pairwise(self._ends))
 
     def _uid_at(self, index: int) -> bytes:
         if self._disambiguated and index in self._disambiguated:
@@ -161,11 +187,16 @@ class Listing(Sequence[Listed]):
     @overload
     def __getitem__(self, index: int) -> Listed: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Listed]: ...
-    def __getitem__(self, index: int | slice) -> Listed | list[Listed]:
-        if isinstance(index, slice):
-            return [self._at(place) for place in range(*index.indices(len(self)))]
-        return self._at(range(len(self))[index])
+    def __getitem__(self, index: slice) -> ListedPart: ...
+    def __getitem__(self, index: int | slice) -> Listed | ListedPart:
+        if not isinstance(index, slice):
+            return self._at(range(len(self))[index])
+        places = range(len(self))[index]
+        if self._by_id is not None and places.step == 1:
+            uids = [*islice(self._by_id, places.start, places.stop)]
+        else:
+            uids = [self._uid_at(place) for place in places]
+        return ListedPart(uids, self._sizes[index], self._numbers[index])
 
     def __iter__(self) -> Iterator[Listed]:
         return map(self._at, range(len(self)))
@@ -175,15 +206,23 @@ class Listing(Sequence[Listed]):
 
     def numbered(self, number: int) -> Listed:
         """Return the message with this number. Raises KeyError if there is none."""
-        index = bisect_left(self._numbers, number)
-        if index == len(self) or self._numbers[index] != number:
-            raise KeyError(number)
+        numbers, index = self._numbers, number - 1
+        if not (0 <= index < len(numbers) and numbers[index] == number):
+            # Some numbers are missing in the listing.
+            index = bisect_left(numbers, number)
+            if index == len(numbers) or numbers[index] != number:
+                raise KeyError(number)
         return self._at(index)
 
     def find(self, uids: Iterable[Uid]) -> dict[Uid, Listed]:
         """Return the messages with these ids that exist."""
         places = {uid: self._place_of(uid) for uid in uids}
         return {uid: self._at(place) for uid, place in places.items() if place >= 0}
+
+
+def is_valid(number: int) -> bool:
+    """Whether this is a message number that is stored."""
+    return 1 <= number <= MAX_IDS
 
 
 def check_repeated(count: int, octets: int) -> None:

@@ -141,7 +141,9 @@ class Pop3Maildrop:
         """List the messages by STAT, UIDL and LIST, in one write if the server has PIPELINING."""
         self.octets = 0
         # GNU pop3d writes the ids into the messages at UIDL, which changes their sizes.
-        commands = [pop3.List()] if UIDL in self._avoided.names else [pop3.Uidl(), pop3.List()]
+        commands: list[pop3.Command] = [pop3.List(in_blocks=True)]
+        if UIDL not in self._avoided.names:
+            commands.insert(0, pop3.Uidl(in_blocks=True))
         together = self._most_outstanding > 1
         if not together or await self._ask_all(self._add, pop3.Stat(), *commands):
             # A doubtful reply may be that to another command, so it is asked again, one by one.
@@ -161,10 +163,14 @@ class Pop3Maildrop:
                 self.total = count
                 self.octets = size
                 self._listing = Listing(count, named_only=self._remember)
+            case pop3.UniqueIdBlock(numbers, uids):
+                self._listing.add_ids(numbers, uids)
+            case pop3.ListedBlock(numbers, sizes):
+                self._listing.add_sizes(numbers, sizes)
             case pop3.UniqueId(number, uid):
-                self._listing.add_id(number, uid)
+                self._listing.add_ids([number], [uid])
             case pop3.Listed(number, size):
-                self._listing.add_size(number, size)
+                self._listing.add_sizes([number], [size])
             case _:
                 pass
 
@@ -267,8 +273,11 @@ class Pop3Maildrop:
         """Send as many waiting commands as allowed now; none after a protocol error."""
         machine = self.channel.machine
         self._one_by_one = self._one_by_one or machine.in_doubt
-        limit = self._most_outstanding
-        while self._waiting and not machine.failed and len(machine.outstanding) < limit:
+        if not self._waiting:
+            return
+        room = self._most_outstanding - len(machine.outstanding)
+        while self._waiting and room > 0 and not machine.failed:
+            room -= 1
             command = self._waiting.popleft()
             if self._deletes and isinstance(command, pop3.Retrieve):
                 self._at_risk.add(command.number)

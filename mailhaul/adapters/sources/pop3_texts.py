@@ -9,8 +9,15 @@ differently.
 
 from __future__ import annotations
 
+import re
+
 MAX_TRIES = 3
 """How often one message is requested in one session until two texts have the same size."""
+
+
+HEADER_END = re.compile(rb"\n\r?\n")
+TEXT = re.compile(rb"[^\r\n]")
+"""An octet of a text, besides the ends of its lines."""
 
 
 class Measure:
@@ -29,16 +36,16 @@ class Measure:
         self.octets += len(data)
         if self.has_body:
             return
-        self._lines += data.count(b"\n")
-        if not self._in_body:
+        if self._in_body:
+            self.has_body = TEXT.search(data) is not None
+        else:
             joined = self._tail + data
-            ends = [joined.find(end) + len(end) for end in (b"\n\r\n", b"\n\n") if end in joined]
-            if not ends:
-                self._tail = joined[-2:]
-                return
-            self._in_body = True
-            data = joined[min(ends) :]
-        self.has_body = bool(data.strip(b"\r\n"))
+            if end := HEADER_END.search(joined):
+                self._in_body = True
+                self.has_body = TEXT.search(joined, end.end()) is not None
+            self._tail = joined[-2:]
+        if not self.has_body:
+            self._lines += data.count(b"\n")
 
     def doubt(self, announced: int) -> str:
         """Return why the text may not be complete, or "". ``announced`` is the size in octets."""

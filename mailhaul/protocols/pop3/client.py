@@ -80,7 +80,8 @@ EMPTY_LINES = 8
 """Maximum number of empty lines skipped before a reply. Exchange Online sent some after DELE."""
 
 NO_PIPELINING = frozenset({Capa, StartTls, User, Pass, Apop, Authenticate, Utf8})
-"""Commands that are not pipelined, because they change the state or the capabilities."""
+"""Commands that are not pipelined, because they change the state or the capabilities. Only PASS may
+follow USER (RFC 2449, section 6.6)."""
 WITH_SECRET = (Pass, Apop, Authenticate)
 CHANGE_STATE = frozenset({User, Pass, Apop, Authenticate, Quit})
 """Commands whose reply changes the state, besides StartTls."""
@@ -207,13 +208,9 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         if self._in_doubt and isinstance(command, Quit):
             return
         ahead = b"PIPELINING" in self._announced
-        if (
-            not ahead
-            or self._in_doubt
-            or isinstance(last, Quit)
-            or type(last) in NO_PIPELINING
-            or type(command) in NO_PIPELINING
-        ):
+        changes = type(last) in NO_PIPELINING or type(command) in NO_PIPELINING
+        logs_in = isinstance(last, User) and isinstance(command, Pass)
+        if not ahead or self._in_doubt or isinstance(last, Quit) or (changes and not logs_in):
             raise LocalProtocolError(
                 f"{describe(command)} must wait for the reply to {describe(last)}"
             )

@@ -67,6 +67,11 @@ def encode(command: Command, timestamp: bytes | None) -> tuple[bytes, bytes]:
     """
     verb = VERBS[type(command)].encode("ascii")
     match command:
+        # The most frequent ones first.
+        case Retrieve(number) | Delete(number):
+            line = b"%b %d" % (verb, counted(number))
+        case Top(number, lines):
+            line = b"TOP %d %d" % (counted(number), max(0, lines))
         case Pass(password):
             return b"PASS " + sendable(password.reveal()), b"PASS *"
         case Apop(user, password):
@@ -78,9 +83,7 @@ def encode(command: Command, timestamp: bytes | None) -> tuple[bytes, bytes]:
             line = b"USER " + sendable(name)
         case Lang(language) if language is not None:
             line = b"LANG " + word(language)
-        case Top(number, lines):
-            line = b"TOP %d %d" % (counted(number), max(0, lines))
-        case Retrieve(number) | Delete(number) | Envelope(number):
+        case Envelope(number):
             line = b"%b %d" % (verb, counted(number))
         case List(number) | Uidl(number) if number is not None:
             line = b"%b %d" % (verb, counted(number))

@@ -1,10 +1,11 @@
 """The states of a POP3 client, and the commands allowed in each (RFC 1939, section 3).
 
 The inputs are commands sent and replies received. Only replies to commands that change the state
-are inputs. Those commands are never pipelined, except QUIT, which comes last, so the state is
-always known. ``SENT`` lists the commands of each input. Rules that depend on more than the state
-are in client.py: what may be pipelined, and STLS, which is allowed once. During AUTH (state
-``authenticating``), Respond and CancelAuthentication answer each challenge.
+are inputs. Those commands are never pipelined, except QUIT, which comes last, and PASS right after
+USER (state ``logging-in``), so the state is always known. ``SENT`` lists the commands of each
+input. Rules that depend on more than the state are in client.py: what may be pipelined, and STLS,
+which is allowed once. During AUTH (state ``authenticating``), Respond and CancelAuthentication
+answer each challenge.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ tls_pending = table.state("tls-pending")
 tls_handover = table.state("tls-handover")
 naming = table.state("naming")
 named = table.state("named")
+logging_in = table.state("logging-in")
 authenticating = table.state("authenticating")
 transaction = table.state("transaction")
 quitting = table.state("quitting")
@@ -115,6 +117,11 @@ table.move(tls_handover, Dialogue.closed, closed)
 
 table.move(naming, Dialogue.user_taken, named)
 table.move(naming, Dialogue.user_refused, authorization)
+table.move(naming, Dialogue.password_sent, logging_in)
+
+# The reply to PASS follows in any case, and decides.
+table.move(logging_in, Dialogue.user_taken, authenticating)
+table.move(logging_in, Dialogue.user_refused, authenticating)
 
 table.move(named, Dialogue.question_sent, named)
 table.move(named, Dialogue.user_sent, naming)

@@ -57,15 +57,25 @@ class Stat(CheckedRecord):
 
 
 class List(CheckedRecord):
-    """Request the size of one message, or of all: LIST (section 5)."""
+    """Request the size of one message, or of all: LIST (section 5).
+
+    With ``in_blocks`` most lines of the reply come in events of type ListedBlock, which take less
+    time than an event for each line. Unusual lines still come as Listed.
+    """
 
     number: int | None = None
+    in_blocks: bool = False
 
 
 class Uidl(CheckedRecord):
-    """Request the unique id of one message, or of all: UIDL (section 7)."""
+    """Request the unique id of one message, or of all: UIDL (section 7).
+
+    With ``in_blocks`` most lines of the reply come in events of type UniqueIdBlock, which take less
+    time than an event for each line. Unusual lines still come as UniqueId.
+    """
 
     number: int | None = None
+    in_blocks: bool = False
 
 
 class Top(CheckedRecord):

@@ -70,6 +70,20 @@ class UniqueId(Record):
     uid: bytes
 
 
+class ListedBlock(Record):
+    """Several lines of LIST: the numbers of messages and their sizes, in the order of the lines."""
+
+    numbers: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+
+class UniqueIdBlock(Record):
+    """Several lines of UIDL: the numbers of messages and their ids, in the order of the lines."""
+
+    numbers: tuple[int, ...]
+    uids: tuple[bytes, ...]
+
+
 class LastRead(Record):
     """The highest message number accessed so far, or 0 (RFC 1460, LAST)."""
 
@@ -126,6 +140,8 @@ Event = (
     | Counted
     | Listed
     | UniqueId
+    | ListedBlock
+    | UniqueIdBlock
     | LastRead
     | Line
     | BodyStart

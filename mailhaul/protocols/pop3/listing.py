@@ -1,20 +1,21 @@
 """Parse multi-line replies: each line is an event or a capability (RFC 1939, section 3).
 
 Nearly all lines of LIST and UIDL are two words separated by one space. Those are parsed by a short
-cut, a block of lines by one regular expression, and all other lines one by one. A test checks that
-both ways give the same events.
+cut: one regular expression checks a block of lines, which is then split into words. All other lines
+are parsed one by one. A test checks that both ways give the same events.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..limits import Limits
 from .client_lines import describe
 from .commands import Capa, Command, List, Uidl
-from .events import Line, Listed, UniqueId
+from .events import Line, Listed, ListedBlock, UniqueId, UniqueIdBlock
 from .replies import UID_LENGTH, listed_size, split_status, unique_id
 
 LONGEST = UID_LENGTH + 100
@@ -22,10 +23,9 @@ LONGEST = UID_LENGTH + 100
 
 
 @lru_cache(maxsize=4)
-def usual_lines(word: bytes, digits: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Return expressions for a line with a number and such a word, and for several lines."""
-    line = rb"([0-9]{1,%d}) (%b)\r?\n" % (digits, word)
-    return re.compile(line), re.compile(rb"(?:%b)*+" % line)
+def usual_lines(word: bytes, digits: int) -> re.Pattern[bytes]:
+    """Return an expression for any number of lines with a number and such a word."""
+    return re.compile(rb"(?:[0-9]{1,%d} %b\r?\n)*+" % (digits, word))
 
 
 class Listing:
@@ -33,6 +33,7 @@ class Listing:
 
     def __init__(self, command: Command, limits: Limits) -> None:
         self.command = command
+        self._in_blocks = isinstance(command, List | Uidl) and command.in_blocks
         self.capabilities: dict[bytes, bytes] = {}
         self._limits = limits
         self._lines = 0
@@ -62,31 +63,43 @@ class Listing:
                 self._check_count(self._limits.reply_lines, "lines of a reply")
                 return Line(line)
 
-    def add_usual(self, block: bytes) -> tuple[list[Listed] | list[UniqueId], int]:
+    def add_usual(
+        self, block: bytes
+    ) -> tuple[Iterable[Listed | UniqueId | ListedBlock | UniqueIdBlock], int]:
         """Process the usual lines at the beginning of a block of complete lines of LIST or UIDL.
 
         Return their events, and how many octets they have. If a limit might be exceeded no line is
         processed, so that ``add`` raises the error at the right line.
         """
+        if not block[:1].isdigit():
+            # An empty listing needs no expression.
+            return (), 0
         limits, digits = self._limits, self._limits.digits
         sizes = isinstance(self.command, List)
         word = rb"[0-9]{1,%d}" % digits if sizes else rb"[!-~]{1,%d}" % UID_LENGTH
-        line, lines = usual_lines(word, digits)
-        begun = lines.match(block)
+        begun = usual_lines(word, digits).match(block)
         end = begun.end() if begun else 0
-        found = line.findall(block, 0, end)
+        words = block[:end].split()
+        lines = len(words) // 2
         octets = end - block.count(b"\n", 0, end) - block.count(b"\r", 0, end)
         if (
-            self._lines + len(found) > limits.listing_lines
+            self._lines + lines > limits.listing_lines
             or self._octets + octets > limits.listing_octets
             or limits.reply_line < LONGEST
         ):
-            return [], 0
-        self._lines += len(found)
+            return (), 0
+        self._lines += lines
         self._octets += octets
+        numbers = tuple(map(int, words[::2]))
         if sizes:
-            return [Listed(int(number), int(size)) for number, size in found], end
-        return [UniqueId(int(number), uid) for number, uid in found], end
+            octets_of = tuple(map(int, words[1::2]))
+            if self._in_blocks and lines:
+                return (ListedBlock(numbers, octets_of),), end
+            return map(Listed, numbers, octets_of), end
+        uids = tuple(words[1::2])
+        if self._in_blocks and lines:
+            return (UniqueIdBlock(numbers, uids),), end
+        return map(UniqueId, numbers, uids), end
 
     def _entry(self, command: List | Uidl, line: bytes) -> Listed | UniqueId | None:
         """Return the event for one message, or None if the line is malformed."""

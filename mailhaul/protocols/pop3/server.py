@@ -49,14 +49,16 @@ from .events import (
     LastRead,
     Line,
     Listed,
+    ListedBlock,
     ResponseCode,
     TlsReady,
     TurnedAway,
     UniqueId,
+    UniqueIdBlock,
 )
 from .server_states import Dialogue
 
-ListEvent = Capabilities | Listed | UniqueId | Line
+ListEvent = Capabilities | Listed | UniqueId | ListedBlock | UniqueIdBlock | Line
 
 
 class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
@@ -170,6 +172,10 @@ class Pop3Server(Server[Event, Heard | Closed, Dialogue]):
                 lines = [b"%d %d" % (number, size)]
             case UniqueId(number, uid), Uidl(None):
                 lines = [b"%d %b" % (number, uid)]
+            case ListedBlock(numbers, sizes), List(None):
+                lines = [b"%d %d" % line for line in zip(numbers, sizes, strict=True)]
+            case UniqueIdBlock(numbers, uids), Uidl(None):
+                lines = [b"%d %b" % line for line in zip(numbers, uids, strict=True)]
             case Capabilities(names), Capa():
                 lines = [joined(*pair) for pair in names]
             case Line(text), Lang(None) | Envelope():

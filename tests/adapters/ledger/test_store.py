@@ -15,7 +15,7 @@ from mailhaul.adapters.ledger.store import GENERATIONS, LedgerFault, SqliteLedge
 from mailhaul.flows.account import Action
 from mailhaul.flows.ledger import Acceptance, Compared, Offer, Pending, Seen, Undelivered
 from mailhaul.flows.outcome import ExitCode, Failures, Outcome, Verdict
-from mailhaul.flows.source import Listed
+from mailhaul.flows.source import Listed, ListedPart
 
 TAKEN = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
 
@@ -301,6 +301,21 @@ def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
         (Listed(b"d", 40),), (Seen(Listed(b"a", 11), 10, b"fields"),), 3
     )
     assert page.count_seen() == 3
+
+
+def test_a_listing_is_compared_among_many_other_seen_messages(tmp_path: Path) -> None:
+    """Its UIDs lie far apart, and between them are those of messages that are gone."""
+    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
+    page.mark_seen([Listed(uid, 10) for uid in range(1, 1200)])
+    listed = [Listed(1199, 10), Listed(2000, 10), Listed(2, 11), Listed(600, 10)]
+    found = page.compare(listed)
+    assert (found.new, found.known) == ((listed[1],), 3)
+    assert found.changed == (Seen(listed[2], 10, b""),)
+    part = ListedPart(*zip(*[(one.uid, one.size, one.number) for one in listed], strict=True))
+    assert page.compare(part) == found
+    assert page.compare(part[:1]) == page.compare(listed[:1]) == Compared((), (), 1)
+    assert page.compare(part[1:2]) == Compared((listed[1],), (), 0)
+    assert page.compare([]) == Compared((), (), 0)
 
 
 def test_a_word_and_a_number_are_different_uids(tmp_path: Path) -> None:

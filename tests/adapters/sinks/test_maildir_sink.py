@@ -13,7 +13,7 @@ import pytest
 
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
-from mailhaul.adapters.sinks import maildir, spool
+from mailhaul.adapters.sinks import maildir, open_files, spool
 from mailhaul.adapters.sinks.maildir import STALE_SECONDS, MaildirDelivery, MaildirSink
 from mailhaul.adapters.sinks.maildir_copies import is_same_message
 from mailhaul.adapters.sources.imap import ImapSource
@@ -525,8 +525,8 @@ def test_two_messages_with_one_name_are_both_stored(tmp_path: Path) -> None:
     assert stored == [HEADER + b"one\r\n", HEADER + b"two\r\n"]
 
 
-def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = MaildirSink(str(tmp_path), "h")
+def most_open(monkeypatch: pytest.MonkeyPatch, sink: MaildirSink, texts: list[bytes]) -> int:
+    """Store these messages; return how many files were open at a time."""
     run(sink.open())
     before, most = len(os.listdir("/proc/self/fd")), 0
     fsync = os.fsync
@@ -536,10 +536,41 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
         most = max(most, len(os.listdir("/proc/self/fd")) - before)
         fsync(file)
 
-    monkeypatch.setattr(os, "fsync", count)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", count)
+        assert gather(sink, texts) == [Verdict.ACCEPTED] * len(texts)
+    return most
+
+
+def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [b"%d\r\n" % n for n in range(45)]
-    assert gather(sink, texts) == [Verdict.ACCEPTED] * 45
-    assert most == maildir.MAX_OPEN
+    assert most_open(monkeypatch, MaildirSink(str(tmp_path / "a"), "h"), texts) == 45
+    # While other polls have most of the files, fewer are open.
+    others = [open_files.take_files(open_files.MANY) for _ in range(10)]
+    assert sum(others) == open_files.TO_SPARE + 10 * open_files.FEW
+    try:
+        assert most_open(monkeypatch, MaildirSink(str(tmp_path / "b"), "h"), texts) == 10
+    finally:
+        for granted in others:
+            open_files.give_back(granted)
+    assert most_open(monkeypatch, MaildirSink(str(tmp_path / "c"), "h"), texts) == 45
+
+
+def test_all_are_on_their_way_to_the_disk_before_the_first_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = MaildirSink(str(tmp_path), "h")
+    run(sink.open())
+    steps = noting(monkeypatch, ["posix_fadvise", "fsync"])
+    assert gather(sink, [b"%d\r\n" % n for n in range(20)]) == [Verdict.ACCEPTED] * 20
+    assert steps == ["posix_fadvise"] * 20 + ["fsync"] * 21
+
+
+def test_where_nothing_can_be_hinted_all_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fadvise")
+    assert gather(MaildirSink(str(tmp_path), "h"), [b"one\r\n"]) == [Verdict.ACCEPTED]
 
 
 def test_an_error_of_close_after_an_error_of_write_is_no_other_error(

@@ -13,6 +13,12 @@ from mailhaul.flows.source import Listed
 from mailhaul.protocols.errors import LimitExceeded
 
 
+@pytest.fixture(autouse=True, params=[20_000, 1], ids=["dict", "table"])
+def most_in_dict(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with both ways of finding a message by its id."""
+    monkeypatch.setattr(pop3_listing, "MAX_IN_DICT", request.param)
+
+
 def listing(
     uids: Iterable[tuple[int, bytes]],
     sizes: Iterable[tuple[int, int]],
@@ -22,9 +28,9 @@ def listing(
 ) -> Listing:
     made = Listing(total, named_only=named_only)
     for number, uid in uids:
-        made.add_id(number, uid)
+        made.add_ids([number], [uid])
     for number, size in sizes:
-        made.add_size(number, size)
+        made.add_sizes([number], [size])
     made.close()
     return made
 
@@ -33,7 +39,8 @@ def test_each_message_has_its_id_its_size_and_its_number() -> None:
     found = listing([(1, b"a"), (2, b"bb"), (4, b"c")], [(1, 10), (2, 20), (4, 40)])
     wanted = [Listed(b"a", 10, 1), Listed(b"bb", 20, 2), Listed(b"c", 40, 4)]
     assert list(found) == [found[0], found[1], found[-1]] == wanted
-    assert (len(found), found[1:], found.numbered(4)) == (3, wanted[1:], wanted[2])
+    assert (len(found), [*found[1:]], found.numbered(4)) == (3, wanted[1:], wanted[2])
+    assert [*found[1:][1:]] == [found[1:][1]] == wanted[2:]
     assert found.find([b"c", b"a", b"gone", 7]) == {b"a": wanted[0], b"c": wanted[2]}
     assert (found.find([]), found.without_id, found.has_ids) == ({}, 0, True)
     with pytest.raises(KeyError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,49 @@ def test_empty_lines_without_end_are_given_up(tmp_path: Path) -> None:
     world = World(tmp_path, Server(letters(1), odd))
     assert world.poll() is ExitCode.PROTOCOL
     assert "empty lines between replies exceeds the limit of 8" in world.said
+
+
+# QUIT in one write with the last deletions
+
+
+def at_the_second(answer: Callable[[], bytes]) -> dict[bytes, Answer]:
+    return {b"DELE": lambda server, rest: answer() if rest == b"2" else None}
+
+
+def hang_up() -> bytes:
+    raise HangUp(b"")
+
+
+def test_a_refused_deletion_before_quit_is_repeated_by_the_next_poll(tmp_path: Path) -> None:
+    odd = at_the_second(lambda: b"-ERR not now\r\n")
+    world = World(tmp_path, Server(letters(3), odd, PIPELINED))
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.server.heard[-4:] == [b"DELE 1", b"DELE 2", b"DELE 3", b"QUIT"]
+    assert "the server does not delete a message: not now" in world.said
+    assert world.server.messages == letters(3)[1:2]
+    world.server.odd = {}
+    world.poll()
+    assert (world.server.messages, world.subjects()) == ([], [b"1", b"2", b"3"])
+
+
+def test_a_connection_that_breaks_at_the_last_deletions_confirms_none(tmp_path: Path) -> None:
+    world = World(tmp_path, Server(letters(3), at_the_second(hang_up), PIPELINED))
+    assert world.poll() is ExitCode.SUCCESS
+    assert "3 deletion(s) were not confirmed at QUIT" in world.said
+    assert (len(world.server.messages), b"QUIT" in world.server.heard) == (3, False)
+    world.server.odd = {}
+    assert world.poll() is ExitCode.NOMAIL
+    assert (world.server.messages, world.subjects()) == ([], [b"1", b"2", b"3"])
+
+
+def test_a_lost_reply_to_a_deletion_before_quit_confirms_none(tmp_path: Path) -> None:
+    """The reply to QUIT takes its place, and is not taken for that to QUIT."""
+    world = World(tmp_path, Server(letters(3), at_the_second(lambda: b""), PIPELINED))
+    assert world.poll() is ExitCode.SUCCESS
+    assert "3 deletion(s) were not confirmed at QUIT" in world.said
+    # Each poll lists anew: what the server has removed needs no deletion.
+    assert world.poll() is ExitCode.NOMAIL
+    assert world.subjects() == [b"1", b"2", b"3"]
 
 
 # A server that deletes what is read

@@ -68,6 +68,43 @@ def test_a_refused_login_leaves_us_where_we_began(command: Command, code: Respon
     client.send(User(b"joe"))
 
 
+def sent_together() -> Pop3Client:
+    client = greeted(b"PIPELINING")
+    client.send(User(b"joe"))
+    client.send(Pass(PASSWORD))
+    assert sent(client) == b"USER joe\r\nPASS sesame\r\n"
+    return client
+
+
+def test_with_pipelining_the_password_goes_along_with_the_name() -> None:
+    client = sent_together()
+    with pytest.raises(LocalProtocolError):
+        client.send(Stat())
+    assert hear(client, b"+OK go on") == [Completed(User(b"joe"), True, b"go on")]
+    assert client.state == "authenticating"
+    with pytest.raises(LocalProtocolError):
+        client.send(Stat())
+    assert hear(client, b"+OK in") == [Completed(Pass(PASSWORD), True, b"in")]
+    assert client.state == "transaction"
+    client.send(Stat())
+
+
+def test_after_a_refused_name_the_password_sent_along_is_answered_too() -> None:
+    client = sent_together()
+    assert hear(client, b"-ERR who is sesame?") == [Completed(User(b"joe"), False, b"who is *?")]
+    assert hear(client, b"-ERR no") == [Completed(Pass(PASSWORD), False, b"no")]
+    assert client.state == "authorization"
+    client.send(User(b"ann"))
+
+
+def test_without_pipelining_the_password_waits_for_the_name() -> None:
+    client = greeted()
+    client.send(User(b"joe"))
+    with pytest.raises(LocalProtocolError, match="PASS must wait for the reply to USER"):
+        client.send(Pass(PASSWORD))
+    assert sent(client) == b"USER joe\r\n"
+
+
 def test_after_a_refused_user_no_password_is_sent() -> None:
     client = greeted()
     ask(client, User(b"joe"), b"-ERR who?")

@@ -43,10 +43,12 @@ from mailhaul.protocols.pop3.events import (
     LastRead,
     Line,
     Listed,
+    ListedBlock,
     ResponseCode,
     TlsReady,
     TurnedAway,
     UniqueId,
+    UniqueIdBlock,
 )
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.sasl.exchange import Authenticate, CancelAuthentication, Challenge, Respond
@@ -137,9 +139,11 @@ def test_a_server_greets_once(event: Event) -> None:
 ANSWERS: list[tuple[bytes, Sequence[Event], bytes]] = [
     (b"STAT", [Counted(2, 320)], b"+OK 2 320 fine\r\n"),
     (b"LIST", [Listed(1, 120), Listed(2, 200)], b"+OK\r\n1 120\r\n2 200\r\n.\r\n"),
+    (b"LIST", [ListedBlock((1, 2), (120, 200))], b"+OK\r\n1 120\r\n2 200\r\n.\r\n"),
     (b"LIST", [], b"+OK\r\n.\r\n"),
     (b"LIST 2", [Listed(2, 200)], b"+OK 2 200 fine\r\n"),
     (b"UIDL", [UniqueId(1, b"a"), UniqueId(2, b"a")], b"+OK\r\n1 a\r\n2 a\r\n.\r\n"),
+    (b"UIDL", [UniqueIdBlock((1, 2), (b"a", b".b"))], b"+OK\r\n1 a\r\n2 .b\r\n.\r\n"),
     (b"UIDL", [], b"+OK\r\n.\r\n"),
     (b"UIDL 2", [UniqueId(2, b"b")], b"+OK 2 b fine\r\n"),
     (b"LAST", [LastRead(3)], b"+OK 3 fine\r\n"),

@@ -18,7 +18,8 @@ authorization: start_tls_sent tls-pending, user_sent naming, login_sent authenti
 authorization: quit_sent quitting, closed closed
 tls-pending: start_tls_granted tls-handover, start_tls_refused authorization
 tls-handover: tls_started authorization, closed closed
-naming: user_taken named, user_refused authorization
+naming: user_taken named, user_refused authorization, password_sent logging-in
+logging-in: user_taken authenticating, user_refused authenticating
 named: question_sent named, user_sent naming, password_sent authenticating
 named: login_sent authenticating, quit_sent quitting, closed closed
 authenticating: login_granted transaction, login_refused authorization
@@ -52,6 +53,7 @@ PATHS = {
         "tls-pending": "welcomed start_tls_sent",
         "tls-handover": "welcomed start_tls_sent start_tls_granted",
         "naming": "welcomed user_sent",
+        "logging-in": "welcomed user_sent password_sent",
         "named": "welcomed user_sent user_taken",
         "authenticating": "welcomed login_sent",
         "transaction": "welcomed assumed_authenticated",

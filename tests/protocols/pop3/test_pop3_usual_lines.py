@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -15,9 +16,16 @@ from mailhaul.protocols.machine import NEED_DATA
 from mailhaul.protocols.pop3 import client as pop3_client
 from mailhaul.protocols.pop3.client import Pop3Client
 from mailhaul.protocols.pop3.commands import List, Uidl
-from mailhaul.protocols.pop3.events import Completed, Listed
+from mailhaul.protocols.pop3.events import (
+    Completed,
+    Listed,
+    ListedBlock,
+    UniqueId,
+    UniqueIdBlock,
+)
 from mailhaul.protocols.pop3.listing import Listing
 from mailhaul.protocols.pop3.replies import UID_LENGTH
+from mailhaul.protocols.record import replace
 
 WORDS = st.sampled_from(
     [b"1", b"7", b"0042", b"4096", b"9" * 20, b"9" * 21, b"000a", b"!~", b"", b"\xe9", b"a\tb"]
@@ -82,8 +90,34 @@ def no_short_cut(listing: Listing, block: bytes) -> tuple[list[Any], int]:
 def test_the_short_cut_and_the_parser_agree(
     command: List | Uidl, data: bytes, sizes: list[int], limits: Limits
 ) -> None:
-    short = heard(command, data, sizes, limits, short_cut=True)
-    assert short == heard(command, data, sizes, limits, short_cut=False)
+    parsed = heard(command, data, sizes, limits, short_cut=False)
+    assert heard(command, data, sizes, limits, short_cut=True) == parsed
+    in_blocks = type(command)(in_blocks=True)
+    short = heard(in_blocks, data, sizes, limits, short_cut=True)
+    assert [*by_line(short)] == [replace_command(event, in_blocks) for event in parsed]
+
+
+def by_line(events: list[Any]) -> Iterator[Any]:
+    """Yield an event for each line of a block, and the other events."""
+    for event in events:
+        match event:
+            case ListedBlock(numbers, sizes):
+                yield from map(Listed, numbers, sizes)
+            case UniqueIdBlock(numbers, uids):
+                yield from map(UniqueId, numbers, uids)
+            case _:
+                yield event
+
+
+def replace_command(event: Any, command: List | Uidl) -> Any:
+    return replace(event, command=command) if isinstance(event, Completed) else event
+
+
+def test_usual_lines_come_in_one_event() -> None:
+    found = heard(List(in_blocks=True), b"1 10\r\n2 20\r\n3\r\n.\r\n", [], Limits(), short_cut=True)
+    assert found[:-1] == [ListedBlock((1, 2), (10, 20)), Listed(3, 0)]
+    found = heard(Uidl(in_blocks=True), b"1 a\r\n2 b\r\n.\r\n", [], Limits(), short_cut=True)
+    assert found[:-1] == [UniqueIdBlock((1, 2), (b"a", b"b"))]
 
 
 def test_usual_lines_are_not_parsed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
