@@ -61,10 +61,8 @@ ALSO = {
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},
     "apps/daemon": {"trio"},
-    "apps/cli/side_by_side.py": {"trio"},
+    "apps/cli/waiting.py": {"trio"},
     "apps/polls/jobs.py": {"trio"},
-    "apps/polls/places.py": {"trio"},
-    "apps/polls/server_places.py": {"trio"},
     "apps/polls/pool.py": {"trio"},
 }
 """What they may take from elsewhere."""

@@ -17,7 +17,7 @@ from .channel import describe
 from .ledger import Ledger, Lock, Unlocked
 from .outcome import CutOff, ExitCode, PollFailed, code_of
 from .report import Remark, Report
-from .requests import Call, Now, RuntimeFault, Sleep
+from .requests import LedgerCall, Now, RuntimeFault, Sleep
 from .session import SessionObserver
 from .sink import Sink, post
 from .source import Source
@@ -183,7 +183,7 @@ class Poll:
         self._release_lock()
         lock = self._make_lock(mailbox)
         waited = 0.0
-        while not await Call(lock.acquire):
+        while not await LedgerCall(lock.acquire):
             if waited >= MAX_LOCK_SECONDS or self._stopping():
                 peer, name = self._source.channel.peer, self._account.name
                 raise PollFailed(

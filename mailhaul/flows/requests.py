@@ -75,6 +75,35 @@ class Trust(Record):
     fingerprint: str | None = None
 
 
+class Signal:
+    """What one flow reports to others. It is set once and stays so."""
+
+    __slots__ = ("_listeners", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._listeners: list[Callable[[], object]] = []
+
+    def set(self) -> None:
+        """Set it; flows that wait for it continue."""
+        self.is_set = True
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call ``listener`` when it is set, or now. The runtime does so for a flow that waits."""
+        if self.is_set:
+            listener()
+        else:
+            self._listeners.append(listener)
+
+    def ignore(self, listener: Callable[[], object]) -> None:
+        """Call ``listener`` no more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+
 class Open(Request[None]):
     """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut.
 
@@ -100,22 +129,22 @@ class UpgradeToTls(Request[None]):
 
 
 class Wait(Request[None]):
-    """Wait until one of these has input, end of input, room to write, or has exited.
+    """Wait until one of these has input, end of input, room to write, has exited, or is set.
 
     * Output is written on every open channel, named or not. Input is read only from the channels
       that are named; the rest stays where it is, which is backpressure.
     * A channel has room to write if it was congested before the Wait, and now the runtime holds no
       more than RELIEVED bytes of its output.
     * The end of input is news once. After that only room to write is.
-    * A program that has ended is news at once, and at every Wait that names it. Input and output
-      are served all the same.
+    * A program that has ended is news at once, and at every Wait that names it, and so is a signal
+      that is set. Input and output are served all the same.
     * Raises TimedOut after ``timeout`` seconds without news, also where nothing is named. News that
       are there already come before a timeout of 0.
     * Raises OpenFailed at once for a channel that is not open, or a program that this flow did not
       start: there can never be any news.
     """
 
-    waitables: Sequence[Channel[Endpoint] | Program]
+    waitables: Sequence[Channel[Endpoint] | Program | Signal]
     timeout: float
 
 

@@ -66,8 +66,12 @@ async def suspend(step: Suspend) -> None:
             loop.add_reader(fd, ready.set)
         for fd in step.writes:
             loop.add_writer(fd, ready.set)
+        for signal in step.signals:
+            signal.listen(ready.set)
         await ready.wait()
     finally:
+        for signal in step.signals:
+            signal.ignore(ready.set)
         for fd in step.reads:
             loop.remove_reader(fd)
         for fd in step.writes:

@@ -5,25 +5,24 @@ A thread for each row that goes into the ledger costs more than the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import trio
 
+from .calls import SharedCall, run_all
 
-class Job:
+
+class Job(SharedCall):
     """One call that a flow waits for.
 
     ``wake`` is set when the job is done, or when its flow has to run the jobs that are queued.
     """
 
-    __slots__ = ("call", "done", "error", "result", "wake")
+    __slots__ = ("wake",)
 
     def __init__(self, call: Callable[[], object]) -> None:
-        self.call = call
+        super().__init__(call)
         self.wake = trio.Event()
-        self.done = False
-        self.result: object = None
-        self.error: Exception | None = None
 
 
 class BatchWorker:
@@ -64,25 +63,3 @@ class BatchWorker:
             self._queued[0].wake.set()
         else:
             self._busy = False
-
-
-def run_all(jobs: Sequence[Job]) -> None:
-    """Run all jobs in order; equal calls run once, at the place of the last of them."""
-    groups: dict[Callable[[], object], list[Job]] = {}
-    for job in jobs:
-        group = groups.pop(job.call, [])
-        groups[job.call] = [*group, job]
-    for call, group in groups.items():
-        run_once(call, group)
-
-
-def run_once(call: Callable[[], object], jobs: Sequence[Job]) -> None:
-    """Call once and give the result to all these jobs."""
-    result: object = None
-    error: Exception | None = None
-    try:
-        result = call()
-    except Exception as failure:
-        error = failure
-    for job in jobs:
-        job.result, job.error, job.done = result, error, True

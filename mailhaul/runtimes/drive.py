@@ -62,15 +62,8 @@ def take_steps(steps: Steps[T], take: Callable[[Step], object]) -> T:
         steps.close()
 
 
-async def await_steps(
-    steps: Steps[T],
-    take: Callable[[Step], Awaitable[object]],
-    at_end: Callable[[], None] = lambda: None,
-) -> T:
-    """Take all steps as part of a task; return the result of the flow.
-
-    ``at_end`` is called when the flow is over, however it ends.
-    """
+async def await_steps(steps: Steps[T], take: Callable[[Step], Awaitable[object]]) -> T:
+    """Take all steps as part of a task; return the result of the flow."""
     try:
         step = next(steps)
         while True:
@@ -84,7 +77,4 @@ async def await_steps(
         result: T = end.value
         return result
     finally:
-        try:
-            steps.close()
-        finally:
-            at_end()
+        steps.close()

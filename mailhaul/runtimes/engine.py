@@ -24,6 +24,7 @@ from ..flows.requests import (
     Pipe,
     Program,
     Request,
+    Signal,
     Sleep,
     Start,
     Tcp,
@@ -33,6 +34,7 @@ from ..flows.requests import (
     UpgradeToTls,
     Wait,
 )
+from .gates import ConnectionPlaces, GateOf
 from .steps import Steps, Suspend, Work
 from .stream import (
     Output,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from .tls import TlsLayer
+
 
 ChannelObserver = Callable[[Channel[Endpoint]], None]
 
@@ -82,19 +85,23 @@ class Engine:
 
     ``observer`` is called with each channel that the flow opens, before anything is sent on it.
     ``tls`` makes the TLS layer of a stream, which a serving side needs; by default it is a client.
+    Where ``gate`` names a limiter for an address, a connection to it waits for a place; that time
+    does not count against the timeout of the connection.
     """
 
-    __slots__ = ("_clock", "_observer", "_programs", "_streams", "_tls")
+    __slots__ = ("_clock", "_observer", "_places", "_programs", "_streams", "_tls")
 
     def __init__(
         self,
         clock: Callable[[], float],
         observer: ChannelObserver | None = None,
         tls: Callable[[Trust], TlsLayer] | None = None,
+        gate: GateOf | None = None,
     ) -> None:
         self._clock = clock
         self._observer = observer
         self._tls = tls
+        self._places = ConnectionPlaces(gate)
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
 
@@ -136,6 +143,7 @@ class Engine:
             running.output.close()
         self._streams.clear()
         self._programs.clear()
+        self._places.leave_all()
 
     def adopt(self, channel: Channel[Endpoint], sock: socket) -> None:
         """Use a connected socket as the channel's stream (the serving side does)."""
@@ -152,15 +160,20 @@ class Engine:
         streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
         named = [w for w in request.waitables if isinstance(w, Program)]
         programs = [self._running(program) for program in named if program.status is None]
+        signals = tuple(w for w in request.waitables if isinstance(w, Signal))
         has_ended = len(programs) < len(named)
         congested = [stream for stream in streams if stream.channel.congested]
-        while not self._exchange(streams, programs, congested) and not has_ended:
+        while not (
+            self._exchange(streams, programs, congested)
+            or has_ended
+            or any(signal.is_set for signal in signals)
+        ):
             left = began + request.timeout - self._clock()
             if left <= 0:
                 for stream in streams:
                     stream.note_last_words()
                 raise TimedOut(request.timeout)
-            yield self._suspend(streams, programs, left)
+            yield self._suspend(streams, programs, left, signals)
         for pace in paces:
             pace.waited(self._clock() - began)
 
@@ -182,7 +195,11 @@ class Engine:
         return True in news or True in ended or relieved
 
     def _suspend(
-        self, streams: Iterable[Stream], programs: Iterable[Running], left: float
+        self,
+        streams: Iterable[Stream],
+        programs: Iterable[Running],
+        left: float,
+        signals: tuple[Signal, ...] = (),
     ) -> Suspend:
         """Wait for input of these, for output of every stream, and for errors of every child."""
         reads = [stream.fileno() for stream in streams if not stream.ended]
@@ -199,7 +216,7 @@ class Engine:
             else:
                 reads.append(running.child.exit_fd)
         writes = tuple(stream.fileno() for stream in self._streams if stream.wants_to_write)
-        return Suspend(tuple(reads), writes, left)
+        return Suspend(tuple(reads), writes, left, signals)
 
     def _flush(self) -> None:
         for stream in self._streams:
@@ -223,6 +240,10 @@ class Engine:
     # Opening
 
     def _open(self, request: Open) -> Steps[None]:
+        admitted = self._places.ask(request.channel, request.address)
+        while admitted and not admitted.is_set:
+            self._flush()
+            yield self._suspend((), (), float("inf"), (admitted,))
         try:
             yield from self._connect(request.channel, request.address, request.timeout)
         except TimedOut:
@@ -340,6 +361,7 @@ class Engine:
     # Closing
 
     def _close(self, target: Channel[Endpoint] | Program) -> Steps[None]:
+        self._places.leave(target)
         if isinstance(target, Program):
             yield from self._close_program(target)
         elif target.open:

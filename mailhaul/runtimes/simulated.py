@@ -361,6 +361,8 @@ class Simulation:
             return
         for number in (*step.reads, *step.writes):
             self._waiting[number] = task
+        for one in step.signals:
+            one.listen(lambda: self._unpark(task))
         if step.timeout is not None:
             times = task.times_suspended
             self._at(self.now + step.timeout, lambda: self._time_out(task, times))
@@ -380,6 +382,8 @@ class Simulation:
 
     def _is_ready(self, step: Suspend) -> bool:
         known = self._registered
+        if any(signal.is_set for signal in step.signals):
+            return True
         return any(known[number].readable for number in step.reads) or any(
             known[number].writable for number in step.writes
         )

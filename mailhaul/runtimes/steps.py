@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from ..flows.requests import Request
+from ..flows.requests import Request, Signal
 
 T = TypeVar("T")
 
 
 class Suspend:
-    """Wait until a descriptor is ready or ``timeout`` seconds have passed (None: for ever)."""
+    """Wait until a descriptor is ready, a signal is set, or ``timeout`` seconds have passed (None:
+    for ever).
+    """
 
-    __slots__ = ("reads", "timeout", "writes")
+    __slots__ = ("reads", "signals", "timeout", "writes")
 
     def __init__(
         self,
         reads: tuple[int, ...] = (),
         writes: tuple[int, ...] = (),
         timeout: float | None = None,
+        signals: tuple[Signal, ...] = (),
     ) -> None:
+        self.signals = signals
         self.reads = reads
         self.writes = writes
         self.timeout = timeout

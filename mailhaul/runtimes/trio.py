@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import trio
 
-from ..flows.requests import Address, Close, Flow, Open, Request
+from ..flows.requests import Flow, Signal
 from .batch_worker import BatchWorker
 from .drive import await_steps, steps_of
 from .engine import Engine
@@ -24,50 +24,28 @@ MAX_REQUESTS_IN_A_ROW = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 
 
-class Gate(Protocol):
-    """Limits connections, as a trio.CapacityLimiter does."""
-
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Wait for a slot."""
-        ...
-
-    def release_on_behalf_of(self, borrower: object) -> None:
-        """Give the slot back."""
-        ...
-
-
-GateOf = Callable[[Address], Gate | None]
-"""Returns what limits the connections to an address, or None."""
-
-
 def run(
     flow: Flow[T],
     engine: Engine | None = None,
-    gate: GateOf | None = None,
     batch_worker: BatchWorker | None = None,
     threads: Threads | None = None,
 ) -> Coroutine[Any, Any, T]:
     """Run a flow and return its result; what it raises is raised here. To be awaited.
 
-    All its streams are closed and its children ended when it is over or cancelled. Where ``gate``
-    names a limiter for an address, a connection to it waits for a slot; that time does not count
-    against the timeout of the connection. A ``LedgerCall`` runs in ``batch_worker``, any other
-    ``Call`` in ``threads``.
+    All its streams are closed and its children ended when it is over or cancelled. A ``LedgerCall``
+    runs in ``batch_worker``, any other ``Call`` in ``threads``.
     """
-    slots = ConnectionSlots(gate)
-    driver = Driver(slots, batch_worker or BatchWorker(), threads or Threads())
+    driver = Driver(batch_worker or BatchWorker(), threads or Threads())
     # Not a coroutine itself, which each flow that waits would keep.
-    steps = steps_of(flow, engine or Engine(trio.current_time))
-    return await_steps(steps, driver.take, slots.release_all)
+    return await_steps(steps_of(flow, engine or Engine(trio.current_time)), driver.take)
 
 
 class Driver:
     """Takes the steps of one flow."""
 
-    __slots__ = ("_batch_worker", "_requests", "_slots", "_threads")
+    __slots__ = ("_batch_worker", "_requests", "_threads")
 
-    def __init__(self, slots: ConnectionSlots, batch_worker: BatchWorker, threads: Threads) -> None:
-        self._slots = slots
+    def __init__(self, batch_worker: BatchWorker, threads: Threads) -> None:
         self._batch_worker = batch_worker
         self._threads = threads
         self._requests = 0
@@ -80,12 +58,8 @@ class Driver:
                 return suspend(step)
             case Work(call, shared):
                 return (self._batch_worker if shared else self._threads).run(call)
-            case NextRequest(request):
-                return self._before(request)
-
-    async def _before(self, request: Request[object]) -> None:
-        await self._checkpoint()
-        await self._slots.before(request)
+            case NextRequest():
+                return self._checkpoint()
 
     async def _checkpoint(self) -> None:
         # A request that is answered at once is no checkpoint: other tasks would never run, and
@@ -133,53 +107,37 @@ class Threads:
             raise
 
 
-class ConnectionSlots:
-    """The slots that the connections of one flow hold in the limiters of their addresses."""
-
-    __slots__ = ("_gate", "_held")
-
-    def __init__(self, gate: GateOf | None) -> None:
-        self._gate = gate
-        self._held: dict[object, Gate] = {}
-
-    async def before(self, request: Request[object]) -> None:
-        """Wait for a slot before a connection is opened; release it when one is closed."""
-        if self._gate is None:
-            return
-        match request:
-            case Open(channel, address):
-                limiter = self._gate(address)
-                if limiter:
-                    await limiter.acquire_on_behalf_of(channel)
-                    self._held[channel] = limiter
-            case Close(target) if limiter := self._held.pop(target, None):
-                limiter.release_on_behalf_of(target)
-            case _:
-                pass
-
-    def release_all(self) -> None:
-        """Release the slots that are still held."""
-        while self._held:
-            channel, limiter = self._held.popitem()
-            limiter.release_on_behalf_of(channel)
-
-
 async def suspend(step: Suspend) -> None:
     """Wait for any of the descriptors, or for the time to pass."""
     timeout = float("inf") if step.timeout is None else step.timeout
     with trio.move_on_after(timeout):
-        if len(step.reads) == 1 and not step.writes:
+        if len(step.reads) == 1 and not step.writes and not step.signals:
             await trio.lowlevel.wait_readable(step.reads[0])
             return
         if not step.reads and not step.writes:
-            await trio.sleep_forever()
+            await wait_for_signals(step.signals)
+            return
         async with trio.open_nursery() as nursery:
 
-            async def wait_for(ready: Callable[[int], Awaitable[None]], fd: int) -> None:
-                await ready(fd)
+            async def wait_for(ready: Callable[[T], Awaitable[None]], what: T) -> None:
+                await ready(what)
                 nursery.cancel_scope.cancel()
 
             for fd in step.reads:
                 nursery.start_soon(wait_for, trio.lowlevel.wait_readable, fd)
             for fd in step.writes:
                 nursery.start_soon(wait_for, trio.lowlevel.wait_writable, fd)
+            if step.signals:
+                nursery.start_soon(wait_for, wait_for_signals, step.signals)
+
+
+async def wait_for_signals(signals: Sequence[Signal]) -> None:
+    """Wait until one of these is set."""
+    event = trio.Event()
+    for signal in signals:
+        signal.listen(event.set)
+    try:
+        await event.wait()
+    finally:
+        for signal in signals:
+            signal.ignore(event.set)

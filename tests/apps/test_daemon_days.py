@@ -26,7 +26,7 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.reach import access_of
 from mailhaul.apps.daemon.scheduler import Scheduler
-from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account
@@ -93,7 +93,7 @@ class Days:
             self._settings[id(flow)] = settings
             return flow
 
-        monkeypatch.setattr(crew_module, "poll_account", noted)
+        monkeypatch.setattr(limited, "poll_account", noted)
         monkeypatch.setattr(runtime, "run", self._run)
 
     # The world

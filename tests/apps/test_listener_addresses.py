@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhaul.adapters.config.settings import AccountSettings
-from mailhaul.adapters.sinks.hunt_list import domain_of, listener_address
+from mailhaul.adapters.sinks.listeners import domain_of, listener_address
 from mailhaul.flows.requests import Tcp, UnixSocket
 
 

@@ -2,103 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
-import trio
-import trio.testing
 
-from mailhaul.apps.polls.places import ListenerPlaces, Share
-from mailhaul.apps.polls.pool import PER_LISTENER
+from mailhaul.apps.polls.limited import PER_LISTENER
+from mailhaul.apps.polls.places import ListenerPlaces, Places, Share
 
 
-def run(story: Any) -> None:
-    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
-
-
-async def taken(share: Share, wanted: int) -> int:
-    """Take slots until none is free for a second; return their number."""
+def taken(share: Share, wanted: int) -> int:
+    """Take places until none is free; return their number."""
     for number in range(wanted):
-        with trio.move_on_after(1) as waiting:
-            await share.acquire_on_behalf_of(object())
-        if waiting.cancelled_caught:
+        holder = object()
+        if not share.ask(holder).is_set:
+            share.give_back(holder)
             return number
     return wanted
 
 
 def test_the_only_server_has_all_places() -> None:
-    async def story() -> None:
-        assert await taken(ListenerPlaces(15).share("a"), 20) == 15
-
-    run(story)
+    assert taken(ListenerPlaces(15).share("a"), 20) == 15
 
 
 def test_a_slow_server_leaves_a_place_for_every_other_one() -> None:
-    async def story() -> None:
-        places = ListenerPlaces(PER_LISTENER)
-        slow, *others = (places.share(name) for name in ("slow", "b", "c", "d"))
-        assert await taken(slow, 99) == PER_LISTENER - 3
-        for other in others:
-            assert await taken(other, 1) == 1
-        assert await taken(slow, 1) == 0
-
-    run(story)
+    places = ListenerPlaces(PER_LISTENER)
+    slow, *others = (places.share(name) for name in ("slow", "b", "c", "d"))
+    assert taken(slow, 99) == PER_LISTENER - 3
+    for other in others:
+        assert taken(other, 1) == 1
+    assert taken(slow, 1) == 0
 
 
 @pytest.mark.parametrize("servers", [16, 40, 200])
 def test_with_many_servers_one_has_at_most_half_and_one_place(servers: int) -> None:
-    async def story() -> None:
-        places = ListenerPlaces(15)
-        slow, *others = [places.share(f"s{number}") for number in range(servers)]
-        assert await taken(slow, 99) == 15 - 7
-        for other in others[:7]:
-            assert await taken(other, 2) == 1
-
-    run(story)
+    places = ListenerPlaces(15)
+    slow, *others = [places.share(f"s{number}") for number in range(servers)]
+    assert taken(slow, 99) == 15 - 7
+    for other in others[:7]:
+        assert taken(other, 2) == 1
 
 
 def test_the_longest_waiter_is_first_but_new_accounts_precede_active_ones() -> None:
     order: list[str] = []
-
-    async def wait(share: Share, name: str) -> None:
-        await share.acquire_on_behalf_of(object())
-        order.append(name)
-
-    async def story() -> None:
-        places = ListenerPlaces(2)
-        a, b, c = (places.share(name) for name in "abc")
-        await a.acquire_on_behalf_of(object())
-        async with trio.open_nursery() as nursery:
-            for share, name in ((a, "a again"), (b, "b"), (c, "c")):
-                nursery.start_soon(wait, share, name)
-                await trio.sleep(1)
-            assert order == ["b"]
-            b.release_on_behalf_of(object())
-            await trio.sleep(1)
-            assert order == ["b", "c"]
-            a.release_on_behalf_of(object())
-            await trio.sleep(1)
-        assert order == ["b", "c", "a again"]
-
-    run(story)
+    places = ListenerPlaces(2)
+    a, b, c = (places.share(name) for name in "abc")
+    a.ask("a")
+    for share, name in ((a, "a again"), (b, "b"), (c, "c")):
+        share.ask(name).listen(partial(order.append, name))
+    assert order == ["b"]
+    b.give_back("b")
+    assert order == ["b", "c"]
+    a.give_back("a")
+    assert order == ["b", "c", "a again"]
 
 
-def test_a_cancelled_wait_holds_no_slot() -> None:
-    async def story() -> None:
-        places = ListenerPlaces(1)
-        a, b = places.share("a"), places.share("b")
-        await a.acquire_on_behalf_of(object())
-        assert await taken(b, 1) == 0
-        a.release_on_behalf_of(object())
-        # Given up in the very moment in which there is one: whoever comes later finds it free.
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(b.acquire_on_behalf_of, object())
-                nursery.start_soon(cancel, scope)
-        assert await taken(a, 1) == 1
+def test_a_wait_that_is_given_up_holds_no_place() -> None:
+    places = ListenerPlaces(1)
+    a, b = places.share("a"), places.share("b")
+    a.ask("first")
+    waiting = b.ask("second")
+    b.give_back("second")
+    a.give_back("first")
+    assert not waiting.is_set
+    # Given up in the very moment in which there is one: whoever comes later finds it free.
+    assert b.ask("third").is_set
+    b.give_back("third")
+    assert taken(a, 1) == 1
 
-    async def cancel(scope: trio.CancelScope) -> None:
-        scope.cancel()
 
-    for _ in range(20):
-        run(story)
+def test_places_are_given_in_the_order_in_which_they_were_asked_for() -> None:
+    places = Places(2)
+    first, second, third, fourth = (places.ask(name) for name in "abcd")
+    assert [one.is_set for one in (first, second, third, fourth)] == [True, True, False, False]
+    places.give_back("c")
+    places.give_back("a")
+    assert (third.is_set, fourth.is_set) == (False, True)
+    for name in "bd":
+        places.give_back(name)
+    assert [places.ask(name).is_set for name in "efg"] == [True, True, False]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from threading import Event
@@ -18,17 +18,21 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
-from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls import limited, pool
 from mailhaul.apps.polls.context import PollContext
+from mailhaul.apps.polls.exclusive import OPEN_SECONDS, ExclusiveGate
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.pool import OPEN_SECONDS, ExclusiveGate, PollPool
+from mailhaul.apps.polls.places import Places
+from mailhaul.apps.polls.pool import PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.admission import START
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.requests import Address, Close, Open, Sleep, Tcp
+from mailhaul.flows.requests import Address, Close, Now, Open, Sleep, UnixSocket
 from mailhaul.protocols.smtp.client import SmtpClient
-from mailhaul.runtimes.trio import MAX_WAIT_FOR_CALL, ConnectionSlots, Threads
+from mailhaul.runtimes import trio as on_trio
+from mailhaul.runtimes.engine import Engine
+from mailhaul.runtimes.trio import MAX_WAIT_FOR_CALL, Threads
 
 
 def run(story: Any) -> None:
@@ -45,20 +49,20 @@ class PollRecorder:
         self.went_in: dict[str, float] = {}
 
     async def stay(self, name: str, begin: float, how_long: float, *, alone: bool) -> None:
-        came = trio.current_time()
-        await trio.sleep(begin)
+        came = await Now()
+        await Sleep(begin)
         async with self.turns.turn(alone=alone):
-            self.went_in[name] = trio.current_time() - came
+            self.went_in[name] = await Now() - came
             self.inside.add(name)
             self.together.append(set(self.inside))
-            await trio.sleep(how_long)
+            await Sleep(how_long)
             self.inside.remove(name)
 
     def see(self, *visits: tuple[str, float, float, bool]) -> None:
         async def story() -> None:
             async with trio.open_nursery() as nursery:
                 for name, begin, how_long, alone in visits:
-                    nursery.start_soon(partial(self.stay, name, begin, how_long, alone=alone))
+                    nursery.start_soon(on_trio.run, self.stay(name, begin, how_long, alone=alone))
 
         run(story)
 
@@ -105,51 +109,80 @@ def test_a_long_exclusive_job_loses_its_exclusivity() -> None:
 
 
 def test_a_cancelled_exclusive_wait_blocks_nothing() -> None:
+    turns = ExclusiveGate()
+
+    async def turn(*, alone: bool, seconds: float = 0.0) -> None:
+        async with turns.turn(alone=alone):
+            await Sleep(seconds)
+
     async def story() -> None:
-        turns = ExclusiveGate()
-        async with turns.turn(alone=False):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_trio.run, turn(alone=False, seconds=10.0))
+            await trio.sleep(1)
             with trio.move_on_after(1) as waiting:
-                async with turns.turn(alone=True):
-                    raise AssertionError("not alone")
+                await on_trio.run(turn(alone=True))
             assert waiting.cancelled_caught
         with trio.fail_after(1):
-            async with turns.turn(alone=False):
-                pass
-            async with turns.turn(alone=True):
-                pass
+            await on_trio.run(turn(alone=False))
+            await on_trio.run(turn(alone=True))
 
     run(story)
 
 
-def channel() -> Channel[SmtpClient]:
-    return Channel("sink", SmtpClient())
+def test_a_connection_waits_for_its_place_and_gives_it_back(tmp_path: Path) -> None:
+    limiter = Places(1)
+    bounded, free = UnixSocket(f"{tmp_path}/sink"), UnixSocket(f"{tmp_path}/imap")
+    events: list[str] = []
 
+    def gate(address: Address) -> Places | None:
+        return limiter if address == bounded else None
 
-def test_a_connection_waits_for_its_turn_and_gives_it_back() -> None:
+    async def connect(name: str, address: Address, seconds: float) -> None:
+        channel = Channel("sink", SmtpClient())
+        # What nobody limits has no place, and gives none back.
+        await Close(channel)
+        await Open(channel, address, 1.0)
+        events.append(name)
+        await Sleep(seconds)
+        await Close(channel)
+        await Sleep(100.0)
+
     async def story() -> None:
-        limiter = trio.CapacityLimiter(1)
-        bounded, free = Tcp("sink", 25), Tcp("imap", 143)
+        async with trio.open_nursery() as nursery:
 
-        def gate(address: Address) -> trio.CapacityLimiter | None:
-            return limiter if address == bounded else None
+            def start(name: str, address: Address, seconds: float) -> trio.CancelScope:
+                scope = trio.CancelScope()
 
-        first, second = ConnectionSlots(gate), ConnectionSlots(gate)
-        held, other = channel(), channel()
-        await first.before(Open(held, bounded, 1.0))
-        with trio.move_on_after(1) as waiting:
-            await second.before(Open(other, bounded, 1.0))
-        assert waiting.cancelled_caught
-        # Another address is nobody's turn, and closing what was not bounded gives nothing back.
-        await second.before(Open(other, free, 1.0))
-        await second.before(Close(other))
-        assert limiter.borrowed_tokens == 1
-        await first.before(Close(held))
-        assert limiter.borrowed_tokens == 0
-        await second.before(Open(other, bounded, 1.0))
-        second.release_all()
-        assert limiter.borrowed_tokens == 0
+                async def one() -> None:
+                    with scope:
+                        engine = Engine(trio.current_time, gate=gate)
+                        await on_trio.run(connect(name, address, seconds), engine)
 
-    run(story)
+                nursery.start_soon(one)
+                return scope
+
+            for delay, name, address, seconds in (
+                *((1.0, "first", bounded, 10.0), (1.0, "second", bounded, 10.0)),
+                *((1.0, "other", free, 10.0), (1.0, "cancelled", bounded, 10.0)),
+                (1.0, "last", bounded, 10.0),
+            ):
+                scope = start(name, address, seconds)
+                await trio.sleep(delay)
+                if name == "cancelled":
+                    scope.cancel()
+            assert events == ["first", "other"]
+            await trio.sleep(10)
+            assert events == ["first", "other", "second"]
+            await trio.sleep(10)
+            assert events == ["first", "other", "second", "last"]
+            nursery.cancel_scope.cancel()
+
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        for listener, address in ((one, bounded), (other, free)):
+            listener.bind(address.path)
+            listener.listen()
+        run(story)
+    assert limiter.ask(object()).is_set
 
 
 def no_trace(protocol: str) -> None:
@@ -184,7 +217,7 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
         await Sleep(1e6)
         return ExitCode.NOMAIL
 
-    monkeypatch.setattr(crew_module, "watch", stays)
+    monkeypatch.setattr(pool, "watch", stays)
     hosts = ["silent"] * 50 + ["one", "other"] * 100
     rc = tmp_path / "rc"
     rc.write_text(
@@ -199,11 +232,11 @@ def test_connections_that_are_to_wait_for_news_are_made_in_turns(
             *(caller, configuration.globals, False, SqliteLedger(str(tmp_path / "ledger"))),
             *(str(tmp_path), "here", no_trace),
         )
-        pool, lines = PollPool(context, total=100), Lines(0)
+        polls, lines = PollPool(context, total=100), Lines(0)
         with trio.move_on_after(600):
             async with trio.open_nursery() as nursery:
                 for settings in configuration.accounts:
-                    nursery.start_soon(pool.watch, settings, lines, told_nobody)
+                    nursery.start_soon(polls.watch, settings, lines, told_nobody)
 
     run(story)
     # A server that does not answer holds up its own accounts, and nobody else's.
@@ -241,7 +274,7 @@ def test_a_password_command_blocks_no_other_account_and_can_be_cancelled(
         given.append(settings.password.reveal())
         return ExitCode.NOMAIL
 
-    monkeypatch.setattr(crew_module, "poll_account", polls)
+    monkeypatch.setattr(limited, "poll_account", polls)
     world = World(
         tmp_path,
         f"poll slow user joe passwordeval 'echo $$ >{tmp_path}/pid; sleep 60; echo no'\n"
@@ -290,7 +323,7 @@ def test_a_connection_that_waits_for_news_has_the_password_of_a_command(
         assert settings.password.reveal() == b"sesame"
         return ExitCode.NOMAIL
 
-    monkeypatch.setattr(crew_module, "watch", watches)
+    monkeypatch.setattr(pool, "watch", watches)
     world = World(tmp_path, "poll h proto imap user joe passwordeval 'echo sesame' idle\n")
     code = trio.run(world.pool.watch, world.accounts[0], world.lines, told_nobody)
     assert code is ExitCode.NOMAIL

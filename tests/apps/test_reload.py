@@ -18,7 +18,7 @@ from mailhaul.adapters.config.options import GLOBAL, OPTIONS
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service
-from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.accounts import policy_of
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
@@ -93,7 +93,7 @@ class Running:
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     daemon = Running(tmp_path)
-    monkeypatch.setattr(crew_module, "poll_account", daemon.poll)
+    monkeypatch.setattr(limited, "poll_account", daemon.poll)
     return daemon
 
 

@@ -18,8 +18,9 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls.jobs import WATCHED, Job
+from mailhaul.apps.polls.limited import NO_HOOKS, PollHooks
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.pool import NO_HOOKS, PollHooks, PollPool
+from mailhaul.apps.polls.pool import PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.outcome import ExitCode
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
@@ -26,6 +26,7 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, ServerRefused
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.runtimes import blocking
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 from mailhaul.servers.imap import serve_imap
@@ -160,101 +161,75 @@ def test_a_server_that_refuses_everybody_is_asked_once_by_each(
     assert accounts.err.getvalue().count("Too many connections") == 30
 
 
-def run(story: Any) -> None:
-    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
+def has(slot: ServerSlot) -> bool:
+    """Whether a poll has its connection, for which it asks if it has not done so."""
+    return slot.ask(slot).is_set
 
 
-def test_polls_wait_in_the_order_in_which_they_asked() -> None:
-    async def story() -> None:
-        places = ServerPlaces(1)
-        order: list[int] = []
-
-        async def one(number: int) -> None:
-            await trio.sleep(number)
-            slot = ServerSlot(places, f"u{number}")
-            await slot.begin()
-            order.append(number)
-            await trio.sleep(10)
-            slot.end()
-
-        async with trio.open_nursery() as nursery:
-            for number in (2, 0, 1):
-                nursery.start_soon(one, number)
-        assert order == [0, 1, 2]
-
-    run(story)
+def test_polls_get_connections_in_the_order_in_which_they_asked() -> None:
+    places = ServerPlaces(1)
+    order: list[int] = []
+    slots = [ServerSlot(places, f"u{number}") for number in range(3)]
+    for number in (2, 0, 1):
+        slots[number].ask(slots).listen(partial(order.append, number))
+    for number in (2, 0, 1):
+        slots[number].end()
+    assert order == [2, 0, 1]
 
 
-def test_a_cancelled_wait_keeps_no_connection() -> None:
-    async def story() -> None:
-        places = ServerPlaces(1)
-        first, second, third = (ServerSlot(places, user) for user in "abc")
-        await first.begin()
-        with trio.move_on_after(1) as waiting:
-            await second.begin()
-        assert waiting.cancelled_caught
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(second.begin)
-                await trio.testing.wait_all_tasks_blocked()
-                # It is cancelled, and gets the connection before it runs again.
-                scope.cancel()
-                first.end()
-        with trio.fail_after(1):
-            await third.begin()
-
-    run(story)
+def test_a_wait_that_is_cancelled_keeps_no_connection() -> None:
+    places = ServerPlaces(1)
+    first, second, third = (ServerSlot(places, user) for user in "abc")
+    assert has(first)
+    waiting = second.begin()
+    waiting.send(None)
+    waiting.close()
+    first.end()
+    assert has(third)
+    waiting = second.begin()
+    waiting.send(None)
+    # It gets the connection, and is cancelled before it runs again.
+    third.end()
+    waiting.close()
+    assert has(third)
 
 
 def test_the_connection_is_free_when_logout_is_sent_and_is_waited_for_again() -> None:
-    async def story() -> None:
-        places = ServerPlaces(1)
-        first, second = ServerSlot(places, "a"), ServerSlot(places, "b")
-        await first.begin()
-        await first.acquire_on_behalf_of(first)
-        first.ending()
-        with trio.fail_after(1):
-            await second.begin()
-        with trio.move_on_after(1) as waiting:
-            await first.acquire_on_behalf_of(first)
-        assert waiting.cancelled_caught
-        second.end()
-        with trio.fail_after(1):
-            await first.acquire_on_behalf_of(first)
-        assert not places.admission.has_room
-
-    run(story)
+    places = ServerPlaces(1)
+    first, second = ServerSlot(places, "a"), ServerSlot(places, "b")
+    assert has(first)
+    assert has(first)
+    first.ending()
+    assert has(second)
+    assert not has(first)
+    second.end()
+    assert has(first)
+    first.give_back(first)
+    assert not places.admission.has_room
 
 
 def test_after_a_refusal_the_connection_is_kept_until_it_is_closed() -> None:
-    async def story() -> None:
-        places = ServerPlaces(2)
-        first, second = ServerSlot(places, "a"), ServerSlot(places, "b")
-        await first.begin()
-        await second.begin()
-        second.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
-        second.end()
-        first.ending()
-        assert not places.admission.has_room
-        first.end()
-        assert places.admission.has_room
-
-    run(story)
+    places = ServerPlaces(2)
+    first, second = ServerSlot(places, "a"), ServerSlot(places, "b")
+    assert has(first)
+    assert has(second)
+    second.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+    second.end()
+    first.ending()
+    assert not places.admission.has_room
+    first.end()
+    assert places.admission.has_room
 
 
 def test_a_poll_is_repeated_as_often_as_it_may() -> None:
-    async def story() -> None:
-        places = ServerPlaces(8)
-        slot, *others = (ServerSlot(places, user, 1) for user in "abcd")
-        for one in (slot, *others):
-            await one.begin()
-        slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
-        assert slot.is_repeated()
-        for other in others[1:]:
-            other.logged_in()
-            other.end()
-        assert await slot.begin_again()
-        slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
-        assert not slot.is_repeated()
-
-    run(story)
+    places = ServerPlaces(8)
+    slot, *others = (ServerSlot(places, user, 1) for user in "abcd")
+    assert all(has(one) for one in (slot, *others))
+    slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+    assert slot.is_repeated()
+    for other in others[1:]:
+        other.logged_in()
+        other.end()
+    assert blocking.run(slot.begin_again())
+    slot.failed(ServerRefused(ExitCode.SERVBUSY, "too many"))
+    assert not slot.is_repeated()

@@ -27,7 +27,7 @@ from mailhaul.apps.daemon.control import Control
 from mailhaul.apps.daemon.notify import Notifier
 from mailhaul.apps.daemon.service import Service
 from mailhaul.apps.daemon.side_work import MAX_PAUSE, PAUSE, attempt, fenced
-from mailhaul.apps.polls import pool as crew_module
+from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.outcome import ExitCode
@@ -103,7 +103,7 @@ class Daemon:
     """A daemon with simulated polls and a control socket, in a trio thread."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(crew_module, "poll_account", self._poll)
+        monkeypatch.setattr(limited, "poll_account", self._poll)
         self.home = home
         self.polls = 0
         self.out = StringIO()

@@ -53,7 +53,7 @@ from mailhaul.flows.requests import (
 )
 from mailhaul.protocols.outbox import Outbox
 from mailhaul.runtimes import asyncio as on_asyncio
-from mailhaul.runtimes import blocking
+from mailhaul.runtimes import blocking, several
 from mailhaul.runtimes import trio as on_trio
 from mailhaul.runtimes.engine import Engine
 from mailhaul.runtimes.simulated import Ran, Simulation
@@ -74,7 +74,28 @@ def run_on_asyncio(flow: Flow) -> Any:
     return asyncio.run(on_asyncio.run(flow))
 
 
-REAL = {"blocking": blocking.run, "trio": run_on_trio, "asyncio": run_on_asyncio}
+def run_beside_others(flow: Flow) -> Any:
+    """Run a flow on the runtime for several, beside another one."""
+    results: list[Any] = []
+
+    async def story() -> None:
+        results.append(await flow)
+
+    async def other() -> None:
+        await LedgerCall(lambda: None)
+        await Sleep(0.01)
+        await Call(lambda: None)
+
+    several.run((one, Engine(time.monotonic)) for one in (other(), story()))
+    return results[0]
+
+
+REAL = {
+    "blocking": blocking.run,
+    "trio": run_on_trio,
+    "asyncio": run_on_asyncio,
+    "several": run_beside_others,
+}
 
 NO_RESOLVER = "there is no name service in memory, and a host has no addresses"
 NO_TLS = "TLS in memory is one round trip, without certificates"

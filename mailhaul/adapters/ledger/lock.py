@@ -14,6 +14,19 @@ MAX_NAME = 200
 """Characters of a mailbox's name that are used in the name of its lock file."""
 
 
+class SafeNames(dict[int, str]):
+    """What stands for an octet in the name of a file."""
+
+    def __missing__(self, octet: int) -> str:
+        character = chr(octet)
+        plain = character.isascii() and character.isalnum()
+        self[octet] = character if plain else f"%{octet:x}."
+        return self[octet]
+
+
+_safe = SafeNames()
+
+
 class MailboxLock:
     """A lock on one mailbox of an account; see ``mailhaul.flows.ledger.Lock``.
 
@@ -79,7 +92,7 @@ class MailboxLock:
 def file_name(name: str) -> str:
     """Return a file name for a lock, unique for the mailbox and valid on every file system."""
     octets = name.encode("utf-8", "surrogateescape")
-    safe = "".join(chr(c) if chr(c).isalnum() and c < 128 else f"%{c:x}." for c in octets)
+    safe = octets.decode("latin-1").translate(_safe)
     if len(safe) <= MAX_NAME:
         return f"{safe}.lock"
     from zlib import crc32

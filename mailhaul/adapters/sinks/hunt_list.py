@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ...flows.host_names import ascii_host, name_in_mail
-from ...flows.requests import Address, Pipe, Tcp, UnixSocket
+from ...flows.host_names import name_in_mail
 from ...flows.sink import Sink
 from ...protocols.sasl.credentials import Credentials
 from ..config.secret_table import way_of
-from ..config.settings import SMTP_PORT, AccountSettings
-from ..config.values import service
-from ..login.reach import command_words
 from .kinds import SinkOrder
+from .listeners import domain_of, listener_address
 from .smtp import SmtpSink
 from .smtp_connection import Listener
 
@@ -54,22 +51,3 @@ def credentials_of(order: SinkOrder) -> Callable[[str], Awaitable[Credentials | 
 
     chosen = settings.esmtppassword is not None or settings.chose("esmtpname")
     return credentials_for if chosen or way_of(settings, "esmtppassword") else None
-
-
-def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:
-    """Return the address of one entry of ``smtphost``, and whether it is used with LMTP.
-
-    Raises PollFailed (SOCKET) for an empty ``plugout``.
-    """
-    if host.startswith("/"):
-        return UnixSocket(host), True
-    name, _, port = host.partition("/")
-    if settings.plugout is not None:
-        words = command_words(settings.plugout, name, port or "smtp", "plugout")
-        return Pipe(words), settings.lmtp
-    return Tcp(name, service(port) or SMTP_PORT), settings.lmtp
-
-
-def domain_of(host: str) -> str:
-    """Return the domain that is added to local names for this entry of ``smtphost``."""
-    return "localhost" if host.startswith("/") else ascii_host(host.partition("/")[0])

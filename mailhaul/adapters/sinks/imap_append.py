@@ -39,7 +39,7 @@ from ...protocols.message.received_date import is_date_time, received_date
 from ..login.access import Access, excerpt
 from ..login.imap import greet, log_out
 from .imap_find import Finder, execute
-from .spool import SpoolTooSmall, new_spool, read_spool, too_large_outcome, write_spool
+from .spool import SpoolTooSmall, add_to_spool, new_spool, read_spool, too_large_outcome
 
 BLOCK = 256 * 1024
 """Octets that are sent at a time."""
@@ -317,7 +317,7 @@ class AppendDelivery:
             self._size += len(data)
             self._binary = self._binary or b"\0" in data
             try:
-                await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+                await add_to_spool(self._spool, data, self._sink.spool_folder, self._parcel.size)
             except SpoolTooSmall as fault:
                 self._conclude(Verdict.REFUSED, str(fault))
 

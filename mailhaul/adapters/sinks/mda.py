@@ -16,7 +16,6 @@ from ...flows.outcome import Outcome, SinkUnavailable, Verdict
 from ...flows.requests import (
     STATUS_UNKNOWN,
     ArgumentsTooLong,
-    Call,
     Close,
     Now,
     OpenFailed,
@@ -29,7 +28,7 @@ from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...flows.source import CompletionProof
 from ..second_shells import is_in_path, is_text, leaves_folder, second_shell
 from .kinds import SinkOrder
-from .spool import SpoolTooSmall, new_spool, too_large_outcome, write_spool
+from .spool import SpoolTooSmall, add_to_spool, new_spool, too_large_outcome
 
 SHELL_SYNTAX = frozenset("|&;<>()$`\\\"'*?[]#~=!{}\n")
 """Characters that have a meaning for the shell."""
@@ -281,7 +280,7 @@ class MdaDelivery:
         """
         if self._verdict is None and data:
             try:
-                await Call(lambda: write_spool(self._spool, data, self._sink.spool_folder))
+                await add_to_spool(self._spool, data, self._sink.spool_folder, self._parcel.size)
             except SpoolTooSmall as fault:
                 self._conclude(too_large_outcome(fault))
 

@@ -6,6 +6,7 @@ import errno
 import os
 
 from ...flows.outcome import ExitCode, Outcome, PollFailed, Verdict
+from ...flows.requests import Call
 from ..calls import opened
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -27,16 +28,31 @@ async def new_spool(size: int, folder: str) -> int:
 
     Raises SpoolTooSmall, or PollFailed (IOERR) for other errors.
     """
+    if is_in_memory(size):
+        return _open(size, folder)
     return await opened(lambda: _open(size, folder), os.close)
+
+
+def is_in_memory(size: int) -> bool:
+    """Whether a spool for ``size`` octets is in memory, where nothing waits for a disk."""
+    return size <= MAX_IN_MEMORY and hasattr(os, "memfd_create")
 
 
 def _open(size: int, folder: str) -> int:
     try:
-        if size <= MAX_IN_MEMORY and hasattr(os, "memfd_create"):
+        if is_in_memory(size):
             return os.memfd_create("message", os.MFD_CLOEXEC)
         return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise spool_failed(folder, error) from None
+
+
+async def add_to_spool(spool: int, data: bytes, folder: str, size: int) -> None:
+    """Add some octets to a spool for ``size`` octets. Raises what ``write_spool`` raises."""
+    if is_in_memory(size):
+        write_spool(spool, data, folder)
+    else:
+        await Call(lambda: write_spool(spool, data, folder))
 
 
 def write_spool(spool: int, data: bytes, folder: str) -> None:

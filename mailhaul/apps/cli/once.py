@@ -1,10 +1,9 @@
-"""Poll all accounts once: a single account on the blocking runtime, several on trio."""
+"""Poll all accounts once: a single account on the blocking runtime, several side by side."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
@@ -18,9 +17,6 @@ from ..polls.context import PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines
 from ..polls.poll import combined_code, poll_account
-
-if TYPE_CHECKING:
-    pass
 
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
@@ -39,11 +35,14 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
             codes: Sequence[ExitCode] = [run_alone(one, context, lines) for one in accounts]
             number = 0
         else:
-            from .side_by_side import poll_side_by_side
+            if waiting:
+                from .waiting import poll_and_wait as poll_together
+            else:
+                from .side_by_side import poll_side_by_side as poll_together
 
             # All passwords are asked for first, so that prompts and output do not mix.
             accounts = tuple(with_typed_password(settings, caller.home) for settings in accounts)
-            codes, number = poll_side_by_side(accounts, context, lines)
+            codes, number = poll_together(accounts, context, lines)
         note_successes(accounts, codes, context, lines)
     finally:
         context.ledger.close()

@@ -1,25 +1,23 @@
-"""Poll several accounts concurrently, and print the lines of each account together."""
+"""Poll several accounts side by side, and print the lines of each account together."""
 
 from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Sequence
-from random import random
-
-import trio
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from ...adapters.config.settings import AccountSettings
-from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import ExitCode
+from ...runtimes import several
 from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
-from ..polls.interrupted import Deadline, place_of
-from ..polls.jobs import Job, jobs_for
+from ..polls.interrupted import Deadline, Interrupted, place_of
+from ..polls.limited import LimitedPoll, Limits
 from ..polls.lines import Lines
-from ..polls.logs import LogLines
-from ..polls.poll import combined_code
-from ..polls.pool import PollPool
 
 GRACE = 10.0
 """Seconds after which a signal ends the run, even if a server or sink does not reply."""
@@ -47,6 +45,36 @@ class BufferedLines(Lines):
         self.out, self.err = self._lines.out, self._lines.err
 
 
+class Outputs:
+    """The lines of all accounts. Those of an account are printed together when its poll ends.
+
+    In the order of the file, a slow account would delay the lines of all others. The lines of an
+    account that is ``immediate`` are not kept.
+    """
+
+    def __init__(self, lines: Lines, immediate: Sequence[bool]) -> None:
+        self._all = [lines if at_once else BufferedLines(lines) for at_once in immediate]
+        self._kept = [one for one in self._all if isinstance(one, BufferedLines)]
+        self._may_stop = len(self._kept) == len(self._all)
+
+    def of(self, place: int) -> Lines:
+        """Return the lines of one account."""
+        return self._all[place]
+
+    def ended(self, place: int) -> None:
+        """Print what was kept for an account; keep nothing if only one other is left."""
+        ended = self._all[place]
+        if isinstance(ended, BufferedLines):
+            ended.print()
+            self._kept.remove(ended)
+        if len(self._kept) == 1 and self._may_stop:
+            self._kept[0].stop_buffering()
+
+    def report(self, place: int, fault: Exception) -> None:
+        """Print that a poll has failed because of a bug."""
+        self.of(place).complain(f"internal error, please report it: {place_of(fault)}")
+
+
 def poll_side_by_side(
     accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
 ) -> tuple[Sequence[ExitCode], int]:
@@ -55,82 +83,50 @@ def poll_side_by_side(
     Return their exit codes in the same order, and the number of the signal that ended the run, or
     0.
     """
-    return trio.run(_poll_all, accounts, context, lines)
-
-
-def waits_for_news(settings: AccountSettings, context: PollContext) -> bool:
-    """Whether the run continues after the mail of this account was fetched (option ``idle``)."""
-    return settings.idle and settings.kind.family == "imap" and not context.check
-
-
-async def wait_for_news(pool: PollPool, jobs: Sequence[Job], lines: Lines) -> ExitCode:
-    """Poll the jobs of an account, as long as its server reports new mail."""
-    codes = [ExitCode.NOMAIL] * len(jobs)
-
-    async def one(place: int) -> None:
-        job = jobs[place]
-        if not job.watched:
-            codes[place] = await pool.poll(job.settings, lines)
-            return
-        try:
-            codes[place] = await pool.watch(job.settings, lines, lambda code, pushes_news: None)
-        except NotWatched:
-            apart = list(jobs_for(job.settings, 0.0, random, apart=True))
-            codes[place] = await wait_for_news(pool, apart, lines)
-
-    async with trio.open_nursery() as nursery:
-        for place in range(len(jobs)):
-            nursery.start_soon(one, place)
-    return combined_code(codes)
-
-
-async def _poll_all(
-    accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
-) -> tuple[Sequence[ExitCode], int]:
-    pool = PollPool(context)
+    limits = Limits(context, time.monotonic)
+    outputs = Outputs(lines, [lines.is_log] * len(accounts))
     codes = [ExitCode.UNDEFINED] * len(accounts)
-    ended_by = 0
-    # A log, and a run that does not end by itself (idle), get their lines immediately.
-    buffers = [
-        None
-        if isinstance(lines, LogLines) or waits_for_news(one, context)
-        else BufferedLines(lines)
-        for one in accounts
-    ]
-    kept = [buffered for buffered in buffers if buffered]
 
-    async def one(place: int) -> None:
-        if waits_for_news(accounts[place], context):
-            jobs = list(jobs_for(accounts[place], 0.0, random))
-            codes[place] = await wait_for_news(pool, jobs, lines)
-            return
-        buffered = buffers[place]
+    async def one(place: int, poll: LimitedPoll) -> None:
         try:
-            codes[place] = await pool.poll(accounts[place], buffered or lines)
+            codes[place] = await poll.run()
         except Exception as fault:
             # The other accounts must still be polled.
-            (buffered or lines).complain(f"internal error, please report it: {place_of(fault)}")
+            outputs.report(place, fault)
         finally:
-            # Print when the poll ends, not in the order of the file: otherwise a slow account
-            # would delay the lines of all others.
-            if buffered:
-                buffered.print()
-                kept.remove(buffered)
-            if len(kept) == 1 and len(buffers) == sum(one is not None for one in buffers):
-                kept[0].stop_buffering()
+            outputs.ended(place)
 
-    async def all_of_them(scope: trio.CancelScope) -> None:
-        async with trio.open_nursery() as polls:
-            for place in range(len(accounts)):
-                polls.start_soon(one, place)
-        scope.cancel()
+    polls = [
+        LimitedPoll(limits, settings, outputs.of(place)) for place, settings in enumerate(accounts)
+    ]
+    try:
+        with ended_by_signals(lines):
+            several.run((one(place, poll), poll.engine) for place, poll in enumerate(polls))
+    except Interrupted as stop:
+        return codes, stop.number
+    return codes, 0
 
+
+@contextmanager
+def ended_by_signals(lines: Lines) -> Generator[None]:
+    """Let a signal raise Interrupted, once: while the run ends, further ones are ignored.
+
+    A call that hangs cannot be ended, so the process ends some time after the signal in any case.
+    """
     deadline = Deadline()
-    with deadline, trio.open_signal_receiver(*filter(is_wanted, SIGNALS)) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(all_of_them, nursery.cancel_scope)
-            async for number in signals:
-                ended_by = number
-                deadline.begin(GRACE, ExitCode.UNDEFINED, lines.complain)
-                nursery.cancel_scope.cancel()
-    return codes, ended_by
+
+    def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        deadline.begin(GRACE, ExitCode.UNDEFINED, lines.complain)
+        raise Interrupted(number)
+
+    before = {number: signal.getsignal(number) for number in SIGNALS if is_wanted(number)}
+    with deadline:
+        try:
+            for number in before:
+                signal.signal(number, interrupt)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -15,7 +15,7 @@ from ...flows.admission import PER_USER
 from ...flows.outcome import ExitCode
 from ...flows.schedule import Schedule
 from .accounts import user_at_server
-from .pool import PollHooks
+from .limited import PollHooks
 
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""

@@ -65,6 +65,9 @@ class Lines:
     server. ``program`` is the name that lines begin with.
     """
 
+    is_log = False
+    """Whether each line is written when it is made, with a prefix that tells them apart."""
+
     def __init__(
         self,
         verbosity: int,

@@ -20,6 +20,8 @@ from .lines import PROGRAM, Lines, escape
 class LogLines(Lines):
     """Lines of a log: what comes in parts is written as one line."""
 
+    is_log = True
+
     def close(self) -> None:
         """Close the file; nothing more is written."""
         if self.out not in (sys.stdout, sys.stderr) and isinstance(self.out, TextIOBase):

@@ -1,14 +1,75 @@
-"""Limits the connections to one listener, and shares them among the mail servers.
+"""Limits what may happen at a time: a number of places, and those of a listener.
 
-A connection is held while a message arrives, and a slow server may take hours for one. So no server
-takes the last places: some are left for servers that have none yet.
+A connection to a listener is held while a message arrives, and a slow server may take hours for
+one. So no server takes the last places: some are left for servers that have none yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-import trio
+from ...flows.requests import Signal, Wait
+from ...runtimes.gates import Gate
+
+
+class Places:
+    """A number of places. Those who ask get them in this order."""
+
+    def __init__(self, total: int) -> None:
+        self._free = total
+        self._waiting: dict[object, Signal] = {}
+
+    def ask(self, holder: object) -> Signal:
+        """Ask for a place; return what is set when there is one."""
+        admitted = self._waiting[holder] = Signal()
+        self._let_in()
+        return admitted
+
+    def give_back(self, holder: object) -> None:
+        """Give the place back, or ask no longer."""
+        if self._waiting.pop(holder, None) is None:
+            self._free += 1
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._free and self._waiting:
+            self._free -= 1
+            self._waiting.pop(next(iter(self._waiting))).set()
+
+
+class Holding:
+    """Holds a place, for a flow: from ``begin`` to ``end``, or during an ``async with`` block."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._asked = False
+
+    async def begin(self) -> None:
+        """Wait for the place."""
+        self._asked = True
+        try:
+            await is_set(self._gate.ask(self))
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Give the place back, if it was not given back before."""
+        if self._asked:
+            self._asked = False
+            self._gate.give_back(self)
+
+    async def __aenter__(self) -> None:
+        await self.begin()
+
+    async def __aexit__(self, *failure: object) -> None:
+        self.end()
+
+
+async def is_set(signal: Signal) -> None:
+    """Wait until a signal is set."""
+    if not signal.is_set:
+        await Wait([signal], float("inf"))
 
 
 class ListenerPlaces:
@@ -19,37 +80,32 @@ class ListenerPlaces:
         self._kept = total // 2
         self._servers: set[str] = set()
         self._held: Counter[str] = Counter()
-        self._waiting: dict[trio.Event, str] = {}
+        self._waiting: dict[object, tuple[str, Signal]] = {}
 
     def share(self, server: str) -> Share:
         """Return the limiter for connections that deliver mail of this server."""
         self._servers.add(server)
         return Share(self, server)
 
-    async def take(self, server: str) -> None:
-        """Wait for a place. Those that may have one get it in the order in which they asked."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        event = trio.Event()
-        self._waiting[event] = server
+    def ask(self, server: str, holder: object) -> Signal:
+        """Ask for a place. Those that may have one get it in the order in which they asked."""
+        admitted = Signal()
+        self._waiting[holder] = server, admitted
         self._let_in()
-        try:
-            await event.wait()
-        except trio.Cancelled:
-            if self._waiting.pop(event, None) is None:
-                self.give_back(server)
-            raise
+        return admitted
 
-    def give_back(self, server: str) -> None:
-        """Give a place back."""
-        self._held[server] -= 1
-        self._let_in()
+    def give_back(self, server: str, holder: object) -> None:
+        """Give a place back, or ask no longer."""
+        if self._waiting.pop(holder, None) is None:
+            self._held[server] -= 1
+            self._let_in()
 
     def _let_in(self) -> None:
-        for event, server in list(self._waiting.items()):
+        for holder, (server, admitted) in list(self._waiting.items()):
             if self._has_room_for(server):
                 self._held[server] += 1
-                del self._waiting[event]
-                event.set()
+                del self._waiting[holder]
+                admitted.set()
 
     def _has_room_for(self, server: str) -> bool:
         free = self._total - self._held.total()
@@ -60,18 +116,16 @@ class ListenerPlaces:
 
 
 class Share:
-    """The places of a listener for one server. See ``mailhaul.runtimes.trio.Gate``."""
+    """The places of a listener for one server. See ``mailhaul.runtimes.gates.Gate``."""
 
     def __init__(self, places: ListenerPlaces, server: str) -> None:
         self._places = places
         self._server = server
 
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Wait for a place."""
-        del borrower
-        await self._places.take(self._server)
+    def ask(self, holder: object) -> Signal:
+        """Ask for a place."""
+        return self._places.ask(self._server, holder)
 
-    def release_on_behalf_of(self, borrower: object) -> None:
+    def give_back(self, holder: object) -> None:
         """Give it back."""
-        del borrower
-        self._places.give_back(self._server)
+        self._places.give_back(self._server, holder)

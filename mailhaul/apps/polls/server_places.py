@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import trio
-
 from ...flows.admission import Admission, Attempt
+from ...flows.requests import Signal
 from ...flows.session import SessionObserver
+from .places import is_set
 
 RETRIES = 2
 """How often a poll is repeated that was refused while others of its server were under way."""
 
 
-class Waiter:
-    """A poll that waits for its connection."""
+class Asked:
+    """A connection that a poll has asked for; it has an ``attempt`` once it is ``admitted``."""
 
     attempt: Attempt
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.admitted = trio.Event()
+        self.admitted = Signal()
 
 
 class ServerPlaces:
@@ -26,50 +26,41 @@ class ServerPlaces:
 
     def __init__(self, most: int) -> None:
         self.admission = Admission(most)
-        self._waiting: list[Waiter] = []
+        self._waiting: list[Asked] = []
 
-    async def take(self, user: str) -> Attempt:
-        """Wait until another connection of this user may be opened."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        waiter = Waiter(user)
-        self._waiting.append(waiter)
+    def ask(self, user: str) -> Asked:
+        """Ask for another connection of this user."""
+        asked = Asked(user)
+        self._waiting.append(asked)
         self.let_in()
-        try:
-            await waiter.admitted.wait()
-        except trio.Cancelled:
-            self._give_up(waiter)
-            raise
-        return waiter.attempt
+        return asked
 
     def let_in(self) -> None:
         """Let in those that are allowed now."""
         # Called at each login and logout, when thousands may wait: the list is not copied.
         place = 0
         while place < len(self._waiting) and self.admission.has_room:
-            waiter = self._waiting[place]
-            if self.admission.may_start(waiter.user):
-                waiter.attempt = self.admission.start(waiter.user)
+            asked = self._waiting[place]
+            if self.admission.may_start(asked.user):
+                asked.attempt = self.admission.start(asked.user)
                 del self._waiting[place]
-                waiter.admitted.set()
+                asked.admitted.set()
             else:
                 place += 1
 
-    def give_back(self, attempt: Attempt) -> None:
-        """Note that a connection is closed."""
-        self.admission.ended(attempt)
-        self.let_in()
-
-    def _give_up(self, waiter: Waiter) -> None:
-        if waiter.admitted.is_set():
-            self.give_back(waiter.attempt)
+    def give_back(self, asked: Asked) -> None:
+        """Note that a connection is closed, or that nobody waits for it any more."""
+        if asked.admitted.is_set:
+            self.admission.ended(asked.attempt)
+            self.let_in()
         else:
-            self._waiting.remove(waiter)
+            self._waiting.remove(asked)
 
 
 class ServerSlot(SessionObserver):
     """The connection of one poll, which lasts until LOGOUT is sent or the poll ends.
 
-    It is also the runtime's gate to the server (``mailhaul.runtimes.trio.Gate``): a poll that
+    It is also the runtime's gate to the server (``mailhaul.runtimes.gates.Gate``): a poll that
     connects again after LOGOUT waits again.
     """
 
@@ -79,13 +70,22 @@ class ServerSlot(SessionObserver):
         self._places = places
         self._user = user
         self._retries = retries
-        self._attempt: Attempt | None = None
+        self._asked: Asked | None = None
         self._contended: Attempt | None = None
+
+    @property
+    def _attempt(self) -> Attempt | None:
+        """The connection, if the poll has one."""
+        asked = self._asked
+        return asked.attempt if asked and asked.admitted.is_set else None
 
     async def begin(self) -> None:
         """Wait for a connection, unless the poll has one."""
-        if self._attempt is None:
-            self._attempt = await self._places.take(self._user)
+        try:
+            await is_set(self.ask(self))
+        except BaseException:
+            self.end()
+            raise
 
     async def begin_again(self) -> bool:
         """Wait for another connection; return whether the server has accepted others meanwhile."""
@@ -97,24 +97,24 @@ class ServerSlot(SessionObserver):
 
     def end(self) -> None:
         """Give the connection back, if it was not given back before."""
-        if attempt := self._attempt:
-            self._attempt = None
-            self._places.give_back(attempt)
+        asked, self._asked = self._asked, None
+        if asked:
+            self._places.give_back(asked)
 
     # What the poll reports
 
     def logged_in(self) -> None:
         """Allow more connections."""
         self._contended = None
-        if self._attempt:
-            self._places.admission.logged_in(self._attempt)
+        if attempt := self._attempt:
+            self._places.admission.logged_in(attempt)
             self._places.let_in()
 
     def failed(self, error: Exception) -> None:
         """Allow fewer connections if the server refuses or stalls."""
-        if self._attempt:
-            self._places.admission.failed(self._attempt, error)
-            self._contended = self._attempt if self._attempt.contended else None
+        if attempt := self._attempt:
+            self._places.admission.failed(attempt, error)
+            self._contended = attempt if attempt.contended else None
 
     def ending(self) -> None:
         """Let another poll connect while the server answers LOGOUT."""
@@ -128,11 +128,13 @@ class ServerSlot(SessionObserver):
 
     # What the runtime asks
 
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Wait for a connection, unless the poll has one."""
-        del borrower
-        await self.begin()
+    def ask(self, holder: object) -> Signal:
+        """Ask for a connection, unless the poll has one."""
+        del holder
+        if self._asked is None:
+            self._asked = self._places.ask(self._user)
+        return self._asked.admitted
 
-    def release_on_behalf_of(self, borrower: object) -> None:
+    def give_back(self, holder: object) -> None:
         """Keep the connection: a poll may open it again."""
-        del borrower
+        del holder

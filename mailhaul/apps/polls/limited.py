@@ -1,0 +1,193 @@
+"""Polls side by side, limited in total, for each server and for each listener (places.py).
+
+Accounts do not disturb each other: a server that stalls holds only its own places. This module
+makes flows; ``pool`` runs them on trio, and a single run of several accounts by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...adapters.config.settings import AccountSettings
+from ...adapters.login.reach import address_of
+from ...adapters.sinks.kinds import LISTENERS, chosen_sink
+from ...adapters.sinks.listeners import listener_address
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.requests import Address
+from ...flows.session import SessionObserver
+from ...protocols.record import Record, replace
+from ...runtimes.engine import Engine
+from ...runtimes.gates import Gate
+from .accounts import password_reader, reads_password, user_at_server
+from .context import PollContext, context_for
+from .exclusive import ExclusiveGate
+from .lines import Lines
+from .places import Holding, ListenerPlaces, Places
+from .poll import poll_account, report_failure
+from .server_places import RETRIES, ServerPlaces, ServerSlot
+
+if TYPE_CHECKING:
+    from ...adapters.config.secrets import Stamp
+
+TOTAL = 200
+"""Polls at a time."""
+PER_LISTENER = 15
+"""Connections at a time to one listener. Exim accepts 20 by default, from all clients."""
+PASSWORDS = 8
+"""Password commands and pipes at a time, which may hang."""
+
+
+class PollHooks(Record):
+    """Callbacks of a poll."""
+
+    login_delay: Callable[[float], None] = lambda seconds: None
+    """Called with the seconds that the server wants between logins."""
+    stopping: Callable[[], bool] = lambda: False
+    """Returns whether no further message is begun."""
+    begun: Callable[[], None] = lambda: None
+    """Called when the poll starts; before that it may be cancelled without loss."""
+    secret_files: Callable[[Mapping[str, Stamp]], None] = lambda files: None
+    """Called with the files that the password was looked for in, and their state at that time."""
+
+
+NO_HOOKS = PollHooks()
+NO_OBSERVER = SessionObserver()
+
+
+class Limits:
+    """What all polls of a program share. Later polls use the ``context`` of that time."""
+
+    def __init__(
+        self, context: PollContext, clock: Callable[[], float], total: int = TOTAL
+    ) -> None:
+        self.context = context
+        self.total = Places(total)
+        self.passwords = Places(PASSWORDS)
+        self.exclusive = ExclusiveGate()
+        self._clock = clock
+        self._servers: dict[str, ServerPlaces] = {}
+        self._listeners: dict[Address, ListenerPlaces] = {}
+        self._accounts: dict[tuple[str, str], Places] = {}
+
+    def register(self, settings: AccountSettings) -> None:
+        """Make the limiters for a server and for the listeners of its mail."""
+        most = self.context.globals.maxconnections
+        self._servers.setdefault(settings.host, ServerPlaces(most)).admission.most = most
+        if chosen_sink(settings) not in LISTENERS:
+            return
+        for host in settings.smtphosts or ("localhost",):
+            # The poll itself reports settings that cannot work.
+            with suppress(PollFailed):
+                address = listener_address(settings, host)[0]
+                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
+                    settings.host
+                )
+
+    def account(self, settings: AccountSettings) -> Places:
+        """Return the limiter for the polls of one user."""
+        return self._accounts.setdefault((settings.host, settings.remote_user), Places(1))
+
+    def slot(self, settings: AccountSettings, retries: int = 0) -> ServerSlot:
+        """Return the connection that a poll is going to have."""
+        return ServerSlot(self._servers[settings.host], settings.remote_user, retries)
+
+    def engine(self, settings: AccountSettings, slot: ServerSlot | None = None) -> Engine:
+        """Return an engine whose connections wait for places."""
+        server: Address | None = None
+        # The poll itself reports settings that cannot work.
+        with suppress(PollFailed):
+            server = address_of(settings)
+
+        def gate(address: Address) -> Gate | None:
+            if slot and address == server:
+                return slot
+            places = self._listeners.get(address)
+            return places.share(settings.host) if places else None
+
+        return Engine(self._clock, self.context.observer, gate=gate)
+
+    def context_for(
+        self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
+    ) -> PollContext:
+        """Return the context of a poll that starts now."""
+        context = self.context
+        return replace(
+            context_for(context, lines),
+            login_delay=hooks.login_delay,
+            session=session,
+            stopping=lambda: context.stopping() or hooks.stopping(),
+        )
+
+    async def with_password(
+        self, settings: AccountSettings, lines: Lines, hooks: PollHooks
+    ) -> AccountSettings:
+        """Read a password that is not in the rc file, before a connection is opened.
+
+        A command may take a minute, or wait until the user unlocks a key. It is ended if the poll
+        is cancelled. Raises PollFailed (IOERR).
+        """
+        if not reads_password(settings):
+            return settings
+        from ...adapters.config.secrets import read_in_flow
+
+        reader = password_reader(settings, self.context)
+        async with Holding(self.passwords):
+            try:
+                password = await read_in_flow(reader)
+            finally:
+                hooks.secret_files(reader.files)
+                for warning in reader.warnings:
+                    lines.complain(warning)
+        return settings if password is None else settings.with_password(password)
+
+
+class LimitedPoll:
+    """The poll of one account, when there is room for it. ``run`` is a flow for the ``engine``."""
+
+    def __init__(
+        self, limits: Limits, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
+    ) -> None:
+        limits.register(settings)
+        self._limits = limits
+        self._settings = settings
+        self._lines = lines.of(user_at_server(settings))
+        self._hooks = hooks
+        self._slot = limits.slot(settings, RETRIES)
+        self.engine = limits.engine(settings, self._slot)
+
+    async def run(self) -> ExitCode:
+        """Poll the account; return the exit code.
+
+        A poll with preconnect or postconnect runs alone: they may change routes or tunnels. A poll
+        whose login the server refuses while others of it are under way is repeated after some of
+        them, as the reason may be their number.
+        """
+        limits, slot = self._limits, self._slot
+        async with Holding(limits.account(self._settings)):
+            try:
+                settings = await limits.with_password(
+                    self._settings, self._lines, self._hooks
+                )
+            except PollFailed as failure:
+                return report_failure(failure, self._settings, self._lines)
+            try:
+                while True:
+                    try:
+                        return await self._poll(settings)
+                    except PollFailed as failure:
+                        if limits.context.stopping() or not await slot.begin_again():
+                            return report_failure(failure, settings, self._lines)
+            finally:
+                slot.end()
+
+    async def _poll(self, settings: AccountSettings) -> ExitCode:
+        """Poll once. Raises PollFailed if the poll will be repeated."""
+        limits = self._limits
+        await self._slot.begin()
+        alone = bool(settings.preconnect or settings.postconnect)
+        async with Holding(limits.total), limits.exclusive.turn(alone=alone):
+            self._hooks.begun()
+            context = limits.context_for(self._lines, self._hooks, self._slot)
+            return await poll_account(settings, context, self._lines)
