@@ -57,6 +57,8 @@ ALSO = {
     "protocols/transitions.py": {"importlib", "sys"},
     # A record finds the module of its class, and its signature when help() asks for it.
     "protocols/record.py": {"sys", "inspect"},
+    # hashlib would load OpenSSL.
+    "protocols/message/fingerprint.py": {"_blake2"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},

@@ -26,7 +26,7 @@ from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.reach import access_of
 from mailhaul.apps.daemon.scheduler import Scheduler
-from mailhaul.apps.polls import limited
+from mailhaul.apps.polls import limited, pool
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.poll import poll_account
@@ -35,12 +35,13 @@ from mailhaul.flows.admission import MOST
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.debts import REST_SECONDS
 from mailhaul.flows.outcome import ExitCode
-from mailhaul.flows.requests import Tcp
+from mailhaul.flows.requests import Sleep, Tcp
 from mailhaul.flows.schedule import JITTER, MAX_SECONDS
+from mailhaul.flows.session import SessionObserver
 from mailhaul.protocols.imap.commands import Select, UidExpunge
 from mailhaul.protocols.imap.server import ImapServer
+from mailhaul.protocols.record import replace
 from mailhaul.protocols.smtp.server import SmtpServer
-from mailhaul.runtimes import trio as runtime
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import Misbehaviour, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
@@ -70,6 +71,15 @@ class Box:
     logins_refused: int = 0
 
 
+class LongSession(SessionObserver):
+    """Reports everything about a session except its end."""
+
+    def __init__(self, observer: SessionObserver) -> None:
+        self.logged_in = observer.logged_in  # type: ignore[method-assign]
+        self.failed = observer.failed  # type: ignore[method-assign]
+        self.is_repeated = observer.is_repeated  # type: ignore[method-assign]
+
+
 class Days:
     """A daemon and its simulated servers."""
 
@@ -84,27 +94,21 @@ class Days:
         self.most_running: Counter[str] = Counter()
         self.said: list[str] = []
         self._caller = Caller("me", os.getuid(), str(home), None, str(home))
-        self._settings: dict[int, AccountSettings] = {}
         self.lines = Lines(0)
         self.lines.complain = self.said.append  # type: ignore[method-assign,assignment]
 
-        def noted(settings: AccountSettings, context: PollContext, lines: Lines) -> Any:
-            flow = poll_account(settings, context, lines)
-            self._settings[id(flow)] = settings
-            return flow
+        async def no_notice(*_: object, refused: bool) -> str:
+            return ""
 
-        monkeypatch.setattr(limited, "poll_account", noted)
-        monkeypatch.setattr(runtime, "run", self._run)
+        monkeypatch.setattr(limited, "poll_account", self._poll)
+        monkeypatch.setattr(pool, "login_notice", no_notice)
 
     # The world
 
-    async def _run(self, flow: Any, *_: Any) -> Any:
+    async def _poll(
+        self, settings: AccountSettings, context: PollContext, lines: Lines
+    ) -> ExitCode:
         """Poll in a simulation, then advance the daemon's clock."""
-        if id(flow) not in self._settings:
-            # A mail to the user on a login.
-            flow.close()
-            return ""
-        settings = self._settings.pop(id(flow))
         box = self.boxes[settings.remote_user]
         box.begun.append(trio.current_time())
         self.running[settings.host] += 1
@@ -115,8 +119,10 @@ class Days:
             simulation.listen(address, ImapServer, partial(self._serve, box))
         simulation.listen(Tcp("localhost", 25), SmtpServer, partial(serve_smtp, sink=self.sink))
         try:
-            code: ExitCode = simulation.run(flow)
-            await trio.sleep(simulation.now)
+            # The whole poll is simulated at once: the connection ends when its time has passed.
+            at_once = replace(context, session=LongSession(context.session))
+            code = simulation.run(poll_account(settings, at_once, lines))
+            await Sleep(simulation.now)
         finally:
             self.running[settings.host] -= 1
         box.logins_refused += code is ExitCode.AUTHFAIL

@@ -90,3 +90,13 @@ def test_a_run_loads_only_what_it_needs(what: str, tmp_path: Path) -> None:
     assert found & HEAVY == set()
     ours = {name for name in found if name.partition(".")[0] == "mailhaul"}
     assert len(ours) <= MOST_MODULES[what] + SLACK, sorted(ours)
+
+
+def test_what_delivers_mail_is_loaded_while_a_plugin_connects(tmp_path: Path) -> None:
+    rc = tmp_path / "rc"
+    rc.write_text(
+        f'poll mail.example.org protocol IMAP plugin "true" auth ssh user you maildir "{tmp_path}/Mail"\n'
+    )
+    rc.chmod(0o600)
+    found = loaded(tmp_path, ["-s", "-f", str(rc)], ExitCode.SOCKET)
+    assert {"mailhaul.flows.ferry", "mailhaul.adapters.sinks.maildir"} <= found

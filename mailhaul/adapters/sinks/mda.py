@@ -82,7 +82,7 @@ class Template:
     """
 
     def __init__(self, command: str, *, split: bool = False) -> None:
-        self.shell = any(character in SHELL_SYNTAX for character in command)
+        self.shell = not SHELL_SYNTAX.isdisjoint(command)
         self._split = split
         self._words = command.split()
         self._script = shell_script(command, split=split) if self.shell else ""

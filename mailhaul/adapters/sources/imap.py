@@ -36,6 +36,7 @@ from .imap_listing import (
     find,
     search,
     sets_of,
+    size_requests,
     uidvalidity,
 )
 from .imap_texts import Texts
@@ -71,9 +72,9 @@ class ImapSource:
 
     # A daemon keeps thousands of them; a dictionary with so many names takes 1,500 octets.
     __slots__ = (
-        "_access", "_actions", "_counted", "_expected", "_expunged", "_found", "_identified",
-        "_keeps", "_on_the_wire", "_refusals", "_report", "_server_texts", "_texts",
-        "_total_at_select", "_uidvalidity", "_with_marks",
+        "_access", "_actions", "_ahead", "_counted", "_expected", "_expunged", "_found",
+        "_identified", "_is_fresh", "_keeps", "_on_the_wire", "_refusals", "_report",
+        "_server_texts", "_texts", "_total_at_select", "_uidvalidity", "_with_marks",
         "channel", "mailbox", "remembers", "timeout", "total",
     )  # fmt: skip
 
@@ -104,6 +105,7 @@ class ImapSource:
         self.remembers = True
         self._server_texts = ServerTexts(access.peer, report)
         self.channel = self._new_channel()
+        self._is_fresh = True
         self._refusals = Refusals()
         self._identified = False
         self.mailbox = ""
@@ -116,6 +118,7 @@ class ImapSource:
         self._expunged = 0
         self._total_at_select = 0
         self._found: array[int] | None = None
+        self._ahead: imap.Command | None = None
         self._texts = Texts(with_marks=self._with_marks)
         self._actions = Actions(self.channel, self._report, self._refusals)
 
@@ -123,7 +126,9 @@ class ImapSource:
 
     async def open(self) -> None:
         """Connect, secure the connection and log in, with a new machine."""
-        self.channel = self._new_channel()
+        if not self._is_fresh:
+            self.channel = self._new_channel()
+        self._is_fresh = False
         self.total = 0
         self._refusals = Refusals()
         self._identified = False
@@ -237,6 +242,10 @@ class ImapSource:
         if not self._counted:
             # Without a valid EXISTS response the mailbox is not necessarily empty.
             self.total = self._total_at_select = len(await self._find(ALL))
+        if self._found and self.remembers and self._expected is UNSEEN:
+            # The reply to the first request arrives while the caller uses the ledger.
+            self._ahead = next(size_requests(self._found))
+            self.channel.machine.send(self._ahead)
         return Opened(self._uidvalidity, closed)
 
     async def _select_and_search(self, command: imap.Select) -> imap.Completed:
@@ -333,7 +342,15 @@ class ImapSource:
             ) from None
 
     async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
-        """Send one command and wait for its end; call ``collect`` with every event before it."""
+        """Send one command and wait for its end; call ``collect`` with every event before it.
+
+        A command that was sent ahead is not sent again.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead == command:
+            return await self._completion(ahead, collect)
+        if ahead:
+            await self._completion(ahead)
         self.channel.machine.send(command)
         return await self._completion(command, collect)
 

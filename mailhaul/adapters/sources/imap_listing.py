@@ -236,10 +236,16 @@ def check_count(found: array[int]) -> None:
 async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> Listing:
     """Return these messages with their sizes, and with ``with_flags`` whether they are \\Seen."""
     listing = Listing(uids)
+    for request in size_requests(uids, with_flags=with_flags):
+        await ask(request, listing.update)
+    return listing
+
+
+def size_requests(uids: array[int], *, with_flags: bool = False) -> Iterator[imap.UidFetch]:
+    """Yield the commands that fetch the sizes of these messages."""
     items = b"(UID FLAGS RFC822.SIZE)" if with_flags else b"(UID RFC822.SIZE)"
     for some in sets_of(uids):
-        await ask(imap.UidFetch(some, items), listing.update)
-    return listing
+        yield imap.UidFetch(some, items)
 
 
 def uidvalidity(argument: bytes) -> int:

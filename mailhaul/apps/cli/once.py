@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from importlib import import_module
 
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
+from ...adapters.sinks.kinds import chosen_sink
+from ...flows.channel import Channel, Endpoint
 from ...flows.outcome import GOOD, ExitCode
 from ...runtimes import blocking
-from ...runtimes.engine import Engine
+from ...runtimes.engine import ChannelObserver, Engine
 from ..polls.accounts import keys_for, user_at_server, with_typed_password
 from ..polls.context import PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
@@ -71,7 +74,27 @@ def note_successes(
 
 def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
     """Poll one account on the blocking runtime."""
-    engine = Engine(time.monotonic, context.observer)
+    observer = load_meanwhile(settings, context) if settings.plugin else context.observer
+    engine = Engine(time.monotonic, observer)
     lines = lines.of(user_at_server(settings))
     context = context_for(context, lines)
     return blocking.run(poll_account(settings, context, lines), engine)
+
+
+def load_meanwhile(settings: AccountSettings, context: PollContext) -> ChannelObserver:
+    """Return an observer that loads what delivers mail while a plugin connects, which takes long.
+
+    After that, the observer of the context is called.
+    """
+
+    def opened(channel: Channel[Endpoint]) -> None:
+        if context.observer:
+            context.observer(channel)
+        for module in (
+            "mailhaul.flows.ferry",
+            "mailhaul.flows.parcel",
+            chosen_sink(settings).module,
+        ):
+            import_module(module)
+
+    return opened

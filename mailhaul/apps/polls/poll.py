@@ -117,7 +117,8 @@ async def poll_account(
     A failure after which the poll is repeated (``context.session``) is raised instead. This is a
     flow, for a runtime to run.
     """
-    lines.detail(f"{introduction(settings)}: poll started")
+    if lines.verbosity > 1:
+        lines.detail(f"{introduction(settings)}: poll started")
     try:
         settings = with_password(settings, context)
         for name in SECRETS:
@@ -141,7 +142,8 @@ def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines)
 
 def report_end(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
     """Print that a poll has ended, and its status unless it succeeded; return its code."""
-    lines.detail(f"{introduction(settings)}: poll completed")
+    if lines.verbosity > 1:
+        lines.detail(f"{introduction(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
         lines.say(status_line(code))
     return code

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailhaul import imap
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources import imap_listing
 from mailhaul.adapters.sources.imap import ImapSource
@@ -110,11 +111,11 @@ def run(flow: Coroutine[Any, Any, Any], source: ImapSource, script: Script) -> A
         return stop.value
 
 
-def source_of(script: Script) -> ImapSource:
+def source_of(script: Script, *, everything: bool = False) -> ImapSource:
     access = Access(
         "server", Tcp("server", 143), "joe", Secret(b"x"), TlsMode.NEVER, Trust("server")
     )
-    source = ImapSource(access, lambda event: None)
+    source = ImapSource(access, lambda event: None, everything=everything)
     source.channel.machine.receive_data(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
     for _ in range(2):
         source.channel.machine.next_event()
@@ -123,7 +124,7 @@ def source_of(script: Script) -> ImapSource:
 
 
 def test_all_messages_can_be_listed_with_their_seen_flag(world: World) -> None:
-    source = source_of(world.script)
+    source = source_of(world.script, everything=True)
     listed: Sequence[Listed] = run(
         source.new(everything=True, with_flags=True), source, world.script
     )
@@ -132,6 +133,16 @@ def test_all_messages_can_be_listed_with_their_seen_flag(world: World) -> None:
     ]
     assert all(one.size == len(MESSAGE) + 3 for one in listed)
     assert world.heard(b"UID FETCH") == [b"UID FETCH 1,3:5 (UID FLAGS RFC822.SIZE)"]
+
+
+def test_sizes_are_requested_before_the_caller_uses_the_ledger(world: World) -> None:
+    source = source_of(world.script)
+    machine = source.channel.machine
+    assert list(machine.outstanding) == [imap.UidFetch(b"4:5", b"(UID RFC822.SIZE)")]
+    listed: Sequence[Listed] = run(source.new(everything=False), source, world.script)
+    assert [one.uid for one in listed] == [4, 5]
+    assert all(one.size == len(MESSAGE) + 3 for one in listed)
+    assert world.heard(b"UID FETCH") == [b"UID FETCH 4:5 (UID RFC822.SIZE)"]
 
 
 class Big(Script):

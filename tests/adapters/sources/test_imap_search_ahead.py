@@ -94,7 +94,9 @@ def test_a_reply_to_search_before_that_to_select_is_not_used(world: World) -> No
 def test_an_unexpected_listing_is_requested_again(world: World) -> None:
     """The source does not know that the account has ``fetchall``."""
     assert world.poll(fetchall=True) is ExitCode.SUCCESS
-    assert commands(world) == [b'SELECT "INBOX"', UNSEEN, b"UID SEARCH UNDELETED"]
+    assert commands(world) == [b'SELECT "INBOX"', UNSEEN]
+    assert world.heard(b"UID SEARCH") == [UNSEEN, b"UID SEARCH UNDELETED"]
+    assert len(world.delivered) == 2
 
 
 def test_mail_that_arrives_during_the_search_is_news(world: World) -> None:
