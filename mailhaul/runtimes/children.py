@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
 from ..flows.requests import STATUS_UNKNOWN, ArgumentsTooLong, OpenFailed
@@ -101,6 +101,13 @@ def signals_blocked() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def environment() -> Mapping[bytes, bytes]:
+    """Return the environment for a child."""
+    # posix_spawn would ask ``os.environb`` for every name and value by several calls each.
+    plain: Mapping[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    return os.environb if plain is None else plain
+
+
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores; an ignored signal stays ignored across exec."""
 
@@ -125,7 +132,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                os.environb,
+                environment(),
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
@@ -135,7 +142,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                os.environb,
+                environment(),
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),

@@ -154,45 +154,56 @@ class Engine:
 
     def _wait(self, request: Wait) -> Steps[None]:
         began = self._clock()
-        paces = [w.pace for w in request.waitables if isinstance(w, Channel) and w.pace]
-        for pace in paces:
-            pace.check()
-        streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
-        named = [w for w in request.waitables if isinstance(w, Program)]
-        programs = [self._running(program) for program in named if program.status is None]
-        signals = tuple(w for w in request.waitables if isinstance(w, Signal))
-        has_ended = len(programs) < len(named)
+        streams: list[Stream] = []
+        programs: list[Running] = []
+        signals: list[Signal] = []
+        has_ended = False
+        for one in request.waitables:
+            if isinstance(one, Channel):
+                if one.pace:
+                    one.pace.check()
+                streams.append(self._stream(one))
+            elif isinstance(one, Signal):
+                signals.append(one)
+            elif one.status is None:
+                programs.append(self._running(one))
+            else:
+                has_ended = True
         congested = [stream for stream in streams if stream.channel.congested]
         while not (
             self._exchange(streams, programs, congested)
             or has_ended
-            or any(signal.is_set for signal in signals)
+            or (signals and any(signal.is_set for signal in signals))
         ):
             left = began + request.timeout - self._clock()
             if left <= 0:
                 for stream in streams:
                     stream.note_last_words()
                 raise TimedOut(request.timeout)
-            yield self._suspend(streams, programs, left, signals)
-        for pace in paces:
-            pace.waited(self._clock() - began)
+            yield self._suspend(streams, programs, left, tuple(signals))
+        for stream in streams:
+            if pace := stream.channel.pace:
+                pace.waited(self._clock() - began)
 
     def _exchange(
         self, streams: list[Stream], programs: list[Running], congested: list[Stream]
     ) -> bool:
         """Write on every stream, read from these; tell whether there is news for the flow."""
         self._flush()
-        news = [stream.fill() for stream in streams]
-        ended = [running.check() for running in programs]
+        news = ended = False
         for stream in streams:
+            news |= stream.fill()
             if stream.tls:
                 # The input may have made TLS reply (a key update, a new session ticket).
                 stream.flush()
-        if True in ended:
+        for running in programs:
+            ended |= running.check()
+        if ended:
             self._programs = [r for r in self._programs if r.program.status is None]
         # Last of all: a stream that the flush relieved would not wake us again.
-        relieved = any(stream.channel.unwritten <= RELIEVED for stream in congested)
-        return True in news or True in ended or relieved
+        for stream in congested:
+            news |= stream.channel.unwritten <= RELIEVED
+        return news or ended
 
     def _suspend(
         self,

@@ -87,13 +87,13 @@ BOUNDS = {
         fdatasync=0.05,
     ),
     ("imap", "maildir"): Bounds(
-        call=1000,
-        c_call=980,
-        statements=7.5,
-        syncs=2.05,
-        total=21.5,
+        call=410,
+        c_call=440,
+        statements=4.5,
+        syncs=1.05,
+        total=9.5,
         sendmsg=0.1,
-        fsync=2.05,
+        fsync=1.05,
         fdatasync=0.1,
     ),
 }
@@ -140,6 +140,45 @@ def run(protocol: str, sink: str, count: int, home: Path, below: Sequence[str]) 
         )
         arrived = len(servers.taken.messages) or len([*(home / "Mail" / "new").glob("*")])
         assert (arrived, len(servers.mailbox.messages)) == (count, 0)
+
+
+FEW_ACCOUNTS, MORE_ACCOUNTS = 5, 25
+PER_ACCOUNT = {"call": 3600, "c_call": 2900, "statements": 29.5}
+"""What one account of several may cost at most, with two messages for an MDA."""
+
+
+def poll_accounts(count: int, home: Path) -> dict[str, int]:
+    """Poll so many accounts in one run; return the counts."""
+    home.mkdir()
+    with ExitStack() as stack:
+        port = listen(stack, lambda: imap_session(Mailboxes({b"INBOX": Mailbox(TEXTS[:2])})))
+        rc = home / "fetchmailrc"
+        rc.write_text(
+            "".join(
+                f"poll server{number} via localhost no dns protocol imap port {port}\n"
+                f"  user you password some-pass-word is bob here sslproto '' mda true\n"
+                for number in range(count)
+            )
+        )
+        rc.chmod(0o600)
+        subprocess.run(
+            [sys.executable, str(COUNTING), str(home / "counts"), "-s", "-f", str(rc)],
+            check=True,
+            cwd=home,
+            env={**os.environ, "HOME": str(home), "FETCHMAILHOME": str(home)},
+        )
+    counts: dict[str, int] = json.loads((home / "counts").read_text())
+    return counts
+
+
+def test_an_account_of_several_costs_only_so_many_calls(tmp_path: Path) -> None:
+    few = poll_accounts(FEW_ACCOUNTS, tmp_path / "few")
+    more = poll_accounts(MORE_ACCOUNTS, tmp_path / "more")
+    found = {
+        name: (more[name] - few[name]) / (MORE_ACCOUNTS - FEW_ACCOUNTS) for name in PER_ACCOUNT
+    }
+    assert found["call"] > 1000
+    assert {name: n for name, n in found.items() if n > PER_ACCOUNT[name]} == {}, found
 
 
 def per_message(few: Mapping[str, int], more: Mapping[str, int]) -> dict[str, float]:

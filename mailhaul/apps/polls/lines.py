@@ -42,11 +42,13 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 def escape(text: str) -> str:
     """Return text from outside in printable form: one line, no control characters."""
-    shown = [
-        character if character.isprintable() and character not in BIDI else escaped(character)
-        for character in text
-    ]
-    line = "".join(shown)
+    line = text
+    if not (text.isprintable() and BIDI.isdisjoint(text)):
+        shown = [
+            character if character.isprintable() and character not in BIDI else escaped(character)
+            for character in text
+        ]
+        line = "".join(shown)
     return line if len(line) <= MAX_OCTETS else f"{line[:MAX_OCTETS]}..."
 
 
