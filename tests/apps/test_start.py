@@ -95,7 +95,8 @@ def test_a_run_loads_only_what_it_needs(what: str, tmp_path: Path) -> None:
 def test_what_delivers_mail_is_loaded_while_a_plugin_connects(tmp_path: Path) -> None:
     rc = tmp_path / "rc"
     rc.write_text(
-        f'poll mail.example.org protocol IMAP plugin "true" auth ssh user you maildir "{tmp_path}/Mail"\n'
+        'poll mail.example.org protocol IMAP plugin "true" auth ssh'
+        f' user you maildir "{tmp_path}/Mail"\n'
     )
     rc.chmod(0o600)
     found = loaded(tmp_path, ["-s", "-f", str(rc)], ExitCode.SOCKET)
