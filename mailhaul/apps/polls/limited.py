@@ -167,9 +167,7 @@ class LimitedPoll:
         limits, slot = self._limits, self._slot
         async with Holding(limits.account(self._settings)):
             try:
-                settings = await limits.with_password(
-                    self._settings, self._lines, self._hooks
-                )
+                settings = await limits.with_password(self._settings, self._lines, self._hooks)
             except PollFailed as failure:
                 return report_failure(failure, self._settings, self._lines)
             try:
