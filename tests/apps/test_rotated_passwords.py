@@ -18,7 +18,7 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service, with_known_password
-from mailhaul.apps.polls import pool as pool_module
+from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.outcome import ExitCode, PollFailed
@@ -83,7 +83,7 @@ class Daemon:
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     daemon = Daemon(tmp_path)
-    monkeypatch.setattr(pool_module, "poll_account", daemon.poll)
+    monkeypatch.setattr(limited, "poll_account", daemon.poll)
     monkeypatch.setattr(service_module, "TICK", 0.02)
     monkeypatch.setattr(service_module, "CALM", 0.0)
     return daemon

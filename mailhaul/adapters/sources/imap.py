@@ -104,12 +104,10 @@ class ImapSource:
         self.total = 0
         self.remembers = True
         self._server_texts = ServerTexts(access.peer, report)
-        self.channel = self._new_channel()
-        self._is_fresh = True
+        self.channel, self._is_fresh = self._new_channel(), True
         self._refusals = Refusals()
-        self._identified = False
+        self._identified = self._counted = False
         self.mailbox = ""
-        self._counted = False
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
         self._forget_mailbox()
@@ -342,17 +340,14 @@ class ImapSource:
             ) from None
 
     async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
-        """Send one command and wait for its end; call ``collect`` with every event before it.
-
-        A command that was sent ahead is not sent again.
-        """
+        """Send one command, unless it was sent ahead, and wait for its end; see ``_completion``."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead == command:
-            return await self._completion(ahead, collect)
-        if ahead:
+        if ahead and ahead != command:
             await self._completion(ahead)
-        self.channel.machine.send(command)
-        return await self._completion(command, collect)
+            ahead = None
+        if not ahead:
+            self.channel.machine.send(command)
+        return await self._completion(ahead or command, collect)
 
     async def _completion(
         self, command: imap.Command, collect: Collect | None = None
