@@ -27,6 +27,8 @@ GateOf = Callable[[Address], Gate | None]
 class ConnectionPlaces:
     """The places that the connections of one flow have."""
 
+    __slots__ = ("_gate", "_held")
+
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
         self._held: dict[object, Gate] = {}

@@ -3,6 +3,9 @@
 A message counts as complete when the last octet of its text *and* the tagged OK of its FETCH
 have arrived, and the text passes the checks of imap_completeness.py. imap_listing.py lists the
 messages of a mailbox, and imap_actions.py deletes and marks them.
+
+This file is long because everything that waits for a reply shares the counts of the session, and
+what was sent ahead.
 """
 
 from __future__ import annotations

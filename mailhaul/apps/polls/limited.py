@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...adapters.config.settings import AccountSettings
@@ -100,13 +101,8 @@ class Limits:
         with suppress(PollFailed):
             server = address_of(settings)
 
-        def gate(address: Address) -> Gate | None:
-            if slot and address == server:
-                return slot
-            places = self._listeners.get(address)
-            return places.share(settings.host) if places else None
-
-        return Engine(self._clock, self.context.observer, gate=gate)
+        gates = AccountGates(self._listeners, settings.host, server, slot)
+        return Engine(self._clock, self.context.observer, gate=gates)
 
     def context_for(
         self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
@@ -117,7 +113,7 @@ class Limits:
             context_for(context, lines),
             login_delay=hooks.login_delay,
             session=session,
-            stopping=lambda: context.stopping() or hooks.stopping(),
+            stopping=partial(is_stopping, context, hooks),
         )
 
     async def with_password(
@@ -141,6 +137,36 @@ class Limits:
                 for warning in reader.warnings:
                     lines.complain(warning)
         return settings if password is None else settings.with_password(password)
+
+
+def is_stopping(context: PollContext, hooks: PollHooks) -> bool:
+    """Whether no further message is begun."""
+    return context.stopping() or hooks.stopping()
+
+
+class AccountGates:
+    """The limiters that the connections of one account wait for."""
+
+    __slots__ = ("_host", "_listeners", "_server", "_slot")
+
+    def __init__(
+        self,
+        listeners: Mapping[Address, ListenerPlaces],
+        host: str,
+        server: Address | None,
+        slot: ServerSlot | None,
+    ) -> None:
+        self._listeners = listeners
+        self._host = host
+        self._server = server
+        self._slot = slot
+
+    def __call__(self, address: Address) -> Gate | None:
+        """Return the limiter of the connections to an address."""
+        if self._slot and address == self._server:
+            return self._slot
+        places = self._listeners.get(address)
+        return places.share(self._host) if places else None
 
 
 class LimitedPoll:

@@ -40,6 +40,8 @@ class Places:
 class Holding:
     """Holds a place, for a flow: from ``begin`` to ``end``, or during an ``async with`` block."""
 
+    __slots__ = ("_asked", "_gate")
+
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._asked = False

@@ -64,7 +64,7 @@ class ServerSlot(SessionObserver):
     connects again after LOGOUT waits again.
     """
 
-    __slots__ = ("_attempt", "_contended", "_places", "_retries", "_user")
+    __slots__ = ("_asked", "_contended", "_places", "_retries", "_user")
 
     def __init__(self, places: ServerPlaces, user: str, retries: int = 0) -> None:
         self._places = places
