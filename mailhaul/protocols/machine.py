@@ -297,6 +297,13 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             self._line_tap.line(">", line if redacted is None else redacted)
         self._outbox.put(line + b"\r\n")
 
+    def _say_lines(self, lines: Sequence[bytes]) -> None:
+        """Send lines without secrets together."""
+        if self._line_tap:
+            for line in lines:
+                self._line_tap.line(">", line)
+        self._outbox.put(b"\r\n".join([*lines, b""]))
+
     def _take_note(self, news: str) -> None:
         """Record that the method named ``news`` was called, after which there may be an event."""
         self._drained = False

@@ -15,8 +15,11 @@ from .steps import NextRequest, Step, Steps
 T = TypeVar("T")
 
 
-def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
+def steps_of(flow: Flow[T], engine: Engine, *, alone: bool = False) -> Steps[T]:
     """Run a flow and yield each step that it needs; return its result, raise what it raises.
+
+    A flow that runs ``alone`` in its thread delays nobody: its calls are made here, and its
+    requests are not announced.
 
     All its streams are closed and its children ended when it is over or this generator is closed.
     """
@@ -24,10 +27,12 @@ def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
         request = flow.send(None)
         while True:
             try:
-                yield NextRequest(request)
+                if not alone:
+                    yield NextRequest(request)
                 # A call is what a flow asks for most often, and one step.
                 if isinstance(request, Call):
-                    answer = yield engine.work_of(request)
+                    work = engine.work_of(request)
+                    answer = work.call() if alone else (yield work)
                 else:
                     answer = yield from engine.perform(request)
             except Exception as error:

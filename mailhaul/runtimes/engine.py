@@ -169,17 +169,19 @@ class Engine:
     ) -> bool:
         """Write on every stream, read from these; tell whether there is news for the flow."""
         self._flush()
-        news = [stream.fill() for stream in streams]
-        ended = [running.check() for running in programs]
+        has_news = False
         for stream in streams:
+            has_news |= stream.fill()
             if stream.tls:
                 # The input may have made TLS reply (a key update, a new session ticket).
                 stream.flush()
-        if True in ended:
+        if programs and True in [running.check() for running in programs]:
             self._programs = [r for r in self._programs if r.program.status is None]
+            has_news = True
         # Last of all: a stream that the flush relieved would not wake us again.
-        relieved = any(stream.channel.unwritten <= RELIEVED for stream in congested)
-        return True in news or True in ended or relieved
+        for stream in congested:
+            has_news |= stream.channel.unwritten <= RELIEVED
+        return has_news
 
     def _suspend(
         self, streams: Iterable[Stream], programs: Iterable[Running], left: float
@@ -198,12 +200,14 @@ class Engine:
                 left = min(left, CHILD_POLL_INTERVAL)
             else:
                 reads.append(running.child.exit_fd)
-        writes = tuple(stream.fileno() for stream in self._streams if stream.wants_to_write)
-        return Suspend(tuple(reads), writes, left)
+        writes = [
+            stream.fileno() for stream in self._streams if stream.queue and stream.wants_to_write
+        ]
+        return Suspend(tuple(reads), tuple(writes), left)
 
     def _flush(self) -> None:
         for stream in self._streams:
-            if stream.has_output:
+            if stream.queue or stream.tls or stream.channel.machine.unsent:
                 stream.flush()
 
     def _sleep(self, seconds: float) -> Steps[None]:

@@ -30,5 +30,5 @@ def fingerprint(header: bytes) -> bytes:
         found.setdefault(name.lower(), b" ".join(body[:MAX_FIELD].split()))
     if not found:
         return b""
-    text = b"\n".join(b"%b:%b" % one for one in sorted(found.items()))
+    text = b"\n".join(map(b"%b:%b".__mod__, sorted(found.items())))
     return blake2b(text, digest_size=DIGEST_OCTETS).digest()
