@@ -13,7 +13,7 @@ of this contract are in ``tests/runtimes/test_contract.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from ..protocols.record import Record
 
@@ -108,15 +108,32 @@ class Wait(Request[None]):
       more than RELIEVED bytes of its output.
     * The end of input is news once. After that only room to write is.
     * A program that has ended is news at once, and at every Wait that names it. Input and output
-      are served all the same.
+      are served all the same. The same goes for a signal that is set.
     * Raises TimedOut after ``timeout`` seconds without news, also where nothing is named. News that
       are there already come before a timeout of 0.
     * Raises OpenFailed at once for a channel that is not open, or a program that this flow did not
       start: there can never be any news.
     """
 
-    waitables: Sequence[Channel[Endpoint] | Program]
+    waitables: Sequence[Waitable]
     timeout: float
+
+
+class Signal:
+    """Something that one flow has to tell another one, which waits for it. Use ``Spawn``."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+
+class Spawn(Request[None]):
+    """Run another flow beside this one, until either ends. It advances whenever this one waits.
+
+    It uses the same channels and programs as this flow, and may not wait for the same ones at the
+    same time. What it raises ends both. If this flow ends first, the other one is closed.
+    """
+
+    flow: Flow[None]
 
 
 STATUS_UNKNOWN = 256
@@ -136,6 +153,10 @@ class Program:
         self.name = name
         self.status: int | None = None
         self.output = b""
+
+
+Waitable: TypeAlias = "Channel[Endpoint] | Program | Signal"
+"""What a flow can wait for."""
 
 
 class Start(Request[Program]):

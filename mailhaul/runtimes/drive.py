@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ..flows.requests import Call, Flow
+from .beside import side_by_side
 from .engine import Engine
 from .steps import NextRequest, Step, Steps
 
@@ -23,6 +24,23 @@ def steps_of(flow: Flow[T], engine: Engine, *, alone: bool = False) -> Steps[T]:
 
     All its streams are closed and its children ended when it is over or this generator is closed.
     """
+    try:
+        return (
+            yield from side_by_side(
+                steps_of_one(flow, engine, alone=alone),
+                engine.spawned,
+                lambda other: steps_of_one(other, engine, alone=alone),
+            )
+        )
+    finally:
+        try:
+            flow.close()
+        finally:
+            engine.abandon()
+
+
+def steps_of_one(flow: Flow[T], engine: Engine, *, alone: bool) -> Steps[T]:
+    """Run a flow as ``steps_of`` does, without those that it spawns; leave the streams open."""
     try:
         request = flow.send(None)
         while True:
@@ -43,10 +61,7 @@ def steps_of(flow: Flow[T], engine: Engine, *, alone: bool = False) -> Steps[T]:
         result: T = end.value
         return result
     finally:
-        try:
-            flow.close()
-        finally:
-            engine.abandon()
+        flow.close()
 
 
 def take_steps(steps: Steps[T], take: Callable[[Step], object]) -> T:

@@ -17,6 +17,7 @@ from ..flows.requests import (
     Address,
     Call,
     Close,
+    Flow,
     LedgerCall,
     Now,
     Open,
@@ -24,7 +25,9 @@ from ..flows.requests import (
     Pipe,
     Program,
     Request,
+    Signal,
     Sleep,
+    Spawn,
     Start,
     Tcp,
     TimedOut,
@@ -97,6 +100,8 @@ class Engine:
         self._tls = tls
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
+        self.spawned: list[Flow[None]] = []
+        """Flows that begin when the main one waits next; the driver takes them from here."""
 
     def work_of(self, request: Call[object]) -> Work:
         """Return the only step of a call. Data that is ready travels while the disk is busy."""
@@ -120,6 +125,8 @@ class Engine:
                 return self._sleep(seconds)
             case Now():
                 return self._now()
+            case Spawn(flow):
+                return self._spawn_flow(flow)
             case _:
                 raise TypeError(f"not a request: {request!r}")
 
@@ -134,6 +141,9 @@ class Engine:
         for running in self._programs:
             running.child.kill_now()
             running.output.close()
+        for flow in self.spawned:
+            # A flow that has not begun has no step that would close it.
+            flow.close()
         self._streams.clear()
         self._programs.clear()
 
@@ -150,11 +160,16 @@ class Engine:
         for pace in paces:
             pace.check()
         streams = [self._stream(w) for w in request.waitables if isinstance(w, Channel)]
+        signals = [w for w in request.waitables if isinstance(w, Signal)]
         named = [w for w in request.waitables if isinstance(w, Program)]
         programs = [self._running(program) for program in named if program.status is None]
         has_ended = len(programs) < len(named)
         congested = [stream for stream in streams if stream.channel.congested]
-        while not self._exchange(streams, programs, congested) and not has_ended:
+        while not (
+            self._exchange(streams, programs, congested)
+            or has_ended
+            or any(signal.is_set for signal in signals)
+        ):
             left = began + request.timeout - self._clock()
             if left <= 0:
                 for stream in streams:
@@ -222,6 +237,11 @@ class Engine:
 
     def _now(self) -> Steps[float]:
         return self._clock()
+        yield
+
+    def _spawn_flow(self, flow: Flow[None]) -> Steps[None]:
+        self.spawned.append(flow)
+        return None
         yield
 
     # Opening

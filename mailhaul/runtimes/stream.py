@@ -81,7 +81,7 @@ class Stream:
     of input, after all that came before it; ``channel.failure`` gives the reason.
     """
 
-    __slots__ = ("_broken", "_queue", "channel", "child", "ended", "errors", "sock", "tls")
+    __slots__ = ("_broken", "channel", "child", "ended", "errors", "queue", "sock", "tls")
 
     def __init__(
         self, channel: Channel[Endpoint], sock: Socket, child: Process | None, errors: Output | None

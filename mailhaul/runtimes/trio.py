@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
-from ..flows.requests import Address, Close, Flow, Open, Request
+from ..flows.requests import Address, Close, Flow, Open, OpenFailed, Request
 from .batch_worker import BatchWorker
 from .drive import await_steps, steps_of
 from .engine import Engine
@@ -18,6 +18,8 @@ T = TypeVar("T")
 MAX_WAIT_FOR_CALL = 2.0
 """Seconds that a cancelled flow waits for a call that is running in a thread: a disk that hangs
 must not keep the program from ending."""
+SECONDS_FOR_ANOTHER = 0.1
+"""Seconds that a flow waits for a slot if it already has a connection to the same address."""
 MAX_WAIT_FOR_START = 0.1
 """Seconds that a cancelled flow waits for a call that has not started."""
 MAX_REQUESTS_IN_A_ROW = 16
@@ -141,6 +143,7 @@ class ConnectionSlots:
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
         self._held: dict[object, Gate] = {}
+        self._addresses: dict[object, Address] = {}
 
     async def before(self, request: Request[object]) -> None:
         """Wait for a slot before a connection is opened; release it when one is closed."""
@@ -150,12 +153,27 @@ class ConnectionSlots:
             case Open(channel, address):
                 limiter = self._gate(address)
                 if limiter:
-                    await limiter.acquire_on_behalf_of(channel)
+                    await self._acquire(limiter, channel, address)
                     self._held[channel] = limiter
+                    self._addresses[channel] = address
             case Close(target) if limiter := self._held.pop(target, None):
+                del self._addresses[target]
                 limiter.release_on_behalf_of(target)
             case _:
                 pass
+
+    async def _acquire(self, limiter: Gate, channel: object, address: Address) -> None:
+        """Wait for a slot; for one more at an address, not for long. Raises OpenFailed.
+
+        Flows that hold one slot each and wait for another one would wait for each other for ever.
+        """
+        if address not in self._addresses.values():
+            await limiter.acquire_on_behalf_of(channel)
+            return
+        with trio.move_on_after(SECONDS_FOR_ANOTHER) as scope:
+            await limiter.acquire_on_behalf_of(channel)
+        if scope.cancelled_caught:
+            raise OpenFailed("too many connections of other accounts")
 
     def release_all(self) -> None:
         """Release the slots that are still held."""
