@@ -87,7 +87,7 @@ class Engine:
     ``tls`` makes the TLS layer of a stream, which a serving side needs; by default it is a client.
     """
 
-    __slots__ = ("_clock", "_observer", "_programs", "_streams", "_tls")
+    __slots__ = ("_clock", "_observer", "_programs", "_streams", "_tls", "spawned")
 
     def __init__(
         self,
