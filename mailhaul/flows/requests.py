@@ -127,13 +127,13 @@ class Signal:
 
 
 class Spawn(Request[None]):
-    """Run another flow beside this one, until either ends. It advances whenever this one waits.
+    """Begin another flow beside this one. It advances whenever this one waits, until either ends.
 
     It uses the same channels and programs as this flow, and may not wait for the same ones at the
     same time. What it raises ends both. If this flow ends first, the other one is closed.
     """
 
-    flow: Flow[None]
+    begin: Callable[[], Flow[None]]
 
 
 STATUS_UNKNOWN = 256

@@ -53,7 +53,9 @@ class Advance(Generic[T]):
 
 
 def side_by_side(
-    main: Steps[T], spawned: list[Flow[None]], steps_of: Callable[[Flow[None]], Steps[None]]
+    main: Steps[T],
+    spawned: list[Callable[[], Flow[None]]],
+    steps_of: Callable[[Flow[None]], Steps[None]],
 ) -> Steps[T]:
     """Take the steps of the main flow, and of all that are added to ``spawned`` meanwhile."""
     sides: list[Advance[None]] = []
@@ -65,7 +67,7 @@ def side_by_side(
                 return first.result
             if spawned:
                 # Flows that begin may have news for the main flow: it looks before it waits.
-                begun = [Advance(steps_of(flow)) for flow in spawned]
+                begun = [Advance(steps_of(begin())) for begin in spawned]
                 spawned.clear()
                 sides += begun
                 for side in begun:

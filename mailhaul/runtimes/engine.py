@@ -100,7 +100,7 @@ class Engine:
         self._tls = tls
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
-        self.spawned: list[Flow[None]] = []
+        self.spawned: list[Callable[[], Flow[None]]] = []
         """Flows that begin when the main one waits next; the driver takes them from here."""
 
     def work_of(self, request: Call[object]) -> Work:
@@ -125,8 +125,8 @@ class Engine:
                 return self._sleep(seconds)
             case Now():
                 return self._now()
-            case Spawn(flow):
-                return self._spawn_flow(flow)
+            case Spawn(begin):
+                return self._spawn_flow(begin)
             case _:
                 raise TypeError(f"not a request: {request!r}")
 
@@ -141,9 +141,6 @@ class Engine:
         for running in self._programs:
             running.child.kill_now()
             running.output.close()
-        for flow in self.spawned:
-            # A flow that has not begun has no step that would close it.
-            flow.close()
         self._streams.clear()
         self._programs.clear()
 
@@ -239,8 +236,8 @@ class Engine:
         return self._clock()
         yield
 
-    def _spawn_flow(self, flow: Flow[None]) -> Steps[None]:
-        self.spawned.append(flow)
+    def _spawn_flow(self, begin: Callable[[], Flow[None]]) -> Steps[None]:
+        self.spawned.append(begin)
         return None
         yield
 

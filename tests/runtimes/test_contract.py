@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -1209,7 +1210,7 @@ def test_flows_beside_advance_while_this_one_waits(world: World) -> None:
 
     async def flow() -> list[bytes]:
         for words in (b"one", b"two", b"three"):
-            await Spawn(ask(words))
+            await Spawn(partial(ask, words))
         while len(heard) < 3:
             await Wait([signal], SOON)
             signal.is_set = False
@@ -1246,7 +1247,7 @@ def test_a_flow_beside_keeps_its_own_timeouts(world: World) -> None:
             signal.is_set = True
 
     async def flow() -> bool:
-        await Spawn(late())
+        await Spawn(late)
         await Wait([signal], SOON)
         return signal.is_set
 
@@ -1263,11 +1264,11 @@ def test_a_flow_beside_may_call_sleep_and_spawn(world: World) -> None:
         signal.is_set = True
 
     async def outer() -> None:
-        await Spawn(inner())
+        await Spawn(inner)
         done.append(await LedgerCall(lambda: "ledger"))
 
     async def flow() -> list[str]:
-        await Spawn(outer())
+        await Spawn(outer)
         await Wait([signal], SOON)
         return done
 
@@ -1283,7 +1284,7 @@ def test_what_a_flow_beside_raises_ends_both(world: World) -> None:
 
     async def flow() -> None:
         try:
-            await Spawn(broken())
+            await Spawn(broken)
             await Sleep(SOON)
         finally:
             ended.append("main")
@@ -1303,9 +1304,9 @@ def test_a_flow_beside_ends_with_the_main_one(world: World) -> None:
             ended.append(name)
 
     async def flow() -> str:
-        await Spawn(endless("begun"))
+        await Spawn(partial(endless, "begun"))
         await Sleep(0.01)
-        await Spawn(endless("never begun"))
+        await Spawn(partial(endless, "never begun"))
         return "main"
 
     assert world.run(flow()) == "main"
@@ -1325,7 +1326,7 @@ def test_an_exception_of_a_call_beside_is_raised_there(world: World) -> None:
             signal.is_set = True
 
     async def flow() -> bool:
-        await Spawn(careful())
+        await Spawn(careful)
         await Wait([signal], SOON)
         return signal.is_set
 

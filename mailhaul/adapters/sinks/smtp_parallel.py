@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ...flows.outcome import Outcome, PollFailed, SinkUnavailable, Verdict
 from ...flows.requests import Call, Signal, Spawn, Wait, Waitable
@@ -104,7 +105,7 @@ class ParallelSmtpSink:
         for lane in self._lanes:
             if not lane.busy:
                 lane.busy = True
-                await Spawn(self._quit(lane))
+                await Spawn(partial(self._quit, lane))
         while any(lane.busy and lane.sink.channel.open for lane in self._lanes):
             await self.hear_any()
 
@@ -128,7 +129,7 @@ class ParallelSmtpSink:
             self._lanes.append(idle[-1])
         for lane in idle[: max(0, wanted)]:
             lane.busy = lane.opening = True
-            await Spawn(self._work(lane))
+            await Spawn(partial(self._work, lane))
 
     async def _work(self, lane: Lane) -> None:
         """Deliver messages with one connection until the queue is empty."""
