@@ -237,12 +237,12 @@ SCENARIOS = (
     ),
     Scenario(
         "S13",
-        "IMAP, 100 of 4 KB, to SMTP, round trip 50 ms to the listener, smtpparallel 10",
+        "IMAP, 100 of 4 KB, to SMTP, round trip 50 ms to the listener, smtpparallel 20",
         *("imap", "smtp", 100, ("fdm",)),
         (),
         sink_milliseconds=50,
         extensions=("PIPELINING", "CHUNKING"),
-        parallel=10,
+        parallel=20,
         most_seconds=1.0,
     ),
 )
