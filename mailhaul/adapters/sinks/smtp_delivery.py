@@ -281,6 +281,8 @@ class SmtpDelivery:
         """Handle the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
+            case smtp.Mail() if reply.code == 250:
+                pass
             case smtp.Mail() if reply.code == 421 and self._connection.has_accepted:
                 # Some listeners limit the messages per connection: ready() opens the next one.
                 pass

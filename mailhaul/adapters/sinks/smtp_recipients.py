@@ -13,9 +13,12 @@ def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
     """
     if not parcel.names:
         return parcel.recipients
+    pairs = zip(parcel.recipients, parcel.names, strict=True)
     return tuple(
-        recipient if recipient == name else name + b"@" + domain_part(domain)
-        for recipient, name in zip(parcel.recipients, parcel.names, strict=True)
+        [
+            address if address == name else name + b"@" + domain_part(domain)
+            for address, name in pairs
+        ]
     )
 
 
