@@ -127,6 +127,8 @@ class SmtpConnection:
     def process_replies(self) -> None:
         """Process the replies that have arrived; they come in the order of the commands."""
         machine = self.machine
+        if machine.drained:
+            return
         try:
             while not isinstance(event := machine.next_event(), NeedData):
                 match event:
