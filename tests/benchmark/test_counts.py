@@ -57,9 +57,9 @@ class Bounds:
 
 BOUNDS = {
     ("imap", "smtp"): Bounds(
-        call=1330,
-        c_call=1230,
-        statements=7.3,
+        call=760,
+        c_call=650,
+        statements=6.7,
         syncs=0.05,
         total=17.5,
         sendmsg=1.2,
@@ -87,8 +87,8 @@ BOUNDS = {
         fdatasync=0.05,
     ),
     ("imap", "maildir"): Bounds(
-        call=1000,
-        c_call=980,
+        call=480,
+        c_call=540,
         statements=7.5,
         syncs=2.05,
         total=21.5,
