@@ -52,13 +52,21 @@ class Advance(Generic[T]):
         self._steps.close()
 
 
+Side = Advance[None]
+"""A flow beside the main one."""
+
+
 def side_by_side(
     main: Steps[T],
+    sides: list[Side],
     spawned: list[Callable[[], Flow[None]]],
     steps_of: Callable[[Flow[None]], Steps[None]],
 ) -> Steps[T]:
-    """Take the steps of the main flow, and of all that are added to ``spawned`` meanwhile."""
-    sides: list[Advance[None]] = []
+    """Take the steps of one request of the main flow, and meanwhile those of the flows beside it.
+
+    Those that have been ``spawned`` begin, and are moved to ``sides``, where they stay until they
+    end. An exception of one of them is raised here.
+    """
     first = Advance(main)
     try:
         while True:
@@ -67,7 +75,7 @@ def side_by_side(
                 return first.result
             if spawned:
                 # Flows that begin may have news for the main flow: it looks before it waits.
-                begun = [Advance(steps_of(begin())) for begin in spawned]
+                begun = [Side(steps_of(begin())) for begin in spawned]
                 spawned.clear()
                 sides += begun
                 for side in begun:
@@ -77,14 +85,12 @@ def side_by_side(
                 yield from together(first, sides)
             else:
                 yield from first.take(first.step)
-            sides = [side for side in sides if side.step is not None]
+            sides[:] = [side for side in sides if side.step is not None]
     finally:
         first.close()
-        for side in sides:
-            side.close()
 
 
-def together(first: Advance[T], sides: list[Advance[None]]) -> Steps[None]:
+def together(first: Advance[T], sides: list[Side]) -> Steps[None]:
     """Wait for what any of these flows waits for, then let each look for news: the first last."""
     steps = [first.step, *[side.step for side in sides]]
     waits = [step for step in steps if isinstance(step, Suspend)]

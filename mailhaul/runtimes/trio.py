@@ -142,8 +142,7 @@ class ConnectionSlots:
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
-        self._held: dict[object, Gate] = {}
-        self._addresses: dict[object, Address] = {}
+        self._held: dict[object, tuple[Gate, Address]] = {}
 
     async def before(self, request: Request[object]) -> None:
         """Wait for a slot before a connection is opened; release it when one is closed."""
@@ -154,11 +153,9 @@ class ConnectionSlots:
                 limiter = self._gate(address)
                 if limiter:
                     await self._acquire(limiter, channel, address)
-                    self._held[channel] = limiter
-                    self._addresses[channel] = address
-            case Close(target) if limiter := self._held.pop(target, None):
-                del self._addresses[target]
-                limiter.release_on_behalf_of(target)
+                    self._held[channel] = limiter, address
+            case Close(target) if held := self._held.pop(target, None):
+                held[0].release_on_behalf_of(target)
             case _:
                 pass
 
@@ -167,7 +164,7 @@ class ConnectionSlots:
 
         Flows that hold one slot each and wait for another one would wait for each other for ever.
         """
-        if address not in self._addresses.values():
+        if all(address != other for _, other in self._held.values()):
             await limiter.acquire_on_behalf_of(channel)
             return
         with trio.move_on_after(SECONDS_FOR_ANOTHER) as scope:
@@ -178,7 +175,7 @@ class ConnectionSlots:
     def release_all(self) -> None:
         """Release the slots that are still held."""
         while self._held:
-            channel, limiter = self._held.popitem()
+            channel, (limiter, _) = self._held.popitem()
             limiter.release_on_behalf_of(channel)
 
 
