@@ -35,7 +35,8 @@ class Scenario:
 
     ``sink`` is smtp, maildir, mda or append. ``seen`` means that there is nothing new: every
     message has been fetched, or read, before. With ``own_hosts``, each account is at an address
-    of its own, as accounts at many providers are. The listener announces ``extensions``.
+    of its own, as accounts at many providers are. The listener announces ``extensions``, and
+    mailhaul uses ``parallel`` connections to it.
     ``most_mebibytes`` and ``most_seconds`` bound mailhaul's memory and wall time, if there is a
     goal for that. ``quick`` is the number of messages for daily use; None leaves the scenario out.
     """
@@ -57,6 +58,7 @@ class Scenario:
     own_hosts: bool = False
     seen: bool = False
     extensions: tuple[str, ...] = ("PIPELINING",)
+    parallel: int = 1
     most_mebibytes: int | None = 40
     most_seconds: float | None = None
     quick: int | None = None
@@ -235,11 +237,12 @@ SCENARIOS = (
     ),
     Scenario(
         "S13",
-        "IMAP, 100 of 4 KB, to SMTP with CHUNKING, round trip 50 ms to the listener",
+        "IMAP, 100 of 4 KB, to SMTP, round trip 50 ms to the listener, smtpparallel 20",
         *("imap", "smtp", 100, ("fdm",)),
         (),
         sink_milliseconds=50,
         extensions=("PIPELINING", "CHUNKING"),
+        parallel=20,
         most_seconds=1.0,
     ),
 )

@@ -120,7 +120,7 @@ def entry(job: Job, sink: str) -> str:
 def mailhaul(job: Job) -> Command:
     """Prepare mailhaul, as it is installed beside this Python."""
     sinks = {
-        "smtp": f"smtphost localhost/{job.target}",
+        "smtp": f"smtphost localhost/{job.target} smtpparallel {job.scenario.parallel}",
         "maildir": f'maildir "{job.target}"',
         "mda": f'mda "{job.target}"',
         "append": f'append "imap://{job.target_user}@{HOST}:{job.target}/INBOX"'

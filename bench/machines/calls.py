@@ -181,7 +181,7 @@ COUNTS: dict[str, tuple[Callable[[], float], float]] = {
         lambda: of_pop3_listing(in_blocks=True),
         0.1,
     ),
-    "SMTP client, delivery of a message": (of_smtp_delivery, 158),
+    "SMTP client, delivery of a message": (of_smtp_delivery, 120),
     "header of a message, read and made": (of_header, 78),
 }
 """What is counted, and the most calls that are accepted."""

@@ -36,9 +36,7 @@ def accepted(client: SmtpClient) -> int:
 
 def begin(client: SmtpClient) -> None:
     """Go as far as the text."""
-    client.send(Mail(b"ann@example.org"))
-    client.send(Rcpt(b"bob@example.net"))
-    client.send(Data())
+    client.send_group(Mail(b"ann@example.org"), [Rcpt(b"bob@example.net")], Data())
     client.data_to_send()
     client.receive_data(b"250 ok\r\n250 ok\r\n354 go\r\n")
     accepted(client)

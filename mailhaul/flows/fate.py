@@ -51,8 +51,10 @@ def fate_of(outcome: Outcome, policy: Policy, *, served_before: bool = False) ->
     it, now or in an earlier poll (``served_before``), it is not sent to them again; the sender
     is notified about the others, as in fetchmail.
     """
+    if outcome.verdict is not Verdict.REFUSED:
+        return Fate.KEEP
     codes = {refusal.code for refusal in outcome.refusals}
-    if outcome.verdict is not Verdict.REFUSED or not codes or min(codes) < 500:
+    if not codes or min(codes) < 500:
         return Fate.KEEP
     if not (outcome.served or served_before) and (
         policy.softbounce or AUTHENTICATION_REQUIRED in codes

@@ -208,7 +208,9 @@ class Ferry:
             case MessageStart(uid, number, size):
                 # Reports use the number from the listing; expunged messages change later numbers.
                 self._given_up = None
-                await self._carry(MessageStart(uid, self._asked[0].number or number, size))
+                listed = self._asked[0].number or number
+                same = listed == number
+                await self._carry(part if same else MessageStart(uid, listed, size))
             case Unavailable():
                 await self._give_up(part)
             case MessageChunk() | MessageEnd():

@@ -13,7 +13,7 @@ of this contract are in ``tests/runtimes/test_contract.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from ..protocols.record import Record
 
@@ -144,8 +144,18 @@ class Wait(Request[None]):
       start: there can never be any news.
     """
 
-    waitables: Sequence[Channel[Endpoint] | Program | Signal]
+    waitables: Sequence[Waitable]
     timeout: float
+
+
+class Spawn(Request[None]):
+    """Begin another flow beside this one. It advances whenever this one waits, until either ends.
+
+    It uses the same channels and programs as this flow, and may not wait for the same ones at the
+    same time. What it raises ends both. If this flow ends first, the other one is closed.
+    """
+
+    begin: Callable[[], Flow[None]]
 
 
 STATUS_UNKNOWN = 256
@@ -165,6 +175,10 @@ class Program:
         self.name = name
         self.status: int | None = None
         self.output = b""
+
+
+Waitable: TypeAlias = "Channel[Endpoint] | Program | Signal"
+"""What a flow can wait for."""
 
 
 class Start(Request[Program]):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..protocols.record import Record
-from .channel import Channel, Endpoint
 from .outcome import Outcome
-from .requests import Program
+from .requests import Waitable
 from .source import CompletionProof
 
 
@@ -125,8 +124,8 @@ class Sink(Protocol):
         """Begin a delivery; earlier ones may still be waiting for their verdicts."""
         ...
 
-    def listening(self) -> Sequence[Channel[Endpoint] | Program]:
-        """Return the channels or programs to wait for until all verdicts have arrived."""
+    def listening(self) -> Sequence[Waitable]:
+        """Return what to wait for until all verdicts have arrived."""
         ...
 
     async def hear_any(self) -> bool:

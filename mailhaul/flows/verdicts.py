@@ -177,16 +177,16 @@ class Verdicts:
 
     async def _record(self, known: Sequence[tuple[Waiting, Outcome]]) -> None:
         """Record verdicts, all acceptances at once, and settle a full batch."""
-        self._octets -= sum(one.octets for one, _ in known)
         policy = self._account.policy
-        fates = [fate_of(o, policy, served_before=one.packer.served_before) for one, o in known]
-        await self._take_over(
-            [
-                (one, outcome)
-                for (one, outcome), fate in zip(known, fates, strict=True)
-                if outcome.accepted or fate is Fate.DISCARD
-            ]
-        )
+        fates: list[Fate] = []
+        done: list[tuple[Waiting, Outcome]] = []
+        for one, outcome in known:
+            self._octets -= one.octets
+            fate = fate_of(outcome, policy, served_before=one.packer.served_before)
+            fates.append(fate)
+            if outcome.accepted or fate is Fate.DISCARD:
+                done.append((one, outcome))
+        await self._take_over(done)
         for (one, outcome), fate in zip(known, fates, strict=True):
             await self._follow(one, outcome, fate)
         for one, outcome in known:
@@ -199,9 +199,10 @@ class Verdicts:
         """Do what a verdict requires besides the record of an acceptance."""
         message, size = one.message, one.listed.size
         self._tried.add(message.uid)
-        if outcome.served:
+        accepted = outcome.accepted
+        if accepted or outcome.served:
             self._tally.accepted += 1
-        kept = not (outcome.accepted or fate is Fate.DISCARD)
+        kept = not (accepted or fate is Fate.DISCARD)
         if kept:
             mark = one.packer.fingerprint
             failures = await LedgerCall(lambda: self._page.reject(message.uid, size, outcome, mark))
@@ -243,6 +244,8 @@ class Verdicts:
     @property
     def many_refused(self) -> bool:
         """Whether so many headers are held that their bounces should be sent."""
+        if not self._refused:
+            return False
         octets = sum(one.packer.header_octets for one in self._refused)
         return len(self._refused) >= MAX_REFUSED or octets >= MAX_REFUSED_OCTETS
 

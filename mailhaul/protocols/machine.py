@@ -141,9 +141,8 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         # octets on every connection that waits.
         self._events: list[HeardT] = []
         self._ended = False
-        # Whether everything received so far was parsed: until something new comes, there is no
-        # event, and callers ask several times for each reply.
-        self._drained = False
+        self.drained = False
+        """Whether there is no event until something new comes: all that was received is parsed."""
         self._fault: RemoteProtocolError | None = None
 
     @property
@@ -181,7 +180,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         """Process bytes from the peer. After an error they are dropped."""
         if self._tap:
             self._tap.received(data)
-        self._drained = False
+        self.drained = False
         if self._fault is None:
             self._take(data)
 
@@ -216,14 +215,14 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             event = self._events.pop(0)
         elif self._fault:
             raise self._shown_to_tap(self._fault)
-        elif self._drained:
+        elif self.drained:
             return NEED_DATA
         else:
             try:
                 event = self._read()
                 if event is None:
                     event = self._at_end() if self._ended else NEED_DATA
-                    self._drained = event is NEED_DATA
+                    self.drained = event is NEED_DATA
             except RemoteProtocolError as fault:
                 event = self._after(fault)
             except NoTransition:
@@ -297,9 +296,16 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             self._line_tap.line(">", line if redacted is None else redacted)
         self._outbox.put(line + b"\r\n")
 
+    def _say_lines(self, lines: Sequence[bytes]) -> None:
+        """Send lines without secrets together."""
+        if self._line_tap:
+            for line in lines:
+                self._line_tap.line(">", line)
+        self._outbox.put(b"\r\n".join([*lines, b""]))
+
     def _take_note(self, news: str) -> None:
         """Record that the method named ``news`` was called, after which there may be an event."""
-        self._drained = False
+        self.drained = False
         if self._tap:
             self._tap.told(news)
 

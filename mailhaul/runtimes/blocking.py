@@ -22,7 +22,8 @@ def run(flow: Flow[T], engine: Engine | None = None) -> T:
 
     All its streams are closed and its children ended when it is over, however it ends.
     """
-    return take_steps(steps_of(flow, engine or Engine(time.monotonic)), take)
+    steps = steps_of(flow, engine or Engine(time.monotonic), alone=True)
+    return take_steps(steps, take)
 
 
 def take(step: Step) -> object:

@@ -6,30 +6,47 @@ A driver adds only how a step is taken: what it waits with, and where it runs bl
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from ..flows.requests import Call, Flow
+from .beside import Side, side_by_side
 from .engine import Engine
 from .steps import NextRequest, Step, Steps
 
 T = TypeVar("T")
 
 
-def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
+def steps_of(
+    flow: Flow[T], engine: Engine, *, alone: bool = False, is_side: bool = False
+) -> Steps[T]:
     """Run a flow and yield each step that it needs; return its result, raise what it raises.
 
-    All its streams are closed and its children ended when it is over or this generator is closed.
+    A flow that runs ``alone`` in its thread delays nobody: its calls are made here, and its
+    requests are not announced.
+
+    All its streams are closed and its children ended when it is over or this generator is closed;
+    a flow that ``is_side``, beside a main one, leaves that and the flows that it spawns to it.
     """
+    sides: list[Side] | None = None
     try:
         request = flow.send(None)
         while True:
             try:
-                yield NextRequest(request)
+                if engine.spawned and sides is None and not is_side:
+                    sides = []
+                if not alone:
+                    yield NextRequest(request)
                 # A call is what a flow asks for most often, and one step.
                 if isinstance(request, Call):
-                    answer = yield engine.work_of(request)
-                else:
+                    work = engine.work_of(request)
+                    answer = work.call() if alone else (yield work)
+                elif sides is None:
                     answer = yield from engine.perform(request)
+                else:
+                    main, spawned = engine.perform(request), engine.spawned
+                    begin = partial(steps_of, engine=engine, alone=alone, is_side=True)
+                    answer = yield from side_by_side(main, sides, spawned, begin)
             except Exception as error:
                 request = flow.throw(error)
             else:
@@ -40,8 +57,11 @@ def steps_of(flow: Flow[T], engine: Engine) -> Steps[T]:
     finally:
         try:
             flow.close()
+            for side in sides or ():
+                side.close()
         finally:
-            engine.abandon()
+            if not is_side:
+                engine.abandon()
 
 
 def take_steps(steps: Steps[T], take: Callable[[Step], object]) -> T:

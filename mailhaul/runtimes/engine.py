@@ -2,7 +2,8 @@
 
 Each request is performed by a generator. Where it has to wait it yields a Suspend, where a call may
 block it yields a Work; the driver (blocking, trio, asyncio, simulated) does that and resumes it.
-So connecting, TLS, backpressure, children and deadlines are written once.
+So connecting, TLS, backpressure, children and deadlines are written once. This file is long because
+it performs every kind of request.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..flows.requests import (
     Address,
     Call,
     Close,
+    Flow,
     LedgerCall,
     Now,
     Open,
@@ -26,6 +28,7 @@ from ..flows.requests import (
     Request,
     Signal,
     Sleep,
+    Spawn,
     Start,
     Tcp,
     TimedOut,
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 
 ChannelObserver = Callable[[Channel[Endpoint]], None]
 
+SECONDS_FOR_ANOTHER = 0.1
+"""Seconds that a flow waits for a place if it already has a connection to the same address."""
 CLOSE_TIMEOUT = 2.0
 """Seconds to write the rest before closing; for a child to end by itself, and after SIGTERM."""
 STDERR_TIMEOUT = 0.2
@@ -89,7 +94,7 @@ class Engine:
     does not count against the timeout of the connection.
     """
 
-    __slots__ = ("_clock", "_observer", "_places", "_programs", "_streams", "_tls")
+    __slots__ = ("_clock", "_observer", "_places", "_programs", "_streams", "_tls", "spawned")
 
     def __init__(
         self,
@@ -104,6 +109,8 @@ class Engine:
         self._places = ConnectionPlaces(gate)
         self._streams: list[Stream] = []
         self._programs: list[Running] = []
+        self.spawned: list[Callable[[], Flow[None]]] = []
+        """Flows that begin when the main one waits next; the driver takes them from here."""
 
     def work_of(self, request: Call[object]) -> Work:
         """Return the only step of a call. Data that is ready travels while the disk is busy."""
@@ -127,6 +134,8 @@ class Engine:
                 return self._sleep(seconds)
             case Now():
                 return self._now()
+            case Spawn(begin):
+                return self._spawn_flow(begin)
             case _:
                 raise TypeError(f"not a request: {request!r}")
 
@@ -190,20 +199,20 @@ class Engine:
     ) -> bool:
         """Write on every stream, read from these; tell whether there is news for the flow."""
         self._flush()
-        news = ended = False
+        has_news = has_ended = False
         for stream in streams:
-            news |= stream.fill()
+            has_news |= stream.fill()
             if stream.tls:
                 # The input may have made TLS reply (a key update, a new session ticket).
                 stream.flush()
         for running in programs:
-            ended |= running.check()
-        if ended:
+            has_ended |= running.check()
+        if has_ended:
             self._programs = [r for r in self._programs if r.program.status is None]
         # Last of all: a stream that the flush relieved would not wake us again.
         for stream in congested:
-            news |= stream.channel.unwritten <= RELIEVED
-        return news or ended
+            has_news |= stream.channel.unwritten <= RELIEVED
+        return has_news or has_ended
 
     def _suspend(
         self,
@@ -226,12 +235,14 @@ class Engine:
                 left = min(left, CHILD_POLL_INTERVAL)
             else:
                 reads.append(running.child.exit_fd)
-        writes = tuple(stream.fileno() for stream in self._streams if stream.wants_to_write)
-        return Suspend(tuple(reads), writes, left, signals)
+        writes = [
+            stream.fileno() for stream in self._streams if stream.queue and stream.wants_to_write
+        ]
+        return Suspend(tuple(reads), tuple(writes), left, signals)
 
     def _flush(self) -> None:
         for stream in self._streams:
-            if stream.has_output:
+            if stream.queue or stream.tls or stream.channel.machine.unsent:
                 stream.flush()
 
     def _sleep(self, seconds: float) -> Steps[None]:
@@ -248,13 +259,15 @@ class Engine:
         return self._clock()
         yield
 
+    def _spawn_flow(self, begin: Callable[[], Flow[None]]) -> Steps[None]:
+        self.spawned.append(begin)
+        return None
+        yield
+
     # Opening
 
     def _open(self, request: Open) -> Steps[None]:
-        admitted = self._places.ask(request.channel, request.address)
-        while admitted and not admitted.is_set:
-            self._flush()
-            yield self._suspend((), (), float("inf"), (admitted,))
+        yield from self._await_place(request.channel, request.address)
         try:
             yield from self._connect(request.channel, request.address, request.timeout)
         except TimedOut:
@@ -262,6 +275,21 @@ class Engine:
             raise TimedOut(request.timeout) from None
         if self._observer:
             self._observer(request.channel)
+
+    def _await_place(self, channel: Channel[Endpoint], address: Address) -> Steps[None]:
+        """Wait for a place; for one more at an address, not for long. Raises OpenFailed.
+
+        Flows that have one place each and wait for another one would wait for each other for ever.
+        """
+        patience = SECONDS_FOR_ANOTHER if self._places.has_one_at(address) else float("inf")
+        admitted = self._places.ask(channel, address)
+        deadline = self._clock() + patience
+        while admitted and not admitted.is_set:
+            if (left := deadline - self._clock()) <= 0:
+                self._places.leave(channel)
+                raise OpenFailed("too many connections of other accounts")
+            self._flush()
+            yield self._suspend((), (), left, (admitted,))
 
     def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         deadline = self._clock() + timeout

@@ -31,20 +31,24 @@ class ConnectionPlaces:
 
     def __init__(self, gate: GateOf | None) -> None:
         self._gate = gate
-        self._held: dict[object, Gate] = {}
+        self._held: dict[object, tuple[Gate, Address]] = {}
+
+    def has_one_at(self, address: Address) -> bool:
+        """Return whether a connection has or asks for a place at this address already."""
+        return any(address == other for _, other in self._held.values())
 
     def ask(self, channel: object, address: Address) -> Signal | None:
         """Ask for a place for a connection; None if none is needed."""
         gate = self._gate(address) if self._gate else None
         if gate is None:
             return None
-        self._held[channel] = gate
+        self._held[channel] = gate, address
         return gate.ask(channel)
 
     def leave(self, channel: object) -> None:
         """Give the place of a connection back, if it has one."""
-        if gate := self._held.pop(channel, None):
-            gate.give_back(channel)
+        if held := self._held.pop(channel, None):
+            held[0].give_back(channel)
 
     def leave_all(self) -> None:
         """Give all places back."""

@@ -203,7 +203,7 @@ class SimulatedEngine(Engine):
             yield Suspend(timeout=timeout)
             raise TimedOut(timeout)
         self.use(channel, self._simulation.connect(channel, address))
-        yield Suspend(timeout=seconds)
+        yield from self._sleep(seconds)
 
     def use(self, channel: Channel[Endpoint], end: End) -> None:
         """Use one end of a link as the channel's stream."""
@@ -213,7 +213,7 @@ class SimulatedEngine(Engine):
         stream = self._stream(request.channel)
         stream.flush()
         seconds = self._simulation.round_trip
-        yield Suspend(timeout=min(seconds, request.timeout))
+        yield from self._sleep(min(seconds, request.timeout))
         if seconds > request.timeout:
             raise TimedOut(request.timeout)
         request.channel.tls = True

@@ -81,7 +81,7 @@ class Stream:
     of input, after all that came before it; ``channel.failure`` gives the reason.
     """
 
-    __slots__ = ("_broken", "_queue", "channel", "child", "ended", "errors", "sock", "tls")
+    __slots__ = ("_broken", "channel", "child", "ended", "errors", "queue", "sock", "tls")
 
     def __init__(
         self, channel: Channel[Endpoint], sock: Socket, child: Process | None, errors: Output | None
@@ -94,7 +94,7 @@ class Stream:
         self.ended = False
         self._broken = False
         # Not a deque: an empty one takes 760 octets, and most connections wait for news.
-        self._queue: list[memoryview] = []
+        self.queue: list[memoryview] = []
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -103,12 +103,7 @@ class Stream:
     @property
     def wants_to_write(self) -> bool:
         """Whether something waits for room in the socket."""
-        return bool(self._queue) and not self._broken
-
-    @property
-    def has_output(self) -> bool:
-        """Whether ``flush`` may have something to do."""
-        return bool(self._queue or self.tls or self.channel.machine.unsent)
+        return bool(self.queue) and not self._broken
 
     def flush(self) -> None:
         """Take the machine's output and write as much as the socket accepts."""
@@ -129,9 +124,9 @@ class Stream:
         """Write what is queued, and the output of the TLS layer."""
         if self.tls and (ciphertext := self.tls.to_send()):
             self._put(ciphertext)
-        while self._queue and not self._broken:
+        while self.queue and not self._broken:
             try:
-                sent = self.sock.sendmsg(self._queue[:VECTOR])
+                sent = self.sock.sendmsg(self.queue[:VECTOR])
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -184,7 +179,7 @@ class Stream:
         self.channel.machine.receive_data(data)
 
     def _put(self, data: bytes) -> None:
-        self._queue.append(memoryview(data))
+        self.queue.append(memoryview(data))
         self.channel.unwritten += len(data)
 
     def _drop(self, sent: int) -> None:
@@ -192,19 +187,19 @@ class Stream:
         if self.channel.pace:
             self.channel.pace.moved(sent)
         complete = 0
-        for piece in self._queue:
+        for piece in self.queue:
             if sent < len(piece):
                 break
             sent -= len(piece)
             complete += 1
-        del self._queue[:complete]
+        del self.queue[:complete]
         if sent:
-            self._queue[0] = self._queue[0][sent:]
+            self.queue[0] = self.queue[0][sent:]
 
     def _fail(self, why: str) -> None:
         self.channel.failure = self.channel.failure or why
         self._broken = True
-        self._queue.clear()
+        self.queue.clear()
         self.channel.unwritten = 0
 
     def _end(self) -> None:
@@ -215,7 +210,7 @@ class Stream:
         """Close the socket; a child sees the end of its input."""
         self.channel.open = False
         self.channel.unwritten = 0
-        self._queue.clear()
+        self.queue.clear()
         self.sock.close()
 
     def note_last_words(self) -> None:

@@ -57,9 +57,9 @@ class Bounds:
 
 BOUNDS = {
     ("imap", "smtp"): Bounds(
-        call=1330,
-        c_call=1230,
-        statements=7.3,
+        call=760,
+        c_call=650,
+        statements=6.7,
         syncs=0.05,
         total=17.5,
         sendmsg=1.2,

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +42,9 @@ from mailhaul.flows.requests import (
     Pipe,
     Program,
     Request,
+    Signal,
     Sleep,
+    Spawn,
     Start,
     Tcp,
     TimedOut,
@@ -1208,3 +1211,143 @@ def test_the_ledger_has_a_thread_where_all_others_hang() -> None:
         return answer
 
     assert trio.run(main) == 42
+
+
+# Flows beside
+
+
+def test_flows_beside_advance_while_this_one_waits(world: World) -> None:
+    heard: list[bytes] = []
+    news = [Signal()]
+
+    async def ask(words: bytes) -> None:
+        channel = await opened(world, repeat)
+        channel.machine.say(words)
+        while len(channel.machine.heard) < len(words):
+            await Wait([channel], SOON)
+        await Close(channel)
+        heard.append(bytes(channel.machine.heard))
+        news[0].set()
+
+    async def flow() -> list[bytes]:
+        for words in (b"one", b"two", b"three"):
+            await Spawn(partial(ask, words))
+        while len(heard) < 3:
+            await Wait([*news], SOON)
+            news[0] = Signal()
+        return sorted(heard)
+
+    assert world.run(flow()) == [b"one", b"three", b"two"]
+
+
+def test_a_signal_that_is_set_ends_a_wait_at_once_and_one_that_is_not_times_out(
+    world: World,
+) -> None:
+    async def flow() -> str:
+        signal = Signal()
+        signal.set()
+        await Wait([signal], SOON)
+        try:
+            await Wait([Signal()], 0.05)
+        except TimedOut:
+            return "timeout"
+        return "news"
+
+    assert world.run(flow()) == "timeout"
+
+
+def test_a_flow_beside_keeps_its_own_timeouts(world: World) -> None:
+    signal = Signal()
+
+    async def late() -> None:
+        channel = await opened(world, repeat)
+        try:
+            await Wait([channel], 0.05)
+        except TimedOut:
+            signal.set()
+
+    async def flow() -> bool:
+        await Spawn(late)
+        await Wait([signal], SOON)
+        return signal.is_set
+
+    assert world.run(flow())
+
+
+def test_a_flow_beside_may_call_sleep_and_spawn(world: World) -> None:
+    done: list[str] = []
+    signal = Signal()
+
+    async def inner() -> None:
+        done.append(await Call(lambda: "call"))
+        await Sleep(0.01)
+        signal.set()
+
+    async def outer() -> None:
+        await Spawn(inner)
+        done.append(await LedgerCall(lambda: "ledger"))
+
+    async def flow() -> list[str]:
+        await Spawn(outer)
+        await Wait([signal], SOON)
+        return done
+
+    assert world.run(flow()) == ["ledger", "call"]
+
+
+def test_what_a_flow_beside_raises_ends_both(world: World) -> None:
+    ended: list[str] = []
+
+    async def broken() -> None:
+        await Sleep(0.01)
+        raise LookupError("beside")
+
+    async def flow() -> None:
+        try:
+            await Spawn(broken)
+            await Sleep(SOON)
+        finally:
+            ended.append("main")
+
+    with pytest.raises(LookupError, match="beside"):
+        world.run(flow())
+    assert ended == ["main"]
+
+
+def test_a_flow_beside_ends_with_the_main_one(world: World) -> None:
+    ended: list[str] = []
+
+    async def endless(name: str) -> None:
+        try:
+            await Sleep(SOON)
+        finally:
+            ended.append(name)
+
+    async def flow() -> str:
+        await Spawn(partial(endless, "begun"))
+        await Sleep(0.01)
+        await Spawn(partial(endless, "never begun"))
+        return "main"
+
+    assert world.run(flow()) == "main"
+    assert ended == ["begun"]
+
+
+def test_an_exception_of_a_call_beside_is_raised_there(world: World) -> None:
+    signal = Signal()
+
+    def fail() -> None:
+        raise OSError("disk")
+
+    async def careful() -> None:
+        try:
+            await Call(fail)
+        except OSError:
+            signal.set()
+
+    async def flow() -> bool:
+        await Spawn(careful)
+        await Wait([signal], SOON)
+        return signal.is_set
+
+    assert world.run(flow())

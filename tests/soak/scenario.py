@@ -43,6 +43,7 @@ class Scenario:
     second: bool
     lanes: int
     literals: str
+    connections: int
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -55,7 +56,8 @@ class Scenario:
             f"{f', quirk: {self.quirk}' * bool(self.quirk)}{', TLS' * self.tls}"
             f"{', by a plugin' * self.plugin}{', watched' * self.watched}"
             f"{', by two entries' * self.second}{f', {self.lanes} commands' * (self.lanes > 1)}"
-            f"{f', {self.literals}' * (self.sink == 'append')}",
+            f"{f', {self.literals}' * (self.sink == 'append')}"
+            f"{f', {self.connections} connections' * (self.connections > 1)}",
         ]
         for number, poll in enumerate(self.faults, 1):
             lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
@@ -100,6 +102,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         random.random() < 0.15,
         others.choice((1, 1, 2, 3, 8)) if sink == "mda" else 1,
         others.choice(("LITERAL+", "LITERAL+", "LITERAL-", "no literals")),
+        others.choice((1, 1, 1, 2, 3, 8)) if sink in {"smtp", "lmtp"} else 1,
         faults,
     )
 

@@ -7,7 +7,7 @@ when it is marked, and behind each poll.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -20,6 +20,7 @@ from mailhaul.adapters.sinks.mbox import MboxSink
 from mailhaul.adapters.sinks.mda import MdaSink
 from mailhaul.adapters.sinks.smtp import SmtpSink
 from mailhaul.adapters.sinks.smtp_connection import Listener
+from mailhaul.adapters.sinks.smtp_parallel import ParallelSmtpSink
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
@@ -205,9 +206,9 @@ class World:
         copies = KINDS[fault.name].excuses(fault.at)
         if self.scenario.sink == "maildir":
             copies = self._excused_by_maildir(fault, copies)
-        elif self.scenario.sink == "mda" and fault.name in LEAVES_LANES:
-            # As many commands as were running may have delivered.
-            copies *= self.scenario.lanes
+        elif fault.name in LEAVES_LANES:
+            # As many commands or connections as were at work may have delivered.
+            copies *= max(self.scenario.lanes, self.scenario.connections)
         self.copies_allowed += copies
 
     def _excused_by_maildir(self, fault: Fault, copies: int) -> int:
@@ -453,7 +454,15 @@ class World:
             case kind:
                 listeners = [Listener("sink", SINK, kind == "lmtp", "here")]
                 batch_limit = self.scenario.batch_limit
-                return SmtpSink(listeners, "us", 20.0, batch_limit=batch_limit)
+
+                def sink_for(some: Sequence[Listener]) -> SmtpSink:
+                    return SmtpSink(some, "us", 20.0, batch_limit=batch_limit)
+
+                if (most := self.scenario.connections) > 1:
+                    return ParallelSmtpSink(
+                        sink_for(listeners), lambda one: sink_for([one]), most, "/tmp"
+                    )
+                return sink_for(listeners)
 
     @property
     def read(self) -> int:

@@ -383,6 +383,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "mdaparallel", NUMBER, 1, "mda commands that may run at a time",
         on="--mdaparallel", argument="COUNT", own=True,
     ),
+    Option(
+        USER, "smtpparallel", NUMBER, 1, "connections to the SMTP or LMTP listener at a time",
+        on="--smtpparallel", argument="COUNT", own=True,
+    ),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

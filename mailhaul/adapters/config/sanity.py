@@ -310,6 +310,9 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         yield from _overruled_by_sslmode(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
+    if account.smtpparallel > 1 and (others := [n for n in _SINKS if getattr(account, n)]):
+        problem = f'"smtpparallel" has no effect together with {quoted(others[0])}'
+        yield ConfigWarning(account.place("smtpparallel"), problem)
     if account.mda:
         from ..second_shells import second_shell  # few rc files have one
 

@@ -148,6 +148,7 @@ class AccountSettings(_Settings):
     bsmtp: str | None
     mdasplit: bool
     mdaparallel: int
+    smtpparallel: int
     maildir: str | None
     append: str | None
     appendpassword: Secret | None

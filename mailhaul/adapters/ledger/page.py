@@ -32,6 +32,8 @@ UIDS_PER_STATEMENT = 500
 """The maximum number of UIDs in one SQL statement."""
 NOT_READ_AGAIN = {accepted, quarantined}
 """States in which a failure to read the message is not recorded."""
+ACCEPTED = after(offered, Life.accept)
+"""The usual next state of a message that is being offered."""
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -245,7 +247,7 @@ class SqlitePage:
             " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
             " AND (size = ? OR size = 0 OR ? = 0)",
             (
-                *(after(offered, Life.accept), one.action.value),
+                *(ACCEPTED, one.action.value),
                 *(stored(recipient_states("", one.outcome)), one.fingerprint, size),
                 *(self._mailbox, self._sink, one.uid, offered, size, size),
             ),
@@ -519,9 +521,10 @@ def marks(values: Sequence[object]) -> str:
 
 def recipient_states(earlier: str, outcome: Outcome) -> str:
     """Return one line for each recipient. Recipients served by an earlier offer stay served."""
-    known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED)
-    known |= dict(outcome.recipients)
-    return "\n".join(f"{name} {verdict.value}" for name, verdict in known.items())
+    known = dict(outcome.recipients)
+    if earlier:
+        known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED) | known
+    return "\n".join([f"{name} {verdict.value}" for name, verdict in known.items()])
 
 
 def served_names(recipients: str) -> Sequence[str]:

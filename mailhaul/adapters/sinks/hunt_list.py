@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from ...flows.host_names import name_in_mail
 from ...flows.sink import Sink
@@ -25,14 +25,20 @@ def make(order: SinkOrder) -> Sink:
         for host in order.value.split()
     ]
     tap = order.tap_for("LMTP" if listeners[0].lmtp else "SMTP")
-    return SmtpSink(
-        listeners,
-        name_in_mail(settings.host) if order.invisible else order.hostname,
-        float(settings.timeout),
-        tap,
-        credentials_of(order),
-        settings.batchlimit,
-    )
+    helo = name_in_mail(settings.host) if order.invisible else order.hostname
+    credentials = credentials_of(order)
+
+    def sink_for(some: Sequence[Listener]) -> SmtpSink:
+        timeout = float(settings.timeout)
+        return SmtpSink(some, helo, timeout, tap, credentials, settings.batchlimit)
+
+    first = sink_for(listeners)
+    if settings.smtpparallel <= 1:
+        return first
+    from .smtp_parallel import ParallelSmtpSink  # few accounts use it
+
+    folder = order.spool_folder
+    return ParallelSmtpSink(first, lambda one: sink_for([one]), settings.smtpparallel, folder)
 
 
 def credentials_of(order: SinkOrder) -> Callable[[str], Awaitable[Credentials | None]] | None:

@@ -78,6 +78,11 @@ class SmtpSink:
         return self._connection.listener.domain
 
     @property
+    def listener(self) -> Listener:
+        """The current listener."""
+        return self._connection.listener
+
+    @property
     def channel(self) -> Channel[SmtpClient]:
         """The channel of the current connection."""
         return self._connection.channel

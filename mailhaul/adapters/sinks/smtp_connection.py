@@ -18,7 +18,6 @@ from ...flows.channel import Channel, describe
 from ...flows.requests import Address, Close, RuntimeFault, TimedOut, Wait
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData
-from ...protocols.smtp.client import ends_text
 from ...protocols.smtp.client_states import body
 from ...protocols.smtp.replies import OutOfStep
 from ...protocols.smtp.reply_codes import is_positive
@@ -95,7 +94,7 @@ class SmtpConnection:
 
         It may not if a reply to it could be taken for the answer to that text.
         """
-        texts = [command for command in self.machine.outstanding if ends_text(command)]
+        texts = self.machine.outstanding_texts
         return not texts or not (self.machine.lmtp or isinstance(texts[0], smtp.Bdat))
 
     @property
@@ -128,6 +127,8 @@ class SmtpConnection:
     def process_replies(self) -> None:
         """Process the replies that have arrived; they come in the order of the commands."""
         machine = self.machine
+        if machine.drained:
+            return
         try:
             while not isinstance(event := machine.next_event(), NeedData):
                 match event:

@@ -15,10 +15,10 @@ from ...flows.sink import Parcel
 from ...flows.source import CompletionProof
 from ...protocols.dots import normalized
 from ...protocols.errors import LocalProtocolError
-from ...protocols.message.hosts import domain_part
 from ...protocols.smtp.command_lines import offers_binary
 from ..login.smtp import excerpt, reply_text
 from .smtp_connection import DOT_SECONDS, Mismatch, SmtpConnection
+from .smtp_recipients import decoded, recipients_at
 
 COMMAND_SECONDS = 300.0
 """Seconds that a server always has to reply to a command, even if ``timeout`` is shorter (RFC 5321,
@@ -81,9 +81,24 @@ class SmtpDelivery:
         """
         if len(self._parcel.recipients) > MAX_PIPELINED_RECIPIENTS:
             return
-        if self._begin_transaction():
-            for command in self._envelope:
-                self._send(command)
+        if not self._begin_transaction():
+            return
+        match self._envelope:
+            case [smtp.Mail() as mail, *recipients, smtp.Data() as data]:
+                group = [each for each in recipients if isinstance(each, smtp.Rcpt)]
+                self._send_group(mail, group, data)
+            case commands:
+                for command in commands:
+                    self._send(command)
+
+    def _send_group(self, mail: smtp.Mail, recipients: list[smtp.Rcpt], data: smtp.Data) -> None:
+        connection = self._connection
+        try:
+            connection.machine.send_group(mail, recipients, data)
+        except LocalProtocolError as error:
+            self._give_up_connection(error)
+        else:
+            connection.transaction_open = True
 
     def _begin_transaction(self) -> bool:
         """Choose DATA or BDAT and register for replies; return False if the message is refused."""
@@ -126,10 +141,7 @@ class SmtpDelivery:
         try:
             self._connection.machine.send(command)
         except LocalProtocolError as error:
-            # An unsolicited reply is a better explanation.
-            self._connection.process_replies()
-            self._connection.lose(str(error))
-            self.connection_lost(str(error))
+            self._give_up_connection(error)
             return
         if isinstance(command, smtp.EndOfData | smtp.Bdat) and self._completed:
             # The text ends the transaction, whatever the reply: a MAIL may follow at once.
@@ -138,6 +150,13 @@ class SmtpDelivery:
             self._connection.transaction_open = True
         elif isinstance(command, smtp.Rset):
             self._connection.transaction_open = False
+
+    def _give_up_connection(self, error: LocalProtocolError) -> None:
+        """Give up a connection that does not allow a command now."""
+        # An unsolicited reply is a better explanation.
+        self._connection.process_replies()
+        self._connection.lose(str(error))
+        self.connection_lost(str(error))
 
     async def ready(self) -> bool:
         """Wait until text may be fed; return False if the sink has already refused.
@@ -262,6 +281,8 @@ class SmtpDelivery:
         """Handle the reply to one of this transaction's commands."""
         reply = answer.reply
         match answer.command:
+            case smtp.Mail() if reply.code == 250:
+                pass
             case smtp.Mail() if reply.code == 421 and self._connection.has_accepted:
                 # Some listeners limit the messages per connection: ready() opens the next one.
                 pass
@@ -425,21 +446,3 @@ def verdict_of(reply: smtp.Reply) -> Verdict:
     if reply.positive:
         return Verdict.ACCEPTED
     return Verdict.REFUSED if 500 <= reply.code <= 599 else Verdict.POSTPONED
-
-
-def recipients_at(parcel: Parcel, domain: str) -> tuple[bytes, ...]:
-    """Return the recipients of a parcel, with this domain for local names.
-
-    The parcel may have been made for another entry of the hunt list.
-    """
-    if not parcel.names:
-        return parcel.recipients
-    return tuple(
-        recipient if recipient == name else name + b"@" + domain_part(domain)
-        for recipient, name in zip(parcel.recipients, parcel.names, strict=True)
-    )
-
-
-def decoded(address: bytes) -> str:
-    """Return an address as text; the conversion is reversible."""
-    return address.decode("utf-8", "surrogateescape")

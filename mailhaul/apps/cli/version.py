@@ -78,4 +78,6 @@ def where_mail_goes(account: AccountSettings) -> list[str]:
         sentences.append(f"Listener connections will be made via plugout {account.plugout}.")
     if account.mdaparallel > 1 and kind.option == "mda":
         sentences.append(f"Up to {account.mdaparallel} of these commands will run at a time.")
+    if account.smtpparallel > 1 and kind in LISTENERS:
+        sentences.append(f"Up to {account.smtpparallel} connections will deliver at a time.")
     return sentences

@@ -8,6 +8,7 @@ the search continues. A message is never lost because its sender is malformed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from .addresses import Address, first_address, quoted_end
 from .header import Field
@@ -78,6 +79,7 @@ def fallback_sender(user: str, truename: str) -> bytes:
     return local_part(login.decode("ascii")) + b"@" + strict_domain_part(truename)
 
 
+@lru_cache(maxsize=64)
 def recipient_address(
     local_name: str, domain: str, smtp_name: str | None, smtp_address: str | None
 ) -> bytes:
@@ -144,4 +146,6 @@ def local_part(name: str) -> bytes:
 def printable_bytes(text: str) -> bytes:
     """Return text as UTF-8, with ``?`` for control characters, which quoting cannot protect."""
     encoded = text.encode("utf-8", "surrogateescape")
+    if not encoded.translate(None, PRINTABLE):
+        return encoded
     return bytes(byte if byte in PRINTABLE else ord("?") for byte in encoded)

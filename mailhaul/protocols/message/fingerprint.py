@@ -8,11 +8,18 @@ of the fingerprint are written by the sender, and no relay has a reason to chang
 from __future__ import annotations
 
 import re
+from functools import cache
 
 FIELDS = rb"(?im)^(message-id|date|from)[ \t]*:(.*(?:\n[ \t].*)*)"
 DIGEST_OCTETS = 8
 MAX_FIELD = 8192
 """Maximum number of octets of a field that count; the rest of a longer field is ignored."""
+
+
+@cache
+def fields() -> re.Pattern[bytes]:
+    """Return the compiled expression; a poll that finds no mail does not need it."""
+    return re.compile(FIELDS)
 
 
 def fingerprint(header: bytes) -> bytes:
@@ -29,9 +36,9 @@ def fingerprint(header: bytes) -> bytes:
 
     lines = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0]
     found: dict[bytes, bytes] = {}
-    for name, body in re.findall(FIELDS, lines):
+    for name, body in fields().findall(lines):
         found.setdefault(name.lower(), b" ".join(body[:MAX_FIELD].split()))
     if not found:
         return b""
-    text = b"\n".join(b"%b:%b" % one for one in sorted(found.items()))
+    text = b"\n".join(map(b"%b:%b".__mod__, sorted(found.items())))
     return blake2b(text, digest_size=DIGEST_OCTETS).digest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 LABEL_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 HOST_BYTES = LABEL_BYTES + b".:%"
 
@@ -14,6 +16,7 @@ def host_bytes(host: str) -> bytes:
     return name.strip(b".") or b"localhost"
 
 
+@lru_cache(maxsize=16)
 def domain_part(host: str) -> bytes:
     """Return a host as the domain of an address: a name or IPv4 address, or an IPv6 literal.
 

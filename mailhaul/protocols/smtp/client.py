@@ -75,12 +75,12 @@ from .reply_codes import fits
 CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
 """Commands that depend on more than the state."""
 CONTINUATIONS = (Respond, CancelAuthentication)
-TEXT_ENDS = (EndOfData, Bdat)
 NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
 LAST_IN_GROUP = frozenset(
     {Ehlo, Helo, StartTls, Authenticate, Data, Noop, Etrn, Vrfy, Expn, Help, Quit}
 )
 """Commands after which nothing is sent until their reply arrives (RFC 2920, 3.1)."""
+NOT_ASCII = "recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)"
 OPEN = (states.envelope, states.data_pending)
 """States in which a refusal of MAIL ends the transaction."""
 FIRST_IN_GROUP = frozenset({Ehlo, Helo, StartTls, Authenticate})
@@ -135,7 +135,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         self._reader = ReplyReader(self._input, limits)
         self._tap_changed()
         self._pending: deque[Pending] = deque()
+        # Those among the outstanding commands that end a text: once for each reply.
+        self._texts: deque[Command] = deque()
         self._transaction = Transaction()
+        # How many commands send_group sent last, as long as none of them is answered.
+        self._group = 0
         self._text = DotWriter()
         self._chunk_left = 0
         self._last_of_chunks = False
@@ -163,7 +167,12 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     @property
     def outstanding(self) -> Sequence[Command]:
         """The commands that wait for a reply, oldest first."""
-        return tuple(pending.command for pending in self._pending)
+        return tuple([pending.command for pending in self._pending])
+
+    @property
+    def outstanding_texts(self) -> Sequence[Command]:
+        """Those of them that end a text, once for each reply that LMTP sends to it."""
+        return self._texts
 
     def _forget_announced(self) -> None:
         # RFC 3207, 4.2: EHLO must be sent again.
@@ -189,14 +198,39 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             for command in commands
         }
 
+    def send_group(self, mail: Mail, recipients: Sequence[Rcpt], data: Data) -> None:
+        """Send a whole envelope in one group (RFC 2920, 3.1), or nothing.
+
+        This is ``send`` for each of these commands, in fewer steps. Raises LocalProtocolError if
+        one of them is not allowed now, or if the server does not support pipelining.
+        """
+        commands: tuple[Command, ...] = (mail, *recipients, data)
+        self._check_usable()
+        if b"PIPELINING" not in self._extensions:
+            raise LocalProtocolError("a group of commands needs PIPELINING (RFC 2920)")
+        if self._pending:
+            self._check_turn(mail)
+        if len(self._pending) + len(commands) > self._limits.outstanding or not recipients:
+            raise LocalProtocolError("too many commands without a reply, or no recipient")
+        transaction = Transaction(needs_utf8(mail), mail.body == b"BINARYMIME")
+        self._check_transaction(transaction, recipients)
+        lines = [self._checked.pop(id(command), (command, b""))[1] for command in commands]
+        if not all(lines):
+            lines = [encode_command(c, self._extensions, lmtp=self._lmtp) for c in commands]
+        self._advance(Dialogue.envelope_sent, "MAIL")
+        self._transaction = transaction
+        self._pending.extend([Pending(command, transaction) for command in commands])
+        self._group = len(commands)
+        self._say_lines(lines)
+        if self._tap:
+            for command in commands:
+                self._tap.said(command)
+
     def _send(self, command: Command | Continuation) -> None:
         if isinstance(command, BodyChunk):
             self._send_text(command.data)
             return
-        if self._fault or self._ended:
-            self._refuse_to_send()
-        if not (self._pending or self._reader.between_replies):
-            raise LocalProtocolError("unsolicited data from the server: call next_event first")
+        self._check_usable()
         if isinstance(command, CONTINUATIONS):
             self._respond(command)
             return
@@ -217,6 +251,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if isinstance(command, Mail):
             self._transaction = Transaction(needs_utf8(command), command.body == b"BINARYMIME")
         self._pending.append(Pending(command, self._transaction))
+        if ends_text(command):
+            self._texts.append(command)
         match command:
             case Authenticate(mechanism, initial):
                 self._begin_exchange(command, at_once=goes_along(command))
@@ -228,6 +264,13 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             case _:
                 self._say(line)
 
+    def _check_usable(self) -> None:
+        """Raise LocalProtocolError if nothing at all can be sent."""
+        if self._fault or self._ended:
+            self._refuse_to_send()
+        if not (self._pending or self._reader.between_replies):
+            raise LocalProtocolError("unsolicited data from the server: call next_event first")
+
     def _check_turn(self, command: Command) -> None:
         """Raise LocalProtocolError if a command cannot be sent before outstanding replies."""
         last = self._pending[-1].command
@@ -238,19 +281,12 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             what = verb_of(command, lmtp=self._lmtp)
             before = verb_of(last, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the reply to {before}")
-        if not self._may_follow(command):
+        if self._texts and not self._may_follow(command, self._texts):
             what = verb_of(command, lmtp=self._lmtp)
             raise LocalProtocolError(f"{what} must wait for the replies to the text")
 
-    def _may_follow(self, command: Command) -> bool:
+    def _may_follow(self, command: Command, texts: Sequence[Command]) -> bool:
         """Whether the reply to this command cannot be taken for a missing reply to a text."""
-        texts = [
-            pending.command
-            for pending in self._pending
-            if isinstance(pending.command, TEXT_ENDS) and ends_text(pending.command)
-        ]
-        if not texts:
-            return True
         if self._lmtp and (len(texts) > 1 or isinstance(texts[0], Bdat)):
             return False
         return isinstance(command, Rset) or not isinstance(texts[0], Bdat)
@@ -263,17 +299,24 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
                 raise LocalProtocolError("TLS is already active (RFC 3207, section 4.2)")
             case Authenticate() if self._authenticated:
                 raise LocalProtocolError("AUTH is allowed once per session (RFC 4954, section 4)")
-            case Data() if transaction.binary:
-                raise LocalProtocolError("BINARYMIME requires BDAT (RFC 3030, section 3)")
+            case Data():
+                self._check_transaction(transaction, ())
             case Bdat() if transaction.spoiled:
                 raise LocalProtocolError("a chunk was refused: send RSET first")
             case Rcpt(recipient) if not (recipient.isascii() or transaction.utf8):
-                what = "recipient is not ASCII: MAIL needs SMTPUTF8 (RFC 6531, 3.4)"
-                raise LocalProtocolError(what)
+                raise LocalProtocolError(NOT_ASCII)
             case Bdat(last=True) if self._lmtp and not transaction.taken:
                 raise LocalProtocolError("no recipient is accepted yet (RFC 2033, section 4.3)")
             case _:
                 pass
+
+    def _check_transaction(self, transaction: Transaction, recipients: Iterable[Rcpt]) -> None:
+        """Raise LocalProtocolError if DATA or one of these recipients does not fit MAIL."""
+        if transaction.binary:
+            raise LocalProtocolError("BINARYMIME requires BDAT (RFC 3030, section 3)")
+        for each in recipients:
+            if not (each.recipient.isascii() or transaction.utf8):
+                raise LocalProtocolError(NOT_ASCII)
 
     def _send_text(self, data: bytes) -> None:
         state = self._place.state
@@ -303,8 +346,10 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if self._lmtp and transaction.wanted:
             for recipient in transaction.taken:
                 self._pending.append(Pending(command, transaction, recipient))
+                self._texts.append(command)
         else:
             self._pending.append(Pending(command, transaction))
+            self._texts.append(command)
         self._outbox.put(self._text.finish())
         self._text = DotWriter()
         if self._line_tap:
@@ -315,6 +360,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _read(self) -> Event | None:
         if self._place.state is states.tls_handover:
             self._check_clear()
+        if self._group and len(self._pending) == self._group and (event := self._hear_group()):
+            return event
         while (reply := self._reader.read()) is not None:
             cut_short = self._place.state is states.cut_short
             if self._hidden.words:
@@ -322,6 +369,22 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             if not cut_short and (event := self._hear(reply)):
                 return event
         return None
+
+    def _hear_group(self) -> Event | None:
+        """Process the usual replies to an envelope, if they are next and all of them are here."""
+        usual = self._place.state is states.data_pending and not self._hidden.words
+        replies = self._reader.read_group(self._group) if usual else ()
+        if not replies:
+            return None
+        self._group = 0
+        transaction, commands = self._transaction, self.outstanding
+        self._pending.clear()
+        transaction.sender_taken = True
+        transaction.taken = [each.recipient for each in commands if isinstance(each, Rcpt)]
+        self._dialogue.text_granted()
+        first, *others = map(Answered, commands, replies)
+        self._events.extend(others)
+        return first
 
     def _hear(self, reply: Reply) -> Event | None:
         if self._place.state is states.greeting:
@@ -334,6 +397,10 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
                 raise OutOfStep("334 after AUTH was cancelled", Reply(reply.code))
             return self._hear_challenge(self._exchange, reply.lines[-1])
         pending = self._pending.popleft()
+        if self._group > len(self._pending):
+            self._group = 0
+        if self._texts and pending.command is self._texts[0]:
+            self._texts.popleft()
         if self._lmtp:
             pending = self._of_recipient(pending)
         if not fits(pending.command, reply.code):
@@ -371,6 +438,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             return pending
         first, *others = (Pending(command, transaction, who) for who in transaction.taken)
         self._pending.extendleft(reversed(others))
+        self._texts.extendleft([command] * len(others))
         return first
 
     def _hear_unsolicited(self, reply: Reply) -> Event:

@@ -81,6 +81,9 @@ class Dialogue(Protocol):
     def data_sent(self) -> None:
         """The client sent DATA."""
 
+    def envelope_sent(self) -> None:
+        """The client sent MAIL, RCPT and DATA in one group."""
+
     def text_granted(self) -> None:
         """The server replied 354 to DATA, and accepted at least one recipient."""
 
@@ -165,6 +168,7 @@ table.move(ready, Dialogue.start_tls_sent, tls_pending)
 table.move(ready, Dialogue.auth_sent, authenticating)
 table.move(ready, Dialogue.etrn_sent, ready)
 table.move(ready, Dialogue.mail_sent, envelope)
+table.move(ready, Dialogue.envelope_sent, data_pending)
 table.move(ready, Dialogue.rset_sent, ready)
 table.move(ready, Dialogue.noop_sent, ready)
 table.move(ready, Dialogue.quit_sent, quitting)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..greetings import looks_like
@@ -15,6 +15,8 @@ SINGLE_LINE = re.compile(
     rb"([1-5][0-9]{2}) ((?:([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![^ ]))?+.*)", re.DOTALL
 )
 """A short cut for the usual reply, which has one line: reply code, text, enhanced code."""
+USUAL_GROUP = re.compile(rb"(?:250 [^\r\n]*+\r\n)++354 [^\r\n]*+\r\n")
+"""A short cut for the usual replies to MAIL, RCPT and DATA sent together."""
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """The first bytes of a TLS alert and handshake (RFC 8446, 5.1), sent by a server on a TLS port."""
 
@@ -75,6 +77,20 @@ class ReplyReader:
             if last:
                 lines, self._lines = self._lines, []
                 return Reply(self._code, tuple(lines), enhanced_code(lines[0]))
+
+    def read_group(self, count: int) -> Sequence[Reply]:
+        """Return the next ``count`` replies if all are here, each 250 and the last one 354.
+
+        Otherwise, and where ``show`` has to see them one by one, return none and take nothing.
+        """
+        if self.show or self._lines:
+            return ()
+        found = USUAL_GROUP.match(self.input.head(self._limits.reply_line))
+        if found is None or found[0].count(b"\n") != count:
+            return ()
+        *lines, _ = self.input.take(found.end()).split(b"\r\n")
+        texts = [SINGLE_LINE.fullmatch(line) for line in lines]
+        return [Reply(int(text[1]), (text[2],), text[3] or b"") for text in texts if text]
 
     def _take_line(self, line: bytes) -> bool:
         """Add a line to the reply; return whether it is the last one."""

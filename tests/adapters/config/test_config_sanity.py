@@ -199,6 +199,10 @@ def test_a_daemon_and_idle_are_fine(arguments: list[str]) -> None:
         ("smtphost a/0", 'rc:1:19: warning: 0 is not a port number of "a"'),
         ("port 993 sslmode none", 'rc:1:19: warning: port 993 usually needs "ssl"'),
         (
+            "mda cat smtpparallel 4",
+            'rc:1:27: warning: "smtpparallel" has no effect together with "mda"',
+        ),
+        (
             "fetchread fetchall",
             'rc:1:19: warning: "fetchread" has no effect together with "fetchall"',
         ),

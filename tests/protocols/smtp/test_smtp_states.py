@@ -15,6 +15,7 @@ greeting: welcomed start, turned_away parting
 start: introduction_sent introducing, quit_sent quitting, going_away parting, ended closed
 introducing: introduced ready, not_introduced start
 ready: introduction_sent introducing, start_tls_sent tls-pending, mail_sent envelope
+ready: envelope_sent data-pending
 ready: auth_sent authenticating, etrn_sent ready
 ready: rset_sent ready, noop_sent ready, quit_sent quitting, going_away parting, ended closed
 tls-pending: tls_granted tls-handover, tls_refused ready
