@@ -59,6 +59,11 @@ ALSO = {
     "protocols/record.py": {"sys", "inspect"},
     # hashlib would load OpenSSL.
     "protocols/message/fingerprint.py": {"_blake2"},
+    # JSON, forms and addresses: urllib.parse does no I/O.
+    "protocols/oauth": {"json", "urllib"},
+    "protocols/http.py": {"urllib"},
+    "adapters/http": {"h11"},
+    "adapters/oauth/signing.py": {"cryptography"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},
