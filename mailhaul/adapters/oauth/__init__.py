@@ -1,0 +1,1 @@
+"""OAuth for accounts: sign in, keep tokens, refresh them."""
