@@ -82,6 +82,7 @@ class HttpClient:
         self._options = options or HttpOptions()
         self._channel: Channel[HttpConnection] | None = None
         self._authority = ""
+        self._reusable = True
 
     async def send(
         self, request: HttpRequest, upload: Upload | None = None, *, last: bool = False
@@ -114,8 +115,8 @@ class HttpClient:
             # The flow is over; the runtime closes its connections.
             self._channel = None
             raise
-        if last or not channel.machine.begin_next():
-            await self.close()
+        # Not closed here: no wait may come between an answer and what is done with it.
+        self._reusable = not last and channel.machine.begin_next()
         return response
 
     async def close(self) -> None:
@@ -128,7 +129,7 @@ class HttpClient:
         """Return a connection to the server of an address: the one that is open, or a new one."""
         authority = f"{url.scheme}://{url.authority}"
         if self._channel is not None and (
-            authority != self._authority or await has_news(self._channel)
+            not self._reusable or authority != self._authority or await has_news(self._channel)
         ):
             # An idle connection on which something arrives has ended, or is no longer usable.
             await self.close()

@@ -14,6 +14,7 @@ from .results import Misconfigured, Refused, TryLater
 
 OAUTH = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
+OFFLINE = "offline_access"
 NOT_FOUND = frozenset({404, 410})
 
 
@@ -21,7 +22,8 @@ class AuthorizationServer(Record):
     """An authorization server. An endpoint that it does not have is "".
 
     ``names_itself`` is true if it announces ``iss`` in its redirects (RFC 9207, section 3).
-    ``client_methods`` are how a client may prove itself, () if it does not say.
+    ``client_methods`` are how a client may prove itself, () if it does not say, and ``scopes``
+    those that it announces.
     ``authorization_extra`` are parameters that this server needs beside those of the RFCs.
     """
 
@@ -33,6 +35,7 @@ class AuthorizationServer(Record):
     names_itself: bool = False
     client_methods: tuple[str, ...] = ()
     authorization_extra: tuple[tuple[str, str], ...] = ()
+    scopes: tuple[str, ...] = ()
 
 
 def discovery_requests(issuer: str) -> tuple[HttpRequest, ...]:
@@ -89,6 +92,7 @@ def _server(found: dict[str, object]) -> AuthorizationServer:
         raise LocalProtocolError("the issuer does not offer PKCE with S256")
     if not text_of(found, "token_endpoint"):
         raise LocalProtocolError("the issuer names no token endpoint")
+    scopes = texts_of(found, "scopes_supported") or ()
     return AuthorizationServer(
         issuer=text_of(found, "issuer"),
         authorization=_endpoint(found, "authorization_endpoint"),
@@ -97,6 +101,9 @@ def _server(found: dict[str, object]) -> AuthorizationServer:
         revocation=_endpoint(found, "revocation_endpoint"),
         names_itself=found.get("authorization_response_iss_parameter_supported") is True,
         client_methods=texts_of(found, "token_endpoint_auth_methods_supported") or (),
+        # OpenID Connect Core, 11: without the prompt there is no refresh token.
+        authorization_extra=(("prompt", "consent"),) if OFFLINE in scopes else (),
+        scopes=scopes,
     )
 
 
