@@ -49,6 +49,7 @@ _AUTH: Final = 3
 _SECRET: Final = 4
 _VALUE: Final = 5
 _COUNTED_VALUE: Final = 6
+_CHOICE: Final = 7
 
 _VALUE_MODES: Final = {
     **dict.fromkeys((TEXT, PATH, LIST, SERVICE), _VALUE),
@@ -74,6 +75,8 @@ _KEYWORDS: Final[dict[str, int]] = {
     # Unlike after "password", a word that looks like a keyword or a number is one here.
     "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
+    # Some of their values are fetchmail's keywords: "oauthgrant service", "esmtpauth password".
+    **dict.fromkeys(["oauthgrant", "esmtpauth", "appendauth"], _CHOICE),
 }
 """Each keyword and how the word after it is read."""
 
@@ -140,7 +143,7 @@ def tokenize(text: str) -> Tokens:
         elif first == "\\" and text.startswith("\\\n", start):
             continue
         word = text[start:at]
-        if mode in (_NAME, _PASSWORD):
+        if mode in (_NAME, _PASSWORD, _CHOICE):
             append(_string(tokens, word, start, mode))
             mode = 0
         elif word in _KEYWORDS and not _is_plain(word, mode):

@@ -67,16 +67,17 @@ AUTHS: Final = {
     "kerberos_v4": "kerberos4",
     "kerberos5": "kerberos5",
     "kerberos_v5": "kerberos5",
+    "oauth": "oauth",
     "oauthbearer": "oauthbearer",
     "xoauth2": "xoauth2",
 }
 """Names for ``auth`` in the rc file, and the method that each stands for."""
 
-OWN_AUTHS: Final = frozenset({"oauthbearer", "xoauth2"})
+OWN_AUTHS: Final = frozenset({"oauth", "oauthbearer", "xoauth2"})
 """Names that fetchmail 6.4 does not have."""
 
 SUPPORTED_AUTHS: Final = frozenset(
-    {"any", "password", "ssh", "cram-md5", "external", "oauthbearer", "xoauth2"}
+    {"any", "password", "ssh", "cram-md5", "external", "oauth", "oauthbearer", "xoauth2"}
 )
 """Login methods that this version supports; the others are refused by name."""
 
@@ -87,7 +88,8 @@ DEFAULT_TIMEOUT: Final = 300
 """Seconds; 0 and negative values mean this too."""
 
 OWN_PATHS: Final = (
-    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), *SECRET_FILES, "trace",
+    *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), *SECRET_FILES, "oauthkey",
+    "trace",
 )  # fmt: skip
 """Options with paths in which a leading ``~/`` means the caller's home folder. ``$`` in them is an
 error, since no shell expands it.
@@ -102,6 +104,12 @@ SSL_PROTOS: Final = (
 """Names of TLS versions in fetchmail 6.4, in upper or lower case; ``""`` means no STARTTLS."""
 
 SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
+
+OAUTH_GRANTS: Final = ("code", "device", "client", "service")
+"""How a token is got: authorization code, device flow, client credentials, service account."""
+
+OTHER_AUTHS: Final = ("password", "oauth")
+"""How to log in where the mail goes to."""
 
 RETRIEVE_ERRORS: Final = ("continue", "abort", "markseen")
 
@@ -325,6 +333,25 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(SERVER, "esmtpname", TEXT, None, "login at the listener"),
     Option(
+        SERVER, "esmtpauth", TEXT, "password", "how to log in at the listener", own=True,
+        choices=OTHER_AUTHS,
+    ),
+    Option(
+        SERVER, "oauthissuer", TEXT, None,
+        "who gives tokens: gmail, microsoft, or the URL of another issuer", own=True,
+    ),
+    Option(
+        SERVER, "oauthgrant", TEXT, "code", "how a token is got", own=True, choices=OAUTH_GRANTS
+    ),
+    Option(SERVER, "oauthclient", TEXT, None, "client ID that the issuer gave you", own=True),
+    Option(SERVER, "oauthtenant", TEXT, None, "tenant at Microsoft (common)", own=True),
+    Option(SERVER, "oauthscope", LIST, (), "scopes to ask for, if not the usual ones", own=True),
+    Option(
+        SERVER, "oauthkey", PATH, None,
+        "key of a service account (JSON), or certificate of the client with its key (PEM)",
+        own=True,
+    ),
+    Option(
         SERVER, "tracepolls", FLAG, False, "name poll and account in the Received line",
         negation=WORD, on="--tracepolls",
     ),
@@ -386,6 +413,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         USER, "smtpparallel", NUMBER, 1, "connections to the SMTP or LMTP listener at a time",
         on="--smtpparallel", argument="COUNT", own=True,
+    ),
+    Option(
+        USER, "appendauth", TEXT, "password", "how to log in for append", own=True,
+        choices=OTHER_AUTHS,
     ),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(

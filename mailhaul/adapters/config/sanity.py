@@ -152,6 +152,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         path = getattr(account, name, None)
         if problem := fault_of_path(path or ""):
             yield ConfigError(account.place(name), f"{name}: {problem}", hint=PATH_HINT)
+    if "oauth" in (account.auth, account.esmtpauth, account.appendauth):
+        from .oauth_sanity import oauth_faults  # few rc files need it
+
+        yield from oauth_faults(account)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
@@ -308,6 +312,10 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         yield from _listener_ports(account)
     if account.sslmode is not None:
         yield from _overruled_by_sslmode(account)
+    if account.oauthissuer is not None:
+        from .oauth_sanity import oauth_warnings
+
+        yield from oauth_warnings(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
     if account.smtpparallel > 1 and (others := [n for n in _SINKS if getattr(account, n)]):

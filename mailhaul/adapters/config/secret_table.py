@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .settings import AccountSettings
 
-NO_PASSWORD: Final = frozenset({"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external"})
+NO_PASSWORD: Final = frozenset(
+    {"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external", "oauth"}
+)
 """Values of ``auth`` with which no password is sent."""
 
 
@@ -106,6 +108,14 @@ SECRETS: Final = {
             "esmtppassword", "server", "password at the listener",
             login=lambda settings: settings.esmtpname,
             hosts=lambda settings: tuple(one.partition("/")[0] for one in settings.smtphosts),
+        ),
+        SecretKind(
+            "oauthsecret", "server", "client secret that the issuer gave you", own=True,
+            login=lambda settings: settings.oauthclient or "",
+        ),
+        SecretKind(
+            "oauthrefresh", "server", "refresh token from elsewhere", own=True,
+            login=lambda settings: settings.remote_user,
         ),
     )
 }  # fmt: skip

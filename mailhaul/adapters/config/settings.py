@@ -130,6 +130,15 @@ class AccountSettings(_Settings):
     principal: str | None
     esmtpname: str
     esmtppassword: Secret | None
+    esmtpauth: str
+    oauthissuer: str | None
+    oauthgrant: str
+    oauthclient: str | None
+    oauthtenant: str | None
+    oauthscope: tuple[str, ...]
+    oauthkey: str | None
+    oauthsecret: Secret | None
+    oauthrefresh: Secret | None
     tracepolls: bool
     bad_header: str
     retrieve_error: str
@@ -152,6 +161,7 @@ class AccountSettings(_Settings):
     maildir: str | None
     append: str | None
     appendpassword: Secret | None
+    appendauth: str
     mbox: str | None
     lmtp: bool
     preconnect: str | None

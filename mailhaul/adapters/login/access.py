@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...flows.requests import Address, Trust
 from ...protocols.machine import Tap
@@ -13,6 +13,9 @@ from ...protocols.secret import Secret
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
+
+TOKEN_AUTHS = frozenset({"oauth", "oauthbearer", "xoauth2"})
+"""Values of ``auth`` with which the secret is a token."""
 
 COMMAND = b""
 """The entry in a list of mechanisms for LOGIN in IMAP, and for USER and PASS in POP3."""
@@ -31,6 +34,31 @@ class TlsMode(Enum):
     """No TLS (``sslproto ''``)."""
 
 
+class TokenSource(Protocol):
+    """Where access tokens come from. Its methods are flows; they raise PollFailed."""
+
+    @property
+    def pop3_in_two_lines(self) -> bool:
+        """Whether POP3 AUTH must not have an initial response."""
+        ...
+
+    async def token(self) -> Secret:
+        """Return an access token."""
+        ...
+
+    async def replacement(self, refused: Secret) -> Secret | None:
+        """Return another token after the server has refused this one; None if there is none."""
+        ...
+
+    async def accepted(self) -> None:
+        """Note that the server has accepted a token."""
+        ...
+
+    async def refused(self, words: str) -> str:
+        """Note that the server refuses the token; return what helps, or ""."""
+        ...
+
+
 class Access(Record):
     """What is needed to log in to one account.
 
@@ -38,7 +66,8 @@ class Access(Record):
     needed (``auth ssh``). ``tls_asked`` is true if the user has requested TLS, so that it is not
     only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
     how to configure TLS from the first byte, or no TLS. ``read_password`` reads the password
-    if the rc file does not have it; see ``with_password``.
+    if the rc file does not have it; see ``with_password``. ``tokens`` gives the tokens of
+    ``auth oauth``, which take the place of the password.
     """
 
     peer: str
@@ -54,13 +83,14 @@ class Access(Record):
     auth: str = "any"
     hint: str = 'use "ssl", or "sslproto \'\'"'
     read_password: Callable[[], Awaitable[Secret | None]] | None = None
+    tokens: TokenSource | None = None
 
     @property
     def credentials(self) -> Credentials:
         """The credentials to log in with."""
         from ...protocols.sasl.credentials import Credentials
 
-        token = self.password if self.auth in {"oauthbearer", "xoauth2"} else None
+        token = self.password if self.auth in TOKEN_AUTHS else None
         return Credentials(
             self.user.encode("utf-8", "surrogateescape"),
             None if token else self.password,
@@ -69,7 +99,9 @@ class Access(Record):
         )
 
     async def with_password(self) -> Access:
-        """Return the same with a password, which is read now. Raises PollFailed (IOERR)."""
+        """Return the same with a password or token, which is read now. Raises PollFailed."""
+        if self.tokens is not None:
+            return replace(self, password=await self.tokens.token())
         if self.password is not None or self.read_password is None:
             return self
         return replace(self, password=await self.read_password())

@@ -15,6 +15,7 @@ from ...flows.pace import Pace
 from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.greetings import is_busy, turns_away
+from ...protocols.record import replace
 from .access import COMMAND, Access, TlsMode, excerpt
 
 NOT_NOW = {
@@ -36,6 +37,9 @@ async def greet(channel: Channel[imap.Client], access: Access) -> None:
 
     Raises PollFailed if the server refuses, and the errors of the machine and the runtime.
     """
+    if access.tokens is not None:
+        # Before the connection: the issuer may be slow. At each one: it may be days after the last.
+        access = await access.with_password()
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
@@ -190,11 +194,22 @@ async def log_in(channel: Channel[imap.Client], access: Access) -> None:
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    done = await find_method(channel, access)
+    advice = ""
+    if access.tokens is None:
+        done = await find_method(channel, access)
+    else:
+        from .tokens import log_in_with_token
+
+        done, advice = await log_in_with_token(
+            *(access.tokens, access.password),
+            lambda token: find_method(channel, replace(access, password=token)),
+            refusal=lambda done: done.text if done.condition is imap.Condition.NO else None,
+            accepted=lambda done: done.condition is imap.Condition.OK,
+        )
     if done.condition is not imap.Condition.OK:
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"Authorization failure on {access.user}@{access.peer}: {excerpt(done.text)}",
+            f"Authorization failure on {access.user}@{access.peer}: {excerpt(done.text)}{advice}",
         )
     if not channel.machine.capabilities:
         await ask(channel, imap.Capability(), access)
@@ -336,6 +351,10 @@ async def exchange(
             mechanism.finish()
     except SaslError as error:
         fault = error
+    if access.credentials.token is not None and done.condition is not imap.Condition.OK:
+        from .tokens import details_of
+
+        done = replace(done, text=done.text + details_of(mechanism))
     # A regular refusal is not an error of the server.
     return done, "" if fault is None or isinstance(fault, ScramRefused) else fault.problem
 

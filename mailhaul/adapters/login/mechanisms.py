@@ -39,6 +39,9 @@ def allowed_methods(
     mechanisms = sasl.choose(
         announced, held, preference=preference, protected=protected, plain_in_clear=in_clear
     )
+    if preference == "oauth":
+        # A token that one mechanism refuses would be refused by the other too.
+        return mechanisms[:1]
     if preference not in {"any", "password"}:
         return mechanisms
     usable = command and held.password is not None and (protected or in_clear)

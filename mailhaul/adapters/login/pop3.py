@@ -13,6 +13,7 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
+from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .access import COMMAND, Access, TlsMode, excerpt
 
@@ -61,6 +62,9 @@ async def greet(
     machine and the runtime; ``avoided.avoid_last()`` then returns whether to try again.
     """
     avoided = avoided or Avoided()
+    if access.tokens is not None:
+        # Before the connection: the issuer may be slow.
+        access = await access.with_password()
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
@@ -117,11 +121,11 @@ async def decision(
     return event
 
 
-def refused(access: Access, reply: pop3.Completed, what: str) -> PollFailed:
+def refused(access: Access, reply: pop3.Completed, what: str, advice: str = "") -> PollFailed:
     """Return the error for a refused login, with the exit codes that fetchmail uses."""
     from .throttled import is_throttled
 
-    sentence = f"{access.peer}: the server {what}: {excerpt(reply.text)}"
+    sentence = f"{access.peer}: the server {what}: {excerpt(reply.text)}{advice}"
     if reply.code in {pop3.ResponseCode.AUTH, pop3.ResponseCode.SYS_PERM}:
         # The code is more precise than the text: "locked" may mean a disabled account.
         return PollFailed(ExitCode.AUTHFAIL, sentence)
@@ -188,18 +192,43 @@ async def log_in(
         raise PollFailed(
             ExitCode.AUTHFAIL, f"can't find a password for {access.user}@{access.peer}."
         )
-    reply = pop3.Completed(pop3.Capa(), False)
+    advice = ""
     methods = [APOP] if apop else await login_methods(channel, access, avoided)
+    if access.tokens is None:
+        reply = await try_methods(channel, access, avoided, methods)
+    else:
+        from .tokens import log_in_with_token
+
+        reply, advice = await log_in_with_token(
+            *(access.tokens, access.password),
+            lambda token: try_methods(channel, replace(access, password=token), avoided, methods),
+            refusal=lambda reply: reply.text if is_about_token(access, reply) else None,
+            accepted=lambda reply: reply.positive,
+        )
+    if not reply.positive:
+        raise refused(access, reply, f"refuses the login of {access.user}", advice)
+
+
+def is_about_token(access: Access, reply: pop3.Completed) -> bool:
+    """Whether a login was refused because of the token."""
+    return not reply.positive and refused(access, reply, "").code is ExitCode.AUTHFAIL
+
+
+async def try_methods(
+    channel: Channel[pop3.Client], access: Access, avoided: Avoided, methods: list[bytes]
+) -> pop3.Completed:
+    """Try these login methods in turn; return the last decision. Raises PollFailed."""
+    reply = pop3.Completed(pop3.Capa(), False)
     for method in [name for name in methods if name not in avoided.names] or methods:
         reply = await try_method(channel, access, method)
         if reply.positive:
             avoided.last = None
-            return
+            break
         if reply.code in _BUSY_CODES:
             break
         # A server may hang up at a mechanism that it announces; [AUTH] means a wrong password.
         avoided.last = None if reply.code is pop3.ResponseCode.AUTH else method
-    raise refused(access, reply, f"refuses the login of {access.user}")
+    return reply
 
 
 async def login_methods(
@@ -287,7 +316,11 @@ async def exchange(channel: Channel[pop3.Client], access: Access, method: bytes)
     from .mechanisms import mechanism_for
 
     mechanism = mechanism_for(method, access.credentials, mechanisms_of(channel), access.peer)
-    reply, fault = await authenticate(channel, mechanism, lambda: decision(channel, access))
+    # Microsoft: AUTH XOAUTH2 alone, and the token after the challenge.
+    at_once = access.tokens is None or not access.tokens.pop3_in_two_lines
+    reply, fault = await authenticate(
+        channel, mechanism, lambda: decision(channel, access), at_once=at_once
+    )
     try:
         if reply.positive:
             mechanism.finish()
@@ -298,6 +331,10 @@ async def exchange(channel: Channel[pop3.Client], access: Access, method: bytes)
             ExitCode.AUTHFAIL,
             f"{access.peer}: {method.decode('ascii')} with this server failed: {fault.problem}",
         )
+    if access.credentials.token is not None and not reply.positive:
+        from .tokens import details_of
+
+        reply = replace(reply, text=reply.text + details_of(mechanism))
     return reply
 
 

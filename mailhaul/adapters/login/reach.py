@@ -10,7 +10,7 @@ from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
-from .access import Access, TlsMode
+from .access import Access, TlsMode, TokenSource
 
 VERSIONS = {
     # These values set no limit: TLS versions from the default minimum to the newest are allowed.
@@ -109,8 +109,13 @@ def address_of(settings: AccountSettings) -> Address:
     return Pipe(command_words(settings.plugin, settings.host, str(service), "plugin"))
 
 
-def access_of(settings: AccountSettings, tap: Tap | None) -> Access:
-    """Return what is needed to log in to an account. Raises PollFailed (SOCKET)."""
+def access_of(
+    settings: AccountSettings, tap: Tap | None, tokens: TokenSource | None = None
+) -> Access:
+    """Return what is needed to log in to an account. Raises PollFailed (SOCKET).
+
+    ``tokens`` are for ``auth oauth``.
+    """
     return Access(
         peer=settings.host,
         address=address_of(settings),
@@ -123,6 +128,7 @@ def access_of(settings: AccountSettings, tap: Tap | None) -> Access:
         timeout=float(settings.timeout),
         tap=tap,
         auth=settings.auth,
+        tokens=tokens,
     )
 
 

@@ -29,6 +29,18 @@ class RefusedByServer(ProtocolError):
         self.reply = reply
 
 
+class TokenRefused(RefusedByServer):
+    """The server refuses a token; ``details`` is what it said with that.
+
+    ``permanent`` is false for a reply that may be different later.
+    """
+
+    def __init__(self, reply: smtp.Reply, details: bytes) -> None:
+        super().__init__(reply)
+        self.args = (f"{self.args[0]}{details.decode('utf-8', 'replace')}",)
+        self.permanent = reply.code >= 500
+
+
 class NotLoggedIn(ProtocolError):
     """No login method is possible or succeeded. ``str()`` is the reason, for the user."""
 
@@ -120,6 +132,10 @@ async def log_in(
         if accepted and fault is None:
             return
         problem = RefusedByServer(answer.reply)
+        if held.token is not None:
+            from .tokens import details_of
+
+            problem = TokenRefused(answer.reply, details_of(mechanism))
         if fault:
             problem = NotLoggedIn(f"{method.decode('ascii')} failed: {fault.problem}")
         if accepted or answer.reply.code == GOING_AWAY:
@@ -141,8 +157,9 @@ def allowed_methods(
     channel: Channel[smtp.Client], held: sasl.Credentials, *, may_show: bool
 ) -> list[bytes]:
     """Return the mechanisms to try, the best first."""
-
-    return sasl.choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
+    found = sasl.choose(mechanisms_of(channel), held, protected=may_show or channel.tls)
+    # A token that one mechanism refuses would be refused by the other too.
+    return found if held.token is None else found[:1]
 
 
 def why_no_method(channel: Channel[smtp.Client], held: sasl.Credentials) -> str:

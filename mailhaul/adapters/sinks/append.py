@@ -25,6 +25,7 @@ def make(order: SinkOrder) -> Sink:
 def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
     """Return how to reach the mailbox. ``sslproto`` is for the source and does not apply here."""
     settings = order.settings
+    with_token = settings.appendauth == "oauth"
     refuse_odd_certificates(settings.sslcertfile)
     address: Address = Tcp(url.host, url.port)
     if settings.plugout is not None:
@@ -33,7 +34,9 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
         peer=url.host,
         address=address,
         user=url.user,
-        password=settings.appendpassword,
+        password=None if with_token else settings.appendpassword,
+        tokens=order.tokens_for("imap", url.user) if with_token else None,
+        auth="oauth" if with_token else "any",
         read_password=lambda: order.read_secret("appendpassword", url.host),
         tls=tls_mode_of(url, piped=settings.plugout is not None),
         trust=Trust(

@@ -8,6 +8,8 @@ from ...flows.host_names import name_in_mail
 from ...flows.sink import Sink
 from ...protocols.sasl.credentials import Credentials
 from ..config.secret_table import way_of
+from ..config.settings import AccountSettings
+from ..login.access import TokenSource
 from .kinds import SinkOrder
 from .listeners import domain_of, listener_address
 from .smtp import SmtpSink
@@ -30,7 +32,12 @@ def make(order: SinkOrder) -> Sink:
 
     def sink_for(some: Sequence[Listener]) -> SmtpSink:
         timeout = float(settings.timeout)
-        return SmtpSink(some, helo, timeout, tap, credentials, settings.batchlimit)
+        if settings.esmtpauth != "oauth":
+            return SmtpSink(some, helo, timeout, tap, credentials, settings.batchlimit)
+        # Each with its own: a source of tokens is for one connection at a time.
+        tokens = order.tokens_for("smtp", settings.esmtpname)
+        held = credentials_with_token(settings, tokens)
+        return SmtpSink(some, helo, timeout, tap, held, settings.batchlimit, tokens)
 
     first = sink_for(listeners)
     if settings.smtpparallel <= 1:
@@ -39,6 +46,18 @@ def make(order: SinkOrder) -> Sink:
 
     folder = order.spool_folder
     return ParallelSmtpSink(first, lambda one: sink_for([one]), settings.smtpparallel, folder)
+
+
+def credentials_with_token(
+    settings: AccountSettings, tokens: TokenSource
+) -> Callable[[str], Awaitable[Credentials | None]]:
+    """Return a function that gets the token for each connection."""
+    name = settings.esmtpname.encode("utf-8", "surrogateescape")
+
+    async def credentials_for(listener: str) -> Credentials | None:
+        return Credentials(name, token=await tokens.token())
+
+    return credentials_for
 
 
 def credentials_of(order: SinkOrder) -> Callable[[str], Awaitable[Credentials | None]] | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...protocols.machine import Tap
     from ...protocols.secret import Secret
     from ..config.settings import AccountSettings
+    from ..login.access import TokenSource
 
 
 class SinkOrder(Record):
@@ -26,6 +27,8 @@ class SinkOrder(Record):
     memory are spooled in ``spool_folder``. ``tap_for`` takes the name of a protocol and returns its
     tap, or None if the dialogue is not shown. ``read_secret`` takes the name of a secret and a
     host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
+    ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source
+    of the tokens of that user.
     """
 
     value: str
@@ -36,6 +39,7 @@ class SinkOrder(Record):
     invisible: bool
     tap_for: Callable[[str], Tap | None]
     read_secret: Callable[[str, str], Awaitable[Secret | None]]
+    tokens_for: Callable[[str, str], TokenSource]
 
 
 class SinkKind:

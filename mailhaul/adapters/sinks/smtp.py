@@ -16,11 +16,14 @@ from ...flows.requests import Close, Program, RuntimeFault, Tcp, Trust
 from ...flows.sink import Delivery, Parcel
 from ...protocols.errors import ProtocolError
 from ...protocols.machine import Tap
+from ...protocols.record import replace
 from ...protocols.smtp.client import SmtpClient
 from ...protocols.smtp.commands import Quit
 from ...protocols.smtp.events import Answered, Closed
 from ..login.smtp import (
+    NotLoggedIn,
     RefusedByServer,
+    TokenRefused,
     allowed_methods,
     connect,
     introduce,
@@ -33,6 +36,8 @@ from .smtp_delivery import COMMAND_SECONDS, SmtpDelivery
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
+    from ...protocols.secret import Secret
+    from ..login.access import TokenSource
 
     CredentialsFor = Callable[[str], Awaitable[Credentials | None]]
 
@@ -45,7 +50,8 @@ class SmtpSink:
 
     With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954). They
     may be a function that reads them for a listener before each connection; None means no login.
-    After ``batch_limit`` messages a new connection is opened; 0 means no limit.
+    ``tokens`` replaces a token that is refused. After ``batch_limit`` messages a new connection is
+    opened; 0 means no limit.
     """
 
     keeps_return_path = False
@@ -61,8 +67,10 @@ class SmtpSink:
         tap: Tap | None = None,
         credentials: Credentials | CredentialsFor | None = None,
         batch_limit: int = 0,
+        tokens: TokenSource | None = None,
     ) -> None:
         self._credentials = credentials
+        self._tokens = tokens
         self._batch_limit = batch_limit
         self._batch = 0
         self._listeners = listeners
@@ -149,17 +157,45 @@ class SmtpSink:
     async def _log_in(self, listener: Listener, credentials: Credentials) -> None:
         """Log in, or fail: if a password is configured, mail is not sent without a login.
 
-        On a connection that is not local, TLS is started first. The certificate is not verified,
-        since no option names the expected one. So TLS protects against passive attackers only.
+        On a connection that is not local, TLS is started first. For a token the certificate must
+        be valid for the name of the listener. For a password it is not verified, since no option
+        names the expected one: so TLS protects it against passive attackers only.
         """
         channel, address = self.channel, listener.address
         local = is_local(channel, address)
         offered = b"STARTTLS" in channel.machine.extensions
         if offered and not (local and allowed_methods(channel, credentials, may_show=True)):
             name = address.host if isinstance(address, Tcp) else listener.domain
-            trust = Trust(name, verify=False)
+            # A token would be usable by anybody who gets it.
+            trust = Trust(name, verify=credentials.token is not None)
             await start_tls(channel, trust, self._helo_name, self._reply_timeout)
-        await log_in(channel, credentials, self._reply_timeout, may_show=local)
+        if self._tokens is None:
+            await log_in(channel, credentials, self._reply_timeout, may_show=local)
+        else:
+            await self._log_in_with_token(self._tokens, credentials, local=local)
+
+    async def _log_in_with_token(
+        self, tokens: TokenSource, credentials: Credentials, *, local: bool
+    ) -> None:
+        """Log in with a token, and with another one if the listener refuses the first."""
+        from ..login.tokens import log_in_with_token
+
+        async def attempt(token: Secret | None) -> TokenRefused | None:
+            held = replace(credentials, token=token)
+            try:
+                await log_in(self.channel, held, self._reply_timeout, may_show=local)
+            except TokenRefused as refused:
+                return refused
+            return None
+
+        refused, advice = await log_in_with_token(
+            *(tokens, credentials.token, attempt),
+            # A 4xx may pass by itself; 421 also ends the session (RFC 4954, section 6).
+            lambda refused: str(refused).encode() if refused and refused.permanent else None,
+            lambda refused: refused is None,
+        )
+        if refused:
+            raise NotLoggedIn(f"{refused}{advice}")
 
     async def _connect(self, listener: Listener) -> None:
         self._connection = self._new_connection(listener)

@@ -19,6 +19,8 @@ from .lines import Lines
 from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 
 if TYPE_CHECKING:
+    from ...adapters.config.settings import AccountSettings
+    from ...adapters.login.access import TokenSource
     from ...adapters.transcript.recorder import Tape
     from ...flows.reminders import Reminders
     from ...protocols.secret import Secret
@@ -60,6 +62,11 @@ class PollContext(Record):
         """Print warnings about files with secrets."""
         for warning in warnings:
             self.warn(warning)
+
+    @property
+    def tokens(self) -> str:
+        """The folder of the tokens."""
+        return os.path.join(os.path.dirname(self.locks), "tokens")
 
     @property
     def observer(self) -> ChannelObserver | None:
@@ -109,6 +116,15 @@ def context_for(context: PollContext, lines: Lines) -> PollContext:
         warn=lines.complain,
         hide=partial(hide_secret, lines, context.tape),
     )
+
+
+def source_tokens(settings: AccountSettings, context: PollContext) -> TokenSource | None:
+    """Return where the tokens for the server of an account come from; None without OAuth."""
+    if settings.auth != "oauth":
+        return None
+    from .tokens import tokens_for  # few accounts need it
+
+    return tokens_for(settings, context, settings.kind.family, settings.remote_user)
 
 
 def hide_secret(lines: Lines, tape: Tape | None, secret: Secret) -> None:

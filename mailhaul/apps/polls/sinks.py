@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
+from ...adapters.login.access import TokenSource
 from ...adapters.sinks.kinds import (
     SinkKind,
     SinkOrder,
@@ -51,8 +53,18 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         context.globals.invisible,
         context.tap_for,
         read_secret,
+        partial(sink_tokens, settings, context),
     )
     return name_of_sink(kind, settings), lambda: kind.make(order)
+
+
+def sink_tokens(
+    settings: AccountSettings, context: PollContext, use: str, user: str
+) -> TokenSource:
+    """Return where the tokens for a sink come from."""
+    from .tokens import tokens_for  # few accounts need it
+
+    return tokens_for(settings, context, use, user)
 
 
 async def read_secret_of_sink(
@@ -73,7 +85,7 @@ async def read_secret_of_sink(
 
 def lacks_password(kind: SinkKind, settings: AccountSettings, context: PollContext) -> bool:
     """Whether a sink needs a password that no option names and .netrc does not have."""
-    if not kind.password or settings.plugout is not None:
+    if not kind.password or settings.plugout is not None or settings.appendauth == "oauth":
         return False
     if getattr(settings, kind.password) is not None or way_of(settings, kind.password):
         return False

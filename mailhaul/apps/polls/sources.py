@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import access_of
 from ...flows.report import Report
-from .context import PollContext
+from .context import PollContext, source_tokens
 
 if TYPE_CHECKING:
     from ...adapters.sources.imap import ImapSource
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
-    access = access_of(settings, context.tap_for(settings.kind.family.upper()))
+    tap = context.tap_for(settings.kind.family.upper())
+    access = access_of(settings, tap, source_tokens(settings, context))
     if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 

@@ -16,7 +16,7 @@ from ...flows.outcome import GOOD, ExitCode
 from ...flows.requests import Now, RuntimeFault, Sleep
 from ...protocols.errors import ProtocolError
 from .accounts import account_of
-from .context import PollContext
+from .context import PollContext, source_tokens
 from .lines import Lines
 from .poll import account_lines, poll_account
 
@@ -59,7 +59,7 @@ async def watch(
 def source_for(settings: AccountSettings, context: PollContext, lines: Lines) -> WatchedSource:
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
-    access = access_of(settings, context.tap_for("IMAP"))
+    access = access_of(settings, context.tap_for("IMAP"), source_tokens(settings, context))
     with_marks, everything = settings.append is not None, settings.fetchall or settings.fetchread
     if len(settings.folders) > 1:
         return NotifiedSource(

@@ -72,6 +72,7 @@ PREFERENCES: Final = {
     "external": (b"EXTERNAL",),
     "gssapi": (b"GSSAPI",),
     "kerberos5": (b"GSSAPI",),
+    "oauth": (b"OAUTHBEARER", b"XOAUTH2"),
     "oauthbearer": (b"OAUTHBEARER",),
     "xoauth2": (b"XOAUTH2",),
     "ssh": (),

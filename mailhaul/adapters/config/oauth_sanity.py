@@ -1,0 +1,116 @@
+"""Check the options of OAuth of one account: what is missing, and what cannot work together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ...protocols.errors import LocalProtocolError
+from ...protocols.oauth.advice import DEVICE_AT_GOOGLE
+from ...protocols.oauth.discovery import discovery_requests
+from ...protocols.oauth.providers import (
+    CLIENT,
+    DEVICE,
+    GMAIL,
+    MICROSOFT,
+    PROVIDERS,
+    SERVICE,
+    TENANT,
+    provider_of,
+)
+from .errors import ConfigError, ConfigWarning, quoted
+from .secret_table import way_of
+from .settings import AccountSettings
+
+USERS: Final = ("auth", "esmtpauth", "appendauth")
+"""The options whose value may be ``oauth``."""
+SHARED_TENANTS: Final = frozenset({"common", "organizations", "consumers"})
+ISSUER_HINT: Final = (
+    'write "oauthissuer gmail", "oauthissuer microsoft", or the https URL of another issuer in '
+    "quotes"
+)
+CLIENT_HINT: Final = "docs/oauth.md says step by step how to get a client ID"
+
+
+def uses_oauth(account: AccountSettings) -> str:
+    """Return the first option by which an account uses OAuth, or ""."""
+    return next((name for name in USERS if getattr(account, name) == "oauth"), "")
+
+
+def oauth_faults(account: AccountSettings) -> Iterator[ConfigError]:
+    """Yield what is missing or cannot work. ``uses_oauth`` must be true."""
+    used = uses_oauth(account)
+    issuer = account.oauthissuer
+    if issuer is None:
+        problem = f'"{used} oauth" needs "oauthissuer"'
+        yield ConfigError(account.place(used), problem, hint=ISSUER_HINT)
+        return
+    if issuer not in PROVIDERS:
+        try:
+            discovery_requests(issuer)
+        except LocalProtocolError as error:
+            place = account.place("oauthissuer")
+            yield ConfigError(place, f"oauthissuer {quoted(issuer)}: {error}", hint=ISSUER_HINT)
+    yield from _grant_faults(account, issuer)
+    if account.auth == "oauth" and account.kind.family not in {"imap", "pop3"}:
+        problem = f'"auth oauth" is not for {account.protocol}'
+        yield ConfigError(account.place("auth"), problem, hint='use "imap" or "pop3"')
+    if account.auth == "oauth" and account.protocol == "apop":
+        problem = '"auth oauth" together with "protocol apop"'
+        yield ConfigError(account.place("auth"), problem, hint='use "protocol pop3"')
+    if account.esmtpauth == "oauth" and not account.chose("esmtpname"):
+        problem = '"esmtpauth oauth" needs "esmtpname"'
+        hint = "give the login at the listener, usually an address"
+        yield ConfigError(account.place("esmtpauth"), problem, hint=hint)
+
+
+def _grant_faults(account: AccountSettings, issuer: str) -> Iterator[ConfigError]:
+    """Yield what is wrong with the grant, and what it needs."""
+    grant = account.oauthgrant
+    place = account.place("oauthgrant" if account.chose("oauthgrant") else "oauthissuer")
+    if grant in provider_of(issuer).no_grants:
+        hint = "use one of the other grants"
+        if issuer == GMAIL:
+            hint = DEVICE_AT_GOOGLE if grant == DEVICE else 'use "oauthgrant service"'
+        yield ConfigError(
+            place, f'{quoted(issuer)} has no "oauthgrant {grant}" for mail', hint=hint
+        )
+        return
+    if grant == SERVICE:
+        if account.oauthkey is None:
+            problem = '"oauthgrant service" needs "oauthkey"'
+            hint = "give the JSON file with the key of the service account"
+            yield ConfigError(place, problem, hint=hint)
+        return
+    if account.oauthclient is None:
+        problem = f'"oauthissuer {issuer}" needs "oauthclient"'
+        yield ConfigError(account.place("oauthissuer"), problem, hint=CLIENT_HINT)
+    tenant = account.oauthtenant
+    if issuer == MICROSOFT and tenant is not None and not TENANT.fullmatch(tenant):
+        problem = f"oauthtenant {quoted(tenant)} is not a tenant"
+        hint = "give a domain, a GUID, or common"
+        yield ConfigError(account.place("oauthtenant"), problem, hint=hint)
+    if grant != CLIENT:
+        return
+    if account.oauthkey is None and not _has_secret(account):
+        problem = '"oauthgrant client" needs "oauthsecret" or "oauthkey"'
+        yield ConfigError(place, problem, hint=CLIENT_HINT)
+    if issuer == MICROSOFT and (tenant or "common").lower() in SHARED_TENANTS:
+        problem = '"oauthgrant client" needs the "oauthtenant" of your organization'
+        yield ConfigError(place, problem, hint='such as "contoso.example", or its GUID')
+
+
+def _has_secret(account: AccountSettings) -> bool:
+    return account.oauthsecret is not None or way_of(account, "oauthsecret") is not None
+
+
+def oauth_warnings(account: AccountSettings) -> Iterator[ConfigWarning]:
+    """Yield options of OAuth that have no effect."""
+    if not uses_oauth(account):
+        if account.oauthissuer is not None:
+            problem = '"oauthissuer" has no effect without "auth oauth"'
+            yield ConfigWarning(account.place("oauthissuer"), problem)
+        return
+    if account.oauthtenant is not None and account.oauthissuer != MICROSOFT:
+        problem = '"oauthtenant" has an effect only with "oauthissuer microsoft"'
+        yield ConfigWarning(account.place("oauthtenant"), problem)
