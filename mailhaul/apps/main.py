@@ -22,7 +22,10 @@ from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
 
 COMMANDS = frozenset(
-    {"ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"}
+    {
+        *("ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"),
+        *("login", "logout"),
+    }
 )
 """The subcommands. As the first argument, they are not names of servers."""
 
@@ -232,6 +235,10 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .cli.ledger import ledger
 
         return ledger(arguments, caller, lines)
+    if name in {"login", "logout"}:
+        from .cli.login import sign_in_or_out
+
+        return sign_in_or_out(name, arguments, caller, lines)
     if name == "replay":
         from .cli.transcript import play
 

@@ -29,6 +29,7 @@ from ...protocols.oauth.results import (
     ConsentNeeded,
     Misconfigured,
     Refused,
+    Revoked,
     TokenResult,
     Tokens,
     TryLater,
@@ -124,6 +125,23 @@ class Issuer:
             )
             return Registration(client, assertion=assertion)
         return Registration(client, await account.read_secret("oauthsecret"))
+
+    async def revoke(self, token: Secret) -> Revoked | Refused:
+        """Revoke a refresh token (RFC 7009)."""
+        server = await self.server()
+        if not isinstance(server, AuthorizationServer):
+            return server
+        client = await self.registration(server)
+        if not isinstance(client, Registration):
+            return client
+        try:
+            request = oauth.revoke(server, client, token)
+        except LocalProtocolError as error:
+            return Misconfigured("no revocation", str(error))
+        response = await self.send(request)
+        if isinstance(response, TryLater):
+            return response
+        return oauth.read_revocation(request, response)
 
     async def renew(
         self, server: AuthorizationServer, refresh: Secret | None, scope: tuple[str, ...]

@@ -119,6 +119,30 @@ class TokenKeeper:
         await self._update(lambda saved: self._failed(saved, MAIL, "refused", shown, None))
         return advice_for_mail(words)
 
+    # Signing in and out
+
+    async def adopt(self, tokens: Tokens, server: AuthorizationServer) -> None:
+        """Save the tokens of a new consent in place of all that was saved. Raises PollFailed."""
+        await self._update(
+            lambda saved: replace(
+                renewed(SavedToken(seed=saved.seed), tokens, self._clock()),
+                server=pairs_of(server),
+                discovered=self._clock(),
+            )
+        )
+
+    async def saved(self) -> SavedToken:
+        """Return what is saved. Raises PollFailed."""
+        return await Call(self._store.load)
+
+    async def forget(self) -> None:
+        """Remove what is saved. Raises PollFailed."""
+        try:
+            await self._take_lock()
+            self._store.remove()
+        finally:
+            self._store.unlock()
+
     # Renewing
 
     async def _renew(self, refused: Secret | None) -> Secret:

@@ -1,0 +1,352 @@
+"""``mailhaul login`` and ``mailhaul logout``: give, list and end the consents of OAuth accounts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from ...adapters.config.caller import Caller
+from ...adapters.config.imap_url import read_url
+from ...adapters.config.load import Configuration, load
+from ...adapters.config.rcfile import read_descriptor
+from ...adapters.config.settings import AccountSettings
+from ...adapters.oauth.accounts import OAuthAccount, TokenOwner
+from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_flow
+from ...adapters.oauth.grants import Issuer
+from ...adapters.oauth.keeper import TokenKeeper, lacking
+from ...adapters.oauth.loopback import Loopback
+from ...adapters.oauth.store import SavedToken, TokenStore, all_tokens
+from ...flows.outcome import ExitCode, PollFailed
+from ...flows.requests import Flow
+from ...protocols.oauth.advice import advice_for
+from ...protocols.oauth.code_flow import CodeFlow
+from ...protocols.oauth.discovery import AuthorizationServer
+from ...protocols.oauth.encoding import base64url
+from ...protocols.oauth.providers import CODE, DEVICE
+from ...protocols.oauth.results import DeviceCode, Refused, Revoked, TokenResult, Tokens, TryLater
+from ...protocols.record import Record, replace
+from ...runtimes import blocking
+from ..polls.accounts import user_at_server
+from ..polls.context import PollContext, context_for, make_context
+from ..polls.lines import Lines, escape, write
+from ..polls.state_folder import state_folder
+from ..polls.tokens import oauth_account
+
+T = TypeVar("T")
+
+USAGE = """\
+usage: mailhaul login ACCOUNT [--device | --paste] [-f FILE]
+       mailhaul login --list
+       mailhaul logout ACCOUNT [-f FILE]
+
+ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
+login   asks the issuer of the account for a token: you give your consent in the browser
+--paste does not open a browser: open the address anywhere, and paste the address that the browser
+        ends at, even if it shows an error there
+--device shows a code to enter on another device, if the issuer allows that
+--list  lists the tokens: whose, from which issuer, for what, and until when
+logout  revokes the token at the issuer, and removes it
+"""
+CONSENT_SECONDS = 900.0
+"""Seconds in which the user has to sign in."""
+
+
+class Target(Record):
+    """An account that uses OAuth, with all that its token is for, and the names it has."""
+
+    account: OAuthAccount
+    names: frozenset[str]
+
+
+def sign_in_or_out(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul login`` or ``logout``. Raises PollFailed, ConfigErrors and ConfigRefused."""
+    words, flags, rcfile = split_arguments(arguments)
+    if flags & {"-h", "-?", "--help"}:
+        write(sys.stdout, USAGE)
+        return ExitCode.SUCCESS
+    if name == "login" and flags == {"--list"} and not words:
+        write(sys.stdout, "".join(f"{line}\n" for line in table(state_folder(caller, os.environ))))
+        return ExitCode.SUCCESS
+    allowed = {"--device", "--paste"} if name == "login" else set[str]()
+    if len(words) != 1 or flags - allowed or len(flags) > 1:
+        lines.complain(f'{name}: invalid arguments: "{" ".join(arguments)}"')
+        lines.explain(USAGE)
+        return ExitCode.SYNTAX
+    source = ["-f", rcfile] if rcfile else []
+    # As a dump: all entries, also those that are skipped.
+    configuration = load([*source, "--configdump"], caller, read_stdin)
+    context = context_for(make_context(configuration, caller, lines), lines)
+    try:
+        target = find_target(words[0], configuration, context)
+        if name == "logout":
+            return sign_out(target, context, lines)
+        return sign_in(target, context, lines, flags)
+    finally:
+        context.ledger.close()
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], set[str], str]:
+    """Return words, flags and the rc file."""
+    words: list[str] = []
+    flags: set[str] = set()
+    rcfile = ""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in {"-f", "--fetchmailrc"}:
+            rcfile = next(rest, "")
+        elif argument.startswith("-") and argument != "-":
+            flags.add(argument)
+        else:
+            words.append(argument)
+    return words, flags, rcfile
+
+
+def read_stdin() -> bytes:
+    """Return an rc file from standard input."""
+    return read_descriptor(0, "standard input")
+
+
+# Which account
+
+
+def find_target(name: str, configuration: Configuration, context: PollContext) -> Target:
+    """Return the account that is meant. Raises PollFailed (SYNTAX)."""
+    targets = list(targets_of(configuration, context))
+    found = [target for target in targets if name in target.names]
+    if len(found) == 1:
+        return found[0]
+    labels = ", ".join(sorted({target.account.label for target in targets}))
+    if found:
+        problem = f'"{escape(name)}" is the name of several accounts; give one of {escape(labels)}'
+    elif targets:
+        problem = f'no account "{escape(name)}" uses OAuth; these do: {escape(labels)}'
+    else:
+        problem = f'no account in {configuration.rcfile} uses OAuth; write "auth oauth" there'
+    raise PollFailed(ExitCode.SYNTAX, problem)
+
+
+def targets_of(configuration: Configuration, context: PollContext) -> Iterator[Target]:
+    """Yield the accounts that use OAuth; those that share a token are one."""
+    found: dict[TokenOwner, Target] = {}
+    for settings in configuration.accounts:
+        for use, user, names in uses_of(settings):
+            account = oauth_account(settings, context, use, user)
+            known = found.get(account.owner, Target(account, frozenset()))
+            # The scope is chosen at any of its entries, and the uses are those of all.
+            merged = replace(
+                known.account,
+                uses=known.account.uses | account.uses,
+                scope=tuple(dict.fromkeys((*known.account.scope, *account.scope))),
+            )
+            found[account.owner] = Target(merged, known.names | names | {account.label})
+    yield from found.values()
+
+
+def uses_of(settings: AccountSettings) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Yield what an account uses tokens for, as which user, and the names of that account."""
+    if settings.auth == "oauth":
+        names = (settings.remote_user, settings.pollname, user_at_server(settings))
+        yield settings.kind.family, settings.remote_user, frozenset(names)
+    if settings.esmtpauth == "oauth":
+        yield "smtp", settings.esmtpname, frozenset({settings.esmtpname})
+    if settings.appendauth == "oauth" and settings.append is not None:
+        url = read_url(settings.append)
+        yield "imap", url.user, frozenset({url.user, f"{url.user}@{url.host}"})
+
+
+# Signing in
+
+
+def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str]) -> ExitCode:
+    """Get tokens and save them; return the exit code."""
+    account = target.account
+    issuer, keeper = parts_of(account, context)
+    server = run(closing(issuer, issuer.server()))
+    result: AuthorizationServer | TokenResult = server
+    if isinstance(server, AuthorizationServer):
+        asked = issuer.scope(server)
+        if account.owner.grant not in {CODE, DEVICE}:
+            result = run(closing(issuer, issuer.renew(server, None, ())))
+        elif "--device" in flags or (account.owner.grant == DEVICE and "--paste" not in flags):
+            result = run(closing(issuer, by_device(issuer, server, lambda code: show(code, lines))))
+        else:
+            result = in_browser(issuer, server, lines, browser="--paste" not in flags)
+        if isinstance(result, Tokens):
+            run(keeper.adopt(result, server))
+            return report_tokens(account, asked, result, lines)
+    return refuse(account, result, lines)
+
+
+def parts_of(account: OAuthAccount, context: PollContext) -> tuple[Issuer, TokenKeeper]:
+    """Return the issuer and the keeper of an account."""
+    issuer = Issuer(account, time.time)
+    store = TokenStore(context.tokens, account.owner)
+    return issuer, TokenKeeper(account, store, issuer, time.time, context.hide)
+
+
+def run(flow: Flow[T]) -> T:
+    """Run a flow on the blocking runtime."""
+    return blocking.run(flow)
+
+
+async def closing(issuer: Issuer, flow: Flow[T]) -> T:
+    """Run a flow and close the connection to the issuer."""
+    result = await flow
+    await issuer.close()
+    return result
+
+
+def show(code: DeviceCode, lines: Lines) -> None:
+    """Tell the user what to do in the device flow."""
+    lines.say(f"Open {code.uri} on any device and enter the code {code.user_code}")
+    if code.complete_uri:
+        lines.say(f"or open {code.complete_uri}")
+    lines.say(f"Waiting, for {code.expires_in // 60} minutes at most ...")
+
+
+def in_browser(
+    issuer: Issuer, server: AuthorizationServer, lines: Lines, *, browser: bool
+) -> TokenResult:
+    """Get a consent in the browser; return the tokens."""
+    owner = issuer.account.owner
+    loopback = Loopback(owner.provider.loopback, base64url(os.urandom(18)))
+    try:
+        hint = owner.user if "@" in owner.user else ""
+        flow = run(begin_code_flow(issuer, server, loopback.address, hint))
+        if not isinstance(flow, CodeFlow):
+            return flow
+        if not (browser and opened(loopback.start)):
+            lines.say("Open this address in a browser, on this machine or any other:")
+            lines.say(flow.address)
+        lines.say(
+            "After the consent, this goes on by itself. If the browser shows an error instead, "
+            "paste here the address that it ends at:"
+        )
+        request = loopback.wait(flow, typed_input(), lines.say, CONSENT_SECONDS)
+    finally:
+        loopback.close()
+    if isinstance(request, Refused):
+        return request
+    return run(closing(issuer, finish_code_flow(issuer, flow, request)))
+
+
+def typed_input() -> int | None:
+    """Return the descriptor from which addresses are pasted, if there is one."""
+    try:
+        os.fstat(0)
+    except OSError:
+        return None
+    return 0
+
+
+def opened(address: str) -> bool:
+    """Open an address in the browser of a desktop; return whether there is one."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    import webbrowser
+
+    try:
+        return webbrowser.open(address)
+    except webbrowser.Error:
+        return False
+
+
+def report_tokens(
+    account: OAuthAccount, asked: tuple[str, ...], tokens: Tokens, lines: Lines
+) -> ExitCode:
+    """Say what was got."""
+    owner = account.owner
+    lines.say(f"{escape(account.label)}: signed in at {escape(owner.issuer)}")
+    if tokens.refresh_token is None and owner.grant in {CODE, DEVICE}:
+        minutes = (tokens.expires_in or 3600) // 60
+        lines.complain(
+            f"{account.label}: the issuer gave no refresh token, so this ends in {minutes} "
+            'minutes; ask for it with "oauthscope", which is "offline_access" at most issuers'
+        )
+    if problem := lacking(asked, tokens):
+        lines.complain(f"{account.label}: {problem}")
+        return ExitCode.AUTHFAIL
+    return ExitCode.SUCCESS
+
+
+def refuse(account: OAuthAccount, refused: object, lines: Lines) -> ExitCode:
+    """Say why there are no tokens."""
+    owner = account.owner
+    advice = ""
+    if isinstance(refused, Refused):
+        advice = advice_for(owner.issuer, owner.grant, refused)
+    more = f"; {advice}" if advice else ""
+    lines.complain(f"{account.label}: {owner.issuer} gives no token: {refused}{more}")
+    return ExitCode.SOCKET if isinstance(refused, TryLater) else ExitCode.AUTHFAIL
+
+
+# Signing out
+
+
+def sign_out(target: Target, context: PollContext, lines: Lines) -> ExitCode:
+    """Revoke a token and remove it; return the exit code."""
+    account = target.account
+    issuer, keeper = parts_of(account, context)
+    saved = run(keeper.saved())
+    if saved.access is None and saved.refresh is None:
+        run(keeper.forget())
+        lines.say(f"{escape(account.label)}: there is no token")
+        return ExitCode.NOMAIL
+    if saved.refresh is not None:
+        done = run(closing(issuer, issuer.revoke(saved.refresh)))
+        if isinstance(done, TryLater):
+            lines.complain(
+                f"{account.label}: the token was not revoked and is kept, try again later: {done}"
+            )
+            return ExitCode.SOCKET
+        if not isinstance(done, Revoked):
+            lines.complain(
+                f"{account.label}: the issuer did not revoke the token ({done}); remove the access "
+                "of this application in the settings of your account there"
+            )
+    run(keeper.forget())
+    lines.say(f"{escape(account.label)}: signed out; the token is removed")
+    return ExitCode.SUCCESS
+
+
+# Listing
+
+
+def table(folder: str) -> list[str]:
+    """Return a table with one line for each token."""
+    found = list(all_tokens(os.path.join(folder, "tokens")))
+    if not found:
+        return ["there are no tokens"]
+    rows = [("USER", "ISSUER", "GRANT", "EXPIRES", "STATE", "SCOPE")]
+    rows += [
+        (
+            *(escape(owner.user), escape(owner.issuer), owner.grant),
+            moment(token.expires) if token.access else "-",
+            state_of(token),
+            escape(" ".join(token.scope)) or "-",
+        )
+        for owner, token in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def state_of(token: SavedToken) -> str:
+    """Return what is known of a token in a word or two."""
+    if token.failures:
+        words = {"consent": "consent needed", "mail": "refused by mail server"}
+        return words.get(token.kind, token.reason)
+    if token.expires > time.time():
+        return "valid"
+    return "renewed when needed" if token.refresh else "expired"
+
+
+def moment(when: float) -> str:
+    """Return a time in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))
