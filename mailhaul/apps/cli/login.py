@@ -171,9 +171,9 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
         if account.owner.grant not in {CODE, DEVICE}:
             result = run(closing(issuer, issuer.renew(server, None, ())))
         elif "--device" in flags or (account.owner.grant == DEVICE and "--paste" not in flags):
-            result = run(closing(issuer, by_device(issuer, server, lambda code: show(code, lines))))
+            result = run(closing(issuer, by_device(issuer, server, show)))
         else:
-            result = in_browser(issuer, server, lines, browser="--paste" not in flags)
+            result = in_browser(issuer, server, browser="--paste" not in flags)
         if isinstance(result, Tokens):
             run(keeper.adopt(result, server))
             return report_tokens(account, asked, result, lines)
@@ -199,17 +199,20 @@ async def closing(issuer: Issuer, flow: Flow[T]) -> T:
     return result
 
 
-def show(code: DeviceCode, lines: Lines) -> None:
+def tell(text: str) -> None:
+    """Print a line for the user, who has to act now."""
+    write(sys.stdout, f"{text}\n")
+
+
+def show(code: DeviceCode) -> None:
     """Tell the user what to do in the device flow."""
-    lines.say(f"Open {code.uri} on any device and enter the code {code.user_code}")
+    tell(f"Open {code.uri} on any device and enter the code {code.user_code}")
     if code.complete_uri:
-        lines.say(f"or open {code.complete_uri}")
-    lines.say(f"Waiting, for {code.expires_in // 60} minutes at most ...")
+        tell(f"or open {code.complete_uri}")
+    tell(f"Waiting, for {code.expires_in // 60} minutes at most ...")
 
 
-def in_browser(
-    issuer: Issuer, server: AuthorizationServer, lines: Lines, *, browser: bool
-) -> TokenResult:
+def in_browser(issuer: Issuer, server: AuthorizationServer, *, browser: bool) -> TokenResult:
     """Get a consent in the browser; return the tokens."""
     owner = issuer.account.owner
     loopback = Loopback(owner.provider.loopback, base64url(os.urandom(18)))
@@ -219,13 +222,14 @@ def in_browser(
         if not isinstance(flow, CodeFlow):
             return flow
         if not (browser and opened(loopback.start)):
-            lines.say("Open this address in a browser, on this machine or any other:")
-            lines.say(flow.address)
-        lines.say(
-            "After the consent, this goes on by itself. If the browser shows an error instead, "
+            tell(
+                f"Open this address in a browser, on this machine or any other:\n\n{flow.address}\n"
+            )
+        tell(
+            "After the consent, this goes on by itself. If the browser shows an error instead,\n"
             "paste here the address that it ends at:"
         )
-        request = loopback.wait(flow, typed_input(), lines.say, CONSENT_SECONDS)
+        request = loopback.wait(flow, typed_input(), tell, CONSENT_SECONDS)
     finally:
         loopback.close()
     if isinstance(request, Refused):

@@ -64,9 +64,12 @@ def account(text: str, caller: Caller) -> AccountSettings:
 
 def entry(options: str) -> str:
     """Return an entry with these options of either level."""
-    server = options if options.startswith("esmtp") else ""
+    names = tuple(name for name, kind in SECRETS.items() if kind.level == "server")
+    server = options if options.startswith(names) else ""
     user = "" if server else options
-    return f"poll h protocol imap esmtpname me {server} user joe append '{URL}' {user}"
+    return (
+        f"poll h protocol imap esmtpname me oauthclient joe {server} user joe append '{URL}' {user}"
+    )
 
 
 def read(text: str, caller: Caller, kind: str = "password") -> bytes | None:
