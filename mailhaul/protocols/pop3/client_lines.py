@@ -102,7 +102,7 @@ def encode_authenticate(command: Authenticate) -> tuple[bytes, bytes]:
 
 def goes_along(command: Authenticate) -> bool:
     """Whether the initial response is sent in the AUTH line, not after an empty challenge."""
-    if command.initial_response is None:
+    if command.initial_response is None or not command.at_once:
         return False
     response = encode_initial(command.initial_response.reveal())
     return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= MAX_LINE

@@ -105,7 +105,7 @@ def goes_along(command: Authenticate) -> bool:
 
     The line must not exceed the maximum length of a command line (RFC 4954, section 4).
     """
-    if command.initial_response is None:
+    if command.initial_response is None or not command.at_once:
         return False
     response = encode_initial(command.initial_response.reveal())
     return len(b"AUTH ") + len(command.mechanism) + 1 + len(response) + 2 <= MAX_LINE
