@@ -47,7 +47,7 @@ class TokenSource(Protocol):
         ...
 
     async def replacement(self, refused: Secret) -> Secret | None:
-        """Return another token after the server has refused this one; None if there is none."""
+        """Return another token after the server has refused this one; None if it is new."""
         ...
 
     async def accepted(self) -> None:

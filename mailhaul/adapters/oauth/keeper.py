@@ -90,12 +90,12 @@ class TokenKeeper:
         return token
 
     async def replacement(self, refused: Secret) -> Secret | None:
-        """Return another token after a mail server has refused this one; None if there is none."""
-        try:
-            token = await self._renew(refused)
-        except PollFailed:
-            # The refusal by the mail server is reported.
-            return None
+        """Return another token after a mail server has refused this one.
+
+        None means that this is the newest one, and was new a short time ago. Raises PollFailed if
+        the issuer gives none: that is the reason then.
+        """
+        token = await self._renew(refused)
         if token.reveal() == refused.reveal():
             return None
         self._troubled = True
