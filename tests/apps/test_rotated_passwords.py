@@ -21,6 +21,7 @@ from mailhaul.apps.daemon.service import Service, with_known_password
 from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.tokens import token_stamps
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.protocols.secret import Secret
 
@@ -114,6 +115,33 @@ def test_a_corrected_file_ends_the_wait_after_a_refused_login(
     # After a success the next poll has time.
     assert daemon.passwords == [b"old", b"new"]
     assert "joe@h: the file with its password has changed" in daemon.out.getvalue()
+
+
+def test_a_consent_ends_the_wait_of_an_account_with_oauth(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[ExitCode] = []
+
+    async def poll(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+        [path] = token_stamps(settings, context)
+        codes.append(ExitCode.NOMAIL if os.path.exists(path) else ExitCode.AUTHFAIL)
+        found.append(path)
+        return codes[-1]
+
+    async def story() -> None:
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.AUTHFAIL)
+        await trio.sleep(0.2)
+        assert len(codes) == 1
+        # What "mailhaul login" does.
+        os.makedirs(os.path.dirname(found[0]), exist_ok=True)
+        Path(found[0]).write_text("{}")
+        await daemon.until(lambda: daemon.job.last_code is ExitCode.NOMAIL)
+
+    found: list[str] = []
+    monkeypatch.setattr(limited, "poll_account", poll)
+    oauth = "auth oauth oauthissuer gmail oauthclient id"
+    daemon.live(f"set daemon 3600 poll h protocol imap {oauth} user joe\n", story)
+    assert codes == [ExitCode.AUTHFAIL, ExitCode.NOMAIL]
 
 
 def test_a_file_that_appears_ends_the_wait_too(daemon: Daemon) -> None:

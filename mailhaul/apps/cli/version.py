@@ -44,6 +44,8 @@ def sentences(account: AccountSettings) -> list[str]:
     if account.plugin is not None:
         said.append(f"Server connections will be made via plugin {account.plugin}.")
     said.append(TLS[tls_mode(account)])
+    if account.auth == "oauth":
+        said.append(f"Tokens come from {account.oauthissuer} (oauthgrant {account.oauthgrant}).")
     if account.auth == "ssh":
         said.append("End-to-end encryption assumed.")
     if account.password is not None:

@@ -50,7 +50,17 @@ class PollPool:
     ) -> ExitCode:
         """Poll one account when there is room; its lines go to ``lines``. See ``LimitedPoll``."""
         poll = LimitedPoll(self._limits, settings, lines, hooks)
-        return await self._run(poll.run(), poll.engine)
+        try:
+            return await self._run(poll.run(), poll.engine)
+        finally:
+            self._note_token_file(settings, hooks)
+
+    def _note_token_file(self, settings: AccountSettings, hooks: PollHooks) -> None:
+        """After a poll: a later change of the file is by ``mailhaul login``, or another program."""
+        if settings.auth == "oauth":
+            from .tokens import token_stamps  # few accounts need it
+
+            hooks.secret_files(token_stamps(settings, self.context))
 
     async def watch(
         self,
@@ -84,6 +94,7 @@ class PollPool:
             finally:
                 slot.end()
                 total.end()
+                self._note_token_file(settings, hooks)
 
         return await self._run(when_there_is_room(), limits.engine(settings, slot))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from ...adapters.config.secret_table import way_of
+from ...adapters.config.secrets import Stamp, stamp_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TokenSource
 from ...adapters.oauth.accounts import OAuthAccount, owner_of
@@ -44,6 +47,16 @@ def oauth_account(
         settings.oauthkey,
         partial(read_oauth_secret, settings, context),
     )
+
+
+def token_stamps(settings: AccountSettings, context: PollContext) -> Mapping[str, Stamp]:
+    """Return the file with the token for the server of an account, and its state now."""
+    account = oauth_account(settings, context, settings.kind.family, settings.remote_user)
+    path = TokenStore(context.tokens, account.owner).path
+    try:
+        return {path: stamp_of(os.stat(path))}
+    except OSError:
+        return {path: None}
 
 
 def label_of(settings: AccountSettings, user: str) -> str:
