@@ -28,7 +28,7 @@ HEAVY = {
     *("encodings.idna", "graphviz", "hashlib", "http", "idna", "inspect", "json", "locale"),
     *("logging", "pathlib", "pkg_resources", "random", "shutil", "ssl", "subprocess", "tempfile"),
     *("threading", "tokenize", "trio", "typing_extensions", "unicodedata", "urllib", "weakref"),
-    "importlib.metadata",
+    *("importlib.metadata", "h11", "cryptography", "mailhaul.protocols.http"),
 }
 """What a poll over a plain connection never needs."""
 TELL = (
@@ -89,6 +89,7 @@ def test_a_run_loads_only_what_it_needs(what: str, tmp_path: Path) -> None:
     assert "mailhaul.apps.main" in found
     assert found & HEAVY == set()
     ours = {name for name in found if name.partition(".")[0] == "mailhaul"}
+    assert not [name for name in ours if "oauth" in name]
     assert len(ours) <= MOST_MODULES[what] + SLACK, sorted(ours)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,6 +110,13 @@ class Access(Record):
     def may_show_password(self) -> bool:
         """Whether the user's options allow a password to be sent without TLS."""
         return self.tls in {TlsMode.NEVER, TlsMode.OFFERED}
+
+
+def offer_of_oauth(announced: Collection[bytes], auth: str) -> str:
+    """Return what to do if a server that offers OAuth refuses a password; "" in all other cases."""
+    if auth in TOKEN_AUTHS or not {b"XOAUTH2", b"OAUTHBEARER"} & {*announced}:
+        return ""
+    return '; the server offers OAuth, and may take no passwords: write "auth oauth"'
 
 
 def excerpt(text: bytes) -> str:

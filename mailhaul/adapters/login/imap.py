@@ -16,7 +16,7 @@ from ...flows.requests import Close, Open, Pipe, RuntimeFault, UpgradeToTls
 from ...protocols.errors import ProtocolError, RemoteProtocolError
 from ...protocols.greetings import is_busy, turns_away
 from ...protocols.record import replace
-from .access import COMMAND, Access, TlsMode, excerpt
+from .access import COMMAND, Access, TlsMode, excerpt, offer_of_oauth
 
 NOT_NOW = {
     b"UNAVAILABLE": ExitCode.SERVBUSY,
@@ -207,6 +207,7 @@ async def log_in(channel: Channel[imap.Client], access: Access) -> None:
             accepted=lambda done: done.condition is imap.Condition.OK,
         )
     if done.condition is not imap.Condition.OK:
+        advice = advice or offer_of_oauth(mechanisms_of(channel), access.auth)
         raise PollFailed(
             ExitCode.AUTHFAIL,
             f"Authorization failure on {access.user}@{access.peer}: {excerpt(done.text)}{advice}",
@@ -306,11 +307,13 @@ def login_methods(channel: Channel[imap.Client], access: Access) -> list[bytes]:
         wanted = f"it offers {offered or 'nothing else'}" if protected else "it may require TLS"
         raise PollFailed(
             ExitCode.AUTHFAIL,
-            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); {wanted}",
+            f"{access.peer}: the server allows no plain login here (LOGINDISABLED); {wanted}"
+            f"{offer_of_oauth(mechanisms_of(channel), access.auth)}",
         )
     raise PollFailed(
         ExitCode.AUTHFAIL,
-        f'{access.peer}: the server offers no login method for "auth {access.auth}"',
+        f'{access.peer}: the server offers no login method for "auth {access.auth}"'
+        f"{offer_of_oauth(mechanisms_of(channel), access.auth)}",
     )
 
 

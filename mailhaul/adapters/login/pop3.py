@@ -14,8 +14,9 @@ from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
 from ...protocols.record import replace
+from ...protocols.record import replace
 from ...protocols.secret import Secret
-from .access import COMMAND, Access, TlsMode, excerpt
+from .access import COMMAND, Access, TlsMode, excerpt, offer_of_oauth
 
 APOP = b"APOP"
 """The entry in a list of mechanisms for APOP, which is a command and not a SASL mechanism."""
@@ -206,6 +207,7 @@ async def log_in(
             accepted=lambda reply: reply.positive,
         )
     if not reply.positive:
+        advice = advice or offer_of_oauth(mechanisms_of(channel), access.auth)
         raise refused(access, reply, f"refuses the login of {access.user}", advice)
 
 

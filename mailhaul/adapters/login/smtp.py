@@ -146,6 +146,7 @@ async def log_in(
 
 
 SHOWS_PASSWORD = frozenset({b"PLAIN", b"LOGIN"})
+BEARER = frozenset({b"OAUTHBEARER", b"XOAUTH2"})
 
 
 def mechanisms_of(channel: Channel[smtp.Client]) -> list[bytes]:
@@ -166,6 +167,8 @@ def why_no_method(channel: Channel[smtp.Client], held: sasl.Credentials) -> str:
     """Return why no login method is possible."""
     if allowed_methods(channel, held, may_show=True):
         return "the listener offers no TLS, and the password is not sent without it"
+    if held.token is None and BEARER & {*mechanisms_of(channel)}:
+        return 'the listener takes no passwords, but OAuth: write "esmtpauth oauth"'
     return "the listener offers no usable login method (AUTH)"
 
 

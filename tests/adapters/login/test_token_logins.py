@@ -18,6 +18,7 @@ from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed, SinkUnavailable
 from mailhaul.flows.requests import Close, Tcp, Trust, Wait
+from mailhaul.protocols.record import replace
 from mailhaul.protocols.sasl.credentials import Credentials
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
@@ -207,6 +208,25 @@ def test_the_token_is_got_before_the_connection_is_opened() -> None:
     with pytest.raises(PollFailed, match="consent needed"):
         server.run(Nothing())
     assert server.heard == []
+
+
+@pytest.mark.parametrize(
+    ("announced", "hint"),
+    [(b"AUTH=XOAUTH2 AUTH=OAUTHBEARER", True), (b"AUTH=XOAUTH2 AUTH=PLAIN", True), (b"", False)],
+)
+def test_a_refused_password_names_the_way_by_oauth(announced: bytes, hint: bool) -> None:
+    def refuse(line: bytes) -> bytes:
+        return line.split()[0] + b" NO [AUTHENTICATIONFAILED] Basic authentication is blocked\r\n"
+
+    async def log_in() -> None:
+        channel = Channel("mail", imap.Client())
+        held = replace(access(Tokens()), password=Secret(b"x"), auth="any", tokens=None)
+        await imap_login.greet(channel, held)
+
+    greeting = b"* OK [CAPABILITY IMAP4rev1 SASL-IR %b] ready\r\n" % announced
+    with pytest.raises(PollFailed) as caught:
+        world(greeting, refuse, []).run(log_in())
+    assert ('write "auth oauth"' in str(caught.value)) is hint
 
 
 # POP3
