@@ -24,7 +24,7 @@ from ...protocols.oauth.discovery import (
 )
 from ...protocols.oauth.encoding import plain_words
 from ...protocols.oauth.errors import clock_is_wrong
-from ...protocols.oauth.providers import CLIENT, MICROSOFT, SERVICE, preset, scope_for
+from ...protocols.oauth.providers import CLIENT, MICROSOFT, OFFLINE, SERVICE, preset, scope_for
 from ...protocols.oauth.results import (
     ConsentNeeded,
     Misconfigured,
@@ -178,15 +178,23 @@ class Issuer:
             elif refresh is None:
                 return NO_CONSENT, None
             else:
-                # Microsoft's tokens are for one resource, which the scope names.
-                named = scope or wanted if self.account.owner.issuer == MICROSOFT else ()
-                request = oauth.refresh(server, client, refresh, named)
+                request = oauth.refresh(server, client, refresh, self._named(scope, wanted))
         if not isinstance(request, HttpRequest):
             return request, None
         response = await self.send(request)
         if isinstance(response, TryLater):
             return response, None
         return oauth.read_tokens(request, response, scope or wanted), response.date
+
+    def _named(self, granted: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the scope of a refresh, () for what was granted (RFC 6749, section 6).
+
+        Microsoft's tokens are for one resource, which the scope names. It gives the next refresh
+        token only for ``offline_access``, which is missing in what it says that it has granted.
+        """
+        if self.account.owner.issuer != MICROSOFT:
+            return ()
+        return tuple(dict.fromkeys((*granted, OFFLINE))) if granted else wanted
 
     async def _service_request(
         self, server: AuthorizationServer, scope: tuple[str, ...], now: int | None

@@ -11,7 +11,9 @@ The file of the owner is the only memory, so the rules hold across polls, progra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from hashlib import sha256
 
 from ...flows.outcome import ExitCode, PollFailed
@@ -48,6 +50,8 @@ DISCOVERY_SECONDS = 24 * 3600.0
 """Seconds for which a discovered endpoint is used without asking again."""
 LOCK_SECONDS = 120.0
 LOCK_INTERVAL = 0.2
+
+ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 CONSENT, LATER, SETTINGS, MAIL = "consent", "later", "settings", "mail"
 """Kinds of failures. MAIL: the mail server refuses a token that the issuer has just given."""
@@ -163,9 +167,10 @@ class TokenKeeper:
             if known is not None and not same:
                 return known
             saved, result = await self._ask(saved)
-            # No wait may come between the answer and this.
-            saved = self._after(saved, result, forced=refused is not None)
-            self._store.save(saved)
+            # No wait may come between the answer and this, and no signal that ends the program.
+            with signals_held():
+                saved = self._after(saved, result, forced=refused is not None)
+                self._store.save(saved)
         except Exception:
             await self._issuer.close()
             raise
@@ -296,6 +301,16 @@ class TokenKeeper:
         left = max(1, round((saved.next_try - self._clock()) / 60))
         again = f"the next try is in {left} minute{'s' if left > 1 else ''}"
         return PollFailed(code, f"{sentence}; {again}")
+
+
+@contextmanager
+def signals_held() -> Generator[None]:
+    """Let the signals that end a program wait until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def renewed(saved: SavedToken, tokens: Tokens, now: float, *, forced: bool = False) -> SavedToken:

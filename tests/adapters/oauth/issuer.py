@@ -25,10 +25,15 @@ START = 1_796_000_000.0
 
 
 class FakeIssuer:
-    """Rotates refresh tokens; a used one is refused, and takes the whole consent with it."""
+    """Rotates refresh tokens; a used one is refused, and takes the whole consent with it.
+
+    With ``grace`` the former one is valid until the new one is used, as at most issuers.
+    """
 
     def __init__(self) -> None:
         self.refresh = "refresh-0"
+        self.former = ""
+        self.grace = False
         self.count = 0
         self.asked = 0
         self.lifetime: int | None = 3600
@@ -54,9 +59,11 @@ class FakeIssuer:
         if self.answer:
             return self.answer(form)
         if form["grant_type"] == "refresh_token":
-            if self.revoked or form["refresh_token"] != self.refresh:
+            again = self.grace and form["refresh_token"] == self.former
+            if self.revoked or not (again or form["refresh_token"] == self.refresh):
                 self.revoked = True
                 return 400, {"error": "invalid_grant", "error_description": "grant is gone"}
+            self.former = form["refresh_token"]
             self.refresh = f"refresh-{self.asked}"
         self.count += 1
         document = {
@@ -98,7 +105,7 @@ class World:
                 **account,
             }
         )
-        self.store = TokenStore(self.folder, owner)
+        self.store = TokenStore(self.folder, self.account.owner)
 
     async def read_secret(self, name: str) -> Secret | None:
         value = self.secrets.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from mailhaul.adapters.oauth.accounts import owner_of
 from mailhaul.adapters.oauth.keeper import TokenKeeper
 from mailhaul.flows.outcome import ExitCode, PollFailed
-from mailhaul.flows.requests import Sleep
+from mailhaul.flows.requests import Sleep, Tcp
 from mailhaul.protocols.record import replace
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Killed
 
+from ..http.peer import Peer
 from .issuer import START, World
 
 HOUR = 3600.0
@@ -177,6 +180,47 @@ def test_a_clock_that_was_wrong_does_not_keep_a_dead_token(world: World) -> None
     assert world.token() == "access-2"
 
 
+def test_microsoft_is_asked_for_what_it_has_granted_and_for_the_next_refresh_token(
+    tmp_path: Path,
+) -> None:
+    owner = owner_of("microsoft", "contoso.example", "id", "joe@contoso.example", "code")
+    world = World(tmp_path, owner=owner)
+    granted = "https://outlook.office.com/IMAP.AccessAsUser.All"
+    world.consent(scope=(granted,))
+    address = Tcp("login.microsoftonline.com", 443)
+    for _ in range(2):
+        simulation = world.simulation(reachable=False)
+        simulation.listen(address, Peer, world.issuer.serve)
+        simulation.run(world.keeper().token())
+        world.now += HOUR
+    assert [form["scope"] for form in world.issuer.forms] == [f"{granted} offline_access"] * 2
+
+
+def test_a_signal_waits_until_the_token_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like the handler of a run: it raises wherever the program is."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Killed
+
+    def sync(file: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        fsync(file)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    fsync = os.fsync
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", sync)
+            with pytest.raises(Killed):
+                world.token()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert world.token() == "access-1"
+    assert world.issuer.asked == 1
+
+
 # The mail server refuses the token
 
 
@@ -291,7 +335,8 @@ def test_a_lock_that_is_never_given_back_is_an_error(world: World) -> None:
 # Kills
 
 
-def test_a_kill_at_any_step_loses_no_answer_that_has_arrived(tmp_path: Path) -> None:
+@pytest.mark.parametrize("grace", [False, True])
+def test_a_kill_at_any_step_loses_no_answer_that_has_arrived(tmp_path: Path, grace: bool) -> None:
     unfinished = World(tmp_path / "whole")
     unfinished.consent()
     whole = unfinished.simulation()
@@ -299,6 +344,7 @@ def test_a_kill_at_any_step_loses_no_answer_that_has_arrived(tmp_path: Path) -> 
     lost: list[int] = []
     for step in range(1, whole.steps + 1):
         world = World(tmp_path / str(step))
+        world.issuer.grace = grace
         world.consent()
         with suppress(Killed):
             world.run(world.keeper().token(), kill_at=step)
@@ -310,7 +356,7 @@ def test_a_kill_at_any_step_loses_no_answer_that_has_arrived(tmp_path: Path) -> 
     # The issuer takes the old token back when it answers. While the answer is under way, which is a
     # few steps of the network, nobody has the new one; the step that reads it also stores it.
     assert whole.steps > 30
-    assert len(lost) <= 5
+    assert len(lost) <= (0 if grace else 5)
 
 
 @pytest.mark.parametrize("name", ["open", "fchmod", "write", "fsync", "rename", "close", "unlink"])

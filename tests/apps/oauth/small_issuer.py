@@ -30,10 +30,14 @@ class SmallIssuer:
         self.scope = ""
         self.lifetime = 3600
         self.down = False
+        self.grace = False
+        self.former: set[str] = set()
 
     def tokens(self) -> dict[str, Any]:
         self.count += 1
         access, refresh = f"access-token-{self.count}", f"refresh-token-{self.count}"
+        # With grace the former one is valid until the new one is used, as at most issuers.
+        self.former = self.refresh if self.grace else set()
         self.valid = {access}
         self.refresh = {refresh}
         found = {
@@ -94,7 +98,9 @@ class SmallIssuer:
                     (400, {"error": "authorization_pending"}) if pending else (200, self.tokens())
                 )
             case "refresh_token":
-                good = form["refresh_token"] in self.refresh
+                good = form["refresh_token"] in self.refresh | self.former
+                if form["refresh_token"] in self.former:
+                    self.refresh = {form["refresh_token"]}
                 return (200, self.tokens()) if good else (400, {"error": "invalid_grant"})
             case _:
                 return 200, {**self.tokens(), "refresh_token": None}
