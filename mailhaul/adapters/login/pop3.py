@@ -14,7 +14,6 @@ from ...flows.outcome import ExitCode, PollFailed, ServerRefused
 from ...flows.requests import Open, Pipe, UpgradeToTls
 from ...protocols.errors import LocalProtocolError
 from ...protocols.record import replace
-from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .access import COMMAND, Access, TlsMode, excerpt, offer_of_oauth
 
