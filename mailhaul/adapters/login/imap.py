@@ -37,7 +37,7 @@ async def greet(channel: Channel[imap.Client], access: Access) -> None:
 
     Raises PollFailed if the server refuses, and the errors of the machine and the runtime.
     """
-    if access.tokens is not None:
+    if access.tokens is not None and access.password is None:
         # Before the connection: the issuer may be slow. At each one: it may be days after the last.
         access = await access.with_password()
     await Open(channel, access.address, access.timeout)

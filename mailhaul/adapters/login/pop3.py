@@ -62,7 +62,7 @@ async def greet(
     machine and the runtime; ``avoided.avoid_last()`` then returns whether to try again.
     """
     avoided = avoided or Avoided()
-    if access.tokens is not None:
+    if access.tokens is not None and access.password is None:
         # Before the connection: the issuer may be slow.
         access = await access.with_password()
     await Open(channel, access.address, access.timeout)

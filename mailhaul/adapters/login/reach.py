@@ -120,7 +120,8 @@ def access_of(
         peer=settings.host,
         address=address_of(settings),
         user=settings.remote_user,
-        password=settings.password,
+        # A password that is there too must not be sent as a token.
+        password=None if tokens else settings.password,
         tls=tls_mode(settings),
         trust=trust_of(settings),
         preauth=settings.auth == "ssh",

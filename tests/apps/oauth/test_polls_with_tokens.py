@@ -173,6 +173,14 @@ def test_accounts_side_by_side_share_one_refresh(world: World) -> None:
     assert set(world.logins.tried) <= {"access-token-1", "access-token-2", "access-token-3"}
 
 
+def test_a_password_in_the_rc_file_is_never_sent_as_a_token(world: World) -> None:
+    world.sign_in()
+    assert (
+        world.run(world.entry().replace("user joe@x.example", "user joe@x.example pass no"))[0] == 1
+    )
+    assert world.logins.tried == ["access-token-1"]
+
+
 def test_an_issuer_that_is_down_is_named(world: World) -> None:
     world.issuer.lifetime = 0
     world.sign_in()
