@@ -15,6 +15,7 @@ from mailhaul.adapters.login import smtp as smtp_login
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import SmtpSink
 from mailhaul.adapters.sinks.smtp_connection import Listener
+from mailhaul.adapters.sources.imap_watch import WatchedSource
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed, SinkUnavailable
 from mailhaul.flows.requests import Close, Tcp, Trust, Wait
@@ -361,3 +362,24 @@ def test_the_certificate_is_checked_before_a_token_is_sent(monkeypatch: pytest.M
     monkeypatch.setattr("mailhaul.adapters.sinks.smtp.start_tls", start_tls)
     SmtpServer("good").run(Tokens("good"))
     assert seen == [True]
+
+
+# Long sessions
+
+
+def test_each_connection_of_a_watched_mailbox_gets_its_own_token() -> None:
+    """An hour later the first token has expired: IDLE goes on with the next one."""
+    server, tokens = ImapServer(b"AUTH=XOAUTH2", "first", "second"), Tokens("first", "second")
+
+    async def watch() -> None:
+        source = WatchedSource(access(tokens), lambda event: None)
+        await source.open()
+        await Close(source.channel)
+        del tokens.left[0]
+        await source.open()
+        await Close(source.channel)
+
+    greeting = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] ready\r\n"
+    world(greeting, server.answer, server.heard).run(watch())
+    assert server.tokens == ["first", "second"]
+    assert tokens.notes == ["token", "accepted"] * 2
