@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..flows.requests import Call, Flow
-from .beside import Side, side_by_side
 from .engine import Engine
 from .steps import NextRequest, Step, Steps
+
+if TYPE_CHECKING:
+    from .beside import Side
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ def steps_of(
                 elif sides is None:
                     answer = yield from engine.perform(request)
                 else:
+                    from .beside import side_by_side  # few flows spawn others
+
                     main, spawned = engine.perform(request), engine.spawned
                     begin = partial(steps_of, engine=engine, alone=alone, is_side=True)
                     answer = yield from side_by_side(main, sides, spawned, begin)
