@@ -37,10 +37,13 @@ class DovecotPeer(DovecotServices):
         users = self.folder / "users"
         users.write_text("".join(f"{name}:{{PLAIN}}{PASSWORD}\n" for name in (*USERS, "full")))
         text = self.configuration.read_text()
-        plain = f"driver = static\n  args = password={PASSWORD}\n"
-        assert plain in text
-        known = f"driver = passwd-file\n  args = username_format=%n {users}\n"
-        self.configuration.write_text(text.replace(plain, known))
+        for anybody, known in (
+            ("passdb {\n  driver = static\n", "passdb {\n  driver = passwd-file\n"),
+            (f"args = password={PASSWORD}\n", f"args = username_format=%n {users}\n"),
+        ):
+            assert anybody in text
+            text = text.replace(anybody, known)
+        self.configuration.write_text(text)
         for _ in range(FULL):
             self.deliver("full", b"Subject: full\r\n\r\nfull\r\n")
 
