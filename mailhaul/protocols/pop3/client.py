@@ -376,21 +376,19 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
         """
         if not listing.may_be_long:
             return False
-        block = self._input.take_lines(LISTING_BLOCK)
-        events, usual = listing.add_usual(block)
-        self._events.extend(events)
-        lines = block[usual:].split(b"\n")
-        last = len(lines) - 1
-        for place in range(last):
-            line = lines[place].removesuffix(b"\r")
-            if line == b".":
-                self._input.put_back(b"\n".join(lines[place + 1 :]))
-                self._end_listing(listing)
-                break
-            if len(lines[place]) > self._limits.reply_line:
+        rest = block = self._input.take_lines(LISTING_BLOCK)
+        while rest and self._listing:
+            events, usual = listing.add_usual(rest)
+            self._events.extend(events)
+            if usual == len(rest):
+                return True
+            # An unusual line does not change how those behind it are reported.
+            line, _, rest = rest[usual:].partition(b"\n")
+            if len(line) > self._limits.reply_line:
                 raise LimitExceeded("reply line", self._limits.reply_line)
-            if event := listing.add(line.removeprefix(b".")):
-                self._events.append(event)
+            self._hear_listed(listing, line.removesuffix(b"\r"))
+        if rest:
+            self._input.put_back(rest)
         return bool(block)
 
     def _end_listing(self, listing: Listing) -> None:

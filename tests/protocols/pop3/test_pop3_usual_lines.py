@@ -135,3 +135,11 @@ def test_usual_lines_are_not_parsed_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     assert found[:-2] == [Listed(each, 4096) for each in range(1, 51)]
     assert (found[-2], type(found[-1])) == (Listed(51, 0), Completed)
     assert added == [b"51 x"]
+
+
+def test_an_unusual_line_does_not_change_the_blocks_behind_it() -> None:
+    """So a transcript, which does not say what arrived together, is replayed as it was."""
+    command, data = Uidl(in_blocks=True), b"1\r\n2 a\r\n3 b\r\n.\r\n"
+    apart = heard(command, data, [3], Limits(), short_cut=True)
+    assert heard(command, data, [], Limits(), short_cut=True) == apart
+    assert apart[0] == UniqueIdBlock((2, 3), (b"a", b"b"))
