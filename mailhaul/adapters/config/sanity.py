@@ -45,6 +45,10 @@ _OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
 _SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
 """Options that choose a sink without a listener. fetchmail's own ones have a fixed precedence."""
 
+_GMAIL_HOSTS: Final = frozenset(
+    {"imap.gmail.com", "pop.gmail.com", "imap.googlemail.com", "pop.googlemail.com"}
+)
+
 _PIN_DIGITS: Final = (32, 64)
 """Hexadecimal digits of MD5, as in fetchmail, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
@@ -145,6 +149,8 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place(chosen[0]), problem, hint=hint)
     if account.append is not None:
         yield from _append_faults(account, account.append)
+    if account.gmail is not None:
+        yield from _gmail_faults(account, account.gmail)
     for kind in SECRETS.values():
         if not vars(account).keys().isdisjoint(kind.options):
             yield from _secret_faults(account, kind)
@@ -251,6 +257,21 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
     if same and any(_covers(target.mailbox, folder) for folder in account.folders):
         problem = "append: this is the mailbox that mail is fetched from"
         yield ConfigError(place, problem, hint="the same mail would be fetched again without end")
+
+
+def _gmail_faults(account: AccountSettings, address: str) -> Iterator[ConfigError]:
+    """Yield errors in the address of ``gmail``."""
+    user, at, domain = address.rpartition("@")
+    if not (user and at and domain) or not address.isprintable() or " " in address:
+        problem = f"gmail: {quoted(address)} is not the address of a mailbox"
+        yield ConfigError(account.place("gmail"), problem, hint='write "gmail NAME@gmail.com"')
+    elif account.host.lower() in _GMAIL_HOSTS and account.remote_user.lower() in {
+        address.lower(),
+        user.lower(),
+    }:
+        problem = "gmail: this is the mailbox that mail is fetched from"
+        hint = "the same mail would be fetched again without end"
+        yield ConfigError(account.place("gmail"), problem, hint=hint)
 
 
 def _covers(mailbox: str, folder: str) -> bool:
