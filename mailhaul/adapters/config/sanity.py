@@ -45,10 +45,6 @@ _OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
 _SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
 """Options that choose a sink without a listener. fetchmail's own ones have a fixed precedence."""
 
-_GMAIL_HOSTS: Final = frozenset(
-    {"imap.gmail.com", "pop.gmail.com", "imap.googlemail.com", "pop.googlemail.com"}
-)
-
 _PIN_DIGITS: Final = (32, 64)
 """Hexadecimal digits of MD5, as in fetchmail, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
@@ -150,7 +146,9 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
     if account.append is not None:
         yield from _append_faults(account, account.append)
     if account.gmail is not None:
-        yield from _gmail_faults(account, account.gmail)
+        from .gmail_sanity import gmail_faults  # few rc files need it
+
+        yield from gmail_faults(account, account.gmail)
     for kind in SECRETS.values():
         if not vars(account).keys().isdisjoint(kind.options):
             yield from _secret_faults(account, kind)
@@ -158,7 +156,7 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         path = getattr(account, name, None)
         if problem := fault_of_path(path or ""):
             yield ConfigError(account.place(name), f"{name}: {problem}", hint=PATH_HINT)
-    if "oauth" in (account.auth, account.esmtpauth, account.appendauth):
+    if "oauth" in (account.auth, account.esmtpauth, account.appendauth) or account.gmail:
         from .oauth_sanity import oauth_faults  # few rc files need it
 
         yield from oauth_faults(account)
@@ -257,21 +255,6 @@ def _append_faults(account: AccountSettings, url: str) -> Iterator[ConfigError]:
     if same and any(_covers(target.mailbox, folder) for folder in account.folders):
         problem = "append: this is the mailbox that mail is fetched from"
         yield ConfigError(place, problem, hint="the same mail would be fetched again without end")
-
-
-def _gmail_faults(account: AccountSettings, address: str) -> Iterator[ConfigError]:
-    """Yield errors in the address of ``gmail``."""
-    user, at, domain = address.rpartition("@")
-    if not (user and at and domain) or not address.isprintable() or " " in address:
-        problem = f"gmail: {quoted(address)} is not the address of a mailbox"
-        yield ConfigError(account.place("gmail"), problem, hint='write "gmail NAME@gmail.com"')
-    elif account.host.lower() in _GMAIL_HOSTS and account.remote_user.lower() in {
-        address.lower(),
-        user.lower(),
-    }:
-        problem = "gmail: this is the mailbox that mail is fetched from"
-        hint = "the same mail would be fetched again without end"
-        yield ConfigError(account.place("gmail"), problem, hint=hint)
 
 
 def _covers(mailbox: str, folder: str) -> bool:

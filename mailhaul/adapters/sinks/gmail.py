@@ -7,7 +7,6 @@ tokens, quotas and labels; what becomes of each message is in gmail_delivery.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -18,9 +17,10 @@ from ...flows.sink import Declined, Delivery, Parcel, Sink
 from ...protocols.errors import LocalProtocolError
 from ...protocols.gmail import answers
 from ...protocols.gmail.answers import BadToken, Denied, Later, Limited
-from ...protocols.gmail.requests import Importer, MakeRequest, list_labels
+from ...protocols.gmail.requests import Importer, MakeRequest, list_labels, names_in
 from ...protocols.http import HttpResponse, parse_url
 from ...protocols.machine import Tap
+from ...protocols.oauth.providers import GMAIL_INSERT
 from ...protocols.record import Record
 from ...protocols.secret import Secret
 from ..http.client import HttpClient, HttpFailed, HttpOptions, Upload
@@ -44,12 +44,6 @@ MAX_REST = 24 * 3600
 MAX_FAILURES_IN_A_ROW = 2
 """Messages in a row without a result after which no more are tried."""
 DEFAULT_LABELS = ("INBOX", "UNREAD")
-LABEL_ID = re.compile(
-    r"INBOX|UNREAD|STARRED|IMPORTANT|SPAM|TRASH|SENT|CATEGORY_[A-Z]+|Label_[0-9]+"
-)
-"""Labels whose names are their IDs, and IDs that Gmail has made."""
-USE = "gmail-insert"
-"""What the token is for."""
 SEARCHING = ("https://mail.google.com/", "gmail.modify", "gmail.readonly")
 """The ends of the scopes that allow a search."""
 
@@ -127,9 +121,9 @@ def make(order: SinkOrder) -> Sink:
     )
     # sslcertck and sslcertfile are for the source: Google's certificate is always checked.
     options = HttpOptions(timeout=max(float(settings.timeout), MIN_TIMEOUT))
-    tokens = order.tokens_for(USE, order.value)
+    tokens = order.tokens_for(GMAIL_INSERT, order.value)
     return GmailSink(
-        target, tokens, order.uploads, order.spool_folder, options, order.tap_for("GMAIL")
+        target, tokens, order.uploads(), order.spool_folder, options, order.tap_for("GMAIL")
     )
 
 
@@ -232,7 +226,7 @@ class GmailSink:
     async def _find_labels(self) -> tuple[str, ...]:
         """Return the IDs of the labels that the user wants. Raises PollFailed."""
         wanted = self.target.labels
-        unknown = [name for name in wanted if not LABEL_ID.fullmatch(name)]
+        unknown = names_in(wanted)
         if not unknown:
             return wanted
         answer = await self.ask(list_labels(self.target.importer), read_labels)
@@ -240,8 +234,8 @@ class GmailSink:
             raise PollFailed(
                 ExitCode.AUTHFAIL,
                 f"gmail: {self.user}: the ID of the label {unknown[0]} cannot be found:"
-                f" {answer.words}; add the scope gmail.labels to oauthscope and sign in again, or"
-                " give the ID (Label_...) in gmaillabels",
+                f' {answer.words}; sign in again with "mailhaul login {self.user}" to allow it, or'
+                " give its ID (Label_...) in gmaillabels",
             )
         missing = [name for name in unknown if name.lower() not in answer.names]
         if missing:

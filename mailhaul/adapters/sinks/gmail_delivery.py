@@ -60,9 +60,7 @@ MAX_FOUND = 10
 """Messages with the same Message-ID whose sizes are compared."""
 MESSAGE_ID = re.compile(rb"<([!-;=?-~]{1,500})>")
 """A Message-ID that Gmail can search for."""
-MAYBE_TWICE = (
-    "its earlier upload had expired at Gmail, so it was sent again: it may be there twice"
-)
+MAYBE_TWICE = "its earlier upload had expired at Gmail, so it was sent again: it may be there twice"
 
 
 class SpoolPieces:
@@ -289,9 +287,7 @@ class GmailDelivery:
 
     async def outcome(self) -> Outcome:
         """Return the verdict."""
-        self._conclude(Verdict.POSTPONED, "the delivery was abandoned")
-        assert self._verdict is not None
-        return self._verdict
+        return self._verdict or Outcome(Verdict.POSTPONED, "the delivery was abandoned")
 
     def known_outcome(self) -> Outcome | None:
         """Return the verdict if there is one."""

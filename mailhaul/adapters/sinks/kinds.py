@@ -28,8 +28,8 @@ class SinkOrder(Record):
     memory are spooled in ``spool_folder``. ``tap_for`` takes the name of a protocol and returns its
     tap, or None if the dialogue is not shown. ``read_secret`` takes the name of a secret and a
     host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
-    ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source of the tokens of
-    that user. ``uploads`` is what the sink remembers in the ledger.
+    ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source
+    of the tokens of that user. ``uploads`` returns what the sink remembers in the ledger.
     """
 
     value: str
@@ -41,7 +41,7 @@ class SinkOrder(Record):
     tap_for: Callable[[str], Tap | None]
     read_secret: Callable[[str, str], Awaitable[Secret | None]]
     tokens_for: Callable[[str, str], TokenSource]
-    uploads: Uploads
+    uploads: Callable[[], Uploads]
 
 
 class SinkKind:
@@ -59,8 +59,8 @@ class SinkKind:
     """
 
     __slots__ = (
-        "argument", "help", "module", "moves", "on", "option", "own", "password", "sentence", "strips_cr",
-        "title",
+        "argument", "help", "module", "moves", "on", "option", "own", "password", "sentence",
+        "strips_cr", "title",
     )  # fmt: skip
 
     def __init__(

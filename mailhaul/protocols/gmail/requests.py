@@ -8,7 +8,7 @@ a session, the next ones send the text there, or ask how much of it has arrived.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -23,9 +23,18 @@ MAX_MESSAGE: Final = 150 * 1024 * 1024
 """Octets of the largest message that an import takes."""
 MAX_SESSION: Final = 2000
 """Characters of the address of a session."""
+LABEL_ID: Final = re.compile(
+    r"INBOX|UNREAD|STARRED|IMPORTANT|SPAM|TRASH|SENT|CATEGORY_[A-Z]+|Label_[0-9]+"
+)
+"""Labels whose names are their IDs, and IDs that Gmail has made."""
 _GOOGLE: Final = ".googleapis.com"
 _SAVED: Final = re.compile(r"(\d{1,12}) ([0-9a-f]{64}) (\S+)")
 _JSON: Final = ("Content-Type", "application/json; charset=UTF-8")
+
+
+def names_in(labels: Iterable[str]) -> list[str]:
+    """Return the labels that are names, for which an ID has to be looked up."""
+    return [label for label in labels if label and not LABEL_ID.fullmatch(label)]
 
 
 class Importer(Record):
@@ -80,9 +89,7 @@ MakeRequest = Callable[[Secret], HttpRequest]
 """Takes an access token; returns a request with it."""
 
 
-def begin(
-    importer: Importer, size: int, labels: Sequence[str], *, never_spam: bool
-) -> MakeRequest:
+def begin(importer: Importer, size: int, labels: Sequence[str], *, never_spam: bool) -> MakeRequest:
     """Begin the upload of a message of ``size`` octets. ``labels`` are IDs of labels.
 
     The message gets the date of its Date field, not that of the upload.
@@ -116,16 +123,15 @@ def ask(session: Session) -> MakeRequest:
 
 
 def list_labels(importer: Importer) -> MakeRequest:
-    """Ask for the names of all labels. The token needs the scope ``gmail.labels``, or a wider one.
-    """  # fmt: skip
+    """Ask for the names of all labels. The token needs the scope ``gmail.labels``, or more."""
     url = importer.url("labels", fields="labels(id,name)")
     return lambda token: with_token("GET", url, token)
 
 
 def search(importer: Importer, message_id: str) -> MakeRequest:
     """Search for a Message-ID. The token needs the scope ``gmail.readonly``, or a wider one."""
-    query = {"q": f"rfc822msgid:{message_id}", "includeSpamTrash": "true"}
-    url = importer.url("messages", **query)
+    wanted = f"rfc822msgid:{message_id}"
+    url = importer.url("messages", q=wanted, includeSpamTrash="true")
     return lambda token: with_token("GET", url, token)
 
 

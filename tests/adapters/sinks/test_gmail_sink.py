@@ -82,7 +82,7 @@ def test_names_of_labels_are_looked_up_once(tmp_path: Path) -> None:
 def test_a_label_that_cannot_be_found_ends_the_poll_with_what_to_do(tmp_path: Path) -> None:
     world = make(tmp_path, target=Target(Importer(USER), ("Old Mail",)))
     assert world.run() is ExitCode.AUTHFAIL
-    assert "add the scope gmail.labels to oauthscope" in world.failure
+    assert f'sign in again with "mailhaul login {USER}" to allow it' in world.failure
     world.gmail.allow("token-of-ann", USER, INSERT, LABELS)
     assert world.run() is ExitCode.SYNTAX
     assert "there is no label Old Mail (gmaillabels)" in world.failure
