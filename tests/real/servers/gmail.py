@@ -168,6 +168,10 @@ class Service:
         """Let one request through, before the fault that is asked for next."""
         self._faults.append(Fault())
 
+    def stop_faults(self) -> None:
+        """Do as usual from now on."""
+        self._faults.clear()
+
     def expire_sessions(self, status: int = 404) -> None:
         """Forget all uploads that are under way; asked for, they are answered with ``status``."""
         self.store.expire(status)

@@ -169,6 +169,11 @@ class Store:
         self._sessions[name] = session
         return name
 
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """All sessions that have not expired, oldest first."""
+        return list(self._sessions.values())
+
     def session(self, name: str) -> Session:
         """Return a session by its ID. Raises Refused."""
         if name not in self._sessions:
