@@ -32,6 +32,7 @@ from .servers.tunnel import Tunnel
 
 USER = "ann@example.org"
 TOKEN = "a-token-of-ann"
+USERS = {b"joe": b"sesame", b"jim": b"sesame"}
 TEXTS = [
     b"Message-ID: <%d@x>\r\nSubject: %d\r\n\r\n%b\r\n" % (n, n, b"x" * 3000 * n) for n in (1, 2, 3)
 ]
@@ -76,10 +77,10 @@ class Place:
             out, err = process.communicate(timeout=60)
         return process.returncode, out + err
 
-    def sign_in(self, token: str = TOKEN) -> None:
+    def sign_in(self, token: str = TOKEN, user: str = USER) -> None:
         """Save a token, as ``mailhaul login`` does."""
         [ledger] = self.home.rglob("ledger.db")
-        owner = owner_of("gmail", None, "id", USER, "code")
+        owner = owner_of("gmail", None, "id", user, "code")
         now = time.time()
         saved = SavedToken(access=Secret(token.encode()), expires=now + 3600, obtained=now)
         TokenStore(str(ledger.parent / "tokens"), owner).save(saved)
@@ -100,7 +101,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     gmail = Gmail(certificate)
     gmail.allow(TOKEN, USER)
     mailbox = Mailbox(TEXTS, 5)
-    drop, logins = Maildrop(mailbox), Logins({b"joe": b"sesame"}, lambda: b"<1@pop3>")
+    drop, logins = Maildrop(mailbox), Logins(USERS, lambda: b"<1@pop3>")
     with gmail.running():
         gmail.url = "https://gmail.googleapis.com"
         tunnel = Tunnel(gmail.port)
@@ -137,6 +138,27 @@ def test_from_pop3_into_gmail(place: Place) -> None:
     assert TOKEN not in said
     assert "upload_id" not in said
     assert place.run()[0] == 1
+
+
+def test_two_mailboxes_side_by_side(place: Place) -> None:
+    """Several accounts run on trio, one alone on the blocking runtime."""
+    place.run()
+    place.sign_in()
+    place.gmail.allow("a-token-of-bob", "bob@example.org")
+    place.sign_in("a-token-of-bob", "bob@example.org")
+    other = Mailbox(TEXTS, 5)
+    drop, logins = Maildrop(other), Logins(USERS, lambda: b"<1@pop3>")
+    with streaming(Pop3Server, lambda channel: serve_pop3(channel, drop, logins)) as port:
+        entry = (
+            f"poll other via localhost no dns protocol POP3 port {port} oauthissuer gmail "
+            "oauthclient id oauthsecret word user jim password sesame sslproto '' gmail "
+        )
+        code, said = place.run(more=f"\n{entry} bob@example.org")
+    assert code == 0, said
+    for user in (USER, "bob@example.org"):
+        assert [one.octets for one in place.gmail.messages if one.user == user] == TEXTS
+    assert (place.mailbox.messages, other.messages) == ([], [])
+    assert len(place.tunnel.targets) == 2
 
 
 def test_the_version_names_the_mailbox(place: Place) -> None:
