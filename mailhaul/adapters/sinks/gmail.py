@@ -330,7 +330,8 @@ class GmailSink:
         if answer.consent:
             await self._tokens.refused(words)
             words = f'consent needed: {words}; type "mailhaul login {self.user}"'
-        return PollFailed(ExitCode.AUTHFAIL, f"gmail: {self.user}: {words}")
+        code = ExitCode.SYNTAX if answer.settings else ExitCode.AUTHFAIL
+        return PollFailed(code, f"gmail: {self.user}: {words}")
 
     # Quotas
 

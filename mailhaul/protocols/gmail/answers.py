@@ -84,10 +84,14 @@ class BadToken(Record):
 
 
 class Denied(Record):
-    """This account cannot import. ``consent`` is true if signing in again helps."""
+    """This account cannot import.
+
+    ``consent`` is true if signing in again helps, and ``settings`` if an option is wrong.
+    """
 
     words: str
     consent: bool = False
+    settings: bool = False
 
 
 class Limited(Record):
@@ -186,7 +190,7 @@ def problem_in(response: HttpResponse) -> Problem:
     if status in _LATER or status >= 500:
         return Later(words)
     if status == 400 and "label" in said.lower():
-        return Denied(f"{words}; check the option gmaillabels")
+        return Denied(f"{words}; check the option gmaillabels", settings=True)
     if status in {403, 404} or reason == "failedPrecondition":
         advice = ADVICE.get(reason, "")
         consent = reason in {"insufficientPermissions", "forbidden"}

@@ -96,7 +96,7 @@ def test_a_label_that_cannot_be_found_ends_the_poll_with_what_to_do(tmp_path: Pa
 
 def test_a_label_id_that_gmail_does_not_know_is_no_fault_of_the_message(tmp_path: Path) -> None:
     world = make(tmp_path, target=Target(Importer(USER), ("Label_99",)))
-    assert world.run() is ExitCode.AUTHFAIL
+    assert world.run() is ExitCode.SYNTAX
     assert "check the option gmaillabels" in world.failure
     assert world.outcomes == []
 

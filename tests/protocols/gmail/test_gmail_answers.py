@@ -77,7 +77,10 @@ def said(reason: str, words: str = "So it is") -> str:
         (refusal(403, "strange"), Denied(said("strange"))),
         (
             refusal(400, "invalidArgument", "Invalid label: Label_9"),
-            Denied("Invalid label: Label_9 (invalidArgument); check the option gmaillabels"),
+            Denied(
+                "Invalid label: Label_9 (invalidArgument); check the option gmaillabels",
+                settings=True,
+            ),
         ),
     ],
 )
