@@ -44,8 +44,6 @@ MAX_REST = 24 * 3600
 MAX_FAILURES_IN_A_ROW = 2
 """Messages in a row without a result after which no more are tried."""
 DEFAULT_LABELS = ("INBOX", "UNREAD")
-SEARCHING = ("https://mail.google.com/", "gmail.modify", "gmail.readonly")
-"""The ends of the scopes that allow a search."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -99,15 +97,11 @@ class UploadRecords(Protocol):
 
 
 class Target(Record):
-    """Where messages go. ``labels`` are names or IDs. ``never_spam`` switches Gmail's decision off.
-
-    ``searches`` is true if the token may search for messages.
-    """
+    """Where messages go. ``labels`` are names or IDs. ``never_spam``: Gmail calls nothing spam."""
 
     importer: Importer
     labels: tuple[str, ...] = DEFAULT_LABELS
     never_spam: bool = False
-    searches: bool = False
 
 
 def make(order: SinkOrder) -> Sink:
@@ -117,7 +111,6 @@ def make(order: SinkOrder) -> Sink:
         Importer(order.value),
         tuple(filter(None, settings.gmaillabels or DEFAULT_LABELS)),
         settings.gmailneverspam,
-        any(scope.endswith(SEARCHING) for scope in settings.oauthscope),
     )
     # sslcertck and sslcertfile are for the source: Google's certificate is always checked.
     options = HttpOptions(timeout=max(float(settings.timeout), MIN_TIMEOUT))

@@ -5,14 +5,15 @@ lost after that (an answer, the connection, this process, the power), the sessio
 it is before anything else is sent: it says that the message is stored, or where to go on. A text
 goes to a session only if it is the one for which the session was begun. A session that has expired
 can no longer be asked (Google keeps it for a week): then the message is sent again, because a
-second copy is better than none.
+second copy is better than none. If the token has a wider scope, Gmail is searched before that.
 
 ===============================  ==================================================
 what Gmail says                  what happens
 ===============================  ==================================================
 stored                           the message is accepted
 so many octets have arrived      the upload goes on there
-the session is not known         another one, once; the user is warned of two copies
+the session is not known         a search, if allowed; then another session, once, and
+                                 the user is warned of two copies
 the message is not accepted      refused; the session is forgotten
 nothing, or trouble of its own   the session is asked; after that the message waits
 ===============================  ==================================================
@@ -244,12 +245,15 @@ class GmailDelivery:
         lost, self._session = self._session, None
         if self._restarted:
             self._postpone("Gmail forgets the upload again and again")
-        elif self._sink.target.searches and lost and await self._finds(lost.size):
+        elif lost and await self._finds(lost.size):
             self._accept()
         self._restarted = True
 
     async def _finds(self, size: int) -> bool:
-        """Whether Gmail has a message with this Message-ID and this size."""
+        """Whether Gmail has a message with this Message-ID and this size.
+
+        The scope ``gmail.insert`` allows no search: with such a token nothing is found.
+        """
         fields = split_fields(self._parcel.header)
         named = next((one for one in fields if one.name.lower() == b"message-id"), None)
         name = MESSAGE_ID.search(named.raw) if named else None
