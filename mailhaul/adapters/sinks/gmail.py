@@ -338,13 +338,10 @@ class GmailSink:
 
     async def _wait_for_quota(self, limited: Limited) -> None:
         """Wait as long as Gmail says. Raises SinkUnavailable if that is too long for a poll."""
-        seconds: float = self._pause
-        if limited.seconds is not None:
-            seconds = limited.seconds
-        elif limited.per_day:
+        seconds = max(self._pause, limited.seconds or 0)
+        if limited.per_day and limited.seconds is None:
             seconds = DAY_PAUSE
-        else:
-            self._pause *= 2
+        self._pause *= 2
         if limited.per_day or seconds > MAX_PAUSE or self._paused + seconds > MAX_PAUSES:
             rest = min(max(seconds, MAX_PAUSE), MAX_REST)
             until = self.uploads.now() + rest

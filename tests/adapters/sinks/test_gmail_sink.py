@@ -255,6 +255,13 @@ def test_a_poll_does_not_wait_for_quotas_for_ever(tmp_path: Path) -> None:
     assert len(world.gmail.requests) == 5
 
 
+def test_a_rest_of_no_seconds_ends_too(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    world.gmail.refuse("rateLimitExceeded", times=1000, retry_after="0")
+    assert world.run() is ExitCode.SMTP
+    assert len(world.gmail.requests) < 10
+
+
 # Trouble
 
 
