@@ -61,6 +61,7 @@ ALSO = {
     "protocols/message/fingerprint.py": {"_blake2"},
     # JSON, forms and addresses: urllib.parse does no I/O.
     "protocols/oauth": {"json", "urllib"},
+    "protocols/gmail": {"urllib"},
     "protocols/http.py": {"urllib"},
     "adapters/http": {"h11"},
     "adapters/oauth/signing.py": {"cryptography"},

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.config.load import load
 from mailhaul.apps.polls import watching
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.outcome import ExitCode
@@ -52,14 +54,9 @@ def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
     monkeypatch.setattr(watching, "poll_account", poll)
     monkeypatch.setattr(watching, "WatchedSource", NewsWithoutEnd)
     told: list[ExitCode] = []
-
-    class Settings:
-        append = None
-        fetchall = fetchread = False
-        keep = False
-        folders = ("INBOX",)
-
-    settings: Any = Settings()
+    text = b"poll h protocol imap user joe password p"
+    caller = Caller("joe", 1000, "/home/joe", None, "/home/joe")
+    [settings] = load(["-f", "-"], caller, lambda: text).accounts
     context: Any = Ending()
     flow = watching.watch(settings, context, Lines(0), lambda code, news: told.append(code))
     with pytest.raises(StopIteration) as end:

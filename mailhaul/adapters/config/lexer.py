@@ -75,8 +75,8 @@ _KEYWORDS: Final[dict[str, int]] = {
     # Unlike after "password", a word that looks like a keyword or a number is one here.
     "esmtppassword": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
-    # Some of their values are fetchmail's keywords: "oauthgrant service", "esmtpauth password".
-    **dict.fromkeys(["oauthgrant", "esmtpauth", "appendauth"], _CHOICE),
+    # Some of their values are keywords: "oauthgrant service", "esmtpauth password".
+    **dict.fromkeys(["oauthgrant", "oauthissuer", "esmtpauth", "appendauth"], _CHOICE),
 }
 """Each keyword and how the word after it is read."""
 

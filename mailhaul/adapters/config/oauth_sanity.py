@@ -33,8 +33,9 @@ CLIENT_HINT: Final = "docs/oauth.md says step by step how to get a client ID"
 
 
 def uses_oauth(account: AccountSettings) -> str:
-    """Return the first option by which an account uses OAuth, or ""."""
-    return next((name for name in USERS if getattr(account, name) == "oauth"), "")
+    """Return the first option by which an account uses OAuth, or "". The API of Gmail needs it."""
+    found = next((name for name in USERS if getattr(account, name) == "oauth"), "")
+    return found or ("gmail" if account.gmail else "")
 
 
 def oauth_faults(account: AccountSettings) -> Iterator[ConfigError]:
@@ -42,7 +43,7 @@ def oauth_faults(account: AccountSettings) -> Iterator[ConfigError]:
     used = uses_oauth(account)
     issuer = account.oauthissuer
     if issuer is None:
-        problem = f'"{used} oauth" needs "oauthissuer"'
+        problem = f'"{used}{"" if used == "gmail" else " oauth"}" needs "oauthissuer"'
         yield ConfigError(account.place(used), problem, hint=ISSUER_HINT)
         return
     if issuer not in PROVIDERS:

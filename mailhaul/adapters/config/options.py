@@ -418,6 +418,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         USER, "appendauth", TEXT, "password", "how to log in for append", own=True,
         choices=OTHER_AUTHS,
     ),
+    Option(
+        USER, "gmaillabels", LIST, (), "labels of imported messages (INBOX UNREAD)", own=True
+    ),
+    Option(
+        USER, "gmailneverspam", FLAG, False, "let Gmail put no imported message into Spam",
+        negation=GLUED, own=True,
+    ),
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",

@@ -145,6 +145,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         yield ConfigError(account.place(chosen[0]), problem, hint=hint)
     if account.append is not None:
         yield from _append_faults(account, account.append)
+    if account.gmail is not None:
+        from .gmail_sanity import gmail_faults  # few rc files need it
+
+        yield from gmail_faults(account, account.gmail)
     for kind in SECRETS.values():
         if not vars(account).keys().isdisjoint(kind.options):
             yield from _secret_faults(account, kind)
@@ -152,7 +156,7 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         path = getattr(account, name, None)
         if problem := fault_of_path(path or ""):
             yield ConfigError(account.place(name), f"{name}: {problem}", hint=PATH_HINT)
-    if "oauth" in (account.auth, account.esmtpauth, account.appendauth):
+    if "oauth" in (account.auth, account.esmtpauth, account.appendauth) or account.gmail:
         from .oauth_sanity import oauth_faults  # few rc files need it
 
         yield from oauth_faults(account)

@@ -162,6 +162,9 @@ class AccountSettings(_Settings):
     append: str | None
     appendpassword: Secret | None
     appendauth: str
+    gmail: str | None
+    gmaillabels: tuple[str, ...]
+    gmailneverspam: bool
     mbox: str | None
     lmtp: bool
     preconnect: str | None

@@ -71,6 +71,8 @@ def sink_name(name: str) -> str:
         hosts, through, command = rest.partition(" through ")
         listeners = dict.fromkeys(map(listener_name, hosts.split()))
         rest = " ".join(listeners) + through + " ".join(command.split())
+    elif kind == "gmail":
+        rest = rest.lower()
     elif kind in {"maildir", "mbox", "bsmtp"}:
         rest = rest if rest == "-" else os.path.abspath(rest)
     else:

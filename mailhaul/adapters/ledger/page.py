@@ -243,7 +243,7 @@ class SqlitePage:
         size = min(one.size, MAX_SIZE)
         changed = db.execute(
             "UPDATE message SET state = ?, action = ?, recipients = ?, fingerprint = ?,"
-            " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = ''"
+            " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = '', upload = ''"
             " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
             " AND (size = ? OR size = 0 OR ? = 0)",
             (
@@ -340,7 +340,7 @@ class SqlitePage:
         now = int(self._ledger.clock())
         tries, since = row.tries + counted, row.since or now
         mark = row.fingerprint
-        failed = Row(row.uid, row.size, state, recipients, row.name, tries, since, mark)
+        failed = Row(row.uid, row.size, state, recipients, row.name, tries, since, mark, row.upload)
         self._put(db, Listed(row.uid, row.size), state, row.name or new_name(now), failed)
         self._set(db, [row.uid], "tried = ?, reason = ?", now, in_utf8(why[:MAX_REASON]).decode())
         return Failures(tries, now - since)
@@ -417,7 +417,7 @@ class SqlitePage:
         found: dict[Uid, Row] = {}
         for some in in_parts(uids):
             rows = db.execute(
-                "SELECT sink, uid, size, state, recipients, name, tries, since, fingerprint"  # noqa: S608
+                "SELECT sink, uid, size, state, recipients, name, tries, since, fingerprint, upload"  # noqa: S608
                 f" FROM message WHERE mailbox = ? AND uid IN ({marks(some)})",
                 (self._mailbox, *some),
             )
@@ -425,7 +425,7 @@ class SqlitePage:
                 if sink == self._sink:
                     found[uid] = Row(uid, size, state, as_text(recipients), *rest)
                 elif recipients and sink in self._same_kind and state != accepted:
-                    mark = rest[-1]
+                    mark = rest[-2]
                     found.setdefault(
                         uid, Row(uid, size, None, as_text(recipients), fingerprint=mark)
                     )
@@ -442,14 +442,15 @@ class SqlitePage:
     def _put(
         self, db: sqlite3.Connection, one: Listed, state: str, name: str, row: Row | None = None
     ) -> None:
-        """Replace a row; with ``row`` its served recipients and failures are kept."""
+        """Replace a row; with ``row`` its served recipients, failures and upload are kept."""
         size = min(one.size, MAX_SIZE)
-        kept: tuple[object, ...] = ("", 0, 0, b"")
+        kept: tuple[object, ...] = ("", 0, 0, b"", "")
         if row:
-            kept = (stored(row.recipients), row.tries, row.since, row.fingerprint)
+            kept = (stored(row.recipients), row.tries, row.since, row.fingerprint, row.upload)
         db.execute(
             "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, name,"
-            " recipients, tries, since, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " recipients, tries, since, fingerprint, upload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._mailbox, self._sink, one.uid, size, state, name, *kept),
         )
 
@@ -468,7 +469,9 @@ class Row:
     ``state`` is None for a message without a row.
     """
 
-    __slots__ = (*("fingerprint", "name", "recipients", "since", "size", "state", "tries", "uid"),)
+    __slots__ = (
+        "fingerprint", "name", "recipients", "since", "size", "state", "tries", "uid", "upload",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -480,6 +483,7 @@ class Row:
         tries: int = 0,
         since: int = 0,
         fingerprint: bytes = b"",
+        upload: str = "",
     ) -> None:
         self.uid = uid
         self.size = min(size, MAX_SIZE)
@@ -489,6 +493,7 @@ class Row:
         self.tries = tries
         self.since = since
         self.fingerprint = fingerprint
+        self.upload = upload
 
     def offer(self, *, again: bool) -> Offer:
         """Return the offer recorded in this row."""

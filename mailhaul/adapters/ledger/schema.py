@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
 
-VERSION = 6
+VERSION = 7
 
 TABLES = (
     """
@@ -23,7 +23,12 @@ TABLES = (
         UNIQUE (account, name, uidvalidity)
     )
     """,
-    "CREATE TABLE sink (id INTEGER PRIMARY KEY, name NOT NULL UNIQUE)",
+    """
+    CREATE TABLE sink (
+        id INTEGER PRIMARY KEY, name NOT NULL UNIQUE,
+        rest_until INTEGER NOT NULL DEFAULT 0, rest_reason TEXT NOT NULL DEFAULT ''
+    )
+    """,
     """
     CREATE TABLE seen (
         mailbox INTEGER NOT NULL REFERENCES mailbox (id),
@@ -49,6 +54,7 @@ TABLES = (
         tried INTEGER NOT NULL DEFAULT 0,
         reason TEXT NOT NULL DEFAULT '',
         fingerprint BLOB NOT NULL DEFAULT x'',
+        upload TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (mailbox, uid, sink)
     ) WITHOUT ROWID
     """,
@@ -59,6 +65,13 @@ TABLES = (
 
 FIRST_PAGED, LAST_PAGED = 1, 5
 """Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
+WITHOUT_UPLOADS = 6
+"""The version without what a sink remembers of unfinished uploads and of its rest."""
+UPLOADS = (
+    "ALTER TABLE message ADD COLUMN upload TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sink ADD COLUMN rest_until INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sink ADD COLUMN rest_reason TEXT NOT NULL DEFAULT ''",
+)
 
 
 class TooNew(Exception):
@@ -94,6 +107,8 @@ def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
         return make_tables
     if FIRST_PAGED <= version <= LAST_PAGED:
         return upgrade_pages
+    if version == WITHOUT_UPLOADS:
+        return add_uploads
     if version == VERSION:
         return lambda db: None
     raise TooNew(version)
@@ -103,6 +118,12 @@ def make_tables(db: sqlite3.Connection) -> None:
     """Create all tables."""
     for table in TABLES:
         db.execute(table)
+
+
+def add_uploads(db: sqlite3.Connection) -> None:
+    """Add the columns for unfinished uploads; all rows stay as they are."""
+    for change in UPLOADS:
+        db.execute(change)
 
 
 def upgrade_pages(db: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...protocols.machine import Tap
     from ...protocols.secret import Secret
     from ..config.settings import AccountSettings
+    from ..ledger.uploads import Uploads
     from ..login.access import TokenSource
 
 
@@ -28,7 +29,7 @@ class SinkOrder(Record):
     tap, or None if the dialogue is not shown. ``read_secret`` takes the name of a secret and a
     host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
     ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source
-    of the tokens of that user.
+    of the tokens of that user. ``uploads`` returns what the sink remembers in the ledger.
     """
 
     value: str
@@ -40,6 +41,7 @@ class SinkOrder(Record):
     tap_for: Callable[[str], Tap | None]
     read_secret: Callable[[str, str], Awaitable[Secret | None]]
     tokens_for: Callable[[str, str], TokenSource]
+    uploads: Callable[[], Uploads]
 
 
 class SinkKind:
@@ -51,12 +53,14 @@ class SinkKind:
     for the option. ``argument`` is the kind of the option's argument, which every sink needs, and
     ``on`` the spelling on the command line, with a word for the argument: ``--bsmtp FILE``. ``own``
     means that fetchmail does not have the option. ``password`` names the option with the password,
-    which is required unless ``plugout`` is set. ``strips_cr`` makes ``stripcr`` the default.
+    which is required unless ``plugout`` is set. ``strips_cr`` makes ``stripcr`` the default. With
+    ``moves`` a message moves from one mailbox to another: its header stays as it is, and the sink
+    gets its flags and its date.
     """
 
     __slots__ = (
-        "argument", "help", "module", "on", "option", "own", "password", "sentence", "strips_cr",
-        "title",
+        "argument", "help", "module", "moves", "on", "option", "own", "password", "sentence",
+        "strips_cr", "title",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +76,7 @@ class SinkKind:
         own: bool = True,
         password: str = "",
         strips_cr: bool = False,
+        moves: bool = False,
     ) -> None:
         if on and " " not in on:
             raise ValueError(f"{on}: the option of a sink needs an argument")
@@ -85,6 +90,7 @@ class SinkKind:
         self.own = own
         self.password = password
         self.strips_cr = strips_cr
+        self.moves = moves
 
     def is_chosen(self, settings: AccountSettings) -> bool:
         """Whether the user set the option."""
@@ -105,6 +111,11 @@ SINKS: tuple[SinkKind, ...] = (
     SinkKind(
         "append", "APPEND", "stored in {}", f"{PACKAGE}.append",
         help="store in imaps://USER@HOST[:PORT]/MAILBOX", password="appendpassword",  # noqa: S106
+        moves=True,
+    ),
+    SinkKind(
+        "gmail", "Gmail", "imported into the Gmail mailbox {}", f"{PACKAGE}.gmail",
+        help="import into the Gmail mailbox with this address, by Google's API", moves=True,
     ),
     SinkKind(
         "mbox", "mbox", "appended to the mailbox file {}", f"{PACKAGE}.mbox",

@@ -21,11 +21,12 @@ from ...adapters.oauth.loopback import Loopback
 from ...adapters.oauth.store import SavedToken, TokenStore, all_tokens
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
+from ...protocols.gmail.requests import names_in
 from ...protocols.oauth.advice import advice_for
 from ...protocols.oauth.code_flow import CodeFlow
 from ...protocols.oauth.discovery import AuthorizationServer
 from ...protocols.oauth.encoding import base64url
-from ...protocols.oauth.providers import CODE, DEVICE
+from ...protocols.oauth.providers import CODE, DEVICE, GMAIL_INSERT, GMAIL_LABELS
 from ...protocols.oauth.results import DeviceCode, Refused, Revoked, TokenResult, Tokens, TryLater
 from ...protocols.record import Record, replace
 from ...runtimes import blocking
@@ -155,6 +156,10 @@ def uses_of(settings: AccountSettings) -> Iterator[tuple[str, str, frozenset[str
     if settings.appendauth == "oauth" and settings.append is not None:
         url = read_url(settings.append)
         yield "imap", url.user, frozenset({url.user, f"{url.user}@{url.host}"})
+    if settings.gmail is not None:
+        yield GMAIL_INSERT, settings.gmail, frozenset({settings.gmail})
+        if names_in(settings.gmaillabels):
+            yield GMAIL_LABELS, settings.gmail, frozenset()
 
 
 # Signing in

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...adapters.config.settings import AccountSettings
+from ...adapters.sinks.kinds import chosen_sink
 from ...flows.host_names import ascii_host, name_in_mail
 from ...flows.sink import Sink
 from .context import PollContext
@@ -69,7 +70,7 @@ class Packing:
 
         settings, context, source = self._settings, self._context, self._source
         # A message that moves from one mailbox to another stays as it is.
-        moved = settings.append is not None
+        moved = chosen_sink(settings).moves
         invisible = moved or context.globals.invisible
         rules = HeaderRules(
             truename=name_in_mail(settings.host),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
@@ -21,6 +22,9 @@ from ...flows.sink import Sink
 from ...protocols.secret import Secret
 from .context import PollContext
 
+if TYPE_CHECKING:
+    from ...adapters.ledger.uploads import Uploads
+
 
 def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Callable[[], Sink]]:
     """Return the name of the sink of an account, and a function that makes it.
@@ -35,6 +39,7 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         hint = f'Give one with "{kind.password}" or in ~/.netrc'
         raise PollFailed(ExitCode.AUTHFAIL, problem + hint)
 
+    sink = name_of_sink(kind, settings)
     known: dict[tuple[str, str], Secret | None] = {}
 
     async def read_secret(name: str, host: str) -> Secret | None:
@@ -54,8 +59,9 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         context.tap_for,
         read_secret,
         partial(sink_tokens, settings, context),
+        lambda: sink_uploads(sink, context),
     )
-    return name_of_sink(kind, settings), lambda: kind.make(order)
+    return sink, lambda: kind.make(order)
 
 
 def sink_tokens(
@@ -65,6 +71,14 @@ def sink_tokens(
     from .tokens import tokens_for  # few accounts need it
 
     return tokens_for(settings, context, use, user)
+
+
+def sink_uploads(name: str, context: PollContext) -> Uploads:
+    """Return what a sink remembers in the ledger."""
+    from ...adapters.ledger.names import sink_name
+    from ...adapters.ledger.uploads import Uploads  # one kind of sink needs it
+
+    return Uploads(context.ledger, sink_name(name))
 
 
 async def read_secret_of_sink(

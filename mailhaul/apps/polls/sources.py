@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import access_of
+from ...adapters.sinks.kinds import chosen_sink
 from ...flows.report import Report
 from .context import PollContext, source_tokens
 
@@ -24,7 +25,7 @@ def source_of(settings: AccountSettings, context: PollContext, report: Report) -
     if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 
-        with_marks = settings.append is not None
+        with_marks = chosen_sink(settings).moves
         return ImapSource(
             access,
             report,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import access_of
+from ...adapters.sinks.kinds import chosen_sink
 from ...adapters.sources.imap_notify import NotifiedSource, NotWatched
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
@@ -60,7 +61,8 @@ def source_for(settings: AccountSettings, context: PollContext, lines: Lines) ->
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
     access = access_of(settings, context.tap_for("IMAP"), source_tokens(settings, context))
-    with_marks, everything = settings.append is not None, settings.fetchall or settings.fetchread
+    with_marks = chosen_sink(settings).moves
+    everything = settings.fetchall or settings.fetchread
     if len(settings.folders) > 1:
         return NotifiedSource(
             access,

@@ -28,6 +28,7 @@ IMAP: Final = "imap"
 POP3: Final = "pop3"
 SMTP: Final = "smtp"
 GMAIL_INSERT: Final = "gmail-insert"
+GMAIL_LABELS: Final = "gmail-labels"
 """What a token is for."""
 
 TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
@@ -38,6 +39,7 @@ _SCOPES: Final = {
     GMAIL: {
         **dict.fromkeys((IMAP, POP3, SMTP), "https://mail.google.com/"),
         GMAIL_INSERT: "https://www.googleapis.com/auth/gmail.insert",
+        GMAIL_LABELS: "https://www.googleapis.com/auth/gmail.labels",
     },
     MICROSOFT: {
         IMAP: f"{OUTLOOK}/IMAP.AccessAsUser.All",
@@ -115,7 +117,9 @@ def scope_for(issuer: str, grant: str, uses: Collection[str]) -> tuple[str, ...]
         return ("https://outlook.office365.com/.default",)
     known = _SCOPES.get(issuer, {})
     found = dict.fromkeys(
-        known[use] for use in (IMAP, POP3, SMTP, GMAIL_INSERT) if use in uses & known.keys()
+        known[use]
+        for use in (IMAP, POP3, SMTP, GMAIL_INSERT, GMAIL_LABELS)
+        if use in uses & known.keys()
     )
     extra = (OFFLINE,) if issuer == MICROSOFT else ()
     return (*found, *extra)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ from .gmail_uploads import (
     Store,
     bad_request,
     begin_session,
+    json_answer,
     labels_in,
     multipart_message,
     put_to_session,
@@ -43,6 +44,12 @@ SCOPES: Final = frozenset(
     }
 )
 """One of these is needed for an import."""
+WIDE: Final = frozenset(
+    {"https://mail.google.com/", "https://www.googleapis.com/auth/gmail.modify"}
+)
+SEARCHING: Final = WIDE | {"https://www.googleapis.com/auth/gmail.readonly"}
+LISTING: Final = SEARCHING | {"https://www.googleapis.com/auth/gmail.labels"}
+"""Scopes for a search, and for the list of labels."""
 CHOICES: Final = {
     "uploadType": {"media", "multipart", "resumable"},
     "internalDateSource": {"receivedTime", "dateHeader"},
@@ -55,6 +62,14 @@ CHOICES: Final = {
     "upload_id": None,
 }
 """The query parameters that an import may have, and their values."""
+LOOK_UPS: Final = {
+    "q": None,
+    "includeSpamTrash": {"true", "false"},
+    "format": {"minimal", "metadata", "full", "raw"},
+    "alt": {"json"},
+    "fields": None,
+}
+"""The same of the methods that look something up."""
 LIMITS: Final = {
     "rateLimitExceeded": (429, "Rate Limit Exceeded"),
     "userRateLimitExceeded": (403, "User Rate Limit Exceeded"),
@@ -95,45 +110,26 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
 
 
-class Gmail:
+class Service:
     """The service: which tokens are good, the messages it took, and the faults to come.
 
-    ``tokens`` holds each good token with the address of its user and the scopes it was given for.
+    ``url`` is what stands in place of https://gmail.googleapis.com. ``tokens`` holds each good
+    token with the address of its user and the scopes it was given for.
     """
 
-    def __init__(self, certificate: Certificate) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate.chain, certificate.key)
+    url = "https://gmail.googleapis.com"
+
+    def __init__(self) -> None:
         self.tokens: dict[str, tuple[str, frozenset[str]]] = {}
         self.requests: list[Request] = []
         self.store = Store()
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        """What stands in place of https://gmail.googleapis.com."""
-        return f"https://localhost:{self.port}"
 
     @property
     def messages(self) -> Sequence[Message]:
         """What was imported, oldest first."""
         return self.store.messages
-
-    @contextmanager
-    def running(self) -> Generator[None]:
-        """Listen until the block ends."""
-        server = _Server(self, self._context)
-        self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def clear(self) -> None:
         """Forget messages, sessions, requests, faults and tokens."""
@@ -156,6 +152,10 @@ class Gmail:
         refused = Refused(status or usual, reason, words, "usageLimits", headers)
         self._faults += [Fault(refused) for _ in range(times)]
 
+    def refuse_words(self, status: int, reason: str, words: str) -> None:
+        """Let the next request be refused with any reason and text."""
+        self._faults.append(Fault(Refused(status, reason, words)))
+
     def cut_after(self, octets: int) -> None:
         """Close the connection of the next request when so much of its body has come."""
         self._faults.append(Fault(cut_after=octets))
@@ -168,6 +168,10 @@ class Gmail:
         """Let one request through, before the fault that is asked for next."""
         self._faults.append(Fault())
 
+    def stop_faults(self) -> None:
+        """Do as usual from now on."""
+        self._faults.clear()
+
     def expire_sessions(self, status: int = 404) -> None:
         """Forget all uploads that are under way; asked for, they are answered with ``status``."""
         self.store.expire(status)
@@ -178,8 +182,59 @@ class Gmail:
             self.requests.append(request)
             return self._faults.pop(0) if self._faults else Fault()
 
-    def user_of(self, request: Request) -> str:
-        """Return whose token a request carries. Raises Refused."""
+    def answer(self, request: Request, target: str, body: Iterator[bytes]) -> Answer:
+        """Do what a request wants. ``target`` is its path with its query. Raises Refused."""
+        _check_query(request)
+        # A session's URI is a secret of its own; the service wants no token with it.
+        if request.method == "PUT" and request.path.startswith(UPLOAD):
+            session = self.store.session(request.query.get("upload_id", ""))
+            return put_to_session(self.store, session, request.headers, body)
+        if request.method == "GET":
+            return self._look_up(request)
+        if request.method != "POST":
+            raise Refused(405, "httpMethodNotAllowed", "Method Not Allowed")
+        user = self.user_of(request, SCOPES)
+        uploading = _check_target(request.path, user)
+        octets = b"".join(body)
+        content_type = request.headers.get("content-type", "")
+        if not uploading:
+            labels, raw = labels_in(octets)
+            return self.store.add(user, raw or b"", labels, request.query).answer()
+        match request.query.get("uploadType"):
+            case "resumable":
+                name = begin_session(self.store, user, request.query, request.headers, octets)
+                return Answer(200, headers={"Location": f"{self.url}{target}&upload_id={name}"})
+            case "multipart":
+                labels, message = multipart_message(content_type, octets)
+                return self.store.add(user, message, labels, request.query).answer()
+            case "media" if content_type == "message/rfc822":
+                return self.store.add(user, octets, (), request.query).answer()
+            case "media":
+                raise Refused(400, "badContent", "Media type is not supported")
+            case _:
+                raise bad_request("uploadType is missing")
+
+    def _look_up(self, request: Request) -> Answer:
+        """Answer users.labels.list, users.messages.list and users.messages.get. Raises Refused."""
+        whose, _, rest = request.path.removeprefix(PLAIN).partition("/")
+        user = self.user_of(request, LISTING if rest == "labels" else SEARCHING)
+        if unquote(whose) not in {"me", user}:
+            raise Refused(403, "forbidden", f"Delegation denied for {user}")
+        kind, _, name = rest.partition("/")
+        if rest == "labels":
+            return json_answer(200, {"labels": self.store.list_labels()})
+        if rest == "messages":
+            found = self.store.search(user, request.query.get("q", ""))
+            # Without any result the list is missing, not empty.
+            listed = [{"id": one.id, "threadId": one.id} for one in found]
+            return json_answer(200, {"messages": listed} if listed else {"resultSizeEstimate": 0})
+        for one in self.messages:
+            if kind == "messages" and (one.user, one.id) == (user, name):
+                return json_answer(200, {"id": one.id, "sizeEstimate": len(one.octets)})
+        raise Refused(404, "notFound", "Requested entity was not found.")
+
+    def user_of(self, request: Request, wanted: Set[str]) -> str:
+        """Return whose token a request carries, if it has a scope that it needs. Raises Refused."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or token not in self.tokens:
             error = ', error="invalid_token"' if token else ""
@@ -188,11 +243,36 @@ class Gmail:
             reason = "authError" if token else "required"
             raise Refused(401, reason, "Invalid Credentials", "global", headers)
         user, scopes = self.tokens[token]
-        if not scopes & SCOPES:
+        if not scopes & wanted:
             status, words = LIMITS["insufficientPermissions"]
             headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
             raise Refused(status, "insufficientPermissions", words, "global", headers)
         return user
+
+
+class Gmail(Service):
+    """The service on a port of loopback, over TLS."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate.chain, certificate.key)
+        self.port = 0
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Listen until the block ends."""
+        server = _Server(self, self._context)
+        self.port = server.server_port
+        self.url = f"https://localhost:{self.port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
 class _Server(ThreadingHTTPServer):
@@ -260,33 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, gmail: Gmail, request: Request, fault: Fault) -> Answer:
         if fault.refused is not None:
             raise fault.refused
-        _check_query(request.query)
-        # A session's URI is a secret of its own; the service wants no token with it.
-        if request.method == "PUT" and request.path.startswith(UPLOAD):
-            session = gmail.store.session(request.query.get("upload_id", ""))
-            return put_to_session(gmail.store, session, request.headers, self._body(fault))
-        if request.method != "POST":
-            raise Refused(405, "httpMethodNotAllowed", "Method Not Allowed")
-        user = gmail.user_of(request)
-        uploading = _check_target(request.path, user)
-        body = b"".join(self._body(fault))
-        content_type = request.headers.get("content-type", "")
-        if not uploading:
-            labels, raw = labels_in(body)
-            return gmail.store.add(user, raw or b"", labels, request.query).answer()
-        match request.query.get("uploadType"):
-            case "resumable":
-                name = begin_session(gmail.store, user, request.query, request.headers, body)
-                return Answer(200, headers={"Location": f"{gmail.url}{self.path}&upload_id={name}"})
-            case "multipart":
-                labels, octets = multipart_message(content_type, body)
-                return gmail.store.add(user, octets, labels, request.query).answer()
-            case "media" if content_type == "message/rfc822":
-                return gmail.store.add(user, body, (), request.query).answer()
-            case "media":
-                raise Refused(400, "badContent", "Media type is not supported")
-            case _:
-                raise bad_request("uploadType is missing")
+        return gmail.answer(request, self.path, self._body(fault))
 
     def _body(self, fault: Fault) -> Iterator[bytes]:
         """Yield the octets of the body as they come. Raises Cut."""
@@ -315,11 +369,12 @@ def _check_target(path: str, user: str) -> bool:
     return uploading
 
 
-def _check_query(query: Mapping[str, str]) -> None:
-    """Raise Refused for a parameter that an import does not have, or a value that it has not."""
-    for name, value in query.items():
-        if name not in CHOICES:
+def _check_query(request: Request) -> None:
+    """Raise Refused for a parameter that a method does not have, or a value that it has not."""
+    known = LOOK_UPS if request.method == "GET" else CHOICES
+    for name, value in request.query.items():
+        if name not in known:
             raise bad_request(f"Unknown name {name!r}: cannot bind query parameter")
-        choices = CHOICES[name]
+        choices = known[name]
         if choices is not None and value not in choices:
             raise bad_request(f"Invalid value for {name}: {value!r}")

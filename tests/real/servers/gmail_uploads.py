@@ -112,13 +112,15 @@ class Session:
 class Store:
     """The messages of all users, and the sessions.
 
-    ``largest`` limits a message. ``labels`` are those of users, beside the system's. ``range_unit``
+    ``largest`` limits a message. ``labels`` are the IDs of those of users, beside the system's, and
+    ``names`` their names. ``range_unit``
     begins the Range field of a 308: the service sends "bytes=", the page has examples without.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.labels: set[str] = set()
+        self.names: dict[str, str] = {}
         self.largest = LARGEST
         self.range_unit = "bytes="
         self._numbers = itertools.count(1)
@@ -140,6 +142,22 @@ class Store:
         self.messages.append(message)
         return message
 
+    def list_labels(self) -> Sequence[Mapping[str, str]]:
+        """Return all labels as the service lists them. A user's label has an ID of its own."""
+        own = [{"id": one, "name": self.names.get(one, one)} for one in sorted(self.labels)]
+        return [{"id": one, "name": one} for one in sorted(SYSTEM_LABELS)] + own
+
+    def search(self, user: str, query: str) -> Sequence[Message]:
+        """Return the messages of a user that a query finds; only one kind of query is known."""
+        kind, _, wanted = query.partition(":")
+        if kind != "rfc822msgid":
+            raise bad_request("Unknown query")
+        parser = BytesHeaderParser()
+        named = (
+            (one, parser.parsebytes(one.octets).get("Message-ID", "")) for one in self.messages
+        )
+        return [one for one, name in named if one.user == user and name.strip("<> ") == wanted]
+
     def check_size(self, octets: int) -> None:
         """Raise Refused if so many are too many."""
         if octets > self.largest:
@@ -150,6 +168,11 @@ class Store:
         name = f"AAD{next(self._numbers):06}"
         self._sessions[name] = session
         return name
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """All sessions that have not expired, oldest first."""
+        return list(self._sessions.values())
 
     def session(self, name: str) -> Session:
         """Return a session by its ID. Raises Refused."""

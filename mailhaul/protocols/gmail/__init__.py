@@ -1,0 +1,1 @@
+"""Imports into Gmail by its API: requests and answers as values, without a connection."""
