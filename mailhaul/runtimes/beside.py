@@ -8,10 +8,13 @@ So this works on every runtime, and no flow needs a thread or a task of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..flows.requests import Flow
 from .steps import Step, Steps, Suspend
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 T = TypeVar("T")
 
@@ -20,18 +23,27 @@ class Advance(Generic[T]):
     """The steps of one flow, and the step that has to be taken next; None when it is over."""
 
     result: T
+    _closings: int
 
-    def __init__(self, steps: Steps[T]) -> None:
+    def __init__(self, steps: Steps[T], engine: Engine) -> None:
         self._steps = steps
+        self._engine = engine
         self.step: Step | None = None
         self.go_on()
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it may wait for a descriptor that another flow has closed since it looked."""
+        return self._closings != self._engine.closings and isinstance(self.step, Suspend)
+
     def go_on(self, answer: object = None, error: Exception | None = None) -> None:
         """Pass on the answer to the last step, or its exception. Raises what the flow raises."""
+        self.step = None
         try:
             self.step = self._steps.send(answer) if error is None else self._steps.throw(error)
         except StopIteration as end:
-            self.step, self.result = None, end.value
+            self.result = end.value
+        self._closings = self._engine.closings
 
     def until_it_waits(self) -> Steps[None]:
         """Yield the steps that are not a wait."""
@@ -47,6 +59,11 @@ class Advance(Generic[T]):
         else:
             self.go_on(answer)
 
+    def look(self) -> Steps[None]:
+        """Let the flow look for news; yield its steps until it waits again."""
+        self.go_on()
+        yield from self.until_it_waits()
+
     def close(self) -> None:
         """End the flow."""
         self._steps.close()
@@ -59,27 +76,30 @@ Side = Advance[None]
 def side_by_side(
     main: Steps[T],
     sides: list[Side],
-    spawned: list[Callable[[], Flow[None]]],
+    engine: Engine,
     steps_of: Callable[[Flow[None]], Steps[None]],
 ) -> Steps[T]:
     """Take the steps of one request of the main flow, and meanwhile those of the flows beside it.
 
-    Those that have been ``spawned`` begin, and are moved to ``sides``, where they stay until they
-    end. An exception of one of them is raised here.
+    Those that the ``engine`` has spawned begin, and are added to ``sides``, where they stay until
+    they end. An exception of one of them is raised here.
     """
-    first = Advance(main)
+    first = Advance(main, engine)
     try:
         while True:
             yield from first.until_it_waits()
             if not isinstance(first.step, Suspend):
                 return first.result
-            if spawned:
+            if engine.spawned:
                 # Flows that begin may have news for the main flow: it looks before it waits.
-                begun = [Side(steps_of(begin())) for begin in spawned]
-                spawned.clear()
-                sides += begun
-                for side in begun:
+                while engine.spawned:
+                    side = Side(steps_of(engine.spawned.pop(0)()), engine)
+                    sides.append(side)
                     yield from side.until_it_waits()
+                first.go_on()
+            elif any(side.is_outdated for side in sides) or first.is_outdated:
+                for side in sides:
+                    yield from side.look()
                 first.go_on()
             elif sides:
                 yield from together(first, sides)
@@ -110,6 +130,5 @@ def together(first: Advance[T], sides: list[Side]) -> Steps[None]:
         first.go_on(error=error)
         return
     for side in sides:
-        side.go_on()
-        yield from side.until_it_waits()
+        yield from side.look()
     first.go_on()

@@ -48,9 +48,9 @@ def steps_of(
                 else:
                     from .beside import side_by_side  # few flows spawn others
 
-                    main, spawned = engine.perform(request), engine.spawned
+                    main = engine.perform(request)
                     begin = partial(steps_of, engine=engine, alone=alone, is_side=True)
-                    answer = yield from side_by_side(main, sides, spawned, begin)
+                    answer = yield from side_by_side(main, sides, engine, begin)
             except Exception as error:
                 request = flow.throw(error)
             else:

@@ -94,7 +94,9 @@ class Engine:
     does not count against the timeout of the connection.
     """
 
-    __slots__ = ("_clock", "_observer", "_places", "_programs", "_streams", "_tls", "spawned")
+    __slots__ = (
+        "_clock", "_observer", "_places", "_programs", "_streams", "_tls", "closings", "spawned",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -111,6 +113,8 @@ class Engine:
         self._programs: list[Running] = []
         self.spawned: list[Callable[[], Flow[None]]] = []
         """Flows that begin when the main one waits next; the driver takes them from here."""
+        self.closings = 0
+        """Grows when a descriptor is closed that another flow beside may be waiting for."""
 
     def work_of(self, request: Call[object]) -> Work:
         """Return the only step of a call. Data that is ready travels while the disk is busy."""
@@ -188,6 +192,7 @@ class Engine:
             if left <= 0:
                 for stream in streams:
                     stream.note_last_words()
+                self.closings += 1
                 raise TimedOut(request.timeout)
             yield self._suspend(streams, programs, left, tuple(signals))
         for stream in streams:
@@ -224,10 +229,12 @@ class Engine:
         """Wait for input of these, for output of every stream, and for errors of every child."""
         reads = [stream.fileno() for stream in streams if not stream.ended]
         for stream in self._streams:
-            if stream.errors:
+            if stream.errors and stream.errors.open:
                 stream.errors.drain()
                 if stream.errors.open:
                     reads.append(stream.errors.fd)
+                else:
+                    self.closings += 1
         for running in programs:
             if running.output.open:
                 reads.append(running.output.fd)
@@ -417,6 +424,7 @@ class Engine:
             stream.flush_raw()
         stream.close()
         self._streams.remove(stream)
+        self.closings += 1
         if stream.errors and stream.child:
             yield from self._end_child(stream.child, stream.errors)
             stream.channel.last_words = stream.errors.kept

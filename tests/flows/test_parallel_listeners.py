@@ -14,6 +14,7 @@ from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.smtp import SmtpSink
 from mailhaul.adapters.sinks.smtp_connection import Listener
 from mailhaul.adapters.sinks.smtp_parallel import ParallelSmtpSink
+from mailhaul.adapters.sinks.spool import read_spool
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.account import Account
 from mailhaul.flows.channel import Channel
@@ -22,7 +23,8 @@ from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Handled
 from mailhaul.flows.requests import Close, Flow, Sleep, Tcp, Trust
-from mailhaul.flows.sink import Sink
+from mailhaul.flows.sink import Delivery, Parcel
+from mailhaul.flows.source import CompletionProof
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
@@ -56,6 +58,8 @@ class Place:
     sizes: dict[int, int] = field(default_factory=dict[int, int])
     received: MemorySink = field(default_factory=MemorySink)
     events: list[Event] = field(default_factory=list[Event])
+    silent: bool = False
+    """Whether a connection too many gets no reply at all, instead of a refusal."""
     open: int = 0
     most_open: int = 0
     refused: int = 0
@@ -75,6 +79,8 @@ class Place:
     async def serve(self, channel: Channel[SmtpServer]) -> None:
         if self.open >= self.most:
             self.refused += 1
+            if self.silent:
+                await Sleep(100_000.0)
             channel.machine.send(MANY)
             await Sleep(0.01)
             await Close(channel)
@@ -86,7 +92,7 @@ class Place:
         finally:
             self.open -= 1
 
-    def sink(self) -> Sink:
+    def sink(self) -> ParallelSmtpSink:
         def sink_for(listener: Listener) -> SmtpSink:
             return SmtpSink([listener], "client", 20.0)
 
@@ -150,6 +156,73 @@ def test_where_the_listener_refuses_more_connections_those_that_are_open_deliver
     assert (len(place.copies()), place.copies().total(), place.left) == (40, 40, 0)
     # Each further connection is tried once in a poll.
     assert (place.most_open, place.refused) == (most, 4 - most)
+
+
+def test_connections_that_get_no_reply_delay_no_message(tmp_path: Path) -> None:
+    """As behind a packet filter that drops the connections beyond its limit."""
+    place = Place(tmp_path, most=1, silent=True)
+    simulation = Simulation(round_trip=0.05)
+    assert place.poll(simulation) is ExitCode.SUCCESS
+    assert (place.copies().total(), place.left) == (40, 0)
+    assert simulation.now < 20
+
+
+def test_an_error_of_one_connection_ends_the_poll_and_leaves_no_message_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, blocks = Place(tmp_path), 0
+
+    def read(spool: int, offset: int, octets: int, folder: str) -> bytes:
+        nonlocal blocks
+        blocks += 1
+        if blocks == 20:
+            raise PollFailed(ExitCode.IOERR, "spool: Input/output error")
+        return read_spool(spool, offset, octets, folder)
+
+    monkeypatch.setattr("mailhaul.adapters.sinks.smtp_parallel.read_spool", read)
+    simulation = Simulation(round_trip=0.05)
+    assert place.poll(simulation) is ExitCode.IOERR
+    assert simulation.now < 20
+    assert place.poll(Simulation(round_trip=0.05)) is ExitCode.SUCCESS
+    assert (place.copies().total(), len(place.copies()), place.left) == (40, 40, 0)
+
+
+async def hand_over(sink: ParallelSmtpSink, number: int) -> Delivery:
+    sender = b"a%d@example.org" % number
+    header = b"Subject: %d\r\n\r\n" % number
+    delivery = await sink.offer(Parcel(sender, (b"joe@localhost",), header, len(header)))
+    await delivery.feed(header)
+    await delivery.complete(CompletionProof(0, len(header)))
+    return delivery
+
+
+def test_the_first_connection_may_be_lost_while_others_work(tmp_path: Path) -> None:
+    place = Place(tmp_path, lanes=2, most=2)
+
+    def policy(heard: Heard) -> HangUp | None:
+        ends = isinstance(heard, EndOfData) and len(place.received.messages) == 2
+        if ends and place.most == 2:
+            place.most = 0
+            return HangUp()
+        return None
+
+    async def story() -> list[Verdict]:
+        sink = place.sink()
+        await sink.open()
+        both = [await hand_over(sink, number) for number in (1, 2)]
+        verdicts = [(await each.outcome()).verdict for each in both]
+        await Sleep(1.0)
+        for number in (3, 4):
+            await sink.open()
+            verdicts.append((await (await hand_over(sink, number)).outcome()).verdict)
+        await sink.close()
+        return verdicts
+
+    place.received.policy = policy
+    simulation = Simulation(round_trip=0.05)
+    simulation.listen(SMTP, SmtpServer, place.serve)
+    taken, late = Verdict.ACCEPTED, Verdict.POSTPONED
+    assert simulation.run(story()) == [taken, taken, late, taken]
 
 
 def test_a_refused_message_stays_and_the_others_are_deleted(tmp_path: Path) -> None:

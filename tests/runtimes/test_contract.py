@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -1293,6 +1293,35 @@ def test_a_flow_beside_may_call_sleep_and_spawn(world: World) -> None:
         return done
 
     assert world.run(flow()) == ["ledger", "call"]
+
+
+def test_a_flow_beside_gives_up_output_while_another_one_waits(world: World) -> None:
+    """What each waits for may be out of date when the next one has closed a channel."""
+    answer = Signal()
+
+    async def listens() -> None:
+        channel = await opened(world, repeat)
+        with suppress(TimedOut):
+            await Wait([channel], 3.0)
+        channel.machine.say(b"still there")
+        await Wait([channel], SOON)
+        answer.set()
+
+    async def gives_up() -> None:
+        channel = await opened(world, deaf)
+        channel.machine.say(b"x" * 16_000_000)
+        await Close(channel)
+
+    async def deaf(channel: Channel[Notebook]) -> None:
+        await Sleep(SOON)
+
+    async def flow() -> bool:
+        await Spawn(listens)
+        await Spawn(gives_up)
+        await Wait([answer], SOON)
+        return answer.is_set
+
+    assert world.run(flow())
 
 
 def test_what_a_flow_beside_raises_ends_both(world: World) -> None:

@@ -95,6 +95,11 @@ class SmtpSink:
         """The channel of the current connection."""
         return self._connection.channel
 
+    @property
+    def usable(self) -> bool:
+        """Whether the connection is open and not known to be lost."""
+        return self._connection.usable
+
     # Connection
 
     async def open(self) -> None:

@@ -21,7 +21,14 @@ from ...flows.sink import Declined, Delivery, Parcel
 from ...flows.source import CompletionProof
 from .smtp import SmtpSink
 from .smtp_connection import Listener
-from .spool import SpoolTooSmall, new_spool, read_spool, too_large_outcome
+from .spool import (
+    SpoolTooSmall,
+    add_to_spool,
+    is_in_memory,
+    new_spool,
+    read_spool,
+    too_large_outcome,
+)
 from .spooled import BLOCK, SpooledDelivery
 
 PATIENCE = 24 * 3600.0
@@ -31,12 +38,36 @@ PER_CONNECTION = 2
 
 
 class Lane:
-    """One connection. ``busy``: a flow uses it; ``opening``: that flow cannot deliver yet."""
+    """One connection. ``busy``: a flow uses it.
+
+    ``starting``: that flow takes a message at once. ``opening``: it has to connect before that,
+    which may take minutes, or fail.
+    """
 
     def __init__(self, sink: SmtpSink) -> None:
         self.sink = sink
         self.busy = False
+        self.starting = False
         self.opening = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether it can deliver at once, as far as is known."""
+        return self.sink.usable
+
+    def begin(self) -> None:
+        """Note that a flow begins."""
+        self.busy = True
+        self.starting = self.connected
+        self.opening = not self.connected
+
+    def can_deliver(self) -> None:
+        """Note that the connection is open."""
+        self.starting = self.opening = False
+
+    def end(self) -> None:
+        """Note that the flow has ended."""
+        self.busy = self.starting = self.opening = False
 
 
 class ParallelSmtpSink:
@@ -71,9 +102,10 @@ class ParallelSmtpSink:
         return self._lanes[0].sink.domain
 
     async def open(self) -> None:
-        """Connect, if no connection is open. Raises SinkUnavailable."""
+        """Connect, if no connection is open or is being opened. Raises SinkUnavailable."""
         self._check()
-        if not self._lanes[0].busy:
+        # One that is lost is opened again when it is needed, while others deliver.
+        if not any(lane.busy or lane.connected for lane in self._lanes):
             await self._lanes[0].sink.open()
 
     def _check(self) -> None:
@@ -110,8 +142,12 @@ class ParallelSmtpSink:
             if not lane.busy:
                 lane.busy = True
                 await Spawn(partial(self._quit, lane))
-        while any(lane.busy and lane.sink.channel.open for lane in self._lanes):
+        while any(self._has_to_end(lane) for lane in self._lanes):
             await self.hear_any()
+
+    @staticmethod
+    def _has_to_end(lane: Lane) -> bool:
+        return lane.busy and not lane.opening and lane.sink.channel.open
 
     async def _quit(self, lane: Lane) -> None:
         await lane.sink.close()
@@ -127,19 +163,25 @@ class ParallelSmtpSink:
     async def _start(self) -> None:
         """Use the idle connections for the messages in the queue, and open more if needed."""
         idle = [lane for lane in self._lanes if not lane.busy]
-        wanted = len(self._queue) - sum(lane.opening for lane in self._lanes)
-        while len(idle) < wanted and len(self._lanes) < self._most:
-            idle.append(Lane(self._another(self._lanes[0].sink.listener)))
-            self._lanes.append(idle[-1])
-        for lane in idle[: max(0, wanted)]:
-            lane.busy = lane.opening = True
+        connected = [lane for lane in idle if lane.connected]
+        closed = [lane for lane in idle if not lane.connected]
+        wanted = len(self._queue) - sum([lane.starting for lane in self._lanes])
+        begun = connected[: max(0, wanted)]
+        # One that is being opened will help, but a connection that is open does not wait for it.
+        wanted -= len(begun) + sum([lane.opening for lane in self._lanes])
+        while len(closed) < wanted and len(self._lanes) < self._most:
+            closed.append(Lane(self._another(self._lanes[0].sink.listener)))
+            self._lanes.append(closed[-1])
+        begun += closed[: max(0, wanted)]
+        for lane in begun:
+            lane.begin()
             await Spawn(partial(self._work, lane))
 
     async def _work(self, lane: Lane) -> None:
         """Deliver messages with one connection until the queue is empty."""
         try:
             await lane.sink.open()
-            lane.opening = False
+            lane.can_deliver()
             await self._deliver(lane.sink)
         except SinkUnavailable as error:
             self._remove(lane, error)
@@ -150,7 +192,7 @@ class ParallelSmtpSink:
             await self._start()
 
     async def _deliver(self, sink: SmtpSink) -> None:
-        """Deliver message after message. Raises SinkUnavailable; then its message waits again."""
+        """Deliver message after message. Raises PollFailed; then its message waits again."""
         sent: tuple[ParallelDelivery, Delivery] | None = None
         try:
             while self._queue:
@@ -161,7 +203,7 @@ class ParallelSmtpSink:
                         self._conclude(sent[0], await sent[1].outcome())
                     sent = None
                     await job.send(delivery)
-                except SinkUnavailable:
+                except PollFailed:
                     self._queue.appendleft(job)
                     raise
                 sent = (job, delivery)
@@ -178,7 +220,7 @@ class ParallelSmtpSink:
         self._news.set()
 
     def _release(self, lane: Lane) -> None:
-        lane.busy = lane.opening = False
+        lane.end()
         self._news.set()
 
     def _remove(self, lane: Lane, error: SinkUnavailable) -> None:
@@ -216,7 +258,11 @@ class ParallelDelivery(SpooledDelivery):
 
     async def feed(self, data: bytes) -> None:
         """Write some bytes of the text to the spool. Raises PollFailed (IOERR)."""
-        await self._write(data)
+        if self._verdict is None:
+            try:
+                await add_to_spool(self._spool, data, self._spool_folder, self._parcel.size)
+            except SpoolTooSmall as fault:
+                self._conclude(too_large_outcome(fault))
 
     async def complete(self, proof: CompletionProof) -> None:
         """Let a connection deliver the message: ``proof`` shows that it is complete."""
@@ -242,7 +288,9 @@ class ParallelDelivery(SpooledDelivery):
             await delivery.complete(self._proof)
 
     async def _read(self, place: int) -> bytes:
-        return await Call(lambda: read_spool(self._spool, place, BLOCK, self._spool_folder))
+        """Return the next octets of the spool. Raises PollFailed (IOERR)."""
+        read = partial(read_spool, self._spool, place, BLOCK, self._spool_folder)
+        return read() if is_in_memory(self._parcel.size) else await Call(read)
 
     async def outcome(self) -> Outcome:
         """Wait for the verdict."""
