@@ -16,8 +16,8 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from ..flows.requests import Flow
@@ -30,6 +30,11 @@ MAX_REQUESTS_IN_A_ROW = 16
 """Requests after which a flow lets others run, if it has not waited for anything."""
 MAX_WAIT = 2_000_000.0
 """Seconds that one poll(2) call can wait, 23 days: milliseconds in 31 bits."""
+MAX_WAIT_FOR_CALL = 2.0
+"""Seconds that the end of all flows waits for calls that are running: a disk that hangs must not
+keep the program from ending."""
+FEW_TIMERS = 100
+"""Timers of waits that have ended, and may be kept."""
 
 
 def run(tasks: Iterable[tuple[Flow[None], Engine]]) -> None:
@@ -50,18 +55,29 @@ def run(tasks: Iterable[tuple[Flow[None], Engine]]) -> None:
 class Task(SharedCall):
     """One flow with the call that it waits for, or the ``step``, if it waits for anything."""
 
-    __slots__ = ("flow", "step", "steps", "times_suspended")
+    __slots__ = ("flow", "listener", "step", "steps", "times_suspended")
 
     def __init__(self, flow: Flow[None], engine: Engine) -> None:
         super().__init__(nothing)
         self.flow = flow
         self.steps = steps_of(flow, engine)
         self.step: Suspend | None = None
+        self.listener: Callable[[], object] = nothing
         self.times_suspended = 0
 
 
 def nothing() -> None:
     """Do nothing."""
+
+
+Timer = tuple[float, int, int, Task]
+"""When a flow continues at the latest; a number, by which equal times differ; in which wait."""
+
+
+def is_running(timer: Timer) -> bool:
+    """Whether the flow is still in this wait."""
+    _, _, times_suspended, task = timer
+    return task.step is not None and task.times_suspended == times_suspended
 
 
 class Loop:
@@ -73,7 +89,7 @@ class Loop:
         self._batch: list[Task] = []
         self._poll = select.poll()
         self._by_descriptor: dict[int, Task] = {}
-        self._timers: list[tuple[float, int, int, Task]] = []
+        self._timers: list[Timer] = []
         self._timers_made = 0
         self._threads = 0
         self._returned: deque[Task] = deque()
@@ -89,6 +105,10 @@ class Loop:
 
     def run(self) -> None:
         """Run all flows to their ends."""
+        with rung_by_signals(self._rope):
+            self._run()
+
+    def _run(self) -> None:
         while self._tasks:
             # Those that become ready meanwhile come after a look at the descriptors.
             for _ in range(len(self._ready)):
@@ -103,9 +123,24 @@ class Loop:
     def close(self) -> None:
         """End the flows that are left, and free the descriptors."""
         with ExitStack() as closing:
+            closing.callback(self._close_pipe)
             for task in self._tasks:
                 closing.callback(task.flow.close)
                 closing.callback(task.steps.close)
+            # A call may write to a descriptor that its flow closes when it ends.
+            closing.callback(self._wait_for_calls)
+
+    def _wait_for_calls(self) -> None:
+        """Wait for the calls that are running, but not for long."""
+        deadline = time.monotonic() + MAX_WAIT_FOR_CALL
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        while self._threads and (left := deadline - time.monotonic()) > 0:
+            if poll.poll(left * 1000):
+                os.read(self._bell, 4096)
+            self._note_returned()
+
+    def _close_pipe(self) -> None:
         os.close(self._bell)
         if not self._threads:
             # Else a thread that still works will ring.
@@ -131,9 +166,6 @@ class Loop:
         except StopIteration:
             self._tasks.discard(task)
             return
-        except BaseException:
-            self._tasks.discard(task)
-            raise
         self._ready.append(task)
 
     def _call(self, task: Task, step: Work) -> None:
@@ -149,8 +181,7 @@ class Loop:
             self._ready.append(task)
 
     def _work(self, task: Task) -> None:
-        """Run a call in a thread. Signals are the main thread's: it must notice them."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        """Run a call in a thread."""
         run_all([task])
         self._returned.append(task)
         with suppress(OSError):
@@ -171,8 +202,15 @@ class Loop:
             self._timers_made += 1
             due = time.monotonic() + step.timeout
             heapq.heappush(self._timers, (due, self._timers_made, task.times_suspended, task))
-        for one in step.signals:
-            one.listen(partial(self._wake, task, task.times_suspended))
+            if len(self._timers) > FEW_TIMERS + 2 * len(self._tasks):
+                # Most waits end long before their timeout.
+                self._timers = [timer for timer in self._timers if is_running(timer)]
+                heapq.heapify(self._timers)
+        if step.signals:
+            task.listener = partial(self._wake, task, task.times_suspended)
+            for one in step.signals:
+                if task.step is step:
+                    one.listen(task.listener)
 
     def _wake(self, task: Task, times_suspended: int) -> None:
         """Let a flow continue if it still waits for what has happened."""
@@ -183,6 +221,8 @@ class Loop:
         for fd in {*step.reads, *step.writes}:
             del self._by_descriptor[fd]
             self._poll.unregister(fd)
+        for one in step.signals:
+            one.ignore(task.listener)
         self._ready.append(task)
 
     def _wait(self) -> None:
@@ -192,21 +232,42 @@ class Loop:
                 self._wake(task, task.times_suspended)
             elif fd == self._bell:
                 os.read(self._bell, 4096)
-        while self._returned:
-            self._threads -= 1
-            self._ready.append(self._returned.popleft())
+        self._note_returned()
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             _, _, times_suspended, task = heapq.heappop(self._timers)
             self._wake(task, times_suspended)
+
+    def _note_returned(self) -> None:
+        while self._returned:
+            self._threads -= 1
+            self._ready.append(self._returned.popleft())
 
     def _milliseconds(self) -> int | None:
         """Return how long nothing happens by itself, None for ever."""
         if self._ready or self._returned:
             return 0
         while self._timers:
-            due, _, times_suspended, task = self._timers[0]
-            if task.step and task.times_suspended == times_suspended:
-                return max(0, round((due - time.monotonic()) * 1000) + 1)
+            if is_running(timer := self._timers[0]):
+                return max(0, round((timer[0] - time.monotonic()) * 1000) + 1)
             heapq.heappop(self._timers)
         return None
+
+
+@contextmanager
+def rung_by_signals(rope: int) -> Generator[None]:
+    """Write to this descriptor at each signal, until the end of the ``with`` statement.
+
+    The system may deliver a signal to a thread that runs a call, and its handler runs only when the
+    main thread wakes. To block all signals there instead would block them in the commands of calls.
+    """
+    try:
+        before = signal.set_wakeup_fd(rope, warn_on_full_buffer=False)
+    except ValueError:
+        # Not the main thread, where no handler runs.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)

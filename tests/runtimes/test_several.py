@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -184,3 +186,99 @@ def test_no_descriptor_is_left_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     run(one(), one())
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_ends_all_flows_waits_for_a_call_that_is_running() -> None:
+    """Its descriptors are closed then, and may belong to another file."""
+    reading, writing = os.pipe()
+    events: list[str] = []
+
+    def work() -> None:
+        events.append("begun")
+        time.sleep(0.3)
+        os.write(writing, b"text")
+        events.append("written")
+
+    async def writes() -> None:
+        try:
+            await Call(work)
+        finally:
+            events.append("closed")
+
+    async def stops() -> None:
+        while not events:
+            await Sleep(0.01)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        run(writes(), stops())
+    assert events == ["begun", "written", "closed"]
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_ends_all_flows_does_not_wait_for_a_call_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(several, "MAX_WAIT_FOR_CALL", 0.1)
+    over, begun = threading.Event(), threading.Event()
+
+    async def hangs() -> None:
+        await Call(lambda: (begun.set(), over.wait(20)))
+
+    async def stops() -> None:
+        while not begun.is_set():
+            await Sleep(0.01)
+        raise Stopped
+
+    since = time.monotonic()
+    with pytest.raises(Stopped):
+        run(hangs(), stops())
+    over.set()
+    assert time.monotonic() - since < 10
+
+
+def test_waits_that_have_ended_leave_nothing_at_a_signal() -> None:
+    signal = Signal()
+
+    async def waits() -> None:
+        for _ in range(50):
+            with suppress(TimedOut):
+                await Wait([signal], 0.001)
+
+    run(waits())
+    assert not signal._listeners
+
+
+def test_timeouts_of_waits_that_have_ended_do_not_pile_up() -> None:
+    signals = [Signal() for _ in range(1000)]
+
+    async def waits() -> None:
+        for signal in signals:
+            await Wait([signal], 300.0)
+
+    async def sets() -> None:
+        for signal in signals:
+            await Sleep(0)
+            signal.set()
+
+    loop = several.Loop()
+    loop.add(waits(), Engine(time.monotonic))
+    loop.add(sets(), Engine(time.monotonic))
+    loop.run()
+    assert len(loop._timers) < 200
+    loop.close()
+
+
+def test_a_command_that_a_call_runs_has_no_signal_blocked() -> None:
+    masks: list[bytes] = []
+
+    def ask() -> None:
+        done = subprocess.run(["grep", "SigBlk", "/proc/self/status"], capture_output=True)
+        masks.append(done.stdout.split()[1])
+
+    async def one() -> None:
+        await Call(ask)
+
+    run(one())
+    assert int(masks[0], 16) == 0
