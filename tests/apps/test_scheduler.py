@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import trio
@@ -17,7 +18,7 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.daemon.scheduler import Scheduler
-from mailhaul.apps.polls.jobs import WATCHED, Job
+from mailhaul.apps.polls.jobs import WATCHED, Job, jobs_for
 from mailhaul.apps.polls.limited import NO_HOOKS, PollHooks
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
@@ -306,6 +307,35 @@ def test_folders_that_had_to_be_taken_apart_stay_so_over_a_reload(world: World) 
         assert len(world.scheduler.jobs) == 4
 
     world.run(story, entries(1, "folder A,B idle"), 300.0)
+
+
+def test_many_accounts_are_taken_apart_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.pool.notifies = False
+    made, compared = 0, 0
+
+    def count(*arguments: Any, **more: Any) -> Iterator[Job]:
+        nonlocal made
+        made += 1
+        return jobs_for(*arguments, **more)
+
+    def compare(text: bytes) -> Any:
+        nonlocal compared
+        compared += 1
+        return blake2b(text)
+
+    monkeypatch.setattr("mailhaul.apps.daemon.scheduler.jobs_for", count)
+    monkeypatch.setattr("mailhaul.apps.polls.jobs.blake2b", compare)
+
+    async def story() -> None:
+        await trio.sleep(10)
+        states = [state_of(job) for job in world.scheduler.jobs]
+        assert states == ["watching"] * 200
+
+    world.run(story, entries(100, "folder A,B idle"), 300.0)
+    assert made <= 300
+    assert compared <= 800
 
 
 def test_no_user_has_more_connections_than_his_budget(world: World) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 
 import trio
 
-from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import GOOD, ExitCode
@@ -32,6 +32,10 @@ TOLD_AFTER = 3
 
 TASK = "job"
 """The name of all tasks that run a job: by default, trio would make a string for each."""
+
+APART_SECONDS = 1.0
+"""Seconds for which accounts whose servers do not offer NOTIFY are collected. All of them are then
+given one job for each folder together, as that costs something for every job."""
 
 SOON = 5.0
 """Seconds before a connection is opened again that broke while it waited for new mail."""
@@ -55,7 +59,10 @@ class Scheduler:
         """Keys of the jobs whose refused login was reported to the user by mail."""
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
-        self._apart: set[tuple[object, ...]] = set()
+        self._jobs_of: Sequence[int] = ()
+        """How many of the ``jobs`` each account has."""
+        self._apart: set[bytes] = set()
+        self._users_to_take_apart: set[tuple[str, str]] = set()
         self._leaving: list[Job] = []
         self.stopping = False
         self._pool = pool
@@ -89,10 +96,19 @@ class Scheduler:
     def set_accounts(self, accounts: Sequence[AccountSettings], interval: float) -> None:
         """Poll these accounts from now on. Jobs that have not changed continue undisturbed."""
         self._accounts, self._interval = accounts, interval
-        wanted = list(self._jobs_for(accounts))
-        there = {self._identity(job): job for job in self.jobs}
-        kept = [self._update(there.pop(self._identity(job), job), job) for job in wanted]
-        before_now, from_now = set(self.jobs), set(kept)
+        self._replace_jobs(list(self._jobs_for(self._all_jobs())))
+
+    def _replace_jobs(self, wanted: Sequence[Job]) -> None:
+        """Run these jobs from now on, instead of those that run now."""
+        before_now = set(self.jobs)
+        new = [job for job in wanted if job not in before_now]
+        there: dict[bytes, Job] = {}
+        if new:
+            still = set(wanted)
+            there = {job.identity: job for job in self.jobs if job not in still}
+        same = {job: there.pop(job.identity, job) for job in new}
+        kept = [self._update(same.get(job, job), job) for job in wanted]
+        from_now = set(kept)
         gone = [job for job in self.jobs if job not in from_now]
         for job in gone:
             job.unwanted = True
@@ -131,16 +147,31 @@ class Scheduler:
                 job.outdated = True
                 job.cut_short()
 
-    def _jobs_for(self, accounts: Sequence[AccountSettings]) -> Iterator[Job]:
-        """Yield all jobs. The limit of watched connections is for one user over all entries."""
+    def _all_jobs(self) -> Iterator[Sequence[Job]]:
+        """Yield new jobs of each account."""
+        # The limit of watched connections is for one user over all entries.
         watched: Counter[tuple[str, str]] = Counter()
+        for one in self._accounts:
+            yield self._jobs_for_one(one, watched)
+
+    def _jobs_apart(self, users: Container[tuple[str, str]]) -> Iterator[Sequence[Job]]:
+        """Yield new jobs of each account of these users, and for all others those that run."""
+        watched: Counter[tuple[str, str]] = Counter()
+        running = iter(self.jobs)
+        for one, count in zip(self._accounts, self._jobs_of, strict=True):
+            jobs = list(islice(running, count))
+            is_new = (one.host, one.remote_user) in users
+            yield self._jobs_for_one(one, watched) if is_new else jobs
+
+    def _jobs_for(self, jobs_of_each: Iterable[Sequence[Job]]) -> Iterator[Job]:
+        """Yield the jobs of all accounts, with their keys and labels."""
         jobs: list[Job] = []
-        for one in accounts:
-            user = (one.host, one.remote_user)
-            for job in self._jobs_for_one(one, WATCHED - watched[user]):
-                watched[user] += job.watched
-                jobs.append(job)
-        names = Counter(job.own_name for job in jobs)
+        jobs_of: list[int] = []
+        for several in jobs_of_each:
+            jobs += several
+            jobs_of.append(len(several))
+        self._jobs_of = jobs_of
+        names = Counter([job.own_name for job in jobs])
         keys = keys_for([job.settings for job in jobs])
         for job, key in zip(jobs, keys, strict=True):
             job.key = key
@@ -148,12 +179,17 @@ class Scheduler:
             job.last_success = self.last_success.get(key, 0.0)
             yield job
 
-    def _jobs_for_one(self, settings: AccountSettings, room: int) -> Sequence[Job]:
-        """Return the jobs of one account, as its server allows them."""
+    def _jobs_for_one(
+        self, settings: AccountSettings, watched: Counter[tuple[str, str]]
+    ) -> Sequence[Job]:
+        """Return the jobs of one account, as its server allows them; count those that watch."""
+        user = (settings.host, settings.remote_user)
+        room = WATCHED - watched[user]
         every = self._interval * max(1, settings.interval)
         jobs = list(jobs_for(settings, every, self._chance, room=room))
-        if self._apart and any(self._identity(job) in self._apart for job in jobs):
-            return list(jobs_for(settings, every, self._chance, apart=True, room=room))
+        if self._apart and any(job.identity in self._apart for job in jobs):
+            jobs = list(jobs_for(settings, every, self._chance, apart=True, room=room))
+        watched[user] += sum([job.watched for job in jobs])
         return jobs
 
     def wake(self) -> None:
@@ -183,13 +219,6 @@ class Scheduler:
         job.rouse()
         if job.state in {JobState.WATCHING, JobState.WAITING, JobState.PAUSED}:
             job.scope.cancel()
-
-    @staticmethod
-    def _identity(job: Job) -> tuple[object, ...]:
-        """Return a key that differs if two jobs differ in any setting."""
-        settings = vars(job.settings).items()
-        values = sorted((name, value) for name, value in settings if name[0] != "_")
-        return (job.watched, repr(values), secrets_of(job.settings))
 
     async def _run_job(self, job: Job, before: Sequence[Job] = ()) -> None:
         """Run a job as long as it is wanted, after the jobs ``before`` a reload have ended.
@@ -239,13 +268,27 @@ class Scheduler:
             on_poll_end = partial(self._note_watched, job)
             await self._pool.watch(job.settings, self._lines, on_poll_end, job.hooks())
         except NotWatched:
-            self._apart.add(self._identity(job))
-            self.set_accounts(self._accounts, self._interval)
+            await self._wait_for_jobs_apart(job)
             return
         # A connection that broke while it waited is opened again soon, but not in a loop.
         if job.is_watching:
             lasted = trio.current_time() - began
             job.schedule.due = trio.current_time() + (SOON if lasted > SOON else 60.0)
+
+    async def _wait_for_jobs_apart(self, job: Job) -> None:
+        """Wait until this job is replaced by one for each of its folders."""
+        self._apart.add(job.identity)
+        if not self._users_to_take_apart and self._nursery:
+            self._nursery.start_soon(self._take_apart)
+        self._users_to_take_apart.add(job.user)
+        job.state, job.under_way = JobState.WAITING, False
+        # Its scope is cancelled then. Otherwise it is polled again, and says the same.
+        await trio.sleep(60 * APART_SECONDS)
+
+    async def _take_apart(self) -> None:
+        await trio.sleep(APART_SECONDS)
+        users, self._users_to_take_apart = self._users_to_take_apart, set()
+        self._replace_jobs(list(self._jobs_for(self._jobs_apart(users))))
 
     def _note_watched(self, job: Job, code: ExitCode, pushes_news: bool) -> None:
         """Note the end of a poll, after which the connection is kept if it pushes news."""
@@ -295,9 +338,3 @@ class Scheduler:
         if why:
             problem = f"{job.name}: the mail about its login cannot be sent: {why}"
             self._lines.complain(problem)
-
-
-def secrets_of(settings: AccountSettings) -> tuple[bytes, ...]:
-    """Return the passwords, which no repr shows: a new password is a change too."""
-    secrets = [getattr(settings, name) for name in SECRETS]
-    return tuple(b"" if secret is None else secret.reveal() for secret in secrets)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 
 import trio
 
+from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.secrets import Stamp
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
@@ -61,6 +63,7 @@ class Job:
     """The files that its password was last looked for in, and their state at that time."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _woken: bool = False
+    _identity: bytes = b""
     # Events exist only while something waits for them: jobs are many, and each takes 270 octets.
     _bell: trio.Event | None = None
     _end: trio.Event | None = None
@@ -78,6 +81,19 @@ class Job:
             return user
         first, *others = self.settings.folders
         return f"{user} ({len(others) + 1} folders)" if others else f"{user} ({first})"
+
+    @property
+    def identity(self) -> bytes:
+        """What differs if two jobs differ in any setting: a digest, as it is kept."""
+        if not self._identity:
+            settings = vars(self.settings).items()
+            values = sorted([(name, value) for name, value in settings if name[0] != "_"])
+            # No repr shows the passwords, and a new one is a change too.
+            secrets = [getattr(self.settings, name) for name in SECRETS]
+            revealed = [b"" if secret is None else secret.reveal() for secret in secrets]
+            text = repr((self.watched, values, revealed))
+            self._identity = blake2b(text.encode("utf-8", "backslashreplace")).digest()
+        return self._identity
 
     @property
     def user(self) -> tuple[str, str]:
