@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -80,3 +83,31 @@ def test_places_are_given_in_the_order_in_which_they_were_asked_for() -> None:
     for name in "bd":
         places.give_back(name)
     assert [places.ask(name).is_set for name in "efg"] == [True, True, False]
+
+
+def test_thousands_of_servers_cost_no_more_than_a_few() -> None:
+    def lines_run(servers: int) -> int:
+        places = ListenerPlaces(15)
+        shares = [places.share(f"s{number}") for number in range(servers)]
+        # Each has held a place once.
+        for share in shares:
+            share.ask(share)
+            share.give_back(share)
+        for share in shares[:15]:
+            share.ask(share)
+        for share in shares[:15]:
+            share.ask((share, "again"))
+        lines = 0
+
+        def count(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal lines
+            lines += event == "line"
+            return count
+
+        before = sys.gettrace()
+        sys.settrace(count)
+        shares[0].give_back(shares[0])
+        sys.settrace(before)
+        return lines
+
+    assert lines_run(2000) <= lines_run(20) + 5

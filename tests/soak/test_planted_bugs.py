@@ -15,6 +15,7 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks import bsmtp, maildir, mda
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
 from mailhaul.adapters.sinks.maildir import MaildirSink
+from mailhaul.adapters.sinks.smtp_parallel import ParallelDelivery
 from mailhaul.adapters.sources import imap_texts
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
@@ -233,6 +234,19 @@ def test_more_commands_at_a_time_than_the_user_allows_show(
         200_000, "mda", lambda scenario: scenario.lanes == 2 and KILL(scenario), known=179_154
     )
     assert "copies too many" in found
+
+
+def test_a_verdict_of_one_of_several_connections_that_nobody_gave_shows_within_1000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    conclude = ParallelDelivery.conclude
+
+    def accept(self: ParallelDelivery, outcome: Outcome) -> None:
+        conclude(self, Outcome(Verdict.ACCEPTED, "", outcome.recipients))
+
+    monkeypatch.setattr(ParallelDelivery, "conclude", accept)
+    found = complaint_within(1000, where=lambda scenario: scenario.connections > 1)
+    assert LOSS.search(found)
 
 
 def test_nothing_that_counts_as_a_text_shows_within_1000_seeds(

@@ -6,8 +6,6 @@ one. So no server takes the last places: some are left for servers that have non
 
 from __future__ import annotations
 
-from collections import Counter
-
 from ...flows.requests import Signal, Wait
 from ...runtimes.gates import Gate
 
@@ -78,43 +76,57 @@ class ListenerPlaces:
     """A number of places at one listener. ``share`` gives a server its access to them."""
 
     def __init__(self, total: int) -> None:
-        self._total = total
+        self._free = total
         self._kept = total // 2
-        self._servers: set[str] = set()
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
+        # Thousands of servers may share the places: those without one are counted, not looked for.
+        self._without = 0
         self._waiting: dict[object, tuple[str, Signal]] = {}
 
     def share(self, server: str) -> Share:
         """Return the limiter for connections that deliver mail of this server."""
-        self._servers.add(server)
+        if server not in self._held:
+            self._held[server] = 0
+            self._without += 1
         return Share(self, server)
 
     def ask(self, server: str, holder: object) -> Signal:
         """Ask for a place. Those that may have one get it in the order in which they asked."""
         admitted = Signal()
-        self._waiting[holder] = server, admitted
-        self._let_in()
+        # For those that wait already, nothing has changed.
+        if self._has_room_for(server):
+            self._take(server, admitted)
+        else:
+            self._waiting[holder] = server, admitted
         return admitted
 
     def give_back(self, server: str, holder: object) -> None:
         """Give a place back, or ask no longer."""
         if self._waiting.pop(holder, None) is None:
+            self._free += 1
             self._held[server] -= 1
+            self._without += not self._held[server]
             self._let_in()
+
+    def _take(self, server: str, admitted: Signal) -> None:
+        self._free -= 1
+        self._without -= not self._held[server]
+        self._held[server] += 1
+        admitted.set()
 
     def _let_in(self) -> None:
         for holder, (server, admitted) in list(self._waiting.items()):
-            if self._has_room_for(server):
-                self._held[server] += 1
+            if not self._free:
+                return
+            # A flow that was let in may have given up.
+            if holder in self._waiting and self._has_room_for(server):
                 del self._waiting[holder]
-                admitted.set()
+                self._take(server, admitted)
 
     def _has_room_for(self, server: str) -> bool:
-        free = self._total - self._held.total()
         if not self._held[server]:
-            return free > 0
-        without = sum(not self._held[other] for other in self._servers)
-        return free > min(without, self._kept)
+            return self._free > 0
+        return self._free > min(self._without, self._kept)
 
 
 class Share:
