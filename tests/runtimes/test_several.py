@@ -224,7 +224,11 @@ def test_what_ends_all_flows_does_not_wait_for_a_call_that_hangs(
     over, begun = threading.Event(), threading.Event()
 
     async def hangs() -> None:
-        await Call(lambda: (begun.set(), over.wait(20)))
+        def work() -> None:
+            begun.set()
+            over.wait(20)
+
+        await Call(work)
 
     async def stops() -> None:
         while not begun.is_set():
@@ -274,7 +278,9 @@ def test_a_command_that_a_call_runs_has_no_signal_blocked() -> None:
     masks: list[bytes] = []
 
     def ask() -> None:
-        done = subprocess.run(["grep", "SigBlk", "/proc/self/status"], capture_output=True)
+        done = subprocess.run(
+            ["grep", "SigBlk", "/proc/self/status"], capture_output=True, check=True
+        )
         masks.append(done.stdout.split()[1])
 
     async def one() -> None:
