@@ -44,7 +44,10 @@ EMPTY_LINE_SECONDS = 20.0
 ALL_LINES = 99_999_999
 """Lines for TOP that no message has: the complete text, which the server does not mark as read."""
 QUIT_SECONDS = 60.0
-"""Seconds to wait for the reply to QUIT: servers remove the messages before they send it."""
+"""Seconds to wait for the reply to QUIT: servers remove the messages before they send it.
+
+Some send the replies to the deletions in the same write together with it.
+"""
 SENDER_LINE = 4
 """The number of the line with the envelope sender in the reply to ``*ENV``; it may be empty."""
 RECIPIENT_LINE = 5
@@ -145,7 +148,8 @@ class Pop3Source(Pop3Maildrop):
         self._waiting.clear()
         machine.send(pop3.Quit())
         while True:
-            seconds = QUIT_SECONDS if len(machine.outstanding) == 1 else self.timeout
+            alone = len(machine.outstanding) == 1
+            seconds = QUIT_SECONDS if alone else max(QUIT_SECONDS, self.timeout)
             event = await next_event(self.channel, seconds)
             # After a failure of the sink, the end of a text may still be unread.
             match event:
