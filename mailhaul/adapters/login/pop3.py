@@ -99,8 +99,8 @@ def may_differ_after_login(channel: Channel[pop3.Client]) -> bool:
     """Whether the capabilities known before the login may not be those after it.
 
     They may depend on the user (RFC 2449, 6.5 and 6.7). They may also be those of a proxy, which
-    does not know what the server behind it can do: then PIPELINING may be wrong, or most of the
-    list missing.
+    does not know those of the server that it will connect to: then PIPELINING may be wrong, or most
+    of the list missing.
     """
     known = channel.machine.capabilities
     words = (*known.get(b"EXPIRE", ()), *known.get(b"LOGIN-DELAY", ()))

@@ -108,7 +108,7 @@ def test_a_hang_up_after_a_refused_capa_and_an_accepted_user_is_final(tmp_path: 
 # CAPA before the login
 
 
-def test_after_the_login_a_proxy_is_asked_what_the_server_behind_it_can_do(tmp_path: Path) -> None:
+def test_after_the_login_the_capabilities_of_a_proxy_are_asked_again(tmp_path: Path) -> None:
     def capabilities(server: Server, rest: bytes) -> bytes:
         return lines(*(PLAIN if b"PASS" in server.verbs() else PROXIED))
 
