@@ -173,3 +173,20 @@ def test_replies_to_deletions_may_come_with_that_to_a_slow_quit(tmp_path: Path) 
     assert one.poll({"timeout": 20.0}) is ExitCode.SUCCESS
     assert one.said == ""
     assert all_delivered(one)
+
+
+def test_a_missing_reply_in_the_middle_hides_no_message(tmp_path: Path) -> None:
+    """The text of the next message must not be taken for that of the one before."""
+    dropped: list[bytes] = []
+
+    def drop_once(server: Server, rest: bytes) -> bytes | None:
+        if rest.startswith(b"1 ") and not dropped:
+            dropped.append(rest)
+            return b""
+        return None
+
+    letters = [letter(n, b"text\r\n" * n) for n in (1, 2, 3)]
+    one = World(tmp_path, Server(list(letters), {b"TOP": drop_once}, PIPELINED))
+    for _ in range(3):
+        one.poll(keep=True)
+    assert sorted(one.subjects()) == [b"1", b"2", b"3"]
