@@ -11,8 +11,8 @@ import re
 from ... import pop3
 from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed, ServerRefused
-from ...flows.requests import Open, Pipe, UpgradeToTls
-from ...protocols.errors import LocalProtocolError
+from ...flows.requests import Open, Pipe, TimedOut, UpgradeToTls
+from ...protocols.errors import ConnectionLost, LocalProtocolError
 from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .access import COMMAND, Access, TlsMode, excerpt, offer_of_oauth
@@ -24,7 +24,21 @@ _BUSY = rb"(?i)lock|wait|\[IN-USE\]|\[LOGIN-DELAY\]"
 _OUT_OF_SERVICE = rb"(?is)service.*unavailable"
 _ONE_USER = {pop3.ResponseCode.IN_USE, pop3.ResponseCode.LOGIN_DELAY}
 _BUSY_CODES = {*_ONE_USER, pop3.ResponseCode.SYS_TEMP}
-CAPA, STLS, PIPELINING = b"CAPA", b"STLS", b"PIPELINING"
+CAPA, STLS, PIPELINING, RESP_CODES = b"CAPA", b"STLS", b"PIPELINING", b"RESP-CODES"
+EARLY_CAPA = b"CAPA before the login"
+TOGETHER = frozenset({PIPELINING, b"USER", RESP_CODES})
+"""What a server announces that gets USER and PASS in one write.
+
+Without USER it may refuse them (RFC 2449, 6.3), and the password must not be on the wire then. A
+proxy announces what its administrator wrote: the example in nginx's documentation has PIPELINING,
+although nginx before 1.21 drops what follows a command. It does not have RESP-CODES.
+"""
+LISTING = frozenset({b"TOP", b"UIDL"})
+"""What nearly every server announces."""
+
+
+class PassDropped(TimedOut):
+    """The server answered USER, but not PASS in the same write."""
 
 
 class Avoided:
@@ -76,16 +90,24 @@ async def greet(
         raise turned_away(access, greeting)
     await secure(channel, access, avoided)
     await log_in(channel, access, avoided, apop=apop)
-    if not channel.machine.capabilities or differs_between_users(channel):
+    if may_differ_after_login(channel):
         await ask_capabilities(channel, access, avoided)
     return greeting.text
 
 
-def differs_between_users(channel: Channel[pop3.Client]) -> bool:
-    """Whether the capabilities depend on the user (RFC 2449, 6.5 and 6.7)."""
+def may_differ_after_login(channel: Channel[pop3.Client]) -> bool:
+    """Whether the capabilities known before the login may not be those after it.
+
+    They may depend on the user (RFC 2449, 6.5 and 6.7). They may also be those of a proxy, which
+    does not know those of the server that it will connect to: then PIPELINING may be wrong, or most
+    of the list missing.
+    """
     known = channel.machine.capabilities
     words = (*known.get(b"EXPIRE", ()), *known.get(b"LOGIN-DELAY", ()))
-    return b"USER" in {word.upper() for word in words}
+    by_user = b"USER" in {word.upper() for word in words}
+    return (
+        by_user or not known.keys() >= LISTING or (PIPELINING in known and RESP_CODES not in known)
+    )
 
 
 async def ask_capabilities(channel: Channel[pop3.Client], access: Access, avoided: Avoided) -> None:
@@ -221,7 +243,7 @@ async def try_methods(
     """Try these login methods in turn; return the last decision. Raises PollFailed."""
     reply = pop3.Completed(pop3.Capa(), False)
     for method in [name for name in methods if name not in avoided.names] or methods:
-        reply = await try_method(channel, access, method)
+        reply = await try_method(channel, access, method, avoided)
         if reply.positive:
             avoided.last = None
             break
@@ -240,11 +262,15 @@ async def login_methods(
         raise PollFailed(
             ExitCode.SOCKET, f"{access.peer}: no TLS, and the password is not sent without it"
         )
-    # Asked before the login, so that USER and PASS can be pipelined.
-    if not channel.machine.capabilities:
-        await ask_capabilities(channel, access, avoided)
     certificate = access.trust.certificate is not None
-    if access.auth == "password" or (channel.tls and access.auth == "any" and not certificate):
+    in_tls = channel.tls and access.auth == "any" and not certificate
+    by_command = access.auth == "password" or in_tls
+    if not channel.machine.capabilities and not (by_command and EARLY_CAPA in avoided.names):
+        # Asked before the login, so that USER and PASS can be pipelined; they need no list if the
+        # connection breaks here.
+        avoided.last = avoided.last or (EARLY_CAPA if by_command else None)
+        await ask_capabilities(channel, access, avoided)
+    if by_command:
         return [COMMAND]
     from .mechanisms import allowed_methods  # most polls need no more than USER and PASS
 
@@ -265,32 +291,54 @@ async def login_methods(
 
 
 async def try_method(
-    channel: Channel[pop3.Client], access: Access, method: bytes
+    channel: Channel[pop3.Client], access: Access, method: bytes, avoided: Avoided
 ) -> pop3.Completed:
     """Try one login method; return the server's decision. Raises PollFailed."""
     user = access.user.encode("utf-8", "surrogateescape")
     if access.password is not None and method == COMMAND:
-        return await log_in_by_password(channel, pop3.User(user), access, access.password)
+        command = pop3.User(user)
+        known = channel.machine.capabilities.keys()
+        if known >= TOGETHER and PIPELINING not in avoided.names:
+            return await log_in_at_once(channel, command, access, access.password, avoided)
+        named = await ask(channel, command, access)
+        if not named.positive:
+            return named
+        # The server has not hung up at an earlier command.
+        avoided.last = None
+        return await ask(channel, pop3.Pass(access.password), access)
     if access.password is not None and method == APOP:
         return await log_in_by_apop(channel, pop3.Apop(user, access.password), access)
     return await exchange(channel, access, method)
 
 
-async def log_in_by_password(
-    channel: Channel[pop3.Client], user: pop3.User, access: Access, password: Secret
+async def log_in_at_once(
+    channel: Channel[pop3.Client],
+    user: pop3.User,
+    access: Access,
+    password: Secret,
+    avoided: Avoided,
 ) -> pop3.Completed:
-    """Log in by USER and PASS, in one write if the server has PIPELINING (RFC 2449, 6.6)."""
-    together = PIPELINING in channel.machine.capabilities
+    """Log in by USER and PASS in one write (RFC 2449, 6.6); return the server's decision.
+
+    Raises PassDropped. If the server hangs up without any reply, or drops PASS, it gets the
+    password alone on another connection. After a reply to USER, a hang-up in place of the reply to
+    PASS may mean a wrong password, which must not be sent twice.
+    """
     channel.machine.send(user)
-    if together:
-        channel.machine.send(pop3.Pass(password))
+    channel.machine.send(pop3.Pass(password))
+    avoided.last = PIPELINING
     named = await completion(channel, access)
-    if together:
+    avoided.last = None
+    try:
         granted = await completion(channel, access)
-    elif named.positive:
-        granted = await ask(channel, pop3.Pass(password), access)
-    else:
-        return named
+    except (ConnectionLost, TimedOut) as error:
+        if not named.positive:
+            # Some servers hang up after they have refused USER.
+            return named
+        if not isinstance(error, TimedOut):
+            raise
+        avoided.last = PIPELINING
+        raise PassDropped(error.seconds) from None
     return granted if granted.positive or named.positive else named
 
 

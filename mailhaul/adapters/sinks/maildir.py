@@ -26,7 +26,7 @@ from ...flows.source import CompletionProof
 from ..folders import make_private_folder, sync_folder, sync_name
 from .kinds import SinkOrder
 from .maildir_copies import Stored, is_same_message
-from .open_files import give_back, take_files
+from .open_files import give_back, open_while_possible, take_files
 from .spool import write_all
 
 FOLDERS = ("tmp", "new", "cur")
@@ -216,6 +216,11 @@ class MaildirDelivery:
             return
         begin_write_back(self._file)
 
+    def open(self) -> None:
+        """Open the file before it is written."""
+        if self._file < 0 and not self.released:
+            self._open()
+
     def _open(self) -> None:
         if self.parcel.again and os.path.lexists(self.tmp):
             os.unlink(self.tmp)
@@ -369,11 +374,14 @@ def written(folder: str, several: Sequence[MaildirDelivery]) -> list[MaildirDeli
     while left:
         granted = take_files(len(left))
         try:
-            some, left = left[:granted], left[granted:]
+            count, fault = open_while_possible([one.open for one in left[:granted]])
+            some, left = left[:count], left[count:]
             done += write_and_sync(some, stored)
         finally:
             give_back(granted)
-        if failure := next((one.failure for one in some if one.failure), None):
+        if fault:
+            fail(left[:1], io_failure(left[0].tmp, fault))
+        if failure := next((one.failure for one in (*some, *left[:1]) if one.failure), None):
             fail(left, failure)
             break
     return done

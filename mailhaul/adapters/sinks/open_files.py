@@ -7,7 +7,9 @@ them may always open a few files, and more while there are some to spare.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
+from collections.abc import Callable, Sequence
 
 FEW = 10
 """Files that each poll may hold open."""
@@ -15,6 +17,9 @@ MANY = 50
 """Files that a poll holds open at most."""
 TO_SPARE = 200
 """Files that all polls together may hold open besides."""
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""The process, or the system, has no descriptor left."""
 
 _spare = deque(range(TO_SPARE))
 # Polls run in several threads; taking an item of a deque and adding one are atomic.
@@ -35,3 +40,20 @@ def take_files(wanted: int) -> int:
 def give_back(granted: int) -> None:
     """Record that so many files, granted together, are closed."""
     _spare.extend(range(granted - FEW))
+
+
+def open_while_possible(
+    several: Sequence[Callable[[], None]],
+) -> tuple[int, OSError | None]:
+    """Open files, by one call each; return how many are open, and the error at the next one.
+
+    If the process has no descriptor left for it, that is no error after the first file: connections
+    need descriptors too, and there are some again once these files are closed.
+    """
+    for position, open_one in enumerate(several):
+        try:
+            open_one()
+        except OSError as error:
+            can_wait = position > 0 and error.errno in NO_DESCRIPTOR
+            return position, None if can_wait else error
+    return len(several), None

@@ -243,7 +243,7 @@ class ImapSource:
         if not self._counted:
             # Without a valid EXISTS response the mailbox is not necessarily empty.
             self.total = self._total_at_select = len(await self._find(ALL))
-        if self._found and self.remembers and self._expected is UNSEEN:
+        if self._found and self.total and self.remembers and self._expected is UNSEEN:
             # The reply to the first request arrives while the caller uses the ledger.
             self._ahead = next(size_requests(self._found))
             self.channel.machine.send(self._ahead)

@@ -44,7 +44,10 @@ EMPTY_LINE_SECONDS = 20.0
 ALL_LINES = 99_999_999
 """Lines for TOP that no message has: the complete text, which the server does not mark as read."""
 QUIT_SECONDS = 60.0
-"""Seconds to wait for the reply to QUIT: servers remove the messages before they send it."""
+"""Seconds to wait for the reply to QUIT: servers remove the messages before they send it.
+
+Some send the replies to the deletions in the same write together with it.
+"""
 SENDER_LINE = 4
 """The number of the line with the envelope sender in the reply to ``*ENV``; it may be empty."""
 RECIPIENT_LINE = 5
@@ -145,7 +148,8 @@ class Pop3Source(Pop3Maildrop):
         self._waiting.clear()
         machine.send(pop3.Quit())
         while True:
-            seconds = QUIT_SECONDS if len(machine.outstanding) == 1 else self.timeout
+            alone = len(machine.outstanding) == 1
+            seconds = QUIT_SECONDS if alone else max(QUIT_SECONDS, self.timeout)
             event = await next_event(self.channel, seconds)
             # After a failure of the sink, the end of a text may still be unread.
             match event:
@@ -253,12 +257,22 @@ class Pop3Source(Pop3Maildrop):
             part = MessageEnd(CompletionProof(message.uid, message.size), message.size)
         else:
             part = None
+            self._measure.is_misplaced = self._measure.octets in self._outstanding_sizes()
             self._held = message, reply.command, self._measure
         machine = self.channel.machine
         if self._held and not (machine.outstanding or machine.failed):
             machine.send(pop3.Stat())
         self._send_waiting()
         return part
+
+    def _outstanding_sizes(self) -> set[int]:
+        """Return the announced sizes of the messages whose texts have not begun."""
+        texts = [
+            command.number
+            for command in self.channel.machine.outstanding
+            if isinstance(command, pop3.Retrieve | pop3.Top)
+        ]
+        return {self._listing.numbered(number).size for number in texts}
 
     def _end_refused(self, message: Listed, reply: pop3.Completed) -> Part | None:
         """Retry with RETR, which every server supports; if RETR is refused, give up the message."""
@@ -303,7 +317,9 @@ class Pop3Source(Pop3Maildrop):
         why = measure.doubt(message.size)
         if not why or self._doubtful.record(message.uid, measure.octets):
             return MessageEnd(CompletionProof(message.uid, measure.octets), message.size)
-        if isinstance(command, pop3.Top):
+        if measure.is_misplaced:
+            self._one_by_one = True
+        elif isinstance(command, pop3.Top):
             self._switch_to_retr()
         elif not measure.octets:
             return Unavailable(message.uid, why)

@@ -13,7 +13,7 @@ from ...flows.channel import Channel
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Remark, Report
-from ...flows.requests import Close, Wait
+from ...flows.requests import Close, TimedOut, Wait
 from ...flows.source import (
     Listed,
     Opened,
@@ -25,7 +25,7 @@ from ...protocols.errors import (
 )
 from ...protocols.machine import NeedData
 from ..login.access import Access, excerpt
-from ..login.pop3 import Avoided, greet
+from ..login.pop3 import Avoided, PassDropped, greet
 from .pop3_listing import Listing
 
 UIDL = b"UIDL"
@@ -113,7 +113,7 @@ class Pop3Maildrop:
             self._begin()
             try:
                 return await greet(self.channel, self._access, self._avoided, apop=self._apop)
-            except (ConnectionLost, LocalProtocolError):
+            except (ConnectionLost, LocalProtocolError, PassDropped):
                 if not self._avoided.avoid_last():
                     raise
                 await Close(self.channel)
@@ -129,8 +129,9 @@ class Pop3Maildrop:
         self.mailbox = mailbox
         try:
             await self._list()
-        except (ConnectionLost, LocalProtocolError):
-            if not self._avoided.avoid_last():
+        except (ConnectionLost, LocalProtocolError, TimedOut) as error:
+            late = isinstance(error, TimedOut)
+            if not (self._drops_commands() if late else self._avoided.avoid_last()):
                 raise
             await Close(self.channel)
             await self.open()
@@ -156,6 +157,16 @@ class Pop3Maildrop:
         if self._remember and listing.without_id:
             self._report_missing_ids(listing)
         self.in_sessions = not (listing.without_id or self._login_delay)
+
+    def _drops_commands(self) -> bool:
+        """Whether the server may drop commands that are pipelined; then none are from now on.
+
+        Call it after a timeout. A server that has not even answered the first one is only slow.
+        """
+        left = self.channel.machine.outstanding
+        dropped = len(left) > 0 and not isinstance(left[0], pop3.Stat)
+        together, self._one_by_one = self._most_outstanding > 1, self._one_by_one or dropped
+        return dropped and together
 
     def _add(self, event: pop3.Event) -> None:
         match event:

@@ -26,6 +26,8 @@ class Measure:
     def __init__(self) -> None:
         self.octets = 0
         self.has_body = False
+        self.is_misplaced = False
+        """Whether it has the size of another requested message: a reply may be missing."""
         self._lines = 0
         self._in_body = False
         # A text may begin with the empty line that ends a header.
@@ -48,7 +50,12 @@ class Measure:
             self._lines += data.count(b"\n")
 
     def doubt(self, announced: int) -> str:
-        """Return why the text may not be complete, or "". ``announced`` is the size in octets."""
+        """Return why the text may not be the complete one of its message, or "".
+
+        ``announced`` is the size in octets.
+        """
+        if self.is_misplaced:
+            return f"the server sent {self.octets} octets, the size of another message"
         if announced == 0 and not self.has_body:
             return f"the server announced no size and sent {self.octets} octets, only a header"
         missing = announced - self.octets

@@ -18,7 +18,7 @@ from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Remark
-from mailhaul.flows.requests import Close, Tcp, Trust, Wait
+from mailhaul.flows.requests import Close, Sleep, Tcp, Trust, Wait
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -28,7 +28,9 @@ from tests.adapters.sources.raw import Raw
 
 POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
 PLAIN = (b"USER", b"UIDL", b"TOP")
-PIPELINED = (*PLAIN, b"PIPELINING")
+PIPELINED = (*PLAIN, b"PIPELINING", b"RESP-CODES")
+PROXIED = (b"LAST", b"TOP", b"USER", b"PIPELINING", b"UIDL")
+"""The capabilities in the example of nginx's documentation."""
 
 
 def letter(number: int, body: bytes = b"hello\r\n") -> bytes:
@@ -50,7 +52,11 @@ Answer = Callable[["Server", bytes], bytes | None]
 
 @dataclass
 class Server:
-    """A maildrop with scripted replies. ``heard`` are the received lines of all sessions."""
+    """A maildrop with scripted replies. ``heard`` are the received lines of all sessions.
+
+    What arrived together with a command whose verb is in ``drops`` is dropped. Before the reply to
+    a verb in ``slow`` some seconds pass.
+    """
 
     messages: list[bytes]
     odd: Mapping[bytes, Answer] = field(default_factory=dict[bytes, Answer])
@@ -62,6 +68,8 @@ class Server:
     greeting: bytes = b"+OK ready\r\n"
     closes: bool = False
     gone: set[int] = field(default_factory=set[int])
+    drops: frozenset[bytes] = frozenset()
+    slow: Mapping[bytes, float] = field(default_factory=dict[bytes, float])
 
     def __post_init__(self) -> None:
         self.uids = self.uids or [b"u%d" % n for n in range(1, len(self.messages) + 1)]
@@ -77,6 +85,11 @@ class Server:
             while not done and (end := heard.find(b"\r\n")) >= 0:
                 line = bytes(heard[:end])
                 del heard[: end + 2]
+                verb = line.partition(b" ")[0]
+                if verb in self.drops:
+                    heard.clear()
+                if verb in self.slow:
+                    await Sleep(self.slow[verb])
                 try:
                     say(self.answer(line))
                 except HangUp as last:

@@ -99,6 +99,14 @@ def test_an_unexpected_listing_is_requested_again(world: World) -> None:
     assert len(world.delivered) == 2
 
 
+def test_a_mailbox_without_messages_delays_no_other(world: World) -> None:
+    """Although the server finds some in it: nothing is requested that nobody waits for."""
+    there = world.script.usual("SELECT", b"") + b"TAG OK done\r\n"
+    world.script.answers["SELECT"] = [b"* 0 EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\nTAG OK\r\n", there]
+    assert world.poll(mailboxes=("one", "two")) is ExitCode.SUCCESS
+    assert len(world.delivered) == 2
+
+
 def test_mail_that_arrives_during_the_search_is_news(world: World) -> None:
     """Its EXISTS may come with a result that does not contain it."""
     world.script.answers["UID SEARCH"] = b"* SEARCH 1 2\r\n* 3 EXISTS\r\nTAG OK done\r\n"
