@@ -42,6 +42,8 @@ from .signing import BadKey, load_certificate, load_service_account
 
 NO_CONSENT = ConsentNeeded("no_consent", "there is no token yet")
 OPENID = ("openid", "offline_access")
+LOST = "lost answer"
+"""The reason of a failure where the issuer may have obeyed the request."""
 
 
 class Issuer:
@@ -69,7 +71,8 @@ class Issuer:
             # unknown whether a refresh token has been used.
             return await self._http.send(request, last=True)
         except HttpFailed as error:
-            return TryLater("no answer", plain_words(str(error), request.secrets))
+            reason = LOST if error.sent else "no answer"
+            return TryLater(reason, plain_words(str(error), request.secrets))
 
     async def close(self) -> None:
         """Close the connection to the issuer."""

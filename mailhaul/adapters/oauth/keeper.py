@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 
 from ...flows.outcome import ExitCode, PollFailed
@@ -33,7 +33,7 @@ from ...protocols.oauth.results import (
 from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .accounts import OAuthAccount
-from .grants import Issuer
+from .grants import LOST, Issuer
 from .store import SavedToken, TokenStore
 
 MARGIN = 300.0
@@ -42,8 +42,9 @@ LAST_MOMENT = 20.0
 """Seconds before its end up to which a token is used if no other can be got."""
 DEFAULT_LIFETIME = 3600
 """Seconds that a token is used if the issuer does not say how long it is valid."""
-WAITS = (60, 240, 900, 1200)
-"""Seconds of rest after the first failure, the second and so on: at most five tries in an hour."""
+WAITS = (60, 240, 900, 1260)
+"""Seconds of rest after the first failure, the second and so on: at most five tries in an hour,
+also if the first one is repeated at once."""
 MAX_WAIT = 3600
 """Seconds that an issuer may ask us to wait; it is asked again then, whatever it said."""
 DISCOVERY_SECONDS = 24 * 3600.0
@@ -61,6 +62,8 @@ class TokenKeeper:
     """The token of one account; see ``adapters.login.access.TokenSource``.
 
     ``clock`` returns seconds since 1970. ``hide`` is called with each token that is given out.
+    ``hold`` returns what keeps signals and cancellations waiting from the request to the issuer
+    until the answer is stored.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class TokenKeeper:
         issuer: Issuer,
         clock: Callable[[], float],
         hide: Callable[[Secret], None] = lambda secret: None,
+        hold: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._account = account
         self._store = store
         self._issuer = issuer
         self._clock = clock
         self._hide = hide
+        self._hold = hold
         self._troubled = False
 
     @property
@@ -166,11 +171,14 @@ class TokenKeeper:
                 return self._at_rest(saved)
             if known is not None and not same:
                 return known
-            saved, result = await self._ask(saved)
-            # No wait may come between the answer and this, and no signal that ends the program.
-            with signals_held():
-                saved = self._after(saved, result, forced=refused is not None)
-                self._store.save(saved)
+            # A full disk must be noticed before the issuer replaces the refresh token.
+            await Call(self._store.prepare)
+            with self._hold():
+                saved, result = await self._ask(saved)
+                # No wait may come between the answer and this, and no signal ends the program.
+                with signals_held():
+                    saved = self._after(saved, result, forced=refused is not None)
+                    self._store.save(saved)
         except Exception:
             await self._issuer.close()
             raise
@@ -194,7 +202,13 @@ class TokenKeeper:
                 return saved, found
             server = found
             saved = replace(saved, server=pairs_of(server), discovered=self._clock())
-        return saved, await self._issuer.renew(server, saved.refresh, saved.scope)
+        result = await self._issuer.renew(server, saved.refresh, saved.scope)
+        if saved.refresh and saved.failures == 0 and is_lost(result):
+            # The issuer may have replaced the refresh token. Many accept the old one once more, but
+            # for some seconds only; for the others waiting makes no difference.
+            saved = replace(saved, failures=1)
+            result = await self._issuer.renew(server, saved.refresh, saved.scope)
+        return saved, result
 
     async def _seeded(self, saved: SavedToken) -> SavedToken:
         """Return what is saved, with a refresh token that was given from outside and is new."""
@@ -330,6 +344,11 @@ def renewed(saved: SavedToken, tokens: Tokens, now: float, *, forced: bool = Fal
         reason="",
         words="",
     )
+
+
+def is_lost(result: TokenResult) -> bool:
+    """Whether the issuer may have obeyed a request to which no answer has come."""
+    return isinstance(result, TryLater) and result.reason == LOST
 
 
 def pairs_of(server: AuthorizationServer) -> tuple[tuple[str, str], ...]:

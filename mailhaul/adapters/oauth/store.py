@@ -2,12 +2,15 @@
 
 A refresh token may be replaced at each use, and a lost one means that the user has to sign in
 again. So a file is written to the end and synced under another name, and then renamed: at any
-moment either the old or the new one is there. The lock is held from reading the old token to
-storing the new one, so that two processes never use the same refresh token.
+moment either the old or the new one is there. The space is reserved before the issuer is asked, and
+a file that was written and not renamed, because the process was killed, is the newest. The lock is
+held from reading the old token to storing the new one, so that two processes never use the same
+refresh token.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +26,8 @@ from ..folders import make_private_folder, sync_folder
 from .accounts import TokenOwner
 
 VERSION = 1
+RESERVED = 256 * 1024
+"""Octets that are reserved for a file: more than an issuer's tokens may have."""
 
 
 class SavedToken(Record):
@@ -65,9 +70,12 @@ class TokenStore:
         self._owner = owner
         self.path = os.path.join(folder, owner.file_name)
         self._lock = -1
+        self._new = -1
 
     def load(self) -> SavedToken:
         """Return what is saved; NOTHING if there is no file."""
+        if (unfinished := self._unfinished()) is not None:
+            return unfinished
         try:
             data = read_file(self.path, SMALL)
         except FileNotFoundError:
@@ -79,29 +87,38 @@ class TokenStore:
             raise self._failure('it is damaged; remove it and use "mailhaul login"')
         return found[1]
 
-    def save(self, token: SavedToken) -> None:
-        """Replace what is saved; it is durable when this returns. Hold the lock."""
-        new = f"{self.path}.new"
+    def prepare(self) -> None:
+        """Reserve the space for ``save``, before the issuer is asked. Hold the lock."""
         try:
             make_private_folder(self._folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(new, flags, 0o600)
-            try:
-                # It may be there from a run that was killed, with any mode.
-                os.fchmod(file, 0o600)
-                write_all(file, document(self._owner, token))
-                os.fsync(file)
-            finally:
-                os.close(file)
-            os.rename(new, self.path)
+            self._new = os.open(self._new_path, flags, 0o600)
+            # It may be there from a run that was killed, with any mode.
+            os.fchmod(self._new, 0o600)
+            reserve(self._new, RESERVED)
+        except OSError as error:
+            self._close_new()
+            raise self._failure(error.strerror or str(error)) from None
+
+    def save(self, token: SavedToken) -> None:
+        """Replace what is saved; it is durable when this returns. Hold the lock."""
+        if self._new < 0:
+            self.prepare()
+        try:
+            # From here on a kill does not lose the token.
+            os.truncate(self._new, write_all(self._new, document(self._owner, token)))
+            os.fsync(self._new)
+            os.rename(self._new_path, self.path)
             sync_folder(self._folder)
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
+        finally:
+            self._close_new()
 
     def remove(self) -> None:
         """Remove the file, durably. Hold the lock."""
         try:
-            for path in (f"{self.path}.new", self.path):
+            for path in (self._new_path, self.path):
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             if os.path.isdir(self._folder):
@@ -126,13 +143,44 @@ class TokenStore:
             os.close(lock)
             raise self._failure(error.strerror or str(error)) from None
         self._lock = lock
+        self._finish()
         return True
 
     def unlock(self) -> None:
         """Give the lock back, if it is ours."""
+        self._close_new()
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)
+
+    @property
+    def _new_path(self) -> str:
+        return f"{self.path}.new"
+
+    def _unfinished(self) -> SavedToken | None:
+        """Return what was written and not renamed, if it is complete."""
+        try:
+            data = read_file(self._new_path, SMALL)
+        except OSError:
+            return None
+        # What is reserved and not written is zero.
+        found = read_document(data.rstrip(b"\0"))
+        return None if found is None or found[0] != self._owner else found[1]
+
+    def _finish(self) -> None:
+        """Save what was written and not renamed: the next ``prepare`` overwrites it."""
+        if (unfinished := self._unfinished()) is None:
+            return
+        try:
+            self._new = os.open(self._new_path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._failure(error.strerror or str(error)) from None
+        self.save(unfinished)
+
+    def _close_new(self) -> None:
+        new, self._new = self._new, -1
+        if new >= 0:
+            os.close(new)
 
     def _failure(self, problem: str) -> PollFailed:
         return PollFailed(ExitCode.IOERR, f"token file {self.path}: {problem}")
@@ -198,8 +246,18 @@ def text(value: object) -> str:
     return value
 
 
-def write_all(file: int, data: bytes) -> None:
-    """Write all of it. Raises OSError."""
+def reserve(file: int, octets: int) -> None:
+    """Reserve the space of a file, where the file system can do that. Raises OSError."""
+    try:
+        os.posix_fallocate(file, 0, octets)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}:
+            raise
+
+
+def write_all(file: int, data: bytes) -> int:
+    """Write all of it; return its length. Raises OSError."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+    return len(data)

@@ -55,6 +55,10 @@ class FakeIssuer:
             }
         form = {name: values[0] for name, values in parse_qs(taken.body.decode()).items()}
         self.forms.append(form)
+        return self.respond_to(form)
+
+    def respond_to(self, form: dict[str, str]) -> tuple[int, Any]:
+        """Return the status and the document for a request for tokens; status 0 is no answer."""
         self.asked += 1
         if self.answer:
             return self.answer(form)
@@ -78,6 +82,9 @@ class FakeIssuer:
         taken = await next_request(channel)
         if taken:
             status, document = self.respond(taken)
+            if not status:
+                await Close(channel)
+                return
             body = document if isinstance(document, bytes) else json.dumps(document).encode()
             head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
             channel.machine.say(head + body)
@@ -93,18 +100,17 @@ class World:
         self.now = START
         self.secrets: dict[str, bytes] = {}
         owner = owner_of(ISSUER, None, "mailhaul-id", "joe@x.example", account.pop("grant", "code"))
-        self.account = OAuthAccount(
-            **{
-                "owner": owner,
-                "label": "joe@x.example",
-                "place": "rc:1:1",
-                "uses": frozenset({"imap"}),
-                "scope": (),
-                "key": None,
-                "read_secret": self.read_secret,
-                **account,
-            }
-        )
+        values: dict[str, Any] = {
+            "owner": owner,
+            "label": "joe@x.example",
+            "place": "rc:1:1",
+            "uses": frozenset({"imap"}),
+            "scope": (),
+            "key": None,
+            "read_secret": self.read_secret,
+            **account,
+        }
+        self.account = OAuthAccount(**values)
         self.store = TokenStore(self.folder, self.account.owner)
 
     async def read_secret(self, name: str) -> Secret | None:
@@ -113,16 +119,16 @@ class World:
 
     def consent(self, **changes: Any) -> None:
         """Sign in: what ``mailhaul login`` would have stored."""
-        values = {"refresh": Secret(self.issuer.refresh.encode()), **changes}
+        values: dict[str, Any] = {"refresh": Secret(self.issuer.refresh.encode()), **changes}
         assert self.store.try_lock()
         self.store.save(SavedToken(**values))
         self.store.unlock()
 
-    def keeper(self) -> TokenKeeper:
+    def keeper(self, **more: Any) -> TokenKeeper:
         store = TokenStore(self.folder, self.account.owner)
         options = HttpOptions(environment={})
         issuer = Issuer(self.account, lambda: self.now, options, lambda count: b"r" * count)
-        return TokenKeeper(self.account, store, issuer, lambda: self.now)
+        return TokenKeeper(self.account, store, issuer, lambda: self.now, **more)
 
     def simulation(self, *, reachable: bool = True, **options: Any) -> Simulation:
         made = Simulation(**options)
