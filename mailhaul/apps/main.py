@@ -9,15 +9,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from ..adapters.config.caller import Caller, find_caller
 from ..adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
 from ..adapters.config.load import Configuration, load
 from ..flows.outcome import ExitCode, PollFailed
 from .polls.inherited import current_folder, is_wanted, reset_inherited_state
-from .polls.interrupted import Interrupted, place_of
+from .polls.interrupted import Interrupted, SignalHandler, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
 
@@ -136,9 +135,11 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
 
     end_loading()
     lines = log_of(configuration, lines) or lines
+    # Ending the run is safe at any time; see docs/promise.md. Only tokens have to be stored first.
+    handler = SignalHandler()
     for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
-        signal.signal(number, interrupt)
-    code = poll_all(configuration, caller, lines)
+        signal.signal(number, handler)
+    code = poll_all(configuration, caller, lines, handler.hold)
     lines.detail(f"normal termination, status {int(code)}")
     return code
 
@@ -267,11 +268,6 @@ def progress_stream(configuration: Configuration) -> TextIO:
     """Return the stream for progress: not standard output if mail is written there."""
     mail_there = any(account.bsmtp == "-" for account in configuration.accounts)
     return sys.stderr if mail_there else sys.stdout
-
-
-def interrupt(number: int, _: FrameType | None) -> NoReturn:
-    """Handle a signal by ending the run. That is safe at any time; see docs/promise.md."""
-    raise Interrupted(number)
 
 
 def drop_streams() -> None:

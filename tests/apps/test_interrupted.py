@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+
+import pytest
+
+from mailhaul.apps.polls.interrupted import Interrupted, SignalHandler
 
 SCRIPT = """
 import threading, time
@@ -38,3 +43,33 @@ def test_a_log_that_hangs_too_does_not_matter() -> None:
 
 def test_a_process_that_has_ended_is_left_alone() -> None:
     assert ended(0.1, "print", 0, 0.4) == (0, "")
+
+
+def test_a_signal_ends_the_run_at_once() -> None:
+    with pytest.raises(Interrupted) as caught:
+        SignalHandler()(signal.SIGTERM, None)
+    assert caught.value.number == signal.SIGTERM
+
+
+def test_a_held_signal_waits_and_a_second_one_does_not() -> None:
+    handler = SignalHandler()
+    done: list[int] = []
+
+    def work(*numbers: int) -> None:
+        with handler.hold(), handler.hold():
+            for number in numbers:
+                handler(number, None)
+                done.append(number)
+
+    with pytest.raises(Interrupted) as caught:
+        work(signal.SIGINT)
+    assert caught.value.number == signal.SIGINT
+    assert done == [signal.SIGINT]
+
+    done.clear()
+    with pytest.raises(Interrupted):
+        work(signal.SIGINT, signal.SIGTERM)
+    assert done == [signal.SIGINT]
+    # Each is reported once.
+    with handler.hold():
+        pass

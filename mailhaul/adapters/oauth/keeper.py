@@ -204,8 +204,8 @@ class TokenKeeper:
             saved = replace(saved, server=pairs_of(server), discovered=self._clock())
         result = await self._issuer.renew(server, saved.refresh, saved.scope)
         if saved.refresh and saved.failures == 0 and is_lost(result):
-            # The issuer may have replaced the refresh token. Many accept the old one once more, but
-            # for some seconds only; for the others waiting makes no difference.
+            # The issuer may have replaced the refresh token. Many accept the old one once more, for
+            # some seconds only; for the others waiting makes no difference.
             saved = replace(saved, failures=1)
             result = await self._issuer.renew(server, saved.refresh, saved.scope)
         return saved, result

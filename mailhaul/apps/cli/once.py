@@ -13,24 +13,26 @@ from ...adapters.ledger.store import LedgerFault
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.channel import Channel, Endpoint
 from ...flows.outcome import GOOD, ExitCode
+from ...protocols.record import replace
 from ...runtimes import blocking
 from ...runtimes.engine import ChannelObserver, Engine
 from ..polls.accounts import keys_for, user_at_server, with_typed_password
-from ..polls.context import PollContext, context_for, make_context
+from ..polls.context import Hold, PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines
 from ..polls.poll import combined_code, poll_account
 
 
-def poll_all(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
+def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: Hold) -> ExitCode:
     """Poll all accounts, concurrently unless the user wants one at a time.
 
+    ``hold`` keeps signals waiting while something must not be interrupted.
     The exit code is 0 if any account had mail, otherwise that of the last account in the file.
     Raises Interrupted if a signal ended the run.
     """
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
-    context = make_context(configuration, caller, lines)
+    context = replace(make_context(configuration, caller, lines), hold=hold)
     accounts = configuration.accounts
     try:
         waiting = any(one.idle for one in accounts) and not configuration.run.check

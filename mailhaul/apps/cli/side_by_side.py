@@ -7,15 +7,15 @@ import signal
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from typing import Any
 
 from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode
+from ...protocols.record import replace
 from ...runtimes import several
 from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
-from ..polls.interrupted import Deadline, Interrupted, place_of
+from ..polls.interrupted import Deadline, Interrupted, SignalHandler, place_of
 from ..polls.limited import LimitedPoll, Limits
 from ..polls.lines import Lines
 
@@ -83,7 +83,8 @@ def poll_side_by_side(
     Return their exit codes in the same order, and the number of the signal that ended the run, or
     0.
     """
-    limits = Limits(context, time.monotonic)
+    handler = EndingHandler(lines)
+    limits = Limits(replace(context, hold=handler.hold), time.monotonic)
     outputs = Outputs(lines, [lines.is_log] * len(accounts))
     codes = [ExitCode.UNDEFINED] * len(accounts)
 
@@ -100,33 +101,39 @@ def poll_side_by_side(
         LimitedPoll(limits, settings, outputs.of(place)) for place, settings in enumerate(accounts)
     ]
     try:
-        with ended_by_signals(lines):
+        with handler.installed():
             several.run((one(place, poll), poll.engine) for place, poll in enumerate(polls))
     except Interrupted as stop:
         return codes, stop.number
     return codes, 0
 
 
-@contextmanager
-def ended_by_signals(lines: Lines) -> Generator[None]:
-    """Let a signal raise Interrupted, once: while the run ends, further ones are ignored.
+class EndingHandler(SignalHandler):
+    """Lets a signal raise Interrupted, once: while the run ends, further ones are ignored.
 
     A call that hangs cannot be ended, so the process ends some time after the signal in any case.
     """
-    deadline = Deadline()
 
-    def interrupt(number: int, _: FrameType | None) -> NoReturn:
-        for each in before:
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(self._end)
+        self._lines = lines
+        self._deadline = Deadline()
+        self._before: dict[int, Any] = {}
+
+    def _end(self) -> None:
+        for each in self._before:
             signal.signal(each, signal.SIG_IGN)
-        deadline.begin(GRACE, ExitCode.UNDEFINED, lines.complain)
-        raise Interrupted(number)
+        self._deadline.begin(GRACE, ExitCode.UNDEFINED, self._lines.complain)
 
-    before = {number: signal.getsignal(number) for number in SIGNALS if is_wanted(number)}
-    with deadline:
-        try:
-            for number in before:
-                signal.signal(number, interrupt)
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    @contextmanager
+    def installed(self) -> Generator[None]:
+        """Handle the signals during the block."""
+        self._before = {number: signal.getsignal(number) for number in SIGNALS if is_wanted(number)}
+        with self._deadline:
+            try:
+                for number in self._before:
+                    signal.signal(number, self)
+                yield
+            finally:
+                for number, handler in self._before.items():
+                    signal.signal(number, handler)

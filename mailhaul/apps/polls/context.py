@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 TapFor = Callable[[str], Tap | None]
 """Takes the name of a protocol ("IMAP", "SMTP", "LMTP"); returns its tap, or None for none."""
+
+
+Hold = Callable[[], AbstractContextManager[object]]
+"""Returns what keeps signals and cancellations waiting, until a token is stored."""
 
 
 class PollContext(Record):
@@ -57,6 +62,8 @@ class PollContext(Record):
     """Called with warnings about files with secrets."""
     hide: Callable[[Secret], None] = lambda secret: None
     """Called with each secret that is read: no line of the poll shows it."""
+    hold: Hold = nullcontext
+    """Keeps signals and cancellations waiting."""
 
     def tell_all(self, warnings: Iterable[str]) -> None:
         """Print warnings about files with secrets."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from threading import Timer
+    from types import FrameType
 
 
 class Interrupted(BaseException):
@@ -16,6 +18,39 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class SignalHandler:
+    """Ends the run by raising Interrupted; ``ending`` is called before.
+
+    While it is held, the first signal waits.
+    """
+
+    def __init__(self, ending: Callable[[], None] = lambda: None) -> None:
+        self._ending = ending
+        self._holds = 0
+        self._waiting = 0
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal. Raises Interrupted."""
+        if self._holds and not self._waiting:
+            self._waiting = number
+            return
+        self._ending()
+        raise Interrupted(number)
+
+    @contextmanager
+    def hold(self) -> Generator[None]:
+        """Let the first signal wait until the end of the block."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if self._waiting and not self._holds:
+                number, self._waiting = self._waiting, 0
+                self._ending()
+                raise Interrupted(number)
 
 
 class Deadline:

@@ -11,6 +11,7 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
+from ...protocols.record import replace
 from ...runtimes import trio as runtime
 from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
@@ -31,6 +32,7 @@ class PollPool:
     """Runs polls, each when there is room for it. Later polls use the ``context`` of that time."""
 
     def __init__(self, context: PollContext, total: int = TOTAL) -> None:
+        context = replace(context, hold=lambda: trio.CancelScope(shield=True))
         self._limits = Limits(context, trio.current_time, total)
         self._batch_worker = BatchWorker()
         # A thread for each poll: a thread that hangs does not keep another poll waiting.

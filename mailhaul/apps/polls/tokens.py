@@ -24,7 +24,8 @@ def tokens_for(settings: AccountSettings, context: PollContext, use: str, user: 
     """Return the source of the tokens of a user; ``use`` is what they are for."""
     account = oauth_account(settings, context, use, user)
     store = TokenStore(context.tokens, account.owner)
-    return TokenKeeper(account, store, Issuer(account, time.time), time.time, context.hide)
+    issuer = Issuer(account, time.time)
+    return TokenKeeper(account, store, issuer, time.time, context.hide, context.hold)
 
 
 def oauth_account(
