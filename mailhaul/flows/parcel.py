@@ -280,15 +280,17 @@ class Packer:
             )
         )
 
-    def login_notice(self, account: str, *, refused: bool) -> Parcel | None:
+    def login_notice(self, account: str, *, refused: bool, reason: str = "") -> Parcel | None:
         """Return the notice about refused logins, or about a login that is accepted again.
 
-        None if there is no postmaster.
+        ``reason`` says why there is no token. None if there is no postmaster.
         """
         from ..protocols.message.notice import login_notice
 
         return self._to_postmaster(
-            lambda bounce_context, who: login_notice(bounce_context, who, account, refused=refused)
+            lambda bounce_context, who: login_notice(
+                bounce_context, who, account, refused=refused, reason=reason
+            )
         )
 
     def _to_postmaster(self, notice: Callable[[BounceContext, bytes], bytes]) -> Parcel | None:

@@ -29,6 +29,8 @@ JITTER = 0.1
 """The part of a delay that is randomly added or subtracted, so that accounts do not poll at the
 same moment."""
 
+CORRECTED = "After correcting the password, wake mailhaul (run it once more)"
+
 
 class Schedule:
     """The time of the next poll of one account: ``interval`` seconds after the end of the last one.
@@ -77,8 +79,11 @@ class Schedule:
         if not self.failures and self.interval < before:
             self.due = min(self.due, now + self._delay())
 
-    def ended(self, now: float, code: ExitCode) -> str:
-        """Set the time of the next poll; return a message about a change of state, or ""."""
+    def ended(self, now: float, code: ExitCode, cure: str = CORRECTED) -> str:
+        """Set the time of the next poll; return a message about a change of state, or "".
+
+        ``cure`` says what the user can do about a refused login.
+        """
         was_parked, was_refused = self.parked, self.refusals
         self.refusals = self.refusals + 1 if code is ExitCode.AUTHFAIL else 0
         bad = code not in GOOD and code not in NEUTRAL
@@ -90,7 +95,7 @@ class Schedule:
         if self.parked and not was_parked:
             return (
                 f"the login was refused {self.refusals} times: from now on it is tried once a day. "
-                "After correcting the password, wake mailhaul (run it once more)"
+                f"{cure}"
             )
         return ""
 

@@ -16,12 +16,13 @@ import trio
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.adapters.oauth.store import SavedToken, TokenStore
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service, with_known_password
 from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
-from mailhaul.apps.polls.tokens import token_stamps
+from mailhaul.apps.polls.tokens import oauth_account
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.protocols.secret import Secret
 
@@ -123,25 +124,39 @@ def test_a_consent_ends_the_wait_of_an_account_with_oauth(
     codes: list[ExitCode] = []
 
     async def poll(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
-        [path] = token_stamps(settings, context)
-        codes.append(ExitCode.NOMAIL if os.path.exists(path) else ExitCode.AUTHFAIL)
-        found.append(path)
+        account = oauth_account(settings, context, "imap", settings.remote_user)
+        store = TokenStore(context.tokens, account.owner)
+        stores.append(store)
+        kind = "" if store.load().refresh else "consent"
+        context.note_token(account.label, kind, kind and "consent needed")
+        codes.append(ExitCode.AUTHFAIL if kind else ExitCode.NOMAIL)
         return codes[-1]
 
     async def story() -> None:
         await daemon.until(lambda: daemon.job.last_code is ExitCode.AUTHFAIL)
         await trio.sleep(0.2)
         assert len(codes) == 1
+        assert daemon.job.needs_consent
+        # A program that failed as well has no new token.
+        keep(SavedToken(refresh=Secret(b"old"), failures=1, kind="consent"))
+        await trio.sleep(0.2)
+        assert len(codes) == 1
         # What "mailhaul login" does.
-        os.makedirs(os.path.dirname(found[0]), exist_ok=True)
-        Path(found[0]).write_text("{}")
+        keep(SavedToken(refresh=Secret(b"new")))
         await daemon.until(lambda: daemon.job.last_code is ExitCode.NOMAIL)
+        assert not daemon.job.needs_consent
 
-    found: list[str] = []
+    def keep(token: SavedToken) -> None:
+        assert stores[0].try_lock()
+        stores[0].save(token)
+        stores[0].unlock()
+
+    stores: list[TokenStore] = []
     monkeypatch.setattr(limited, "poll_account", poll)
     oauth = "auth oauth oauthissuer gmail oauthclient id"
     daemon.live(f"set daemon 3600 poll h protocol imap {oauth} user joe\n", story)
     assert codes == [ExitCode.AUTHFAIL, ExitCode.NOMAIL]
+    assert "joe@h: there is a new token" in daemon.out.getvalue()
 
 
 def test_a_file_that_appears_ends_the_wait_too(daemon: Daemon) -> None:

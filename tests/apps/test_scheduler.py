@@ -98,7 +98,7 @@ class FakePool:
         return box.look()
 
     async def send_login_notice(
-        self, settings: AccountSettings, lines: Lines, *, refused: bool
+        self, settings: AccountSettings, lines: Lines, *, refused: bool, reason: str = ""
     ) -> str:
         self.told.append((settings.remote_user, refused, trio.current_time()))
         return self.no_mail

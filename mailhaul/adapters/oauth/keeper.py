@@ -63,7 +63,8 @@ class TokenKeeper:
 
     ``clock`` returns seconds since 1970. ``hide`` is called with each token that is given out.
     ``hold`` returns what keeps signals and cancellations waiting from the request to the issuer
-    until the answer is stored.
+    until the answer is stored. ``note`` is called with the kind of a failure and a sentence about
+    it, and with two empty texts when there is a token.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class TokenKeeper:
         clock: Callable[[], float],
         hide: Callable[[Secret], None] = lambda secret: None,
         hold: Callable[[], AbstractContextManager[object]] = nullcontext,
+        note: Callable[[str, str], None] = lambda kind, sentence: None,
     ) -> None:
         self._account = account
         self._store = store
@@ -81,6 +83,7 @@ class TokenKeeper:
         self._clock = clock
         self._hide = hide
         self._hold = hold
+        self._note = note
         self._troubled = False
 
     @property
@@ -92,9 +95,10 @@ class TokenKeeper:
         """Return an access token. Raises PollFailed if there is none now."""
         saved = await Call(self._store.load)
         token = self._valid(saved, MARGIN)
-        self._troubled = saved.forced or saved.failures > 0
+        self._troubled = saved.forced or saved.kind == MAIL
         if token is None or self._is_resting(saved):
             token = await self._renew(None)
+        self._note("", "")
         self._hide(token)
         return token
 
@@ -116,16 +120,20 @@ class TokenKeeper:
         if not self._troubled:
             return
         self._troubled = False
-        await self._update(
-            lambda saved: replace(
-                saved, forced=False, failures=0, next_try=0.0, kind="", reason="", words=""
-            )
-        )
+        await self._update(after_login)
 
     async def refused(self, words: str) -> str:
         """Note that a mail server refuses the token; return what helps, or ""."""
         shown = plain_words(words)
-        await self._update(lambda saved: self._failed(saved, MAIL, "refused", shown, None))
+
+        def change(saved: SavedToken) -> SavedToken:
+            if saved.kind in {CONSENT, SETTINGS}:
+                # That is why there is no other token, and what the user has to know.
+                return saved
+            return self._failed(saved, MAIL, "refused", shown, None)
+
+        saved = await self._update(change)
+        self._note(saved.kind, sentence_of(self._account, saved))
         return advice_for_mail(words)
 
     # Signing in and out
@@ -285,13 +293,14 @@ class TokenKeeper:
             return last
         raise self._failure(saved)
 
-    async def _update(self, change: Callable[[SavedToken], SavedToken]) -> None:
+    async def _update(self, change: Callable[[SavedToken], SavedToken]) -> SavedToken:
         try:
             await self._take_lock()
-            saved = await Call(self._store.load)
-            self._store.save(change(saved))
+            saved = change(await Call(self._store.load))
+            self._store.save(saved)
         finally:
             self._store.unlock()
+        return saved
 
     async def _take_lock(self) -> None:
         """Wait for the lock: another program may be asking the issuer. Raises PollFailed."""
@@ -308,6 +317,7 @@ class TokenKeeper:
     def _failure(self, saved: SavedToken) -> PollFailed:
         """Return the error for the last failure."""
         sentence = sentence_of(self._account, saved)
+        self._note(saved.kind, sentence)
         if saved.kind == CONSENT:
             # The user has to act; it is the same sentence until then.
             return PollFailed(ExitCode.AUTHFAIL, sentence)
@@ -344,6 +354,14 @@ def renewed(saved: SavedToken, tokens: Tokens, now: float, *, forced: bool = Fal
         reason="",
         words="",
     )
+
+
+def after_login(saved: SavedToken) -> SavedToken:
+    """Return what to save after a login. A failure of the issuer is not over by that."""
+    saved = replace(saved, forced=False)
+    if saved.kind != MAIL:
+        return saved
+    return replace(saved, failures=0, next_try=0.0, kind="", reason="", words="")
 
 
 def is_lost(result: TokenResult) -> bool:

@@ -102,7 +102,8 @@ def table(jobs: Sequence[Mapping[str, Any]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     )
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    rest = dict.fromkeys(str(job["token"]) for job in jobs if job.get("token"))
+    return "".join(f"{line.rstrip()}\n" for line in [*lines, *map(escape, rest)])
 
 
 def moment(when: float | None) -> str:

@@ -130,16 +130,20 @@ def described(job: Job) -> dict[str, object]:
     """Return the state of one job, for JSON. Times are Unix time or null, durations in seconds."""
     due = job.schedule.due - trio.current_time()
     waits = job.state is JobState.WAITING
+    state = "parked" if waits and job.schedule.parked else job.state
+    if job.needs_consent and waits:
+        state = "consent needed"
     return {
         "account": shown(job.name),
         "protocol": job.settings.protocol,
-        "state": "parked" if waits and job.schedule.parked else job.state,
+        "state": state,
         "polls": job.polls,
         "last_code": None if job.last_code is None else job.last_code.name,
         "last_poll": job.last_poll or None,
         "last_success": job.last_success or None,
         "next_poll_in": max(0.0, round(due, 1)) if waits and job.polls else None,
         "failures": failures_of(job),
+        "token": shown(job.token_trouble[2]) or None,
     }
 
 
@@ -170,8 +174,14 @@ def success_of(job: Job) -> float:
     return job.last_success
 
 
+def consent_of(job: Job) -> int:
+    """Return 1 if the user has to sign in, otherwise 0."""
+    return int(job.needs_consent)
+
+
 FAMILIES: Sequence[tuple[str, str, str, Callable[[Job], float]]] = (
     ("polls", "counter", "Polls so far.", polls_of),
     ("failures", "gauge", "Failed polls since the last successful one.", failures_of),
     ("last_success_timestamp_seconds", "gauge", "Time of the last successful poll.", success_of),
+    ("consent_needed", "gauge", "Whether the user has to sign in (mailhaul login).", consent_of),
 )

@@ -18,6 +18,7 @@ import trio
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import GOOD, ExitCode
+from ...flows.schedule import CORRECTED
 from ..polls.accounts import keys_for
 from ..polls.interrupted import place_of
 from ..polls.jobs import WATCHED, Job, JobState, jobs_for
@@ -36,6 +37,8 @@ TASK = "job"
 APART_SECONDS = 1.0
 """Seconds for which accounts whose servers do not offer NOTIFY are collected. All of them are then
 given one job for each folder together, as that costs something for every job."""
+SIGNED_IN = 'After "mailhaul login" it is tried at once'
+"""What ends the wait of an account whose consent has ended."""
 
 SOON = 5.0
 """Seconds before a connection is opened again that broke while it waited for new mail."""
@@ -55,8 +58,9 @@ class Scheduler:
         self.jobs: list[Job] = []
         self.last_success: dict[str, float] = {}
         """The time of the last successful poll of any run, by job keys (Unix time)."""
-        self._told: set[str] = set()
-        """Keys of the jobs whose refused login was reported to the user by mail."""
+        self._told: dict[str, str] = {}
+        """What was reported to the user by mail, and the key of the job that found it: whose token
+        is missing, or the key itself if the server refuses a login."""
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._jobs_of: Sequence[int] = ()
@@ -304,37 +308,43 @@ class Scheduler:
         job.last_poll = self._wall_clock()
         if code in GOOD:
             job.last_success = self.last_success[job.key] = job.last_poll
-        if remark := job.schedule.ended(trio.current_time(), code):
+        cure = SIGNED_IN if job.needs_consent else CORRECTED
+        if remark := job.schedule.ended(trio.current_time(), code, cure):
             self._lines.complain(f"{job.name}: {remark}")
         self._note_login(job, code)
 
     def _note_login(self, job: Job, code: ExitCode) -> None:
         """Send the user a mail about a login that is refused, or accepted again."""
         # A wake-up resets the refusals of the schedule, so they are counted here as well.
-        if code is ExitCode.AUTHFAIL:
+        whose, kind, sentence = job.token_trouble
+        if code is ExitCode.AUTHFAIL or (kind and code not in GOOD):
             self._refused[job.key] += 1
         elif code in GOOD:
             del self._refused[job.key]
-        told = job.key in self._told
+        told = [topic for topic, key in self._told.items() if key == job.key]
         refused = self._refused[job.key] >= TOLD_AFTER
-        is_news = (refused and not told) or (told and code in GOOD)
-        if is_news and self._nursery and job.key not in self._notices_under_way:
-            self._notices_under_way.add(job.key)
-            self._nursery.start_soon(self._send_login_notice, job, refused)
+        # Several jobs may share a token.
+        topic = whose if kind else job.key
+        is_news = (refused and not told and topic not in self._told) or (told and code in GOOD)
+        if is_news and self._nursery and topic not in self._notices_under_way:
+            self._notices_under_way.add(topic)
+            self._nursery.start_soon(self._send_login_notice, job, refused, topic, sentence)
 
-    async def _send_login_notice(self, job: Job, refused: bool) -> None:
+    async def _send_login_notice(self, job: Job, refused: bool, topic: str, reason: str) -> None:
         """Send that mail. A failure of it does not affect the polls."""
         why = ""
         try:
-            why = await self._pool.send_login_notice(job.settings, self._lines, refused=refused)
+            why = await self._pool.send_login_notice(
+                job.settings, self._lines, refused=refused, reason=reason
+            )
         except Exception as fault:
             why = place_of(fault)
         finally:
-            self._notices_under_way.discard(job.key)
+            self._notices_under_way.discard(topic)
         if refused and not why:
-            self._told.add(job.key)
+            self._told[topic] = job.key
         elif not refused:
-            self._told.discard(job.key)
+            self._told = {one: key for one, key in self._told.items() if key != job.key}
         if why:
             problem = f"{job.name}: the mail about its login cannot be sent: {why}"
             self._lines.complain(problem)

@@ -24,7 +24,7 @@ from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.reminders import Reminders
 from ...protocols.record import replace
-from ..polls.context import local_hostname, make_context
+from ..polls.context import PollContext, local_hostname, make_context
 from ..polls.interrupted import Deadline
 from ..polls.jobs import Job, JobState
 from ..polls.lines import Lines
@@ -183,8 +183,11 @@ class Service:
     def _status(self) -> str:
         jobs = self.scheduler.jobs
         parked = sum(job.schedule.parked for job in jobs)
+        consents = sum(job.needs_consent for job in jobs)
         failing = sum(job.schedule.failures > 0 for job in jobs)
         text = f"{len(jobs)} polled, {failing} failing, {parked} with a refused login"
+        if consents:
+            text += f', {consents} need "mailhaul login"'
         lost = self._lines.lost
         return f"{text}; the log cannot be written: {lost}" if lost else text
 
@@ -240,12 +243,13 @@ class Service:
             await trio.sleep(TICK)
 
     async def _watch_secrets(self) -> None:
-        """Poll an account at once when the file with its password has changed after a failure."""
+        """Poll an account at once when its password or token has changed after a failure."""
         while True:
             await trio.sleep(TICK)
-            for job in await self._in_thread(partial(with_changed_files, self.scheduler.jobs)):
+            found = partial(woken_jobs, self.scheduler.jobs, self.pool.context)
+            for job, why in await self._in_thread(found):
                 if job in self.scheduler.jobs and job.state is JobState.WAITING:
-                    self._lines.say(f"{job.name}: the file with its password has changed")
+                    self._lines.say(f"{job.name}: {why}")
                     self.scheduler.wake_one(job)
 
     def _rc_stamp(self) -> tuple[int, int]:
@@ -337,11 +341,20 @@ class Service:
             self._lines.complain(f"{failure}; the pidfile stays where it is")
 
 
-def with_changed_files(jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs that have failed and may succeed now: the file with the password changed."""
+def woken_jobs(jobs: Iterable[Job], context: PollContext) -> list[tuple[Job, str]]:
+    """Return the jobs that have failed and may succeed now, and why."""
     since = time.time() - CALM
-    failed = [job for job in jobs if job.last_code in MAY_BE_PASSWORD and job.last_poll < since]
-    return [job for job in failed if have_changed(job.secret_files)]
+    found: list[tuple[Job, str]] = []
+    for job in jobs:
+        failed = job.last_code in MAY_BE_PASSWORD and job.last_poll < since
+        if failed and have_changed(job.secret_files):
+            found.append((job, "the file with its password has changed"))
+        elif job.tokens and job.settings.auth == "oauth":
+            from ..polls.tokens import has_new_token  # few accounts need it
+
+            if has_new_token(job.settings, context):
+                found.append((job, "there is a new token"))
+    return found
 
 
 def rules_of(settings: GlobalSettings) -> Mapping[str, object]:

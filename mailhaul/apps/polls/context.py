@@ -36,6 +36,10 @@ Hold = Callable[[], AbstractContextManager[object]]
 """Returns what keeps signals and cancellations waiting, until a token is stored."""
 
 
+NoteToken = Callable[[str, str, str], None]
+"""Takes whose token it is, the kind of the failure (``adapters.oauth.keeper``) and a sentence."""
+
+
 class PollContext(Record):
     """What is the same for every account of a run."""
 
@@ -62,6 +66,8 @@ class PollContext(Record):
     """Called with warnings about files with secrets."""
     hide: Callable[[Secret], None] = lambda secret: None
     """Called with each secret that is read: no line of the poll shows it."""
+    note_token: NoteToken = lambda label, kind, sentence: None
+    """Called with whose token it is, and why there is none, or two empty texts if there is one."""
     hold: Hold = nullcontext
     """Keeps signals and cancellations waiting."""
 

@@ -26,6 +26,10 @@ WATCHED = PER_USER - 1
 """Connections of one user that may wait for new mail; one more polls all other mailboxes."""
 
 
+CONSENT = "consent"
+"""The kind of a failure that the user has to end by ``mailhaul login``."""
+
+
 class JobState(StrEnum):
     """What a job does now."""
 
@@ -61,6 +65,8 @@ class Job:
     """Whether a reload changed the rules of its poll: then the poll starts again."""
     secret_files: Mapping[str, Stamp] = field(default_factory=dict[str, Stamp])
     """The files that its password was last looked for in, and their state at that time."""
+    tokens: tuple[tuple[str, str, str], ...] = ()
+    """The tokens that are missing: whose, the kind of the failure and a sentence."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _woken: bool = False
     _identity: bytes = b""
@@ -148,7 +154,11 @@ class Job:
     def hooks(self) -> PollHooks:
         """Return the hooks for a poll of it."""
         return PollHooks(
-            self.schedule.wait_between, self._should_stop, self._begun, self._note_files
+            self.schedule.wait_between,
+            self._should_stop,
+            self._begun,
+            self._note_files,
+            self._note_token,
         )
 
     def _should_stop(self) -> bool:
@@ -156,6 +166,20 @@ class Job:
 
     def _note_files(self, files: Mapping[str, Stamp]) -> None:
         self.secret_files = files
+
+    def _note_token(self, label: str, kind: str, sentence: str) -> None:
+        others = tuple(one for one in self.tokens if one[0] != label)
+        self.tokens = (*others, (label, kind, sentence)) if kind else others
+
+    @property
+    def token_trouble(self) -> tuple[str, str, str]:
+        """Whose token is missing, the kind of the failure and a sentence, or empty texts."""
+        return self.tokens[0] if self.tokens else ("", "", "")
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether the user has to sign in."""
+        return self.token_trouble[1] == CONSENT
 
     def _begun(self) -> None:
         self.state = JobState.POLLING

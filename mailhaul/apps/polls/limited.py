@@ -22,7 +22,7 @@ from ...protocols.record import Record, replace
 from ...runtimes.engine import Engine
 from ...runtimes.gates import Gate
 from .accounts import password_reader, reads_password, user_at_server
-from .context import PollContext, context_for
+from .context import NoteToken, PollContext, context_for
 from .exclusive import ExclusiveGate
 from .lines import Lines
 from .places import Holding, ListenerPlaces, Places
@@ -51,6 +51,8 @@ class PollHooks(Record):
     """Called when the poll starts; before that it may be cancelled without loss."""
     secret_files: Callable[[Mapping[str, Stamp]], None] = lambda files: None
     """Called with the files that the password was looked for in, and their state at that time."""
+    note_token: NoteToken = lambda label, kind, sentence: None
+    """Called with whose token it is, and why there is none, or two empty texts if there is one."""
 
 
 NO_HOOKS = PollHooks()
@@ -114,6 +116,7 @@ class Limits:
             login_delay=hooks.login_delay,
             session=session,
             stopping=partial(is_stopping, context, hooks),
+            note_token=hooks.note_token,
         )
 
     async def with_password(

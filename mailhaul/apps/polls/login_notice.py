@@ -15,14 +15,21 @@ from .sinks import sink_of
 from .sources import source_of
 
 
-async def login_notice(settings: AccountSettings, context: PollContext, *, refused: bool) -> str:
-    """Deliver the notice to the sink of the account; return why that failed, or ""."""
+async def login_notice(
+    settings: AccountSettings, context: PollContext, *, refused: bool, reason: str = ""
+) -> str:
+    """Deliver the notice to the sink of the account; return why that failed, or "".
+
+    ``reason`` says why there is no token.
+    """
     _, make_sink = sink_of(settings, context)
     source = source_of(settings, context, ignore_report)
     return await send_notice(
         make_sink,
         Packing(settings, context, source, None),
-        lambda packer: packer.login_notice(user_at_server(settings), refused=refused),
+        lambda packer: packer.login_notice(
+            user_at_server(settings), refused=refused, reason=reason
+        ),
     )
 
 

@@ -52,17 +52,7 @@ class PollPool:
     ) -> ExitCode:
         """Poll one account when there is room; its lines go to ``lines``. See ``LimitedPoll``."""
         poll = LimitedPoll(self._limits, settings, lines, hooks)
-        try:
-            return await self._run(poll.run(), poll.engine)
-        finally:
-            self._note_token_file(settings, hooks)
-
-    def _note_token_file(self, settings: AccountSettings, hooks: PollHooks) -> None:
-        """After a poll: a later change of the file is by ``mailhaul login``, or another program."""
-        if settings.auth == "oauth":
-            from .tokens import token_stamps  # few accounts need it
-
-            hooks.secret_files(token_stamps(settings, self.context))
+        return await self._run(poll.run(), poll.engine)
 
     async def watch(
         self,
@@ -96,18 +86,20 @@ class PollPool:
             finally:
                 slot.end()
                 total.end()
-                self._note_token_file(settings, hooks)
 
         return await self._run(when_there_is_room(), limits.engine(settings, slot))
 
     async def send_login_notice(
-        self, settings: AccountSettings, lines: Lines, *, refused: bool
+        self, settings: AccountSettings, lines: Lines, *, refused: bool, reason: str = ""
     ) -> str:
-        """Send the user a mail about refused or accepted logins; return why that failed, or ""."""
+        """Send the user a mail about refused or accepted logins; return why that failed, or "".
+
+        ``reason`` says why there is no token.
+        """
         limits, lines = self._limits, lines.of(user_at_server(settings))
         limits.register(settings)
         context = limits.context_for(lines, NO_HOOKS)
-        flow = login_notice(settings, context, refused=refused)
+        flow = login_notice(settings, context, refused=refused, reason=reason)
         return await self._run(flow, limits.engine(settings))
 
     def _run(self, flow: Flow[T], engine: Engine) -> Coroutine[Any, Any, T]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
 from functools import partial
 
 from ...adapters.config.secret_table import way_of
-from ...adapters.config.secrets import Stamp, stamp_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TokenSource
 from ...adapters.oauth.accounts import OAuthAccount, owner_of
 from ...adapters.oauth.grants import Issuer
 from ...adapters.oauth.keeper import TokenKeeper
 from ...adapters.oauth.store import TokenStore
+from ...flows.outcome import PollFailed
 from ...protocols.secret import Secret
 from .accounts import user_at_server
 from .context import PollContext
@@ -24,8 +22,26 @@ def tokens_for(settings: AccountSettings, context: PollContext, use: str, user: 
     """Return the source of the tokens of a user; ``use`` is what they are for."""
     account = oauth_account(settings, context, use, user)
     store = TokenStore(context.tokens, account.owner)
-    issuer = Issuer(account, time.time)
-    return TokenKeeper(account, store, issuer, time.time, context.hide, context.hold)
+    return TokenKeeper(
+        account,
+        store,
+        Issuer(account, time.time),
+        time.time,
+        context.hide,
+        context.hold,
+        partial(context.note_token, account.label),
+    )
+
+
+def has_new_token(settings: AccountSettings, context: PollContext) -> bool:
+    """Whether there is a token for the server of an account that has not failed yet."""
+    account = oauth_account(settings, context, settings.kind.family, settings.remote_user)
+    try:
+        saved = TokenStore(context.tokens, account.owner).load()
+    except PollFailed:
+        # The next poll reports it.
+        return False
+    return not saved.failures and (saved.access or saved.refresh) is not None
 
 
 def oauth_account(
@@ -48,16 +64,6 @@ def oauth_account(
         settings.oauthkey,
         partial(read_oauth_secret, settings, context),
     )
-
-
-def token_stamps(settings: AccountSettings, context: PollContext) -> Mapping[str, Stamp]:
-    """Return the file with the token for the server of an account, and its state now."""
-    account = oauth_account(settings, context, settings.kind.family, settings.remote_user)
-    path = TokenStore(context.tokens, account.owner).path
-    try:
-        return {path: stamp_of(os.stat(path))}
-    except OSError:
-        return {path: None}
 
 
 def label_of(settings: AccountSettings, user: str) -> str:

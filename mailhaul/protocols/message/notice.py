@@ -47,16 +47,32 @@ def oversized_notice(
     )
 
 
-def login_notice(context: BounceContext, recipient: bytes, account: str, *, refused: bool) -> bytes:
-    """Return the whole message, with CRLF line ends. ``account`` is USER@SERVER."""
+def login_notice(
+    context: BounceContext, recipient: bytes, account: str, *, refused: bool, reason: str = ""
+) -> bytes:
+    """Return the whole message, with CRLF line ends. ``account`` is USER@SERVER.
+
+    ``reason`` says why there is no token to log in with.
+    """
     whose = quoted(account.encode("utf-8", "surrogateescape"))
     if not refused:
         return lines(
             *notice_header(context, recipient, b"mailhaul authentication OK on %b" % whose),
             b"The login to %b is accepted again, and mail is fetched." % whose,
         )
+    header = notice_header(context, recipient, b"mailhaul authentication failed on %b" % whose)
+    if reason:
+        return lines(
+            *header,
+            b"No mail comes from %b, because there is no token to log in with:" % whose,
+            b"",
+            quoted(reason.encode("utf-8", "surrogateescape")),
+            b"",
+            b"This is tried again, at longer intervals up to once a day, and at once after",
+            b'"mailhaul login". Another message follows when the login is accepted.',
+        )
     return lines(
-        *notice_header(context, recipient, b"mailhaul authentication failed on %b" % whose),
+        *header,
         b"The server has refused the login to %b three times, so no mail comes from there." % whose,
         b"",
         b"Either the password is wrong or has expired, or the provider requires another login",
