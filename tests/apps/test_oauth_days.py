@@ -18,7 +18,7 @@ from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.flows.outcome import ExitCode
 
 from ..adapters.oauth.issuer import START
-from .oauth_days import DAY, HOUR, MINUTE, OAuthDays, most_in_an_hour
+from .oauth_days import DAY, HOUR, MINUTE, TICK, OAuthDays, most_in_an_hour
 
 FAILED = "mailhaul authentication failed on joe@mail.example"
 WORKS = "mailhaul authentication OK on joe@mail.example"
@@ -108,7 +108,7 @@ def test_a_day_of_trouble_is_told_once_and_ends_without_a_restart(
         healed(days)
         longest = 1.2 * (HOUR if code is ExitCode.SOCKET else DAY)
         if begin is revoked:
-            longest = MINUTE + 1
+            longest = TICK + MINUTE + 1
         healed_at = trio.current_time()
         while days.delivered < 2:
             await trio.sleep(MINUTE)
@@ -142,7 +142,7 @@ def test_a_new_consent_is_noticed_at_once(days: OAuthDays) -> None:
         )
         assert 'mailhaul_consent_needed{account="joe@mail.example"} 1' in metrics(scheduler.jobs)
         days.log_in()
-        await trio.sleep(10.0)
+        await trio.sleep(TICK + 10.0)
         assert days.delivered == 1
         assert described(scheduler.jobs[0])["state"] == "waiting"
         assert described(scheduler.jobs[0])["token"] is None
@@ -176,7 +176,7 @@ def test_who_never_signed_in_is_told_too(days: OAuthDays) -> None:
         assert days.issuer.tried == []
         days.arrive()
         days.log_in()
-        await trio.sleep(10.0)
+        await trio.sleep(TICK + 10.0)
         assert days.delivered == 1
 
     days.live(story, MINUTE)
@@ -194,7 +194,7 @@ def test_entries_with_one_token_are_told_once(days: OAuthDays) -> None:
         assert most_in_an_hour(days.issuer.tried) <= 5
         assert days.notices == [FAILED]
         days.log_in()
-        await trio.sleep(MINUTE)
+        await trio.sleep(TICK + MINUTE)
 
     days.live(story, 10 * MINUTE, "folder INBOX", "folder INBOX", "folder INBOX")
     assert days.notices == [FAILED, WORKS]

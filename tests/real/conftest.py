@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from .daemon import Daemon
+from .servers.aiosmtp import AioSmtp
 from .servers.certificates import Certificates
 from .servers.dovecot import Dovecot
+from .servers.dovecot_oauth import DovecotOAuth
 from .servers.exim import Exim
+from .servers.issuer import Issuer
 from .servers.opensmtpd import OpenSmtpd
 from .servers.postfix import Postfix
 from .servers.process import ServerFailed
@@ -127,6 +130,40 @@ def sshd(sshd_server: Sshd, exim: Exim, ssh_user: str) -> Sshd:
     """A running sshd that nobody has asked for anything; what is behind its keys is empty."""
     sshd_server.clear()
     return sshd_server
+
+
+@pytest.fixture(scope="session")
+def relay() -> Iterator[AioSmtp]:
+    """Takes what is submitted."""
+    server = AioSmtp()
+    with server.running():
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_issuer(scratch: Path, certificates: Certificates) -> Iterator[Issuer]:
+    """The run's issuer; tests take ``issuer``."""
+    server = Issuer(scratch / "issuer", certificates.good)
+    with server.running():
+        yield server
+    assert server.log() == ""
+
+
+@pytest.fixture
+def issuer(running_issuer: Issuer) -> Issuer:
+    """A running issuer without faults."""
+    running_issuer.clear()
+    return running_issuer
+
+
+@pytest.fixture(scope="session")
+def dovecot_oauth(
+    scratch: Path, certificates: Certificates, running_issuer: Issuer, relay: AioSmtp
+) -> Iterator[DovecotOAuth]:
+    """A running Dovecot that takes the tokens of ``issuer``."""
+    server = DovecotOAuth(scratch / "oauth", certificates, running_issuer, relay.port)
+    with server.running():
+        yield server
 
 
 @pytest.fixture

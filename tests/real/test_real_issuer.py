@@ -14,7 +14,6 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -37,36 +36,6 @@ pytestmark = pytest.mark.real
 
 VERIFIER = "a-verifier-of-at-least-43-characters-as-RFC-7636-says"
 LOCK = Path(__file__).parent / "servers" / "npm" / "package-lock.json"
-
-
-@pytest.fixture(scope="module")
-def relay() -> Iterator[AioSmtp]:
-    server = AioSmtp()
-    with server.running():
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running_issuer(scratch: Path, certificates: Certificates) -> Iterator[Issuer]:
-    server = Issuer(scratch / "issuer", certificates.good)
-    with server.running():
-        yield server
-    assert server.log() == ""
-
-
-@pytest.fixture
-def issuer(running_issuer: Issuer) -> Issuer:
-    running_issuer.clear()
-    return running_issuer
-
-
-@pytest.fixture(scope="module")
-def dovecot_oauth(
-    scratch: Path, certificates: Certificates, running_issuer: Issuer, relay: AioSmtp
-) -> Iterator[DovecotOAuth]:
-    server = DovecotOAuth(scratch / "oauth", certificates, running_issuer, relay.port)
-    with server.running():
-        yield server
 
 
 @pytest.fixture
@@ -277,6 +246,18 @@ def test_a_refresh_token_rotates_and_a_used_one_ends_the_grant(
     again = client.refresh(first["refresh_token"])
     assert (again.status, again["error"]) == (400, "invalid_grant")
     assert client.refresh(second["refresh_token"])["error"] == "invalid_grant"
+
+
+def test_for_some_time_a_used_refresh_token_may_be_taken_again(
+    issuer: Issuer, client: IssuerClient
+) -> None:
+    issuer.set(grace=30)
+    first = client.by_code("ann")["refresh_token"]
+    client.refresh(first)
+    second = client.refresh(first)["refresh_token"]
+    issuer.pass_time(32)
+    assert client.refresh(second).status == 200
+    assert client.refresh(first)["error"] == "invalid_grant"
 
 
 def test_without_rotation_a_refresh_token_stays(issuer: Issuer, client: IssuerClient) -> None:

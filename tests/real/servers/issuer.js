@@ -12,7 +12,9 @@ const [modules, port, configuration] = process.argv.slice(2);
 const config = JSON.parse(fs.readFileSync(configuration));
 
 // What tests change by the control port.
-const defaults = { interval: 1, rotate: true, access: 3600, code: 60, device: 600, refresh: 86400 };
+const defaults = {
+  interval: 1, rotate: true, grace: 0, access: 3600, code: 60, device: 600, refresh: 86400,
+};
 const settings = { ...defaults };
 const faults = [];
 const counts = {};
@@ -38,7 +40,12 @@ class Storage {
   }
 
   async find(id) {
-    return stored.get(this.key(id))?.payload;
+    const payload = stored.get(this.key(id))?.payload;
+    if (payload?.consumed && Date.now() / 1000 - payload.consumed < settings.grace) {
+      const { consumed, ...unused } = payload;
+      return unused;
+    }
+    return payload;
   }
 
   search(field, value) {
@@ -176,13 +183,17 @@ function takeFault(endpoint) {
   return fault;
 }
 
+async function sleep(seconds) {
+  if (seconds) {
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
+}
+
 async function serve(provider, ctx, next) {
   const endpoint = endpoints[ctx.path] ?? "page";
   counts[endpoint] = (counts[endpoint] ?? 0) + 1;
   const fault = takeFault(endpoint);
-  if (fault.delay) {
-    await new Promise((resolve) => setTimeout(resolve, fault.delay * 1000));
-  }
+  await sleep(fault.delay);
   if (fault.status) {
     ctx.status = fault.status;
     ctx.set(fault.headers ?? {});
@@ -197,6 +208,7 @@ async function serve(provider, ctx, next) {
     // A client that acts for itself is a user of that name.
     ctx.body.username = ctx.body.sub ?? ctx.body.client_id;
   }
+  await sleep(fault.late);
   if (fault.lost) {
     ctx.respond = false;
     ctx.req.socket.destroy();
@@ -216,6 +228,7 @@ const commands = {
   "GET /grants": (query) => grantsOf(query.get("user")),
   "DELETE /grants": (query) => revokeGrants(query.get("user")),
   "POST /faults": (query, body) => faults.push(...body),
+  "DELETE /faults": () => faults.splice(0),
   "POST /settings": (query, body) => Object.assign(settings, body),
   "POST /clock": (query, body) => (offset += body.seconds * 1000),
 };
@@ -275,6 +288,8 @@ async function main() {
     },
   });
   provider.on("server_error", (ctx, error) => console.error(error));
+  // A client that was killed takes no answer.
+  provider.on("error", (error) => error.code === "ECONNRESET" || console.error(error));
   provider.use((ctx, next) => serve(provider, ctx, next));
   http.createServer(control).listen(config.control_port, "127.0.0.1");
   https.createServer(

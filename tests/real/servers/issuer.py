@@ -126,21 +126,27 @@ class Issuer:
         headers: Mapping[str, str] | None = None,
         body: str = "",
         delay: float = 0.0,
+        late: float = 0.0,
         lost: bool = False,
     ) -> None:
         """Let the next requests to an endpoint fail; faults of one endpoint come one by one.
 
         ``status`` with ``headers`` and ``body`` is the answer in place of the issuer's, a good one
-        too; ``delay`` is in seconds before anything is done; with ``lost`` the request is obeyed
-        and the connection is closed unanswered.
+        too; ``delay`` is in seconds before anything is done, and ``late`` in seconds from then to
+        the answer; with ``lost`` the request is obeyed and the connection is closed unanswered.
         """
         fault = {"endpoint": endpoint, "times": times, "status": status, "body": body}
-        fault |= {"headers": dict(headers or {}), "delay": delay, "lost": lost}
+        fault |= {"headers": dict(headers or {}), "delay": delay, "late": late, "lost": lost}
         self._control("POST", "/faults", [fault])
+
+    def clear_faults(self) -> None:
+        """Forget the faults that did not come."""
+        self._control("DELETE", "/faults")
 
     def set(self, **settings: float) -> None:
         """Change lifetimes in seconds (``access``, ``code``, ``device``, ``refresh``), the device
-        flow's ``interval`` (0: the issuer names none), and whether refresh tokens ``rotate``.
+        flow's ``interval`` (0: the issuer names none), whether refresh tokens ``rotate``, and for
+        how many seconds a used one is taken again (``grace``).
         """
         self._control("POST", "/settings", settings)
 
