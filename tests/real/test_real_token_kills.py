@@ -14,11 +14,12 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from .daemon import until
 from .servers.certificates import Certificates
 from .servers.dovecot_oauth import DovecotOAuth
 from .servers.issuer import Issuer
@@ -28,7 +29,7 @@ from .sign_in import SignIn
 pytestmark = pytest.mark.real
 
 SOAK = bool(os.environ.get("MAILHAUL_SOAK"))
-KILLS = 500 if SOAK else 20
+KILLS = 500 if SOAK else 8
 SIGNALS = 100 if SOAK else 8
 CONSENT_NEEDED = 3
 """The exit code of a run without a consent."""
@@ -36,10 +37,19 @@ UNREACHABLE = 2
 """That of a run that has a token, and no server to use it at."""
 
 
+MODES: Mapping[str, tuple[int, Sequence[str]]] = {
+    "one account": (1, ()),
+    "two accounts": (2, ()),
+    "daemon": (1, ("-N", "-d", "1")),
+}
+"""How many entries there are, and the options of the runs that are ended."""
+
+
 class Killed:
     """Runs that renew a token, which then are ended."""
 
-    def __init__(self, signing: SignIn, entries: int) -> None:
+    def __init__(self, signing: SignIn, mode: str = "one account") -> None:
+        entries, self.options = MODES[mode]
         seed = int(os.environ.get("MAILHAUL_KILLS_SEED", time.time_ns()))
         print(f"MAILHAUL_KILLS_SEED={seed}")
         self.chance = random.Random(seed)
@@ -74,18 +84,24 @@ class Killed:
 
         In half of the runs the issuer has replaced the token and takes its time to say so.
         """
-        late = self.chance.choice([0.0, self.span])
+        late = self.span * (self.hits % 2)
         self.signing.issuer.fail(late=late)
-        program = self.signing.start(self.rc)
+        program = self.signing.start(self.rc, *self.options)
+        if late:
+            until(self.is_renewing)
         try:
-            program.wait(self.chance.uniform(0.4 * self.span, self.span + late))
+            program.wait(self.chance.uniform(0.0, 1.2 * self.span))
         except subprocess.TimeoutExpired:
             self.hits += 1
             program.send_signal(number)
         self.signing.end(program)
-        self.renewing += bool(list(self.signing.home.rglob("*.json.new")))
+        self.renewing += self.is_renewing()
         # The fault of a run that was ended early.
         self.signing.issuer.clear_faults()
+
+    def is_renewing(self) -> bool:
+        """Whether a token is being renewed, or was when its program was killed."""
+        return any(self.signing.home.rglob("*.json.new"))
 
     def report(self) -> None:
         print(f"{self.hits} hits, {self.renewing} while renewing, {self.lost} consents lost")
@@ -100,13 +116,13 @@ def signing(
     issuer.clear()
 
 
-@pytest.mark.parametrize("entries", [1, 2])
+@pytest.mark.parametrize("mode", MODES)
 def test_no_kill_loses_a_consent_of_an_issuer_with_a_grace_period(
-    signing: SignIn, entries: int
+    signing: SignIn, mode: str
 ) -> None:
-    killed = Killed(signing, entries)
+    killed = Killed(signing, mode)
     signing.issuer.set(grace=60)
-    while killed.hits < KILLS // 2:
+    while killed.hits < KILLS:
         killed.strike(signal.SIGKILL)
         killed.check()
     killed.report()
@@ -114,30 +130,27 @@ def test_no_kill_loses_a_consent_of_an_issuer_with_a_grace_period(
     assert killed.renewing > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("entries", [1, 2])
-def test_no_signal_loses_a_consent_of_any_issuer(
-    signing: SignIn, entries: int, number: int
-) -> None:
-    killed = Killed(signing, entries)
+@pytest.mark.parametrize("mode", MODES)
+def test_no_signal_loses_a_consent_of_any_issuer(signing: SignIn, mode: str) -> None:
+    killed = Killed(signing, mode)
     while killed.hits < SIGNALS:
-        killed.strike(number)
+        killed.strike(signal.SIGTERM)
         killed.check()
     killed.report()
     assert killed.lost == 0
 
 
 def test_two_programs_at_a_time_share_one_renewal(signing: SignIn) -> None:
-    killed = Killed(signing, 3)
+    killed = Killed(signing, "two accounts")
     signing.issuer.set(access=3600)
     before = signing.issuer.counts()["token"]
-    programs = [signing.start(killed.rc, f"n{n}") for n in range(3)]
+    programs = [signing.start(killed.rc, f"n{n}") for n in range(2)]
     assert {signing.end(program)[0] for program in programs} == {UNREACHABLE}
     assert signing.issuer.counts()["token"] == before + 1
 
 
 def test_an_answer_that_is_lost_on_the_line(signing: SignIn) -> None:
-    killed = Killed(signing, 1)
+    killed = Killed(signing)
     signing.issuer.set(grace=60)
     signing.issuer.fail(lost=True)
     killed.check()
@@ -152,7 +165,7 @@ def test_an_answer_that_is_lost_on_the_line(signing: SignIn) -> None:
 
 @pytest.mark.skipif(not SOAK, reason="how rare it is shows only with many kills")
 def test_few_kills_lose_a_consent_of_the_strictest_issuer(signing: SignIn) -> None:
-    killed = Killed(signing, 1)
+    killed = Killed(signing)
     while killed.hits < KILLS:
         killed.strike(signal.SIGKILL)
         killed.check()
