@@ -126,6 +126,29 @@ def test_a_day_of_trouble_is_told_once_and_ends_without_a_restart(
 GOOD = {ExitCode.SUCCESS, ExitCode.NOMAIL}
 
 
+@pytest.mark.parametrize(
+    "trouble", ["503", "the client is unknown", "the consent is revoked", "the mail server refuses"]
+)
+def test_waking_it_every_minute_makes_no_storm(days: OAuthDays, trouble: str) -> None:
+    """As a script does, or a user who waits for mail."""
+    begin, code = TROUBLES[trouble]
+
+    async def story(scheduler: Scheduler) -> None:
+        days.log_in()
+        await trio.sleep(HOUR / 2)
+        begin(days)
+        days.issuer.tried.clear()
+        for _ in range(240):
+            scheduler.wake()
+            await trio.sleep(MINUTE)
+        assert days.codes[-1] is code
+        assert days.notices == [FAILED]
+
+    days.live(story, HOUR)
+    assert most_in_an_hour(days.issuer.tried) <= 5
+    assert most_in_an_hour(days.refused) <= 5
+
+
 def test_a_new_consent_is_noticed_at_once(days: OAuthDays) -> None:
     """Even after the polls have become one a day."""
 
