@@ -34,6 +34,7 @@ from mailhaul.apps.polls.pool import PollPool
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
+from mailhaul.protocols.imap.events import SaidBye
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
@@ -108,6 +109,10 @@ class OAuthDays:
         self.issuer = TimedIssuer(self.real_time)
         self.issuer_is_down = False
         self.mail_refuses = False
+        self.ends_sessions = False
+        """Whether the mail server ends a session together with its token, as Gmail does."""
+        self.arrivals: list[float] = []
+        """When mail comes, in seconds from the start: for sessions that wait for it."""
         self.inbox = Mailbox()
         self.sink = MemorySink()
         self.sent = 0
@@ -144,6 +149,10 @@ class OAuthDays:
         self.simulation = simulation = Simulation(round_trip=0.05)
         simulation.listen(Tcp("mail.example", 143), ImapServer, self.serve_imap)
         simulation.listen(Tcp("localhost", 25), SmtpServer, partial(serve_smtp, sink=self.sink))
+        for when in self.arrivals:
+            left = START + when - self.real_time()
+            if left > 0:
+                simulation.call_later(left, self.arrive)
         if not self.issuer_is_down:
             simulation.listen(Tcp("issuer.example", 443), Peer, self.issuer.serve)
         try:
@@ -156,18 +165,31 @@ class OAuthDays:
         return result
 
     async def serve_imap(self, channel: Channel[ImapServer]) -> None:
-        offers = {*CAPABILITIES, b"SASL-IR"}
+        offers = {*CAPABILITIES, b"SASL-IR", b"IDLE"}
         service = ImapService(channel, Mailboxes({b"INBOX": self.inbox}), {}, offers)
-        service._logins = TokenLogins(self.owner_of_token)
+        service._logins = TokenLogins(partial(self.owner_of_token, channel))
         await service.run()
 
-    def owner_of_token(self, token: Secret) -> bytes | None:
+    def end_later(self, channel: Channel[ImapServer], seconds: float) -> None:
+        """End a session some time from now."""
+
+        def end() -> None:
+            if channel.open:
+                channel.machine.send(SaidBye(None, b"the token has expired"))
+
+        assert self.simulation
+        self.simulation.call_later(seconds, end)
+
+    def owner_of_token(self, channel: Channel[ImapServer], token: Secret) -> bytes | None:
         """Check a token, as the mail server does by its own clock."""
         now = self.real_time()
         self.logins.append(now)
-        if self.mail_refuses or self.issuer.valid.get(token.reveal(), 0.0) <= now:
+        left = self.issuer.valid.get(token.reveal(), 0.0) - now
+        if self.mail_refuses or left <= 0:
             self.refused.append(now)
             return None
+        if self.ends_sessions:
+            self.end_later(channel, left)
         return USER.encode()
 
     def arrive(self) -> None:

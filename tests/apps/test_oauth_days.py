@@ -292,3 +292,61 @@ def test_an_issuer_that_is_down_is_not_noticed_while_tokens_last(days: OAuthDays
     assert days.delivered == 1
     assert set(days.codes) == GOOD
     assert days.notices == []
+
+
+def test_a_token_that_expires_during_a_poll_costs_nothing(days: OAuthDays) -> None:
+    days.issuer.lifetime = 4
+    days.ends_sessions = True
+
+    async def story(scheduler: Scheduler) -> None:
+        days.log_in()
+        for _ in range(300):
+            days.arrive()
+        await trio.sleep(HOUR / 2)
+
+    days.live(story, MINUTE)
+    assert ExitCode.SOCKET in days.codes
+    assert sorted(days.subjects(), key=int) == [str(n + 1) for n in range(300)]
+    assert days.refused == []
+
+
+def test_a_token_that_expires_during_idle_costs_nothing(days: OAuthDays) -> None:
+    days.ends_sessions = True
+    # The last ones come as the session ends, and before there is another one.
+    days.arrivals = [n * HOUR / 4 for n in range(1, 24)]
+    days.arrivals += [days.issuer.lifetime or 0, (days.issuer.lifetime or 0) + 2.0]
+
+    async def story(scheduler: Scheduler) -> None:
+        days.log_in()
+        while trio.current_time() < 6 * HOUR:
+            await trio.sleep(MINUTE)
+        # Each message was fetched when it came.
+        assert scheduler.jobs[0].polls >= len(days.arrivals)
+
+    days.live(story, HOUR, "idle")
+    assert days.sent == len(days.arrivals)
+    assert days.delivered == days.sent
+    assert days.refused == []
+    assert days.notices == []
+    # One login an hour, with a token of its own; the sessions between wait in IDLE.
+    assert len(days.logins) <= 9
+    assert len(days.issuer.tried) <= 9
+
+
+def test_a_consent_that_ends_during_idle_is_told_and_given_again(days: OAuthDays) -> None:
+    days.ends_sessions = True
+
+    async def story(scheduler: Scheduler) -> None:
+        days.log_in()
+        days.issuer.revoked = True
+        await trio.sleep(6 * HOUR)
+        assert days.notices == [FAILED]
+        assert most_in_an_hour(days.issuer.tried) <= 5
+        days.arrive()
+        days.log_in()
+        await trio.sleep(2 * HOUR)
+        assert days.delivered == 1
+
+    days.live(story, 10 * MINUTE, "idle")
+    assert days.notices == [FAILED, WORKS]
+    assert days.refused == []
