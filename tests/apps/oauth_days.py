@@ -167,7 +167,7 @@ class OAuthDays:
     async def serve_imap(self, channel: Channel[ImapServer]) -> None:
         offers = {*CAPABILITIES, b"SASL-IR", b"IDLE"}
         service = ImapService(channel, Mailboxes({b"INBOX": self.inbox}), {}, offers)
-        service._logins = TokenLogins(partial(self.owner_of_token, channel))
+        service._logins = TokenLogins(partial(self.owner_of_token, channel))  # pyright: ignore[reportPrivateUsage]
         await service.run()
 
     def end_later(self, channel: Channel[ImapServer], seconds: float) -> None:
