@@ -118,13 +118,20 @@ def test_a_corrected_file_ends_the_wait_after_a_refused_login(
     assert "joe@h: the file with its password has changed" in daemon.out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("options", "use", "user"),
+    [
+        ("auth oauth oauthissuer gmail oauthclient id user joe", "imap", "joe"),
+        ("oauthissuer gmail oauthclient id user joe pass x gmail ann@x", "gmail-insert", "ann@x"),
+    ],
+)
 def test_a_consent_ends_the_wait_of_an_account_with_oauth(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, options: str, use: str, user: str
 ) -> None:
     codes: list[ExitCode] = []
 
     async def poll(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
-        account = oauth_account(settings, context, "imap", settings.remote_user)
+        account = oauth_account(settings, context, use, user)
         store = TokenStore(context.tokens, account.owner)
         stores.append(store)
         kind = "" if store.load().refresh else "consent"
@@ -153,8 +160,7 @@ def test_a_consent_ends_the_wait_of_an_account_with_oauth(
 
     stores: list[TokenStore] = []
     monkeypatch.setattr(limited, "poll_account", poll)
-    oauth = "auth oauth oauthissuer gmail oauthclient id"
-    daemon.live(f"set daemon 3600 poll h protocol imap {oauth} user joe\n", story)
+    daemon.live(f"set daemon 3600 poll h protocol imap {options}\n", story)
     assert codes == [ExitCode.AUTHFAIL, ExitCode.NOMAIL]
     assert "joe@h: there is a new token" in daemon.out.getvalue()
 

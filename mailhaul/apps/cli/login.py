@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from ...adapters.config.caller import Caller
-from ...adapters.config.imap_url import read_url
 from ...adapters.config.load import Configuration, load
 from ...adapters.config.rcfile import read_descriptor
-from ...adapters.config.settings import AccountSettings
 from ...adapters.oauth.accounts import OAuthAccount, TokenOwner
 from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_flow
 from ...adapters.oauth.grants import Issuer
@@ -21,20 +19,18 @@ from ...adapters.oauth.loopback import Loopback
 from ...adapters.oauth.store import SavedToken, TokenStore, all_tokens
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
-from ...protocols.gmail.requests import names_in
 from ...protocols.oauth.advice import advice_for
 from ...protocols.oauth.code_flow import CodeFlow
 from ...protocols.oauth.discovery import AuthorizationServer
 from ...protocols.oauth.encoding import base64url
-from ...protocols.oauth.providers import CODE, DEVICE, GMAIL_INSERT, GMAIL_LABELS
+from ...protocols.oauth.providers import CODE, DEVICE
 from ...protocols.oauth.results import DeviceCode, Refused, Revoked, TokenResult, Tokens, TryLater
 from ...protocols.record import Record, replace
 from ...runtimes import blocking
-from ..polls.accounts import user_at_server
 from ..polls.context import PollContext, context_for, make_context
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
-from ..polls.tokens import oauth_account
+from ..polls.tokens import oauth_account, uses_of
 
 T = TypeVar("T")
 
@@ -144,22 +140,6 @@ def targets_of(configuration: Configuration, context: PollContext) -> Iterator[T
             )
             found[account.owner] = Target(merged, known.names | names | {account.label})
     yield from found.values()
-
-
-def uses_of(settings: AccountSettings) -> Iterator[tuple[str, str, frozenset[str]]]:
-    """Yield what an account uses tokens for, as which user, and the names of that account."""
-    if settings.auth == "oauth":
-        names = (settings.remote_user, settings.pollname, user_at_server(settings))
-        yield settings.kind.family, settings.remote_user, frozenset(names)
-    if settings.esmtpauth == "oauth":
-        yield "smtp", settings.esmtpname, frozenset({settings.esmtpname})
-    if settings.appendauth == "oauth" and settings.append is not None:
-        url = read_url(settings.append)
-        yield "imap", url.user, frozenset({url.user, f"{url.user}@{url.host}"})
-    if settings.gmail is not None:
-        yield GMAIL_INSERT, settings.gmail, frozenset({settings.gmail})
-        if names_in(settings.gmaillabels):
-            yield GMAIL_LABELS, settings.gmail, frozenset()
 
 
 # Signing in

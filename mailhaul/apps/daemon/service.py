@@ -349,10 +349,11 @@ def woken_jobs(jobs: Iterable[Job], context: PollContext) -> list[tuple[Job, str
         failed = job.last_code in MAY_BE_PASSWORD and job.last_poll < since
         if failed and have_changed(job.secret_files):
             found.append((job, "the file with its password has changed"))
-        elif job.tokens and job.settings.auth == "oauth":
-            from ..polls.tokens import has_new_token  # few accounts need it
+        elif job.tokens:
+            from ..polls.tokens import has_new_tokens  # few accounts need it
 
-            if has_new_token(job.settings, context):
+            missing = [label for label, _, _ in job.tokens]
+            if has_new_tokens(job.settings, context, missing):
                 found.append((job, "there is a new token"))
     return found
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterator
 from functools import partial
 
+from ...adapters.config.imap_url import read_url
 from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TokenSource
-from ...adapters.oauth.accounts import OAuthAccount, owner_of
+from ...adapters.oauth.accounts import OAuthAccount, TokenOwner, owner_of
 from ...adapters.oauth.grants import Issuer
 from ...adapters.oauth.keeper import TokenKeeper
 from ...adapters.oauth.store import TokenStore
 from ...flows.outcome import PollFailed
+from ...protocols.gmail.requests import names_in
+from ...protocols.oauth.providers import GMAIL_INSERT, GMAIL_LABELS
 from ...protocols.secret import Secret
 from .accounts import user_at_server
 from .context import PollContext
@@ -33,11 +37,38 @@ def tokens_for(settings: AccountSettings, context: PollContext, use: str, user: 
     )
 
 
-def has_new_token(settings: AccountSettings, context: PollContext) -> bool:
-    """Whether there is a token for the server of an account that has not failed yet."""
-    account = oauth_account(settings, context, settings.kind.family, settings.remote_user)
+def uses_of(settings: AccountSettings) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Yield what an account uses tokens for, as which user, and the names of that account."""
+    if settings.auth == "oauth":
+        names = (settings.remote_user, settings.pollname, user_at_server(settings))
+        yield settings.kind.family, settings.remote_user, frozenset(names)
+    if settings.esmtpauth == "oauth":
+        yield "smtp", settings.esmtpname, frozenset({settings.esmtpname})
+    if settings.appendauth == "oauth" and settings.append is not None:
+        url = read_url(settings.append)
+        yield "imap", url.user, frozenset({url.user, f"{url.user}@{url.host}"})
+    if settings.gmail is not None:
+        yield GMAIL_INSERT, settings.gmail, frozenset({settings.gmail})
+        if names_in(settings.gmaillabels):
+            yield GMAIL_LABELS, settings.gmail, frozenset()
+
+
+def has_new_tokens(
+    settings: AccountSettings, context: PollContext, missing: Collection[str]
+) -> bool:
+    """Whether the tokens that were missing are there, and have not failed yet.
+
+    ``missing`` are labels.
+    """
+    accounts = [oauth_account(settings, context, use, user) for use, user, _ in uses_of(settings)]
+    owners = {account.owner for account in accounts if account.label in missing}
+    return bool(owners) and all(has_new_token(owner, context) for owner in owners)
+
+
+def has_new_token(owner: TokenOwner, context: PollContext) -> bool:
+    """Whether there is a token that has not failed yet."""
     try:
-        saved = TokenStore(context.tokens, account.owner).load()
+        saved = TokenStore(context.tokens, owner).load()
     except PollFailed:
         # The next poll reports it.
         return False

@@ -13,7 +13,7 @@ from .small_issuer import small_issuer
 from .test_polls_with_tokens import World
 
 KILLS = 12
-SECONDS = 0.05
+SECONDS = 0.02
 """The time from one kill to the next one, from the start of the program."""
 
 
@@ -31,7 +31,7 @@ def test_kills_at_any_time_lose_no_consent(world: World) -> None:
     killed = 0
     for number in range(KILLS):
         program = world.start(world.entry())
-        time.sleep(0.1 + number * SECONDS)
+        time.sleep(0.05 + number * SECONDS)
         killed += program.poll() is None
         program.kill()
         program.communicate(timeout=60)
