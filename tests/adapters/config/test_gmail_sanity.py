@@ -8,7 +8,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import Configuration, load
 from mailhaul.adapters.sinks.kinds import chosen_sink
-from mailhaul.apps.cli.login import uses_of
+from mailhaul.apps.polls.tokens import uses_of
 
 CALLER = Caller("joe", 1000, "/home/joe", None, "/home/joe")
 OAUTH = "oauthissuer gmail oauthclient id"
