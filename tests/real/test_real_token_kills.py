@@ -163,12 +163,12 @@ def test_an_answer_that_is_lost_on_the_line(signing: SignIn) -> None:
     assert "consent needed" in signing.said
 
 
-@pytest.mark.skipif(not SOAK, reason="how rare it is shows only with many kills")
-def test_few_kills_lose_a_consent_of_the_strictest_issuer(signing: SignIn) -> None:
+@pytest.mark.skipif(not SOAK, reason="it says what no program can help, and needs many kills")
+def test_the_strictest_issuer_takes_back_only_what_was_being_renewed(signing: SignIn) -> None:
+    """Half of the kills are aimed at the time between the issuer's answer and the file."""
     killed = Killed(signing)
     while killed.hits < KILLS:
         killed.strike(signal.SIGKILL)
         killed.check()
     killed.report()
-    # While the answer is on its way, and until the process has written it.
     assert 0 < killed.lost < killed.renewing
