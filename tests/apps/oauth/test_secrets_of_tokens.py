@@ -171,13 +171,15 @@ def test_what_the_issuer_repeats_at_a_poll_is_not_shown(
     options = ["-v", "-v", f"--transcript={trace}", f"--logfile={log}"]
     if daemon:
         program = user.start(user.entry(), *options, "-N", "-d", "1000")
-        while "you sent" not in log.read_text():
-            assert program.poll() is None
-        assert user.run(user.entry(), "status", "--json") == 0
-        assert user.run(user.entry(), "status") == 0
-        assert user.shown.count("consent needed") >= 2
-        program.send_signal(signal.SIGTERM)
-        user.finish(program)
+        try:
+            while "you sent" not in log.read_text():
+                assert program.poll() is None
+            assert user.run(user.entry(), "status", "--json") == 0
+            assert user.run(user.entry(), "status") == 0
+            assert user.shown.count("consent needed") >= 2
+        finally:
+            program.send_signal(signal.SIGTERM)
+            user.finish(program)
     else:
         assert user.run(user.entry(), *options) == 3
     user.shown += log.read_text() + trace.read_text()
