@@ -18,7 +18,7 @@ from bench.idle import our_server, rc_file
 
 WAITING = Path(__file__).with_name("waiting.py")
 FEW, MORE, MOST = 20, 60, 140
-MAX_OCTETS = 19 * 1024
+MAX_OCTETS = 20_900
 """Octets of the Python objects of one connection. OpenSSL needs 22 KiB in addition."""
 
 
