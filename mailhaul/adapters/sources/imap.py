@@ -46,6 +46,8 @@ from .imap_texts import Texts
 from .imap_words import ServerTexts
 
 INBOX = b"INBOX"
+WITHOUT_PART = {imap.BodyEnd, imap.Fetched, imap.Expunged}
+"""Events that never make a part of a message complete; most messages have each of them."""
 NOT_SELECTABLE = {rb"\noselect", rb"\nonexistent"}
 SPECIAL_USE_PREFIX = "\\"
 """The first character of a special use."""
@@ -402,10 +404,13 @@ class ImapSource:
     def pull(self) -> Part | None:
         """Return the next part of the requested messages, or None until more data has arrived."""
         while (part := self._texts.pull()) is None:
-            event = self.channel.machine.next_event()
-            if isinstance(event, NeedData):
-                return None
-            self._handle(event)
+            event: imap.Event | None = None
+            while event is None or type(event) in WITHOUT_PART:
+                following = self.channel.machine.next_event()
+                if isinstance(following, NeedData):
+                    return None
+                event = following
+                self._handle(event)
         return part
 
     def _handle(self, event: imap.Event) -> None:

@@ -120,6 +120,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         """The commands that wait for their reply, oldest first."""
         return tuple(self._pending.values())
 
+    def _oldest_command(self) -> Command | None:
+        return next(iter(self._pending.values()), None)
+
     def assume_authenticated(self) -> None:
         """Go to the authenticated state without a login: the caller knows it is not needed."""
         self._take_note("assume_authenticated")
@@ -361,7 +364,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         del self._pending[tag]
         self._reader.command_over()
         code, text = split_code(text) if text.startswith(b"[") else (None, text)
-        text = self._hidden.clean(text)
+        if self._hidden.words:
+            text = self._hidden.clean(text)
         if condition is Condition.OK and self._hidden.has_short:
             # Later replies may still repeat the password, but short secrets are no longer hidden:
             # ordinary words contain them.

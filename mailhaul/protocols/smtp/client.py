@@ -74,6 +74,7 @@ from .reply_codes import fits
 
 CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
 """Commands that depend on more than the state."""
+END_OF_DATA, RSET = EndOfData(), Rset()
 CONTINUATIONS = (Respond, CancelAuthentication)
 NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
 LAST_IN_GROUP = frozenset(
@@ -174,6 +175,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         """Those of them that end a text, once for each reply that LMTP sends to it."""
         return self._texts
 
+    def _oldest_command(self) -> Command | None:
+        return self._pending[0].command if self._pending else None
+
     def _forget_announced(self) -> None:
         # RFC 3207, 4.2: EHLO must be sent again.
         self._extensions, self._announced = NO_EXTENSIONS, NOTHING
@@ -225,6 +229,29 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if self._tap:
             for command in commands:
                 self._tap.said(command)
+
+    def send_end(self) -> None:
+        """Send the final dot and RSET in one group, or nothing.
+
+        This is ``send`` of EndOfData and of Rset, in fewer steps. Raises LocalProtocolError if they
+        are not allowed now, if the server does not support pipelining, or if it answers the text
+        with several replies (LMTP).
+        """
+        self._check_usable()
+        if b"PIPELINING" not in self._extensions:
+            raise LocalProtocolError("a group of commands needs PIPELINING (RFC 2920)")
+        if self._place.state is not states.body or self._pending:
+            raise self._not_allowed("the final dot")
+        if self._lmtp and len(self._transaction.taken) > 1:
+            raise LocalProtocolError("RSET must wait for the replies to the text")
+        self._advance(Dialogue.dot_sent, "the final dot")
+        self._advance(Dialogue.rset_sent, "RSET")
+        self._send_dot(END_OF_DATA)
+        self._pending.append(Pending(RSET, self._transaction))
+        self._say(b"RSET")
+        if self._tap:
+            self._tap.said(END_OF_DATA)
+            self._tap.said(RSET)
 
     def _send(self, command: Command | Continuation) -> None:
         if isinstance(command, BodyChunk):
@@ -377,7 +404,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if not replies:
             return None
         self._group = 0
-        transaction, commands = self._transaction, self.outstanding
+        transaction, commands = self._transaction, [each.command for each in self._pending]
         self._pending.clear()
         transaction.sender_taken = True
         transaction.taken = [each.recipient for each in commands if isinstance(each, Rcpt)]
