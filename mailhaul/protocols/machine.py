@@ -150,8 +150,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         # octets on every connection that waits.
         self._events: list[HeardT] = []
         self._ended = False
-        self.drained = False
-        """Whether there is no event until something new comes: all that was received is parsed."""
+        self._drained = False
         self._fault: RemoteProtocolError | None = None
 
     @property
@@ -165,6 +164,11 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         self._line_tap = tap_of_lines(tap)
         self._shown = events_for(tap)
         self._tap_changed()
+
+    @property
+    def drained(self) -> bool:
+        """Whether there is no event until something new comes: all that was received is parsed."""
+        return self._drained
 
     @property
     def state(self) -> State:
@@ -190,7 +194,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         """Process bytes from the peer. After an error they are dropped."""
         if self._tap:
             self._tap.received(data)
-        self.drained = False
+        self._drained = False
         if self._fault is None:
             self._take(data)
 
@@ -225,14 +229,14 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             event = self._events.pop(0)
         elif self._fault:
             raise self._shown_to_tap(self._fault)
-        elif self.drained:
+        elif self._drained:
             return NEED_DATA
         else:
             try:
                 event = self._read()
                 if event is None:
                     event = self._at_end() if self._ended else NEED_DATA
-                    self.drained = event is NEED_DATA
+                    self._drained = event is NEED_DATA
             except RemoteProtocolError as fault:
                 event = self._after(fault)
             except NoTransition:
@@ -315,7 +319,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def _take_note(self, news: str) -> None:
         """Record that the method named ``news`` was called, after which there may be an event."""
-        self.drained = False
+        self._drained = False
         if self._tap:
             self._tap.told(news)
 

@@ -135,7 +135,7 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
         Raises LocalProtocolError if it is not allowed now; then nothing is sent.
         """
         # The next command may have arrived already, and may be read after a reply.
-        self.drained = False
+        self._drained = False
         super().send(command)
 
     def _take(self, data: bytes) -> None:

@@ -214,7 +214,7 @@ class OpenMailbox:
         text: bytes | None,
         data_items: frozenset[bytes],
     ) -> None:
-        """Send a section, or the whole message chunk by chunk; before it UID and size, if wanted."""
+        """Send a section, or the whole message chunk by chunk; UID and size come first."""
         uid = message.uid if b"UID" in data_items else None
         announced = message.size if b"RFC822.SIZE" in data_items else None
         size = message.size if text is None else len(text)

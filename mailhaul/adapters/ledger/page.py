@@ -252,18 +252,17 @@ class SqlitePage:
                 if changed.rowcount != 1:
                     self._accept_any(db, one)
 
-        if len(accepted) == 1:
-            # With most sinks each message is accepted alone, so this takes one statement.
-            if self._ledger.write_one(ACCEPT_OFFERED, self._acceptance(accepted[0])) == 1:
-                return
-        self._ledger.write(record)
+        # With most sinks each message is accepted alone, which takes one statement.
+        alone = len(accepted) == 1
+        if not (alone and self._ledger.write_one(ACCEPT_OFFERED, self._acceptance(accepted[0]))):
+            self._ledger.write(record)
 
     def _acceptance(self, one: Acceptance) -> tuple[object, ...]:
         """Return the values for ACCEPT_OFFERED."""
         size = min(one.size, MAX_SIZE)
         states = stored(recipient_states("", one.outcome))
         return (
-            *(ACCEPTED, one.action.value, states, one.fingerprint, size),
+            *(ACCEPTED, one.action._value_, states, one.fingerprint, size),
             *(self._mailbox, self._sink, one.uid, offered, size, size),
         )
 
@@ -543,7 +542,7 @@ def recipient_states(earlier: str, outcome: Outcome) -> str:
     known = dict(outcome.recipients)
     if earlier:
         known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED) | known
-    return "\n".join([f"{name} {verdict.value}" for name, verdict in known.items()])
+    return "\n".join([f"{name} {verdict._value_}" for name, verdict in known.items()])
 
 
 def served_names(recipients: str) -> Sequence[str]:

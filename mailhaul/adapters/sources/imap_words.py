@@ -14,9 +14,7 @@ from ..login.access import excerpt
 ALERT = b"ALERT"
 MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
-WITH_TEXT: frozenset[type] = frozenset(
-    {imap.Completed, imap.Greeted, imap.SaidBye, imap.Status}
-)
+WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidBye, imap.Status})
 """The events with a text for the user; most others have message text."""
 
 

@@ -66,7 +66,6 @@ class UsualFetch:
         end = found.end() if found else 0
         return fetched_events(self._whole.findall(data, 0, end)), end
 
-
     def expunged(self, data: bytes) -> tuple[list[Expunged], int]:
         """Parse the EXPUNGE responses at the beginning of the data.
 

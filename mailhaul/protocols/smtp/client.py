@@ -69,7 +69,7 @@ from .commands import (
     Vrfy,
 )
 from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsReady
-from .replies import OutOfStep, ReplyReader
+from .replies import USUAL_END, USUAL_GROUP, OutOfStep, ReplyReader
 from .reply_codes import fits
 
 CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
@@ -389,6 +389,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._check_clear()
         if self._group and len(self._pending) == self._group and (event := self._hear_group()):
             return event
+        if self._texts and self._texts[0] is END_OF_DATA and (event := self._hear_end()):
+            return event
         while (reply := self._reader.read()) is not None:
             cut_short = self._place.state is states.cut_short
             if self._hidden.words:
@@ -400,7 +402,7 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _hear_group(self) -> Event | None:
         """Process the usual replies to an envelope, if they are next and all of them are here."""
         usual = self._place.state is states.data_pending and not self._hidden.words
-        replies = self._reader.read_group(self._group) if usual else ()
+        replies = self._reader.read_group(USUAL_GROUP, self._group) if usual else ()
         if not replies:
             return None
         self._group = 0
@@ -412,6 +414,20 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         first, *others = map(Answered, commands, replies)
         self._events.extend(others)
         return first
+
+    def _hear_end(self) -> Event | None:
+        """Process the usual replies to ``send_end``, if they are next and both are here."""
+        pending = self._pending
+        if pending[0].command is not END_OF_DATA or pending[1].command is not RSET:
+            return None
+        replies = () if self._hidden.words else self._reader.read_group(USUAL_END, 2)
+        if not replies:
+            return None
+        end, _ = pending.popleft(), pending.popleft()
+        self._texts.popleft()
+        accepted, reset = replies
+        self._events.append(Answered(RSET, reset))
+        return Answered(END_OF_DATA, accepted, end.recipient, end.transaction.wanted)
 
     def _hear(self, reply: Reply) -> Event | None:
         if self._place.state is states.greeting:
