@@ -247,8 +247,10 @@ class ImapSource:
             self.total = self._total_at_select = len(await self._find(ALL))
         if self._found and self.total and self.remembers and self._expected is UNSEEN:
             # The reply to the first request arrives while the caller uses the ledger.
-            self._ahead = next(size_requests(self._found))
-            self.channel.machine.send(self._ahead)
+            # There is no request if the server names only UIDs that cannot exist.
+            self._ahead = next(iter(size_requests(self._found)), None)
+            if self._ahead:
+                self.channel.machine.send(self._ahead)
         return Opened(self._uidvalidity, closed)
 
     async def _select_and_search(self, command: imap.Select) -> imap.Completed:

@@ -80,7 +80,9 @@ def after_a_message(*, group: bool) -> SmtpClient:
         client.send_end()
         client.send_group(MAIL, [BOB, EVE], DATA)
     else:
-        for command in (EndOfData(), Rset(), MAIL, BOB, EVE, DATA):
+        client.send(EndOfData())
+        client.send(Rset())
+        for command in (MAIL, BOB, EVE, DATA):
             client.send(command)
     return client
 
