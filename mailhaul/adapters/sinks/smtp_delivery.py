@@ -3,6 +3,8 @@
 The text is sent with DATA, with CRLF line ends and dot stuffing. If the listener offers BINARYMIME,
 the text is sent unchanged with BDAT, in chunks of announced size (RFC 3030): then no octet in it
 can be taken for the end of the text.
+
+This file is long because the replies to envelope, text and RSET together make one verdict.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 client_states.py says which command is allowed when, client_lines.py writes commands, responses.py
 parses responses. This module matches tagged ones to commands, and makes an event of each response.
+
+This file is long because all of that depends on the commands without a reply.
 """
 
 from __future__ import annotations
