@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from .header import Field
+if TYPE_CHECKING:
+    from .header import Field
 
 NAMES = frozenset({b"message-id", b"date", b"from"})
 FIELDS = rb"(?im)^(message-id|date|from)[ \t]*:(.*(?:\n[ \t].*)*)"
