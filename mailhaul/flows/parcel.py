@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..protocols.message.envelope import envelope_sender, fallback_sender, recipient_address
-from ..protocols.message.fingerprint import fingerprint
+from ..protocols.message.fingerprint import fingerprint_of
 from ..protocols.message.header import HeaderScanner
 from ..protocols.message.line_ends import ForceCr, Identity, StripCr
 from ..protocols.message.objections import HOP_LIMIT, bad_line, hops
@@ -97,7 +97,7 @@ class Packer:
     def fingerprint(self) -> bytes:
         """The fingerprint of the header as received. It is made once, of the complete header."""
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(b"".join([field.raw for field in self._scanner.fields]))
+            self._fingerprint = fingerprint_of(self._scanner.fields)
         return self._fingerprint
 
     def scan(self, data: bytes) -> None:

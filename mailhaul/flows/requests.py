@@ -13,7 +13,7 @@ of this contract are in ``tests/runtimes/test_contract.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from ..protocols.record import Record
 
@@ -27,8 +27,9 @@ AnswerT = TypeVar("AnswerT", covariant=True)
 class Request(Record, Generic[AnswerT]):
     """A request to the runtime whose answer is an AnswerT."""
 
-    def __await__(self) -> Generator[Request[object], object, AnswerT]:
-        return cast(AnswerT, (yield self))
+    def __await__(self) -> Generator[Request[object], Any, AnswerT]:
+        answer: AnswerT = yield self
+        return answer
 
 
 Flow = Coroutine[Request[object], object, T]

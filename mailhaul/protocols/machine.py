@@ -50,9 +50,11 @@ class Tap:
 
     ``line`` gets the dialogue as a log may show it. All other methods get commands, events and
     bytes as they are, secrets included: a tap that stores them has to mask the secrets itself.
+    ``events`` are the types of the events that ``returned`` gets; None stands for all.
     """
 
     __slots__ = ()
+    events: frozenset[type] | None = None
 
     def line(self, direction: str, line: bytes) -> None:
         """One line was sent (">") or received ("<"): without secrets, message text and line end."""
@@ -79,6 +81,11 @@ class Tap:
 def tap_of_lines(tap: Tap | None) -> Tap | None:
     """Return the tap if it overrides ``line``. Lines are made only for such a tap."""
     return tap if tap is not None and type(tap).line is not Tap.line else None
+
+
+def events_for(tap: Tap | None) -> frozenset[type] | None:
+    """Return the types of the events that are passed to the tap; None stands for all."""
+    return frozenset() if tap is None else tap.events
 
 
 class Taps(Tap):
@@ -117,7 +124,8 @@ class Taps(Tap):
     def returned(self, event: object) -> None:
         """Pass it on."""
         for tap in self._taps:
-            tap.returned(event)
+            if tap.events is None or type(event) in tap.events:
+                tap.returned(event)
 
     def failed(self, fault: RemoteProtocolError) -> None:
         """Pass it on."""
@@ -131,6 +139,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def __init__(self, table: Table[DialogueT], limits: Limits, tap: Tap | None) -> None:
         self._tap = tap
         self._line_tap = tap_of_lines(tap)
+        self._shown = events_for(tap)
         self._limits = limits
         self._place = table.begin()
         self._dialogue = table.dialogue(self._place)
@@ -141,8 +150,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         # octets on every connection that waits.
         self._events: list[HeardT] = []
         self._ended = False
-        self.drained = False
-        """Whether there is no event until something new comes: all that was received is parsed."""
+        self._drained = False
         self._fault: RemoteProtocolError | None = None
 
     @property
@@ -154,7 +162,13 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
         self._line_tap = tap_of_lines(tap)
+        self._shown = events_for(tap)
         self._tap_changed()
+
+    @property
+    def drained(self) -> bool:
+        """Whether there is no event until something new comes: all that was received is parsed."""
+        return self._drained
 
     @property
     def state(self) -> State:
@@ -180,7 +194,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         """Process bytes from the peer. After an error they are dropped."""
         if self._tap:
             self._tap.received(data)
-        self.drained = False
+        self._drained = False
         if self._fault is None:
             self._take(data)
 
@@ -215,22 +229,22 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
             event = self._events.pop(0)
         elif self._fault:
             raise self._shown_to_tap(self._fault)
-        elif self.drained:
+        elif self._drained:
             return NEED_DATA
         else:
             try:
                 event = self._read()
                 if event is None:
                     event = self._at_end() if self._ended else NEED_DATA
-                    self.drained = event is NEED_DATA
+                    self._drained = event is NEED_DATA
             except RemoteProtocolError as fault:
                 event = self._after(fault)
             except NoTransition:
                 event = self._after(
                     RemoteProtocolError("a reply that is not allowed in this state")
                 )
-        if self._tap and event is not NEED_DATA:
-            self._tap.returned(event)
+        if (self._shown is None or type(event) in self._shown) and event is not NEED_DATA:
+            self._show_event(event)
         return event
 
     def tls_started(self) -> None:
@@ -305,7 +319,7 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
 
     def _take_note(self, news: str) -> None:
         """Record that the method named ``news`` was called, after which there may be an event."""
-        self.drained = False
+        self._drained = False
         if self._tap:
             self._tap.told(news)
 
@@ -317,6 +331,10 @@ class Machine(ABC, Generic[SaidT, HeardT, DialogueT]):
         if self._events:
             return self._events.pop(0)
         raise self._shown_to_tap(fault) from None
+
+    def _show_event(self, event: object) -> None:
+        if self._tap:
+            self._tap.returned(event)
 
     def _shown_to_tap(self, fault: RemoteProtocolError) -> RemoteProtocolError:
         if self._tap:

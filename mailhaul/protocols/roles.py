@@ -44,11 +44,16 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
     @property
     def expected(self) -> object:
         """What the server has to send next: the reply to this command, the greeting, or None."""
-        if self._at(*self.UNSOLICITED):
+        if self._place.state in self.UNSOLICITED:
             return None
-        for command in self.outstanding:
-            return command
-        return self.GREETING if self._at(self.GREETING) else None
+        command = self._oldest_command()
+        if command is None and self._place.state is self.GREETING:
+            return self.GREETING
+        return command
+
+    def _oldest_command(self) -> object | None:
+        """Return the command whose reply is expected next, if there is one."""
+        return next(iter(self.outstanding), None)
 
     def _refuse_to_send(self) -> NoReturn:
         why = "" if self._fault else ": the server has closed"
@@ -130,7 +135,7 @@ class Server(Machine[SaidT, HeardT, DialogueT]):
         Raises LocalProtocolError if it is not allowed now; then nothing is sent.
         """
         # The next command may have arrived already, and may be read after a reply.
-        self.drained = False
+        self._drained = False
         super().send(command)
 
     def _take(self, data: bytes) -> None:

@@ -145,16 +145,16 @@ class OpenMailbox:
             self.send_new_keywords(message for _, message in found)
         for number, message in found:
             examined, missing = ParsedMessage(message), list[bytes]()
+            left = data_items
             for item in texts:
                 text = None
                 if item.section and (text := examined.section(item.section)) is None:
                     missing.append(item.name)
                 else:
-                    await self._send_text(
-                        number, message, item, text, with_uid=b"UID" in data_items
-                    )
+                    await self._send_text(number, message, item, text, left)
+                    left -= {b"RFC822.SIZE"}
             seen = self._identified({b"FLAGS"}) if self._mark(message, texts) else set[bytes]()
-            self._send(self._fetched(number, examined, data_items | seen, missing))
+            self._send(self._fetched(number, examined, left | seen, missing))
 
     def _changed(self, command: imap.Fetch | imap.UidFetch, found: Numbered) -> Numbered:
         """Return the changed messages, and send VANISHED (RFC 7162, 3.1.4.1 and 3.2.6)."""
@@ -207,10 +207,16 @@ class OpenMailbox:
         return True
 
     async def _send_text(
-        self, number: int, message: Message, item: TextItem, text: bytes | None, *, with_uid: bool
+        self,
+        number: int,
+        message: Message,
+        item: TextItem,
+        text: bytes | None,
+        data_items: frozenset[bytes],
     ) -> None:
-        """Send a section, or the whole message chunk by chunk."""
-        uid = message.uid if with_uid else None
+        """Send a section, or the whole message chunk by chunk; UID and size come first."""
+        uid = message.uid if b"UID" in data_items else None
+        announced = message.size if b"RFC822.SIZE" in data_items else None
         size = message.size if text is None else len(text)
         chunks = message.chunks() if text is None else (text,)
         origin = None
@@ -218,7 +224,10 @@ class OpenMailbox:
             origin, count = item.partial
             chunks = between(chunks, origin, origin + count)
             size = max(0, min(size - origin, count))
-        self._send(imap.BodyStart(number, uid, item.section, size, item.old_name, origin))
+        start = imap.BodyStart(
+            number, uid, item.section, size, item.old_name, origin, message_size=announced
+        )
+        self._send(start)
         for chunk in chunks:
             await self._stream(message, chunk)
         self._send(imap.BodyEnd())

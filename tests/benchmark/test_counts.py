@@ -57,41 +57,41 @@ class Bounds:
 
 BOUNDS = {
     ("imap", "smtp"): Bounds(
-        call=760,
-        c_call=650,
-        statements=6.7,
+        call=545,
+        c_call=400,
+        statements=2.3,
         syncs=0.05,
-        total=17.5,
+        total=13.5,
         sendmsg=1.2,
         fsync=0.05,
         fdatasync=0.05,
     ),
     ("pop3", "smtp"): Bounds(
-        call=720,
-        c_call=500,
-        statements=6.4,
+        call=555,
+        c_call=385,
+        statements=2.3,
         syncs=0.05,
-        total=14.5,
+        total=14,
         sendmsg=1.2,
         fsync=0.05,
         fdatasync=0.05,
     ),
     ("pop3", "maildir"): Bounds(
-        call=355,
-        c_call=315,
-        statements=5.5,
+        call=310,
+        c_call=290,
+        statements=3.4,
         syncs=1.05,
-        total=9,
+        total=8,
         sendmsg=0.05,
         fsync=1.05,
         fdatasync=0.05,
     ),
     ("imap", "maildir"): Bounds(
-        call=410,
-        c_call=440,
-        statements=4.5,
+        call=300,
+        c_call=305,
+        statements=2.4,
         syncs=1.05,
-        total=9.5,
+        total=8,
         sendmsg=0.1,
         fsync=1.05,
         fdatasync=0.1,
@@ -143,7 +143,7 @@ def run(protocol: str, sink: str, count: int, home: Path, below: Sequence[str]) 
 
 
 FEW_ACCOUNTS, MORE_ACCOUNTS = 5, 25
-PER_ACCOUNT = {"call": 3600, "c_call": 2900, "statements": 29.5}
+PER_ACCOUNT = {"call": 3350, "c_call": 2700, "statements": 24}
 """What one account of several may cost at most, with two messages for an MDA."""
 
 

@@ -103,7 +103,7 @@ class Run:
 
     def next_event(self) -> Any:
         if self.always_parses:
-            self.machine.drained = False
+            self.machine._drained = False
         return self.machine.next_event()
 
     def attempt(self, step: Any) -> None:

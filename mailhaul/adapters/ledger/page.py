@@ -17,7 +17,7 @@ from ...flows.outcome import Failures, Outcome, Verdict
 from ...flows.row_states import Life, accepted, after, before, offered, quarantined
 from ...flows.source import Listed, Uid, columns
 from .names import as_text, stored
-from .schema import new_name
+from .schema import new_name, new_names
 
 if TYPE_CHECKING:
     from .store import SqliteLedger
@@ -32,8 +32,20 @@ UIDS_PER_STATEMENT = 500
 """The maximum number of UIDs in one SQL statement."""
 NOT_READ_AGAIN = {accepted, quarantined}
 """States in which a failure to read the message is not recorded."""
+OFFERED = after(None, Life.offer)
+"""The state of a message that is offered for the first time."""
 ACCEPTED = after(offered, Life.accept)
 """The usual next state of a message that is being offered."""
+ACCEPT_OFFERED = (
+    "UPDATE message SET state = ?, action = ?, recipients = ?, fingerprint = ?,"
+    " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = '', upload = ''"
+    " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
+    " AND (size = ? OR size = 0 OR ? = 0)"
+)
+"""Accepts a message in the usual state: offered, and no recipient has received it before.
+
+It changes no row if the row is in another state, or belongs to another message.
+"""
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -195,15 +207,21 @@ class SqlitePage:
         """Give names to several messages that will be offered soon."""
 
         def record(db: sqlite3.Connection) -> dict[Uid, Offer]:
-            offers: dict[Uid, Offer] = {}
             rows = self._rows(db, [one.uid for one in messages])
+            new = [one for one in messages if one.uid not in rows]
+            names = new_names(self._ledger.clock(), len(new))
+            db.executemany(
+                "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, name)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (self._mailbox, self._sink, one.uid, min(one.size, MAX_SIZE), OFFERED, name)
+                    for one, name in zip(new, names, strict=True)
+                ],
+            )
+            offers = {one.uid: Offer(name, False) for one, name in zip(new, names, strict=True)}
             for one in messages:
                 row = rows.get(one.uid)
-                if row is None:
-                    name = new_name(self._ledger.clock())
-                    self._put(db, one, after(None, Life.offer), name)
-                    offers[one.uid] = Offer(name, False)
-                elif row.state == offered and is_same_size(row.size, one.size):
+                if row and row.state == offered and is_same_size(row.size, one.size):
                     offers[one.uid] = row.offer(again=True)
             return offers
 
@@ -230,29 +248,23 @@ class SqlitePage:
 
         def record(db: sqlite3.Connection) -> None:
             for one in accepted:
-                if not self._accept_offered(db, one):
+                changed = db.execute(ACCEPT_OFFERED, self._acceptance(one))
+                if changed.rowcount != 1:
                     self._accept_any(db, one)
 
-        self._ledger.write(record)
+        # With most sinks each message is accepted alone, which takes one statement.
+        alone = len(accepted) == 1
+        if not (alone and self._ledger.write_one(ACCEPT_OFFERED, self._acceptance(accepted[0]))):
+            self._ledger.write(record)
 
-    def _accept_offered(self, db: sqlite3.Connection, one: Acceptance) -> bool:
-        """Accept a message in the usual state: offered, and no recipient has received it before.
-
-        Return False if its row is in another state, or belongs to another message.
-        """
+    def _acceptance(self, one: Acceptance) -> tuple[object, ...]:
+        """Return the values for ACCEPT_OFFERED."""
         size = min(one.size, MAX_SIZE)
-        changed = db.execute(
-            "UPDATE message SET state = ?, action = ?, recipients = ?, fingerprint = ?,"
-            " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = '', upload = ''"
-            " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
-            " AND (size = ? OR size = 0 OR ? = 0)",
-            (
-                *(ACCEPTED, one.action.value),
-                *(stored(recipient_states("", one.outcome)), one.fingerprint, size),
-                *(self._mailbox, self._sink, one.uid, offered, size, size),
-            ),
+        states = stored(recipient_states("", one.outcome))
+        return (
+            *(ACCEPTED, one.action._value_, states, one.fingerprint, size),
+            *(self._mailbox, self._sink, one.uid, offered, size, size),
         )
-        return changed.rowcount == 1
 
     def _accept_any(self, db: sqlite3.Connection, one: Acceptance) -> None:
         row = self._row(db, one.uid, one.size)
@@ -404,10 +416,11 @@ class SqlitePage:
     # Rows
 
     def _delete(self, db: sqlite3.Connection, table: str, uids: Sequence[Uid]) -> None:
-        db.executemany(
-            f"DELETE FROM {table} WHERE mailbox = ? AND uid = ?",  # noqa: S608
-            [(self._mailbox, uid) for uid in uids],
-        )
+        for some in in_parts(uids):
+            db.execute(
+                f"DELETE FROM {table} WHERE mailbox = ? AND uid IN ({marks(some)})",  # noqa: S608
+                (self._mailbox, *some),
+            )
 
     def _rows(self, db: sqlite3.Connection, uids: Sequence[Uid]) -> dict[Uid, Row]:
         """Return the rows of these messages by UID.
@@ -529,7 +542,7 @@ def recipient_states(earlier: str, outcome: Outcome) -> str:
     known = dict(outcome.recipients)
     if earlier:
         known = dict.fromkeys(served_names(earlier), Verdict.ACCEPTED) | known
-    return "\n".join([f"{name} {verdict.value}" for name, verdict in known.items()])
+    return "\n".join([f"{name} {verdict._value_}" for name, verdict in known.items()])
 
 
 def served_names(recipients: str) -> Sequence[str]:

@@ -199,4 +199,11 @@ def find_or_make(
 
 def new_name(moment: float) -> str:
     """Return a unique name for an offer, made of the Unix time and a random number."""
-    return f"{int(moment)}.R{os.urandom(8).hex()}"
+    return new_names(moment, 1)[0]
+
+
+def new_names(moment: float, count: int) -> list[str]:
+    """Return so many names as ``new_name`` makes. The system is asked for random numbers once."""
+    digits = os.urandom(8 * count).hex()
+    begin = f"{int(moment)}.R"
+    return [begin + digits[at : at + 16] for at in range(0, len(digits), 16)]

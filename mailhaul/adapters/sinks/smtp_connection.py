@@ -150,7 +150,7 @@ class SmtpConnection:
             self.lose(describe(self.channel, fault), mismatch)
         except ProtocolError as error:
             self.lose(describe(self.channel, error))
-        if self._held and not machine.outstanding:
+        if self._held and machine.expected is None:
             held, self._held = self._held, []
             for transaction in held:
                 transaction.release_verdict()

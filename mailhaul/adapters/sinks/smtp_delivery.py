@@ -3,6 +3,8 @@
 The text is sent with DATA, with CRLF line ends and dot stuffing. If the listener offers BINARYMIME,
 the text is sent unchanged with BDAT, in chunks of announced size (RFC 3030): then no octet in it
 can be taken for the end of the text.
+
+This file is long because the replies to envelope, text and RSET together make one verdict.
 """
 
 from __future__ import annotations
@@ -218,18 +220,33 @@ class SmtpDelivery:
     async def complete(self, proof: CompletionProof) -> None:
         """Send the final dot or chunk: ``proof`` shows that the source sent the whole message."""
         del proof
+        connection = self._connection
         if self._uses_chunks:
             await self._send_chunk(len(self._buffer), last=True)
+            if connection.pipelining and not connection.machine.lmtp:
+                self._send_rset()
+            return
+        # A reply that came before the end of the text must not count as its answer.
+        connection.process_replies()
+        if self._verdict is not None:
+            return
+        self._completed = True
+        several = connection.machine.lmtp and len(self._accepted_recipients) > 1
+        if connection.pipelining and not several:
+            self._send_end()
         else:
-            # A reply that came before the end of the text must not count as its answer.
-            self._connection.process_replies()
-            if self._verdict is None:
-                self._completed = True
-                self._send(smtp.EndOfData())
-        machine = self._connection.machine
-        several = machine.lmtp and (self._uses_chunks or len(self._accepted_recipients) > 1)
-        if self._connection.pipelining and not several:
-            self._send_rset()
+            self._send(smtp.EndOfData())
+
+    def _send_end(self) -> None:
+        """Send the final dot and RSET together; see ``_send_rset``."""
+        try:
+            self._connection.machine.send_end()
+        except LocalProtocolError as error:
+            self._give_up_connection(error)
+        else:
+            # The text ends the transaction, whatever the reply: a MAIL may follow at once.
+            self._connection.transaction_open = False
+            self._rset_sent = True
 
     def _send_rset(self) -> None:
         """Send RSET after the text: its reply proves that the verdict was for this text."""

@@ -46,6 +46,8 @@ from .imap_texts import Texts
 from .imap_words import ServerTexts
 
 INBOX = b"INBOX"
+WITHOUT_PART = {imap.BodyEnd, imap.Fetched, imap.Expunged}
+"""Events that never make a part of a message complete; most messages have each of them."""
 NOT_SELECTABLE = {rb"\noselect", rb"\nonexistent"}
 SPECIAL_USE_PREFIX = "\\"
 """The first character of a special use."""
@@ -245,8 +247,10 @@ class ImapSource:
             self.total = self._total_at_select = len(await self._find(ALL))
         if self._found and self.total and self.remembers and self._expected is UNSEEN:
             # The reply to the first request arrives while the caller uses the ledger.
-            self._ahead = next(size_requests(self._found))
-            self.channel.machine.send(self._ahead)
+            # There is no request if the server names only UIDs that cannot exist.
+            self._ahead = next(iter(size_requests(self._found)), None)
+            if self._ahead:
+                self.channel.machine.send(self._ahead)
         return Opened(self._uidvalidity, closed)
 
     async def _select_and_search(self, command: imap.Select) -> imap.Completed:
@@ -402,10 +406,13 @@ class ImapSource:
     def pull(self) -> Part | None:
         """Return the next part of the requested messages, or None until more data has arrived."""
         while (part := self._texts.pull()) is None:
-            event = self.channel.machine.next_event()
-            if isinstance(event, NeedData):
-                return None
-            self._handle(event)
+            event: imap.Event | None = None
+            while event is None or type(event) in WITHOUT_PART:
+                following = self.channel.machine.next_event()
+                if isinstance(following, NeedData):
+                    return None
+                event = following
+                self._handle(event)
         return part
 
     def _handle(self, event: imap.Event) -> None:

@@ -14,7 +14,7 @@ from ..login.access import excerpt
 ALERT = b"ALERT"
 MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
-WITH_TEXT = {imap.Completed, imap.Greeted, imap.SaidBye, imap.Status}
+WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidBye, imap.Status})
 """The events with a text for the user; most others have message text."""
 
 
@@ -22,6 +22,7 @@ class ServerTexts(imap.Tap):
     """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
     __slots__ = ("_alerts", "_channel", "_peer", "_report")
+    events = WITH_TEXT
 
     def __init__(self, peer: str, report: Report) -> None:
         self._peer = peer
@@ -42,9 +43,7 @@ class ServerTexts(imap.Tap):
         self._alerts.clear()
 
     def returned(self, event: object) -> None:
-        """Handle an event of the client; only those with a text for the user matter."""
-        if type(event) not in WITH_TEXT:
-            return
+        """Handle an event of the client with a text for the user."""
         match event:
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.

@@ -2,6 +2,8 @@
 
 client_states.py says which command is allowed when, client_lines.py writes commands, responses.py
 parses responses. This module matches tagged ones to commands, and makes an event of each response.
+
+This file is long because all of that depends on the commands without a reply.
 """
 
 from __future__ import annotations
@@ -119,6 +121,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def outstanding(self) -> Sequence[Command]:
         """The commands that wait for their reply, oldest first."""
         return tuple(self._pending.values())
+
+    def _oldest_command(self) -> Command | None:
+        return next(iter(self._pending.values()), None)
 
     def assume_authenticated(self) -> None:
         """Go to the authenticated state without a login: the caller knows it is not needed."""
@@ -361,7 +366,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         del self._pending[tag]
         self._reader.command_over()
         code, text = split_code(text) if text.startswith(b"[") else (None, text)
-        text = self._hidden.clean(text)
+        if self._hidden.words:
+            text = self._hidden.clean(text)
         if condition is Condition.OK and self._hidden.has_short:
             # Later replies may still repeat the password, but short secrets are no longer hidden:
             # ordinary words contain them.

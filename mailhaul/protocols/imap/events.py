@@ -180,7 +180,8 @@ class BodyStart(Record):
     the announced number of octets; do not allocate memory by it. ``old_name`` is b"RFC822",
     b"RFC822.HEADER" or b"RFC822.TEXT" if the server used that item name, and b"" for BODY[...].
     ``origin`` is the offset of a partial text, such as 0 in BODY[]<0>, or None. ``binary`` is true
-    for BINARY[...], which the server has decoded (RFC 3516, 4.2).
+    for BINARY[...], which the server has decoded (RFC 3516, 4.2). A server that sets
+    ``message_size`` sends RFC822.SIZE before the text, as Dovecot does; a client has it in Fetched.
     """
 
     number: int
@@ -190,6 +191,7 @@ class BodyStart(Record):
     old_name: bytes = b""
     origin: int | None = None
     binary: bool = False
+    message_size: int | None = None
 
 
 class BodyChunk(Record):

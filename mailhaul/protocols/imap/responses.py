@@ -14,7 +14,7 @@ from ..errors import LimitExceeded, RemoteProtocolError
 from ..input import InputBuffer
 from ..limits import Limits
 from ..record import Record
-from .events import BodyChunk, BodyEnd, Code, Event, Fetched
+from .events import BodyChunk, BodyEnd, Code, Event, Expunged, Fetched
 from .fetch_items import TextEvent, text_start
 from .usual_fetch import Facts, UsualFetch, fetched_events, usual_fetch
 from .values import STREAMED, Text, Value, Values
@@ -45,7 +45,8 @@ class Response(Record):
     values: list[Value] | None = None
 
 
-Read = Response | TextEvent | Fetched
+Read = Response | TextEvent | Fetched | Expunged
+LINE_END = b"\r\n"
 BODY_END = BodyEnd()
 LISTING_BLOCK = 32 * 1024
 """Octets of a listing that are read at a time."""
@@ -167,6 +168,24 @@ class ResponseReader:
             self._end_at_once()
         return start
 
+    def _begin_expunged(self, line: bytes) -> Expunged | None:
+        """Process an EXPUNGE response and those after it that have arrived, if they are usual."""
+        self._usual = self._usual or usual_fetch(self._limits)
+        found, _ = self._usual.expunged(line + LINE_END) if self._usual else ([], 0)
+        if self._usual is None or not found:
+            return None
+        self._length = 0
+        if self.show:
+            # A trace shows each line before its event.
+            self.show(line)
+            return found[0]
+        others, octets = self._usual.expunged(self.input.head(LISTING_BLOCK))
+        if others and self._held + octets <= self._limits.untagged:
+            self.input.take(octets)
+            self._held += octets - len(LINE_END) * len(others)
+            self.more.extend(others)
+        return found[0]
+
     def _end_at_once(self) -> None:
         """Process the end of a usual response if it has already arrived after the text."""
         if self._held < self._limits.untagged and self.input.skip(b")\r\n"):
@@ -247,12 +266,18 @@ class ResponseReader:
         self._empty_lines = 0
         self._in_listing = False
         if not line.startswith(b"*"):
-            self._show(line)
+            if self.show:
+                self.show(line)
             self._length = 0
             return Response(line)
-        may_be_usual = self.takes_short_cuts and line[2:3].isdigit() and b" FETCH (" in line
-        if may_be_usual and (usual := self._begin_usual(line)):
-            return usual
+        if self.takes_short_cuts and line[2:3].isdigit():
+            usual = None
+            if b" FETCH (" in line:
+                usual = self._begin_usual(line)
+            elif line.endswith(b" EXPUNGE"):
+                usual = self._begin_expunged(line)
+            if usual:
+                return usual
         star, *words = [*line[:80].split(None, 3), b""]
         words = [word.upper() for word in words]
         if star == b"*" and words[1:2] == [b"FETCH"]:

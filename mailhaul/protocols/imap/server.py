@@ -328,6 +328,8 @@ class ImapServer(Server[Event, Heard | Closed, Dialogue]):
                 opener = text_opener(event)
                 self._put_item(number, b"" if self._said_uid or uid is None else b"UID %d" % uid)
                 self._said_uid = self._said_uid or uid is not None
+                if event.message_size is not None:
+                    self._put_item(number, b"RFC822.SIZE %d" % event.message_size)
                 self._put_item(number, opener)
                 self._text_left = size
             case BodyChunk(data):

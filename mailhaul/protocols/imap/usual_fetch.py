@@ -1,4 +1,4 @@
-"""A short cut for the usual FETCH responses: one regular expression in place of the full parser.
+"""A short cut for the usual FETCH and EXPUNGE responses: regular expressions replace the parser.
 
 A usual response has the items UID, RFC822.SIZE, FLAGS and INTERNALDATE in any order, in upper case
 and separated by single spaces. After them comes either the end, as in a listing, or the literal of
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ..limits import Limits
-from .events import BodyStart, Fetched
+from .events import BodyStart, Expunged, Fetched
 
 LONGEST = 4096
 """Octets. No usual response is longer, so that it is within the limit of a line."""
@@ -41,6 +41,7 @@ class UsualFetch:
         self._begin = re.compile(rb"%b(?:%b ){0,8}+BODY\[\] \{%b\}" % (start, item, number))
         self._whole = re.compile(rb"%b(?:%b(?: (?!\))|(?=\)))){0,8}+\)" % (start, item))
         self._lines = re.compile(rb"(?:%b\r\n)*+" % self._whole.pattern)
+        self._expunged = re.compile(rb"(?:\* [0-9]{1,%d} EXPUNGE\r\n)*+" % digits)
 
     def text(self, line: bytes) -> tuple[BodyStart, Facts] | None:
         """Parse the first line of a response with a text; None if it is not a usual one."""
@@ -64,6 +65,15 @@ class UsualFetch:
         found = self._lines.match(data)
         end = found.end() if found else 0
         return fetched_events(self._whole.findall(data, 0, end)), end
+
+    def expunged(self, data: bytes) -> tuple[list[Expunged], int]:
+        """Parse the EXPUNGE responses at the beginning of the data.
+
+        Return also how many octets they have, with their line ends.
+        """
+        found = self._expunged.match(data)
+        end = found.end() if found else 0
+        return [Expunged(int(number)) for number in data[:end].split()[1::3]], end
 
 
 def fetched_events(responses: Iterable[Facts]) -> list[Fetched]:

@@ -7,6 +7,7 @@ the search continues. A message is never lost because its sender is malformed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -21,6 +22,8 @@ EIGHT_BIT = bytes(range(0x80, 0x100))
 DOMAIN_BYTES = LABEL_BYTES + b"." + EIGHT_BIT
 LITERAL_BYTES = LABEL_BYTES + b".:"
 LOCAL_BYTES = DOMAIN_BYTES + b"!#$%&'*+/=?^`{|}~"
+PLAIN_PATH = re.compile(rb"[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*+")
+"""Most addresses that are valid in a path: a short cut."""
 PRINTABLE = bytes(range(0x20, 0x7F)) + EIGHT_BIT
 
 SENDERS = (
@@ -106,9 +109,14 @@ def is_path(address: bytes) -> bool:
     This is stricter than safety requires (no control character, angle bracket or bare blank is
     allowed), because an SMTP server that refuses MAIL would refuse the message permanently.
     """
-    local, at, domain = address.rpartition(b"@")
     if len(address) > MAX_PATH:
         return False
+    return PLAIN_PATH.fullmatch(address) is not None or is_any_path(address)
+
+
+def is_any_path(address: bytes) -> bool:
+    """Like ``is_path`` for an address that is not too long, without its short cut."""
+    local, at, domain = address.rpartition(b"@")
     if not at:
         return b"!" in address and is_local_part(address)
     return is_local_part(local) and is_domain(domain)

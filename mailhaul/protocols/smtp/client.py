@@ -69,11 +69,12 @@ from .commands import (
     Vrfy,
 )
 from .events import Answered, Closed, Event, Greeted, Reply, SaidGoodbye, TlsReady
-from .replies import OutOfStep, ReplyReader
+from .replies import USUAL_END, USUAL_GROUP, OutOfStep, ReplyReader
 from .reply_codes import fits
 
 CHECKED = frozenset({StartTls, Authenticate, Data, Bdat, Rcpt})
 """Commands that depend on more than the state."""
+END_OF_DATA, RSET = EndOfData(), Rset()
 CONTINUATIONS = (Respond, CancelAuthentication)
 NO_EXTENSIONS: Mapping[bytes, bytes] = MappingProxyType({})
 LAST_IN_GROUP = frozenset(
@@ -174,6 +175,9 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         """Those of them that end a text, once for each reply that LMTP sends to it."""
         return self._texts
 
+    def _oldest_command(self) -> Command | None:
+        return self._pending[0].command if self._pending else None
+
     def _forget_announced(self) -> None:
         # RFC 3207, 4.2: EHLO must be sent again.
         self._extensions, self._announced = NO_EXTENSIONS, NOTHING
@@ -225,6 +229,29 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         if self._tap:
             for command in commands:
                 self._tap.said(command)
+
+    def send_end(self) -> None:
+        """Send the final dot and RSET in one group, or nothing.
+
+        This is ``send`` of EndOfData and of Rset, in fewer steps. Raises LocalProtocolError if they
+        are not allowed now, if the server does not support pipelining, or if it answers the text
+        with several replies (LMTP).
+        """
+        self._check_usable()
+        if b"PIPELINING" not in self._extensions:
+            raise LocalProtocolError("a group of commands needs PIPELINING (RFC 2920)")
+        if self._place.state is not states.body or self._pending:
+            raise self._not_allowed("the final dot")
+        if self._lmtp and len(self._transaction.taken) > 1:
+            raise LocalProtocolError("RSET must wait for the replies to the text")
+        self._advance(Dialogue.dot_sent, "the final dot")
+        self._advance(Dialogue.rset_sent, "RSET")
+        self._send_dot(END_OF_DATA)
+        self._pending.append(Pending(RSET, self._transaction))
+        self._say(b"RSET")
+        if self._tap:
+            self._tap.said(END_OF_DATA)
+            self._tap.said(RSET)
 
     def _send(self, command: Command | Continuation) -> None:
         if isinstance(command, BodyChunk):
@@ -362,6 +389,8 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
             self._check_clear()
         if self._group and len(self._pending) == self._group and (event := self._hear_group()):
             return event
+        if self._texts and self._texts[0] is END_OF_DATA and (event := self._hear_end()):
+            return event
         while (reply := self._reader.read()) is not None:
             cut_short = self._place.state is states.cut_short
             if self._hidden.words:
@@ -373,11 +402,11 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
     def _hear_group(self) -> Event | None:
         """Process the usual replies to an envelope, if they are next and all of them are here."""
         usual = self._place.state is states.data_pending and not self._hidden.words
-        replies = self._reader.read_group(self._group) if usual else ()
+        replies = self._reader.read_group(USUAL_GROUP, self._group) if usual else ()
         if not replies:
             return None
         self._group = 0
-        transaction, commands = self._transaction, self.outstanding
+        transaction, commands = self._transaction, [each.command for each in self._pending]
         self._pending.clear()
         transaction.sender_taken = True
         transaction.taken = [each.recipient for each in commands if isinstance(each, Rcpt)]
@@ -385,6 +414,20 @@ class SmtpClient(Client[Command | Continuation, Event, Dialogue]):
         first, *others = map(Answered, commands, replies)
         self._events.extend(others)
         return first
+
+    def _hear_end(self) -> Event | None:
+        """Process the usual replies to ``send_end``, if they are next and both are here."""
+        pending = self._pending
+        if pending[0].command is not END_OF_DATA or pending[1].command is not RSET:
+            return None
+        replies = () if self._hidden.words else self._reader.read_group(USUAL_END, 2)
+        if not replies:
+            return None
+        end, _ = pending.popleft(), pending.popleft()
+        self._texts.popleft()
+        accepted, reset = replies
+        self._events.append(Answered(RSET, reset))
+        return Answered(END_OF_DATA, accepted, end.recipient, end.transaction.wanted)
 
     def _hear(self, reply: Reply) -> Event | None:
         if self._place.state is states.greeting:

@@ -17,6 +17,8 @@ SINGLE_LINE = re.compile(
 """A short cut for the usual reply, which has one line: reply code, text, enhanced code."""
 USUAL_GROUP = re.compile(rb"(?:250 [^\r\n]*+\r\n)++354 [^\r\n]*+\r\n")
 """A short cut for the usual replies to MAIL, RCPT and DATA sent together."""
+USUAL_END = re.compile(rb"250 [^\r\n]*+\r\n250 [^\r\n]*+\r\n")
+"""A short cut for the usual replies to the final dot and RSET sent together."""
 TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """The first bytes of a TLS alert and handshake (RFC 8446, 5.1), sent by a server on a TLS port."""
 
@@ -78,14 +80,14 @@ class ReplyReader:
                 lines, self._lines = self._lines, []
                 return Reply(self._code, tuple(lines), enhanced_code(lines[0]))
 
-    def read_group(self, count: int) -> Sequence[Reply]:
-        """Return the next ``count`` replies if all are here, each 250 and the last one 354.
+    def read_group(self, usual: re.Pattern[bytes], count: int) -> Sequence[Reply]:
+        """Return the next ``count`` replies if all are here and match this expression.
 
         Otherwise, and where ``show`` has to see them one by one, return none and take nothing.
         """
         if self.show or self._lines:
             return ()
-        found = USUAL_GROUP.match(self.input.head(self._limits.reply_line))
+        found = usual.match(self.input.head(self._limits.reply_line))
         if found is None or found[0].count(b"\n") != count:
             return ()
         *lines, _ = self.input.take(found.end()).split(b"\r\n")

@@ -404,3 +404,47 @@ def test_first_starts_at_once_all_find_a_ledger(tmp_path: Path) -> None:
         one.stdin.close()
     assert [one.wait() for one in many] == [0] * len(many)
     assert len(SqliteLedger(path).page("a", "s", "INBOX", 1).undelivered()) == len(many)
+
+
+ROWS = ("none", "offered", "another size", "refused", "served before", "accepted")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_one_acceptance_and_several_leave_the_same_rows(tmp_path: Path, row: str) -> None:
+    found: list[object] = []
+    for count in (1, 2):
+        path = str(tmp_path / f"ledger{count}.db")
+        ledger = SqliteLedger(path, lambda: 1000.0)
+        page = ledger.page("a", "s", "INBOX", 7)
+        if row != "none":
+            page.offer(5, 11 if row == "another size" else 10)
+        if row == "refused":
+            page.reject(5, 10, Outcome(Verdict.REFUSED), b"")
+        if row == "served before":
+            page.reject(5, 10, Outcome(Verdict.POSTPONED, "", (("ann", Verdict.ACCEPTED),)), b"")
+        if row == "accepted":
+            page.accept([Acceptance(5, 10, Action.MARK, TAKEN)])
+        page.accept([Acceptance(5, 10, Action.DELETE, TAKEN, b"12345678")] * count)
+        with sqlite3.connect(path) as other:
+            columns = "uid, size, state, action, recipients, tries, since, tried, fingerprint"
+            found.append(other.execute(f"SELECT {columns} FROM message").fetchall())
+        ledger.close()
+    assert found[0] == found[1] != []
+
+
+def test_an_acceptance_takes_one_statement_and_is_committed(path: str) -> None:
+    ledger = SqliteLedger(path)
+    page = ledger.page("a", "s", "INBOX", 7)
+    page.reserve([Listed(1, 10), Listed(2, 20)])
+    statements: list[str] = []
+    connection = ledger._connection
+    assert connection
+    connection.set_trace_callback(statements.append)
+    page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
+    assert [each.split()[0] for each in statements] == ["UPDATE"]
+    with sqlite3.connect(path) as other:
+        states = other.execute("SELECT uid, state FROM message ORDER BY uid").fetchall()
+    assert states == [(1, "accepted"), (2, "offered")]
+    page.accept([Acceptance(each, 9, Action.DELETE, TAKEN) for each in (3, 4)])
+    assert not connection.in_transaction
+    ledger.close()

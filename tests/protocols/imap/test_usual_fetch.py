@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailhaul.protocols.errors import RemoteProtocolError
 from mailhaul.protocols.imap import responses
 from mailhaul.protocols.imap.client import ImapClient
-from mailhaul.protocols.imap.events import BodyChunk, BodyEnd, BodyStart, Fetched
+from mailhaul.protocols.imap.events import BodyChunk, BodyEnd, BodyStart, Expunged, Fetched
 from mailhaul.protocols.imap.usual_fetch import UsualFetch
 from mailhaul.protocols.limits import Limits
 from mailhaul.protocols.machine import NEED_DATA
@@ -54,6 +54,8 @@ RESPONSES = st.one_of(
         ENDS,
         st.sampled_from([b"BODY[]", b"BODY[]", b"BODY[TEXT]", b"body[]", b"BODY[]<0>"]),
     ),
+    st.builds(b"* %b EXPUNGE\r\n".__mod__, NUMBERS),
+    st.sampled_from([b"* 3 EXPUNGE\r\n", b"* 3 expunge\r\n", b"* 3 EXPUNGE\n", b"* x EXPUNGE\r\n"]),
     st.sampled_from([b"* 5 EXISTS\r\n", b"* OK hi\r\n", b"\r\n", b"* SEARCH 1 2\r\n"]),
 )
 LIMITS = st.sampled_from(
@@ -168,6 +170,15 @@ def test_a_listing_is_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert events[:100] == [Fetched(each, each, None, ()) for each in range(1, 101)]
     assert events[100].others
     assert reads <= 2 + len(lines) // 900
+
+
+def test_expunged_messages_are_read_together() -> None:
+    client: Any = ImapClient()
+    client.receive_data(b"* PREAUTH hi\r\n")
+    client.next_event()
+    client.receive_data(b"* 3 EXPUNGE\r\n" * 40 + b"* 5 EXISTS\r\n")
+    assert client.next_event() == Expunged(3)
+    assert client._events == [Expunged(3)] * 39
 
 
 def test_a_fetch_response_is_no_greeting() -> None:

@@ -12,6 +12,7 @@ from mailhaul.protocols.message.addresses import (
     parsed_addresses,
     plain_address,
 )
+from mailhaul.protocols.message.envelope import MAX_PATH, PLAIN_PATH, is_any_path, is_path
 from mailhaul.protocols.message.header import (
     Field,
     HeaderScanner,
@@ -95,3 +96,23 @@ def test_the_size_of_a_header_is_that_of_its_parts(text: bytes) -> None:
     scanner.finish()
     assert scanner.size == sum(len(f.raw) for f in scanner.fields) + len(scanner.separator)
     assert scanner.size + len(scanner.rest) == len(text)
+
+
+PATHS = st.one_of(
+    st.lists(
+        st.sampled_from([b"ann", b"@", b".", b"a-b.example", b"_", b"+", b"!", b"\xe9"]), max_size=6
+    ),
+    st.lists(st.sampled_from([b"a", b"@", b".", b"-", b"[1.2]", b" ", b"\n", b'"']), max_size=6),
+).map(b"".join)
+
+
+@given(PATHS)
+@example(b"a@" + b"b" * (MAX_PATH - 2))
+@example(b"a@" + b"b" * (MAX_PATH - 1))
+def test_a_usual_path_is_a_path(address: bytes) -> None:
+    expected = len(address) <= MAX_PATH and is_any_path(address)
+    assert is_path(address) is expected
+
+
+def test_most_addresses_are_usual_paths() -> None:
+    assert PLAIN_PATH.fullmatch(b"ann.b+c@mail.example.org")

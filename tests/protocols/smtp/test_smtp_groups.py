@@ -17,7 +17,7 @@ from mailhaul.protocols.smtp import client_states as states
 from mailhaul.protocols.smtp import replies
 from mailhaul.protocols.smtp.client import SmtpClient
 from mailhaul.protocols.smtp.commands import BodyChunk, Data, Ehlo, EndOfData, Mail, Rcpt, Rset
-from mailhaul.protocols.smtp.events import Answered
+from mailhaul.protocols.smtp.events import Answered, Reply
 
 NOTHING = re.compile(rb"(?!)")
 MAIL, DATA = Mail(b"ann@example.org", 7), Data()
@@ -76,13 +76,24 @@ def after_a_message(*, group: bool) -> SmtpClient:
     client.receive_data(b"250 ok\r\n250 ok\r\n354 go\r\n")
     events(client)
     client.send(BodyChunk(b"hello\r\n"))
-    client.send(EndOfData())
-    client.send(Rset())
     if group:
+        client.send_end()
         client.send_group(MAIL, [BOB, EVE], DATA)
     else:
+        client.send(EndOfData())
+        client.send(Rset())
         for command in (MAIL, BOB, EVE, DATA):
             client.send(command)
+    return client
+
+
+def in_text(*, pipelining: bool = True, lmtp: bool = False) -> SmtpClient:
+    """Return a client that sends the text of a message for two recipients."""
+    client = ready(pipelining=pipelining, lmtp=lmtp)
+    for command, answer in ((MAIL, b"250"), (BOB, b"250"), (EVE, b"250"), (DATA, b"354")):
+        client.send(command)
+        client.receive_data(answer + b" ok\r\n")
+        events(client)
     return client
 
 
@@ -107,7 +118,8 @@ def test_the_short_cut_and_the_parser_of_replies_to_a_group_agree(answers: list[
     short = after_a_message(group=True)
     short.receive_data(b"".join(answers))
     found = events(short)
-    with patch.object(replies, "USUAL_GROUP", NOTHING):
+    names = "mailhaul.protocols.smtp.client.USUAL_GROUP", "mailhaul.protocols.smtp.client.USUAL_END"
+    with patch(names[0], NOTHING), patch(names[1], NOTHING):
         client = after_a_message(group=True)
         client.receive_data(b"".join(answers))
         assert events(client) == found
@@ -122,6 +134,31 @@ def test_the_usual_replies_are_read_in_one_step(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(first, Answered)
     assert (first.command, first.reply.enhanced, first.accepts) == (MAIL, b"2.1.0", False)
     assert client.state is states.body
+
+
+def test_the_usual_replies_to_the_end_are_read_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = in_text()
+    client.send_end()
+    assert client.data_to_send() == [b".\r\nRSET\r\n"]
+    client.receive_data(b"250 2.0.0 taken\r\n250 reset\r\n")
+    monkeypatch.setattr(replies.ReplyReader, "read", None)
+    found = client.next_event(), client.next_event()
+    assert found == (
+        Answered(EndOfData(), Reply(250, (b"2.0.0 taken",), b"2.0.0"), None, True),
+        Answered(Rset(), Reply(250, (b"reset",))),
+    )
+    assert (client.state, client.outstanding) == (states.ready, ())
+
+
+def test_the_end_is_sent_only_where_it_is_allowed() -> None:
+    with pytest.raises(LocalProtocolError, match="not allowed in state ready"):
+        ready().send_end()
+    with pytest.raises(LocalProtocolError, match="PIPELINING"):
+        in_text(pipelining=False).send_end()
+    client = in_text(lmtp=True)
+    with pytest.raises(LocalProtocolError, match="must wait"):
+        client.send_end()
+    assert (client.data_to_send(), client.state) == ([], states.body)
 
 
 @pytest.mark.parametrize(
