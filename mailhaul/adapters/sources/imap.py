@@ -348,13 +348,18 @@ class ImapSource:
 
     async def _ask(self, command: imap.Command, collect: Collect | None = None) -> imap.Completed:
         """Send one command, unless it was sent ahead, and wait for its end; see ``_completion``."""
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead != command:
+        if self._ahead and self._ahead == command:
+            command, self._ahead = self._ahead, None
+            return await self._completion(command, collect)
+        await self._read_ahead_reply()
+        self.channel.machine.send(command)
+        return await self._completion(command, collect)
+
+    async def _read_ahead_reply(self) -> None:
+        """Read the reply to a command that was sent ahead, and whose result nobody wants."""
+        if self._ahead:
+            ahead, self._ahead = self._ahead, None
             await self._completion(ahead)
-            ahead = None
-        if not ahead:
-            self.channel.machine.send(command)
-        return await self._completion(ahead or command, collect)
 
     async def _completion(
         self, command: imap.Command, collect: Collect | None = None

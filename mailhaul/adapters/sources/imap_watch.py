@@ -95,6 +95,7 @@ class WatchedSource(ImapSource):
 
     async def _idle(self, seconds: float) -> bool:
         """Run IDLE until it should return or time is up; False if the server ended it."""
+        await self._read_ahead_reply()
         self._idle_started = self._idle_ended = False
         self.channel.machine.send(imap.Idle())
         # DONE is not allowed before the server's continuation request.
