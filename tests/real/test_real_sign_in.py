@@ -90,7 +90,8 @@ def test_mail_comes_after_any_way_to_sign_in(signing: SignIn, way: str, client: 
     # An hour later the token is renewed, once, and the refresh token with it.
     signing.issuer.clear()
     [path] = signing.token_files()
-    path.write_text(json.dumps({**before, "expires": before["obtained"] + 1.0}))
+    times = {"obtained": before["obtained"] - 3600.0, "expires": before["obtained"] - 1.0}
+    path.write_text(json.dumps({**before, **times}))
     code, out = signing.run(rc, "-vv")
     assert code == 1, out
     assert signing.issuer.counts()["token"] == 1

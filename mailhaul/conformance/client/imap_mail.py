@@ -120,7 +120,7 @@ async def items_of_a_fetch_response_have_no_order(env: ClientEnvironment) -> Non
         return head + text + more + uid + end + after
 
     pattern = (
-        rb"\* (?P<number>\d+) FETCH \((?P<items>(?:UID \d+ )?)"
+        rb"\* (?P<number>\d+) FETCH \((?P<items>(?:(?:UID|RFC822\.SIZE) \d+ )*)"
         rb"(?P<name>BODY\[[^\]]*\]|RFC822\S*) \{(?P<size>\d+)\}\r\n(?P<rest>.*)$"
     )
     source = PlayedImap(mailbox=Mailbox([ONE, DOTS]), rules=[Change(pattern, text_first)])

@@ -130,7 +130,7 @@ def test_a_fault_may_follow_a_plus() -> None:
 
 
 def test_a_mailbox_chooses_a_fault() -> None:
-    assert b"RFC822.SIZE 7)" in imap("small-sizes", mailbox=True)
+    assert b"RFC822.SIZE 7 " in imap("small-sizes", mailbox=True)
 
 
 def test_a_user_of_auth_plain_chooses_a_fault() -> None:

@@ -289,7 +289,7 @@ async function main() {
   });
   provider.on("server_error", (ctx, error) => console.error(error));
   // A client that was killed takes no answer.
-  provider.on("error", (error) => error.code === "ECONNRESET" || console.error(error));
+  provider.app.on("error", (error) => error.code === "ECONNRESET" || console.error(error));
   provider.use((ctx, next) => serve(provider, ctx, next));
   http.createServer(control).listen(config.control_port, "127.0.0.1");
   https.createServer(
