@@ -115,7 +115,8 @@ class Command:
 def words_of(errors: bytes, output: bytes) -> str:
     """Return the first line of the standard error, without lines of the output in it."""
     said = next((line for line in errors.splitlines() if line.strip()), b"").strip()
-    for line in output.splitlines():
+    # The longest first: a short line may be part of a longer one.
+    for line in sorted(output.splitlines(), key=len, reverse=True):
         if len(line) >= SHORTEST_HIDDEN:
             said = said.replace(line, b"*")
     text = said.decode("utf-8", "replace")

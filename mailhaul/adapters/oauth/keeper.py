@@ -140,13 +140,23 @@ class TokenKeeper:
 
     async def adopt(self, tokens: Tokens, server: AuthorizationServer) -> None:
         """Save the tokens of a new consent in place of all that was saved. Raises PollFailed."""
+        seed = await self._outside_seed()
         await self._update(
             lambda saved: replace(
-                renewed(SavedToken(seed=saved.seed), tokens, self._clock()),
+                renewed(SavedToken(seed=seed or saved.seed), tokens, self._clock()),
                 server=pairs_of(server),
                 discovered=self._clock(),
             )
         )
+
+    async def _outside_seed(self) -> str:
+        """Return the hash of the refresh token from outside: a consent is newer than this one."""
+        try:
+            outside = await self._account.read_secret("oauthrefresh")
+        except PollFailed:
+            # The consent must be saved all the same.
+            return ""
+        return sha256(outside.reveal()).hexdigest() if outside else ""
 
     async def saved(self) -> SavedToken:
         """Return what is saved. Raises PollFailed."""

@@ -37,7 +37,7 @@ class Loopback:
         """The redirect address."""
         self.start = f"{self.address}{entrance}"
         """The address to open: it leads to the issuer."""
-        self._entrance = f"/{entrance}"
+        self._entrance: str | None = f"/{entrance}"
 
     def close(self) -> None:
         """Stop listening."""
@@ -84,6 +84,8 @@ class Loopback:
             target = read_target(connection)
             path, query, _ = target.partition("?")
             if target == self._entrance:
+                # Once: other users can see this address among the arguments of the browser.
+                self._entrance = None
                 respond(connection, "302 Found", "", f"Location: {flow.address}\r\n")
             elif path == "/" and query:
                 found = flow.receive_redirect(target)

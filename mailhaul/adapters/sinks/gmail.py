@@ -190,6 +190,9 @@ class GmailSink:
         """Begin to spool a message. Raises PollFailed (IOERR)."""
         from .gmail_delivery import GmailDelivery
 
+        if self._labels is None:
+            # A notice is sent without ``open``.
+            await self.open()
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:

@@ -354,6 +354,9 @@ def woken_jobs(jobs: Iterable[Job], context: PollContext) -> list[tuple[Job, str
 
             missing = [label for label, _, _ in job.tokens]
             if has_new_tokens(job.settings, context, missing):
+                # The next poll says what is missing then. One that does not get as far as asking
+                # for a token must not be followed by another at once.
+                job.tokens = ()
                 found.append((job, "there is a new token"))
     return found
 

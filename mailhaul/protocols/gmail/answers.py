@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
-from ..http import HttpResponse
+from ..http import HttpResponse, seconds_of
+from ..message.received_date import MONTHS
 from ..oauth.encoding import json_object, plain_words, text_of
 from ..record import Record
 from .requests import Importer, Session
@@ -38,7 +39,8 @@ ALIASES: Final = {
 }
 """Reasons in Google's newer form."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d{1,12})")
-_LATER: Final = frozenset({408, 425})
+_RETRY_AT: Final = re.compile(r"Retry after (\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)", re.IGNORECASE)
+_LATER: Final = frozenset({408, 409, 425, 499})
 
 
 class Began(Record):
@@ -178,6 +180,19 @@ def objects(document: Mapping[str, object], name: str) -> Iterable[Mapping[str, 
             yield cast("dict[str, object]", one)
 
 
+def seconds_to_wait(response: HttpResponse, said: str) -> int | None:
+    """Return how long to wait: Retry-After, or until the time that Gmail names in its words."""
+    named = _RETRY_AT.search(said)
+    if response.retry_after is not None or named is None or response.date is None:
+        return response.retry_after
+    year, month, day, time = named.groups()
+    if not 1 <= int(month) <= 12:
+        return None
+    until = seconds_of(f"Mon, {day} {MONTHS[int(month) - 1].decode()} {year} {time} GMT")
+    # The fraction of a second is cut off.
+    return None if until is None else max(0, until + 1 - response.date)
+
+
 def problem_in(response: HttpResponse) -> Problem:
     """Return what an answer means that is not a success."""
     reason, said = reason_of(response)
@@ -186,7 +201,7 @@ def problem_in(response: HttpResponse) -> Problem:
     if status == 401:
         return BadToken(words)
     if status == 429 or (status == 403 and reason in RATE):
-        return Limited(words, response.retry_after, reason in PER_DAY)
+        return Limited(words, seconds_to_wait(response, said), reason in PER_DAY)
     if status in _LATER or status >= 500:
         return Later(words)
     if status == 400 and "label" in said.lower():

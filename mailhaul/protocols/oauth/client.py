@@ -148,7 +148,11 @@ def read_tokens(
 
 def read_revocation(request: HttpRequest, response: HttpResponse) -> Revoked | Refused:
     """Return whether a revocation was accepted, which an unknown token is too (RFC 7009, 2.2)."""
-    return Revoked() if response.status == 200 else refusal_of(request, response)
+    if response.status == 200:
+        return Revoked()
+    refused = refusal_of(request, response)
+    # Some issuers have an error for a token that has ended.
+    return Revoked() if refused.reason == "invalid_token" else refused
 
 
 def usable(token: str) -> bool:

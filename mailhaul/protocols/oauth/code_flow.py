@@ -158,7 +158,10 @@ def parameters_of(text: str) -> dict[str, str] | NotOurs:
     text = text.strip().strip("<>\"'")
     if len(text) > MAX_ADDRESS:
         return NotOurs(f"it is longer than {MAX_ADDRESS} characters")
-    query = text.partition("#")[0].rpartition("?")[2]
+    whole = text.partition("#")[0]
+    before, _, after = whole.partition("?")
+    # A query alone has "=" before any question mark, which may be part of a value.
+    query = whole if "=" in before else after or before
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100, errors="replace")
     except ValueError:

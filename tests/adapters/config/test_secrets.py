@@ -19,6 +19,7 @@ from mailhaul.adapters.config.caller import Caller, find_caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.options import OPTIONS
+from mailhaul.adapters.config.secret_commands import words_of
 from mailhaul.adapters.config.secret_table import (
     EVAL,
     FILE,
@@ -313,6 +314,10 @@ def test_a_failed_command_is_quoted_without_its_output(
     assert "more" not in said
     assert said.isprintable()
     assert failure.value.code is ExitCode.IOERR
+
+
+def test_no_part_of_the_output_of_a_failed_command_is_shown() -> None:
+    assert words_of(b"bad: password123", b"pass\npassword123\n") == "bad: *"
 
 
 def test_the_words_of_a_successful_command_are_not_shown(

@@ -15,6 +15,8 @@ from mailhaul.adapters.oauth.accounts import owner_of
 from mailhaul.adapters.oauth.keeper import TokenKeeper
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.flows.requests import Sleep, Tcp
+from mailhaul.protocols.oauth.discovery import AuthorizationServer
+from mailhaul.protocols.oauth.results import Tokens
 from mailhaul.protocols.record import replace
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Killed
@@ -412,6 +414,16 @@ def test_a_refresh_token_may_come_from_outside(tmp_path: Path) -> None:
     world.secrets["oauthrefresh"] = b"refresh-new"
     world.now += HOUR
     assert world.token() == "access-3"
+
+
+def test_a_consent_is_newer_than_the_refresh_token_from_outside(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.secrets["oauthrefresh"] = b"refresh-dead"
+    tokens = Tokens(Secret(b"access-0"), Secret(b"refresh-0"), 3600)
+    world.run(world.keeper().adopt(tokens, AuthorizationServer("https://issuer.example", "", "")))
+    world.now += HOUR
+    assert world.token() == "access-1"
+    assert world.issuer.forms[0]["refresh_token"] == "refresh-0"
 
 
 def test_client_credentials_need_no_consent(tmp_path: Path) -> None:

@@ -67,6 +67,20 @@ def said(reason: str, words: str = "So it is") -> str:
             refusal(403, "dailyLimitExceeded"),
             Limited(said("dailyLimitExceeded"), None, per_day=True),
         ),
+        (
+            refusal(
+                429,
+                "rateLimitExceeded",
+                "User-rate limit exceeded.  Retry after 2026-11-30T12:10:00.196Z",
+                date="Mon, 30 Nov 2026 12:00:00 GMT",
+            ),
+            Limited(
+                "User-rate limit exceeded. Retry after 2026-11-30T12:10:00.196Z"
+                " (rateLimitExceeded)",
+                601,
+            ),
+        ),
+        (refusal(409, "aborted"), Later(said("aborted"))),
         (refusal(500, "backendError"), Later(said("backendError"))),
         (refusal(503, "x"), Later(said("x"))),
         (HttpResponse(502, (), b"<html>"), Later("HTTP status 502")),

@@ -101,6 +101,16 @@ def test_a_pasted_address_may_be_quoted(form: str) -> None:
     assert parameters(request)["code"] == "4/code"
 
 
+def test_a_value_may_contain_a_question_mark() -> None:
+    for start in (REDIRECT + "?", ""):
+        running = flow()
+        rest = sent_back(running).partition("?")[2].replace("4%2Fcode", "4/co?de")
+        assert "?" in rest
+        request = running.receive_redirect(start + rest)
+        assert isinstance(request, HttpRequest)
+        assert parameters(request)["code"] == "4/co?de"
+
+
 def test_the_path_and_the_query_alone_are_enough() -> None:
     for cut in ("/?", ""):
         running = flow()

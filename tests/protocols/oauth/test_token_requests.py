@@ -107,6 +107,7 @@ def test_a_revocation_goes_to_its_own_endpoint() -> None:
     ("response", "result"),
     [
         (HttpResponse(200), Revoked()),
+        (answer(400, error="invalid_token"), Revoked()),
         (answer(400, error="unsupported_token_type"), Misconfigured("unsupported_token_type")),
         (HttpResponse(503, (("retry-after", "9"),)), TryLater("HTTP status 503", "", 9)),
     ],
