@@ -11,7 +11,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,9 +46,10 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(results, options.rounds, peers=not options.alone)
     with private_place() as place:
-        bench.run(Runner(place, say), options)
-    if not (options.quick or options.messages):
-        write(results)
+        for _ in bench.run(Runner(place, say), options):
+            if not (options.quick or options.messages):
+                # At once: a run that is ended keeps what it has measured.
+                write(results)
     chosen = [one for one in SCENARIOS if one.name in bench.ran]
     print(f"\n{report.overview(results, chosen)}\n{report.details(results, chosen)}")
     return int(bench.failed)
@@ -91,17 +92,23 @@ class Bench:
         self.ran: list[str] = []
         self.failed = False
 
-    def run(self, runner: Runner, options: argparse.Namespace) -> None:
-        """Run the scenarios, then what shows growth, then the connections that wait."""
+    def run(self, runner: Runner, options: argparse.Namespace) -> Iterator[None]:
+        """Run the scenarios, then what shows growth, then the connections that wait.
+
+        Yields after each of them.
+        """
         for scenario in SCENARIOS:
             if wanted(scenario.name, options.name):
                 self._scenario(runner, scenario, options)
+                yield
         short = options.quick or options.messages
         for series in SERIES:
             if wanted(f"growth-{series.name}", options.name) and not short:
                 self._growth(runner, series)
+                yield
         if wanted("D1", options.name) and not short:
             self._idle()
+            yield
 
     def _scenario(self, runner: Runner, scenario: Scenario, options: argparse.Namespace) -> None:
         if options.quick and scenario.quick is None:
