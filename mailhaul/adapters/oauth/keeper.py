@@ -158,6 +158,15 @@ class TokenKeeper:
             return ""
         return sha256(outside.reveal()).hexdigest() if outside else ""
 
+    async def check(self) -> None:
+        """Raise PollFailed unless what is saved can be read and replaced."""
+        try:
+            await self._take_lock()
+            await Call(self._store.load)
+            await Call(self._store.prepare)
+        finally:
+            self._store.unlock()
+
     async def saved(self) -> SavedToken:
         """Return what is saved. Raises PollFailed."""
         return await Call(self._store.load)

@@ -149,6 +149,8 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
     """Get tokens and save them; return the exit code."""
     account = target.account
     issuer, keeper = parts_of(account, context)
+    # Before the user is asked: a consent that cannot be saved would be lost.
+    run(keeper.check())
     server = run(closing(issuer, issuer.server()))
     result: AuthorizationServer | TokenResult = server
     if isinstance(server, AuthorizationServer):

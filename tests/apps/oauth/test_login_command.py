@@ -137,6 +137,20 @@ def test_client_credentials_are_tried(issuer: SmallIssuer, tmp_path: Path) -> No
     assert saved(tmp_path)["access"] == "access-token-1"
 
 
+def test_nobody_is_asked_for_a_consent_that_cannot_be_saved(
+    issuer: SmallIssuer, tmp_path: Path
+) -> None:
+    rc = entry(issuer)
+    program = start(tmp_path, rc, "login", "joe@x.example")
+    visit(visit(address_in(program))[1])
+    assert finish(program)[0] == 0
+    for path in tmp_path.rglob("tokens/*.json"):
+        path.write_text("{")
+    code, out, errors = finish(start(tmp_path, rc, "login", "joe@x.example"))
+    assert (code, out) == (6, "")
+    assert "it is damaged; remove it" in errors
+
+
 def test_a_permission_that_was_left_out_is_named(issuer: SmallIssuer, tmp_path: Path) -> None:
     issuer.scope = "openid"
     rc = entry(issuer, "oauthscope 'mail.read' openid")
