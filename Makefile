@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests of one module stay together: they share servers.
-ON_ALL_CORES := --numprocesses auto --dist loadscope
+# The tests of one module stay together: they share servers. Many wait: three processes on two cores.
+ON_ALL_CORES := --numprocesses $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadscope
 
 # Python 3.12 and 3.13, where they are installed; a name on the PATH need not work (pyenv).
 NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
