@@ -144,7 +144,7 @@ SCENARIOS = (
     Scenario(
         "S7-pop3",
         "POP3, 10,000 known, nothing new",
-        *("pop3", "maildir", 10_000, ("mpop", "getmail")),
+        *("pop3", "maildir", 10_000, ("mpop",)),
         (Goal("floor", 2.0),),
         floor="listing",
         seen=True,
@@ -153,7 +153,7 @@ SCENARIOS = (
     Scenario(
         "S7-imap",
         "IMAP, 10,000 read, nothing new",
-        *("imap", "maildir", 10_000, ("fdm", "fetchmail", "mbsync", "getmail")),
+        *("imap", "maildir", 10_000, ("fdm", "fetchmail", "mbsync")),
         (Goal("floor", 2.0),),
         floor="listing",
         seen=True,

@@ -227,7 +227,11 @@ class Engine:
         signals: tuple[Signal, ...] = (),
     ) -> Suspend:
         """Wait for input of these, for output of every stream, and for errors of every child."""
-        reads = [stream.fileno() for stream in streams if not stream.ended]
+        reads: list[int] = []
+        for stream in streams:
+            if not stream.ended:
+                stream.acknowledge()
+                reads.append(stream.fileno())
         for stream in self._streams:
             if stream.errors and stream.errors.open:
                 stream.errors.drain()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from ..flows.channel import Channel, Endpoint
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 READ_SIZE = 256 * 1024
 VECTOR = 64
 """Pieces handed to one sendmsg call; every system takes that many."""
+SEGMENT = 1220
+"""Less than this fills no segment of TCP, over IPv6 either."""
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""An option of Linux."""
 
 
 class Socket(Protocol):
@@ -81,7 +85,9 @@ class Stream:
     of input, after all that came before it; ``channel.failure`` gives the reason.
     """
 
-    __slots__ = ("_broken", "channel", "child", "ended", "errors", "queue", "sock", "tls")
+    __slots__ = (
+        "_broken", "_unanswered", "channel", "child", "ended", "errors", "queue", "sock", "tls",
+    )  # fmt: skip
 
     def __init__(
         self, channel: Channel[Endpoint], sock: Socket, child: Process | None, errors: Output | None
@@ -93,6 +99,7 @@ class Stream:
         self.tls: TlsLayer | None = None
         self.ended = False
         self._broken = False
+        self._unanswered = False
         # Not a deque: an empty one takes 760 octets, and most connections wait for news.
         self.queue: list[memoryview] = []
 
@@ -133,7 +140,19 @@ class Stream:
                 # Only writing ends here: what the peer sent last has still to be read.
                 self._fail(error.strerror or str(error))
                 return
+            self._unanswered = False
             self._drop(sent)
+
+    def acknowledge(self) -> None:
+        """Acknowledge at once what came last, if it was short and nothing was sent since.
+
+        Linux waits up to 40 ms for something to send with the acknowledgement. A peer that writes
+        each of several replies on its own waits for it before the next one (RFC 1122, 4.2.3.4).
+        """
+        if self._unanswered and self.channel.address and isinstance(self.sock, socket.socket):
+            self._unanswered = False
+            with suppress(OSError):
+                self.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK or 0, 1)
 
     def fill(self) -> bool:
         """Read once and pass it to the machine; return True if there was anything new."""
@@ -151,7 +170,9 @@ class Stream:
     def _receive(self) -> bytes | None:
         """Return bytes, b"" at the end of input, None when nothing has arrived."""
         try:
-            return self.sock.recv(READ_SIZE)
+            data = self.sock.recv(READ_SIZE)
+            self._unanswered = QUICKACK is not None and len(data) < SEGMENT
+            return data
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:

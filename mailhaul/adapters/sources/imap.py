@@ -33,12 +33,14 @@ from .imap_listing import (
     UNDELETED,
     UNSEEN,
     Collect,
+    Listing,
     NotSearched,
     Wanted,
     describe,
     find,
     search,
     sets_of,
+    size_items,
     size_requests,
     uidvalidity,
 )
@@ -55,6 +57,10 @@ UNSAFE_LOGIN = b"unsafe"
 """Part of the reply of NetEase's servers (163.com, 126.com, yeah.net) to a client without ID."""
 FINGERPRINT_ITEMS = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
 """The header fields for the fingerprint (``protocols.message.fingerprint``)."""
+SAVED = (b"SAVE", b"ALL")
+"""Result options for a search whose result the server saves and returns (RFC 5182, 2.1)."""
+FOUND = b"$"
+"""Stands for the saved result in a later command."""
 MAX_HEADER = 64 * 1024
 """The maximum octets of these fields that are used."""
 MAX_HEADERS = 16 * 1024 * 1024
@@ -79,7 +85,7 @@ class ImapSource:
     __slots__ = (
         "_access", "_actions", "_ahead", "_counted", "_expected", "_expunged", "_found",
         "_identified", "_is_fresh", "_keeps", "_on_the_wire", "_refusals", "_report",
-        "_server_texts", "_texts", "_total_at_select", "_uidvalidity", "_with_marks",
+        "_saved", "_server_texts", "_texts", "_total_at_select", "_uidvalidity", "_with_marks",
         "channel", "mailbox", "remembers", "timeout", "total",
     )  # fmt: skip
 
@@ -122,6 +128,7 @@ class ImapSource:
         self._total_at_select = 0
         self._found: array[int] | None = None
         self._ahead: imap.Command | None = None
+        self._saved: imap.UidFetch | None = None
         self._texts = Texts(with_marks=self._with_marks)
         self._actions = Actions(self.channel, self._report, self._refusals)
 
@@ -245,7 +252,8 @@ class ImapSource:
         if not self._counted:
             # Without a valid EXISTS response the mailbox is not necessarily empty.
             self.total = self._total_at_select = len(await self._find(ALL))
-        if self._found and self.total and self.remembers and self._expected is UNSEEN:
+        expected = self._found and self.total and self.remembers and self._expected is UNSEEN
+        if self._found and expected and not self._saved:
             # The reply to the first request arrives while the caller uses the ledger.
             # There is no request if the server names only UIDs that cannot exist.
             self._ahead = next(iter(size_requests(self._found)), None)
@@ -257,14 +265,19 @@ class ImapSource:
         """Send SELECT, and in the same write the search that is expected to come next.
 
         The result of the search is used only if the reply to SELECT came before it: the UIDVALIDITY
-        is known then, and no other mailbox can have been searched.
+        is known then, and no other mailbox can have been searched. A server that saves the result
+        (RFC 5182) is asked for the sizes of what it finds as well.
         """
         machine = self.channel.machine
-        search_command = imap.UidSearch(self._expected.criteria[0])
+        saves = self._expected is UNSEEN and b"SEARCHRES" in machine.capabilities
+        search_command = imap.UidSearch(self._expected.criteria[0], SAVED if saves else None)
+        sizes = imap.UidFetch(FOUND, size_items())
         machine.send(command)
         # A mailbox name that is sent as a literal has to wait for the server first.
         with suppress(LocalProtocolError):
             machine.send(search_command)
+            if saves:
+                machine.send(sizes)
         done = await self._completion(command)
         self._total_at_select = self.total
         if search_command in machine.outstanding:
@@ -276,6 +289,10 @@ class ImapSource:
                 if self._total_at_select:
                     # A server may report more messages as expunged than there were.
                     self.total = max(self.total, len(found))
+        if sizes in machine.outstanding:
+            self._saved = sizes
+            if not self._found:
+                await self._read_ahead_reply()
         return done
 
     # Listing
@@ -289,6 +306,12 @@ class ImapSource:
         uids, self._found = self._found, None
         if uids is None or wanted is not self._expected:
             uids = await self._find(wanted)
+        elif self._saved and not with_flags:
+            sizes, self._saved = self._saved, None
+            listing = Listing(uids)
+            done = await self._completion(sizes, listing.update)
+            if done.condition is imap.Condition.OK:
+                return listing
         return await describe(self._ask, uids, with_flags=with_flags)
 
     async def old(self) -> Sequence[Listed]:
@@ -357,8 +380,8 @@ class ImapSource:
 
     async def _read_ahead_reply(self) -> None:
         """Read the reply to a command that was sent ahead, and whose result nobody wants."""
-        if self._ahead:
-            ahead, self._ahead = self._ahead, None
+        ahead, self._ahead, self._saved = self._ahead or self._saved, None, None
+        if ahead:
             await self._completion(ahead)
 
     async def _completion(

@@ -166,6 +166,10 @@ async def search(ask: Ask, criteria: bytes) -> tuple[imap.Completed, array[int]]
                 raise RemoteProtocolError("a UID has more than 32 bits", state="selected")
             found.extend(event.uids)
             check_count(found)
+        elif isinstance(event, imap.FoundInShort) and event.every is not None:
+            for first, last in ranges_of(event.every):
+                check_count(range(len(found) + last - first + 1))
+                found.extend(range(first, last + 1))
 
     done = await ask(imap.UidSearch(criteria), collect)
     return done, ascending(found)
@@ -227,7 +231,18 @@ def sorted_apart(uids: array[int]) -> array[int]:
     return in_order
 
 
-def check_count(found: array[int]) -> None:
+def ranges_of(result: bytes) -> list[tuple[int, int]]:
+    """Return the ranges of a search result that is a set (RFC 4731). Raises RemoteProtocolError."""
+    try:
+        ranges = imap.read_set(result, 0)
+    except ValueError:
+        ranges = []
+    if not ranges or any(first < 1 or last > MAX_NUMBER for first, last in ranges):
+        raise RemoteProtocolError("a search result that is no set of UIDs", state="selected")
+    return ranges
+
+
+def check_count(found: Sequence[int]) -> None:
     """Raise LimitExceeded if there are more than MAX_MESSAGES."""
     if len(found) > MAX_MESSAGES:
         raise LimitExceeded("messages that a search finds", MAX_MESSAGES)
@@ -243,9 +258,13 @@ async def describe(ask: Ask, uids: array[int], *, with_flags: bool = False) -> L
 
 def size_requests(uids: array[int], *, with_flags: bool = False) -> Iterator[imap.UidFetch]:
     """Yield the commands that fetch the sizes of these messages."""
-    items = b"(UID FLAGS RFC822.SIZE)" if with_flags else b"(UID RFC822.SIZE)"
     for some in sets_of(uids):
-        yield imap.UidFetch(some, items)
+        yield imap.UidFetch(some, size_items(with_flags=with_flags))
+
+
+def size_items(*, with_flags: bool = False) -> bytes:
+    """Return the items to fetch for a listing."""
+    return b"(UID FLAGS RFC822.SIZE)" if with_flags else b"(UID RFC822.SIZE)"
 
 
 def uidvalidity(argument: bytes) -> int:

@@ -31,12 +31,14 @@ from .commands import (
     Continuation,
     Done,
     Enable,
+    Fetch,
     Idle,
     Login,
     Logout,
     Search,
     Select,
     StartTls,
+    UidFetch,
     UidSearch,
     Unselect,
 )
@@ -76,12 +78,24 @@ CHANGE_STATE = NO_PIPELINING | {Idle}
 MULTI_STEP = (Append, Idle, Authenticate)
 
 
+def follows_select(command: Command) -> bool:
+    """Whether a command may be sent before the reply to SELECT: it reads, and names no message.
+
+    "$" stands for the result of the last search with SAVE, which SELECT empties (RFC 5182, 2.1).
+    """
+    match command:
+        case Search() | UidSearch() | Fetch(b"$") | UidFetch(b"$"):
+            return True
+        case _:
+            return False
+
+
 class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     """An IMAP client without a socket.
 
     Tags are A0001, A0002 and so on. Commands can be pipelined, except around a command whose reply
-    changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch may
-    follow Select at once; they are refused if Select is. Send Respond or CancelAuthentication after
+    changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch, and Fetch
+    and UidFetch of the saved result, may follow Select at once; they are refused if Select is. Send Respond or CancelAuthentication after
     Challenge, AppendChunk after ReadyForText, and Done after Idling.
     """
 
@@ -228,10 +242,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             raise LocalProtocolError("compression is already active (RFC 4978, section 3)")
         if len(self._pending) >= self._limits.outstanding:
             raise LocalProtocolError("too many commands without a reply")
-        # If a command that is not pipelined is outstanding, only searches may have followed it.
+        # If a command that is not pipelined is outstanding, only these may have followed it.
         before = next(iter(self._pending.values()), None)
         alone = before and (type(before) in NO_PIPELINING or type(command) in NO_PIPELINING)
-        if isinstance(before, Select) and isinstance(command, Search | UidSearch):
+        if isinstance(before, Select) and follows_select(command):
             alone = False
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)

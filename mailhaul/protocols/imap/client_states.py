@@ -186,6 +186,8 @@ table.move(selecting, Dialogue.select_granted, selected)
 table.move(selecting, Dialogue.select_refused, authenticated)
 # If SELECT fails, the search is refused as well; it changes nothing in any mailbox.
 table.move(selecting, Dialogue.search_sent, selecting)
+# The client allows only a fetch of the saved result of such a search.
+table.move(selecting, Dialogue.message_command_sent, selecting)
 table.move(selecting, Dialogue.bye, leaving)
 
 table.move(selected, Dialogue.question_sent, selected)

@@ -51,6 +51,7 @@ class Script:
         self.greeting = b"* OK [CAPABILITY IMAP4rev1 %b] ready\r\n" % capabilities
         self.answers: dict[str, Answer | list[Answer]] = {}
         self.heard: list[bytes] = []
+        self.saved = b""
 
     async def serve(self, channel: Channel[Raw]) -> None:
         raw = channel.machine
@@ -104,7 +105,9 @@ class Script:
 
     def named(self, arguments: bytes) -> list[int]:
         uids: set[int] = set()
-        for part in arguments.split(b" ")[0].replace(b"*", b"9999999").split(b","):
+        if arguments.startswith(b"$") and not self.saved:
+            return []
+        for part in arguments.replace(b"$", self.saved, 1).split(b" ")[0].replace(b"*", b"9999999").split(b","):
             first, _, last = part.partition(b":")
             uids.update(u for u in self.messages if int(first) <= u <= int(last or first))
         return sorted(uids)
@@ -122,6 +125,10 @@ class Script:
             for uid in sorted(self.messages)
             if all(wanted[w](self.flags.get(uid, set())) for w in words if w in wanted)
         ]
+        if arguments.startswith(b"RETURN (SAVE ALL)"):
+            self.saved = b",".join(b"%d" % uid for uid in uids)
+            every = b" ALL " + self.saved if uids else b""
+            return b'* ESEARCH (TAG "TAG") UID' + every + b"\r\n"
         return b"* SEARCH" + b"".join(b" %d" % uid for uid in uids) + b"\r\n"
 
     def fetched(self, uid: int, items: bytes, size: int | None = None) -> bytes:

@@ -18,6 +18,8 @@ from .raw import Raw
 from .scripted import MESSAGE, SOURCE, Script, World
 
 UNSEEN = b"UID SEARCH UNSEEN UNDELETED"
+SAVING = b"UID SEARCH RETURN (SAVE ALL) UNSEEN UNDELETED"
+SIZES = b"UID FETCH $ (UID RFC822.SIZE)"
 BAD = b"TAG BAD no mailbox is selected\r\n"
 
 
@@ -37,6 +39,58 @@ def test_one_search_is_enough(world: World) -> None:
     assert world.poll() is ExitCode.SUCCESS
     assert commands(world) == [b'SELECT "INBOX"', UNSEEN]
     assert len(world.delivered) == 2
+
+
+@pytest.fixture
+def saving(tmp_path: Path) -> World:
+    """Return a world with a server that saves search results (RFC 5182)."""
+    script = Script({1: MESSAGE, 2: MESSAGE, 3: MESSAGE}, b"UIDPLUS ESEARCH SEARCHRES")
+    return World(tmp_path, script)
+
+
+def test_sizes_of_a_saved_result_come_with_it(saving: World) -> None:
+    assert saving.poll() is ExitCode.SUCCESS
+    assert commands(saving) == [b'SELECT "INBOX"', SAVING]
+    sizes = [line for line in saving.heard(b"UID FETCH") if b"BODY" not in line]
+    assert sizes == [SIZES]
+    assert len(saving.delivered) == 3
+
+
+def test_nothing_found_is_nothing_saved(saving: World) -> None:
+    saving.script.flags = dict.fromkeys((1, 2, 3), {b"\\Seen"})
+    assert saving.poll() is ExitCode.NOMAIL
+    assert saving.heard(b"UID FETCH") == [SIZES]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"UID SEARCH RETURN": BAD, "UID FETCH $": BAD},
+        {"UID FETCH $": BAD},
+        {"UID SEARCH RETURN": b"* SEARCH 1 2 3\r\nTAG OK done\r\n", "UID FETCH $": BAD},
+        {"UID SEARCH RETURN": b"TAG NO not now\r\n", "UID FETCH $": b"TAG OK none\r\n"},
+    ],
+)
+def test_a_server_that_cannot_save_is_asked_in_the_usual_way(
+    saving: World, answers: dict[str, bytes]
+) -> None:
+    saving.script.answers |= answers
+    assert saving.poll() is ExitCode.SUCCESS
+    assert len(saving.delivered) == 3
+
+
+@pytest.mark.parametrize("every", [b"1:4294967296", b"0", b"*", b"1:99999999999999", b"x"])
+def test_a_result_that_is_no_set_of_uids_is_an_error(saving: World, every: bytes) -> None:
+    result = b'* ESEARCH (TAG "TAG") UID ALL %b\r\nTAG OK done\r\n' % every
+    saving.script.answers |= {"UID SEARCH": result, "UID FETCH $": b"TAG OK\r\n"}
+    assert saving.fails().code is ExitCode.PROTOCOL
+    assert saving.delivered == []
+
+
+def test_a_result_without_measure_is_an_error(saving: World) -> None:
+    result = b'* ESEARCH (TAG "TAG") UID ALL 1:4000000000\r\nTAG OK done\r\n'
+    saving.script.answers |= {"UID SEARCH": result, "UID FETCH $": b"TAG OK\r\n"}
+    assert saving.fails().code is ExitCode.PROTOCOL
 
 
 def test_a_refused_select_is_reported_and_its_search_is_ignored(world: World) -> None:

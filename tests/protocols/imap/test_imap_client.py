@@ -247,16 +247,17 @@ def test_a_failed_select_leaves_nothing_selected() -> None:
     assert client.state == "authenticated"
 
 
-def test_only_a_search_may_follow_select_at_once() -> None:
+def test_only_a_search_and_its_saved_result_may_follow_select_at_once() -> None:
     client = selected()
     client.send(Select(b"Spam"))
-    refused = (UidFetch(b"1", b"FLAGS"), Expunge(), Noop(), Logout())
+    refused = (UidFetch(b"1", b"FLAGS"), UidStore(b"$", b"FLAGS", b"()"), Expunge(), Logout())
     for _ in range(2):
         for command in refused:
             with pytest.raises(LocalProtocolError, match="must wait for the reply to SELECT"):
                 client.send(command)
-        client.send(UidSearch(b"UNSEEN"))
-    assert sent(client).count(b"\r\n") == 3
+        client.send(UidSearch(b"UNSEEN", (b"SAVE",)))
+        client.send(UidFetch(b"$", b"FLAGS"))
+    assert sent(client).count(b"\r\n") == 5
     assert client.state == "selecting"
 
 
