@@ -94,9 +94,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     """An IMAP client without a socket.
 
     Tags are A0001, A0002 and so on. Commands can be pipelined, except around a command whose reply
-    changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch, and Fetch
-    and UidFetch of the saved result, may follow Select at once; they are refused if Select is. Send Respond or CancelAuthentication after
-    Challenge, AppendChunk after ReadyForText, and Done after Idling.
+    changes the state: there ``send`` raises LocalProtocolError. Only Search and UidSearch, and
+    Fetch and UidFetch of the saved result, may follow Select at once; they are refused if Select
+    is. Send Respond or CancelAuthentication after Challenge, AppendChunk after ReadyForText, and
+    Done after Idling.
     """
 
     GREETING = states.greeting

@@ -107,7 +107,12 @@ class Script:
         uids: set[int] = set()
         if arguments.startswith(b"$") and not self.saved:
             return []
-        for part in arguments.replace(b"$", self.saved, 1).split(b" ")[0].replace(b"*", b"9999999").split(b","):
+        for part in (
+            arguments.replace(b"$", self.saved, 1)
+            .split(b" ")[0]
+            .replace(b"*", b"9999999")
+            .split(b",")
+        ):
             first, _, last = part.partition(b":")
             uids.update(u for u in self.messages if int(first) <= u <= int(last or first))
         return sorted(uids)

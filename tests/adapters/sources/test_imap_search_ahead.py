@@ -57,7 +57,7 @@ def test_sizes_of_a_saved_result_come_with_it(saving: World) -> None:
 
 
 def test_nothing_found_is_nothing_saved(saving: World) -> None:
-    saving.script.flags = dict.fromkeys((1, 2, 3), {b"\\Seen"})
+    saving.script.flags = {uid: {b"\\Seen"} for uid in (1, 2, 3)}
     assert saving.poll() is ExitCode.NOMAIL
     assert saving.heard(b"UID FETCH") == [SIZES]
 
