@@ -11,7 +11,7 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
   $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 
-.PHONY: other-pythons demo test check states real-servers corpus matrix soak fuzz bench bench-machines mutate coverage clean
+.PHONY: other-pythons demo test check check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz bench bench-machines mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -23,11 +23,19 @@ test: check other-pythons real-servers
 other-pythons: $(foreach path,$(NEWER),.venv-$(notdir $(path))/.tested)
 
 check: $(VENV)/.dev
+	$(MAKE) --no-print-directory --jobs 2 check-types check-more-types check-style check-pages
+
+check-types:
+	$(BIN)/mypy
+
+check-more-types:
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+check-style:
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest tests/test_floors.py tests/docs/test_language.py
+
+check-pages:
 	$(BIN)/python docs/states.py --check
 	$(BIN)/python docs/options.py --check
 	$(BIN)/python docs/api.py --check
