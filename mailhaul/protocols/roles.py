@@ -35,6 +35,12 @@ class Client(Machine[SaidT, HeardT, DialogueT]):
 
     _secured = False
     _exchange: ClientExchange | None = None
+    _read_only = False
+
+    @property
+    def read_only(self) -> bool:
+        """Whether commands that may change something at the server are refused."""
+        return self._read_only
 
     @property
     def authenticating(self) -> bool:

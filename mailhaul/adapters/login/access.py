@@ -67,7 +67,8 @@ class Access(Record):
     only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
     how to configure TLS from the first byte, or no TLS. ``read_password`` reads the password
     if the rc file does not have it; see ``with_password``. ``tokens`` gives the tokens of
-    ``auth oauth``, which take the place of the password.
+    ``auth oauth``, which take the place of the password. With ``read_only`` the machines refuse
+    commands that may change something at the server.
     """
 
     peer: str
@@ -84,6 +85,7 @@ class Access(Record):
     hint: str = 'use "ssl", or "sslproto \'\'"'
     read_password: Callable[[], Awaitable[Secret | None]] | None = None
     tokens: TokenSource | None = None
+    read_only: bool = False
 
     @property
     def credentials(self) -> Credentials:

@@ -110,11 +110,15 @@ def address_of(settings: AccountSettings) -> Address:
 
 
 def access_of(
-    settings: AccountSettings, tap: Tap | None, tokens: TokenSource | None = None
+    settings: AccountSettings,
+    tap: Tap | None,
+    tokens: TokenSource | None = None,
+    *,
+    read_only: bool = False,
 ) -> Access:
     """Return what is needed to log in to an account. Raises PollFailed (SOCKET).
 
-    ``tokens`` are for ``auth oauth``.
+    ``tokens`` are for ``auth oauth``. With ``read_only`` nothing can be changed at the server.
     """
     return Access(
         peer=settings.host,
@@ -130,6 +134,7 @@ def access_of(
         tap=tap,
         auth=settings.auth,
         tokens=tokens,
+        read_only=read_only,
     )
 
 

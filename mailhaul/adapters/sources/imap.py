@@ -146,8 +146,9 @@ class ImapSource:
         await greet(self.channel, self._access)
 
     def _new_channel(self) -> Channel[imap.Client]:
-        machine = self._server_texts.client(self._access.tap)
-        channel = Channel(self._access.peer, machine, pace=Pace(machine, self.timeout))
+        access = self._access
+        machine = self._server_texts.client(access.tap, read_only=access.read_only)
+        channel = Channel(access.peer, machine, pace=Pace(machine, self.timeout))
         self._server_texts.attach(channel)
         return channel
 

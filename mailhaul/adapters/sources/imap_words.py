@@ -30,9 +30,9 @@ class ServerTexts(imap.Tap):
         self._alerts: list[str] = []
         self._channel: Channel[imap.Client] | None = None
 
-    def client(self, tap: imap.Tap | None) -> imap.Client:
+    def client(self, tap: imap.Tap | None, *, read_only: bool = False) -> imap.Client:
         """Return a client whose events are observed, by ``tap`` as well."""
-        return imap.Client(tap=imap.Taps(tap, self) if tap else self)
+        return imap.Client(tap=imap.Taps(tap, self) if tap else self, read_only=read_only)
 
     def attach(self, channel: Channel[imap.Client]) -> None:
         """Set the channel whose ``remark`` gets the last error text."""

@@ -76,7 +76,7 @@ class Pop3Maildrop:
         self._begin()
 
     def _begin(self) -> None:
-        machine = pop3.Client(tap=self._access.tap)
+        machine = pop3.Client(tap=self._access.tap, read_only=self._access.read_only)
         pace = Pace(machine, self.timeout)
         self.channel: Channel[pop3.Client] = Channel(self._access.peer, machine, pace=pace)
         self._listing = Listing(0)

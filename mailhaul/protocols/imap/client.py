@@ -98,14 +98,21 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     Fetch and UidFetch of the saved result, may follow Select at once; they are refused if Select
     is. Send Respond or CancelAuthentication after Challenge, AppendChunk after ReadyForText, and
     Done after Idling.
+
+    With ``read_only``, ``send`` raises LocalProtocolError for everything that may change something
+    at the server: SELECT (EXAMINE is allowed), STORE, FETCH without PEEK, APPEND and so on.
     """
 
     GREETING = states.greeting
     UNSOLICITED = (states.idling, states.idling_selected)
     INJECTED = "unencrypted data followed the OK to STARTTLS (RFC 3501, 6.2.1)"
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None, *, read_only: bool = False
+    ) -> None:
         super().__init__(states.table, limits, tap)
+        if read_only:
+            self._read_only = True
         self._reader = ResponseReader(self._input, limits)
         self._reader.more = self._events
         self._tap_changed()
@@ -171,6 +178,10 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
     def _send(self, command: Command | Continuation) -> None:
         if self._fault or self._ended:
             self._refuse_to_send()
+        if self._read_only:
+            from .read_only import refuse_changes  # most clients are not
+
+            refuse_changes(command)
         if type(command) in NAMES:
             self._send_command(command)  # type: ignore[arg-type]  # the keys are its types
             return

@@ -102,13 +102,20 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     reply. It is skipped, and the client is ``in_doubt`` until all outstanding replies have arrived.
     Meanwhile only QUIT can be pipelined, and of several outstanding replies all but the last are
     marked ``doubtful``.
+
+    With ``read_only``, ``send`` raises LocalProtocolError for everything that may change something
+    at the server: RETR, DELE and RSET.
     """
 
     GREETING = states.greeting
     INJECTED = "unencrypted data followed the +OK to STLS (RFC 2595, section 4)"
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None) -> None:
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, tap: Tap | None = None, *, read_only: bool = False
+    ) -> None:
         super().__init__(states.table, limits, tap)
+        if read_only:
+            self._read_only = True
         self._pending: deque[Command] = deque()
         self._line_end = CRLF
         self._text: DotReader | None = None
@@ -157,6 +164,10 @@ class Pop3Client(Client[Command | Continuation, Event, Dialogue]):
     def _send(self, command: Command | Continuation) -> None:
         if self._fault or self._ended:
             self._refuse_to_send()
+        if self._read_only:
+            from .read_only import refuse_changes  # most clients are not
+
+            refuse_changes(command)
         if len(self._input) and not self._pending and self._at(*NO_UNSOLICITED):
             # After unsolicited data nothing is sent: the data would be taken for the reply.
             # ``next_event`` raises the error.
