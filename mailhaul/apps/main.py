@@ -89,6 +89,11 @@ def run(
         dump(configuration, lines)
         return ExitCode.SUCCESS
     refuse_mistyped_commands(configuration, arguments)
+    if configuration.run.dry_run or configuration.run.json:
+        from .cli.dry_run import dry_run
+
+        end_loading()
+        return dry_run(configuration, caller, lines)
     pidfile = configuration.globals.pidfile or default_pidfile(caller)
     if configuration.run.quit:
         only = configuration.run.quit_only

@@ -42,7 +42,8 @@ class Poll:
     imports nor opens a sink. ``sink_name`` identifies the sink in the ledger. Once ``stopping``
     returns true, no further message is requested. With ``reminders`` the user gets a notice about
     oversized messages. ``lock`` makes the lock of a mailbox. It is held from the listing until all
-    messages are settled, so that two polls never use a mailbox at the same time.
+    messages are settled, so that two polls never use a mailbox at the same time. ``visit`` makes
+    the visit of each mailbox.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Poll:
         reminders: Reminders | None = None,
         lock: Callable[[str], Lock] = Unlocked,
         session: SessionObserver | None = None,
+        visit: type[Visit] | Callable[..., Visit] = Visit,
     ) -> None:
+        self._make_visit = visit
         self._stopping = stopping
         self._reminders = reminders
         self._account = account
@@ -162,7 +165,7 @@ class Poll:
         self._session.logged_in()
 
     def _visit_of(self, mailbox: str, *, is_last: bool) -> Visit:
-        return Visit(
+        return self._make_visit(
             mailbox,
             self._account,
             self._source,

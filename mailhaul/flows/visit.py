@@ -108,6 +108,11 @@ class Visit:
         self._by_ledger = False
         self.page: Page | None = None
 
+    @property
+    def _may_record(self) -> bool:
+        """Whether the ledger may be changed."""
+        return not self._account.check_only
+
     async def run(self) -> bool:
         """Fetch the new messages; return whether another session is needed for the mailbox."""
         account, source = self._account, self._source
@@ -125,11 +130,14 @@ class Visit:
         if known is None:
             return False
         page = self.page = known
-        plan = await self._plan(page, listed, seen_elsewhere=opened.read_only)
+        # EXAMINE opens every mailbox read-only.
+        closed = opened.read_only and not account.check_only
+        plan = await self._plan(page, listed, seen_elsewhere=closed)
         choice = plan.choice
         self._report(Counted(self.mailbox, total, max(0, total - plan.new), source.octets))
         self._progress.new += len(choice.fetch) + len(choice.last) + choice.later
         if account.check_only:
+            await self._show(page, listed, plan)
             return False
         if page.is_new:
             await LedgerCall(page.mark_compared)
@@ -150,9 +158,17 @@ class Visit:
         old = await self._old(page, listed, tried)
         excluded = tried | {row.uid for row in pending}
         read = self._progress.tally.read
-        chooser = Chooser(self._account, excluded, read, undelivered, MAX_PER_SESSION)
+        chooser = self._chooser(excluded, read, undelivered)
         new = await self._offer(page, listed, chooser, seen_elsewhere=seen_elsewhere)
         return Plan(chooser.choice(), pending, old, tried, new, read)
+
+    def _chooser(
+        self, excluded: Collection[Uid], read: int, undelivered: Mapping[Uid, Undelivered]
+    ) -> Chooser:
+        return Chooser(self._account, excluded, read, undelivered, MAX_PER_SESSION)
+
+    async def _show(self, page: Page, listed: Sequence[Listed], plan: Plan) -> None:
+        """Show what a poll would do; a check only counts."""
 
     async def _carry_out(self, page: Page, plan: Plan) -> bool:
         """Fetch, settle and delete; return whether another session is needed."""
@@ -251,7 +267,7 @@ class Visit:
                 new = await self._without_read(page, new)
             count += len(new)
             add(new)
-        if not self._account.check_only and known < await LedgerCall(page.count_seen):
+        if self._may_record and known < await LedgerCall(page.count_seen):
             uids = ([one.uid for one in part] for part in in_parts(listed, PART_SIZE))
             await LedgerCall(lambda: page.keep_only(uids))
         if changed:
@@ -263,7 +279,7 @@ class Visit:
     async def _without_read(self, page: Page, new: Sequence[Listed]) -> Sequence[Listed]:
         """Return the messages that the server does not call read; record the others as seen."""
         read = [one for one in new if one.seen]
-        if read and not self._account.check_only:
+        if read and self._may_record:
             await LedgerCall(lambda: page.mark_seen(read))
         return [one for one in new if not one.seen]
 
@@ -278,7 +294,7 @@ class Visit:
             # Without a header, a size recorded as unknown is no reason to fetch the message again.
             is_same = not one.size if header is None else fingerprint(header) == one.fingerprint
             (same if is_same else new).append(one.listed)
-        if not self._account.check_only:
+        if self._may_record:
             await LedgerCall(lambda: page.mark_seen(same))
             await LedgerCall(lambda: page.forget([one.uid for one in new]))
         return new
@@ -292,7 +308,7 @@ class Visit:
         Doubtful cases are reported.
         """
         account = self._account
-        if not (page.is_new and account.same_user) or account.check_only:
+        if not (page.is_new and account.same_user and self._may_record):
             return page
         key = self._key
         relatives = await LedgerCall(
@@ -365,7 +381,7 @@ class Visit:
         if missing := [row.uid for row in rows if row.uid not in sizes]:
             sizes |= await self._source.sizes(missing)
         gone = {r.uid for r in rows if not (r.uid in sizes and same_size(sizes[r.uid], r.size))}
-        if gone and not self._account.check_only:
+        if gone and self._may_record:
             await LedgerCall(lambda: page.forget(list(gone)))
         there = {row.uid: row for row in rows if row.uid not in gone}
         if aside := sum(row.set_aside for row in there.values()):

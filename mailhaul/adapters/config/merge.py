@@ -38,7 +38,7 @@ def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> Gl
         "_source": rc.source,
         "_layer": {name: at for name, at in rc.globals.places.items() if name not in chosen},
     }
-    if command_line.run.check:
+    if command_line.run.check or command_line.run.dry_run:
         values["daemon"] = 0
     return GlobalSettings(values)
 

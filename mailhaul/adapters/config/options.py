@@ -188,6 +188,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(RUN, "help", FLAG, False, "show this help", on="-? --help"),
     Option(RUN, "version", FLAG, False, "show version and settings", on="-V --version"),
     Option(RUN, "check", FLAG, False, "look for new mail, fetch nothing", on="-c --check"),
+    Option(
+        RUN, "dry_run", FLAG, False, "show what a poll would do, change nothing", on="--dry-run",
+        own=True,
+    ),
+    Option(RUN, "json", FLAG, False, "print the result of --dry-run as JSON", on="--json", own=True),
     Option(RUN, "silent", FLAG, False, "print nothing but errors", on="-s --silent"),
     Option(
         RUN, "verbose", COUNT, 0, "print the dialogue; twice prints more", on="-v --verbose"

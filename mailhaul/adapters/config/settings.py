@@ -48,6 +48,8 @@ class RunSettings(_Settings):
     help: bool
     version: bool
     check: bool
+    dry_run: bool
+    json: bool
     silent: bool
     verbose: int
     nodetach: bool

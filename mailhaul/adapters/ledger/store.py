@@ -247,14 +247,15 @@ class SqliteLedger:
             make_private(self._path)
         except OSError as error:
             raise LedgerFault(self._path, error.strerror or str(error)) from None
-        self._connection = self._connect()
-        return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
         # A runtime may call from any thread; write() allows only one at a time.
         connection = sqlite3.connect(
             self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )
+        self._connection = self._prepared(connection)
+        return self._connection
+
+    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Return the connection with the tables of this version; close it if that fails."""
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

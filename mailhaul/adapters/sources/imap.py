@@ -57,12 +57,13 @@ UNSAFE_LOGIN = b"unsafe"
 """Part of the reply of NetEase's servers (163.com, 126.com, yeah.net) to a client without ID."""
 FINGERPRINT_ITEMS = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
 """The header fields for the fingerprint (``protocols.message.fingerprint``)."""
+HEADER_ITEMS = b"(UID BODY.PEEK[HEADER])"
 SAVED = (b"SAVE", b"ALL")
 """Result options for a search whose result the server saves and returns (RFC 5182, 2.1)."""
 FOUND = b"$"
 """Stands for the saved result in a later command."""
 MAX_HEADER = 64 * 1024
-"""The maximum octets of these fields that are used."""
+"""The maximum octets of a header, or of these fields, that are used."""
 MAX_HEADERS = 16 * 1024 * 1024
 """The maximum octets of such fields of all messages that are compared together."""
 MAX_MAILBOXES = 20_000
@@ -338,6 +339,13 @@ class ImapSource:
 
     async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the header fields for the fingerprint, for those messages that still exist."""
+        return await self._header_texts(uids, FINGERPRINT_ITEMS)
+
+    async def whole_headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the first 64 KiB of the headers of those messages that still exist."""
+        return await self._header_texts(uids, HEADER_ITEMS)
+
+    async def _header_texts(self, uids: Sequence[Uid], items: bytes) -> Mapping[Uid, bytes]:
         headers: dict[Uid, bytes] = {}
         asked = {int(uid) for uid in uids}
         text = bytearray()
@@ -358,7 +366,7 @@ class ImapSource:
                 text.clear()
 
         for some in sets_of(sorted(asked)):
-            await self._ask(imap.UidFetch(some, FINGERPRINT_ITEMS), collect)
+            await self._ask(imap.UidFetch(some, items), collect)
         return headers
 
     async def _find(self, wanted: Wanted) -> array[int]:

@@ -235,6 +235,10 @@ class Pop3Maildrop:
         await self._ask_all(take, *[pop3.Top(message.number, 0) for message in found.values()])
         return {uid: bytes(header) for uid, header in headers.items() if header}
 
+    async def whole_headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the same: TOP sends whole headers."""
+        return await self.headers(uids)
+
     async def _ask_all(self, take: Callable[[pop3.Event], None], *commands: pop3.Command) -> bool:
         """Send commands, pipelined if possible; call ``take`` with each event before a reply.
 
