@@ -23,7 +23,7 @@ from .polls.pidfile import default_pidfile, running
 COMMANDS = frozenset(
     {
         *("ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"),
-        *("login", "logout"),
+        *("login", "logout", "check", "explain"),
     }
 )
 """The subcommands. As the first argument, they are not names of servers."""
@@ -245,6 +245,14 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .cli.login import sign_in_or_out
 
         return sign_in_or_out(name, arguments, caller, lines)
+    if name == "check":
+        from .cli.check import check
+
+        return check(arguments, caller, lines)
+    if name == "explain":
+        from .cli.explain import explain
+
+        return explain(arguments, caller, lines)
     if name == "replay":
         from .cli.transcript import play
 

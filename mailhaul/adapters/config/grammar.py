@@ -54,12 +54,23 @@ def parse(data: bytes, name: str, folder: str | None = None) -> RcFile:
     ``name`` is the name of the file in messages; relative paths are relative to ``folder``.
     Raises ConfigErrors with all errors found.
     """
-    text = _decode(data, name)
+    rc, errors = parse_leniently(data, name, folder)
+    if errors:
+        raise ConfigErrors(errors)
+    return rc
+
+
+def parse_leniently(
+    data: bytes, name: str, folder: str | None = None
+) -> tuple[RcFile, list[ConfigError]]:
+    """Parse an rc file; return also all errors found. Entries with errors may be incomplete."""
+    try:
+        text = _decode(data, name)
+    except ConfigErrors as faults:
+        return RcFile(Source(name, "")), list(faults.errors)
     parser = _Parser(text, Source(name, text), folder)
     parser.file()
-    if parser.errors:
-        raise ConfigErrors(parser.errors)
-    return parser.rc
+    return parser.rc, parser.errors
 
 
 def _decode(data: bytes, name: str) -> str:

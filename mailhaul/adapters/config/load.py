@@ -92,11 +92,11 @@ def load(
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
         if not dump:
-            _take_variables(rc)
+            take_secret_variables(rc)
     return Configuration(line.run, settings, accounts, warnings, path)
 
 
-def _take_variables(rc: RcFile) -> None:
+def take_secret_variables(rc: RcFile) -> None:
     """Remove the variables with secrets from the environment, before another program is started."""
     entries = [*rc.entries, rc.defaults] if rc.defaults else rc.entries
     names = [

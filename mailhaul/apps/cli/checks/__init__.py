@@ -1,0 +1,1 @@
+"""What ``mailhaul check`` looks at: configuration, files, secrets and sinks, each in a module."""
