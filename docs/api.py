@@ -38,6 +38,7 @@ IMAP_REPLIES = {
     "Login": "`Capabilities` from some servers",
     "Enable": "`Enabled`",
     "Namespace": "`Namespaces`",
+    "GetQuotaRoot": "`Quota`",
     "Select": "`Flags` `Exists` `Recent` `Status`; with `resync` also `Vanished` `Fetched`",
     "ListMailboxes": "`Listed`; with `status` also `MailboxStatus`",
     "ListSubscribed": "`Listed` with `lsub`",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
+from typing import Any
 
 from ..flows.host_names import ascii_host
 from ..flows.requests import TlsFailed, Trust
-from ..protocols.record import fields_of
+from ..protocols.record import Record, fields_of
 
 VERSIONS = {
     "tls1": ssl.TLSVersion.TLSv1,
@@ -112,6 +113,19 @@ SMALLEST_PIECE, LARGEST_PIECE = 1024, 16 * 1024
 EMPTY = memoryview(b"")
 
 
+class TlsFacts(Record):
+    """What a handshake has agreed on. ``certificate`` is that of the peer, in DER.
+
+    ``verified`` is the same as Python shows it, or {} if it was not verified.
+    """
+
+    version: str
+    cipher: str
+    bits: int
+    certificate: bytes
+    verified: dict[str, Any]
+
+
 class TlsLayer:
     """TLS on one stream: ciphertext in and out on one side, plain text on the other.
 
@@ -212,6 +226,17 @@ class TlsLayer:
     def to_send(self) -> bytes:
         """Return ciphertext that has to be sent to the peer."""
         return self._outgoing.read()
+
+    def facts(self) -> TlsFacts:
+        """Return what the handshake has agreed on."""
+        cipher = self._tls.cipher() or ("", "", 0)
+        return TlsFacts(
+            self._tls.version() or "",
+            cipher[0],
+            cipher[2],
+            self._tls.getpeercert(binary_form=True) or b"",
+            self._tls.getpeercert() or {},
+        )
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Compare the peer's certificate with a pin (MD5 or SHA-256, by its length)."""

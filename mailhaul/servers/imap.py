@@ -39,6 +39,7 @@ REQUIRED_CAPABILITY: dict[type, bytes] = {
     imap.Idle: b"IDLE",
     imap.Enable: b"ENABLE",
     imap.Namespace: b"NAMESPACE",
+    imap.GetQuotaRoot: b"QUOTA",
     imap.Unselect: b"UNSELECT",
     imap.Move: b"MOVE",
     imap.UidMove: b"MOVE",

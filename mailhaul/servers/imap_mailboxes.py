@@ -39,6 +39,7 @@ OnMailboxes = (
     | imap.ListMailboxes
     | imap.ListSubscribed
     | imap.AskStatus
+    | imap.GetQuotaRoot
 )
 
 
@@ -93,6 +94,8 @@ class MailboxCommands:
                 self._list_subscribed(reference + pattern)
             case imap.AskStatus(name, items):
                 self._send(self._status(name, items))
+            case imap.GetQuotaRoot():
+                raise Refused("there are no quotas here")
 
     def _refuse_new(self, name: bytes) -> None:
         """Raise Refused if a name is not valid for a new mailbox."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 
 from ...adapters.config.caller import Caller
-from ...adapters.config.rcfile import read_descriptor
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.copy import LedgerCopy
 from ...flows.outcome import ExitCode, PollFailed
@@ -17,6 +15,7 @@ from ..polls.accounts import user_at_server
 from ..polls.context import PollContext, local_hostname, no_tap
 from ..polls.lines import Lines, write
 from ..polls.state_folder import LEDGER, state_folder
+from .arguments import HELP, read_arguments, read_stdin
 from .checks.config import Checked, UnknownAccount, check_configuration
 from .checks.files import check_daemon, check_named_files, check_state
 from .checks.findings import Finding, Severity, exit_code
@@ -24,7 +23,6 @@ from .checks.reach import check_reach
 from .checks.secrets import check_extras, check_secrets, check_tokens
 from .checks.sinks import check_sink
 from .json_schema import COUNT, TEXT, TEXT_OR_NULL, list_of, of_fields, one_of, whole
-from .login import split_arguments
 from .screen import Screen, counted, show_json
 
 USAGE = """\
@@ -53,17 +51,17 @@ PROGRAM = "this machine"
 
 def check(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul check`` with these arguments."""
-    words, flags, rcfile = split_arguments(arguments)
-    if flags & {"-h", "-?", "--help"}:
+    given = read_arguments(arguments)
+    flags = given.flags
+    if flags & HELP:
         write(sys.stdout, USAGE)
         return ExitCode.SUCCESS
     if flags - {"--json"}:
         lines.complain(f'check: invalid arguments: "{" ".join(arguments)}"')
         lines.explain(USAGE)
         return ExitCode.SYNTAX
-    stdin = partial(read_descriptor, 0, "standard input")
     try:
-        checked = check_configuration(rcfile, words, caller, stdin)
+        checked = check_configuration(given.rcfile, given.words, caller, read_stdin)
     except UnknownAccount as unknown:
         name, known = unknown.args
         lines.complain(f'check: no account "{name}"; there are: {", ".join(known)}')

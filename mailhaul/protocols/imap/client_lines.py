@@ -21,6 +21,7 @@ from .commands import (
     EventGroup,
     Expunge,
     Fetch,
+    GetQuotaRoot,
     Id,
     Idle,
     ListMailboxes,
@@ -71,6 +72,7 @@ NAMES: dict[type, str] = {
     ListMailboxes: "LIST",
     ListSubscribed: "LSUB",
     AskStatus: "STATUS",
+    GetQuotaRoot: "GETQUOTAROOT",
     Select: "SELECT",
     Append: "APPEND",
     Idle: "IDLE",
@@ -186,7 +188,7 @@ def _create(wire: Wire, command: CreateMailbox) -> None:
 
 
 def _mailbox(
-    wire: Wire, command: CreateMailbox | DeleteMailbox | Subscribe | Unsubscribe | Select
+    wire: Wire, command: DeleteMailbox | Subscribe | Unsubscribe | GetQuotaRoot
 ) -> None:
     wire.string(command.mailbox)
 
@@ -306,6 +308,7 @@ ARGUMENTS: dict[type, Callable[[Wire, Any], None]] = {
     ListMailboxes: _list,
     ListSubscribed: _lsub,
     AskStatus: _status,
+    GetQuotaRoot: _mailbox,
     Append: _append,
     Notify: _notify,
     Search: _search,

@@ -3,7 +3,7 @@
 Sets, search keys, FETCH items and flags are kept as sent, except that literals in them become
 quoted strings, so that each argument is one byte string.
 
-This file is long because IMAP has 36 commands, each with its own short parser.
+This file is long because IMAP has 37 commands, each with its own short parser.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .commands import (
     EventGroup,
     Expunge,
     Fetch,
+    GetQuotaRoot,
     Id,
     Idle,
     ListMailboxes,
@@ -501,6 +502,7 @@ ARGUMENTS: dict[bytes, Callable[[Arguments], Command]] = {
     b"LIST": _list,
     b"LSUB": _lsub,
     b"STATUS": _status,
+    b"GETQUOTAROOT": _named(GetQuotaRoot),
     b"NOTIFY": _notify,
     b"UID": _uid,
     **WITH_UIDS,

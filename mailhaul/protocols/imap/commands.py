@@ -158,6 +158,12 @@ class AskStatus(CheckedRecord):
     items: tuple[bytes, ...]
 
 
+class GetQuotaRoot(CheckedRecord):
+    """Request the quotas of a mailbox: GETQUOTAROOT (RFC 9208, 4.2.2)."""
+
+    mailbox: bytes
+
+
 class Append(CheckedRecord):
     """Add a message to a mailbox: APPEND (6.3.11).
 
@@ -361,6 +367,7 @@ Command = (
     | ListMailboxes
     | ListSubscribed
     | AskStatus
+    | GetQuotaRoot
     | Append
     | Idle
     | Notify

@@ -146,6 +146,17 @@ class MailboxStatus(Record):
     items: tuple[tuple[bytes, int | bytes], ...]
 
 
+class Quota(Record):
+    """The quota of a quota root: QUOTA (RFC 9208, 5.1).
+
+    ``resources`` are triples of a name in upper case, the usage and the limit. STORAGE is counted
+    in units of 1024 octets, MESSAGE in messages.
+    """
+
+    root: bytes
+    resources: tuple[tuple[bytes, int, int], ...] = ()
+
+
 class NamespaceEntry(Record):
     """One namespace: the names of its mailboxes begin with ``prefix`` (RFC 2342, 5)."""
 
@@ -286,6 +297,7 @@ Event = (
     | FoundInShort
     | Listed
     | MailboxStatus
+    | Quota
     | Namespaces
     | Identified
     | Enabled

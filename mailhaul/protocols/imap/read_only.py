@@ -20,6 +20,7 @@ from .commands import (
     Done,
     Enable,
     Fetch,
+    GetQuotaRoot,
     Id,
     Idle,
     ListMailboxes,
@@ -41,7 +42,7 @@ HARMLESS: Final[frozenset[type]] = frozenset(
     {
         *(Capability, Noop, Logout, Id, StartTls, Authenticate, Respond, CancelAuthentication),
         *(Login, Enable, Compress, Namespace, ListMailboxes, ListSubscribed, AskStatus),
-        *(Idle, Done, Unselect, Search, UidSearch),
+        *(GetQuotaRoot, Idle, Done, Unselect, Search, UidSearch),
     }
 )
 """Commands that change nothing, whatever their arguments are.

@@ -30,7 +30,7 @@ WITH_FREE_TEXT = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 """Untagged responses that end with free text, which never contains a literal."""
 LONG = frozenset({b"SEARCH", b"ESEARCH", b"VANISHED", b"SORT"})
 """Responses that may be long without literals, such as the result of a search."""
-WITH_VALUES = frozenset({b"LIST", b"LSUB", b"STATUS", b"NAMESPACE", b"ID", b"ESEARCH"})
+WITH_VALUES = frozenset({b"LIST", b"LSUB", b"STATUS", b"NAMESPACE", b"ID", b"ESEARCH", b"QUOTA"})
 """Responses, besides FETCH, that are parsed into values."""
 
 

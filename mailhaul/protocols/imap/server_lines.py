@@ -23,6 +23,7 @@ from .events import (
     MailboxStatus,
     NamespaceEntry,
     Namespaces,
+    Quota,
     Recent,
     Status,
     Unknown,
@@ -118,6 +119,11 @@ class ResponseWriter:
         ]
         return b"STATUS %b (%b)" % (self.string(event.mailbox), b" ".join(words))
 
+    def quota(self, event: Quota) -> bytes:
+        """Return QUOTA (RFC 9208, 5.1)."""
+        words = [b"%b %d %d" % resource for resource in event.resources]
+        return b"QUOTA %b (%b)" % (self.string(event.root), b" ".join(words))
+
     def namespaces(self, event: Namespaces) -> bytes:
         """Return NAMESPACE (RFC 2342, section 5)."""
         kinds = (event.personal, event.other_users, event.shared)
@@ -194,13 +200,14 @@ WRITERS: dict[type, Callable[[ResponseWriter, Any], bytes]] = {
     Found: _found,
     Listed: ResponseWriter.listed,
     MailboxStatus: ResponseWriter.status,
+    Quota: ResponseWriter.quota,
     Namespaces: ResponseWriter.namespaces,
     Identified: ResponseWriter.identified,
     Enabled: _enabled,
     Unknown: lambda writer, event: event.name,
 }
 """The functions that write responses, except for ESEARCH, which needs a tag."""
-WITH_STRINGS = frozenset({Listed, MailboxStatus, Namespaces, Identified})
+WITH_STRINGS = frozenset({Listed, MailboxStatus, Quota, Namespaces, Identified})
 """Responses that may contain literals."""
 
 

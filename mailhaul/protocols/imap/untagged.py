@@ -23,6 +23,7 @@ from .events import (
     MailboxStatus,
     NamespaceEntry,
     Namespaces,
+    Quota,
     Recent,
     Unknown,
     Vanished,
@@ -169,6 +170,19 @@ def _status_value(value: Value, digits: int) -> int | bytes | None:
             return number(value, digits)
 
 
+def _quota(values: Sequence[Value], digits: int) -> Event:
+    match values:
+        case [_, Atom() | Text() as root, list() as items] if len(items) % 3 == 0:
+            found: list[tuple[bytes, int, int]] = []
+            for name, usage, limit in zip(items[::3], items[1::3], items[2::3], strict=True):
+                numbers_of = number(usage, digits), number(limit, digits)
+                if None not in numbers_of:
+                    found.append((_name(name), numbers_of[0] or 0, numbers_of[1] or 0))
+            return Quota(bytes(root), tuple(found))
+        case _:
+            raise RemoteProtocolError("malformed QUOTA response")
+
+
 def _namespaces(values: Sequence[Value], digits: int) -> Event:
     match values:
         case [_, personal, other_users, shared, *_]:
@@ -234,6 +248,7 @@ WITH_VALUES: dict[bytes, Reader] = {
     b"NAMESPACE": _namespaces,
     b"ID": _identified,
     b"ESEARCH": _found_in_short,
+    b"QUOTA": _quota,
 }
 
 

@@ -1,0 +1,1 @@
+"""The parts of ``mailhaul explain``: the session, what is used and why, and certificates."""

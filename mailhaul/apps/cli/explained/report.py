@@ -1,0 +1,435 @@
+"""What a server and the sinks of an account announce, as text and as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from .... import imap
+from ....adapters.login.access import TlsMode
+from ....adapters.login.reach import tls_mode
+from ....adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
+from ....flows.outcome import ExitCode
+from ....protocols.record import Record
+from ...polls.accounts import user_at_server
+from ...polls.lines import escape
+from ..checks.sinks import check_sink
+from ..json_schema import (
+    COUNT,
+    COUNT_OR_NULL,
+    NUMBER_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    YES_OR_NO,
+    list_of,
+    of_fields,
+    or_null,
+    whole,
+)
+from ..screen import Screen, counted, size_in_words
+from .certificates import Certificate, certificate_of
+from .features import Feature, features_of, listener_features
+from .session import Listening, Session, can_be_opened, place_of
+
+DOCUMENT, VERSION = "mailhaul-explain", 1
+"""The name and the version of the JSON document."""
+LABEL = 12
+"""Columns of the labels on the left."""
+FEW_DAYS, SOME_DAYS = 7, 30
+"""Days before the end of a certificate from which it is urgent, and worth a look."""
+TLS_WORDS = {
+    TlsMode.WRAPPED: "from the first byte",
+    TlsMode.REQUIRED: "by STARTTLS",
+    TlsMode.OFFERED: "by STARTTLS",
+    TlsMode.NEVER: "not used",
+}
+UNITS = {b"STORAGE": 1024}
+"""Octets in one unit of a resource (RFC 9208, 5.1)."""
+
+
+class Explained(Record):
+    """All that was found out about an account."""
+
+    session: Session
+    listeners: tuple[Listening, ...]
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code: that of the failure at the server, or 10 if no listener can be used."""
+        if self.session.failure is not None:
+            return self.session.failure.code
+        if self.listeners and all(one.problem for one in self.listeners):
+            return ExitCode.SMTP
+        return ExitCode.SUCCESS
+
+
+# As text
+
+
+def text_of(explained: Explained, screen: Screen) -> list[str]:
+    """Return the lines about an account."""
+    session = explained.session
+    settings = session.settings
+    title = screen.paint(escape(user_at_server(settings)), "bold")
+    lines = ["", f"{title} ({settings.protocol.upper()})"]
+    lines += screen.facts(server_facts(session), label=LABEL)
+    lines += tls_lines(session, screen)
+    lines += login_lines(session, screen)
+    recorder = session.recorder
+    if recorder.before or recorder.after:
+        lines += ["", heading("Announced", screen), *capability_lines(session, screen)]
+        lines += ["", *feature_lines(features_of(session), screen)]
+    lines += folder_lines(session, screen)
+    lines += [f"  {line}" for remark in session.remarks for line in screen.wrap(remark, 0)]
+    return [*lines, *sink_lines(explained, screen)]
+
+
+def heading(text: str, screen: Screen) -> str:
+    """Return the title of a part."""
+    return screen.paint(text, "bold")
+
+
+def server_facts(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield where the server is, and its greeting."""
+    if session.access:
+        address = f" ({session.address})" if session.address else ""
+        yield "Server", f"{place_of(session.access.address)}{address}"
+    if session.recorder.greeting:
+        yield "Greeting", session.recorder.greeting
+
+
+def tls_lines(session: Session, screen: Screen) -> list[str]:
+    """Return what is known of TLS and the certificate."""
+    facts = session.tls
+    if facts is None:
+        found = [("TLS", "none")] if session.access and session.recorder.greeting else []
+        return screen.facts(found, label=LABEL)
+    how = TLS_WORDS[tls_mode(session.settings)]
+    pairs = [("TLS", f"{facts.version}, {facts.cipher} ({facts.bits} bits), {how}")]
+    lines = screen.facts(pairs, label=LABEL)
+    certificate = certificate_of(facts)
+    if certificate is None:
+        return lines
+    checked = "verified" if facts.verified else "not verified"
+    pairs = [("Certificate", f"{certificate.subject or 'of unknown subject'}, {checked}")]
+    if certificate.issuer:
+        pairs.append(("  issuer", certificate.issuer))
+    if certificate.names:
+        pairs.append(("  names", ", ".join(certificate.names)))
+    lines += screen.facts(pairs, label=LABEL)
+    if certificate.expires is not None:
+        line, *_ = screen.facts([("  expires", expiry_of(certificate))], label=LABEL)
+        lines.append(urgent(line, certificate, screen))
+    return [*lines, *fingerprint_lines(certificate, screen)]
+
+
+def expiry_of(certificate: Certificate) -> str:
+    """Return when a certificate expires, in words."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(certificate.expires))
+    left = certificate.days_left or 0
+    if left < 0:
+        return f"{day}, {counted(-left, 'day')} ago"
+    return f"{day}, {counted(left, 'day')} left"
+
+
+def urgent(line: str, certificate: Certificate, screen: Screen) -> str:
+    """Return the line about the expiry in a colour that tells how urgent it is."""
+    left = certificate.days_left or 0
+    start = 2 + LABEL + 2 if not screen.coloured else line.index("m", line.index("\x1b[0")) + 1
+    style = "red" if left < FEW_DAYS else "yellow" if left < SOME_DAYS else "green"
+    return line[:start] + screen.paint(line[start:], style)
+
+
+def fingerprint_lines(certificate: Certificate, screen: Screen) -> list[str]:
+    """Return the fingerprint, in two lines of equal length."""
+    half = len(certificate.fingerprint) // 2 + 1
+    first, second = certificate.fingerprint[:half], certificate.fingerprint[half:]
+    indent = " " * (2 + LABEL + 2)
+    label = screen.paint("  SHA-256".ljust(LABEL), "dim")
+    return [f"  {label}  {screen.paint(first, 'dim')}", indent + screen.paint(second, "dim")]
+
+
+def login_lines(session: Session, screen: Screen) -> list[str]:
+    """Return how the login went."""
+    recorder, settings = session.recorder, session.settings
+    pairs: list[tuple[str, str]] = []
+    if recorder.login:
+        result = "accepted" if recorder.accepted else "not accepted"
+        pairs.append(("Login", f"{recorder.login}, {result}, as {settings.remote_user}"))
+    lines = screen.facts(pairs, label=LABEL)
+    if session.failure:
+        first, *rest = screen.wrap(f"error: {session.failure}", 2, 2 + LABEL + 2)
+        lines += [first.replace("error:", screen.paint("error:", "red", "bold"), 1), *rest]
+    return lines
+
+
+def capability_lines(session: Session, screen: Screen) -> list[str]:
+    """Return the capabilities before and after the login."""
+    recorder = session.recorder
+    pairs = [("before login", joined(recorder.before, session))]
+    if recorder.after and recorder.after != recorder.before:
+        pairs.append(("after login", joined(recorder.after, session)))
+    elif recorder.after:
+        pairs.append(("after login", "the same"))
+    return screen.facts([pair for pair in pairs if pair[1]], label=LABEL)
+
+
+def joined(names: Sequence[str], session: Session) -> str:
+    """Return capabilities as one text. Those of POP3 have arguments."""
+    return (" " if session.settings.kind.family == "imap" else ", ").join(names)
+
+
+def feature_lines(features: Sequence[Feature], screen: Screen) -> list[str]:
+    """Return a table of what is used, and why or why not."""
+    width = max((len(one.name) for one in features), default=0)
+    gap = "  "
+    start = 2 + width + len(gap) + len("offered") + len(gap) + len("used") + len(gap)
+    head = f"  {'Feature'.ljust(width)}{gap}offered{gap}used{gap}why"
+    lines = [screen.paint(head, "dim")]
+    for one in features:
+        offered = "yes" if one.offered else "no"
+        used = "yes" if one.used else "no"
+        first, *rest = textwrap.wrap(escape(one.why), screen.columns - start) or [""]
+        lines.append(
+            f"  {one.name.ljust(width)}{gap}{screen.paint(offered.ljust(7), '' if one.offered else 'dim')}"
+            f"{gap}{screen.paint(used.ljust(4), 'green' if one.used else 'dim')}{gap}{first}"
+        )
+        lines += [" " * start + line for line in rest]
+    return lines
+
+
+def folder_lines(session: Session, screen: Screen) -> list[str]:
+    """Return the folders with their counts, and which of them a poll visits."""
+    if session.total is not None and session.failure is None:
+        size = f", {size_in_words(session.octets)}" if session.octets is not None else ""
+        text = f"{counted(session.total, 'message')}{size}"
+        return ["", *screen.facts([("Maildrop", text)], label=LABEL)]
+    folders = session.recorder.folders
+    if not folders:
+        return []
+    rows = [("", "Folder", "Messages", "Unseen")]
+    styles: list[Sequence[str]] = [("dim",) * 4]
+    for one in folder_facts(session):
+        numbers = [one["messages"], one["unseen"]]
+        cells = ["" if number is None else f"{number:,}" for number in numbers]
+        fetched = bool(one["fetched"])
+        rows.append(("*" if fetched else "", str(one["name"]), *cells))
+        style = "" if one["selectable"] else "dim"
+        styles.append(("green", "green" if fetched else style, "", ""))
+    widths = [max(len(row[place]) for row in rows) for place in (2, 3)]
+    room = screen.columns - 2 - 1 - 6 - sum(widths)
+    rows = [(a, screen.fit(escape(b), room), c, d) for a, b, c, d in rows]
+    lines = ["", *screen.table(rows, right=(2, 3), styles=styles)]
+    quota = ", ".join(quota_words(session))
+    more = [("Quota", quota)] if quota else []
+    note = f"* fetched from: {', '.join(session.settings.folders)}"
+    return [*lines, *(screen.paint(line, "dim") for line in screen.wrap(note, 2, 4)), *screen.facts(more, label=LABEL)]
+
+
+def quota_words(session: Session) -> Iterator[str]:
+    """Yield each quota in words."""
+    for quota in session.recorder.quotas:
+        for name, usage, limit in quota.resources:
+            share = f" ({100 * usage // limit} %)" if limit else ""
+            if unit := UNITS.get(name):
+                yield f"{size_in_words(usage * unit)} of {size_in_words(limit * unit)}{share}"
+            else:
+                yield f"{name.decode('ascii', 'replace')} {usage:,} of {limit:,}{share}"
+
+
+def sink_lines(explained: Explained, screen: Screen) -> list[str]:
+    """Return where the mail goes, and what a listener announces."""
+    settings = explained.session.settings
+    kind = chosen_sink(settings)
+    lines = ["", heading("Delivery", screen)]
+    if kind not in LISTENERS:
+        pairs = [
+            (one.subject, f"{one.cause}; {one.next_step}" if one.next_step else one.cause)
+            for one in check_sink(settings)
+        ]
+        return [*lines, *screen.facts(pairs, label=LABEL)]
+    for one in explained.listeners:
+        name = f"{kind.title} {one.listener.name}"
+        lines += screen.facts([("Listener", f"{name}{': ' if one.problem else ''}{one.problem}")], label=LABEL)
+        if not one.problem:
+            words = " ".join(one.extensions) or "nothing: it does not know EHLO"
+            lines += screen.facts([("announced", words)], label=LABEL)
+            lines += ["", *feature_lines(listener_features(one, settings), screen)]
+    return lines
+
+
+# As JSON
+
+
+def document(explained: Explained) -> Mapping[str, object]:
+    """Return what was found out as a JSON document; see SCHEMA."""
+    session = explained.session
+    settings, recorder = session.settings, session.recorder
+    kind = chosen_sink(settings)
+    return {
+        "document": DOCUMENT,
+        "version": VERSION,
+        "account": user_at_server(settings),
+        "user": settings.remote_user,
+        "protocol": settings.protocol,
+        "server": place_of(session.access.address) if session.access else settings.host,
+        "address": session.address or None,
+        "greeting": recorder.greeting or None,
+        "capabilities": {"before_login": list(recorder.before), "after_login": list(recorder.after)},
+        "tls": tls_document(session),
+        "login": {"method": recorder.login or None, "accepted": recorder.accepted},
+        "features": [vars_of(one) for one in features_of(session)] if recorder.before or recorder.after else [],
+        "folders": folder_facts(session),
+        "maildrop": None if session.total is None else {"messages": session.total, "octets": session.octets},
+        "quotas": [quota_document(one) for one in recorder.quotas],
+        "remarks": list(session.remarks),
+        "sink": {
+            "kind": kind.title.lower(),
+            "to": sink_value(kind, settings),
+            "listeners": [listener_document(one, explained) for one in explained.listeners],
+        },
+        "error": str(session.failure) if session.failure else None,
+        "exit_code": int(explained.code),
+    }
+
+
+def vars_of(one: Feature) -> Mapping[str, object]:
+    """Return a feature as an object."""
+    return {"name": one.name, "offered": one.offered, "used": one.used, "why": one.why}
+
+
+def tls_document(session: Session) -> Mapping[str, object] | None:
+    """Return the part about TLS; None without it."""
+    facts = session.tls
+    if facts is None:
+        return None
+    found = certificate_of(facts)
+    return {
+        "version": facts.version,
+        "cipher": facts.cipher,
+        "bits": facts.bits,
+        "verified": bool(facts.verified),
+        "certificate": found
+        and {
+            "subject": found.subject or None,
+            "issuer": found.issuer or None,
+            "names": list(found.names),
+            "expires": found.expires and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires)),
+            "days_left": found.days_left,
+            "sha256": found.fingerprint,
+        },
+    }
+
+
+def folder_facts(session: Session) -> list[dict[str, object]]:
+    """Return the folders, INBOX first, with what is known of each."""
+    recorder = session.recorder
+    chosen = {name.upper() if name.upper() == "INBOX" else name for name in session.chosen}
+    facts: list[dict[str, object]] = []
+    for one in sorted(recorder.folders, key=lambda one: (one.mailbox.upper() != b"INBOX", one.mailbox)):
+        counts = recorder.counts.get(one.mailbox, {})
+        name = imap.decode_mailbox(one.mailbox)
+        facts.append(
+            {
+                "name": name,
+                "attributes": [attribute.decode("ascii", "replace") for attribute in one.attributes],
+                "selectable": can_be_opened(one),
+                "fetched": (name.upper() if name.upper() == "INBOX" else name) in chosen,
+                "messages": counts.get(b"MESSAGES"),
+                "unseen": counts.get(b"UNSEEN"),
+                "octets": counts.get(b"SIZE"),
+            }
+        )
+    return facts
+
+
+def quota_document(quota: imap.Quota) -> Mapping[str, object]:
+    """Return one quota."""
+    return {
+        "root": quota.root.decode("utf-8", "replace"),
+        "resources": [
+            {"name": name.decode("ascii", "replace"), "usage": usage, "limit": limit}
+            for name, usage, limit in quota.resources
+        ],
+    }
+
+
+def listener_document(one: Listening, explained: Explained) -> Mapping[str, object]:
+    """Return one listener."""
+    settings = explained.session.settings
+    return {
+        "name": one.listener.name,
+        "protocol": "lmtp" if one.listener.lmtp else "smtp",
+        "extensions": list(one.extensions),
+        "features": [] if one.problem else [vars_of(each) for each in listener_features(one, settings)],
+        "error": one.problem or None,
+    }
+
+
+FEATURE = of_fields({"name": TEXT, "offered": YES_OR_NO, "used": YES_OR_NO, "why": TEXT})
+FOLDER = of_fields(
+    {
+        "name": TEXT,
+        "attributes": list_of(TEXT),
+        "selectable": YES_OR_NO,
+        "fetched": YES_OR_NO,
+        "messages": COUNT_OR_NULL,
+        "unseen": COUNT_OR_NULL,
+        "octets": COUNT_OR_NULL,
+    }
+)
+CERTIFICATE = of_fields(
+    {
+        "subject": TEXT_OR_NULL,
+        "issuer": TEXT_OR_NULL,
+        "names": list_of(TEXT),
+        "expires": TEXT_OR_NULL,
+        "days_left": NUMBER_OR_NULL,
+        "sha256": TEXT,
+    }
+)
+TLS = of_fields(
+    {
+        "version": TEXT,
+        "cipher": TEXT,
+        "bits": COUNT,
+        "verified": YES_OR_NO,
+        "certificate": or_null(CERTIFICATE),
+    }
+)
+LISTENER = of_fields(
+    {
+        "name": TEXT,
+        "protocol": TEXT,
+        "extensions": list_of(TEXT),
+        "features": list_of(FEATURE),
+        "error": TEXT_OR_NULL,
+    }
+)
+RESOURCE = of_fields({"name": TEXT, "usage": COUNT, "limit": COUNT})
+SCHEMA = whole(
+    "mailhaul explain --json",
+    DOCUMENT,
+    VERSION,
+    {
+        "account": TEXT,
+        "user": TEXT,
+        "protocol": TEXT,
+        "server": TEXT,
+        "address": TEXT_OR_NULL,
+        "greeting": TEXT_OR_NULL,
+        "capabilities": of_fields({"before_login": list_of(TEXT), "after_login": list_of(TEXT)}),
+        "tls": or_null(TLS),
+        "login": of_fields({"method": TEXT_OR_NULL, "accepted": YES_OR_NO}),
+        "features": list_of(FEATURE),
+        "folders": list_of(FOLDER),
+        "maildrop": or_null(of_fields({"messages": COUNT, "octets": COUNT_OR_NULL})),
+        "quotas": list_of(of_fields({"root": TEXT, "resources": list_of(RESOURCE)})),
+        "remarks": list_of(TEXT),
+        "sink": of_fields({"kind": TEXT, "to": TEXT, "listeners": list_of(LISTENER)}),
+        "error": TEXT_OR_NULL,
+        "exit_code": COUNT,
+    },
+)
+"""The schema of ``document``."""
