@@ -15,6 +15,7 @@ from mailhaul import imap, pop3, smtp
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.apps.cli.check import check
+from mailhaul.apps.cli.checks import files
 from mailhaul.apps.cli.dry_run import dry_run
 from mailhaul.apps.cli.explain import explain
 from mailhaul.apps.demo.main import listen
@@ -127,6 +128,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world that ends with the test; signals stay with pytest."""
     for name in ("XDG_STATE_HOME", "FETCHMAILHOME", "CREDENTIALS_DIRECTORY", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+    # The disk of this machine may be full.
+    monkeypatch.setattr(files, "FEW_OCTETS", 0)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     with ExitStack() as cleanup:
         yield World(tmp_path, cleanup)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import ssl
+import threading
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+import trustme
 
 from mailhaul import imap, pop3, smtp
 from mailhaul.apps.cli.explained.report import SCHEMA
@@ -21,7 +27,7 @@ def features(document: Any) -> dict[str, tuple[bool, bool]]:
 def test_an_imap_server_is_explained(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.inbox.append(mail(1))
     world.inbox.append(mail(2), rb"\Seen")
-    more = f"idle folder INBOX S%% smtphost localhost/{world.smtp_port()}".replace("%%", "%")
+    more = f"idle folder INBOX S% smtphost localhost/{world.smtp_port()}"
     world.write_rc(world.account("imap", world.imap_port(), more))
     files = world.files()
     assert world.explain("joe@localhost", "--json") == 0
@@ -101,3 +107,85 @@ def test_an_account_has_to_be_named_clearly(world: World) -> None:
         world.explain("joe")
     with pytest.raises(PollFailed, match='no account "anna"'):
         world.explain("anna")
+
+
+class SecureServer:
+    """A scripted IMAP server with TLS from the first byte, and a quota."""
+
+    def __init__(self, cleanup: ExitStack) -> None:
+        authority = trustme.CA(organization_name="Example CA")
+        self.authority = authority.cert_pem.bytes()
+        certificate = authority.issue_cert("localhost", common_name="mail.example.org")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(self.context)
+        self.lines: list[str] = []
+        self.socket = cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with suppress(OSError), connection:
+                with self.context.wrap_socket(connection, server_side=True) as secure:
+                    self.talk(secure)
+
+    def talk(self, secure: ssl.SSLSocket) -> None:
+        file = secure.makefile("rwb")
+        file.write(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] Ready.\r\n")
+        file.flush()
+        while line := file.readline().decode():
+            tag, command, *_ = line.split()
+            self.lines.append(command)
+            said = {
+                "CAPABILITY": "* CAPABILITY IMAP4rev1 IDLE UIDPLUS QUOTA\r\n",
+                "LIST": '* LIST (\\HasNoChildren) "/" INBOX\r\n',
+                "STATUS": '* STATUS "INBOX" (MESSAGES 12 UNSEEN 3)\r\n',
+                "GETQUOTAROOT": '* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 512 1024)\r\n',
+                "LOGOUT": "* BYE\r\n",
+            }
+            file.write(f"{said.get(command, '')}{tag} OK done\r\n".encode())
+            file.flush()
+
+
+@pytest.mark.parametrize("how", ["verified", "not verified", "refused"])
+def test_a_certificate_is_shown_whether_it_is_accepted_or_not(
+    world: World, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    server = SecureServer(world.cleanup)
+    (world.home / "ca.pem").write_bytes(server.authority)
+    trust = {
+        "verified": f"sslcertfile {world.home}/ca.pem",
+        "not verified": "no sslcertck",
+        "refused": "",
+    }[how]
+    text = world.account("imap", server.port, f"ssl {trust} mda cat")
+    world.write_rc(text.replace("sslmode none", ""))
+    assert world.explain("joe", "--json") == (2 if how == "refused" else 0)
+    document = read_json(capsys.readouterr().out, SCHEMA)
+    tls = document["tls"]
+    assert tls["version"] == "TLSv1.3"
+    assert tls["verified"] == (how == "verified")
+    certificate = tls["certificate"]
+    assert certificate["names"] == ["localhost"]
+    assert "mail.example.org" in certificate["subject"]
+    assert "Example CA" in certificate["issuer"]
+    assert certificate["days_left"] > 0
+    assert len(certificate["sha256"]) == 95
+    if how == "refused":
+        assert "certificate refused" in document["error"]
+        assert server.lines == []
+    else:
+        assert document["quotas"] == [
+            {"root": "", "resources": [{"name": "STORAGE", "usage": 512, "limit": 1024}]}
+        ]
+    assert world.explain("joe") == document["exit_code"]
+    out = capsys.readouterr().out
+    columns_of(out)
+    assert "days left" in out
+    if how != "refused":
+        assert "512 KiB of 1.0 MiB (50 %)" in out
+        assert re.search(r"\* +INBOX +12 +3$", out, re.MULTILINE)

@@ -26,7 +26,8 @@ MODES = {
 
 def check_reach(settings: AccountSettings) -> Iterator[Finding]:
     """Check TLS and the commands of an account."""
-    yield from check_tls(settings)
+    if settings.kind.collects:
+        yield from check_tls(settings)
     for name, is_shell in (
         ("plugin", False),
         ("plugout", False),

@@ -119,8 +119,7 @@ def tls_lines(session: Session, screen: Screen) -> list[str]:
         pairs.append(("  names", ", ".join(certificate.names)))
     lines += screen.facts(pairs, label=LABEL)
     if certificate.expires is not None:
-        line, *_ = screen.facts([("  expires", expiry_of(certificate))], label=LABEL)
-        lines.append(urgent(line, certificate, screen))
+        lines.append(expiry_line(certificate, screen))
     return [*lines, *fingerprint_lines(certificate, screen)]
 
 
@@ -133,12 +132,12 @@ def expiry_of(certificate: Certificate) -> str:
     return f"{day}, {counted(left, 'day')} left"
 
 
-def urgent(line: str, certificate: Certificate, screen: Screen) -> str:
-    """Return the line about the expiry in a colour that tells how urgent it is."""
+def expiry_line(certificate: Certificate, screen: Screen) -> str:
+    """Return the line about the expiry, in a colour that tells how urgent it is."""
     left = certificate.days_left or 0
-    start = 2 + LABEL + 2 if not screen.coloured else line.index("m", line.index("\x1b[0")) + 1
     style = "red" if left < FEW_DAYS else "yellow" if left < SOME_DAYS else "green"
-    return line[:start] + screen.paint(line[start:], style)
+    label = screen.paint("  expires".ljust(LABEL), "dim")
+    return f"  {label}  {screen.paint(expiry_of(certificate), style)}"
 
 
 def fingerprint_lines(certificate: Certificate, screen: Screen) -> list[str]:

@@ -1,0 +1,156 @@
+"""The verdict on every kind of message, before a poll: in virtual time, with a copied ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mailhaul.adapters.ledger.copy import LedgerCopy
+from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.login.access import Access, TlsMode
+from mailhaul.adapters.sinks.smtp import SmtpSink
+from mailhaul.adapters.sinks.smtp_connection import Listener
+from mailhaul.adapters.sources.pop3 import Pop3Source
+from mailhaul.flows.account import Account, Action
+from mailhaul.flows.ledger import Acceptance
+from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
+from mailhaul.flows.parcel import DeliveryRules, Packer
+from mailhaul.flows.poll import Poll
+from mailhaul.flows.preview import Asked, Forecast, MailboxPreview, PreviewVisit
+from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.source import Listed
+from mailhaul.protocols.message.fingerprint import fingerprint
+from mailhaul.protocols.message.outgoing import HeaderRules
+from mailhaul.protocols.pop3.server import Pop3Server
+from mailhaul.protocols.secret import Secret
+from mailhaul.runtimes.simulated import Simulation
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
+
+POP3 = Tcp("pop3", 110)
+NAME, SINK = "pop3 joe@server", "smtp sink"
+REFUSED = Outcome(Verdict.REFUSED, "not this one")
+
+
+def text(number: int, size: int = 0) -> bytes:
+    head = b"From: a%d@example.org\r\nSubject: %d\r\n\r\n" % (number, number)
+    return head + b"x" * size + b"\r\n"
+
+
+class World:
+    """A maildrop and a ledger."""
+
+    def __init__(self, folder: Path, sizes: Sequence[int]) -> None:
+        self.path = folder / "ledger.db"
+        box = Mailbox([text(number, size) for number, size in enumerate(sizes, 1)], uidvalidity=5)
+        self.maildrop = Maildrop(box)
+        self.shown: list[MailboxPreview] = []
+        self.remarks: list[Any] = []
+
+    def listed(self) -> list[Listed]:
+        """Return the messages as the server lists them."""
+        self.preview(fetchall=True)
+        return [one.message for one in self.shown[-1].messages]
+
+    def preview(self, *, everything: bool = False, **options: Any) -> list[tuple[int, Any, Any]]:
+        """Return number, verdict and action of each message that is shown."""
+        account = Account(NAME, "joe", "server", "server.example.org", check_only=True, **options)
+        access = Access(
+            *("server", POP3, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
+            timeout=20.0,
+            read_only=True,
+        )
+        source = Pop3Source(access, self.remarks.append)
+        rules = HeaderRules("server.example.org", "joe", None)
+        asked = Asked(everything=everything)
+        poll = Poll(
+            account,
+            source,
+            SINK,
+            lambda: SmtpSink([Listener("sink", Tcp("smtp", 25), False, "here")], "client", 20.0),
+            LedgerCopy(str(self.path)),
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
+            self.remarks.append,
+            visit=partial(PreviewVisit, source, asked, self.shown.append),
+        )
+        simulation = Simulation(round_trip=0.05)
+        logins = Logins({b"joe": b"sesame"})
+        simulation.listen(POP3, Pop3Server, lambda c: serve_pop3(c, self.maildrop, logins))
+        self.maildrop.busy = False
+        code = simulation.run(poll.run())
+        messages = self.shown[-1].messages
+        fetched = {Forecast.FETCH, Forecast.RETRY, Forecast.REFUSE}
+        assert (code is ExitCode.SUCCESS) == any(one.forecast in fetched for one in messages)
+        return [(one.message.number, one.forecast, one.action) for one in messages]
+
+
+def test_each_kind_of_message_has_its_verdict(tmp_path: Path) -> None:
+    world = World(tmp_path, [0, 0, 0, 0, 0, 9000])
+    seen, delivered, stuck, failed, *_ = world.listed()
+    ledger = SqliteLedger(str(world.path))
+    page = ledger.page(NAME, SINK, "INBOX", 0)
+    page.mark_compared()
+    page.mark_seen([seen])
+    accepted = Outcome(Verdict.ACCEPTED)
+    mark = fingerprint(text(2))
+    page.accept([Acceptance(delivered.uid, delivered.size, Action.DELETE, accepted, mark)])
+    for one in (stuck, failed):
+        for _ in range(2):
+            page.reject(one.uid, one.size, REFUSED, b"")
+    page.set_aside(stuck.uid)
+    ledger.close()
+    before = world.path.read_bytes()
+    delete = Action.DELETE
+    assert world.preview(limit=5000) == [
+        (2, Forecast.DELIVERED, delete),
+        (3, Forecast.QUARANTINED, None),
+        (4, Forecast.RETRY, delete),
+        (5, Forecast.FETCH, delete),
+        (6, Forecast.OVERSIZED, None),
+    ]
+    assert world.shown[-1].seen == 1
+    assert world.preview(limit=5000, limitflush=True, keep=True, everything=True) == [
+        (1, Forecast.SEEN, None),
+        (2, Forecast.DELIVERED, delete),
+        (3, Forecast.QUARANTINED, None),
+        (4, Forecast.RETRY, Action.MARK),
+        (5, Forecast.FETCH, Action.MARK),
+        (6, Forecast.OVERSIZED, delete),
+    ]
+    assert world.path.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.db"]
+    assert len(world.maildrop.mailbox.messages) == 6
+
+
+def test_flush_deletes_what_was_seen(tmp_path: Path) -> None:
+    world = World(tmp_path, [0, 0])
+    seen, _ = world.listed()
+    ledger = SqliteLedger(str(world.path))
+    page = ledger.page(NAME, SINK, "INBOX", 0)
+    page.mark_compared()
+    page.mark_seen([seen])
+    ledger.close()
+    assert world.preview(flush=True, keep=True) == [
+        (1, Forecast.SEEN, Action.DELETE),
+        (2, Forecast.FETCH, Action.MARK),
+    ]
+
+
+def test_what_fetchlimit_leaves_comes_later(tmp_path: Path) -> None:
+    world = World(tmp_path, [0] * 4)
+    verdicts = [one[1] for one in world.preview(fetchlimit=3)]
+    assert verdicts == [Forecast.FETCH] * 3 + [Forecast.LATER]
+
+
+def test_the_records_of_an_earlier_name_count(tmp_path: Path) -> None:
+    world = World(tmp_path, [0, 0])
+    ledger = SqliteLedger(str(world.path))
+    page = ledger.page("pop3 joe@old", SINK, "INBOX", 0)
+    page.mark_compared()
+    page.mark_seen(world.listed())
+    ledger.close()
+    assert world.preview(same_user="pop3 joe@") == []
+    assert any("earlier name" in remark.text for remark in world.remarks if hasattr(remark, "text"))
