@@ -227,11 +227,14 @@ class TlsLayer:
         """Return ciphertext that has to be sent to the peer."""
         return self._outgoing.read()
 
-    def facts(self) -> TlsFacts:
-        """Return what the handshake has agreed on."""
+    def facts(self) -> TlsFacts | None:
+        """Return what the handshake has agreed on; None before its end."""
+        version = self._tls.version()
+        if version is None:
+            return None
         cipher = self._tls.cipher() or ("", "", 0)
         return TlsFacts(
-            self._tls.version() or "",
+            version,
             cipher[0],
             cipher[2],
             self._tls.getpeercert(binary_form=True) or b"",

@@ -143,7 +143,10 @@ def read_json(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def columns_of(text: str) -> Sequence[str]:
-    """Return the lines of a screen; fail if one is too long for a terminal of 80 columns."""
+    """Return the lines of a screen; fail if one is too long for a terminal of 80 columns.
+
+    The path of a test's folder is not broken: it may need to be copied.
+    """
     lines = text.splitlines()
-    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if len(line) > 80 and "/pytest-" not in line] == []
     return lines

@@ -38,7 +38,9 @@ def faults_of(value: Any, schema: Mapping[str, Any], place: str = "$") -> list[s
         faults.append(f"{place}: {value} is below {schema['minimum']}")
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        faults += [f"{place}.{name}: missing" for name in schema.get("required", ()) if name not in value]
+        faults += [
+            f"{place}.{name}: missing" for name in schema.get("required", ()) if name not in value
+        ]
         for name, item in value.items():
             if name in properties:
                 faults += faults_of(item, properties[name], f"{place}.{name}")

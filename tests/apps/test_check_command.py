@@ -12,7 +12,7 @@ from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.cli.check import SCHEMA
 
 from .looking import PASSWORD, World, columns_of, read_json
-from .looking import world as world  # a fixture
+from .looking import world as world  # noqa: PLC0414  # a fixture
 
 SOUND = "poll localhost protocol imap user joe password {} is joe here maildir {}/Mail\n"
 
@@ -163,7 +163,13 @@ def test_tls_that_an_attacker_could_take_away_is_a_warning(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = "poll {} protocol imap user joe password x mda cat {}\n"
-    cases = ["", "sslmode none", "ssl no sslcertck", "ssl", "ssl sslcertfile /no/such/file"]
+    cases = [
+        'sslmode "starttls=may"',
+        "sslmode none",
+        "ssl no sslcertck",
+        "ssl",
+        "ssl sslcertfile /no/such/file",
+    ]
     world.write_rc("".join(text.format(f"m{n}.example.org", tls) for n, tls in enumerate(cases)))
     found = [one for one in findings(world, capsys, 2) if one["name"] == "tls"]
     assert [(one["severity"], one["account"]) for one in found] == [
@@ -179,8 +185,8 @@ def test_a_token_that_nobody_has_consented_to_is_an_error(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (
-        "poll imap.example.org protocol imap ssl auth oauth oauthissuer google oauthclient id\n"
-        "  user joe@example.org is joe here mda cat\n"
+        "poll imap.example.org protocol imap auth oauth oauthissuer gmail oauthclient id\n"
+        "  user joe@example.org is joe here ssl mda cat\n"
     )
     world.write_rc(text)
     [error] = [one for one in findings(world, capsys, 3) if one["name"] == "token"]
@@ -208,7 +214,7 @@ def test_a_damaged_ledger_is_found_and_left(
 def test_only_the_accounts_that_are_named_are_checked(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = "skip {}.example.org protocol imap ssl user joe password x mda cat\n"
+    text = "skip {}.example.org protocol imap user joe password x ssl mda cat\n"
     world.write_rc(text.format("a") + text.format("b"))
     assert world.check("--json", "joe@b.example.org") == 0
     document = read_json(capsys.readouterr().out, SCHEMA)

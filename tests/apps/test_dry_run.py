@@ -14,7 +14,7 @@ from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.apps.cli.dry_run_report import SCHEMA
 
 from .looking import PASSWORD, World, columns_of, mail, read_json
-from .looking import world as world  # a fixture
+from .looking import world as world  # noqa: PLC0414  # a fixture
 
 
 def verdicts(document: Any, account: int = 0) -> list[tuple[str, str, str | None]]:

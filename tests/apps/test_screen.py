@@ -38,10 +38,12 @@ def test_a_table_has_aligned_columns_within_the_screen(coloured: bool) -> None:
     rows = [("No.", "Subject", "Why"), ("1", "漢字", "x" * 50), ("12", "a\x1b[2Jb", "e\u0301")]
     styles = [("dim",) * 3, ("", "green", "")]
     lines = screen.table(rows, right=(0,), styles=styles)
-    plain = [line.replace("\x1b[2m", "").replace("\x1b[32m", "").replace("\x1b[0m", "") for line in lines]
+    plain = [
+        line.replace("\x1b[2m", "").replace("\x1b[32m", "").replace("\x1b[0m", "") for line in lines
+    ]
     assert [line.rstrip() for line in plain] == [
-        "  No.  Subject     Why",
-        "    1  漢字        " + "x" * 20 + "…",
+        "  No.  Subject    Why",
+        "    1  漢字       " + "x" * 21 + "…",
         "   12  a\\x1b[2Jb  e\u0301",
     ]
     assert max(map(width_of, plain)) <= 40

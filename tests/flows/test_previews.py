@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ class World:
 def test_each_kind_of_message_has_its_verdict(tmp_path: Path) -> None:
     world = World(tmp_path, [0, 0, 0, 0, 0, 9000])
     seen, delivered, stuck, failed, *_ = world.listed()
-    ledger = SqliteLedger(str(world.path))
+    seconds = count(1_000_000_000)
+    ledger = SqliteLedger(str(world.path), lambda: next(seconds))
     page = ledger.page(NAME, SINK, "INBOX", 0)
     page.mark_compared()
     page.mark_seen([seen])

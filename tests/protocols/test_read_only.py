@@ -54,6 +54,7 @@ POP3 = any_of((*get_args(pop3.Command), *get_args(pop3.Continuation)))
 SAFE_IN_IMAP = {
     *(b"CAPABILITY", b"NOOP", b"LOGOUT", b"ID", b"STARTTLS", b"AUTHENTICATE", b"LOGIN", b"ENABLE"),
     *(b"COMPRESS", b"NAMESPACE", b"LIST", b"LSUB", b"STATUS", b"EXAMINE", b"IDLE", b"NOTIFY"),
+    b"GETQUOTAROOT",
     *(b"UNSELECT", b"SEARCH", b"UID SEARCH", b"FETCH", b"UID FETCH"),
 }
 SAFE_IN_POP3 = {

@@ -141,7 +141,9 @@ def group_lines(title: str, findings: Sequence[Finding], screen: Screen) -> list
         lines.append(f"{head}{one.subject.ljust(width)}  {first[start:]}")
         lines += rest
         if one.severity >= Severity.WARNING:
-            lines += below(one.place, "at ", start, screen) + below(one.next_step, "-> ", start, screen)
+            lines += below(one.place, "at ", start, screen) + below(
+                one.next_step, "-> ", start, screen
+            )
         elif one.next_step:
             lines += below(one.next_step, "-> ", start, screen)
     return lines
@@ -169,9 +171,7 @@ def summary(findings: Sequence[Finding], screen: Screen) -> str:
 # As JSON
 
 
-def document(
-    checked: Checked, findings: Sequence[Finding], code: ExitCode
-) -> Mapping[str, object]:
+def document(checked: Checked, findings: Sequence[Finding], code: ExitCode) -> Mapping[str, object]:
     """Return the findings as a JSON document; see SCHEMA."""
     severities = [one.severity for one in findings]
     return {

@@ -42,6 +42,7 @@ from .screen import Screen, show_json
 if TYPE_CHECKING:
     from ..polls.sources import MailSource
 
+
 def dry_run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
     """Show what a poll of these accounts would do; return its exit code.
 
@@ -120,9 +121,7 @@ def look_at(
     return result
 
 
-async def preview(
-    result: Result, context: PollContext, lines: Lines, *, details: bool
-) -> ExitCode:
+async def preview(result: Result, context: PollContext, lines: Lines, *, details: bool) -> ExitCode:
     """Preview one account by its protocol; with ``auto`` IMAP, or else POP3. Raises PollFailed."""
     settings = with_password(result.settings, context)
     for name in SECRETS:

@@ -94,7 +94,9 @@ def mailbox_lines(
     lines = [f"  {name}: {counted(mailbox.total, 'message')}{before}"]
     if not mailbox.messages:
         return lines
-    rows = [("No.", "UID", "Size", "Verdict", "Then", "Recipients, or why not")]
+    rows: list[tuple[str, ...]] = [
+        ("No.", "UID", "Size", "Verdict", "Then", "Recipients, or why not")
+    ]
     styles: list[Sequence[str]] = [("dim",) * 6]
     for one in mailbox.messages:
         rows.append(row_of(one, settings, screen))

@@ -123,7 +123,9 @@ class Screen:
         for name, text in pairs:
             start = indent + label + len(GAP)
             first, *rest = self.wrap(text, start) or [""]
-            lines.append(f"{' ' * indent}{self.paint(name.ljust(label), 'dim')}{GAP}{first[start:]}")
+            lines.append(
+                f"{' ' * indent}{self.paint(name.ljust(label), 'dim')}{GAP}{first[start:]}"
+            )
             lines += rest
         return lines
 

@@ -187,9 +187,7 @@ def _create(wire: Wire, command: CreateMailbox) -> None:
         wire.verbatim(b" (USE ").listed(command.special_use).verbatim(b")")
 
 
-def _mailbox(
-    wire: Wire, command: DeleteMailbox | Subscribe | Unsubscribe | GetQuotaRoot
-) -> None:
+def _mailbox(wire: Wire, command: DeleteMailbox | Subscribe | Unsubscribe | GetQuotaRoot) -> None:
     wire.string(command.mailbox)
 
 

@@ -66,7 +66,9 @@ def refuse_changes(command: Command | Continuation) -> None:
             # All three go on the line as they are.
             if not SETS_SEEN.search(b" ".join((numbers, items, modifiers))):
                 return
-            problem = f"{name_of(command)} without PEEK is refused in read-only mode: it sets \\Seen"
+            problem = (
+                f"{name_of(command)} without PEEK is refused in read-only mode: it sets \\Seen"
+            )
         case Notify(groups):
             # The items are fetched for each new message.
             if not any(SETS_SEEN.search(b" ".join((g.which, *g.fetch))) for g in groups):

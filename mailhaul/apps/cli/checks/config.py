@@ -79,9 +79,7 @@ def refused(refusal: RcFileRefused, path: str) -> Finding:
     return error("rcfile", "rc file", text, path, hint, ExitCode.IOERR)
 
 
-def about_entries(
-    rc: RcFile, broken: int, path: str, *, has_findings: bool
-) -> Iterator[Finding]:
+def about_entries(rc: RcFile, broken: int, path: str, *, has_findings: bool) -> Iterator[Finding]:
     """Yield what is known of the file as a whole."""
     if broken:
         text = f"{broken} of {len(rc.entries)} entries have errors and were not checked further"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from ....adapters.config.errors import ConfigWarning, Finding as ConfigFinding
+from ....adapters.config.errors import ConfigWarning
+from ....adapters.config.errors import Finding as ConfigFinding
 from ....flows.outcome import ExitCode, PollFailed
 from ....protocols.record import Record
 
@@ -82,7 +83,9 @@ def from_failure(
     failure: PollFailed, name: str, subject: str, place: str, next_step: str
 ) -> Finding:
     """Return the finding for what would end a poll."""
-    return error(name, subject, str(failure).removeprefix(f"{place}: "), place, next_step, failure.code)
+    return error(
+        name, subject, str(failure).removeprefix(f"{place}: "), place, next_step, failure.code
+    )
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:

@@ -17,7 +17,21 @@ from .findings import Finding, error, ok, warning
 FOLDERS = ("tmp", "new", "cur")
 SHELL_WORDS = frozenset(
     {
-        *("cd", "exec", "export", "if", "for", "while", "until", "case", "test", "[", "{", "(", "!"),
+        *(
+            "cd",
+            "exec",
+            "export",
+            "if",
+            "for",
+            "while",
+            "until",
+            "case",
+            "test",
+            "[",
+            "{",
+            "(",
+            "!",
+        ),
         *("set", "umask", "ulimit", "trap", "eval", ".", ":", "true", "false", "echo", "printf"),
     }
 )

@@ -57,7 +57,11 @@ def from_ssl(found: Any, fingerprint: str) -> Certificate:
         fingerprint,
         name_in(found.get("subject", ())),
         name_in(found.get("issuer", ())),
-        tuple(value for kind, value in found.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}),
+        tuple(
+            value
+            for kind, value in found.get("subjectAltName", ())
+            if kind in {"DNS", "IP Address"}
+        ),
         float(ssl.cert_time_to_seconds(found["notAfter"])) if "notAfter" in found else None,
     )
 
@@ -83,7 +87,9 @@ def from_cryptography(der: bytes, fingerprint: str) -> Certificate:
 
     def name(whole: x509.Name) -> str:
         kinds = {NameOID.COMMON_NAME: "commonName", NameOID.ORGANIZATION_NAME: "organizationName"}
-        return name_in([[(kinds.get(a.oid, a.rfc4514_attribute_name), str(a.value))] for a in whole])
+        return name_in(
+            [[(kinds.get(a.oid, a.rfc4514_attribute_name), str(a.value))] for a in whole]
+        )
 
     names: tuple[str, ...] = ()
     try:

@@ -87,7 +87,11 @@ def imap_features(session: Session, offers: Offers) -> Iterator[Feature]:
     yield feature("IDLE", offers, settings.idle, why)
     plain = [name for name in settings.folders if not is_pattern(name)]
     several = settings.idle and len(plain) > 1
-    why = "watches several folders over one connection" if several else "for several folders with idle"
+    why = (
+        "watches several folders over one connection"
+        if several
+        else "for several folders with idle"
+    )
     yield feature("NOTIFY", offers, several and "IDLE" in offers, why)
     special = any(name.startswith("\\") for name in settings.folders)
     why = "finds folders by their use" if special else "no folder is named by its use, as in \\Sent"

@@ -207,7 +207,7 @@ def folder_lines(session: Session, screen: Screen) -> list[str]:
     folders = session.recorder.folders
     if not folders:
         return []
-    rows = [("", "Folder", "Messages", "Unseen")]
+    rows: list[tuple[str, ...]] = [("", "Folder", "Messages", "Unseen")]
     styles: list[Sequence[str]] = [("dim",) * 4]
     for one in folder_facts(session):
         numbers = [one["messages"], one["unseen"]]
@@ -223,7 +223,11 @@ def folder_lines(session: Session, screen: Screen) -> list[str]:
     quota = ", ".join(quota_words(session))
     more = [("Quota", quota)] if quota else []
     note = f"* fetched from: {', '.join(session.settings.folders)}"
-    return [*lines, *(screen.paint(line, "dim") for line in screen.wrap(note, 2, 4)), *screen.facts(more, label=LABEL)]
+    return [
+        *lines,
+        *(screen.paint(line, "dim") for line in screen.wrap(note, 2, 4)),
+        *screen.facts(more, label=LABEL),
+    ]
 
 
 def quota_words(session: Session) -> Iterator[str]:
@@ -250,7 +254,9 @@ def sink_lines(explained: Explained, screen: Screen) -> list[str]:
         return [*lines, *screen.facts(pairs, label=LABEL)]
     for one in explained.listeners:
         name = f"{kind.title} {one.listener.name}"
-        lines += screen.facts([("Listener", f"{name}{': ' if one.problem else ''}{one.problem}")], label=LABEL)
+        lines += screen.facts(
+            [("Listener", f"{name}{': ' if one.problem else ''}{one.problem}")], label=LABEL
+        )
         if not one.problem:
             words = " ".join(one.extensions) or "nothing: it does not know EHLO"
             lines += screen.facts([("announced", words)], label=LABEL)
@@ -275,12 +281,19 @@ def document(explained: Explained) -> Mapping[str, object]:
         "server": place_of(session.access.address) if session.access else settings.host,
         "address": session.address or None,
         "greeting": recorder.greeting or None,
-        "capabilities": {"before_login": list(recorder.before), "after_login": list(recorder.after)},
+        "capabilities": {
+            "before_login": list(recorder.before),
+            "after_login": list(recorder.after),
+        },
         "tls": tls_document(session),
         "login": {"method": recorder.login or None, "accepted": recorder.accepted},
-        "features": [vars_of(one) for one in features_of(session)] if recorder.before or recorder.after else [],
+        "features": [vars_of(one) for one in features_of(session)]
+        if recorder.before or recorder.after
+        else [],
         "folders": folder_facts(session),
-        "maildrop": None if session.total is None else {"messages": session.total, "octets": session.octets},
+        "maildrop": None
+        if session.total is None
+        else {"messages": session.total, "octets": session.octets},
         "quotas": [quota_document(one) for one in recorder.quotas],
         "remarks": list(session.remarks),
         "sink": {
@@ -314,7 +327,8 @@ def tls_document(session: Session) -> Mapping[str, object] | None:
             "subject": found.subject or None,
             "issuer": found.issuer or None,
             "names": list(found.names),
-            "expires": found.expires and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires)),
+            "expires": found.expires
+            and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires)),
             "days_left": found.days_left,
             "sha256": found.fingerprint,
         },
@@ -326,13 +340,17 @@ def folder_facts(session: Session) -> list[dict[str, object]]:
     recorder = session.recorder
     chosen = {name.upper() if name.upper() == "INBOX" else name for name in session.chosen}
     facts: list[dict[str, object]] = []
-    for one in sorted(recorder.folders, key=lambda one: (one.mailbox.upper() != b"INBOX", one.mailbox)):
+    for one in sorted(
+        recorder.folders, key=lambda one: (one.mailbox.upper() != b"INBOX", one.mailbox)
+    ):
         counts = recorder.counts.get(one.mailbox, {})
         name = imap.decode_mailbox(one.mailbox)
         facts.append(
             {
                 "name": name,
-                "attributes": [attribute.decode("ascii", "replace") for attribute in one.attributes],
+                "attributes": [
+                    attribute.decode("ascii", "replace") for attribute in one.attributes
+                ],
                 "selectable": can_be_opened(one),
                 "fetched": (name.upper() if name.upper() == "INBOX" else name) in chosen,
                 "messages": counts.get(b"MESSAGES"),
@@ -361,7 +379,9 @@ def listener_document(one: Listening, explained: Explained) -> Mapping[str, obje
         "name": one.listener.name,
         "protocol": "lmtp" if one.listener.lmtp else "smtp",
         "extensions": list(one.extensions),
-        "features": [] if one.problem else [vars_of(each) for each in listener_features(one, settings)],
+        "features": []
+        if one.problem
+        else [vars_of(each) for each in listener_features(one, settings)],
         "error": one.problem or None,
     }
 

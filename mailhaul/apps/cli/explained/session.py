@@ -36,6 +36,8 @@ AT_ONCE = 20
 """Requests for a status that are sent together."""
 NOT_SELECTABLE = frozenset({rb"\noselect", rb"\nonexistent"})
 COUNTS = (b"MESSAGES", b"UNSEEN")
+PROBE_SECONDS = 20.0
+"""Seconds that the second connection may take at each step, which shows a bad certificate."""
 HANG_UP_SECONDS = 10.0
 """Seconds to wait for the reply to QUIT: nothing depends on it."""
 
@@ -168,26 +170,25 @@ async def explain_by_protocol(settings: AccountSettings, context: PollContext) -
             source_tokens(settings, context),
             read_only=True,
         )
-    except PollFailed as failure:
-        return Session(settings, None, recorder, failure=failure)
+    except PollFailed as refused:
+        return Session(settings, None, recorder, failure=refused)
     source = new_source(settings, access, report)
     chosen: Sequence[str] = ()
     failure: PollFailed | None = None
-    tls: TlsFacts | None = None
+    is_refused = False
     try:
         await source.open()
-        tls = tls_facts(source.channel)
         chosen = await look(source, access, recorder, settings.folders)
-    except (PollFailed, ProtocolError, RuntimeFault) as error:
-        failure = error if isinstance(error, PollFailed) else None
-        if failure is None:
-            failure = PollFailed(code_of(error), describe(source.channel, error))
-        tls = tls or tls_facts(source.channel)
-        if isinstance(error, TlsFailed):
-            tls = await unverified_tls(settings, access)
+    except PollFailed as error:
+        failure = error
+    except (ProtocolError, RuntimeFault) as error:
+        failure = PollFailed(code_of(error), describe(source.channel, error))
+        is_refused = isinstance(error, TlsFailed)
     recorder.is_over = True
-    address = source.channel.address
+    address, tls = source.channel.address, tls_facts(source.channel)
     await source.close()
+    if is_refused:
+        tls = await unverified_tls(settings, access)
     return Session(
         *(settings, access, recorder, address, tls, failure, tuple(chosen), tuple(remarks)),
         total=source.total if settings.kind.family == "pop3" else None,
@@ -260,7 +261,8 @@ def tls_facts(channel: Channel[imap.Client] | Channel[pop3.Client]) -> TlsFacts 
 async def unverified_tls(settings: AccountSettings, access: Access) -> TlsFacts | None:
     """Return the TLS of a server whose certificate is not accepted; nobody logs in there."""
     trust = replace(access.trust, verify=False, fingerprint=None)
-    access = replace(access, trust=trust, tap=None, tokens=None, password=None)
+    timeout = min(access.timeout, PROBE_SECONDS)
+    access = replace(access, trust=trust, timeout=timeout, tap=None, tokens=None, password=None)
     channel: Channel[imap.Client] | Channel[pop3.Client]
     try:
         if settings.kind.family == "imap":
@@ -283,18 +285,14 @@ async def unverified_tls(settings: AccountSettings, access: Access) -> TlsFacts 
     return facts
 
 
-async def open_for(
-    channel: Channel[imap.Client] | Channel[pop3.Client], access: Access
-) -> None:
+async def open_for(channel: Channel[imap.Client] | Channel[pop3.Client], access: Access) -> None:
     """Connect, with TLS from the first byte if that is wanted."""
     await Open(channel, access.address, access.timeout)
     if access.tls is TlsMode.WRAPPED:
         await UpgradeToTls(channel, access.trust, access.timeout)
 
 
-async def explain_listener(
-    settings: AccountSettings, host: str, context: PollContext
-) -> Listening:
+async def explain_listener(settings: AccountSettings, host: str, context: PollContext) -> Listening:
     """Say EHLO to a listener, and QUIT."""
     address, lmtp = listener_address(settings, host)
     listener = Listener(host, address, lmtp, domain_of(host))
