@@ -192,7 +192,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
         RUN, "dry_run", FLAG, False, "show what a poll would do, change nothing", on="--dry-run",
         own=True,
     ),
-    Option(RUN, "json", FLAG, False, "print the result of --dry-run as JSON", on="--json", own=True),
+    Option(
+        RUN, "json", FLAG, False, "print the result of --dry-run as JSON", on="--json", own=True
+    ),
     Option(RUN, "silent", FLAG, False, "print nothing but errors", on="-s --silent"),
     Option(
         RUN, "verbose", COUNT, 0, "print the dialogue; twice prints more", on="-v --verbose"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from ....adapters.config.caller import Caller
 from ....adapters.config.command_line import parse_command_line
@@ -49,11 +50,9 @@ def check_configuration(
         data = read_rcfile(path, caller.uid, read_stdin)
     except RcFileRefused as refusal:
         findings.append(refused(refusal, where))
-        try:
+        # If it cannot be read at all, the reason is the same.
+        with suppress(RcFileRefused):
             data = read_rcfile(path, caller.uid, read_stdin, checked=False)
-        except RcFileRefused:
-            # The reason is the same.
-            pass
     rc, errors = parse_leniently(data, where, folder_of(path))
     settings = global_settings(rc, line, caller)
     usable, broken = without_broken_entries(rc, errors)

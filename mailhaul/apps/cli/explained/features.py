@@ -13,7 +13,7 @@ from .session import Listening, Session
 
 
 class Feature(Record):
-    """A feature. ``offered`` is whether the server announces it, ``used`` whether a poll uses it."""
+    """A feature: whether the server has ``offered`` it, whether a poll has ``used`` it, and why."""
 
     name: str
     offered: bool

@@ -44,6 +44,7 @@ TLS_WORDS = {
     TlsMode.OFFERED: "by STARTTLS",
     TlsMode.NEVER: "not used",
 }
+DIM: Mapping[bool, tuple[str, ...]] = {True: (), False: ("dim",)}
 UNITS = {b"STORAGE": 1024}
 """Octets in one unit of a resource (RFC 9208, 5.1)."""
 
@@ -187,13 +188,10 @@ def feature_lines(features: Sequence[Feature], screen: Screen) -> list[str]:
     head = f"  {'Feature'.ljust(width)}{gap}offered{gap}used{gap}why"
     lines = [screen.paint(head, "dim")]
     for one in features:
-        offered = "yes" if one.offered else "no"
-        used = "yes" if one.used else "no"
+        offered = screen.paint("yes    " if one.offered else "no     ", *DIM[one.offered])
+        used = screen.paint("yes " if one.used else "no  ", "green" if one.used else "dim")
         first, *rest = textwrap.wrap(escape(one.why), screen.columns - start) or [""]
-        lines.append(
-            f"  {one.name.ljust(width)}{gap}{screen.paint(offered.ljust(7), '' if one.offered else 'dim')}"
-            f"{gap}{screen.paint(used.ljust(4), 'green' if one.used else 'dim')}{gap}{first}"
-        )
+        lines.append(f"  {one.name.ljust(width)}{gap}{offered}{gap}{used}{gap}{first}")
         lines += [" " * start + line for line in rest]
     return lines
 
