@@ -68,6 +68,7 @@ ALSO = {
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},
+    "apps/cli/explained/certificates.py": {"cryptography"},
     "apps/daemon": {"trio"},
     "apps/cli/waiting.py": {"trio"},
     "apps/polls/jobs.py": {"trio"},

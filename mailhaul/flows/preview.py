@@ -6,7 +6,6 @@ something there can be made as in a poll.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
@@ -23,6 +22,8 @@ from .visit import DELETE_BATCH_SIZE, Plan, Visit, in_parts
 
 HEADERS_AT_ONCE = 50
 """Messages whose headers are read together."""
+UNLIMITED = 2**63
+"""More messages than any mailbox has."""
 NO_HEADER = b"\r\n"
 """The header of a message that is not read."""
 
@@ -140,7 +141,7 @@ class PreviewVisit(Visit):
     def _chooser(
         self, excluded: Collection[Uid], read: int, undelivered: Mapping[Uid, Undelivered]
     ) -> Chooser:
-        chooser = RecordingChooser(self._account, excluded, read, undelivered, sys.maxsize)
+        chooser = RecordingChooser(self._account, excluded, read, undelivered, UNLIMITED)
         self._choosers = [chooser]
         self._set_aside = frozenset(uid for uid, row in undelivered.items() if row.set_aside)
         return chooser

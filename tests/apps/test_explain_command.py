@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from mailhaul import imap, pop3, smtp
-from mailhaul.apps.cli.explained.report import SCHEMA
+from mailhaul.apps.cli.explained.document import SCHEMA
 from mailhaul.flows.outcome import PollFailed
 
 from .looking import PASSWORD, World, columns_of, mail, read_json
@@ -128,11 +128,15 @@ class SecureServer:
                 connection, _ = self.socket.accept()
             except OSError:
                 return
-            with suppress(OSError), connection:
-                self.talk(self.context.wrap_socket(connection, server_side=True))
+            with (
+                suppress(OSError),
+                self.context.wrap_socket(connection, server_side=True) as secure,
+                secure.makefile("rwb") as file,
+            ):
+                self.talk(file)
+            connection.close()
 
-    def talk(self, secure: ssl.SSLSocket) -> None:
-        file = secure.makefile("rwb")
+    def talk(self, file: Any) -> None:
         file.write(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] Ready.\r\n")
         file.flush()
         while line := file.readline().decode():

@@ -140,20 +140,11 @@ def group_lines(title: str, findings: Sequence[Finding], screen: Screen) -> list
         head = f"  {screen.paint(word, *STYLES[one.severity])}{' ' * (9 - len(word))}"
         lines.append(f"{head}{one.subject.ljust(width)}  {first[start:]}")
         lines += rest
-        if one.severity >= Severity.WARNING:
-            lines += below(one.place, "at ", start, screen) + below(
-                one.next_step, "-> ", start, screen
-            )
-        elif one.next_step:
-            lines += below(one.next_step, "-> ", start, screen)
+        if one.severity >= Severity.WARNING and one.place:
+            lines += [screen.paint(line, "dim") for line in screen.wrap(f"at {one.place}", start)]
+        if one.next_step:
+            lines += screen.wrap(f"-> {one.next_step}", start, start + 3)
     return lines
-
-
-def below(text: str, mark: str, start: int, screen: Screen) -> list[str]:
-    """Return further lines of a finding, marked and indented."""
-    if not text:
-        return []
-    return [screen.paint(line, "dim") for line in screen.wrap(f"{mark}{text}", start, start + 3)]
 
 
 def summary(findings: Sequence[Finding], screen: Screen) -> str:

@@ -36,6 +36,8 @@ REASONS = {
 }
 FETCHED = frozenset({Forecast.FETCH, Forecast.RETRY, Forecast.REFUSE})
 """Messages that are read from the server."""
+HEADER_INDENT = 9
+"""Columns before sender and subject, which are below the UID."""
 LONGEST_UID = 24
 """Characters of a UID in the table; the JSON document has all of it."""
 
@@ -69,7 +71,8 @@ def account_lines(result: Result, screen: Screen, *, details: bool) -> list[str]
     title = screen.paint(escape(user_at_server(settings)), "bold")
     lines = ["", f"{title} ({settings.protocol.upper()})"]
     lines += screen.wrap(destination(settings), 2)
-    for mailbox in result.mailboxes:
+    for number, mailbox in enumerate(result.mailboxes):
+        lines += [""] if number else []
         lines += mailbox_lines(mailbox, settings, screen, details=details)
     if result.note:
         lines += screen.wrap(f"{result.note}; a dry run does not connect", 2)
@@ -131,12 +134,13 @@ def why(one: Foreseen, settings: AccountSettings) -> str:
 
 def header_lines(one: Foreseen, screen: Screen) -> list[str]:
     """Return sender and subject of a message, which the user has asked for."""
-    found = (("From:", one.author), ("Subject:", one.subject))
-    return [
-        screen.fit(f"          {name:<9}{escape(text.decode('utf-8', 'replace'))}", screen.columns)
-        for name, text in found
-        if text
-    ]
+    lines: list[str] = []
+    for name, text in (("From:", one.author), ("Subject:", one.subject)):
+        if text:
+            room = screen.columns - HEADER_INDENT - 9
+            shown = screen.fit(escape(text.decode("utf-8", "replace")), room)
+            lines.append(f"{' ' * HEADER_INDENT}{screen.paint(name.ljust(9), 'dim')}{shown}")
+    return lines
 
 
 def is_deleted(one: Foreseen) -> bool:
@@ -157,6 +161,7 @@ def summary(results: Sequence[Result]) -> str:
 
 WORDS = {
     "delete": "deleted at the server",
+    "keep": "kept there",
     "refuse": "refused",
     "oversized": "left as too large",
     "later": "left for the next poll",

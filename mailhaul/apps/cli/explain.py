@@ -29,7 +29,8 @@ from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import LEDGER, state_folder
 from .arguments import HELP, read_arguments, read_stdin
 from .checks.config import names_of
-from .explained.report import SCHEMA, Explained, document, text_of
+from .explained.document import SCHEMA, Explained, document
+from .explained.report import text_of
 from .explained.session import Session, explain_listener, explain_server
 from .screen import Screen, show_json
 

@@ -75,7 +75,8 @@ def check_tls(settings: AccountSettings) -> Iterator[Finding]:
         hint = 'write "sslcertck", or give the certificate\'s "sslfingerprint"'
         yield warning("tls", "TLS", text, at, hint)
     else:
-        yield ok("tls", "TLS", MODES[mode], place)
+        here = "; the connection stays on this machine" if local else ""
+        yield ok("tls", "TLS", f"{MODES[mode]}{here}", place)
 
 
 def check_key(settings: AccountSettings) -> Iterator[Finding]:

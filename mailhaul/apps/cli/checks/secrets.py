@@ -32,13 +32,22 @@ from .findings import Finding, error, from_failure, note, ok, warning
 EXTRAS = {"keyring": "keyring", "h11": "oauth", "cryptography": "oauth"}
 """Packages that are not part of the base install, and the extra that brings each."""
 
+SUBJECTS = {
+    "password": "password",
+    "appendpassword": "append password",
+    "esmtppassword": "listener password",
+    "oauthsecret": "client secret",
+    "oauthrefresh": "refresh token",
+}
+"""What each secret is called on the screen."""
+
 
 def check_secrets(settings: AccountSettings, context: PollContext) -> Iterator[Finding]:
     """Read every secret that a poll of this account needs, from where it is kept."""
     for name in SECRETS:
         if getattr(settings, name) is not None:
             place = str(settings.place(name))
-            yield ok(name, SECRETS[name].help, "in the rc file", place)
+            yield ok(name, SUBJECTS[name], "in the rc file", place)
         elif way_of(settings, name) is not None or is_looked_for(settings, name):
             yield from check_secret(settings, name, context.caller.home)
 
@@ -63,7 +72,7 @@ def check_secret(settings: AccountSettings, name: str, home: str) -> Iterator[Fi
     """Read one secret."""
     found = way_of(settings, name)
     option = name + (found[0].suffix if found else "")
-    place, subject = str(settings.place(option)), SECRETS[name].help
+    place, subject = str(settings.place(option)), SUBJECTS[name]
     reader = SecretReader(settings, name, home)
     try:
         secret = reader.read()

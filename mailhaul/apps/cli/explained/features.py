@@ -102,7 +102,9 @@ def imap_features(session: Session, offers: Offers) -> Iterator[Feature]:
     yield feature("ID", offers, False, "is sent only to servers that refuse clients without it")
     yield feature("COMPRESS", offers, False, "a poll does not compress")
     yield feature("CONDSTORE", offers, False, "the ledger knows what is new")
-    yield feature("QUOTA", offers, False, "shown here; a poll does not ask")
+    quota = "QUOTA" in offers
+    why = "shown below; a poll does not ask" if quota else "the server says nothing about quotas"
+    yield feature("QUOTA", offers, False, why)
 
 
 def feature(name: str, offers: Offers, wanted: bool, why: str) -> Feature:

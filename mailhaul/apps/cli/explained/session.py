@@ -77,7 +77,7 @@ class Recorder(imap.Tap):
     def told(self, news: str) -> None:
         """Note a login that is not needed."""
         if news == "assume_authenticated":
-            self.login, self.accepted = "none: the user states that it is not needed", True
+            self.login, self.accepted = "a plugin or tunnel (auth ssh)", True
 
     def returned(self, event: object) -> None:
         """Note what the server announces."""
@@ -85,7 +85,7 @@ class Recorder(imap.Tap):
             case imap.Greeted(is_in, _, text):
                 self.greeting = text.decode("utf-8", "replace")
                 if is_in:
-                    self.login, self.accepted = "none: the server needs none (PREAUTH)", True
+                    self.login, self.accepted = "the connection itself (PREAUTH)", True
             case pop3.Greeted(_, text):
                 self.greeting = text.decode("utf-8", "replace")
             case imap.Capabilities(names):
