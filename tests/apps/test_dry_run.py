@@ -25,10 +25,10 @@ def verdicts(document: Any, account: int = 0) -> list[tuple[str, str, str | None
     ]
 
 
-def poll(world: World) -> int:
+def poll(world: World, *words: str) -> int:
     """Poll by the program itself."""
     done = subprocess.run(
-        [sys.executable, "-m", "mailhaul", "-s", "-f", str(world.home / "rc")],
+        [sys.executable, "-m", "mailhaul", "-s", "-f", str(world.home / "rc"), *words],
         env={**os.environ, "HOME": str(world.home), "XDG_STATE_HOME": ""},
         capture_output=True,
         check=False,
@@ -168,3 +168,18 @@ def test_etrn_is_not_sent(world: World, capsys: pytest.CaptureFixture[str]) -> N
     world.write_rc("poll mail.example.org protocol etrn fetchdomains example.net\n")
     assert world.dry_run() == 1
     assert "would be asked to send the mail for example.net" in capsys.readouterr().out
+
+
+def test_mail_that_another_program_has_read_is_new_with_fetchread(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.inbox.append(mail(1))
+    more = f"keep fetchread smtphost localhost/{world.smtp_port()}"
+    world.write_rc(world.account("imap", world.imap_port(), more))
+    assert poll(world) == 0
+    assert poll(world, "-c") == 1
+    world.inbox.append(mail(2), rb"\Seen")
+    # EXAMINE opens every mailbox read-only, which does not mean that the ledger is not used.
+    assert poll(world, "-c") == 0
+    assert world.dry_run("--json") == 0
+    assert verdicts(read_json(capsys.readouterr().out, SCHEMA)) == [("2", "fetch", "keep")]

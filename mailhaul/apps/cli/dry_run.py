@@ -117,7 +117,7 @@ def look_at(
     try:
         result.code = blocking.run(preview(result, context, lines, details=details), engine)
     except PollFailed as failure:
-        result.failed(failure)
+        result.failed(failure.code, lines.redacted(str(failure)))
     return result
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sinks.kinds import chosen_sink, sink_value
 from ...flows.account import Action
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode
 from ...flows.preview import Forecast, Foreseen, MailboxPreview
 from ...flows.source import format_uid
 from ..polls.accounts import user_at_server
@@ -52,9 +52,9 @@ class Result:
         self.error = ""
         self.code = ExitCode.NOMAIL
 
-    def failed(self, failure: PollFailed) -> None:
+    def failed(self, code: ExitCode, sentence: str) -> None:
         """Note that the dry run failed."""
-        self.error, self.code = str(failure), failure.code
+        self.error, self.code = sentence, code
 
     @property
     def messages(self) -> Sequence[Foreseen]:

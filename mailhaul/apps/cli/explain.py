@@ -19,6 +19,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.copy import LedgerCopy
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
 from ...flows.outcome import ExitCode, PollFailed
+from ...protocols.record import replace
 from ...runtimes import blocking
 from ...runtimes.engine import Engine
 from ..polls.accounts import user_at_server
@@ -125,6 +126,10 @@ def look_at(settings: AccountSettings, context: PollContext, lines: Lines) -> Ex
         problem = f"{settings.protocol} fetches no mail from a mailbox; there is nothing to explain"
         raise PollFailed(ExitCode.SYNTAX, f"{user_at_server(settings)}: {problem}")
     session: Session = blocking.run(explain_server(settings, context), Engine(time.monotonic))
+    if failure := session.failure:
+        # A server may repeat the password in its reply.
+        shown = PollFailed(failure.code, lines.redacted(str(failure)))
+        session = replace(session, failure=shown)
     kind = chosen_sink(settings)
     hosts = sink_value(kind, settings).split() if kind in LISTENERS else []
     listeners = [

@@ -163,6 +163,8 @@ async def explain_by_protocol(settings: AccountSettings, context: PollContext) -
 
     try:
         settings = with_password(settings, context)
+        if settings.password is not None:
+            context.hide(settings.password)
         tap = context.tap_for(settings.kind.family.upper())
         access = access_of(
             settings,
