@@ -227,7 +227,9 @@ class PreviewVisit(Visit):
         with_headers = self._asked.recipients or self._asked.details
         for part in in_parts(fetched, HEADERS_AT_ONCE):
             uids = [one.uid for one in part]
-            headers = await self._peeking.whole_headers(uids) if with_headers else {}
+            headers: Mapping[Uid, bytes] = {}
+            if with_headers:
+                headers = await self._peeking.whole_headers(uids)
             for one in part:
                 header = headers.get(one.uid)
                 if header is None and self._asked.recipients:

@@ -63,7 +63,10 @@ def test_all_errors_of_the_rc_file_are_found(
 
 def test_a_missing_rc_file_is_an_error(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     [error, *_] = findings(world, capsys, 5)
-    assert "no entry of a mail server" in error["cause"]
+    assert error["cause"] == "it does not exist"
+    world.write_rc("# nothing yet\n")
+    [error, *_] = findings(world, capsys, 5)
+    assert error["cause"] == "it has no entry of a mail server"
 
 
 def test_sinks_are_checked_and_not_created(

@@ -18,7 +18,7 @@ from ..polls.state_folder import LEDGER, state_folder
 from .arguments import HELP, read_arguments, read_stdin
 from .checks.config import Checked, UnknownAccount, check_configuration
 from .checks.files import check_daemon, check_named_files, check_state
-from .checks.findings import Finding, Severity, exit_code
+from .checks.findings import Finding, Severity, exit_code, ok
 from .checks.reach import check_reach
 from .checks.secrets import check_extras, check_secrets, check_tokens
 from .checks.sinks import check_sink
@@ -28,14 +28,16 @@ from .screen import Screen, counted, show_json
 USAGE = """\
 usage: mailhaul check [--json] [-f FILE] [ACCOUNT...]
 
-Check the rc file (FILE), the files and folders, the passwords and tokens, and the sinks of all
-accounts, or of these. Password commands are run; nothing is connected, and nothing is changed.
+Check the rc file (FILE), the files and folders, the passwords and tokens, and
+the sinks of all accounts, or of these. Password commands are run; nothing is
+connected, and nothing is changed.
 
 --json  prints the findings as JSON
 
 An ACCOUNT is the name of a server in the rc file, or USER@SERVER.
-The exit code is 0 without findings, 1 with warnings only, otherwise that of the first error:
-5 for the configuration, 6 for files, 3 for passwords and tokens, 2 for TLS, 10 for sinks.
+The exit code is 0 without errors and warnings, 1 with warnings only, and
+otherwise that of the first error: 5 for the configuration, 6 for files, 3 for
+passwords and tokens, 2 for TLS, 10 for sinks.
 """
 DOCUMENT, VERSION = "mailhaul-check", 1
 """The name and the version of the JSON document."""
@@ -106,6 +108,10 @@ def about_account(settings: AccountSettings, context: PollContext) -> Iterator[F
     yield from check_tokens(settings, context)
     if settings.kind.collects:
         yield from check_sink(settings)
+    else:
+        text = "the server is asked to send mail; nothing is fetched or delivered here"
+        place = str(settings.place("protocol"))
+        yield ok("protocol", settings.protocol.upper(), text, place)
 
 
 def context_of(checked: Checked, caller: Caller) -> PollContext:

@@ -40,9 +40,10 @@ __all__ = ["SCHEMA", "explain"]
 USAGE = """\
 usage: mailhaul explain ACCOUNT [--json] [-v] [-f FILE]
 
-Sign in to the server of an account, and show what it announces, what a poll uses of it and why or
-why not, its TLS certificate, and its folders; then what the listener announces. Nothing is changed
-at the server: the client refuses all commands that could.
+Sign in to the server of an account, and show what it announces, what a poll
+uses of it and why or why not, its TLS certificate, and its folders; then what
+the listener announces. Nothing is changed at the server: the client refuses
+all commands that could.
 
 --json  prints the same as JSON
 -v      also prints the dialogue, without secrets

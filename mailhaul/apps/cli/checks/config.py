@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -85,7 +86,8 @@ def about_entries(rc: RcFile, broken: int, path: str, *, has_findings: bool) -> 
         yield note("rcfile", "rc file", text, path)
     elif not rc.entries:
         hint = "write one, as in: poll mail.example.org protocol imap user joe ssl"
-        text = "it has no entry of a mail server, or does not exist"
+        there = path == "standard input" or os.path.exists(path)
+        text = "it has no entry of a mail server" if there else "it does not exist"
         yield error("rcfile", "rc file", text, path, hint, ExitCode.SYNTAX)
     elif not has_findings:
         skipped = sum(entry.skip for entry in rc.entries)
