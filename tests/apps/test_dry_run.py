@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -183,3 +184,13 @@ def test_mail_that_another_program_has_read_is_new_with_fetchread(
     assert poll(world, "-c") == 0
     assert world.dry_run("--json") == 0
     assert verdicts(read_json(capsys.readouterr().out, SCHEMA)) == [("2", "fetch", "keep")]
+
+
+def test_it_runs_beside_a_daemon(world: World) -> None:
+    world.inbox.append(mail(1))
+    world.write_rc(world.account("imap", world.imap_port(), "mda cat"))
+    pid = world.home / "pid"
+    pid.write_text(f"{os.getpid()}\n300\n")
+    with pid.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert poll(world, "--pidfile", str(pid), "--dry-run") == 0

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mailhaul.adapters.ledger.copy import LedgerCopy
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
@@ -22,16 +24,19 @@ from mailhaul.flows.poll import Poll
 from mailhaul.flows.preview import Asked, Forecast, MailboxPreview, PreviewVisit
 from mailhaul.flows.requests import Tcp, Trust
 from mailhaul.flows.source import Listed
+from mailhaul.flows.visit import Visit
 from mailhaul.protocols.message.fingerprint import fingerprint
 from mailhaul.protocols.message.outgoing import HeaderRules
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
+from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.logins import Logins
 from mailhaul.servers.mailboxes import Mailbox
 from mailhaul.servers.pop3 import Maildrop, serve_pop3
+from mailhaul.servers.smtp import MemorySink, serve_smtp
 
-POP3 = Tcp("pop3", 110)
+POP3, SMTP = Tcp("pop3", 110), Tcp("smtp", 25)
 NAME, SINK = "pop3 joe@server", "smtp sink"
 REFUSED = Outcome(Verdict.REFUSED, "not this one")
 
@@ -48,6 +53,7 @@ class World:
         self.path = folder / "ledger.db"
         box = Mailbox([text(number, size) for number, size in enumerate(sizes, 1)], uidvalidity=5)
         self.maildrop = Maildrop(box)
+        self.received = MemorySink()
         self.shown: list[MailboxPreview] = []
         self.remarks: list[Any] = []
 
@@ -58,34 +64,54 @@ class World:
 
     def preview(self, *, everything: bool = False, **options: Any) -> list[tuple[int, Any, Any]]:
         """Return number, verdict and action of each message that is shown."""
-        account = Account(NAME, "joe", "server", "server.example.org", check_only=True, **options)
-        access = Access(
-            *("server", POP3, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
-            timeout=20.0,
-            read_only=True,
-        )
-        source = Pop3Source(access, self.remarks.append)
-        rules = HeaderRules("server.example.org", "joe", None)
-        asked = Asked(everything=everything)
-        poll = Poll(
-            account,
-            source,
-            SINK,
-            lambda: SmtpSink([Listener("sink", Tcp("smtp", 25), False, "here")], "client", 20.0),
-            LedgerCopy(str(self.path)),
-            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
-            self.remarks.append,
-            visit=partial(PreviewVisit, source, asked, self.shown.append),
-        )
-        simulation = Simulation(round_trip=0.05)
-        logins = Logins({b"joe": b"sesame"})
-        simulation.listen(POP3, Pop3Server, lambda c: serve_pop3(c, self.maildrop, logins))
-        self.maildrop.busy = False
-        code = simulation.run(poll.run())
+        source = self.source(read_only=True)
+        visit = partial(PreviewVisit, source, Asked(everything=everything), self.shown.append)
+        code = self.run(source, LedgerCopy(str(self.path)), visit, check_only=True, **options)
         messages = self.shown[-1].messages
         fetched = {Forecast.FETCH, Forecast.RETRY, Forecast.REFUSE}
         assert (code is ExitCode.SUCCESS) == any(one.forecast in fetched for one in messages)
         return [(one.message.number, one.forecast, one.action) for one in messages]
+
+    def poll(self, **options: Any) -> tuple[set[int], set[int]]:
+        """Poll; return the numbers of the messages that were delivered, and of those removed."""
+        numbers = {one.uid: n for n, one in enumerate(self.maildrop.mailbox.messages, 1)}
+        subjects = {one.text.split(b"\r\n")[1]: one.uid for one in self.maildrop.mailbox.messages}
+        self.received.messages.clear()
+        ledger = SqliteLedger(str(self.path))
+        self.run(self.source(read_only=False), ledger, Visit, **options)
+        ledger.close()
+        left = {one.uid for one in self.maildrop.mailbox.messages}
+        delivered = [one.text[one.text.index(b"Subject:") :] for one in self.received.messages]
+        uids = [subjects[one.split(b"\r\n")[0]] for one in delivered]
+        return {numbers[uid] for uid in uids}, {numbers[uid] for uid in numbers.keys() - left}
+
+    def source(self, *, read_only: bool) -> Pop3Source:
+        access = Access(
+            *("server", POP3, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server")),
+            timeout=20.0,
+            read_only=read_only,
+        )
+        return Pop3Source(access, self.remarks.append)
+
+    def run(self, source: Pop3Source, ledger: SqliteLedger, visit: Any, **options: Any) -> ExitCode:
+        account = Account(NAME, "joe", "server", "server.example.org", **options)
+        rules = HeaderRules("server.example.org", "joe", None)
+        poll = Poll(
+            account,
+            source,
+            SINK,
+            lambda: SmtpSink([Listener("sink", SMTP, False, "here")], "client", 20.0),
+            ledger,
+            lambda sink: Packer(DeliveryRules("joe", sink.domain, rules)),
+            self.remarks.append,
+            visit=visit,
+        )
+        simulation = Simulation(round_trip=0.05)
+        logins = Logins({b"joe": b"sesame"})
+        simulation.listen(POP3, Pop3Server, lambda c: serve_pop3(c, self.maildrop, logins))
+        simulation.listen(SMTP, SmtpServer, lambda c: serve_smtp(c, self.received))
+        self.maildrop.busy = False
+        return simulation.run(poll.run())
 
 
 def test_each_kind_of_message_has_its_verdict(tmp_path: Path) -> None:
@@ -156,3 +182,27 @@ def test_the_records_of_an_earlier_name_count(tmp_path: Path) -> None:
     ledger.close()
     assert world.preview(same_user="pop3 joe@") == []
     assert any("earlier name" in remark.text for remark in world.remarks if hasattr(remark, "text"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"keep": True},
+        {"keep": True, "fetchall": True},
+        {"limit": 5000},
+        {"limit": 5000, "limitflush": True, "keep": True},
+        {"flush": True, "keep": True},
+        {"fetchlimit": 2, "keep": True},
+        {"fetchlimit": 2, "limit": 5000, "limitflush": True},
+    ],
+    ids=str,
+)
+def test_a_poll_does_what_the_preview_says(tmp_path: Path, options: dict[str, Any]) -> None:
+    world = World(tmp_path, [0, 9000, 0, 0])
+    for number in range(3):
+        shown = world.preview(**options)
+        fetched = {n for n, forecast, _ in shown if forecast in {Forecast.FETCH, Forecast.RETRY}}
+        deleted = {n for n, _, action in shown if action is Action.DELETE}
+        assert world.poll(**options) == (fetched, deleted)
+        world.maildrop.mailbox.append(text(10 + number, 9000 * (number % 2)))
