@@ -171,16 +171,17 @@ def _status_value(value: Value, digits: int) -> int | bytes | None:
 
 
 def _quota(values: Sequence[Value], digits: int) -> Event:
+    """Return the event of QUOTA. A poll does not depend on it, so a malformed one is no error."""
     match values:
-        case [_, Atom() | Text() as root, list() as items] if len(items) % 3 == 0:
+        case [_, Atom() | Text() as root, list() as items]:
             found: list[tuple[bytes, int, int]] = []
-            for name, usage, limit in zip(items[::3], items[1::3], items[2::3], strict=True):
-                numbers_of = number(usage, digits), number(limit, digits)
-                if None not in numbers_of:
-                    found.append((_name(name), numbers_of[0] or 0, numbers_of[1] or 0))
+            for name, used, most in zip(items[::3], items[1::3], items[2::3], strict=False):
+                usage, limit = number(used, digits), number(most, digits)
+                if usage is not None and limit is not None:
+                    found.append((_name(name), usage, limit))
             return Quota(bytes(root), tuple(found))
         case _:
-            raise RemoteProtocolError("malformed QUOTA response")
+            return Unknown(b"QUOTA")
 
 
 def _namespaces(values: Sequence[Value], digits: int) -> Event:

@@ -26,6 +26,7 @@ from mailhaul.protocols.imap.commands import (
     EventGroup,
     Expunge,
     Fetch,
+    GetQuotaRoot,
     Id,
     Idle,
     ListMailboxes,
@@ -70,6 +71,7 @@ from mailhaul.protocols.imap.events import (
     MailboxStatus,
     NamespaceEntry,
     Namespaces,
+    Quota,
     ReadyForText,
     Status,
     Vanished,
@@ -114,7 +116,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         Select, NAMES, resync=st.builds(Resync, NUMBERS, NUMBERS, st.just(b"") | st.just(b"1:9"))
     ),
     st.builds(CreateMailbox, NAMES, st.sampled_from([(), (rb"\Sent",)])),
-    *(st.builds(kind, NAMES) for kind in (DeleteMailbox, Subscribe, Unsubscribe)),
+    *(st.builds(kind, NAMES) for kind in (DeleteMailbox, Subscribe, Unsubscribe, GetQuotaRoot)),
     st.builds(Rename, NAMES, NAMES),
     st.builds(
         ListMailboxes, st.just(b"") | NAMES, st.lists(NAMES, min_size=1, max_size=2).map(tuple)
@@ -166,6 +168,7 @@ NEWS: st.SearchStrategy[list[Event]] = st.one_of(
     st.builds(FoundInShort, st.just(b"A1"), st.booleans(), NUMBERS, count=NUMBERS),
     st.builds(Listed, NAMES, st.just(b"/"), st.just(()) | FLAGS, st.booleans()),
     st.builds(MailboxStatus, NAMES, st.just(((b"MESSAGES", 3), (b"UIDNEXT", 9)))),
+    st.builds(Quota, st.just(b"") | NAMES, st.just(((b"STORAGE", 10, 512), (b"MESSAGE", 3, 4)))),
     st.builds(Namespaces, st.just((NamespaceEntry(b"", b"/"),))),
     st.builds(Identified, st.lists(st.tuples(st.just(b"NAME"), NAMES), max_size=1).map(tuple)),
     st.builds(Enabled, st.just(frozenset({b"CONDSTORE"}))),

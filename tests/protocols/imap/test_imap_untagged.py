@@ -26,6 +26,7 @@ from mailhaul.protocols.imap.events import (
     MailboxStatus,
     NamespaceEntry,
     Namespaces,
+    Quota,
     Unknown,
     Vanished,
 )
@@ -81,6 +82,14 @@ ANSWERS: list[tuple[bytes, Event]] = [
             (NamespaceEntry(b"#public/", None),),
         ),
     ),
+    (
+        b'* QUOTA "" (STORAGE 10 512 message 3 4)',
+        Quota(b"", ((b"STORAGE", 10, 512), (b"MESSAGE", 3, 4))),
+    ),
+    (b'* QUOTA "User quota" ()', Quota(b"User quota")),
+    (b"* QUOTA root (STORAGE 10 512 X)", Quota(b"root", ((b"STORAGE", 10, 512),))),
+    (b"* QUOTA root (STORAGE ten 512)", Quota(b"root")),
+    (b"* QUOTA (STORAGE 10 512)", Unknown(b"QUOTA")),
     (b'* NAMESPACE (("" "/" "X-PARAM" ("a"))) NIL NIL', Namespaces((NamespaceEntry(b"", b"/"),))),
     (b"* ID NIL", Identified()),
     (b'* ID ("name" "Dovecot" "os" NIL)', Identified(((b"NAME", b"Dovecot"), (b"OS", None)))),
