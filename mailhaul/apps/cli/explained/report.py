@@ -87,7 +87,10 @@ def tls_lines(session: Session, screen: Screen) -> list[str]:
         pairs.append(("  issuer", certificate.issuer))
     if certificate.names:
         pairs.append(("  names", ", ".join(certificate.names)))
-    lines += screen.facts(pairs, label=LABEL)
+    shown = screen.facts(pairs, label=LABEL)
+    if not facts.verified:
+        shown[0] = shown[0].replace("not verified", screen.paint("not verified", "yellow"))
+    lines += shown
     if certificate.expires is not None:
         lines.append(expiry_line(certificate, screen))
     return [*lines, *fingerprint_lines(certificate, screen)]
@@ -128,9 +131,15 @@ def login_lines(session: Session, screen: Screen) -> list[str]:
         pairs.append(("Login", f"{result} for {settings.remote_user}, by {recorder.login}"))
     lines = screen.facts(pairs, label=LABEL)
     if session.failure:
-        first, *rest = screen.wrap(f"error: {session.failure}", 2, 2 + LABEL + 2)
-        lines += [first.replace("error:", screen.paint("error:", "red", "bold"), 1), *rest]
+        lines += error_lines(str(session.failure), screen)
     return lines
+
+
+def error_lines(text: str, screen: Screen) -> list[str]:
+    """Return an error, with a label that is seen at once."""
+    label = "error".ljust(LABEL)
+    first, *rest = screen.facts([("error", text)], label=LABEL)
+    return [first.replace(screen.paint(label, "dim"), screen.paint(label, "red", "bold"), 1), *rest]
 
 
 def capability_lines(session: Session, screen: Screen) -> list[str]:
@@ -220,11 +229,10 @@ def sink_lines(explained: Explained, screen: Screen) -> list[str]:
         ]
         return [*lines, *screen.facts(pairs, label=LABEL)]
     for one in explained.listeners:
-        name = f"{kind.title} {one.listener.name}"
-        lines += screen.facts(
-            [("Listener", f"{name}{': ' if one.problem else ''}{one.problem}")], label=LABEL
-        )
-        if not one.problem:
+        lines += screen.facts([("Listener", f"{kind.title} {one.listener.name}")], label=LABEL)
+        if one.problem:
+            lines += error_lines(one.problem.removeprefix(f"{one.listener.name}: "), screen)
+        else:
             words = " ".join(one.extensions) or "nothing: it does not know EHLO"
             lines += screen.facts([("announced", words)], label=LABEL)
             lines += ["", *feature_lines(listener_features(one, settings), screen)]
