@@ -89,7 +89,7 @@ def run(
         dump(configuration, lines)
         return ExitCode.SUCCESS
     refuse_mistyped_commands(configuration, arguments)
-    if configuration.run.dry_run or configuration.run.json:
+    if configuration.run.dry_run:
         from .cli.dry_run import dry_run
 
         end_loading()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mailhaul import imap, pop3
+from mailhaul.adapters.config.command_line import parse_command_line
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.apps.cli.dry_run_report import SCHEMA
 
@@ -156,6 +157,13 @@ def test_nothing_to_fetch_is_exit_code_1(world: World, capsys: pytest.CaptureFix
     assert world.dry_run() == 1
     lines = columns_of(capsys.readouterr().out)
     assert lines[-1] == "Dry run: 0 messages would be fetched. Nothing was changed."
+
+
+def test_json_without_a_dry_run_is_still_the_short_form_of_jsonlog() -> None:
+    line = parse_command_line(["--json"], "/")
+    assert (line.run.json, line.globals) == (False, {"jsonlog": True})
+    line = parse_command_line(["--json", "--dry-run"], "/")
+    assert (line.run.json, line.globals) == (True, {})
 
 
 @pytest.mark.parametrize("words", [("--quit",), ("-q",)])

@@ -96,6 +96,10 @@ class _Reader:
         if len(self._sinks) > 1:
             hint = "separate several hosts by commas" if sinks == ["--smtphost"] else ""
             raise _error(f"{sinks[0]} can be given only once", hint)
+        if self._run.get("json") and not self._run.get("dry_run"):
+            # It was the short form of --jsonlog before there was a dry run.
+            del self._run["json"]
+            self._result.globals["jsonlog"] = True
         self._result.run = RunSettings(self._run)
         self._result.servers = tuple(self._servers)
         return self._result

@@ -90,12 +90,8 @@ def dry_run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitC
 
 def refuse_contradictions(configuration: Configuration) -> None:
     """Raise ConfigErrors for options that cannot be used together."""
-    run, problem = configuration.run, ""
-    if not run.dry_run:
-        problem = '"--json" is for "--dry-run" and for commands such as "mailhaul check"'
-    elif run.quit:
+    if configuration.run.quit:
         problem = '"--dry-run" changes nothing, so it cannot be used with "--quit"'
-    if problem:
         raise ConfigErrors([ConfigError(COMMAND_LINE, problem)])
 
 
