@@ -37,6 +37,7 @@ def test_an_imap_server_is_explained(world: World, capsys: pytest.CaptureFixture
     assert features(document)["UIDPLUS"] == (True, True)
     assert features(document)["STARTTLS"] == (False, False)
     assert features(document)["COMPRESS"] == (True, False)
+    assert features(document)["AUTH"] == (True, False)
     folders = [
         (one["name"], one["fetched"], one["messages"], one["unseen"]) for one in document["folders"]
     ]

@@ -11,6 +11,9 @@ from ....adapters.sources.imap import is_pattern
 from ....protocols.record import Record
 from .session import Listening, Session
 
+BY_COMMAND = frozenset({"LOGIN", "USER and PASS", "APOP"})
+"""Logins by a command of the protocol itself."""
+
 
 class Feature(Record):
     """A feature: whether the server has ``offered`` it, whether a poll has ``used`` it, and why."""
@@ -64,11 +67,32 @@ def start_tls(session: Session, offers: Offers, name: str) -> Feature:
     return Feature(name, offered, used, why)
 
 
+def is_by_sasl(session: Session) -> bool:
+    """Whether the login was by a SASL mechanism."""
+    login = session.recorder.login
+    return bool(login) and login not in BY_COMMAND and " " not in login
+
+
+def why_this_login(session: Session) -> str:
+    """Return by what the login was, and why."""
+    login, auth = session.recorder.login, session.settings.auth
+    if not login:
+        return "there was no login"
+    if is_by_sasl(session):
+        return f'{login} is the best mechanism that both sides know (auth "{auth}")'
+    if login not in BY_COMMAND:
+        return f"the login is by {login}"
+    if session.tls:
+        return f"inside TLS the password may be sent as it is, by {login}"
+    return f"{login}: without TLS, and allowed by the configuration"
+
+
 def imap_features(session: Session, offers: Offers) -> Iterator[Feature]:
     """Yield the features of an IMAP server."""
     settings = session.settings
     yield start_tls(session, offers, "STARTTLS")
-    by_sasl = session.recorder.login not in {"", "LOGIN"} and " " not in session.recorder.login
+    by_sasl = is_by_sasl(session)
+    yield Feature("AUTH", "AUTH" in offers.before, by_sasl, why_this_login(session))
     why = "saves a round trip at AUTHENTICATE" if by_sasl else "the login is not by AUTHENTICATE"
     yield feature("SASL-IR", offers, by_sasl, why)
     if settings.keep:
@@ -132,8 +156,7 @@ def pop3_features(session: Session, offers: Offers) -> Iterator[Feature]:
     else:
         why = "RETR is used, which may mark messages as read"
     yield feature("TOP", offers, not settings.fetchall, why)
-    by_sasl = session.recorder.login not in {"", "APOP", "USER and PASS"}
-    yield feature("SASL", offers, by_sasl, f"the login is by {session.recorder.login or 'nothing'}")
+    yield feature("SASL", offers, is_by_sasl(session), why_this_login(session))
     if "EXPIRE" in offers:
         days = (offers.values["EXPIRE"] or ["?"])[0]
         why = f"the server removes messages after {days} days"
