@@ -24,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("FETCHMAILHOME", "HOME_ETC", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", ["mailhaul"])
     # What a process inherits is not that of the tests.
     monkeypatch.setattr("mailhaul.apps.main.reset_inherited_state", lambda: None)
     monkeypatch.setattr("mailhaul.apps.main.leave_no_core", lambda: None)

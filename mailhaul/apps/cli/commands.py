@@ -51,6 +51,30 @@ def invalid(arguments: Sequence[str]) -> Misused:
 
 COMMANDS: Final = (
     Command(
+        "init",
+        "set up an account: find its server, try the login, write the rc file",
+        """\
+usage: mailhaul init [ADDRESS] [options]
+
+Asks for your mail address and your password, finds the server, tries the login, and writes an rc
+file that keeps all mail on the server and delivers into a Maildir. It asks only for what these
+options leave open:
+--address ADDRESS           the mail address
+--host HOST[:PORT]          the server; it is not looked for then
+--protocol imap|pop3        the protocol; otherwise IMAP, or POP3 where there is no IMAP
+--user NAME                 the login, if it is not the address
+--password-command COMMAND  a command that prints the password; the file names this command
+--passwordfd NUMBER         a descriptor to read the password from, as in --passwordfd 3 3<FILE
+--maildir FOLDER            where the mail goes (~/Maildir)
+--oauthclient ID            the client ID of an account that wants tokens (docs/oauth.md)
+--oauthsecretfile FILE      the file with its client secret, if there is one
+-f, --rcfile FILE           the file to write (~/.fetchmailrc)
+--append                    append to this file if it exists; it is never overwritten
+--dry                       show what would be written; without login, and write nothing
+""",
+        "mailhaul.apps.cli.init:init",
+    ),
+    Command(
         "status",
         "show the accounts of the running daemon",
         """\

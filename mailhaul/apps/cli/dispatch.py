@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,6 +18,7 @@ from ...adapters.config.selection import all_names
 from ...flows.outcome import ExitCode
 from ...protocols.record import Record
 from ..polls.inherited import current_folder
+from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines, write
 from .commands import NAMES, Command, Misused, find_command
 from .slips import meant
@@ -48,6 +50,8 @@ class Chosen(Record):
             lines.complain(f"{command.name}: {fault}")
             lines.explain(command.synopsis)
             return ExitCode.SYNTAX
+        except KeyboardInterrupt:
+            raise Interrupted(signal.SIGINT) from None
         return code
 
 
