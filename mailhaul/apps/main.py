@@ -41,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = Lines(configuration.verbosity, progress, program=program)
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
-        for fault in faults.errors:
-            lines.complain(str(fault))
+        from .cli.nothing import described
+
+        for sentence in described(faults.errors):
+            lines.complain(sentence)
         return faults.exit_code
     except ConfigRefused as refusal:
         lines.complain(str(refusal))
@@ -89,6 +91,10 @@ def run(
         return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
         lines.complain(str(warning))
+    if not configuration.accounts:
+        from .cli.nothing import why_nothing
+
+        lines.say(why_nothing(configuration, caller))
     if configuration.globals.daemon > 0 and not configuration.run.check:
         return start_daemon(configuration, caller, lines, arguments, pidfile)
     return run_once(configuration, caller, lines)
@@ -206,7 +212,8 @@ def wake_running(
     elif line.options or line.appended or line.globals.keys() - {"pidfile"} or line.run.rcfile:
         problem = "can't accept options while a background mailhaul is running."
     if problem:
-        raise PollFailed(ExitCode.EXCLUDE, problem)
+        step = '"mailhaul poll" lets it poll now, "mailhaul -q" ends it'
+        raise PollFailed(ExitCode.EXCLUDE, f"{problem} {step}")
     wake(pid)
     lines.say(f"background mailhaul at {pid} awakened.")
     return ExitCode.SUCCESS
