@@ -63,7 +63,6 @@ ALSO = {
     "protocols/oauth": {"json", "urllib"},
     "protocols/gmail": {"urllib"},
     "protocols/http.py": {"urllib"},
-    "adapters/discovery/names.py": {"dns"},
     "adapters/http": {"h11"},
     "adapters/oauth/signing.py": {"cryptography"},
     "flows/host_names.py": {"idna"},

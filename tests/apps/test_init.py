@@ -217,6 +217,22 @@ def test_an_end_of_the_input_leaves_nothing(tmp_path: Path, ends: int) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_server_that_is_not_found_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(
+        tmp_path,
+        "joe@nowhere.example",
+        answers=["localhost:1993", SECRET],
+        log_in=Server("joe@nowhere.example"),
+    )
+    run.run()
+    assert 'poll "localhost" protocol IMAP service 1993\n' in run.rc
+    assert "no mail server of nowhere.example was found" in capsys.readouterr().err
+    for answer, code in (("no where", ExitCode.SYNTAX), ("nowhere.example", ExitCode.SOCKET)):
+        assert Run(tmp_path, "joe@nowhere.example", "-f", "x", answers=[answer]).fail().code is code
+
+
 # Without a terminal every question is an error with the next step.
 
 
@@ -413,11 +429,13 @@ def issuer() -> trustme.CA:
     return trustme.CA()
 
 
-def imaps(certificate: trustme.LeafCert, **more: bool) -> ScriptedImap:
+def imaps(certificate: trustme.LeafCert, *, wrapped: bool = False) -> ScriptedImap:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     capabilities = b"IMAP4rev1 UIDPLUS STARTTLS"
-    return ScriptedImap(message(1), message(2), capabilities=capabilities, tls=context, **more)
+    return ScriptedImap(
+        message(1), message(2), capabilities=capabilities, tls=context, wrapped=wrapped
+    )
 
 
 def environment(issuer: trustme.CA, home: Path) -> dict[str, str]:

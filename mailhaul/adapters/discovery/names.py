@@ -6,7 +6,8 @@ The records are asked for with dnspython (``mailhaul[dns]``), which is loaded wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from importlib import import_module
+from typing import Any, Final, Protocol
 
 from ...flows.host_names import BadHostName, ascii_host
 from ...protocols.record import Record
@@ -53,15 +54,17 @@ class DnsResolver:
     """Asks the name servers of this machine. Raises NoResolver without dnspython."""
 
     def __init__(self, servers: Sequence[str] = (), port: int = 53) -> None:
+        # By name: type checkers need not find it.
         try:
-            import dns.resolver as library
+            library: Any = import_module("dns.resolver")
+            exceptions: Any = import_module("dns.exception")
         except ModuleNotFoundError:
             raise NoResolver from None
-        self._exceptions = (library.dns.exception.DNSException, OSError)
-        self._resolver: library.Resolver | None = None
+        self._failures: tuple[type[Exception], ...] = (exceptions.DNSException, OSError)
+        self._resolver: Any = None
         try:
             self._resolver = library.Resolver(configure=not servers)
-        except self._exceptions:
+        except self._failures:
             # There is no /etc/resolv.conf.
             return
         if servers:
@@ -80,12 +83,13 @@ class DnsResolver:
         found = sorted(self._ask(domain, "MX"), key=lambda one: one.preference)
         return [one.exchange.to_text() for one in found]
 
-    def _ask(self, name: str, kind: str) -> list[object]:
+    def _ask(self, name: str, kind: str) -> list[Any]:
+        """Return the records of a kind, as the library has them."""
         if self._resolver is None:
             return []
         try:
             return list(self._resolver.resolve(f"{name}.", kind, lifetime=SECONDS))
-        except self._exceptions:
+        except self._failures:
             return []
 
 

@@ -41,11 +41,16 @@ class Command(Record):
 
 
 class Misused(Exception):
-    """The arguments of a command cannot be meant. ``str()`` says what is wrong with them."""
+    """The arguments of a command cannot be meant.
+
+    ``str()`` says what is wrong with them; if it is empty, the synopsis alone says enough.
+    """
 
 
 def invalid(arguments: Sequence[str]) -> Misused:
     """Return the exception for arguments that do not match the usage."""
+    if not arguments:
+        return Misused("")
     return Misused(f'invalid arguments: "{escape(" ".join(arguments))}"')
 
 

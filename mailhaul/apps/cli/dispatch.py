@@ -47,7 +47,8 @@ class Chosen(Record):
         try:
             code: int = getattr(import_module(module), function)(self.arguments, self.caller, lines)
         except Misused as fault:
-            lines.complain(f"{command.name}: {fault}")
+            if str(fault):
+                lines.complain(f"{command.name}: {fault}")
             lines.explain(command.synopsis)
             return ExitCode.SYNTAX
         except KeyboardInterrupt:

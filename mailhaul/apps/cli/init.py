@@ -21,7 +21,7 @@ from ...adapters.config.sanity import check
 from ...adapters.config.secrets import SecretReader
 from ...adapters.config.settings import AccountSettings
 from ...adapters.config.writer import write_entry
-from ...adapters.discovery.places import IMAP, PORTS, Place, split_address
+from ...adapters.discovery.places import IMAP, PORTS, Place, split_address, split_host
 from ...adapters.discovery.search import NotFound, Tools, Unsupported, find_place
 from ...adapters.ledger.names import is_loopback
 from ...flows.outcome import ExitCode, PollFailed
@@ -153,7 +153,23 @@ class Setup:
         return address
 
     def _place(self, address: str) -> Place:
-        """Return where the mail is. Raises PollFailed (SOCKET, SYNTAX)."""
+        """Return where the mail is; ask for the server if it is not found. Raises PollFailed."""
+        try:
+            return self._search(address)
+        except PollFailed as failure:
+            may_ask = self.terminal.can_ask and not (self._wishes.host or self._wishes.dry)
+            if failure.code is not ExitCode.SOCKET or not may_ask:
+                raise
+            self._lines.complain(str(failure))
+        try:
+            host, port = split_host(self.terminal.ask("Mail server of your provider"))
+        except ValueError as fault:
+            raise PollFailed(ExitCode.SYNTAX, f"init: {fault}") from None
+        self._wishes = replace(self._wishes, host=host, port=port)
+        return self._search(address)
+
+    def _search(self, address: str) -> Place:
+        """Look for the server. Raises PollFailed (SOCKET, SYNTAX)."""
         wishes = self._wishes
         domain = split_address(address)[1]
         self.terminal.say(f"Looking for the mail server of {escape(wishes.host or domain)} ...")

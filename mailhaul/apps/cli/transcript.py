@@ -10,7 +10,7 @@ from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.replay import Replayed, replay
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, plural
-from .commands import invalid
+from .commands import Misused
 
 SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
 
@@ -22,7 +22,7 @@ def play(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     transcript. Raises Misused.
     """
     if len(arguments) != 1:
-        raise invalid(arguments)
+        raise Misused("")
     try:
         descriptor = open_file(arguments[0], pipe=True)
         with open(descriptor, encoding="ascii", errors="replace") as file:

@@ -198,8 +198,8 @@ def for_login(sentence: str, settings: AccountSettings) -> str:
         return f'add "password ..." to the entry ({where}), or type {again(settings)} at a terminal'
     if not REFUSED.search(sentence):
         return ""
-    where = "" if settings.typed else f" ({settings.place('password')})"
-    return f"correct the user or the password{where}, then type {again(settings)}"
+    place = "" if settings.typed else f" ({settings.place('password')})"
+    return f"correct the user or the password{place}, then type {again(settings)}"
 
 
 def for_protocol(sentence: str, settings: AccountSettings) -> str:
