@@ -377,6 +377,13 @@ def test_a_file_made_meanwhile_is_not_changed(tmp_path: Path) -> None:
 # Tokens
 
 
+def test_a_client_secret_is_named_by_its_file(tmp_path: Path) -> None:
+    secret = ("--oauthclient", "1234", "--oauthsecretfile", "secret")
+    run = Run(tmp_path, "joe@gmail.com", *secret)
+    assert "app password" not in run.run()
+    assert f'oauthclient "1234" oauthsecretfile "{tmp_path}/secret"\n' in run.rc
+
+
 def test_an_account_with_tokens_is_written_for_mailhaul_login(tmp_path: Path) -> None:
     run = Run(tmp_path, "joe@outlook.com", "--oauthclient", "1234-abc")
     text = run.run()

@@ -84,9 +84,10 @@ class Setup:
         place = self._confirmed(self._place(address))
         if self._wishes.user:
             place = replace(place, login=self._wishes.user)
-        if place.provider and place.provider.note:
-            self.terminal.say(f"Note: {place.provider.note}.")
         by_token = place.wants_token or bool(self._wishes.client)
+        # With a token, what is said about passwords does not matter.
+        if place.provider and place.provider.note and not by_token:
+            self.terminal.say(f"Note: {place.provider.note}.")
         if by_token:
             self._refuse_token(place)
         if self._wishes.dry:

@@ -109,7 +109,7 @@ def make_wishes(given: dict[str, str], flags: dict[str, bool], caller: Caller) -
         descriptor,
         absolute(given.get("maildir", "~/Maildir"), caller.folder, tilde=True),
         given.get("client", ""),
-        given.get("client_secret", ""),
+        absolute(given.get("client_secret", ""), caller.folder, tilde=True),
         **flags,
     )
 
