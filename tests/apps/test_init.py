@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from mailhaul import imap, pop3
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.errors import ConfigErrors, ConfigRefused
 from mailhaul.adapters.config.settings import AccountSettings
@@ -23,11 +25,19 @@ from mailhaul.adapters.discovery.places import IMAP, POP3, Place
 from mailhaul.adapters.discovery.search import Tools
 from mailhaul.apps.cli.commands import Misused
 from mailhaul.apps.cli.init import Setup, program_path
-from mailhaul.apps.cli.init_place import NO_PIN, Mailbox, PinNeeded, probe_all
+from mailhaul.apps.cli.init_place import NO_PIN, Mailbox, PinNeeded, probe_all, try_login
 from mailhaul.apps.cli.init_words import Terminal, password_from, read_wishes
 from mailhaul.apps.polls.lines import Lines
+from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.protocols.secret import Secret
+from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.logins import Logins
+from mailhaul.servers.mailboxes import Mailbox as ServedMailbox
+from mailhaul.servers.mailboxes import Mailboxes
+from mailhaul.servers.pop3 import Maildrop, serve_pop3
+from tests.real.servers.certificates import Certificate
+from tests.real.servers.ours import Secure, Session, listening
 
 from .bad.running import SECRET, launch
 from .bad.scripted_imap import ScriptedImap, message
@@ -491,6 +501,34 @@ def test_a_probe_connects_and_names_nobody(issuer: trustme.CA, tmp_path: Path) -
         assert "Connection refused" in closed
         assert "cannot find the address" in unknown
         assert (good, server.commands) == ("", [])
+
+
+@pytest.mark.parametrize("protocol", [IMAP, POP3])
+def test_a_trial_login_counts_the_messages_and_changes_nothing(
+    tmp_path: Path, issuer: trustme.CA, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    mailbox = ServedMailbox([message(1), message(2)])
+    users = {JOE.encode(): SECRET.encode()}
+
+    def serve(channel: Channel[Any], secure: Secure) -> Session:
+        if protocol == POP3:
+            return serve_pop3(channel, Maildrop(mailbox), Logins(users))
+        return serve_imap(channel, Mailboxes({b"INBOX": mailbox}), users)
+
+    certificate = Certificate(tmp_path / "chain.pem", tmp_path / "key.pem")
+    leaf = issuer.issue_cert("localhost")
+    leaf.cert_chain_pems[0].write_to_path(str(certificate.chain))
+    leaf.private_key_pem.write_to_path(str(certificate.key))
+    monkeypatch.setenv("SSL_CERT_FILE", environment(issuer, tmp_path)["SSL_CERT_FILE"])
+    make = pop3.Server if protocol == POP3 else imap.Server
+    with listening(make, serve, certificate, implicit_tls=True) as port:
+        arguments = (JOE, "--host", f"localhost:{port}", "--protocol", protocol)
+        run = Run(tmp_path, *arguments, answers=[SECRET], log_in=try_login)
+        assert "The login works: 2 messages in INBOX" in run.run()
+        answers = ["wrong-one", "", "b", "", "c"]
+        wrong = Run(tmp_path, *arguments, "-f", "x", answers=answers, log_in=try_login)
+        assert wrong.fail().code is ExitCode.AUTHFAIL
+    assert [one.flags for one in mailbox.messages] == [set(), set()]
 
 
 def test_a_place_that_is_silent_is_not_waited_for_if_a_better_one_answers(
