@@ -1,4 +1,4 @@
-"""Write the option reference and the manual page from the table of options.
+"""Write the option reference and the manual page from the tables of options and commands.
 
 python docs/options.py            writes docs/options.md and docs/mailhaul.1
 python docs/options.py --check    exits with 1 if one of them is out of date
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mailhaul.adapters.config import options
 from mailhaul.adapters.config.options import GLOBAL, OPTIONS, RUN, SERVER, USER, Option
+from mailhaul.apps.cli.commands import COMMANDS
 
 FOLDER = Path(__file__).parent
 LEVELS = {
@@ -62,12 +63,29 @@ def markdown() -> str:
         "|---|---|",
     ]
     lines += [f"| {on_line(o)} | {o.help} |" for o in OPTIONS if o.level == RUN]
+    lines += commands()
     for level, (title, words) in LEVELS.items():
         lines += ["", f"## {title}", "", words, ""]
         lines += ["| keyword | argument | default | command line | meaning |"]
         lines += ["|---|---|---|---|---|", *(row(o) for o in OPTIONS if o.level == level)]
     lines += mailhaul_only()
     return "\n".join(lines) + "\n"
+
+
+def commands() -> list[str]:
+    """Return the section about commands."""
+    return [
+        "",
+        "## Commands",
+        "",
+        "A command is the first word of the command line, and `mailhaul COMMAND --help` explains it.",
+        "An entry of the rc file that has the name of a command is polled instead; give such an",
+        "entry another name, and the name of its host after `via`.",
+        "",
+        "| command | what it does |",
+        "|---|---|",
+        *(f"| `mailhaul {command.name}` | {command.summary} |" for command in COMMANDS),
+    ]
 
 
 def mailhaul_only() -> list[str]:
@@ -139,6 +157,9 @@ def manual() -> str:
         ".SH SYNOPSIS",
         ".B mailhaul",
         "[options] [server ...]",
+        ".br",
+        ".B mailhaul",
+        "COMMAND ...",
         ".SH DESCRIPTION",
         "mailhaul reads a .fetchmailrc, fetches mail from the servers named there and delivers",
         "each message by SMTP, LMTP, a command or into a mailbox. It deletes a message from the",
@@ -146,6 +167,10 @@ def manual() -> str:
         "it polls all entries that are not marked \\fBskip\\fR.",
         ".SH OPTIONS",
         *manual_options(),
+        ".SH COMMANDS",
+        "A command is the first word of the command line. An entry of the rc file that has the name",
+        "of a command is polled instead.",
+        *manual_commands(),
         ".SH RC FILE",
         "Global options follow \\fBset\\fR; the others belong to a server or to a user.",
         *manual_keywords(),
@@ -171,6 +196,21 @@ def manual_options() -> Iterable[str]:
                 argument = option.argument
                 blank = "" if argument.startswith("[") else " "
                 yield from (".TP", f"{names}{blank}{escaped(argument)}".rstrip(), escaped(text))
+
+
+def manual_commands() -> Iterable[str]:
+    """Yield the lines about commands: the text of ``--help`` of each."""
+    for command in COMMANDS:
+        yield from (".TP", f"\\fBmailhaul {escaped(command.name)}\\fR", escaped(command.summary))
+        synopsis = command.synopsis.replace("usage: ", "       ", 1).splitlines()
+        rest = command.usage.removeprefix(command.synopsis).rstrip().splitlines()
+        yield from (".RS", ".nf", *(line(text.strip()) for text in synopsis))
+        yield from (*map(line, rest), ".fi", ".RE")
+
+
+def line(text: str) -> str:
+    """Return a line that troff leaves as it is."""
+    return f"\\&{escaped(text)}"
 
 
 def manual_keywords() -> Iterable[str]:

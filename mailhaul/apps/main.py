@@ -12,21 +12,13 @@ from contextlib import suppress
 from typing import TextIO
 
 from ..adapters.config.caller import Caller, find_caller
-from ..adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors, ConfigRefused
+from ..adapters.config.errors import ConfigErrors, ConfigRefused
 from ..adapters.config.load import Configuration, load
 from ..flows.outcome import ExitCode, PollFailed
 from .polls.inherited import current_folder, is_wanted, reset_inherited_state
 from .polls.interrupted import Interrupted, SignalHandler, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
-
-COMMANDS = frozenset(
-    {
-        *("ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"),
-        *("login", "logout", "check", "explain"),
-    }
-)
-"""The subcommands. As the first argument, they are not names of servers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,22 +29,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = Lines(1, program=program)
     try:
         arguments = sys.argv[1:] if argv is None else argv
-        if arguments and arguments[0] == "conformance":
-            from .conformance.main import conformance
+        if arguments and may_be_command(arguments[0]):
+            from .cli.dispatch import chosen_command
 
-            end_loading()
-            return conformance(arguments[1:], lines)
+            if chosen := chosen_command(arguments):
+                end_loading()
+                return int(chosen.run(lines))
         caller = find_caller(os.environ, os.geteuid(), current_folder())
-        if arguments and arguments[0] in COMMANDS:
-            end_loading()
-            return int(command(arguments[0], arguments[1:], caller, lines))
         configuration = load(arguments, caller, read_stdin)
         progress = progress_stream(configuration)
         lines = Lines(configuration.verbosity, progress, program=program)
         return int(run(configuration, caller, lines, arguments))
     except ConfigErrors as faults:
-        for fault in faults.errors:
-            lines.complain(str(fault))
+        from .cli.nothing import described
+
+        for sentence in described(faults.errors):
+            lines.complain(sentence)
         return faults.exit_code
     except ConfigRefused as refusal:
         lines.complain(str(refusal))
@@ -76,9 +68,9 @@ def run(
 ) -> ExitCode:
     """Run what the command line asks for. Raises ConfigErrors, PollFailed and Interrupted."""
     if configuration.run.help:
-        from ..adapters.config.command_line import usage
+        from .cli.help import full
 
-        write(sys.stdout, usage())
+        write(sys.stdout, full())
         return ExitCode.SUCCESS
     if configuration.run.version:
         from .cli.version import describe
@@ -104,6 +96,10 @@ def run(
         return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
         lines.complain(str(warning))
+    if not configuration.accounts:
+        from .cli.nothing import why_nothing
+
+        lines.say(why_nothing(configuration, caller))
     if configuration.globals.daemon > 0 and not configuration.run.check:
         return start_daemon(configuration, caller, lines, arguments, pidfile)
     return run_once(configuration, caller, lines)
@@ -116,22 +112,18 @@ def end_loading() -> None:
         gc.enable()
 
 
+def may_be_command(word: str) -> bool:
+    """Whether a word on the command line may be a command: a name with a dot is a server."""
+    return not word.startswith("-") and "." not in word
+
+
 def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Raise ConfigErrors for a word that is not a server in the rc file but resembles a subcommand.
+    """Raise ConfigErrors for a word that is not a server in the rc file but resembles a command."""
+    # Few runs name a server that is not in the rc file.
+    if any(one.entry < 0 and may_be_command(one.pollname) for one in configuration.accounts):
+        from .cli.dispatch import refuse_mistyped_commands as refuse
 
-    After ``--`` every word is a server.
-    """
-    plain = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    for account in configuration.accounts:
-        name = account.pollname
-        if account.entry >= 0 or "." in name or name not in plain:
-            continue
-        from .cli.slips import meant  # few runs name a server that is not in the rc file
-
-        if word := meant(name, COMMANDS):
-            problem = f'"{name}" is not a server in {configuration.rcfile}'
-            hint = f'write "mailhaul {word}" for the command, "mailhaul -- {name}" for a server'
-            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+        refuse(configuration, arguments)
 
 
 def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> ExitCode:
@@ -225,41 +217,11 @@ def wake_running(
     elif line.options or line.appended or line.globals.keys() - {"pidfile"} or line.run.rcfile:
         problem = "can't accept options while a background mailhaul is running."
     if problem:
-        raise PollFailed(ExitCode.EXCLUDE, problem)
+        step = '"mailhaul poll" lets it poll now, "mailhaul -q" ends it'
+        raise PollFailed(ExitCode.EXCLUDE, f"{problem} {step}")
     wake(pid)
     lines.say(f"background mailhaul at {pid} awakened.")
     return ExitCode.SUCCESS
-
-
-def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run a subcommand and return the exit code."""
-    if name == "quarantine":
-        from .cli.quarantine import quarantine
-
-        return quarantine(arguments, caller, lines)
-    if name == "ledger":
-        from .cli.ledger import ledger
-
-        return ledger(arguments, caller, lines)
-    if name in {"login", "logout"}:
-        from .cli.login import sign_in_or_out
-
-        return sign_in_or_out(name, arguments, caller, lines)
-    if name == "check":
-        from .cli.check import check
-
-        return check(arguments, caller, lines)
-    if name == "explain":
-        from .cli.explain import explain
-
-        return explain(arguments, caller, lines)
-    if name == "replay":
-        from .cli.transcript import play
-
-        return play(arguments, lines)
-    from .cli.control import control
-
-    return control(name, arguments, caller, lines)
 
 
 def dump(configuration: Configuration, lines: Lines) -> None:

@@ -252,7 +252,14 @@ class NameNotFound(OpenFailed):
 
 
 class TlsFailed(RuntimeFault):
-    """The TLS handshake failed, or the peer's certificate is not accepted."""
+    """The TLS handshake failed, or the peer's certificate is not accepted.
+
+    ``fingerprint`` is that of a certificate which does not have the expected one.
+    """
+
+    def __init__(self, sentence: str, fingerprint: str = "") -> None:
+        super().__init__(sentence)
+        self.fingerprint = fingerprint
 
 
 class TimedOut(RuntimeFault):

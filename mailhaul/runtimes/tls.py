@@ -250,7 +250,8 @@ class TlsLayer:
         if found != wanted:
             pairs = ":".join(found[i : i + 2] for i in range(0, len(found), 2))
             raise TlsFailed(
-                f'the certificate has the {kind} fingerprint {pairs}, not your "sslfingerprint"'
+                f'the certificate has the {kind} fingerprint {pairs}, not your "sslfingerprint"',
+                pairs,
             )
 
 

@@ -80,8 +80,15 @@ def test_a_poll_after_quit_follows_it(tmp_path: Path) -> None:
         assert "no other mailhaul" not in done.stderr
 
 
-def test_skipped_entries_are_left_alone(tmp_path: Path) -> None:
-    done = mailhaul(tmp_path, rc=ENTRY.replace("poll", "skip"))
+def test_if_all_entries_are_skipped_a_run_says_so(tmp_path: Path) -> None:
+    rc = ENTRY.replace("poll", "skip")
+    done = mailhaul(tmp_path, rc=rc)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == (
+        f'mailhaul: nothing is polled: all entries in {tmp_path}/rc begin with "skip" '
+        f'(mail.example.org); name one, as in "mailhaul -f {tmp_path}/rc mail.example.org"\n'
+    )
+    done = mailhaul(tmp_path, "-s", rc=rc)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mailhaul.apps.cli.commands import COMMANDS as ALL_COMMANDS
 from mailhaul.apps.conformance.main import COMMANDS, conformance
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.conformance.report.json import read_run
@@ -255,10 +256,9 @@ def test_every_program_has_help(word: str, capsys: pytest.CaptureFixture[str]) -
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_help_names_every_program(bench: Bench) -> None:
-    code, out, _ = bench.run("--help")
-    assert code == 0
-    assert all(word in out for word in COMMANDS)
+def test_help_names_every_program() -> None:
+    (command,) = (one for one in ALL_COMMANDS if one.name == "conformance")
+    assert all(word in command.usage for word in COMMANDS)
 
 
 def test_the_list_shows_all_cases(bench: Bench) -> None:

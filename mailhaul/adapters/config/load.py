@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -27,9 +28,12 @@ from .values import at_home
 
 
 class Configuration:
-    """The complete settings of a run. ``accounts`` are the ones to poll, in order."""
+    """The complete settings of a run. ``accounts`` are the ones to poll, in order.
 
-    __slots__ = ("accounts", "globals", "rcfile", "run", "warnings")
+    ``skipped`` are the poll names of all entries that begin with ``skip``.
+    """
+
+    __slots__ = ("accounts", "globals", "rcfile", "run", "skipped", "warnings")
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Configuration:
         accounts: Sequence[AccountSettings],
         warnings: Sequence[ConfigWarning],
         rcfile: str,
+        skipped: Sequence[str] = (),
     ) -> None:
         self.run = run
         self.globals = settings
         self.accounts = tuple(accounts)
         self.warnings = tuple(warnings)
         self.rcfile = rcfile
+        self.skipped = tuple(skipped)
 
     @property
     def verbosity(self) -> int:
@@ -52,7 +58,9 @@ class Configuration:
 
     def with_accounts(self, accounts: Sequence[AccountSettings]) -> Configuration:
         """Return a copy with these accounts."""
-        return Configuration(self.run, self.globals, accounts, self.warnings, self.rcfile)
+        return Configuration(
+            self.run, self.globals, accounts, self.warnings, self.rcfile, self.skipped
+        )
 
 
 def load(
@@ -85,15 +93,29 @@ def load(
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit_only):
         if not dump and not rc.entries and not accounts:
-            problem = f"no mailservers have been specified; there is none in {path}"
-            raise ConfigRefused(problem, EXIT_SYNTAX)
+            raise _no_entries(path, caller)
         errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
             raise ConfigErrors(errors)
         warnings = [*warnings, *more]
         if not dump:
             take_secret_variables(rc)
-    return Configuration(line.run, settings, accounts, warnings, path)
+    skipped = [entry.pollname for entry in rc.entries if entry.skip]
+    return Configuration(line.run, settings, accounts, warnings, path, skipped)
+
+
+def _no_entries(path: str, caller: Caller) -> ConfigRefused:
+    """Return the error for an rc file without entries, or for none at all."""
+    from shlex import quote  # few runs have no entries
+
+    option = "" if path == caller.rcfile else f" -f {quote(path)}"
+    if path == "-":
+        why = "there is none in standard input"
+    elif os.path.lexists(path):
+        why = f'there is none in {path}; "mailhaul init --append{option}" writes one'
+    else:
+        why = f'there is no {path}; "mailhaul init{option}" makes it'
+    return ConfigRefused(f"no mailservers have been specified; {why}", EXIT_SYNTAX)
 
 
 def take_secret_variables(rc: RcFile) -> None:

@@ -185,7 +185,7 @@ def _options_of(secret: SecretKind) -> Iterator[Option]:
 
 OPTIONS: Final[tuple[Option, ...]] = (
     # This run.
-    Option(RUN, "help", FLAG, False, "show this help", on="-? --help"),
+    Option(RUN, "help", FLAG, False, "show this help", on="-? -h --help"),
     Option(RUN, "version", FLAG, False, "show version and settings", on="-V --version"),
     Option(RUN, "check", FLAG, False, "look for new mail, fetch nothing", on="-c --check"),
     Option(

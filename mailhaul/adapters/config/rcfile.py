@@ -63,7 +63,8 @@ def _unreadable(path: str, fault: OSError) -> RcFileRefused:
 
 def _check(path: str, status: os.stat_result, uid: int) -> None:
     if status.st_mode & _FORBIDDEN:
-        raise RcFileRefused(f"File {path} must have no more than -rwx------ (0700) permissions.")
+        problem = f"File {path} must have no more than -rwx------ (0700) permissions."
+        raise RcFileRefused(f'{problem} Type "chmod 600 {path}"')
     if status.st_uid != uid:
         raise RcFileRefused(f"File {path} must be owned by you.")
 

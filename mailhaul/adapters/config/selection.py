@@ -34,6 +34,11 @@ def select(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
     return selected
 
 
+def all_names(rc: RcFile) -> set[str]:
+    """Return the poll names of all entries, and their ``aka`` names."""
+    return {name for entry in rc.entries for name in (entry.pollname, *_aka(entry))}
+
+
 def all_entries(rc: RcFile, servers: Sequence[str]) -> list[Entry]:
     """Return all entries of the file, followed by new entries for unknown names."""
     new = [entry for entry in select(rc, servers) if entry.offset == NOT_IN_FILE]

@@ -21,13 +21,14 @@ WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidB
 class ServerTexts(imap.Tap):
     """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
-    __slots__ = ("_alerts", "_channel", "_peer", "_report")
+    __slots__ = ("_alerts", "_channel", "_peer", "_refusal", "_report")
     events = WITH_TEXT
 
     def __init__(self, peer: str, report: Report) -> None:
         self._peer = peer
         self._report = report
         self._alerts: list[str] = []
+        self._refusal: imap.Completed | None = None
         self._channel: Channel[imap.Client] | None = None
 
     def client(self, tap: imap.Tap | None, *, read_only: bool = False) -> imap.Client:
@@ -41,10 +42,21 @@ class ServerTexts(imap.Tap):
     def clear(self) -> None:
         """Begin a new poll: alerts are reported again."""
         self._alerts.clear()
+        self._refusal = None
 
     def returned(self, event: object) -> None:
         """Handle an event of the client with a text for the user."""
         match event:
+            case imap.Completed(imap.Login() | imap.Authenticate(), imap.Condition.NO):
+                # The error about the login has this text, unless another method succeeds.
+                self._refusal = event
+                self._set_remark(excerpt(event.text))
+            case imap.Completed(imap.Login() | imap.Authenticate(), imap.Condition.OK) if (
+                self._refusal is not None
+            ):
+                self._alert(self._refusal)
+                self._refusal = None
+                self.returned(event)
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.
                 self._alert(event)

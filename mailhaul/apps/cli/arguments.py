@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from ...adapters.config.rcfile import read_descriptor
 from ...protocols.record import Record
 
-HELP = frozenset({"-h", "-?", "--help"})
-
 
 class Arguments(Record):
     """The arguments of a command. ``rcfile`` is "" for the usual one."""

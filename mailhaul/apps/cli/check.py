@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...adapters.config.caller import Caller
@@ -13,32 +12,19 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.record import replace
 from ..polls.accounts import user_at_server
 from ..polls.context import PollContext, local_hostname, no_tap
-from ..polls.lines import Lines, write
+from ..polls.lines import Lines
 from ..polls.state_folder import LEDGER, state_folder
-from .arguments import HELP, read_arguments, read_stdin
+from .arguments import read_arguments, read_stdin
 from .checks.config import Checked, UnknownAccount, check_configuration
 from .checks.files import check_daemon, check_named_files, check_state
 from .checks.findings import Finding, Severity, exit_code, ok
 from .checks.reach import check_reach
 from .checks.secrets import check_extras, check_secrets, check_tokens
 from .checks.sinks import check_sink
+from .commands import invalid
 from .json_schema import COUNT, TEXT, TEXT_OR_NULL, list_of, of_fields, one_of, whole
 from .screen import Screen, counted, show_json
 
-USAGE = """\
-usage: mailhaul check [--json] [-f FILE] [ACCOUNT...]
-
-Check the rc file (FILE), the files and folders, the passwords and tokens, and
-the sinks of all accounts, or of these. Password commands are run; nothing is
-connected, and nothing is changed.
-
---json  prints the findings as JSON
-
-An ACCOUNT is the name of a server in the rc file, or USER@SERVER.
-The exit code is 0 without errors and warnings, 1 with warnings only, and
-otherwise that of the first error: 5 for the configuration, 6 for files, 3 for
-passwords and tokens, 2 for TLS, 10 for sinks.
-"""
 DOCUMENT, VERSION = "mailhaul-check", 1
 """The name and the version of the JSON document."""
 STYLES = {
@@ -55,13 +41,8 @@ def check(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul check`` with these arguments."""
     given = read_arguments(arguments)
     flags = given.flags
-    if flags & HELP:
-        write(sys.stdout, USAGE)
-        return ExitCode.SUCCESS
     if flags - {"--json"}:
-        lines.complain(f'check: invalid arguments: "{" ".join(arguments)}"')
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+        raise invalid(arguments)
     try:
         checked = check_configuration(given.rcfile, given.words, caller, read_stdin)
     except UnknownAccount as unknown:

@@ -13,15 +13,7 @@ from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import socket_path
-
-ACTIONS = ("status", "poll", "pause", "resume")
-
-USAGE = """\
-usage: mailhaul status [--json | --metrics | --watch]
-       mailhaul poll | pause | resume [ACCOUNT...]
-
-An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default is all accounts.
-"""
+from .commands import invalid
 
 SECONDS = 10.0
 """Seconds to wait for the daemon's reply."""
@@ -30,14 +22,35 @@ REFRESH = 2.0
 """Seconds between two updates of ``--watch``."""
 
 
+def status(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul status``. Raises Misused."""
+    return control("status", arguments, caller, lines)
+
+
+def poll(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul poll``. Raises Misused."""
+    return control("poll", arguments, caller, lines)
+
+
+def pause(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul pause``. Raises Misused."""
+    return control("pause", arguments, caller, lines)
+
+
+def resume(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul resume``. Raises Misused."""
+    return control("resume", arguments, caller, lines)
+
+
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run one of ``ACTIONS`` and print the result."""
+    """Send the request of one of the commands to the daemon, and print the result.
+
+    Raises Misused.
+    """
     options = {"--json", "--metrics", "--watch"} if action == "status" else set[str]()
     wrong = [word for word in arguments if word.startswith("-") and word not in options]
-    if wrong or (action == "status" and len(arguments) > 1):
-        lines.complain(f"{action}: invalid arguments: {' '.join(arguments)}")
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+    if wrong or (action == "status" and (len(arguments) > 1 or {*arguments} - options)):
+        raise invalid(arguments)
     if any(not word.strip() for word in arguments):
         # An empty argument may be an unset variable of a script; it must not mean all accounts.
         lines.complain(f"{action}: the name of an account is empty; nothing is done")

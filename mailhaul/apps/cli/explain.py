@@ -26,10 +26,11 @@ from ..polls.accounts import user_at_server
 from ..polls.context import PollContext, context_for, hide_secret, local_hostname, tap_for
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import SignalHandler
-from ..polls.lines import Lines, escape, write
+from ..polls.lines import Lines, escape
 from ..polls.state_folder import LEDGER, state_folder
-from .arguments import HELP, read_arguments, read_stdin
+from .arguments import read_arguments, read_stdin
 from .checks.config import names_of
+from .commands import invalid
 from .explained.document import SCHEMA, Explained, document
 from .explained.report import text_of
 from .explained.session import Session, explain_listener, explain_server
@@ -37,31 +38,12 @@ from .screen import Screen, show_json
 
 __all__ = ["SCHEMA", "explain"]
 
-USAGE = """\
-usage: mailhaul explain ACCOUNT [--json] [-v] [-f FILE]
-
-Sign in to the server of an account, and show what it announces, what a poll
-uses of it and why or why not, its TLS certificate, and its folders; then what
-the listener announces. Nothing is changed at the server: the client refuses
-all commands that could.
-
---json  prints the same as JSON
--v      also prints the dialogue, without secrets
-
-ACCOUNT is the name of a server in the rc file (FILE), a user, or USER@SERVER.
-"""
-
 
 def explain(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul explain``. Raises PollFailed, ConfigErrors, ConfigRefused and Interrupted."""
     given = read_arguments(arguments)
-    if given.flags & HELP:
-        write(sys.stdout, USAGE)
-        return ExitCode.SUCCESS
     if len(given.words) != 1 or given.flags - {"--json"}:
-        lines.complain(f'explain: invalid arguments: "{" ".join(arguments)}"')
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+        raise invalid(arguments)
     source = ["-f", given.rcfile] if given.rcfile else []
     # As a dump: all entries, also those that are skipped.
     configuration = load([*source, "--configdump"], caller, read_stdin)

@@ -11,31 +11,15 @@ from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
 from ..polls.state_folder import state_folder
-
-USAGE = """\
-usage: mailhaul ledger [list]
-       mailhaul ledger rename OLD NEW
-       mailhaul ledger forget NAME
-
-The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
-list    lists the mailboxes in the ledger
-rename  moves the records of account OLD to NEW, so that its messages are not fetched again
-forget  deletes the records of an account; messages kept on its server are fetched again
-No poll of these accounts may be running.
-"""
+from .commands import invalid
 
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run ``mailhaul ledger`` with these arguments. Raises LedgerFault."""
+    """Run ``mailhaul ledger`` with these arguments. Raises Misused and LedgerFault."""
     action, *names = arguments or ("list",)
-    if action in {"-h", "-?", "--help"}:
-        sys.stdout.write(USAGE)
-        return ExitCode.SUCCESS
     wanted = {"list": 0, "rename": 2, "forget": 1}
     if wanted.get(action) != len(names) or not all(names):
-        lines.complain(f'ledger: invalid arguments: "{" ".join(arguments)}"')
-        sys.stderr.write(USAGE)
-        return ExitCode.SYNTAX
+        raise invalid(arguments)
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     store = SqliteLedger(path)
     # Before the first poll there is no ledger file.

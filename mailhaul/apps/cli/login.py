@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ...adapters.config.caller import Caller
@@ -31,22 +32,10 @@ from ..polls.context import PollContext, context_for, make_context
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
 from ..polls.tokens import oauth_account, uses_of
+from .commands import invalid
 
 T = TypeVar("T")
 
-USAGE = """\
-usage: mailhaul login ACCOUNT [--device | --paste] [-f FILE]
-       mailhaul login --list
-       mailhaul logout ACCOUNT [-f FILE]
-
-ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
-login   asks the issuer of the account for a token: you give your consent in the browser
---paste does not open a browser: open the address anywhere, and paste the address that the browser
-        ends at, even if it shows an error there
---device shows a code to enter on another device, if the issuer allows that
---list  lists the tokens: whose, from which issuer, for what, and until when
-logout  revokes the token at the issuer, and removes it
-"""
 CONSENT_SECONDS = 900.0
 """Seconds in which the user has to sign in."""
 
@@ -58,29 +47,39 @@ class Target(Record):
     names: frozenset[str]
 
 
-def sign_in_or_out(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run ``mailhaul login`` or ``logout``. Raises PollFailed, ConfigErrors and ConfigRefused."""
+def login(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul login``. Raises Misused, PollFailed, ConfigErrors and ConfigRefused."""
     words, flags, rcfile = split_arguments(arguments)
-    if flags & {"-h", "-?", "--help"}:
-        write(sys.stdout, USAGE)
-        return ExitCode.SUCCESS
-    if name == "login" and flags == {"--list"} and not words:
+    if flags == {"--list"} and not words:
         write(sys.stdout, "".join(f"{line}\n" for line in table(state_folder(caller, os.environ))))
         return ExitCode.SUCCESS
-    allowed = {"--device", "--paste"} if name == "login" else set[str]()
-    if len(words) != 1 or flags - allowed or len(flags) > 1:
-        lines.complain(f'{name}: invalid arguments: "{" ".join(arguments)}"')
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+    if len(words) != 1 or flags - {"--device", "--paste"} or len(flags) > 1:
+        raise invalid(arguments)
+    return for_account(words[0], rcfile, caller, lines, partial(sign_in, flags=flags))
+
+
+def logout(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
+    """Run ``mailhaul logout``. Raises Misused, PollFailed, ConfigErrors and ConfigRefused."""
+    words, flags, rcfile = split_arguments(arguments)
+    if len(words) != 1 or flags:
+        raise invalid(arguments)
+    return for_account(words[0], rcfile, caller, lines, sign_out)
+
+
+def for_account(
+    name: str,
+    rcfile: str,
+    caller: Caller,
+    lines: Lines,
+    act: Callable[[Target, PollContext, Lines], ExitCode],
+) -> ExitCode:
+    """Sign an account in or out. Raises PollFailed, ConfigErrors and ConfigRefused."""
     source = ["-f", rcfile] if rcfile else []
     # As a dump: all entries, also those that are skipped.
     configuration = load([*source, "--configdump"], caller, read_stdin)
     context = context_for(make_context(configuration, caller, lines), lines)
     try:
-        target = find_target(words[0], configuration, context)
-        if name == "logout":
-            return sign_out(target, context, lines)
-        return sign_in(target, context, lines, flags)
+        return act(find_target(name, configuration, context), context, lines)
     finally:
         context.ledger.close()
 

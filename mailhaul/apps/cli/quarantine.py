@@ -14,33 +14,15 @@ from ...flows.outcome import ExitCode
 from ...flows.source import format_uid
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
-
-USAGE = """\
-usage: mailhaul quarantine [list]
-       mailhaul quarantine show ID...
-       mailhaul quarantine retry ID... | all
-       mailhaul quarantine drop ID...
-
-A message that was refused ten times in a day or more, while others were accepted, is in quarantine:
-it stays on its server and is not offered to the sink again.
-list   lists the messages in quarantine
-show   shows all details of a message
-retry  offers a message to the sink again at the next poll
-drop   deletes a message from its server at the next poll, without delivering it
-"""
+from .commands import invalid
 
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run ``mailhaul quarantine`` with these arguments. Raises LedgerFault."""
+    """Run ``mailhaul quarantine`` with these arguments. Raises Misused and LedgerFault."""
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
-    if action in {"-h", "-?", "--help"}:
-        write(sys.stdout, USAGE)
-        return ExitCode.SUCCESS
     if not (known or list(arguments) in ([], ["list"])):
-        lines.complain(f'quarantine: invalid arguments: "{" ".join(arguments)}"')
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+        raise invalid(arguments)
     if "" in keys:
         # An empty argument may be an unset variable of a script; it must not mean any message.
         lines.complain(f"quarantine {action}: an ID is empty; nothing is done")

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...adapters.config.caller import Caller
 from ...adapters.files import open_file
 from ...adapters.transcript.lines import EVENT, FAULT, OPENED, TEXT_EVENT
 from ...adapters.transcript.replay import Replayed, replay
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, plural
-
-USAGE = "usage: mailhaul replay FILE"
+from .commands import Misused
 
 SHOWN = {OPENED, EVENT, TEXT_EVENT, FAULT}
 
 
-def play(arguments: Sequence[str], lines: Lines) -> ExitCode:
+def play(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Print the events of a transcript, and the events that differ in the replay.
 
     Return SUCCESS without differences, PROTOCOL with differences, and SYNTAX if the file is not a
-    transcript.
+    transcript. Raises Misused.
     """
     if len(arguments) != 1:
-        lines.explain(USAGE)
-        return ExitCode.SYNTAX
+        raise Misused("")
     try:
         descriptor = open_file(arguments[0], pipe=True)
         with open(descriptor, encoding="ascii", errors="replace") as file:

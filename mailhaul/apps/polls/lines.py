@@ -23,11 +23,6 @@ from ...flows.report import (
 )
 from ...flows.source import Uid, format_uid
 
-WHAT_FOLLOWS = {
-    Fate.KEEP: "the message stays on the server",
-    Fate.RETURN: "a bounce is due",
-    Fate.DISCARD: "the message is dropped as spam",
-}
 PROGRAM = "mailhaul"
 """The beginning of lines, unless the program was called by another name."""
 GONE = "the reader is gone"
@@ -434,7 +429,9 @@ class AccountLines:
         }
 
     def _error(self, outcome: Outcome, fate: Fate) -> str:
-        return f"{self._sink} error: {outcome.reason}; {WHAT_FOLLOWS[fate]}"
+        from .advice import what_follows  # few messages are refused
+
+        return f"{self._sink} error: {outcome.reason}; {what_follows(outcome, fate, self._account)}"
 
 
 def plural(count: int) -> str:

@@ -135,8 +135,10 @@ async def poll_account(
 
 
 def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
-    """Print why a poll has failed; return its code."""
-    lines.complain(str(failure))
+    """Print why a poll has failed and what to do; return its code."""
+    from .advice import advised  # few polls fail
+
+    lines.complain(advised(failure, settings))
     return report_end(failure.code, settings, lines)
 
 

@@ -36,7 +36,8 @@ def test_a_file_that_others_can_use_is_refused(rcfile: Path, mode: int) -> None:
     with pytest.raises(RcFileRefused) as caught:
         read_rcfile(str(rcfile), UID, no_stdin)
     assert str(caught.value) == (
-        f"File {rcfile} must have no more than -rwx------ (0700) permissions."
+        f"File {rcfile} must have no more than -rwx------ (0700) permissions. "
+        f'Type "chmod 600 {rcfile}"'
     )
     assert caught.value.exit_code == 6
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mailhaul import imap
+from mailhaul.adapters.sources.imap_words import ServerTexts
 from mailhaul.flows.outcome import ExitCode
+from mailhaul.protocols.secret import Secret
 
 from .scripted import MESSAGE, Script, World
 
@@ -112,6 +115,23 @@ def test_an_alert_may_come_anywhere(world: World, place: str) -> None:
         world.script.answers[place] = b"* " + words + b"* 0 EXISTS\r\nTAG OK [ALERT] other\r\n"
     world.poll()
     assert world.said[0] == "server: the server says: going down at noon"
+
+
+def test_the_alert_of_a_refused_login_is_shown_only_if_another_method_succeeds() -> None:
+    said: list[str] = []
+    texts = ServerTexts("server", lambda event: said.append(str(event)))
+    login = imap.Login(b"joe", Secret(b"x"))
+    alert = imap.Code(b"ALERT")
+    refused = imap.Completed(login, imap.Condition.NO, alert, b"no app password")
+    texts.returned(refused)
+    assert said == []
+    texts.returned(imap.Completed(login, imap.Condition.OK, None, b"welcome"))
+    assert len(said) == 1
+    assert "the server says: no app password" in said[0]
+    texts.returned(refused)
+    texts.clear()
+    texts.returned(imap.Completed(login, imap.Condition.OK, None, b"welcome"))
+    assert len(said) == 1
 
 
 def test_the_number_of_alerts_shown_is_limited(world: World) -> None:

@@ -109,6 +109,8 @@ def launch(
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(home),
                 "LC_ALL": "C",
+                # The code of this checkout, wherever another one is installed.
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
                 **(environment or {}),
             },
         )

@@ -302,7 +302,7 @@ def test_a_silent_run_still_reports_errors(tmp_path: Path) -> None:
     with ScriptedImap(message(1), answers={"LOGIN": b"NO no"}) as server:
         run = mailhaul(tmp_path, account(server.port, "mda cat"), "-s")
     assert (run.code, run.out) == (3, "")
-    assert run.complaint == "Authorization failure on joe@localhost: no"
+    assert run.complaint.startswith("Authorization failure on joe@localhost: no; correct the user")
 
 
 @pytest.mark.parametrize("command", ["LOGIN", "SELECT"])

@@ -1,0 +1,1 @@
+"""Finds the mail server of an address: a table of providers, DNS, autoconfig, and guesses."""
