@@ -6,7 +6,7 @@ import json
 from io import StringIO
 from typing import Any
 
-from mailhaul.apps.polls.lines import AccountLines
+from mailhaul.apps.polls.account_lines import AccountLines
 from mailhaul.apps.polls.logs import JsonLines
 from mailhaul.flows.account import Account
 from mailhaul.flows.outcome import Outcome, Verdict

@@ -12,11 +12,11 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.channel import Channel, Endpoint
-from ...flows.outcome import GOOD, ExitCode
+from ...flows.outcome import ExitCode, PollCounts, PollResult
 from ...protocols.record import replace
 from ...runtimes import blocking
 from ...runtimes.engine import ChannelObserver, Engine
-from ..polls.accounts import keys_for, user_at_server, with_typed_password
+from ..polls.accounts import keys_for, with_typed_password
 from ..polls.context import Hold, PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines
@@ -34,10 +34,14 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
         lines.detail("Check mode enabled, not fetching mail")
     context = replace(make_context(configuration, caller, lines), hold=hold)
     accounts = configuration.accounts
+    names, recorder = keys_for(accounts), Recorder(context, lines)
     try:
         waiting = any(one.idle for one in accounts) and not configuration.run.check
         if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
-            codes: Sequence[ExitCode] = [run_alone(one, context, lines) for one in accounts]
+            codes: Sequence[ExitCode] = [
+                run_alone(one, context, lines, name, recorder)
+                for one, name in zip(accounts, names, strict=True)
+            ]
             number = 0
         else:
             if waiting:
@@ -47,40 +51,52 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
 
             # All passwords are asked for first, so that prompts and output do not mix.
             accounts = tuple(with_typed_password(settings, caller.home) for settings in accounts)
-            codes, number = poll_together(accounts, context, lines)
-        note_successes(accounts, codes, context, lines)
+            codes, number = poll_together(accounts, names, context, lines, recorder)
     finally:
+        recorder.record()
         context.ledger.close()
     if number:
         raise Interrupted(number)
     return combined_code(codes)
 
 
-def note_successes(
-    accounts: Sequence[AccountSettings],
-    codes: Sequence[ExitCode],
-    context: PollContext,
-    lines: Lines,
-) -> None:
-    """Record the last successful poll of each account, for a daemon and for ``mailhaul status``."""
-    now = time.time()
-    times = {key: now for key, code in zip(keys_for(accounts), codes, strict=True) if code in GOOD}
-    if not times or context.check:
-        return
-    try:
-        context.ledger.record_success(times)
-    except LedgerFault as fault:
-        # The mail was delivered, and nothing depends on this record.
-        lines.detail(str(fault))
+class Recorder:
+    """Keeps how polls ended, and records it in the ledger: for a daemon and ``mailhaul status``."""
+
+    def __init__(self, context: PollContext, lines: Lines) -> None:
+        self._context = context
+        self._lines = lines
+        self._results: list[PollResult] = []
+
+    def note(
+        self, name: str, code: ExitCode, words: str, counts: PollCounts, seconds: float
+    ) -> None:
+        """Keep how a poll ended."""
+        self._results.append(PollResult(name, time.time(), code, words, counts, seconds))
+
+    def record(self) -> None:
+        """Record what was kept. A test run (``--check``) leaves no record."""
+        results, self._results = self._results, []
+        if not results or self._context.check:
+            return
+        try:
+            self._context.ledger.record_results(results)
+        except LedgerFault as fault:
+            # The mail was delivered, and nothing depends on this record.
+            self._lines.detail(str(fault))
 
 
-def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+def run_alone(
+    settings: AccountSettings, context: PollContext, lines: Lines, name: str, recorder: Recorder
+) -> ExitCode:
     """Poll one account on the blocking runtime."""
     observer = load_meanwhile(settings, context) if settings.plugin else context.observer
     engine = Engine(time.monotonic, observer)
-    lines = lines.of(user_at_server(settings))
-    context = context_for(context, lines)
-    return blocking.run(poll_account(settings, context, lines), engine)
+    poll = lines.of(name)
+    began = time.monotonic()
+    code = blocking.run(poll_account(settings, context_for(context, poll), poll), engine)
+    recorder.note(name, code, *poll.take(), time.monotonic() - began)
+    return code
 
 
 def load_meanwhile(settings: AccountSettings, context: PollContext) -> ChannelObserver:

@@ -20,8 +20,9 @@ from ...adapters.config.options import GLOBAL, OPTIONS
 from ...adapters.config.secret_table import needs_password
 from ...adapters.config.secrets import have_changed
 from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.ledger.results import entry_results
 from ...adapters.ledger.store import LedgerFault
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollFailed, PollResult
 from ...flows.reminders import Reminders
 from ...protocols.record import replace
 from ..polls.context import PollContext, local_hostname, make_context
@@ -48,7 +49,7 @@ ASLEEP = 10.0
 
 
 LAST_NOTES = 5.0
-"""Seconds that the ledger may take to store the last success of each account at the end."""
+"""Seconds that the ledger may take to store the last results at the end."""
 CALM = 30.0
 """Seconds after a failed poll before a changed file leads to the next one: a file that is written
 again and again must not cause one refused login after the other."""
@@ -107,13 +108,12 @@ class Service:
         self._side_threads = trio.CapacityLimiter(8)
         self._reload_wanted = trio.Event()
         self._stamp: tuple[int, int] | None = None
-        self._written: dict[str, float] = {}
         self._deadline = Deadline()
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, then return SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
-        attempt("ledger", self._load_successes, self._lines.complain)
+        attempt("ledger", self._load_results, self._lines.complain)
         self.scheduler.set_accounts(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
@@ -123,7 +123,7 @@ class Service:
                 await self.scheduler.run()
                 nursery.cancel_scope.cancel()
             with trio.move_on_after(LAST_NOTES):
-                await fenced("status", self._note_successes, self._lines.complain)
+                await fenced("status", self._note_results, self._lines.complain)
         finally:
             with self._deadline:
                 attempt("ledger", self._ledger.close, self._lines.complain)
@@ -151,34 +151,35 @@ class Service:
             work, abandon_on_cancel=True, limiter=self._side_threads
         )
 
-    # The last successful polls
+    # The results of polls
 
-    def _load_successes(self) -> None:
-        """Read the times of the last successful polls from the ledger."""
+    def _load_results(self) -> None:
+        """Read from the ledger how earlier polls ended."""
         # If the ledger cannot be read, each poll reports it.
         with suppress(LedgerFault):
-            self._written = dict(self._ledger.last_success())
-            self.scheduler.last_success |= self._written
+            self.scheduler.load_results(entry_results(self._ledger))
 
-    def _successes(self) -> dict[str, float]:
-        """Return the times that the ledger does not have yet."""
-        return dict(self.scheduler.last_success.items() - self._written.items())
-
-    def _store_successes(self, successes: Mapping[str, float]) -> None:
-        """Store these times in the ledger."""
-        if successes:
-            with suppress(LedgerFault):
-                self._ledger.record_success(successes)
-                self._written |= successes
+    def _store_results(self, results: Sequence[PollResult]) -> bool:
+        """Store these results in the ledger, if that is possible."""
+        try:
+            self._ledger.record_results(results)
+        except LedgerFault:
+            return False
+        return True
 
     async def _note_status(self) -> None:
         while True:
             await trio.sleep(TICK)
             self._notifier.status(self._status())
-            await self._note_successes()
+            await self._note_results()
 
-    async def _note_successes(self) -> None:
-        await self._in_thread(partial(self._store_successes, self._successes()))
+    async def _note_results(self) -> None:
+        results = self.scheduler.unwritten
+        if not results:
+            return
+        self.scheduler.unwritten = []
+        if not await self._in_thread(partial(self._store_results, results)):
+            self.scheduler.unwritten[:0] = results
 
     def _status(self) -> str:
         jobs = self.scheduler.jobs
@@ -249,7 +250,7 @@ class Service:
             found = partial(woken_jobs, self.scheduler.jobs, self.pool.context)
             for job, why in await self._in_thread(found):
                 if job in self.scheduler.jobs and job.state is JobState.WAITING:
-                    self._lines.say(f"{job.name}: {why}")
+                    self._lines.say(f"{job.name}: {why}", job.key)
                     self.scheduler.wake_one(job)
 
     def _rc_stamp(self) -> tuple[int, int]:

@@ -15,13 +15,14 @@ from ...adapters.ledger.names import mailbox_name, sink_name
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import GOOD, NEUTRAL, ExitCode, PollCounts, PollFailed
 from ...flows.poll import Poll
 from ...flows.report import Report
 from ...flows.source import Listed
+from .account_lines import AccountLines, status_line
 from .accounts import account_of, policy_of, with_password
 from .context import PollContext, hide_secret
-from .lines import AccountLines, Lines, status_line
+from .lines import Lines, LinesOfPoll
 from .packer import Packing, multidrop_of
 from .sinks import sink_of
 from .sources import source_of
@@ -109,7 +110,7 @@ def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
 async def poll_account(
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     source: MailSource | None = None,
 ) -> ExitCode:
     """Poll one account. A failure is printed, and its code is returned.
@@ -134,25 +135,43 @@ async def poll_account(
     return report_end(code, settings, lines)
 
 
-def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
+def report_failure(
+    failure: PollFailed, settings: AccountSettings, lines: LinesOfPoll
+) -> ExitCode:
     """Print why a poll has failed; return its code."""
-    lines.complain(str(failure))
+    lines.complain(str(failure), code=failure.code.name)
     return report_end(failure.code, settings, lines)
 
 
-def report_end(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
+def report_end(code: ExitCode, settings: AccountSettings, lines: LinesOfPoll) -> ExitCode:
     """Print that a poll has ended, and its status unless it succeeded; return its code."""
     if lines.verbosity > 1:
         lines.detail(f"{introduction(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
-        lines.say(status_line(code))
+        lines.say(status_line(code), code=code.name)
+    lines.record(end_of_poll(code, lines.counts))
     return code
+
+
+def end_of_poll(code: ExitCode, counts: PollCounts) -> dict[str, object]:
+    """Return the record of a poll. ``size`` is that of all messages read, in octets."""
+    return {
+        "event": "poll",
+        "level": "info" if code in GOOD or code in NEUTRAL else "error",
+        "code": code.name,
+        "fetched": counts.fetched,
+        "delivered": counts.delivered,
+        "size": counts.octets,
+        "refused": counts.refused,
+        "postponed": counts.postponed,
+        "spam": counts.spam,
+    }
 
 
 async def poll_once(
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     source: MailSource | None = None,
 ) -> ExitCode:
     """Poll one account by the protocol in its settings. Raises PollFailed."""
@@ -167,7 +186,9 @@ async def poll_once(
     return await run_with_commands(poll.run, settings.preconnect, settings.postconnect)
 
 
-async def poll_auto(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+async def poll_auto(
+    settings: AccountSettings, context: PollContext, lines: LinesOfPoll
+) -> ExitCode:
     """Poll by IMAP, or by POP3 if the server does not speak IMAP. Raises PollFailed."""
     try:
         return await poll_once(settings.with_protocol("imap"), context, lines)
