@@ -23,7 +23,7 @@ from .polls.pidfile import default_pidfile, running
 COMMANDS = frozenset(
     {
         *("ledger", "quarantine", "replay", "status", "poll", "pause", "resume", "conformance"),
-        *("login", "logout"),
+        *("login", "logout", "schema", "version"),
     }
 )
 """The subcommands. As the first argument, they are not names of servers."""
@@ -240,6 +240,18 @@ def command(name: str, arguments: Sequence[str], caller: Caller, lines: Lines) -
         from .cli.login import sign_in_or_out
 
         return sign_in_or_out(name, arguments, caller, lines)
+    if name == "status":
+        from .cli.status import status
+
+        return status(arguments, caller, lines)
+    if name == "schema":
+        from .cli.schema import schema
+
+        return schema(arguments, lines)
+    if name == "version":
+        from .cli.about import about
+
+        return about(arguments, lines)
     if name == "replay":
         from .cli.transcript import play
 

@@ -79,6 +79,8 @@ class GlobalSettings(_Settings):
     invisible: bool
     showdots: bool
     maxconnections: int
+    metrics: str | None
+    metricsanywhere: bool
     properties: str | None
 
     _source: Source

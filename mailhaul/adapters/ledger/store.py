@@ -71,7 +71,7 @@ class SqliteLedger:
     """
 
     def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self.path = path
         self.clock = clock
         self._connection: sqlite3.Connection | None = None
         # A daemon's polls call from several threads at once.
@@ -239,7 +239,7 @@ class SqliteLedger:
                 with connection:
                     return work(connection)
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def write_one(self, statement: str, values: Sequence[object]) -> int:
         """Run one statement that is a transaction by itself; return how many rows it changed.
@@ -256,7 +256,7 @@ class SqliteLedger:
                 finally:
                     connection.isolation_level = "DEFERRED"
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def make_durable(self) -> None:
         """Sync everything committed to disk."""
@@ -270,7 +270,7 @@ class SqliteLedger:
                 finally:
                     connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -280,16 +280,16 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            make_private(self._path)
+            make_private(self.path)
         except OSError as error:
-            raise LedgerFault(self._path, error.strerror or str(error)) from None
+            raise LedgerFault(self.path, error.strerror or str(error)) from None
         self._connection = self._connect()
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
         # A runtime may call from any thread; write() allows only one at a time.
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
+            self.path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -298,7 +298,7 @@ class SqliteLedger:
         except TooNew as found:
             connection.close()
             raise LedgerFault(
-                self._path,
+                self.path,
                 f"written by a newer mailhaul (version {found}, this one reads {VERSION}); "
                 "use that one, or move the file away: mail that was kept is then fetched again",
             ) from None

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
 from ..polls.state_folder import state_folder
+from ..polls.status import COUNT, as_text, closed, shown
 
 USAGE = """\
-usage: mailhaul ledger [list]
+usage: mailhaul ledger [list] [--json]
        mailhaul ledger rename OLD NEW
        mailhaul ledger forget NAME
 
 The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
-list    lists the mailboxes in the ledger
+list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
 rename  moves the records of account OLD to NEW, so that its messages are not fetched again
 forget  deletes the records of an account; messages kept on its server are fetched again
 No poll of these accounts may be running.
@@ -27,12 +29,15 @@ No poll of these accounts may be running.
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul ledger`` with these arguments. Raises LedgerFault."""
+    as_json = "--json" in arguments
+    arguments = [word for word in arguments if word != "--json"]
     action, *names = arguments or ("list",)
     if action in {"-h", "-?", "--help"}:
         sys.stdout.write(USAGE)
         return ExitCode.SUCCESS
     wanted = {"list": 0, "rename": 2, "forget": 1}
-    if wanted.get(action) != len(names) or not all(names):
+    unwanted = as_json and action != "list"
+    if unwanted or wanted.get(action) != len(names) or not all(names):
         lines.complain(f'ledger: invalid arguments: "{" ".join(arguments)}"')
         sys.stderr.write(USAGE)
         return ExitCode.SYNTAX
@@ -42,7 +47,8 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     known = store.accounts() if os.path.exists(path) else ()
     try:
         if action == "list":
-            sys.stdout.write("".join(f"{line}\n" for line in table(known)))
+            text = "".join(f"{line}\n" for line in table(known))
+            sys.stdout.write(as_text(document(known)) if as_json else text)
             return ExitCode.SUCCESS if known else ExitCode.NOMAIL
         return act(action, names, {row[0] for row in known}, store, lines)
     finally:
@@ -84,3 +90,36 @@ def table(known: Sequence[tuple[str, str, int, int]]) -> Sequence[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def document(known: Sequence[tuple[str, str, int, int]]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see ``SCHEMA``."""
+    return {
+        "mailboxes": [
+            {"account": shown(account), "mailbox": shown(name), "seen": seen, "open": under_way}
+            for account, name, seen, under_way in known
+        ]
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mailhaul:schema:ledger",
+    "title": "mailhaul ledger list --json",
+    "description": "How many messages the ledger knows of each mailbox.",
+    **closed(
+        {
+            "mailboxes": {
+                "type": "array",
+                "items": closed(
+                    {
+                        "account": {"type": "string"},
+                        "mailbox": {"type": "string"},
+                        "seen": {**COUNT, "description": "Messages that were fetched and kept."},
+                        "open": {**COUNT, "description": "Messages that are in progress."},
+                    }
+                ),
+            }
+        }
+    ),
+}

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
@@ -14,16 +15,18 @@ from ...flows.outcome import ExitCode
 from ...flows.source import format_uid
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
+from ..polls.status import COUNT, TIME_OR_NULL, as_text, closed, shown
+from ..polls.times import iso
 
 USAGE = """\
-usage: mailhaul quarantine [list]
+usage: mailhaul quarantine [list] [--json]
        mailhaul quarantine show ID...
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
 
 A message that was refused ten times in a day or more, while others were accepted, is in quarantine:
 it stays on its server and is not offered to the sink again.
-list   lists the messages in quarantine
+list   lists the messages in quarantine; --json: as "mailhaul schema quarantine" describes
 show   shows all details of a message
 retry  offers a message to the sink again at the next poll
 drop   deletes a message from its server at the next poll, without delivering it
@@ -32,12 +35,14 @@ drop   deletes a message from its server at the next poll, without delivering it
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul quarantine`` with these arguments. Raises LedgerFault."""
+    as_json = "--json" in arguments
+    arguments = [word for word in arguments if word != "--json"]
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if action in {"-h", "-?", "--help"}:
         write(sys.stdout, USAGE)
         return ExitCode.SUCCESS
-    if not (known or list(arguments) in ([], ["list"])):
+    if (as_json and action != "list") or not (known or list(arguments) in ([], ["list"])):
         lines.complain(f'quarantine: invalid arguments: "{" ".join(arguments)}"')
         lines.explain(USAGE)
         return ExitCode.SYNTAX
@@ -51,7 +56,8 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
         if action == "list":
-            write(sys.stdout, "".join(f"{line}\n" for line in table(found)))
+            text = "".join(f"{line}\n" for line in table(found))
+            write(sys.stdout, as_text(document(found)) if as_json else text)
             return ExitCode.SUCCESS if found else ExitCode.NOMAIL
         return act(action, keys, found, ledger, lines)
     finally:
@@ -117,6 +123,56 @@ def described(message: Stuck) -> str:
         "reason": escape(message.reason),
     }
     return "".join(f"{name + ':':9}{fact}\n" for name, fact in facts.items())
+
+
+def document(found: Sequence[Stuck]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see ``SCHEMA``."""
+    return {
+        "messages": [
+            {
+                "id": message.key,
+                "account": shown(message.account),
+                "mailbox": shown(message.mailbox),
+                "uid": format_uid(message.uid),
+                "octets": message.size,
+                "sink": shown(message.sink),
+                "tries": message.tries,
+                "first": iso(message.since),
+                "last": iso(message.tried),
+                "reason": shown(message.reason),
+            }
+            for message in found
+        ]
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mailhaul:schema:quarantine",
+    "title": "mailhaul quarantine list --json",
+    "description": "The messages that are not offered to the sink any more.",
+    **closed(
+        {
+            "messages": {
+                "type": "array",
+                "items": closed(
+                    {
+                        "id": {"type": "string", "description": "For show, retry and drop."},
+                        "account": {"type": "string"},
+                        "mailbox": {"type": "string"},
+                        "uid": {"type": "string"},
+                        "octets": COUNT,
+                        "sink": {"type": "string"},
+                        "tries": COUNT,
+                        "first": {**TIME_OR_NULL, "description": "The first refusal."},
+                        "last": {**TIME_OR_NULL, "description": "The last refusal."},
+                        "reason": {"type": "string"},
+                    }
+                ),
+            }
+        }
+    ),
+}
 
 
 def moment(when: int) -> str:

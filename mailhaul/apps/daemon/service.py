@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -38,6 +38,10 @@ from .network import watch_network
 from .notify import Notifier
 from .scheduler import LAST_SECONDS, Scheduler
 from .side_work import attempt, fenced
+from .view import View
+
+if TYPE_CHECKING:
+    from .exposition import Exposition
 
 T = TypeVar("T")
 TICK = 5.0
@@ -56,7 +60,10 @@ again and again must not cause one refused login after the other."""
 MAY_BE_PASSWORD = frozenset({ExitCode.AUTHFAIL, ExitCode.IOERR})
 """Codes of polls that may succeed with another password."""
 PROCESS = frozenset(
-    {"daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"}
+    {
+        *("daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"),
+        *("metrics", "metricsanywhere"),
+    }
 )
 """Words after ``set`` that are about the process; all others are about polls."""
 
@@ -105,6 +112,9 @@ class Service:
         self._ledger = context.ledger
         self.scheduler = Scheduler(self.pool, self._lines)
         self._interval = configuration.globals.daemon
+        self.view = View(self.scheduler, self.pool, lambda: self._interval)
+        self.exposition: Exposition | None = None
+        self._metrics_wanted = trio.Event()
         self._side_threads = trio.CapacityLimiter(8)
         self._reload_wanted = trio.Event()
         self._stamp: tuple[int, int] | None = None
@@ -140,10 +150,21 @@ class Service:
             "status": self._note_status,
             "watchdog": self._feed_watchdog,
             "control socket": Control(
-                self.scheduler, socket_path(self._caller, self._configuration.globals)
+                self.view, socket_path(self._caller, self._configuration.globals)
             ).run,
+            "metrics": self._serve_metrics,
             "network": lambda: watch_network(lambda: self._renew("has another address")),
         }
+
+    async def _serve_metrics(self) -> None:
+        """Serve metrics over HTTP, from the first time that the configuration asks for it."""
+        if self._configuration.globals.metrics is None:
+            await self._metrics_wanted.wait()
+        from .exposition import Exposition  # few daemons need it, and it needs an extra
+
+        self.exposition = Exposition(self.view, self._lines.say)
+        self.exposition.use(self._configuration.globals.metrics)
+        await self.exposition.run()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run work that may block, such as on a hung disk, in a thread of its own."""
@@ -307,6 +328,10 @@ class Service:
         await self._change_log(configuration)
         self._change_interval(settings.daemon)
         self._change_pidfile(settings)
+        if self.exposition is not None:
+            self.exposition.use(settings.metrics)
+        elif settings.metrics is not None:
+            self._metrics_wanted.set()
         self.pool.context = replace(self.pool.context, globals=settings, hostname=local_hostname())
         if rules_of(settings) != rules_of(before):
             self.scheduler.restart_polls()

@@ -78,6 +78,11 @@ class Limits:
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], Places] = {}
 
+    @property
+    def connections(self) -> int:
+        """How many connections to mail servers are open, except those that wait for new mail."""
+        return sum(places.admission.connections for places in self._servers.values())
+
     def register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
         most = self.context.globals.maxconnections

@@ -47,6 +47,11 @@ class PollPool:
     def context(self, context: PollContext) -> None:
         self._limits.context = context
 
+    @property
+    def connections(self) -> int:
+        """How many connections to mail servers are open, except those that wait for new mail."""
+        return self._limits.connections
+
     async def poll(
         self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
     ) -> ExitCode:
