@@ -266,6 +266,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--showdots",
     ),
     Option(
+        GLOBAL, "progress", FLAG, True, "show bars on a terminal (with mailhaul[progress])",
+        negation=WORD, on="--progress", off="--noprogress", off_help="print lines instead of bars",
+        own=True,
+    ),
+    Option(
         GLOBAL, "maxconnections", NUMBER, 128, "most connections to one server at a time",
         on="--maxconnections", argument="NUMBER", own=True,
     ),

@@ -78,6 +78,7 @@ class GlobalSettings(_Settings):
     jsonlog: bool
     invisible: bool
     showdots: bool
+    progress: bool
     maxconnections: int
     metrics: str | None
     metricsanywhere: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ..polls.limited import LimitedPoll, Limits, PollHooks
 from ..polls.lines import Lines
 
 if TYPE_CHECKING:
+    from ...flows.report import Event
     from .once import Recorder
 
 GRACE = 10.0
@@ -35,6 +36,7 @@ class BufferedLines(Lines):
         self._texts = io.StringIO(), io.StringIO()
         super().__init__(lines.verbosity, *self._texts, lines.program)
         self._lines = lines
+        self.shows_messages = lines.shows_messages
 
     def print(self) -> None:
         """Print all kept lines: first the output, then the errors."""
@@ -42,6 +44,18 @@ class BufferedLines(Lines):
             self._lines.pass_on(stream, text.getvalue())
             text.seek(0)
             text.truncate()
+
+    def note(self, event: Event, account: str = "") -> None:
+        """Take note of what a flow reports, at once."""
+        self._lines.note(event, account)
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+        return self._lines.counter(account)
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return self._lines.closing(counts, account)
 
     def stop_buffering(self) -> None:
         """Print the kept lines, and all later lines immediately."""

@@ -62,7 +62,7 @@ MAY_BE_PASSWORD = frozenset({ExitCode.AUTHFAIL, ExitCode.IOERR})
 PROCESS = frozenset(
     {
         *("daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"),
-        *("metrics", "metricsanywhere"),
+        *("metrics", "metricsanywhere", "progress"),
     }
 )
 """Words after ``set`` that are about the process; all others are about polls."""

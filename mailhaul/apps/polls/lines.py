@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from ...flows.fate import Fate
@@ -56,6 +56,8 @@ class Lines:
 
     is_log = False
     """Whether each line is written when it is made, with a prefix that tells them apart."""
+    shows_messages = True
+    """Whether there is a line for each message that is read without trouble."""
 
     def __init__(
         self,
@@ -122,6 +124,13 @@ class Lines:
     def note(self, event: Event, account: str = "") -> None:
         """Take note of what a flow reports, before lines about it are written."""
 
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return ""
+
     def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""
         if self.verbosity:
@@ -133,7 +142,7 @@ class Lines:
         While another line is unfinished, the new one is printed as a whole when it ends: a sink may
         take several messages together.
         """
-        if not self.verbosity:
+        if not (self.verbosity and self.shows_messages):
             return
         self._newest = text
         # A message that was given up had no end.
@@ -155,7 +164,7 @@ class Lines:
 
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line; ``begun`` is its first part."""
-        if not self.verbosity:
+        if not (self.verbosity and self.shows_messages):
             return
         if begun in self._later or begun not in {self._unfinished, self._newest}:
             # Others were begun meanwhile: the whole line says which one this is.
@@ -264,6 +273,14 @@ class LinesOfPoll(Lines):
         if isinstance(event, Handled):
             self.counts.add(event.size, event.outcome.verdict, spam=event.fate is Fate.DISCARD)
         self._lines.note(event, account or self._account)
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+        return self._lines.counter(account or self._account)
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return self._lines.closing(counts, account or self._account)
 
     def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""

@@ -149,6 +149,8 @@ def report_end(code: ExitCode, settings: AccountSettings, lines: LinesOfPoll) ->
         lines.detail(f"{introduction(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
         lines.say(status_line(code), code=code.name)
+    if summary := lines.closing(lines.counts):
+        lines.raw(summary)
     lines.record(end_of_poll(code, lines.counts))
     return code
 

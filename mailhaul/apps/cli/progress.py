@@ -1,0 +1,319 @@
+"""Progress on a terminal: a bar for each account, with its rate and the time left (``rich``).
+
+The lines of the polls are printed above the bars. A thread of rich redraws them, so that a server
+that does not answer looks alive, too. Only a single run on a terminal loads this module.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.text import Text
+
+from ...flows.outcome import PollCounts
+from ...flows.report import Counted, Event, Handled, Planned
+from ..polls.lines import Lines, escape, plural
+from ..polls.times import span
+
+REFRESH = 8.0
+"""Redraws in a second."""
+WINDOW = 10.0
+"""Seconds over which the rate is measured."""
+STEADY = 1.0
+"""Seconds after which a rate means something."""
+LONGEST_NAME = 26
+UNITS = ("B", "kB", "MB", "GB", "TB")
+ALL = "all accounts"
+
+
+class Pace:
+    """Measures octets per second over the last seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self.total = 0
+
+    def add(self, octets: int) -> None:
+        """Count octets that have arrived."""
+        self.total += octets
+        now = self._clock()
+        if now - self._seen[-1][0] >= 0.1:
+            self._seen.append((now, self.total))
+            while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW:
+                self._seen.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Octets per second; None as long as it would be a guess."""
+        when, before = self._seen[0]
+        passed = self._clock() - when
+        return (self.total - before) / passed if passed >= STEADY else None
+
+
+class Row:
+    """What is known of the poll of one account, or of all."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.began = clock()
+        self.pace = Pace(clock)
+        self.messages = 0
+        """Messages to fetch in all."""
+        self.octets = 0
+        """Their octets, as far as the server tells them."""
+        self.unsized = 0
+        """Messages among them whose size is not known."""
+        self.done = 0
+        self.settled = 0
+        """Octets of the messages that are done, as the server tells them."""
+        self.words = "connecting"
+
+    @property
+    def total(self) -> int | None:
+        """Octets to fetch in all, partly estimated; None if nothing is known."""
+        if not self.messages:
+            return None
+        if not self.unsized:
+            return max(self.octets, self.pace.total)
+        sized = self.messages - self.unsized
+        known, count = (self.octets, sized) if sized else (self.pace.total, self.done)
+        return int(known / count * self.messages) if count else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it will take at this rate."""
+        total, rate = self.total, self.pace.rate
+        if total is None or not rate:
+            return None
+        return max(0.0, total - self.pace.total) / rate
+
+    def plan(self, messages: int, octets: int, unsized: int) -> None:
+        """Add messages to fetch."""
+        self.messages += messages
+        self.octets += octets
+        self.unsized += unsized
+        self.words = ""
+
+
+class Screen:
+    """The bars. ``show`` runs them; events and octets may come at any time, from one thread."""
+
+    def __init__(
+        self,
+        console: Console,
+        names: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        moving: bool = True,
+    ) -> None:
+        self.console = console
+        self._clock = clock
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            Figures(),
+            console=console,
+            transient=True,
+            auto_refresh=moving,
+            refresh_per_second=REFRESH,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            expand=True,
+        )
+        self._rows = {name: Row(name, clock) for name in names}
+        self._tasks: dict[str, TaskID] = {}
+        self._sum = Row(ALL, clock)
+        self._sum.words = ""
+        self._most = max(3, console.size.height - 4)
+        for name in names[: self._most]:
+            self._add(self._rows[name])
+        self._sum_task: TaskID | None = None
+
+    @contextmanager
+    def show(self) -> Generator[None]:
+        """Show the bars during the block."""
+        with self._progress:
+            yield
+
+    def note(self, event: Event, account: str) -> None:
+        """Take note of what the poll of an account reports."""
+        row = self._rows.get(account)
+        if row is None:
+            return
+        match event:
+            case Counted():
+                row.words = "" if row.messages else "looking for new mail"
+            case Planned(_, messages, later):
+                self._plan(row, [one.size for one in messages], later)
+            case Handled():
+                self._count_done(row, event.size)
+            case _:
+                return
+        self._update(row)
+
+    def received(self, account: str, octets: int) -> None:
+        """Count octets of messages that have arrived."""
+        row = self._rows.get(account)
+        if row is not None:
+            for one in (row, self._sum):
+                one.pace.add(octets)
+            self._update(row)
+
+    def ended(self, account: str) -> Row | None:
+        """Remove the bar of an account whose poll is over; return what is known of it."""
+        row = self._rows.pop(account, None)
+        task = self._tasks.pop(account, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        waiting = next((one for name, one in self._rows.items() if name not in self._tasks), None)
+        if task is not None and waiting is not None:
+            self._add(waiting)
+        return row
+
+    def now(self) -> float:
+        """Return the time of the clock."""
+        return self._clock()
+
+    def _plan(self, row: Row, sizes: Sequence[int], later: int) -> None:
+        # What another session fetches is planned again then.
+        done = row.done
+        octets, unsized = sum(sizes), sizes.count(0) + later
+        for one, before in ((self._sum, row.messages), (row, row.messages)):
+            one.plan(len(sizes) + later - (before - done), octets, unsized)
+        self._show_sum()
+
+    def _count_done(self, row: Row, size: int) -> None:
+        for one in (row, self._sum):
+            one.done += 1
+            one.settled += size
+
+    def _show_sum(self) -> None:
+        """Show the sum once there are several accounts with mail."""
+        busy = sum(row.messages > 0 for row in self._rows.values())
+        if self._sum_task is None and busy > 1:
+            self._sum_task = self._progress.add_task(ALL, total=None, row=self._sum)
+
+    def _add(self, row: Row) -> None:
+        name = escape(row.name)
+        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        self._tasks[row.name] = self._progress.add_task(shown, total=None, row=row)
+
+    def _update(self, row: Row) -> None:
+        for task, one in ((self._tasks.get(row.name), row), (self._sum_task, self._sum)):
+            if task is not None:
+                self._progress.update(task, total=one.total, completed=one.pace.total)
+
+
+class Figures(ProgressColumn):
+    """Messages, octets, rate and time left of a row, or what it waits for."""
+
+    max_refresh = 0.2
+
+    def render(self, task: Task) -> Text:
+        """Return the text of a row."""
+        row: Row = task.fields["row"]
+        if not row.messages:
+            return Text(row.words.rjust(24), style="dim")
+        text = Text(f"{row.done}/{row.messages}".rjust(9))
+        text.append(size_of(row.pace.total).rjust(9), style="cyan")
+        rate = row.pace.rate
+        text.append((f"{size_of(rate)}/s" if rate else "").rjust(11), style="green")
+        left = row.seconds_left
+        text.append(("" if left is None else clock_of(left)).rjust(8), style="yellow")
+        return text
+
+
+class ScreenStream:
+    """A stream whose lines are printed above the bars."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Print what has come to the end of its line."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._screen.console.print(Text(line), soft_wrap=True, highlight=False)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: finished lines are printed at once."""
+
+    def isatty(self) -> bool:
+        """Whether this is a terminal."""
+        return True
+
+
+class ProgressLines(Lines):
+    """Lines above the bars. The bars stand for the lines on single messages."""
+
+    shows_messages = False
+
+    def __init__(self, lines: Lines, screen: Screen) -> None:
+        stream = cast(TextIO, ScreenStream(screen))
+        err = stream if lines.err.isatty() else lines.err
+        super().__init__(lines.verbosity, stream, err, lines.program)
+        self._screen = screen
+
+    def note(self, event: Event, account: str = "") -> None:
+        """Pass on what a flow reports to the bars."""
+        self._screen.note(event, account)
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what counts octets of messages that arrive."""
+        return lambda octets: self._screen.received(account, octets)
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Remove the bar of an account, and return the line about what was fetched."""
+        row = self._screen.ended(account)
+        if row is None or not counts.fetched:
+            return ""
+        took = self._screen.now() - row.began
+        size = size_of(row.pace.total)
+        rate = f", {size_of(row.pace.total / took)}/s" if took >= STEADY else ""
+        return (
+            f"{account}: {counts.delivered} of {counts.fetched} message{plural(counts.fetched)} "
+            f"delivered, {size} in {span(took) if took >= 1 else f'{took:.1f} s'}{rate}"
+        )
+
+
+@contextmanager
+def progress(lines: Lines, names: Sequence[str]) -> Generator[Lines]:
+    """Show bars for these accounts during the block; yield the lines to be used meanwhile."""
+    screen = Screen(Console(file=lines.out), names)
+    with screen.show():
+        yield ProgressLines(lines, screen)
+
+
+def size_of(octets: float) -> str:
+    """Return a size in a unit that suits it, such as "1.4 MB"."""
+    unit = 0
+    while octets >= 999.5 and unit < len(UNITS) - 1:
+        octets, unit = octets / 1000, unit + 1
+    digits = f"{octets:.0f}" if unit == 0 or octets >= 99.95 else f"{octets:.1f}"
+    return f"{digits} {UNITS[unit]}"
+
+
+def clock_of(seconds: float) -> str:
+    """Return a duration as on a clock: 0:05, 12:30, 1:00:00."""
+    whole = int(seconds + 0.5)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
