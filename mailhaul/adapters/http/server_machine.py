@@ -37,11 +37,14 @@ class HttpServerConnection:
         self._http = h11.Connection(h11.SERVER, MAX_HEAD)
         self._head: h11.Request | None = None
         self._body = 0
+        self._ended = False
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the client; none mean that it sends no more."""
-        if self._http.their_state is not h11.ERROR:
-            self._http.receive_data(data)
+        if self._ended or self._http.their_state is h11.ERROR:
+            return
+        self._ended = not data
+        self._http.receive_data(data)
 
     def request(self) -> HttpRequest | None:
         """Return the request when it is complete. Raises RemoteProtocolError."""
