@@ -70,6 +70,7 @@ ALSO = {
     "runtimes/batch_worker.py": {"trio"},
     "apps/daemon": {"trio"},
     "apps/cli/waiting.py": {"trio"},
+    "apps/cli/progress.py": {"rich"},
     "apps/polls/jobs.py": {"trio"},
     "apps/polls/pool.py": {"trio"},
 }

@@ -144,8 +144,9 @@ def test_addresses_are_read(text: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":9100", "::1:9100", "127.0.0.1:", "127.0.0.1:65536", "example.org:1", "x", "1.2:3"]
+    "text",
+    ["", ":9100", "::1:9100", "127.0.0.1:", "127.0.0.1:65536", "example.org:1", "x", "1.2:3"],
 )
 def test_other_texts_are_no_addresses(text: str) -> None:
-    with pytest.raises(ValueError, match="port|host|brackets"):
+    with pytest.raises(ValueError, match=r"port|host|brackets"):
         read_address(text)

@@ -150,7 +150,7 @@ def test_every_kind_of_record_is_as_the_schema_says() -> None:
     for event in events:
         report(event)
     assert {type(event) for event in events} == set(get_args(Event))
-    settings = load_entry("poll server protocol imap user joe password x mda cat")
+    settings = load_entry("poll h protocol imap user joe password x mda cat")
     for code in ExitCode:
         if code is ExitCode.SUCCESS:
             report_end(code, settings, poll)
@@ -176,7 +176,7 @@ def test_no_mail_is_no_error() -> None:
     poll = lines.of("joe@server")
     account = Account("imap joe@server", "joe", "server", "true.example.org")
     AccountLines(poll, account, False, "SMTP")(Counted("INBOX", 0, 0))
-    report_end(ExitCode.NOMAIL, load_entry("poll server proto imap user joe mda cat"), poll)
+    report_end(ExitCode.NOMAIL, load_entry("poll h proto imap user joe mda cat"), poll)
     said, end = logged(lines)
     assert (said["level"], said["text"]) == ("info", "No mail for joe at server")
     assert (end["level"], end["event"], end["code"]) == ("info", "poll", "NOMAIL")

@@ -85,7 +85,9 @@ def test_the_strict_parser_of_openmetrics_reads_them() -> None:
 def test_the_older_form_has_the_same_samples() -> None:
     parser = pytest.importorskip("prometheus_client.parser")
     newer = pytest.importorskip("prometheus_client.openmetrics.parser")
-    older = samples(parser.text_string_to_metric_families(render(ENTRIES, FACTS, openmetrics=False)))
+    older = samples(
+        parser.text_string_to_metric_families(render(ENTRIES, FACTS, openmetrics=False))
+    )
     assert older == samples(newer.text_string_to_metric_families(render(ENTRIES, FACTS)))
     kinds = {
         family.name: family.type

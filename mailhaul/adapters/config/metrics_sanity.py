@@ -1,4 +1,4 @@
-"""The address at which a daemon serves metrics: read it, and check that it is not open to others."""
+"""The address at which a daemon serves metrics: read it, and check that it is not open to all."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import h11
 
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import ConnectionLost, RemoteProtocolError
 from ...protocols.record import Record
 
 MAX_HEAD = 16 * 1024
@@ -47,7 +47,10 @@ class HttpServerConnection:
         self._http.receive_data(data)
 
     def request(self) -> HttpRequest | None:
-        """Return the request when it is complete. Raises RemoteProtocolError."""
+        """Return the request when it is complete.
+
+        Raises RemoteProtocolError; ConnectionLost if there is nobody to answer.
+        """
         while True:
             try:
                 event = self._http.next_event()
@@ -64,7 +67,7 @@ class HttpServerConnection:
                 case h11.EndOfMessage():
                     return None if self._head is None else request_of(self._head)
                 case h11.ConnectionClosed():
-                    raise RemoteProtocolError("the connection was closed before a request")
+                    raise ConnectionLost("the client closed the connection")
                 case _:
                     return None
 

@@ -92,7 +92,7 @@ def entry_result(ledger: SqliteLedger, entry: str) -> EntryResult:
 
 
 def with_result(before: EntryResult, result: PollResult) -> EntryResult:
-    """Return what ``SqliteLedger.record_result`` makes of a row, for a program that keeps a copy."""
+    """Return what ``SqliteLedger.record_result`` makes of a row, for a copy in memory."""
     code, when = result.code, int(result.when)
     good = code in GOOD
     bad = not good and code not in NEUTRAL

@@ -81,9 +81,7 @@ TABLES = (
 
 FIRST_PAGED, LAST_PAGED = 1, 5
 """Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
-SUCCESSES = (
-    "INSERT INTO result (entry, time, success) SELECT post, time, time FROM {table}"
-)
+SUCCESSES = "INSERT INTO result (entry, time, success) SELECT post, time, time FROM {table}"
 """Takes over the last successes, which older versions have noted alone."""
 UPLOADS = (
     "ALTER TABLE message ADD COLUMN upload TEXT NOT NULL DEFAULT ''",

@@ -90,9 +90,9 @@ SCHEMA: dict[str, Any] = {
             "system": {"type": "string"},
             "sqlite": {"type": "string"},
             "ledger": {"type": "integer", "description": "The version of the ledger's tables."},
-            "packages": closed(dict.fromkeys(PACKAGES, {"type": ["string", "null"]})),
+            "packages": closed({name: {"type": ["string", "null"]} for name in PACKAGES}),
             "extras": closed(
-                dict.fromkeys(EXTRAS, {"type": "boolean"}),
+                {name: {"type": "boolean"} for name in EXTRAS},
                 description="Whether what an extra needs is installed.",
             ),
         }

@@ -22,6 +22,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from ...flows.outcome import PollCounts
@@ -36,6 +37,8 @@ WINDOW = 10.0
 STEADY = 1.0
 """Seconds after which a rate means something."""
 LONGEST_NAME = 26
+FIGURES = 37
+"""Columns for the figures of a row."""
 UNITS = ("B", "kB", "MB", "GB", "TB")
 ALL = "all accounts"
 
@@ -66,48 +69,63 @@ class Pace:
 
 
 class Row:
-    """What is known of the poll of one account, or of all."""
+    """What is known of the poll of one account."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         self.name = name
         self.began = clock()
         self.pace = Pace(clock)
         self.messages = 0
-        """Messages to fetch in all."""
-        self.octets = 0
-        """Their octets, as far as the server tells them."""
-        self.unsized = 0
-        """Messages among them whose size is not known."""
+        """Messages to fetch in all, as far as the mailboxes are open."""
         self.done = 0
-        self.settled = 0
-        """Octets of the messages that are done, as the server tells them."""
         self.words = "connecting"
+        self._octets = 0
+        """Octets of all messages whose size the server tells."""
+        self._sized = 0
+        """Number of these messages."""
 
     @property
     def total(self) -> int | None:
         """Octets to fetch in all, partly estimated; None if nothing is known."""
-        if not self.messages:
-            return None
-        if not self.unsized:
-            return max(self.octets, self.pace.total)
-        sized = self.messages - self.unsized
-        known, count = (self.octets, sized) if sized else (self.pace.total, self.done)
+        unsized = self.messages - self._sized
+        if not unsized:
+            return max(self._octets, self.pace.total) if self.messages else None
+        known, count = (self._octets, self._sized) if self._sized else (self.pace.total, self.done)
         return int(known / count * self.messages) if count else None
 
-    @property
-    def seconds_left(self) -> float | None:
-        """How long it will take at this rate."""
-        total, rate = self.total, self.pace.rate
-        if total is None or not rate:
-            return None
-        return max(0.0, total - self.pace.total) / rate
-
-    def plan(self, messages: int, octets: int, unsized: int) -> None:
-        """Add messages to fetch."""
-        self.messages += messages
-        self.octets += octets
-        self.unsized += unsized
+    def plan(self, sizes: Sequence[int], later: int) -> None:
+        """Note what a session fetches, and how many messages another one will."""
+        # Those that an earlier session left to this one are planned again now.
+        self.messages = self.done + len(sizes) + later
+        known = [size for size in sizes if size]
+        self._octets = self.pace.total + sum(known)
+        self._sized = self.done + len(known)
         self.words = ""
+
+
+class Sum:
+    """What is known of all accounts together."""
+
+    words = ""
+
+    def __init__(self, rows: Sequence[Row], clock: Callable[[], float]) -> None:
+        self._rows = rows
+        self.pace = Pace(clock)
+
+    @property
+    def messages(self) -> int:
+        """Messages to fetch in all."""
+        return sum(row.messages for row in self._rows)
+
+    @property
+    def done(self) -> int:
+        """Messages fetched."""
+        return sum(row.done for row in self._rows)
+
+    @property
+    def total(self) -> int | None:
+        """Octets to fetch in all, as far as known."""
+        return sum(row.total or 0 for row in self._rows) or None
 
 
 class Screen:
@@ -127,7 +145,7 @@ class Screen:
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            Figures(),
+            Figures(table_column=Column(no_wrap=True, min_width=FIGURES)),
             console=console,
             transient=True,
             auto_refresh=moving,
@@ -138,8 +156,7 @@ class Screen:
         )
         self._rows = {name: Row(name, clock) for name in names}
         self._tasks: dict[str, TaskID] = {}
-        self._sum = Row(ALL, clock)
-        self._sum.words = ""
+        self._sum = Sum(list(self._rows.values()), clock)
         self._most = max(3, console.size.height - 4)
         for name in names[: self._most]:
             self._add(self._rows[name])
@@ -160,9 +177,10 @@ class Screen:
             case Counted():
                 row.words = "" if row.messages else "looking for new mail"
             case Planned(_, messages, later):
-                self._plan(row, [one.size for one in messages], later)
+                row.plan([one.size for one in messages], later)
+                self._show_sum()
             case Handled():
-                self._count_done(row, event.size)
+                row.done += 1
             case _:
                 return
         self._update(row)
@@ -190,19 +208,6 @@ class Screen:
         """Return the time of the clock."""
         return self._clock()
 
-    def _plan(self, row: Row, sizes: Sequence[int], later: int) -> None:
-        # What another session fetches is planned again then.
-        done = row.done
-        octets, unsized = sum(sizes), sizes.count(0) + later
-        for one, before in ((self._sum, row.messages), (row, row.messages)):
-            one.plan(len(sizes) + later - (before - done), octets, unsized)
-        self._show_sum()
-
-    def _count_done(self, row: Row, size: int) -> None:
-        for one in (row, self._sum):
-            one.done += 1
-            one.settled += size
-
     def _show_sum(self) -> None:
         """Show the sum once there are several accounts with mail."""
         busy = sum(row.messages > 0 for row in self._rows.values())
@@ -215,7 +220,11 @@ class Screen:
         self._tasks[row.name] = self._progress.add_task(shown, total=None, row=row)
 
     def _update(self, row: Row) -> None:
-        for task, one in ((self._tasks.get(row.name), row), (self._sum_task, self._sum)):
+        rows: Sequence[tuple[TaskID | None, Row | Sum]] = (
+            (self._tasks.get(row.name), row),
+            (self._sum_task, self._sum),
+        )
+        for task, one in rows:
             if task is not None:
                 self._progress.update(task, total=one.total, completed=one.pace.total)
 
@@ -227,16 +236,23 @@ class Figures(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the text of a row."""
-        row: Row = task.fields["row"]
+        row: Row | Sum = task.fields["row"]
         if not row.messages:
-            return Text(row.words.rjust(24), style="dim")
+            return Text(row.words.rjust(FIGURES), style="dim")
         text = Text(f"{row.done}/{row.messages}".rjust(9))
         text.append(size_of(row.pace.total).rjust(9), style="cyan")
         rate = row.pace.rate
         text.append((f"{size_of(rate)}/s" if rate else "").rjust(11), style="green")
-        left = row.seconds_left
+        left = seconds_left(row.total, row.pace)
         text.append(("" if left is None else clock_of(left)).rjust(8), style="yellow")
         return text
+
+
+def seconds_left(total: int | None, pace: Pace) -> float | None:
+    """Return how long it will take at this rate."""
+    if total is None or not pace.rate:
+        return None
+    return max(0.0, total - pace.total) / pace.rate
 
 
 class ScreenStream:

@@ -43,13 +43,13 @@ def table(found: dict[str, Any], width: int = USUAL_WIDTH, *, colour: bool = Fal
     widths[0] = max([len(row[0]) for row in [heads, *rows] if len(row[0]) <= room])
     lines = [paint(laid_out(heads, widths), BOLD)]
     for account, row in zip(accounts, rows, strict=True):
-        if len(row[0]) > widths[0]:
-            lines.append(row[0])
-            row = ["", *row[1:]]
-        state = row[1].ljust(widths[1])
-        line = laid_out(row, widths)
-        at = widths[0] + 2
-        lines.append(line[:at] + paint(state, STATE_COLOURS.get(row[1], "")) + line[at + len(state) :])
+        name, state, *rest = row
+        if len(name) > widths[0]:
+            lines.append(name)
+            name = ""
+        ends = laid_out(rest, widths[2:])
+        colour_of_state = paint(state.ljust(widths[1]), STATE_COLOURS.get(state, ""))
+        lines.append(f"{name.ljust(widths[0])}  {colour_of_state}  {ends}")
         for text, how in notes(account, now):
             lines += [
                 paint(f"{INDENT}{one}", how) for one in wrap(text, min(width, WIDEST) - len(INDENT))
@@ -92,7 +92,10 @@ def notes(account: Account, now: float) -> Iterator[tuple[str, str]]:
     if count:
         yield f"{count} message{plural(count)} not delivered yet{age}", YELLOW
     if held := waiting["quarantined"]:
-        yield f'{held} message{plural(held)} in quarantine: "mailhaul quarantine" lists them', YELLOW
+        yield (
+            f'{held} message{plural(held)} in quarantine: "mailhaul quarantine" lists them',
+            YELLOW,
+        )
 
 
 def summary(found: dict[str, Any], now: float) -> str:

@@ -15,7 +15,7 @@ import trio
 
 from ...adapters.config.metrics_sanity import ListenAddress, read_address
 from ...adapters.http.server_machine import HttpRequest, HttpServerConnection
-from ...protocols.errors import RemoteProtocolError
+from ...protocols.errors import ConnectionLost, RemoteProtocolError
 from ..polls.metrics import OPENMETRICS, PLAIN
 from .view import View
 
@@ -75,7 +75,8 @@ class Exposition:
 
     async def _answer(self, stream: trio.SocketStream) -> None:
         # A client that goes away, or is too slow, affects nobody else.
-        with trio.move_on_after(REQUEST_SECONDS), suppress(trio.BrokenResourceError, OSError):
+        gone = (ConnectionLost, trio.BrokenResourceError, OSError)
+        with trio.move_on_after(REQUEST_SECONDS), suppress(*gone):
             async with stream, self._clients:
                 connection = HttpServerConnection()
                 await stream.send_all(connection.response(*await self._page(stream, connection)))
@@ -84,6 +85,8 @@ class Exposition:
         try:
             while (request := connection.request()) is None:
                 connection.receive_data(await stream.receive_some(65536))
+        except ConnectionLost:
+            raise
         except RemoteProtocolError:
             return plain(400, "not understood")
         return await self.page(request)

@@ -319,9 +319,7 @@ class Scheduler:
         if code in GOOD:
             job.last_success = self.last_success[job.key] = job.last_poll
         words, counts, seconds = job.take_end()
-        self.note_result(
-            PollResult(job.key, job.last_poll, code, fault or words, counts, seconds)
-        )
+        self.note_result(PollResult(job.key, job.last_poll, code, fault or words, counts, seconds))
         cure = SIGNED_IN if job.needs_consent else CORRECTED
         if remark := job.schedule.ended(trio.current_time(), code, cure):
             self._lines.complain(f"{job.name}: {remark}", job.key, code.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import trio
@@ -51,7 +52,10 @@ class View:
     async def metrics(self, *, openmetrics: bool = True) -> str:
         """Return the metrics as text."""
         entries = await self.entries()
-        return render(entries, Facts(self._facts(), self._octets), openmetrics=openmetrics)
+        facts = Facts(self._facts(), self._octets)
+        # For thousands of entries this takes a second, in which mail must go on.
+        work = partial(render, entries, facts, openmetrics=openmetrics)
+        return await trio.to_thread.run_sync(work, limiter=self._thread)
 
     async def entries(self) -> Sequence[EntryStatus]:
         """Return the state of each job."""

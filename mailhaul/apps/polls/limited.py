@@ -55,7 +55,9 @@ class PollHooks(Record):
     """Called with the files that the password was looked for in, and their state at that time."""
     note_token: NoteToken = lambda label, kind, sentence: None
     """Called with whose token it is, and why there is none, or two empty texts if there is one."""
-    ended: Callable[[ExitCode, str, PollCounts, float], None] = lambda code, words, counts, took: None
+    ended: Callable[[ExitCode, str, PollCounts, float], None] = lambda code, words, counts, took: (
+        None
+    )
     """Called with how the poll ended: its code, the last error, the counts and the seconds."""
 
 
@@ -182,13 +184,11 @@ class AccountGates:
 
 
 class Measure:
-    """Measures polls with these lines, one after the other, and tells their hooks how they ended."""
+    """Measures the polls with these lines, and tells their hooks how they ended."""
 
     __slots__ = ("_began", "_clock", "_hooks", "_lines")
 
-    def __init__(
-        self, lines: LinesOfPoll, clock: Callable[[], float], hooks: PollHooks
-    ) -> None:
+    def __init__(self, lines: LinesOfPoll, clock: Callable[[], float], hooks: PollHooks) -> None:
         self._lines = lines
         self._clock = clock
         self._hooks = hooks

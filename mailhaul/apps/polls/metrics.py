@@ -38,9 +38,9 @@ class Facts(Record):
     ledger_octets: int = 0
 
 
-def one(value: Callable[[EntryStatus], float | None], suffix: str = "") -> Callable[
-    [EntryStatus], Iterator[Sample]
-]:
+def one(
+    value: Callable[[EntryStatus], float | None], suffix: str = ""
+) -> Callable[[EntryStatus], Iterator[Sample]]:
     """Return a function that makes the only sample of an entry; None where it does not apply."""
 
     def samples(entry: EntryStatus) -> Iterator[Sample]:

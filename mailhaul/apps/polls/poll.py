@@ -135,9 +135,7 @@ async def poll_account(
     return report_end(code, settings, lines)
 
 
-def report_failure(
-    failure: PollFailed, settings: AccountSettings, lines: LinesOfPoll
-) -> ExitCode:
+def report_failure(failure: PollFailed, settings: AccountSettings, lines: LinesOfPoll) -> ExitCode:
     """Print why a poll has failed; return its code."""
     lines.complain(str(failure), code=failure.code.name)
     return report_end(failure.code, settings, lines)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import time
 
-UNITS: tuple[tuple[int, str, str], ...] = ((86400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
+UNITS: tuple[tuple[int, str, str], ...] = (
+    (86400, "day", "days"),
+    (3600, "h", "h"),
+    (60, "min", "min"),
+    (1, "s", "s"),
+)
 """Seconds of a unit, and its name after one and after several."""
 MOST_DAYS = 99
 """Days after which a date is easier to read."""

@@ -317,12 +317,12 @@ def test_addresses_in_a_second_shell_are_a_warning() -> None:
     ("words", "problem"),
     [
         ("set metrics '127.0.0.1:9100'", ""),
-        ("set metrics 9100", ""),
+        ("set metrics '9100'", ""),
         ("set metrics '0.0.0.0:9100'", "other hosts could read them"),
         ("set metrics '[2001:db8::1]:9100'", "other hosts could read them"),
         ("set metrics '0.0.0.0:9100' set metricsanywhere", ""),
         ("set metrics 'mail.example.org:9100'", "neither an IP address nor localhost"),
-        ("set metrics here", "no port"),
+        ("set metrics x", "no port"),
     ],
 )
 def test_metrics_are_served_to_this_host_unless_the_user_wants_more(

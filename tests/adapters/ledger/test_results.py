@@ -106,7 +106,7 @@ def test_a_result_is_one_statement(ledger: SqliteLedger) -> None:
     statements.clear()
     ledger.record_result(JOE, 200, ExitCode.NOMAIL)
     ledger.record_results([PollResult(JOE, 300.0, ExitCode.NOMAIL, "", counts())])
-    assert [one.split()[0] for one in statements] == ["COMMIT", "INSERT", "INSERT"]
+    assert [one.split()[0] for one in statements] == ["INSERT", "INSERT"]
 
 
 def test_names_and_words_may_hold_any_octets(ledger: SqliteLedger) -> None:
