@@ -14,9 +14,8 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.apps.cli.schema import schema_of
-from mailhaul.apps.polls.account_lines import AccountLines
 from mailhaul.apps.polls.logs import JsonLines
-from mailhaul.apps.polls.poll import report_end, report_failure
+from mailhaul.apps.polls.poll import AccountLines, report_end, report_failure
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, PollFailed, Verdict

@@ -6,8 +6,13 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from mailhaul.apps.polls.account_lines import AccountLines, status_line
-from mailhaul.apps.polls.lines import MAX_BEGUN, MAX_OCTETS, Lines, escape
+from mailhaul.apps.polls.lines import (
+    MAX_BEGUN,
+    MAX_OCTETS,
+    Lines,
+    escape,
+)
+from mailhaul.apps.polls.poll import AccountLines, status_line
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict
