@@ -28,7 +28,7 @@ from mailhaul.adapters.login.reach import access_of
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls import limited, pool
 from mailhaul.apps.polls.context import PollContext
-from mailhaul.apps.polls.lines import Lines
+from mailhaul.apps.polls.lines import Lines, LinesOfPoll
 from mailhaul.apps.polls.poll import poll_account
 from mailhaul.apps.polls.pool import PollPool
 from mailhaul.flows.admission import MOST
@@ -106,7 +106,7 @@ class Days:
     # The world
 
     async def _poll(
-        self, settings: AccountSettings, context: PollContext, lines: Lines
+        self, settings: AccountSettings, context: PollContext, lines: LinesOfPoll
     ) -> ExitCode:
         """Poll in a simulation, then advance the daemon's clock."""
         box = self.boxes[settings.remote_user]

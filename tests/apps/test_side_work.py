@@ -236,7 +236,7 @@ async def breaks(*_: object) -> None:
         (Notifier, "status"),
         (Control, "run"),
         (Service, "_rc_stamp"),
-        (Service, "_store_successes"),
+        (Service, "_store_results"),
         (Service, "reload"),
     ],
 )

@@ -154,7 +154,4 @@ def result_of(row: Sequence[object]) -> EntryResult:
 
 def code_of(number: object) -> ExitCode | None:
     """Return a code; None for no number, and for that of a newer version."""
-    try:
-        return ExitCode(number)
-    except ValueError:
-        return None
+    return next((code for code in ExitCode if code == number), None)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,13 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...adapters.config.rcfile import read_descriptor
-from ...adapters.ledger.results import entry_results, ledger_octets, waiting
+from ...adapters.ledger.results import (
+    EntryResult,
+    Waiting,
+    entry_results,
+    ledger_octets,
+    waiting,
+)
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode, PollFailed
 from ..polls.accounts import keys_for
@@ -73,12 +79,13 @@ class StatusSource:
         configuration = self._configuration()
         settings = configuration.globals if configuration else None
         path = os.path.join(state_folder(self._caller, os.environ, settings), LEDGER)
-        results, waits = {}, ()
+        results: Mapping[str, EntryResult] = {}
+        waits: Sequence[Waiting] = ()
         # Before the first poll there is no ledger file.
         if os.path.exists(path):
             ledger = SqliteLedger(path)
             try:
-                results, waits = dict(entry_results(ledger)), tuple(waiting(ledger))
+                results, waits = entry_results(ledger), waiting(ledger)
             finally:
                 ledger.close()
         octets = ledger_octets(path)

@@ -61,13 +61,13 @@ def table(found: dict[str, Any], width: int = USUAL_WIDTH, *, colour: bool = Fal
 def cells(account: Account, now: float, *, is_live: bool) -> list[str]:
     """Return the cells of an entry."""
     health = account["health"]
-    state = account["state"] or ("never polled" if health == "unknown" else health)
-    code = account["code"]
-    row = [
+    state: str = account["state"] or ("never polled" if health == "unknown" else health)
+    code: str | None = account["code"]
+    row: list[str] = [
         escape(account["account"]),
         state,
         ago(seconds(account["last_poll"]), now) if account["last_poll"] else "-",
-        RESULTS.get(code, code) if code else "-",
+        "-" if code is None else RESULTS.get(code, code),
         ago(seconds(account["last_success"]), now),
     ]
     return [*row, until(seconds(account["next_poll"]), now)] if is_live else row

@@ -199,8 +199,12 @@ class Service:
         if not results:
             return
         self.scheduler.unwritten = []
-        if not await self._in_thread(partial(self._store_results, results)):
-            self.scheduler.unwritten[:0] = results
+        stored = False
+        try:
+            stored = await self._in_thread(partial(self._store_results, results))
+        finally:
+            if not stored:
+                self.scheduler.unwritten[:0] = results
 
     def _status(self) -> str:
         jobs = self.scheduler.jobs
