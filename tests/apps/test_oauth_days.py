@@ -7,14 +7,16 @@ when mail is fetched again.
 from __future__ import annotations
 
 from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from mailhaul.apps.daemon.view import live_of
 from mailhaul.apps.daemon.scheduler import Scheduler
+from mailhaul.apps.daemon.view import live_of
+from mailhaul.apps.polls.status import Live
 from mailhaul.flows.outcome import ExitCode
 
 from ..adapters.oauth.issuer import START
@@ -32,6 +34,10 @@ def transcript() -> None:
 @pytest.fixture
 def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OAuthDays:
     return OAuthDays(tmp_path, monkeypatch)
+
+
+def live(scheduler: Scheduler) -> Live:
+    return live_of(scheduler.jobs[0], time.time(), trio.current_time())
 
 
 def gone(days: OAuthDays) -> None:
@@ -160,9 +166,7 @@ def test_a_new_consent_is_noticed_at_once(days: OAuthDays) -> None:
         days.arrive()
         assert scheduler.jobs[0].schedule.parked
         assert live(scheduler).state == "consent needed"
-        assert 'type "mailhaul login joe@mail.example"' in str(
-            live(scheduler).token
-        )
+        assert 'type "mailhaul login joe@mail.example"' in live(scheduler).token
         assert live(scheduler).consent
         days.log_in()
         await trio.sleep(TICK + 10.0)
