@@ -67,7 +67,7 @@ def test_an_account_has_a_row_from_the_start() -> None:
     world = World("joe@server")
     (row,) = world.bars()
     assert "joe@server" in row
-    assert row.endswith("connecting")
+    assert row.endswith("waiting for the server")
     assert len(row) <= 80
 
 

@@ -73,12 +73,14 @@ class Row:
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         self.name = name
-        self.began = clock()
         self.pace = Pace(clock)
+        self.began: float | None = None
+        """When it was known what to fetch."""
+        self._clock = clock
         self.messages = 0
         """Messages to fetch in all, as far as the mailboxes are open."""
         self.done = 0
-        self.words = "connecting"
+        self.words = "waiting for the server"
         self._octets = 0
         """Octets of all messages whose size the server tells."""
         self._sized = 0
@@ -97,6 +99,9 @@ class Row:
         """Note what a session fetches, and how many messages another one will."""
         # Those that an earlier session left to this one are planned again now.
         self.messages = self.done + len(sizes) + later
+        if self.began is None:
+            self.began = self._clock()
+            self.pace = Pace(self._clock)
         known = [size for size in sizes if size]
         self._octets = self.pace.total + sum(known)
         self._sized = self.done + len(known)
@@ -301,13 +306,13 @@ class ProgressLines(Lines):
         row = self._screen.ended(account)
         if row is None or not counts.fetched:
             return ""
-        took = self._screen.now() - row.began
-        size = size_of(row.pace.total)
-        rate = f", {size_of(row.pace.total / took)}/s" if took >= STEADY else ""
-        return (
-            f"{account}: {counts.delivered} of {counts.fetched} message{plural(counts.fetched)} "
-            f"delivered, {size} in {span(took) if took >= 1 else f'{took:.1f} s'}{rate}"
-        )
+        took = 0.0 if row.began is None else self._screen.now() - row.began
+        rate = f" ({size_of(row.pace.total / took)}/s)" if took >= STEADY else ""
+        count = f"{counts.fetched} message{plural(counts.fetched)}"
+        if counts.delivered < counts.fetched:
+            count = f"{counts.delivered} of {count} delivered"
+        seconds = span(took) if took >= STEADY else f"{took:.1f} s"
+        return f"{account}: {count}, {size_of(row.pace.total)} in {seconds}{rate}"
 
 
 @contextmanager

@@ -48,13 +48,13 @@ def table(found: dict[str, Any], width: int = USUAL_WIDTH, *, colour: bool = Fal
             lines.append(name)
             name = ""
         ends = laid_out(rest, widths[2:])
-        colour_of_state = paint(state.ljust(widths[1]), STATE_COLOURS.get(state, ""))
-        lines.append(f"{name.ljust(widths[0])}  {colour_of_state}  {ends}")
+        how = RED if account["health"] == "failing" else STATE_COLOURS.get(state, "")
+        lines.append(f"{name.ljust(widths[0])}  {paint(state.ljust(widths[1]), how)}  {ends}")
         for text, how in notes(account, now):
             lines += [
                 paint(f"{INDENT}{one}", how) for one in wrap(text, min(width, WIDEST) - len(INDENT))
             ]
-    lines += ["", summary(found, now)]
+    lines += ["", *summary(found, now)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -89,7 +89,8 @@ def notes(account: Account, now: float) -> Iterator[tuple[str, str]]:
     count = waiting["queued"] + waiting["refused"]
     oldest = seconds(waiting["oldest"])
     age = f", the oldest for {span(now - oldest)}" if oldest else ""
-    if count:
+    # While an entry is polled, its messages are on their way.
+    if count and account["state"] != "polling":
         yield f"{count} message{plural(count)} not delivered yet{age}", YELLOW
     if held := waiting["quarantined"]:
         yield (
@@ -98,8 +99,8 @@ def notes(account: Account, now: float) -> Iterator[tuple[str, str]]:
         )
 
 
-def summary(found: dict[str, Any], now: float) -> str:
-    """Return the last line."""
+def summary(found: dict[str, Any], now: float) -> list[str]:
+    """Return the last lines."""
     accounts: Sequence[Account] = found["accounts"]
     failing = sum(account["health"] == "failing" for account in accounts)
     unknown = sum(account["health"] == "unknown" for account in accounts)
@@ -112,13 +113,14 @@ def summary(found: dict[str, Any], now: float) -> str:
         parts.append("all well")
     daemon = found["daemon"]
     if daemon is None:
-        return f"{', '.join(parts)}; no daemon is running"
+        return [f"{', '.join(parts)}; no daemon is running"]
     runs = span(now - (seconds(daemon["since"]) or now))
     open_ones = daemon["connections"]
-    return (
-        f"{', '.join(parts)}; daemon {daemon['pid']} for {runs}, polls every "
-        f"{daemon['interval']} s, {open_ones} connection{plural(open_ones)}"
-    )
+    return [
+        ", ".join(parts),
+        f"daemon {daemon['pid']} runs for {runs}, polls every {daemon['interval']} s, "
+        f"{open_ones} connection{plural(open_ones)}",
+    ]
 
 
 def laid_out(row: Sequence[str], widths: Sequence[int]) -> str:
