@@ -89,8 +89,8 @@ class Tally:
 class PollCounts:
     """What a poll did: messages read, accepted, and not accepted for one of three reasons.
 
-    ``octets`` is the size of the messages read. ``refused`` are refusals for good, ``postponed``
-    those for now, ``spam`` are messages dropped as spam.
+    ``octets`` is the size of the messages read. ``refused`` are permanent refusals, ``postponed``
+    temporary ones, ``spam`` are messages dropped as spam.
     """
 
     __slots__ = ("delivered", "fetched", "octets", "postponed", "refused", "spam")

@@ -253,7 +253,7 @@ def test_a_thousand_accounts_with_troubles_reloads_and_a_night_asleep(days: Days
             if hour == 2:
                 # Who is new is polled, who has gone is not, and who has changed goes on.
                 scheduler.set_accounts(days.accounts(range(5, 1005), 5, "fetchlimit 99"), INTERVAL)
-                # Servers that did not answer allow few connections, and all accounts are polled now.
+                # Servers that did not answer allow few connections, and all are polled now.
                 await trio.sleep(3 * LONGEST_POLL)
                 assert all(days.boxes[f"u{n}"].begun for n in range(1000, 1005))
                 scheduler.set_accounts(days.accounts(range(1005), 5), INTERVAL)
