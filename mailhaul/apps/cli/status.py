@@ -162,15 +162,16 @@ def split(arguments: Sequence[str]) -> tuple[set[str], dict[str, str], list[str]
 def watch(source: StatusSource) -> ExitCode:
     """Show the table again and again, until the user ends it."""
     sys.stdout.write("\033[2J")
+    found = source.document()
     try:
         while True:
-            found = source.document()
             text = table(found, width_of(sys.stdout), colour=has_colour())
             # Each line is written over the old one, so that nothing flickers.
             shown = "".join(f"{line}\033[K\n" for line in text.splitlines())
             sys.stdout.write(f"\033[H{shown}\033[J")
             sys.stdout.flush()
             time.sleep(REFRESH)
+            found = source.document()
     except KeyboardInterrupt:
         return code_of(found)
 
