@@ -152,6 +152,19 @@ def test_lines_are_printed_above_and_single_messages_are_not() -> None:
     assert "reading message" not in printed
 
 
+def test_words_about_an_account_stay_in_order() -> None:
+    world = World("joe@server", "ann@server")
+    outputs = Outputs(world.lines, [False, False])
+    poll = outputs.of(0).of("joe@server")
+    poll.complain("login refused")
+    poll.say("Query status=3 (AUTHFAIL)")
+    outputs.ended(0)
+    assert world.printed().splitlines() == [
+        "mailhaul: login refused",
+        "mailhaul: Query status=3 (AUTHFAIL)",
+    ]
+
+
 def test_no_color_is_respected() -> None:
     for environ, colours in (({"NO_COLOR": "1"}, False), ({"TERM": "xterm-256color"}, True)):
         world = World("joe@server", environ=environ)

@@ -33,7 +33,9 @@ class BufferedLines(Lines):
     """The lines of one account, kept until its poll ends or is the only one left."""
 
     def __init__(self, lines: Lines) -> None:
-        self._texts = io.StringIO(), io.StringIO()
+        out = io.StringIO()
+        # If both go to the same place, they stay in order.
+        self._texts = out, out if lines.err is lines.out else io.StringIO()
         super().__init__(lines.verbosity, *self._texts, lines.program)
         self._lines = lines
         self.shows_messages = lines.shows_messages
