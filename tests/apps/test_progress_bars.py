@@ -219,3 +219,21 @@ def test_bars_are_for_a_plain_run_on_a_terminal(
     monkeypatch.setenv("TERM", term)
     settings: Any = Settings(**others)
     assert once.has_bars(settings, Lines(verbosity, out, out)) == wanted
+
+
+def test_bars_are_gone_at_the_end_and_leave_room_for_what_is_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("rich")
+    from mailhaul.apps.cli.progress import MARGIN, ConsoleWithMargin, progress
+
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "80"), ("LINES", "24")):
+        monkeypatch.setenv(name, value)
+    out = Terminal()
+    assert ConsoleWithMargin(file=out).width == 80 - MARGIN
+    with progress(Lines(1, out, out), ["joe@server"]) as above:
+        above.say("a line")
+    printed = out.getvalue()
+    assert "mailhaul: a line\n" in plain(printed)
+    # The cursor is shown again.
+    assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")

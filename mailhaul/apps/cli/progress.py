@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     Progress,
@@ -37,10 +37,29 @@ WINDOW = 10.0
 STEADY = 1.0
 """Seconds after which a rate means something."""
 LONGEST_NAME = 26
+MARGIN = 3
+"""Columns on the right that stay free."""
 FIGURES = 37
 """Columns for the figures of a row."""
 UNITS = ("B", "kB", "MB", "GB", "TB")
 ALL = "all accounts"
+
+
+class ConsoleWithMargin(Console):
+    """A terminal whose last columns stay free.
+
+    The terminal shows Ctrl-C as two characters. If they did not fit, one row would never be erased.
+    """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The size of the terminal without the margin."""
+        width, height = Console.size.fget(self)  # type: ignore[attr-defined]
+        return ConsoleDimensions(max(20, width - MARGIN), height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        Console.size.fset(self, new_size)  # type: ignore[attr-defined]
 
 
 class Pace:
@@ -318,7 +337,7 @@ class ProgressLines(Lines):
 @contextmanager
 def progress(lines: Lines, names: Sequence[str]) -> Generator[Lines]:
     """Show bars for these accounts during the block; yield the lines to be used meanwhile."""
-    screen = Screen(Console(file=lines.out), names)
+    screen = Screen(ConsoleWithMargin(file=lines.out), names)
     with screen.show():
         yield ProgressLines(lines, screen)
 
