@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -164,6 +163,11 @@ def test_the_size_of_the_ledger_is_that_of_its_files(tmp_path: Path) -> None:
     assert ledger_octets(str(path)) >= path.stat().st_size > 0
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SqliteLedger:
+    return SqliteLedger(str(tmp_path_factory.mktemp("ledger") / "ledger.db"))
+
+
 @given(
     st.lists(
         st.tuples(
@@ -173,17 +177,15 @@ def test_the_size_of_the_ledger_is_that_of_its_files(tmp_path: Path) -> None:
     )
 )
 def test_a_copy_in_memory_is_always_what_the_ledger_has(
-    polls: list[tuple[ExitCode, str, int, float]],
+    shared: SqliteLedger, polls: list[tuple[ExitCode, str, int, float]]
 ) -> None:
+    shared.write(lambda db: db.execute("DELETE FROM result"))
     copy = EntryResult(JOE)
-    with TemporaryDirectory() as folder:
-        ledger = SqliteLedger(f"{folder}/ledger.db")
-        for when, (code, words, count, took) in enumerate(polls, 100):
-            some = counts(fetched=count, octets=10 * count, delivered=count // 2, spam=count % 2)
-            result = PollResult(JOE, when, code, words, some, took)
-            ledger.record_results([result])
-            copy = with_result(copy, result)
-        found = entry_result(ledger, JOE)
-        ledger.close()
-    assert replace(found, seconds=0) == replace(copy, seconds=0)
+    for when, (code, words, count, took) in enumerate(polls, 100):
+        some = counts(fetched=count, octets=10 * count, delivered=count // 2, spam=count % 2)
+        result = PollResult(JOE, when, code, words, some, took)
+        shared.record_results([result])
+        copy = with_result(copy, result)
+    found = entry_result(shared, JOE)
+    assert replace(found, seconds=0.0) == replace(copy, seconds=0.0)
     assert found.seconds == pytest.approx(copy.seconds)
